@@ -1,0 +1,1 @@
+"""The domain: time, inventory, load, rules and schedules as frozen plain data."""

@@ -1,0 +1,281 @@
+"""The rules of a planner, as data: thresholds, prices, windows, caps, pins, limits.
+
+The classes validate themselves, so that a rules file and the Python API answer with the same messages.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import fnmatch
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from optimizer.model.inventory import Vault, Vm
+from optimizer.model.timegrid import MINUTES_PER_DAY, format_minute, parse_weekday, resolve_zone
+
+Statistic = Literal["average", "maximum"]
+Os = Literal["Windows", "Linux"]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _minute_of_day(value: object) -> object:
+    """Minute of an ``HH:MM`` text; 24:00 is the end of a day."""
+    if not isinstance(value, str):
+        return value
+    hour, colon, minute = value.partition(":")
+    if colon and len(hour) == len(minute) == 2 and hour.isdecimal() and minute.isdecimal():
+        total = int(hour) * 60 + int(minute)
+        if int(minute) < 60 and total <= MINUTES_PER_DAY:
+            return total
+    raise ValueError(f"{value!r} is not a time of day; allowed: HH:MM from 00:00 to 24:00")
+
+
+def _weekday(value: object) -> object:
+    return parse_weekday(value) if isinstance(value, str) else value
+
+
+def _zone_name(value: str) -> str:
+    resolve_zone(value)
+    return value
+
+
+MinuteOfDay = Annotated[int, BeforeValidator(_minute_of_day), Field(ge=0, le=MINUTES_PER_DAY)]
+Weekday = Annotated[int, BeforeValidator(_weekday), Field(ge=0, le=6)]
+ZoneName = Annotated[str, BeforeValidator(_zone_name)]
+Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Threshold(_Frozen):
+    """Above which load a snapshot is at risk.
+
+    Parameters
+    ----------
+    cpu_percent, memory_percent
+        Load in percent; at risk is strictly above.
+    statistic
+        Which figure of a 5-minute bin is compared.
+    """
+
+    cpu_percent: Annotated[float, Field(gt=0, le=100)] = 90.0
+    memory_percent: Annotated[float, Field(gt=0, le=100)] = 90.0
+    statistic: Statistic = "average"
+
+
+class Prices(_Frozen):
+    """What each kind of cost is worth, in at-risk backups per 30 days.
+
+    Parameters
+    ----------
+    overlap
+        Per pair of VMs of one service in one half hour, mean per day.
+    vault_peak
+        Per start above a vault's fair share in one half hour, mean per day.
+    policy_write
+        Per policy created or edited.
+    move
+        Per VM whose start changes.
+    """
+
+    overlap: Price = 0.02
+    vault_peak: Price = 0.01
+    policy_write: Price = 0.1
+    move: Price = 0.02
+
+
+class Selector(_Frozen):
+    """Which VMs a rule is for: all of the given criteria hold; none given means every VM.
+
+    Names are compared without regard to case and may hold ``*`` and ``?``.
+    """
+
+    tag: Mapping[str, str] = Field(default_factory=dict)
+    name: str | None = None
+    service: str | None = None
+    vault: str | None = None
+    subscription: str | None = None
+    resource_group: str | None = None
+    os: Os | None = None
+
+    def matches(self, vm: Vm, vault: Vault) -> bool:
+        """Whether the rule is for this VM, protected by this vault."""
+        wanted = (
+            (self.name, vm.name),
+            (self.service, vm.service),
+            (self.vault, vault.name),
+            (self.subscription, vm.subscription),
+            (self.resource_group, vm.resource_group),
+            (self.os, vm.os),
+        )
+        tags = {key.lower(): value for key, value in vm.tags.items()}
+        return all(pattern is None or _like(value, pattern) for pattern, value in wanted) and all(
+            key.lower() in tags and _like(tags[key.lower()], pattern) for key, pattern in self.tag.items()
+        )
+
+
+def _like(value: str, pattern: str) -> bool:
+    return fnmatch.fnmatchcase(value.lower(), pattern.lower())
+
+
+class Window(_Frozen):
+    """A window of local time: ``[from, to)``, past midnight where ``to`` is not after ``from``.
+
+    Parameters
+    ----------
+    start, end
+        Minutes of the local day (``from`` and ``to`` in the file).
+    days
+        Weekdays on which the window begins, Monday = 0; None: every day.
+    dates
+        Dates on which the window begins; None: every date.
+    zone
+        Windows or IANA name of the zone of the above; None: the zone of each VM's own policy.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    start: Annotated[MinuteOfDay, Field(alias="from")]
+    end: Annotated[MinuteOfDay, Field(alias="to")]
+    days: tuple[Weekday, ...] | None = None
+    dates: tuple[dt.date, ...] | None = None
+    zone: ZoneName | None = None
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Window:
+        if self.start == self.end or (self.start == MINUTES_PER_DAY and self.end == 0):
+            raise ValueError(
+                f"the window from {format_minute(self.start)} to {format_minute(self.end)} has no length; "
+                "write from 00:00 to 24:00 for a whole day"
+            )
+        if self.start == MINUTES_PER_DAY:
+            raise ValueError("a window cannot begin at 24:00; write 00:00")
+        if self.days == () or self.dates == ():
+            raise ValueError("an empty list of days or dates means never; leave the key out for every day")
+        return self
+
+    @property
+    def minutes(self) -> int:
+        """Length in minutes of local time."""
+        return (self.end - self.start - 1) % MINUTES_PER_DAY + 1
+
+    def begins_on(self, day: dt.date) -> bool:
+        """Whether the window begins on this local date."""
+        return (self.days is None or day.weekday() in self.days) and (self.dates is None or day in self.dates)
+
+
+class Rule(_Frozen):
+    """One rule of the planner.
+
+    Parameters
+    ----------
+    name
+        As it is quoted in explanations and conflicts.
+    where
+        The VMs that it is for.
+    allow
+        The whole start window of every run lies inside the union of these.
+    forbid
+        No part of any start window touches any of these.
+    max_concurrent
+        Start windows that may meet in one half hour, counted ``per`` service or vault.
+    pin
+        The VMs keep their start; they are counted.
+    exclude
+        The VMs are never written; they are counted.
+    """
+
+    name: str = Field(min_length=1)
+    where: Selector = Selector()
+    allow: tuple[Window, ...] = ()
+    forbid: tuple[Window, ...] = ()
+    max_concurrent: Annotated[int, Field(ge=1)] | None = None
+    per: Literal["service", "vault"] = "service"
+    pin: bool = False
+    exclude: bool = False
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Rule:
+        if not (self.allow or self.forbid or self.max_concurrent is not None or self.pin or self.exclude):
+            raise ValueError(
+                f"rule {self.name!r} demands nothing; give it allow, forbid, max_concurrent, pin or exclude"
+            )
+        if "per" in self.model_fields_set and self.max_concurrent is None:
+            raise ValueError(f"rule {self.name!r} has 'per' without 'max_concurrent'")
+        return self
+
+
+class PolicyLimits(_Frozen):
+    """How policies may be changed.
+
+    Parameters
+    ----------
+    edit
+        Whether the time of an existing policy may be edited where all its VMs go to one new time.
+    max_vms_per_policy, max_policies_per_vault
+        Azure's limits; the second is documented with more than one value.
+    """
+
+    edit: bool = True
+    max_vms_per_policy: Annotated[int, Field(ge=1)] = 100
+    max_policies_per_vault: Annotated[int, Field(ge=1)] = 200
+
+
+DEFAULT_SERVICE_FROM = (
+    "tag:backup-service",
+    "tag:app",
+    "tag:application",
+    "tag:service",
+    "availability_set",
+    "scale_set",
+    "resource_group",
+)
+
+
+def _service_source(value: str) -> str:
+    allowed = ("availability_set", "scale_set", "resource_group")
+    if value in allowed or (value.startswith("tag:") and len(value) > len("tag:")):
+        return value
+    raise ValueError(f"{value!r} is not a source of services; allowed: tag:NAME, {', '.join(allowed)}")
+
+
+ServiceSource = Annotated[str, BeforeValidator(_service_source)]
+
+
+class Rules(_Frozen):
+    """Everything that a planner can demand.
+
+    Parameters
+    ----------
+    max_risk_increase
+        By how much the risk of one VM may grow, in at-risk backups per 30 days.
+    max_moves
+        VMs that may move in all; None: any number.
+    service_from
+        Where services come from, first hit wins.
+    """
+
+    threshold: Threshold = Threshold()
+    prices: Prices = Prices()
+    policies: PolicyLimits = PolicyLimits()
+    max_risk_increase: Price = 0.1
+    max_moves: Annotated[int, Field(ge=0)] | None = None
+    service_from: tuple[ServiceSource, ...] = DEFAULT_SERVICE_FROM
+    rule: tuple[Rule, ...] = ()
+
+    @model_validator(mode="after")
+    def _names_are_unique(self) -> Rules:
+        names = [rule.name for rule in self.rule]
+        for name in names:
+            if names.count(name) > 1:
+                raise ValueError(f"two rules are called {name!r}; names must differ")
+        return self
+
+    @cached_property
+    def excluding(self) -> tuple[Rule, ...]:
+        """Rules that exclude VMs from writing."""
+        return tuple(rule for rule in self.rule if rule.exclude)

@@ -1,0 +1,307 @@
+"""The only place that converts time: bins of load, half-hour slots of a typical week, zones, start options.
+
+Inside the core every time is an integer.  A *bin* is 5 minutes of a UTC day, a *slot* is one of the 336 half hours
+of a typical UTC week that begins on Monday 00:00 and is circular, a *start option* is one of the 48 half hours of
+a day in the policy's own time zone.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from zoneinfo import ZoneInfo, available_timezones
+
+import numpy as np
+import numpy.typing as npt
+from tzlocal.windows_tz import win_tz
+
+MINUTES_PER_DAY = 1440
+MINUTES_PER_WEEK = 7 * MINUTES_PER_DAY
+BIN_MINUTES = 5
+BINS_PER_DAY = MINUTES_PER_DAY // BIN_MINUTES
+SLOT_MINUTES = 30
+SLOTS_PER_DAY = MINUTES_PER_DAY // SLOT_MINUTES
+SLOTS_PER_WEEK = 7 * SLOTS_PER_DAY
+NUM_OPTIONS = SLOTS_PER_DAY
+
+HORIZON_DAYS = 30
+"""Length in days of the period that risk and rules are stated for."""
+
+START_WINDOW_MINUTES = 120
+"""A scheduled backup starts within two hours of its time (Azure VM backup FAQ, 2025-10-29)."""
+
+DEFAULT_SNAPSHOT_MINUTES = 15
+"""Length of the in-guest snapshot phase where the jobs do not tell."""
+
+HISTORY_GUARD = timedelta(minutes=130)
+"""History ends this long before ``as_of``: the last window of a plan must not see its own pull."""
+
+LAST_HOURLY_OPTION = 39
+"""Azure accepts 00:00 to 19:30 as the start of an hourly window (Az PowerShell schedule validation)."""
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+_START = re.compile(r"([01]\d|2[0-3]):(00|30)")
+
+
+class Frequency(StrEnum):
+    """How often a policy runs."""
+
+    DAILY = "Daily"
+    WEEKLY = "Weekly"
+    HOURLY = "Hourly"
+
+
+def parse_start(text: str) -> int:
+    """Start option of a time of day such as ``"23:30"``.
+
+    Raises
+    ------
+    ValueError
+        The text is not ``HH:00`` or ``HH:30`` from 00:00 to 23:30.
+    """
+    match = _START.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a start time; allowed: HH:00 or HH:30 from 00:00 to 23:30")
+    return int(match[1]) * 2 + (match[2] == "30")
+
+
+def format_minute(minute: int) -> str:
+    """``HH:MM`` of a minute of the day, day and week wrapped around."""
+    hour, rest = divmod(minute % MINUTES_PER_DAY, 60)
+    return f"{hour:02d}:{rest:02d}"
+
+
+def format_start(option: int) -> str:
+    """``HH:MM`` of a start option."""
+    return format_minute(option * SLOT_MINUTES)
+
+
+def parse_weekday(text: str) -> int:
+    """Number of a weekday, Monday = 0.
+
+    Raises
+    ------
+    ValueError
+        The text is not the English name of a weekday.
+    """
+    try:
+        return WEEKDAYS.index(text.strip().capitalize())
+    except ValueError:
+        raise ValueError(f"{text!r} is not a weekday; allowed: {', '.join(WEEKDAYS)}") from None
+
+
+@lru_cache(maxsize=1024)
+def resolve_zone(name: str) -> ZoneInfo:
+    """Zone of a Windows name (as Azure writes it) or an IANA name.
+
+    Raises
+    ------
+    ValueError
+        No such zone; the message offers the nearest names.
+    """
+    known = available_timezones()
+    iana = win_tz.get(name, name)
+    if iana not in known:
+        near = difflib.get_close_matches(name, [*win_tz, *known], n=3)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise ValueError(
+            f"{name!r} is not a time zone; allowed: Windows names such as 'W. Europe Standard Time' "
+            f"or IANA names such as 'Europe/Berlin'{hint}"
+        )
+    return ZoneInfo(iana)
+
+
+@dataclass(frozen=True, slots=True)
+class Horizon:
+    """The period that a plan is made for: 30 days from 00:00 UTC after ``as_of``.
+
+    Parameters
+    ----------
+    as_of
+        Aware time at which the estate was taken.
+    """
+
+    as_of: datetime
+
+    @property
+    def start(self) -> datetime:
+        """First instant: the next 00:00 UTC after ``as_of``."""
+        day = self.as_of.astimezone(UTC).date() + timedelta(days=1)
+        return datetime.combine(day, time.min, UTC)
+
+    @property
+    def end(self) -> datetime:
+        """First instant after the horizon."""
+        return self.start + timedelta(days=HORIZON_DAYS)
+
+    @property
+    def history_end(self) -> datetime:
+        """First instant that the forecast must not look at."""
+        return self.as_of.astimezone(UTC) - HISTORY_GUARD
+
+    def dates(self) -> list[date]:
+        """The 30 dates of the horizon."""
+        return [self.start.date() + timedelta(days=n) for n in range(HORIZON_DAYS)]
+
+    def nominal_offset(self, zone: ZoneInfo) -> int:
+        """UTC offset of the zone at the start of the horizon, in minutes."""
+        return _offset_minutes(self.start, zone)
+
+    def offsets(self, zone: ZoneInfo) -> tuple[int, ...]:
+        """UTC offsets in minutes at which a time of day of the zone may be run.
+
+        Whether Azure moves a schedule when clocks change is not settled (documentation and users' reports
+        differ), so a zone that changed its clock in the year before the end of the horizon counts at each offset
+        that it had, the one at the start of the horizon first.
+        """
+        days = range(-(365 - HORIZON_DAYS), HORIZON_DAYS + 1)
+        seen = {_offset_minutes(self.start + timedelta(days=n), zone) for n in days}
+        nominal = self.nominal_offset(zone)
+        return (nominal, *sorted(seen - {nominal}))
+
+
+def _offset_minutes(instant: datetime, zone: ZoneInfo) -> int:
+    offset = instant.astimezone(zone).utcoffset()
+    assert offset is not None
+    return int(offset.total_seconds() // 60)
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """When a policy runs, but for the time of day: the part of a schedule that is never changed.
+
+    Parameters
+    ----------
+    frequency
+        Daily, Weekly or Hourly.
+    days
+        Weekdays of a weekly policy, Monday = 0, sorted; empty otherwise.
+    interval_hours, duration_hours
+        Spacing of the runs and length of the window of an hourly policy; None otherwise.
+    """
+
+    frequency: Frequency
+    days: tuple[int, ...] = ()
+    interval_hours: int | None = None
+    duration_hours: int | None = None
+
+    @cached_property
+    def runs_after_start(self) -> tuple[int, ...]:
+        """Minutes from the start option to each run of one day.
+
+        Whether an hourly window's last run may lie on its end is not documented: it is counted, which can only
+        overstate load and overlap.
+        """
+        if self.frequency is not Frequency.HOURLY:
+            return (0,)
+        assert self.interval_hours is not None and self.duration_hours is not None
+        last = min(self.duration_hours, 24 - self.interval_hours)
+        return tuple(60 * hour for hour in range(0, last + 1, self.interval_hours))
+
+    @property
+    def weekdays(self) -> tuple[int, ...]:
+        """Weekdays on which the start option occurs."""
+        return self.days if self.frequency is Frequency.WEEKLY else tuple(range(7))
+
+    @property
+    def runs_per_week(self) -> int:
+        """Number of backups in a typical week."""
+        return len(self.weekdays) * len(self.runs_after_start)
+
+    def run_minutes(self, option: int, offset_minutes: int) -> npt.NDArray[np.int64]:
+        """Minutes of the UTC week at which the runs of a start option begin.
+
+        Parameters
+        ----------
+        option
+            Start option in the policy's zone.
+        offset_minutes
+            UTC offset of the zone.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (runs_per_week,), each in [0, 10080).
+        """
+        days = np.array(self.weekdays, dtype=np.int64)[:, None] * MINUTES_PER_DAY
+        runs = np.array(self.runs_after_start, dtype=np.int64)[None, :]
+        local = days + option * SLOT_MINUTES + runs
+        return (local - offset_minutes).ravel() % MINUTES_PER_WEEK
+
+    def options(self, today: int) -> tuple[int, ...]:
+        """Start options that Azure accepts for this recurrence.
+
+        An hourly window may not start after 19:30.  Whether it may cross midnight is not documented, so it does
+        so only where today's already does.
+        """
+        if self.frequency is not Frequency.HOURLY:
+            return tuple(range(NUM_OPTIONS))
+        assert self.duration_hours is not None
+        last_without_crossing = NUM_OPTIONS - 2 * self.duration_hours
+        limit = LAST_HOURLY_OPTION
+        if today <= last_without_crossing:
+            limit = min(limit, last_without_crossing)
+        return tuple(sorted({*range(limit + 1), today}))
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """Where in the typical UTC week the windows of each start option lie: a recurrence seen from its zone.
+
+    Parameters
+    ----------
+    recurrence
+        The runs.
+    offsets
+        UTC offsets in minutes at which the zone's clock may be read, the nominal one first.
+    """
+
+    recurrence: Recurrence
+    offsets: tuple[int, ...]
+
+    def start_slots(self, option: int) -> npt.NDArray[np.int64]:
+        """Week slots in which the runs start, at the offset of the start of the horizon; shape (runs,)."""
+        return self.recurrence.run_minutes(option, self.offsets[0]) // SLOT_MINUTES
+
+    def occupancy(self, snapshot_minutes: int) -> npt.NDArray[np.bool_]:
+        """Week slots that the start windows of each option meet, whichever way the clock is read.
+
+        Parameters
+        ----------
+        snapshot_minutes
+            Length of the snapshot at the end of the start window.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (48, 336): ``[t, s]`` is True where ``[t, t + 2 h + snapshot)`` meets slot ``s`` with positive
+            length in some run and at some offset.
+        """
+        length = START_WINDOW_MINUTES + snapshot_minutes
+        occupied = np.zeros((NUM_OPTIONS, SLOTS_PER_WEEK), dtype=np.bool_)
+        for option in range(NUM_OPTIONS):
+            for offset in self.offsets:
+                for begin in self.recurrence.run_minutes(option, offset).tolist():
+                    slots = range(begin // SLOT_MINUTES, -(-(begin + length) // SLOT_MINUTES))
+                    occupied[option, [slot % SLOTS_PER_WEEK for slot in slots]] = True
+        return occupied
+
+
+def common_start_step(offsets: Iterable[int]) -> int:
+    """Spacing in minutes of the UTC start times that zones with these offsets can reach: 30, 15 or 5.
+
+    Examples
+    --------
+    >>> common_start_step([0, 120]), common_start_step([0, 345])
+    (30, 15)
+    """
+    step = SLOT_MINUTES
+    for offset in offsets:
+        step = int(np.gcd(step, offset % SLOT_MINUTES))
+    return step

@@ -1,0 +1,157 @@
+"""``plan.json``: its schema, how it is read and written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from optimizer.model.rules import Rules
+
+PLAN_SCHEMA_VERSION = 1
+
+StartText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|30)$")]
+UtcText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class TodayAndPlan(_Strict):
+    """A figure under today's schedule and under the plan."""
+
+    today: float
+    plan: float
+
+
+class TodayAndPlanCount(_Strict):
+    """A count under today's schedule and under the plan."""
+
+    today: int
+    plan: int
+
+
+class CostSummary(_Strict):
+    """Total cost in at-risk backups per 30 days; today's is stated whether or not it satisfies the rules."""
+
+    today: float
+    reference: float
+    plan: float
+    bound: float
+
+
+class Summary(_Strict):
+    """The figures of a plan; ``plan --format json`` prints exactly this."""
+
+    vms: int
+    moved: int
+    reassigned: int
+    policies_created: int
+    policies_edited: int
+    status: Literal["optimal", "feasible"]
+    stopped: Literal["gap", "effort", "time"]
+    reference: Literal["today", "greedy"]
+    at_risk_per_month: TodayAndPlan
+    overlap_pair_slots: TodayAndPlan
+    peak_concurrency: TodayAndPlanCount
+    vms_helped: int
+    vms_unharmed: int
+    vms_harmed: int
+    cost: CostSummary
+    captured: float
+    seconds: float
+
+
+class ScheduleEntry(_Strict):
+    """One VM's backup today and in the plan; times are of ``timezone``, ``_utc`` ones at the horizon's start."""
+
+    vm: str
+    service: str
+    vault: str
+    frequency: Literal["Daily", "Weekly", "Hourly"]
+    days: tuple[str, ...]
+    interval_hours: int | None
+    duration_hours: int | None
+    timezone: str
+    policy_today: str
+    start_today: StartText
+    start_today_utc: UtcText
+    policy: str
+    start: StartText
+    start_utc: UtcText
+    risk_today: float
+    risk: float
+    reason: str
+
+
+class CreatePolicy(_Strict):
+    """A new policy: a twin of ``twin_of`` in everything but name and time."""
+
+    kind: Literal["create_policy"] = "create_policy"
+    vault_id: str
+    policy: str
+    policy_id: str
+    twin_of: str
+    start: StartText
+    properties: dict[str, Any]
+
+
+class EditPolicy(_Strict):
+    """A new time for a policy all of whose items go to that time."""
+
+    kind: Literal["edit_policy"] = "edit_policy"
+    vault_id: str
+    policy: str
+    policy_id: str
+    start_today: StartText
+    start: StartText
+    properties: dict[str, Any]
+
+
+class ReassignItem(_Strict):
+    """A protected item that goes to another policy of its vault."""
+
+    kind: Literal["reassign_item"] = "reassign_item"
+    vault_id: str
+    item_id: str
+    vm: str
+    policy_today: str
+    policy_today_id: str
+    policy: str
+    policy_id: str
+
+
+Change = Annotated[CreatePolicy | EditPolicy | ReassignItem, Field(discriminator="kind")]
+
+
+class EstateReference(_Strict):
+    """The estate that a plan was made for."""
+
+    path: str
+    fingerprint: str
+    as_of: datetime
+
+
+class Settings(_Strict):
+    """What else the plan depends on."""
+
+    seed: int
+    effort: int
+    time_limit_seconds: float | None
+
+
+class PlanDocument(_Strict):
+    """A plan, whole: what was asked, what comes out, what is to be changed and in which order."""
+
+    schema_version: Literal[1] = PLAN_SCHEMA_VERSION
+    created_at: datetime
+    estate: EstateReference
+    rules: Rules
+    settings: Settings
+    versions: dict[str, str]
+    summary: Summary
+    notes: tuple[str, ...] = ()
+    schedule: tuple[ScheduleEntry, ...]
+    changes: tuple[Change, ...]
