@@ -1,0 +1,143 @@
+"""Exact cost of an assignment: every term of the objective, and what of it an instance forbids."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.instance import FloatArray, Instance, IntArray, RowKind
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Terms of the objective in at-risk backups per 30 days.
+
+    Parameters
+    ----------
+    risk
+        Risk that is credited.
+    overlap, vault_peak, policy_writes, moves
+        The other terms, priced.
+    pair_slots
+        Pairs of one service in one half hour, mean per day.
+    writes
+        Policies created or edited.
+    num_moves
+        VMs whose start changes.
+    """
+
+    risk: float
+    overlap: float
+    vault_peak: float
+    policy_writes: float
+    moves: float
+    pair_slots: float
+    writes: int
+    num_moves: int
+
+    @property
+    def total(self) -> float:
+        """The objective."""
+        return self.risk + self.overlap + self.vault_peak + self.policy_writes + self.moves
+
+
+def row_counts(instance: Instance, options: IntArray) -> IntArray:
+    """How many VMs meet in each row; shape (num_rows,)."""
+    touched = instance.touched[instance.vm_class, options]
+    return np.bincount(touched.ravel(), minlength=len(instance.rows) + 1)[: len(instance.rows)]
+
+
+def policy_counts(instance: Instance, options: IntArray) -> IntArray:
+    """Items that take a place at each start of each twin key, unknown ones included; shape (K, 48)."""
+    counted = instance.counted(np.arange(instance.num_vms), options)
+    cells = instance.key[counted] * NUM_OPTIONS + options[counted]
+    count = np.bincount(cells, minlength=instance.num_keys * NUM_OPTIONS)
+    return count.reshape(instance.num_keys, NUM_OPTIONS) + instance.unknown
+
+
+def policy_writes(instance: Instance, counts: IntArray) -> IntArray:
+    """Policies to create or edit at each start of each twin key; shape (K, 48)."""
+    needed = -(-counts // instance.max_vms_per_policy)
+    return np.maximum(0, needed - instance.existing)
+
+
+def row_costs(instance: Instance, counts: IntArray) -> FloatArray:
+    """Price of each row; shape (num_rows,)."""
+    rows = instance.rows
+    return rows.pair_price * (counts * (counts - 1) / 2) + rows.peak_price * np.maximum(0, counts - rows.fair_share)
+
+
+def evaluate(instance: Instance, options: IntArray) -> Cost:
+    """Cost of an assignment.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    options
+        Shape (V,): start option of each VM.
+    """
+    rows = np.arange(instance.num_vms)
+    counts = row_counts(instance, options)
+    costs = row_costs(instance, counts)
+    is_service = np.array([kind is RowKind.SERVICE for kind in instance.rows.kind], dtype=np.bool_)
+    moved = options != instance.today
+    writes = int(policy_writes(instance, policy_counts(instance, options)).sum())
+    pairs = np.where(is_service, counts * (counts - 1) / 2 * instance.rows.weight, 0.0)
+    return Cost(
+        risk=float((instance.linear[rows, options] - instance.move_price * moved).sum()),
+        overlap=float(costs[is_service].sum()),
+        vault_peak=float(costs[~is_service].sum()),
+        policy_writes=instance.policy_write_price * writes,
+        moves=instance.move_price * int(moved.sum()),
+        pair_slots=float(pairs.sum()),
+        writes=writes,
+        num_moves=int(moved.sum()),
+    )
+
+
+def count_edits(instance: Instance, options: IntArray) -> IntArray:
+    """Writes that can be edits of a policy of today, by vault; shape (num_vaults,).
+
+    A policy can be edited where all its VMs go to one new start that lacks a policy, and where it is not needed at
+    its own start by others.
+    """
+    counts = policy_counts(instance, options)
+    needed = -(-counts // instance.max_vms_per_policy)
+    lacking = policy_writes(instance, counts)
+    spare = np.maximum(0, instance.existing - needed)
+    edits = np.zeros(len(instance.vault_room), dtype=np.int64)
+    for policy in instance.policies:
+        target = unanimous_target(policy.vms, policy.option, options) if policy.editable else None
+        if target is None:
+            continue
+        k = policy.key
+        if lacking[k, target] > 0 and spare[k, policy.option] > 0:
+            lacking[k, target] -= 1
+            spare[k, policy.option] -= 1
+            edits[instance.key_vault[k]] += 1
+    return edits
+
+
+def unanimous_target(vms: tuple[int, ...], today: int, options: IntArray) -> int | None:
+    """The one new option that all VMs of a policy go to, or None."""
+    targets = np.unique(options[list(vms)])
+    return int(targets[0]) if len(targets) == 1 and targets[0] != today else None
+
+
+def violations(instance: Instance, options: IntArray) -> list[str]:
+    """What of the instance an assignment breaks; empty where it is feasible."""
+    rows = np.arange(instance.num_vms)
+    found = [f"VM {v} at option {options[v]}" for v in rows[~instance.allowed[rows, options]].tolist()]
+    over = np.flatnonzero(row_counts(instance, options) > instance.rows.cap)
+    found += [f"cap {instance.cap_names[instance.rows.group[r]]!r} in slot {instance.rows.slot[r]}" for r in over]
+    writes = policy_writes(instance, policy_counts(instance, options)).sum(axis=1)
+    by_vault = np.bincount(instance.key_vault, weights=writes, minlength=len(instance.vault_room))
+    if (by_vault > instance.vault_room).any():
+        excess = by_vault > instance.vault_room + count_edits(instance, options)
+        found += [f"policies of vault {n}" for n in np.flatnonzero(excess)]
+    if instance.max_moves is not None and int((options != instance.today).sum()) > instance.max_moves:
+        found.append("max_moves")
+    return found

@@ -1,0 +1,171 @@
+"""The constraint problem as plain arrays: what every solver behind :mod:`optimizer.solve.solver` reads.
+
+Indices: ``v`` VM (row of ``Inventory.items``), ``t`` start option, ``k`` twin key, ``r`` row, ``c`` VM class.
+
+A *row* counts start windows (or starts) of a group of VMs that meet in one half hour of the week: the VMs of one
+service, of one cap, or the starts of one vault.  Half hours that every VM of the group meets alike are one row with
+a weight.  Its cost is ``pair_price * n (n - 1) / 2 + peak_price * max(0, n - fair_share)`` and ``n <= cap``.
+A *VM class* is a set of VMs that touch the same rows at every option.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+
+NO_CAP = np.iinfo(np.int32).max
+"""``Rows.cap`` of a row without a cap."""
+
+
+class RowKind(StrEnum):
+    """What a row counts, and which term of the objective or which rule it stands for."""
+
+    SERVICE = "service"
+    VAULT_STARTS = "vault starts"
+    CAP = "cap"
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Rows ``r`` of the instance; every array has shape (num_rows,).
+
+    Parameters
+    ----------
+    pair_price
+        Price of a pair of VMs in the row, per 30 days; 0 but for services.
+    peak_price
+        Price of a start above ``fair_share``; 0 but for vaults.
+    fair_share
+        Starts that cost nothing.
+    cap
+        Most VMs in the row; :data:`NO_CAP` where there is none.
+    size
+        VMs that could be in the row.
+    weight
+        Half hours that the row stands for, divided by 7: a mean per day.
+    slot
+        First week slot that the row stands for.
+    kind, group
+        What is counted and for which group (index of the service, the vault or the cap).
+    """
+
+    pair_price: FloatArray
+    peak_price: FloatArray
+    fair_share: IntArray
+    cap: IntArray
+    size: IntArray
+    weight: FloatArray
+    slot: IntArray
+    kind: tuple[RowKind, ...]
+    group: IntArray
+
+    def __len__(self) -> int:
+        return len(self.pair_price)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """A scheduling instance.
+
+    Parameters
+    ----------
+    linear
+        Shape (V, 48): risk that is credited plus the price of the move, in at-risk backups per 30 days.
+    risk
+        Shape (V, 48): risk without credit rules, for reports.
+    allowed
+        Shape (V, 48): options that every rule and limit on the single VM allows.
+    today
+        Shape (V,): option of today.
+    movable
+        Shape (V,): False for pinned, excluded and unwritable VMs.
+    key, service, vm_class
+        Shape (V,): index of the twin key, of the service and of the class.
+    key_vault
+        Shape (K,): vault of each twin key.
+    existing
+        Shape (K, 48): policies that can take VMs at each start.
+    unknown
+        Shape (K, 48): items of these policies that are not rows of the instance.
+    counted_today
+        Shape (V,): False for the VMs of a policy that is over its limit today: they may stay there without
+        counting, nobody may join them.
+    touched
+        Shape (C, 48, W): rows that a class touches at each option, padded with ``len(rows)``.
+    policy_rows
+        For each policy: its key, its option, the VMs in it, whether it may be edited.
+    vault_room
+        Shape (num_vaults,): policies that each vault may still create.
+    move_price, policy_write_price
+        Prices of a move and of a policy write.
+    max_moves
+        Most VMs that may move, or None.
+    max_vms_per_policy
+        Limit of VMs in one policy.
+    service_names, key_names, cap_names
+        Labels for messages.
+    """
+
+    linear: FloatArray
+    risk: FloatArray
+    allowed: BoolArray
+    today: IntArray
+    movable: BoolArray
+    key: IntArray
+    service: IntArray
+    vm_class: IntArray
+    key_vault: IntArray
+    existing: IntArray
+    unknown: IntArray
+    counted_today: BoolArray
+    touched: IntArray
+    rows: Rows
+    policies: tuple[ExistingPolicy, ...]
+    vault_room: IntArray
+    move_price: float
+    policy_write_price: float
+    max_moves: int | None
+    max_vms_per_policy: int
+    service_names: tuple[str, ...] = field(repr=False)
+    cap_names: tuple[str, ...] = field(repr=False)
+
+    @property
+    def num_vms(self) -> int:
+        """Number of VMs."""
+        return len(self.today)
+
+    @property
+    def num_keys(self) -> int:
+        """Number of twin keys."""
+        return len(self.key_vault)
+
+    def counted(self, v: IntArray | int, t: IntArray | int) -> BoolArray:
+        """Whether VM ``v`` at option ``t`` takes a place in a policy that counts."""
+        return np.asarray(self.counted_today[v] | (t != self.today[v]))
+
+
+@dataclass(frozen=True, slots=True)
+class ExistingPolicy:
+    """A policy of today that could be edited.
+
+    Parameters
+    ----------
+    key, option
+        Twin key and start of today.
+    vms
+        Rows of its VMs.
+    editable
+        Whether its time may be edited where all its VMs go to one new time.
+    """
+
+    key: int
+    option: int
+    vms: tuple[int, ...]
+    editable: bool
