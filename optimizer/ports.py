@@ -31,5 +31,3 @@ class Progress(Protocol):
 
 def no_progress(stage: str, done: int, total: int, note: str = "") -> None:
     """A :class:`Progress` that says nothing."""
-
-

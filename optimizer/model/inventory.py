@@ -180,7 +180,7 @@ class Inventory:
     @cached_property
     def unknown_items(self) -> Mapping[str, int]:
         """Items of each policy that are not scheduled rows of this estate: idle ones and ones never seen."""
-        idle = {key: 0 for key in self.policies}
+        idle = dict.fromkeys(self.policies, 0)
         for item in self.idle_items:
             if item.policy_id.lower() in idle:
                 idle[item.policy_id.lower()] += 1

@@ -1,54 +1,136 @@
 """The rules of a planner, as data: thresholds, prices, windows, caps, pins, limits.
 
-The classes validate themselves, so that a rules file and the Python API answer with the same messages.
+The classes validate themselves, so that a rules file and the Python API answer with the same messages; dumped,
+they read like the file that they came from.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 import fnmatch
+import re
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    SerializerFunctionWrapHandler,
+    Strict,
+    WithJsonSchema,
+    model_serializer,
+    model_validator,
+)
 
-from optimizer.model.inventory import Vault, Vm
-from optimizer.model.timegrid import MINUTES_PER_DAY, format_minute, parse_weekday, resolve_zone
+from optimizer.model.inventory import MAX_POLICIES_PER_VAULT, MAX_VMS_PER_POLICY, Vault, Vm
+from optimizer.model.timegrid import MINUTES_PER_DAY, WEEKDAYS, format_minute, parse_weekday, resolve_zone
 
 Statistic = Literal["average", "maximum"]
-Os = Literal["Windows", "Linux"]
+Scope = Literal["vault", "subscription"]
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+
+
+class _Sparse(_Frozen):
+    """Dumped without the keys that say nothing beyond their default, as a planner would write it."""
+
+    @model_serializer(mode="wrap")
+    def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        fields = type(self).model_fields
+        silent = {
+            key
+            for name, field in fields.items()
+            if getattr(self, name) == field.get_default(call_default_factory=True)
+            for key in (name, field.alias)
+        }
+        return {key: value for key, value in dump(self).items() if key not in silent}
 
 
 def _minute_of_day(value: object) -> object:
     """Minute of an ``HH:MM`` text; 24:00 is the end of a day."""
+    if isinstance(value, dt.time):
+        raise ValueError(f'{value} is a bare time of day; write it in quotes, as "{value:%H:%M}"')
     if not isinstance(value, str):
         return value
     hour, colon, minute = value.partition(":")
-    if colon and len(hour) == len(minute) == 2 and hour.isdecimal() and minute.isdecimal():
+    if colon and len(hour) == len(minute) == 2 and (hour + minute).isascii() and (hour + minute).isdecimal():
         total = int(hour) * 60 + int(minute)
         if int(minute) < 60 and total <= MINUTES_PER_DAY:
             return total
-    raise ValueError(f"{value!r} is not a time of day; allowed: HH:MM from 00:00 to 24:00")
+    raise ValueError(f'{value!r} is not a time of day; allowed: HH:MM from 00:00 to 24:00; write it as "20:00"')
+
+
+def _time_text(minute: int) -> str:
+    return "24:00" if minute == MINUTES_PER_DAY else format_minute(minute)
 
 
 def _weekday(value: object) -> object:
     return parse_weekday(value) if isinstance(value, str) else value
 
 
-def _zone_name(value: str) -> str:
-    resolve_zone(value)
+def _weekday_name(day: int) -> str:
+    return WEEKDAYS[day]
+
+
+def _date(value: object) -> object:
+    """A calendar date; pydantic alone would read numbers as seconds since 1970."""
+    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
+        return value
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        return value
+    raise ValueError(f"{str(value)!r} is not a date; allowed: YYYY-MM-DD without a time of day, as 2026-12-24")
+
+
+def _zone_name(value: object) -> object:
+    if isinstance(value, str):
+        resolve_zone(value)
     return value
 
 
-MinuteOfDay = Annotated[int, BeforeValidator(_minute_of_day), Field(ge=0, le=MINUTES_PER_DAY)]
-Weekday = Annotated[int, BeforeValidator(_weekday), Field(ge=0, le=6)]
+def _os_name(value: object) -> object:
+    return value.capitalize() if isinstance(value, str) else value
+
+
+def _percent(value: float) -> float:
+    if value <= 1:
+        raise ValueError(
+            f"{value:g} would mean {value:g} %; thresholds are in percent from above 1 to 100; "
+            f"write {value * 100:g} for {value * 100:g} %"
+        )
+    return value
+
+
+MinuteOfDay = Annotated[
+    int,
+    BeforeValidator(_minute_of_day),
+    Field(strict=True, ge=0, le=MINUTES_PER_DAY),
+    PlainSerializer(_time_text),
+    WithJsonSchema({"type": "string", "pattern": r"^(([01]\d|2[0-3]):[0-5]\d|24:00)$"}),
+]
+Weekday = Annotated[
+    int,
+    BeforeValidator(_weekday),
+    Field(strict=True, ge=0, le=6),
+    PlainSerializer(_weekday_name),
+    WithJsonSchema({"type": "string", "enum": list(WEEKDAYS)}),
+]
+Date = Annotated[dt.date, BeforeValidator(_date)]
 ZoneName = Annotated[str, BeforeValidator(_zone_name)]
-Price = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Os = Annotated[Literal["Windows", "Linux"], BeforeValidator(_os_name)]
+Flag = Annotated[bool, Strict()]
+Count = Annotated[int, Field(strict=True, ge=0)]
+AtLeastOne = Annotated[int, Field(strict=True, ge=1)]
+Percent = Annotated[float, Field(strict=True, gt=0, le=100), AfterValidator(_percent)]
+Price = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
 class Threshold(_Frozen):
@@ -62,8 +144,8 @@ class Threshold(_Frozen):
         Which figure of a 5-minute bin is compared.
     """
 
-    cpu_percent: Annotated[float, Field(gt=0, le=100)] = 90.0
-    memory_percent: Annotated[float, Field(gt=0, le=100)] = 90.0
+    cpu_percent: Percent = 90.0
+    memory_percent: Percent = 90.0
     statistic: Statistic = "average"
 
 
@@ -88,7 +170,7 @@ class Prices(_Frozen):
     move: Price = 0.02
 
 
-class Selector(_Frozen):
+class Selector(_Sparse):
     """Which VMs a rule is for: all of the given criteria hold; none given means every VM.
 
     Names are compared without regard to case and may hold ``*`` and ``?``.
@@ -119,10 +201,11 @@ class Selector(_Frozen):
 
 
 def _like(value: str, pattern: str) -> bool:
-    return fnmatch.fnmatchcase(value.lower(), pattern.lower())
+    """Whether a name fits; ``[`` stands for itself, as tags like ``[prod]`` are common."""
+    return fnmatch.fnmatchcase(value.lower(), pattern.lower().replace("[", "[[]"))
 
 
-class Window(_Frozen):
+class Window(_Sparse):
     """A window of local time: ``[from, to)``, past midnight where ``to`` is not after ``from``.
 
     Parameters
@@ -137,13 +220,24 @@ class Window(_Frozen):
         Windows or IANA name of the zone of the above; None: the zone of each VM's own policy.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
-
     start: Annotated[MinuteOfDay, Field(alias="from")]
     end: Annotated[MinuteOfDay, Field(alias="to")]
     days: tuple[Weekday, ...] | None = None
-    dates: tuple[dt.date, ...] | None = None
+    dates: tuple[Date, ...] | None = None
     zone: ZoneName | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written_as_text(cls, window: object) -> object:
+        """In a file ``from = 20`` must not mean 20 minutes past midnight, nor ``days = [1]`` Tuesday."""
+        if isinstance(window, Mapping) and ("from" in window or "to" in window):
+            for key in ("from", "to"):
+                if isinstance(window.get(key), int):
+                    raise ValueError(f'{key} = {window[key]} is no time of day; write it as text, as in "20:00"')
+            days = window.get("days")
+            if isinstance(days, list | tuple) and not all(isinstance(day, str) for day in days):
+                raise ValueError(f"days = {list(days)} are not all names; allowed: {', '.join(WEEKDAYS)}")
+        return window
 
     @model_validator(mode="after")
     def _has_length(self) -> Window:
@@ -168,7 +262,7 @@ class Window(_Frozen):
         return (self.days is None or day.weekday() in self.days) and (self.dates is None or day in self.dates)
 
 
-class Rule(_Frozen):
+class Rule(_Sparse):
     """One rule of the planner.
 
     Parameters
@@ -193,10 +287,10 @@ class Rule(_Frozen):
     where: Selector = Selector()
     allow: tuple[Window, ...] = ()
     forbid: tuple[Window, ...] = ()
-    max_concurrent: Annotated[int, Field(ge=1)] | None = None
+    max_concurrent: AtLeastOne | None = None
     per: Literal["service", "vault"] = "service"
-    pin: bool = False
-    exclude: bool = False
+    pin: Flag = False
+    exclude: Flag = False
 
     @model_validator(mode="after")
     def _does_something(self) -> Rule:
@@ -218,11 +312,17 @@ class PolicyLimits(_Frozen):
         Whether the time of an existing policy may be edited where all its VMs go to one new time.
     max_vms_per_policy, max_policies_per_vault
         Azure's limits; the second is documented with more than one value.
+    max_writes_per_day
+        Policies that may be created or edited in 24 hours, in each ``scope``: how many days a roll-out takes.
+    scope
+        Whether ``max_writes_per_day`` is counted per vault or per subscription.
     """
 
-    edit: bool = True
-    max_vms_per_policy: Annotated[int, Field(ge=1)] = 100
-    max_policies_per_vault: Annotated[int, Field(ge=1)] = 200
+    edit: Flag = True
+    max_vms_per_policy: AtLeastOne = MAX_VMS_PER_POLICY
+    max_policies_per_vault: AtLeastOne = MAX_POLICIES_PER_VAULT
+    max_writes_per_day: AtLeastOne = 50
+    scope: Scope = "vault"
 
 
 DEFAULT_SERVICE_FROM = (
@@ -236,7 +336,9 @@ DEFAULT_SERVICE_FROM = (
 )
 
 
-def _service_source(value: str) -> str:
+def _service_source(value: object) -> object:
+    if not isinstance(value, str):
+        return value
     allowed = ("availability_set", "scale_set", "resource_group")
     if value in allowed or (value.startswith("tag:") and len(value) > len("tag:")):
         return value
@@ -263,7 +365,7 @@ class Rules(_Frozen):
     prices: Prices = Prices()
     policies: PolicyLimits = PolicyLimits()
     max_risk_increase: Price = 0.1
-    max_moves: Annotated[int, Field(ge=0)] | None = None
+    max_moves: Annotated[Count | None, Field(exclude_if=lambda moves: moves is None)] = None
     service_from: tuple[ServiceSource, ...] = DEFAULT_SERVICE_FROM
     rule: tuple[Rule, ...] = ()
 

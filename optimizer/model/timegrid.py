@@ -46,7 +46,7 @@ LAST_HOURLY_OPTION = 39
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
-_START = re.compile(r"([01]\d|2[0-3]):(00|30)")
+_START = re.compile(r"([01]\d|2[0-3]):(00|30)", re.ASCII)
 
 
 class Frequency(StrEnum):

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from optimizer.model.rules import Rules
 
-PLAN_SCHEMA_VERSION = 1
+PLAN_SCHEMA_VERSION: Literal[1] = 1
 
 StartText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|30)$")]
 UtcText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]

@@ -154,7 +154,7 @@ class Dual:
         )[: self.num_rows]
         return DualPoint(
             value=math.fsum(terms),
-            lam=1.0 - np.bincount(v, minlength=instance.num_vms),
+            lam=1.0 - np.bincount(v, minlength=instance.num_vms).astype(np.float64),
             mu=occupied - met,
             alpha=np.where(self.is_pair, instance.rows.pair_price * (inner - met * (met - 1) / 2), 0.0),
             sigma=sigma,
@@ -252,7 +252,7 @@ class _Adam:
         return rate * first / (np.sqrt(second) + 1e-9)
 
 
-RATES = (0.05, 0.005, 0.1, 0.01)
+RATES = (0.1, 0.01, 0.1, 0.01)
 """First rates of lam, mu, alpha, sigma; they decay geometrically to a thousandth."""
 
 

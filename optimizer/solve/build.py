@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from optimizer.model.inventory import Inventory
+from optimizer.model.inventory import Inventory, Vm
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_DAY, SLOTS_PER_WEEK, Pattern
 from optimizer.risk.table import RiskTable
@@ -85,10 +85,9 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
     grid = np.ones(shape, dtype=np.bool_)
     for row, item in enumerate(items):
         grid[row, list(inventory.policy(item).recurrence.options(int(today[row])))] = False
-    risk_today = table.risk[np.arange(len(items)), today][:, None]
-    credited = table.credited[:, None]
-    forbidden[RISK_INCREASE] = credited & (table.risk > risk_today + rules.max_risk_increase + RISK_TOLERANCE)
-    forbidden[NO_HISTORY] = ~credited & (table.risk > risk_today + RISK_TOLERANCE)
+    ceiling = table.today[:, None] + rules.max_risk_increase + RISK_TOLERANCE
+    forbidden[RISK_INCREASE] = table.credited[:, None] & (table.risk > ceiling)
+    forbidden[NO_HISTORY] = ~table.allowed
     forbidden[AZURE_GRID] = grid
     allowed = ~np.logical_or.reduce(list(forbidden.values()), axis=0)
     movable = np.array([row not in stays_because for row in range(len(items))], dtype=np.bool_)
@@ -134,7 +133,9 @@ class _RowBuilder:
         place = (kind, patterns)
         if place not in self.merged:
             columns = meets[list(patterns)].reshape(-1, SLOTS_PER_WEEK)
-            _, first, row, count = np.unique(columns, axis=1, return_index=True, return_inverse=True, return_counts=True)
+            _, first, row, count = np.unique(
+                columns, axis=1, return_index=True, return_inverse=True, return_counts=True
+            )
             row = row.ravel()
             used = columns[:, first].any(axis=0)
             renumber = np.where(used, np.cumsum(used) - 1, -1)
@@ -218,7 +219,7 @@ def build_instance(
     key = np.array([keys[policy.vault_id.lower(), policy.twin_key] for policy in policies], dtype=np.int64)
     key_vault = np.array([vaults[vault_id] for vault_id, _ in keys], dtype=np.int64)
     services: dict[str, int] = {}
-    service = np.array([services.setdefault(inventory.vm(item).service, len(services)) for item in items], np.int64)
+    service = np.array([services.setdefault(_service(inventory.vm(item)), len(services)) for item in items], np.int64)
     vm_pattern = np.array(key_pattern, dtype=np.int64)[key]
 
     windows = np.stack([pattern.occupancy(snapshot_minutes) for pattern in patterns])
@@ -246,9 +247,7 @@ def build_instance(
     for group, members in enumerate(_members(vault, len(vaults))):
         if len(members):
             share = _fair_share(members, vm_pattern, restrictions.allowed, starts)
-            add_group(
-                RowKind.VAULT_STARTS, group, members, peak_price=rules.prices.vault_peak, fair_share=share
-            )
+            add_group(RowKind.VAULT_STARTS, group, members, peak_price=rules.prices.vault_peak, fair_share=share)
     for group, (_, limit, members) in enumerate(caps):
         if len(members) > limit:
             add_group(RowKind.CAP, group, members, cap=limit)
@@ -256,12 +255,10 @@ def build_instance(
     rows = builder.rows()
     vm_class, touched = _classes(key, vm_pattern, member_of, builder, windows, starts, len(rows))
     existing, unknown, counted_today, editable = _policies(inventory, rules, keys, restrictions)
-    risk_today = table.risk[np.arange(num_vms), today][:, None]
-    credited = np.where(table.credited[:, None], table.risk, risk_today)
     moved = np.arange(NUM_OPTIONS)[None, :] != today[:, None]
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
     return Instance(
-        linear=credited + rules.prices.move * moved,
+        linear=table.cost + rules.prices.move * moved,
         risk=table.risk,
         allowed=restrictions.allowed,
         today=today,
@@ -286,6 +283,10 @@ def build_instance(
     )
 
 
+def _service(vm: Vm) -> str:
+    return vm.service or vm.id
+
+
 def _members(group_of: IntArray, num_groups: int) -> list[IntArray]:
     order = np.argsort(group_of, kind="stable")
     return np.split(order, np.cumsum(np.bincount(group_of, minlength=num_groups))[:-1])
@@ -300,9 +301,9 @@ def _cap_groups(inventory: Inventory, rules: Rules) -> list[tuple[str, int, IntA
         by_value: dict[str, list[int]] = {}
         for row in np.flatnonzero(_matching(inventory, rule)).tolist():
             item = inventory.items[row]
-            value = inventory.vm(item).service if rule.per == "service" else item.vault_id.lower()
+            value = _service(inventory.vm(item)) if rule.per == "service" else item.vault_id.lower()
             by_value.setdefault(value, []).append(row)
-        groups += [(rule.name, rule.max_concurrent, np.array(rows)) for rows in by_value.values()]
+        groups += [(rule.name, rule.max_concurrent, np.array(members)) for members in by_value.values()]
     return groups
 
 
@@ -342,8 +343,8 @@ def _classes(
             table = starts if kind is RowKind.VAULT_STARTS else windows
             row_of_slot = builder.merged[kind, present][0]
             for option in range(NUM_OPTIONS):
-                rows = np.unique(row_of_slot[table[pattern, option]])
-                per_option[option] += (begin + rows[rows >= 0]).tolist()
+                met = np.unique(row_of_slot[table[pattern, option]])
+                per_option[option] += (begin + met[met >= 0]).tolist()
         lists.append(per_option)
     width = max((len(rows) for per_option in lists for rows in per_option), default=0)
     touched = np.full((len(lists), NUM_OPTIONS, max(width, 1)), num_rows, dtype=np.int64)
@@ -374,6 +375,8 @@ def _policies(
         else:
             existing[k, policy.start] += 1
             unknown[k, policy.start] += strangers
-        editable = rules.policies.edit and bool(rows) and strangers == 0 and bool(restrictions.movable[list(rows)].all())
+        editable = (
+            rules.policies.edit and bool(rows) and strangers == 0 and bool(restrictions.movable[list(rows)].all())
+        )
         policies.append(ExistingPolicy(k, policy.start, rows, editable))
     return existing, unknown, counted, tuple(policies)

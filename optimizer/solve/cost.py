@@ -46,7 +46,8 @@ class Cost:
 def row_counts(instance: Instance, options: IntArray) -> IntArray:
     """How many VMs meet in each row; shape (num_rows,)."""
     touched = instance.touched[instance.vm_class, options]
-    return np.bincount(touched.ravel(), minlength=len(instance.rows) + 1)[: len(instance.rows)]
+    counts: IntArray = np.bincount(touched.ravel(), minlength=len(instance.rows) + 1)[: len(instance.rows)]
+    return counts
 
 
 def policy_counts(instance: Instance, options: IntArray) -> IntArray:
@@ -60,13 +61,16 @@ def policy_counts(instance: Instance, options: IntArray) -> IntArray:
 def policy_writes(instance: Instance, counts: IntArray) -> IntArray:
     """Policies to create or edit at each start of each twin key; shape (K, 48)."""
     needed = -(-counts // instance.max_vms_per_policy)
-    return np.maximum(0, needed - instance.existing)
+    writes: IntArray = np.maximum(0, needed - instance.existing)
+    return writes
 
 
 def row_costs(instance: Instance, counts: IntArray) -> FloatArray:
     """Price of each row; shape (num_rows,)."""
     rows = instance.rows
-    return rows.pair_price * (counts * (counts - 1) / 2) + rows.peak_price * np.maximum(0, counts - rows.fair_share)
+    excess = np.maximum(0, counts - rows.fair_share)
+    costs: FloatArray = rows.pair_price * (counts * (counts - 1) / 2) + rows.peak_price * excess
+    return costs
 
 
 def evaluate(instance: Instance, options: IntArray) -> Cost:

@@ -46,7 +46,6 @@ class State:
         needed = -(-self.policies // instance.max_vms_per_policy)
         self.writes = np.maximum(0, needed - instance.existing).sum(axis=1)
         self.num_moves = int((options != instance.today).sum())
-        self._tight = instance.vault_room < NUM_OPTIONS * instance.num_keys
         self._edits = np.zeros(len(instance.vault_room), dtype=np.int64)
         self.recount_edits()
 
@@ -55,9 +54,9 @@ class State:
         if (self._vault_writes() >= self.instance.vault_room).any():
             self._edits = count_edits(self.instance, self.options)
 
-    def _vault_writes(self) -> FloatArray:
+    def _vault_writes(self) -> IntArray:
         room = self.instance.vault_room
-        return np.bincount(self.instance.key_vault, weights=self.writes, minlength=len(room))
+        return np.bincount(self.instance.key_vault, weights=self.writes, minlength=len(room)).astype(np.int64)
 
     def _refresh(self, rows: IntArray) -> None:
         """Price of one more VM in some rows."""
@@ -163,7 +162,7 @@ def _move_to_best(state: State, v: int) -> bool:
     return bool(moves)
 
 
-def place_all(state: State, vms: Iterable[int], open_options: BoolArray) -> None:
+def place_all(state: State, vms: Iterable[int], open_options: BoolArray, *, removed: bool = False) -> None:
     """Take VMs out and put each at the cheapest of the open options, those with most to lose first.
 
     Parameters
@@ -174,9 +173,11 @@ def place_all(state: State, vms: Iterable[int], open_options: BoolArray) -> None
         The VMs.
     open_options
         Shape (48,), bool: options to choose from; where none is allowed any option serves.
+    removed
+        The VMs were taken out before.
     """
     waiting = list(vms)
-    for v in waiting:
+    for v in () if removed else waiting:
         state.remove(v)
     prices = {v: np.where(open_options, state.prices(v), BLOCKED) for v in waiting}
     waiting.sort(key=lambda v: (-_regret(prices[v]), v))

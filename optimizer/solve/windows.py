@@ -22,6 +22,7 @@ from optimizer.model.timegrid import (
     resolve_zone,
 )
 
+BoolArray = npt.NDArray[np.bool_]
 Intervals = npt.NDArray[np.int64]
 """Shape (n, 2): half-open intervals in minutes after the start of the horizon, sorted and disjoint."""
 
@@ -67,7 +68,7 @@ def _union(intervals: list[tuple[int, int]]) -> Intervals:
     return np.array(merged, dtype=np.int64).reshape(-1, 2)
 
 
-def run_windows(pattern: Pattern, horizon: Horizon, snapshot_minutes: int) -> npt.NDArray[np.int64]:
+def run_windows(pattern: Pattern, horizon: Horizon) -> npt.NDArray[np.int64]:
     """Begin of every start window of the horizon, for each option and whichever way the clock is read.
 
     Returns
@@ -88,31 +89,29 @@ def run_windows(pattern: Pattern, horizon: Horizon, snapshot_minutes: int) -> np
     return np.where(inside, begin, -1)
 
 
-def options_within(pattern: Pattern, intervals: Intervals, horizon: Horizon, snapshot_minutes: int) -> np.ndarray:
+def options_within(pattern: Pattern, intervals: Intervals, horizon: Horizon, snapshot_minutes: int) -> BoolArray:
     """Options all of whose start windows lie inside the intervals; shape (48,), bool."""
-    begin = run_windows(pattern, horizon, snapshot_minutes)
+    begin = run_windows(pattern, horizon)
     end = begin + START_WINDOW_MINUTES + snapshot_minutes
     if len(intervals) == 0:
-        return np.all(begin < 0, axis=1)
+        return np.asarray(np.all(begin < 0, axis=1))
     at = np.searchsorted(intervals[:, 0], begin, side="right") - 1
     inside = (at >= 0) & (end <= intervals[np.maximum(at, 0), 1])
-    return np.all(inside | (begin < 0), axis=1)
+    return np.asarray(np.all(inside | (begin < 0), axis=1))
 
 
-def options_clear_of(pattern: Pattern, intervals: Intervals, horizon: Horizon, snapshot_minutes: int) -> np.ndarray:
+def options_clear_of(pattern: Pattern, intervals: Intervals, horizon: Horizon, snapshot_minutes: int) -> BoolArray:
     """Options none of whose start windows touches the intervals; shape (48,), bool."""
-    begin = run_windows(pattern, horizon, snapshot_minutes)
+    begin = run_windows(pattern, horizon)
     end = begin + START_WINDOW_MINUTES + snapshot_minutes
     if len(intervals) == 0:
         return np.ones(NUM_OPTIONS, dtype=np.bool_)
     first_after = np.searchsorted(intervals[:, 1], begin, side="right")
     next_begin = np.append(intervals[:, 0], np.iinfo(np.int64).max)[first_after]
-    return np.all((next_begin >= end) | (begin < 0), axis=1)
+    return np.asarray(np.all((next_begin >= end) | (begin < 0), axis=1))
 
 
-def options_allowed(
-    rule: Rule, pattern: Pattern, own_zone: str, horizon: Horizon, snapshot_minutes: int
-) -> npt.NDArray[np.bool_]:
+def options_allowed(rule: Rule, pattern: Pattern, own_zone: str, horizon: Horizon, snapshot_minutes: int) -> BoolArray:
     """Options that the ``allow`` and ``forbid`` windows of a rule leave; shape (48,), bool."""
     allowed = np.ones(NUM_OPTIONS, dtype=np.bool_)
     if rule.allow:

@@ -1,0 +1,207 @@
+"""The rules of a planner out of one TOML file; every mistake is answered in the words of that file."""
+
+from __future__ import annotations
+
+import datetime as dt
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from optimizer.errors import ConfigError
+from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules, Selector, Threshold, Window
+
+Location = tuple[int | str, ...]
+
+_LATER_KEYS = frozenset({"separate", "order", "freeze", "rpo_hours"})
+"""Keys of rules that are announced but that this version cannot keep: refused, never skipped."""
+
+_TABLES: Mapping[str, type[BaseModel]] = {
+    "threshold": Threshold,
+    "prices": Prices,
+    "policies": PolicyLimits,
+    "where": Selector,
+    "allow": Window,
+    "forbid": Window,
+    "rule": Rule,
+}
+"""Which class reads the table or list of that key; the top level is :class:`Rules`."""
+
+_WRITE = {
+    "threshold": "in [threshold]",
+    "prices": "in [prices]",
+    "policies": "in [policies]",
+    "where": "in a rule's where = { ... }",
+    "allow": "in a window of allow or forbid",
+    "rule": "in a [[rule]]",
+}
+"""Where a planner writes the keys of each table."""
+
+_ALLOWED_TYPE = {
+    "bool_type": "true or false, without quotes",
+    "dict_type": "a table, as { key = value }",
+    "float_type": "a number, without quotes",
+    "int_type": "a whole number, without quotes",
+    "mapping_type": "a table, as { key = value }",
+    "model_type": "a table, as { key = value }",
+    "string_type": 'text in quotes, as "sql-*"',
+    "tuple_type": "a list, as [ ... ]",
+}
+"""What is allowed where a value has the wrong type, by the type of pydantic's error."""
+
+_ALLOWED_VALUE = {
+    "finite_number": "is not a finite number; allowed: 0 or more; write a number",
+    "greater_than": "is too small; allowed: more than {gt:g}; raise it",
+    "greater_than_equal": "is too small; allowed: {ge:g} or more; raise it",
+    "less_than_equal": "is too large; allowed: {le:g} or less; lower it",
+    "literal_error": "is not known; allowed: {expected}; write one of these",
+    "string_too_short": "is empty; allowed: any text; write some",
+}
+"""What is allowed where the type is right and the value is not; filled with pydantic's context."""
+
+_MOST_MISTAKES = 20
+_LONGEST_VALUE = 60
+
+
+def read_rules(path: Path) -> Rules:
+    """Read a rules file; an empty one means the default of everything.
+
+    Parameters
+    ----------
+    path
+        TOML in UTF-8, with or without a byte-order mark.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, is not TOML, or asks for what is not allowed.  The message names every mistake:
+        file, key, value, what is allowed and what to do.
+    """
+    rules = _parse(path, _read_text(path))
+    try:
+        return Rules.model_validate(rules, by_alias=True, by_name=False)
+    except ValidationError as exc:
+        mistakes = [f"{path}: {_describe(error, rules)}" for error in exc.errors(include_url=False)]
+        more = len(mistakes) - _MOST_MISTAKES
+        shown = [*mistakes[:_MOST_MISTAKES], f"{path}: and {more} more"] if more > 0 else mistakes
+        raise ConfigError("\n".join(shown)) from exc
+
+
+def _read_text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as exc:
+        raise ConfigError(f"{path}: there is no such rules file; give the path of one, or leave --rules out") from exc
+    except IsADirectoryError as exc:
+        raise ConfigError(f"{path}: is a folder; give the rules file in it, such as {path / 'rules.toml'}") from exc
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        raise ConfigError(f"{path}: cannot be read ({reason}); check that it is a file that you may read") from exc
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as exc:
+        line = content.count(b"\n", 0, exc.start) + 1
+        found = f"byte 0x{content[exc.start]:02x} at line {line}"
+        raise ConfigError(f"{path}: is not UTF-8 ({found}); save the file as UTF-8 text") from exc
+
+
+def _parse(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as exc:
+        raise ConfigError(
+            f"{path}: is not TOML: {exc}; correct that line. Text stands in quotes, tables are [name], "
+            "rules are [[rule]], and each key stands once"
+        ) from exc
+
+
+def _describe(error: ErrorDetails, rules: Mapping[str, Any]) -> str:
+    """One mistake in one line: where, which value, what is allowed, what to do."""
+    location = error["loc"]
+    if error["type"] == "value_error":  # ours: the message carries value, what is allowed and what to do
+        place = _place(location, rules)
+        return f"{place}: {error['ctx']['error']}" if place else str(error["ctx"]["error"])
+    if error["type"] == "extra_forbidden":
+        return _unknown_key(location, error["input"], rules)
+    if error["type"] == "missing":
+        return f"{_place(location[:-1], rules)}: {location[-1]!r} is missing; add {_example(location[-1])}"
+    return f"{_place(location, rules)} = {_toml(error['input'])}: {_expectation(error)}"
+
+
+def _place(location: Location, rules: Mapping[str, Any]) -> str:
+    """Path of a key as the planner wrote it, such as ``rule "nights" > allow[0] > from``."""
+    parts: list[str] = []
+    for key in location:
+        if isinstance(key, str):
+            parts.append(key)
+        elif parts == ["rule"]:
+            parts[-1] = _rule_label(rules["rule"][key], key)
+        else:
+            parts[-1] += f"[{key}]"
+    return " > ".join(parts)
+
+
+def _rule_label(rule: object, index: int) -> str:
+    name = rule.get("name") if isinstance(rule, Mapping) else None
+    return f"rule {json.dumps(name, ensure_ascii=False)}" if isinstance(name, str) and name else f"rule[{index}]"
+
+
+def _unknown_key(location: Location, value: object, rules: Mapping[str, Any]) -> str:
+    """Answer to a key that is not known in its table: the nearest known ones, or the table it belongs to."""
+    key = str(location[-1])
+    said = f"{_place(location, rules)} = {_toml(value)}"
+    if key in _LATER_KEYS:
+        return f"{said}: this version does not know {key!r} yet and would not keep it; take it out"
+    table = next((part for part in reversed(location[:-1]) if isinstance(part, str)), None)
+    known = _keys(_TABLES[table] if table else Rules)
+    near = difflib.get_close_matches(key.lower(), known, n=2)
+    if near:
+        return f"{said}: there is no key {key!r}; did you mean {' or '.join(near)}? Rename it or take it out"
+    homes = [place for name, place in _WRITE.items() if key in _keys(_TABLES[name])]
+    if key in _keys(Rules):
+        homes.insert(0, "at the top of the file, above the first line that begins with [")
+    if homes:
+        return f"{said}: {key!r} does not belong here; write it {' or '.join(homes)}"
+    return f"{said}: there is no key {key!r}; allowed: {', '.join(known)}; take it out or rename it"
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+def _example(key: int | str) -> str:
+    examples = {"name": 'name = "what the rule is for"', "from": 'from = "20:00"', "to": 'to = "06:00"'}
+    return examples[str(key)]
+
+
+def _expectation(error: ErrorDetails) -> str:
+    """What is allowed where pydantic found a wrong type, range or word."""
+    kind = error["type"]
+    if kind == "tuple_type" and error["loc"] == ("rule",):
+        return "is not a list of rules; allowed: one [[rule]] (two brackets) above each rule"
+    if kind in _ALLOWED_TYPE:
+        return f"has the wrong type; allowed: {_ALLOWED_TYPE[kind]}; write it so"
+    if kind in _ALLOWED_VALUE:
+        return _ALLOWED_VALUE[kind].format(**error.get("ctx", {})).replace("'", '"')
+    return f"is not allowed: {error['msg']}; correct it"
+
+
+def _toml(value: object) -> str:
+    """A value much as it stands in the file, cut where it is long."""
+    text = _toml_whole(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
+def _toml_whole(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{key} = {_toml_whole(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml_whole, value)) + "]"
+    if isinstance(value, dt.date | dt.time):
+        return value.isoformat()
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, str | bool) else str(value)

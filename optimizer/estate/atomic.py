@@ -1,0 +1,76 @@
+"""Writing to disk so that a reader sees the old state or the new one, whatever breaks in between."""
+
+from __future__ import annotations
+
+import errno
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from optimizer.errors import EstateError
+
+_ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space or choose a folder on another disk",
+    errno.EDQUOT: "the disk quota is used up: free some space or choose a folder on another disk",
+    errno.EFBIG: "the file would exceed the size limit of this process (ulimit -f): raise it",
+    errno.EACCES: "choose a folder that you may write to",
+    errno.EPERM: "choose a folder that you may write to",
+    errno.EROFS: "choose a folder on a disk that can be written",
+    errno.ENOTDIR: "a part of this path is a file: choose another folder",
+}
+
+
+def scratch_name(name: str) -> str:
+    """A hidden name beside ``name`` that nobody else uses."""
+    return f".{name}.{uuid.uuid4().hex[:12]}.tmp"
+
+
+@contextmanager
+def translate_write_errors(path: Path) -> Iterator[None]:
+    """Turn what the system says about a write into an :class:`EstateError` that says what to do.
+
+    Raises
+    ------
+    EstateError
+        The body met an ``OSError``.
+    """
+    try:
+        yield
+    except OSError as exc:
+        advice = _ADVICE.get(exc.errno or 0, "see whether the disk is in order")
+        what = os.strerror(exc.errno) if exc.errno else str(exc)
+        raise EstateError(f"cannot write {path}: {what}; {advice}; what was there before is unchanged") from exc
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path``, synced to disk; on any failure the old file is whole.
+
+    Raises
+    ------
+    OSError
+        The disk is full, the folder cannot be written ...
+    """
+    scratch = path.with_name(scratch_name(path.name))
+    try:
+        with scratch.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    except BaseException:
+        scratch.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames inside a folder durable, where the system can."""
+    if os.name == "nt":  # a folder cannot be opened there
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

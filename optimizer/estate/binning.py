@@ -1,0 +1,240 @@
+"""Samples at any regular interval -> 5-minute bins of UTC days, as numpy kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.estate.parts import to_day
+from optimizer.model.load import DayLoad
+from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
+
+LEAD_BINS = 60 // BIN_MINUTES
+"""Bins before the first day that are read along: an hourly sample may be held past midnight."""
+
+_MINUTE = 60_000_000
+_BIN = BIN_MINUTES * _MINUTE
+_LEAD = LEAD_BINS * _BIN
+_LONG = 61
+"""Stands for every distance of more than an hour while distances are counted."""
+
+_ENOUGH = 3
+"""Distances that a VM needs for an interval of its own; with fewer it is taken to be like the others."""
+
+Floats = npt.NDArray[np.float32]
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Samples of some VMs in some days, one array element each; N samples.
+
+    Parameters
+    ----------
+    begin
+        Instant of offset 0: an hour before the first day.
+    rows
+        Shape (N,), number of the VM; -1 for one that is of no interest.
+    offsets
+        Shape (N,), microseconds since ``begin``.
+    values
+        By metric, shape (N,), NaN where missing; ``running`` as 1 and 0.
+    """
+
+    begin: datetime
+    rows: Ints
+    offsets: Ints
+    values: dict[str, Floats]
+
+    @property
+    def counted(self) -> npt.NDArray[np.bool_]:
+        """Whether a sample is in the days themselves, not in the hour before them; shape (N,)."""
+        return self.offsets >= _LEAD
+
+    def take(self, which: npt.NDArray[np.bool_] | Ints) -> Samples:
+        """Some of the samples, or all in another order."""
+        values = {metric: array[which] for metric, array in self.values.items()}
+        return Samples(self.begin, self.rows[which], self.offsets[which], values)
+
+    def time(self, sample: int) -> str:
+        """Timestamp of a sample, for messages."""
+        return f"{self.begin + timedelta(microseconds=int(self.offsets[sample])):%Y-%m-%dT%H:%M:%SZ}"
+
+
+class Intervals(NamedTuple):
+    """Distance between samples in whole minutes: of each VM, shape (V,), and the most common one."""
+
+    minutes: Ints
+    common: int
+
+
+def in_key_order(samples: Samples) -> tuple[Samples, bool]:
+    """Samples by VM and time, and whether those of every VM came in order of time."""
+    rows, offsets = samples.rows, samples.offsets
+    if _is_ordered(rows, offsets):
+        return samples, True
+    small = rows.astype(np.uint16) if rows.max() < 2**16 else rows  # 16 bits are sorted by radix
+    order = np.argsort(small, kind="stable")
+    if _is_ordered(rows[order], offsets[order]):
+        return samples.take(order), True
+    return samples.take(np.lexsort((offsets, rows))), False
+
+
+def _is_ordered(rows: Ints, offsets: Ints) -> bool:
+    later = (rows[1:] > rows[:-1]) | ((rows[1:] == rows[:-1]) & (offsets[1:] >= offsets[:-1]))
+    return bool(later.all())
+
+
+def merge_repeated(
+    samples: Samples, report: Callable[[int, int, str, list[float]], None]
+) -> tuple[Samples, int]:
+    """One sample per VM and time, and how many were dropped for that.
+
+    Parameters
+    ----------
+    samples
+        By VM and time.
+    report
+        Called with VM, offset, metric and the least and the greatest value where repeated samples contradict each
+        other; a missing value contradicts none.
+    """
+    new = np.ones(samples.rows.size, dtype=np.bool_)
+    new[1:] = (samples.rows[1:] != samples.rows[:-1]) | (samples.offsets[1:] != samples.offsets[:-1])
+    if new.all():
+        return samples, 0
+    starts = np.flatnonzero(new)
+    values: dict[str, Floats] = {}
+    for metric, array in samples.values.items():
+        least, greatest = np.fmin.reduceat(array, starts), np.fmax.reduceat(array, starts)
+        for group in np.flatnonzero(least < greatest):
+            sample = starts[group]
+            if samples.counted[sample]:
+                pair = [float(least[group]), float(greatest[group])]
+                report(int(samples.rows[sample]), int(samples.offsets[sample]), metric, pair)
+        values[metric] = greatest
+    dropped = int((~new & samples.counted).sum())
+    return Samples(samples.begin, samples.rows[starts], samples.offsets[starts], values), dropped
+
+
+def find_intervals(samples: Samples, num_vms: int) -> Intervals:
+    """Most common distance of each VM's samples; gaps are rarer than the interval, so they do not matter.
+
+    Parameters
+    ----------
+    samples
+        By VM and time, without repetition.
+    num_vms
+        V.
+
+    Returns
+    -------
+    Intervals
+        A VM with too few samples, or with mostly gaps, gets the most common interval of all; where no VM has two
+        samples that is one bin.
+    """
+    same = samples.rows[1:] == samples.rows[:-1]
+    distance = (samples.offsets[1:] - samples.offsets[:-1])[same]
+    minutes = np.clip((distance + _MINUTE // 2) // _MINUTE, 1, _LONG)
+    slots = num_vms * (_LONG + 1)
+    counts = np.bincount(samples.rows[1:][same] * (_LONG + 1) + minutes, minlength=slots).reshape(num_vms, _LONG + 1)
+    common = int(counts.sum(axis=0).argmax()) if distance.size else BIN_MINUTES
+    own = counts.argmax(axis=1)
+    unclear = (counts.sum(axis=1) < _ENOUGH) | (own == _LONG)
+    if common == _LONG:
+        lengths, times = np.unique(distance[minutes == _LONG] // _MINUTE, return_counts=True)
+        common = int(lengths[times.argmax()])
+    return Intervals(np.where(unclear, common, own).astype(np.int64), common)
+
+
+def to_days(samples: Samples, days: Sequence[date], vm_ids: Sequence[str], minutes: Ints) -> Iterator[DayLoad]:
+    """Samples on 5-minute bins, day by day; VMs without a known bin and days without VMs are left out.
+
+    Parameters
+    ----------
+    samples
+        By VM and time, without repetition, of ``days`` and the hour before.
+    days
+        Ascending.
+    vm_ids
+        Length V, sorted.
+    minutes
+        Shape (V,), interval of each VM.
+    """
+    num_bins = LEAD_BINS + ((days[-1] - days[0]).days + 1) * BINS_PER_DAY
+    bins = samples.offsets // _BIN
+    held = -(-minutes // BIN_MINUTES)[samples.rows]
+    grids = {
+        metric: _to_grid(metric, samples.rows, bins, held, values, (len(vm_ids), num_bins))
+        for metric, values in samples.values.items()
+    }
+    names = np.array(vm_ids, dtype=object)
+    for day in days:
+        first = LEAD_BINS + (day - days[0]).days * BINS_PER_DAY
+        yield from _one_day(day, names, {metric: grid[:, first : first + BINS_PER_DAY] for metric, grid in grids.items()})
+
+
+def _one_day(day: date, names: npt.NDArray[np.object_], grids: Mapping[str, Floats]) -> Iterator[DayLoad]:
+    known = np.zeros(names.size, dtype=np.bool_)
+    for grid in grids.values():
+        known |= ~np.isnan(grid).all(axis=1)
+    if known.any():
+        arrays = {
+            metric: np.nan_to_num(grid[known], nan=-1).astype(np.int8) if metric == "running" else grid[known]
+            for metric, grid in grids.items()
+        }
+        yield to_day(day, tuple(names[known].tolist()), arrays)
+
+
+def _to_grid(metric: str, rows: Ints, bins: Ints, held: Ints, values: Floats, shape: tuple[int, int]) -> Floats:
+    """Values of one metric on the bins, rounded to 0.01: means, or maxima of what is one; NaN where unknown.
+
+    Parameters
+    ----------
+    rows, bins, held, values
+        Shape (N,): VM, first bin, number of bins and value of each sample.
+    shape
+        (V, bins).
+    """
+    known = ~np.isnan(values)
+    if not known.all():
+        rows, bins, held, values = rows[known], bins[known], held[known], values[known]
+    cells = rows * shape[1] + bins
+    longest = int(held.max(initial=1))
+    if longest == 1 and bool((cells[1:] > cells[:-1]).all()):  # the common case: one sample per bin
+        grid = np.full(shape[0] * shape[1], np.nan, dtype=np.float32)
+        grid[cells] = values
+        return np.round(grid, 2, out=grid).reshape(shape)
+    spread = _spread(cells, bins, held, values, longest, shape[1])
+    combine = _mean if metric in {"cpu_percent", "mem_percent"} else _greatest
+    return np.round(combine(spread, shape[0] * shape[1]), 2).astype(np.float32).reshape(shape)
+
+
+_Spread = Iterator[tuple[Ints, Floats]]
+
+
+def _spread(cells: Ints, bins: Ints, held: Ints, values: Floats, longest: int, num_bins: int) -> _Spread:
+    """Cells and values of the first bin of every sample, of the second one, and so on."""
+    for step in range(longest):
+        covers = (held > step) & (bins + step < num_bins)
+        yield cells[covers] + step, values[covers]
+
+
+def _mean(spread: _Spread, size: int) -> npt.NDArray[np.float64]:
+    total, number = np.zeros(size), np.zeros(size, dtype=np.int64)
+    for cells, values in spread:
+        total += np.bincount(cells, weights=values, minlength=size)
+        number += np.bincount(cells, minlength=size)
+    return np.divide(total, number, out=np.full(size, np.nan), where=number > 0)
+
+
+def _greatest(spread: _Spread, size: int) -> Floats:
+    grid = np.full(size, -np.inf, dtype=np.float32)
+    for cells, values in spread:
+        np.maximum.at(grid, cells, values)
+    grid[np.isinf(grid)] = np.nan
+    return grid

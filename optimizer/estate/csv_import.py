@@ -1,0 +1,267 @@
+"""``import``: an estate out of a list of VMs and the load history of any monitoring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from optimizer.errors import DataError, EstateError
+from optimizer.estate.document import EstateDocument, read_document
+from optimizer.estate.import_load import LoadCounts, LoadFile, Overview
+from optimizer.estate.import_vms import Resources, VmRow, keep_spelling, read_vms, to_resources
+from optimizer.estate.load_store import LoadStore
+from optimizer.estate.parts import METRICS, is_unknown
+from optimizer.estate.problems import SHOWN, Problems
+from optimizer.estate.writer import EstateWriter, require_free_folder
+from optimizer.model.load import DayLoad
+from optimizer.model.timegrid import BIN_MINUTES, format_minute
+
+_NAMED = 5
+"""VMs that a note names before it only counts."""
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import did.
+
+    Parameters
+    ----------
+    vms, policies, vaults
+        Numbers in the inventory.
+    samples
+        Rows of load that belong to a VM of the inventory.
+    days
+        Days of load that were written.
+    first, last
+        Earliest and latest time in the load file.
+    as_of
+        Of the estate.
+    interval_minutes
+        Distances between samples that were found, ascending.
+    duplicates, clipped, invalid, off_grid
+        Rows dropped as exact duplicates; values cut to 100; values out of range taken for missing; rows that were
+        put into the bin that they are in the middle of.
+    vms_without_load, load_without_vm
+        VMs in only one of the two files.
+    notes
+        The same in words, for people.
+    """
+
+    vms: int
+    policies: int
+    vaults: int
+    samples: int
+    days: int
+    first: datetime
+    last: datetime
+    as_of: datetime
+    interval_minutes: tuple[int, ...]
+    duplicates: int
+    clipped: int
+    invalid: int
+    off_grid: int
+    vms_without_load: tuple[str, ...]
+    load_without_vm: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def import_estate(
+    vms: Path,
+    load: Path,
+    out: Path,
+    *,
+    append: bool = False,
+    as_of: datetime | None = None,
+    drop_invalid: bool = False,
+) -> ImportReport:
+    """Make an estate of ``vms.csv`` and ``load.parquet``, or add to one.
+
+    Nothing is written where anything is wrong with either file.
+
+    Parameters
+    ----------
+    vms, load
+        The two files; their columns are described in the documentation of ``import``.
+    out
+        The estate folder.
+    append
+        Add the load to the estate in ``out`` and replace its inventory.
+    as_of
+        Aware time at which the estate is taken; the last ``ts`` where None.
+    drop_invalid
+        Take values out of range for missing.
+
+    Raises
+    ------
+    DataError
+        An input cannot be used; the message lists the faults.
+    EstateError
+        ``out`` is not free (or, with ``append``, no estate), or cannot be written.
+    """
+    old = read_document(out) if append else None
+    if old is None:
+        require_free_folder(out)
+    elif old.source != "import":
+        raise EstateError(f"{out} was not imported but comes from '{old.source}'; import into a folder of its own")
+    rows = keep_spelling(read_vms(vms), list(old.vms) if old else [])
+    file = LoadFile(load)
+    overview = file.overview()
+    taken = _as_of(as_of, overview, old)
+    vm_ids = sorted(row.vm for row in rows)
+    _require_common_vm(vms, load, vm_ids, overview.names)
+    counts, problems = LoadCounts(), Problems(str(load))
+    seen: set[str] = set()
+    num_days = 0
+    with EstateWriter(out, old) as writer:
+        store = LoadStore(out, old.load if old else ())
+        for day in file.read(overview, vm_ids, counts, problems, drop_invalid=drop_invalid):
+            fresh = _without_known(day, store, problems, counts)
+            seen.update(day.vm_ids)
+            if not problems:
+                writer.add_load(fresh)
+                num_days += bool(fresh.vm_ids)
+        problems.raise_any()
+        resources = to_resources(rows)
+        writer.commit(
+            created_at=datetime.now(UTC),
+            as_of=taken,
+            source="import",
+            vaults=resources.vaults,
+            policies=resources.policies,
+            protected_items=resources.protected_items,
+            vms=resources.vms,
+        )
+    return _report(rows, resources, overview, counts, seen, taken, num_days)
+
+
+def _as_of(as_of: datetime | None, overview: Overview, old: EstateDocument | None) -> datetime:
+    if as_of is not None and as_of.tzinfo is None:
+        raise DataError(f"as-of is {as_of.isoformat()} without a time zone; write e.g. {as_of.isoformat()}Z")
+    taken = (as_of or overview.last).astimezone(UTC)
+    if taken < overview.first:
+        raise DataError(f"as-of is {_text(taken)}, before the first sample ({_text(overview.first)}); give a later time")
+    if old is not None and taken < old.as_of:
+        raise DataError(
+            f"as-of would go back from {_text(old.as_of)} to {_text(taken)}; append load that is later, or give "
+            "--as-of; nothing was written"
+        )
+    return taken
+
+
+def _text(instant: datetime) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _require_common_vm(vms: Path, load: Path, vm_ids: Sequence[str], names: Sequence[str]) -> None:
+    if not {vm.lower() for vm in vm_ids} & {name.lower() for name in names}:
+        raise DataError(
+            f"no VM of {vms} ({_some(vm_ids)}) has load in {load} ({_some(names)}); the names must be the same in both"
+        )
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _without_known(day: DayLoad, store: LoadStore, problems: Problems, counts: LoadCounts) -> DayLoad:
+    """VMs of a day that tell something that the estate does not know yet; contradictions are noted."""
+    old = store.read_day(day.date)
+    rows = {vm: row for row, vm in enumerate(old.vm_ids)}
+    common = np.array([rows.get(vm, -1) for vm in day.vm_ids], dtype=np.int64)
+    both = np.flatnonzero(common >= 0)
+    if not both.size:
+        return day
+    tells = np.ones(len(day.vm_ids), dtype=np.bool_)
+    tells[both] = False
+    for metric in METRICS:
+        values, known = getattr(day, metric), getattr(old, metric)
+        if values is None:
+            continue
+        new = values[both]
+        new_known = ~is_unknown(metric, new)
+        if known is None:
+            tells[both] |= new_known.any(axis=1)
+            continue
+        before = known[common[both]]
+        overlap = new_known & ~is_unknown(metric, before)
+        tells[both] |= (new_known & ~overlap).any(axis=1)
+        differs = overlap & (new != before)
+        for vm, place in np.argwhere(differs)[:SHOWN]:
+            stamp = f"{day.date.isoformat()}T{format_minute(int(place) * BIN_MINUTES)}Z"
+            problems.add(
+                "samples that contradict the estate",
+                f"VM {day.vm_ids[both[vm]]}, 5 minutes from {stamp}: {metric} is {before[vm, place]:g} in the estate "
+                f"and {new[vm, place]:g} in the file; leave out of the file what the estate already has",
+                0,
+            )
+        if differs.any():
+            problems.count("samples that contradict the estate", int(differs.sum()))
+    counts.known_rows += int((~tells).sum())
+    keep = np.flatnonzero(tells)
+    metrics = {metric: getattr(day, metric)[keep] for metric in METRICS if getattr(day, metric) is not None}
+    return DayLoad(day.date, tuple(day.vm_ids[row] for row in keep), **metrics)
+
+
+def _report(
+    rows: Sequence[VmRow],
+    resources: Resources,
+    overview: Overview,
+    counts: LoadCounts,
+    seen: set[str],
+    as_of: datetime,
+    num_days: int,
+) -> ImportReport:
+    listed = {row.vm.lower() for row in rows}
+    without_load = tuple(sorted(row.vm for row in rows if row.vm not in seen))
+    without_vm = tuple(name for name in overview.names if name.lower() not in listed)
+    return ImportReport(
+        vms=len(rows),
+        policies=len(resources.policies),
+        vaults=len(resources.vaults),
+        samples=counts.samples,
+        days=num_days,
+        first=overview.first,
+        last=overview.last,
+        as_of=as_of,
+        interval_minutes=tuple(sorted(counts.intervals)),
+        duplicates=counts.duplicates,
+        clipped=counts.clipped,
+        invalid=counts.invalid,
+        off_grid=counts.off_grid,
+        vms_without_load=without_load,
+        load_without_vm=without_vm,
+        notes=_notes(rows, counts, without_load, without_vm),
+    )
+
+
+def _notes(
+    rows: Sequence[VmRow], counts: LoadCounts, without_load: Sequence[str], without_vm: Sequence[str]
+) -> tuple[str, ...]:
+    """What was accepted although it was not as expected."""
+    odd = sorted(counts.intervals - {BIN_MINUTES})
+    alone = sum(not row.service for row in rows)
+    return tuple(
+        text
+        for applies, text in (
+            (counts.unsorted, "The load was not in order of time; it was sorted."),
+            (counts.duplicates, f"{counts.duplicates} exact duplicates in the load were dropped."),
+            (counts.clipped, f"{counts.clipped} values above 100 were clipped to 100."),
+            (counts.invalid, f"{counts.invalid} values out of range were taken for missing (--drop-invalid)."),
+            (odd, f"Intervals of {', '.join(map(str, odd))} minutes were brought onto 5-minute bins."),
+            (counts.off_grid, f"{counts.off_grid} samples lie between grid times; each counts for the bin it is in."),
+            (counts.known_rows, f"{counts.known_rows} VM-days were in the estate already; they were left out."),
+            (without_load, f"{len(without_load)} VMs have no load: {_some(without_load)}."),
+            (
+                without_vm,
+                f"{len(without_vm)} VMs in the load are not in the list of VMs; their {counts.unknown_vm_samples} "
+                f"samples were left out: {_some(without_vm)}.",
+            ),
+            (alone, f"{alone} VMs name no service; each is a service of its own."),
+        )
+        if applies
+    )

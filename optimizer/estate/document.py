@@ -1,0 +1,175 @@
+"""``estate.json``: its schema, its fingerprint, how it is read and put into text."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import UTC, date
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from optimizer.errors import EstateError
+
+ESTATE_SCHEMA_VERSION: Final = 1
+ESTATE_FILE = "estate.json"
+
+Metric = Literal["cpu_percent", "mem_percent", "cpu_max", "mem_max", "running"]
+Resource = dict[str, Any]
+"""One ARM resource as it came: ``id``, ``name``, ``properties`` ..."""
+
+
+UtcDatetime = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Part(_Strict):
+    """One Parquet file of the folder.
+
+    Parameters
+    ----------
+    path
+        Relative to the folder, with forward slashes.
+    rows, bytes
+        Number of rows; size of the file in bytes.
+    sha256
+        Digest of the file, 64 hexadecimal digits.
+    """
+
+    path: str = Field(pattern=r"^(load/date=\d{4}-\d\d-\d\d|jobs)/part-\d{3,}\.parquet$")
+    rows: Annotated[int, Field(ge=0)]
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+
+class LoadPart(Part):
+    """Load of some VMs on one UTC day."""
+
+    date: date
+
+
+class LoadMetadata(_Strict):
+    """What the load parts hold.
+
+    Parameters
+    ----------
+    columns
+        Metrics that any part has; a part may lack some.
+    bin_minutes
+        Length of a bin; bin ``i`` of a day begins ``i * bin_minutes`` after 00:00 UTC.
+    zone
+        Parts hold no zone: the date in the path is a UTC day.
+    """
+
+    columns: tuple[Metric, ...] = ()
+    bin_minutes: Literal[5] = 5
+    zone: Literal["UTC"] = "UTC"
+
+
+class EstateDocument(_Strict):
+    """An estate but for its load and jobs.
+
+    Parameters
+    ----------
+    created_at
+        When the file was written; the only field outside the fingerprint.
+    as_of
+        When the estate was taken.
+    source
+        Where it came from.
+    vaults, policies, protected_items, vms
+        Raw ARM resources.
+    services
+        Service by VM id where the source states it outright; it goes before every other rule.
+    load, jobs
+        The Parquet files that belong to the estate; others in the folder do not.
+    """
+
+    schema_version: Literal[1] = ESTATE_SCHEMA_VERSION
+    created_at: UtcDatetime
+    as_of: UtcDatetime
+    source: Literal["import", "demo", "azure"]
+    vaults: tuple[Resource, ...] = ()
+    policies: tuple[Resource, ...] = ()
+    protected_items: tuple[Resource, ...] = ()
+    vms: tuple[Resource, ...] = ()
+    services: dict[str, str] = Field(default_factory=dict)
+    load_metadata: LoadMetadata = LoadMetadata()
+    load: tuple[LoadPart, ...] = ()
+    jobs: tuple[Part, ...] = ()
+
+    def fingerprint(self) -> str:
+        """``sha256:`` and the digest of the canonical JSON without ``created_at``.
+
+        The digests of the parts are in it, so it covers load and jobs as well.
+        """
+        content = self.model_dump(mode="json", exclude={"created_at"})
+        return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
+
+    def to_json(self) -> str:
+        """Text of ``estate.json``: one line for each field, resource and part, so that it can be compared."""
+        lines = []
+        for key, value in self.model_dump(mode="json").items():
+            text = _one_line(value)
+            if isinstance(value, list) and value:
+                text = "[\n    " + ",\n    ".join(map(_one_line, value)) + "\n  ]"
+            lines.append(f"  {json.dumps(key)}: {text}")
+        return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
+def _one_line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+
+
+def canonical_json(value: object) -> bytes:
+    """The one spelling of a JSON value that is hashed: sorted keys, no spaces, UTF-8."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def read_document(folder: Path) -> EstateDocument:
+    """Document of an estate folder.
+
+    Raises
+    ------
+    EstateError
+        There is no estate, it is of a newer schema version, or it is damaged.
+    """
+    file = folder / ESTATE_FILE
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as exc:
+        raise EstateError(
+            f"{folder} is no estate: it has no {ESTATE_FILE}; give the folder that 'pull', 'import' or 'demo' wrote"
+        ) from exc
+    except NotADirectoryError as exc:
+        raise EstateError(f"{folder} is a file, not an estate folder") from exc
+    except OSError as exc:
+        raise EstateError(f"cannot read {file}: {exc.strerror}; make it readable for this user") from exc
+    except ValueError as exc:
+        raise EstateError(f"{file} is not valid JSON ({exc}); it is damaged: import or pull the estate again") from exc
+    _check_version(file, content)
+    try:
+        return EstateDocument.model_validate(content)
+    except ValidationError as exc:
+        raise EstateError(f"{file} is not an estate document: {_first_errors(exc)}; import or pull it again") from exc
+
+
+def _check_version(file: Path, content: object) -> None:
+    version = content.get("schema_version") if isinstance(content, dict) else None
+    if not isinstance(version, int) or isinstance(version, bool) or version < 1:
+        raise EstateError(f"{file} is not an estate document: 'schema_version' is {version!r}; allowed: a number >= 1")
+    if version > ESTATE_SCHEMA_VERSION:
+        raise EstateError(
+            f"{file} has schema version {version}, this program reads versions up to {ESTATE_SCHEMA_VERSION}: "
+            "upgrade the program"
+        )
+
+
+def _first_errors(exc: ValidationError, limit: int = 3) -> str:
+    errors = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()[:limit]]
+    more = exc.error_count() - len(errors)
+    return "; ".join(errors) + (f" and {more} more" if more > 0 else "")

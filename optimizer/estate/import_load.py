@@ -1,0 +1,295 @@
+"""``load.parquet``: what it holds, checked, and read some days at a time onto 5-minute bins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from optimizer.errors import DataError
+from optimizer.estate.binning import LEAD_BINS, Samples, find_intervals, in_key_order, merge_repeated, to_days
+from optimizer.estate.parts import FLOAT_METRICS, METRICS
+from optimizer.estate.problems import SHOWN, Problems
+from optimizer.model.load import DayLoad
+from optimizer.model.timegrid import BIN_MINUTES
+
+REQUIRED = ("vm", "ts", "cpu_percent", "mem_percent")
+OPTIONAL = ("cpu_max", "mem_max", "running")
+ROWS_PER_PASS = 8_000_000
+"""Rows that are worked on at once: bounds the memory, whatever the size and order of the file."""
+
+MAX_INTERVAL_MINUTES = 60
+MAX_PERCENT, MAX_MEASURED_PERCENT = 100.0, 105.0
+"""Counters overshoot a little: what is in between is clipped, what is beyond is a fault."""
+
+_BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+
+
+@dataclass
+class LoadCounts:
+    """What was met while reading; everything counted, nothing passed over."""
+
+    samples: int = 0
+    unknown_vm_samples: int = 0
+    duplicates: int = 0
+    clipped: int = 0
+    invalid: int = 0
+    off_grid: int = 0
+    known_rows: int = 0
+    unsorted: bool = False
+    intervals: set[int] = field(default_factory=set)
+
+
+class Overview(NamedTuple):
+    """What one look over the whole file tells.
+
+    Parameters
+    ----------
+    names
+        Every VM in it.
+    rows
+        Rows of each UTC day.
+    first, last
+        Earliest and latest ``ts``.
+    """
+
+    names: list[str]
+    rows: dict[date, int]
+    first: datetime
+    last: datetime
+
+
+class LoadFile:
+    """A load file whose columns have been checked.
+
+    Parameters
+    ----------
+    path
+        The Parquet file.
+
+    Raises
+    ------
+    DataError
+        It cannot be read, lacks a column, or a column is of the wrong type.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if not path.is_file():
+            raise DataError(f"cannot read {path}: there is no such file; give the path of load.parquet")
+        try:
+            self._raw = pl.scan_parquet(path)
+            self._schema = self._raw.collect_schema()
+        except (OSError, *_BROKEN) as exc:
+            raise self._unreadable(exc) from exc
+        missing = [column for column in REQUIRED if column not in self._schema]
+        if missing:
+            raise DataError(
+                f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(self._schema) or 'none'}; needed "
+                f"are {', '.join(REQUIRED)}, and allowed besides {', '.join(OPTIONAL)}"
+            )
+        self.metrics = tuple(metric for metric in METRICS if metric in self._schema)
+        self._check_types()
+        self._frame = self._raw.select(
+            pl.col("vm").cast(pl.String),
+            pl.col("ts").dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC")),
+            *(pl.col(metric).cast(pl.Float32) for metric in self.metrics),
+        )
+
+    def _unreadable(self, exc: Exception) -> DataError:
+        return DataError(f"{self.path} is no readable Parquet file ({exc}); it may be cut off: export it again")
+
+    def _check_types(self) -> None:
+        stamp = self._schema["ts"]
+        if not isinstance(stamp, pl.Datetime):
+            raise DataError(f"{self.path}: ts is {stamp}; allowed: a timestamp with a zone, such as UTC")
+        if stamp.time_zone is None:
+            raise DataError(
+                f"{self.path}: ts has no time zone (first value {self._first('ts')}); say which zone it is in and "
+                "export it with the zone, e.g. UTC"
+            )
+        for metric in self.metrics:
+            kind = self._schema[metric]
+            if metric == "running":
+                if kind != pl.Boolean:
+                    raise DataError(f"{self.path}: running is {kind}; allowed: true, false or null")
+            elif kind == pl.String:
+                self._check_text(metric)
+            elif not (kind.is_numeric() or kind == pl.Null):
+                raise DataError(f"{self.path}: {metric} is {kind}; allowed: numbers from 0 to 100, or null")
+
+    def _check_text(self, metric: str) -> None:
+        """Accept numbers that are spelt as text, refuse other text."""
+        problems = Problems(str(self.path))
+        number = pl.col(metric).cast(pl.Float32, strict=False)
+        bad = self._raw.with_row_index("row").filter(pl.col(metric).is_not_null() & number.is_null())
+        for row, vm, value in self._collect(bad.select("row", "vm", metric)).iter_rows():
+            problems.add("text in numbers", f"row {row + 1}, VM {vm}: {metric} is {value!r}; allowed: a number or null")
+        problems.raise_any()
+
+    def _first(self, column: str) -> object:
+        frame = self._collect(self._raw.select(column).head(1))
+        return frame.item() if frame.height else "none"
+
+    def _collect(self, query: pl.LazyFrame) -> pl.DataFrame:
+        try:
+            return query.collect(engine="streaming")
+        except (OSError, *_BROKEN) as exc:
+            raise self._unreadable(exc) from exc
+
+    def overview(self) -> Overview:
+        """One look over VMs and times of the whole file.
+
+        Raises
+        ------
+        DataError
+            The file is empty or damaged, or has rows without VM or time.
+        """
+        days = self._collect(self._frame.group_by(pl.col("ts").dt.date()).agg(pl.len())).sort("ts")
+        if not days.height:
+            raise DataError(f"{self.path} is empty; export the load of at least some days")
+        names = self._collect(self._frame.select(pl.col("vm").unique()))["vm"]
+        span = self._collect(self._frame.select(first=pl.col("ts").min(), last=pl.col("ts").max()))
+        if days["ts"].null_count() or names.null_count():
+            self._refuse_nulls()
+        return Overview(names.sort().to_list(), dict(days.iter_rows()), span["first"].item(), span["last"].item())
+
+    def _refuse_nulls(self) -> None:
+        rows = self._raw.with_row_index("row").filter(pl.col("vm").is_null() | pl.col("ts").is_null())
+        problems = Problems(str(self.path))
+        for row, vm, stamp in self._collect(rows.select("row", "vm", "ts")).iter_rows():
+            problems.add("rows without VM or time", f"row {row + 1}: vm is {vm!r}, ts is {stamp}; both are needed")
+        problems.raise_any()
+
+    def read(
+        self,
+        overview: Overview,
+        vm_ids: Sequence[str],
+        counts: LoadCounts,
+        problems: Problems,
+        *,
+        drop_invalid: bool = False,
+        rows_per_pass: int = ROWS_PER_PASS,
+    ) -> Iterator[DayLoad]:
+        """Load of the given VMs by day, ascending; days without any are left out.
+
+        Finer samples than 5 minutes are averaged (the maximum is kept of ``*_max``), coarser ones held over the
+        bins that follow until the VM's interval is over.
+
+        Parameters
+        ----------
+        overview
+            Of this file.
+        vm_ids
+            VMs to read, sorted; compared without regard to case.
+        counts, problems
+            Are added to; days are only worth writing while ``problems`` stays empty.
+        drop_invalid
+            Take values out of range for missing.
+        rows_per_pass
+            Rows to work on at once, at least those of one day.
+
+        Raises
+        ------
+        DataError
+            The file is damaged, or its interval is longer than an hour.
+        """
+        rows_of = {vm.lower(): row for row, vm in enumerate(vm_ids)}
+        row_by_code = np.array([rows_of.get(name.lower(), -1) for name in overview.names], dtype=np.int64)
+        for days in _passes(overview.rows, rows_per_pass):
+            samples = self._read_pass(days, overview.names, row_by_code, counts)
+            check = partial(_check_values, vm_ids=vm_ids, counts=counts, drop_invalid=drop_invalid)
+            check(samples, problems)
+            samples, sorted_by_time = in_key_order(samples)
+            counts.unsorted |= not sorted_by_time
+            samples, dropped = merge_repeated(samples, partial(_note_conflict, problems, vm_ids, samples.begin))
+            counts.duplicates += dropped
+            intervals = find_intervals(samples, len(vm_ids))
+            if intervals.common > MAX_INTERVAL_MINUTES:
+                raise DataError(
+                    f"{self.path}: samples of a VM are mostly {intervals.common} minutes apart; allowed: a regular "
+                    f"interval from 1 to {MAX_INTERVAL_MINUTES} minutes; export finer data; nothing was written"
+                )
+            counts.intervals |= set(np.unique(intervals.minutes[np.unique(samples.rows)]).tolist())
+            step = np.minimum(intervals.minutes, BIN_MINUTES)[samples.rows] * 60_000_000
+            counts.off_grid += int(((samples.offsets % step != 0) & samples.counted).sum())
+            yield from to_days(samples, days, vm_ids, intervals.minutes)
+
+    def _read_pass(
+        self, days: Sequence[date], names: Sequence[str], row_by_code: npt.NDArray[np.int64], counts: LoadCounts
+    ) -> Samples:
+        """Samples of some days and of the hour before, whose last ones may be held into them."""
+        begin = datetime.combine(days[0], time.min, UTC) - timedelta(minutes=LEAD_BINS * BIN_MINUTES)
+        end = datetime.combine(days[-1], time.min, UTC) + timedelta(days=1)
+        frame = self._collect(
+            self._frame.filter((pl.col("ts") >= begin) & (pl.col("ts") < end)).with_columns(
+                pl.col("vm").cast(pl.Enum(names)).to_physical(), pl.col("ts") - begin
+            )
+        )
+        rows = row_by_code[frame["vm"].to_numpy()]
+        offsets = frame["ts"].to_physical().to_numpy()
+        samples = Samples(begin, rows, offsets, {metric: frame[metric].to_numpy() for metric in self.metrics})
+        counted = int(samples.counted.sum())
+        if (rows < 0).any():
+            samples = samples.take(rows >= 0)
+        known = int(samples.counted.sum())
+        counts.samples += known
+        counts.unknown_vm_samples += counted - known
+        return samples
+
+
+def _passes(rows: dict[date, int], limit: int) -> Iterator[list[date]]:
+    """Days in groups of about ``limit`` rows, each group without a hole: absent days would cost memory."""
+    group: list[date] = []
+    total = 0
+    for day, count in rows.items():
+        if group and (total + count > limit or day - group[-1] > timedelta(days=7)):
+            yield group
+            group, total = [], 0
+        group.append(day)
+        total += count
+    yield group
+
+
+def _check_values(
+    samples: Samples, problems: Problems, *, vm_ids: Sequence[str], counts: LoadCounts, drop_invalid: bool
+) -> None:
+    """Clip what overshoots, drop or report what cannot be; changes the samples in place."""
+    for metric in FLOAT_METRICS:
+        if metric not in samples.values:
+            continue
+        values = samples.values[metric] = samples.values[metric].copy()  # a view of the frame is read-only
+        over = values > MAX_PERCENT
+        invalid = (values < 0) | (values > MAX_MEASURED_PERCENT)
+        for row in np.flatnonzero(invalid & samples.counted)[:SHOWN] if not drop_invalid else ():
+            problems.add(
+                f"{metric} out of range",
+                f"VM {vm_ids[samples.rows[row]]} at {samples.time(row)}: {metric} is {values[row]:g}; allowed: 0 to "
+                f"{MAX_PERCENT:g} (up to {MAX_MEASURED_PERCENT:g} is clipped); correct it, or use --drop-invalid",
+                0,
+            )
+        num_invalid = int((invalid & samples.counted).sum())
+        if num_invalid and not drop_invalid:
+            problems.count(f"{metric} out of range", num_invalid)
+        counts.invalid += num_invalid
+        counts.clipped += int((over & ~invalid & samples.counted).sum())
+        np.minimum(values, MAX_PERCENT, out=values)
+        values[invalid] = np.nan
+
+
+def _note_conflict(
+    problems: Problems, vm_ids: Sequence[str], begin: datetime, row: int, offset: int, metric: str, values: list[float]
+) -> None:
+    stamp = begin + timedelta(microseconds=offset)
+    shown = " and ".join(f"{value:g}" for value in values)
+    problems.add(
+        "conflicting duplicates",
+        f"VM {vm_ids[row]} at {stamp:%Y-%m-%dT%H:%M:%SZ}: {metric} is {shown}; keep one of the rows",
+    )

@@ -1,0 +1,163 @@
+"""The Parquet files of an estate: a day of load and a batch of jobs, to bytes and back."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from optimizer.errors import EstateError
+from optimizer.estate.document import Metric, Part
+from optimizer.model.load import DayLoad
+from optimizer.model.timegrid import BINS_PER_DAY
+
+ROW_GROUP = 256
+"""VMs per row group: one VM's month is found through the groups' statistics without reading the rest."""
+
+FLOAT_METRICS: tuple[Metric, ...] = ("cpu_percent", "mem_percent", "cpu_max", "mem_max")
+METRICS: tuple[Metric, ...] = (*FLOAT_METRICS, "running")
+
+JOB_SCHEMA: dict[str, pl.DataType] = {
+    "vm": pl.String(),
+    "vault": pl.String(),
+    "start": pl.Datetime("us", "UTC"),
+    "end": pl.Datetime("us", "UTC"),
+    "scheduled": pl.Datetime("us", "UTC"),
+    "operation": pl.String(),
+    "status": pl.String(),
+    "error_code": pl.String(),
+}
+"""Columns of the jobs; ``end``, ``scheduled`` and ``error_code`` are null where there is none or it is unknown."""
+
+_BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+
+Arrays = Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]]
+
+
+def encode_day(load: DayLoad) -> bytes:
+    """Parquet of one day of load: values rounded to 0.01, one row per VM, metrics that the source lacks left out."""
+    columns: dict[str, object] = {"vm": pl.Series(load.vm_ids, dtype=pl.String)}
+    for metric in METRICS:
+        values = getattr(load, metric)
+        if values is None:
+            continue
+        columns[metric] = values if metric == "running" else np.round(values, 2).astype(np.float32, copy=False)
+    return encode(pl.DataFrame(columns))
+
+
+def encode(frame: pl.DataFrame) -> bytes:
+    """Parquet of a frame, in memory: the disk is left to one function that knows how to fail."""
+    buffer = io.BytesIO()
+    frame.write_parquet(buffer, compression="zstd", statistics=True, row_group_size=ROW_GROUP)
+    return buffer.getvalue()
+
+
+def digest(content: bytes) -> str:
+    """SHA-256 of a part, hexadecimal."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def read_part(folder: Path, part: Part) -> pl.DataFrame:
+    """Rows of a part, after a look at its digest, so that a damaged file can never pass for load.
+
+    Raises
+    ------
+    EstateError
+        The file is missing, cut off, changed or unreadable.
+    """
+    file = folder / part.path
+    try:
+        content = file.read_bytes()
+    except OSError as exc:
+        raise EstateError(f"cannot read {file}: {exc.strerror}; {_again(folder)}") from exc
+    if len(content) != part.bytes:
+        raise EstateError(f"{file} is damaged: it has {len(content)} bytes instead of {part.bytes}; {_again(folder)}")
+    if digest(content) != part.sha256:
+        raise EstateError(f"{file} is damaged: its content is not what was written; {_again(folder)}")
+    try:
+        return pl.read_parquet(content)
+    except _BROKEN as exc:
+        raise EstateError(f"{file} is no readable Parquet file ({exc}); {_again(folder)}") from exc
+
+
+def find_rows(folder: Path, parts: tuple[Part, ...], vm_id: str) -> list[pl.DataFrame]:
+    """Rows of one VM in each of the parts, by the statistics of their row groups; no digest is computed.
+
+    Raises
+    ------
+    EstateError
+        A file is missing, cut off or unreadable.
+    """
+    queries = []
+    for part in parts:
+        file = folder / part.path
+        try:
+            size = file.stat().st_size
+        except OSError as exc:
+            raise EstateError(f"cannot read {file}: {exc.strerror}; {_again(folder)}") from exc
+        if size != part.bytes:
+            raise EstateError(f"{file} is damaged: it has {size} bytes instead of {part.bytes}; {_again(folder)}")
+        queries.append(pl.scan_parquet(file).filter(pl.col("vm") == vm_id))
+    try:
+        return pl.collect_all(queries)
+    except _BROKEN as exc:
+        raise EstateError(f"a load file below {folder} is no readable Parquet file ({exc}); {_again(folder)}") from exc
+
+
+def _again(folder: Path) -> str:
+    return f"restore it, or import (pull) the estate again instead of {folder}"
+
+
+def to_arrays(frame: pl.DataFrame) -> dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]]:
+    """Metrics of a load part as arrays of shape (V, 288)."""
+    return {metric: frame[metric].to_numpy() for metric in METRICS if metric in frame.columns}
+
+
+def to_day(day: date, vm_ids: tuple[str, ...], arrays: Arrays) -> DayLoad:
+    """Load of a day; a required metric that no part has is unknown throughout."""
+    unknown = np.full((len(vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32)
+    metrics = {"cpu_percent": unknown, "mem_percent": unknown, **arrays}
+    return DayLoad(day, vm_ids, **metrics)  # type: ignore[arg-type]  # the keys are METRICS, each of its own dtype
+
+
+def is_unknown(metric: str, values: npt.NDArray[np.float32] | npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
+    """Bins of a metric of which nothing is known."""
+    return values < 0 if metric == "running" else np.isnan(values)
+
+
+def blank(metric: str, num_vms: int) -> npt.NDArray[np.float32] | npt.NDArray[np.int8]:
+    """An array of shape (num_vms, 288) of which nothing is known."""
+    if metric == "running":
+        return np.full((num_vms, BINS_PER_DAY), -1, dtype=np.int8)
+    return np.full((num_vms, BINS_PER_DAY), np.nan, dtype=np.float32)
+
+
+def merge_days(days: list[DayLoad]) -> DayLoad:
+    """Several loads of one day as one: what one does not know, the next fills in.
+
+    Parameters
+    ----------
+    days
+        Loads of the same day, at least one; they do not contradict each other (the import sees to that).
+    """
+    if len(days) == 1:
+        return days[0]
+    vm_ids = tuple(sorted(set().union(*(day.vm_ids for day in days))))
+    index = {vm: row for row, vm in enumerate(vm_ids)}
+    merged: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]] = {}
+    for day in days:
+        rows = np.array([index[vm] for vm in day.vm_ids], dtype=np.int64)
+        for metric in METRICS:
+            values = getattr(day, metric)
+            if values is None:
+                continue
+            target = merged.setdefault(metric, blank(metric, len(vm_ids)))
+            old = target[rows]
+            target[rows] = np.where(is_unknown(metric, old), values, old)
+    return to_day(days[0].date, vm_ids, merged)

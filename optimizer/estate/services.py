@@ -1,0 +1,79 @@
+"""Which service a VM belongs to, by rules that are asked in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from optimizer.model.inventory import Vm
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A service that a rule found: ``key`` tells services apart, ``label`` is what people read."""
+
+    key: str
+    label: str
+    qualifier: str
+
+
+def assign_services(
+    vms: Iterable[Vm], service_from: Sequence[str], explicit: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Service of every VM.
+
+    Two resource groups (or sets) of one name in different places are two services; they are told apart by where
+    they are.  Values of a tag mean the same wherever they stand.
+
+    Parameters
+    ----------
+    vms
+        The VMs, without services.
+    service_from
+        ``tag:NAME``, ``availability_set``, ``scale_set``, ``resource_group``; the first that a VM has decides.
+    explicit
+        Services by VM id that go before every rule.
+
+    Returns
+    -------
+    dict
+        By ``vm.id.lower()``; a VM that no rule finds is a service of its own.
+    """
+    stated = {vm_id.lower(): service for vm_id, service in (explicit or {}).items()}
+    claims = {vm.id.lower(): _claim(vm, service_from, stated) for vm in vms}
+    labels: dict[str, str] = {}
+    keys_by_label: dict[str, set[str]] = {}
+    for claim in claims.values():
+        label = min(labels.get(claim.key, claim.label), claim.label)  # one spelling of ids that differ in case
+        labels[claim.key] = label
+        keys_by_label.setdefault(claim.label.lower(), set()).add(claim.key)
+    return {
+        vm_id: labels[claim.key]
+        if len(keys_by_label[claim.label.lower()]) == 1 or not claim.qualifier
+        else f"{labels[claim.key]} ({claim.qualifier})"
+        for vm_id, claim in claims.items()
+    }
+
+
+def _claim(vm: Vm, service_from: Sequence[str], stated: Mapping[str, str]) -> _Claim:
+    if service := stated.get(vm.id.lower()):
+        return _named(service)
+    tags = {key.lower(): value.strip() for key, value in vm.tags.items()}
+    for source in service_from:
+        if source.startswith("tag:"):
+            if value := tags.get(source.removeprefix("tag:").lower()):
+                return _named(value)
+        elif source == "resource_group":
+            if vm.resource_group:
+                place = f"{vm.subscription}/{vm.resource_group}".lower()
+                return _Claim(f"resource group {place}", vm.resource_group, f"resource group, {vm.subscription}")
+        elif set_id := getattr(vm, source):
+            label = set_id.rstrip("/").rpartition("/")[2]
+            place = set_id.lower().partition("/subscriptions/")[2].partition("/providers/")[0]
+            kind = source.replace("_", " ")
+            return _Claim(f"{kind} {set_id.lower()}", label, f"{kind}, {place.replace('/resourcegroups/', '/')}")
+    return _Claim(f"vm {vm.id.lower()}", vm.name, f"VM {vm.id}")
+
+
+def _named(service: str) -> _Claim:
+    return _Claim(f"named {service}", service, "")

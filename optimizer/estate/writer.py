@@ -1,0 +1,186 @@
+"""Writing an estate: parts are staged, then published with ``estate.json`` last, so that a crash costs nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import polars as pl
+
+from optimizer.errors import EstateError
+from optimizer.estate.atomic import scratch_name, sync_folder, translate_write_errors, write_bytes
+from optimizer.estate.document import (
+    ESTATE_FILE,
+    EstateDocument,
+    LoadMetadata,
+    LoadPart,
+    Metric,
+    Part,
+    Resource,
+)
+from optimizer.estate.parts import JOB_SCHEMA, METRICS, digest, encode, encode_day
+from optimizer.model.load import DayLoad
+
+
+class EstateWriter:
+    """Writes a new estate, or new parts of an old one; a context manager that leaves no traces of a failure.
+
+    Parameters
+    ----------
+    folder
+        The estate folder; a new estate needs one that is absent or empty.
+    old
+        Document of the estate that is appended to; None for a new one.
+
+    Raises
+    ------
+    EstateError
+        The folder of a new estate is not empty, or cannot be written.
+    """
+
+    def __init__(self, folder: Path, old: EstateDocument | None = None) -> None:
+        self._folder = folder
+        self._old = old
+        self._load: list[LoadPart] = []
+        self._jobs: list[Part] = []
+        self._columns: set[Metric] = set(old.load_metadata.columns) if old else set()
+        if old is None:
+            require_free_folder(folder)
+        with translate_write_errors(folder):
+            self._stage = (folder if old else _nearest_folder(folder)) / scratch_name(folder.name or "estate")
+            self._stage.mkdir()
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Remove what was staged and not published."""
+        shutil.rmtree(self._stage, ignore_errors=True)
+
+    def add_load(self, load: DayLoad) -> None:
+        """Stage the load of one day; a day without VMs needs no part.
+
+        Raises
+        ------
+        EstateError
+            The disk is full or the folder cannot be written.
+        """
+        if not load.vm_ids:
+            return
+        self._columns |= {metric for metric in METRICS if getattr(load, metric) is not None}
+        old = self._old.load if self._old else ()
+        part = self._add(f"load/date={load.date.isoformat()}", encode_day(load), len(load.vm_ids), [*old, *self._load])
+        self._load.append(LoadPart(**part.model_dump(), date=load.date))
+
+    def add_jobs(self, jobs: pl.DataFrame) -> None:
+        """Stage backup jobs, with the columns of ``JOB_SCHEMA``.
+
+        Raises
+        ------
+        EstateError
+            The disk is full or the folder cannot be written.
+        """
+        frame = jobs.select(pl.col(name).cast(dtype) for name, dtype in JOB_SCHEMA.items())
+        old = self._old.jobs if self._old else ()
+        self._jobs.append(self._add("jobs", encode(frame), frame.height, [*old, *self._jobs]))
+
+    def _add(self, folder: str, content: bytes, rows: int, known: Iterable[Part]) -> Part:
+        """Stage a file under the next free number of its folder."""
+        numbers = [int(Path(part.path).stem[len("part-") :]) for part in known if part.path.startswith(folder + "/")]
+        path = f"{folder}/part-{max(numbers, default=-1) + 1:03d}.parquet"
+        with translate_write_errors(self._folder / path):
+            (self._stage / path).parent.mkdir(parents=True, exist_ok=True)
+            write_bytes(self._stage / path, content)
+        return Part(path=path, rows=rows, bytes=len(content), sha256=digest(content))
+
+    def commit(
+        self,
+        *,
+        created_at: datetime,
+        as_of: datetime,
+        source: Literal["import", "demo", "azure"],
+        vaults: Sequence[Resource],
+        policies: Sequence[Resource],
+        protected_items: Sequence[Resource],
+        vms: Sequence[Resource],
+        services: dict[str, str] | None = None,
+    ) -> EstateDocument:
+        """Publish what was staged, with the given inventory in place of the old one.
+
+        Raises
+        ------
+        EstateError
+            The disk is full or the folder cannot be written; the old estate is whole.
+        """
+        old_load, old_jobs = (self._old.load, self._old.jobs) if self._old else ((), ())
+        document = EstateDocument(
+            created_at=created_at,
+            as_of=as_of,
+            source=source,
+            vaults=tuple(vaults),
+            policies=tuple(policies),
+            protected_items=tuple(protected_items),
+            vms=tuple(vms),
+            services=services or {},
+            load_metadata=LoadMetadata(columns=tuple(metric for metric in METRICS if metric in self._columns)),
+            load=tuple(sorted((*old_load, *self._load), key=lambda part: part.path)),
+            jobs=(*old_jobs, *self._jobs),
+        )
+        content = document.to_json().encode()
+        with translate_write_errors(self._folder / ESTATE_FILE):
+            if self._old is None:
+                write_bytes(self._stage / ESTATE_FILE, content)
+                self._publish_folder()
+            else:
+                self._publish_parts()
+                write_bytes(self._folder / ESTATE_FILE, content)
+        return document
+
+    def _publish_folder(self) -> None:
+        self._folder.parent.mkdir(parents=True, exist_ok=True)
+        if self._folder.is_dir():
+            self._folder.rmdir()  # empty, as was seen at the start; Windows does not rename onto a folder
+        self._stage.rename(self._folder)
+        sync_folder(self._folder.parent)
+
+    def _publish_parts(self) -> None:
+        """Move staged parts to their places; until ``estate.json`` names them nobody reads them."""
+        for part in (*self._load, *self._jobs):
+            target = self._folder / part.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (self._stage / part.path).replace(target)
+            sync_folder(target.parent)
+
+
+def require_free_folder(folder: Path) -> None:
+    """Refuse a place where something stands.
+
+    Raises
+    ------
+    EstateError
+        ``folder`` is a file, or a folder with something in it.
+    """
+    if folder.is_dir():
+        with translate_write_errors(folder):
+            occupied = any(folder.iterdir())
+        if occupied:
+            raise EstateError(
+                f"{folder} is not empty; choose a new folder, or --append to add to the estate that it holds"
+            )
+    elif folder.exists():
+        raise EstateError(f"{folder} is a file, not a folder; choose another name")
+
+
+def _nearest_folder(path: Path) -> Path:
+    """The closest parent that exists: on the same disk, so that staging ends in a mere rename."""
+    absolute = path.absolute()
+    return next(parent for parent in absolute.parents if parent.exists())
+
+

@@ -1,0 +1,49 @@
+"""A plan applied in memory: the estate as it will be."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+
+from optimizer.estate.document import EstateDocument, Resource
+from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignItem
+
+POLICY_TYPE = "Microsoft.RecoveryServices/vaults/backupPolicies"
+
+
+def apply_in_memory(document: EstateDocument, changes: Iterable[Change]) -> EstateDocument:
+    """The estate after every change of a plan; the load and the jobs stay as they are.
+
+    Raises
+    ------
+    KeyError
+        A change names a policy or an item that the estate does not have: it was made for another one.
+    """
+    policies = {str(resource["id"]).lower(): copy.deepcopy(resource) for resource in document.policies}
+    items = {str(resource["id"]).lower(): copy.deepcopy(resource) for resource in document.protected_items}
+    for change in changes:
+        match change:
+            case CreatePolicy():
+                policies[change.policy_id.lower()] = _new_policy(change)
+            case EditPolicy():
+                policies[change.policy_id.lower()]["properties"] = copy.deepcopy(change.properties)
+            case ReassignItem():
+                properties = items[change.item_id.lower()]["properties"]
+                properties["policyId"] = change.policy_id
+                if "policyName" in properties:
+                    properties["policyName"] = change.policy
+                _count(policies[change.policy_today_id.lower()], -1)
+                _count(policies[change.policy_id.lower()], +1)
+    return document.model_copy(update={"policies": tuple(policies.values()), "protected_items": tuple(items.values())})
+
+
+def _new_policy(change: CreatePolicy) -> Resource:
+    properties = copy.deepcopy(change.properties)
+    return {"id": change.policy_id, "name": change.policy, "type": POLICY_TYPE, "properties": properties}
+
+
+def _count(policy: Resource, by: int) -> None:
+    """Keep the number of items that Azure states in step."""
+    properties = policy["properties"]
+    if "protectedItemsCount" in properties:
+        properties["protectedItemsCount"] = int(properties["protectedItemsCount"] or 0) + by

@@ -1,0 +1,390 @@
+"""What is wrong with the schedule of today: crowded services, busy start windows, limits, gaps in what is known."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+
+from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.rules import Rules
+from optimizer.model.timegrid import (
+    DEFAULT_SNAPSHOT_MINUTES,
+    SLOT_MINUTES,
+    SLOTS_PER_DAY,
+    WEEKDAYS,
+    format_minute,
+    format_start,
+    resolve_zone,
+)
+from optimizer.plan.occupancy import (
+    FloatArray,
+    item_services,
+    pair_slots,
+    service_occupancy,
+    service_of,
+    starts_per_slot,
+    starts_today,
+)
+
+AUDIT_SCHEMA_VERSION: Final = 1
+
+BUSY_AT_RISK = 1.0
+"""At-risk backups per 30 days from which a start window counts as busy: one a month."""
+
+NEAR_LIMIT = 0.9
+"""Share of a limit from which a policy or a vault is reported."""
+
+MIN_HISTORY_DAYS = 7.0
+"""Days of usable load below which a VM's history counts as too little: a week has to have been seen."""
+
+LimitState = Literal["near", "at", "over"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AuditTotals(_Strict):
+    """The estate in figures; at-risk backups are per 30 days, pair-slots a mean per day."""
+
+    vms: int
+    services: int
+    vaults: int
+    policies: int
+    backups_per_month: float
+    at_risk_per_month: float
+    at_risk_at_best: float
+    overlap_pair_slots: float
+    peak_concurrency: int
+    busy_vms: int
+
+
+class ServiceAudit(_Strict):
+    """A service in whose start windows VMs meet; ``peak_at`` is the first half hour (UTC) of the peak."""
+
+    service: str
+    vms: int
+    overlap_pair_slots: float
+    peak_concurrency: int
+    peak_at: str
+    at_risk_per_month: float
+
+
+class BusyVm(_Strict):
+    """A VM that is often busy in its start window, and its option of least risk."""
+
+    vm: str
+    name: str
+    service: str
+    vault: str
+    policy: str
+    recurrence: str
+    timezone: str
+    start_today: str
+    risk_today: float
+    start_best: str
+    risk_best: float
+    saving: float
+
+
+class PolicyAudit(_Strict):
+    """A policy near, at or over the number of VMs that one policy may protect."""
+
+    policy: str
+    vault: str
+    vms: int
+    limit: int
+    state: LimitState
+
+
+class VaultAudit(_Strict):
+    """A vault; ``state`` is None where it is far from its limit of policies."""
+
+    vault: str
+    vms: int
+    policies: int
+    other_policies: int
+    limit: int
+    state: LimitState | None
+    at_risk_per_month: float
+
+
+class HistoryGap(_Strict):
+    """A VM whose own load says nothing (no data) or too little (too little data)."""
+
+    vm: str
+    service: str
+    days: float
+    kind: Literal["no data", "too little data"]
+
+
+class UnwritableItem(_Strict):
+    """A protected item that a plan will not change."""
+
+    vm: str
+    vault: str
+    policy: str
+    reason: str
+
+
+class ClockChange(_Strict):
+    """A zone of policies that changes its clocks; offsets from UTC as ``+01:00``."""
+
+    timezone: str
+    policies: int
+    vms: int
+    offsets: tuple[str, ...]
+
+
+class Audit(_Strict):
+    """What is wrong today; every list has the worst first."""
+
+    schema_version: Literal[1] = AUDIT_SCHEMA_VERSION
+    as_of: datetime
+    totals: AuditTotals
+    services: tuple[ServiceAudit, ...]
+    busy: tuple[BusyVm, ...]
+    policies: tuple[PolicyAudit, ...]
+    vaults: tuple[VaultAudit, ...]
+    history: tuple[HistoryGap, ...] | None
+    unwritable: tuple[UnwritableItem, ...]
+    clock_changes: tuple[ClockChange, ...]
+    starts_per_half_hour: tuple[float, ...]
+
+
+def audit(
+    inventory: Inventory,
+    risk: npt.NDArray[np.floating],
+    rules: Rules,
+    *,
+    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
+    history_days: npt.NDArray[np.number] | None = None,
+    allowed: npt.NDArray[np.bool_] | None = None,
+) -> Audit:
+    """Find what is wrong with the schedule of today.
+
+    Parameters
+    ----------
+    risk
+        Shape (num_items, 48): expected at-risk backups per 30 days of every start option.
+    rules
+        Limits, and rules that exclude or pin VMs.
+    snapshot_minutes
+        Length of the snapshot at the end of a start window.
+    history_days
+        Shape (num_items,): days of usable load; None where unknown, then ``Audit.history`` is None.
+    allowed
+        Shape (num_items, 48): options that the rules allow; None: every option that Azure accepts.
+
+    Raises
+    ------
+    ValueError
+        An array does not have a row per item.
+    """
+    _check_shapes(inventory, risk, history_days, allowed)
+    today = starts_today(inventory)
+    rows = np.arange(len(inventory.items))
+    risk_today = np.asarray(risk, dtype=np.float64)[rows, today]
+    best = best_options(inventory, risk, allowed)
+    services = _audit_services(inventory, risk_today, snapshot_minutes)
+    busy = _audit_busy(inventory, risk, best)
+    starts = starts_per_slot(inventory, today)
+    return Audit(
+        as_of=inventory.as_of,
+        totals=AuditTotals(
+            vms=len(inventory.items),
+            services=len(services),
+            vaults=len(inventory.vaults),
+            policies=len(inventory.policies),
+            backups_per_month=float(starts.sum() / 7 * 30),
+            at_risk_per_month=float(risk_today.sum()),
+            at_risk_at_best=float(np.asarray(risk, dtype=np.float64)[rows, best].sum()),
+            overlap_pair_slots=float(sum(service.overlap_pair_slots for service in services)),
+            peak_concurrency=max((service.peak_concurrency for service in services), default=0),
+            busy_vms=len(busy),
+        ),
+        services=services,
+        busy=busy,
+        policies=_audit_policies(inventory, rules),
+        vaults=_audit_vaults(inventory, rules, risk_today),
+        history=None if history_days is None else _audit_history(inventory, history_days),
+        unwritable=_audit_unwritable(inventory, rules),
+        clock_changes=_audit_clock_changes(inventory),
+        starts_per_half_hour=tuple(starts.reshape(7, SLOTS_PER_DAY).mean(axis=0).tolist()),
+    )
+
+
+def _check_shapes(
+    inventory: Inventory,
+    risk: npt.NDArray[np.floating],
+    history_days: npt.NDArray[np.number] | None,
+    allowed: npt.NDArray[np.bool_] | None,
+) -> None:
+    num_items = len(inventory.items)
+    wanted = (("risk", risk, (num_items, SLOTS_PER_DAY)), ("history_days", history_days, (num_items,)))
+    for name, array, shape in (*wanted, ("allowed", allowed, (num_items, SLOTS_PER_DAY))):
+        if array is not None and array.shape != shape:
+            raise ValueError(f"{name} has shape {array.shape}; wanted {shape}, one row per item of the inventory")
+
+
+def best_options(
+    inventory: Inventory, risk: npt.NDArray[np.floating], allowed: npt.NDArray[np.bool_] | None = None
+) -> npt.NDArray[np.int64]:
+    """Option of least risk of every item, each for itself; today's where none is better; shape (num_items,)."""
+    best = starts_today(inventory)
+    for row, item in enumerate(inventory.items):
+        options = np.array(inventory.policy(item).recurrence.options(int(best[row])), dtype=np.int64)
+        if allowed is not None:
+            options = options[allowed[row, options]]
+        if len(options) and risk[row, options].min() < risk[row, best[row]]:
+            best[row] = options[risk[row, options].argmin()]
+    return best
+
+
+def _audit_services(inventory: Inventory, risk_today: FloatArray, snapshot_minutes: int) -> tuple[ServiceAudit, ...]:
+    names, service = item_services(inventory)
+    _, occupancy = service_occupancy(inventory, starts_today(inventory), snapshot_minutes)
+    sizes = np.bincount(service, minlength=len(names))
+    at_risk = np.bincount(service, weights=risk_today, minlength=len(names))
+    pairs = pair_slots(occupancy)
+    found = [
+        ServiceAudit(
+            service=name,
+            vms=int(sizes[g]),
+            overlap_pair_slots=float(pairs[g]),
+            peak_concurrency=int(occupancy[g].max()),
+            peak_at=format_slot(int(occupancy[g].argmax())),
+            at_risk_per_month=float(at_risk[g]),
+        )
+        for g, name in enumerate(names)
+    ]
+    return tuple(sorted(found, key=lambda one: (-one.overlap_pair_slots, -one.at_risk_per_month, one.service)))
+
+
+def format_slot(slot: int) -> str:
+    """A half hour of the UTC week in words, e.g. ``Monday 23:30``."""
+    day, of_day = divmod(slot, SLOTS_PER_DAY)
+    return f"{WEEKDAYS[day]} {format_minute(of_day * SLOT_MINUTES)}"
+
+
+def _audit_busy(
+    inventory: Inventory, risk: npt.NDArray[np.floating], best: npt.NDArray[np.int64]
+) -> tuple[BusyVm, ...]:
+    found = []
+    for row, item in enumerate(inventory.items):
+        vm, policy = inventory.vm(item), inventory.policy(item)
+        now, then = float(risk[row, policy.start]), float(risk[row, best[row]])
+        if now < BUSY_AT_RISK:
+            continue
+        found.append(
+            BusyVm(
+                vm=vm.id,
+                name=vm.name,
+                service=service_of(vm),
+                vault=inventory.vault(item).name,
+                policy=policy.name,
+                recurrence=describe_recurrence(policy.recurrence),
+                timezone=policy.timezone,
+                start_today=format_start(policy.start),
+                risk_today=now,
+                start_best=format_start(int(best[row])),
+                risk_best=then,
+                saving=now - then,
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (-one.saving, -one.risk_today, one.vm)))
+
+
+def _limit_state(count: int, limit: int) -> LimitState | None:
+    if count > limit:
+        return "over"
+    if count == limit:
+        return "at"
+    return "near" if count >= NEAR_LIMIT * limit else None
+
+
+def _audit_policies(inventory: Inventory, rules: Rules) -> tuple[PolicyAudit, ...]:
+    limit = rules.policies.max_vms_per_policy
+    found = []
+    for key, policy in inventory.policies.items():
+        count = len(inventory.items_by_policy[key]) + inventory.unknown_items[key]
+        state = _limit_state(count, limit)
+        if state is not None:
+            vault = inventory.vault(policy).name
+            found.append(PolicyAudit(policy=policy.name, vault=vault, vms=count, limit=limit, state=state))
+    return tuple(sorted(found, key=lambda one: (-one.vms, one.vault, one.policy)))
+
+
+def _audit_vaults(inventory: Inventory, rules: Rules, risk_today: FloatArray) -> tuple[VaultAudit, ...]:
+    limit = rules.policies.max_policies_per_vault
+    vms = Counter(item.vault_id.lower() for item in inventory.items)
+    at_risk = Counter[str]()
+    for item, risk in zip(inventory.items, risk_today.tolist(), strict=True):
+        at_risk[item.vault_id.lower()] += risk
+    found = []
+    for key, vault in inventory.vaults.items():
+        count = inventory.policies_in_vault(key)
+        found.append(
+            VaultAudit(
+                vault=vault.name,
+                vms=vms[key],
+                policies=count,
+                other_policies=vault.other_policies,
+                limit=limit,
+                state=_limit_state(count, limit),
+                at_risk_per_month=float(at_risk[key]),
+            )
+        )
+    return tuple(sorted(found, key=lambda one: (-one.policies, -one.vms, one.vault)))
+
+
+def _audit_history(inventory: Inventory, history_days: npt.NDArray[np.number]) -> tuple[HistoryGap, ...]:
+    found = []
+    for item, days in zip(inventory.items, history_days.tolist(), strict=True):
+        if days < MIN_HISTORY_DAYS:
+            vm = inventory.vm(item)
+            kind: Literal["no data", "too little data"] = "too little data" if days > 0 else "no data"
+            found.append(HistoryGap(vm=vm.id, service=service_of(vm), days=float(days), kind=kind))
+    return tuple(sorted(found, key=lambda one: (one.days, one.vm)))
+
+
+def _audit_unwritable(inventory: Inventory, rules: Rules) -> tuple[UnwritableItem, ...]:
+    """Items that Azure or a rule keeps as they are, scheduled or not."""
+    found = []
+    for item in (*inventory.items, *inventory.idle_items):
+        vm, vault = inventory.vms.get(item.vm_id.lower()), inventory.vault(item)
+        fixing = [rule for rule in rules.rule if rule.exclude or rule.pin]
+        reasons = [item.unwritable] if item.unwritable else []
+        if not item.runs and not item.unwritable:
+            reasons.append("no scheduled backup takes place")
+        reasons += [
+            f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}"
+            for rule in fixing
+            if vm is not None and rule.where.matches(vm, vault)
+        ]
+        policy = inventory.policies.get(item.policy_id.lower())
+        if reasons:
+            name = policy.name if policy is not None else item.policy_id
+            found.append(UnwritableItem(vm=item.vm_id, vault=vault.name, policy=name, reason="; ".join(reasons)))
+    return tuple(sorted(found, key=lambda one: (one.reason, one.vm)))
+
+
+def _audit_clock_changes(inventory: Inventory) -> tuple[ClockChange, ...]:
+    policies: Counter[str] = Counter(policy.timezone for policy in inventory.policies.values())
+    vms: Counter[str] = Counter(inventory.policy(item).timezone for item in inventory.items)
+    found = []
+    for zone, count in policies.items():
+        offsets = inventory.horizon.offsets(resolve_zone(zone))
+        if len(offsets) > 1:
+            texts = tuple(_format_offset(minutes) for minutes in offsets)
+            found.append(ClockChange(timezone=zone, policies=count, vms=vms[zone], offsets=texts))
+    return tuple(sorted(found, key=lambda one: (-one.vms, one.timezone)))
+
+
+def _format_offset(minutes: int) -> str:
+    return f"{'-' if minutes < 0 else '+'}{format_minute(abs(minutes))}"

@@ -1,0 +1,17 @@
+"""Errors about plans."""
+
+from __future__ import annotations
+
+from optimizer.errors import OptimizerError
+
+
+class PlanError(OptimizerError):
+    """A plan that cannot be used."""
+
+
+class PlanFormatError(PlanError):
+    """A file that is not a plan, or one of a version that this program does not know."""
+
+
+class StalePlanError(PlanError):
+    """The estate is not the one that the plan was made for; names what differs."""

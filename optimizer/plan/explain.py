@@ -1,0 +1,211 @@
+"""Why a VM moves or stays: one sentence for the schedule, the whole story for ``explain``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.errors import DataError
+from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.timegrid import NUM_OPTIONS, format_minute, format_start, resolve_zone
+from optimizer.plan.document import PlanDocument
+from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption
+from optimizer.solve.build import Restrictions
+from optimizer.solve.instance import Instance
+from optimizer.solve.marginal import Marginals, OptionCosts
+
+NUM_ALTERNATIVES = 2
+NUM_FORBIDDEN = 3
+
+NOTICEABLE = 0.005
+"""Smallest gain, in at-risk backups per 30 days, that a sentence mentions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Solution:
+    """An assignment with what is needed to explain it.
+
+    Parameters
+    ----------
+    inventory, instance, restrictions
+        The problem.
+    options
+        Shape (V,): start option of each VM in the plan.
+    history_days
+        Shape (V,): days of usable history.
+    """
+
+    inventory: Inventory
+    instance: Instance
+    restrictions: Restrictions
+    options: npt.NDArray[np.int64]
+    history_days: npt.NDArray[np.int64]
+
+
+def format_start_utc(inventory: Inventory, timezone: str, option: int) -> str:
+    """``HH:MM`` in UTC, at the start of the horizon, of a start option in a zone."""
+    return format_minute(option * 30 - inventory.horizon.nominal_offset(resolve_zone(timezone)))
+
+
+def reasons(solution: Solution) -> list[str]:
+    """One sentence for each VM: why it moves or stays."""
+    marginals = Marginals(solution.instance, solution.options)
+    return [_reason(solution, marginals, v) for v in range(solution.instance.num_vms)]
+
+
+def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
+    instance, here = solution.instance, int(solution.options[v])
+    today = int(instance.today[v])
+    if here != today:
+        return _reason_to_move(solution, marginals.of(v), v)
+    if v in solution.restrictions.stays_because:
+        return f"stays: {solution.restrictions.stays_because[v]}"
+    costs = marginals.of(v)
+    allowed = instance.allowed[v]
+    risk = np.where(allowed, costs.risk, np.inf)
+    safest = int(np.argmin(risk))
+    if risk[safest] < costs.risk[here] - NOTICEABLE:
+        extra = costs.total[safest] - costs.total[here]
+        return (
+            f"stays: {format_start(safest)} has less risk ({risk[safest]:.2f} instead of {costs.risk[here]:.2f}), "
+            f"but the move would cost {extra:.2f} more than it gains"
+        )
+    if allowed.sum() == 1:
+        return "stays: the rules and limits leave no other start"
+    return "stays: no other start is worth the move"
+
+
+def _reason_to_move(solution: Solution, costs: OptionCosts, v: int) -> str:
+    instance, here, today = solution.instance, int(solution.options[v]), int(solution.instance.today[v])
+    if not instance.allowed[v, today]:
+        names = [name for name, mask in solution.restrictions.forbidden_by.items() if mask[v, today]]
+        return f"moves: {format_start(today)} is forbidden by {' and '.join(repr(name) for name in names)}"
+    gains = []
+    if costs.risk[today] - costs.risk[here] > NOTICEABLE:
+        gains.append(f"at-risk backups {instance.risk[v, today]:.2f} -> {instance.risk[v, here]:.2f} per 30 days")
+    if costs.overlap[today] - costs.overlap[here] > NOTICEABLE:
+        gains.append("fewer VMs of its service at once")
+    if costs.vault_peak[today] - costs.vault_peak[here] > NOTICEABLE:
+        gains.append("a less crowded half hour in its vault")
+    return "moves: " + ("; ".join(gains) if gains else "makes room for others or spares a policy")
+
+
+def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
+    """Everything about one VM in a plan.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    solution
+        The problem behind it, and its assignment.
+    vm
+        ARM id or name, in any case.
+
+    Raises
+    ------
+    DataError
+        The plan has no such VM, or several of that name.
+    """
+    inventory, instance = solution.inventory, solution.instance
+    v = _find(inventory, vm)
+    item, entry = inventory.items[v], plan.schedule[v]
+    policy = inventory.policy(item)
+    marginals = Marginals(instance, solution.options)
+    costs, meeting = marginals.of(v), marginals.meeting(v)
+    here, today = int(solution.options[v]), int(instance.today[v])
+    full = marginals.full_caps(v)
+    allowed = instance.allowed[v].copy()
+    for mask in full.values():
+        allowed &= ~mask
+    holders = _policies_by_start(plan, solution, v)
+
+    def option(t: int) -> ExplainedOption:
+        return ExplainedOption(
+            start=format_start(t),
+            start_utc=format_start_utc(inventory, policy.timezone, t),
+            policy=entry.policy if t == here else entry.policy_today if t == today else holders.get(t, ""),
+            risk=float(instance.risk[v, t]),
+            windows_met=int(meeting[t]),
+            difference=_difference(costs, t, here),
+        )
+
+    total = np.where(allowed, costs.total, np.inf)
+    ranked = [int(t) for t in np.argsort(total, kind="stable") if np.isfinite(total[t]) and t not in (here, today)]
+    possible = set(policy.recurrence.options(today))
+    better = [
+        t
+        for t in np.argsort(instance.risk[v], kind="stable").tolist()
+        if not allowed[t] and t in possible and t != here and costs.total[t] < costs.total[here]
+    ]
+    return Explanation(
+        vm=item.vm_id,
+        service=entry.service,
+        vault=entry.vault,
+        frequency=entry.frequency,
+        recurrence=describe_recurrence(policy.recurrence),
+        timezone=policy.timezone,
+        reason=entry.reason,
+        profile=tuple(float(instance.risk[v, t]) if t in possible else None for t in range(NUM_OPTIONS)),
+        allowed=tuple(bool(value) for value in allowed),
+        today=option(today),
+        proposed=option(here),
+        alternatives=tuple(option(t) for t in ranked[:NUM_ALTERNATIVES]),
+        forbidden=tuple(
+            ForbiddenOption(
+                start=format_start(t),
+                risk=float(instance.risk[v, t]),
+                reasons=tuple(_forbidding(solution, v, t) + [name for name, mask in full.items() if mask[t]]),
+            )
+            for t in better[:NUM_FORBIDDEN]
+        ),
+        history_days=float(solution.history_days[v]),
+    )
+
+
+def _find(inventory: Inventory, vm: str) -> int:
+    wanted = vm.lower()
+    found = [
+        row
+        for row, item in enumerate(inventory.items)
+        if wanted in (item.vm_id.lower(), inventory.vm(item).name.lower())
+    ]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        ids = ", ".join(inventory.items[row].vm_id for row in found[:5])
+        raise DataError(f"{vm!r} is the name of {len(found)} VMs; give the id of one: {ids}")
+    import difflib
+
+    names = [inventory.vm(item).name for item in inventory.items]
+    near = difflib.get_close_matches(vm, names, n=3)
+    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+    raise DataError(f"the plan has no VM {vm!r} among its {len(names)}{hint}")
+
+
+def _difference(costs: OptionCosts, t: int, here: int) -> CostParts:
+    def of(term: npt.NDArray[np.float64]) -> float:
+        return float(term[t] - term[here])
+
+    return CostParts(
+        risk=of(costs.risk),
+        overlap=of(costs.overlap),
+        vault_peak=of(costs.vault_peak),
+        policy=of(costs.policy),
+        move=of(costs.move),
+    )
+
+
+def _policies_by_start(plan: PlanDocument, solution: Solution, v: int) -> dict[int, str]:
+    """Start option -> a policy that VMs of the same twin key have there in the plan."""
+    key = solution.instance.key
+    found: dict[int, str] = {}
+    for row in np.flatnonzero(key == key[v]).tolist():
+        found.setdefault(int(solution.options[row]), plan.schedule[row].policy)
+    return found
+
+
+def _forbidding(solution: Solution, v: int, t: int) -> list[str]:
+    return [name for name, mask in solution.restrictions.forbidden_by.items() if mask[v, t]]

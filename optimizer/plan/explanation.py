@@ -1,0 +1,111 @@
+"""Why one VM backs up when it does: the shape of what ``explain`` answers."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.plan.document import StartText, UtcText
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CostParts(_Strict):
+    """A cost, or a difference of two, in at-risk backups per 30 days, split by what it is for."""
+
+    risk: float = 0.0
+    overlap: float = 0.0
+    vault_peak: float = 0.0
+    policy: float = 0.0
+    move: float = 0.0
+
+    @property
+    def total(self) -> float:
+        """Sum of the parts."""
+        return self.risk + self.overlap + self.vault_peak + self.policy + self.move
+
+
+class ExplainedOption(_Strict):
+    """A start option of the VM and what it would cost.
+
+    Parameters
+    ----------
+    start, start_utc
+        Time in the policy's zone, and in UTC at the start of the horizon.
+    policy
+        The policy that would hold it; empty where one would have to be created.
+    risk
+        At-risk backups per 30 days.
+    windows_met
+        Most start windows of the VM's service that meet in one half hour of its own window, itself included.
+    difference
+        Cost of the whole plan with the VM here instead of at the proposed start, less the plan's; all else equal.
+    """
+
+    start: StartText
+    start_utc: UtcText
+    policy: str = ""
+    risk: float
+    windows_met: int
+    difference: CostParts = CostParts()
+
+
+class ForbiddenOption(_Strict):
+    """A start that would have less risk than the proposed one, and what forbids it (rules, limits), in words."""
+
+    start: StartText
+    risk: float
+    reasons: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class Explanation(_Strict):
+    """Everything that ``explain`` says of one VM.
+
+    Parameters
+    ----------
+    vm
+        ARM id, or the name as imported.
+    recurrence
+        In words, e.g. ``weekly on Sunday``.
+    timezone
+        Zone of the policy: the profile and every ``start`` are in it.
+    reason
+        One sentence: why the VM moves or stays.
+    profile
+        Length 48: risk of each start option, in at-risk backups per 30 days; None where Azure has no such option.
+    allowed
+        Length 48: whether the rules and limits allow the option.
+    today, proposed
+        Equal where the VM stays.
+    alternatives
+        The next best allowed options, cheapest first.
+    forbidden
+        Options with less risk than the proposed one that may not be taken, least risk first.
+    history_days
+        Days of usable history behind the profile; None where unsaid.
+    """
+
+    vm: str
+    service: str
+    vault: str
+    frequency: Literal["Daily", "Weekly", "Hourly"]
+    recurrence: str
+    timezone: str
+    reason: str
+    profile: Annotated[tuple[float | None, ...], Field(min_length=NUM_OPTIONS, max_length=NUM_OPTIONS)]
+    allowed: Annotated[tuple[bool, ...], Field(min_length=NUM_OPTIONS, max_length=NUM_OPTIONS)]
+    today: ExplainedOption
+    proposed: ExplainedOption
+    alternatives: tuple[ExplainedOption, ...] = ()
+    forbidden: tuple[ForbiddenOption, ...] = ()
+    history_days: float | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def moves(self) -> bool:
+        """Whether the plan changes the start."""
+        return self.today.start != self.proposed.start

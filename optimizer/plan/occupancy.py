@@ -1,0 +1,132 @@
+"""How many start windows of a service meet in each half hour, and how many backups start in it.
+
+The figures here are for people to look at.  They are computed straight from the inventory, sharing no code with
+the solver's model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.model.inventory import Inventory, Vm
+from optimizer.model.timegrid import SLOTS_PER_DAY, SLOTS_PER_WEEK, Pattern, parse_start
+from optimizer.plan.document import ScheduleEntry
+
+IntArray = npt.NDArray[np.int64]
+FloatArray = npt.NDArray[np.float64]
+
+
+def service_of(vm: Vm) -> str:
+    """Name of the service of a VM; a VM that has none is a service of its own."""
+    return vm.service or vm.id
+
+
+def starts_today(inventory: Inventory) -> IntArray:
+    """Start option of every item as it is now; shape (num_items,)."""
+    return np.array([inventory.policy(item).start for item in inventory.items], dtype=np.int64)
+
+
+def starts_in_schedule(inventory: Inventory, schedule: Iterable[ScheduleEntry]) -> IntArray:
+    """Start option of every item in the schedule of a plan; shape (num_items,).
+
+    Raises
+    ------
+    ValueError
+        The schedule leaves out an item: it was made for another estate.
+    """
+    option = {entry.vm.lower(): parse_start(entry.start) for entry in schedule}
+    missing = [item.vm_id for item in inventory.items if item.vm_id.lower() not in option]
+    if missing:
+        raise ValueError(f"the schedule has no entry for {len(missing)} VMs of the estate, first {missing[0]!r}")
+    return np.array([option[item.vm_id.lower()] for item in inventory.items], dtype=np.int64)
+
+
+def item_services(inventory: Inventory) -> tuple[tuple[str, ...], IntArray]:
+    """Names of the services, sorted, and for every item the number of its service; shape (num_items,)."""
+    of_item = [service_of(inventory.vm(item)) for item in inventory.items]
+    names = tuple(sorted(set(of_item)))
+    number = {name: index for index, name in enumerate(names)}
+    return names, np.array([number[name] for name in of_item], dtype=np.int64)
+
+
+def items_by_pattern(inventory: Inventory) -> dict[Pattern, IntArray]:
+    """Rows of the items that share a recurrence and the offsets of their zone."""
+    known: dict[tuple[object, str], Pattern] = {}
+    rows: dict[Pattern, list[int]] = {}
+    for row, item in enumerate(inventory.items):
+        policy = inventory.policy(item)
+        key = (policy.recurrence, policy.timezone)
+        if key not in known:
+            known[key] = policy.pattern(inventory.horizon)
+        rows.setdefault(known[key], []).append(row)
+    return {pattern: np.array(of_pattern, dtype=np.int64) for pattern, of_pattern in rows.items()}
+
+
+def service_occupancy(
+    inventory: Inventory, starts: IntArray, snapshot_minutes: int
+) -> tuple[tuple[str, ...], IntArray]:
+    """How many VMs of each service have a start window that meets each half hour of the week.
+
+    Parameters
+    ----------
+    starts
+        Shape (num_items,): start option of every item in the zone of its policy.
+    snapshot_minutes
+        Length of the snapshot at the end of a start window.
+
+    Returns
+    -------
+    names, occupancy
+        The services, sorted, and ``n[g, s]`` of shape (num_services, 336); slots are of the UTC week.
+    """
+    names, service = item_services(inventory)
+    occupancy = np.zeros((len(names), SLOTS_PER_WEEK), dtype=np.int64)
+    for pattern, rows in items_by_pattern(inventory).items():
+        windows = pattern.occupancy(snapshot_minutes).astype(np.int64)
+        np.add.at(occupancy, service[rows], windows[starts[rows]])
+    return names, occupancy
+
+
+def pair_slots(occupancy: IntArray) -> FloatArray:
+    """Pairs of meeting windows per day of each service, ``sum over s of n(n-1)/2 / 7``; shape (num_services,)."""
+    pairs: FloatArray = (occupancy * (occupancy - 1) / 2).sum(axis=1) / 7
+    return pairs
+
+
+def typical_day(occupancy: IntArray) -> IntArray:
+    """The most windows that meet in each half hour of a UTC day, over the weekdays; shape (num_services, 48)."""
+    most: IntArray = occupancy.reshape(len(occupancy), 7, SLOTS_PER_DAY).max(axis=1)
+    return most
+
+
+def spread_over_starts(inventory: Inventory, starts: IntArray, weights: FloatArray) -> FloatArray:
+    """Weights of the items, each spread evenly over the half hours of the week in which its runs start.
+
+    Parameters
+    ----------
+    starts
+        Shape (num_items,): start option of every item.
+    weights
+        Shape (num_items,): for instance the risk of every item.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (336,), slots of the UTC week at the offset of the start of the horizon; sums to ``weights.sum()``.
+    """
+    total = np.zeros(SLOTS_PER_WEEK)
+    for pattern, rows in items_by_pattern(inventory).items():
+        of_option = np.bincount(starts[rows], weights=weights[rows], minlength=SLOTS_PER_DAY)
+        for option in np.flatnonzero(of_option):
+            slots = pattern.start_slots(int(option))
+            np.add.at(total, slots, of_option[option] / len(slots))
+    return total
+
+
+def starts_per_slot(inventory: Inventory, starts: IntArray) -> FloatArray:
+    """Backups that start in each half hour of the UTC week; shape (336,)."""
+    runs = [inventory.policy(item).recurrence.runs_per_week for item in inventory.items]
+    return spread_over_starts(inventory, starts, np.array(runs, dtype=np.float64))

@@ -1,0 +1,108 @@
+"""``plan.json`` on disk, and the way back to the estate that it was made for."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from optimizer.estate.atomic import write_bytes
+from optimizer.estate.folder import Estate, open_estate
+from optimizer.plan.document import PLAN_SCHEMA_VERSION, PlanDocument
+from optimizer.plan.errors import PlanFormatError, StalePlanError
+
+
+def write_plan(plan: PlanDocument, path: Path) -> None:
+    """Write a plan; an older file at the path is replaced whole or not at all.
+
+    Raises
+    ------
+    EstateError
+        The file cannot be written.
+    """
+    write_bytes(path, (plan.model_dump_json(indent=1) + "\n").encode())
+
+
+def read_plan(path: Path) -> PlanDocument:
+    """Read a plan.
+
+    Raises
+    ------
+    PlanFormatError
+        The file is missing, is no plan, or is of another version.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise PlanFormatError(
+            f"{path}: the plan cannot be read ({exc.strerror}); give the plan.json that 'backup-optimizer plan' wrote"
+        ) from exc
+    try:
+        return PlanDocument.model_validate_json(content)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        place = ".".join(str(part) for part in first["loc"]) or "the file"
+        if place == "schema_version" and isinstance(first["input"], int):
+            raise PlanFormatError(
+                f"{path}: schema version {first['input']}, this program knows {PLAN_SCHEMA_VERSION}; "
+                "make the plan again, or use the program that made it"
+            ) from exc
+        raise PlanFormatError(
+            f"{path}: not a plan: {place}: {first['msg']} ({exc.error_count()} faults in all); "
+            "give the plan.json that 'backup-optimizer plan' wrote, unchanged"
+        ) from exc
+
+
+def relative_to_plan(estate: Path, plan_path: Path) -> str:
+    """Where an estate lies as seen from the plan's folder, with forward slashes; absolute where there is no way."""
+    try:
+        way = os.path.relpath(estate.resolve(), plan_path.resolve().parent)
+    except ValueError:  # another drive
+        way = str(estate.resolve())
+    return Path(way).as_posix()
+
+
+def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: Path | None = None) -> Estate:
+    """Open the estate of a plan and make sure that it is the same.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    plan_path
+        Where it was read from; the estate is looked for relative to its folder.
+    estate_path
+        Where the estate is instead.
+
+    Raises
+    ------
+    EstateError
+        There is no estate there.
+    StalePlanError
+        It is another estate, or it has changed since.
+    """
+    estate = open_estate(estate_path if estate_path is not None else plan_path.parent / plan.estate.path)
+    if estate.fingerprint != plan.estate.fingerprint:
+        raise StalePlanError(
+            f"{plan_path}: the plan was made for the estate of {plan.estate.as_of:%Y-%m-%d %H:%M} UTC with fingerprint "
+            f"{plan.estate.fingerprint}, but {estate.path} is of {estate.as_of:%Y-%m-%d %H:%M} UTC with "
+            f"{estate.fingerprint}: {_difference(plan, estate)}; make the plan again, or give its own estate with --estate"
+        )
+    return estate
+
+
+def _difference(plan: PlanDocument, estate: Estate) -> str:
+    """What of the schedule in the plan no longer agrees with an estate, in a few words."""
+    inventory = estate.inventory(plan.rules.service_from)
+    now = {item.vm_id.lower(): inventory.policy(item) for item in inventory.items}
+    then = {entry.vm.lower(): entry for entry in plan.schedule}
+    gone = [entry.vm for key, entry in then.items() if key not in now]
+    new = [key for key in now if key not in then]
+    moved = [entry.vm for key, entry in then.items() if key in now and now[key].name != entry.policy_today]
+    parts = [
+        f"{len(names)} VMs {what} (first {names[0]!r})"
+        for names, what in ((gone, "are gone"), (new, "are new"), (moved, "have another policy"))
+        if names
+    ]
+    return ", ".join(parts) or "policies or load history differ"

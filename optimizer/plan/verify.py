@@ -1,0 +1,393 @@
+"""Independent verifier: checks a plan against inventory, rules and risk by plain loops over clock times.
+
+It shares no code with the model in :mod:`optimizer.solve`: windows are compared as instants, not as slots of merged
+rows; policies are counted in the inventory that the changes lead to; every figure is computed anew.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, time, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.errors import VerificationError
+from optimizer.model.inventory import Inventory, Policy, ProtectedItem
+from optimizer.model.rules import Rule, Rules, Window
+from optimizer.model.timegrid import Frequency, resolve_zone
+
+TOLERANCE = 1e-5
+"""Relative difference of two figures that counts as rounding."""
+
+TWO_HOURS = timedelta(hours=2)
+HALF_HOUR = timedelta(minutes=30)
+HALF_HOURS_PER_WEEK = 336
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Figures that a plan states.
+
+    Parameters
+    ----------
+    cost
+        The whole objective.
+    pair_slots
+        Pairs of one service in one half hour, mean per day.
+    peak
+        Most windows of one service in one half hour.
+    bound
+        Lower bound: may not exceed the cost.
+    """
+
+    cost: float
+    pair_slots: float
+    peak: int
+    bound: float = -math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Where everything is after a plan.
+
+    Parameters
+    ----------
+    before, after
+        Inventory today and with every change of the plan; both have the same items in the same order.
+    rules
+        Of the plan.
+    risk, credited
+        Shape (V, 48) and (V,): risk table.
+    starts
+        Length V: ``HH:MM`` that the schedule states.
+    snapshot_minutes
+        Length of the snapshot.
+    """
+
+    before: Inventory
+    after: Inventory
+    rules: Rules
+    risk: npt.NDArray[np.float64]
+    credited: npt.NDArray[np.bool_]
+    starts: Sequence[str]
+    snapshot_minutes: int
+
+
+def verify(checked: Checked, claims: Claims) -> list[str]:
+    """Everything that is wrong with a plan, in words; empty where nothing is."""
+    faults = _check_items(checked)
+    if faults:
+        return faults
+    clock = _Clock(checked)
+    faults += _check_policies(checked)
+    faults += _check_single_vms(checked, clock)
+    faults += _check_caps(checked, clock)
+    moved = sum(_moved(checked, row) for row in range(len(checked.starts)))
+    if checked.rules.max_moves is not None and moved > checked.rules.max_moves:
+        faults.append(f"{moved} VMs move, allowed are {checked.rules.max_moves}")
+    return faults + _check_figures(checked, clock, claims)
+
+
+def require_verified(checked: Checked, claims: Claims) -> None:
+    """Refuse a plan that the verifier finds fault with.
+
+    Raises
+    ------
+    VerificationError
+        With the first faults; the plan must not be shown.
+    """
+    faults = verify(checked, claims)
+    if faults:
+        more = f" (and {len(faults) - 5} more)" if len(faults) > 5 else ""
+        raise VerificationError(
+            "the plan did not pass its verification and is not written; please report this as a bug: "
+            + "; ".join(faults[:5])
+            + more
+        )
+
+
+def _option(text: str) -> int:
+    return int(text[:2]) * 2 + int(text[3:]) // 30
+
+
+def _moved(checked: Checked, row: int) -> bool:
+    before = checked.before.policy(checked.before.items[row])
+    return _option(checked.starts[row]) != before.start
+
+
+def _check_items(checked: Checked) -> list[str]:
+    before = [(item.vm_id, item.vault_id) for item in checked.before.items]
+    after = [(item.vm_id, item.vault_id) for item in checked.after.items]
+    if before != after or len(before) != len(checked.starts):
+        return ["the plan loses, adds or swaps items"]
+    return []
+
+
+def _check_policies(checked: Checked) -> list[str]:
+    """Starts are those of the policies; twins only; limits kept, nothing over a limit grows."""
+    faults = []
+    limits = checked.rules.policies
+    for row, (old_item, item) in enumerate(zip(checked.before.items, checked.after.items, strict=True)):
+        old, new = checked.before.policy(old_item), checked.after.policy(item)
+        if new.start != _option(checked.starts[row]):
+            faults.append(f"{item.vm_id}: the schedule says {checked.starts[row]}, policy {new.name!r} another time")
+        if new.twin_key != old.twin_key or new.vault_id.lower() != old.vault_id.lower():
+            faults.append(f"{item.vm_id}: policy {new.name!r} is no twin of {old.name!r}")
+        if old_item.unwritable and (new.id.lower() != old.id.lower() or new.start != old.start):
+            faults.append(f"{item.vm_id}: is written although {old_item.unwritable}")
+    size_before = Counter(item.policy_id.lower() for item in checked.before.items)
+    size_after = Counter(item.policy_id.lower() for item in checked.after.items)
+    for policy_id, size in size_after.items():
+        strangers = checked.before.unknown_items.get(policy_id, 0)
+        if size + strangers > limits.max_vms_per_policy and size > size_before[policy_id]:
+            faults.append(f"policy {policy_id} holds {size + strangers} VMs")
+    for vault_id in checked.after.vaults:
+        count, was = checked.after.policies_in_vault(vault_id), checked.before.policies_in_vault(vault_id)
+        if count > max(limits.max_policies_per_vault, was):
+            faults.append(f"vault {vault_id} holds {count} policies")
+    for policy_id, policy in checked.before.policies.items():
+        if checked.after.policies[policy_id].start != policy.start and not limits.edit:
+            faults.append(f"policy {policy.name!r} is edited although policies.edit is false")
+    return faults
+
+
+class _Clock:
+    """Windows as instants of the horizon and as half hours of the typical week, remembered per kind of policy."""
+
+    def __init__(self, checked: Checked) -> None:
+        self.checked = checked
+        self.length = TWO_HOURS + timedelta(minutes=checked.snapshot_minutes)
+        self._half_hours: dict[tuple[object, ...], frozenset[int]] = {}
+        self._fits: dict[tuple[object, ...], bool] = {}
+        self._offsets: dict[str, list[timedelta]] = {}
+        self._starts: dict[tuple[object, ...], list[int]] = {}
+
+    def wall_times(self, policy: Policy, option: int) -> list[tuple[int, timedelta]]:
+        """Weekday and time after midnight of every run of a typical week, on the policy's own clock."""
+        recurrence = policy.recurrence
+        days = recurrence.days if recurrence.frequency is Frequency.WEEKLY else range(7)
+        first = timedelta(minutes=30 * option)
+        spans = [timedelta()]
+        if recurrence.frequency is Frequency.HOURLY:
+            interval, duration = recurrence.interval_hours or 24, recurrence.duration_hours or 0
+            spans = [timedelta(hours=h) for h in range(0, 24, interval) if h <= min(duration, 24 - interval)]
+        return [(day, first + span) for day in days for span in spans]
+
+    def offsets(self, policy: Policy) -> list[timedelta]:
+        """Offsets from UTC that the policy's zone has in the year that ends with the horizon."""
+        if policy.timezone not in self._offsets:
+            self._offsets[policy.timezone] = self._find_offsets(policy.timezone)
+        return self._offsets[policy.timezone]
+
+    def _find_offsets(self, timezone: str) -> list[timedelta]:
+        zone, horizon = resolve_zone(timezone), self.checked.before.horizon
+        found: list[timedelta] = []
+        instant = horizon.start
+        while instant <= horizon.end:
+            found.append(instant.astimezone(zone).utcoffset() or timedelta())
+            instant += timedelta(days=1)
+        instant = horizon.start
+        while instant > horizon.end - timedelta(days=366):
+            found.append(instant.astimezone(zone).utcoffset() or timedelta())
+            instant -= timedelta(days=1)
+        return list(dict.fromkeys(found))
+
+    def half_hours(self, policy: Policy, option: int) -> frozenset[int]:
+        """Half hours of the UTC week that any window meets, read at any offset."""
+        key = (policy.recurrence, policy.timezone, option)
+        if key not in self._half_hours:
+            met: set[int] = set()
+            for day, wall in self.wall_times(policy, option):
+                for offset in self.offsets(policy):
+                    begin = timedelta(days=day) + wall - offset
+                    moment = begin - begin % HALF_HOUR
+                    while moment < begin + self.length:
+                        met.add((moment // HALF_HOUR) % HALF_HOURS_PER_WEEK)
+                        moment += HALF_HOUR
+            self._half_hours[key] = frozenset(met)
+        return self._half_hours[key]
+
+    def starts(self, policy: Policy, option: int) -> list[int]:
+        """Half hours of the UTC week in which runs start, at the offset of the start of the horizon."""
+        key = (policy.recurrence, policy.timezone, option)
+        if key not in self._starts:
+            offset = self.offsets(policy)[0]
+            self._starts[key] = [
+                ((timedelta(days=day) + wall - offset) // HALF_HOUR) % HALF_HOURS_PER_WEEK
+                for day, wall in self.wall_times(policy, option)
+            ]
+        return self._starts[key]
+
+    def fits(self, rule: Rule, policy: Policy, option: int) -> bool:
+        """Whether every window of the horizon keeps the allowed and forbidden windows of a rule."""
+        key = (rule.name, policy.recurrence, policy.timezone, option)
+        if key not in self._fits:
+            self._fits[key] = all(
+                (not rule.allow or _covered(begin, begin + self.length, rule.allow, policy.timezone))
+                and not _touched(begin, begin + self.length, rule.forbid, policy.timezone)
+                for begin in self.instants(policy, option)
+            )
+        return self._fits[key]
+
+    def instants(self, policy: Policy, option: int) -> list[datetime]:
+        """Begin of every start window of the horizon, read at any offset."""
+        horizon = self.checked.before.horizon
+        by_day: dict[int, list[timedelta]] = defaultdict(list)
+        for day, wall in self.wall_times(policy, option):
+            by_day[day].append(wall)
+        found = []
+        date = horizon.start.date() - timedelta(days=2)
+        while date <= horizon.end.date() + timedelta(days=2):
+            for wall in by_day[date.weekday()]:
+                for offset in self.offsets(policy):
+                    instant = datetime.combine(date, time.min, UTC) + wall - offset
+                    if horizon.start <= instant < horizon.end:
+                        found.append(instant)
+            date += timedelta(days=1)
+        return found
+
+
+def _spans(
+    begin: datetime, end: datetime, windows: Sequence[Window], own_zone: str
+) -> list[tuple[datetime, datetime]]:
+    """Windows that could meet an interval, as instants."""
+    found = []
+    for window in windows:
+        zone = resolve_zone(window.zone or own_zone)
+        date = begin.astimezone(zone).date() - timedelta(days=2)
+        while date <= end.astimezone(zone).date() + timedelta(days=1):
+            if window.begins_on(date):
+                midnight = datetime.combine(date, time.min)
+                opens = (midnight + timedelta(minutes=window.start)).replace(tzinfo=zone).astimezone(UTC)
+                closes_on = midnight + timedelta(minutes=window.end, days=int(window.end <= window.start))
+                found.append((opens, closes_on.replace(tzinfo=zone).astimezone(UTC)))
+            date += timedelta(days=1)
+    return found
+
+
+def _covered(begin: datetime, end: datetime, windows: Sequence[Window], own_zone: str) -> bool:
+    reached = begin
+    spans = _spans(begin, end, windows, own_zone)
+    while reached < end:
+        further = max((closes for opens, closes in spans if opens <= reached < closes), default=reached)
+        if further == reached:
+            return False
+        reached = further
+    return True
+
+
+def _touched(begin: datetime, end: datetime, windows: Sequence[Window], own_zone: str) -> bool:
+    return any(opens < end and begin < closes for opens, closes in _spans(begin, end, windows, own_zone))
+
+
+def _rules_of(checked: Checked, item: ProtectedItem) -> list[Rule]:
+    vm, vault = checked.before.vm(item), checked.before.vault(item)
+    return [rule for rule in checked.rules.rule if rule.where.matches(vm, vault)]
+
+
+def _check_single_vms(checked: Checked, clock: _Clock) -> list[str]:
+    """Pins, exclusions, windows, Azure's grid and the limit on risk."""
+    faults = []
+    for row, item in enumerate(checked.before.items):
+        policy, option = checked.before.policy(item), _option(checked.starts[row])
+        rules = _rules_of(checked, item)
+        left_alone = bool(item.unwritable) or any(rule.exclude for rule in rules)
+        if _moved(checked, row) and (left_alone or any(rule.pin for rule in rules)):
+            faults.append(f"{item.vm_id}: moves although it must stay")
+        for rule in [] if left_alone else rules:
+            if not clock.fits(rule, policy, option):
+                faults.append(f"{item.vm_id}: {checked.starts[row]} breaks rule {rule.name!r}")
+        if option not in policy.recurrence.options(policy.start):
+            faults.append(f"{item.vm_id}: Azure does not accept {checked.starts[row]}")
+        allowance = checked.rules.max_risk_increase if checked.credited[row] else 0.0
+        if checked.risk[row, option] > checked.risk[row, policy.start] + allowance + TOLERANCE:
+            faults.append(f"{item.vm_id}: its risk grows by more than {allowance:g}")
+    return faults
+
+
+def _check_caps(checked: Checked, clock: _Clock) -> list[str]:
+    faults = []
+    for rule in checked.rules.rule:
+        if rule.max_concurrent is None:
+            continue
+        met: Counter[tuple[str, int]] = Counter()
+        for row, item in enumerate(checked.before.items):
+            vm = checked.before.vm(item)
+            if rule.where.matches(vm, checked.before.vault(item)):
+                group = (vm.service or vm.id) if rule.per == "service" else item.vault_id.lower()
+                for moment in clock.half_hours(checked.before.policy(item), _option(checked.starts[row])):
+                    met[group, moment] += 1
+        worst = max(met.values(), default=0)
+        if worst > rule.max_concurrent:
+            faults.append(f"rule {rule.name!r}: {worst} windows meet, allowed are {rule.max_concurrent}")
+    return faults
+
+
+def _check_figures(checked: Checked, clock: _Clock, claims: Claims) -> list[str]:
+    """The objective, term by term, against what the plan states."""
+    prices = checked.rules.prices
+    met: Counter[tuple[str, int]] = Counter()
+    starts: Counter[tuple[str, int]] = Counter()
+    total = 0.0
+    for row, item in enumerate(checked.before.items):
+        policy, option, vm = checked.before.policy(item), _option(checked.starts[row]), checked.before.vm(item)
+        total += checked.risk[row, option if checked.credited[row] else policy.start]
+        total += prices.move * _moved(checked, row)
+        for moment in clock.half_hours(policy, option):
+            met[vm.service or vm.id, moment] += 1
+        for moment in clock.starts(policy, option):
+            starts[item.vault_id.lower(), moment] += 1
+    pairs = sum(n * (n - 1) / 2 for n in met.values()) / 7
+    total += prices.overlap * pairs + prices.vault_peak * _starts_above_share(checked, clock, starts) / 7
+    created = len(checked.after.policies) - len(checked.before.policies)
+    edited = sum(
+        checked.after.policies[policy_id].start != policy.start
+        for policy_id, policy in checked.before.policies.items()
+    )
+    total += prices.policy_write * (created + edited)
+    peak = max(met.values(), default=0)
+    faults = []
+    for name, stated, found in (
+        ("cost", claims.cost, total),
+        ("pair-slots", claims.pair_slots, pairs),
+        ("peak concurrency", claims.peak, peak),
+    ):
+        if abs(stated - found) > TOLERANCE * (1 + abs(found)):
+            faults.append(f"the plan states {name} {stated:.6f}, it is {found:.6f}")
+    if claims.bound > claims.cost + TOLERANCE:
+        faults.append(f"the bound {claims.bound:.6f} is above the cost {claims.cost:.6f}")
+    return faults
+
+
+def _starts_above_share(checked: Checked, clock: _Clock, starts: Counter[tuple[str, int]]) -> float:
+    """Starts above a vault's fair share, summed over the half hours of a week."""
+    usable: dict[str, set[int]] = defaultdict(set)
+    weekly: Counter[str] = Counter()
+    for row, item in enumerate(checked.before.items):
+        vault = item.vault_id.lower()
+        policy = checked.before.policy(item)
+        weekly[vault] += len(clock.starts(policy, policy.start))
+        for option in _usable_options(checked, clock, row):
+            usable[vault].update(moment % 48 for moment in clock.starts(policy, option))
+    excess = 0
+    for vault, count in weekly.items():
+        share = math.ceil(count / 7 / max(1, len(usable[vault])) - 1e-12)
+        excess += sum(max(0, n - share) for (where, _), n in starts.items() if where == vault)
+    return excess
+
+
+def _usable_options(checked: Checked, clock: _Clock, row: int) -> list[int]:
+    """Options that the rules and limits leave to one VM."""
+    item = checked.before.items[row]
+    policy, rules = checked.before.policy(item), _rules_of(checked, item)
+    today = policy.start
+    if item.unwritable or any(rule.exclude for rule in rules):
+        return [today]
+    allowance = checked.rules.max_risk_increase if checked.credited[row] else 0.0
+    limit = checked.risk[row, today] + allowance + 1e-9
+    options = [today] if any(rule.pin for rule in rules) else policy.recurrence.options(today)
+    return [t for t in options if checked.risk[row, t] <= limit and all(clock.fits(rule, policy, t) for rule in rules)]

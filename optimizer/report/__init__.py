@@ -1,0 +1,1 @@
+"""Strings and files out of what the core computed; never prints, never reads a clock, never calls Azure."""

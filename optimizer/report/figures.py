@@ -1,0 +1,377 @@
+"""The numbers behind tables and pictures: services and vaults before and after, half hours, one VM's load."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.model.inventory import Inventory, ProtectedItem
+from optimizer.model.rules import Threshold
+from optimizer.model.timegrid import (
+    BIN_MINUTES,
+    BINS_PER_DAY,
+    DEFAULT_SNAPSHOT_MINUTES,
+    MINUTES_PER_DAY,
+    SLOT_MINUTES,
+    SLOTS_PER_DAY,
+    START_WINDOW_MINUTES,
+    Frequency,
+)
+from optimizer.plan.document import PlanDocument, ScheduleEntry
+from optimizer.plan.occupancy import (
+    FloatArray,
+    IntArray,
+    item_services,
+    pair_slots,
+    service_occupancy,
+    spread_over_starts,
+    starts_in_schedule,
+    starts_per_slot,
+    starts_today,
+    typical_day,
+)
+
+OTHERS = "all other services"
+
+
+class VmHistory(Protocol):
+    """Load of one VM: a row of 288 bins for each UTC day, in percent, NaN where unknown."""
+
+    @property
+    def dates(self) -> Sequence[date]:
+        """UTC days of the rows."""
+        ...
+
+    @property
+    def cpu_percent(self) -> npt.NDArray[np.float32]:
+        """Mean of each bin."""
+        ...
+
+    @property
+    def mem_percent(self) -> npt.NDArray[np.float32]:
+        """Mean of each bin."""
+        ...
+
+    @property
+    def cpu_max(self) -> npt.NDArray[np.float32] | None:
+        """Maximum of each bin; None where the source has none."""
+        ...
+
+    @property
+    def mem_max(self) -> npt.NDArray[np.float32] | None:
+        """Maximum of each bin; None where the source has none."""
+        ...
+
+
+class VmLoadSource(Protocol):
+    """History of load, one VM at a time."""
+
+    def read_vm(self, vm_id: str) -> VmHistory:
+        """Load of one VM over the whole history; no days where it has none."""
+        ...
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A service or a vault before and after; risk in at-risk backups per 30 days, pair-slots a mean per day."""
+
+    name: str
+    vms: int
+    moved: int
+    risk_today: float
+    risk_plan: float
+    pairs_today: float
+    pairs_plan: float
+    peak_today: int
+    peak_plan: int
+
+
+@dataclass(frozen=True)
+class ServiceHours:
+    """The services and when their windows meet.
+
+    Parameters
+    ----------
+    services
+        Every service, the one with most pair-slots today first.
+    names
+        Rows of the pictures: the first services, then :data:`OTHERS` where there are more.
+    today, plan
+        Shape (len(names), 48): most windows of the service that meet in a half hour of a UTC day, over the
+        weekdays; for the others the most of any one of them.
+    """
+
+    services: tuple[Comparison, ...]
+    names: tuple[str, ...]
+    today: IntArray
+    plan: IntArray
+
+
+def compare_services(
+    inventory: Inventory,
+    plan: PlanDocument,
+    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
+    max_rows: int = 40,
+) -> ServiceHours:
+    """Compare the services of a plan, before and after, and say when their windows meet."""
+    now, then = starts_today(inventory), starts_in_schedule(inventory, plan.schedule)
+    risk_now, risk_then = _risks(inventory, plan)
+    names, service = item_services(inventory)
+    _, before = service_occupancy(inventory, now, snapshot_minutes)
+    _, after = service_occupancy(inventory, then, snapshot_minutes)
+    pairs, pairs_after = pair_slots(before), pair_slots(after)
+    order = np.lexsort((np.arange(len(names)), -(pairs + pairs_after), -pairs))
+
+    def sum_up(weights: FloatArray) -> FloatArray:
+        total: FloatArray = np.bincount(service, weights=weights, minlength=len(names))
+        return total
+
+    sizes, moved = np.bincount(service, minlength=len(names)), sum_up((now != then).astype(np.float64))
+    risk, risk_after = sum_up(risk_now), sum_up(risk_then)
+    services = tuple(
+        Comparison(
+            name=names[g],
+            vms=int(sizes[g]),
+            moved=int(moved[g]),
+            risk_today=float(risk[g]),
+            risk_plan=float(risk_after[g]),
+            pairs_today=float(pairs[g]),
+            pairs_plan=float(pairs_after[g]),
+            peak_today=int(before[g].max()),
+            peak_plan=int(after[g].max()),
+        )
+        for g in order.tolist()
+    )
+    shown = order[:max_rows]
+    rest = order[max_rows:]
+    labels = [names[g] for g in shown.tolist()] + ([OTHERS] if len(rest) else [])
+    pictures = []
+    for occupancy in (typical_day(before), typical_day(after)):
+        rows = occupancy[shown]
+        pictures.append(np.vstack([rows, occupancy[rest].max(axis=0)]) if len(rest) else rows)
+    return ServiceHours(services, tuple(labels), pictures[0], pictures[1])
+
+
+def compare_vaults(inventory: Inventory, plan: PlanDocument) -> tuple[Comparison, ...]:
+    """Compare the vaults of a plan, before and after; peaks are starts in one half hour, pairs are not counted."""
+    now, then = starts_today(inventory), starts_in_schedule(inventory, plan.schedule)
+    risk_now, risk_then = _risks(inventory, plan)
+    found = []
+    for key, vault in inventory.vaults.items():
+        rows = np.array([item.vault_id.lower() == key for item in inventory.items], dtype=np.bool_)
+        if rows.any():
+            found.append(
+                Comparison(
+                    name=vault.name,
+                    vms=int(rows.sum()),
+                    moved=int((now != then)[rows].sum()),
+                    risk_today=float(risk_now[rows].sum()),
+                    risk_plan=float(risk_then[rows].sum()),
+                    pairs_today=0.0,
+                    pairs_plan=0.0,
+                    peak_today=_peak_starts(inventory, now, rows),
+                    peak_plan=_peak_starts(inventory, then, rows),
+                )
+            )
+    return tuple(sorted(found, key=lambda one: (-one.vms, one.name)))
+
+
+def _peak_starts(inventory: Inventory, starts: IntArray, rows: npt.NDArray[np.bool_]) -> int:
+    runs = np.array([inventory.policy(item).recurrence.runs_per_week for item in inventory.items], dtype=np.float64)
+    return round(float(spread_over_starts(inventory, starts, runs * rows).max()))
+
+
+def _risks(inventory: Inventory, plan: PlanDocument) -> tuple[FloatArray, FloatArray]:
+    entry = {one.vm.lower(): one for one in plan.schedule}
+    of_item = [entry[item.vm_id.lower()] for item in inventory.items]
+    return (
+        np.array([one.risk_today for one in of_item], dtype=np.float64),
+        np.array([one.risk for one in of_item], dtype=np.float64),
+    )
+
+
+@dataclass(frozen=True)
+class HalfHours:
+    """What starts in each half hour of a UTC day; arrays of shape (48,).
+
+    Parameters
+    ----------
+    risk_today, risk_plan
+        At-risk backups per 30 days, counted where their window begins.
+    starts_today, starts_plan
+        Starts per day, mean over the weekdays.
+    """
+
+    risk_today: FloatArray
+    risk_plan: FloatArray
+    starts_today: FloatArray
+    starts_plan: FloatArray
+
+
+def count_half_hours(inventory: Inventory, plan: PlanDocument) -> HalfHours:
+    """Say how many backups start in each half hour of a UTC day, and how many of them are at risk."""
+    now, then = starts_today(inventory), starts_in_schedule(inventory, plan.schedule)
+    risk_now, risk_then = _risks(inventory, plan)
+
+    def fold(week: FloatArray) -> FloatArray:
+        day: FloatArray = week.reshape(7, SLOTS_PER_DAY).sum(axis=0)
+        return day
+
+    return HalfHours(
+        risk_today=fold(spread_over_starts(inventory, now, risk_now)),
+        risk_plan=fold(spread_over_starts(inventory, then, risk_then)),
+        starts_today=fold(starts_per_slot(inventory, now)) / 7,
+        starts_plan=fold(starts_per_slot(inventory, then)) / 7,
+    )
+
+
+@dataclass(frozen=True)
+class LoadProfile:
+    """Load of one VM by time of day in the zone of its policy, over the days on which it is backed up.
+
+    Parameters
+    ----------
+    entry
+        Its schedule.
+    name
+        Its name.
+    days
+        UTC days of history looked at.
+    cpu_mean, cpu_p95, memory_mean, memory_p95
+        Length 288, percent; None where no day tells.
+    busy_share
+        Length 288: share of the days on which CPU or memory is above its threshold; None where no day tells.
+    windows_today, windows_plan
+        Start windows as ``(begin, end)`` in minutes of the day, split at midnight.
+    """
+
+    entry: ScheduleEntry
+    name: str
+    days: int
+    cpu_mean: tuple[float | None, ...]
+    cpu_p95: tuple[float | None, ...]
+    memory_mean: tuple[float | None, ...]
+    memory_p95: tuple[float | None, ...]
+    busy_share: tuple[float | None, ...]
+    windows_today: tuple[tuple[int, int], ...]
+    windows_plan: tuple[tuple[int, int], ...]
+
+
+def most_helped(plan: PlanDocument, count: int = 12) -> tuple[ScheduleEntry, ...]:
+    """VMs that the plan helps most; where it helps nobody, those with the highest risk."""
+    helped = [entry for entry in plan.schedule if entry.risk_today - entry.risk > 1e-9]
+    if helped:
+        return tuple(sorted(helped, key=lambda entry: (entry.risk - entry.risk_today, entry.vm))[:count])
+    return tuple(sorted(plan.schedule, key=lambda entry: (-entry.risk_today, entry.vm))[:count])
+
+
+def load_profile(
+    inventory: Inventory,
+    item: ProtectedItem,
+    entry: ScheduleEntry,
+    history: VmHistory,
+    threshold: Threshold,
+    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
+) -> LoadProfile:
+    """Sum up the load of one VM by time of day.
+
+    Parameters
+    ----------
+    item, entry
+        The VM's protection and its line in the schedule of the plan.
+    history
+        Its load.
+    threshold
+        What counts as busy, and which statistic of a bin is looked at.
+    """
+    policy = inventory.policy(item)
+    offset = policy.pattern(inventory.horizon).offsets[0]
+    cpu, memory = _statistic(history, threshold)
+    cpu, memory = (_in_local_days(array, history.dates, offset, policy.recurrence.days) for array in (cpu, memory))
+    known = ~(np.isnan(cpu) & np.isnan(memory))
+    hot = (cpu > threshold.cpu_percent) | (memory > threshold.memory_percent)
+    share = np.full(BINS_PER_DAY, np.nan)
+    np.divide((hot & known).sum(axis=0), known.sum(axis=0), out=share, where=known.sum(axis=0) > 0)
+    return LoadProfile(
+        entry=entry,
+        name=inventory.vm(item).name,
+        days=len(history.dates),
+        cpu_mean=_column_means(cpu),
+        cpu_p95=_column_p95(cpu),
+        memory_mean=_column_means(memory),
+        memory_p95=_column_p95(memory),
+        busy_share=_rounded(share, 3),
+        windows_today=_windows(item, inventory, entry.start_today, snapshot_minutes),
+        windows_plan=_windows(item, inventory, entry.start, snapshot_minutes),
+    )
+
+
+def _statistic(history: VmHistory, threshold: Threshold) -> tuple[FloatArray, FloatArray]:
+    cpu, memory = history.cpu_percent, history.mem_percent
+    if threshold.statistic == "maximum":
+        cpu = cpu if history.cpu_max is None else history.cpu_max
+        memory = memory if history.mem_max is None else history.mem_max
+    return cpu.astype(np.float64), memory.astype(np.float64)
+
+
+def _in_local_days(
+    load: FloatArray, dates: Sequence[date], offset_minutes: int, weekdays: tuple[int, ...]
+) -> FloatArray:
+    """Rows of UTC days, made into rows of local days; of those only the wanted weekdays (all where none given)."""
+    if not dates:
+        return np.full((1, BINS_PER_DAY), np.nan)
+    first, length = dates[0], (dates[-1] - dates[0]).days + 3
+    bins = np.full(length * BINS_PER_DAY, np.nan)
+    for row, day in zip(load, dates, strict=True):
+        begin = ((day - first).days + 1) * BINS_PER_DAY + offset_minutes // BIN_MINUTES
+        bins[begin : begin + BINS_PER_DAY] = row
+    local = bins.reshape(length, BINS_PER_DAY)
+    days = [first + timedelta(days=n - 1) for n in range(length)]
+    wanted = np.array([not weekdays or day.weekday() in weekdays for day in days])
+    picked: FloatArray = local[wanted]
+    return picked if len(picked) else np.full((1, BINS_PER_DAY), np.nan)
+
+
+def _rounded(values: FloatArray, digits: int) -> tuple[float | None, ...]:
+    return tuple(None if np.isnan(value) else round(value, digits) for value in values.tolist())
+
+
+def _column_means(values: FloatArray) -> tuple[float | None, ...]:
+    known = ~np.isnan(values)
+    means = np.full(values.shape[1], np.nan)
+    np.divide(np.where(known, values, 0).sum(axis=0), known.sum(axis=0), out=means, where=known.any(axis=0))
+    return _rounded(means, 1)
+
+
+def _column_p95(values: FloatArray) -> tuple[float | None, ...]:
+    """95th percentile of what is known in each column, the nearest rank (``numpy`` warns of empty columns)."""
+    ordered = np.sort(values, axis=0)
+    count = (~np.isnan(values)).sum(axis=0)
+    rank = np.maximum(np.ceil(0.95 * count).astype(np.int64) - 1, 0)
+    return _rounded(np.take_along_axis(ordered, rank[None, :], axis=0)[0], 1)
+
+
+def _windows(
+    item: ProtectedItem, inventory: Inventory, start: str, snapshot_minutes: int
+) -> tuple[tuple[int, int], ...]:
+    """Start windows of one day in local time, split where they cross midnight."""
+    hour, minute = start.split(":")
+    recurrence = inventory.policy(item).recurrence
+    found = []
+    for after in recurrence.runs_after_start if recurrence.frequency is Frequency.HOURLY else (0,):
+        begin = (int(hour) * 60 + int(minute) + after) % MINUTES_PER_DAY
+        end = begin + START_WINDOW_MINUTES + snapshot_minutes
+        found.append((begin, min(end, MINUTES_PER_DAY)))
+        if end > MINUTES_PER_DAY:
+            found.append((0, end - MINUTES_PER_DAY))
+    return tuple(found)
+
+
+def half_hour_labels() -> tuple[str, ...]:
+    """``00:00``, ``00:30`` ... ``23:30``."""
+    return tuple(f"{slot * SLOT_MINUTES // 60:02d}:{slot * SLOT_MINUTES % 60:02d}" for slot in range(SLOTS_PER_DAY))

@@ -1,0 +1,420 @@
+"""Reports for a terminal: what is wrong today, a plan, a plan in full."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
+from optimizer.plan.audit import Audit
+from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
+from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
+from optimizer.report.typeset import (
+    Column,
+    Glyphs,
+    Page,
+    Rows,
+    bullets,
+    decimal,
+    decimals,
+    number,
+    percent,
+    plural,
+    profile_bars,
+    short_id,
+    table,
+)
+
+WORST = 10
+"""Rows of each list that a terminal shows; JSON has them all."""
+
+
+def render_audit(audit: Audit) -> Page:
+    """Draw what is wrong today: totals, then the ten worst of each kind."""
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        yield Text(f"Audit of the schedule as of {audit.as_of:%Y-%m-%d %H:%M %Z}", style="bold")
+        yield from _audit_totals(audit)
+        yield from _starts_picture(audit, glyphs)
+        for rows in _audit_tables(audit, glyphs):
+            if rows.cells:
+                yield table(rows, glyphs, width)
+        yield from _silent_lists(audit)
+
+    return Page(build)
+
+
+def _audit_totals(audit: Audit) -> Iterator[RenderableType]:
+    totals = audit.totals
+    yield Text(
+        f"{plural(totals.vms, 'VM')} in {plural(totals.services, 'service')}, {plural(totals.vaults, 'vault')} and "
+        f"{plural(totals.policies, 'policy')}; {totals.backups_per_month:,.0f} backups in 30 days"
+    )
+    yield Text()
+    yield Text(
+        f"  {decimal(totals.at_risk_per_month):>9}  backups at risk in 30 days; "
+        f"{decimal(totals.at_risk_at_best)} if every VM had its own best start"
+    )
+    yield Text(f"  {totals.busy_vms:>9,}  {'VM is' if totals.busy_vms == 1 else 'VMs are'} often busy when backed up")
+    yield Text(f"  {decimal(totals.overlap_pair_slots):>9}  pair-slots a day: meetings of two windows of one service")
+    yield Text(f"  {totals.peak_concurrency:>9,}  windows of one service meet at the worst half hour")
+
+
+def _starts_picture(audit: Audit, glyphs: Glyphs) -> Iterator[RenderableType]:
+    starts = audit.starts_per_half_hour
+    top = max(range(len(starts)), key=lambda slot: starts[slot])
+    yield Text()
+    yield Text("Starts per half hour (UTC)", style="bold")
+    yield Text(f"  {profile_bars(starts, glyphs)}", style="cyan")
+    yield Text(f"  {hour_ruler()}", style="dim")
+    yield Text(f"  most: {decimal(starts[top])} a day at {half_hour_labels()[top]}", style="dim")
+
+
+def hour_ruler() -> str:
+    """Hours below a profile of 48 characters."""
+    return "".join(f"{hour:02d}".ljust(6) for hour in range(0, 24, 3)).rstrip()
+
+
+def _audit_tables(audit: Audit, glyphs: Glyphs) -> Iterator[Rows]:
+    crowded = [one for one in audit.services[:WORST] if one.overlap_pair_slots > 0]
+    yield Rows(
+        title="Services that crowd",
+        columns=(
+            Column("service", share=1),
+            number("VMs"),
+            number("pair-slots/day"),
+            number("peak"),
+            Column("at (UTC)"),
+            number("at risk/30 d"),
+        ),
+        cells=[
+            (short_id(one.service), f"{one.vms:,}", pairs, f"{one.peak_concurrency:,}", one.peak_at, at_risk)
+            for one, pairs, at_risk in zip(
+                crowded,
+                decimals(one.overlap_pair_slots for one in crowded),
+                decimals(one.at_risk_per_month for one in crowded),
+                strict=True,
+            )
+        ],
+        total=sum(one.overlap_pair_slots > 0 for one in audit.services),
+    )
+    busy = audit.busy[:WORST]
+    yield Rows(
+        title="VMs that are busy when they are backed up",
+        columns=(
+            Column("VM", share=3),
+            Column("service", share=2),
+            Column("policy", share=2),
+            Column("start"),
+            number("at risk/30 d"),
+            Column("best"),
+            number("then"),
+            number("saves"),
+        ),
+        cells=[
+            (
+                one.name,
+                short_id(one.service),
+                one.policy,
+                one.start_today,
+                risk,
+                one.start_best if one.start_best != one.start_today else glyphs.dash,
+                then,
+                saving,
+            )
+            for one, risk, then, saving in zip(
+                busy,
+                decimals(one.risk_today for one in busy),
+                decimals(one.risk_best for one in busy),
+                decimals(one.saving for one in busy),
+                strict=True,
+            )
+        ],
+        total=len(audit.busy),
+        note="best: the start of least risk for this VM alone, in the zone of its policy",
+    )
+    yield from _limit_tables(audit)
+    yield from _knowledge_tables(audit, glyphs)
+
+
+def _limit_tables(audit: Audit) -> Iterator[Rows]:
+    columns = (Column("policy", share=2), Column("vault", share=1), number("VMs"), number("limit"), Column("state"))
+    yield Rows(
+        title="Policies near, at or over their limit of VMs",
+        columns=columns,
+        cells=[(one.policy, one.vault, f"{one.vms:,}", f"{one.limit:,}", one.state) for one in audit.policies[:WORST]],
+        total=len(audit.policies),
+    )
+    limited = [one for one in audit.vaults if one.state is not None]
+    yield Rows(
+        title="Vaults near, at or over their limit of policies",
+        columns=(Column("vault", share=1), number("VMs"), number("policies"), number("limit"), Column("state")),
+        cells=[
+            (one.vault, f"{one.vms:,}", f"{one.policies:,}", f"{one.limit:,}", str(one.state))
+            for one in limited[:WORST]
+        ],
+        total=len(limited),
+    )
+
+
+def _knowledge_tables(audit: Audit, glyphs: Glyphs) -> Iterator[Rows]:
+    gaps = audit.history or ()
+    yield Rows(
+        title="VMs of whose load too little is known",
+        columns=(Column("VM", share=3), Column("service", share=2), number("days"), Column("what")),
+        cells=[(short_id(one.vm), short_id(one.service), f"{one.days:.0f}", one.kind) for one in gaps[:WORST]],
+        total=len(gaps),
+        note="the fleet's profile stands in for them; no gain in risk is credited",
+    )
+    yield Rows(
+        title="Items that stay as they are",
+        columns=(Column("VM", share=2), Column("policy", share=1), Column("why", share=3, prose=True)),
+        cells=[(short_id(one.vm), one.policy, one.reason) for one in audit.unwritable[:WORST]],
+        total=len(audit.unwritable),
+    )
+    yield Rows(
+        title="Zones that change their clocks",
+        columns=(Column("zone", share=1), number("policies"), number("VMs"), Column("offsets")),
+        cells=[
+            (one.timezone, f"{one.policies:,}", f"{one.vms:,}", f" {glyphs.dot} ".join(one.offsets))
+            for one in audit.clock_changes[:WORST]
+        ],
+        total=len(audit.clock_changes),
+        note="what Azure does to a schedule there is not settled: starts are judged at each offset",
+    )
+
+
+def _silent_lists(audit: Audit) -> Iterator[RenderableType]:
+    """Say what was looked for and not found, so that silence is not mistaken for it."""
+    fine = [
+        words
+        for words, found in (
+            ("no service has two windows that meet", not audit.totals.overlap_pair_slots),
+            ("no VM is often busy when it is backed up", not audit.busy),
+            ("no policy is near its limit", not audit.policies),
+            ("no vault is near its limit", all(one.state is None for one in audit.vaults)),
+            ("every VM has history enough", audit.history == ()),
+            ("every item can be written", not audit.unwritable),
+        )
+        if found
+    ]
+    if fine:
+        yield Text()
+        yield Text("Fine: " + "; ".join(fine) + ".", style="dim")
+
+
+def render_plan(plan: PlanDocument, max_rows: int = WORST) -> Page:
+    """Draw a plan: its figures, what it changes, and its notes.
+
+    Parameters
+    ----------
+    max_rows
+        Changed VMs that are shown, the most helped first.
+    """
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        yield from _summary(plan.summary, glyphs, width)
+        yield from _policy_changes(plan, glyphs, width, max_rows)
+        moved = [entry for entry in plan.schedule if entry.start != entry.start_today]
+        moved.sort(key=lambda entry: (entry.risk - entry.risk_today, entry.vm))
+        if moved:
+            yield table(_moves(moved[:max_rows], len(moved)), glyphs, width)
+        yield from _notes(plan.notes, glyphs)
+
+    return Page(build)
+
+
+def _summary(summary: Summary, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    def line(name: str, today: float, plan: float, *, whole: bool = False) -> tuple[str, ...]:
+        show = (lambda value: f"{value:,.0f}") if whole else decimal
+        change = percent((plan - today) / today) if today else glyphs.dash
+        difference = f"+{change}" if plan > today > 0 else change
+        return name, show(today), show(plan), difference
+
+    headline = (
+        f"{plural(summary.moved, 'VM')} of {summary.vms:,} move"
+        if summary.moved
+        else f"Nothing to change for {plural(summary.vms, 'VM')}"
+    )
+    yield Text(headline, style="bold")
+    yield Text(
+        f"{plural(summary.policies_created, 'policy')} created, {summary.policies_edited:,} edited; "
+        f"{plural(summary.reassigned, 'VM')} reassigned"
+    )
+    figures = Rows(
+        title="Before and after",
+        columns=(Column(""), number("today"), number("plan"), number("change")),
+        cells=[
+            line("at-risk backups per 30 days", summary.at_risk_per_month.today, summary.at_risk_per_month.plan),
+            line("pair-slots per day", summary.overlap_pair_slots.today, summary.overlap_pair_slots.plan),
+            line(
+                "windows of one service that meet, peak",
+                summary.peak_concurrency.today,
+                summary.peak_concurrency.plan,
+                whole=True,
+            ),
+            line("cost, in at-risk backups", summary.cost.today, summary.cost.plan),
+        ],
+    )
+    yield table(figures, glyphs, width)
+    yield Text()
+    yield Text(
+        f"VMs with less risk: {summary.vms_helped:,}, the same: {summary.vms_unharmed:,}, more: {summary.vms_harmed:,}"
+    )
+    yield Text(
+        f"Captured {percent(summary.captured)} of all possible improvement, certified (cost {decimal(summary.cost.plan)}"
+        f", proven bound {decimal(summary.cost.bound)}; {summary.status}, stopped by {summary.stopped}, "
+        f"{decimal(summary.seconds)} s)"
+    )
+    if summary.reference == "greedy":
+        yield Text(
+            "Today's schedule breaks a rule: improvement is measured against a greedy schedule that breaks none"
+        )
+
+
+def _policy_changes(plan: PlanDocument, glyphs: Glyphs, width: int, max_rows: int) -> Iterator[RenderableType]:
+    writes = [change for change in plan.changes if not isinstance(change, ReassignItem)]
+    arriving: dict[str, int] = {}
+    for change in plan.changes:
+        if isinstance(change, ReassignItem):
+            arriving[change.policy_id.lower()] = arriving.get(change.policy_id.lower(), 0) + 1
+    if writes:
+        cells = [
+            (
+                "create" if isinstance(change, CreatePolicy) else "edit",
+                change.policy,
+                short_id(change.vault_id),
+                _from_to(change, glyphs),
+                f"{arriving.get(change.policy_id.lower(), 0):,}",
+            )
+            for change in writes[:max_rows]
+        ]
+        names = (Column(""), Column("policy", share=2), Column("vault", share=1))
+        columns = (*names, Column("start"), number("VMs arriving"))
+        yield table(Rows("Policies written", columns, cells, total=len(writes)), glyphs, width)
+
+
+def _from_to(change: CreatePolicy | EditPolicy, glyphs: Glyphs) -> str:
+    return change.start if isinstance(change, CreatePolicy) else f"{change.start_today} {glyphs.arrow} {change.start}"
+
+
+def _moves(entries: Sequence[ScheduleEntry], total: int | None = None, title: str = "VMs that move") -> Rows:
+    return Rows(
+        title=title,
+        columns=(
+            Column("VM", share=3),
+            Column("service", share=2),
+            Column("today"),
+            Column("plan"),
+            Column("zone", share=2),
+            number("at risk"),
+            number("then"),
+            Column("policy", share=2),
+        ),
+        cells=[
+            (
+                short_id(entry.vm),
+                short_id(entry.service),
+                entry.start_today,
+                entry.start,
+                entry.timezone,
+                risk,
+                then,
+                entry.policy,
+            )
+            for entry, risk, then in zip(
+                entries,
+                decimals(entry.risk_today for entry in entries),
+                decimals(entry.risk for entry in entries),
+                strict=True,
+            )
+        ],
+        total=total,
+        note="most helped first; at-risk backups per 30 days" if total is not None else "",
+    )
+
+
+def _notes(notes: Sequence[str], glyphs: Glyphs) -> Iterator[RenderableType]:
+    if notes:
+        yield Text()
+        yield Text("Notes", style="bold")
+        yield bullets(notes, glyphs)
+
+
+def render_report(plan: PlanDocument, inventory: Inventory, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES) -> Page:
+    """Draw a plan in full: vaults and services before and after, every change in order, the whole schedule."""
+    services = compare_services(inventory, plan, snapshot_minutes).services
+    vaults = compare_vaults(inventory, plan)
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        yield from _summary(plan.summary, glyphs, width)
+        yield table(_compare_vaults(vaults), glyphs, width)
+        yield table(_compare_services(services), glyphs, width)
+        if plan.changes:
+            yield table(_changes_in_order(plan, glyphs), glyphs, width)
+        yield table(_moves(plan.schedule, title="Schedule"), glyphs, width)
+        yield from _notes(plan.notes, glyphs)
+
+    return Page(build)
+
+
+def _compare_vaults(vaults: Sequence[Comparison]) -> Rows:
+    figures = ("VMs", "moved", "at risk", "then", "peak starts", "then")
+    return Rows(
+        title="Vaults",
+        columns=(Column("vault", share=1), *map(number, figures)),
+        cells=list(
+            zip(
+                [one.name for one in vaults],
+                [f"{one.vms:,}" for one in vaults],
+                [f"{one.moved:,}" for one in vaults],
+                decimals(one.risk_today for one in vaults),
+                decimals(one.risk_plan for one in vaults),
+                [f"{one.peak_today:,}" for one in vaults],
+                [f"{one.peak_plan:,}" for one in vaults],
+                strict=True,
+            )
+        ),
+        note="at-risk backups per 30 days; most starts in one half hour of the week",
+    )
+
+
+def _compare_services(services: Sequence[Comparison]) -> Rows:
+    figures = ("VMs", "moved", "at risk", "then", "pair-slots", "then", "peak", "then")
+    return Rows(
+        title="Services",
+        columns=(Column("service", share=1), *map(number, figures)),
+        cells=list(
+            zip(
+                [short_id(one.name) for one in services],
+                [f"{one.vms:,}" for one in services],
+                [f"{one.moved:,}" for one in services],
+                decimals(one.risk_today for one in services),
+                decimals(one.risk_plan for one in services),
+                decimals(one.pairs_today for one in services),
+                decimals(one.pairs_plan for one in services),
+                [f"{one.peak_today:,}" for one in services],
+                [f"{one.peak_plan:,}" for one in services],
+                strict=True,
+            )
+        ),
+        note="at-risk backups per 30 days; pair-slots per day; most windows that meet",
+    )
+
+
+def _changes_in_order(plan: PlanDocument, glyphs: Glyphs) -> Rows:
+    cells = []
+    for position, change in enumerate(plan.changes, start=1):
+        if isinstance(change, ReassignItem):
+            what, which = "reassign", short_id(change.vm)
+            how = f"{change.policy_today} {glyphs.arrow} {change.policy}"
+        else:
+            what, which = "create" if isinstance(change, CreatePolicy) else "edit", change.policy
+            how = _from_to(change, glyphs)
+            how = f"{how}, twin of {short_id(change.twin_of)}" if isinstance(change, CreatePolicy) else how
+        cells.append((f"{position:,}", what, which, short_id(change.vault_id), how))
+    columns = (number("no."), Column(""), Column("what", share=3), Column("vault", share=1), Column("how", share=4))
+    return Rows("Changes in order", columns, cells)

@@ -1,0 +1,236 @@
+"""How text reports are set: characters that the terminal can show, names shortened in the middle, tables, numbers.
+
+Every report is a :class:`Page`, a rich renderable that looks at the console that prints it: where the output cannot
+carry UTF-8, it is drawn in ASCII.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from rich import box
+from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+TEXT_WIDTH = 100
+"""Columns that reports are made for; they stay readable at 80."""
+
+
+@dataclass(frozen=True)
+class Glyphs:
+    """Characters of a report.
+
+    Parameters
+    ----------
+    bars
+        From nothing to full, for small profiles.
+    """
+
+    ellipsis: str
+    arrow: str
+    dash: str
+    dot: str
+    bars: str
+    ascii_only: bool
+
+    def clean(self, text: str) -> str:
+        """Text that can be written: nothing that steers a terminal, and no character that it cannot show."""
+        printable = "".join(char if char.isprintable() else "?" for char in text)
+        return printable.encode("ascii", "backslashreplace").decode() if self.ascii_only else printable
+
+    def shorten(self, text: str, width: int) -> str:
+        """At most ``width`` characters of a text, the middle left out: names differ at their ends."""
+        clean = self.clean(text)
+        if len(clean) <= width:
+            return clean
+        kept = max(width - len(self.ellipsis), 2)
+        head = kept // 2
+        return clean[:head] + self.ellipsis + clean[len(clean) - (kept - head) :]
+
+
+UNICODE = Glyphs(ellipsis="…", arrow="→", dash="—", dot="·", bars=" ▁▂▃▄▅▆▇█", ascii_only=False)
+ASCII = Glyphs(ellipsis="~", arrow="->", dash="-", dot="-", bars=" .:-=+*#@", ascii_only=True)
+
+
+@dataclass(frozen=True)
+class Page:
+    """A report that is drawn when it is printed.
+
+    Parameters
+    ----------
+    build
+        From the characters to use and the columns that there are to the parts of the report.
+    """
+
+    build: Callable[[Glyphs, int], Iterable[RenderableType]]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the parts for this console."""
+        yield from self.build(ASCII if options.ascii_only else UNICODE, options.max_width)
+
+
+def to_text(renderable: RenderableType, width: int = TEXT_WIDTH, *, ascii_only: bool = False) -> str:
+    """Plain text of a report, without colours, no trailing blanks."""
+    encoding = "ascii" if ascii_only else "utf-8"
+    file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n")
+    console = Console(file=file, width=width, color_system=None, force_terminal=False, highlight=False, markup=False)
+    with console.capture() as capture:
+        console.print(renderable)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of a table.
+
+    Parameters
+    ----------
+    share
+        How the columns that are left over are shared out among the names; 0: as wide as it needs, never shortened.
+    prose
+        Whether its text is broken into lines instead of shortened.
+    """
+
+    title: str
+    right: bool = False
+    share: int = 0
+    prose: bool = False
+
+
+def number(title: str) -> Column:
+    """Column of figures, aligned to the right."""
+    return Column(title, right=True)
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table before it is set.
+
+    Parameters
+    ----------
+    total
+        Rows that there are in all, where only the worst are shown.
+    """
+
+    title: str
+    columns: Sequence[Column]
+    cells: Sequence[Sequence[str]]
+    total: int | None = None
+    note: str = ""
+    styles: Sequence[str] = field(default=())
+
+
+def table(rows: Rows, glyphs: Glyphs, width: int) -> RenderableType:
+    """Set a table into ``width`` columns; names are shortened in the middle, figures never."""
+    cells = [[glyphs.clean(cell) for cell in row] for row in rows.cells]
+    gap, limits = _column_widths(rows.columns, cells, width - 2)
+    grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=_PADDING[gap], show_edge=False, header_style="dim")
+    for column, limit in zip(rows.columns, limits, strict=True):
+        justify: JustifyMethod = "right" if column.right else "left"
+        most = limit if column.prose else None
+        grid.add_column(Text(glyphs.clean(column.title)), justify=justify, no_wrap=not column.prose, max_width=most)
+    for position, row in enumerate(cells):
+        style = rows.styles[position] if position < len(rows.styles) else ""
+        shown = [
+            cell if column.prose else glyphs.shorten(cell, limit)
+            for cell, column, limit in zip(row, rows.columns, limits, strict=True)
+        ]
+        grid.add_row(*(Text(cell, style=style) for cell in shown))
+    title = Text(glyphs.clean(rows.title), style="bold")
+    if rows.total is not None and rows.total > len(cells):
+        title.append(f" ({len(cells)} of {rows.total:,} shown)", style="dim")
+    parts: list[RenderableType] = [Text(), title]
+    if rows.note:
+        parts.append(Text(glyphs.clean(rows.note), style="dim"))
+    return Group(*parts, Padding(grid, (0, 0, 0, 1)))
+
+
+_PADDING = {3: (0, 1), 2: (0, 1, 0, 0), 1: (0, 0)}
+"""Padding of cells that, with the line between them, makes gaps of so many columns."""
+
+
+def _column_widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> tuple[int, list[int]]:
+    """Gap between the columns and the width of each: gaps are narrowed before any name is shortened."""
+    natural = [max([len(column.title), *(len(row[index]) for row in cells)]) for index, column in enumerate(columns)]
+    gaps = len(columns) - 1
+    gap = next((size for size in (3, 2) if sum(natural) + size * gaps <= width), 0)
+    gap = gap or (2 if any(column.share for column in columns) else 1)
+    room = width - gap * gaps
+    fixed = sum(size for size, column in zip(natural, columns, strict=True) if not column.share)
+    open_columns = [index for index, column in enumerate(columns) if column.share]
+    left, limits = max(room - fixed, 8 * len(open_columns)), list(natural)
+    while open_columns:
+        shares = sum(columns[index].share for index in open_columns)
+        fitting = [index for index in open_columns if natural[index] <= left * columns[index].share // shares]
+        if not fitting:
+            for index in open_columns:
+                limits[index] = max(left * columns[index].share // shares, len(columns[index].title))
+            break
+        left -= sum(natural[index] for index in fitting)
+        open_columns = [index for index in open_columns if index not in fitting]
+    return gap, limits
+
+
+def bullets(texts: Iterable[str], glyphs: Glyphs) -> RenderableType:
+    """Sentences, one under the other, broken into lines that hang."""
+    grid = Table.grid(padding=(0, 1))
+    for text in texts:
+        grid.add_row(Text(f" {glyphs.dot}"), Text(glyphs.clean(text)))
+    return grid
+
+
+def decimal(value: float) -> str:
+    """A figure with as many decimals as matter: 1,234 / 12.3 / 1.23; never ``-0``."""
+    size = abs(value)
+    text = f"{value:,.0f}" if size >= 999.5 else f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"
+    return text.removeprefix("-") if not text.strip("-0.,") else text
+
+
+def decimals(values: Iterable[float]) -> list[str]:
+    """Figures of one column, all with the decimals that suit the largest, so that they line up."""
+    column = list(values)
+    top = max((abs(value) for value in column), default=0.0)
+    digits = 0 if top >= 9999.5 else 1 if top >= 9.995 else 2
+    texts = [f"{value:,.{digits}f}" for value in column]
+    return [text if text.strip("-0.,") else text.removeprefix("-") for text in texts]
+
+
+def signed(value: float) -> str:
+    """A difference, with its sign."""
+    text = decimal(value)
+    return text if text.startswith("-") or not text.strip("0.,") else f"+{text}"
+
+
+def percent(share: float) -> str:
+    """A share in percent; never rounded up to the whole."""
+    value = 100 * share
+    if 99.95 <= value < 100:
+        return "99.9 %"
+    return f"{value:.0f} %" if value in (0.0, 100.0) else f"{value:.1f} %"
+
+
+def plural(count: int, noun: str) -> str:
+    """A count with its noun, e.g. ``1 policy``, ``2 policies``."""
+    many = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
+    return f"{count:,} {noun if count == 1 else many}"
+
+
+def short_id(arm_id: str) -> str:
+    """Last part of an ARM id; a name stays as it is."""
+    return arm_id.rstrip("/").rsplit("/", 1)[-1] if arm_id.startswith("/") else arm_id
+
+
+def profile_bars(values: Sequence[float | None], glyphs: Glyphs, top: float | None = None) -> str:
+    """One character per value, from nothing to ``top`` (the largest by default); what is not there is blank."""
+    known = [value for value in values if value is not None]
+    highest = max(known, default=0.0) if top is None else top
+    levels = len(glyphs.bars) - 1
+    if highest <= 0:
+        return "".join(" " if value is None else glyphs.bars[1] for value in values)
+    return "".join(
+        " " if value is None else glyphs.bars[max(1, min(levels, round(value / highest * levels)))] for value in values
+    )

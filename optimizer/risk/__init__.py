@@ -1,0 +1,1 @@
+"""From the history of load to the cost of each start option."""

@@ -1,0 +1,140 @@
+"""The forecast: the probability that a backup set to a UTC time of day finds its VM too busy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.model.rules import Threshold
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, SLOT_MINUTES, Horizon
+from optimizer.ports import LoadSource, Progress, no_progress
+from optimizer.risk.crossvalidation import DEFAULT_PRIOR_DAYS, CrossValidation, cross_validate
+from optimizer.risk.history import RiskHistory, build_history
+from optimizer.risk.seasonal import BoolArray, FloatArray, estimate_season, fleet_profile, scale_profile
+from optimizer.risk.snapshots import SnapshotGrid
+
+MIN_USABLE_DAYS = 7
+"""A VM with fewer usable days of history is given the fleet's profile."""
+
+
+class Evidence(StrEnum):
+    """What the forecast of a VM rests on."""
+
+    OWN_HISTORY = "own history"
+    TOO_LITTLE_DATA = "too little data"
+    NO_DATA = "no data"
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Probability of being at risk per VM and UTC start time of day.
+
+    Parameters
+    ----------
+    vm_ids
+        Length V, as the caller gave them.
+    step_minutes
+        Spacing of the start times; start ``i`` is ``i * step_minutes`` after 00:00 UTC.
+    probability
+        Shape (V, num_starts): that the guest is above the threshold during the snapshot of a backup set to this time,
+        whatever its start delay.
+    num_days
+        Shape (V,): usable days of history.
+    evidence
+        Length V.
+    prior_days
+        How many days of own history the fleet's profile is worth (``k``).
+    validation
+        How ``prior_days`` was chosen; None where it is the default.
+    """
+
+    vm_ids: tuple[str, ...]
+    step_minutes: int
+    probability: FloatArray
+    num_days: npt.NDArray[np.int64]
+    evidence: tuple[Evidence, ...]
+    prior_days: int
+    validation: CrossValidation | None = None
+
+
+def forecast_load(
+    source: LoadSource,
+    vm_ids: Sequence[str],
+    horizon: Horizon,
+    threshold: Threshold,
+    *,
+    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
+    step_minutes: int = SLOT_MINUTES,
+    progress: Progress = no_progress,
+) -> Forecast:
+    """Forecast from the load that was known when the estate was taken.
+
+    Parameters
+    ----------
+    source
+        The load.
+    vm_ids
+        VMs wanted, one row each, in this order.
+    horizon
+        What the forecast is for; history ends at its ``history_end``.
+    threshold
+        Above which load a snapshot is at risk.
+    snapshot_minutes
+        Length of the in-guest snapshot.
+    step_minutes
+        Spacing of the UTC start times: what :func:`optimizer.model.timegrid.common_start_step` says of the zones.
+
+    Raises
+    ------
+    DataError
+        The threshold is on maxima and the load has none.
+    """
+    grid = SnapshotGrid(snapshot_minutes, step_minutes)
+    return forecast_history(build_history(source, vm_ids, horizon.history_end, threshold, grid, progress))
+
+
+def forecast_history(history: RiskHistory) -> Forecast:
+    """Forecast each VM from its own days, shrunk towards the fleet's hours at its own level.
+
+    ``P[v, t] = (n * smooth(F[v])[t] + k * prior[v, t]) / (n + k)``, where ``F`` is the frequency of being at risk over
+    ``n`` usable days; ``k`` comes from cross-validation.  VMs with too little data get the fleet's level and hours.
+    """
+    risk_sum = history.risk_sum.sum(axis=0, dtype=np.float64)
+    day_count = history.day_count.sum(axis=0, dtype=np.int64)
+    num_days = history.usable_days.sum(axis=0, dtype=np.int64)
+    evidence = _weigh_evidence(day_count, num_days, history.varies)
+    trusted = np.array([kind is Evidence.OWN_HISTORY for kind in evidence], dtype=np.bool_)
+    validation = cross_validate(history, trusted)
+    prior_days = validation.chosen if validation else DEFAULT_PRIOR_DAYS
+
+    model = trusted if trusted.any() else day_count.any(axis=1)
+    profile = fleet_profile(risk_sum[model], day_count[model])
+    season = estimate_season(risk_sum, day_count, num_days, profile)
+    probability = season.probability(prior_days)
+    fleet_level = season.own[model].mean() if model.any() else 0.0
+    probability[~trusted] = scale_profile([fleet_level], profile)
+    return Forecast(
+        vm_ids=history.vm_ids,
+        step_minutes=history.grid.step_minutes,
+        probability=probability,
+        num_days=num_days,
+        evidence=evidence,
+        prior_days=prior_days,
+        validation=validation,
+    )
+
+
+def _weigh_evidence(
+    day_count: npt.NDArray[np.int64], num_days: npt.NDArray[np.int64], varies: BoolArray
+) -> tuple[Evidence, ...]:
+    """Which VMs can speak for themselves: a counter that never changes is stuck and says nothing."""
+    any_data = day_count.max(axis=1, initial=0) > 0
+    enough = (num_days >= MIN_USABLE_DAYS) & varies
+    return tuple(
+        Evidence.OWN_HISTORY if own else Evidence.TOO_LITTLE_DATA if some else Evidence.NO_DATA
+        for some, own in zip(any_data.tolist(), enough.tolist(), strict=True)
+    )

@@ -1,0 +1,53 @@
+"""Simple schedules: for comparison, for warm starts and as reference where today's breaks the rules."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.search import State, place_all
+
+
+def todays(instance: Instance) -> IntArray:
+    """Every VM where it is."""
+    return instance.today.copy()
+
+
+def stable_hash(instance: Instance, vm_ids: Sequence[str]) -> IntArray:
+    """Every VM at an allowed option drawn by the hash of its id: the same each time, blind to load and services.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    vm_ids
+        Length V.
+    """
+    options = instance.today.copy()
+    for v, vm_id in enumerate(vm_ids):
+        allowed = np.flatnonzero(instance.allowed[v])
+        digest = hashlib.sha256(vm_id.lower().encode()).digest()
+        if len(allowed):
+            options[v] = allowed[int.from_bytes(digest[:8], "big") % len(allowed)]
+    return options
+
+
+def greedy(instance: Instance) -> IntArray:
+    """Place services from the largest to the smallest, in each the VM with the largest regret first.
+
+    Every VM goes where it is cheapest given those already placed; caps and limits are kept where they can be, but
+    nothing is taken back, so the result has to be checked.
+    """
+    state = State(instance, instance.today)
+    fixed = ~instance.movable
+    for v in np.flatnonzero(~fixed).tolist():
+        state.remove(v)
+    everywhere = np.ones(instance.allowed.shape[1], dtype=np.bool_)
+    size = np.bincount(instance.service)
+    for service in sorted(np.unique(instance.service), key=lambda g: (-size[g], g)):
+        members = np.flatnonzero((instance.service == service) & ~fixed)
+        place_all(state, members.tolist(), everywhere, removed=True)
+    return state.options

@@ -1,0 +1,335 @@
+"""The model in CP-SAT: whole for small instances, or for a neighbourhood with everything else fixed.
+
+:data:`FAMILIES` is the table of contents; each family of constraints is one function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.cost import policy_counts, row_counts
+from optimizer.solve.instance import NO_CAP, Instance, IntArray
+
+SCALE = 10_000_000
+"""Integer units per unit of cost.  Coefficients are rounded down, so that CP-SAT's bound stays a lower bound."""
+
+
+class Outcome(StrEnum):
+    """What a solve has shown; only the first two carry options."""
+
+    OPTIMAL = "optimal"
+    FEASIBLE = "feasible"
+    INFEASIBLE = "infeasible"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What is free: the VMs, the options of each, and the assignment of all others.
+
+    Parameters
+    ----------
+    options
+        Row of a free VM -> its candidate options.
+    fixed
+        Shape (V,): option of each VM; of the free ones the incumbent, used as hint.
+    """
+
+    options: Mapping[int, Sequence[int]]
+    fixed: IntArray
+
+
+@dataclass(slots=True)
+class Variables:
+    """Decision variables of a model.
+
+    Parameters
+    ----------
+    x
+        (v, t) -> 1 where the free VM ``v`` starts at ``t``.
+    writes
+        (k, t) -> policies created or edited there.
+    objective
+        Terms (coefficient, variable); the constant part is left out.
+    """
+
+    x: dict[tuple[int, int], cp_model.IntVar] = field(default_factory=dict)
+    writes: dict[tuple[int, int], cp_model.IntVar] = field(default_factory=dict)
+    objective: list[tuple[int, cp_model.IntVar]] = field(default_factory=list)
+
+
+class ScopedModel:
+    """A CP-SAT model of a scope, with the counts of everything that is fixed.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    scope
+        What is free.
+    families
+        Families of constraints; tests leave out one at a time.
+    """
+
+    def __init__(self, instance: Instance, scope: Scope, families: Sequence[Family] | None = None) -> None:
+        self.instance = instance
+        self.scope = scope
+        self.model = cp_model.CpModel()
+        self.variables = Variables()
+        self.free = np.array(sorted(scope.options), dtype=np.int64)
+        self.fixed_rows = row_counts(instance, scope.fixed) - self._free_rows()
+        self.fixed_policies = self._fixed_policies()
+        self.row_terms = self._row_terms()
+        for family in FAMILIES if families is None else families:
+            family(self)
+        variables = self.variables
+        self.model.minimize(sum(coefficient * var for coefficient, var in variables.objective))
+        for (v, t), x in variables.x.items():
+            self.model.add_hint(x, int(scope.fixed[v]) == t)
+
+    def _free_rows(self) -> IntArray:
+        touched = self.instance.touched[self.instance.vm_class[self.free], self.scope.fixed[self.free]]
+        return np.bincount(touched.ravel(), minlength=len(self.instance.rows) + 1)[: len(self.instance.rows)]
+
+    def _fixed_policies(self) -> IntArray:
+        instance, fixed = self.instance, self.scope.fixed
+        counts = policy_counts(instance, fixed)
+        for v in self.free.tolist():
+            if instance.counted(v, fixed[v]):
+                counts[instance.key[v], fixed[v]] -= 1
+        return counts
+
+    def _row_terms(self) -> dict[int, list[tuple[int, int]]]:
+        """Row -> the (v, t) that touch it."""
+        terms: dict[int, list[tuple[int, int]]] = {}
+        padding = len(self.instance.rows)
+        for v in self.free.tolist():
+            for t in self.scope.options[v]:
+                self.variables.x[v, t] = self.model.new_bool_var(f"x[{v},{t}]")
+                for r in self.instance.touched[self.instance.vm_class[v], t].tolist():
+                    if r != padding:
+                        terms.setdefault(r, []).append((v, t))
+        return terms
+
+    def solve(self, deterministic_time: float, seed: int, time_limit_seconds: float | None = None) -> Solved:
+        """Run CP-SAT; repeatable for one worker unless the wall-clock limit cuts in.
+
+        Parameters
+        ----------
+        deterministic_time
+            Work limit in CP-SAT's own units, about seconds.
+        seed
+            Of the search.
+        time_limit_seconds
+            Wall-clock limit, or None.
+        """
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = 1
+        solver.parameters.random_seed = seed
+        solver.parameters.max_deterministic_time = deterministic_time
+        if time_limit_seconds is not None:
+            solver.parameters.max_time_in_seconds = max(0.01, time_limit_seconds)
+        status = solver.solve(self.model)
+        outcome = {
+            cp_model.OPTIMAL: Outcome.OPTIMAL,
+            cp_model.FEASIBLE: Outcome.FEASIBLE,
+            cp_model.INFEASIBLE: Outcome.INFEASIBLE,
+        }.get(status, Outcome.UNKNOWN)
+        if outcome not in (Outcome.OPTIMAL, Outcome.FEASIBLE):
+            return Solved(outcome, None, None)
+        options = self.scope.fixed.copy()
+        for (v, t), x in self.variables.x.items():
+            if solver.boolean_value(x):
+                options[v] = t
+        return Solved(outcome, options, solver.best_objective_bound / SCALE)
+
+
+@dataclass(frozen=True, slots=True)
+class Solved:
+    """Answer of CP-SAT.
+
+    Parameters
+    ----------
+    outcome
+        What was shown.
+    options
+        Shape (V,), or None where no solution was found.
+    bound
+        Lower bound of the part of the objective that the model holds: rounded down, without the constant part.
+    """
+
+    outcome: Outcome
+    options: IntArray | None
+    bound: float | None
+
+
+Family = Callable[[ScopedModel], None]
+
+
+def add_one_option_per_vm(m: ScopedModel) -> None:
+    """Give every free VM exactly one start: ``sum over t of x[v, t] = 1``."""
+    for v in m.free.tolist():
+        m.model.add_exactly_one(m.variables.x[v, t] for t in m.scope.options[v])
+
+
+def add_allowed_options(m: ScopedModel) -> None:
+    """Keep windows, pins, exclusions and ``max_risk_increase``: ``x[v, t] = 0`` where ``(v, t)`` is not allowed."""
+    for (v, t), x in m.variables.x.items():
+        if not m.instance.allowed[v, t]:
+            m.model.add(x == 0)
+
+
+def add_linear_cost(m: ScopedModel) -> None:
+    """Price risk and moves: ``sum of linear[v, t] * x[v, t]``."""
+    for (v, t), x in m.variables.x.items():
+        m.variables.objective.append((int(m.instance.linear[v, t] * SCALE), x))
+
+
+def add_policy_capacity(m: ScopedModel) -> None:
+    """Keep every policy within the limit of VMs, and price what has to be created or edited.
+
+    For every twin key ``k`` and start ``t``:
+    ``items[k, t] + sum of x[v, t] over v in k <= max_vms_per_policy * (existing[k, t] + writes[k, t])``,
+    and, which is implied but tighter, ``x[v, t] <= writes[k, t]`` where there is no room without a write.
+    """
+    instance = m.instance
+    limit = instance.max_vms_per_policy
+    cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+    for (v, t), x in m.variables.x.items():
+        if instance.counted(v, t):
+            cells.setdefault((int(instance.key[v]), t), []).append(x)
+    for (k, t), members in cells.items():
+        items, existing = int(m.fixed_policies[k, t]), int(instance.existing[k, t])
+        most = max(0, -(-(items + len(members)) // limit) - existing)
+        if most == 0:
+            continue
+        writes = m.model.new_int_var(0, most, f"writes[{k},{t}]")
+        m.variables.writes[k, t] = writes
+        m.model.add(items + sum(members) <= limit * (existing + writes))
+        if items >= existing * limit and items % limit == 0:
+            for x in members:
+                m.model.add(writes >= x + (items // limit - existing))
+        m.variables.objective.append((int(instance.policy_write_price * SCALE), writes))
+
+
+def add_vault_policy_limit(m: ScopedModel) -> None:
+    """Keep every vault within its limit of policies.
+
+    ``sum of writes[k, t] - sum of edits[p, t] <= room[vault]``, where policy ``p`` may be edited to ``t`` only if all
+    its VMs go there, there is a write to save, and it is not needed where it is.
+    """
+    instance = m.instance
+    for vault, room in enumerate(instance.vault_room.tolist()):
+        cells = [(k, t) for k, t in m.variables.writes if instance.key_vault[k] == vault]
+        fixed = sum(
+            _fixed_writes(m, k, t)
+            for k in np.flatnonzero(instance.key_vault == vault).tolist()
+            for t in range(NUM_OPTIONS)
+            if (k, t) not in m.variables.writes
+        )
+        bounds = {cell: m.model.proto.variables[m.variables.writes[cell].index].domain[1] for cell in cells}
+        if sum(bounds.values()) + fixed <= room:
+            continue
+        edits = _add_edits(m, cells)
+        m.model.add(sum(m.variables.writes[cell] for cell in cells) + fixed <= room + sum(edits))
+
+
+def _fixed_writes(m: ScopedModel, k: int, t: int) -> int:
+    items, existing = int(m.fixed_policies[k, t]), int(m.instance.existing[k, t])
+    return max(0, -(-items // m.instance.max_vms_per_policy) - existing)
+
+
+def _add_edits(m: ScopedModel, cells: Sequence[tuple[int, int]]) -> list[cp_model.IntVar]:
+    """Edits that can stand in for new policies in one vault."""
+    instance, limit = m.instance, m.instance.max_vms_per_policy
+    by_target: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+    by_source: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+    for p, policy in enumerate(instance.policies):
+        targets = [t for k, t in cells if k == policy.key and t != policy.option]
+        if not policy.editable:
+            continue
+        for t in targets:
+            choices = [m.variables.x.get((v, t)) for v in policy.vms]
+            settled = [v in m.scope.options or m.scope.fixed[v] == t for v in policy.vms]
+            if not all(settled) or any(x is None and v in m.scope.options for x, v in zip(choices, policy.vms)):
+                continue
+            edit = m.model.new_bool_var(f"edit[{p},{t}]")
+            for x in choices:
+                if x is not None:
+                    m.model.add_implication(edit, x)
+            by_target.setdefault((policy.key, t), []).append(edit)
+            by_source.setdefault((policy.key, policy.option), []).append(edit)
+    for cell, edits in by_target.items():
+        m.model.add(sum(edits) <= m.variables.writes[cell])
+    for (k, t), edits in by_source.items():
+        staying = [
+            x for (v, at), x in m.variables.x.items() if at == t and instance.key[v] == k and instance.counted(v, t)
+        ]
+        items = int(m.fixed_policies[k, t])
+        m.model.add(items + sum(staying) <= limit * (int(instance.existing[k, t]) - sum(edits)))
+    return [edit for edits in by_target.values() for edit in edits]
+
+
+def add_max_concurrent(m: ScopedModel) -> None:
+    """Keep every cap: ``n[r] <= cap[r]`` in every half hour of a capped group."""
+    for r, terms in m.row_terms.items():
+        cap = int(m.instance.rows.cap[r])
+        if cap != NO_CAP and m.fixed_rows[r] + len({v for v, _ in terms}) > cap:
+            m.model.add(sum(m.variables.x[term] for term in terms) <= cap - int(m.fixed_rows[r]))
+
+
+def add_move_limit(m: ScopedModel) -> None:
+    """Keep the limit of moves: ``sum of x[v, t] over t != today[v] <= max_moves``."""
+    instance = m.instance
+    if instance.max_moves is None:
+        return
+    moved = m.scope.fixed != instance.today
+    moved[m.free] = False
+    moving = [x for (v, t), x in m.variables.x.items() if t != instance.today[v]]
+    m.model.add(sum(moving) + int(moved.sum()) <= instance.max_moves)
+
+
+def add_shared_cost(m: ScopedModel) -> None:
+    """Price overlap and vault peaks.
+
+    The cost of a row is convex in the number of VMs in it, so the VM that finds ``j`` others there pays the increment
+    ``pair_price * j + peak_price * [j >= fair_share]``: ``sum of x <= sum over j of level[j]``, each level so priced.
+    """
+    rows = m.instance.rows
+    for r, terms in m.row_terms.items():
+        begin = int(m.fixed_rows[r])
+        most = len({v for v, _ in terms})
+        levels = np.arange(begin, begin + most)
+        prices = rows.pair_price[r] * levels + rows.peak_price[r] * (levels >= rows.fair_share[r])
+        prices = np.floor(prices * SCALE).astype(np.int64)
+        free = int((prices == 0).sum())
+        if free == most:
+            continue
+        level = [m.model.new_bool_var(f"level[{r},{j}]") for j in levels[free:].tolist()]
+        m.model.add(sum(m.variables.x[term] for term in terms) <= free + sum(level))
+        m.variables.objective += list(zip(prices[free:].tolist(), level, strict=True))
+
+
+FAMILIES: tuple[Family, ...] = (
+    add_one_option_per_vm,
+    add_allowed_options,
+    add_linear_cost,
+    add_policy_capacity,
+    add_vault_policy_limit,
+    add_max_concurrent,
+    add_move_limit,
+    add_shared_cost,
+)
+
+
+def whole(instance: Instance, start: IntArray) -> Scope:
+    """Scope in which every VM that may move is free to take any option."""
+    everything = tuple(range(NUM_OPTIONS))
+    options = dict.fromkeys(range(instance.num_vms), everything)
+    return Scope(options, start)

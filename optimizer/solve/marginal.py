@@ -1,0 +1,104 @@
+"""What one VM would cost at each start option, all other VMs where they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.cost import policy_counts, row_counts
+from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Instance, IntArray, RowKind
+
+
+@dataclass(frozen=True, slots=True)
+class OptionCosts:
+    """Cost of one VM at each option, split by term; every array has shape (48,), in at-risk backups per 30 days.
+
+    Differences between options are exact; the level is that of the VM alone.
+    """
+
+    risk: FloatArray
+    overlap: FloatArray
+    vault_peak: FloatArray
+    policy: FloatArray
+    move: FloatArray
+
+    @property
+    def total(self) -> FloatArray:
+        """Sum of the terms."""
+        return self.risk + self.overlap + self.vault_peak + self.policy + self.move
+
+
+class Marginals:
+    """Costs of single VMs in an assignment.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    options
+        Shape (V,): the assignment.
+    """
+
+    def __init__(self, instance: Instance, options: IntArray) -> None:
+        self._instance = instance
+        self._options = options
+        rows = instance.rows
+        self._count = np.append(row_counts(instance, options), 0)
+        self._policies = policy_counts(instance, options)
+        self._pair_price = np.append(rows.pair_price, 0.0)
+        self._peak_price = np.append(rows.peak_price, 0.0)
+        self._fair_share = np.append(rows.fair_share, 0)
+        self._cap = np.append(rows.cap, NO_CAP)
+        self._is_service = np.array([*(kind is RowKind.SERVICE for kind in rows.kind), False], dtype=np.bool_)
+
+    def of(self, v: int) -> OptionCosts:
+        """Costs of a VM at each option."""
+        instance = self._instance
+        touched, others = self._others(v)
+        moved = (np.arange(NUM_OPTIONS) != instance.today[v]) * instance.move_price
+        return OptionCosts(
+            risk=instance.linear[v] - moved,
+            overlap=(self._pair_price[touched] * others).sum(axis=1),
+            vault_peak=(self._peak_price[touched] * (others >= self._fair_share[touched])).sum(axis=1),
+            policy=self._policy_prices(v),
+            move=moved,
+        )
+
+    def meeting(self, v: int) -> IntArray:
+        """Most windows of the VM's service that meet in one half hour of its own, itself included; shape (48,)."""
+        touched, others = self._others(v)
+        most: IntArray = np.where(self._is_service[touched], others + 1, 1).max(axis=1)
+        return most
+
+    def full_caps(self, v: int) -> dict[str, BoolArray]:
+        """Rule with a cap -> shape (48,), True where the others leave no room for the VM."""
+        touched, others = self._others(v)
+        full = others >= self._cap[touched]
+        found: dict[str, BoolArray] = {}
+        for row in np.unique(touched[full]).tolist():
+            name = self._instance.cap_names[int(self._instance.rows.group[row])]
+            hit = (full & (touched == row)).any(axis=1)
+            found[name] = found.get(name, np.zeros(NUM_OPTIONS, np.bool_)) | hit
+        return found
+
+    def _others(self, v: int) -> tuple[IntArray, IntArray]:
+        """Rows touched at each option, and how many other VMs are in them; shapes (48, W)."""
+        touched = self._instance.touched[self._instance.vm_class[v]]
+        own = touched[int(self._options[v])]
+        return touched, self._count[touched] - (touched[:, :, None] == own[None, None, :]).any(axis=2)
+
+    def _policy_prices(self, v: int) -> FloatArray:
+        instance = self._instance
+        k, here = int(instance.key[v]), int(self._options[v])
+        items = self._policies[k].copy()
+        counted = np.arange(NUM_OPTIONS) != int(instance.today[v])
+        counted |= bool(instance.counted_today[v])
+        if counted[here]:
+            items[here] -= 1
+        limit = instance.max_vms_per_policy
+        before = np.maximum(0, -(-items // limit) - instance.existing[k])
+        after = np.maximum(0, -(-(items + counted) // limit) - instance.existing[k])
+        price: FloatArray = instance.policy_write_price * (after - before)
+        return price

@@ -1,0 +1,204 @@
+"""Rules as data: selectors, windows, and that they come back whole from what they are written to."""
+
+from __future__ import annotations
+
+import tomllib
+from datetime import date
+from typing import Any
+
+import jsonschema
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from optimizer.model.inventory import Vault, Vm
+from optimizer.model.rules import DEFAULT_SERVICE_FROM, PolicyLimits, Rule, Rules, Selector, Window
+from optimizer.model.timegrid import WEEKDAYS
+
+VM = Vm(
+    "/vms/sql-01", "SQL-01", service="Shop", subscription="s-1", resource_group="rg-shop", os="Windows",
+    tags={"Tier": "db", "app": "shop", "env": "[prod] 1"},
+)  # fmt: skip
+VAULT = Vault("/vaults/rsv-1", "rsv-1")
+
+TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=0x2FF), min_size=1, max_size=12)
+TIMES = st.integers(0, 1439).map(lambda minute: f"{minute // 60:02d}:{minute % 60:02d}")
+ZONES = st.sampled_from(["Europe/Berlin", "Nepal Standard Time", "UTC"])
+
+
+def keys(required: dict[str, Any], optional: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    return st.fixed_dictionaries(required, optional=optional)
+
+
+WINDOWS = keys(
+    {"from": TIMES, "to": st.one_of(TIMES, st.just("24:00"))},
+    {
+        "days": st.lists(st.sampled_from(WEEKDAYS), min_size=1, max_size=7),
+        "dates": st.lists(st.dates().map(date.isoformat), min_size=1, max_size=3),
+        "zone": ZONES,
+    },
+).filter(lambda window: window["from"] != window["to"] and (window["from"], window["to"]) != ("00:00", "00:00"))
+SELECTORS = keys(
+    {},
+    {
+        "tag": st.dictionaries(TEXTS, TEXTS, max_size=2),
+        "os": st.sampled_from(["Windows", "linux", "LINUX"]),
+        **dict.fromkeys(("name", "service", "vault", "subscription", "resource_group"), TEXTS),
+    },
+)
+RULES_OF_ONE = st.one_of(
+    keys({"pin": st.just(True)}, {"where": SELECTORS, "exclude": st.booleans()}),
+    keys({"max_concurrent": st.integers(1, 9)}, {"where": SELECTORS, "per": st.sampled_from(["service", "vault"])}),
+    keys({"allow": st.lists(WINDOWS, min_size=1, max_size=3)}, {"forbid": st.lists(WINDOWS, max_size=2)}),
+)
+PRICES = st.floats(0, 10)
+LIMITS = st.integers(1, 500)
+DOCUMENTS = keys(
+    {},
+    {
+        "threshold": keys(
+            {}, {"cpu_percent": st.floats(1.5, 100), "statistic": st.sampled_from(["average", "maximum"])}
+        ),
+        "prices": keys({}, dict.fromkeys(("overlap", "vault_peak", "policy_write", "move"), PRICES)),
+        "policies": keys(
+            {},
+            {
+                "edit": st.booleans(),
+                "scope": st.sampled_from(["vault", "subscription"]),
+                **dict.fromkeys(("max_vms_per_policy", "max_policies_per_vault", "max_writes_per_day"), LIMITS),
+            },
+        ),
+        "max_risk_increase": PRICES,
+        "max_moves": st.integers(0, 1000),
+        "service_from": st.lists(st.sampled_from(DEFAULT_SERVICE_FROM), unique=True, max_size=4),
+        "rule": st.lists(RULES_OF_ONE, max_size=4).map(
+            lambda rules: [{"name": f"rule {n}", **rule} for n, rule in enumerate(rules)]
+        ),
+    },
+)
+
+
+class Holder(BaseModel):
+    """A document that holds rules, as a plan does, without settings of its own."""
+
+    rules: Rules
+
+
+def nulls(dump: object) -> list[object]:
+    inside = dump.values() if isinstance(dump, dict) else dump if isinstance(dump, list | tuple) else ()
+    return [one for one in inside if one is None] + [null for one in inside for null in nulls(one)]
+
+
+@given(DOCUMENTS)
+def test_rules_come_back_whole(document: dict[str, Any]) -> None:
+    """Rules dumped as JSON or as Python data, inside another document or alone, are the same rules when read."""
+    rules = Rules.model_validate(document)
+    holder = Holder(rules=rules)
+    assert Rules.model_validate_json(rules.model_dump_json()) == rules
+    assert Rules.model_validate(rules.model_dump(), by_alias=True, by_name=False) == rules
+    assert Holder.model_validate_json(holder.model_dump_json()) == holder
+
+
+@given(DOCUMENTS)
+def test_dumped_rules_read_like_the_file(document: dict[str, Any]) -> None:
+    """A dump has the keys, times and weekdays of the file, no null, and fits the published schema."""
+    rules = Rules.model_validate(document)
+    dump = rules.model_dump(mode="json")
+    assert nulls(dump) == []
+    jsonschema.validate(dump, Rules.model_json_schema())
+    for written, dumped in zip(document.get("rule", []), dump["rule"], strict=True):
+        assert dumped.get("allow", []) == written.get("allow", [])
+        assert dumped.get("forbid", []) == written.get("forbid", [])
+
+
+def test_a_rule_is_dumped_with_what_was_written_alone() -> None:
+    """Keys that were left out stay out, so that a planner knows the rule again."""
+    rule = {"name": "n", "where": {"os": "Linux"}, "allow": [{"from": "20:00", "to": "24:00", "days": ["Friday"]}]}
+    assert Rule.model_validate(rule).model_dump(mode="json") == rule
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {},
+        {"name": "sql-*"},
+        {"name": "SQL-0?"},
+        {"tag": {"env": "[Prod]*"}},
+        {"tag": {"tier": "DB"}},
+        {"tag": {"tier": "d*", "APP": "shop"}},
+        {"service": "shop", "vault": "RSV-1", "subscription": "S-1", "resource_group": "rg-*", "os": "windows"},
+    ],
+)
+def test_a_selector_takes_the_vm(where: dict[str, Any]) -> None:
+    """Criteria are compared without regard to case, with wildcards, and none at all takes every VM."""
+    assert Selector.model_validate(where).matches(VM, VAULT)
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        {"name": "sql"},
+        {"name": "sql-[0]1"},
+        {"tag": {"tier": "web"}},
+        {"tag": {"owner": "*"}},
+        {"tag": {"tier": "db", "app": "crm"}},
+        {"name": "sql-*", "os": "Linux"},
+        {"service": "shop", "vault": "rsv-2"},
+        {"subscription": "s-2"},
+        {"resource_group": "shop"},
+    ],
+)
+def test_a_selector_leaves_the_vm(where: dict[str, Any]) -> None:
+    """One criterion that does not hold is enough; a tag that the VM lacks does not match even ``*``."""
+    assert not Selector.model_validate(where).matches(VM, VAULT)
+
+
+@given(WINDOWS)
+def test_a_window_is_as_long_as_the_clock_says(document: dict[str, Any]) -> None:
+    """The length is what passes from ``from`` until the clock next shows ``to``."""
+    window = Window.model_validate(document)
+    assume(window.start != window.end)
+    minute, length = window.start, 0
+    while length == 0 or minute % 1440 != window.end % 1440:
+        minute, length = minute + 1, length + 1
+    assert window.minutes == length
+
+
+@pytest.mark.parametrize(
+    ("window", "begins"),
+    [
+        ({}, [True, True, True]),
+        ({"days": ["Monday"]}, [True, False, False]),
+        ({"dates": ["2026-01-06"]}, [False, True, False]),
+        ({"days": ["Monday"], "dates": ["2026-01-06", "2026-01-05"]}, [True, False, False]),
+    ],
+)
+def test_a_window_begins_on_its_days_and_dates(window: dict[str, Any], begins: list[bool]) -> None:
+    """Days and dates both restrict on which local dates a window begins."""
+    read = Window.model_validate({"from": "20:00", "to": "06:00", **window})
+    assert [read.begins_on(date(2026, 1, day)) for day in (5, 6, 7)] == begins
+
+
+def test_windows_of_python_may_count_minutes() -> None:
+    """The Python API may give minutes under the names of the attributes; a file's numbers stay forbidden."""
+    assert Window.model_validate({"start": 1200, "end": 360}) == Window.model_validate(
+        {"from": "20:00", "to": "06:00"}
+    )
+    with pytest.raises(ValidationError, match="from = 1200 is no time of day"):
+        Window.model_validate({"from": 1200, "to": 360})
+
+
+def test_how_often_policies_may_be_written() -> None:
+    """Fifty policies a day in each vault, unless the planner says otherwise."""
+    assert (PolicyLimits().max_writes_per_day, PolicyLimits().scope) == (50, "vault")
+    rules = Rules.model_validate(tomllib.loads('policies = { max_writes_per_day = 20, scope = "subscription" }'))
+    assert (rules.policies.max_writes_per_day, rules.policies.scope) == (20, "subscription")
+
+
+def test_excluding_rules_are_found() -> None:
+    """Rules that exclude are listed in the order of the file, others are not."""
+    rules = Rules.model_validate(
+        {"rule": [{"name": "a", "exclude": True}, {"name": "b", "pin": True}, {"name": "c", "exclude": True}]}
+    )
+    assert [rule.name for rule in rules.excluding] == ["a", "c"]

@@ -1,0 +1,250 @@
+"""Rules files: what is read, and what a planner is told about one that cannot be."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from optimizer.config import read_rules
+from optimizer.errors import ConfigError
+from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules, Selector, Threshold, Window
+
+RULE = '[[rule]]\nname = "nights"\n'
+
+BAD = {
+    # settings
+    "unknown key": ("max_move = 3", ["max_move = 3", "did you mean max_moves?"]),
+    "unknown table": ("[treshold]\ncpu_percent = 90", ["treshold = { cpu_percent = 90 }", "did you mean threshold?"]),
+    "nothing near": ("xyzzy = 1", ["there is no key 'xyzzy'", "allowed: threshold, prices, policies", "take it out"]),
+    "share for percent": ("threshold = { cpu_percent = 0.9 }", ["threshold > cpu_percent", "in percent", "write 90"]),
+    "share of one": ("threshold = { memory_percent = 1 }", ["threshold > memory_percent", "write 100 for 100 %"]),
+    "threshold of zero": ("threshold = { cpu_percent = 0 }", ["cpu_percent = 0", "allowed: more than 0"]),
+    "threshold too high": ("threshold = { cpu_percent = 140 }", ["cpu_percent = 140", "allowed: 100 or less"]),
+    "threshold not a number": ("threshold = { cpu_percent = nan }", ["cpu_percent = nan", "allowed:"]),
+    "text in a number": ('threshold = { cpu_percent = "90" }', ['cpu_percent = "90"', "a number, without quotes"]),
+    "unknown statistic": ('threshold = { statistic = "mean" }', ['"mean"', 'allowed: "average" or "maximum"']),
+    "negative price": ("prices = { overlap = -0.5 }", ["prices > overlap = -0.5", "allowed: 0 or more"]),
+    "endless price": ("prices = { move = inf }", ["prices > move = inf", "finite", "allowed: 0 or more"]),
+    "truth for a number": ("max_moves = true", ["max_moves = true", "a whole number, without quotes"]),
+    "half a move": ("max_moves = 2.5", ["max_moves = 2.5", "a whole number"]),
+    "fewer than no moves": ("max_moves = -1", ["max_moves = -1", "allowed: 0 or more"]),
+    "word for a truth": ('policies = { edit = "yes" }', ['policies > edit = "yes"', "true or false, without quotes"]),
+    "no writes": ("policies = { max_writes_per_day = 0 }", ["max_writes_per_day = 0", "allowed: 1 or more"]),
+    "unknown scope": ('policies = { scope = "tenant" }', ['"tenant"', 'allowed: "vault" or "subscription"']),
+    "number for a table": ("prices = 3", ["prices = 3", "a table, as { key = value }"]),
+    "unknown source": ('service_from = ["tags:app"]', ["service_from[0]", "'tags:app'", "allowed: tag:NAME"]),
+    "tag without name": ('service_from = ["tag:"]', ["service_from[0]", "'tag:'", "allowed: tag:NAME"]),
+    "number for a source": ("service_from = [3]", ["service_from[0] = 3", "text in quotes"]),
+    "source without brackets": ('service_from = "scale_set"', ['service_from = "scale_set"', "a list, as [ ... ]"]),
+    # rules
+    "single brackets": ('[rule]\nname = "a"\npin = true', ["rule = {", "one [[rule]] (two brackets)"]),
+    "rule without name": ("[[rule]]\npin = true", ["rule[0]", "'name' is missing", "add name ="]),
+    "empty name": ('[[rule]]\nname = ""\npin = true', ['rule[0] > name = ""', "is empty"]),
+    "rule without demand": (RULE, ['rule "nights"', "demands nothing", "give it allow, forbid"]),
+    "name used twice": (RULE + "pin = true\n" + RULE + "pin = true", ["two rules are called 'nights'", "must differ"]),
+    "per without cap": (RULE + 'pin = true\nper = "vault"', ['rule "nights"', "'per' without 'max_concurrent'"]),
+    "unknown per": (RULE + 'max_concurrent = 2\nper = "host"', ['"host"', 'allowed: "service" or "vault"']),
+    "cap of zero": (RULE + "max_concurrent = 0", ['rule "nights" > max_concurrent = 0', "allowed: 1 or more"]),
+    "setting below a rule": (RULE + "pin = true\nmax_moves = 3", ["max_moves = 3", "does not belong", "top of the"]),
+    "rule key on top": ("pin = true", ["pin = true", "does not belong here; write it in a [[rule]]"]),
+    "selector key in a rule": (RULE + 'pin = true\nresource_group = "x"', ["where = { ... }"]),
+    "one for true": (RULE + "pin = 1", ['rule "nights" > pin = 1', "true or false"]),
+    # selectors
+    "unknown selector": (RULE + "pin = true\nwhere = { tags = { a = 'b' } }", ["where > tags", "you mean tag?"]),
+    "number for a tag": (RULE + "pin = true\nwhere = { tag = { a = 3 } }", ["where > tag > a = 3", "text in quotes"]),
+    "tag as text": (RULE + "pin = true\nwhere = { tag = 'db' }", ['where > tag = "db"', "a table, as {"]),
+    "unknown system": (RULE + "pin = true\nwhere = { os = 'Plan 9' }", ["where > os", '"Windows" or "Linux"']),
+    # windows
+    "time in words": (RULE + 'allow = [{ from = "8pm", to = "06:00" }]', ["allow[0] > from", "'8pm'", "HH:MM"]),
+    "time beyond the day": (RULE + 'allow = [{ from = "20:00", to = "24:30" }]', ["allow[0] > to", "'24:30'"]),
+    "bare time": (RULE + 'allow = [{ from = 20:00:00, to = "06:00" }]', ["allow[0] > from", "in quotes", '"20:00"']),
+    "number for a time": (RULE + "allow = [{ from = 20, to = 6 }]", ["allow[0]", "from = 20 is no time", '"20:00"']),
+    "no length": (RULE + 'forbid = [{ from = "06:00", to = "06:00" }]', ["forbid[0]", "06:00 to 06:00", "no length"]),
+    "midnight to midnight": (RULE + 'forbid = [{ from = "24:00", to = "00:00" }]', ["forbid[0]", "no length"]),
+    "begins at 24:00": (RULE + 'forbid = [{ from = "24:00", to = "06:00" }]', ["forbid[0]", "write 00:00"]),
+    "no end": (RULE + 'allow = [{ from = "20:00" }]', ["allow[0]", "'to' is missing", 'add to = "06:00"']),
+    "other words": (
+        RULE + 'allow = [{ start = "20:00", to = "06:00" }]',
+        ["allow[0]", "'from' is missing", "allowed: from, to, days, dates, zone"],
+    ),
+    "window without list": (RULE + 'allow = { from = "20:00", to = "06:00" }', ["allow = {", "a list, as [ ... ]"]),
+    "short weekday": (
+        RULE + 'allow = [{ from = "20:00", to = "06:00", days = ["Mon"] }]',
+        ["allow[0] > days[0]", "'Mon' is not a weekday", "allowed: Monday"],
+    ),
+    "numbered weekday": (RULE + 'allow = [{ from = "20:00", to = "06:00", days = [1] }]', ["days = [1]", "Monday"]),
+    "no days": (RULE + 'allow = [{ from = "20:00", to = "06:00", days = [] }]', ["allow[0]", "leave the key out"]),
+    "date with time": (
+        RULE + 'forbid = [{ from = "20:00", to = "06:00", dates = [2026-12-24T00:00:00] }]',
+        ["forbid[0] > dates[0]", "2026-12-24 00:00:00", "YYYY-MM-DD"],
+    ),
+    "number for a date": (
+        RULE + 'forbid = [{ from = "20:00", to = "06:00", dates = [86400] }]',
+        ["forbid[0] > dates[0]", "'86400' is not a date"],
+    ),
+    "no such date": (
+        RULE + 'forbid = [{ from = "20:00", to = "06:00", dates = ["2026-02-30"] }]',
+        ["forbid[0] > dates[0]", '"2026-02-30"', "correct it"],
+    ),
+    "unknown zone": (
+        RULE + 'allow = [{ from = "20:00", to = "06:00", zone = "Europe/Berlinn" }]',
+        ["allow[0] > zone", "'Europe/Berlinn' is not a time zone", "did you mean 'Europe/Berlin'"],
+    ),
+    "number for a zone": (RULE + 'allow = [{ from = "20:00", to = "06:00", zone = 1 }]', ["zone = 1", "in quotes"]),
+    # TOML itself
+    "unclosed text": ('max_moves = 3\n[[rule]]\nname = "a\n', ["is not TOML", "line 3", "correct that line"]),
+    "key twice": ("max_moves = 3\nmax_moves = 4\n", ["is not TOML", "line 2", "each key stands once"]),
+}  # fmt: skip
+
+
+def said_of(path: Path) -> str:
+    """Return what a planner is told about a rules file that cannot be used."""
+    with pytest.raises(ConfigError) as caught:
+        read_rules(path)
+    message = str(caught.value)
+    assert all(line.startswith(f"{path}: ") for line in message.splitlines())
+    return message
+
+
+@pytest.mark.parametrize(("text", "parts"), BAD.values(), ids=BAD)
+def test_a_bad_rules_file_is_answered_in_its_own_words(tmp_path: Path, text: str, parts: list[str]) -> None:
+    """The message names the file, the key as written, the value, what is allowed and what to do."""
+    path = tmp_path / "rules.toml"
+    path.write_text(text, encoding="utf-8")
+    message = said_of(path)
+    assert [part for part in parts if part not in message] == [], message
+
+
+@pytest.mark.parametrize("key", ["separate", "order", "freeze", "rpo_hours"])
+@pytest.mark.parametrize("place", ["", RULE + "pin = true\n"], ids=["on top", "in a rule"])
+def test_keys_of_a_later_version_are_refused(tmp_path: Path, key: str, place: str) -> None:
+    """A rule that this version cannot keep is refused by name instead of being skipped."""
+    path = tmp_path / "rules.toml"
+    path.write_text(f'{place}{key} = ["2026-12-24"]', encoding="utf-8")
+    assert f"this version does not know {key!r} yet and would not keep it; take it out" in said_of(path)
+
+
+def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:
+    """Two mistakes give two lines, each with its own rule."""
+    path = tmp_path / "rules.toml"
+    path.write_text(RULE + 'max_concurrent = 0\n[[rule]]\nname = "days"\npin = 3', encoding="utf-8")
+    first, second = said_of(path).splitlines()
+    assert 'rule "nights" > max_concurrent = 0' in first
+    assert 'rule "days" > pin = 3' in second
+
+
+def test_a_flood_of_mistakes_is_cut(tmp_path: Path) -> None:
+    """After twenty mistakes the rest is counted."""
+    path = tmp_path / "rules.toml"
+    path.write_text("".join(f"wrong_{n} = {n}\n" for n in range(25)), encoding="utf-8")
+    lines = said_of(path).splitlines()
+    assert len(lines) == 21
+    assert lines[-1].endswith("and 5 more")
+
+
+def test_a_long_value_is_cut(tmp_path: Path) -> None:
+    """A value of thousands of characters does not flood the terminal."""
+    path = tmp_path / "rules.toml"
+    path.write_text(f'prices = "{"x" * 5000}"', encoding="utf-8")
+    assert len(said_of(path)) < 500
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    """A path that leads nowhere is said, with what to do."""
+    assert "there is no such rules file; give the path of one" in said_of(tmp_path / "none.toml")
+
+
+def test_a_folder_is_no_rules_file(tmp_path: Path) -> None:
+    """A folder in place of the file is said."""
+    assert "is a folder; give the rules file in it" in said_of(tmp_path)
+
+
+def test_a_path_through_a_file_cannot_be_read(tmp_path: Path) -> None:
+    """Whatever else the system refuses is passed on with its reason."""
+    (tmp_path / "file").write_bytes(b"")
+    assert "cannot be read (Not a directory)" in said_of(tmp_path / "file" / "rules.toml")
+
+
+@pytest.mark.parametrize("content", ["max_moves = 3".encode("utf-16"), b"# ok\n# caf\xe9 in Latin-1\n"])
+def test_other_encodings_are_named(tmp_path: Path, content: bytes) -> None:
+    """UTF-16 and Latin-1 are refused with the first byte that is not UTF-8 and its line."""
+    path = tmp_path / "rules.toml"
+    path.write_bytes(content)
+    message = said_of(path)
+    assert "is not UTF-8 (byte 0x" in message
+    assert f"line {content.count(b'# ') or 1})" in message
+    assert "save the file as UTF-8" in message
+
+
+def test_a_byte_order_mark_and_windows_line_ends_are_harmless(tmp_path: Path) -> None:
+    """A file as Windows editors save it is read."""
+    path = tmp_path / "rules.toml"
+    path.write_bytes(b"\xef\xbb\xbfmax_moves = 3\r\n[prices]\r\nmove = 1\r\n")
+    rules = read_rules(path)
+    assert (rules.max_moves, rules.prices.move) == (3, 1.0)
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    """An empty rules file demands nothing beyond the defaults."""
+    path = tmp_path / "rules.toml"
+    path.write_text("", encoding="utf-8")
+    assert read_rules(path) == Rules()
+
+
+def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
+    """Every kind of setting ends where it belongs, whatever the case of weekdays and systems."""
+    path = tmp_path / "rules.toml"
+    path.write_text(
+        """
+        max_moves = 10
+        max_risk_increase = 0
+        service_from = ["tag:app", "scale_set"]
+        threshold = { cpu_percent = 85, memory_percent = 95.5, statistic = "maximum" }
+        prices = { overlap = 0.02, vault_peak = 0.01, policy_write = 0.1, move = 1 }
+        policies = { edit = false, max_writes_per_day = 20, scope = "subscription" }
+        [[rule]]
+        name = "databases at night only"
+        where = { tag = { tier = "db" }, name = "sql-*", os = "linux" }
+        allow = [{ from = "20:00", to = "24:00", days = ["monday", "FRIDAY"], zone = "Europe/Berlin" }]
+        max_concurrent = 2
+        """,
+        encoding="utf-8",
+    )
+    window = Window.model_validate({"start": 1200, "end": 1440, "days": (0, 4), "zone": "Europe/Berlin"})
+    assert read_rules(path) == Rules(
+        max_moves=10,
+        max_risk_increase=0.0,
+        service_from=("tag:app", "scale_set"),
+        threshold=Threshold(cpu_percent=85.0, memory_percent=95.5, statistic="maximum"),
+        prices=Prices(overlap=0.02, vault_peak=0.01, policy_write=0.1, move=1.0),
+        policies=PolicyLimits(edit=False, max_writes_per_day=20, scope="subscription"),
+        rule=(
+            Rule(
+                name="databases at night only",
+                where=Selector(tag={"tier": "db"}, name="sql-*", os="Linux"),
+                allow=(window,),
+                max_concurrent=2,
+            ),
+        ),
+    )
+
+
+@pytest.mark.parametrize("name", ["minimal", "defaults", "business-hours", "regulated"])
+def test_the_sample_rules_are_read(root: Path, name: str) -> None:
+    """Each sample in ``data/rules`` is a rules file that works."""
+    rules = read_rules(root / "data" / "rules" / f"{name}.toml")
+    assert (rules == Rules()) == (name == "defaults")
+
+
+def test_every_sample_is_tested(root: Path) -> None:
+    """No sample is forgotten by the test above."""
+    names = {path.stem for path in (root / "data" / "rules").iterdir()}
+    assert names == {"minimal", "defaults", "business-hours", "regulated"}
+
+
+def test_the_sample_of_defaults_is_complete(root: Path) -> None:
+    """``defaults.toml`` shows every setting, so that nothing has to be looked up in the code."""
+    text = (root / "data" / "rules" / "defaults.toml").read_text(encoding="utf-8")
+    settings = [name for model in (Rules, Threshold, Prices, PolicyLimits) for name in model.model_fields]
+    assert [name for name in settings if name != "rule" and name not in text] == []
