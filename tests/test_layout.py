@@ -122,10 +122,10 @@ def test_every_dependency_is_accounted_for(root: Path, project: dict[str, Any]) 
 
 def test_every_test_says_what_it_shows(root: Path) -> None:
     """Each test has a docstring that states a behaviour."""
-    silent = []
-    for path in sorted((root / "tests").rglob("test_*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            is_test = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-            if is_test and not ast.get_docstring(node):
-                silent.append(f"{path.relative_to(root)}: {node.name}")
+    silent = [
+        f"{path.relative_to(root)}: {node.name}"
+        for path in sorted((root / "tests").rglob("test_*.py"))
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_") and not ast.get_docstring(node)
+    ]
     assert silent == []

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 from optimizer.errors import DataError
@@ -95,7 +96,7 @@ def _id(resource: Resource) -> str:
 def _segment(arm_id: str, name: str) -> str:
     """Value that follows ``name`` in an ARM id; empty where there is none."""
     parts = arm_id.split("/")
-    for key, value in zip(parts, parts[1:], strict=False):
+    for key, value in pairwise(parts):
         if key.lower() == name.lower():
             return value
     return ""
@@ -230,7 +231,7 @@ def _count_other_policies(draft: _Draft) -> None:
 
 
 def _refuse_double_protection(items: Sequence[ProtectedItem]) -> None:
-    for first, second in zip(items, items[1:], strict=False):
+    for first, second in pairwise(items):
         if first.vm_id.lower() == second.vm_id.lower():
             raise DataError(
                 f"VM {first.vm_id} is backed up twice, by {first.id} and by {second.id}; Azure allows one vault per "

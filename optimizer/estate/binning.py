@@ -90,9 +90,7 @@ def _is_ordered(rows: Ints, offsets: Ints) -> bool:
     return bool(later.all())
 
 
-def merge_repeated(
-    samples: Samples, report: Callable[[int, int, str, list[float]], None]
-) -> tuple[Samples, int]:
+def merge_repeated(samples: Samples, report: Callable[[int, int, str, list[float]], None]) -> tuple[Samples, int]:
     """One sample per VM and time, and how many were dropped for that.
 
     Parameters
@@ -166,16 +164,17 @@ def to_days(samples: Samples, days: Sequence[date], vm_ids: Sequence[str], minut
         Shape (V,), interval of each VM.
     """
     num_bins = LEAD_BINS + ((days[-1] - days[0]).days + 1) * BINS_PER_DAY
-    bins = samples.offsets // _BIN
+    first_bins = samples.offsets // _BIN
     held = -(-minutes // BIN_MINUTES)[samples.rows]
     grids = {
-        metric: _to_grid(metric, samples.rows, bins, held, values, (len(vm_ids), num_bins))
+        metric: _to_grid(metric, samples.rows, first_bins, held, values, (len(vm_ids), num_bins))
         for metric, values in samples.values.items()
     }
     names = np.array(vm_ids, dtype=object)
     for day in days:
         first = LEAD_BINS + (day - days[0]).days * BINS_PER_DAY
-        yield from _one_day(day, names, {metric: grid[:, first : first + BINS_PER_DAY] for metric, grid in grids.items()})
+        bins_of_day = slice(first, first + BINS_PER_DAY)
+        yield from _one_day(day, names, {metric: grid[:, bins_of_day] for metric, grid in grids.items()})
 
 
 def _one_day(day: date, names: npt.NDArray[np.object_], grids: Mapping[str, Floats]) -> Iterator[DayLoad]:
@@ -229,7 +228,9 @@ def _mean(spread: _Spread, size: int) -> npt.NDArray[np.float64]:
     for cells, values in spread:
         total += np.bincount(cells, weights=values, minlength=size)
         number += np.bincount(cells, minlength=size)
-    return np.divide(total, number, out=np.full(size, np.nan), where=number > 0)
+    mean = np.full(size, np.nan)
+    np.divide(total, number, out=mean, where=number > 0)
+    return mean
 
 
 def _greatest(spread: _Spread, size: int) -> Floats:

@@ -143,7 +143,9 @@ def _as_of(as_of: datetime | None, overview: Overview, old: EstateDocument | Non
         raise DataError(f"as-of is {as_of.isoformat()} without a time zone; write e.g. {as_of.isoformat()}Z")
     taken = (as_of or overview.last).astimezone(UTC)
     if taken < overview.first:
-        raise DataError(f"as-of is {_text(taken)}, before the first sample ({_text(overview.first)}); give a later time")
+        raise DataError(
+            f"as-of is {_text(taken)}, before the first sample, {_text(overview.first)}; give a later time"
+        )
     if old is not None and taken < old.as_of:
         raise DataError(
             f"as-of would go back from {_text(old.as_of)} to {_text(taken)}; append load that is later, or give "
@@ -256,11 +258,8 @@ def _notes(
             (counts.off_grid, f"{counts.off_grid} samples lie between grid times; each counts for the bin it is in."),
             (counts.known_rows, f"{counts.known_rows} VM-days were in the estate already; they were left out."),
             (without_load, f"{len(without_load)} VMs have no load: {_some(without_load)}."),
-            (
-                without_vm,
-                f"{len(without_vm)} VMs in the load are not in the list of VMs; their {counts.unknown_vm_samples} "
-                f"samples were left out: {_some(without_vm)}.",
-            ),
+            (without_vm, f"{len(without_vm)} VMs in the load are not in the list of VMs: {_some(without_vm)}."),
+            (counts.unknown_vm_samples, f"{counts.unknown_vm_samples} samples of such VMs were left out."),
             (alone, f"{alone} VMs name no service; each is a service of its own."),
         )
         if applies

@@ -59,7 +59,9 @@ def generate_demo(out: Path, *, vms: int = 300, seed: int = 1, weeks: int = 6) -
             load = draw_day(np.random.default_rng([seed, _LOAD, number]), behaviour, first, day)
             jobs_rng = np.random.default_rng([seed, _JOBS, number])
             outcomes.append(judge_day(jobs_rng, runs, trouble, behaviour.service, load, number))
-            writer.add_load(DayLoad(day, vm_ids, load.cpu_percent[order], load.mem_percent[order], running=load.running[order]))
+            writer.add_load(
+                DayLoad(day, vm_ids, load.cpu_percent[order], load.mem_percent[order], running=load.running[order])
+            )
         writer.add_jobs(to_jobs(outcomes, fleet, begin))
         writer.commit(
             created_at=datetime.now(UTC),

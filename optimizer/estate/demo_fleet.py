@@ -22,7 +22,14 @@ _APPS = (
     "identity", "reports", "routing", "stock", "pricing", "archive", "telemetry", "planner", "loyalty", "tickets",
     "scoring", "print", "gateway", "forecast", "audit", "fleet", "booking", "media",
 )  # fmt: skip
-_SIZES = ("Standard_B2ms", "Standard_D2s_v5", "Standard_D4s_v5", "Standard_E4s_v5", "Standard_E8s_v5", "Standard_F4s_v2")
+_SIZES = (
+    "Standard_B2ms",
+    "Standard_D2s_v5",
+    "Standard_D4s_v5",
+    "Standard_E4s_v5",
+    "Standard_E8s_v5",
+    "Standard_F4s_v2",
+)
 
 REGIONS = (
     ("westeurope", "weu", "Europe/Amsterdam", "W. Europe Standard Time"),
@@ -135,7 +142,11 @@ def _sql_policy(vault_id: str) -> Resource:
         "id": f"{vault_id}/backupPolicies/HourlyLogBackup",
         "name": "HourlyLogBackup",
         "type": "Microsoft.RecoveryServices/vaults/backupPolicies",
-        "properties": {"backupManagementType": "AzureWorkload", "workLoadType": "SQLDataBase", "subProtectionPolicy": []},
+        "properties": {
+            "backupManagementType": "AzureWorkload",
+            "workLoadType": "SQLDataBase",
+            "subProtectionPolicy": [],
+        },
     }
 
 
@@ -269,7 +280,9 @@ def _add_vm(
     }
     if env == "prod" and tier in {"web", "app"} and rng.random() < 0.6:
         properties["availabilitySet"] = {"id": f"{group}/availabilitySets/avail-{app}"}
-    fleet.vms.append(DemoVm(f"{group}/virtualMachines/{name}", name, fleet.num_services - 1, tier, env, os, region, vault))
+    fleet.vms.append(
+        DemoVm(f"{group}/virtualMachines/{name}", name, fleet.num_services - 1, tier, env, os, region, vault)
+    )
     fleet.vm_resources.append(
         {
             "id": fleet.vms[-1].id,
@@ -335,6 +348,7 @@ def _copy_of(policy: DemoPolicy, suffix: str) -> DemoPolicy:
 def _item(vm: DemoVm, policy: DemoPolicy, vault: Resource, number: int, rng: Rng) -> Resource:
     group = vm.id.split("/")[4]
     name = f"iaasvmcontainerv2;{group};{vm.name}"
+    folder = f"{vault['id']}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}"
     draw = rng.random()
     # The first VMs are always whole, so that a demo of a handful of VMs is not mostly exceptions.
     state = "Protected" if number < 20 or draw > 0.01 else "ProtectionStopped" if draw < 0.005 else "IRPending"
@@ -343,7 +357,7 @@ def _item(vm: DemoVm, policy: DemoPolicy, vault: Resource, number: int, rng: Rng
         policy.vms -= 1
         policy.resource["properties"]["protectedItemsCount"] -= 1
     return {
-        "id": f"{vault['id']}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}/protectedItems/VM;{name}",
+        "id": f"{folder}/protectedItems/VM;{name}",
         "name": f"VM;{name}",
         "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
         "properties": {

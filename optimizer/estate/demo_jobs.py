@@ -45,11 +45,15 @@ def draw_runs(rng: np.random.Generator, fleet: Fleet, first: date, as_of: dateti
     """
     begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
     times = {policy.id: _run_minutes(policy, begin, as_of) for policy in fleet.policies}
-    active = [i for i, item in enumerate(fleet.protected_items) if item["properties"]["protectionState"] == "Protected"]
+    active = [
+        i for i, item in enumerate(fleet.protected_items) if item["properties"]["protectionState"] == "Protected"
+    ]
     vm = np.concatenate([np.full(len(times[fleet.policy_of[i].id]), i) for i in active]).astype(np.int64)
     scheduled = np.concatenate([times[fleet.policy_of[i].id] for i in active]).astype(np.int64)
     early = rng.random(vm.size) < 0.4
-    delay = np.where(early, rng.triangular(0, 20, 60, vm.size), rng.uniform(0, START_WINDOW_MINUTES - 1, vm.size))
+    delay: npt.NDArray[np.float64] = np.where(
+        early, rng.triangular(0, 20, 60, vm.size), rng.uniform(0, START_WINDOW_MINUTES - 1, vm.size)
+    )
     return Runs(vm, scheduled, scheduled + delay)
 
 

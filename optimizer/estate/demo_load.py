@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -78,10 +78,14 @@ def draw_behaviour(rng: np.random.Generator, fleet: Fleet, num_days: int, as_of:
     tier = np.array([vm.tier for vm in fleet.vms])
     env = np.array([vm.env for vm in fleet.vms])
     zones = [ZoneInfo(zone) for _, _, zone, _ in REGIONS]
-    offsets = np.array([int((as_of.astimezone(zone).utcoffset() or timedelta()).total_seconds() // 60) for zone in zones])
+    offsets = np.array(
+        [int((as_of.astimezone(zone).utcoffset() or timedelta()).total_seconds() // 60) for zone in zones]
+    )
     quiet = rng.random(size) < 0.3
     rest, hogs = rng.lognormal(2.2, 0.5, size), rng.random(size) < 0.01  # a hog is busy at any hour
-    has_batch = (rng.random(services) < 0.75)[service] & (rng.random(size) < _BATCH_SHARE[np.searchsorted(_TIER, tier)])
+    has_batch = (rng.random(services) < 0.75)[service] & (
+        rng.random(size) < _BATCH_SHARE[np.searchsorted(_TIER, tier)]
+    )
     start = (rng.normal(23.5, 2.5, services) * 60 % MINUTES_PER_DAY)[service] + rng.normal(0, 10, size)
     chance = rng.beta(1.3, 2.0, services)
     nights = rng.random((services, num_days + 3)) < chance[:, None]
@@ -142,21 +146,21 @@ def draw_day(rng: np.random.Generator, behaviour: Behaviour, first: date, day: d
     blind = _gaps(rng, size) | (running == STOPPED)
     blind[behaviour.first_day > number] = True
     running[behaviour.first_day > number] = -1
-    return LoadDay(
-        _clipped(cpu + noise, blind), _clipped(memory + 0.3 * noise, blind), running
-    )
+    return LoadDay(_clipped(cpu + noise, blind), _clipped(memory + 0.3 * noise, blind), running)
 
 
 def _bump(hour: Floats, middle: float, width: float) -> Floats:
     """A bell over the day, 1 at its middle; ``width`` in hours."""
     distance = np.abs(hour - middle)
-    return np.exp(-0.5 * (np.minimum(distance, 24 - distance) / width) ** 2)
+    bell: Floats = np.exp(-0.5 * (np.minimum(distance, 24 - distance) / width) ** 2)
+    return bell
 
 
 def _between_knots() -> Floats:
     """Weights of straight lines between knots, shape (knots, 288)."""
     position = np.linspace(0, _KNOTS - 1, BINS_PER_DAY)
-    return np.clip(1 - np.abs(position[None, :] - np.arange(_KNOTS)[:, None]), 0, None)
+    weights: Floats = np.clip(1 - np.abs(position[None, :] - np.arange(_KNOTS)[:, None]), 0, None)
+    return weights
 
 
 def _in_batch(behaviour: Behaviour, day: date, number: int, local: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
@@ -185,8 +189,3 @@ def _gaps(rng: np.random.Generator, size: int) -> npt.NDArray[np.bool_]:
 
 def _clipped(values: Floats, blind: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     return np.where(blind, np.nan, np.clip(values, 0.1, 100.0)).astype(np.float32)
-
-
-def utc_midnight(day: date) -> datetime:
-    """Begin of a UTC day."""
-    return datetime.combine(day, time.min, UTC)

@@ -131,7 +131,8 @@ class LoadFile:
         number = pl.col(metric).cast(pl.Float32, strict=False)
         bad = self._raw.with_row_index("row").filter(pl.col(metric).is_not_null() & number.is_null())
         for row, vm, value in self._collect(bad.select("row", "vm", metric)).iter_rows():
-            problems.add("text in numbers", f"row {row + 1}, VM {vm}: {metric} is {value!r}; allowed: a number or null")
+            fault = f"row {row + 1}, VM {vm}: {metric} is {value!r}; allowed: a number or null"
+            problems.add("text in numbers", fault)
         problems.raise_any()
 
     def _first(self, column: str) -> object:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -167,8 +167,7 @@ def _read_row(line: int, fields: Mapping[str, str], problems: Problems) -> VmRow
 _FREQUENCIES = {"daily": Frequency.DAILY, "weekly": Frequency.WEEKLY}
 
 
-def _read_days(text: str, frequency: Frequency | None, note: object) -> tuple[int, ...]:
-    assert callable(note)
+def _read_days(text: str, frequency: Frequency | None, note: Callable[[str, str], None]) -> tuple[int, ...]:
     names = [name for name in text.split(";") if name.strip()]
     try:
         days = tuple(sorted({parse_weekday(name) for name in names}))
@@ -189,9 +188,8 @@ def _check_together(rows: list[VmRow], problems: Problems) -> None:
     for row in rows:
         first = by_vm.setdefault(row.vm.lower(), row)
         if first is not row:
-            problems.add(
-                "VM listed twice", f"VM {row.vm}: lines {first.line} and {row.line}; a VM has one policy, keep one line"
-            )
+            fault = f"VM {row.vm}: lines {first.line} and {row.line}; a VM has one policy, keep one line"
+            problems.add("VM listed twice", fault)
         model = by_policy.setdefault((row.vault.lower(), row.policy.lower()), row)
         for field, plural in _SHARED.items():
             if getattr(model, field) != getattr(row, field):
@@ -259,8 +257,9 @@ def _policy(row: VmRow, folder: str, policy_id: str) -> Resource:
 
 def _item(row: VmRow, vault: Resource, policy: Resource) -> Resource:
     name = f"iaasvmcontainerv2;imported;{_segment(row.vm)}"
+    folder = f"{vault['id']}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}"
     return {
-        "id": f"{vault['id']}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}/protectedItems/VM;{name}",
+        "id": f"{folder}/protectedItems/VM;{name}",
         "name": f"VM;{name}",
         "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
         "properties": {

@@ -18,7 +18,7 @@ from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BINS_PER_DAY
 
 ROW_GROUP = 256
-"""VMs per row group: one VM's month is found through the groups' statistics without reading the rest."""
+"""VMs per row group: one VM's month is read without the rest."""
 
 FLOAT_METRICS: tuple[Metric, ...] = ("cpu_percent", "mem_percent", "cpu_max", "mem_max")
 METRICS: tuple[Metric, ...] = (*FLOAT_METRICS, "running")
@@ -87,25 +87,29 @@ def read_part(folder: Path, part: Part) -> pl.DataFrame:
 
 
 def find_rows(folder: Path, parts: tuple[Part, ...], vm_id: str) -> list[pl.DataFrame]:
-    """Rows of one VM in each of the parts, by the statistics of their row groups; no digest is computed.
+    """Row of one VM in each of the parts (no row where it has none); no digest is computed.
+
+    The names are read, then only the row group of the VM: the statistics of the groups are cut after 64 bytes,
+    which is within the part that all ARM ids have in common.
 
     Raises
     ------
     EstateError
         A file is missing, cut off or unreadable.
     """
-    queries = []
-    for part in parts:
-        file = folder / part.path
+    files = [folder / part.path for part in parts]
+    for file, part in zip(files, parts, strict=True):
         try:
             size = file.stat().st_size
         except OSError as exc:
             raise EstateError(f"cannot read {file}: {exc.strerror}; {_again(folder)}") from exc
         if size != part.bytes:
             raise EstateError(f"{file} is damaged: it has {size} bytes instead of {part.bytes}; {_again(folder)}")
-        queries.append(pl.scan_parquet(file).filter(pl.col("vm") == vm_id))
     try:
-        return pl.collect_all(queries)
+        names = pl.collect_all([pl.scan_parquet(file).select("vm") for file in files])
+        places = [frame["vm"].index_of(vm_id) for frame in names]
+        slices = [(0, 0) if place is None else (place, 1) for place in places]
+        return pl.collect_all([pl.scan_parquet(file).slice(*piece) for file, piece in zip(files, slices, strict=True)])
     except _BROKEN as exc:
         raise EstateError(f"a load file below {folder} is no readable Parquet file ({exc}); {_again(folder)}") from exc
 

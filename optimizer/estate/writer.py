@@ -182,5 +182,3 @@ def _nearest_folder(path: Path) -> Path:
     """The closest parent that exists: on the same disk, so that staging ends in a mere rename."""
     absolute = path.absolute()
     return next(parent for parent in absolute.parents if parent.exists())
-
-

@@ -124,7 +124,7 @@ def _host_family(draft: _Draft, twins: list[Policy], movable: BoolArray) -> None
             for row in inventory.items_by_policy[policy.id.lower()]
             if options[row] == start and row not in draft.host_of
         ]
-        _place(draft, twins, hosts, start, waiting)
+        _place(draft, hosts, start, waiting)
 
 
 def _edit(
@@ -164,7 +164,7 @@ def _edit(
         )
 
 
-def _place(draft: _Draft, twins: list[Policy], hosts: dict[str, _Host], start: int, rows: list[int]) -> None:
+def _place(draft: _Draft, hosts: dict[str, _Host], start: int, rows: list[int]) -> None:
     """Put items into policies that have room, the fullest first, then into new ones."""
     waiting = list(rows)
     open_hosts = sorted((h for h in hosts.values() if h.start == start and h.room > 0), key=lambda h: (h.room, h.name))
@@ -173,14 +173,14 @@ def _place(draft: _Draft, twins: list[Policy], hosts: dict[str, _Host], start: i
         host.room -= len(taken)
         draft.host_of.update((row, host) for row in taken)
     while waiting:
-        host = _create(draft, twins, start, waiting)
+        host = _create(draft, start, waiting)
         hosts[host.id.lower()] = host
         taken, waiting = waiting[: host.room], waiting[host.room :]
         host.room -= len(taken)
         draft.host_of.update((row, host) for row in taken)
 
 
-def _create(draft: _Draft, twins: list[Policy], start: int, rows: Iterable[int]) -> _Host:
+def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
     """A new twin of the policy that most of the items come from."""
     origins = Counter(draft.inventory.policy(draft.inventory.items[row]).id for row in rows)
     commonest = max(origins.items(), key=lambda pair: (pair[1], pair[0]))[0]

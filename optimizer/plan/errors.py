@@ -15,3 +15,5 @@ class PlanFormatError(PlanError):
 
 class StalePlanError(PlanError):
     """The estate is not the one that the plan was made for; names what differs."""
+
+    exit_code = 4

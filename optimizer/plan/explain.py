@@ -12,9 +12,9 @@ from optimizer.model.inventory import Inventory, describe_recurrence
 from optimizer.model.timegrid import NUM_OPTIONS, format_minute, format_start, resolve_zone
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption
-from optimizer.solve.build import Restrictions
 from optimizer.solve.instance import Instance
 from optimizer.solve.marginal import Marginals, OptionCosts
+from optimizer.solve.restrict import Restrictions
 
 NUM_ALTERNATIVES = 2
 NUM_FORBIDDEN = 3

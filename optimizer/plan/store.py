@@ -85,9 +85,10 @@ def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: Path | None
     estate = open_estate(estate_path if estate_path is not None else plan_path.parent / plan.estate.path)
     if estate.fingerprint != plan.estate.fingerprint:
         raise StalePlanError(
-            f"{plan_path}: the plan was made for the estate of {plan.estate.as_of:%Y-%m-%d %H:%M} UTC with fingerprint "
-            f"{plan.estate.fingerprint}, but {estate.path} is of {estate.as_of:%Y-%m-%d %H:%M} UTC with "
-            f"{estate.fingerprint}: {_difference(plan, estate)}; make the plan again, or give its own estate with --estate"
+            f"{plan_path}: the plan is stale: it was made for the estate of {plan.estate.as_of:%Y-%m-%d %H:%M} UTC, "
+            f"fingerprint {plan.estate.fingerprint}, but {estate.path} is of {estate.as_of:%Y-%m-%d %H:%M} UTC, "
+            f"fingerprint {estate.fingerprint}: {_difference(plan, estate)}; "
+            "make the plan again, or give its own estate with --estate"
         )
     return estate
 

@@ -298,9 +298,8 @@ def _check_single_vms(checked: Checked, clock: _Clock) -> list[str]:
         left_alone = bool(item.unwritable) or any(rule.exclude for rule in rules)
         if _moved(checked, row) and (left_alone or any(rule.pin for rule in rules)):
             faults.append(f"{item.vm_id}: moves although it must stay")
-        for rule in [] if left_alone else rules:
-            if not clock.fits(rule, policy, option):
-                faults.append(f"{item.vm_id}: {checked.starts[row]} breaks rule {rule.name!r}")
+        broken = [rule for rule in rules if not left_alone and not clock.fits(rule, policy, option)]
+        faults += [f"{item.vm_id}: {checked.starts[row]} breaks rule {rule.name!r}" for rule in broken]
         if option not in policy.recurrence.options(policy.start):
             faults.append(f"{item.vm_id}: Azure does not accept {checked.starts[row]}")
         allowance = checked.rules.max_risk_increase if checked.credited[row] else 0.0

@@ -20,7 +20,7 @@ MIN_WEEKS = 3
 """Whole weeks needed to cross-validate.
 
 With two, each fold learns from one week and overrates the fleet's profile: on copies of the Bitbrains trace in which
-every VM's clock is shifted at random, the choice then closed 31-41 % of the regret and the default 61-71 %.
+every VM's clock is shifted at random, the best of the table then closed 31-41 % of the regret, the default 61-71 %.
 """
 
 
@@ -56,7 +56,7 @@ class CrossValidation:
         """The candidate nearest to the default (in the logarithm) of those within one standard error of the best.
 
         The usual rule takes the simplest of those, here the largest ``k``.  On the Bitbrains trace, whose VMs share a
-        clock, that closes 2 to 4 points more of the regret; on copies with clocks shifted at random it closes up to 10
+        clock, that closes 2 to 3 points more of the regret; on copies with clocks shifted at random it closes up to 10
         fewer.  Leaning to the middle was never far from the best.
         """
         excess = self.mean_cost - self.mean_cost.min()

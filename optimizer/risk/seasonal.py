@@ -15,7 +15,8 @@ BoolArray = npt.NDArray[np.bool_]
 SMOOTHING_HOURS = 1.5
 """Standard deviation of the circular Gaussian over the time of day.
 
-Between 1 h and 2.5 h the choices on the Bitbrains trace are equally good; without smoothing they are worse.
+With a month of the Bitbrains trace and the default shrinkage, widths up to 2 h close the same share of the regret
+within 3 points; short histories need it: with two weeks and no shrinkage it closes 6 to 21 points more than none.
 """
 
 _ALMOST_ONE = 1 - 1e-9

@@ -101,7 +101,7 @@ def _items_by_pattern(inventory: Inventory) -> dict[Pattern, npt.NDArray[np.intp
 
 def _pattern_risk(probability: FloatArray, pattern: Pattern, step_minutes: int) -> FloatArray:
     """Risk of each option, the worst over the zone's offsets; shape (V, 48)."""
-    if any((SLOT_MINUTES - offset) % step_minutes for offset in pattern.offsets):
+    if any(offset % step_minutes for offset in pattern.offsets):
         raise ValueError(
             f"a forecast every {step_minutes} minutes is too coarse for offsets of {pattern.offsets} minutes"
         )

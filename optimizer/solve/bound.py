@@ -43,7 +43,7 @@ SAFETY = 1e-7
 OnStep = Callable[[int, float], bool]
 
 
-def keep_going(step: int, bound: float) -> bool:
+def keep_going(_step: int, _bound: float) -> bool:
     """An :data:`OnStep` that never stops."""
     return True
 

@@ -9,7 +9,6 @@ import numpy as np
 
 from optimizer.errors import OptimizerError
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.build import Restrictions
 from optimizer.solve.cpsat import (
     Outcome,
     ScopedModel,
@@ -20,6 +19,7 @@ from optimizer.solve.cpsat import (
     whole,
 )
 from optimizer.solve.instance import NO_CAP, Instance
+from optimizer.solve.restrict import Restrictions
 
 MAX_MOVES = "max_moves"
 POLICY_LIMIT = "the limit of policies per vault"

@@ -255,14 +255,13 @@ def _add_edits(m: ScopedModel, cells: Sequence[tuple[int, int]]) -> list[cp_mode
         if not policy.editable:
             continue
         for t in targets:
-            choices = [m.variables.x.get((v, t)) for v in policy.vms]
-            settled = [v in m.scope.options or m.scope.fixed[v] == t for v in policy.vms]
-            if not all(settled) or any(x is None and v in m.scope.options for x, v in zip(choices, policy.vms)):
+            free = [v for v in policy.vms if v in m.scope.options]
+            settled = all(m.scope.fixed[v] == t for v in policy.vms if v not in m.scope.options)
+            if not settled or any((v, t) not in m.variables.x for v in free):
                 continue
             edit = m.model.new_bool_var(f"edit[{p},{t}]")
-            for x in choices:
-                if x is not None:
-                    m.model.add_implication(edit, x)
+            for v in free:
+                m.model.add_implication(edit, m.variables.x[v, t])
             by_target.setdefault((policy.key, t), []).append(edit)
             by_source.setdefault((policy.key, policy.option), []).append(edit)
     for cell, edits in by_target.items():

@@ -76,7 +76,7 @@ class Neighbourhoods:
         chosen = self._random.choice(used, min(4, len(used)), replace=False)
         return np.asarray(mine[np.isin(options[mine], chosen)])
 
-    def _services(self, options: IntArray) -> IntArray:
+    def _services(self, _options: IntArray) -> IntArray:
         """All VMs of services that share a vault with one another, until the neighbourhood is full."""
         first = self._instance.service[self._pick_vm()]
         members = self._movable[self._instance.service[self._movable] == first]

@@ -51,10 +51,11 @@ class State:
 
     def recount_edits(self) -> None:
         """Find anew which writes of vaults near their limit of policies are edits."""
-        if (self._vault_writes() >= self.instance.vault_room).any():
+        if (self.vault_writes() >= self.instance.vault_room).any():
             self._edits = count_edits(self.instance, self.options)
 
-    def _vault_writes(self) -> IntArray:
+    def vault_writes(self) -> IntArray:
+        """Policies that each vault has to create or edit; shape (num_vaults,)."""
         room = self.instance.vault_room
         return np.bincount(self.instance.key_vault, weights=self.writes, minlength=len(room)).astype(np.int64)
 
@@ -197,13 +198,11 @@ def improve_keys(state: State, keys: Iterable[int], should_stop: ShouldStop) -> 
     """Close, open and exchange starts of twin keys while that gains; True where anything did."""
     members = {k: np.flatnonzero((state.instance.key == k) & state.instance.movable) for k in keys}
     gained = False
-    for k in members:
-        if len(members[k]) == 0:
-            continue
-        for trial in _key_trials(state, k):
+    for k, vms in members.items():
+        for trial in _key_trials(state, k) if len(vms) else ():
             if should_stop():
                 return gained
-            gained |= _try_open_set(state, members[k], *trial)
+            gained |= _try_open_set(state, vms, *trial)
     return gained
 
 
@@ -275,7 +274,7 @@ def feasible(state: State) -> bool:
         return False
     if not instance.allowed[np.arange(instance.num_vms), state.options].all():
         return False
-    used = state._vault_writes()
+    used = state.vault_writes()
     return bool((used <= instance.vault_room).all()) or bool(
         (used <= instance.vault_room + count_edits(instance, state.options)).all()
     )

@@ -199,8 +199,8 @@ def test_runs_lie_where_the_calendar_puts_them(
     for day in days[:7]:
         if day.weekday() in recurrence.weekdays:
             start = datetime.combine(day, time(option // 2, option % 2 * 30), zone).astimezone(UTC)
-            for minutes in recurrence.runs_after_start:
-                run = start + timedelta(minutes=minutes)
+            for later in recurrence.runs_after_start:
+                run = start + timedelta(minutes=later)
                 expected.append(run.weekday() * 1440 + run.hour * 60 + run.minute)
     minutes = recurrence.run_minutes(option, horizon.nominal_offset(zone))
     assert sorted(minutes.tolist()) == sorted(expected)

@@ -81,7 +81,7 @@ def slow_risk(inventory: Inventory, forecast: Forecast, row: int, option: int) -
         ("UTC", 30),
         ("Asia/Kolkata", 30),
         ("Nepal Standard Time", 15),
-        ("Australian Central W. Standard Time", 15),
+        ("Aus Central W. Standard Time", 15),
         ("Europe/Amsterdam", 30),
         ("W. Europe Standard Time", 5),
         ("Australia/Lord_Howe", 30),

@@ -1,0 +1,73 @@
+"""The command line: parse, call one workflow, show what it answers, exit with a meaning."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version as distribution_version
+
+import click
+
+from optimizer.cli.estate import audit, demo, import_
+from optimizer.cli.plan import explain, plan, report
+from optimizer.errors import OptimizerError
+
+EXIT_CODES = """
+\b
+Exit codes:
+  0  done
+  1  an error: the message says what, where, which value, what is allowed and what to do
+  2  wrong usage
+  3  no schedule satisfies the rules
+  4  the plan is stale: the estate has changed since
+  10 there are changes (plan --detailed-exitcode)
+"""
+
+
+class Commands(click.Group):
+    """The commands in the order in which they are used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names in the order of their registration."""
+        del ctx
+        return list(self.commands)
+
+
+@click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.version_option(distribution_version("backup-schedule-optimizer"), prog_name="backup-optimizer")
+def cli() -> None:
+    r"""Plan when Azure VMs are backed up.
+
+    Out of CPU and memory history and of today's backup policies comes a schedule in which no service has all its VMs
+    snapshotted at once and no VM is snapshotted while it is busy.
+
+    \b
+    Once a month:
+      backup-optimizer import --vms vms.csv --load load.parquet --out estate
+      backup-optimizer audit estate
+      backup-optimizer plan estate --out plan.json
+      backup-optimizer report plan.json --html report.html
+    """
+
+
+for _command in (demo, import_, audit, plan, explain, report):
+    cli.add_command(_command)
+
+
+def main() -> None:
+    """Run the command line; an error of the user's ends with its exit code and a message, never a traceback."""
+    try:
+        cli(standalone_mode=False)
+    except click.exceptions.Exit as exc:
+        sys.exit(exc.exit_code)
+    except click.ClickException as exc:
+        exc.show()
+        sys.exit(exc.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("stopped; nothing was written", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except OptimizerError as exc:
+        click.echo(f"error: {exc}", err=True)
+        sys.exit(exc.exit_code)

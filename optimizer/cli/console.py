@@ -1,0 +1,133 @@
+"""What every command shares: options, progress on a terminal, output as text or JSON."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from optimizer.ports import Progress, no_progress
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True, slots=True)
+class Screen:
+    """How a command talks: results on stdout, everything else on stderr.
+
+    Parameters
+    ----------
+    as_json
+        JSON alone on stdout.
+    quiet
+        No progress, no remarks.
+    verbose
+        Say how long each stage took.
+    """
+
+    as_json: bool
+    quiet: bool
+    verbose: bool
+
+    def show(self, renderable: RenderableType, json_text: str) -> None:
+        """Print a result as text or as JSON."""
+        if self.as_json:
+            click.echo(json_text)
+            return
+        from rich.console import Console
+
+        # Tables are laid out for 100 columns; where nobody looks (a file, a pipe) they get just that.
+        width = None if sys.stdout.isatty() else 100
+        Console(width=width, highlight=False, soft_wrap=False).print(renderable)
+
+    def remark(self, text: str) -> None:
+        """Say something on stderr."""
+        if not self.quiet:
+            click.echo(text, err=True)
+
+    @contextmanager
+    def progress(self) -> Iterator[Progress]:
+        """A :class:`~optimizer.ports.Progress` that draws bars on a terminal, and is silent elsewhere."""
+        if self.verbose and not sys.stderr.isatty():
+            yield _log_stages()
+        elif self.quiet or not sys.stderr.isatty():
+            yield no_progress
+        else:
+            with _bars() as report:
+                yield report
+
+
+@contextmanager
+def _bars() -> Iterator[Progress]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bars
+
+    columns = (
+        TextColumn("{task.description:<14}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def report(stage: str, done: int, total: int, note: str = "") -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(stage, total=total, note=note)
+            bars.update(tasks[stage], completed=done, total=total, note=note)
+
+        yield report
+
+
+def _log_stages() -> Progress:
+    began = time.monotonic()
+
+    def report(stage: str, done: int, total: int, note: str = "") -> None:
+        if done >= total:
+            click.echo(f"{time.monotonic() - began:7.1f} s  {stage}: {done} of {total}  {note}".rstrip(), err=True)
+
+    return report
+
+
+def common_options(command: Callable[Concatenate[Screen, P], R]) -> Callable[..., R]:
+    """Add ``--format``, ``--quiet`` and ``--verbose``; the command gets a :class:`Screen` first."""
+
+    @click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        show_default=True,
+        help="What stdout gets; with json it is JSON alone.",
+    )
+    @click.option("--quiet", "-q", is_flag=True, help="No progress and no remarks on stderr.")
+    @click.option("--verbose", "-v", is_flag=True, help="Say on stderr how long each stage took.")
+    @wraps(command)
+    def with_screen(*args: Any, output_format: str, quiet: bool, verbose: bool, **kwargs: Any) -> R:
+        return command(Screen(output_format == "json", quiet, verbose), *args, **kwargs)
+
+    return with_screen
+
+
+FILE = click.Path(dir_okay=False, path_type=Path)
+FOLDER = click.Path(file_okay=False, path_type=Path)
+EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+def example(text: str) -> str:
+    """An epilog with an example that click does not wrap."""
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in text.splitlines())

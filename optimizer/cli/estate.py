@@ -1,0 +1,127 @@
+"""Commands that make or look at an estate: demo, import, audit."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from optimizer.cli.console import EXISTING_FILE, FILE, FOLDER, Screen, common_options, example
+
+
+class UtcTime(click.ParamType[datetime]):
+    """An instant with its zone, such as ``2026-03-01T00:00Z``."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """Aware time in UTC.
+
+        Raises
+        ------
+        click.BadParameter
+            The text is no time, or has no zone.
+        """
+        try:
+            instant = datetime.fromisoformat(str(value))
+        except ValueError:
+            self.fail(f"{value!r} is not a time; allowed: ISO 8601 such as 2026-03-01T00:00Z", param, ctx)
+        if instant.tzinfo is None:
+            self.fail(f"{value!r} has no zone; add Z for UTC or an offset such as +01:00", param, ctx)
+        return instant.astimezone(UTC)
+
+
+@click.command(
+    epilog=example("backup-optimizer demo backup-demo\nbackup-optimizer explain backup-demo/plan.json vm-name")
+)
+@click.argument("folder", metavar="[DIR]", type=FOLDER, default=Path("backup-demo"))
+@click.option(
+    "--vms", "num_vms", type=click.IntRange(1, 20_000), default=300, show_default=True, help="Number of VMs."
+)
+@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Equal seeds make equal estates.")
+@common_options
+def demo(screen: Screen, folder: Path, num_vms: int, seed: int) -> None:
+    """Make a believable estate in DIR and run audit, plan and report on it.
+
+    DIR (default: backup-demo) then holds the estate, plan.json and report.html.
+    """
+    from optimizer.cli.plan import write_report
+    from optimizer.estate.demo import generate_demo
+    from optimizer.estate.folder import open_estate
+    from optimizer.plan.store import write_plan
+    from optimizer.report.text import render_audit, render_plan
+    from optimizer.workflow import audit_case, make_plan_of, prepare
+
+    estate_folder, plan_file, page = folder / "estate", folder / "plan.json", folder / "report.html"
+    screen.remark(f"making an estate of {num_vms} VMs in {estate_folder}")
+    generate_demo(estate_folder, vms=num_vms, seed=seed)
+    estate = open_estate(estate_folder)
+    with screen.progress() as progress:
+        case = prepare(estate, progress=progress)
+        found = audit_case(case)
+        made = make_plan_of(estate, case, seed=seed, path=plan_file, progress=progress)
+    write_plan(made, plan_file)
+    write_report(made, estate, page)
+    if not screen.as_json:
+        screen.show(render_audit(found), "")
+    screen.show(render_plan(made), made.summary.model_dump_json(indent=1))
+    for what, where in (("estate", estate_folder), ("plan", plan_file), ("report", page)):
+        screen.remark(f"{what:>6}: {where}")
+
+
+@click.command(
+    "import",
+    epilog=example("backup-optimizer import --vms vms.csv --load load.parquet --out estate"),
+)
+@click.option("--vms", type=EXISTING_FILE, required=True, help="vms.csv: which VM is backed up by which policy, when.")
+@click.option("--load", type=EXISTING_FILE, required=True, help="load.parquet: CPU and memory of the VMs over time.")
+@click.option("--out", type=FOLDER, required=True, help="Folder of the estate.")
+@click.option("--append", is_flag=True, help="Add to the estate that is there; old load is not rewritten.")
+@click.option("--as-of", type=UtcTime(), help="When the estate was taken.  [default: the last time in the load]")
+@click.option("--drop-invalid", is_flag=True, help="Treat load below 0 or above 105 percent as missing.")
+@common_options
+def import_(
+    screen: Screen, vms: Path, load: Path, out: Path, append: bool, as_of: datetime | None, drop_invalid: bool
+) -> None:
+    r"""Make an estate folder from the files of any monitoring.
+
+    \b
+    vms.csv:       vm,service,vault,policy,frequency,days,time,timezone,retention_days
+                   frequency Daily or Weekly, days as Sunday;Wednesday, time as HH:MM in timezone
+    load.parquet:  vm, ts (with zone), cpu_percent, mem_percent [, cpu_max, mem_max, running]
+                   one regular interval from 1 to 60 minutes; gaps are allowed
+
+    Nothing is written unless both files are sound.
+    """
+    from optimizer.estate.csv_import import import_estate
+    from optimizer.report.text_import import render_import
+
+    with screen.progress() as progress:
+        progress("import", 0, 1)
+        found = import_estate(vms, load, out, append=append, as_of=as_of, drop_invalid=drop_invalid)
+        progress("import", 1, 1)
+    screen.show(*render_import(found))
+
+
+@click.command(
+    epilog=example("backup-optimizer audit estate\nbackup-optimizer audit estate --format json > audit.json")
+)
+@click.argument("estate", type=FOLDER)
+@click.option("--rules", "rules_file", type=FILE, help="Rules (TOML) for thresholds, services, exclusions and limits.")
+@common_options
+def audit(screen: Screen, estate: Path, rules_file: Path | None) -> None:
+    """Say what is wrong with today's schedule of ESTATE.
+
+    The worst services, VMs whose start window is busy, policies and vaults at their limits, and what is not known.
+    """
+    from optimizer.cli.plan import load_rules
+    from optimizer.estate.folder import open_estate
+    from optimizer.report.text import render_audit
+    from optimizer.workflow import audit_case, prepare
+
+    rules = load_rules(rules_file)
+    opened = open_estate(estate)
+    with screen.progress() as progress:
+        found = audit_case(prepare(opened, rules, progress=progress))
+    screen.show(render_audit(found), found.model_dump_json(indent=1))

@@ -1,0 +1,160 @@
+"""Commands that make or read a plan: plan, explain, report."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from optimizer.cli.console import FILE, FOLDER, Screen, common_options, example
+from optimizer.errors import EstateError
+
+if TYPE_CHECKING:
+    from optimizer.estate.folder import Estate
+    from optimizer.model.rules import Rules
+    from optimizer.plan.document import PlanDocument
+
+HAS_CHANGES = 10
+"""Exit code of ``plan --detailed-exitcode`` where the plan changes anything."""
+
+ESTATE_OPTION = click.option(
+    "--estate", "estate_folder", type=FOLDER, help="Folder of the estate.  [default: the one that the plan names]"
+)
+
+
+def load_rules(path: Path | None) -> Rules:
+    """Rules of a file, or the defaults."""
+    from optimizer.config import read_rules
+    from optimizer.model.rules import Rules
+
+    return read_rules(path) if path is not None else Rules()
+
+
+def require_writable(path: Path) -> None:
+    """Refuse a target before the work is done rather than after it.
+
+    Raises
+    ------
+    EstateError
+        The folder does not exist or may not be written to.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        raise EstateError(f"{path}: the folder {folder} does not exist; make it, or write elsewhere with --out")
+    if path.is_dir():
+        raise EstateError(f"{path}: is a folder; give the name of a file")
+    if not os.access(folder, os.W_OK):
+        raise EstateError(f"{path}: the folder {folder} cannot be written to; choose another with --out")
+
+
+def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
+    """Write the HTML page of a plan."""
+    from optimizer.estate.atomic import write_bytes
+    from optimizer.report.html import render_html
+
+    write_bytes(page, render_html(plan, estate.inventory(plan.rules.service_from), estate.load).encode())
+
+
+@click.command(
+    epilog=example(
+        "backup-optimizer plan estate --rules rules.toml --out plan.json\nbackup-optimizer report plan.json"
+    )
+)
+@click.argument("estate", type=FOLDER)
+@click.option("--rules", "rules_file", type=FILE, help="Rules (TOML); see data/rules for samples.")
+@click.option("--out", type=FILE, default=Path("plan.json"), show_default=True, help="Where the plan is written.")
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search.")
+@click.option(
+    "--effort",
+    type=click.IntRange(1, 10_000),
+    default=100,
+    show_default=True,
+    help="Work of the search; twice as much takes about twice as long.",
+)
+@click.option(
+    "--time-limit",
+    type=click.FloatRange(min=0, min_open=True),
+    metavar="SECONDS",
+    help="Stop the search after so long; the plan is then valid but not repeatable.  [default: none]",
+)
+@click.option(
+    "--detailed-exitcode", is_flag=True, help="Exit with 10 where there are changes, 0 where there are none."
+)
+@common_options
+def plan(
+    screen: Screen,
+    estate: Path,
+    rules_file: Path | None,
+    out: Path,
+    seed: int,
+    effort: int,
+    time_limit: float | None,
+    detailed_exitcode: bool,
+) -> None:
+    """Find a better schedule for ESTATE and write it, verified, as a plan.
+
+    Nothing is changed in Azure. With --format json the summary is printed; the plan itself is in the file.
+    """
+    from optimizer.estate.folder import open_estate
+    from optimizer.plan.store import write_plan
+    from optimizer.report.text import render_plan
+    from optimizer.workflow import make_plan
+
+    rules = load_rules(rules_file)
+    opened = open_estate(estate)
+    require_writable(out)
+    with screen.progress() as progress:
+        made = make_plan(
+            opened, rules, seed=seed, effort=effort, time_limit_seconds=time_limit, path=out, progress=progress
+        )
+    write_plan(made, out)
+    screen.show(render_plan(made), made.summary.model_dump_json(indent=1))
+    screen.remark(f"plan: {out}")
+    if detailed_exitcode and made.changes:
+        sys.exit(HAS_CHANGES)
+
+
+@click.command(epilog=example("backup-optimizer explain plan.json sql-prod-03"))
+@click.argument("plan_file", metavar="PLAN", type=FILE)
+@click.argument("vm")
+@ESTATE_OPTION
+@common_options
+def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: Path | None) -> None:
+    """Say why VM (a name or an ARM id) moves or stays in PLAN.
+
+    Its load over the day, today's start against the proposed one, the next best two with what each would cost, and
+    what forbids the starts that would be better.
+    """
+    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.report.text_explanation import render_explanation
+    from optimizer.workflow import explain_vm
+
+    made = read_plan(plan_file)
+    estate = open_estate_of(made, plan_file, estate_folder)
+    with screen.progress() as progress:
+        explanation = explain_vm(made, estate, vm, progress=progress)
+    screen.show(render_explanation(explanation), explanation.model_dump_json(indent=1))
+
+
+@click.command(
+    epilog=example("backup-optimizer report plan.json\nbackup-optimizer report plan.json --html report.html")
+)
+@click.argument("plan_file", metavar="PLAN", type=FILE)
+@click.option("--html", "page", type=FILE, help="Write a page with pictures: one file, works offline.")
+@ESTATE_OPTION
+@common_options
+def report(screen: Screen, plan_file: Path, page: Path | None, estate_folder: Path | None) -> None:
+    """Show PLAN: what it gains, what it changes, where everything goes."""
+    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.report.text import render_report
+
+    made = read_plan(plan_file)
+    estate = open_estate_of(made, plan_file, estate_folder)
+    if page is not None:
+        require_writable(page)
+        write_report(made, estate, page)
+        screen.remark(f"report: {page}")
+    screen.show(render_report(made, estate.inventory(made.rules.service_from)), made.model_dump_json(indent=1))

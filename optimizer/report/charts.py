@@ -1,0 +1,195 @@
+"""Pictures in Bokeh, for the page and for notebooks; their numbers come from :mod:`optimizer.report.figures`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from optimizer.model.rules import Threshold
+from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY, SLOTS_PER_DAY
+from optimizer.report.figures import HalfHours, LoadProfile, ServiceHours, half_hour_labels
+from optimizer.report.typeset import UNICODE, short_id
+
+if TYPE_CHECKING:
+    from bokeh.plotting import figure
+
+TODAY_COLOR, PLAN_COLOR, LOAD_COLOR, LIMIT_COLOR = "#c2570c", "#0f7c94", "#6b7280", "#b42318"
+"""Told apart in every common kind of colour blindness, on white and on near-black."""
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+HEAT_STEPS = 24
+SINGLE_LIGHT, SINGLE_DARK = "#d3d9e1", "#333d49"
+"""Colour of a window that meets no other."""
+
+
+def heat_palette(*, dark: bool = False) -> tuple[str, ...]:
+    """Colours from two windows to many: the more there are, the farther from the colour of the page."""
+    from bokeh.palettes import cividis
+
+    colors = cividis(HEAT_STEPS + 3)
+    return tuple(colors[3:]) if dark else tuple(reversed(colors[:-3]))
+
+
+def heat_top(hours: ServiceHours) -> int:
+    """Windows that the last colour stands for, in both pictures."""
+    return max(3, int(hours.today.max(initial=0)), int(hours.plan.max(initial=0)))
+
+
+def heat_map(hours: ServiceHours, which: Literal["today", "plan"]) -> figure:
+    """Draw how many windows of each service meet in each half hour of a UTC day."""
+    from bokeh.core.properties import value
+    from bokeh.models import ColumnDataSource, FixedTicker, LinearColorMapper, Range1d
+    from bokeh.transform import transform
+
+    counts, other = (hours.today, hours.plan) if which == "today" else (hours.plan, hours.today)
+    row, slot = np.nonzero(counts)
+    labels = half_hour_labels()
+    source = ColumnDataSource(
+        {
+            "hour": slot / 2 + 0.25,
+            "row": row.astype(np.int32),
+            "windows": counts[row, slot].astype(np.int32),
+            "other": other[row, slot].astype(np.int32),
+            "service": [hours.names[index] for index in row.tolist()],
+            "time": [labels[index] for index in slot.tolist()],
+        }
+    )
+    plot = _day_figure(height=74 + 15 * max(len(hours.names), 4), hour_end=25.6)
+    plot.y_range = Range1d(len(hours.names) - 0.4, -0.6)
+    plot.yaxis.ticker = FixedTicker(ticks=list(range(len(hours.names))))
+    plot.yaxis.major_label_overrides = {
+        index: UNICODE.shorten(short_id(name), 18) for index, name in enumerate(hours.names)
+    }
+    plot.ygrid.grid_line_color = None
+    colors = LinearColorMapper(
+        palette=heat_palette(), low=2, high=heat_top(hours), low_color=SINGLE_LIGHT, name="heat-colors"
+    )
+    cells = plot.rect(
+        "hour", "row", 0.5, 0.88, source=source, fill_color=transform("windows", colors), line_color=None
+    )
+    peaks = {"x": [24.3] * len(counts), "y": list(range(len(counts))), "text": [f"{peak}" for peak in counts.max(1)]}
+    plot.text(
+        "x", "y", "text", source=ColumnDataSource(peaks), text_baseline="middle", text_font=value(FONT),
+        text_font_size="11px", text_color=LOAD_COLOR,
+    )  # fmt: skip
+    then = "in the plan" if which == "today" else "today"
+    _hover(plot, [cells], [("", "@service"), ("from", "@time UTC"), ("windows", "@windows"), (then, "@other")])
+    return plot
+
+
+def risk_chart(hours: HalfHours) -> figure:
+    """Draw the at-risk backups by the half hour (UTC) at which their windows begin, today and in the plan."""
+    from bokeh.models import ColumnDataSource
+
+    edges = np.arange(SLOTS_PER_DAY) / 2
+    source = ColumnDataSource(
+        {
+            "left_today": edges + 0.03,
+            "right_today": edges + 0.25,
+            "left_plan": edges + 0.25,
+            "right_plan": edges + 0.47,
+            "today": hours.risk_today,
+            "plan": hours.risk_plan,
+            "starts_today": hours.starts_today,
+            "starts_plan": hours.starts_plan,
+            "time": list(half_hour_labels()),
+        }
+    )
+    plot = _day_figure(height=230)
+    plot.y_range.start = 0
+    plot.yaxis.axis_label = "at risk per 30 days"
+    bars = [
+        plot.quad(
+            left=f"left_{which}", right=f"right_{which}", top=which, bottom=0, source=source, fill_color=color,
+            line_color=None,
+        )
+        for which, color in (("today", TODAY_COLOR), ("plan", PLAN_COLOR))
+    ]  # fmt: skip
+    rows = [
+        ("from", "@time UTC"),
+        ("at risk today", "@today{0.00}"),
+        ("at risk in the plan", "@plan{0.00}"),
+        ("starts per day today", "@starts_today{0.0}"),
+        ("starts per day in the plan", "@starts_plan{0.0}"),
+    ]
+    _hover(plot, bars, rows)
+    return plot
+
+
+def load_chart(profile: LoadProfile, threshold: Threshold) -> figure:
+    """Draw one VM's load by time of day, with its start windows of today and of the plan.
+
+    The sources are called ``load``, ``window-today`` and ``window-plan``: a page may put another VM into them.
+    """
+    from bokeh.models import ColumnDataSource, Range1d, Span
+
+    plot = _day_figure(height=320)
+    plot.y_range = Range1d(0, 104)
+    plot.yaxis.axis_label = "percent"
+    for which, color, pattern in (("today", TODAY_COLOR, "right_diagonal_line"), ("plan", PLAN_COLOR, None)):
+        windows = profile.windows_today if which == "today" else profile.windows_plan
+        bounds = {"left": [begin / 60 for begin, _ in windows], "right": [end / 60 for _, end in windows]}
+        plot.quad(
+            left="left", right="right", top=104, bottom=0, source=ColumnDataSource(bounds, name=f"window-{which}"),
+            fill_color=color, fill_alpha=0.13 if pattern else 0.24, line_color=color, line_alpha=0.7,
+            hatch_pattern=pattern, hatch_color=color, hatch_alpha=0.35, hatch_scale=9, hatch_weight=1,
+        )  # fmt: skip
+    source = ColumnDataSource(
+        {
+            "hour": np.arange(BINS_PER_DAY) * BIN_MINUTES / 60,
+            "time": [f"{bin_ // 12:02d}:{bin_ % 12 * 5:02d}" for bin_ in range(BINS_PER_DAY)],
+            "cpu": _numbers(profile.cpu_mean),
+            "cpu_p95": _numbers(profile.cpu_p95),
+            "memory": _numbers(profile.memory_mean),
+            "busy": 100 * _numbers(profile.busy_share),
+        },
+        name="load",
+    )
+    plot.varea("hour", "cpu", "cpu_p95", source=source, fill_color=LOAD_COLOR, fill_alpha=0.28)
+    cpu = plot.line("hour", "cpu", source=source, line_color=LOAD_COLOR, line_width=2)
+    plot.line("hour", "memory", source=source, line_color=LOAD_COLOR, line_width=1.5, line_dash="dotted")
+    limits = {(threshold.cpu_percent, "dashed"), (threshold.memory_percent, "dashed")}
+    for limit, dash in sorted(limits):
+        plot.add_layout(Span(location=limit, dimension="width", line_color=LIMIT_COLOR, line_dash=dash))
+    rows = [
+        ("at", "@time"),
+        ("CPU, mean", "@cpu{0.0} %"),
+        ("CPU, 95th percentile", "@cpu_p95{0.0} %"),
+        ("memory, mean", "@memory{0.0} %"),
+        ("days above the limit", "@busy{0} %"),
+    ]
+    _hover(plot, [cpu], rows, mode="vline")
+    return plot
+
+
+def _numbers(values: tuple[float | None, ...]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+    return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
+
+
+def _day_figure(height: int, hour_end: float = 24) -> figure:
+    """Figure whose abscissa is a day; it takes no wheel and no drag, so that the page scrolls over it."""
+    from bokeh.models import FixedTicker, Range1d
+    from bokeh.plotting import figure
+
+    plot = figure(
+        height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", x_range=Range1d(0, hour_end),
+        background_fill_color=None, border_fill_color=None, outline_line_color=None, min_border_right=8,
+    )  # fmt: skip
+    plot.xaxis.ticker = FixedTicker(ticks=list(range(0, 25, 3)))
+    plot.xaxis.major_label_overrides = {hour: f"{hour:02d}" for hour in range(0, 25, 3)}
+    for axis in plot.axis:
+        axis.update(
+            major_label_text_font=FONT, major_label_text_font_size="11px", axis_label_text_font=FONT,
+            axis_label_text_font_size="11px", axis_label_text_font_style="normal", minor_tick_line_color=None,
+            major_tick_line_color=None, axis_line_color=None,
+        )  # fmt: skip
+    return plot
+
+
+def _hover(
+    plot: figure, renderers: list[object], rows: list[tuple[str, str]], mode: Literal["mouse", "vline"] = "mouse"
+) -> None:
+    from bokeh.models import HoverTool
+
+    plot.add_tools(HoverTool(renderers=renderers, tooltips=rows, mode=mode, point_policy="follow_mouse"))

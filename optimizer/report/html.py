@@ -1,0 +1,320 @@
+"""A plan as one self-contained page: no network, everything that a browser needs is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
+from optimizer.plan.document import CreatePolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
+from optimizer.report.figures import (
+    HalfHours,
+    LoadProfile,
+    ServiceHours,
+    VmLoadSource,
+    compare_services,
+    count_half_hours,
+    half_hour_labels,
+    load_profile,
+    most_helped,
+)
+from optimizer.report.typeset import decimal, percent, plural, short_id
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+SHOWN_VMS = 12
+"""VMs whose load the page shows: the most helped."""
+
+
+def render_html(
+    plan: PlanDocument,
+    inventory: Inventory,
+    load: VmLoadSource | None,
+    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
+) -> str:
+    """Set a plan as a page.
+
+    Parameters
+    ----------
+    load
+        Where the history of single VMs comes from; None: the page has no load.
+    snapshot_minutes
+        Length of the snapshot that the plan was made with.
+
+    Raises
+    ------
+    ValueError
+        The plan was made for another inventory.
+    """
+    services = compare_services(inventory, plan, snapshot_minutes)
+    hours = count_half_hours(inventory, plan)
+    profiles = [] if load is None else _profiles(plan, inventory, load, snapshot_minutes)
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            plan=plan,
+            tiles=_tiles(plan.summary),
+            services=services,
+            profiles=profiles,
+            hour_rows=_hour_rows(hours),
+            policy_rows=_policy_rows(plan),
+            move_table=_move_table(plan),
+            schedule_table=_schedule_table(plan),
+            bokeh_js=_bokeh_script(),
+            charts=_charts(services, hours, profiles, plan),
+            profile_data=[_profile_data(profile) for profile in profiles],
+            heat=_heat_legend(services),
+            threshold=plan.rules.threshold,
+        )
+    )
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("optimizer.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(decimal=decimal, percent=percent, short_id=short_id)
+    environment.globals["plural"] = plural
+    # Bokeh reads a document from its start: a model must stand before the references to it.
+    environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
+    return environment
+
+
+def _bokeh_script() -> str:
+    """Bokeh's own script, without widgets and tables: the page needs its canvas only."""
+    from bokeh.resources import Resources
+    from markupsafe import Markup
+
+    return Markup("\n").join(
+        Markup(script) for script in Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
+    )  # noqa: S704  # Bokeh's own files, no user's text
+
+
+def _tiles(summary: Summary) -> list[dict[str, str]]:
+    """Headline figures, each with a sentence that says what it means."""
+    risk, pairs, peak = summary.at_risk_per_month, summary.overlap_pair_slots, summary.peak_concurrency
+    return [
+        _tile(
+            "Backups at risk",
+            decimal(risk.today),
+            decimal(risk.plan),
+            "Snapshots per 30 days that are expected to meet a busy guest.",
+            _change(risk.today, risk.plan),
+        ),
+        _tile(
+            "Pair-slots per day",
+            decimal(pairs.today),
+            decimal(pairs.plan),
+            "Half hours in which two VMs of one service may be snapshotted, counted for every pair.",
+            _change(pairs.today, pairs.plan),
+        ),
+        _tile(
+            "Worst half hour",
+            f"{peak.today:,}",
+            f"{peak.plan:,}",
+            "Start windows of one service that meet at its most crowded half hour.",
+            _change(peak.today, peak.plan),
+        ),
+        _tile(
+            "VMs that move",
+            "",
+            f"{summary.moved:,}",
+            f"Of {summary.vms:,}. {plural(summary.policies_created, 'policy')} created, "
+            f"{summary.policies_edited:,} edited, {plural(summary.reassigned, 'VM')} reassigned. "
+            f"Less risk for {summary.vms_helped:,}, more for {summary.vms_harmed:,}.",
+        ),
+        _tile(
+            "Captured",
+            "",
+            percent(summary.captured),
+            "The share of all possible improvement that this plan takes, certified by a proven bound: no schedule "
+            f"costs less than {decimal(summary.cost.bound)}, this one costs {decimal(summary.cost.plan)}.",
+        ),
+    ]
+
+
+def _tile(label: str, today: str, plan: str, meaning: str, change: str = "") -> dict[str, str]:
+    return {"label": label, "today": today, "plan": plan, "meaning": meaning, "change": change}
+
+
+def _change(today: float, plan: float) -> str:
+    if today <= 0:
+        return ""
+    share = (plan - today) / today
+    sign = "\N{MINUS SIGN}" if share < 0 else "+"
+    return f"{sign}{percent(abs(share))}" if share else "no change"
+
+
+def _profiles(
+    plan: PlanDocument, inventory: Inventory, load: VmLoadSource, snapshot_minutes: int
+) -> list[LoadProfile]:
+    items = {item.vm_id.lower(): item for item in inventory.items}
+    found = []
+    for entry in most_helped(plan, SHOWN_VMS):
+        item = items[entry.vm.lower()]
+        history = load.read_vm(item.vm_id)
+        if len(history.dates):
+            found.append(load_profile(inventory, item, entry, history, plan.rules.threshold, snapshot_minutes))
+    return found
+
+
+def _charts(
+    services: ServiceHours, hours: HalfHours, profiles: Sequence[LoadProfile], plan: PlanDocument
+) -> dict[str, Any]:
+    """Every picture as a Bokeh document, by the id of the element that it goes into."""
+    from bokeh.embed import json_item
+
+    from optimizer.report import charts
+
+    figures = {
+        "chart-heat-today": charts.heat_map(services, "today"),
+        "chart-heat-plan": charts.heat_map(services, "plan"),
+        "chart-risk": charts.risk_chart(hours),
+    }
+    if profiles:
+        figures["chart-load"] = charts.load_chart(profiles[0], plan.rules.threshold)
+    return {target: json_item(figure, target) for target, figure in figures.items()}  # type: ignore[arg-type]  # ID is a str
+
+
+def _heat_legend(services: ServiceHours) -> dict[str, Any]:
+    from optimizer.report import charts
+
+    return {
+        "top": charts.heat_top(services),
+        "light": {"palette": charts.heat_palette(), "single": charts.SINGLE_LIGHT},
+        "dark": {"palette": charts.heat_palette(dark=True), "single": charts.SINGLE_DARK},
+    }
+
+
+def _profile_data(profile: LoadProfile) -> dict[str, Any]:
+    """What the page puts into the picture when another VM is chosen."""
+    return {
+        "cpu": profile.cpu_mean,
+        "cpu_p95": profile.cpu_p95,
+        "memory": profile.memory_mean,
+        "busy": [None if share is None else round(100 * share, 1) for share in profile.busy_share],
+        "windows_today": profile.windows_today,
+        "windows_plan": profile.windows_plan,
+        "caption": _profile_caption(profile),
+    }
+
+
+def _profile_caption(profile: LoadProfile) -> str:
+    entry = profile.entry
+    days = ", ".join(entry.days) if entry.days else "every day"
+    move = f"{entry.start_today} to {entry.start}" if entry.start != entry.start_today else f"stays at {entry.start}"
+    return (
+        f"{profile.name}, {short_id(entry.service)}: {move} ({entry.timezone}, {days}). At risk per 30 days: "
+        f"{decimal(entry.risk_today)} today, {decimal(entry.risk)} in the plan. {profile.days} days of history."
+    )
+
+
+def _hour_rows(hours: HalfHours) -> list[tuple[str, str, str, str, str]]:
+    """Table beside the picture: one row per hour."""
+    labels = half_hour_labels()
+    columns = [
+        array.reshape(24, 2).sum(axis=1)
+        for array in (hours.risk_today, hours.risk_plan, hours.starts_today, hours.starts_plan)
+    ]
+    return [
+        (labels[2 * hour], *(f"{column[hour]:,.1f}" for column in columns))  # type: ignore[misc]  # four columns
+        for hour in range(24)
+    ]
+
+
+def _policy_rows(plan: PlanDocument) -> list[dict[str, str]]:
+    arriving: dict[str, int] = {}
+    for change in plan.changes:
+        if isinstance(change, ReassignItem):
+            arriving[change.policy_id.lower()] = arriving.get(change.policy_id.lower(), 0) + 1
+    rows = []
+    for change in plan.changes:
+        if isinstance(change, ReassignItem):
+            continue
+        created = isinstance(change, CreatePolicy)
+        rows.append(
+            {
+                "what": "create" if created else "edit",
+                "policy": change.policy,
+                "vault": short_id(change.vault_id),
+                "start": change.start,
+                "before": f"twin of {short_id(change.twin_of)}"
+                if isinstance(change, CreatePolicy)
+                else change.start_today,
+                "vms": f"{arriving.get(change.policy_id.lower(), 0):,}",
+            }
+        )
+    return rows
+
+
+def _move_table(plan: PlanDocument) -> dict[str, Any]:
+    """Rows of the VMs that move, the most helped first."""
+    moved = [
+        entry for entry in plan.schedule if entry.start != entry.start_today or entry.policy != entry.policy_today
+    ]
+    moved.sort(key=lambda entry: (entry.risk - entry.risk_today, entry.vm))
+    columns = [
+        "VM",
+        "Service",
+        "Vault",
+        "Today",
+        "Plan",
+        "Zone",
+        "At risk today",
+        "In the plan",
+        "Policy today",
+        "Policy",
+    ]
+    return {
+        "columns": columns,
+        "numeric": [6, 7],
+        "rows": [
+            [
+                short_id(entry.vm), short_id(entry.service), entry.vault, entry.start_today, entry.start, entry.timezone,
+                round(entry.risk_today, 2), round(entry.risk, 2), entry.policy_today, entry.policy,
+            ]
+            for entry in moved
+        ],
+    }  # fmt: skip
+
+
+def _schedule_table(plan: PlanDocument) -> dict[str, Any]:
+    columns = [
+        "VM",
+        "Service",
+        "Vault",
+        "Runs",
+        "Start",
+        "Zone",
+        "UTC",
+        "Policy",
+        "At risk today",
+        "In the plan",
+        "Why",
+    ]
+    return {
+        "columns": columns,
+        "numeric": [8, 9],
+        "rows": [
+            [
+                short_id(entry.vm), short_id(entry.service), entry.vault, _runs(entry), entry.start, entry.timezone,
+                entry.start_utc, entry.policy, round(entry.risk_today, 2), round(entry.risk, 2), entry.reason,
+            ]
+            for entry in plan.schedule
+        ],
+    }  # fmt: skip
+
+
+def _runs(entry: ScheduleEntry) -> str:
+    if entry.frequency == "Hourly":
+        return f"every {entry.interval_hours} h for {entry.duration_hours} h"
+    return "daily" if not entry.days else ", ".join(day[:3] for day in entry.days)

@@ -1,0 +1,31 @@
+"""Report of an import for a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pydantic import TypeAdapter
+from rich.console import RenderableType
+from rich.text import Text
+
+from optimizer.estate.csv_import import ImportReport
+from optimizer.report.typeset import Glyphs, Page, bullets, plural
+
+
+def render_import(found: ImportReport) -> tuple[Page, str]:
+    """Draw what was imported; the page, and the same as JSON text."""
+
+    def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
+        yield Text(
+            f"{plural(found.vms, 'VM')} in {plural(found.vaults, 'vault')} with {plural(found.policies, 'policy')}; "
+            f"{found.samples:,} samples of load on {plural(found.days, 'day')}",
+            style="bold",
+        )
+        yield Text(
+            f"load from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC, "
+            f"every {' or '.join(map(str, found.interval_minutes))} minutes; as of {found.as_of:%Y-%m-%d %H:%M} UTC"
+        )
+        if found.notes:
+            yield bullets(found.notes, glyphs)
+
+    return Page(build), TypeAdapter(ImportReport).dump_json(found, indent=1).decode()

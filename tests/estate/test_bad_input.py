@@ -1,0 +1,296 @@
+"""Every bad input ends in a message that says what, where, which value and what to do, and writes nothing."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from optimizer.errors import DataError, EstateError
+from optimizer.estate import import_estate, open_estate
+from tests.estate.inputs import DAILY, HEADER, WEEKLY, contents, load_frame, write_load, write_vms
+
+BAD_LINES = {
+    "time off the half hours": ([DAILY.replace("23:00", "23:10")], ["line 2", "web-1", "'23:10'", "HH:00 or HH:30"]),
+    "time 24:00": ([DAILY.replace("23:00", "24:00")], ["line 2", "'24:00'", "HH:00 or HH:30"]),
+    "time in words": ([WEEKLY, DAILY.replace("23:00", "9pm")], ["line 3", "'9pm'", "HH:00 or HH:30"]),
+    "unknown zone": (
+        [DAILY.replace("W. Europe Standard Time", "W. Europa Standard Time")],
+        ["line 2", "'W. Europa Standard Time'", "did you mean 'W. Europe Standard Time'"],
+    ),
+    "VM twice": ([DAILY, WEEKLY, DAILY.replace("web-1", "WEB-1")], ["WEB-1", "lines 2 and 4", "keep one line"]),
+    "policy with two times": (
+        [DAILY, DAILY.replace("web-1", "web-2").replace("23:00", "01:30")],
+        ["policy nightly of vault vault-a", "'23:00' in line 2", "'01:30' in line 3"],
+    ),
+    "policy with two lists of days": (
+        [WEEKLY, WEEKLY.replace("db-1", "db-2").replace("Sunday;Wednesday", "Monday")],
+        ["policy weekend", "'Wednesday;Sunday' in line 2", "'Monday' in line 3"],
+    ),
+    "policy with two retentions": (
+        [DAILY, DAILY.replace("web-1", "web-2").replace(",30", ",7")],
+        ["policy nightly", "retention_days is '30' in line 2 and '7' in line 3"],
+    ),
+    "policy with two zones": (
+        [DAILY, DAILY.replace("web-1", "web-2").replace("W. Europe Standard Time", "UTC")],
+        ["policy nightly", "'W. Europe Standard Time' in line 2 and 'UTC' in line 3"],
+    ),
+    "policy with two frequencies": (
+        [DAILY, DAILY.replace("web-1", "web-2").replace("Daily,", "Weekly,Monday")],
+        ["policy nightly", "'Daily' in line 2 and 'Weekly' in line 3"],
+    ),
+    "weekly without days": ([WEEKLY.replace("Sunday;Wednesday", "")], ["line 2", "db-1", "days is empty", "Sunday"]),
+    "daily with days": ([DAILY.replace("Daily,", "Daily,Monday")], ["line 2", "'Monday'", "leave it empty"]),
+    "unknown weekday": ([WEEKLY.replace("Sunday", "Sonntag")], ["line 2", "'Sonntag'", "Monday, Tuesday"]),
+    "unknown frequency": ([DAILY.replace("Daily", "Hourly")], ["line 2", "'Hourly'", "Daily or Weekly"]),
+    "retention of no days": ([DAILY.replace(",30", ",0")], ["line 2", "retention_days is '0'", "from 1 on"]),
+    "retention in words": ([DAILY.replace(",30", ",30d")], ["line 2", "retention_days is '30d'", "from 1 on"]),
+    "no vault": ([DAILY.replace("vault-a", "")], ["line 2", "vault is empty"]),
+    "field too many": ([DAILY + ",x"], ["line 2", "10 fields", "9", "double quotes"]),
+    "two faults at once": (
+        [DAILY.replace("23:00", "23:10"), WEEKLY.replace("84", "-1")],
+        ["line 2", "'23:10'", "line 3", "'-1'"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LINES)
+def test_bad_line_is_named_and_nothing_written(tmp_path: Path, case: str) -> None:
+    """A fault in ``vms.csv`` is reported with its line, its value and what is allowed."""
+    lines, expected = BAD_LINES[case]
+    _refused(tmp_path, write_vms(tmp_path, *lines), write_load(tmp_path), expected)
+
+
+def _refused(folder: Path, vms: Path, load: Path, expected: list[str]) -> None:
+    before = contents(folder)
+    with pytest.raises(DataError) as caught:
+        import_estate(vms, load, folder / "estate")
+    for text in expected:
+        assert text in str(caught.value)
+    assert contents(folder) == before
+    assert not (folder / "estate").exists()
+    assert {path.name for path in folder.iterdir()} == {Path(name).parts[0] for name in before}
+
+
+def _set(column: str, value: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Change the fifth sample."""
+    return lambda frame: frame.with_columns(
+        pl.when(pl.int_range(pl.len()) == 4).then(pl.lit(value)).otherwise(pl.col(column)).alias(column)
+    )
+
+
+BAD_LOADS: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], list[str]]] = {
+    "missing columns": (
+        lambda frame: frame.rename({"cpu_percent": "cpu"}).drop("mem_percent"),
+        ["lacks the columns cpu_percent, mem_percent", "it has vm, ts, cpu"],
+    ),
+    "no zone": (
+        lambda frame: frame.with_columns(pl.col("ts").dt.replace_time_zone(None)),
+        ["ts has no time zone", "2026-01-05 00:00:00", "UTC"],
+    ),
+    "dates as text": (
+        lambda frame: frame.with_columns(pl.col("ts").cast(pl.String)),
+        ["ts is String", "timestamp with a zone"],
+    ),
+    "CPU of 140": (_set("cpu_percent", 140.0), ["db-1", "2026-01-05T00:20:00Z", "cpu_percent is 140", "0 to 100"]),
+    "memory of -3": (_set("mem_percent", -3.0), ["db-1", "2026-01-05T00:20:00Z", "mem_percent is -3", "0 to 100"]),
+    "infinite": (_set("cpu_percent", float("inf")), ["db-1", "2026-01-05T00:20:00Z", "cpu_percent is inf"]),
+    "text in numbers": (
+        lambda frame: _set("cpu_percent", "n/a")(frame.with_columns(pl.col("cpu_percent").cast(pl.String))),
+        ["row 5", "db-1", "cpu_percent is 'n/a'", "a number or null"],
+    ),
+    "no VM": (_set("vm", None), ["row 5", "vm is None"]),
+    "conflicting duplicates": (
+        lambda frame: pl.concat([frame, frame[7:8].with_columns(cpu_percent=pl.lit(12.5))]),
+        ["VM db-1 at 2026-01-05T00:35:00Z", "cpu_percent is", "12.5", "keep one"],
+    ),
+    "interval of two hours": (
+        lambda frame: frame.filter(pl.col("ts").dt.hour() % 2 == 0, pl.col("ts").dt.minute() == 0),
+        ["120 minutes apart", "from 1 to 60 minutes"],
+    ),
+    "empty": (lambda frame: frame.clear(), ["is empty"]),
+    "no common VM": (
+        lambda frame: frame.with_columns(vm=pl.lit("other")),
+        ["no VM of", "db-1, web-1", "other", "the same in both"],
+    ),
+    "running in words": (lambda frame: frame.with_columns(running=pl.lit("yes")), ["running is String", "true, false"]),
+}
+
+
+@pytest.mark.parametrize("case", BAD_LOADS)
+def test_bad_load_is_named_and_nothing_written(tmp_path: Path, case: str) -> None:
+    """A fault in the load is reported with VM, time, value and what is allowed."""
+    spoil, expected = BAD_LOADS[case]
+    _refused(tmp_path, write_vms(tmp_path), write_load(tmp_path, spoil(load_frame())), expected)
+
+
+def test_only_first_ten_faults_are_listed_and_all_counted(tmp_path: Path) -> None:
+    """A thousand faults of one kind do not drown the message."""
+    frame = load_frame().with_columns(cpu_percent=pl.lit(101.0) + pl.int_range(pl.len()))
+    with pytest.raises(DataError, match=r"\.\.\. and 1137 more") as caught:
+        import_estate(write_vms(tmp_path), write_load(tmp_path, frame), tmp_path / "estate")
+    assert str(caught.value).count("allowed: 0 to 100") == 10
+
+
+def test_csv_without_a_column_names_it(tmp_path: Path) -> None:
+    """The message tells which columns are missing and which are there."""
+    vms = write_vms(tmp_path, header=HEADER.replace("retention_days", "retention"))
+    _refused(tmp_path, vms, write_load(tmp_path), ["lacks the columns retention_days;", "retention; needed"])
+
+
+@pytest.mark.parametrize(("text", "expected"), [("", "is empty"), (HEADER + "\n\n", "lists no VM")])
+def test_empty_csv_is_refused(tmp_path: Path, text: str, expected: str) -> None:
+    """A list without VMs is a fault, not an empty estate."""
+    vms = tmp_path / "vms.csv"
+    vms.write_text(text)
+    _refused(tmp_path, vms, write_load(tmp_path), [expected])
+
+
+def test_csv_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    """Another encoding is named instead of being guessed."""
+    vms = tmp_path / "vms.csv"
+    vms.write_bytes((HEADER + "\n" + DAILY.replace("shop", "Käse")).encode("latin-1"))
+    _refused(tmp_path, vms, write_load(tmp_path), ["not UTF-8", "CSV UTF-8"])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.97])
+def test_truncated_load_is_refused(tmp_path: Path, share: float) -> None:
+    """A load file that was cut off is named, with what to do."""
+    load = write_load(tmp_path)
+    load.write_bytes(load.read_bytes()[: int(load.stat().st_size * share)])
+    _refused(tmp_path, write_vms(tmp_path), load, [str(load), "no readable Parquet file", "export it again"])
+
+
+def test_missing_files_are_named(tmp_path: Path) -> None:
+    """Neither input may be absent."""
+    vms, load = write_vms(tmp_path), write_load(tmp_path)
+    _refused(tmp_path, tmp_path / "no.csv", load, ["no.csv", "No such file"])
+    _refused(tmp_path, vms, tmp_path / "no.parquet", ["no.parquet", "no such file"])
+
+
+def test_as_of_needs_a_zone_and_some_history(tmp_path: Path) -> None:
+    """A time of the estate without zone, or before all load, is refused."""
+    vms, load, out = write_vms(tmp_path), write_load(tmp_path), tmp_path / "estate"
+    with pytest.raises(DataError, match="2026-01-06T00:00:00 without a time zone"):
+        import_estate(vms, load, out, as_of=datetime(2026, 1, 6))  # noqa: DTZ001  # what is refused
+    with pytest.raises(DataError, match="before the first sample, 2026-01-05T00:00:00Z"):
+        import_estate(vms, load, out, as_of=datetime.fromisoformat("2026-01-04T00:00:00Z"))
+    assert not out.exists()
+
+
+def test_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
+    """An import writes into a new or empty folder only."""
+    out = tmp_path / "estate"
+    out.mkdir()
+    (out / "note.txt").write_text("mine")
+    with pytest.raises(EstateError, match=r"estate is not empty; .*--append"):
+        import_estate(write_vms(tmp_path), write_load(tmp_path), out)
+    assert contents(out) == {"note.txt": b"mine"}
+
+
+def test_folder_below_a_file_is_refused(tmp_path: Path) -> None:
+    """A path that cannot be a folder is named, with what to do."""
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(EstateError, match="cannot write .*Not a directory.*choose another folder"):
+        import_estate(write_vms(tmp_path), write_load(tmp_path), tmp_path / "file" / "estate")
+    with pytest.raises(EstateError, match="is a file, not a folder"):
+        import_estate(write_vms(tmp_path), write_load(tmp_path), tmp_path / "file")
+
+
+# The import as another user or under a limit, in a process of its own: the limits are real.
+_IMPORT = """
+import os, resource, sys
+from pathlib import Path
+from optimizer.errors import EstateError
+from optimizer.estate import import_estate
+import optimizer.estate.csv_import
+vms, load, out, append, limit, user = sys.argv[1:]
+if int(limit):
+    import signal
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
+if int(user):
+    os.setegid(int(user)); os.seteuid(int(user))
+try:
+    import_estate(Path(vms), Path(load), Path(out), append=append == "append")
+except EstateError as exc:
+    print(exc)
+    sys.exit(7)
+"""
+
+
+def _import_limited(vms: Path, load: Path, out: Path, *, append: bool = False, limit: int = 0, user: int = 0) -> str:
+    command = [sys.executable, "-c", _IMPORT, vms, load, out, "append" if append else "", str(limit), str(user)]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 7, done.stderr
+    return done.stdout
+
+
+def test_folder_without_permission_is_refused(tmp_path: Path) -> None:
+    """A folder that may not be written is named, with what to do."""
+    locked = tmp_path / "locked"
+    locked.mkdir()
+    locked.chmod(0o555)
+    vms, load = write_vms(tmp_path), write_load(tmp_path)
+    if os.geteuid() == 0:  # root may write anywhere: be nobody
+        for folder in (tmp_path, *tmp_path.parents[:2]):
+            folder.chmod(0o755)
+        message = _import_limited(vms, load, locked / "estate", user=65534)
+    else:
+        message = _import_limited(vms, load, locked / "estate")
+    assert "cannot write" in message
+    assert str(locked / "estate") in message
+    assert "choose a folder that you may write to" in message
+    assert list(locked.iterdir()) == []
+
+
+@pytest.mark.parametrize("limit", [5_000, 60_000])
+def test_disk_that_takes_no_more_leaves_the_old_estate_whole(tmp_path: Path, limit: int) -> None:
+    """Where writing fails half-way, on a part or on a file that is half written, nothing changes."""
+    out = tmp_path / "estate"
+    import_estate(write_vms(tmp_path), write_load(tmp_path), out)
+    before = contents(out)
+    names = tuple(f"vm-{number:03d}" for number in range(60))
+    vms = write_vms(tmp_path, *(DAILY.replace("web-1", name) for name in names))
+    later = load_frame(names, begin=datetime.fromisoformat("2026-01-07T00:00:00Z"), samples=4 * 288)
+    message = _import_limited(vms, write_load(tmp_path, later, "more.parquet"), out, append=True, limit=limit)
+    assert "File too large" in message
+    assert "what was there before is unchanged" in message
+    assert contents(out) == before
+    assert {path.name for path in out.iterdir()} == {"estate.json", "load"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="mounting a small disk takes root")
+def test_full_disk_leaves_the_old_estate_whole(tmp_path: Path) -> None:
+    """A full disk is named, with what to do, and the estate on it stays as it was."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip(f"cannot mount a small disk here: {mounted.stderr}")
+    try:
+        out = disk / "estate"
+        import_estate(write_vms(tmp_path), write_load(tmp_path), out)
+        before = contents(out)
+        names = tuple(f"vm-{number:03d}" for number in range(60))
+        vms = write_vms(tmp_path, *(DAILY.replace("web-1", name) for name in names))
+        later = load_frame(names, begin=datetime.fromisoformat("2026-01-07T00:00:00Z"), samples=4 * 288)
+        load = write_load(tmp_path, later, "more.parquet")
+        with pytest.raises(EstateError, match=r"No space left on device; the disk is full: free some space"):
+            import_estate(vms, load, out, append=True)
+        assert contents(out) == before
+        with pytest.raises(EstateError, match=r"No space left on device; the disk is full"):
+            import_estate(vms, load, disk / "second")
+        assert {path.name for path in disk.iterdir()} == {"estate"}
+        assert open_estate(out).load.read_day(open_estate(out).load.dates()[0]).vm_ids == ("db-1", "web-1")
+    finally:
+        subprocess.run(["umount", disk], check=True)
