@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version as distribution_version
 
 import click
@@ -53,10 +54,16 @@ for _command in (demo, import_, audit, plan, explain, report):
     cli.add_command(_command)
 
 
-def main() -> None:
-    """Run the command line; an error of the user's ends with its exit code and a message, never a traceback."""
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line; an error of the user's ends with its exit code and a message, never a traceback.
+
+    Parameters
+    ----------
+    args
+        What follows the name of the program; None: what it was called with.
+    """
     try:
-        cli(standalone_mode=False)
+        cli.main(args, standalone_mode=False)
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except click.ClickException as exc:

@@ -52,10 +52,12 @@ def require_writable(path: Path) -> None:
 
 def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
     """Write the HTML page of a plan."""
-    from optimizer.estate.atomic import write_bytes
+    from optimizer.estate.atomic import translate_write_errors, write_bytes
     from optimizer.report.html import render_html
 
-    write_bytes(page, render_html(plan, estate.inventory(plan.rules.service_from), estate.load).encode())
+    content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load).encode()
+    with translate_write_errors(page):
+        write_bytes(page, content)
 
 
 @click.command(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -67,10 +68,18 @@ class Samples:
 
 
 class Intervals(NamedTuple):
-    """Distance between samples in whole minutes: of each VM, shape (V,), and the most common one."""
+    """Distances between the samples of a VM, in whole minutes.
+
+    Parameters
+    ----------
+    minutes
+        Shape (V,), interval of each VM.
+    distances
+        Number of times that each distance was met.
+    """
 
     minutes: Ints
-    common: int
+    distances: Counter[int]
 
 
 def in_key_order(samples: Samples) -> tuple[Samples, bool]:
@@ -132,21 +141,24 @@ def find_intervals(samples: Samples, num_vms: int) -> Intervals:
     Returns
     -------
     Intervals
-        A VM with too few samples, or with mostly gaps, gets the most common interval of all; where no VM has two
-        samples that is one bin.
+        A VM with too few samples, or with mostly gaps, gets the most common interval of all; where that is none
+        of at most an hour either, samples stand alone and count for one bin.
     """
     same = samples.rows[1:] == samples.rows[:-1]
     distance = (samples.offsets[1:] - samples.offsets[:-1])[same]
     minutes = np.clip((distance + _MINUTE // 2) // _MINUTE, 1, _LONG)
     slots = num_vms * (_LONG + 1)
     counts = np.bincount(samples.rows[1:][same] * (_LONG + 1) + minutes, minlength=slots).reshape(num_vms, _LONG + 1)
-    common = int(counts.sum(axis=0).argmax()) if distance.size else BIN_MINUTES
+    overall = counts.sum(axis=0)
+    common = int(overall.argmax())
+    if common in {0, _LONG}:
+        common = BIN_MINUTES
     own = counts.argmax(axis=1)
     unclear = (counts.sum(axis=1) < _ENOUGH) | (own == _LONG)
-    if common == _LONG:
-        lengths, times = np.unique(distance[minutes == _LONG] // _MINUTE, return_counts=True)
-        common = int(lengths[times.argmax()])
-    return Intervals(np.where(unclear, common, own).astype(np.int64), common)
+    lengths, times = np.unique(distance[minutes == _LONG] // _MINUTE, return_counts=True)
+    distances = Counter(dict(enumerate(overall[:_LONG].tolist())))
+    distances.update(dict(zip(lengths.tolist(), times.tolist(), strict=True)))
+    return Intervals(np.where(unclear, common, own).astype(np.int64), distances)
 
 
 def to_days(samples: Samples, days: Sequence[date], vm_ids: Sequence[str], minutes: Ints) -> Iterator[DayLoad]:

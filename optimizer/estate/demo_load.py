@@ -86,8 +86,8 @@ def draw_behaviour(rng: np.random.Generator, fleet: Fleet, num_days: int, as_of:
     has_batch = (rng.random(services) < 0.75)[service] & (
         rng.random(size) < _BATCH_SHARE[np.searchsorted(_TIER, tier)]
     )
-    start = (rng.normal(23.5, 2.5, services) * 60 % MINUTES_PER_DAY)[service] + rng.normal(0, 10, size)
-    chance = rng.beta(1.3, 2.0, services)
+    start = (rng.normal(23.5, 2.0, services) * 60 % MINUTES_PER_DAY)[service] + rng.normal(0, 10, size)
+    chance = rng.beta(1.5, 1.7, services)
     nights = rng.random((services, num_days + 3)) < chance[:, None]
     hot_evening = (rng.random(services) < 0.12)[service] & (tier == "web")
     return Behaviour(

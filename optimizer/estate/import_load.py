@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
@@ -82,9 +83,9 @@ class LoadFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        if not path.is_file():
-            raise DataError(f"cannot read {path}: there is no such file; give the path of load.parquet")
         try:
+            if not path.is_file():
+                raise DataError(f"cannot read {path}: there is no such file; give the path of load.parquet")
             self._raw = pl.scan_parquet(path)
             self._schema = self._raw.collect_schema()
         except (OSError, *_BROKEN) as exc:
@@ -200,10 +201,11 @@ class LoadFile:
         Raises
         ------
         DataError
-            The file is damaged, or its interval is longer than an hour.
+            The file is damaged.
         """
         rows_of = {vm.lower(): row for row, vm in enumerate(vm_ids)}
         row_by_code = np.array([rows_of.get(name.lower(), -1) for name in overview.names], dtype=np.int64)
+        distances: Counter[int] = Counter()
         for days in _passes(overview.rows, rows_per_pass):
             samples = self._read_pass(days, overview.names, row_by_code, counts)
             check = partial(_check_values, vm_ids=vm_ids, counts=counts, drop_invalid=drop_invalid)
@@ -213,15 +215,23 @@ class LoadFile:
             samples, dropped = merge_repeated(samples, partial(_note_conflict, problems, vm_ids, samples.begin))
             counts.duplicates += dropped
             intervals = find_intervals(samples, len(vm_ids))
-            if intervals.common > MAX_INTERVAL_MINUTES:
-                raise DataError(
-                    f"{self.path}: samples of a VM are mostly {intervals.common} minutes apart; allowed: a regular "
-                    f"interval from 1 to {MAX_INTERVAL_MINUTES} minutes; export finer data; nothing was written"
-                )
+            distances.update(intervals.distances)
             counts.intervals |= set(np.unique(intervals.minutes[np.unique(samples.rows)]).tolist())
             step = np.minimum(intervals.minutes, BIN_MINUTES)[samples.rows] * 60_000_000
             counts.off_grid += int(((samples.offsets % step != 0) & samples.counted).sum())
             yield from to_days(samples, days, vm_ids, intervals.minutes)
+        self._check_interval(distances, problems)
+
+    def _check_interval(self, distances: Counter[int], problems: Problems) -> None:
+        """Refuse samples that are too far apart to say what happened between them."""
+        coarse = sum(times for minutes, times in distances.items() if minutes > MAX_INTERVAL_MINUTES)
+        if 2 * coarse > distances.total():
+            common = max(distances, key=lambda minutes: distances[minutes])
+            problems.add(
+                "interval too long",
+                f"samples of a VM are mostly {common} minutes apart; allowed: a regular interval from 1 to "
+                f"{MAX_INTERVAL_MINUTES} minutes; export finer data",
+            )
 
     def _read_pass(
         self, days: Sequence[date], names: Sequence[str], row_by_code: npt.NDArray[np.int64], counts: LoadCounts

@@ -167,14 +167,14 @@ def require_free_folder(folder: Path) -> None:
     EstateError
         ``folder`` is a file, or a folder with something in it.
     """
-    if folder.is_dir():
-        with translate_write_errors(folder):
-            occupied = any(folder.iterdir())
-        if occupied:
-            raise EstateError(
-                f"{folder} is not empty; choose a new folder, or --append to add to the estate that it holds"
-            )
-    elif folder.exists():
+    with translate_write_errors(folder):
+        is_folder, exists = folder.is_dir(), folder.exists()
+        occupied = is_folder and any(folder.iterdir())
+    if occupied:
+        raise EstateError(
+            f"{folder} is not empty; choose a new folder, or --append to add to the estate that it holds"
+        )
+    if exists and not is_folder:
         raise EstateError(f"{folder} is a file, not a folder; choose another name")
 
 

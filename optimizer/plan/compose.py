@@ -64,7 +64,8 @@ def compose_plan(
     """
     assert result.options is not None and result.cost is not None
     inventory, options = case.inventory, result.options
-    diff = derive_changes(inventory, case.rules, options, case.restrictions.movable)
+    known = [str(resource["id"]) for resource in estate.document.policies]
+    diff = derive_changes(inventory, case.rules, options, case.restrictions.movable, known)
     schedule = _schedule(case, options, diff)
     summary = _summary(case, result, diff)
     after = apply_in_memory(estate.document, diff.changes)

@@ -19,10 +19,11 @@ from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignIt
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_NAME = re.compile(r"[a-zA-Z][-_!a-zA-Z0-9]{2,149}")
-"""Names that Azure accepts for a policy, as the Terraform provider checks them."""
+_LONGEST_BASE = 138
+"""What is left of a twin's name before ``-HHMM`` and a number of up to six digits, within 150 characters."""
 
-_LONGEST_BASE = 140
+_SUFFIX = re.compile(r"(?P<base>.+)-(?P<time>([01]\d|2[0-3])[03]0)(-\d+)?")
+"""A name that :func:`free_name` may have made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class Diff:
     Parameters
     ----------
     changes
-        In order: new policies, items that go to them or to policies that stay, edits, items that go to edited ones.
+        In order: new policies, items that go to them or to policies that have room, edits, all other items.
     policy_ids, policy_names
         Length V: the policy of each item afterwards.
     """
@@ -69,7 +70,9 @@ class _Draft:
     edits: list[Change] = field(default_factory=list)
 
 
-def derive_changes(inventory: Inventory, rules: Rules, options: IntArray, movable: BoolArray) -> Diff:
+def derive_changes(
+    inventory: Inventory, rules: Rules, options: IntArray, movable: BoolArray, reserved: Iterable[str] = ()
+) -> Diff:
     """Changes that bring every item to its start option with the fewest policy writes.
 
     Parameters
@@ -82,10 +85,13 @@ def derive_changes(inventory: Inventory, rules: Rules, options: IntArray, movabl
         Shape (V,): start option of each item.
     movable
         Shape (V,): False for items that must not be touched.
+    reserved
+        ARM ids of further policies, such as those of other workloads: their names are taken.
     """
-    names: dict[str, set[str]] = {}
-    for policy in inventory.policies.values():
-        names.setdefault(policy.vault_id.lower(), set()).add(policy.name.lower())
+    names: dict[str, set[str]] = {vault_id: set() for vault_id in inventory.vaults}
+    for policy_id in (*inventory.policies, *reserved):
+        vault_id, _, name = policy_id.lower().rpartition("/backuppolicies/")
+        names.setdefault(vault_id, set()).add(name)
     draft = _Draft(inventory, rules, options, names)
     families: dict[tuple[str, str], list[Policy]] = {}
     for policy in inventory.policies.values():
@@ -95,8 +101,10 @@ def derive_changes(inventory: Inventory, rules: Rules, options: IntArray, movabl
     moves = _moves(draft)
     hosts = [draft.host_of[row] for row in range(len(inventory.items))]
     to_edited = [move for row, move in moves if hosts[row].edited]
-    others = [(row, move) for row, move in moves if not hosts[row].edited]
-    changes = (*draft.creations, *_with_room(draft, others), *draft.edits, *to_edited)
+    others = [move for row, move in moves if not hosts[row].edited]
+    room = _Room(inventory, rules.policies.max_vms_per_policy)
+    first, blocked = room.admit(others)
+    changes = (*draft.creations, *first, *draft.edits, *room.admit_all([*blocked, *to_edited]))
     return Diff(changes, tuple(host.id for host in hosts), tuple(host.name for host in hosts))
 
 
@@ -134,7 +142,8 @@ def _edit(
     if not draft.rules.policies.edit:
         return
     inventory, limit = draft.inventory, draft.rules.policies.max_vms_per_policy
-    for policy in sorted(twins, key=lambda p: (-len(inventory.items_by_policy[p.id.lower()]), p.name)):
+    # The largest first: it spares most reassignments.  The solver counts edits in this order.
+    for policy in sorted(twins, key=lambda p: -len(inventory.items_by_policy[p.id.lower()])):
         rows = inventory.items_by_policy[policy.id.lower()]
         targets = {int(draft.options[row]) for row in rows}
         untouchable = inventory.unknown_items[policy.id.lower()] > 0 or not movable[list(rows)].all()
@@ -186,7 +195,7 @@ def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
     commonest = max(origins.items(), key=lambda pair: (pair[1], pair[0]))[0]
     twin = draft.inventory.policies[commonest.lower()]
     name = free_name(twin, start, draft.names[twin.vault_id.lower()])
-    policy_id = twin.id[: len(twin.id) - len(twin.name)] + name
+    policy_id = f"{twin.id.rpartition('/')[0]}/{name}"
     properties = {
         key: value for key, value in with_start(twin.properties, start).items() if key != "protectedItemsCount"
     }
@@ -206,20 +215,28 @@ def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
 def free_name(twin: Policy, start: int, taken: set[str]) -> str:
     """Name ``<twin>-HHMM`` that Azure accepts and that is not taken in the vault; it is added to ``taken``.
 
-    A suffix that says the twin's own time is replaced, so that names do not grow month by month.
+    Accepted are a letter and 2 to 149 of ``-_!a-zA-Z0-9``, as the Terraform provider checks them.  A suffix that
+    says the twin's own time, or that follows the name of another policy, is replaced: names do not grow month by
+    month.
     """
-    own = f"-{format_start(twin.start).replace(':', '')}"
-    base = re.sub(rf"{own}(-\d+)?$", "", twin.name) or twin.name
-    base = re.sub(r"[^-_!a-zA-Z0-9]+", "-", base)[:_LONGEST_BASE]
-    if not _NAME.fullmatch(base + own):
+    base = twin.name
+    while (match := _SUFFIX.fullmatch(base)) and _is_ours(match, twin, taken):
+        base = match["base"]
+    base = re.sub(r"[^-_!a-zA-Z0-9]+", "-", base)
+    if not re.match("[a-zA-Z]", base):
         base = f"policy-{base}"
-    stem = f"{base}-{format_start(start).replace(':', '')}"
+    stem = f"{base[:_LONGEST_BASE]}-{format_start(start).replace(':', '')}"
     name, number = stem, 1
     while name.lower() in taken:
         number += 1
         name = f"{stem}-{number}"
     taken.add(name.lower())
     return name
+
+
+def _is_ours(suffixed: re.Match[str], twin: Policy, taken: set[str]) -> bool:
+    own = format_start(twin.start).replace(":", "")
+    return suffixed["time"] == own or suffixed["base"].lower() in taken
 
 
 def _moves(draft: _Draft) -> list[tuple[int, ReassignItem]]:
@@ -245,30 +262,52 @@ def _moves(draft: _Draft) -> list[tuple[int, ReassignItem]]:
     return moves
 
 
-def _with_room(draft: _Draft, moves: list[tuple[int, ReassignItem]]) -> list[ReassignItem]:
-    """Order in which every policy has room for the next arrival as long as there is such an order."""
-    limit = draft.rules.policies.max_vms_per_policy
-    items = {
-        policy_id: len(rows) + draft.inventory.unknown_items[policy_id]
-        for policy_id, rows in draft.inventory.items_by_policy.items()
-    }
-    ordered: list[ReassignItem] = []
-    waiting = [move for _, move in moves]
-    while waiting:
-        blocked = []
-        for move in waiting:
-            target, source = move.policy_id.lower(), move.policy_today_id.lower()
-            if items.get(target, 0) < limit:
-                items[target] = items.get(target, 0) + 1
-                items[source] -= 1
-                ordered.append(move)
-            else:
-                blocked.append(move)
-        if len(blocked) == len(waiting):
-            # A ring of full policies: no order helps, the first goes over the limit by one for a moment.
-            move = blocked.pop(0)
-            items[move.policy_id.lower()] += 1
-            items[move.policy_today_id.lower()] -= 1
-            ordered.append(move)
-        waiting = blocked
-    return ordered
+class _Room:
+    """Items of each policy while they are reassigned one by one.
+
+    Parameters
+    ----------
+    inventory
+        What is there today.
+    limit
+        Items that one policy may hold.
+    """
+
+    def __init__(self, inventory: Inventory, limit: int) -> None:
+        self._limit = limit
+        self._items = Counter(
+            {
+                policy_id: len(rows) + inventory.unknown_items[policy_id]
+                for policy_id, rows in inventory.items_by_policy.items()
+            }
+        )
+
+    def admit(self, moves: Iterable[ReassignItem]) -> tuple[list[ReassignItem], list[ReassignItem]]:
+        """Moves whose policies have room for the next arrival, in an order that keeps it so, and the others."""
+        ordered: list[ReassignItem] = []
+        waiting = list(moves)
+        while True:
+            blocked = []
+            for move in waiting:
+                if self._items[move.policy_id.lower()] < self._limit:
+                    self._take(move)
+                    ordered.append(move)
+                else:
+                    blocked.append(move)
+            if len(blocked) == len(waiting):
+                return ordered, blocked
+            waiting = blocked
+
+    def admit_all(self, moves: Iterable[ReassignItem]) -> list[ReassignItem]:
+        """Every move; in a ring of full policies no order helps, and one goes over the limit by one for a moment."""
+        ordered, blocked = self.admit(moves)
+        while blocked:
+            self._take(blocked[0])
+            ordered.append(blocked[0])
+            more, blocked = self.admit(blocked[1:])
+            ordered += more
+        return ordered
+
+    def _take(self, move: ReassignItem) -> None:
+        self._items[move.policy_id.lower()] += 1
+        self._items[move.policy_today_id.lower()] -= 1

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from optimizer.estate.atomic import write_bytes
+from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.plan.document import PLAN_SCHEMA_VERSION, PlanDocument
 from optimizer.plan.errors import PlanFormatError, StalePlanError
@@ -21,7 +21,8 @@ def write_plan(plan: PlanDocument, path: Path) -> None:
     EstateError
         The file cannot be written.
     """
-    write_bytes(path, (plan.model_dump_json(indent=1) + "\n").encode())
+    with translate_write_errors(path):
+        write_bytes(path, (plan.model_dump_json(indent=1) + "\n").encode())
 
 
 def read_plan(path: Path) -> PlanDocument:

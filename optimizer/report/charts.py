@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from optimizer.report.figures import HalfHours, LoadProfile, ServiceHours, half_
 from optimizer.report.typeset import UNICODE, short_id
 
 if TYPE_CHECKING:
+    from bokeh.models.renderers import DataRenderer
     from bokeh.plotting import figure
 
 TODAY_COLOR, PLAN_COLOR, LOAD_COLOR, LIMIT_COLOR = "#c2570c", "#0f7c94", "#6b7280", "#b42318"
@@ -56,7 +58,7 @@ def heat_map(hours: ServiceHours, which: Literal["today", "plan"]) -> figure:
         }
     )
     plot = _day_figure(height=74 + 15 * max(len(hours.names), 4), hour_end=25.6)
-    plot.y_range = Range1d(len(hours.names) - 0.4, -0.6)
+    plot.y_range = Range1d(start=len(hours.names) - 0.4, end=-0.6)
     plot.yaxis.ticker = FixedTicker(ticks=list(range(len(hours.names))))
     plot.yaxis.major_label_overrides = {
         index: UNICODE.shorten(short_id(name), 18) for index, name in enumerate(hours.names)
@@ -80,7 +82,7 @@ def heat_map(hours: ServiceHours, which: Literal["today", "plan"]) -> figure:
 
 def risk_chart(hours: HalfHours) -> figure:
     """Draw the at-risk backups by the half hour (UTC) at which their windows begin, today and in the plan."""
-    from bokeh.models import ColumnDataSource
+    from bokeh.models import ColumnDataSource, DataRange1d
 
     edges = np.arange(SLOTS_PER_DAY) / 2
     source = ColumnDataSource(
@@ -97,7 +99,7 @@ def risk_chart(hours: HalfHours) -> figure:
         }
     )
     plot = _day_figure(height=230)
-    plot.y_range.start = 0
+    plot.y_range = DataRange1d(start=0)
     plot.yaxis.axis_label = "at risk per 30 days"
     bars = [
         plot.quad(
@@ -122,10 +124,10 @@ def load_chart(profile: LoadProfile, threshold: Threshold) -> figure:
 
     The sources are called ``load``, ``window-today`` and ``window-plan``: a page may put another VM into them.
     """
-    from bokeh.models import ColumnDataSource, Range1d, Span
+    from bokeh.models import ColumnDataSource, Range1d
 
     plot = _day_figure(height=320)
-    plot.y_range = Range1d(0, 104)
+    plot.y_range = Range1d(start=0, end=104)
     plot.yaxis.axis_label = "percent"
     for which, color, pattern in (("today", TODAY_COLOR, "right_diagonal_line"), ("plan", PLAN_COLOR, None)):
         windows = profile.windows_today if which == "today" else profile.windows_plan
@@ -149,9 +151,8 @@ def load_chart(profile: LoadProfile, threshold: Threshold) -> figure:
     plot.varea("hour", "cpu", "cpu_p95", source=source, fill_color=LOAD_COLOR, fill_alpha=0.28)
     cpu = plot.line("hour", "cpu", source=source, line_color=LOAD_COLOR, line_width=2)
     plot.line("hour", "memory", source=source, line_color=LOAD_COLOR, line_width=1.5, line_dash="dotted")
-    limits = {(threshold.cpu_percent, "dashed"), (threshold.memory_percent, "dashed")}
-    for limit, dash in sorted(limits):
-        plot.add_layout(Span(location=limit, dimension="width", line_color=LIMIT_COLOR, line_dash=dash))
+    limits = sorted({threshold.cpu_percent, threshold.memory_percent})
+    plot.hspan(y=limits, line_color=LIMIT_COLOR, line_dash="dashed", name="limits")
     rows = [
         ("at", "@time"),
         ("CPU, mean", "@cpu{0.0} %"),
@@ -173,8 +174,9 @@ def _day_figure(height: int, hour_end: float = 24) -> figure:
     from bokeh.plotting import figure
 
     plot = figure(
-        height=height, sizing_mode="stretch_width", toolbar_location=None, tools="", x_range=Range1d(0, hour_end),
-        background_fill_color=None, border_fill_color=None, outline_line_color=None, min_border_right=8,
+        height=height, sizing_mode="stretch_width", toolbar_location=None, tools="",
+        x_range=Range1d(start=0, end=hour_end), background_fill_color=None, border_fill_color=None,
+        outline_line_color=None, min_border_right=8,
     )  # fmt: skip
     plot.xaxis.ticker = FixedTicker(ticks=list(range(0, 25, 3)))
     plot.xaxis.major_label_overrides = {hour: f"{hour:02d}" for hour in range(0, 25, 3)}
@@ -188,8 +190,11 @@ def _day_figure(height: int, hour_end: float = 24) -> figure:
 
 
 def _hover(
-    plot: figure, renderers: list[object], rows: list[tuple[str, str]], mode: Literal["mouse", "vline"] = "mouse"
+    plot: figure,
+    renderers: Sequence[DataRenderer],
+    rows: list[tuple[str, str]],
+    mode: Literal["mouse", "vline"] = "mouse",
 ) -> None:
     from bokeh.models import HoverTool
 
-    plot.add_tools(HoverTool(renderers=renderers, tooltips=rows, mode=mode, point_policy="follow_mouse"))
+    plot.add_tools(HoverTool(renderers=list(renderers), tooltips=rows, mode=mode, point_policy="follow_mouse"))

@@ -128,7 +128,7 @@ def compare_services(
     order = np.lexsort((np.arange(len(names)), -(pairs + pairs_after), -pairs))
 
     def sum_up(weights: FloatArray) -> FloatArray:
-        total: FloatArray = np.bincount(service, weights=weights, minlength=len(names))
+        total: FloatArray = np.bincount(service, weights=weights, minlength=len(names)).astype(np.float64)
         return total
 
     sizes, moved = np.bincount(service, minlength=len(names)), sum_up((now != then).astype(np.float64))

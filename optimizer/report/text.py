@@ -265,9 +265,9 @@ def _summary(summary: Summary, glyphs: Glyphs, width: int) -> Iterator[Renderabl
         f"VMs with less risk: {summary.vms_helped:,}, the same: {summary.vms_unharmed:,}, more: {summary.vms_harmed:,}"
     )
     yield Text(
-        f"Captured {percent(summary.captured)} of all possible improvement, certified (cost {decimal(summary.cost.plan)}"
-        f", proven bound {decimal(summary.cost.bound)}; {summary.status}, stopped by {summary.stopped}, "
-        f"{decimal(summary.seconds)} s)"
+        f"Captured {percent(summary.captured)} of all possible improvement, certified: the plan costs "
+        f"{decimal(summary.cost.plan)}, no schedule less than {decimal(summary.cost.bound)} "
+        f"({summary.status}, stopped by {summary.stopped}, {decimal(summary.seconds)} s)"
     )
     if summary.reference == "greedy":
         yield Text(

@@ -115,9 +115,7 @@ def _options(explanation: Explanation) -> Rows:
             for (name, option), risk in zip(named, at_risk, strict=True)
         ],
         styles=["bold" if option is explanation.proposed else "" for _, option in named],
-        note=(
-            "at risk: backups per 30 days; meet: most windows of the service; from risk to cost: difference to the plan"
-        ),
+        note=("at risk: per 30 days; meet: most windows of the service; from risk to cost: difference to the plan"),
     )
 
 

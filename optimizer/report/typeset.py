@@ -7,7 +7,7 @@ carry UTF-8, it is drawn in ASCII.
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich import box
@@ -149,7 +149,7 @@ def table(rows: Rows, glyphs: Glyphs, width: int) -> RenderableType:
     return Group(*parts, Padding(grid, (0, 0, 0, 1)))
 
 
-_PADDING = {3: (0, 1), 2: (0, 1, 0, 0), 1: (0, 0)}
+_PADDING: Mapping[int, tuple[int, int] | tuple[int, int, int, int]] = {3: (0, 1), 2: (0, 1, 0, 0), 1: (0, 0)}
 """Padding of cells that, with the line between them, makes gaps of so many columns."""
 
 

@@ -45,9 +45,8 @@ def greedy(instance: Instance) -> IntArray:
     fixed = ~instance.movable
     for v in np.flatnonzero(~fixed).tolist():
         state.remove(v)
-    everywhere = np.ones(instance.allowed.shape[1], dtype=np.bool_)
     size = np.bincount(instance.service)
     for service in sorted(np.unique(instance.service), key=lambda g: (-size[g], g)):
         members = np.flatnonzero((instance.service == service) & ~fixed)
-        place_all(state, members.tolist(), everywhere, removed=True)
+        place_all(state, members.tolist())
     return state.options

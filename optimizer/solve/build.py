@@ -166,13 +166,13 @@ def _policies(
         k = keys[policy.vault_id.lower(), policy.twin_key]
         rows = inventory.items_by_policy[policy_id]
         strangers = inventory.unknown_items[policy_id]
-        if len(rows) + strangers > rules.policies.max_vms_per_policy:
+        over = len(rows) + strangers > rules.policies.max_vms_per_policy
+        if over:
             counted[list(rows)] = False
         else:
             existing[k, policy.start] += 1
             unknown[k, policy.start] += strangers
-        editable = (
-            rules.policies.edit and bool(rows) and strangers == 0 and bool(restrictions.movable[list(rows)].all())
-        )
+        all_ours = bool(rows) and strangers == 0 and bool(restrictions.movable[list(rows)].all())
+        editable = rules.policies.edit and all_ours and not over
         policies.append(ExistingPolicy(k, policy.start, rows, editable))
     return existing, unknown, counted, tuple(policies)

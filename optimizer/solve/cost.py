@@ -113,7 +113,7 @@ def count_edits(instance: Instance, options: IntArray) -> IntArray:
     lacking = policy_writes(instance, counts)
     spare = np.maximum(0, instance.existing - needed)
     edits = np.zeros(len(instance.vault_room), dtype=np.int64)
-    for policy in instance.policies:
+    for policy in sorted(instance.policies, key=lambda policy: -len(policy.vms)):  # as the changes are derived
         target = unanimous_target(policy.vms, policy.option, options) if policy.editable else None
         if target is None:
             continue

@@ -1,4 +1,4 @@
-"""Local search on whole assignments: exact single moves, and opening, closing or exchanging starts of a twin key."""
+"""An assignment with its counts kept up to date, and local search by exact single moves."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import count_edits, policy_counts, row_counts
-from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.instance import FloatArray, Instance, IntArray
 
 IMPROVEMENT = 1e-9
 """A change has to gain more than this, so that rounding cannot make the search run in circles."""
@@ -98,16 +98,21 @@ class State:
     def prices(self, v: int) -> FloatArray:
         """Cost of putting a VM, that was taken out, at each option; shape (48,), exact for feasible ones."""
         instance = self.instance
-        price: FloatArray = self.base[v] + self.marginal[instance.touched[instance.vm_class[v]]].sum(axis=1)
+        price = self.prices_without_policies(v)
         k = int(instance.key[v])
-        full = self.policies[k] % instance.max_vms_per_policy == 0
-        opens = full & (self.policies[k] // instance.max_vms_per_policy >= instance.existing[k])
-        today = int(instance.today[v])
+        items, limit = self.policies[k], instance.max_vms_per_policy
+        opens = (items % limit == 0) & (items >= limit * instance.existing[k])
         if not instance.counted_today[v]:
-            opens[today] = False
-        price = price + opens * self._opening_price(k)
+            opens[instance.today[v]] = False
+        price += opens * self._opening_price(k)
+        return price
+
+    def prices_without_policies(self, v: int) -> FloatArray:
+        """The same as if every start had a policy with room; shape (48,)."""
+        instance = self.instance
+        price: FloatArray = self.base[v] + self.marginal[instance.touched[instance.vm_class[v]]].sum(axis=1)
         if instance.max_moves is not None and self.num_moves >= instance.max_moves:
-            price = price + BLOCKED * (np.arange(NUM_OPTIONS) != today)
+            price += BLOCKED * (np.arange(NUM_OPTIONS) != instance.today[v])
         return price
 
     def _opening_price(self, k: int) -> float:
@@ -118,6 +123,16 @@ class State:
             used = int(self.writes[self.instance.key_vault == vault].sum())
             price += BLOCKED * (used >= room + int(self._edits[vault]))
         return price
+
+    def move_to_cheapest(self, v: int) -> bool:
+        """Move a VM to its cheapest option; False where it is there already."""
+        here = int(self.options[v])
+        self.remove(v)
+        price = self.prices(v)
+        cheapest = int(np.argmin(price))
+        moves = bool(price[cheapest] < price[here] - IMPROVEMENT)
+        self.add(v, cheapest if moves else here)
+        return moves
 
     def cost(self) -> float:
         """The objective."""
@@ -148,23 +163,13 @@ def improve_single_moves(state: State, vms: Iterable[int], should_stop: ShouldSt
         for v in todo:
             if should_stop():
                 return
-            if _move_to_best(state, v):
+            if state.move_to_cheapest(v):
                 active.update(order)
     state.recount_edits()
 
 
-def _move_to_best(state: State, v: int) -> bool:
-    here = int(state.options[v])
-    state.remove(v)
-    price = state.prices(v)
-    best = int(np.argmin(price))
-    moves = price[best] < price[here] - IMPROVEMENT
-    state.add(v, best if moves else here)
-    return bool(moves)
-
-
-def place_all(state: State, vms: Iterable[int], open_options: BoolArray, *, removed: bool = False) -> None:
-    """Take VMs out and put each at the cheapest of the open options, those with most to lose first.
+def place_all(state: State, vms: Iterable[int]) -> None:
+    """Put VMs that were taken out at their cheapest options, those with most to lose first.
 
     Parameters
     ----------
@@ -172,109 +177,26 @@ def place_all(state: State, vms: Iterable[int], open_options: BoolArray, *, remo
         The assignment, changed in place.
     vms
         The VMs.
-    open_options
-        Shape (48,), bool: options to choose from; where none is allowed any option serves.
-    removed
-        The VMs were taken out before.
     """
-    waiting = list(vms)
-    for v in () if removed else waiting:
-        state.remove(v)
-    prices = {v: np.where(open_options, state.prices(v), BLOCKED) for v in waiting}
-    waiting.sort(key=lambda v: (-_regret(prices[v]), v))
-    for v in waiting:
-        price = state.prices(v)
-        among_open = np.where(open_options, price, BLOCKED)
-        best = int(np.argmin(among_open if among_open.min() < BLOCKED / 2 else price))
-        state.add(v, best)
+    waiting = [(-regret(state.prices(v)), v) for v in vms]
+    for _, v in sorted(waiting):
+        state.add(v, int(np.argmin(state.prices(v))))
 
 
-def _regret(price: FloatArray) -> float:
+def regret(price: FloatArray) -> float:
+    """What a VM loses where it does not get its cheapest option."""
     best, second = np.partition(price, 1)[:2]
     return float(min(second, BLOCKED) - min(best, BLOCKED))
 
 
-def improve_keys(state: State, keys: Iterable[int], should_stop: ShouldStop) -> bool:
-    """Close, open and exchange starts of twin keys while that gains; True where anything did."""
-    members = {k: np.flatnonzero((state.instance.key == k) & state.instance.movable) for k in keys}
-    gained = False
-    for k, vms in members.items():
-        for trial in _key_trials(state, k) if len(vms) else ():
-            if should_stop():
-                return gained
-            gained |= _try_open_set(state, vms, *trial)
-    return gained
-
-
-def _key_trials(state: State, k: int) -> Iterable[tuple[int | None, int | None]]:
-    """Pairs (start to close, start to open) of a key, closings of small starts first."""
-    instance = state.instance
-    used = [int(t) for t in np.argsort(state.policies[k], kind="stable") if state.policies[k, t] > 0]
-    usable = instance.allowed[(instance.key == k) & instance.movable].any(axis=0)
-    for t in used:
-        yield t, None
-    for t in np.flatnonzero(usable).tolist():
-        yield None, t
-    for closed in used:
-        for step in (-1, 1, -2, 2, -3, 3):
-            yield closed, (closed + step) % NUM_OPTIONS
-
-
-def _try_open_set(state: State, members: IntArray, closed: int | None, opened: int | None) -> bool:
-    """Reassign a key's VMs with one start closed and one opened; undone where that does not gain."""
-    before = state.options[members].copy()
-    cost = state.cost()
-    num_options = np.zeros(NUM_OPTIONS, dtype=np.bool_)
-    num_options[np.unique(before)] = True
-    if closed is not None:
-        if not num_options[closed]:
-            return False
-        num_options[closed] = False
-    if opened is not None:
-        if num_options[opened] and closed is None:
-            return False
-        num_options[opened] = True
-    if not num_options.any():
-        return False
-    if closed is not None:
-        place_all(state, members[before == closed].tolist(), num_options)
-    else:
-        _attract(state, members, int(opened or 0))
-    if closed is not None and opened is not None:
-        _attract(state, members, opened)
-    if state.cost() < cost - IMPROVEMENT and feasible(state):
-        return True
-    for v, option in zip(members.tolist(), before.tolist(), strict=True):
-        if state.options[v] != option:
-            state.remove(v)
-            state.add(v, option)
-    return False
-
-
-def _attract(state: State, members: IntArray, opened: int) -> None:
-    """Let every VM of a key come to a start whose policy is taken as paid for."""
-    price_of_opening = state.instance.policy_write_price
-    for v in members.tolist():
-        here = int(state.options[v])
-        if here == opened:
-            continue
-        state.remove(v)
-        price = state.prices(v)
-        discount = price_of_opening if state.policies[state.instance.key[v], opened] == 0 else 0.0
-        gains = price[opened] - discount < price[here] - IMPROVEMENT and price[opened] < BLOCKED / 2
-        state.add(v, opened if gains else here)
-
-
 def feasible(state: State) -> bool:
-    """Whether the assignment keeps caps, options and limits."""
+    """Whether the assignment keeps caps and limits; that the options are allowed is for the caller to see to."""
     instance = state.instance
     if (state.counts[:-1] > instance.rows.cap).any():
         return False
     if instance.max_moves is not None and state.num_moves > instance.max_moves:
         return False
-    if not instance.allowed[np.arange(instance.num_vms), state.options].all():
-        return False
     used = state.vault_writes()
-    return bool((used <= instance.vault_room).all()) or bool(
-        (used <= instance.vault_room + count_edits(instance, state.options)).all()
-    )
+    if (used <= instance.vault_room).all():
+        return True
+    return bool((used <= instance.vault_room + count_edits(instance, state.options)).all())

@@ -9,13 +9,14 @@ from typing import Literal
 import numpy as np
 
 from optimizer.ports import Progress, no_progress
+from optimizer.solve.anneal import anneal
 from optimizer.solve.baselines import greedy, todays
 from optimizer.solve.bound import Ascent, Dual, ascend
 from optimizer.solve.cost import Cost, evaluate, violations
 from optimizer.solve.cpsat import FAMILIES, Outcome, ScopedModel, add_linear_cost, add_shared_cost, whole
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
-from optimizer.solve.search import BLOCKED, State, improve_keys, improve_single_moves
+from optimizer.solve.search import BLOCKED, State, improve_single_moves
 
 DEFAULT_EFFORT = 100
 """Work is proportional to the effort; 100 is meant for a monthly plan."""
@@ -25,9 +26,6 @@ OPTIMALITY_GAP = 1e-4
 
 WHOLE_MODEL_VMS = 40
 """Up to this size CP-SAT gets the whole problem at once."""
-
-REWORKED_STARTS = 2
-"""Ends of the single moves from which twin keys are reworked."""
 
 OPENING_SHARES = (0.2, 0.4, 0.6)
 """A start is opened where the relaxed solutions opened it in more than this share of the later steps."""
@@ -126,7 +124,8 @@ def solve(
     seed
         Of the neighbourhoods and of CP-SAT.
     effort
-        Work: ``15 * effort`` steps of the bound, ``effort / 4`` neighbourhoods.  Equal effort, equal result.
+        Work: ``15 * effort`` steps of the bound, ``40 * effort`` rounds of annealing, ``effort / 16`` neighbourhoods.
+        Equal effort, equal result.
     time_limit_seconds
         Wall-clock limit; where it cuts in, the result is valid but not repeatable.
     progress
@@ -145,7 +144,7 @@ def solve(
         return not clock.over(0.4)
 
     ascent = ascend(instance, steps, on_step)
-    best = _best_of_starts(instance, ascent, reference, clock, progress)
+    best = _search(instance, ascent, reference, seed, effort, clock, progress)
     bound, best, stopped = _finish(instance, ascent, best, seed, effort, clock, progress)
     cost = evaluate(instance, best)
     bound = min(bound, cost.total)
@@ -178,13 +177,16 @@ def _reference(instance: Instance, effort: int, seed: int) -> tuple[ReferenceNam
     return "greedy", answer.options
 
 
-def _best_of_starts(
-    instance: Instance, ascent: Ascent, reference: IntArray, clock: _Clock, progress: Progress
+def _search(
+    instance: Instance,
+    ascent: Ascent,
+    reference: IntArray,
+    seed: int,
+    effort: int,
+    clock: _Clock,
+    progress: Progress,
 ) -> IntArray:
-    """Local search from the reference and from roundings of the relaxed solutions; the best end wins.
-
-    Single moves are cheap and are tried from every start; twin keys are reworked from the most promising ones only.
-    """
+    """Single moves from the reference and from roundings of the relaxed solutions, then annealing from the best."""
     reduced = np.where(instance.allowed, Dual(instance).reduced_costs(ascent.best), np.inf)
     starts = [reference]
     for share in OPENING_SHARES:
@@ -201,17 +203,20 @@ def _best_of_starts(
             state = State(instance, start)
             improve_single_moves(state, range(instance.num_vms), over)
             ends.append((state.cost(), len(ends), state.options))
-    ends.sort(key=lambda end: end[:2])
-    promising = ends[:REWORKED_STARTS]
-    for number, (_, _, start) in enumerate(promising):
-        state = State(instance, start)
-        for _ in range(3):
-            if over() or not improve_keys(state, range(instance.num_keys), over):
-                break
-            improve_single_moves(state, range(instance.num_vms), over)
-        ends.append((state.cost(), len(ends), state.options))
-        progress("search", number + 1, len(promising), f"cost {min(end[0] for end in ends):.2f}")
-    return next(end[2] for end in sorted(ends, key=lambda end: end[:2]) if not violations(instance, end[2]))
+    best_cost, _, best = min(ends, key=lambda end: end[:2])
+    rounds = 40 * effort
+
+    def on_round(number: int, cost: float) -> bool:
+        if number % 100 == 0 or number == rounds:
+            progress("search", number, rounds, f"cost {cost:.2f}")
+        return not over()
+
+    annealed = anneal(State(instance, best), rounds, seed, on_round)
+    state = State(instance, annealed)
+    improve_single_moves(state, range(instance.num_vms), over)
+    if violations(instance, state.options) or evaluate(instance, state.options).total > best_cost:
+        return best
+    return state.options
 
 
 def repair(instance: Instance, options: IntArray) -> IntArray:
@@ -248,18 +253,18 @@ def _finish(
         return best_cost - bound <= OPTIMALITY_GAP * max(1.0, abs(best_cost))
 
     if instance.num_vms <= WHOLE_MODEL_VMS and not closed() and not clock.over():
-        answer = ScopedModel(instance, whole(instance, best)).solve(0.05 * effort, seed, clock.left())
+        answer = ScopedModel(instance, whole(instance, best)).solve(0.02 * effort, seed, clock.left())
         if answer.bound is not None:
             bound = max(bound, answer.bound)
         best, best_cost = _better(instance, best, best_cost, answer.options)
     if not closed() and instance.movable.any():
         neighbourhoods = Neighbourhoods(instance, Dual(instance).reduced_costs(ascent.best), seed)
-        total = max(1, effort // 4)
+        total = max(1, effort // 16)
         for number, draw in zip(range(total), neighbourhoods.stream(), strict=False):
             if closed() or clock.over():
                 break
             scope = neighbourhoods.scope(draw, best)
-            answer = ScopedModel(instance, scope).solve(0.3, seed + number, clock.left())
+            answer = ScopedModel(instance, scope).solve(0.2, seed + number, clock.left())
             best, best_cost = _better(instance, best, best_cost, answer.options)
             progress("neighbourhoods", number + 1, total, f"cost {best_cost:.2f}")
     clock.over()

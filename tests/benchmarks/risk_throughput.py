@@ -14,6 +14,7 @@ import tempfile
 import time
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
@@ -138,7 +139,7 @@ def finish(start: float) -> dict[str, float]:
 STAGES = {"plain read": plain_read, "estate read": estate_read, "read and forecast": read_and_forecast}
 
 
-def print_table(report: dict[str, object]) -> None:
+def print_table(report: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -119,7 +120,10 @@ BAD_LOADS: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], list[str]]] =
         lambda frame: frame.with_columns(vm=pl.lit("other")),
         ["no VM of", "db-1, web-1", "other", "the same in both"],
     ),
-    "running in words": (lambda frame: frame.with_columns(running=pl.lit("yes")), ["running is String", "true, false"]),
+    "running in words": (
+        lambda frame: frame.with_columns(running=pl.lit("yes")),
+        ["running is String", "true, false"],
+    ),
 }
 
 
@@ -197,7 +201,7 @@ def test_folder_that_holds_something_is_left_alone(tmp_path: Path) -> None:
 def test_folder_below_a_file_is_refused(tmp_path: Path) -> None:
     """A path that cannot be a folder is named, with what to do."""
     (tmp_path / "file").write_text("x")
-    with pytest.raises(EstateError, match="cannot write .*Not a directory.*choose another folder"):
+    with pytest.raises(EstateError, match=r"cannot write .*Not a directory.*choose another folder"):
         import_estate(write_vms(tmp_path), write_load(tmp_path), tmp_path / "file" / "estate")
     with pytest.raises(EstateError, match="is a file, not a folder"):
         import_estate(write_vms(tmp_path), write_load(tmp_path), tmp_path / "file")
@@ -209,13 +213,13 @@ import os, resource, sys
 from pathlib import Path
 from optimizer.errors import EstateError
 from optimizer.estate import import_estate
-import optimizer.estate.csv_import
 vms, load, out, append, limit, user = sys.argv[1:]
 if int(limit):
     import signal
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (int(limit), int(limit)))
 if int(user):
+    import_estate(Path(vms), Path(load), Path(vms).parent / "first")  # imports what another user could not read
     os.setegid(int(user)); os.seteuid(int(user))
 try:
     import_estate(Path(vms), Path(load), Path(out), append=append == "append")
@@ -233,22 +237,19 @@ def _import_limited(vms: Path, load: Path, out: Path, *, append: bool = False, l
     return done.stdout
 
 
-def test_folder_without_permission_is_refused(tmp_path: Path) -> None:
+def test_folder_without_permission_is_refused() -> None:
     """A folder that may not be written is named, with what to do."""
-    locked = tmp_path / "locked"
-    locked.mkdir()
-    locked.chmod(0o555)
-    vms, load = write_vms(tmp_path), write_load(tmp_path)
-    if os.geteuid() == 0:  # root may write anywhere: be nobody
-        for folder in (tmp_path, *tmp_path.parents[:2]):
-            folder.chmod(0o755)
-        message = _import_limited(vms, load, locked / "estate", user=65534)
-    else:
-        message = _import_limited(vms, load, locked / "estate")
-    assert "cannot write" in message
-    assert str(locked / "estate") in message
-    assert "choose a folder that you may write to" in message
-    assert list(locked.iterdir()) == []
+    with tempfile.TemporaryDirectory() as name:  # unlike pytest's folders, this one can be opened to another user
+        folder = Path(name)
+        folder.chmod(0o755)
+        locked = folder / "locked"
+        locked.mkdir()
+        locked.chmod(0o555)
+        nobody = 65534 if os.geteuid() == 0 else 0  # root may write anywhere
+        message = _import_limited(write_vms(folder), write_load(folder), locked / "estate", user=nobody)
+        assert f"cannot write {locked / 'estate'}: Permission denied" in message
+        assert "choose a folder that you may write to" in message
+        assert list(locked.iterdir()) == []
 
 
 @pytest.mark.parametrize("limit", [5_000, 60_000])

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from optimizer.errors import DataError
 from optimizer.model.load import RUNNING, STOPPED, UNKNOWN, DayLoad
-from optimizer.model.rules import Threshold
+from optimizer.model.rules import Statistic, Threshold
 from optimizer.ports import LoadSource
 from optimizer.risk.history import CHUNK_VMS, RiskHistory, build_history
 from optimizer.risk.snapshots import SnapshotGrid
@@ -90,7 +90,7 @@ def slow_share(samples: dict[datetime, bool], start: datetime, snapshot_minutes:
     history_minutes=st.one_of(st.just(10**6), st.integers(1, 5 * 1440)),
 )
 def test_history_equals_the_slow_loop(
-    days: list[DayLoad], snapshot_minutes: int, step_minutes: int, statistic: str, history_minutes: int
+    days: list[DayLoad], snapshot_minutes: int, step_minutes: int, statistic: Statistic, history_minutes: int
 ) -> None:
     """Week sums, day counts and usable days are those of a loop over days, starts, delays and samples."""
     source = MemorySource(days)

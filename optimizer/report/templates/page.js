@@ -90,15 +90,20 @@
 
   // ---- charts
   const plots = () => Bokeh.documents.flatMap((page) => page.roots());
+  let isDarkNow = false;
   function paint(isDark) {
+    isDarkNow = isDark;
     const text = isDark ? "#b3bcc8" : "#4a5563", grid = isDark ? "#2c343f" : "#e3e7ec";
     for (const model of plots()) {
       for (const axis of [...model.below, ...model.left]) {
         axis.major_label_text_color = text;
         axis.axis_label_text_color = text;
       }
-      for (const rule of model.center) if ("grid_line_color" in rule && rule.grid_line_color !== null) rule.grid_line_color = grid;
-      for (const renderer of model.renderers) if ("text_color" in renderer.glyph) renderer.glyph.text_color = text;
+      for (const rule of model.center) if (rule.grid_line_color !== null) rule.grid_line_color = grid;
+      for (const renderer of model.renderers) {
+        if ("text_color" in renderer.glyph) renderer.glyph.text_color = text;
+        if (renderer.name === "limits") renderer.glyph.line_color = isDark ? "#f29488" : "#b42318";
+      }
       const colors = model.document.get_model_by_name("heat-colors");
       // The more windows meet, the farther from the page: on a dark page the ramp is turned round.
       if (colors) {
@@ -114,8 +119,8 @@
   ready.then(() => {
     paint(dark.matches);
     dark.addEventListener("change", () => paint(dark.matches));
-    window.addEventListener("beforeprint", () => paint(false));
-    window.addEventListener("afterprint", () => paint(dark.matches));
+    // A canvas is printed as it stands, there is no time to repaint it: one drawn for a dark page keeps a dark ground.
+    window.addEventListener("beforeprint", () => document.documentElement.classList.toggle("prints-dark", isDarkNow));
     document.documentElement.dataset.charts = "drawn";
   });
 

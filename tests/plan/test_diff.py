@@ -1,0 +1,300 @@
+"""From a schedule to changes and back: the fewest writes, limits kept at each step, names that Azure takes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from optimizer.estate.document import EstateDocument, Resource
+from optimizer.estate.folder import Estate
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import PolicyLimits, Rules
+from optimizer.model.timegrid import NUM_OPTIONS, format_start, parse_start
+from optimizer.plan.applied import apply_in_memory
+from optimizer.plan.diff import Diff, derive_changes, free_name
+from optimizer.plan.document import CreatePolicy, EditPolicy, ReassignItem
+from optimizer.risk.table import RiskTable
+from optimizer.solve.build import build_instance
+from optimizer.solve.cost import count_edits, policy_counts, policy_writes
+from optimizer.solve.instance import Instance
+from optimizer.solve.restrict import restrict_options
+from tests.plan.estates import VAULT, item, policy_id, sql_policy, standard_policy
+
+STARTS = (2, 9, 10, 47)
+AZURE_NAME = re.compile(r"[a-zA-Z][-_!a-zA-Z0-9]{2,149}")
+
+
+@dataclass(frozen=True)
+class Task:
+    """An estate of one vault, and where its items are to go."""
+
+    document: EstateDocument
+    rules: Rules
+    options: np.ndarray
+
+    @property
+    def inventory(self) -> Inventory:
+        """What is there today."""
+        return inventory_of(self.document)
+
+    @property
+    def movable(self) -> np.ndarray:
+        """Items that may be written."""
+        return np.array([not item.unwritable for item in self.inventory.items], dtype=np.bool_)
+
+    def diff(self) -> Diff:
+        """The changes."""
+        return derive_changes(self.inventory, self.rules, self.options, self.movable)
+
+    def instance(self) -> Instance:
+        """The solver's view of it, all risks equal."""
+        inventory, size = self.inventory, len(self.inventory.items)
+        table = RiskTable(np.zeros((size, NUM_OPTIONS)), np.zeros(size), np.ones(size, dtype=np.bool_))
+        restrictions = restrict_options(inventory, self.rules, table, 15)
+        return build_instance(inventory, table, self.rules, restrictions, 15)
+
+
+def document_of(policies: list[Resource], items: list[Resource]) -> EstateDocument:
+    as_of = datetime(2026, 2, 17, tzinfo=UTC)
+    return EstateDocument(
+        created_at=as_of,
+        as_of=as_of,
+        source="azure",
+        vaults=({"id": VAULT, "name": "rsv-one"},),
+        policies=tuple(policies),
+        protected_items=tuple(items),
+    )
+
+
+def inventory_of(document: EstateDocument) -> Inventory:
+    return Estate(Path("estate"), document).inventory()
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> Task:
+    """Two families of twins with up to four policies each, some over the limit, some with items nobody knows."""
+    limit = draw(st.integers(1, 4))
+    policies, items, options = [], [], {}
+    for number in range(draw(st.integers(1, 6))):
+        name, start = f"policy-{number}", draw(st.sampled_from(STARTS))
+        size = draw(st.integers(0, 5))
+        unanimous = draw(st.none() | st.sampled_from(STARTS))
+        for place in range(size):
+            vm = f"vm-{number}-{place}"
+            state = draw(st.sampled_from(["Protected"] * 9 + ["IRPending", "ProtectionStopped"]))
+            items.append(item(vm, name, protectionState=state))
+            target = unanimous if unanimous is not None else draw(st.sampled_from(STARTS))
+            options[vm] = start if state == "IRPending" else target
+        reported = draw(st.none() | st.integers(0, 3).map(lambda more, size=size: size + more))
+        policies.append(standard_policy(name, format_start(start), items=reported, count=draw(st.sampled_from([7, 30]))))
+    document = document_of(policies, items)
+    rules = Rules(policies=PolicyLimits(max_vms_per_policy=limit, edit=draw(st.booleans())))
+    chosen = [options[one.vm_id.rpartition("/")[2]] for one in inventory_of(document).items]
+    return Task(document, rules, np.array(chosen, dtype=np.int64))
+
+
+@given(tasks())
+def test_the_changes_lead_to_the_schedule(task: Task) -> None:
+    """Applied in memory, the changes put every item where the schedule wants it, on a twin, and touch no other."""
+    diff = task.diff()
+    before, after = task.inventory, inventory_of(apply_in_memory(task.document, diff.changes))
+    assert [after.policy(one).start for one in after.items] == task.options.tolist()
+    assert tuple(one.policy_id for one in after.items) == diff.policy_ids
+    assert tuple(after.policy(one).name for one in after.items) == diff.policy_names
+    for old, new in zip(before.items, after.items, strict=True):
+        assert before.policy(old).twin_key == after.policy(new).twin_key
+        assert not old.unwritable or before.policy(old).start == after.policy(new).start
+    assert before.idle_items == after.idle_items
+    for one in before.idle_items:
+        assert before.policy(one).start == after.policy(one).start
+
+
+@settings(max_examples=200)
+@given(tasks())
+def test_as_many_policies_are_written_as_the_solver_pays_for(task: Task) -> None:
+    """Creations and edits are together what the cost model counts, and the edits what it expects of them."""
+    assume(task.options.size)
+    diff, instance = task.diff(), task.instance()
+    writes = policy_writes(instance, policy_counts(instance, task.options))
+    assert diff.count("create_policy") + diff.count("edit_policy") == writes.sum()
+    assert diff.count("edit_policy") == count_edits(instance, task.options).sum()
+
+
+@settings(max_examples=200)
+@given(tasks())
+def test_no_policy_overflows_on_the_way(task: Task) -> None:
+    """After each single change every policy is within the limit, unless all that wait are in a ring of full ones."""
+    limit = task.rules.policies.max_vms_per_policy
+    inventory, changes = task.inventory, task.diff().changes
+    size = Counter({key: len(rows) + inventory.unknown_items[key] for key, rows in inventory.items_by_policy.items()})
+    known = set(size)
+    for number, change in enumerate(changes):
+        match change:
+            case CreatePolicy():
+                assert change.policy_id.lower() not in known
+                known.add(change.policy_id.lower())
+            case EditPolicy():
+                assert change.policy_id.lower() in known
+            case ReassignItem():
+                assert change.policy_id.lower() in known
+                if size[change.policy_id.lower()] >= limit:
+                    waiting = [other.policy_id.lower() for other in changes[number:]]
+                    assert all(size[other] >= limit for other in waiting)
+                size[change.policy_id.lower()] += 1
+                size[change.policy_today_id.lower()] -= 1
+    today = Counter({key: len(rows) for key, rows in inventory.items_by_policy.items()})
+    for key, count in size.items():
+        assert count <= max(limit, today[key] + inventory.unknown_items.get(key, 0))
+
+
+@given(tasks())
+def test_only_policies_whose_items_all_go_are_edited(task: Task) -> None:
+    """An edited policy has no item that stays, is unknown or must not be written; none is edited where rules say so."""
+    inventory = task.inventory
+    for change in task.diff().changes:
+        if isinstance(change, EditPolicy):
+            rows = list(inventory.items_by_policy[change.policy_id.lower()])
+            assert task.rules.policies.edit
+            assert inventory.unknown_items[change.policy_id.lower()] == 0
+            assert task.movable[rows].all()
+            assert {format_start(option) for option in task.options[rows].tolist()} == {change.start}
+            assert change.start != change.start_today
+
+
+@given(tasks())
+def test_nothing_is_written_without_need(task: Task) -> None:
+    """No change where everything stays; an item is reassigned only off a policy that is at another time."""
+    today = np.array([task.inventory.policy(one).start for one in task.inventory.items], dtype=np.int64)
+    assert Task(task.document, task.rules, today).diff().changes == ()
+    start = {policy.id: format_start(policy.start) for policy in task.inventory.policies.values()}
+    start |= {change.policy_id: change.start for change in task.diff().changes if not isinstance(change, ReassignItem)}
+    for change in task.diff().changes:
+        if isinstance(change, ReassignItem):
+            assert change.policy_id
+            assert change.policy_id.startswith(f"{change.vault_id}/backupPolicies/")
+            assert start[change.policy_today_id] != start[change.policy_id]
+
+
+def test_an_edit_that_saves_a_creation_is_preferred() -> None:
+    """A policy all of whose items go to one new time is edited; where edits are not allowed a twin is made."""
+    document = document_of(
+        [standard_policy("nightly", "23:00", items=2)], [item("a", "nightly"), item("b", "nightly")]
+    )
+    edited = Task(document, Rules(), np.array([9, 9])).diff()
+    assert [(change.kind, change.policy) for change in edited.changes] == [("edit_policy", "nightly")]
+    created = Task(document, Rules(policies=PolicyLimits(edit=False)), np.array([9, 9])).diff()
+    assert [change.kind for change in created.changes] == ["create_policy", "reassign_item", "reassign_item"]
+
+
+def test_the_solver_counts_the_edits_that_are_made() -> None:
+    """Where not every edit can be made, the same ones count in the solver as in the changes: the largest first."""
+    limit = 2
+    policies = [
+        standard_policy("d", "10:00"),
+        standard_policy("a-small", "01:00"),
+        standard_policy("a-large", "01:00"),
+        standard_policy("x", "14:00"),
+    ]
+    # The larger policy of 01:00 takes the one edit to 05:00; then 01:00 cannot spare the smaller one as well.
+    places = [("d", 10), ("a-small", 12), ("a-large", 10), ("a-large", 10), ("x", 2), ("x", 28)]
+    items = [item(f"{number}", policy) for number, (policy, _) in enumerate(places)]
+    options = np.array([option for _, option in places])
+    task = Task(document_of(policies, items), Rules(policies=PolicyLimits(max_vms_per_policy=limit)), options)
+    assert task.diff().count("edit_policy") == count_edits(task.instance(), options).sum()
+
+
+def test_arrivals_wait_for_room_that_an_edit_makes() -> None:
+    """A full policy takes a newcomer only after one of its own has gone on to an edited policy."""
+    policies = [standard_policy("one", "01:00"), standard_policy("two", "05:00"), standard_policy("three", "23:00")]
+    items = [item("a", "one"), item("b", "one"), item("c", "two"), item("d", "three"), item("e", "three")]
+    rules = Rules(policies=PolicyLimits(max_vms_per_policy=2))
+    # c edits "two" to 23:30 and b joins it; d takes b's place, e goes to a policy of its own.
+    task = Task(document_of(policies, items), rules, np.array([2, 47, 47, 2, 46]))
+    kinds = [(change.kind, change.policy) for change in task.diff().changes]
+    assert kinds == [("edit_policy", "two"), ("reassign_item", "two"), ("reassign_item", "one")]
+
+
+def properties_but_time(properties: dict[str, object]) -> str:
+    kept = {key: value for key, value in properties.items() if key != "protectedItemsCount"}
+    return re.sub(r"T\d\d:\d\d:", "T--:--:", repr(kept))
+
+
+@given(tasks())
+def test_the_body_of_a_policy_is_its_twins_but_for_the_time(task: Task) -> None:
+    """A created or edited policy differs from its model in times of day and nothing else."""
+    properties = {str(one["name"]): one["properties"] for one in task.document.policies}
+    for change in task.diff().changes:
+        if not isinstance(change, ReassignItem):
+            model = change.twin_of if isinstance(change, CreatePolicy) else change.policy
+            assert properties_but_time(change.properties) == properties_but_time(properties[model])
+            text = repr(change.properties)
+            assert set(re.findall(r"T(\d\d:\d\d):", text)) == {change.start}
+
+
+NAMES = [
+    ("nightly", 46, "nightly-0430"),
+    ("DailyPolicy-2300", 46, "DailyPolicy-0430"),
+    ("DailyPolicy-2300-2", 46, "DailyPolicy-0430"),
+    ("team-1000", 46, "team-1000-0430"),
+    ("Büro täglich (alt)", 46, "B-ro-t-glich-alt--0430"),
+    ("2nd", 46, "policy-2nd-0430"),
+    ("夜", 46, "policy---0430"),
+    ("a/b", 46, "a-b-0430"),
+]
+
+
+@pytest.mark.parametrize(("twin", "start", "expected"), NAMES)
+def test_a_new_policy_is_called_after_its_twin(twin: str, start: int, expected: str) -> None:
+    """The name is the twin's with the new time, in characters that Azure accepts."""
+    policies = [standard_policy(twin, format_start(start))]
+    policies[0]["id"] = policy_id(twin.replace("/", "%2F"))
+    own = item("a", twin)
+    own["properties"]["policyId"] = policies[0]["id"]
+    moves = Task(document_of(policies, [own, item("b", "x") | {"properties": own["properties"] | {
+        "sourceResourceId": "b"}}]), Rules(), np.array([9, 46]))  # fmt: skip  # one of two goes
+    created = moves.diff().changes[0]
+    assert isinstance(created, CreatePolicy)
+    assert created.policy == expected
+    assert created.policy_id == policy_id(expected)
+    assert AZURE_NAME.fullmatch(created.policy)
+
+
+@given(st.text(min_size=1, max_size=200), st.integers(0, 47), st.integers(0, 47))
+def test_every_name_is_one_that_azure_takes(twin: str, today: int, start: int) -> None:
+    """Whatever the twin is called, long or foreign, the name is accepted and free, many times over."""
+    document = document_of([standard_policy(twin.replace("/", "%2F"), format_start(today))], [])
+    (policy,) = inventory_of(document).policies.values()
+    taken = {policy.name.lower()}
+    names = [free_name(policy, start, taken) for _ in range(12)]
+    assert len({name.lower() for name in [policy.name, *names]}) == 13
+    assert all(AZURE_NAME.fullmatch(name) for name in names)
+
+
+def test_a_clash_is_numbered_even_with_a_policy_of_another_workload() -> None:
+    """A name that an SQL policy of the vault has is not taken from it."""
+    policies = [standard_policy("nightly", "23:00"), sql_policy("Nightly-0430"), sql_policy("nightly-0430-2")]
+    task = Task(document_of(policies, [item("a", "nightly"), item("b", "nightly")]), Rules(), np.array([9, 46]))
+    reserved = [str(policy["id"]) for policy in policies]
+    diff = derive_changes(task.inventory, task.rules, task.options, task.movable, reserved)
+    assert [change.policy for change in diff.changes] == ["nightly-0430-3", "nightly-0430-3"]
+
+
+@pytest.mark.parametrize("edit", [True, False])
+def test_names_do_not_grow_month_by_month(edit: bool) -> None:
+    """After fifty plans with edits and creations no name has more than two times in it."""
+    random = np.random.default_rng(3)
+    vms = [f"vm-{number}" for number in range(6)]
+    document = document_of([standard_policy("daily-2300", "23:00")], [item(vm, "daily-2300") for vm in vms])
+    rules = Rules(policies=PolicyLimits(max_vms_per_policy=4, edit=edit))
+    for _ in range(50):
+        options = random.choice(STARTS, len(vms)) if random.random() < 0.7 else np.full(len(vms), parse_start("12:30"))
+        document = apply_in_memory(document, Task(document, rules, options).diff().changes)
+    assert max(len(str(policy["name"])) for policy in document.policies) <= len("daily-2300-0430-10")

@@ -1,0 +1,82 @@
+"""Windows that meet, counted for people: against the obvious loop."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optimizer.plan.occupancy import (
+    pair_slots,
+    service_occupancy,
+    service_of,
+    spread_over_starts,
+    starts_in_schedule,
+    starts_per_slot,
+    starts_today,
+    typical_day,
+)
+from tests.report.small_estate import make_inventory, make_plan, make_risk
+
+INVENTORY = make_inventory(14)
+STARTS = st.lists(st.integers(0, 47), min_size=14, max_size=14)
+
+
+@given(STARTS, st.integers(1, 200))
+def test_occupancy_counts_each_window_once_per_half_hour(starts: list[int], snapshot_minutes: int) -> None:
+    """The count of a service in a half hour is the number of its VMs whose window, minute by minute, touches it."""
+    names, occupancy = service_occupancy(INVENTORY, np.array(starts), snapshot_minutes)
+    expected = {name: np.zeros(336, dtype=int) for name in names}
+    for item, start in zip(INVENTORY.items, starts, strict=True):
+        policy = INVENTORY.policy(item)
+        touched = set()
+        for offset in policy.pattern(INVENTORY.horizon).offsets:
+            for begin in policy.recurrence.run_minutes(start, offset).tolist():
+                touched |= {minute // 30 % 336 for minute in range(begin, begin + 120 + snapshot_minutes)}
+        expected[service_of(INVENTORY.vm(item))][sorted(touched)] += 1
+    assert {name: row.tolist() for name, row in zip(names, occupancy, strict=True)} == {
+        name: row.tolist() for name, row in expected.items()
+    }
+
+
+@given(st.lists(st.integers(0, 6), min_size=336, max_size=336))
+def test_pair_slots_and_typical_day_equal_the_obvious_loop(row: list[int]) -> None:
+    """Pairs are counted one by one, and a typical day shows the fullest weekday."""
+    occupancy = np.array([row])
+    pairs = sum(1 for n in row for a in range(n) for b in range(a))
+    assert pair_slots(occupancy)[0] == pytest.approx(pairs / 7)
+    assert typical_day(occupancy)[0].tolist() == [max(row[slot + 48 * day] for day in range(7)) for slot in range(48)]
+
+
+@given(STARTS)
+def test_weights_are_spread_over_the_runs_and_none_is_lost(starts: list[int]) -> None:
+    """Each VM's weight falls evenly on the half hours in which its backups start."""
+    weights = np.arange(14, dtype=float)
+    expected = np.zeros(336)
+    for item, start, weight in zip(INVENTORY.items, starts, weights.tolist(), strict=True):
+        policy = INVENTORY.policy(item)
+        slots = policy.pattern(INVENTORY.horizon).start_slots(start).tolist()
+        for slot in slots:
+            expected[slot] += weight / len(slots)
+    assert spread_over_starts(INVENTORY, np.array(starts), weights) == pytest.approx(expected)
+
+
+def test_starts_per_slot_counts_every_backup_of_the_week() -> None:
+    """Daily VMs start seven times a week, weekly ones once, hourly ones several times a day."""
+    runs = sum(INVENTORY.policy(item).recurrence.runs_per_week for item in INVENTORY.items)
+    assert starts_per_slot(INVENTORY, starts_today(INVENTORY)).sum() == pytest.approx(runs)
+
+
+def test_starts_of_a_schedule_are_in_the_order_of_the_items() -> None:
+    """The schedule of a plan may be in any order and its ids in any case."""
+    plan = make_plan(INVENTORY, make_risk(INVENTORY))
+    shuffled = [entry.model_copy(update={"vm": entry.vm.upper()}) for entry in reversed(plan.schedule)]
+    assert starts_in_schedule(INVENTORY, shuffled).tolist() == starts_in_schedule(INVENTORY, plan.schedule).tolist()
+
+
+def test_a_schedule_of_another_estate_is_refused() -> None:
+    """A VM without an entry means that the plan was made for something else."""
+    plan = make_plan(INVENTORY, make_risk(INVENTORY))
+    with pytest.raises(ValueError, match=r"no entry for 1 VMs .*vm-000"):
+        starts_in_schedule(INVENTORY, plan.schedule[1:])

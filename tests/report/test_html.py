@@ -1,0 +1,166 @@
+"""The page as text: what it holds, what it must not hold, how large it is."""
+
+from __future__ import annotations
+
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from optimizer.model.inventory import Inventory
+from optimizer.report.figures import OTHERS
+from optimizer.report.html import SHOWN_VMS, render_html
+from tests.report.small_estate import AS_OF, HOSTILE, SmallLoad, SmallLoadSource, make_inventory, make_plan, make_risk
+from tests.report.test_text import unchanged
+
+INVENTORY = make_inventory()
+PLAN = make_plan(INVENTORY, make_risk(INVENTORY))
+PAGE = render_html(PLAN, INVENTORY, SmallLoadSource())
+
+
+class Reader(HTMLParser):
+    """Collects tags, attributes, text and the JSON blocks of a page."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.data: dict[str, object] = {}
+        self._block: str | None = None
+        self._inside = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note the tag."""
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+        self._block = dict(attrs).get("id") if tag == "script" else None
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002  # the signature is the parser's
+        """Leave the tag."""
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        """Note the text of people and the data of scripts."""
+        if self._inside == "script" and self._block:
+            self.data[self._block] = json.loads(data)
+        elif self._inside not in {"script", "style"}:
+            self.text.append(data)
+
+
+def read(page: str) -> Reader:
+    """Parse a page."""
+    reader = Reader()
+    reader.feed(page)
+    return reader
+
+
+def test_nothing_is_loaded_from_anywhere() -> None:
+    """No element names another resource, and the page forbids the browser to fetch any."""
+    for tag, attributes in read(PAGE).tags:
+        assert "src" not in attributes, tag
+        assert attributes.get("href", "data:,") == "data:,", tag
+    assert "default-src 'none'" in PAGE
+    assert "@import" not in PAGE
+    assert "url(" not in PAGE.split("</style>")[0]
+
+
+def test_names_from_outside_are_never_markup() -> None:
+    """A VM called like a script stands as text; not one script of its own gets into the page."""
+    assert HOSTILE not in PAGE
+    reader = read(PAGE)
+    assert any(HOSTILE in text for text in reader.text)
+    schedule = reader.data["data-schedule"]
+    assert isinstance(schedule, dict)
+    assert any(row[0].endswith("script>") for row in schedule["rows"])
+    scripts = [attributes for tag, attributes in reader.tags if tag == "script"]
+    assert len(scripts) == len([one for one in scripts if one.get("type") == "application/json"]) + 2
+
+
+def test_every_vm_and_every_move_is_in_the_page() -> None:
+    """The tables hold the whole schedule, and exactly the VMs that get a new start."""
+    data = read(PAGE).data
+    schedule, moves = data["data-schedule"], data["data-moves"]
+    assert isinstance(schedule, dict)
+    assert isinstance(moves, dict)
+    assert len(schedule["rows"]) == len(PLAN.schedule)
+    assert len(moves["rows"]) == PLAN.summary.moved
+    assert all(len(row) == len(schedule["columns"]) for row in schedule["rows"])
+
+
+def test_headline_figures_are_those_of_the_summary() -> None:
+    """Before, after and captured stand in the tiles."""
+    text = " ".join(" ".join(read(PAGE).text).split())
+    assert "today 79.7 → in the plan 49.6" in text
+    assert "95.0 %" in text
+    assert "14 policies created, 1 edited, 16 VMs reassigned" in text
+
+
+def test_every_picture_has_a_name_and_a_table() -> None:
+    """A picture is announced in words and its numbers can be read."""
+    tags = read(PAGE).tags
+    charts = [attributes for _, attributes in tags if (attributes.get("id") or "").startswith("chart-")]
+    assert len(charts) == 4
+    assert all(one.get("role") == "img" and one.get("aria-label") for one in charts)
+    assert ("html", {"lang": "en"}) in tags
+    summaries = re.findall(r"<summary>(.*?)</summary>", PAGE)
+    assert summaries == ["Services in numbers", "Hours in numbers", "Load in numbers", "Show 30 VMs"]
+
+
+def test_table_heads_have_a_scope() -> None:
+    """Every head written by the server says what it is the head of."""
+    heads = [attributes for tag, attributes in read(PAGE).tags if tag == "th"]
+    assert heads
+    assert all(one.get("scope") in {"col", "row"} for one in heads)
+
+
+def test_the_page_shows_the_most_helped() -> None:
+    """At most a dozen VMs, each with a profile."""
+    reader = read(PAGE)
+    options = sum(tag == "option" for tag, _ in reader.tags)
+    profiles = reader.data["data-profiles"]
+    assert isinstance(profiles, list)
+    assert options == len(profiles) == min(SHOWN_VMS, PLAN.summary.vms_helped)
+
+
+def test_without_load_the_page_has_no_such_section() -> None:
+    """A plan can be shown where the history is not at hand, or has nothing of the VMs."""
+
+    class Nothing:
+        def read_vm(self, _vm_id: str) -> SmallLoad:
+            """Find no day."""
+            blank = np.zeros((0, 288), dtype=np.float32)
+            return SmallLoad((), blank, blank)
+
+    for page in (render_html(PLAN, INVENTORY, None), render_html(PLAN, INVENTORY, Nothing())):
+        assert "choose-vm" not in page.split("<script")[0]
+        assert 'id="chart-load"' not in page
+
+
+def test_a_plan_without_changes_says_so() -> None:
+    """No empty tables."""
+    page = render_html(unchanged(PLAN), INVENTORY, None)
+    assert "Nothing: the schedule stays as it is." in page
+    assert "policies written" not in page
+
+
+def test_an_empty_plan_makes_a_page() -> None:
+    """No VMs at all is no reason to fail."""
+    empty = Inventory(as_of=AS_OF, vaults={}, policies={}, vms={}, items=())
+    page = render_html(unchanged(PLAN).model_copy(update={"schedule": ()}), empty, SmallLoadSource())
+    assert "Show 0 VMs" in page
+
+
+def test_a_plan_for_another_estate_is_refused() -> None:
+    """The schedule must cover the inventory."""
+    with pytest.raises(ValueError, match="no entry for"):
+        render_html(PLAN, make_inventory(31), None)
+
+
+def test_a_page_of_300_vms_is_below_3_megabytes_and_gathers_the_small_services() -> None:
+    """Forty services have a row of their own, the others one together."""
+    inventory = make_inventory(300, services=60)
+    page = render_html(make_plan(inventory, make_risk(inventory)), inventory, SmallLoadSource())
+    assert len(page.encode()) < 3_000_000
+    assert OTHERS in page

@@ -1,0 +1,199 @@
+"""The page in a real browser, without any network."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from optimizer.report.html import render_html
+from tests.report.small_estate import HOSTILE, SmallLoadSource, make_inventory, make_plan, make_risk
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+WIDTHS = {"desk": 1280, "phone": 390}
+
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine")
+
+
+@dataclass
+class Opened:
+    """A page that was opened, and what the browser said meanwhile."""
+
+    page: Page
+    complaints: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Start the browser once."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write the page of a plan for 60 VMs."""
+    inventory = make_inventory(60)
+    file = tmp_path_factory.mktemp("page") / "report.html"
+    file.write_text(render_html(make_plan(inventory, make_risk(inventory)), inventory, SmallLoadSource()), "utf-8")
+    return file
+
+
+def open_page(browser: Browser, file: Path, **options: object) -> Opened:
+    """Open a file offline and wait until its charts are drawn."""
+    settings = {"viewport": {"width": WIDTHS["desk"], "height": 900}} | options
+    page = browser.new_context(offline=True, **settings).new_page()  # type: ignore[arg-type]  # playwright's own names
+    opened = Opened(page)
+    page.on("console", lambda message: opened.complaints.append(message.text) if message.type != "log" else None)
+    page.on("pageerror", lambda error: opened.complaints.append(str(error)))
+    page.on("request", lambda request: opened.requests.append(request.url))
+    page.goto(file.as_uri())
+    page.wait_for_selector("html[data-charts=drawn]", state="attached", timeout=20_000)
+    page.wait_for_timeout(300)
+    return opened
+
+
+@pytest.fixture
+def desk(browser: Browser, page_file: Path) -> Iterator[Opened]:
+    """Open the page on a desk."""
+    opened = open_page(browser, page_file)
+    yield opened
+    opened.page.context.close()
+
+
+COLORS = """
+(id) => {
+  const colors = new Set();
+  const visit = (node) => {
+    if (node.tagName === "CANVAS" && node.width && node.height) {
+      const { data } = node.getContext("2d").getImageData(0, 0, node.width, node.height);
+      for (let at = 0; at < data.length; at += 4)
+        if (data[at + 3] > 200) colors.add((data[at] << 16) + (data[at + 1] << 8) + data[at + 2]);
+    }
+    if (node.shadowRoot) visit(node.shadowRoot);
+    for (const child of node.children ?? []) visit(child);
+  };
+  visit(document.getElementById(id));
+  return [...colors];
+}
+"""
+
+
+def colors_of(page: Page, chart: str) -> set[int]:
+    """Colours that are painted in the canvases of a chart, as 0xRRGGBB."""
+    return set(page.evaluate(COLORS, chart))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+def test_page_opens_offline_without_complaint(browser: Browser, page_file: Path, width: int, scheme: str) -> None:
+    """Nothing but the file is asked for, nothing is complained of, nothing sticks out sideways, all is drawn."""
+    opened = open_page(browser, page_file, viewport={"width": width, "height": 844}, color_scheme=scheme)
+    assert opened.complaints == []
+    assert opened.requests == [page_file.as_uri()]
+    assert opened.page.evaluate("document.documentElement.scrollWidth") == width
+    for chart in ("chart-heat-today", "chart-heat-plan", "chart-risk", "chart-load"):
+        assert len(colors_of(opened.page, chart)) > 3, chart
+    opened.page.context.close()
+
+
+def test_hostile_names_do_nothing(desk: Opened) -> None:
+    """The VM called like a script is listed by that name, and no dialogue opens."""
+    dialogues: list[str] = []
+    desk.page.on("dialog", lambda dialog: (dialogues.append(dialog.message), dialog.dismiss()))
+    desk.page.locator("details:has([data-table=data-schedule]) > summary").click()
+    desk.page.get_by_label("Filter Schedule of every VM").fill("script>")
+    desk.page.wait_for_timeout(100)
+    row = desk.page.locator("[data-table=data-schedule] tbody th")
+    assert HOSTILE.endswith(row.inner_text())
+    assert dialogues == []
+
+
+def test_choosing_a_vm_changes_picture_caption_and_table(desk: Opened) -> None:
+    """The chart, the sentence and the numbers below are of the VM that is chosen."""
+    page = desk.page
+    load = page.locator("#chart-load")
+    before = (
+        load.screenshot(),
+        page.locator("#load-caption").inner_text(),
+        page.locator("#load-table").text_content(),
+    )
+    names = page.locator("#choose-vm option").all_inner_texts()
+    page.select_option("#choose-vm", index=2)
+    page.wait_for_timeout(300)
+    after = (load.screenshot(), page.locator("#load-caption").inner_text(), page.locator("#load-table").text_content())
+    assert all(old != new for old, new in zip(before, after, strict=True))
+    assert after[1].startswith(names[2])
+    assert desk.complaints == []
+
+
+def test_tables_filter_sort_and_turn_pages(desk: Opened) -> None:
+    """The moves are 25 to a page, sort by figures, and shrink to what is typed."""
+    page, table = desk.page, desk.page.locator("[data-table=data-moves]")
+    total = int(re.search(r"of (\d+)", table.locator(".count").inner_text())[1])  # type: ignore[index]
+    assert table.locator("tbody tr").count() == 25 < total
+
+    head = table.get_by_role("button", name="At risk today")
+    head.click()
+    figures = [float(text) for text in table.locator("tbody tr td:nth-child(7)").all_inner_texts()]
+    assert figures == sorted(figures, reverse=True)
+    assert table.locator("th[aria-sort=descending]").inner_text() == "At risk today"
+    head.click()
+    assert table.locator("th[aria-sort=ascending]").count() == 1
+
+    table.get_by_role("button", name="Next").click()
+    assert table.locator("tbody tr").count() == total - 25
+    table.get_by_role("button", name="Show all").click()
+    assert table.locator("tbody tr").count() == total
+
+    page.get_by_label("Filter VMs with a new start or policy").fill("vault-2")
+    assert set(table.locator("tbody tr td:nth-child(3)").all_inner_texts()) == {"vault-2"}
+    page.get_by_label("Filter VMs with a new start or policy").fill("no such thing")
+    assert table.locator("tbody tr").count() == 0
+    assert table.locator(".count").inner_text() == "none"
+
+
+def test_hovering_a_half_hour_tells_its_numbers(desk: Opened) -> None:
+    """The tooltip of a cell names the service, the time and both counts."""
+    box = desk.page.locator("#chart-heat-today").bounding_box()
+    assert box is not None
+    tooltip = desk.page.get_by_text("in the plan:")
+    for across in range(140, int(box["width"]) - 40, 6):
+        desk.page.mouse.move(box["x"] + across, box["y"] + 13)
+        if tooltip.count():
+            break
+    assert tooltip.count() > 0
+
+
+def test_dark_and_light_pages_paint_other_colours(browser: Browser, page_file: Path) -> None:
+    """Changing the scheme repaints the pictures that are already there."""
+    opened = open_page(browser, page_file)
+    light = colors_of(opened.page, "chart-heat-today")
+    opened.page.emulate_media(color_scheme="dark")
+    opened.page.wait_for_timeout(400)
+    dark = colors_of(opened.page, "chart-heat-today")
+    assert 0xD3D9E1 in light - dark
+    assert 0x333D49 in dark - light
+    opened.page.context.close()
+
+
+def test_the_page_prints(desk: Opened) -> None:
+    """Printed, the pictures keep their place and the controls are gone."""
+    printed = desk.page.pdf(prefer_css_page_size=True, print_background=True)
+    assert printed.startswith(b"%PDF")
+    desk.page.emulate_media(media="print")
+    assert not desk.page.locator("#choose-vm").is_visible()
+    assert desk.page.locator("#chart-load").is_visible()

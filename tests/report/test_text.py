@@ -1,0 +1,110 @@
+"""Text reports: what stands in them and how they sit."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+from rich.console import RenderableType
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rules
+from optimizer.plan.audit import audit
+from optimizer.plan.document import PlanDocument
+from optimizer.report.text import WORST, render_audit, render_plan, render_report
+from optimizer.report.typeset import decimal, to_text
+from tests.report.small_estate import AS_OF, make_inventory, make_plan, make_risk
+
+INVENTORY = make_inventory()
+RISK = make_risk(INVENTORY)
+PLAN = make_plan(INVENTORY, RISK)
+AUDIT = audit(INVENTORY, RISK, Rules(), history_days=np.arange(30))
+PAGES = {"audit": render_audit(AUDIT), "plan": render_plan(PLAN), "report": render_report(PLAN, INVENTORY)}
+
+
+def unchanged(plan: PlanDocument) -> PlanDocument:
+    """The same plan with nothing to change."""
+    summary = plan.summary.model_copy(
+        update={"moved": 0, "reassigned": 0, "policies_created": 0, "policies_edited": 0, "reference": "greedy"}
+    )
+    schedule = tuple(one.model_copy(update={"start": one.start_today}) for one in plan.schedule)
+    return plan.model_copy(update={"summary": summary, "schedule": schedule, "changes": (), "notes": ()})
+
+
+@pytest.mark.parametrize("width", [80, 100])
+@pytest.mark.parametrize("ascii_only", [False, True])
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
+def test_pages_fit_the_terminal(page: RenderableType, ascii_only: bool, width: int) -> None:
+    """No line is longer than the terminal is wide, and ASCII output is ASCII."""
+    text = to_text(page, width, ascii_only=ascii_only)
+    assert max(map(len, text.splitlines())) <= width
+    assert text.isascii() or not ascii_only
+
+
+def test_audit_shows_the_worst_and_says_how_many_there_are() -> None:
+    """Ten of the busy VMs are drawn, the first first, with the number of all."""
+    text = to_text(PAGES["audit"])
+    assert f"({WORST} of {len(AUDIT.busy)} shown)" in text
+    assert text.index(AUDIT.busy[0].name) < text.index(AUDIT.busy[WORST - 1].name)
+    for title in ("Services that crowd", "limit of VMs", "limit of policies", "too little is known", "clocks"):
+        assert title in text
+
+
+def test_audit_of_an_empty_estate_says_what_is_fine() -> None:
+    """Where nothing was found the report says what was looked for."""
+    empty = Inventory(as_of=AS_OF, vaults={}, policies={}, vms={}, items=())
+    text = to_text(render_audit(audit(empty, np.zeros((0, 48)), Rules(), history_days=np.zeros(0))))
+    assert "no service has two windows that meet" in text
+    assert "every VM has history enough" in text
+
+
+def test_plan_shows_the_figures_before_and_after() -> None:
+    """Every pair of figures stands on one line, with its change."""
+    text = to_text(PAGES["plan"])
+    risk, pairs = PLAN.summary.at_risk_per_month, PLAN.summary.overlap_pair_slots
+    for figure in (risk, pairs):
+        assert re.search(rf"{decimal(figure.today)} +{decimal(figure.plan)} +[-+]\d", text)
+    assert f"{PLAN.summary.moved} VMs of {PLAN.summary.vms} move" in text
+    assert "Captured 95.0 %" in text
+
+
+def test_a_figure_that_grows_has_a_plus() -> None:
+    """A price paid is shown as one."""
+    pairs = PLAN.summary.overlap_pair_slots.model_copy(update={"today": 10.0, "plan": 12.0})
+    summary = PLAN.summary.model_copy(update={"overlap_pair_slots": pairs})
+    assert "+20.0 %" in to_text(render_plan(PLAN.model_copy(update={"summary": summary})))
+
+
+def test_most_helped_vms_come_first() -> None:
+    """The table of moves begins with the VM that gains most."""
+    best = max(PLAN.schedule, key=lambda one: one.risk_today - one.risk)
+    moves = to_text(PAGES["plan"]).split("VMs that move")[1]
+    assert moves.splitlines()[4].strip().startswith(best.vm.rsplit("/", 1)[-1])
+
+
+def test_a_plan_without_changes_says_so() -> None:
+    """No empty tables, and the reason why improvement is measured against a greedy schedule."""
+    text = to_text(render_plan(unchanged(PLAN)))
+    assert "Nothing to change for 30 VMs" in text
+    assert "VMs that move" not in text
+    assert "Policies written" not in text
+    assert "against a greedy schedule" in text
+
+
+def test_report_lists_every_change_in_order_and_every_vm() -> None:
+    """Changes are numbered as in the plan; the schedule has a line per VM."""
+    text = to_text(PAGES["report"], 160)
+    changes = text.split("Changes in order")[1].split("Schedule")[0]
+    lines = [line.split() for line in changes.splitlines() if re.match(r" +\d+ ", line)]
+    verbs = {"create_policy": "create", "edit_policy": "edit", "reassign_item": "reassign"}
+    assert [(int(line[0]), line[1]) for line in lines] == [
+        (number, verbs[change.kind]) for number, change in enumerate(PLAN.changes, start=1)
+    ]
+    schedule = text.split("\nSchedule\n")[1].split("Notes")[0]
+    assert sum(":" in line for line in schedule.splitlines()) == len(PLAN.schedule)
+
+
+def test_report_is_the_same_twice() -> None:
+    """Rendering reads no clock and nothing random."""
+    assert to_text(render_report(PLAN, INVENTORY)) == to_text(PAGES["report"])
