@@ -1,7 +1,12 @@
-"""``plan.json``: its schema, how it is read and written."""
+"""``plan.json``: its classes, and the JSON Schema made of them.
+
+After a change here: ``python -m optimizer.plan.document > docs/plan.schema.json``.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -155,3 +160,17 @@ class PlanDocument(_Strict):
     notes: tuple[str, ...] = ()
     schedule: tuple[ScheduleEntry, ...]
     changes: tuple[Change, ...]
+
+
+def json_schema() -> str:
+    """Text of the published JSON Schema (draft 2020-12) of a plan.
+
+    It is that of reading: of writing, pydantic would leave the rules, which are dumped without their defaults, open.
+    """
+    schema = PlanDocument.model_json_schema(mode="validation")
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return json.dumps(dialect | schema, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(json_schema())

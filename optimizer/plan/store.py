@@ -7,8 +7,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from optimizer.errors import EstateError
 from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.folder import Estate, open_estate
+from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PLAN_SCHEMA_VERSION, PlanDocument
 from optimizer.plan.errors import PlanFormatError, StalePlanError
 
@@ -83,7 +85,7 @@ def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: Path | None
     StalePlanError
         It is another estate, or it has changed since.
     """
-    estate = open_estate(estate_path if estate_path is not None else plan_path.parent / plan.estate.path)
+    estate = open_estate(estate_path) if estate_path is not None else _named_estate(plan, plan_path)
     if estate.fingerprint != plan.estate.fingerprint:
         raise StalePlanError(
             f"{plan_path}: the plan is stale: it was made for the estate of {plan.estate.as_of:%Y-%m-%d %H:%M} UTC, "
@@ -94,6 +96,16 @@ def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: Path | None
     return estate
 
 
+def _named_estate(plan: PlanDocument, plan_path: Path) -> Estate:
+    try:
+        return open_estate(plan_path.parent / plan.estate.path)
+    except EstateError as exc:
+        raise EstateError(
+            f"{plan_path}: the plan says that its estate is {plan.estate.path}, seen from the plan's folder: {exc}; "
+            "where it lies elsewhere by now, give its folder with --estate"
+        ) from exc
+
+
 def _difference(plan: PlanDocument, estate: Estate) -> str:
     """What of the schedule in the plan no longer agrees with an estate, in a few words."""
     inventory = estate.inventory(plan.rules.service_from)
@@ -101,10 +113,17 @@ def _difference(plan: PlanDocument, estate: Estate) -> str:
     then = {entry.vm.lower(): entry for entry in plan.schedule}
     gone = [entry.vm for key, entry in then.items() if key not in now]
     new = [key for key in now if key not in then]
-    moved = [entry.vm for key, entry in then.items() if key in now and now[key].name != entry.policy_today]
+    both = [(entry, now[key]) for key, entry in then.items() if key in now]
+    reassigned = [entry.vm for entry, policy in both if policy.name != entry.policy_today]
+    moved = [entry.vm for entry, policy in both if format_start(policy.start) != entry.start_today]
     parts = [
         f"{len(names)} VMs {what} (first {names[0]!r})"
-        for names, what in ((gone, "are gone"), (new, "are new"), (moved, "have another policy"))
+        for names, what in (
+            (gone, "are gone"),
+            (new, "are new"),
+            (reassigned, "have another policy"),
+            (moved, "start at another time"),
+        )
         if names
     ]
     return ", ".join(parts) or "policies or load history differ"

@@ -40,8 +40,7 @@ def heat_top(hours: ServiceHours) -> int:
 
 def heat_map(hours: ServiceHours, which: Literal["today", "plan"]) -> figure:
     """Draw how many windows of each service meet in each half hour of a UTC day."""
-    from bokeh.core.properties import value
-    from bokeh.models import ColumnDataSource, FixedTicker, LinearColorMapper, Range1d
+    from bokeh.models import ColumnDataSource, FixedTicker, LinearAxis, LogColorMapper, Range1d
     from bokeh.transform import transform
 
     counts, other = (hours.today, hours.plan) if which == "today" else (hours.plan, hours.today)
@@ -57,24 +56,26 @@ def heat_map(hours: ServiceHours, which: Literal["today", "plan"]) -> figure:
             "time": [labels[index] for index in slot.tolist()],
         }
     )
-    plot = _day_figure(height=74 + 15 * max(len(hours.names), 4), hour_end=25.6)
+    plot = _day_figure(height=74 + 15 * max(len(hours.names), 4))
     plot.y_range = Range1d(start=len(hours.names) - 0.4, end=-0.6)
     plot.yaxis.ticker = FixedTicker(ticks=list(range(len(hours.names))))
     plot.yaxis.major_label_overrides = {
         index: UNICODE.shorten(short_id(name), 18) for index, name in enumerate(hours.names)
     }
     plot.ygrid.grid_line_color = None
-    colors = LinearColorMapper(
+    colors = LogColorMapper(
         palette=heat_palette(), low=2, high=heat_top(hours), low_color=SINGLE_LIGHT, name="heat-colors"
     )
     cells = plot.rect(
         "hour", "row", 0.5, 0.88, source=source, fill_color=transform("windows", colors), line_color=None
     )
-    peaks = {"x": [24.3] * len(counts), "y": list(range(len(counts))), "text": [f"{peak}" for peak in counts.max(1)]}
-    plot.text(
-        "x", "y", "text", source=ColumnDataSource(peaks), text_baseline="middle", text_font=value(FONT),
-        text_font_size="11px", text_color=LOAD_COLOR,
-    )  # fmt: skip
+    peaks = LinearAxis()
+    peaks.update(
+        ticker=FixedTicker(ticks=list(range(len(hours.names)))),
+        major_label_overrides={index: f"{peak}" for index, peak in enumerate(counts.max(axis=1).tolist())},
+    )
+    plot.add_layout(peaks, "right")
+    _set_axes(plot)
     then = "in the plan" if which == "today" else "today"
     _hover(plot, [cells], [("", "@service"), ("from", "@time UTC"), ("windows", "@windows"), (then, "@other")])
     return plot
@@ -168,25 +169,29 @@ def _numbers(values: tuple[float | None, ...]) -> np.ndarray[tuple[int], np.dtyp
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 
-def _day_figure(height: int, hour_end: float = 24) -> figure:
+def _day_figure(height: int) -> figure:
     """Figure whose abscissa is a day; it takes no wheel and no drag, so that the page scrolls over it."""
     from bokeh.models import FixedTicker, Range1d
     from bokeh.plotting import figure
 
     plot = figure(
         height=height, sizing_mode="stretch_width", toolbar_location=None, tools="",
-        x_range=Range1d(start=0, end=hour_end), background_fill_color=None, border_fill_color=None,
+        x_range=Range1d(start=0, end=24), background_fill_color=None, border_fill_color=None,
         outline_line_color=None, min_border_right=8,
     )  # fmt: skip
     plot.xaxis.ticker = FixedTicker(ticks=list(range(0, 25, 3)))
     plot.xaxis.major_label_overrides = {hour: f"{hour:02d}" for hour in range(0, 25, 3)}
+    _set_axes(plot)
+    return plot
+
+
+def _set_axes(plot: figure) -> None:
     for axis in plot.axis:
         axis.update(
             major_label_text_font=FONT, major_label_text_font_size="11px", axis_label_text_font=FONT,
             axis_label_text_font_size="11px", axis_label_text_font_style="normal", minor_tick_line_color=None,
             major_tick_line_color=None, axis_line_color=None,
         )  # fmt: skip
-    return plot
 
 
 def _hover(

@@ -141,4 +141,8 @@ def _feasibility(instance: Instance, restrictions: Restrictions, names: Sequence
         families.append(add_move_limit)
     if POLICY_LIMIT in names:
         families += [add_policy_capacity, add_vault_policy_limit]
-    return ScopedModel(instance, whole(instance, instance.today), families).solve(0.1 * effort, 0).outcome
+    return (
+        ScopedModel(instance, whole(instance, instance.today, only_allowed=False), families)
+        .solve(0.1 * effort, 0)
+        .outcome
+    )

@@ -327,8 +327,21 @@ FAMILIES: tuple[Family, ...] = (
 )
 
 
-def whole(instance: Instance, start: IntArray) -> Scope:
-    """Scope in which every VM that may move is free to take any option."""
-    everything = tuple(range(NUM_OPTIONS))
-    options = dict.fromkeys(range(instance.num_vms), everything)
+def whole(instance: Instance, start: IntArray, *, only_allowed: bool = True) -> Scope:
+    """Scope in which every VM is free.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    start
+        Shape (V,): hint.
+    only_allowed
+        Leave out options that the rules forbid anyway; a VM without any keeps them all, and so has no solution.
+    """
+    everything = np.arange(NUM_OPTIONS)
+    options = {}
+    for v in range(instance.num_vms):
+        allowed = np.flatnonzero(instance.allowed[v])
+        options[v] = (allowed if only_allowed and len(allowed) else everything).tolist()
     return Scope(options, start)

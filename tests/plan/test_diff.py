@@ -196,7 +196,7 @@ def test_an_edit_that_saves_a_creation_is_preferred() -> None:
 
 def test_the_solver_counts_the_edits_that_are_made() -> None:
     """Where not every edit can be made, the same ones count in the solver as in the changes: the largest first."""
-    limit = 2
+    limit = 3
     policies = [
         standard_policy("d", "10:00"),
         standard_policy("a-small", "01:00"),

@@ -95,13 +95,12 @@
     isDarkNow = isDark;
     const text = isDark ? "#b3bcc8" : "#4a5563", grid = isDark ? "#2c343f" : "#e3e7ec";
     for (const model of plots()) {
-      for (const axis of [...model.below, ...model.left]) {
+      for (const axis of [...model.below, ...model.left, ...model.right]) {
         axis.major_label_text_color = text;
         axis.axis_label_text_color = text;
       }
       for (const rule of model.center) if (rule.grid_line_color !== null) rule.grid_line_color = grid;
       for (const renderer of model.renderers) {
-        if ("text_color" in renderer.glyph) renderer.glyph.text_color = text;
         if (renderer.name === "limits") renderer.glyph.line_color = isDark ? "#f29488" : "#b42318";
       }
       const colors = model.document.get_model_by_name("heat-colors");

@@ -1,0 +1,236 @@
+"""Small inventories with made-up risks, and the obvious way to price a schedule."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+
+import numpy as np
+from hypothesis import strategies as st
+
+from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
+from optimizer.model.rules import Rule, Rules, Window
+from optimizer.model.timegrid import Frequency, Recurrence
+from optimizer.risk.table import RiskTable
+from optimizer.solve.build import build_instance
+from optimizer.solve.instance import Instance
+from optimizer.solve.restrict import Restrictions, restrict_options
+
+AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
+DAILY = Recurrence(Frequency.DAILY)
+SUNDAYS = Recurrence(Frequency.WEEKLY, (6,))
+WORKDAYS = Recurrence(Frequency.WEEKLY, (0, 2, 4))
+HOURLY = Recurrence(Frequency.HOURLY, (), 6, 12)
+SNAPSHOT_MINUTES = 15
+
+
+def policy(
+    name: str, vault: str, start: int, recurrence: Recurrence = DAILY, zone: str = "UTC", **more: object
+) -> Policy:
+    """A policy; policies of a vault with the same recurrence and zone are twins."""
+    enhanced = recurrence.frequency is Frequency.HOURLY
+    twin_key = f"{recurrence}/{zone}"
+    made = Policy(
+        name, name, vault, SubType.ENHANCED if enhanced else SubType.STANDARD, recurrence, start, zone, twin_key, {}
+    )
+    return replace(made, **more)  # type: ignore[arg-type]  # named by the caller
+
+
+def inventory(policies: Sequence[Policy], vms: Sequence[tuple[str, str]], **item: dict[str, object]) -> Inventory:
+    """VMs given as (service, policy name); ``item`` changes items by VM name."""
+    vaults = {p.vault_id: Vault(p.vault_id, p.vault_id) for p in policies}
+    by_name = {p.name: p for p in policies}
+    names = [f"vm{number}" for number in range(len(vms))]
+    items = tuple(
+        replace(
+            ProtectedItem(f"item-{name}", name, by_name[of].id, by_name[of].vault_id),
+            **item.get(name, {}),  # type: ignore[arg-type]  # named by the caller
+        )
+        for name, (_, of) in zip(names, vms, strict=True)
+    )
+    machines = {name: Vm(name, name, service) for name, (service, _) in zip(names, vms, strict=True)}
+    return Inventory(AS_OF, vaults, {p.id.lower(): p for p in policies}, machines, items)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An inventory with rules and risks, and what the solver makes of it."""
+
+    inventory: Inventory
+    rules: Rules
+    risk: np.ndarray
+    credited: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+
+    @property
+    def table(self) -> RiskTable:
+        """The risk table."""
+        today = [self.inventory.policy(item).start for item in self.inventory.items]
+        credited = self.credited if len(self.credited) else np.ones(len(today), dtype=np.bool_)
+        return RiskTable(self.risk, self.risk[np.arange(len(today)), today], credited)
+
+    @property
+    def restrictions(self) -> Restrictions:
+        """What the rules leave to each VM."""
+        return restrict_options(self.inventory, self.rules, self.table, SNAPSHOT_MINUTES)
+
+    def instance(self) -> Instance:
+        """The instance."""
+        return build_instance(self.inventory, self.table, self.rules, self.restrictions, SNAPSHOT_MINUTES)
+
+
+def only(*starts: str, zone: str | None = None) -> Rule:
+    """A rule that leaves just these starts of a daily UTC policy, by windows of 2 h 15 min."""
+    windows = []
+    for start in starts:
+        begin = int(start[:2]) * 60 + int(start[3:])
+        windows.append(Window(start=begin, end=(begin + 135) % 1440, zone=zone))
+    return Rule(name="only " + " ".join(starts), allow=tuple(windows))
+
+
+def flat_risk(num_vms: int, value: float = 0.0) -> np.ndarray:
+    """The same risk everywhere."""
+    return np.full((num_vms, 48), value)
+
+
+def obvious_cost(problem: Problem, options: Sequence[int]) -> float:
+    """The objective of the design page, by plain loops over minutes of the week."""
+    prices, found = problem.rules.prices, problem.inventory
+    table = problem.table
+    total = 0.0
+    met: Counter[tuple[str, int]] = Counter()
+    starts: Counter[tuple[str, int]] = Counter()
+    held: Counter[tuple[str, str, int]] = Counter()
+    for v, (item, t) in enumerate(zip(found.items, options, strict=True)):
+        policy_ = found.policy(item)
+        total += float(table.cost[v, t]) + prices.move * (t != policy_.start)
+        pattern = policy_.pattern(found.horizon)
+        slots: set[int] = set()
+        for offset in pattern.offsets:
+            for begin in pattern.recurrence.run_minutes(t, offset).tolist():
+                slots |= {minute // 30 % 336 for minute in range(begin, begin + 135)}
+        for slot in slots:
+            met[found.vm(item).service, slot] += 1
+        for begin in pattern.recurrence.run_minutes(t, pattern.offsets[0]).tolist():
+            starts[item.vault_id, begin // 30] += 1
+        if t != policy_.start or not _over(problem, policy_):
+            held[item.vault_id, policy_.twin_key, t] += 1
+    total += prices.overlap * sum(n * (n - 1) / 2 for n in met.values()) / 7
+    for vault in found.vaults:
+        share = _share(problem, vault)
+        total += prices.vault_peak * sum(max(0, n - share) for (where, _), n in starts.items() if where == vault) / 7
+    return total + prices.policy_write * sum(obvious_writes(problem, held).values())
+
+
+def _over(problem: Problem, policy_: Policy) -> bool:
+    size = (
+        len(problem.inventory.items_by_policy[policy_.id.lower()])
+        + problem.inventory.unknown_items[policy_.id.lower()]
+    )
+    return size > problem.rules.policies.max_vms_per_policy
+
+
+def obvious_writes(problem: Problem, held: Counter[tuple[str, str, int]]) -> Counter[str]:
+    """Policies to create or edit in each vault."""
+    limit = problem.rules.policies.max_vms_per_policy
+    exist: Counter[tuple[str, str, int]] = Counter()
+    strangers: Counter[tuple[str, str, int]] = Counter()
+    for p in problem.inventory.policies.values():
+        if not _over(problem, p):
+            exist[p.vault_id, p.twin_key, p.start] += 1
+            strangers[p.vault_id, p.twin_key, p.start] += problem.inventory.unknown_items[p.id.lower()]
+    writes: Counter[str] = Counter()
+    for place in held:
+        writes[place[0]] += max(0, math.ceil((held[place] + strangers[place]) / limit) - exist[place])
+    return writes
+
+
+def _share(problem: Problem, vault: str) -> int:
+    found, allowed = problem.inventory, problem.restrictions.allowed
+    usable: set[int] = set()
+    weekly = 0
+    for v, item in enumerate(found.items):
+        if item.vault_id == vault:
+            pattern = found.policy(item).pattern(found.horizon)
+            weekly += pattern.recurrence.runs_per_week
+            for t in np.flatnonzero(allowed[v]).tolist():
+                usable |= {slot % 48 for slot in pattern.start_slots(t).tolist()}
+    return math.ceil(weekly / 7 / max(1, len(usable)) - 1e-12)
+
+
+def obvious_feasible(problem: Problem, options: Sequence[int]) -> bool:
+    """Caps and the limit of moves, by plain loops; single-VM rules are in ``restrictions``."""
+    found = problem.inventory
+    for rule in problem.rules.rule:
+        met: Counter[tuple[str, int]] = Counter()
+        for item, t in zip(found.items, options, strict=True):
+            if rule.max_concurrent is None or not rule.where.matches(found.vm(item), found.vault(item)):
+                continue
+            windows = found.policy(item).pattern(found.horizon).occupancy(SNAPSHOT_MINUTES)[t]
+            group = found.vm(item).service if rule.per == "service" else item.vault_id
+            for slot in np.flatnonzero(windows).tolist():
+                met[group, slot] += 1
+        if rule.max_concurrent is not None and max(met.values(), default=0) > rule.max_concurrent:
+            return False
+    moves = sum(t != found.policy(item).start for item, t in zip(found.items, options, strict=True))
+    return problem.rules.max_moves is None or moves <= problem.rules.max_moves
+
+
+def every_schedule(problem: Problem) -> Iterator[tuple[int, ...]]:
+    """Every assignment that the rules on single VMs leave."""
+    allowed = problem.restrictions.allowed
+    return itertools.product(*(np.flatnonzero(row).tolist() for row in allowed))
+
+
+def best_of_all(problem: Problem) -> tuple[float, tuple[int, ...]] | None:
+    """Cheapest feasible schedule by trying all; None where there is none."""
+    costs = ((obvious_cost(problem, o), o) for o in every_schedule(problem) if obvious_feasible(problem, o))
+    return min(costs, default=None)
+
+
+@st.composite
+def problems(draw: st.DrawFn) -> Problem:
+    """Up to five VMs, two vaults, all kinds of policies, few options for each, some rules."""
+    policies = [
+        policy("p0", "east", 46),
+        policy("p1", "east", draw(st.sampled_from([46, 4])), draw(st.sampled_from([DAILY, SUNDAYS, WORKDAYS]))),
+        policy(
+            "p2",
+            "west",
+            44,
+            draw(st.sampled_from([DAILY, HOURLY])),
+            draw(st.sampled_from(["UTC", "India Standard Time"])),
+        ),
+    ]
+    if draw(st.booleans()):
+        policies.append(policy("p3", "east", 2))
+    names = [p.name for p in policies]
+    vms = draw(st.lists(st.tuples(st.sampled_from(["web", "db"]), st.sampled_from(names)), min_size=1, max_size=5))
+    found = inventory(policies, vms)
+    random = np.random.default_rng(draw(st.integers(0, 2**16)))
+    risk = np.full((len(vms), 48), 9.0)
+    for v, item in enumerate(found.items):
+        today = found.policy(item).start
+        options = random.choice(40, 3, replace=False)
+        risk[v, today] = random.choice([0.0, 0.3, 2.0])
+        risk[v, options] = np.minimum(random.choice([0.0, 0.05, 0.2, 1.0], 3).round(6), risk[v, today] + 0.1)
+    rules: list[Rule] = []
+    if draw(st.booleans()):
+        rules.append(
+            Rule(name="cap", max_concurrent=draw(st.integers(1, 2)), per=draw(st.sampled_from(["service", "vault"])))
+        )
+    if draw(st.booleans()):
+        rules.append(Rule(name="pinned", where={"name": "vm0"}, pin=True))
+    return Problem(
+        found,
+        Rules(
+            rule=tuple(rules),
+            max_moves=draw(st.sampled_from([None, None, 1, 2])),
+            policies={"max_vms_per_policy": draw(st.sampled_from([1, 2, 100]))},
+        ),
+        risk,
+        np.array([draw(st.sampled_from([True, True, True, False])) for _ in vms]),
+    )

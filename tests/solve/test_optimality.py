@@ -1,0 +1,83 @@
+"""The solver against brute force on tiny instances, and the bound against the optimum."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from optimizer.solve.bound import ascend
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cpsat import Outcome, ScopedModel, whole
+from optimizer.solve.solver import solve
+from tests.solve.examples import Problem, best_of_all, every_schedule, obvious_cost, obvious_feasible, problems
+
+
+@settings(max_examples=40)
+@given(problems())
+def test_cost_is_that_of_the_design_page(problem: Problem) -> None:
+    """Every term of the objective is priced as the plain loops price it, for every schedule."""
+    instance = problem.instance()
+    for number, options in enumerate(every_schedule(problem)):
+        if number % 7 == 0:
+            assert evaluate(instance, np.array(options)).total == pytest.approx(
+                obvious_cost(problem, options), abs=1e-9
+            )
+
+
+@settings(max_examples=40)
+@given(problems())
+def test_violations_are_those_of_the_rules(problem: Problem) -> None:
+    """A schedule is feasible for the instance exactly where the plain loops say that it keeps caps and moves."""
+    instance = problem.instance()
+    for number, options in enumerate(every_schedule(problem)):
+        if number % 5 == 0:
+            assert (not violations(instance, np.array(options))) == obvious_feasible(problem, options)
+
+
+@settings(max_examples=30)
+@given(problems())
+def test_solver_equals_brute_force(problem: Problem) -> None:
+    """On tiny instances status and cost are those of trying every schedule."""
+    best = best_of_all(problem)
+    result = solve(problem.instance(), effort=20)
+    if best is None:
+        assert result.outcome is Outcome.INFEASIBLE
+        assert result.options is None
+        return
+    assert result.outcome is Outcome.OPTIMAL
+    assert result.cost is not None
+    assert result.cost.total == pytest.approx(best[0], abs=1e-4 * max(1.0, best[0]) + 1e-6)
+    assert result.bound <= best[0] + 1e-6
+    assert result.stopped == "gap"
+
+
+@settings(max_examples=60)
+@given(problems())
+def test_bound_is_never_above_the_optimum(problem: Problem) -> None:
+    """The relaxation is a lower bound at every stage of its ascent."""
+    best = best_of_all(problem)
+    if best is None:
+        return
+    seen = []
+    ascent = ascend(problem.instance(), 150, lambda _step, bound: seen.append(bound) is None)
+    assert max(seen) <= best[0] + 1e-9
+    assert ascent.bound <= best[0]
+
+
+@settings(max_examples=20)
+@given(problems())
+def test_whole_model_equals_brute_force(problem: Problem) -> None:
+    """CP-SAT alone, with every family of constraints, finds the optimum and a bound that is not above it."""
+    best = best_of_all(problem)
+    instance = problem.instance()
+    answer = ScopedModel(instance, whole(instance, instance.today)).solve(20.0, 0)
+    if best is None:
+        assert answer.outcome is Outcome.INFEASIBLE
+        return
+    assert answer.outcome is Outcome.OPTIMAL
+    assert answer.options is not None
+    assert answer.bound is not None
+    assert not violations(instance, answer.options)
+    assert evaluate(instance, answer.options).total == pytest.approx(best[0], abs=1e-5)
+    assert answer.bound <= best[0] + 1e-9
