@@ -36,7 +36,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.version_option(distribution_version("backup-schedule-optimizer"), prog_name="backup-optimizer")
 def cli() -> None:
-    r"""Plan when Azure VMs are backed up.
+    """Plan when Azure VMs are backed up.
 
     Out of CPU and memory history and of today's backup policies comes a schedule in which no service has all its VMs
     snapshotted at once and no VM is snapshotted while it is busy.
@@ -47,7 +47,7 @@ def cli() -> None:
       backup-optimizer audit estate
       backup-optimizer plan estate --out plan.json
       backup-optimizer report plan.json --html report.html
-    """
+    """  # noqa: D301  # click looks for the character, not for its name
 
 
 for _command in (demo, import_, audit, plan, explain, report):
@@ -63,7 +63,7 @@ def main(args: Sequence[str] | None = None) -> None:
         What follows the name of the program; None: what it was called with.
     """
     try:
-        cli.main(args, standalone_mode=False)
+        cli.main(args, prog_name="backup-optimizer", standalone_mode=False)
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except click.ClickException as exc:

@@ -84,7 +84,7 @@ def demo(screen: Screen, folder: Path, num_vms: int, seed: int) -> None:
 def import_(
     screen: Screen, vms: Path, load: Path, out: Path, append: bool, as_of: datetime | None, drop_invalid: bool
 ) -> None:
-    r"""Make an estate folder from the files of any monitoring.
+    """Make an estate folder from the files of any monitoring.
 
     \b
     vms.csv:       vm,service,vault,policy,frequency,days,time,timezone,retention_days
@@ -93,7 +93,7 @@ def import_(
                    one regular interval from 1 to 60 minutes; gaps are allowed
 
     Nothing is written unless both files are sound.
-    """
+    """  # noqa: D301  # click looks for the character, not for its name
     from optimizer.estate.csv_import import import_estate
     from optimizer.report.text_import import render_import
 

@@ -137,7 +137,7 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
     possible = set(policy.recurrence.options(today))
     better = [
         t
-        for t in np.argsort(instance.risk[v], kind="stable").tolist()
+        for t in np.argsort(costs.total, kind="stable").tolist()
         if not allowed[t] and t in possible and t != here and costs.total[t] < costs.total[here]
     ]
     return Explanation(

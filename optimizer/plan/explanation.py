@@ -55,7 +55,7 @@ class ExplainedOption(_Strict):
 
 
 class ForbiddenOption(_Strict):
-    """A start that would have less risk than the proposed one, and what forbids it (rules, limits), in words."""
+    """A start that would cost less than the proposed one, and what forbids it (rules, limits), in words."""
 
     start: StartText
     risk: float
@@ -84,7 +84,7 @@ class Explanation(_Strict):
     alternatives
         The next best allowed options, cheapest first.
     forbidden
-        Options with less risk than the proposed one that may not be taken, least risk first.
+        Options that would cost less than the proposed one but may not be taken, cheapest first.
     history_days
         Days of usable history behind the profile; None where unsaid.
     """

@@ -143,4 +143,4 @@ def _forbidden(explanation: Explanation, glyphs: Glyphs, width: int) -> Iterator
     risks = decimals(one.risk for one in shown)
     cells = [(one.start, risk, "; ".join(one.reasons)) for one, risk in zip(shown, risks, strict=True)]
     columns = (Column("start"), number("at risk"), Column("forbidden by", share=1, prose=True))
-    yield table(Rows("Less risk, but not allowed", columns, cells, total=len(explanation.forbidden)), glyphs, width)
+    yield table(Rows("Better, but not allowed", columns, cells, total=len(explanation.forbidden)), glyphs, width)

@@ -131,6 +131,7 @@ class ScopedModel:
         """
         solver = cp_model.CpSolver()
         solver.parameters.num_workers = 1
+        solver.parameters.catch_sigint_signal = False  # Ctrl-C stops the program, not one search of many
         solver.parameters.random_seed = seed
         solver.parameters.max_deterministic_time = deterministic_time
         if time_limit_seconds is not None:

@@ -24,9 +24,7 @@ RULES = Rules(
     rule=(
         Rule(name="erp in turns", where=Selector(service="erp"), max_concurrent=2),
         Rule(name="pay stays", where=Selector(service="pay"), pin=True),
-        Rule(
-            name="shop late", where=Selector(service="shop"), allow=(Window(start=19 * 60, end=7 * 60, zone="UTC"),)
-        ),
+        Rule(name="shop late", where=Selector(service="shop"), allow=(Window(start=19 * 60, end=7 * 60, zone="UTC"),)),
         Rule(name="mail not by day", where=Selector(service="mail"), forbid=(Window(start=6 * 60, end=20 * 60),)),
     ),
 )

@@ -20,7 +20,7 @@ from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
 from optimizer.plan.verify import Checked, Claims, verify
 from optimizer.solve.cost import evaluate
-from optimizer.workflow import audit_case, make_plan, make_plan_of, prepare
+from optimizer.workflow import audit_case, make_plan, make_plan_of
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import imported_estate, item, standard_policy, with_another_month
 
@@ -78,7 +78,9 @@ def test_planned_again_nothing_changes(made: Planned) -> None:
 
 def bare(plan: PlanDocument) -> str:
     summary = plan.summary.model_copy(update={"seconds": 0.0})
-    return plan.model_copy(update={"created_at": datetime(2026, 1, 1, tzinfo=UTC), "summary": summary}).model_dump_json()
+    return plan.model_copy(
+        update={"created_at": datetime(2026, 1, 1, tzinfo=UTC), "summary": summary}
+    ).model_dump_json()
 
 
 def test_the_same_plan_twice_is_the_same_to_the_byte(made: Planned) -> None:
@@ -292,7 +294,9 @@ def test_a_roll_out_over_days_is_said(imported: Planned) -> None:
 
 def test_full_vaults_get_no_policies(imported: Planned) -> None:
     """Where a vault may not grow, its VMs go to the policies that are there or stay."""
-    plan = make_plan(imported.estate, Rules(policies=PolicyLimits(max_policies_per_vault=4, edit=False)), effort=EFFORT)
+    plan = make_plan(
+        imported.estate, Rules(policies=PolicyLimits(max_policies_per_vault=4, edit=False)), effort=EFFORT
+    )
     vaults = {change.vault_id.rpartition("/")[2] for change in plan.changes if isinstance(change, CreatePolicy)}
     assert vaults <= {"vault-b"}
     assert plan.summary.policies_created <= 1
@@ -384,9 +388,12 @@ def test_a_case_is_audited_as_it_is_planned(imported: Planned) -> None:
 def test_progress_is_told(imported: Planned) -> None:
     """Every stage reports up to its end."""
     told: list[tuple[str, int, int]] = []
-    make_plan(
-        imported.estate, effort=1, progress=lambda stage, done, total, note="": told.append((stage, done, total))
-    )
+
+    def progress(stage: str, done: int, total: int, note: str = "") -> None:
+        assert isinstance(note, str)
+        told.append((stage, done, total))
+
+    make_plan(imported.estate, effort=1, progress=progress)
     assert {stage for stage, _, _ in told}
     assert all(0 <= done <= total for _, done, total in told)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -104,7 +103,7 @@ def test_schema_and_reader_refuse_the_same(
     WRONG[case](content)
     plan_file.write_text(json.dumps(content), encoding="utf-8")
     assert not validator.is_valid(content)
-    with pytest.raises(PlanFormatError, match="not a plan: .*give the plan.json that 'backup-optimizer plan' wrote"):
+    with pytest.raises(PlanFormatError, match=r"not a plan: .*give the plan.json that 'backup-optimizer plan' wrote"):
         read_plan(plan_file)
 
 
@@ -250,7 +249,7 @@ def test_an_older_plan_is_replaced_whole(plan_file: Path, imported: Planned) -> 
     plan_file.write_text("older" * 100_000)
     write_plan(imported.plan, plan_file)
     assert read_plan(plan_file) == imported.plan
-    assert os.listdir(plan_file.parent) == ["plan.json"]
+    assert list(plan_file.parent.iterdir()) == [plan_file]
 
 
 def test_a_plan_that_cannot_be_written_is_an_error_of_the_users(imported: Planned, tmp_path: Path) -> None:

@@ -44,9 +44,7 @@ class Valid:
 
     def row(self, name: str) -> int:
         """Row of a VM, by the end of its id."""
-        return next(
-            row for row, item in enumerate(self.checked.before.items) if item.vm_id.rpartition("/")[2] == name
-        )
+        return next(row for row, item in enumerate(self.checked.before.items) if item.vm_id.rpartition("/")[2] == name)
 
 
 def valid(made: Planned) -> Valid:
@@ -172,7 +170,8 @@ def strangers_fill_it(given: Valid) -> Valid:
     policy = next(policy for policy in before.policies.values() if policy.name == "early")
     full = replace(policy, items_reported=97 + len(before.items_by_policy[policy.id.lower()]))
     after = with_items_on(given.checked.after, [row], policy)
-    return stated(replace(given, checked=replace(given.checked, before=with_policy(before, full), after=after)), row, "02:00")
+    crowded_policy = replace(given.checked, before=with_policy(before, full), after=after)
+    return stated(replace(given, checked=crowded_policy), row, "02:00")
 
 
 def edited(given: Valid) -> Valid:
@@ -250,8 +249,14 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
         lambda v: replace(v, checked=replace(v.checked, starts=v.checked.starts[1:])),
     ),
     "more moves than allowed": ("VMs move, allowed are 2", lambda v: ruled_by(v, max_moves=2)),
-    "risk grows by more than allowed": ("its risk grows by more than 0.1", lambda v: riskier(v, credited=True, increase=0.11)),
-    "risk grows without evidence": ("its risk grows by more than 0", lambda v: riskier(v, credited=False, increase=0.01)),
+    "risk grows by more than allowed": (
+        "its risk grows by more than 0.1",
+        lambda v: riskier(v, credited=True, increase=0.11),
+    ),
+    "risk grows without evidence": (
+        "its risk grows by more than 0",
+        lambda v: riskier(v, credited=False, increase=0.01),
+    ),
     "cost understated": ("states cost", lambda v: claiming(v, cost=v.claims.cost - 0.01, bound=0.0)),
     "cost overstated": ("states cost", lambda v: claiming(v, cost=v.claims.cost + 0.01)),
     "pair-slots misstated": ("states pair-slots", lambda v: claiming(v, pair_slots=v.claims.pair_slots - 1 / 7)),
@@ -336,7 +341,7 @@ def test_what_is_over_a_limit_today_may_stay(ruled: Valid) -> None:
 def test_a_plan_with_a_fault_is_refused(ruled: Valid) -> None:
     """A plan that does not pass raises, with the fault; one that passes does not."""
     require_verified(ruled.checked, ruled.claims)
-    with pytest.raises(VerificationError, match="did not pass its verification and is not written.*states peak"):
+    with pytest.raises(VerificationError, match=r"did not pass its verification and is not written.*states peak"):
         require_verified(ruled.checked, replace(ruled.claims, peak=99))
 
 

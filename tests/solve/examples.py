@@ -133,19 +133,52 @@ def _over(problem: Problem, policy_: Policy) -> bool:
     return size > problem.rules.policies.max_vms_per_policy
 
 
-def obvious_writes(problem: Problem, held: Counter[tuple[str, str, int]]) -> Counter[str]:
-    """Policies to create or edit in each vault."""
+def obvious_writes(
+    problem: Problem, held: Counter[tuple[str, str, int]], edited: dict[str, int] | None = None
+) -> Counter[str]:
+    """Policies that each vault lacks, where some (by id) are edited to another start."""
     limit = problem.rules.policies.max_vms_per_policy
     exist: Counter[tuple[str, str, int]] = Counter()
     strangers: Counter[tuple[str, str, int]] = Counter()
     for p in problem.inventory.policies.values():
         if not _over(problem, p):
-            exist[p.vault_id, p.twin_key, p.start] += 1
+            exist[p.vault_id, p.twin_key, (edited or {}).get(p.id, p.start)] += 1
             strangers[p.vault_id, p.twin_key, p.start] += problem.inventory.unknown_items[p.id.lower()]
     writes: Counter[str] = Counter()
     for place in held:
         writes[place[0]] += max(0, math.ceil((held[place] + strangers[place]) / limit) - exist[place])
     return writes
+
+
+def _vaults_have_room(problem: Problem, options: Sequence[int]) -> bool:
+    """Whether some set of edits leaves so few policies to create that every vault holds them."""
+    found, rules = problem.inventory, problem.rules
+    held: Counter[tuple[str, str, int]] = Counter()
+    for item, t in zip(found.items, options, strict=True):
+        if t != found.policy(item).start or not _over(problem, found.policy(item)):
+            held[item.vault_id, found.policy(item).twin_key, t] += 1
+    targets: dict[str, int] = {}
+    for p in found.policies.values():
+        rows = found.items_by_policy[p.id.lower()]
+        goes_to = {options[row] for row in rows}
+        fixed = any(row in problem.restrictions.stays_because for row in rows) or found.unknown_items[p.id.lower()]
+        if (
+            len(goes_to) == 1
+            and p.start not in goes_to
+            and not fixed
+            and not _over(problem, p)
+            and rules.policies.edit
+        ):
+            targets[p.id] = goes_to.pop()
+    for chosen in itertools.product([False, True], repeat=len(targets)):
+        edited = {key: t for (key, t), take in zip(targets.items(), chosen, strict=True) if take}
+        created = obvious_writes(problem, held, edited)
+        if all(
+            created[vault] <= max(0, rules.policies.max_policies_per_vault - found.policies_in_vault(vault))
+            for vault in found.vaults
+        ):
+            return True
+    return False
 
 
 def _share(problem: Problem, vault: str) -> int:
@@ -162,7 +195,7 @@ def _share(problem: Problem, vault: str) -> int:
 
 
 def obvious_feasible(problem: Problem, options: Sequence[int]) -> bool:
-    """Caps and the limit of moves, by plain loops; single-VM rules are in ``restrictions``."""
+    """Caps, limits of moves and policies, by plain loops; single-VM rules are in ``restrictions``."""
     found = problem.inventory
     for rule in problem.rules.rule:
         met: Counter[tuple[str, int]] = Counter()
@@ -176,7 +209,8 @@ def obvious_feasible(problem: Problem, options: Sequence[int]) -> bool:
         if rule.max_concurrent is not None and max(met.values(), default=0) > rule.max_concurrent:
             return False
     moves = sum(t != found.policy(item).start for item, t in zip(found.items, options, strict=True))
-    return problem.rules.max_moves is None or moves <= problem.rules.max_moves
+    few_enough = problem.rules.max_moves is None or moves <= problem.rules.max_moves
+    return few_enough and _vaults_have_room(problem, options)
 
 
 def every_schedule(problem: Problem) -> Iterator[tuple[int, ...]]:
@@ -208,15 +242,15 @@ def problems(draw: st.DrawFn) -> Problem:
     if draw(st.booleans()):
         policies.append(policy("p3", "east", 2))
     names = [p.name for p in policies]
-    vms = draw(st.lists(st.tuples(st.sampled_from(["web", "db"]), st.sampled_from(names)), min_size=1, max_size=5))
+    vms = draw(st.lists(st.tuples(st.sampled_from(["web", "db"]), st.sampled_from(names)), min_size=1, max_size=4))
     found = inventory(policies, vms)
     random = np.random.default_rng(draw(st.integers(0, 2**16)))
     risk = np.full((len(vms), 48), 9.0)
     for v, item in enumerate(found.items):
         today = found.policy(item).start
-        options = random.choice(40, 3, replace=False)
+        options = random.choice(40, 2, replace=False)
         risk[v, today] = random.choice([0.0, 0.3, 2.0])
-        risk[v, options] = np.minimum(random.choice([0.0, 0.05, 0.2, 1.0], 3).round(6), risk[v, today] + 0.1)
+        risk[v, options] = np.minimum(random.choice([0.0, 0.05, 0.2, 1.0], 2).round(6), risk[v, today] + 0.1)
     rules: list[Rule] = []
     if draw(st.booleans()):
         rules.append(
@@ -229,7 +263,11 @@ def problems(draw: st.DrawFn) -> Problem:
         Rules(
             rule=tuple(rules),
             max_moves=draw(st.sampled_from([None, None, 1, 2])),
-            policies={"max_vms_per_policy": draw(st.sampled_from([1, 2, 100]))},
+            policies={
+                "max_vms_per_policy": draw(st.sampled_from([1, 2, 100])),
+                "max_policies_per_vault": draw(st.sampled_from([200, 200, 2, 4])),
+                "edit": draw(st.booleans()),
+            },
         ),
         risk,
         np.array([draw(st.sampled_from([True, True, True, False])) for _ in vms]),

@@ -13,7 +13,7 @@ from optimizer.solve.solver import solve
 from tests.solve.examples import Problem, best_of_all, every_schedule, obvious_cost, obvious_feasible, problems
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(problems())
 def test_cost_is_that_of_the_design_page(problem: Problem) -> None:
     """Every term of the objective is priced as the plain loops price it, for every schedule."""
@@ -25,7 +25,7 @@ def test_cost_is_that_of_the_design_page(problem: Problem) -> None:
             )
 
 
-@settings(max_examples=40)
+@settings(max_examples=60)
 @given(problems())
 def test_violations_are_those_of_the_rules(problem: Problem) -> None:
     """A schedule is feasible for the instance exactly where the plain loops say that it keeps caps and moves."""
@@ -35,7 +35,7 @@ def test_violations_are_those_of_the_rules(problem: Problem) -> None:
             assert (not violations(instance, np.array(options))) == obvious_feasible(problem, options)
 
 
-@settings(max_examples=30)
+@settings(max_examples=100)
 @given(problems())
 def test_solver_equals_brute_force(problem: Problem) -> None:
     """On tiny instances status and cost are those of trying every schedule."""
@@ -52,7 +52,7 @@ def test_solver_equals_brute_force(problem: Problem) -> None:
     assert result.stopped == "gap"
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
 @given(problems())
 def test_bound_is_never_above_the_optimum(problem: Problem) -> None:
     """The relaxation is a lower bound at every stage of its ascent."""
@@ -65,7 +65,7 @@ def test_bound_is_never_above_the_optimum(problem: Problem) -> None:
     assert ascent.bound <= best[0]
 
 
-@settings(max_examples=20)
+@settings(max_examples=60)
 @given(problems())
 def test_whole_model_equals_brute_force(problem: Problem) -> None:
     """CP-SAT alone, with every family of constraints, finds the optimum and a bound that is not above it."""

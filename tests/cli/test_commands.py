@@ -1,0 +1,350 @@
+"""Every command: what it prints where, its exit codes, its width, and what it does not import."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from rich.cells import cell_len
+
+from optimizer.cli import cli
+from optimizer.estate.csv_import import ImportReport
+from optimizer.plan.audit import Audit
+from optimizer.plan.document import PlanDocument, Summary
+from optimizer.plan.explanation import Explanation
+from optimizer.plan.store import read_plan
+from tests.cli.command_line import ROOT, run, run_process
+from tests.estate.inputs import load_frame, write_load
+from tests.plan.estates import vm_rows, write_inputs, write_rows
+
+COMMANDS = sorted(cli.commands)
+EFFORT = ("--effort", 3)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with vms.csv, load.parquet, an estate of them, and its plan."""
+    folder = tmp_path_factory.mktemp("home")
+    vms, load = write_inputs(folder)
+    assert run("import", "--vms", vms, "--load", load, "--out", folder / "estate").code == 0
+    assert run("plan", folder / "estate", "--out", folder / "plan.json", *EFFORT).code == 0
+    return folder
+
+
+def arguments(home: Path, scratch: Path) -> dict[str, list[object]]:
+    """Return one good call of every command."""
+    return {
+        "demo": ["demo", scratch / "demo", "--vms", 3],
+        "import": ["import", "--vms", home / "vms.csv", "--load", home / "load.parquet", "--out", scratch / "estate"],
+        "audit": ["audit", home / "estate"],
+        "plan": ["plan", home / "estate", "--out", scratch / "plan.json", *EFFORT],
+        "explain": ["explain", home / "plan.json", "erp-00"],
+        "report": ["report", home / "plan.json", "--html", scratch / "report.html"],
+    }
+
+
+def test_every_command_is_tried(tmp_path: Path) -> None:
+    """The calls below leave no command out."""
+    assert sorted(arguments(tmp_path, tmp_path)) == COMMANDS
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example_that_the_command_accepts(command: str) -> None:
+    """Each ``--help`` says what the command does and ends with a call of it; its options exist."""
+    answer = run(command, "--help")
+    assert answer.code == 0
+    assert answer.err == ""
+    assert "\\b" not in answer.out
+    example = answer.out.partition("Example:\n")[2]
+    assert f"backup-optimizer {command}" in example
+    assert unknown_words(example) == []
+    for option in ("--format [text|json]", "--quiet", "--verbose"):
+        assert option in answer.out
+
+
+def unknown_words(text: str) -> list[str]:
+    """Return commands and options of ``backup-optimizer`` calls in a text that do not exist."""
+    found = []
+    for call in re.findall(r"(?<![\w/.-])backup-optimizer +([a-z][^`\n|>#&]+)", text):
+        name, *rest = call.split()
+        command = cli.commands.get(name)
+        known = {option for param in command.params for option in param.opts} if command else set()
+        found += [name] if command is None else []
+        found += [word for word in rest if word.startswith("--") and word not in known | {"--help"}]
+    return found
+
+
+def test_the_help_of_the_program_lists_commands_and_exit_codes() -> None:
+    """``--help`` names every command, shows the month's round and says what the exit codes mean."""
+    answer = run("--help")
+    assert answer.code == 0
+    assert "\\b" not in answer.out
+    assert all(re.search(rf"^  {command}  ", answer.out, re.MULTILINE) for command in COMMANDS)
+    assert unknown_words(answer.out) == []
+    assert re.findall(r"^    (\d+) ", answer.out, re.MULTILINE) == ["0", "1", "2", "3", "4", "10"]
+    assert answer.out.startswith("Usage: backup-optimizer ")
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "data/rules/defaults.toml"])
+def test_calls_in_the_documentation_exist(page: str) -> None:
+    """Commands and options that the documentation shows are there."""
+    assert unknown_words((ROOT / page).read_text(encoding="utf-8")) == []
+
+
+def test_help_needs_none_of_the_heavy_libraries() -> None:
+    """No ``--help`` imports the solver, the data frames, the pictures or the tables."""
+    script = """
+import sys
+from optimizer.cli import main
+for args in [["--help"], ["--version"], *([command, "--help"] for command in sys.argv[1:])]:
+    main(args)
+heavy = {"ortools", "polars", "bokeh", "pydantic", "rich", "jinja2", "pandas"} & set(sys.modules)
+sys.exit(str(sorted(heavy)) if heavy else 0)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, *COMMANDS], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.count("Usage:") == len(COMMANDS) + 1
+
+
+def test_importing_the_package_imports_next_to_nothing() -> None:
+    """``import optimizer`` is cheap; a name is loaded when it is first used."""
+    script = """
+import sys
+import optimizer
+heavy = {"numpy", "polars", "ortools", "pydantic", "bokeh", "rich"} & set(sys.modules)
+assert not heavy, heavy
+assert optimizer.Rules().max_moves is None
+assert set(optimizer.__all__) <= set(dir(optimizer))
+"""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    """``--version`` prints name and number."""
+    answer = run("--version")
+    assert answer.code == 0
+    assert re.fullmatch(r"backup-optimizer, version \d+\.\d+\.\d+\S*\n", answer.out)
+
+
+SHAPES = {
+    "demo": Summary,
+    "import": ImportReport,
+    "audit": Audit,
+    "plan": Summary,
+    "explain": Explanation,
+    "report": PlanDocument,
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_json_is_alone_on_stdout_and_quiet_is_silent(home: Path, tmp_path: Path, command: str) -> None:
+    """With ``--format json`` stdout is one document of the documented shape; ``--quiet`` leaves stderr empty."""
+    from pydantic import TypeAdapter
+
+    answer = run(*arguments(home, tmp_path)[command], "--format", "json", "--quiet")
+    assert (answer.code, answer.err) == (0, "")
+    TypeAdapter(SHAPES[command]).validate_json(answer.out)
+    assert isinstance(json.loads(answer.out), dict)
+
+
+def test_plan_prints_the_summary_that_it_wrote(home: Path, tmp_path: Path) -> None:
+    """``plan --format json`` prints exactly the summary of the file; ``report`` prints the whole plan."""
+    answer = run("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--format", "json")
+    written = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
+    assert json.loads(answer.out) == written["summary"]
+    assert answer.err == f"plan: {tmp_path / 'plan.json'}\n"
+    shown = run("report", tmp_path / "plan.json", "--estate", home / "estate", "--format", "json")
+    assert json.loads(shown.out) == written
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the same estate with names of every kind that are hard to lay out, and its plan."""
+    folder = tmp_path_factory.mktemp("wide")
+    write_inputs(folder)
+    rows = vm_rows()
+    for row in rows:
+        row["service"] = {"erp": "a-service-whose-name-never-ends-" * 4, "shop": "販売管理" * 12}.get(
+            row["service"], row["service"]
+        )
+        row["policy"] = row["policy"] + "-of-the-department-of-long-and-winding-names-" * 2
+        row["vault"] = row["vault"] + "-westeurope-production-recovery-services-vault"
+    vms = write_rows(folder / "vms.csv", rows)
+    assert run("import", "--vms", vms, "--load", folder / "load.parquet", "--out", folder / "estate").code == 0
+    assert run("plan", folder / "estate", "--out", folder / "plan.json", *EFFORT).code == 0
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("names", "command"),
+    [("home", command) for command in COMMANDS] + [("wide", command) for command in COMMANDS if command != "demo"],
+)
+def test_no_line_is_wider_than_100_columns(
+    request: pytest.FixtureRequest, tmp_path: Path, names: str, command: str
+) -> None:
+    """Where nobody looks (a pipe, a file) tables are laid out for 100 columns, whatever the names are."""
+    answer = run(*arguments(request.getfixturevalue(names), tmp_path)[command])
+    assert answer.code == 0
+    assert len(answer.out.splitlines()) >= 3
+    assert max(cell_len(line) for line in answer.out.splitlines()) <= 100
+
+
+def test_demo_leaves_estate_plan_and_report(tmp_path: Path) -> None:
+    """The demo makes the three and says where they are; what it wrote can be explained and reported."""
+    answer = run("demo", tmp_path / "demo", "--vms", 20, "--seed", 3)
+    assert answer.code == 0
+    assert {path.name for path in (tmp_path / "demo").iterdir()} == {"estate", "plan.json", "report.html"}
+    for name in ("estate", "plan.json", "report.html"):
+        assert str(tmp_path / "demo" / name) in answer.err
+    plan = read_plan(tmp_path / "demo" / "plan.json")
+    assert plan.summary.vms >= 15  # a few of the twenty are not backed up on a schedule
+    assert plan.estate.path == "estate"
+    assert run("explain", tmp_path / "demo" / "plan.json", plan.schedule[0].vm).code == 0
+    again = run("demo", tmp_path / "demo", "--vms", 20)
+    assert again.code == 1
+    assert "is not empty" in again.err
+
+
+def test_the_exit_code_tells_changes_from_none(home: Path, tmp_path: Path) -> None:
+    """``--detailed-exitcode``: 10 with changes, 0 without; without the option 0 either way."""
+    out = tmp_path / "plan.json"
+    assert run("plan", home / "estate", "--out", out, "--effort", 1, "--detailed-exitcode").code == 10
+    assert read_plan(out).changes
+    rules = tmp_path / "rules.toml"
+    rules.write_text('[[rule]]\nname = "all stay"\npin = true\n')
+    nothing = run("plan", home / "estate", "--out", out, "--rules", rules, "--effort", 1, "--detailed-exitcode")
+    assert nothing.code == 0
+    assert read_plan(out).changes == ()
+
+
+WRONG_USAGE: dict[str, tuple[list[object], str]] = {
+    "no command": ([], "Usage: backup-optimizer"),
+    "unknown command": (["plam"], "No such command 'plam'"),
+    "unknown option": (["plan", "estate", "--efort", "3"], "No such option"),
+    "argument missing": (["explain", "plan.json"], "Missing argument 'VM'"),
+    "option missing": (["import", "--vms", __file__], "Missing option '--load'"),
+    "file not there": (["import", "--vms", "no.csv", "--load", "x", "--out", "e"], "'no.csv' does not exist"),
+    "unknown format": (["audit", "estate", "--format", "xml"], "'xml' is not one of 'text', 'json'"),
+    "effort of nothing": (["plan", "estate", "--effort", "0"], "0 is not in the range 1<=x<=10000"),
+    "effort in words": (["plan", "estate", "--effort", "much"], "'much' is not a valid integer"),
+    "no time": (["plan", "estate", "--time-limit", "0"], "0.0 is not in the range x>0"),
+    "negative seed": (["plan", "estate", "--seed", "-1"], "-1 is not in the range x>=0"),
+    "no VMs": (["demo", "demo", "--vms", "0"], "0 is not in the range"),
+    "as-of without zone": (
+        ["import", "--vms", __file__, "--load", __file__, "--out", "e", "--as-of", "2026-01-01T00:00"],
+        "has no zone; add Z for UTC",
+    ),
+    "as-of in words": (
+        ["import", "--vms", __file__, "--load", __file__, "--out", "e", "--as-of", "yesterday"],
+        "is not a time; allowed: ISO 8601",
+    ),
+    "folder for a file": (["report", "."], "is a directory"),
+    "file for a folder": (["audit", __file__], "is a file"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG_USAGE)
+def test_wrong_usage_ends_with_2(case: str) -> None:
+    """A call that makes no sense is answered with what is wrong with it, and nothing is done."""
+    args, expected = WRONG_USAGE[case]
+    answer = run(*args)
+    assert answer.code == 2
+    assert answer.out == ""
+    assert expected in answer.err
+    assert "Traceback" not in answer.err
+
+
+@pytest.mark.parametrize("command", ["audit", "plan"])
+def test_verbose_tells_the_stages(home: Path, tmp_path: Path, command: str) -> None:
+    """``--verbose`` says on stderr how long each stage took, and stdout stays as it is."""
+    args = arguments(home, tmp_path)[command]
+    quiet, verbose = run(*args, "--quiet", "--format", "json"), run(*args, "--verbose", "--format", "json")
+    lines = re.findall(r"^ +\d+\.\d s  ([a-z ]+): (\d+) of (\d+)", verbose.err, re.MULTILINE)
+    assert lines
+    assert all(int(done) >= int(total) for _, done, total in lines)
+    drop = re.compile(r'"seconds": [\d.]+')
+    assert drop.sub("", verbose.out) == drop.sub("", quiet.out)
+
+
+def test_import_takes_the_time_that_it_is_told(home: Path, tmp_path: Path) -> None:
+    """``--as-of`` is read with its offset."""
+    args = arguments(home, tmp_path)["import"]
+    answer = run(*args, "--as-of", "2026-02-23T02:00+01:00", "--format", "json")
+    assert json.loads(answer.out)["as_of"] == "2026-02-23T01:00:00Z"
+
+
+def test_a_program_of_its_own_behaves_the_same(home: Path, tmp_path: Path) -> None:
+    """In a fresh process, warnings being errors, every stage from the estate to the report works."""
+    planned = run_process("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--format", "json")
+    assert (planned.code, planned.err) == (0, f"plan: {tmp_path / 'plan.json'}\n")
+    reported = run_process("report", tmp_path / "plan.json", "--html", tmp_path / "report.html", "--quiet")
+    assert (reported.code, reported.err) == (0, "")
+    assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    here, there = read_plan(home / "plan.json"), read_plan(tmp_path / "plan.json")
+    assert there.schedule == here.schedule
+    assert there.changes == here.changes
+
+
+def test_an_interrupt_is_no_traceback(home: Path, tmp_path: Path) -> None:
+    """Stopped by the user, the program says so and leaves no plan."""
+    interrupt = (
+        "import os, signal, threading\n"
+        "threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()"
+    )
+    answer = run_process(
+        "plan", home / "estate", "--out", tmp_path / "plan.json", "--effort", 10_000, before=interrupt
+    )
+    assert (answer.code, answer.err.strip()) == (130, "stopped; nothing was written")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_reads_the_output_may_stop_reading(home: Path) -> None:
+    """Piped into something that closes early, the program ends quietly."""
+    script = "import sys; from optimizer.cli import main; main(sys.argv[1:])"
+    with subprocess.Popen(
+        [sys.executable, "-c", script, "report", home / "plan.json", "--format", "json"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout and process.stderr
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
+    assert process.returncode in {0, 1}
+
+
+def test_a_plan_gives_way_to_the_next(home: Path, tmp_path: Path) -> None:
+    """Planning again over a plan replaces it; nothing else is left in the folder."""
+    out = tmp_path / "plan.json"
+    for seed in (1, 2):
+        assert run("plan", home / "estate", "--out", out, "--effort", 1, "--seed", seed).code == 0
+        assert read_plan(out).settings.seed == seed
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_explain_knows_the_estate_that_it_is_told(home: Path, tmp_path: Path) -> None:
+    """A plan that was moved is explained with ``--estate``, and says so without it."""
+    moved = tmp_path / "plan.json"
+    moved.write_bytes((home / "plan.json").read_bytes())
+    lost = run("explain", moved, "erp-00")
+    assert lost.code == 1
+    assert "give its folder with --estate" in lost.err
+    found = run("explain", moved, "erp-00", "--estate", home / "estate")
+    assert found.code == 0
+    assert found.out == run("explain", home / "plan.json", "erp-00").out
+
+
+def test_click_context_is_usable() -> None:
+    """Names of options do not clash: every command builds its parser."""
+    for command in cli.commands.values():
+        names = [option for param in command.params for option in (*param.opts, *param.secondary_opts)]
+        assert len(names) == len(set(names))
+        assert isinstance(click.Context(command).get_help(), str)

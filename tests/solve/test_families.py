@@ -1,0 +1,105 @@
+"""Every family of constraints of the CP-SAT model is needed: left out, a worked example comes out wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from optimizer.model.rules import Rule, Rules
+from optimizer.solve import cpsat
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cpsat import FAMILIES, Family, Outcome, ScopedModel, whole
+from tests.solve.examples import Problem, best_of_all, flat_risk, inventory, only, policy
+
+
+def _risk(num_vms: int, today: float, cheap: dict[int, float]) -> np.ndarray:
+    """Risk that forbids all but a few options: dear everywhere, ``today`` at 23:00, and as given."""
+    risk = flat_risk(num_vms, 9.0)
+    risk[:, 46] = today
+    for option, value in cheap.items():
+        risk[:, option] = value
+    return risk
+
+
+def _risky() -> Problem:
+    """Two VMs of one service that should stay together: elsewhere they would be at risk."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 20)], [("web", "p"), ("web", "p")])
+    risk = _risk(2, 0.0, {20: 5.0})
+    return Problem(found, Rules(max_risk_increase=6.0), risk)
+
+
+def _crowded(**rules: object) -> Problem:
+    """Three VMs of one service at one start, with two other starts that already have a policy."""
+    policies = [policy("p", "v", 46), policy("q", "v", 20), policy("r", "v", 30)]
+    found = inventory(policies, [("web", "p"), ("web", "p"), ("web", "p")])
+    return Problem(found, Rules(**rules), _risk(3, 0.0, {20: 0.0, 30: 0.0}))
+
+
+def _forbidden() -> Problem:
+    """The best start is outside the window that a rule allows."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 20), policy("r", "v", 30)], [("web", "p")])
+    return Problem(found, Rules(rule=(only("23:00", "15:00"),)), _risk(1, 1.0, {20: 0.0, 30: 0.5}))
+
+
+def _not_worth_a_policy() -> Problem:
+    """A small gain that would need a new policy."""
+    found = inventory([policy("p", "v", 46)], [("web", "p"), ("db", "p")])
+    risk = _risk(2, 0.0, {20: 0.0})
+    risk[0, 46] = 0.05
+    return Problem(found, Rules(), risk)
+
+
+def _full_vault() -> Problem:
+    """A gain that would need a policy more than the vault may hold."""
+    found = inventory([policy("p", "v", 46)], [("web", "p"), ("db", "p")])
+    risk = _risk(2, 0.0, {20: 0.0})
+    risk[0, 46] = 3.0
+    return Problem(found, Rules(policies={"max_policies_per_vault": 1}), risk)
+
+
+def _capped() -> Problem:
+    """A cap that is not worth keeping for the price of overlaps alone."""
+    return _crowded(rule=(Rule(name="one at a time", max_concurrent=1),), prices={"overlap": 0.0})
+
+
+EXAMPLES: dict[Family, Callable[[], Problem]] = {
+    cpsat.add_one_option_per_vm: _crowded,
+    cpsat.add_allowed_options: _forbidden,
+    cpsat.add_linear_cost: _risky,
+    cpsat.add_policy_capacity: _not_worth_a_policy,
+    cpsat.add_vault_policy_limit: _full_vault,
+    cpsat.add_max_concurrent: _capped,
+    cpsat.add_move_limit: lambda: _crowded(max_moves=1),
+    cpsat.add_shared_cost: _crowded,
+}
+
+
+def _is_right(problem: Problem, families: tuple[Family, ...]) -> bool:
+    """Whether the model with these families finds the optimum, and a schedule that keeps all rules."""
+    instance = problem.instance()
+    scope = whole(instance, instance.today, only_allowed=False)
+    answer = ScopedModel(instance, scope, families).solve(20.0, 0)
+    best = best_of_all(problem)
+    assert best is not None
+    if answer.outcome is not Outcome.OPTIMAL or answer.options is None or violations(instance, answer.options):
+        return False
+    return evaluate(instance, answer.options).total <= best[0] + 1e-6
+
+
+def _name(family: Family) -> str:
+    return str(family.__name__)  # type: ignore[attr-defined]  # families are functions
+
+
+def test_every_family_has_an_example() -> None:
+    """A family that is added needs an example here."""
+    assert set(EXAMPLES) == set(FAMILIES)
+
+
+@pytest.mark.parametrize("family", FAMILIES, ids=_name)
+def test_family_is_needed(family: Family) -> None:
+    """With all families the example is solved; without this one it is not."""
+    problem = EXAMPLES[family]()
+    assert _is_right(problem, FAMILIES)
+    assert not _is_right(problem, tuple(other for other in FAMILIES if other is not family))
