@@ -47,6 +47,7 @@ from optimizer.risk.forecast import Evidence, Forecast, forecast_history  # noqa
 from optimizer.risk.history import RiskHistory, build_history  # noqa: E402
 from optimizer.risk.seasonal import divide_known, estimate_season, fleet_profile, scale_profile  # noqa: E402
 from optimizer.risk.snapshots import SnapshotGrid  # noqa: E402
+from tests.benchmarks.spreading import plan_with_spreading  # noqa: E402
 
 DEFAULT_TRACE = ROOT.parent / "shared" / "traces" / "bitbrains_jul_aug_5min.parquet"
 DEFAULT_SPLITS = ("2013-08-01", "2013-08-11")
@@ -371,6 +372,9 @@ def run_split(
     everybody = np.full(len(trace.vm_ids), EVENING)
     split = Split(trace.between(begin, until), trace.between(until, last), everybody, arguments.seed)
     validation = split.forecast.validation
+    end = datetime.combine(until, datetime.min.time(), UTC)
+    spread, overlaps = plan_with_spreading(split.forecast, split.today, end, split.seed)
+    arms: dict[str, Arm] = {**ARMS, "ours, with spreading": lambda _split: spread}
     return {
         "train": [begin.isoformat(), until.isoformat()],
         "test": [until.isoformat(), last.isoformat()],
@@ -381,7 +385,8 @@ def run_split(
             "mean_cost": validation.mean_cost.tolist(),
             "standard_error": validation.standard_error.tolist(),
         },
-        "arms": compare(split, ARMS, cluster, arguments.draws),
+        "arms": compare(split, arms, cluster, arguments.draws),
+        "spreading": overlaps,
         "calibration": calibrate(split),
     }
 
@@ -403,6 +408,11 @@ def print_split(report: dict[str, Any]) -> None:
             *(str(arm[key]) for key in ("vms_helped", "vms_harmed", "moves")),
         )
     console.print(table)
+    overlaps = report["spreading"]
+    console.print(
+        f"with spreading: {overlaps['pair_slots_today']:.0f} pair-slots a day -> {overlaps['pair_slots_plan']:.0f}, "
+        f"captured {percent(overlaps['captured'])} %"
+    )
     table = Table("cells", "predicted", "realised", title="calibration of ours: predicted 0, then by decile")
     for group in report["calibration"]:
         table.add_row(str(group["cells"]), f"{group['predicted']:.4f}", f"{group['realised']:.4f}")

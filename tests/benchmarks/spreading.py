@@ -1,0 +1,74 @@
+"""The whole plan as a forecast arm: ours with the price of overlaps, policies and moves, on made-up services."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
+from optimizer.model.rules import Rules
+from optimizer.model.timegrid import Frequency, Recurrence
+from optimizer.plan.occupancy import pair_slots, service_occupancy
+from optimizer.risk.forecast import Forecast
+from optimizer.solve.solver import solve
+from optimizer.workflow import prepare_forecast
+from tests.benchmarks.people import service_sizes
+
+NUM_VAULTS = 2
+SNAPSHOT_MINUTES = 15
+
+
+def made_up_inventory(vm_ids: tuple[str, ...], today: npt.NDArray[np.intp], seed: int, as_of: datetime) -> Inventory:
+    """Daily UTC policies in two vaults that hold every VM where ``today`` says, in services of heavy-tailed size."""
+    random = np.random.default_rng(seed)
+    order = random.permutation(len(vm_ids))
+    sizes = service_sizes(random, len(vm_ids))
+    service = np.empty(len(vm_ids), dtype=np.int64)
+    service[order] = np.repeat(np.arange(len(sizes)), sizes)
+    vault_of_service = random.integers(0, NUM_VAULTS, len(sizes))
+    vaults = {f"vault-{n}": Vault(f"vault-{n}", f"vault-{n}") for n in range(NUM_VAULTS)}
+    policies: dict[str, Policy] = {}
+    items = []
+    held: dict[tuple[int, int], int] = {}
+    for v, vm_id in enumerate(vm_ids):
+        vault, start = int(vault_of_service[service[v]]), int(today[v])
+        number = held.get((vault, start), 0) // 100
+        held[vault, start] = held.get((vault, start), 0) + 1
+        name = f"vault-{vault}-daily-{start}-{number}"
+        made = Policy(
+            name, name, f"vault-{vault}", SubType.STANDARD, Recurrence(Frequency.DAILY), start, "UTC", "daily", {}
+        )
+        policies.setdefault(name, made)
+        items.append(ProtectedItem(f"item-{vm_id}", vm_id, name, f"vault-{vault}"))
+    machines = {vm_id.lower(): Vm(vm_id, vm_id, f"service-{service[v]}") for v, vm_id in enumerate(vm_ids)}
+    return Inventory(as_of, vaults, policies, machines, tuple(items))
+
+
+def plan_with_spreading(
+    forecast: Forecast, today: npt.NDArray[np.intp], last_day: datetime, seed: int
+) -> tuple[npt.NDArray[np.intp], dict[str, float]]:
+    """Start of each VM in a plan with the default prices, and what became of the overlaps.
+
+    Parameters
+    ----------
+    forecast
+        Of the training days.
+    today
+        Shape (V,): UTC start option of each VM.
+    last_day
+        End of the training days.
+    seed
+        Of services and vaults.
+    """
+    inventory = made_up_inventory(forecast.vm_ids, today, seed, last_day)
+    result = solve(prepare_forecast(inventory, Rules(), forecast).instance)
+    assert result.options is not None
+    _, before = service_occupancy(inventory, np.asarray(today, dtype=np.int64), SNAPSHOT_MINUTES)
+    _, after = service_occupancy(inventory, result.options, SNAPSHOT_MINUTES)
+    return result.options.astype(np.intp), {
+        "pair_slots_today": float(pair_slots(before).sum()),
+        "pair_slots_plan": float(pair_slots(after).sum()),
+        "captured": result.captured,
+    }
