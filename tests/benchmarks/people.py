@@ -39,13 +39,16 @@ def draw(random: np.random.Generator, shares: dict[str, float] | dict[int, float
     return list(shares)[int(random.choice(len(weights), p=weights / weights.sum()))]
 
 
-def service_sizes(random: np.random.Generator, num_vms: int, mean_size: float = 5.2) -> list[int]:
-    """Heavy-tailed sizes (Pareto, at most 60) that add up to ``num_vms``."""
-    sizes: list[int] = []
-    while sum(sizes) < num_vms:
-        size = int(min(60, 1 + random.pareto(1.3) * (mean_size - 1) * 0.55))
-        sizes.append(min(size, num_vms - sum(sizes)))
-    return sizes
+def service_sizes(random: np.random.Generator, num_vms: int, mean_size: float = 5.24) -> list[int]:
+    """Heavy-tailed sizes (Pareto weights, none above 60) that add up to ``num_vms``, about 86 for 451."""
+    count = max(1, round(num_vms / mean_size))
+    weights = np.minimum(random.pareto(1.2, count) + 0.1, 60.0)
+    sizes = 1 + random.multinomial(num_vms - count, weights / weights.sum())
+    while sizes.max() > max(60, num_vms // count):
+        largest = int(sizes.argmax())
+        excess, sizes[largest] = int(sizes[largest]) - 60, 60
+        sizes += random.multinomial(excess, np.full(count, 1 / count))
+    return [int(size) for size in sizes]
 
 
 def policies_of_vault(random: np.random.Generator, vault: str) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,10 +36,10 @@ def run(*args: object) -> Answer:
         return Answer(code, out.getvalue().decode(), err.getvalue().decode())
 
 
-def run_process(*args: object, before: str = "pass") -> Answer:
-    """Run it in a process of its own, after a statement."""
+def run_process(*args: object, before: str = "pass", prefix: Sequence[str] = ()) -> Answer:
+    """Run it in a process of its own, after a statement, by way of another program."""
     script = f"import sys; from optimizer.cli import main\n{before}\nmain(sys.argv[1:])"
-    command = [sys.executable, "-W", "error", "-c", script, *map(str, args)]
+    command = [*prefix, sys.executable, "-W", "error", "-c", script, *map(str, args)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=300)
     return Answer(done.returncode, done.stdout, done.stderr)

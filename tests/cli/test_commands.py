@@ -19,7 +19,6 @@ from optimizer.plan.document import PlanDocument, Summary
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.store import read_plan
 from tests.cli.command_line import ROOT, run, run_process
-from tests.estate.inputs import load_frame, write_load
 from tests.plan.estates import vm_rows, write_inputs, write_rows
 
 COMMANDS = sorted(cli.commands)
@@ -296,8 +295,7 @@ def test_a_program_of_its_own_behaves_the_same(home: Path, tmp_path: Path) -> No
 def test_an_interrupt_is_no_traceback(home: Path, tmp_path: Path) -> None:
     """Stopped by the user, the program says so and leaves no plan."""
     interrupt = (
-        "import os, signal, threading\n"
-        "threading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()"
+        "import os, signal, threading\nthreading.Timer(2.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()"
     )
     answer = run_process(
         "plan", home / "estate", "--out", tmp_path / "plan.json", "--effort", 10_000, before=interrupt
