@@ -33,8 +33,15 @@ def load_rules(path: Path | None) -> Rules:
     return read_rules(path) if path is not None else Rules()
 
 
-def require_writable(path: Path) -> None:
+def require_writable(path: Path, option: str) -> None:
     """Refuse a target before the work is done rather than after it.
+
+    Parameters
+    ----------
+    path
+        The file to be written.
+    option
+        Where the user named it.
 
     Raises
     ------
@@ -43,11 +50,11 @@ def require_writable(path: Path) -> None:
     """
     folder = path.parent
     if not folder.is_dir():
-        raise EstateError(f"{path}: the folder {folder} does not exist; make it, or write elsewhere with --out")
+        raise EstateError(f"{path}: the folder {folder} does not exist; make it, or write elsewhere with {option}")
     if path.is_dir():
         raise EstateError(f"{path}: is a folder; give the name of a file")
     if not os.access(folder, os.W_OK):
-        raise EstateError(f"{path}: the folder {folder} cannot be written to; choose another with --out")
+        raise EstateError(f"{path}: the folder {folder} cannot be written to; choose another with {option}")
 
 
 def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
@@ -107,7 +114,7 @@ def plan(
 
     rules = load_rules(rules_file)
     opened = open_estate(estate)
-    require_writable(out)
+    require_writable(out, "--out")
     with screen.progress() as progress:
         made = make_plan(
             opened, rules, seed=seed, effort=effort, time_limit_seconds=time_limit, path=out, progress=progress
@@ -156,7 +163,7 @@ def report(screen: Screen, plan_file: Path, page: Path | None, estate_folder: Pa
     made = read_plan(plan_file)
     estate = open_estate_of(made, plan_file, estate_folder)
     if page is not None:
-        require_writable(page)
+        require_writable(page, "--html")
         write_report(made, estate, page)
         screen.remark(f"report: {page}")
     screen.show(render_report(made, estate.inventory(made.rules.service_from)), made.model_dump_json(indent=1))

@@ -1,1 +1,1 @@
-"""Instance in, result out: the constraint problem, its bound, its search and its independent verifier."""
+"""Instance in, result out: the constraint problem, its proven bound, its search; the only importer of OR-Tools."""

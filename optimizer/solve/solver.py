@@ -98,9 +98,9 @@ class _Clock:
 
     def over(self, share: float = 1.0) -> bool:
         """Whether a share of the limit is used up; remembers that it cut in."""
-        if self._limit is not None and self.seconds() >= self._limit * share:
-            self.cut_in = True
-        return self.cut_in
+        over = self._limit is not None and self.seconds() >= self._limit * share
+        self.cut_in |= over
+        return over
 
     def seconds(self) -> float:
         """Seconds since the beginning."""
@@ -267,7 +267,6 @@ def _finish(
             answer = ScopedModel(instance, scope).solve(0.2, seed + number, clock.left())
             best, best_cost = _better(instance, best, best_cost, answer.options)
             progress("neighbourhoods", number + 1, total, f"cost {best_cost:.2f}")
-    clock.over()
     return bound, best, "gap" if closed() else "time" if clock.cut_in else "effort"
 
 

@@ -347,7 +347,7 @@ BAD = {
     ),
     "a page into no folder": Bad(
         then(nothing, "report", Path("plan.json"), "--html", Path("none/page.html")),
-        ("none/page.html: the folder", "does not exist", "make it, or write elsewhere"),
+        ("none/page.html: the folder", "does not exist", "make it, or write elsewhere with --html"),
     ),
     "a demo below a file": Bad(then(nothing, "demo", Path("vms.csv/demo"), "--vms", 3, "-q"), ("Not a directory",)),
     # rules in conflict

@@ -230,6 +230,10 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
         "mail-01: 19:30 breaks rule 'mail at night'",
         lambda v: moved(v, v.row("mail-01"), 39),
     ),
+    "allowed window left where the clock is read in summer": (
+        "mail-01: 20:00 breaks rule 'mail at night'",
+        lambda v: moved(v, v.row("mail-01"), 40),  # an hour earlier, should Azure not follow the change
+    ),
     "forbidden window touched by a snapshot": (
         "shop-00: 08:00 breaks rule 'no noon'",
         lambda v: moved(v, v.row("shop-00"), 16),  # ends 10:15

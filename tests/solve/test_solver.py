@@ -88,6 +88,23 @@ def test_time_limit_ends_the_search() -> None:
     assert result.outcome is Outcome.FEASIBLE
 
 
+def test_time_limit_leaves_time_to_search() -> None:
+    """Where the bound is cut short, the search still gets its share of the limit and finds something better."""
+    seen: set[str] = set()
+
+    def note(stage: str, _done: int, _total: int, note: str = "") -> None:
+        assert note
+        seen.add(stage)
+
+    problem = fleet(200)
+    result = solve(problem.instance(), effort=10_000, time_limit_seconds=3.0, progress=note)
+    assert result.cost is not None
+    assert result.reference is not None
+    assert result.stopped == "time"
+    assert "search" in seen
+    assert result.cost.total < result.reference.total
+
+
 def test_progress_is_reported() -> None:
     """Each stage reports up to its end."""
     seen: dict[str, tuple[int, int]] = {}
