@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from optimizer.model.load import DayLoad
+if TYPE_CHECKING:  # numpy comes with it, and the command line needs the protocols for every --help
+    from optimizer.model.load import DayLoad
 
 
 class LoadSource(Protocol):

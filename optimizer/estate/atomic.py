@@ -18,6 +18,7 @@ _ADVICE = {
     errno.EACCES: "choose a folder that you may write to",
     errno.EPERM: "choose a folder that you may write to",
     errno.EROFS: "choose a folder on a disk that can be written",
+    errno.ENOENT: "the folder does not exist: make it or choose another",
     errno.ENOTDIR: "a part of this path is a file: choose another folder",
 }
 

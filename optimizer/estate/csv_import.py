@@ -12,7 +12,7 @@ import numpy as np
 from optimizer.errors import DataError, EstateError
 from optimizer.estate.document import EstateDocument, read_document
 from optimizer.estate.import_load import LoadCounts, LoadFile, Overview
-from optimizer.estate.import_vms import Resources, VmRow, keep_spelling, read_vms, to_resources
+from optimizer.estate.import_vms import Resources, VmRow, has_byte_order_mark, keep_spelling, read_vms, to_resources
 from optimizer.estate.load_store import LoadStore
 from optimizer.estate.parts import METRICS, is_unknown
 from optimizer.estate.problems import SHOWN, Problems
@@ -42,6 +42,8 @@ class ImportReport:
         Of the estate.
     interval_minutes
         Distances between samples that were found, ascending.
+    missing_share
+        Share of the 5-minute bins between first and last, of VMs that have load, without a CPU value.
     duplicates, clipped, invalid, off_grid
         Rows dropped as exact duplicates; values cut to 100; values out of range taken for missing; rows that were
         put into the bin that they are in the middle of.
@@ -60,6 +62,7 @@ class ImportReport:
     last: datetime
     as_of: datetime
     interval_minutes: tuple[int, ...]
+    missing_share: float
     duplicates: int
     clipped: int
     invalid: int
@@ -121,6 +124,7 @@ def import_estate(
         for day in file.read(overview, vm_ids, counts, problems, drop_invalid=drop_invalid):
             fresh = _without_known(day, store, problems, counts)
             seen.update(day.vm_ids)
+            counts.known_bins += int((~np.isnan(day.cpu_percent)).sum())
             if not problems:
                 writer.add_load(fresh)
                 num_days += bool(fresh.vm_ids)
@@ -135,7 +139,7 @@ def import_estate(
             protected_items=resources.protected_items,
             vms=resources.vms,
         )
-    return _report(rows, resources, overview, counts, seen, taken, num_days)
+    return _report(rows, resources, overview, counts, seen, taken, num_days, has_byte_order_mark(vms))
 
 
 def _as_of(as_of: datetime | None, overview: Overview, old: EstateDocument | None) -> datetime:
@@ -217,10 +221,13 @@ def _report(
     seen: set[str],
     as_of: datetime,
     num_days: int,
+    with_mark: bool,
 ) -> ImportReport:
     listed = {row.vm.lower() for row in rows}
     without_load = tuple(sorted(row.vm for row in rows if row.vm not in seen))
     without_vm = tuple(name for name in overview.names if name.lower() not in listed)
+    bins = len(seen) * (int((overview.last - overview.first).total_seconds()) // (60 * BIN_MINUTES) + 1)
+    missing = max(0.0, 1 - counts.known_bins / bins) if bins else 0.0
     return ImportReport(
         vms=len(rows),
         policies=len(resources.policies),
@@ -231,18 +238,28 @@ def _report(
         last=overview.last,
         as_of=as_of,
         interval_minutes=tuple(sorted(counts.intervals)),
+        missing_share=missing,
         duplicates=counts.duplicates,
         clipped=counts.clipped,
         invalid=counts.invalid,
         off_grid=counts.off_grid,
         vms_without_load=without_load,
         load_without_vm=without_vm,
-        notes=_notes(rows, counts, without_load, without_vm),
+        notes=_notes(rows, counts, without_load, without_vm, missing, with_mark),
     )
 
 
+def _share(value: float) -> str:
+    return f"{100 * value:.1f} %" if value >= 0.001 else "Fewer than 0.1 %"
+
+
 def _notes(
-    rows: Sequence[VmRow], counts: LoadCounts, without_load: Sequence[str], without_vm: Sequence[str]
+    rows: Sequence[VmRow],
+    counts: LoadCounts,
+    without_load: Sequence[str],
+    without_vm: Sequence[str],
+    missing: float,
+    with_mark: bool,
 ) -> tuple[str, ...]:
     """What was accepted although it was not as expected."""
     odd = sorted(counts.intervals - {BIN_MINUTES})
@@ -250,11 +267,16 @@ def _notes(
     return tuple(
         text
         for applies, text in (
+            (with_mark, "The list of VMs begins with a byte-order mark; it was ignored."),
             (counts.unsorted, "The load was not in order of time; it was sorted."),
             (counts.duplicates, f"{counts.duplicates} exact duplicates in the load were dropped."),
             (counts.clipped, f"{counts.clipped} values above 100 were clipped to 100."),
             (counts.invalid, f"{counts.invalid} values out of range were taken for missing (--drop-invalid)."),
             (odd, f"Intervals of {', '.join(map(str, odd))} minutes were brought onto 5-minute bins."),
+            (
+                missing,
+                f"{_share(missing)} of the 5-minute bins have no CPU value; they count as unknown, not as idle.",
+            ),
             (counts.off_grid, f"{counts.off_grid} samples lie between grid times; each counts for the bin it is in."),
             (counts.known_rows, f"{counts.known_rows} VM-days were in the estate already; they were left out."),
             (without_load, f"{len(without_load)} VMs have no load: {_some(without_load)}."),

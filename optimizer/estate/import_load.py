@@ -44,6 +44,7 @@ class LoadCounts:
     invalid: int = 0
     off_grid: int = 0
     known_rows: int = 0
+    known_bins: int = 0
     unsorted: bool = False
     intervals: set[int] = field(default_factory=set)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 from collections.abc import Callable, Mapping
@@ -59,6 +60,12 @@ class Resources:
     policies: list[Resource]
     protected_items: list[Resource]
     vms: list[Resource]
+
+
+def has_byte_order_mark(path: Path) -> bool:
+    """Whether a file begins with the byte-order mark of UTF-8, as spreadsheets write it."""
+    with path.open("rb") as file:
+        return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
 
 
 def read_vms(path: Path) -> list[VmRow]:

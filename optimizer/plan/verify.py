@@ -139,12 +139,11 @@ def _check_policies(checked: Checked) -> list[str]:
             faults.append(f"{item.vm_id}: policy {new.name!r} is no twin of {old.name!r}")
         if old_item.unwritable and (new.id.lower() != old.id.lower() or new.start != old.start):
             faults.append(f"{item.vm_id}: is written although {old_item.unwritable}")
-    size_before = Counter(item.policy_id.lower() for item in checked.before.items)
-    size_after = Counter(item.policy_id.lower() for item in checked.after.items)
-    for policy_id, size in size_after.items():
-        strangers = checked.before.unknown_items.get(policy_id, 0)
-        if size + strangers > limits.max_vms_per_policy and size > size_before[policy_id]:
-            faults.append(f"policy {policy_id} holds {size + strangers} VMs")
+    members_before, members_after = (_members(inventory) for inventory in (checked.before, checked.after))
+    for policy_id, members in members_after.items():
+        size = len(members) + checked.before.unknown_items.get(policy_id, 0)
+        if size > limits.max_vms_per_policy and not members <= members_before[policy_id]:
+            faults.append(f"policy {policy_id} holds {size} VMs, and not only those of today")
     for vault_id in checked.after.vaults:
         count, was = checked.after.policies_in_vault(vault_id), checked.before.policies_in_vault(vault_id)
         if count > max(limits.max_policies_per_vault, was):
@@ -153,6 +152,13 @@ def _check_policies(checked: Checked) -> list[str]:
         if checked.after.policies[policy_id].start != policy.start and not limits.edit:
             faults.append(f"policy {policy.name!r} is edited although policies.edit is false")
     return faults
+
+
+def _members(inventory: Inventory) -> defaultdict[str, set[str]]:
+    members: defaultdict[str, set[str]] = defaultdict(set)
+    for item in inventory.items:
+        members[item.policy_id.lower()].add(item.vm_id.lower())
+    return members
 
 
 class _Clock:

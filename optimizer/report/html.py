@@ -132,6 +132,13 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
             f"Less risk for {summary.vms_helped:,}, more for {summary.vms_harmed:,}.",
         ),
         _tile(
+            "Left to gain",
+            "",
+            decimal(max(0.0, summary.cost.plan - summary.cost.bound)),
+            "Today's schedule stays: no other would save more than this, certified by a proven bound.",
+        )
+        if summary.moved == 0 and summary.reference == "today"
+        else _tile(
             "Captured",
             "",
             percent(summary.captured),

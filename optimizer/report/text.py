@@ -264,15 +264,23 @@ def _summary(summary: Summary, glyphs: Glyphs, width: int) -> Iterator[Renderabl
     yield Text(
         f"VMs with less risk: {summary.vms_helped:,}, the same: {summary.vms_unharmed:,}, more: {summary.vms_harmed:,}"
     )
-    yield Text(
-        f"Captured {percent(summary.captured)} of all possible improvement, certified: the plan costs "
-        f"{decimal(summary.cost.plan)}, no schedule less than {decimal(summary.cost.bound)} "
-        f"({summary.status}, stopped by {summary.stopped}, {decimal(summary.seconds)} s)"
-    )
+    yield Text(_captured_sentence(summary))
     if summary.reference == "greedy":
         yield Text(
             "Today's schedule breaks a rule: improvement is measured against a greedy schedule that breaks none"
         )
+
+
+def _captured_sentence(summary: Summary) -> str:
+    """What a plan is proven to be worth, in one sentence."""
+    search = f"{summary.status}, stopped by {summary.stopped}, {decimal(summary.seconds)} s"
+    if summary.moved == 0 and summary.reference == "today":
+        possible = decimal(max(0.0, summary.cost.plan - summary.cost.bound))
+        return f"Today's schedule stays: no other would save more than {possible}, certified ({search})"
+    return (
+        f"Captured {percent(summary.captured)} of all possible improvement, certified: the plan costs "
+        f"{decimal(summary.cost.plan)}, no schedule less than {decimal(summary.cost.bound)} ({search})"
+    )
 
 
 def _policy_changes(plan: PlanDocument, glyphs: Glyphs, width: int, max_rows: int) -> Iterator[RenderableType]:

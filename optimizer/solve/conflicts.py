@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.errors import OptimizerError
 from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.cost import overfull_caps
 from optimizer.solve.cpsat import (
     Outcome,
     ScopedModel,
@@ -124,11 +125,15 @@ def _joint_conflict(instance: Instance, restrictions: Restrictions, effort: int)
 
 def _feasibility(instance: Instance, restrictions: Restrictions, names: Sequence[str], effort: int) -> Outcome:
     """Whether some schedule keeps the named rules and limits; a rule's windows and its cap stand or fall together."""
+    forbidden = np.zeros((instance.num_vms, NUM_OPTIONS), dtype=np.bool_)
+    for name in names:
+        forbidden |= restrictions.forbidden_by.get(name, False)
+    if forbidden.all(axis=1).any() or set(overfull_caps(instance, ~forbidden)) & set(names):
+        return Outcome.INFEASIBLE
 
     def allowed(m: ScopedModel) -> None:
-        for name in names:
-            for v, t in np.argwhere(restrictions.forbidden_by.get(name, np.zeros((0, NUM_OPTIONS)))).tolist():
-                m.model.add(m.variables.x[v, t] == 0)
+        for v, t in np.argwhere(forbidden).tolist():
+            m.model.add(m.variables.x[v, t] == 0)
 
     def caps(m: ScopedModel) -> None:
         for r, terms in m.row_terms.items():

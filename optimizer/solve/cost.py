@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.instance import FloatArray, Instance, IntArray, RowKind
+from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Instance, IntArray, RowKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,35 @@ def evaluate(instance: Instance, options: IntArray) -> Cost:
         writes=writes,
         num_moves=int(moved.sum()),
     )
+
+
+def overfull_caps(instance: Instance, allowed: BoolArray) -> list[str]:
+    """Caps that cannot hold whatever the solver does, by counting.
+
+    The windows of a capped group fill ``sum over its VMs of the fewest half hours that any allowed option takes`` and
+    find room for ``sum over its half hours of cap``; where the first is more than the second there is no schedule.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    allowed
+        Shape (V, 48): options to count with; each VM has one.
+    """
+    rows = instance.rows
+    found: dict[str, None] = {}
+    for group in np.unique(rows.group[rows.cap != NO_CAP]).tolist():
+        of_group = np.append((rows.cap != NO_CAP) & (rows.group == group), False)
+        weight = np.where(of_group, np.append(rows.weight, 0.0), 0.0)
+        taken = weight[instance.touched].sum(axis=2)[instance.vm_class]
+        needed = np.where(allowed, taken, np.inf).min(axis=1).sum()
+        reached = np.zeros(len(rows) + 1, dtype=np.bool_)
+        v, t = np.nonzero(allowed & (taken > 0))
+        reached[np.unique(instance.touched[instance.vm_class[v], t])] = True
+        room = float((weight * reached)[:-1] @ np.minimum(rows.cap, rows.size))
+        if needed > room + 1e-9:
+            found[instance.cap_names[group]] = None
+    return list(found)
 
 
 def count_edits(instance: Instance, options: IntArray) -> IntArray:

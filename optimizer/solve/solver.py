@@ -12,7 +12,7 @@ from optimizer.ports import Progress, no_progress
 from optimizer.solve.anneal import anneal
 from optimizer.solve.baselines import greedy, todays
 from optimizer.solve.bound import Ascent, Dual, ascend
-from optimizer.solve.cost import Cost, evaluate, violations
+from optimizer.solve.cost import Cost, evaluate, overfull_caps, violations
 from optimizer.solve.cpsat import FAMILIES, Outcome, ScopedModel, add_linear_cost, add_shared_cost, whole
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
@@ -165,7 +165,7 @@ def _reference(instance: Instance, effort: int, seed: int) -> tuple[ReferenceNam
     """Today's schedule where it keeps the rules, else a greedy one, else any; or why there is none."""
     if not violations(instance, todays(instance)):
         return "today", todays(instance)
-    if not instance.allowed.any(axis=1).all():
+    if not instance.allowed.any(axis=1).all() or overfull_caps(instance, instance.allowed):
         return "greedy", Outcome.INFEASIBLE
     placed = greedy(instance)
     if not violations(instance, placed):

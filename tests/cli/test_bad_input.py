@@ -446,13 +446,18 @@ def with_bytes(name: str, change: Callable[[bytes], bytes]) -> Callable[[Path], 
 
 
 HARMLESS = {
-    "byte-order mark": Harmless(with_bytes("vms.csv", lambda content: b"\xef\xbb\xbf" + content), ("2 VMs",)),
+    "byte-order mark": Harmless(
+        with_bytes("vms.csv", lambda content: b"\xef\xbb\xbf" + content), ("byte-order mark",)
+    ),
     "lines of Windows": Harmless(with_bytes("vms.csv", lambda content: content.replace(b"\n", b"\r\n")), ("2 VMs",)),
     "unsorted": Harmless(load(lambda frame: frame.reverse()), ("not in order of time; it was sorted",)),
     "exact duplicates": Harmless(
         load(lambda frame: pl.concat([frame, frame[7:10]])), ("3 exact duplicates in the load were dropped",)
     ),
-    "gaps": Harmless(load(lambda frame: frame.filter(pl.col("ts").dt.hour() != 7)), ("2 VMs", "1,104 samples")),
+    "gaps": Harmless(
+        load(lambda frame: frame.filter(pl.col("ts").dt.hour() != 7)),
+        ("1,104 samples", "of the 5-minute bins have no CPU value"),
+    ),
     "a value just above 100": Harmless(load(fifth("cpu_percent", 104.0)), ("1 values above 100 were clipped",)),
     "a VM without load": Harmless(vms(DAILY, WEEKLY, DAILY.replace("web-1", "web-2")), ("1 VMs have no load: web-2",)),
     "load without a VM": Harmless(

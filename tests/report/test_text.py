@@ -108,3 +108,14 @@ def test_report_lists_every_change_in_order_and_every_vm() -> None:
 def test_report_is_the_same_twice() -> None:
     """Rendering reads no clock and nothing random."""
     assert to_text(render_report(PLAN, INVENTORY)) == to_text(PAGES["report"])
+
+
+def test_a_plan_without_changes_says_what_is_left_to_gain() -> None:
+    """Where nothing moves, "captured 0 %" would read as a failure: what counts is that nothing better exists."""
+    inventory = make_inventory()
+    made = make_plan(inventory, make_risk(inventory))
+    cost = made.summary.cost.model_copy(update={"bound": 1.0, "plan": 1.25})
+    same = made.summary.model_copy(update={"moved": 0, "reference": "today", "cost": cost})
+    text = to_text(render_plan(made.model_copy(update={"summary": same})))
+    assert "Today's schedule stays: no other would save more than 0.25" in text
+    assert "Captured" not in text

@@ -66,6 +66,13 @@ def test_cap_that_a_window_has_no_room_for() -> None:
     assert conflict.irreducible
 
 
+def test_cap_that_a_day_has_no_room_for() -> None:
+    """Ten start windows of five half hours do not fit into a day one at a time: shown by counting, at any effort."""
+    (conflict,) = _conflicts(Rules(rule=(Rule(name="one at a time", max_concurrent=1),)), 10)
+    assert conflict.names == ("one at a time",)
+    assert conflict.irreducible
+
+
 def test_moves_that_would_be_needed() -> None:
     """Today breaks a window for three VMs, but only two may move."""
     rules = Rules(rule=(Rule(name="daytime", allow=(DAY,)),), max_moves=2)
