@@ -244,16 +244,31 @@ class _Adam:
         self.first = np.zeros(shape)
         self.second = np.zeros(shape)
 
-    def step(self, gradient: FloatArray, rate: float, number: int) -> FloatArray:
+    def step(self, gradient: FloatArray, rate: FloatArray | float, number: int) -> FloatArray:
         self.first = 0.9 * self.first + 0.1 * gradient
         self.second = 0.99 * self.second + 0.01 * gradient * gradient
         first = self.first / (1 - 0.9**number)
         second = self.second / (1 - 0.99**number)
-        return rate * first / (np.sqrt(second) + 1e-9)
+        return np.asarray(rate * first / (np.sqrt(second) + 1e-9))
 
 
-RATES = (0.1, 0.01, 0.1, 0.01)
-"""First rates of lam, mu, alpha, sigma; they decay geometrically to a thousandth."""
+ALPHA_RATE, SIGMA_RATE = 0.1, 0.01
+LAST_RATE = 0.001
+"""Rates decay geometrically to this share of the first ones."""
+
+
+def _first_rates(instance: Instance) -> tuple[FloatArray, FloatArray]:
+    """First rates of lam, shape (V,), and of mu, shape (num_rows,).
+
+    A multiplier must be able to travel as far as its value may lie: a VM of a large service is worth up to the
+    pairs that it makes with all the others, and so is meeting in a row.  One rate for all stalls on large services.
+    """
+    rows = instance.rows
+    overlap_price = float((rows.pair_price / rows.weight).max(initial=0.0))
+    service_size = np.bincount(instance.service)[instance.service]
+    lam: FloatArray = 0.05 + 0.5 * overlap_price * service_size
+    mu: FloatArray = 0.05 * rows.pair_price * rows.size + 0.2 * np.maximum(rows.pair_price, rows.peak_price)
+    return lam, np.where(mu > 0, mu, SIGMA_RATE)
 
 
 def ascend(instance: Instance, num_steps: int, on_step: OnStep = keep_going) -> Ascent:
@@ -271,6 +286,7 @@ def ascend(instance: Instance, num_steps: int, on_step: OnStep = keep_going) -> 
     dual = Dual(instance)
     at = dual.start()
     lam, mu, alpha, sigma = (_Adam(part.shape) for part in (at.lam, at.mu, at.alpha, np.zeros(1)))
+    lam_rate, mu_rate = _first_rates(instance)
     bound, best = -math.inf, at.copy()
     share = np.zeros((instance.num_keys, NUM_OPTIONS))
     averaged = 0
@@ -283,10 +299,10 @@ def ascend(instance: Instance, num_steps: int, on_step: OnStep = keep_going) -> 
             averaged += 1
         if not on_step(number, bound):
             break
-        decay = 0.001 ** (number / num_steps)
-        at.lam = at.lam + lam.step(point.lam, RATES[0] * decay, number)
-        at.mu = np.maximum(0.0, at.mu + mu.step(point.mu, RATES[1] * decay, number))
-        at.alpha = np.clip(at.alpha + alpha.step(point.alpha, RATES[2] * decay, number), 0.0, 1.0)
+        decay = LAST_RATE ** (number / num_steps)
+        at.lam = at.lam + lam.step(point.lam, lam_rate * decay, number)
+        at.mu = np.maximum(0.0, at.mu + mu.step(point.mu, mu_rate * decay, number))
+        at.alpha = np.clip(at.alpha + alpha.step(point.alpha, ALPHA_RATE * decay, number), 0.0, 1.0)
         if instance.max_moves is not None:
-            at.sigma = max(0.0, at.sigma + float(sigma.step(np.array([point.sigma]), RATES[3] * decay, number)[0]))
+            at.sigma = max(0.0, at.sigma + float(sigma.step(np.array([point.sigma]), SIGMA_RATE * decay, number)[0]))
     return Ascent(bound - SAFETY * (1 + abs(bound)), best, share / max(1, averaged))
