@@ -265,9 +265,9 @@ def _first_rates(instance: Instance) -> tuple[FloatArray, FloatArray]:
     """
     rows = instance.rows
     overlap_price = float((rows.pair_price / rows.weight).max(initial=0.0))
-    service_size = np.bincount(instance.service)[instance.service]
+    service_size = np.bincount(instance.service)[instance.service].astype(np.float64)
     lam: FloatArray = 0.05 + 0.5 * overlap_price * service_size
-    mu: FloatArray = 0.05 * rows.pair_price * rows.size + 0.2 * np.maximum(rows.pair_price, rows.peak_price)
+    mu: FloatArray = 0.05 * rows.pair_price * rows.size.astype(np.float64) + 0.2 * np.maximum(rows.pair_price, rows.peak_price)
     return lam, np.where(mu > 0, mu, SIGMA_RATE)
 
 
