@@ -10,9 +10,9 @@ import numpy as np
 
 from optimizer.errors import DataError
 from optimizer.estate.folder import Estate
-from optimizer.model.inventory import Inventory
+from optimizer.model.inventory import Inventory, describe_recurrence
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, Frequency
 from optimizer.plan.audit import Audit, audit
 from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan
@@ -85,6 +85,7 @@ def audit_case(case: Case) -> Audit:
         snapshot_minutes=case.snapshot_minutes,
         history_days=case.history_days,
         allowed=case.restrictions.allowed,
+        credited=case.table.credited,
     )
 
 
@@ -192,8 +193,18 @@ def _describe_conflicts(inventory: Inventory, conflicts: Sequence[Conflict]) -> 
         rules = " and ".join(repr(name) for name in conflict.names)
         verb = "cannot all hold" if len(conflict.names) > 1 else "cannot hold"
         of = f" for {len(names)} VM{'s' if len(names) != 1 else ''}: {shown}" if names else ""
-        lines.append(f"  {rules} {verb}{of}")
+        lines.append(f"  {rules} {verb}{of}{_circumstances(inventory, conflict)}")
     return "\n".join([*lines, "loosen or drop one rule of each line, or exclude these VMs"])
+
+
+def _circumstances(inventory: Inventory, conflict: Conflict) -> str:
+    """What makes windows hard to keep for the VMs of a conflict: several runs a day, clocks that change."""
+    policies = [inventory.policy(inventory.items[row]) for row in conflict.vms]
+    hourly = {describe_recurrence(p.recurrence) for p in policies if p.recurrence.frequency is Frequency.HOURLY}
+    zones = {p.timezone for p in policies if len(p.pattern(inventory.horizon).offsets) > 1}
+    parts = [f"back up {text}, and every run has to keep the windows" for text in sorted(hourly)]
+    parts += [f"are in {zone}, where windows have to hold at both readings of the clock" for zone in sorted(zones)]
+    return f" ({'; '.join('some ' + part for part in parts)})" if parts else ""
 
 
 def explain_vm(plan: PlanDocument, estate: Estate, vm: str, *, progress: Progress = no_progress) -> Explanation:
@@ -213,4 +224,7 @@ def explain_vm(plan: PlanDocument, estate: Estate, vm: str, *, progress: Progres
     """
     case = prepare(estate, plan.rules, progress=progress)
     options = starts_in_schedule(case.inventory, plan.schedule)
-    return explain(plan, Solution(case.inventory, case.instance, case.restrictions, options, case.history_days), vm)
+    solution = Solution(
+        case.inventory, case.instance, case.restrictions, options, case.history_days, case.table.credited
+    )
+    return explain(plan, solution, vm)

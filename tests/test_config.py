@@ -54,6 +54,10 @@ BAD = {
     "unknown selector": (RULE + "pin = true\nwhere = { tags = { a = 'b' } }", ["where > tags", "you mean tag?"]),
     "number for a tag": (RULE + "pin = true\nwhere = { tag = { a = 3 } }", ["where > tag > a = 3", "text in quotes"]),
     "tag as text": (RULE + "pin = true\nwhere = { tag = 'db' }", ['where > tag = "db"', "a table, as {"]),
+    "unknown frequency": (
+        RULE + "pin = true\nwhere = { frequency = 'Monthly' }",
+        ["where > frequency", '"Daily", "Weekly" or "Hourly"'],
+    ),
     "unknown system": (RULE + "pin = true\nwhere = { os = 'Plan 9' }", ["where > os", '"Windows" or "Linux"']),
     # windows
     "time in words": (RULE + 'allow = [{ from = "8pm", to = "06:00" }]', ["allow[0] > from", "'8pm'", "HH:MM"]),

@@ -70,7 +70,7 @@ def main(args: Sequence[str] | None = None) -> None:
         exc.show()
         sys.exit(exc.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped; nothing was written", err=True)
+        click.echo("stopped before the end", err=True)
         sys.exit(130)
     except BrokenPipeError:
         sys.stderr.close()

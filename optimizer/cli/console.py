@@ -59,7 +59,7 @@ class Screen:
     @contextmanager
     def progress(self) -> Iterator[Progress]:
         """A :class:`~optimizer.ports.Progress` that draws bars on a terminal, and is silent elsewhere."""
-        if self.verbose and not sys.stderr.isatty():
+        if self.verbose:
             yield _log_stages()
         elif self.quiet or not sys.stderr.isatty():
             yield no_progress

@@ -19,6 +19,7 @@ _ADVICE = {
     errno.EPERM: "choose a folder that you may write to",
     errno.EROFS: "choose a folder on a disk that can be written",
     errno.ENOENT: "the folder does not exist: make it or choose another",
+    errno.EINVAL: "this is no regular file: give the name of a file",
     errno.ENOTDIR: "a part of this path is a file: choose another folder",
 }
 
@@ -48,11 +49,16 @@ def translate_write_errors(path: Path) -> Iterator[None]:
 def write_bytes(path: Path, content: bytes) -> None:
     """Put ``content`` at ``path``, synced to disk; on any failure the old file is whole.
 
+    A symbolic link is followed; a device, pipe or folder is refused, never replaced.
+
     Raises
     ------
     OSError
-        The disk is full, the folder cannot be written ...
+        The disk is full, the folder cannot be written, the target is no regular file ...
     """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
     scratch = path.with_name(scratch_name(path.name))
     try:
         with scratch.open("xb") as file:

@@ -124,6 +124,7 @@ def import_estate(
         for day in file.read(overview, vm_ids, counts, problems, drop_invalid=drop_invalid):
             fresh = _without_known(day, store, problems, counts)
             seen.update(day.vm_ids)
+            counts.largest_cpu = max(counts.largest_cpu, float(np.nanmax(day.cpu_percent, initial=0.0)))
             counts.known_bins += int((~np.isnan(day.cpu_percent)).sum())
             if not problems:
                 writer.add_load(fresh)
@@ -268,6 +269,10 @@ def _notes(
         text
         for applies, text in (
             (with_mark, "The list of VMs begins with a byte-order mark; it was ignored."),
+            (
+                counts.largest_cpu <= 1,
+                "No CPU value is above 1 %: if the load is in fractions, multiply it by 100 and import again.",
+            ),
             (counts.unsorted, "The load was not in order of time; it was sorted."),
             (counts.duplicates, f"{counts.duplicates} exact duplicates in the load were dropped."),
             (counts.clipped, f"{counts.clipped} values above 100 were clipped to 100."),

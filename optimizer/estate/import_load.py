@@ -45,6 +45,7 @@ class LoadCounts:
     off_grid: int = 0
     known_rows: int = 0
     known_bins: int = 0
+    largest_cpu: float = 0.0
     unsorted: bool = False
     intervals: set[int] = field(default_factory=set)
 

@@ -28,8 +28,9 @@ from pydantic import (
 )
 
 from optimizer.model.inventory import MAX_POLICIES_PER_VAULT, MAX_VMS_PER_POLICY, Vault, Vm
-from optimizer.model.timegrid import MINUTES_PER_DAY, WEEKDAYS, format_minute, parse_weekday, resolve_zone
+from optimizer.model.timegrid import MINUTES_PER_DAY, WEEKDAYS, Frequency, format_minute, parse_weekday, resolve_zone
 
+FrequencyName = Literal["Daily", "Weekly", "Hourly"]
 Statistic = Literal["average", "maximum"]
 Scope = Literal["vault", "subscription"]
 
@@ -170,10 +171,15 @@ class Prices(_Frozen):
     move: Price = 0.02
 
 
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
 class Selector(_Sparse):
     """Which VMs a rule is for: all of the given criteria hold; none given means every VM.
 
-    Names are compared without regard to case and may hold ``*`` and ``?``.
+    Names are compared without regard to case and may hold ``*`` and ``?``; ``frequency`` is one or several of Daily,
+    Weekly and Hourly: an hourly policy runs around the clock, and a rule for nights can only be for the others.
     """
 
     tag: Mapping[str, str] = Field(default_factory=dict)
@@ -183,9 +189,10 @@ class Selector(_Sparse):
     subscription: str | None = None
     resource_group: str | None = None
     os: Os | None = None
+    frequency: Annotated[tuple[FrequencyName, ...], BeforeValidator(_one_or_more)] = ()
 
-    def matches(self, vm: Vm, vault: Vault) -> bool:
-        """Whether the rule is for this VM, protected by this vault."""
+    def matches(self, vm: Vm, vault: Vault, frequency: Frequency | None = None) -> bool:
+        """Whether the rule is for this VM, protected by this vault as often as this (None: no scheduled backup)."""
         wanted = (
             (self.name, vm.name),
             (self.service, vm.service),
@@ -195,6 +202,8 @@ class Selector(_Sparse):
             (self.os, vm.os),
         )
         tags = {key.lower(): value for key, value in vm.tags.items()}
+        if self.frequency and frequency not in self.frequency:
+            return False
         return all(pattern is None or _like(value, pattern) for pattern, value in wanted) and all(
             key.lower() in tags and _like(tags[key.lower()], pattern) for key, pattern in self.tag.items()
         )

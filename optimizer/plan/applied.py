@@ -26,7 +26,9 @@ def apply_in_memory(document: EstateDocument, changes: Iterable[Change]) -> Esta
             case CreatePolicy():
                 policies[change.policy_id.lower()] = _new_policy(change)
             case EditPolicy():
-                policies[change.policy_id.lower()]["properties"] = copy.deepcopy(change.properties)
+                policy = policies[change.policy_id.lower()]
+                counted = {k: v for k, v in policy["properties"].items() if k == "protectedItemsCount"}
+                policy["properties"] = {**copy.deepcopy(change.properties), **counted}
             case ReassignItem():
                 properties = items[change.item_id.lower()]["properties"]
                 properties["policyId"] = change.policy_id

@@ -42,6 +42,7 @@ NEAR_LIMIT = 0.9
 MIN_HISTORY_DAYS = 7.0
 """Days of usable load below which a VM's history counts as too little: a week has to have been seen."""
 
+GapKind = Literal["no data", "too little data", "load never changes"]
 LimitState = Literal["near", "at", "over"]
 
 
@@ -120,7 +121,7 @@ class HistoryGap(_Strict):
     vm: str
     service: str
     days: float
-    kind: Literal["no data", "too little data"]
+    kind: GapKind
 
 
 class UnwritableItem(_Strict):
@@ -165,6 +166,7 @@ def audit(
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     history_days: npt.NDArray[np.number] | None = None,
     allowed: npt.NDArray[np.bool_] | None = None,
+    credited: npt.NDArray[np.bool_] | None = None,
 ) -> Audit:
     """Find what is wrong with the schedule of today.
 
@@ -180,6 +182,9 @@ def audit(
         Shape (num_items,): days of usable load; None where unknown, then ``Audit.history`` is None.
     allowed
         Shape (num_items, 48): options that the rules allow; None: every option that Azure accepts.
+    credited
+        Shape (num_items,): whether a VM's own history is the evidence; None: everywhere. Of the others nothing is
+        promised: they are not called busy, and their best option is today's.
 
     Raises
     ------
@@ -190,9 +195,10 @@ def audit(
     today = starts_today(inventory)
     rows = np.arange(len(inventory.items))
     risk_today = np.asarray(risk, dtype=np.float64)[rows, today]
-    best = best_options(inventory, risk, allowed)
+    own = np.ones(len(rows), dtype=np.bool_) if credited is None else credited
+    best = np.where(own, best_options(inventory, risk, allowed), today)
     services = _audit_services(inventory, risk_today, snapshot_minutes)
-    busy = _audit_busy(inventory, risk, best)
+    busy = _audit_busy(inventory, risk, best, own)
     starts = starts_per_slot(inventory, today)
     return Audit(
         as_of=inventory.as_of,
@@ -212,7 +218,7 @@ def audit(
         busy=busy,
         policies=_audit_policies(inventory, rules),
         vaults=_audit_vaults(inventory, rules, risk_today),
-        history=None if history_days is None else _audit_history(inventory, history_days),
+        history=None if history_days is None else _audit_history(inventory, history_days, own),
         unwritable=_audit_unwritable(inventory, rules),
         clock_changes=_audit_clock_changes(inventory),
         starts_per_half_hour=tuple(starts.reshape(7, SLOTS_PER_DAY).mean(axis=0).tolist()),
@@ -273,13 +279,16 @@ def format_slot(slot: int) -> str:
 
 
 def _audit_busy(
-    inventory: Inventory, risk: npt.NDArray[np.floating], best: npt.NDArray[np.int64]
+    inventory: Inventory,
+    risk: npt.NDArray[np.floating],
+    best: npt.NDArray[np.int64],
+    own: npt.NDArray[np.bool_],
 ) -> tuple[BusyVm, ...]:
     found = []
     for row, item in enumerate(inventory.items):
         vm, policy = inventory.vm(item), inventory.policy(item)
         now, then = float(risk[row, policy.start]), float(risk[row, best[row]])
-        if now < BUSY_AT_RISK:
+        if now < BUSY_AT_RISK or not own[row]:
             continue
         found.append(
             BusyVm(
@@ -343,12 +352,16 @@ def _audit_vaults(inventory: Inventory, rules: Rules, risk_today: FloatArray) ->
     return tuple(sorted(found, key=lambda one: (-one.policies, -one.vms, one.vault)))
 
 
-def _audit_history(inventory: Inventory, history_days: npt.NDArray[np.number]) -> tuple[HistoryGap, ...]:
+def _audit_history(
+    inventory: Inventory, history_days: npt.NDArray[np.number], own: npt.NDArray[np.bool_]
+) -> tuple[HistoryGap, ...]:
     found = []
-    for item, days in zip(inventory.items, history_days.tolist(), strict=True):
-        if days < MIN_HISTORY_DAYS:
+    for item, days, trusted in zip(inventory.items, history_days.tolist(), own.tolist(), strict=True):
+        if days < MIN_HISTORY_DAYS or not trusted:
             vm = inventory.vm(item)
-            kind: Literal["no data", "too little data"] = "too little data" if days > 0 else "no data"
+            kind: GapKind = "no data" if days == 0 else "too little data"
+            if days >= MIN_HISTORY_DAYS:
+                kind = "load never changes"
             found.append(HistoryGap(vm=vm.id, service=service_of(vm), days=float(days), kind=kind))
     return tuple(sorted(found, key=lambda one: (one.days, one.vm)))
 
@@ -358,6 +371,7 @@ def _audit_unwritable(inventory: Inventory, rules: Rules) -> tuple[UnwritableIte
     found = []
     for item in (*inventory.items, *inventory.idle_items):
         vm, vault = inventory.vms.get(item.vm_id.lower()), inventory.vault(item)
+        policy = inventory.policies.get(item.policy_id.lower())
         fixing = [rule for rule in rules.rule if rule.exclude or rule.pin]
         reasons = [item.unwritable] if item.unwritable else []
         if not item.runs and not item.unwritable:
@@ -365,9 +379,8 @@ def _audit_unwritable(inventory: Inventory, rules: Rules) -> tuple[UnwritableIte
         reasons += [
             f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}"
             for rule in fixing
-            if vm is not None and rule.where.matches(vm, vault)
+            if vm is not None and rule.where.matches(vm, vault, policy.recurrence.frequency if policy else None)
         ]
-        policy = inventory.policies.get(item.policy_id.lower())
         if reasons:
             name = policy.name if policy is not None else item.policy_id
             found.append(UnwritableItem(vm=item.vm_id, vault=vault.name, policy=name, reason="; ".join(reasons)))

@@ -32,6 +32,7 @@ from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.restrict import matching_items
 from optimizer.solve.solver import Result
 
 HARM_TOLERANCE = 1e-6
@@ -103,7 +104,7 @@ def compose_plan(
 
 def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[ScheduleEntry]:
     inventory = case.inventory
-    solution = Solution(inventory, case.instance, case.restrictions, options, case.history_days)
+    solution = Solution(inventory, case.instance, case.restrictions, options, case.history_days, case.table.credited)
     why = reasons(solution)
     entries = []
     for v, item in enumerate(inventory.items):
@@ -189,6 +190,11 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"clocks change in {', '.join(zones)}: whether Azure follows is not settled, so windows there count at "
             "both readings"
         )
+    notes += [
+        f"rule {rule.name!r} is for no VM of the estate; look at its 'where'"
+        for rule in rules.rule
+        if not matching_items(inventory, rule).any()
+    ]
     for name in dict.fromkeys(name for _, name in case.restrictions.exempt):
         count = sum(other == name for _, other in case.restrictions.exempt)
         notes.append(f"rule {name!r} is broken today by {count} VMs that are never written; they stay where they are")

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +19,9 @@ from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignIt
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
+
+NEVER_WRITTEN = ("protectedItemsCount", "resourceGuardOperationRequests")
+"""Properties of a policy that belong to an answer or to one request."""
 
 _LONGEST_BASE = 138
 """What is left of a twin's name before ``-HHMM`` and a number of up to six digits, within 150 characters."""
@@ -168,7 +172,7 @@ def _edit(
                 policy_id=policy.id,
                 start_today=format_start(policy.start),
                 start=format_start(start),
-                properties=with_start(policy.properties, start),
+                properties=_body(policy, start),
             )
         )
 
@@ -196,9 +200,6 @@ def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
     twin = draft.inventory.policies[commonest.lower()]
     name = free_name(twin, start, draft.names[twin.vault_id.lower()])
     policy_id = f"{twin.id.rpartition('/')[0]}/{name}"
-    properties = {
-        key: value for key, value in with_start(twin.properties, start).items() if key != "protectedItemsCount"
-    }
     draft.creations.append(
         CreatePolicy(
             vault_id=twin.vault_id,
@@ -206,10 +207,16 @@ def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
             policy_id=policy_id,
             twin_of=twin.name,
             start=format_start(start),
-            properties=properties,
+            properties=_body(twin, start),
         )
     )
     return _Host(policy_id, name, start, draft.rules.policies.max_vms_per_policy, created=True)
+
+
+def _body(policy: Policy, start: int) -> dict[str, Any]:
+    """What is written of a policy: its own properties at another time, without what Azure counts or was asked once."""
+    properties = with_start(policy.properties, start)
+    return {key: value for key, value in properties.items() if key not in NEVER_WRITTEN}
 
 
 def free_name(twin: Policy, start: int, taken: set[str]) -> str:

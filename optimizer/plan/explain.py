@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from optimizer.errors import DataError
 from optimizer.model.inventory import Inventory, describe_recurrence
-from optimizer.model.timegrid import NUM_OPTIONS, format_minute, format_start, resolve_zone
+from optimizer.model.timegrid import NUM_OPTIONS, Frequency, format_minute, format_start, resolve_zone
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption
 from optimizer.solve.instance import Instance
@@ -18,6 +18,9 @@ from optimizer.solve.restrict import Restrictions
 
 NUM_ALTERNATIVES = 2
 NUM_FORBIDDEN = 3
+
+COST_DECIMALS = 9
+"""Costs are told apart to this many decimals: what is beyond is rounding of sums."""
 
 NOTICEABLE = 0.005
 """Smallest gain, in at-risk backups per 30 days, that a sentence mentions."""
@@ -35,6 +38,8 @@ class Solution:
         Shape (V,): start option of each VM in the plan.
     history_days
         Shape (V,): days of usable history.
+    credited
+        Shape (V,): whether a VM's own history is the evidence.
     """
 
     inventory: Inventory
@@ -42,6 +47,7 @@ class Solution:
     restrictions: Restrictions
     options: npt.NDArray[np.int64]
     history_days: npt.NDArray[np.int64]
+    credited: npt.NDArray[np.bool_]
 
 
 def format_start_utc(inventory: Inventory, timezone: str, option: int) -> str:
@@ -72,6 +78,8 @@ def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
             f"stays: {format_start(safest)} has less risk ({risk[safest]:.2f} instead of {costs.risk[here]:.2f}), "
             f"but the move would cost {extra:.2f} more than it gains"
         )
+    if not solution.credited[v]:
+        return "stays: its own history says too little to promise it anything"
     if allowed.sum() == 1:
         return "stays: the rules and limits leave no other start"
     return "stays: no other start is worth the move"
@@ -132,7 +140,7 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
             difference=_difference(costs, t, here),
         )
 
-    total = np.where(allowed, costs.total, np.inf)
+    total = np.where(allowed, costs.total.round(COST_DECIMALS), np.inf)
     ranked = [int(t) for t in np.argsort(total, kind="stable") if np.isfinite(total[t]) and t not in (here, today)]
     possible = set(policy.recurrence.options(today))
     better = [
@@ -162,7 +170,22 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
             for t in better[:NUM_FORBIDDEN]
         ),
         history_days=float(solution.history_days[v]),
+        notes=tuple(_notes(solution, v)),
     )
+
+
+def _notes(solution: Solution, v: int) -> list[str]:
+    """What the figures of one VM rest on, where that is not what a reader would think."""
+    notes = []
+    recurrence = solution.inventory.policy(solution.inventory.items[v]).recurrence
+    if not solution.credited[v]:
+        notes.append(
+            "its own history says too little: the profile is the fleet's, no gain in risk is credited, and no start "
+            "with more risk than today's is taken"
+        )
+    if recurrence.frequency is Frequency.WEEKLY:
+        notes.append("the profile is over all days of the week, not only those on which it is backed up")
+    return notes
 
 
 def _find(inventory: Inventory, vm: str) -> int:
@@ -187,7 +210,7 @@ def _find(inventory: Inventory, vm: str) -> int:
 
 def _difference(costs: OptionCosts, t: int, here: int) -> CostParts:
     def of(term: npt.NDArray[np.float64]) -> float:
-        return float(term[t] - term[here])
+        return round(float(term[t] - term[here]), COST_DECIMALS)
 
     return CostParts(
         risk=of(costs.risk),

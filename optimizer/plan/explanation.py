@@ -25,8 +25,8 @@ class CostParts(_Strict):
 
     @property
     def total(self) -> float:
-        """Sum of the parts."""
-        return self.risk + self.overlap + self.vault_peak + self.policy + self.move
+        """Sum of the parts, to nine decimals: what is beyond is rounding."""
+        return round(self.risk + self.overlap + self.vault_peak + self.policy + self.move, 9)
 
 
 class ExplainedOption(_Strict):

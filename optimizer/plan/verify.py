@@ -292,7 +292,8 @@ def _touched(begin: datetime, end: datetime, windows: Sequence[Window], own_zone
 
 def _rules_of(checked: Checked, item: ProtectedItem) -> list[Rule]:
     vm, vault = checked.before.vm(item), checked.before.vault(item)
-    return [rule for rule in checked.rules.rule if rule.where.matches(vm, vault)]
+    frequency = checked.before.policy(item).recurrence.frequency
+    return [rule for rule in checked.rules.rule if rule.where.matches(vm, vault, frequency)]
 
 
 def _check_single_vms(checked: Checked, clock: _Clock) -> list[str]:
@@ -322,7 +323,7 @@ def _check_caps(checked: Checked, clock: _Clock) -> list[str]:
         met: Counter[tuple[str, int]] = Counter()
         for row, item in enumerate(checked.before.items):
             vm = checked.before.vm(item)
-            if rule.where.matches(vm, checked.before.vault(item)):
+            if rule in _rules_of(checked, item):
                 group = (vm.service or vm.id) if rule.per == "service" else item.vault_id.lower()
                 for moment in clock.half_hours(checked.before.policy(item), _option(checked.starts[row])):
                     met[group, moment] += 1

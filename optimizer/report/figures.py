@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from typing import Protocol
 
 import numpy as np
@@ -232,7 +232,7 @@ def count_half_hours(inventory: Inventory, plan: PlanDocument) -> HalfHours:
 
 @dataclass(frozen=True)
 class LoadProfile:
-    """Load of one VM by time of day in the zone of its policy, over the days on which it is backed up.
+    """Load of one VM by time of day in the zone of its policy, over all days of the history.
 
     Parameters
     ----------
@@ -292,7 +292,7 @@ def load_profile(
     policy = inventory.policy(item)
     offset = policy.pattern(inventory.horizon).offsets[0]
     cpu, memory = _statistic(history, threshold)
-    cpu, memory = (_in_local_days(array, history.dates, offset, policy.recurrence.days) for array in (cpu, memory))
+    cpu, memory = (_in_local_days(array, history.dates, offset) for array in (cpu, memory))
     known = ~(np.isnan(cpu) & np.isnan(memory))
     hot = (cpu > threshold.cpu_percent) | (memory > threshold.memory_percent)
     share = np.full(BINS_PER_DAY, np.nan)
@@ -319,10 +319,8 @@ def _statistic(history: VmHistory, threshold: Threshold) -> tuple[FloatArray, Fl
     return cpu.astype(np.float64), memory.astype(np.float64)
 
 
-def _in_local_days(
-    load: FloatArray, dates: Sequence[date], offset_minutes: int, weekdays: tuple[int, ...]
-) -> FloatArray:
-    """Rows of UTC days, made into rows of local days; of those only the wanted weekdays (all where none given)."""
+def _in_local_days(load: FloatArray, dates: Sequence[date], offset_minutes: int) -> FloatArray:
+    """Rows of UTC days, made into rows of local days: all of them, as the risk of weekly backups is of all days."""
     if not dates:
         return np.full((1, BINS_PER_DAY), np.nan)
     first, length = dates[0], (dates[-1] - dates[0]).days + 3
@@ -330,11 +328,7 @@ def _in_local_days(
     for row, day in zip(load, dates, strict=True):
         begin = ((day - first).days + 1) * BINS_PER_DAY + offset_minutes // BIN_MINUTES
         bins[begin : begin + BINS_PER_DAY] = row
-    local = bins.reshape(length, BINS_PER_DAY)
-    days = [first + timedelta(days=n - 1) for n in range(length)]
-    wanted = np.array([not weekdays or day.weekday() in weekdays for day in days])
-    picked: FloatArray = local[wanted]
-    return picked if len(picked) else np.full((1, BINS_PER_DAY), np.nan)
+    return bins.reshape(length, BINS_PER_DAY)
 
 
 def _rounded(values: FloatArray, digits: int) -> tuple[float | None, ...]:

@@ -139,6 +139,13 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
         )
         if summary.moved == 0 and summary.reference == "today"
         else _tile(
+            "Proven optimal",
+            "",
+            decimal(summary.cost.plan),
+            "What the plan costs, in at-risk backups per 30 days. No schedule costs less.",
+        )
+        if summary.status == "optimal"
+        else _tile(
             "Captured",
             "",
             percent(summary.captured),
@@ -277,8 +284,7 @@ def _move_table(plan: PlanDocument) -> dict[str, Any]:
         "Zone",
         "At risk today",
         "In the plan",
-        "Policy today",
-        "Policy",
+        "New policy",
     ]
     return {
         "columns": columns,
@@ -286,7 +292,7 @@ def _move_table(plan: PlanDocument) -> dict[str, Any]:
         "rows": [
             [
                 short_id(entry.vm), short_id(entry.service), entry.vault, entry.start_today, entry.start,
-                entry.timezone, round(entry.risk_today, 2), round(entry.risk, 2), entry.policy_today, entry.policy,
+                entry.timezone, round(entry.risk_today, 2), round(entry.risk, 2), entry.policy,
             ]
             for entry in moved
         ],

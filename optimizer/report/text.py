@@ -267,7 +267,8 @@ def _summary(summary: Summary, glyphs: Glyphs, width: int) -> Iterator[Renderabl
     yield Text(_captured_sentence(summary))
     if summary.reference == "greedy":
         yield Text(
-            "Today's schedule breaks a rule: improvement is measured against a greedy schedule that breaks none"
+            "Today's schedule breaks a rule: improvement is measured against a greedy schedule that breaks none, "
+            f"which costs {decimal(summary.cost.reference)}"
         )
 
 
@@ -277,10 +278,11 @@ def _captured_sentence(summary: Summary) -> str:
     if summary.moved == 0 and summary.reference == "today":
         possible = decimal(max(0.0, summary.cost.plan - summary.cost.bound))
         return f"Today's schedule stays: no other would save more than {possible}, certified ({search})"
-    return (
-        f"Captured {percent(summary.captured)} of all possible improvement, certified: the plan costs "
-        f"{decimal(summary.cost.plan)}, no schedule less than {decimal(summary.cost.bound)} ({search})"
-    )
+    proven = f"the plan costs {decimal(summary.cost.plan)}, no schedule less than {decimal(summary.cost.bound)}"
+    if summary.status == "optimal":
+        return f"Proven optimal, nothing is left to gain: {proven} ({search})"
+    over = "" if summary.reference == "today" else " over a greedy schedule"
+    return f"Captured {percent(summary.captured)} of all possible improvement{over}, certified: {proven} ({search})"
 
 
 def _policy_changes(plan: PlanDocument, glyphs: Glyphs, width: int, max_rows: int) -> Iterator[RenderableType]:

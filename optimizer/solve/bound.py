@@ -252,13 +252,13 @@ class _Adam:
         return np.asarray(rate * first / (np.sqrt(second) + 1e-9))
 
 
-ALPHA_RATE, SIGMA_RATE = 0.1, 0.01
+ALPHA_RATE = 0.1
 LAST_RATE = 0.001
 """Rates decay geometrically to this share of the first ones."""
 
 
-def _first_rates(instance: Instance) -> tuple[FloatArray, FloatArray]:
-    """First rates of lam, shape (V,), and of mu, shape (num_rows,).
+def _first_rates(instance: Instance) -> tuple[FloatArray, FloatArray, float]:
+    """First rates of lam, shape (V,), of mu, shape (num_rows,), and of sigma.
 
     A multiplier must be able to travel as far as its value may lie: a VM of a large service is worth up to the
     pairs that it makes with all the others, and so is meeting in a row.  One rate for all stalls on large services.
@@ -267,8 +267,14 @@ def _first_rates(instance: Instance) -> tuple[FloatArray, FloatArray]:
     overlap_price = float((rows.pair_price / rows.weight).max(initial=0.0))
     service_size = np.bincount(instance.service)[instance.service].astype(np.float64)
     lam: FloatArray = 0.05 + 0.5 * overlap_price * service_size
-    mu: FloatArray = 0.05 * rows.pair_price * rows.size.astype(np.float64) + 0.2 * np.maximum(rows.pair_price, rows.peak_price)
-    return lam, np.where(mu > 0, mu, SIGMA_RATE)
+    mu: FloatArray = 0.05 * rows.pair_price * rows.size.astype(np.float64) + 0.2 * np.maximum(
+        rows.pair_price, rows.peak_price
+    )
+    # A cap, or a move where moves are scarce, may be worth what the VM with most to gain would give for it.
+    today = instance.linear[np.arange(instance.num_vms), instance.today]
+    most_to_gain = float((today - np.where(instance.allowed, instance.linear, np.inf).min(axis=1)).max(initial=0.0))
+    scarce = 0.02 * (most_to_gain + 5 * overlap_price * float(service_size.max(initial=0.0)))
+    return lam, np.where(mu > 0, mu, max(scarce, 0.01)), max(scarce, 0.01)
 
 
 def ascend(instance: Instance, num_steps: int, on_step: OnStep = keep_going) -> Ascent:
@@ -286,7 +292,7 @@ def ascend(instance: Instance, num_steps: int, on_step: OnStep = keep_going) -> 
     dual = Dual(instance)
     at = dual.start()
     lam, mu, alpha, sigma = (_Adam(part.shape) for part in (at.lam, at.mu, at.alpha, np.zeros(1)))
-    lam_rate, mu_rate = _first_rates(instance)
+    lam_rate, mu_rate, sigma_rate = _first_rates(instance)
     bound, best = -math.inf, at.copy()
     share = np.zeros((instance.num_keys, NUM_OPTIONS))
     averaged = 0
@@ -304,5 +310,5 @@ def ascend(instance: Instance, num_steps: int, on_step: OnStep = keep_going) -> 
         at.mu = np.maximum(0.0, at.mu + mu.step(point.mu, mu_rate * decay, number))
         at.alpha = np.clip(at.alpha + alpha.step(point.alpha, ALPHA_RATE * decay, number), 0.0, 1.0)
         if instance.max_moves is not None:
-            at.sigma = max(0.0, at.sigma + float(sigma.step(np.array([point.sigma]), SIGMA_RATE * decay, number)[0]))
+            at.sigma = max(0.0, at.sigma + float(sigma.step(np.array([point.sigma]), sigma_rate * decay, number)[0]))
     return Ascent(bound - SAFETY * (1 + abs(bound)), best, share / max(1, averaged))

@@ -96,7 +96,11 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
 def matching_items(inventory: Inventory, rule: Rule) -> BoolArray:
     """Items that a rule is for; shape (V,)."""
     return np.array(
-        [rule.where.matches(inventory.vm(item), inventory.vault(item)) for item in inventory.items], dtype=np.bool_
+        [
+            rule.where.matches(inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
+            for item in inventory.items
+        ],
+        dtype=np.bool_,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable, Iterable
 
 import numpy as np
@@ -42,17 +43,11 @@ class State:
         self.marginal = np.zeros(len(rows) + 1)
         self._refresh(np.arange(len(rows)))
         self.policies = policy_counts(instance, options)
-        self.base = np.where(instance.allowed, instance.linear, BLOCKED)
+        # Dearer than any number of full caps: where every allowed option is blocked, one of those is taken.
+        self.base = np.where(instance.allowed, instance.linear, 1e4 * BLOCKED)
         needed = -(-self.policies // instance.max_vms_per_policy)
         self.writes = np.maximum(0, needed - instance.existing).sum(axis=1)
         self.num_moves = int((options != instance.today).sum())
-        self._edits = np.zeros(len(instance.vault_room), dtype=np.int64)
-        self.recount_edits()
-
-    def recount_edits(self) -> None:
-        """Find anew which writes of vaults near their limit of policies are edits."""
-        if (self.vault_writes() >= self.instance.vault_room).any():
-            self._edits = count_edits(self.instance, self.options)
 
     def vault_writes(self) -> IntArray:
         """Policies that each vault has to create or edit; shape (num_vaults,)."""
@@ -121,17 +116,25 @@ class State:
         price = self.instance.policy_write_price
         if room < self.instance.num_vms:
             used = int(self.writes[self.instance.key_vault == vault].sum())
-            price += BLOCKED * (used >= room + int(self._edits[vault]))
+            price += BLOCKED * (used >= room)
         return price
 
     def move_to_cheapest(self, v: int) -> bool:
-        """Move a VM to its cheapest option; False where it is there already."""
+        """Move a VM to its cheapest option; False where it is there already.
+
+        A vault may be above its room because policies are edited as a whole; a move that takes a VM out of such a
+        policy is taken back.
+        """
         here = int(self.options[v])
         self.remove(v)
         price = self.prices(v)
         cheapest = int(np.argmin(price))
         moves = bool(price[cheapest] < price[here] - IMPROVEMENT)
         self.add(v, cheapest if moves else here)
+        if moves and (self.vault_writes() > self.instance.vault_room).any() and not feasible(self):
+            self.remove(v)
+            self.add(v, here)
+            return False
         return moves
 
     def cost(self) -> float:
@@ -165,7 +168,6 @@ def improve_single_moves(state: State, vms: Iterable[int], should_stop: ShouldSt
                 return
             if state.move_to_cheapest(v):
                 active.update(order)
-    state.recount_edits()
 
 
 def place_all(state: State, vms: Iterable[int]) -> None:
@@ -200,3 +202,41 @@ def feasible(state: State) -> bool:
     if (used <= instance.vault_room).all():
         return True
     return bool((used <= instance.vault_room + count_edits(instance, state.options)).all())
+
+
+def steepest(instance: Instance, start: IntArray, should_stop: ShouldStop) -> IntArray:
+    """Make the single move that gains most, again and again, as long as moves are left.
+
+    Under a limit of moves the order decides what is gained; a gain mostly falls when others move, so the largest gain
+    of before is tried first and only the VM on top is priced anew (lazy greedy; Minoux, 1978).
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    start
+        Shape (V,): a feasible assignment.
+    should_stop
+        Asked before each move.
+    """
+    state = State(instance, start)
+    queue = [(-_gain(state, v), v) for v in np.flatnonzero(instance.movable).tolist()]
+    heapq.heapify(queue)
+    while queue and not should_stop():
+        _, v = heapq.heappop(queue)
+        gain = _gain(state, v)
+        if gain <= IMPROVEMENT:
+            continue
+        if queue and -queue[0][0] > gain + IMPROVEMENT:
+            heapq.heappush(queue, (-gain, v))
+        else:
+            state.move_to_cheapest(v)
+    return state.options
+
+
+def _gain(state: State, v: int) -> float:
+    """What moving a VM to its cheapest option gains."""
+    state.remove(v)
+    price = state.prices(v)
+    state.add(v, int(state.options[v]))
+    return float(price[state.options[v]] - price.min())

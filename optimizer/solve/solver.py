@@ -12,11 +12,20 @@ from optimizer.ports import Progress, no_progress
 from optimizer.solve.anneal import anneal
 from optimizer.solve.baselines import greedy, todays
 from optimizer.solve.bound import Ascent, Dual, ascend
-from optimizer.solve.cost import Cost, evaluate, overfull_caps, violations
-from optimizer.solve.cpsat import FAMILIES, Outcome, ScopedModel, add_linear_cost, add_shared_cost, whole
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.cost import Cost, evaluate, overfull_caps, row_counts, violations
+from optimizer.solve.cpsat import (
+    FAMILIES,
+    Outcome,
+    Scope,
+    ScopedModel,
+    add_linear_cost,
+    add_move_limit,
+    add_shared_cost,
+    whole,
+)
+from optimizer.solve.instance import NO_CAP, Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
-from optimizer.solve.search import BLOCKED, State, improve_single_moves
+from optimizer.solve.search import BLOCKED, State, feasible, improve_single_moves, steepest
 
 DEFAULT_EFFORT = 100
 """Work is proportional to the effort; 100 is meant for a monthly plan."""
@@ -26,6 +35,14 @@ OPTIMALITY_GAP = 1e-4
 
 WHOLE_MODEL_VMS = 40
 """Up to this size CP-SAT gets the whole problem at once."""
+
+REPAIR_ROUNDS = 30
+
+ROUNDING = 1e-6
+"""Relative error of sums of costs."""
+
+CONSTRAINTS = tuple(family for family in FAMILIES if family not in (add_linear_cost, add_shared_cost))
+"""Families without a price: what makes a schedule feasible."""
 
 OPENING_SHARES = (0.2, 0.4, 0.6)
 """A start is opened where the relaxed solutions opened it in more than this share of the later steps."""
@@ -132,7 +149,7 @@ def solve(
         Told how far the work is.
     """
     clock = _Clock(time_limit_seconds)
-    reference_name, reference = _reference(instance, effort, seed)
+    reference_name, reference = _reference(instance, effort, seed, clock)
     if not isinstance(reference, np.ndarray):
         return Result(reference, None, None, float("-inf"), reference_name, None, "effort", clock.seconds())
 
@@ -147,7 +164,8 @@ def solve(
     best = _search(instance, ascent, reference, seed, effort, clock, progress)
     bound, best, stopped = _finish(instance, ascent, best, seed, effort, clock, progress)
     cost = evaluate(instance, best)
-    bound = min(bound, cost.total)
+    if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
+        bound = min(bound, cost.total)  # else the bound is wrong, and the verifier has to see it
     optimal = cost.total - bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
     return Result(
         outcome=Outcome.OPTIMAL if optimal else Outcome.FEASIBLE,
@@ -161,20 +179,41 @@ def solve(
     )
 
 
-def _reference(instance: Instance, effort: int, seed: int) -> tuple[ReferenceName, IntArray | Outcome]:
+def _reference(instance: Instance, effort: int, seed: int, clock: _Clock) -> tuple[ReferenceName, IntArray | Outcome]:
     """Today's schedule where it keeps the rules, else a greedy one, else any; or why there is none."""
     if not violations(instance, todays(instance)):
         return "today", todays(instance)
     if not instance.allowed.any(axis=1).all() or overfull_caps(instance, instance.allowed):
         return "greedy", Outcome.INFEASIBLE
-    placed = greedy(instance)
+    placed = repair(instance, greedy(instance))
     if not violations(instance, placed):
         return "greedy", placed
-    constraints = [family for family in FAMILIES if family not in (add_linear_cost, add_shared_cost)]
-    answer = ScopedModel(instance, whole(instance, placed), constraints).solve(0.5 * effort, seed)
+    placed = _settle_caps(instance, placed, effort, seed, clock)
+    if not violations(instance, placed):
+        return "greedy", placed
+    answer = ScopedModel(instance, whole(instance, placed), CONSTRAINTS).solve(0.5 * effort, seed, clock.left())
     if answer.options is None:
         return "greedy", answer.outcome
     return "greedy", answer.options
+
+
+def _settle_caps(instance: Instance, options: IntArray, effort: int, seed: int, clock: _Clock) -> IntArray:
+    """Let CP-SAT place the VMs of one overfull capped group at a time, all others where they are.
+
+    Windows have to be packed tightly where a cap is tight, which moving single VMs does not find.
+    """
+    rows = instance.rows
+    for group in np.unique(rows.group[row_counts(instance, options) > rows.cap]).tolist():
+        of_group = np.append((rows.group == group) & (rows.cap != NO_CAP), False)
+        class_concerned = np.asarray(of_group[instance.touched].any(axis=(1, 2)))
+        concerned = class_concerned[instance.vm_class] & instance.movable
+        free = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in np.flatnonzero(concerned).tolist()}
+        # The caps of other groups that are still overfull must not make this one's problem infeasible.
+        model = ScopedModel(instance, Scope(free, options), [f for f in CONSTRAINTS if f is not add_move_limit])
+        answer = model.solve(0.1 * effort, seed, clock.left())
+        if answer.options is not None:
+            options = answer.options
+    return options
 
 
 def _search(
@@ -197,12 +236,15 @@ def _search(
     def over() -> bool:
         return clock.over(0.9)
 
+    if instance.max_moves is not None:
+        starts.append(steepest(instance, reference, over))
     ends = [(evaluate(instance, reference).total, 0, reference)]
     for start in starts:
         if not over() and not violations(instance, start):
             state = State(instance, start)
             improve_single_moves(state, range(instance.num_vms), over)
-            ends.append((state.cost(), len(ends), state.options))
+            if not violations(instance, state.options):
+                ends.append((state.cost(), len(ends), state.options))
     best_cost, _, best = min(ends, key=lambda end: end[:2])
     rounds = 40 * effort
 
@@ -220,17 +262,23 @@ def _search(
 
 
 def repair(instance: Instance, options: IntArray) -> IntArray:
-    """Put VMs that meet above a cap, or whose move is one too many, elsewhere; a few rounds, no promise."""
-    state = State(instance, options)
-    for _ in range(5):
-        if not violations(instance, state.options):
+    """Put VMs that meet above a cap, or whose move is one too many, elsewhere; some rounds, no promise.
+
+    Minimum conflicts: the VMs concerned go, one after the other in random order, where fewest caps are broken, and
+    cheapest among those (Minton, Johnston, Philips, Laird, Artificial Intelligence 58, 1992).
+    """
+    state, random = State(instance, options), np.random.default_rng(0)
+    for _ in range(REPAIR_ROUNDS):
+        if feasible(state):
             break
         over = np.flatnonzero(state.counts[:-1] > instance.rows.cap)
         touched = instance.touched[instance.vm_class, state.options]
         crowded = np.isin(touched, over).any(axis=1)
         if instance.max_moves is not None and state.num_moves > instance.max_moves:
             crowded |= state.options != instance.today
-        for v in np.flatnonzero(crowded & instance.movable).tolist():
+        if not crowded.any():
+            break
+        for v in random.permutation(np.flatnonzero(crowded & instance.movable)).tolist():
             state.remove(v)
             state.add(v, int(np.argmin(state.prices(v))))
     return state.options

@@ -454,6 +454,9 @@ HARMLESS = {
     "exact duplicates": Harmless(
         load(lambda frame: pl.concat([frame, frame[7:10]])), ("3 exact duplicates in the load were dropped",)
     ),
+    "fractions": Harmless(
+        load(lambda frame: frame.with_columns(pl.col("cpu_percent") / 200)), ("if the load is in fractions",)
+    ),
     "gaps": Harmless(
         load(lambda frame: frame.filter(pl.col("ts").dt.hour() != 7)),
         ("1,104 samples", "of the 5-minute bins have no CPU value"),

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 
 from optimizer.cli import cli
 from optimizer.estate.csv_import import ImportReport
+from optimizer.estate.demo import generate_demo
 from optimizer.plan.audit import Audit
 from optimizer.plan.document import PlanDocument, Summary
 from optimizer.plan.explanation import Explanation
@@ -300,7 +301,7 @@ def test_an_interrupt_is_no_traceback(home: Path, tmp_path: Path) -> None:
     answer = run_process(
         "plan", home / "estate", "--out", tmp_path / "plan.json", "--effort", 10_000, before=interrupt
     )
-    assert (answer.code, answer.err.strip()) == (130, "stopped; nothing was written")
+    assert (answer.code, answer.err.strip()) == (130, "stopped before the end")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -346,3 +347,24 @@ def test_click_context_is_usable() -> None:
         names = [option for param in command.params for option in (*param.opts, *param.secondary_opts)]
         assert len(names) == len(set(names))
         assert isinstance(click.Context(command).get_help(), str)
+
+
+@pytest.mark.parametrize("sample", ["business-hours", "defaults", "minimal", "regulated"])
+def test_the_sample_rules_plan_the_demo(root: Path, tmp_path: Path, sample: str) -> None:
+    """What the project shows as rules works on what it shows as an estate."""
+    generate_demo(tmp_path / "estate", vms=60, seed=1)
+    rules = root / "data" / "rules" / f"{sample}.toml"
+    answer = run("plan", tmp_path / "estate", "--rules", rules, "--out", tmp_path / "plan.json", "--effort", 1)
+    assert answer.code == 0, answer.err
+
+
+def test_the_rules_of_the_readme_plan_the_demo(root: Path, tmp_path: Path) -> None:
+    """So do those that the README shows."""
+    text = (root / "README.md").read_text(encoding="utf-8")
+    block = re.search(r"^```toml\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+    assert block
+    (tmp_path / "rules.toml").write_text(block[1], encoding="utf-8")
+    generate_demo(tmp_path / "estate", vms=60, seed=1)
+    args = ("--rules", tmp_path / "rules.toml", "--out", tmp_path / "plan.json", "--effort", 1)
+    answer = run("plan", tmp_path / "estate", *args)
+    assert answer.code == 0, answer.err

@@ -45,7 +45,9 @@ def made(request: pytest.FixtureRequest) -> Planned:
 
 def solution_of(made: Planned) -> Solution:
     options = starts_in_schedule(made.case.inventory, made.plan.schedule)
-    return Solution(made.case.inventory, made.case.instance, made.case.restrictions, options, made.case.history_days)
+    case = made.case
+    credited = case.table.credited
+    return Solution(case.inventory, case.instance, case.restrictions, options, case.history_days, credited)
 
 
 def explanations(made: Planned) -> list[Explanation]:

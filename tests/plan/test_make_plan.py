@@ -280,6 +280,13 @@ def test_a_rule_broken_by_a_vm_that_is_never_written_is_said(imported: Planned) 
     assert any("'evening' is broken today by 1 VMs" in note for note in plan.notes)
 
 
+def test_a_rule_for_nobody_is_said(imported: Planned) -> None:
+    """A selector with a slip of the pen would silently drop a protection; the notes name the rule."""
+    rules = Rules(rule=(Rule(name="databases", where=Selector(service="dbs*"), max_concurrent=1),))
+    plan = make_plan(imported.estate, rules, effort=1)
+    assert "rule 'databases' is for no VM of the estate; look at its 'where'" in plan.notes
+
+
 def test_a_roll_out_over_days_is_said(imported: Planned) -> None:
     """Where the policy writes exceed the budget of a day the notes say how many days it takes, by scope."""
     by_vault = Rules(policies=PolicyLimits(max_writes_per_day=2))

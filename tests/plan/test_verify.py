@@ -168,8 +168,9 @@ def strangers_fill_it(given: Valid) -> Valid:
     """A newcomer on a twin whose places are all taken by items that nobody knows."""
     row, before = given.row("shop-03"), given.checked.before
     policy = next(policy for policy in before.policies.values() if policy.name == "early")
-    full = replace(policy, items_reported=97 + len(before.items_by_policy[policy.id.lower()]))
     after = with_items_on(given.checked.after, [row], policy)
+    strangers = 101 - len(after.items_by_policy[policy.id.lower()])
+    full = replace(policy, items_reported=strangers + len(before.items_by_policy[policy.id.lower()]))
     crowded_policy = replace(given.checked, before=with_policy(before, full), after=after)
     return stated(replace(given, checked=crowded_policy), row, "02:00")
 

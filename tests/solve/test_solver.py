@@ -14,6 +14,7 @@ from optimizer.model.timegrid import Horizon, resolve_zone
 from optimizer.solve.baselines import greedy, stable_hash, todays
 from optimizer.solve.cost import count_edits, evaluate, policy_counts, policy_writes, violations
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.search import steepest
 from optimizer.solve.solver import Result, captured, solve
 from tests.solve.examples import (
     AS_OF,
@@ -57,7 +58,7 @@ def _solved(problem: Problem, **settings_: object) -> Result:
 @pytest.mark.parametrize("seed", [0, 1, 2])
 def test_never_worse_than_reference_and_never_below_the_bound(seed: int) -> None:
     """The plan lies between bound and reference, and ``captured`` is what the three say."""
-    result = _solved(fleet(seed=seed))
+    result = _solved(fleet(seed=seed), effort=30)
     assert result.cost is not None
     assert result.reference is not None
     assert result.bound <= result.cost.total <= result.reference.total
@@ -275,3 +276,54 @@ def test_allowed_windows_hold_whole_start_windows(option: int, zone: str) -> Non
     fixed = zone != "Europe/Berlin" and offset.total_seconds() % 1800 == 0
     expected = [(option - int(offset.total_seconds() // 1800)) % 48] if fixed else []
     assert np.flatnonzero(shifted).tolist() == expected
+
+
+@settings(max_examples=25)
+@given(st.integers(0, 10_000), st.integers(2, 7), st.integers(2, 5), st.sampled_from([None, 3, 8]))
+def test_vaults_near_their_limit_stay_within_it(seed: int, size: int, limit: int, max_moves: int | None) -> None:
+    """Where policies are small and few, edits as a whole are what is left: the search must not break them up."""
+    rules = Rules(
+        max_moves=max_moves,
+        policies={"max_vms_per_policy": size, "max_policies_per_vault": limit},
+    )
+    problem = fleet(14, seed, rules)
+    result = _solved(problem, effort=3)
+    assert result.cost is not None
+    assert result.bound <= result.cost.total + 1e-6
+
+
+def test_few_moves_are_the_ones_that_gain_most() -> None:
+    """Under a limit of moves the plan is at least as good as always making the single move that gains most."""
+    problem = fleet(120, 5, Rules(max_moves=12))
+    instance = problem.instance()
+    best = evaluate(instance, steepest(instance, instance.today, lambda: False)).total
+    result = _solved(problem, effort=60)
+    assert result.cost is not None
+    assert result.cost.total <= best + 1e-9
+    assert result.captured > 0.8
+
+
+def test_tight_cap_is_packed() -> None:
+    """Eight VMs of one service that may only meet in pairs, in a window with room for just that."""
+    rules = Rules(
+        rule=(
+            Rule(name="pairs", max_concurrent=2),
+            Rule(name="night", allow=({"from": "20:00", "to": "06:00", "zone": "UTC"},)),
+        )
+    )
+    found = inventory([policy("p", "v", 46)], [("web", "p")] * 8)
+    result = _solved(Problem(found, rules, flat_risk(8)), effort=5)
+    assert result.reference_name == "greedy"
+
+
+def test_a_rule_may_be_for_some_frequencies_only() -> None:
+    """A night rule for daily and weekly VMs leaves those alone that run around the clock."""
+    night = Rule(
+        name="night",
+        where={"frequency": ["Daily", "Weekly"]},
+        allow=({"from": "20:00", "to": "06:00", "zone": "UTC"},),
+    )
+    found = inventory([policy("p", "v", 20), policy("h", "v", 16, HOURLY)], [("web", "p"), ("web", "h")])
+    allowed = Problem(found, Rules(rule=(night,)), flat_risk(2)).restrictions.allowed
+    assert np.flatnonzero(allowed[0]).tolist() == [*range(8), *range(40, 48)]
+    assert allowed[1, 16]
