@@ -175,7 +175,7 @@ def solve_case(
     """
     result = solve(case.instance, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, progress=progress)
     if result.outcome is Outcome.INFEASIBLE:
-        conflicts = find_conflicts(case.instance, case.restrictions, effort)
+        conflicts = find_conflicts(case.instance, case.restrictions, effort, time_limit_seconds)
         raise NoScheduleError(_describe_conflicts(case.inventory, conflicts), conflicts)
     if result.options is None:
         raise NotFoundWithinEffortError(

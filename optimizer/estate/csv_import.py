@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +36,8 @@ class ImportReport:
         Rows of load that belong to a VM of the inventory.
     days
         Days of load that were written.
+    history_from, history_to, history_days
+        First and last day of load in the whole estate afterwards, and how many there are.
     first, last
         Earliest and latest time in the load file.
     as_of
@@ -58,6 +60,9 @@ class ImportReport:
     vaults: int
     samples: int
     days: int
+    history_from: date
+    history_to: date
+    history_days: int
     first: datetime
     last: datetime
     as_of: datetime
@@ -140,7 +145,8 @@ def import_estate(
             protected_items=resources.protected_items,
             vms=resources.vms,
         )
-    return _report(rows, resources, overview, counts, seen, taken, num_days, has_byte_order_mark(vms))
+    history = {part.date for part in read_document(out).load}
+    return _report(rows, resources, overview, counts, seen, taken, num_days, history, has_byte_order_mark(vms))
 
 
 def _as_of(as_of: datetime | None, overview: Overview, old: EstateDocument | None) -> datetime:
@@ -222,6 +228,7 @@ def _report(
     seen: set[str],
     as_of: datetime,
     num_days: int,
+    history: set[date],
     with_mark: bool,
 ) -> ImportReport:
     listed = {row.vm.lower() for row in rows}
@@ -235,6 +242,9 @@ def _report(
         vaults=len(resources.vaults),
         samples=counts.samples,
         days=num_days,
+        history_from=min(history, default=overview.first.date()),
+        history_to=max(history, default=overview.last.date()),
+        history_days=len(history),
         first=overview.first,
         last=overview.last,
         as_of=as_of,

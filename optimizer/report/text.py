@@ -216,7 +216,7 @@ def render_plan(plan: PlanDocument, max_rows: int = WORST) -> Page:
     """
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-        yield from _summary(plan.summary, glyphs, width)
+        yield from _summary(plan, glyphs, width)
         yield from _policy_changes(plan, glyphs, width, max_rows)
         moved = [entry for entry in plan.schedule if entry.start != entry.start_today]
         moved.sort(key=lambda entry: (entry.risk - entry.risk_today, entry.vm))
@@ -227,7 +227,9 @@ def render_plan(plan: PlanDocument, max_rows: int = WORST) -> Page:
     return Page(build)
 
 
-def _summary(summary: Summary, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    summary = plan.summary
+
     def line(name: str, today: float, plan: float, *, whole: bool = False) -> tuple[str, ...]:
         show = (lambda value: f"{value:,.0f}") if whole else decimal
         change = percent((plan - today) / today) if today else glyphs.dash
@@ -262,7 +264,8 @@ def _summary(summary: Summary, glyphs: Glyphs, width: int) -> Iterator[Renderabl
     yield table(figures, glyphs, width)
     yield Text()
     yield Text(
-        f"VMs with less risk: {summary.vms_helped:,}, the same: {summary.vms_unharmed:,}, more: {summary.vms_harmed:,}"
+        f"VMs with less risk: {summary.vms_helped:,}, the same: {summary.vms_unharmed:,}, "
+        f"more: {summary.vms_harmed:,}{_largest_increase(plan)}"
     )
     yield Text(_captured_sentence(summary))
     if summary.reference == "greedy":
@@ -270,6 +273,13 @@ def _summary(summary: Summary, glyphs: Glyphs, width: int) -> Iterator[Renderabl
             "Today's schedule breaks a rule: improvement is measured against a greedy schedule that breaks none, "
             f"which costs {decimal(summary.cost.reference)}"
         )
+
+
+def _largest_increase(plan: PlanDocument) -> str:
+    worst = max(plan.schedule, key=lambda entry: entry.risk - entry.risk_today, default=None)
+    if worst is None or plan.summary.vms_harmed == 0:
+        return ""
+    return f" (by at most {worst.risk - worst.risk_today:.4f}: {short_id(worst.vm)})"
 
 
 def _captured_sentence(summary: Summary) -> str:
@@ -360,7 +370,7 @@ def render_report(plan: PlanDocument, inventory: Inventory, snapshot_minutes: in
     vaults = compare_vaults(inventory, plan)
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-        yield from _summary(plan.summary, glyphs, width)
+        yield from _summary(plan, glyphs, width)
         yield table(_compare_vaults(vaults), glyphs, width)
         yield table(_compare_services(services), glyphs, width)
         if plan.changes:

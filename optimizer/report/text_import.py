@@ -18,11 +18,15 @@ def render_import(found: ImportReport) -> tuple[Page, str]:
     def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
         yield Text(
             f"{plural(found.vms, 'VM')} in {plural(found.vaults, 'vault')} with {plural(found.policies, 'policy')}; "
-            f"{found.samples:,} samples of load on {plural(found.days, 'day')}",
+            f"{found.samples:,} samples of load, {plural(found.days, 'day')} written",
             style="bold",
         )
         yield Text(
-            f"load from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC, "
+            f"the estate now holds {plural(found.history_days, 'day')} of load, from {found.history_from} to "
+            f"{found.history_to}"
+        )
+        yield Text(
+            f"the file: load from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC, "
             f"every {' or '.join(map(str, found.interval_minutes))} minutes; as of {found.as_of:%Y-%m-%d %H:%M} UTC"
         )
         if found.notes:

@@ -19,7 +19,7 @@ from optimizer.solve.cpsat import (
     add_vault_policy_limit,
     whole,
 )
-from optimizer.solve.instance import NO_CAP, Instance
+from optimizer.solve.instance import NO_CAP, BoolArray, Instance
 from optimizer.solve.restrict import Restrictions
 
 MAX_MOVES = "max_moves"
@@ -67,7 +67,9 @@ class NotFoundWithinEffortError(OptimizerError):
     """The search ended without a schedule and without a proof that there is none."""
 
 
-def find_conflicts(instance: Instance, restrictions: Restrictions, effort: int) -> list[Conflict]:
+def find_conflicts(
+    instance: Instance, restrictions: Restrictions, effort: int, time_limit_seconds: float | None = None
+) -> list[Conflict]:
     """Conflicts of single VMs where there are any, else one of caps and limits.
 
     Parameters
@@ -76,8 +78,8 @@ def find_conflicts(instance: Instance, restrictions: Restrictions, effort: int) 
         Proven to have no schedule.
     restrictions
         Which rule forbids which option.
-    effort
-        Work for the second kind.
+    effort, time_limit_seconds
+        Work for the second kind, and its limit of wall-clock time; what is not settled by then stays named.
     """
     stuck = np.flatnonzero(~instance.allowed.any(axis=1)).tolist()
     if stuck:
@@ -85,7 +87,7 @@ def find_conflicts(instance: Instance, restrictions: Restrictions, effort: int) 
         for v in stuck:
             found.setdefault(_covering_rules(restrictions, v), []).append(v)
         return [Conflict(names, tuple(vms)) for names, vms in found.items()]
-    return [_joint_conflict(instance, restrictions, effort)]
+    return [_joint_conflict(instance, restrictions, effort, time_limit_seconds)]
 
 
 def _covering_rules(restrictions: Restrictions, v: int) -> tuple[str, ...]:
@@ -98,7 +100,9 @@ def _covering_rules(restrictions: Restrictions, v: int) -> tuple[str, ...]:
     return tuple(names)
 
 
-def _joint_conflict(instance: Instance, restrictions: Restrictions, effort: int) -> Conflict:
+def _joint_conflict(
+    instance: Instance, restrictions: Restrictions, effort: int, time_limit_seconds: float | None
+) -> Conflict:
     """Rules that contradict each other only over several VMs: leave out one at a time while none is missed."""
     caps = {
         instance.cap_names[g] for g, cap in zip(instance.rows.group, instance.rows.cap, strict=True) if cap != NO_CAP
@@ -109,21 +113,40 @@ def _joint_conflict(instance: Instance, restrictions: Restrictions, effort: int)
     names += [MAX_MOVES] if instance.max_moves is not None else []
     names.append(POLICY_LIMIT)
     sure = True
+    share = None if time_limit_seconds is None else time_limit_seconds / len(names)
     for name in list(names):
         kept = [other for other in names if other != name]
-        outcome = _feasibility(instance, restrictions, kept, effort)
+        outcome = _feasibility(instance, restrictions, kept, effort, share)
         if outcome is Outcome.INFEASIBLE:
             names = kept
         elif outcome is Outcome.UNKNOWN:
             sure = False
+    return Conflict(tuple(names), tuple(np.flatnonzero(_concerned(instance, restrictions, names)).tolist()), sure)
+
+
+def _concerned(instance: Instance, restrictions: Restrictions, names: Sequence[str]) -> BoolArray:
+    """VMs that a joint conflict shows at: those of the caps in it, else those that may not stay where they are."""
+    rows = instance.rows
+    of_caps = np.array(
+        [cap != NO_CAP and instance.cap_names[g] in names for g, cap in zip(rows.group, rows.cap, strict=True)]
+    )
+    if of_caps.any():
+        classes = np.asarray(np.append(of_caps, False)[instance.touched].any(axis=(1, 2)))
+        return np.asarray(classes[instance.vm_class])
     concerned = np.zeros(instance.num_vms, dtype=np.bool_)
     for name in names:
         if name in restrictions.forbidden_by:
-            concerned |= restrictions.forbidden_by[name].any(axis=1)
-    return Conflict(tuple(names), tuple(np.flatnonzero(concerned).tolist()), sure)
+            concerned |= restrictions.forbidden_by[name][np.arange(instance.num_vms), instance.today]
+    return concerned
 
 
-def _feasibility(instance: Instance, restrictions: Restrictions, names: Sequence[str], effort: int) -> Outcome:
+def _feasibility(
+    instance: Instance,
+    restrictions: Restrictions,
+    names: Sequence[str],
+    effort: int,
+    time_limit_seconds: float | None,
+) -> Outcome:
     """Whether some schedule keeps the named rules and limits; a rule's windows and its cap stand or fall together."""
     forbidden = np.zeros((instance.num_vms, NUM_OPTIONS), dtype=np.bool_)
     for name in names:
@@ -146,8 +169,5 @@ def _feasibility(instance: Instance, restrictions: Restrictions, names: Sequence
         families.append(add_move_limit)
     if POLICY_LIMIT in names:
         families += [add_policy_capacity, add_vault_policy_limit]
-    return (
-        ScopedModel(instance, whole(instance, instance.today, only_allowed=False), families)
-        .solve(0.1 * effort, 0)
-        .outcome
-    )
+    model = ScopedModel(instance, whole(instance, instance.today, only_allowed=False), families)
+    return model.solve(0.05 * effort, 0, time_limit_seconds).outcome
