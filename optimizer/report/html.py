@@ -275,24 +275,14 @@ def _move_table(plan: PlanDocument) -> dict[str, Any]:
         entry for entry in plan.schedule if entry.start != entry.start_today or entry.policy != entry.policy_today
     ]
     moved.sort(key=lambda entry: (entry.risk - entry.risk_today, entry.vm))
-    columns = [
-        "VM",
-        "Service",
-        "Vault",
-        "Today",
-        "Plan",
-        "Zone",
-        "At risk today",
-        "In the plan",
-        "New policy",
-    ]
+    columns = ["VM", "Service", "Today", "Plan", "New policy", "At risk today", "In the plan", "Vault", "Zone"]
     return {
         "columns": columns,
-        "numeric": [6, 7],
+        "numeric": [5, 6],
         "rows": [
             [
-                short_id(entry.vm), short_id(entry.service), entry.vault, entry.start_today, entry.start,
-                entry.timezone, round(entry.risk_today, 2), round(entry.risk, 2), entry.policy,
+                short_id(entry.vm), short_id(entry.service), entry.start_today, entry.start, entry.policy,
+                round(entry.risk_today, 2), round(entry.risk, 2), entry.vault, entry.timezone,
             ]
             for entry in moved
         ],

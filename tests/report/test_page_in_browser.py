@@ -148,7 +148,7 @@ def test_tables_filter_sort_and_turn_pages(desk: Opened) -> None:
 
     head = table.get_by_role("button", name="At risk today")
     head.click()
-    figures = [float(text) for text in table.locator("tbody tr td:nth-child(7)").all_inner_texts()]
+    figures = [float(text) for text in table.locator("tbody tr td:nth-child(6)").all_inner_texts()]
     assert figures == sorted(figures, reverse=True)
     assert table.locator("th[aria-sort=descending]").inner_text() == "At risk today"
     head.click()
