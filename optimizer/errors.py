@@ -6,6 +6,7 @@ OptimizerError
     EstateError             an estate folder that cannot be read or written
     VerificationError       a schedule that the verifier refuses: never shown as a plan
     NoScheduleError         (solve) no schedule satisfies the rules; carries the rules in conflict
+    NotFoundWithinEffortError  (solve) none was found, nor was it proven that there is none
     PlanError               (plan)
         PlanFormatError     a file that is not a plan
         StalePlanError      the estate is no longer the one that the plan was made for

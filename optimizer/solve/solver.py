@@ -315,7 +315,8 @@ def _finish(
             answer = ScopedModel(instance, scope).solve(0.2, seed + number, clock.left())
             best, best_cost = _better(instance, best, best_cost, answer.options)
             progress("neighbourhoods", number + 1, total, f"cost {best_cost:.2f}")
-    return bound, best, "gap" if closed() else "time" if clock.cut_in else "effort"
+    out_of_time = clock.over() or clock.cut_in
+    return bound, best, "gap" if closed() else "time" if out_of_time else "effort"
 
 
 def _better(
