@@ -160,7 +160,7 @@ def test_tables_filter_sort_and_turn_pages(desk: Opened) -> None:
     assert table.locator("tbody tr").count() == total
 
     page.get_by_label("Filter VMs with a new start or policy").fill("vault-2")
-    assert set(table.locator("tbody tr td:nth-child(3)").all_inner_texts()) == {"vault-2"}
+    assert set(table.locator("tbody tr td:nth-child(8)").all_inner_texts()) == {"vault-2"}
     page.get_by_label("Filter VMs with a new start or policy").fill("no such thing")
     assert table.locator("tbody tr").count() == 0
     assert table.locator(".count").inner_text() == "none"
