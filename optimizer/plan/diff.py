@@ -59,7 +59,6 @@ class _Host:
     name: str
     start: int
     room: int
-    created: bool = False
     edited: bool = False
 
 
@@ -210,7 +209,7 @@ def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
             properties=_body(twin, start),
         )
     )
-    return _Host(policy_id, name, start, draft.rules.policies.max_vms_per_policy, created=True)
+    return _Host(policy_id, name, start, draft.rules.policies.max_vms_per_policy)
 
 
 def _body(policy: Policy, start: int) -> dict[str, Any]:

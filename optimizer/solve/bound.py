@@ -109,10 +109,9 @@ class Dual:
         self.class_of = instance.vm_class
         self.moved = np.arange(NUM_OPTIONS)[None, :] != instance.today[:, None]
         self.base = np.where(instance.allowed, instance.linear, FORBIDDEN)
-        services, self.segment = np.unique(
+        _, self.segment = np.unique(
             instance.key * (int(instance.service.max(initial=0)) + 1) + instance.service, return_inverse=True
         )
-        self.num_segments = len(services)
         room = instance.existing * instance.max_vms_per_policy - instance.unknown
         self.room = np.maximum(room, 0).ravel()
         self.free = ~instance.counted_today

@@ -81,7 +81,6 @@ def build_instance(
         policy_write_price=rules.prices.policy_write,
         max_moves=rules.max_moves,
         max_vms_per_policy=rules.policies.max_vms_per_policy,
-        service_names=tuple(services),
         cap_names=tuple(name for name, _, _ in caps),
     )
 

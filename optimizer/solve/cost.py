@@ -43,17 +43,22 @@ class Cost:
         return self.risk + self.overlap + self.vault_peak + self.policy_writes + self.moves
 
 
-def row_counts(instance: Instance, options: IntArray) -> IntArray:
-    """How many VMs meet in each row; shape (num_rows,)."""
-    touched = instance.touched[instance.vm_class, options]
+def row_counts(instance: Instance, options: IntArray, vms: IntArray | None = None) -> IntArray:
+    """How many VMs, of all or of the given ones, meet in each row; shape (num_rows,)."""
+    rows = np.arange(instance.num_vms) if vms is None else vms
+    touched = instance.touched[instance.vm_class[rows], options[rows]]
     counts: IntArray = np.bincount(touched.ravel(), minlength=len(instance.rows) + 1)[: len(instance.rows)]
     return counts
 
 
-def policy_counts(instance: Instance, options: IntArray) -> IntArray:
-    """Items that take a place at each start of each twin key, unknown ones included; shape (K, 48)."""
-    counted = instance.counted(np.arange(instance.num_vms), options)
-    cells = instance.key[counted] * NUM_OPTIONS + options[counted]
+def policy_counts(instance: Instance, options: IntArray, vms: IntArray | None = None) -> IntArray:
+    """Items, of all VMs or of the given ones, that take a place at each start of each twin key; shape (K, 48).
+
+    Items that are unknown to the estate are always counted.
+    """
+    rows = np.arange(instance.num_vms) if vms is None else vms
+    rows = rows[instance.counted(rows, options[rows])]
+    cells = instance.key[rows] * NUM_OPTIONS + options[rows]
     count = np.bincount(cells, minlength=instance.num_keys * NUM_OPTIONS)
     return count.reshape(instance.num_keys, NUM_OPTIONS) + instance.unknown
 

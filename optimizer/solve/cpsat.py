@@ -13,7 +13,7 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.cost import policy_counts, row_counts
+from optimizer.solve.cost import policy_counts, policy_writes, row_counts
 from optimizer.solve.instance import NO_CAP, Instance, IntArray
 
 SCALE = 10_000_000
@@ -83,8 +83,9 @@ class ScopedModel:
         self.model = cp_model.CpModel()
         self.variables = Variables()
         self.free = np.array(sorted(scope.options), dtype=np.int64)
-        self.fixed_rows = row_counts(instance, scope.fixed) - self._free_rows()
-        self.fixed_policies = self._fixed_policies()
+        others = np.setdiff1d(np.arange(instance.num_vms), self.free)
+        self.fixed_rows = row_counts(instance, scope.fixed, others)
+        self.fixed_policies = policy_counts(instance, scope.fixed, others)
         self.row_terms = self._row_terms()
         for family in FAMILIES if families is None else families:
             family(self)
@@ -92,18 +93,6 @@ class ScopedModel:
         self.model.minimize(sum(coefficient * var for coefficient, var in variables.objective))
         for (v, t), x in variables.x.items():
             self.model.add_hint(x, int(scope.fixed[v]) == t)
-
-    def _free_rows(self) -> IntArray:
-        touched = self.instance.touched[self.instance.vm_class[self.free], self.scope.fixed[self.free]]
-        return np.bincount(touched.ravel(), minlength=len(self.instance.rows) + 1)[: len(self.instance.rows)]
-
-    def _fixed_policies(self) -> IntArray:
-        instance, fixed = self.instance, self.scope.fixed
-        counts = policy_counts(instance, fixed)
-        for v in self.free.tolist():
-            if instance.counted(v, fixed[v]):
-                counts[instance.key[v], fixed[v]] -= 1
-        return counts
 
     def _row_terms(self) -> dict[int, list[tuple[int, int]]]:
         """Row -> the (v, t) that touch it."""
@@ -226,24 +215,17 @@ def add_vault_policy_limit(m: ScopedModel) -> None:
     its VMs go there, there is a write to save, and it is not needed where it is.
     """
     instance = m.instance
+    fixed_writes = policy_writes(instance, m.fixed_policies)
+    for k, t in m.variables.writes:
+        fixed_writes[k, t] = 0
     for vault, room in enumerate(instance.vault_room.tolist()):
         cells = [(k, t) for k, t in m.variables.writes if instance.key_vault[k] == vault]
-        fixed = sum(
-            _fixed_writes(m, k, t)
-            for k in np.flatnonzero(instance.key_vault == vault).tolist()
-            for t in range(NUM_OPTIONS)
-            if (k, t) not in m.variables.writes
-        )
+        fixed = int(fixed_writes[instance.key_vault == vault].sum())
         bounds = {cell: m.model.proto.variables[m.variables.writes[cell].index].domain[1] for cell in cells}
         if sum(bounds.values()) + fixed <= room:
             continue
         edits = _add_edits(m, cells)
         m.model.add(sum(m.variables.writes[cell] for cell in cells) + fixed <= room + sum(edits))
-
-
-def _fixed_writes(m: ScopedModel, k: int, t: int) -> int:
-    items, existing = int(m.fixed_policies[k, t]), int(m.instance.existing[k, t])
-    return max(0, -(-items // m.instance.max_vms_per_policy) - existing)
 
 
 def _add_edits(m: ScopedModel, cells: Sequence[tuple[int, int]]) -> list[cp_model.IntVar]:

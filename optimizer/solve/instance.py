@@ -109,7 +109,7 @@ class Instance:
         Most VMs that may move, or None.
     max_vms_per_policy
         Limit of VMs in one policy.
-    service_names, key_names, cap_names
+    cap_names
         Labels for messages.
     """
 
@@ -133,7 +133,6 @@ class Instance:
     policy_write_price: float
     max_moves: int | None
     max_vms_per_policy: int
-    service_names: tuple[str, ...] = field(repr=False)
     cap_names: tuple[str, ...] = field(repr=False)
 
     @property

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.cost import count_edits, policy_counts, row_counts
+from optimizer.solve.cost import count_edits, policy_counts, policy_writes, row_costs, row_counts
 from optimizer.solve.instance import FloatArray, Instance, IntArray
 
 IMPROVEMENT = 1e-9
@@ -45,8 +45,7 @@ class State:
         self.policies = policy_counts(instance, options)
         # Dearer than any number of full caps: where every allowed option is blocked, one of those is taken.
         self.base = np.where(instance.allowed, instance.linear, 1e4 * BLOCKED)
-        needed = -(-self.policies // instance.max_vms_per_policy)
-        self.writes = np.maximum(0, needed - instance.existing).sum(axis=1)
+        self.writes = policy_writes(instance, self.policies).sum(axis=1)
         self.num_moves = int((options != instance.today).sum())
 
     def vault_writes(self) -> IntArray:
@@ -140,9 +139,8 @@ class State:
     def cost(self) -> float:
         """The objective."""
         instance = self.instance
-        rows, count = instance.rows, self.counts[:-1]
         linear = instance.linear[np.arange(instance.num_vms), self.options].sum()
-        shared = rows.pair_price * (count * (count - 1) / 2) + rows.peak_price * np.maximum(0, count - rows.fair_share)
+        shared = row_costs(instance, self.counts[:-1])
         return float(linear + shared.sum() + instance.policy_write_price * self.writes.sum())
 
 
