@@ -10,11 +10,34 @@ OptimizerError
     PlanError               (plan)
         PlanFormatError     a file that is not a plan
         StalePlanError      the estate is no longer the one that the plan was made for
+    ApplyError              (rollout) a roll-out that cannot be begun or carried on
+    CloudError              the service refused or failed; the Azure adapter translates at one door
+        AuthError           nobody is signed in, or the sign-in was refused (401)
+        ForbiddenError      a right is missing (403); names it
+        NotFoundError       no such object (404)
+        ConflictError       another operation is in progress on the object (409, ObjectLocked)
+        ThrottledError      too many requests (429); was not carried out
+        RejectedError       the service understood and refused (other 4xx, failed operation); was not carried out
+        UncertainError      connection lost, 5xx, time-out: it is not known whether it was carried out
 """
 
 from __future__ import annotations
 
-__all__ = ["ConfigError", "DataError", "EstateError", "OptimizerError", "VerificationError"]
+__all__ = [
+    "AuthError",
+    "CloudError",
+    "ConfigError",
+    "ConflictError",
+    "DataError",
+    "EstateError",
+    "ForbiddenError",
+    "NotFoundError",
+    "OptimizerError",
+    "RejectedError",
+    "ThrottledError",
+    "UncertainError",
+    "VerificationError",
+]
 
 
 class OptimizerError(Exception):
@@ -37,3 +60,57 @@ class EstateError(OptimizerError):
 
 class VerificationError(OptimizerError):
     """A result that breaks a limit or misstates a figure, found by the independent verifier."""
+
+
+class CloudError(OptimizerError):
+    """The cloud service refused or failed.
+
+    Parameters
+    ----------
+    message
+        What was asked of which object, what the service answered, what to do; never a token or a signed URL.
+    code
+        The service's own error code, empty where it gave none.
+    """
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class AuthError(CloudError):
+    """Nobody is signed in, or the sign-in was refused."""
+
+
+class ForbiddenError(CloudError):
+    """A right is missing; the message names it."""
+
+
+class NotFoundError(CloudError):
+    """There is no such object."""
+
+
+class ConflictError(CloudError):
+    """Another operation is in progress on the object; nothing was carried out."""
+
+
+class ThrottledError(CloudError):
+    """Too many requests; nothing was carried out.
+
+    Parameters
+    ----------
+    retry_after_seconds
+        What the service asks to wait; None where it does not say.
+    """
+
+    def __init__(self, message: str, *, code: str = "", retry_after_seconds: float | None = None) -> None:
+        super().__init__(message, code=code)
+        self.retry_after_seconds = retry_after_seconds
+
+
+class RejectedError(CloudError):
+    """The service understood the request and refused it, or its operation failed; nothing was carried out."""
+
+
+class UncertainError(CloudError):
+    """The connection was lost or the service failed: it is not known whether the request was carried out."""

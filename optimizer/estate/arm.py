@@ -17,9 +17,10 @@ from typing import Any
 
 from optimizer.errors import DataError
 from optimizer.estate.arm_policy import is_vm_policy, read_schedule, twin_key, with_start
-from optimizer.estate.document import EstateDocument, Resource
+from optimizer.estate.document import EstateDocument
 from optimizer.estate.services import assign_services
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, Vault, Vm
+from optimizer.ports import Resource
 
 __all__ = ["build_inventory", "twin_key", "with_start"]
 

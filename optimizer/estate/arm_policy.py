@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from optimizer.estate.document import Resource, canonical_json
+from optimizer.estate.document import canonical_json
 from optimizer.model.inventory import SubType
 from optimizer.model.timegrid import (
     Frequency,
@@ -19,6 +19,7 @@ from optimizer.model.timegrid import (
     parse_weekday,
     resolve_zone,
 )
+from optimizer.ports import Resource
 
 SUB_TYPES = {"simpleschedulepolicy": SubType.STANDARD, "simpleschedulepolicyv2": SubType.ENHANCED}
 """Sub-type by ``schedulePolicyType``: ``policyType`` may be absent (azure-facts 4.3)."""

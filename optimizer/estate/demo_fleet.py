@@ -9,8 +9,8 @@ from uuid import UUID
 
 import numpy as np
 
-from optimizer.estate.document import Resource
 from optimizer.model.timegrid import NUM_OPTIONS, WEEKDAYS, format_start, parse_start
+from optimizer.ports import Resource
 
 Rng = np.random.Generator
 

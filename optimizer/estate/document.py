@@ -6,19 +6,17 @@ import hashlib
 import json
 from datetime import UTC, date
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from optimizer.errors import EstateError
+from optimizer.ports import Resource
 
 ESTATE_SCHEMA_VERSION: Final = 1
 ESTATE_FILE = "estate.json"
 
 Metric = Literal["cpu_percent", "mem_percent", "cpu_max", "mem_max", "running"]
-Resource = dict[str, Any]
-"""One ARM resource as it came: ``id``, ``name``, ``properties`` ..."""
-
 
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
 
@@ -83,6 +81,10 @@ class EstateDocument(_Strict):
         Where it came from.
     vaults, policies, protected_items, vms
         Raw ARM resources.
+    vault_settings
+        Raw ARM resources attached to vaults: Resource Guard proxies, backup configuration, locks; told by ``type``.
+    load_gaps
+        VMs whose load the source could not or did not give, by VM id: ``no data`` or ``request failed: why``.
     services
         Service by VM id where the source states it outright; it goes before every other rule.
     load, jobs
@@ -97,6 +99,8 @@ class EstateDocument(_Strict):
     policies: tuple[Resource, ...] = ()
     protected_items: tuple[Resource, ...] = ()
     vms: tuple[Resource, ...] = ()
+    vault_settings: tuple[Resource, ...] = ()
+    load_gaps: dict[str, str] = Field(default_factory=dict)
     services: dict[str, str] = Field(default_factory=dict)
     load_metadata: LoadMetadata = LoadMetadata()
     load: tuple[LoadPart, ...] = ()

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from optimizer.errors import DataError
-from optimizer.estate.document import Resource
 from optimizer.estate.problems import Problems
 from optimizer.model.timegrid import WEEKDAYS, Frequency, format_start, parse_start, parse_weekday, resolve_zone
+from optimizer.ports import Resource
 
 COLUMNS = ("vm", "service", "vault", "policy", "frequency", "days", "time", "timezone", "retention_days")
 

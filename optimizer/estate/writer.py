@@ -20,10 +20,10 @@ from optimizer.estate.document import (
     LoadPart,
     Metric,
     Part,
-    Resource,
 )
 from optimizer.estate.parts import JOB_SCHEMA, METRICS, digest, encode, encode_day
 from optimizer.model.load import DayLoad
+from optimizer.ports import Resource
 
 
 class EstateWriter:
@@ -110,6 +110,8 @@ class EstateWriter:
         policies: Sequence[Resource],
         protected_items: Sequence[Resource],
         vms: Sequence[Resource],
+        vault_settings: Sequence[Resource] = (),
+        load_gaps: dict[str, str] | None = None,
         services: dict[str, str] | None = None,
     ) -> EstateDocument:
         """Publish what was staged, with the given inventory in place of the old one.
@@ -128,6 +130,8 @@ class EstateWriter:
             policies=tuple(policies),
             protected_items=tuple(protected_items),
             vms=tuple(vms),
+            vault_settings=tuple(vault_settings),
+            load_gaps=load_gaps or {},
             services=services or {},
             load_metadata=LoadMetadata(columns=tuple(metric for metric in METRICS if metric in self._columns)),
             load=tuple(sorted((*old_load, *self._load), key=lambda part: part.path)),

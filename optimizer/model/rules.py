@@ -271,6 +271,34 @@ class Window(_Sparse):
         return (self.days is None or day.weekday() in self.days) and (self.dates is None or day in self.dates)
 
 
+class DateRange(_Frozen):
+    """Days from ``from`` to ``to``, both included.
+
+    Parameters
+    ----------
+    first, last
+        Local dates (``from`` and ``to`` in the file).
+    """
+
+    first: Annotated[Date, Field(alias="from")]
+    last: Annotated[Date, Field(alias="to")]
+
+    @model_validator(mode="after")
+    def _in_order(self) -> DateRange:
+        if self.last < self.first:
+            raise ValueError(f"the range from {self.first} to {self.last} ends before it begins; swap the two")
+        return self
+
+    def __contains__(self, day: dt.date) -> bool:
+        """Whether a date lies in the range."""
+        return self.first <= day <= self.last
+
+
+def _range_of_one(value: object) -> object:
+    """A single date stands for the range of that day."""
+    return value if isinstance(value, Mapping | DateRange) else {"from": value, "to": value}
+
+
 class Rule(_Sparse):
     """One rule of the planner.
 
@@ -290,6 +318,11 @@ class Rule(_Sparse):
         The VMs keep their start; they are counted.
     exclude
         The VMs are never written; they are counted.
+    freeze
+        Days, in the zone of each VM's policy, on which nothing of these VMs is written to Azure; backups go on.
+    rpo_hours
+        Longest time between two recovery points that a change may cause; the widest spacing of the runs + 12 h where
+        no rule says.
     """
 
     name: str = Field(min_length=1)
@@ -300,12 +333,16 @@ class Rule(_Sparse):
     per: Literal["service", "vault"] = "service"
     pin: Flag = False
     exclude: Flag = False
+    freeze: tuple[Annotated[DateRange, BeforeValidator(_range_of_one)], ...] = ()
+    rpo_hours: Annotated[float | None, Field(strict=True, gt=0, le=8784)] = None
 
     @model_validator(mode="after")
     def _does_something(self) -> Rule:
-        if not (self.allow or self.forbid or self.max_concurrent is not None or self.pin or self.exclude):
+        demands = (self.allow, self.forbid, self.max_concurrent, self.pin, self.exclude, self.freeze, self.rpo_hours)
+        if not any(demands):
             raise ValueError(
-                f"rule {self.name!r} demands nothing; give it allow, forbid, max_concurrent, pin or exclude"
+                f"rule {self.name!r} demands nothing; give it allow, forbid, max_concurrent, pin, exclude, freeze or "
+                "rpo_hours"
             )
         if "per" in self.model_fields_set and self.max_concurrent is None:
             raise ValueError(f"rule {self.name!r} has 'per' without 'max_concurrent'")

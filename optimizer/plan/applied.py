@@ -5,8 +5,9 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterable
 
-from optimizer.estate.document import EstateDocument, Resource
+from optimizer.estate.document import EstateDocument
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignItem
+from optimizer.ports import Resource
 
 POLICY_TYPE = "Microsoft.RecoveryServices/vaults/backupPolicies"
 

@@ -13,11 +13,12 @@ import numpy.typing as npt
 import polars as pl
 
 from optimizer.estate.csv_import import import_estate
-from optimizer.estate.document import EstateDocument, Resource
+from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.import_vms import COLUMNS
 from optimizer.estate.writer import EstateWriter
 from optimizer.model.load import DayLoad
+from optimizer.ports import Resource
 
 BEGIN = date(2026, 2, 2)
 """First day of load, a Monday."""

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from optimizer.estate.document import EstateDocument, Resource
+from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import PolicyLimits, Rules
@@ -21,6 +21,7 @@ from optimizer.model.timegrid import NUM_OPTIONS, format_start, parse_start
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.diff import Diff, derive_changes, free_name
 from optimizer.plan.document import CreatePolicy, EditPolicy, ReassignItem
+from optimizer.ports import Resource
 from optimizer.risk.table import RiskTable
 from optimizer.solve.build import build_instance
 from optimizer.solve.cost import count_edits, policy_counts, policy_writes

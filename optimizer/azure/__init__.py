@@ -1,0 +1,1 @@
+"""Azure through Microsoft's own clients; the only importer of ``azure.*``."""

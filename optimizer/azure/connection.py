@@ -1,0 +1,97 @@
+"""How Azure is reached: endpoints, credential, and the clients that share them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from azure.core.credentials import TokenCredential
+    from azure.mgmt.recoveryservices import RecoveryServicesClient
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+    from azure.mgmt.resourcegraph import ResourceGraphClient
+    from azure.monitor.query import LogsQueryClient
+    from azure.monitor.querymetrics import MetricsClient
+
+
+@dataclass(frozen=True)
+class Connection:
+    """Where the endpoints are and who asks.
+
+    Parameters
+    ----------
+    arm_endpoint
+        Azure Resource Manager.
+    metrics_endpoint
+        Template of the regional metrics endpoints, with ``{region}``.
+    logs_endpoint
+        Log Analytics.
+    ca_file
+        Certificate authority to trust instead of the usual ones: an emulator's, or that of a proxy.
+    token_credential
+        Who asks; None: ``DefaultAzureCredential``, which knows environment, managed identity and ``az login``.
+    polling_seconds
+        Pause between two looks at an operation whose answer does not say how long.
+    backoff_seconds
+        First pause before a failed request is repeated; it doubles with each try.
+    """
+
+    arm_endpoint: str = "https://management.azure.com"
+    metrics_endpoint: str = "https://{region}.metrics.monitor.azure.com"
+    logs_endpoint: str = "https://api.loganalytics.io/v1"
+    ca_file: Path | None = None
+    token_credential: TokenCredential | None = field(default=None, repr=False)
+    polling_seconds: float = 30.0
+    backoff_seconds: float = 0.8
+
+    @cached_property
+    def credential(self) -> TokenCredential:
+        """Who asks."""
+        if self.token_credential is not None:
+            return self.token_credential
+        from azure.identity import DefaultAzureCredential
+
+        return DefaultAzureCredential()
+
+    def _options(self) -> dict[str, Any]:
+        trust: Mapping[str, Any] = {} if self.ca_file is None else {"connection_verify": str(self.ca_file)}
+        return {"retry_backoff_factor": self.backoff_seconds, "logging_enable": False, **trust}
+
+    def _arm_options(self) -> dict[str, Any]:
+        endpoint = self.arm_endpoint.rstrip("/")
+        return {"base_url": endpoint, "credential_scopes": [endpoint + "/.default"], **self._options()}
+
+    def vaults(self, subscription: str) -> RecoveryServicesClient:
+        """Client of the vaults of a subscription."""
+        from azure.mgmt.recoveryservices import RecoveryServicesClient
+
+        return RecoveryServicesClient(self.credential, subscription, **self._arm_options())
+
+    def backup(self, subscription: str) -> RecoveryServicesBackupClient:
+        """Client of policies, protected items and jobs of a subscription."""
+        from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+
+        return RecoveryServicesBackupClient(
+            self.credential, subscription, polling_interval=self.polling_seconds, **self._arm_options()
+        )
+
+    def graph(self) -> ResourceGraphClient:
+        """Client of the Resource Graph."""
+        from azure.mgmt.resourcegraph import ResourceGraphClient
+
+        return ResourceGraphClient(self.credential, **self._arm_options())
+
+    def metrics(self, region: str) -> MetricsClient:
+        """Client of the metrics of a region."""
+        from azure.monitor.querymetrics import MetricsClient
+
+        return MetricsClient(self.metrics_endpoint.format(region=region), self.credential, **self._options())
+
+    def logs(self) -> LogsQueryClient:
+        """Client of Log Analytics."""
+        from azure.monitor.query import LogsQueryClient
+
+        return LogsQueryClient(self.credential, endpoint=self.logs_endpoint, **self._options())

@@ -1,0 +1,103 @@
+"""Options of the commands that talk to Azure: which cloud, or an emulator of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlsplit
+
+import click
+
+from optimizer.cli.console import EXISTING_FILE
+
+if TYPE_CHECKING:
+    from azure.core.credentials import AccessToken
+
+    from optimizer.azure.connection import Connection
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+CLOUDS = {
+    "public": ("https://management.azure.com", "metrics.monitor.azure.com", "https://api.loganalytics.io/v1"),
+    "us-government": (
+        "https://management.usgovcloudapi.net",
+        "metrics.monitor.azure.us",
+        "https://api.loganalytics.us/v1",
+    ),
+    "china": (
+        "https://management.chinacloudapi.cn",
+        "metrics.monitor.azure.cn",
+        "https://api.loganalytics.azure.cn/v1",
+    ),
+}
+"""Endpoints by cloud: Resource Manager, metrics below the region, logs."""
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class _NoSecret:
+    """A credential for an emulator, which asks for none."""
+
+    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        """A token that means nothing."""
+        from azure.core.credentials import AccessToken
+
+        del scopes, kwargs
+        return AccessToken("emulator", int(time.time()) + 3600)
+
+
+def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connection:
+    """Connection to a cloud, or to an emulator on this machine.
+
+    Raises
+    ------
+    click.BadParameter
+        The emulator's address is not one of this machine.
+    """
+    from optimizer.azure.connection import Connection
+
+    if emulator is None:
+        arm, metrics, logs = CLOUDS[cloud]
+        return Connection(arm, "https://{region}." + metrics, logs, ca_file=ca_file)
+    parts = urlsplit(emulator)
+    if parts.scheme != "https" or parts.hostname not in _LOOPBACK:
+        raise click.BadParameter(
+            f"{emulator!r} is no emulator on this machine; allowed: https://127.0.0.1:PORT", param_hint="--emulator"
+        )
+    base = emulator.rstrip("/")
+    return Connection(
+        base,
+        base + "/metrics/{region}",
+        base + "/logs/v1",
+        ca_file,
+        _NoSecret(),
+        polling_seconds=0.05,
+        backoff_seconds=0.05,
+    )
+
+
+def connection_options(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:
+    """Add ``--cloud``, ``--emulator`` and ``--ca-file``; the command gets a ``Connection`` first."""
+
+    @click.option("--cloud", type=click.Choice(list(CLOUDS)), default="public", show_default=True, help="Which Azure.")
+    @click.option(
+        "--emulator",
+        envvar="BACKUP_OPTIMIZER_EMULATOR",
+        metavar="URL",
+        help="Talk to 'backup-optimizer emulate' at this address instead.",
+    )
+    @click.option(
+        "--ca-file",
+        envvar="BACKUP_OPTIMIZER_CA_FILE",
+        type=EXISTING_FILE,
+        help="Certificate authority to trust (PEM): an emulator's, or a proxy's.",
+    )
+    @wraps(command)
+    def with_connection(*args: Any, cloud: str, emulator: str | None, ca_file: Path | None, **kwargs: Any) -> R:
+        return command(connect(cloud, emulator, ca_file), *args, **kwargs)
+
+    return with_connection
