@@ -1,4 +1,6 @@
+from .cloud import rehearse_plan as rehearse_plan
 from .config import read_rules as read_rules
+from .errors import CloudError as CloudError
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
 from .errors import EstateError as EstateError
@@ -18,6 +20,8 @@ from .plan.store import open_estate_of as open_estate_of
 from .plan.store import read_plan as read_plan
 from .plan.store import write_plan as write_plan
 from .report.html import render_html as render_html
+from .rollout.errors import ApplyError as ApplyError
+from .rollout.journal import read_journal as read_journal
 from .solve.conflicts import NoScheduleError as NoScheduleError
 from .workflow import audit_case as audit_case
 from .workflow import explain_vm as explain_vm

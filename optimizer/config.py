@@ -14,11 +14,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from optimizer.errors import ConfigError
-from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules, Selector, Threshold, Window
+from optimizer.model.rules import DateRange, PolicyLimits, Prices, Rule, Rules, Selector, Threshold, Window
 
 Location = tuple[int | str, ...]
 
-_LATER_KEYS = frozenset({"separate", "order", "freeze", "rpo_hours"})
+_LATER_KEYS = frozenset({"separate", "order"})
 """Keys of rules that are announced but that this version cannot keep: refused, never skipped."""
 
 _TABLES: Mapping[str, type[BaseModel]] = {
@@ -28,6 +28,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "where": Selector,
     "allow": Window,
     "forbid": Window,
+    "freeze": DateRange,
     "rule": Rule,
 }
 """Which class reads the table or list of that key; the top level is :class:`Rules`."""
@@ -38,6 +39,7 @@ _WRITE = {
     "policies": "in [policies]",
     "where": "in a rule's where = { ... }",
     "allow": "in a window of allow or forbid",
+    "freeze": "in a range of freeze",
     "rule": "in a [[rule]]",
 }
 """Where a planner writes the keys of each table."""
@@ -129,7 +131,7 @@ def _describe(error: ErrorDetails, rules: Mapping[str, Any]) -> str:
     if error["type"] == "extra_forbidden":
         return _unknown_key(location, error["input"], rules)
     if error["type"] == "missing":
-        return f"{_place(location[:-1], rules)}: {location[-1]!r} is missing; add {_example(location[-1])}"
+        return f"{_place(location[:-1], rules)}: {location[-1]!r} is missing; add {_example(location)}"
     return f"{_place(location, rules)} = {_toml(error['input'])}: {_expectation(error)}"
 
 
@@ -174,9 +176,11 @@ def _keys(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-def _example(key: int | str) -> str:
+def _example(location: Location) -> str:
+    if "freeze" in location:
+        return {"from": "from = 2026-12-24", "to": "to = 2027-01-06"}[str(location[-1])]
     examples = {"name": 'name = "what the rule is for"', "from": 'from = "20:00"', "to": 'to = "06:00"'}
-    return examples[str(key)]
+    return examples[str(location[-1])]
 
 
 def _expectation(error: ErrorDetails) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -9,12 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from azure.core.credentials import TokenCredential
+    from azure.core.credentials import AccessToken, TokenCredential
     from azure.mgmt.recoveryservices import RecoveryServicesClient
     from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
     from azure.mgmt.resourcegraph import ResourceGraphClient
     from azure.monitor.query import LogsQueryClient
     from azure.monitor.querymetrics import MetricsClient
+
+
+class _NoSecret:
+    """A credential for an emulator, which asks for none."""
+
+    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
+        """A token that means nothing."""
+        from azure.core.credentials import AccessToken
+
+        del scopes, kwargs
+        return AccessToken("emulator", int(time.time()) + 3600)
 
 
 @dataclass(frozen=True)
@@ -56,13 +68,41 @@ class Connection:
 
         return DefaultAzureCredential()
 
+    @classmethod
+    def to_emulator(cls, endpoint: str, ca_file: Path | None) -> Connection:
+        """Connection to an emulator: one address for everything, a credential that means nothing, short waits.
+
+        Parameters
+        ----------
+        endpoint
+            ``https://127.0.0.1:PORT``.
+        ca_file
+            Its certificate authority.
+        """
+        base = endpoint.rstrip("/")
+        return cls(
+            arm_endpoint=base,
+            metrics_endpoint=base + "/metrics/{region}",
+            logs_endpoint=base + "/logs/v1",
+            ca_file=ca_file,
+            token_credential=_NoSecret(),
+            polling_seconds=0.01,
+            backoff_seconds=0.01,
+        )
+
     def _options(self) -> dict[str, Any]:
         trust: Mapping[str, Any] = {} if self.ca_file is None else {"connection_verify": str(self.ca_file)}
-        return {"retry_backoff_factor": self.backoff_seconds, "logging_enable": False, **trust}
+        from optimizer.azure.pipeline import BoundedRetry
+
+        retry = BoundedRetry(retry_backoff_factor=self.backoff_seconds)
+        return {"retry_policy": retry, "logging_enable": False, **trust}
 
     def _arm_options(self) -> dict[str, Any]:
-        endpoint = self.arm_endpoint.rstrip("/")
-        return {"base_url": endpoint, "credential_scopes": [endpoint + "/.default"], **self._options()}
+        from optimizer.azure.pipeline import NoRegistration
+
+        endpoint, options = self.arm_endpoint.rstrip("/"), self._options()
+        options["per_retry_policies"] = [*options.get("per_retry_policies", ()), NoRegistration()]
+        return {"base_url": endpoint, "credential_scopes": [endpoint + "/.default"], **options}
 
     def vaults(self, subscription: str) -> RecoveryServicesClient:
         """Client of the vaults of a subscription."""

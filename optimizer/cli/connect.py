@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -14,8 +13,6 @@ import click
 from optimizer.cli.console import EXISTING_FILE
 
 if TYPE_CHECKING:
-    from azure.core.credentials import AccessToken
-
     from optimizer.azure.connection import Connection
 
 P = ParamSpec("P")
@@ -39,17 +36,6 @@ CLOUDS = {
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
-class _NoSecret:
-    """A credential for an emulator, which asks for none."""
-
-    def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
-        """A token that means nothing."""
-        from azure.core.credentials import AccessToken
-
-        del scopes, kwargs
-        return AccessToken("emulator", int(time.time()) + 3600)
-
-
 def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connection:
     """Connection to a cloud, or to an emulator on this machine.
 
@@ -68,16 +54,7 @@ def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connectio
         raise click.BadParameter(
             f"{emulator!r} is no emulator on this machine; allowed: https://127.0.0.1:PORT", param_hint="--emulator"
         )
-    base = emulator.rstrip("/")
-    return Connection(
-        base,
-        base + "/metrics/{region}",
-        base + "/logs/v1",
-        ca_file,
-        _NoSecret(),
-        polling_seconds=0.05,
-        backoff_seconds=0.05,
-    )
+    return Connection.to_emulator(emulator, ca_file)
 
 
 def connection_options(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:

@@ -108,6 +108,7 @@ def plan(
     Nothing is changed in Azure. With --format json the summary is printed; the plan itself is in the file.
     """
     from optimizer.estate.folder import open_estate
+    from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import write_plan
     from optimizer.report.text import render_plan
     from optimizer.workflow import make_plan
@@ -120,8 +121,10 @@ def plan(
             opened, rules, seed=seed, effort=effort, time_limit_seconds=time_limit, path=out, progress=progress
         )
     write_plan(made, out)
+    write_rollback(made, opened.document, rollback_path(out))
     screen.show(render_plan(made), made.summary.model_dump_json(indent=1))
     screen.remark(f"plan: {out}")
+    screen.remark(f"rollback file: {rollback_path(out)}")
     if detailed_exitcode and made.changes:
         sys.exit(HAS_CHANGES)
 

@@ -1,4 +1,4 @@
-"""Writing to disk so that a reader sees the old state or the new one, whatever breaks in between."""
+"""Writing to disk: a reader sees the old state or the new one, whatever breaks; nobody but the owner reads at all."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from optimizer.errors import EstateError
+
+PRIVATE_FILE = 0o600
+"""Files hold names, tags and ids of a whole estate: the owner reads them, whatever the umask (POSIX only)."""
+
+PRIVATE_FOLDER = 0o700
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space or choose a folder on another disk",
@@ -47,7 +52,7 @@ def translate_write_errors(path: Path) -> Iterator[None]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path``, synced to disk; on any failure the old file is whole.
+    """Put ``content`` at ``path``, synced to disk, for the owner's eyes; on any failure the old file is whole.
 
     A symbolic link is followed; a device, pipe or folder is refused, never replaced.
 
@@ -61,7 +66,7 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise OSError(errno.EINVAL, "not a regular file", str(path))
     scratch = path.with_name(scratch_name(path.name))
     try:
-        with scratch.open("xb") as file:
+        with open(scratch, "xb", opener=_open_private) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -70,6 +75,34 @@ def write_bytes(path: Path, content: bytes) -> None:
         scratch.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
+
+
+def _open_private(path: str, flags: int) -> int:
+    handle = os.open(path, flags, PRIVATE_FILE)
+    if os.name != "nt":
+        os.fchmod(handle, PRIVATE_FILE)  # a umask may have taken from the owner too
+    return handle
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make a folder, and those above it that are missing, for the owner only; one that is there stays as it is.
+
+    Raises
+    ------
+    OSError
+        It cannot be made.
+    """
+    if folder.is_dir():
+        return
+    make_private_folder(folder.parent)
+    try:
+        folder.mkdir(PRIVATE_FOLDER)
+    except FileExistsError as exc:
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder)) from exc
+        return
+    if os.name != "nt":
+        folder.chmod(PRIVATE_FOLDER)
 
 
 def sync_folder(folder: Path) -> None:

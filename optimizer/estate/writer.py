@@ -12,7 +12,7 @@ from typing import Literal, Self
 import polars as pl
 
 from optimizer.errors import EstateError
-from optimizer.estate.atomic import scratch_name, sync_folder, translate_write_errors, write_bytes
+from optimizer.estate.atomic import make_private_folder, scratch_name, sync_folder, translate_write_errors, write_bytes
 from optimizer.estate.document import (
     ESTATE_FILE,
     EstateDocument,
@@ -52,7 +52,7 @@ class EstateWriter:
             require_free_folder(folder)
         with translate_write_errors(folder):
             self._stage = (folder if old else _nearest_folder(folder)) / scratch_name(folder.name or "estate")
-            self._stage.mkdir()
+            make_private_folder(self._stage)
 
     def __enter__(self) -> Self:
         """Begin."""
@@ -96,7 +96,7 @@ class EstateWriter:
         numbers = [int(Path(part.path).stem[len("part-") :]) for part in known if part.path.startswith(folder + "/")]
         path = f"{folder}/part-{max(numbers, default=-1) + 1:03d}.parquet"
         with translate_write_errors(self._folder / path):
-            (self._stage / path).parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder((self._stage / path).parent)
             write_bytes(self._stage / path, content)
         return Part(path=path, rows=rows, bytes=len(content), sha256=digest(content))
 
@@ -158,7 +158,7 @@ class EstateWriter:
         """Move staged parts to their places; until ``estate.json`` names them nobody reads them."""
         for part in (*self._load, *self._jobs):
             target = self._folder / part.path
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(target.parent)
             (self._stage / part.path).replace(target)
             sync_folder(target.parent)
 

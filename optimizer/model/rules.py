@@ -296,7 +296,10 @@ class DateRange(_Frozen):
 
 def _range_of_one(value: object) -> object:
     """A single date stands for the range of that day."""
-    return value if isinstance(value, Mapping | DateRange) else {"from": value, "to": value}
+    if isinstance(value, Mapping | DateRange):
+        return value
+    day = _date(value)
+    return {"from": day, "to": day}
 
 
 class Rule(_Sparse):
@@ -321,8 +324,9 @@ class Rule(_Sparse):
     freeze
         Days, in the zone of each VM's policy, on which nothing of these VMs is written to Azure; backups go on.
     rpo_hours
-        Longest time between two recovery points that a change may cause; the widest spacing of the runs + 12 h where
-        no rule says.
+        Longest time in hours between two recovery points that a change may cause; the smallest of the rules for a VM
+        counts, and the widest spacing of its runs + 12 h where no rule says.  What the schedule leaves by itself (the
+        widest spacing + 2 h, as a start may be late) is always allowed.
     """
 
     name: str = Field(min_length=1)

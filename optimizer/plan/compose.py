@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import platform
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -17,6 +19,7 @@ from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.case import Case
 from optimizer.plan.diff import Diff, derive_changes
 from optimizer.plan.document import (
+    NO_FINGERPRINT,
     CostSummary,
     EstateReference,
     PlanDocument,
@@ -27,13 +30,14 @@ from optimizer.plan.document import (
     TodayAndPlanCount,
 )
 from optimizer.plan.explain import Solution, format_start_utc, reasons
+from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.occupancy import pair_slots, service_occupancy
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.restrict import matching_items
-from optimizer.solve.solver import Result
+from optimizer.solve.solver import OPTIMALITY_GAP, Result
 
 HARM_TOLERANCE = 1e-6
 """Risks closer than this count as equal."""
@@ -63,10 +67,10 @@ def compose_plan(
     VerificationError
         The result did not pass: a bug.
     """
+    known = [str(resource["id"]) for resource in estate.document.policies]
+    result, diff = _with_detours(case, result, known)
     assert result.options is not None and result.cost is not None
     inventory, options = case.inventory, result.options
-    known = [str(resource["id"]) for resource in estate.document.policies]
-    diff = derive_changes(inventory, case.rules, options, case.restrictions.movable, known)
     schedule = _schedule(case, options, diff)
     summary = _summary(case, result, diff)
     after = apply_in_memory(estate.document, diff.changes)
@@ -87,8 +91,9 @@ def compose_plan(
             bound=result.bound,
         ),
     )
-    return PlanDocument(
+    plan = PlanDocument(
         created_at=datetime.now(UTC),
+        fingerprint=NO_FINGERPRINT,
         estate=EstateReference(
             path=relative_to_plan(estate.path, path), fingerprint=estate.fingerprint, as_of=estate.as_of
         ),
@@ -100,6 +105,30 @@ def compose_plan(
         schedule=tuple(schedule),
         changes=diff.changes,
     )
+    return with_fingerprint(plan)
+
+
+def _with_detours(case: Case, result: Result, known: Sequence[str]) -> tuple[Result, Diff]:
+    """The changes, and the result with the cost of their detours; today's schedule where that is cheaper then."""
+    assert result.options is not None and result.cost is not None and result.reference is not None
+    diff = _diff(case, result.options, known)
+    if not diff.detours:
+        return result, diff
+    writes = result.cost.writes + diff.detours
+    price = case.rules.prices.policy_write * diff.detours
+    cost = replace(result.cost, writes=writes, policy_writes=result.cost.policy_writes + price)
+    options = result.options
+    if result.reference_name == "today" and cost.total > result.reference.total:
+        options, cost = case.instance.today, result.reference
+        diff = _diff(case, options, known)
+    optimal = cost.total - result.bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
+    outcome = Outcome.OPTIMAL if optimal else Outcome.FEASIBLE
+    return replace(result, options=options, cost=cost, outcome=outcome), diff
+
+
+def _diff(case: Case, options: npt.NDArray[np.int64], known: Sequence[str]) -> Diff:
+    movable, snapshot_minutes = case.restrictions.movable, case.snapshot_minutes
+    return derive_changes(case.inventory, case.rules, options, movable, known, snapshot_minutes)
 
 
 def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[ScheduleEntry]:
@@ -198,6 +227,11 @@ def _notes(case: Case, diff: Diff) -> list[str]:
     for name in dict.fromkeys(name for _, name in case.restrictions.exempt):
         count = sum(other == name for _, other in case.restrictions.exempt)
         notes.append(f"rule {name!r} is broken today by {count} VMs that are never written; they stay where they are")
+    if diff.detours:
+        notes.append(
+            f"{diff.detours} policies more than the schedule needs are created: full policies exchange VMs, and "
+            "without these one would go over its limit on the way; they are counted in the cost"
+        )
     by_place: dict[str, int] = {}
     for change in diff.changes:
         if change.kind != "reassign_item":

@@ -14,8 +14,10 @@ import numpy.typing as npt
 from optimizer.estate.arm_policy import with_start
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import format_start
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
+from optimizer.plan.caps import CapCounts
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignItem
+from optimizer.plan.sequence import Progress, Step
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -37,14 +39,18 @@ class Diff:
     Parameters
     ----------
     changes
-        In order: new policies, items that go to them or to policies that have room, edits, all other items.
+        In order: new policies, items that go to them or to policies that have room, edits, all other items; limits
+        and caps hold after each wherever there is such an order.
     policy_ids, policy_names
         Length V: the policy of each item afterwards.
+    detours
+        Policies created beyond those that the schedule needs, because full policies exchange items.
     """
 
     changes: tuple[Change, ...]
     policy_ids: tuple[str, ...]
     policy_names: tuple[str, ...]
+    detours: int = 0
 
     def count(self, kind: str) -> int:
         """Number of changes of one kind."""
@@ -69,12 +75,19 @@ class _Draft:
     options: IntArray
     names: dict[str, set[str]]
     host_of: dict[int, _Host] = field(default_factory=dict)
-    creations: list[Change] = field(default_factory=list)
-    edits: list[Change] = field(default_factory=list)
+    family_of: dict[int, dict[str, _Host]] = field(default_factory=dict)
+    creations: list[CreatePolicy] = field(default_factory=list)
+    edits: list[Step] = field(default_factory=list)
+    detours: int = 0
 
 
 def derive_changes(
-    inventory: Inventory, rules: Rules, options: IntArray, movable: BoolArray, reserved: Iterable[str] = ()
+    inventory: Inventory,
+    rules: Rules,
+    options: IntArray,
+    movable: BoolArray,
+    reserved: Iterable[str] = (),
+    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
 ) -> Diff:
     """Changes that bring every item to its start option with the fewest policy writes.
 
@@ -90,6 +103,8 @@ def derive_changes(
         Shape (V,): False for items that must not be touched.
     reserved
         ARM ids of further policies, such as those of other workloads: their names are taken.
+    snapshot_minutes
+        Length of the snapshot: how long a window counts towards the caps of the rules.
     """
     names: dict[str, set[str]] = {vault_id: set() for vault_id in inventory.vaults}
     for policy_id in (*inventory.policies, *reserved):
@@ -101,14 +116,14 @@ def derive_changes(
         families.setdefault((policy.vault_id.lower(), policy.twin_key), []).append(policy)
     for twins in families.values():
         _host_family(draft, twins, movable)
-    moves = _moves(draft)
+    steps = _order(draft, snapshot_minutes)
     hosts = [draft.host_of[row] for row in range(len(inventory.items))]
-    to_edited = [move for row, move in moves if hosts[row].edited]
-    others = [move for row, move in moves if not hosts[row].edited]
-    room = _Room(inventory, rules.policies.max_vms_per_policy)
-    first, blocked = room.admit(others)
-    changes = (*draft.creations, *first, *draft.edits, *room.admit_all([*blocked, *to_edited]))
-    return Diff(changes, tuple(host.id for host in hosts), tuple(host.name for host in hosts))
+    return Diff(
+        changes=(*draft.creations, *(step.change for step in steps)),
+        policy_ids=tuple(host.id for host in hosts),
+        policy_names=tuple(host.name for host in hosts),
+        detours=draft.detours,
+    )
 
 
 def _host_family(draft: _Draft, twins: list[Policy], movable: BoolArray) -> None:
@@ -125,6 +140,7 @@ def _host_family(draft: _Draft, twins: list[Policy], movable: BoolArray) -> None
         over = len(rows) + strangers > limit
         host = _Host(policy.id, policy.name, policy.start, 0 if over else limit - strangers - len(staying))
         hosts[policy.id.lower()] = host
+        draft.family_of.update(dict.fromkeys(rows, hosts))
         for row in staying:
             draft.host_of[row] = host
     _edit(draft, twins, hosts, arriving, movable)
@@ -164,16 +180,15 @@ def _edit(
         arriving[start] -= len(rows)
         for row in rows:
             draft.host_of[row] = host
-        draft.edits.append(
-            EditPolicy(
-                vault_id=policy.vault_id,
-                policy=policy.name,
-                policy_id=policy.id,
-                start_today=format_start(policy.start),
-                start=format_start(start),
-                properties=_body(policy, start),
-            )
+        edit = EditPolicy(
+            vault_id=policy.vault_id,
+            policy=policy.name,
+            policy_id=policy.id,
+            start_today=format_start(policy.start),
+            start=format_start(start),
+            properties=_body(policy, start),
         )
+        draft.edits.append(Step(edit, rows, policy.start, start, policy.id.lower(), policy.id.lower()))
 
 
 def _place(draft: _Draft, hosts: dict[str, _Host], start: int, rows: list[int]) -> None:
@@ -245,75 +260,79 @@ def _is_ours(suffixed: re.Match[str], twin: Policy, taken: set[str]) -> bool:
     return suffixed["time"] == own or suffixed["base"].lower() in taken
 
 
-def _moves(draft: _Draft) -> list[tuple[int, ReassignItem]]:
+def _order(draft: _Draft, snapshot_minutes: int) -> list[Step]:
+    """Reassignments and edits, one after the other, with detours where no order keeps the limits."""
+    moves = _moves(draft)
+    at_new_time = {step.target for step in draft.edits}
+    progress = Progress(
+        draft.inventory,
+        CapCounts(draft.inventory, draft.rules, snapshot_minutes),
+        draft.rules.policies.max_vms_per_policy,
+        at_new_time,
+    )
+    waiting = progress.admit([step for step in moves if step.target not in at_new_time])
+    waiting = progress.admit([*draft.edits, *waiting, *(step for step in moves if step.target in at_new_time)])
+    while waiting:
+        number, step = _way_out(draft, progress, waiting)
+        progress.take(step)
+        waiting = progress.admit(waiting[:number] + waiting[number + 1 :])
+    return progress.taken
+
+
+def _way_out(draft: _Draft, progress: Progress, waiting: list[Step]) -> tuple[int, Step]:
+    """A step that breaks a ring of full policies, and the place of the one that it stands for.
+
+    The item goes to another policy at the same start, a new one if need be.  Where there is no such way (a swap under
+    a cap, a vault full of policies) the first step is taken as it is: what stands in its way is for the roll-out to
+    say.
+    """
+    for may_create in (False, True):
+        for number, step in enumerate(waiting):
+            if progress.only_lacks_room(step) and (host := _other_host(draft, progress, step, create=may_create)):
+                (row,) = step.rows
+                draft.host_of[row].room += 1
+                draft.host_of[row] = host
+                host.room -= 1
+                return number, _move(draft, row)
+    return 0, waiting[0]
+
+
+def _other_host(draft: _Draft, progress: Progress, step: Step, *, create: bool) -> _Host | None:
+    """A policy at the start of a step that has room now and in the end."""
+    hosts = draft.family_of[step.rows[0]]
+    if not create:
+        open_hosts = [h for h in hosts.values() if h.start == step.after and h.room > 0 and progress.has_room(h.id)]
+        return min(open_hosts, key=lambda host: (host.room, host.name), default=None)
+    vault_id = draft.inventory.items[step.rows[0]].vault_id.lower()
+    created = sum(change.vault_id.lower() == vault_id for change in draft.creations)
+    if draft.inventory.policies_in_vault(vault_id) + created >= draft.rules.policies.max_policies_per_vault:
+        return None
+    host = _create(draft, step.after, step.rows)
+    hosts[host.id.lower()] = host
+    draft.detours += 1
+    return host
+
+
+def _moves(draft: _Draft) -> list[Step]:
     """Items that change their policy."""
     moves = []
     for row, item in enumerate(draft.inventory.items):
-        host, policy = draft.host_of[row], draft.inventory.policy(item)
-        if host.id.lower() != policy.id.lower():
-            moves.append(
-                (
-                    row,
-                    ReassignItem(
-                        vault_id=item.vault_id,
-                        item_id=item.id,
-                        vm=item.vm_id,
-                        policy_today=policy.name,
-                        policy_today_id=policy.id,
-                        policy=host.name,
-                        policy_id=host.id,
-                    ),
-                )
-            )
+        if draft.host_of[row].id.lower() != item.policy_id.lower():
+            moves.append(_move(draft, row))
     return moves
 
 
-class _Room:
-    """Items of each policy while they are reassigned one by one.
-
-    Parameters
-    ----------
-    inventory
-        What is there today.
-    limit
-        Items that one policy may hold.
-    """
-
-    def __init__(self, inventory: Inventory, limit: int) -> None:
-        self._limit = limit
-        self._items = Counter(
-            {
-                policy_id: len(rows) + inventory.unknown_items[policy_id]
-                for policy_id, rows in inventory.items_by_policy.items()
-            }
-        )
-
-    def admit(self, moves: Iterable[ReassignItem]) -> tuple[list[ReassignItem], list[ReassignItem]]:
-        """Moves whose policies have room for the next arrival, in an order that keeps it so, and the others."""
-        ordered: list[ReassignItem] = []
-        waiting = list(moves)
-        while True:
-            blocked = []
-            for move in waiting:
-                if self._items[move.policy_id.lower()] < self._limit:
-                    self._take(move)
-                    ordered.append(move)
-                else:
-                    blocked.append(move)
-            if len(blocked) == len(waiting):
-                return ordered, blocked
-            waiting = blocked
-
-    def admit_all(self, moves: Iterable[ReassignItem]) -> list[ReassignItem]:
-        """Every move; in a ring of full policies no order helps, and one goes over the limit by one for a moment."""
-        ordered, blocked = self.admit(moves)
-        while blocked:
-            self._take(blocked[0])
-            ordered.append(blocked[0])
-            more, blocked = self.admit(blocked[1:])
-            ordered += more
-        return ordered
-
-    def _take(self, move: ReassignItem) -> None:
-        self._items[move.policy_id.lower()] += 1
-        self._items[move.policy_today_id.lower()] -= 1
+def _move(draft: _Draft, row: int) -> Step:
+    """The reassignment of an item to the policy that it has in the draft."""
+    item, host = draft.inventory.items[row], draft.host_of[row]
+    policy = draft.inventory.policy(item)
+    change = ReassignItem(
+        vault_id=item.vault_id,
+        item_id=item.id,
+        vm=item.vm_id,
+        policy_today=policy.name,
+        policy_today_id=policy.id,
+        policy=host.name,
+        policy_id=host.id,
+    )
+    return Step(change, (row,), policy.start, int(draft.options[row]), policy.id.lower(), host.id.lower())

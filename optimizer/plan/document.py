@@ -16,6 +16,9 @@ from optimizer.model.rules import Rules
 
 PLAN_SCHEMA_VERSION: Literal[1] = 1
 
+NO_FINGERPRINT = "sha256:" + 64 * "0"
+"""Of a plan whose content is not complete yet."""
+
 StartText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|30)$")]
 UtcText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
@@ -148,10 +151,19 @@ class Settings(_Strict):
 
 
 class PlanDocument(_Strict):
-    """A plan, whole: what was asked, what comes out, what is to be changed and in which order."""
+    """A plan, whole: what was asked, what comes out, what is to be changed and in which order.
+
+    Parameters
+    ----------
+    created_at
+        When it was made.
+    fingerprint
+        Digest of everything but itself, ``created_at`` and ``summary.seconds``; a plan that was edited is refused.
+    """
 
     schema_version: Literal[1] = PLAN_SCHEMA_VERSION
     created_at: datetime
+    fingerprint: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     estate: EstateReference
     rules: Rules
     settings: Settings

@@ -13,6 +13,7 @@ from optimizer.estate.folder import Estate, open_estate
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PLAN_SCHEMA_VERSION, PlanDocument
 from optimizer.plan.errors import PlanFormatError, StalePlanError
+from optimizer.plan.fingerprint import AGAIN, fingerprint_of
 
 
 def write_plan(plan: PlanDocument, path: Path) -> None:
@@ -33,7 +34,7 @@ def read_plan(path: Path) -> PlanDocument:
     Raises
     ------
     PlanFormatError
-        The file is missing, is no plan, or is of another version.
+        The file is missing, is no plan, is of another version, or was edited.
     """
     try:
         content = path.read_bytes()
@@ -42,7 +43,7 @@ def read_plan(path: Path) -> PlanDocument:
             f"{path}: the plan cannot be read ({exc.strerror}); give the plan.json that 'backup-optimizer plan' wrote"
         ) from exc
     try:
-        return PlanDocument.model_validate_json(content)
+        plan = PlanDocument.model_validate_json(content)
     except ValidationError as exc:
         first = exc.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -55,6 +56,13 @@ def read_plan(path: Path) -> PlanDocument:
             f"{path}: not a plan: {place}: {first['msg']} ({exc.error_count()} faults in all); "
             "give the plan.json that 'backup-optimizer plan' wrote, unchanged"
         ) from exc
+    found = fingerprint_of(plan)
+    if found != plan.fingerprint:
+        raise PlanFormatError(
+            f"{path}: the plan was edited: its fingerprint says {plan.fingerprint}, but that of its content is "
+            f"{found}; {AGAIN}"
+        )
+    return plan
 
 
 def relative_to_plan(estate: Path, plan_path: Path) -> str:

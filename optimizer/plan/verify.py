@@ -18,7 +18,7 @@ import numpy.typing as npt
 from optimizer.errors import VerificationError
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem
 from optimizer.model.rules import Rule, Rules, Window
-from optimizer.model.timegrid import Frequency, resolve_zone
+from optimizer.model.timegrid import Frequency, Horizon, resolve_zone
 
 TOLERANCE = 1e-5
 """Relative difference of two figures that counts as rounding."""
@@ -82,7 +82,7 @@ def verify(checked: Checked, claims: Claims) -> list[str]:
     faults = _check_items(checked)
     if faults:
         return faults
-    clock = _Clock(checked)
+    clock = WindowClock(checked.before.horizon, checked.snapshot_minutes)
     faults += _check_policies(checked)
     faults += _check_single_vms(checked, clock)
     faults += _check_caps(checked, clock)
@@ -161,12 +161,20 @@ def _members(inventory: Inventory) -> defaultdict[str, set[str]]:
     return members
 
 
-class _Clock:
-    """Windows as instants of the horizon and as half hours of the typical week, remembered per kind of policy."""
+class WindowClock:
+    """Windows as instants of the horizon and as half hours of the typical week, remembered per kind of policy.
 
-    def __init__(self, checked: Checked) -> None:
-        self.checked = checked
-        self.length = TWO_HOURS + timedelta(minutes=checked.snapshot_minutes)
+    Parameters
+    ----------
+    horizon
+        The period in which windows have to keep the rules.
+    snapshot_minutes
+        Length of the snapshot at the end of a window.
+    """
+
+    def __init__(self, horizon: Horizon, snapshot_minutes: int) -> None:
+        self.horizon = horizon
+        self.length = TWO_HOURS + timedelta(minutes=snapshot_minutes)
         self._half_hours: dict[tuple[object, ...], frozenset[int]] = {}
         self._fits: dict[tuple[object, ...], bool] = {}
         self._offsets: dict[str, list[timedelta]] = {}
@@ -190,7 +198,7 @@ class _Clock:
         return self._offsets[policy.timezone]
 
     def _find_offsets(self, timezone: str) -> list[timedelta]:
-        zone, horizon = resolve_zone(timezone), self.checked.before.horizon
+        zone, horizon = resolve_zone(timezone), self.horizon
         found: list[timedelta] = []
         instant = horizon.start
         while instant <= horizon.end:
@@ -241,7 +249,7 @@ class _Clock:
 
     def instants(self, policy: Policy, option: int) -> list[datetime]:
         """Begin of every start window of the horizon, read at any offset."""
-        horizon = self.checked.before.horizon
+        horizon = self.horizon
         by_day: dict[int, list[timedelta]] = defaultdict(list)
         for day, wall in self.wall_times(policy, option):
             by_day[day].append(wall)
@@ -290,18 +298,19 @@ def _touched(begin: datetime, end: datetime, windows: Sequence[Window], own_zone
     return any(opens < end and begin < closes for opens, closes in _spans(begin, end, windows, own_zone))
 
 
-def _rules_of(checked: Checked, item: ProtectedItem) -> list[Rule]:
-    vm, vault = checked.before.vm(item), checked.before.vault(item)
-    frequency = checked.before.policy(item).recurrence.frequency
-    return [rule for rule in checked.rules.rule if rule.where.matches(vm, vault, frequency)]
+def rules_of(inventory: Inventory, rules: Rules, item: ProtectedItem) -> list[Rule]:
+    """Rules that are for the VM of an item."""
+    vm, vault = inventory.vm(item), inventory.vault(item)
+    frequency = inventory.policy(item).recurrence.frequency
+    return [rule for rule in rules.rule if rule.where.matches(vm, vault, frequency)]
 
 
-def _check_single_vms(checked: Checked, clock: _Clock) -> list[str]:
+def _check_single_vms(checked: Checked, clock: WindowClock) -> list[str]:
     """Pins, exclusions, windows, Azure's grid and the limit on risk."""
     faults = []
     for row, item in enumerate(checked.before.items):
         policy, option = checked.before.policy(item), _option(checked.starts[row])
-        rules = _rules_of(checked, item)
+        rules = rules_of(checked.before, checked.rules, item)
         left_alone = bool(item.unwritable) or any(rule.exclude for rule in rules)
         if _moved(checked, row) and (left_alone or any(rule.pin for rule in rules)):
             faults.append(f"{item.vm_id}: moves although it must stay")
@@ -315,7 +324,7 @@ def _check_single_vms(checked: Checked, clock: _Clock) -> list[str]:
     return faults
 
 
-def _check_caps(checked: Checked, clock: _Clock) -> list[str]:
+def _check_caps(checked: Checked, clock: WindowClock) -> list[str]:
     faults = []
     for rule in checked.rules.rule:
         if rule.max_concurrent is None:
@@ -323,7 +332,7 @@ def _check_caps(checked: Checked, clock: _Clock) -> list[str]:
         met: Counter[tuple[str, int]] = Counter()
         for row, item in enumerate(checked.before.items):
             vm = checked.before.vm(item)
-            if rule in _rules_of(checked, item):
+            if rule in rules_of(checked.before, checked.rules, item):
                 group = (vm.service or vm.id) if rule.per == "service" else item.vault_id.lower()
                 for moment in clock.half_hours(checked.before.policy(item), _option(checked.starts[row])):
                     met[group, moment] += 1
@@ -333,7 +342,7 @@ def _check_caps(checked: Checked, clock: _Clock) -> list[str]:
     return faults
 
 
-def _check_figures(checked: Checked, clock: _Clock, claims: Claims) -> list[str]:
+def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list[str]:
     """The objective, term by term, against what the plan states."""
     prices = checked.rules.prices
     met: Counter[tuple[str, int]] = Counter()
@@ -369,7 +378,7 @@ def _check_figures(checked: Checked, clock: _Clock, claims: Claims) -> list[str]
     return faults
 
 
-def _starts_above_share(checked: Checked, clock: _Clock, starts: Counter[tuple[str, int]]) -> float:
+def _starts_above_share(checked: Checked, clock: WindowClock, starts: Counter[tuple[str, int]]) -> float:
     """Starts above a vault's fair share, summed over the half hours of a week."""
     usable: dict[str, set[int]] = defaultdict(set)
     weekly: Counter[str] = Counter()
@@ -386,10 +395,10 @@ def _starts_above_share(checked: Checked, clock: _Clock, starts: Counter[tuple[s
     return excess
 
 
-def _usable_options(checked: Checked, clock: _Clock, row: int) -> list[int]:
+def _usable_options(checked: Checked, clock: WindowClock, row: int) -> list[int]:
     """Options that the rules and limits leave to one VM."""
     item = checked.before.items[row]
-    policy, rules = checked.before.policy(item), _rules_of(checked, item)
+    policy, rules = checked.before.policy(item), rules_of(checked.before, checked.rules, item)
     today = policy.start
     if item.unwritable or any(rule.exclude for rule in rules):
         return [today]

@@ -33,7 +33,7 @@ class Write:
     before
         The object as the plan knows it, as it came; None where there must be none.
     vms
-        ARM ids of the VMs whose start changes by this write; empty where a policy is only created or deleted.
+        ARM ids of the VMs whose backup this write changes; empty where a policy is only created or deleted.
     start_before, start_after
         ``HH:MM`` in the policy's zone before and after, where a start changes.
     policy_before, policy_after

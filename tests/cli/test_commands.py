@@ -160,7 +160,7 @@ def test_plan_prints_the_summary_that_it_wrote(home: Path, tmp_path: Path) -> No
     answer = run("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--format", "json")
     written = json.loads((tmp_path / "plan.json").read_text(encoding="utf-8"))
     assert json.loads(answer.out) == written["summary"]
-    assert answer.err == f"plan: {tmp_path / 'plan.json'}\n"
+    assert answer.err == f"plan: {tmp_path / 'plan.json'}\nrollback file: {tmp_path / 'plan.rollback.json'}\n"
     shown = run("report", tmp_path / "plan.json", "--estate", home / "estate", "--format", "json")
     assert json.loads(shown.out) == written
 
@@ -284,7 +284,10 @@ def test_import_takes_the_time_that_it_is_told(home: Path, tmp_path: Path) -> No
 def test_a_program_of_its_own_behaves_the_same(home: Path, tmp_path: Path) -> None:
     """In a fresh process, warnings being errors, every stage from the estate to the report works."""
     planned = run_process("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--format", "json")
-    assert (planned.code, planned.err) == (0, f"plan: {tmp_path / 'plan.json'}\n")
+    assert (planned.code, planned.err) == (
+        0,
+        f"plan: {tmp_path / 'plan.json'}\nrollback file: {tmp_path / 'plan.rollback.json'}\n",
+    )
     reported = run_process("report", tmp_path / "plan.json", "--html", tmp_path / "report.html", "--quiet")
     assert (reported.code, reported.err) == (0, "")
     assert (tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
@@ -326,7 +329,7 @@ def test_a_plan_gives_way_to_the_next(home: Path, tmp_path: Path) -> None:
     for seed in (1, 2):
         assert run("plan", home / "estate", "--out", out, "--effort", 1, "--seed", seed).code == 0
         assert read_plan(out).settings.seed == seed
-    assert list(tmp_path.iterdir()) == [out]
+    assert sorted(tmp_path.iterdir()) == [out, tmp_path / "plan.rollback.json"]
 
 
 def test_explain_knows_the_estate_that_it_is_told(home: Path, tmp_path: Path) -> None:

@@ -39,6 +39,10 @@ WINDOWS = keys(
         "zone": ZONES,
     },
 ).filter(lambda window: window["from"] != window["to"] and (window["from"], window["to"]) != ("00:00", "00:00"))
+RANGES = st.one_of(
+    st.dates().map(date.isoformat),
+    st.tuples(st.dates(), st.dates()).map(lambda two: {"from": min(two).isoformat(), "to": max(two).isoformat()}),
+)
 SELECTORS = keys(
     {},
     {
@@ -50,6 +54,7 @@ SELECTORS = keys(
 RULES_OF_ONE = st.one_of(
     keys({"pin": st.just(True)}, {"where": SELECTORS, "exclude": st.booleans()}),
     keys({"max_concurrent": st.integers(1, 9)}, {"where": SELECTORS, "per": st.sampled_from(["service", "vault"])}),
+    keys({"freeze": st.lists(RANGES, min_size=1, max_size=3)}, {"rpo_hours": st.floats(0.5, 8784)}),
     keys({"allow": st.lists(WINDOWS, min_size=1, max_size=3)}, {"forbid": st.lists(WINDOWS, max_size=2)}),
 )
 PRICES = st.floats(0, 10)

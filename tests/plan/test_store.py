@@ -17,6 +17,7 @@ from optimizer.estate.folder import Estate, open_estate
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import PlanDocument, json_schema
 from optimizer.plan.errors import PlanError, PlanFormatError, StalePlanError
+from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import open_estate_of, read_plan, relative_to_plan, write_plan
 from optimizer.workflow import make_plan
 from tests.plan.conftest import Planned
@@ -162,7 +163,7 @@ def test_the_estate_is_looked_for_from_the_plans_folder(imported: Planned, tmp_p
     way = relative_to_plan(home / "data" / "estate", plans / "plan.json")
     assert way == "../data/estate"
     reference = imported.plan.estate.model_copy(update={"path": way})
-    write_plan(imported.plan.model_copy(update={"estate": reference}), plans / "plan.json")
+    write_plan(with_fingerprint(imported.plan.model_copy(update={"estate": reference})), plans / "plan.json")
     home.rename(tmp_path / "two")
     path = tmp_path / "two" / "plans" / "plan.json"
     assert open_estate_of(read_plan(path), path).fingerprint == imported.estate.fingerprint

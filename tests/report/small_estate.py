@@ -12,6 +12,7 @@ from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType,
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import WEEKDAYS, Frequency, Recurrence, format_minute, format_start
 from optimizer.plan.document import (
+    NO_FINGERPRINT,
     Change,
     CostSummary,
     CreatePolicy,
@@ -25,6 +26,7 @@ from optimizer.plan.document import (
     TodayAndPlan,
     TodayAndPlanCount,
 )
+from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.occupancy import pair_slots, service_occupancy, starts_today
 
 AS_OF = datetime(2025, 9, 1, 6, 0, tzinfo=UTC)
@@ -136,8 +138,9 @@ def make_plan(inventory: Inventory, risk: npt.NDArray[np.float64], seed: int = 2
         captured=(cost_today - cost_plan) / (cost_today - bound),
         seconds=2.5,
     )
-    return PlanDocument(
+    plan = PlanDocument(
         created_at=AS_OF + timedelta(hours=1),
+        fingerprint=NO_FINGERPRINT,
         estate=EstateReference(path="estate", fingerprint="0" * 64, as_of=AS_OF),
         rules=Rules(),
         settings=Settings(seed=0, effort=3, time_limit_seconds=None),
@@ -147,6 +150,7 @@ def make_plan(inventory: Inventory, risk: npt.NDArray[np.float64], seed: int = 2
         schedule=tuple(_entry(inventory, row, int(starts[row]), risk) for row in range(len(rows))),
         changes=tuple(changes),
     )
+    return with_fingerprint(plan)
 
 
 def _target(name: str, start: int) -> str:

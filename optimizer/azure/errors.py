@@ -1,0 +1,292 @@
+"""The one door at which what the Azure packages raise becomes an error of this package, by class and status code."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import requests
+from azure.core import exceptions as azure
+
+from optimizer.azure.permissions import how_to_get
+from optimizer.errors import (
+    AuthError,
+    CloudError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    RejectedError,
+    ThrottledError,
+    UncertainError,
+)
+
+BLOCKED_SECONDS = 4 * 3600.0
+"""How long to keep away after ``CloudDosTimeboudLimitReached``, which asks for "few hours"."""
+
+_LONGEST_TEXT = 600
+"""Characters of the service's own text that a message repeats."""
+
+_SECRET = re.compile(
+    r"""(?ix)
+    (?P<url>https?://[^\s"'<>?]+)\?[^\s"'<>]*\bsig=[^\s"'<>]*  # a signed URL: its whole query
+    | \b(?P<name>sig|signature|sas|sharedaccesskey|sharedaccesssignature|accountkey|client_?secret|client_assertion
+        |password|pwd|access_?token|refresh_?token|id_?token)["']?\s*[=:]\s*["']?[^\s"',;&}]+
+    | \b(?P<scheme>bearer|basic)\s+[\w.~+/=-]{8,}
+    | \b(?P<header>(?:x-ms-)?authorization(?:-auxiliary)?)["']?\s*[=:]\s*[^\s,;}]+(?:\s+[\w.~+/=-]{8,})?
+    | \beyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]*)?  # a token
+    """
+)
+
+_ACTION = re.compile(r"perform action '([^']+)'")
+_SCOPE = re.compile(r"(?:over scope|linked scope\(s\)) '(?P<scope>[^']+)'")
+
+_SIGN_IN = (
+    "sign in with 'az login' (and 'az account set'), or set AZURE_TENANT_ID, AZURE_CLIENT_ID and the secret or "
+    "certificate of a service principal, or run where a managed identity is"
+)
+
+_REFUSED = {
+    "scopelocked": "a lock forbids it: remove the lock, or leave this vault out",
+    "missingsubscriptionregistration": "the subscription does not use Azure Backup: leave it out",
+    "bmsusererrorinvalidpolicyinput": "the service does not accept the policy: look at its times, days and retention",
+    "usererroroperationdeniedonimmutableitem": "the vault is immutable, and retention would shrink: leave it out",
+    "requestdisallowedbypolicy": "an Azure Policy of your organisation forbids it: ask for an exemption",
+}
+"""What to do, by code in lower case: refusals that do not pass by waiting, whatever status they arrive with."""
+
+_BUSY = "another operation is in progress on it: try again later"
+_GONE = "it was deleted or lies elsewhere: pull the estate again"
+_BY_STATUS: Mapping[int, tuple[type[CloudError], str]] = {
+    404: (NotFoundError, _GONE),
+    408: (UncertainError, "the service took too long: try again later"),
+    409: (ConflictError, _BUSY),
+    410: (NotFoundError, _GONE),
+    412: (ConflictError, "it was changed in the meantime: look at it again"),
+}
+
+
+def redact(text: str) -> str:
+    """A text without signatures, tokens, passwords and Authorization headers."""
+    return _SECRET.sub(_blank, text)
+
+
+def _blank(match: re.Match[str]) -> str:
+    if match["url"]:
+        return f"{match['url']}?[redacted]"
+    if match["name"]:
+        return f"{match['name']}=[redacted]"
+    if match["scheme"]:
+        return f"{match['scheme']} [redacted]"
+    if match["header"]:
+        return f"{match['header']}: [redacted]"
+    return "[redacted]"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the service said, as far as it did.
+
+    Parameters
+    ----------
+    status
+        HTTP status; None where no answer came.
+    code, text
+        The service's code and words, innermost last; empty where it gave none.
+    retry_after_seconds
+        What it asks to wait; None where it does not say.
+    """
+
+    status: int | None
+    code: str
+    text: str
+    retry_after_seconds: float | None = None
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Every code of the answer, in lower case."""
+        return tuple(part.lower() for part in self.code.split("/") if part)
+
+
+@contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Turn what the Azure packages raise into a :class:`optimizer.errors.CloudError`.
+
+    Parameters
+    ----------
+    what
+        What is asked of which object, to follow "cannot", e.g. ``read policy 'P' of vault 'V'``.
+
+    Raises
+    ------
+    AuthError
+        Nobody is signed in, or 401.
+    ForbiddenError
+        403; the message names the right and the role that has it.
+    NotFoundError
+        404 or 410.
+    ConflictError
+        409, 412, or a code that says that the object is locked by another operation.
+    ThrottledError
+        429, or the service's guard against floods.
+    RejectedError
+        Any other 4xx, or an operation that failed.
+    UncertainError
+        No answer, half an answer, 408 or 5xx.
+    """
+    try:
+        yield
+    except azure.SerializationError as exc:
+        raise RejectedError(f"cannot {what}: it cannot be put into a request: {_short(str(exc))}") from exc
+    except (azure.DeserializationError, json.JSONDecodeError, requests.exceptions.JSONDecodeError) as exc:
+        raise UncertainError(f"cannot {what}: the answer cannot be read: {_short(str(exc))}; try again") from exc
+    except (azure.AzureError, requests.RequestException) as exc:
+        raise translate(what, exc) from exc
+
+
+def translate(what: str, exc: Exception) -> CloudError:
+    """The error of this package for one of the Azure packages; see :func:`translated`."""
+    answer = read_answer(exc)
+    if isinstance(exc, azure.ClientAuthenticationError) or answer.status == 401:
+        return AuthError(f"cannot {what}: {_said(answer)}; {_SIGN_IN}", code=answer.code)
+    if answer.status is None or isinstance(exc, azure.DecodeError):
+        kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__.removesuffix("Error")).lower()
+        return UncertainError(
+            f"cannot {what}: {kind or 'failure'}: {_short(answer.text)}; see whether the network and a proxy let "
+            "it through, then try again",
+            code=answer.code,
+        )
+    return from_answer(what, answer)
+
+
+def from_answer(what: str, answer: Answer) -> CloudError:
+    """The error for an answer that is none of success.
+
+    Parameters
+    ----------
+    what
+        What was asked of which object.
+    answer
+        What came; a status below 400 means that the operation was accepted and failed.
+    """
+    said = f"cannot {what}: {_said(answer)}"
+    return _by_code(said, answer) or _by_status(said, answer)
+
+
+def _by_code(said: str, answer: Answer) -> CloudError | None:
+    if any(code.startswith("clouddostimebou") for code in answer.codes):
+        text = f"{said}; the service asks to stay away for some hours"
+        return ThrottledError(text, code=answer.code, retry_after_seconds=BLOCKED_SECONDS)
+    if any(code.endswith(("objectlocked", "operationinprogress")) for code in answer.codes):
+        return ConflictError(f"{said}; {_BUSY}", code=answer.code)
+    refusal = next((_REFUSED[code] for code in answer.codes if code in _REFUSED), "")
+    return RejectedError(f"{said}; {refusal}", code=answer.code) if refusal else None
+
+
+def _by_status(said: str, answer: Answer) -> CloudError:
+    status = answer.status or 0
+    if status == 403:
+        return ForbiddenError(f"{said}; {_missing_right(answer.text)}", code=answer.code)
+    if status == 429:
+        text = f"{said}; too many requests: try again later"
+        return ThrottledError(text, code=answer.code, retry_after_seconds=answer.retry_after_seconds)
+    kind, advice = _BY_STATUS.get(status, (RejectedError, "see what the service says"))
+    if status >= 500:
+        kind, advice = UncertainError, "the service failed: try again later"
+    elif 300 <= status < 400:
+        kind, advice = CloudError, "no answer that the service gives: look for a proxy in between"
+    return kind(f"{said}; {advice}", code=answer.code)
+
+
+def read_answer(exc: Exception) -> Answer:
+    """What the service said in an exception of the Azure packages."""
+    response = getattr(exc, "response", None)
+    status = getattr(exc, "status_code", None)
+    if status is None:
+        status = getattr(response, "status_code", None)
+    code, text = read_error(_body(response))
+    headers = getattr(response, "headers", None) or {}
+    return Answer(status, code, redact(text or str(exc)), retry_after(headers))
+
+
+def _body(response: Any) -> object:
+    try:
+        return json.loads(response.text())
+    except Exception:  # noqa: BLE001 - whatever is wrong with the body, the exception has words of its own
+        return None
+
+
+def read_error(body: object) -> tuple[str, str]:
+    """Code and text of an ARM error, those of its details behind; empty where there are none, secrets taken out.
+
+    Parameters
+    ----------
+    body
+        ``{"error": {"code", "message", "details", "innererror"}}``, or what stands under ``error``.
+    """
+    if isinstance(body, Mapping) and isinstance(body.get("error"), Mapping):
+        body = body["error"]
+    codes: list[str] = []
+    texts: list[str] = []
+    _collect(body, codes, texts, depth=0)
+    return "/".join(dict.fromkeys(codes)), "; ".join(dict.fromkeys(texts))
+
+
+def _collect(node: object, codes: list[str], texts: list[str], depth: int) -> None:
+    if isinstance(node, list) and depth < 4:
+        for inner in node[:5]:
+            _collect(inner, codes, texts, depth + 1)
+    if not isinstance(node, Mapping) or depth >= 4:
+        return
+    fields = {str(key).lower(): value for key, value in node.items()}
+    if fields.get("code"):
+        codes.append(redact(str(fields["code"])))
+    if fields.get("message"):
+        texts.append(redact(str(fields["message"])))
+    _collect(fields.get("details"), codes, texts, depth + 1)
+    _collect(fields.get("innererror"), codes, texts, depth + 1)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds that an answer asks to wait; None where it does not say.
+
+    Parameters
+    ----------
+    headers
+        In any case; ``Retry-After`` in seconds or as a date, ``retry-after-ms``, ``x-ms-retry-after-ms``.
+    """
+    by_name = {str(name).lower(): str(value).strip() for name, value in headers.items()}
+    for name, unit in (("retry-after-ms", 1e-3), ("x-ms-retry-after-ms", 1e-3), ("retry-after", 1.0)):
+        text = by_name.get(name, "")
+        if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
+            return float(text) * unit
+    try:
+        due = parsedate_to_datetime(by_name.get("retry-after", ""))
+    except ValueError:
+        return None
+    due = due if due.tzinfo is not None else due.replace(tzinfo=UTC)
+    return max(0.0, (due - datetime.now(UTC)).total_seconds())
+
+
+def _missing_right(text: str) -> str:
+    actions, scope = _ACTION.findall(text), _SCOPE.search(text)
+    if not actions:
+        return "a right is missing; the roles that this program needs are in data/roles"
+    where = f" on {scope['scope']}" if scope else ""
+    # Where a scope is linked, the text begins with what is granted.
+    return f"missing right: {actions[-1]}{where}; {how_to_get(actions[-1])}"
+
+
+def _said(answer: Answer) -> str:
+    head = " ".join(part for part in (f"HTTP {answer.status}" if answer.status else "", answer.code) if part)
+    return f"{head}: {_short(answer.text)}" if head else _short(answer.text)
+
+
+def _short(text: str) -> str:
+    line = " ".join(redact(text).split()).rstrip(".; ")
+    return line if len(line) <= _LONGEST_TEXT else line[:_LONGEST_TEXT] + " ..."

@@ -1,0 +1,200 @@
+"""Load and backup jobs from Log Analytics workspaces, for what metrics and vaults do not give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from optimizer.azure.errors import redact, translated
+from optimizer.azure.limiter import Pacer
+from optimizer.azure.traffic import RETRIES
+from optimizer.errors import AuthError, CloudError, DataError, RejectedError, UncertainError
+from optimizer.estate.pull_source import LoadChunk, LoadTarget, Refusal
+from optimizer.estate.raw_jobs import parse_time
+from optimizer.model.arm_id import VmId
+from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
+
+if TYPE_CHECKING:
+    from azure.monitor.query import LogsQueryClient
+
+VMS_PER_QUERY = 100
+"""Two metrics of a day are 57,600 rows then, far below what one answer may hold (500,000, azure-facts 5.3)."""
+
+QUERIES, SECONDS = 200, 30.0
+"""Queries that one user may send in so many seconds (azure-facts 5.3)."""
+
+_TIMEOUT_SECONDS = 600
+_NO_TABLE = "semanticerror"
+"""Code of a query that names a table which the workspace does not have."""
+
+
+INSIGHTS = """InsightsMetrics
+| where TimeGenerated >= datetime({start}) and TimeGenerated < datetime({end}) and Origin == "vm.azm.ms"
+| where tolower(_ResourceId) in (dynamic({vms}))
+| where (Namespace == "Processor" and Name == "UtilizationPercentage")
+    or (Namespace == "Memory" and Name == "AvailableMB")
+| extend memoryMB = todouble(parse_json(Tags)["vm.azm.ms/memorySizeMB"])
+| extend Metric = iff(Namespace == "Memory", "memory", "cpu")
+| extend Value = iff(Namespace == "Memory", 100.0 * (1 - Val / memoryMB), Val)
+| summarize Average = avg(Value), Maximum = max(Value)
+    by ResourceId = tolower(_ResourceId), Metric, Bin = bin(TimeGenerated, 5m)"""
+"""VM insights."""
+
+PERF = """Perf
+| where TimeGenerated >= datetime({start}) and TimeGenerated < datetime({end})
+| where tolower(_ResourceId) in (dynamic({vms}))
+| where (ObjectName == "Processor" and CounterName == "% Processor Time" and InstanceName == "_Total")
+    or (ObjectName == "Memory" and CounterName in ("% Used Memory", "% Committed Bytes In Use"))
+| extend Metric = iff(ObjectName == "Memory", "memory", "cpu")
+| summarize Average = avg(CounterValue), Maximum = max(CounterValue)
+    by ResourceId = tolower(_ResourceId), Metric, Bin = bin(TimeGenerated, 5m)"""
+"""The classic agent, for what VM insights lacks."""
+
+JOBS = """AddonAzureBackupJobs
+| where TimeGenerated >= datetime({start}) and TimeGenerated < datetime({end}) and JobOperation == "Backup"
+| summarize arg_max(TimeGenerated, *) by JobUniqueId
+| join kind=leftouter (CoreAzureBackup | where OperationName == "BackupItem"
+    | summarize arg_max(TimeGenerated, BackupItemFriendlyName) by BackupItemUniqueId) on BackupItemUniqueId
+| project _ResourceId, BackupItemUniqueId, BackupItemFriendlyName, AdhocOrScheduledJob, JobStartDateTime,
+    JobDurationInSecs, JobStatus, JobFailureCode"""
+
+
+class Workspaces:
+    """Log Analytics workspaces; a ``LoadReader`` and a ``JobLog`` of :mod:`optimizer.estate.pull_source`.
+
+    Parameters
+    ----------
+    client
+        Of Log Analytics.
+    workspaces
+        Ids, in the order in which they are asked.
+    maxima
+        Whether maxima are wanted.
+    """
+
+    def __init__(self, client: LogsQueryClient, workspaces: Sequence[str], *, maxima: bool = False) -> None:
+        self._client = client
+        self._workspaces = tuple(workspaces)
+        self._maxima = maxima
+        self._pacer = Pacer(QUERIES, SECONDS)
+
+    def read_day(self, targets: Sequence[LoadTarget], day: date, end: datetime) -> Iterator[LoadChunk]:
+        """Load of VMs on a day, from the first workspace that has any.
+
+        Raises
+        ------
+        AuthError
+            The sign-in was refused.
+        """
+        midnight = datetime.combine(day, time.min, UTC)
+        wanted = [target for target in targets if _is_vm(target.vm_id)]
+        for first in range(0, len(wanted), VMS_PER_QUERY):
+            part = wanted[first : first + VMS_PER_QUERY]
+            start = max(midnight, min(target.start for target in part))
+            yield self._load(part, day, start, min(end, midnight + timedelta(days=1)))
+
+    def _load(self, targets: Sequence[LoadTarget], day: date, start: datetime, end: datetime) -> LoadChunk:
+        vm_ids = tuple(target.vm_id for target in targets)
+        metrics = ("cpu_percent", "mem_percent", *(("cpu_max", "mem_max") if self._maxima else ()))
+        values = {metric: np.full((len(vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32) for metric in metrics}
+        names = {"vms": json.dumps([vm_id.lower() for vm_id in vm_ids]), "start": _text(start), "end": _text(end)}
+        failed: dict[str, Refusal] = {}
+        points = 0
+        for workspace, query in product(self._workspaces, (INSIGHTS, PERF)):
+            what = f"read the load of {len(vm_ids)} VMs on {day}"
+            try:
+                rows, complaint = self._query(what, workspace, query.format(**names), (start, end))
+            except AuthError:
+                raise
+            except RejectedError as exc:
+                rows, complaint = [], "" if _NO_TABLE in exc.code.lower() else str(exc)
+            except CloudError as exc:
+                rows, complaint = [], str(exc)
+            points += _fill(values, rows, vm_ids, day)
+            if complaint:
+                failed = dict.fromkeys(vm_ids, Refusal(f"request failed: {complaint}", final=False))
+            if not np.isnan(values["cpu_percent"]).all(axis=1).any():
+                break
+        return LoadChunk(vm_ids, values, failed, points)
+
+    def read_jobs(self, since: datetime, until: datetime) -> list[dict[str, Any]]:
+        """Backup jobs that the workspaces recorded.
+
+        Raises
+        ------
+        CloudError
+            A workspace cannot be asked, or gave only a part of its answer.
+        """
+        query = JOBS.format(start=_text(since), end=_text(until))
+        found = []
+        for workspace in self._workspaces:
+            rows, complaint = self._query("read the backup jobs", workspace, query, (since, until))
+            if complaint:
+                raise UncertainError(complaint)
+            found += [{key: _plain(value) for key, value in row.items()} for row in rows]
+        return found
+
+    def _query(
+        self, what: str, workspace: str, query: str, timespan: tuple[datetime, datetime]
+    ) -> tuple[list[dict[str, Any]], str]:
+        """Rows of a query, and what is to be said where they are not all."""
+        self._pacer.wait()
+        what = f"{what} from workspace {workspace}"
+        with translated(what):
+            answer: Any = self._client.query_workspace(
+                workspace, query, timespan=timespan, server_timeout=_TIMEOUT_SECONDS, **RETRIES
+            )
+        error = getattr(answer, "partial_error", None)
+        tables = answer.tables if error is None else answer.partial_data
+        rows = [dict(zip(table.columns, row, strict=True)) for table in tables[:1] for row in table.rows]
+        if error is None:
+            return rows, ""
+        return rows, redact(f"cannot {what}: only a part of the answer came ({error.code}: {error.message})")
+
+
+def _fill(
+    values: Mapping[str, np.ndarray[Any, np.dtype[np.float32]]],
+    rows: Sequence[Mapping[str, Any]],
+    vm_ids: Sequence[str],
+    day: date,
+) -> int:
+    """Put what a workspace knows where nothing is known yet; how many values that were."""
+    place = {vm_id.lower(): row for row, vm_id in enumerate(vm_ids)}
+    points = 0
+    for row in rows:
+        vm, stamp = place.get(str(row["ResourceId"]).lower()), _instant(row["Bin"])
+        if vm is None or stamp is None or stamp.date() != day:
+            continue
+        place_in_day = (stamp.hour * 60 + stamp.minute) // BIN_MINUTES
+        prefix = "cpu" if row["Metric"] == "cpu" else "mem"
+        for metric, value in ((f"{prefix}_percent", row["Average"]), (f"{prefix}_max", row["Maximum"])):
+            if metric in values and value is not None and np.isnan(values[metric][vm, place_in_day]):
+                values[metric][vm, place_in_day] = min(100.0, max(0.0, float(value)))
+                points += metric.endswith("_percent")
+    return points
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON has it."""
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _is_vm(vm_id: str) -> bool:
+    """Whether an id may be put into a query."""
+    try:
+        return bool(VmId.parse(vm_id))
+    except DataError:
+        return False
+
+
+def _instant(value: object) -> datetime | None:
+    return value.astimezone(UTC) if isinstance(value, datetime) else parse_time(value)
+
+
+def _text(instant: datetime) -> str:
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

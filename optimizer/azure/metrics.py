@@ -1,0 +1,306 @@
+"""CPU and memory of VMs by metrics batch: 50 VMs of one subscription and region and one UTC day per request."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+import numpy as np
+from azure.core import exceptions as azure
+from azure.core.rest import HttpRequest
+
+from optimizer.azure.errors import redact, translated
+from optimizer.azure.limiter import AdaptiveLimiter
+from optimizer.azure.memory import MemorySizes
+from optimizer.azure.metrics_answer import BatchAnswer, Floats, read_answer
+from optimizer.azure.traffic import RETRIES
+from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, RejectedError, UncertainError
+from optimizer.estate.pull_source import LoadChunk, LoadTarget, Refusal
+from optimizer.model.timegrid import BINS_PER_DAY
+
+if TYPE_CHECKING:
+    from azure.monitor.querymetrics import MetricsClient
+
+VMS_PER_REQUEST = 50
+"""The most that one batch may name (azure-facts 5.1)."""
+
+CPU, MEMORY_PERCENT, MEMORY_BYTES = "Percentage CPU", "Available Memory Percentage", "Available Memory Bytes"
+
+_NAMESPACE = "Microsoft.Compute/virtualMachines"
+_PATH = "/subscriptions/{subscription}/metrics:getBatch"
+_API_VERSION = "2024-02-01"
+_REGION = re.compile(r"[a-z0-9]{2,40}")
+_SUBSCRIPTION = re.compile(r"[0-9a-f-]{36}", re.IGNORECASE)
+_TRIES = 4
+"""For answers that break off in the middle, which the client does not repeat."""
+
+Memory = Literal["percent", "bytes"]
+Statistic = Literal["average", "maximum"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One request.
+
+    Parameters
+    ----------
+    targets
+        At most 50, of one subscription and region.
+    names
+        Metrics.
+    """
+
+    targets: tuple[LoadTarget, ...]
+    names: tuple[str, ...]
+    day: date
+    end: datetime
+
+    @property
+    def vm_ids(self) -> tuple[str, ...]:
+        """VMs of the request."""
+        return tuple(target.vm_id for target in self.targets)
+
+    @property
+    def start(self) -> datetime:
+        """First instant that any of the VMs wants."""
+        return max(datetime.combine(self.day, time.min, UTC), min(target.start for target in self.targets))
+
+
+class MetricsReader:
+    """A :class:`optimizer.estate.pull_source.LoadReader` that asks Azure Monitor.
+
+    Parameters
+    ----------
+    client
+        Of the metrics, by region.
+    sizes
+        Memory of VM sizes, for VMs without a percentage of memory.
+    limiter
+        How many requests run at a time.
+    most
+        The most of them.
+    statistic
+        ``maximum``: maxima are read as well as averages.
+    """
+
+    def __init__(
+        self,
+        client: Callable[[str], MetricsClient],
+        sizes: MemorySizes,
+        limiter: AdaptiveLimiter,
+        most: int,
+        statistic: Statistic = "average",
+    ) -> None:
+        self._client = client
+        self._sizes = sizes
+        self._limiter = limiter
+        self._pool = ThreadPoolExecutor(most, thread_name_prefix="metrics")
+        self._most = most
+        self._aggregations = ("average", "maximum", "minimum") if statistic == "maximum" else ("average",)
+        self._lock = threading.Lock()
+        self._without_percentage: set[str] = set()
+        """VMs, and regions, that give their memory in bytes only."""
+
+    def close(self) -> None:
+        """Let no request begin any more, and wait for those that run."""
+        self._pool.shutdown(cancel_futures=True)
+
+    def read_day(self, targets: Sequence[LoadTarget], day: date, end: datetime) -> Iterator[LoadChunk]:
+        """Load of each target on a day, a chunk per request, as the answers come.
+
+        Raises
+        ------
+        AuthError
+            The sign-in was refused.
+        """
+        waiting = iter(self._batches(targets, day, end))
+        running = {self._pool.submit(self._read, batch) for batch in islice(waiting, 2 * self._most)}
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                running |= {self._pool.submit(self._read, batch) for batch in islice(waiting, len(done))}
+                for future in done:
+                    yield future.result()
+        finally:
+            for future in running:
+                future.cancel()
+
+    def _batches(self, targets: Sequence[LoadTarget], day: date, end: datetime) -> list[Batch]:
+        midnight = datetime.combine(day, time.min, UTC)
+        groups: dict[tuple[str, str, Memory, bool], list[LoadTarget]] = defaultdict(list)
+        for target in targets:
+            memory = self._memory_of(target)
+            groups[target.subscription.lower(), target.region, memory, target.start > midnight].append(target)
+        until = min(end, midnight + timedelta(days=1))
+        return [
+            Batch(tuple(part), (CPU, MEMORY_PERCENT if memory == "percent" else MEMORY_BYTES), day, until)
+            for (_, _, memory, _), group in sorted(groups.items())
+            for part in _parts(sorted(group, key=lambda target: (target.start, target.vm_id.lower())))
+        ]
+
+    def _memory_of(self, target: LoadTarget) -> Memory:
+        with self._lock:
+            known = self._without_percentage
+            return "bytes" if target.region in known or target.vm_id.lower() in known else "percent"
+
+    def _read(self, batch: Batch) -> LoadChunk:
+        """Load of a batch; where the service refuses it for the sake of one VM, in halves until that one is alone."""
+        target = batch.targets[0]
+        if not (_REGION.fullmatch(target.region) and _SUBSCRIPTION.fullmatch(target.subscription)):
+            where = f"region {target.region!r}, subscription {target.subscription!r}"
+            return _nothing(batch, Refusal(f"request failed: no VM of Azure has such a place: {where}", final=True))
+        try:
+            return self._measure(batch)
+        except AuthError:
+            raise
+        except (RejectedError, NotFoundError) as exc:
+            if MEMORY_PERCENT in batch.names and "metric" in str(exc).lower() and "memory" in str(exc).lower():
+                with self._lock:
+                    self._without_percentage.add(target.region)
+                return self._read(replace(batch, names=(CPU, MEMORY_BYTES)))
+            if len(batch.targets) == 1:
+                return _nothing(batch, Refusal(f"request failed: {exc}", final=True))
+            half = len(batch.targets) // 2
+            parts = (replace(batch, targets=batch.targets[:half]), replace(batch, targets=batch.targets[half:]))
+            return _joined([self._read(part) for part in parts])
+        except CloudError as exc:
+            return _nothing(batch, Refusal(f"request failed: {exc}", final=isinstance(exc, ForbiddenError)))
+
+    def _measure(self, batch: Batch) -> LoadChunk:
+        answer = self._ask(batch)
+        values = self._in_percent(batch, answer)
+        refused = {
+            batch.vm_ids[row]: Refusal(f"request failed: {redact(text)}", final=True)
+            for row, text in answer.refused.items()
+            if np.isnan(values["cpu_percent"][row]).all()
+        }
+        chunk = LoadChunk(batch.vm_ids, values, refused, answer.points)
+        if MEMORY_PERCENT not in batch.names:
+            return chunk
+        known = ~np.isnan(values["cpu_percent"]).all(axis=1)
+        rows = np.flatnonzero(known & np.isnan(values["mem_percent"]).all(axis=1))
+        return self._fill_from_bytes(batch, chunk, rows.tolist()) if rows.size else chunk
+
+    def _fill_from_bytes(self, batch: Batch, chunk: LoadChunk, rows: list[int]) -> LoadChunk:
+        """Memory of VMs that have a processor load but no percentage of memory."""
+        less = replace(batch, targets=tuple(batch.targets[row] for row in rows), names=(MEMORY_BYTES,))
+        try:
+            answer = self._ask(less)
+        except AuthError:
+            raise
+        except CloudError:
+            return chunk  # memory stays unknown on this day; the processor's load is there
+        filled = self._in_percent(less, answer)
+        found = ~np.isnan(filled["mem_percent"]).all(axis=1)
+        with self._lock:
+            self._without_percentage |= {less.vm_ids[row].lower() for row in np.flatnonzero(found)}
+        for metric in ("mem_percent", "mem_max"):
+            if metric in filled:
+                chunk.values[metric][rows] = filled[metric]
+        return replace(chunk, points=chunk.points + answer.points)
+
+    def _ask(self, batch: Batch) -> BatchAnswer:
+        target = batch.targets[0]
+        vms = f"{len(batch.targets)} VMs" if len(batch.targets) > 1 else f"VM {target.vm_id.rpartition('/')[2]!r}"
+        where = f"(subscription {target.subscription}, {target.region})"
+        what = f"read the metrics of {vms} on {batch.day} {where}"
+        for last in (False,) * (_TRIES - 1) + (True,):
+            with translated(what):
+                try:
+                    with self._limiter.slot():
+                        content = self._post(batch)
+                    return read_answer(content, batch.vm_ids, batch.day, self._aggregations)
+                except (azure.ServiceResponseError, azure.DecodeError, azure.IncompleteReadError):
+                    if last:
+                        raise
+                except msgspec.DecodeError as exc:
+                    if last:
+                        raise UncertainError(f"cannot {what}: the answer cannot be read ({exc}); try again") from exc
+        raise AssertionError("the last try returns or raises")
+
+    def _post(self, batch: Batch) -> bytes:
+        target = batch.targets[0]
+        request = HttpRequest(
+            "POST",
+            _PATH.format(subscription=target.subscription),
+            params={
+                "api-version": _API_VERSION,
+                "metricnamespace": _NAMESPACE,
+                "metricnames": ",".join(batch.names),
+                "starttime": f"{batch.start:%Y-%m-%dT%H:%M:%SZ}",
+                "endtime": f"{batch.end:%Y-%m-%dT%H:%M:%SZ}",
+                "interval": "PT5M",
+                "aggregation": ",".join(self._aggregations),
+            },
+            headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
+            json={"resourceids": list(batch.vm_ids)},
+        )
+        response = self._client(target.region).send_request(request, stream=True, **RETRIES)
+        try:
+            content: bytes = response.read()
+            response.raise_for_status()
+        finally:
+            response.close()
+        return content
+
+    def _in_percent(self, batch: Batch, answer: BatchAnswer) -> dict[str, Floats]:
+        """Metrics of the estate: CPU as it is, memory used instead of memory available."""
+        blank = np.full((len(batch.targets), BINS_PER_DAY), np.nan, dtype=np.float32)
+
+        def grid(name: str, aggregation: str) -> Floats:
+            return answer.values.get((name.lower(), aggregation), blank)
+
+        values = {"cpu_percent": _plausible(grid(CPU, "average")), "mem_percent": self._used(batch, grid, "average")}
+        if "maximum" in self._aggregations:
+            values["cpu_max"] = _plausible(grid(CPU, "maximum"))
+            values["mem_max"] = self._used(batch, grid, "minimum")  # most used where least is available
+        return values
+
+    def _used(self, batch: Batch, grid: Callable[[str, str], Floats], aggregation: str) -> Floats:
+        if MEMORY_BYTES not in batch.names:
+            return _plausible(100 - grid(MEMORY_PERCENT, aggregation))
+        available = grid(MEMORY_BYTES, aggregation)
+        used = np.full_like(available, np.nan)
+        for row, target in enumerate(batch.targets):
+            if not np.isnan(available[row]).all():
+                memory = self._sizes.bytes_of(target.subscription, target.region, target.size)
+                if memory:
+                    used[row] = 100 * (1 - available[row] / memory)
+        return _plausible(used)
+
+
+def _plausible(values: Floats) -> Floats:
+    """Percentages from 0 to 100: a little beyond is rounding, more is no load."""
+    beyond = (values < -5) | (values > 105)
+    clipped: Floats = np.clip(np.where(beyond, np.float32(np.nan), values), 0, 100)
+    return clipped
+
+
+def _parts(targets: Sequence[LoadTarget]) -> Iterator[Sequence[LoadTarget]]:
+    for first in range(0, len(targets), VMS_PER_REQUEST):
+        yield targets[first : first + VMS_PER_REQUEST]
+
+
+def _nothing(batch: Batch, refusal: Refusal) -> LoadChunk:
+    return LoadChunk(batch.vm_ids, {}, dict.fromkeys(batch.vm_ids, refusal))
+
+
+def _joined(chunks: Sequence[LoadChunk]) -> LoadChunk:
+    vm_ids = tuple(vm_id for chunk in chunks for vm_id in chunk.vm_ids)
+    values = {}
+    for metric in {metric for chunk in chunks for metric in chunk.values}:
+        parts = [
+            chunk.values.get(metric, np.full((len(chunk.vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32))
+            for chunk in chunks
+        ]
+        values[metric] = np.concatenate(parts)
+    failed = {vm_id: refusal for chunk in chunks for vm_id, refusal in chunk.failed.items()}
+    return LoadChunk(vm_ids, values, failed, sum(chunk.points for chunk in chunks))

@@ -1,0 +1,126 @@
+"""Which rights the program needs, for what, and in which of its two roles they are.
+
+The roles themselves lie in ``data/roles``; a test keeps the files equal to this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+READER_ROLE = "Backup Schedule Optimizer Reader"
+"""Role of whoever runs ``pull``."""
+
+OPERATOR_ROLE = "Backup Schedule Optimizer Operator"
+"""Role of whoever runs ``apply`` and ``rollback``; it includes that of the reader."""
+
+GUARD_ROLE = "Backup MUA Operator"
+"""Built-in role on the Resource Guard, where a vault has one."""
+
+Command = Literal["pull", "apply"]
+
+_VAULT = "Microsoft.RecoveryServices/Vaults"
+_ITEM = f"{_VAULT}/backupFabrics/protectionContainers/protectedItems"
+_LOGS = "Microsoft.OperationalInsights/workspaces/query"
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """An action of Azure's access control that the program performs.
+
+    Parameters
+    ----------
+    action
+        As in a role definition; may hold ``*``.
+    purpose
+        What it is needed for, to follow "to".
+    command
+        The first command that needs it.
+    """
+
+    action: str
+    purpose: str
+    command: Command = "pull"
+
+    @property
+    def role(self) -> str:
+        """The smallest of the two roles that has it."""
+        return READER_ROLE if self.command == "pull" else OPERATOR_ROLE
+
+
+PERMISSIONS = (
+    Permission("Microsoft.Resources/subscriptions/read", "find the subscriptions"),
+    Permission("Microsoft.Resources/subscriptions/resourceGroups/read", "find the resource groups"),
+    Permission("Microsoft.ResourceGraph/resources/read", "find vaults and VMs"),
+    Permission(f"{_VAULT}/read", "read vaults and their immutability"),
+    Permission(f"{_VAULT}/backupPolicies/read", "read backup policies"),
+    Permission(f"{_VAULT}/backupProtectedItems/read", "list protected items"),
+    Permission(f"{_ITEM}/read", "read a protected item"),
+    Permission(f"{_VAULT}/backupJobs/read", "read backup jobs"),
+    Permission(f"{_VAULT}/backupconfig/read", "read soft delete"),
+    Permission(f"{_VAULT}/backupResourceGuardProxies/read", "see whether a Resource Guard is in force"),
+    Permission("Microsoft.Authorization/locks/read", "see whether a lock is in force"),
+    Permission("Microsoft.Compute/virtualMachines/read", "read VMs, their tags and sizes"),
+    Permission("Microsoft.Compute/virtualMachines/instanceView/read", "read whether a VM is on"),
+    Permission("Microsoft.Compute/availabilitySets/read", "read availability sets"),
+    Permission("Microsoft.Compute/virtualMachineScaleSets/read", "read scale sets"),
+    Permission("Microsoft.Compute/locations/vmSizes/read", "read how much memory a size has"),
+    Permission("Microsoft.Insights/metrics/read", "read processor and memory load (on the whole subscription)"),
+    Permission("Microsoft.Insights/metricDefinitions/read", "read which metrics there are"),
+    Permission(f"{_LOGS}/read", "read a workspace, where one is given"),
+    Permission(f"{_LOGS}/InsightsMetrics/read", "read load from a workspace"),
+    Permission(f"{_LOGS}/Perf/read", "read load from a workspace"),
+    Permission(f"{_LOGS}/AddonAzureBackupJobs/read", "read jobs from a workspace"),
+    Permission(f"{_LOGS}/CoreAzureBackup/read", "read jobs from a workspace"),
+    Permission(f"{_VAULT}/backupPolicies/write", "create a backup policy or edit its time", "apply"),
+    Permission(f"{_VAULT}/backupPolicies/delete", "delete an empty policy that the plan created", "apply"),
+    Permission(f"{_VAULT}/backupPolicies/operations/read", "see whether a write of a policy has ended", "apply"),
+    Permission(f"{_VAULT}/backupPolicies/operationResults/read", "see how a write of a policy has ended", "apply"),
+    Permission(f"{_ITEM}/write", "assign a VM to another policy", "apply"),
+    Permission(f"{_ITEM}/operationsStatus/read", "see whether a reassignment has ended", "apply"),
+    Permission(f"{_ITEM}/operationResults/read", "see how a reassignment has ended", "apply"),
+    Permission("Microsoft.RecoveryServices/locations/*", "follow operations of the service", "apply"),
+)
+"""Every right that is needed, those of reading first (azure-facts: role of the FAQ, and what the calls name)."""
+
+
+def find_permission(action: str) -> Permission | None:
+    """The permission that covers an action, however it is spelt; None where the program needs no such right."""
+    for permission in PERMISSIONS:
+        if fnmatchcase(action.lower(), permission.action.lower()):
+            return permission
+    return None
+
+
+def how_to_get(action: str) -> str:
+    """Advice for somebody who lacks the right to an action."""
+    if action.lower().startswith("microsoft.dataprotection/resourceguards/"):
+        return f"the vault is guarded: ask for the role {GUARD_ROLE!r} on the Resource Guard"
+    permission = find_permission(action)
+    if permission is None:
+        return f"ask for a role with {action}"
+    return f"it is needed to {permission.purpose} and is in the role {permission.role!r} (data/roles)"
+
+
+def role_definition(command: Command) -> dict[str, Any]:
+    """Definition of the role for a command, as ``az role definition create`` takes it."""
+    reader = command == "pull"
+    actions = [p.action for p in PERMISSIONS if p.command == "pull" or not reader]
+    description = (
+        "Reads what 'backup-optimizer pull' and 'watch' need: vaults, policies, protected items, jobs, VMs, metrics. "
+        "Writes nothing."
+        if reader
+        else "What 'backup-optimizer apply' and 'rollback' need: reads like the Reader, creates, edits and deletes "
+        "backup policies, and assigns protected VMs to them. Cannot delete backups or read their content."
+    )
+    return {
+        "Name": READER_ROLE if reader else OPERATOR_ROLE,
+        "IsCustom": True,
+        "Description": description,
+        "Actions": actions,
+        "NotActions": [],
+        "DataActions": [],
+        "NotDataActions": [],
+        "AssignableScopes": ["/subscriptions/00000000-0000-0000-0000-000000000000"],
+    }

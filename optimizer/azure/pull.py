@@ -1,0 +1,85 @@
+"""Everything that a pull asks of Azure, behind the ports of :mod:`optimizer.estate.pull_source`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import TypeVar
+
+from optimizer.azure.connection import Connection
+from optimizer.azure.discovery import GraphDirectory
+from optimizer.azure.limiter import AdaptiveLimiter
+from optimizer.azure.logs import Workspaces
+from optimizer.azure.memory import MemorySizes
+from optimizer.azure.metrics import MetricsReader, Statistic
+from optimizer.azure.reader import AzureBackupReader
+from optimizer.azure.traffic import Traffic, watch
+from optimizer.estate.pull_source import PullSource, check_workspaces
+
+Client = TypeVar("Client")
+
+MAX_CONCURRENCY = 32
+"""Requests at a time; more would not be polite."""
+
+
+@contextmanager
+def azure_source(
+    connection: Connection, *, concurrency: int = 8, statistic: Statistic = "average", workspaces: Sequence[str] = ()
+) -> Iterator[PullSource]:
+    """Open what a pull asks, and close it.
+
+    Parameters
+    ----------
+    connection
+        Endpoints and credential.
+    concurrency
+        The most requests for load at a time, 1 to 32; fewer while the service asks to slow down.
+    statistic
+        ``maximum``: maxima are read as well.
+    workspaces
+        Ids of Log Analytics workspaces, asked for what metrics and vaults do not give.
+
+    Raises
+    ------
+    ConfigError
+        A workspace's id is no GUID.
+    ValueError
+        The concurrency is out of range.
+    """
+    if not 1 <= concurrency <= MAX_CONCURRENCY:
+        raise ValueError(f"concurrency is {concurrency}; allowed: 1 to {MAX_CONCURRENCY}")
+    check_workspaces(workspaces)
+    limiter = AdaptiveLimiter(concurrency)
+    traffic = Traffic(limiter)
+    watched = watch(connection, traffic)
+    with ExitStack() as stack:
+        graph = stack.enter_context(watched.graph())
+        sizes = MemorySizes(_one_each(watched.backup, stack))
+        metrics = MetricsReader(_one_each(watched.metrics, stack), sizes, limiter, concurrency, statistic)
+        stack.callback(metrics.close)
+        logs = None
+        if workspaces:
+            logs = Workspaces(stack.enter_context(watched.logs()), workspaces, maxima=statistic == "maximum")
+        yield PullSource(
+            directory=GraphDirectory(graph),
+            backup=stack.enter_context(AzureBackupReader(watched)),
+            metrics=metrics,
+            requests=traffic.counts,
+            workspace_load=logs,
+            workspace_jobs=logs,
+        )
+
+
+def _one_each(make: Callable[[str], AbstractContextManager[Client]], stack: ExitStack) -> Callable[[str], Client]:
+    """Makes a client for each key once, for all threads; the stack closes it."""
+    clients: dict[str, Client] = {}
+    lock = threading.Lock()
+
+    def client(key: str) -> Client:
+        with lock:
+            if key not in clients:
+                clients[key] = stack.enter_context(make(key))
+            return clients[key]
+
+    return client

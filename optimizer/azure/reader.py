@@ -1,0 +1,249 @@
+"""Reading backup objects with the real clients: plain JSON out, unknown fields included; it cannot write."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest
+
+from optimizer.azure.connection import Connection
+from optimizer.azure.errors import translated
+from optimizer.errors import NotFoundError
+from optimizer.model.arm_id import ItemId, PolicyId, VaultId
+from optimizer.ports import Resource
+
+if TYPE_CHECKING:
+    from azure.mgmt.recoveryservices import RecoveryServicesClient
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+
+VM_ITEMS = "backupManagementType eq 'AzureIaasVM' and itemType eq 'VM'"
+EXTENDED = "expand eq 'extendedInfo'"
+LOCKS_API_VERSION = "2016-09-01"
+
+JOBS_WINDOW = timedelta(days=29)
+"""Longest time asked for at once: the service allows 30 days, and a day is added at the end."""
+
+REPEATED: dict[str, Any] = {
+    "retry_total": 10,
+    "retry_connect": 8,
+    "retry_read": 8,
+    "retry_status": 8,
+    "retry_backoff_max": 60,
+}
+"""How often what is read is asked again; the SDK's own three are few on a bad day."""
+
+
+class _Model(Protocol):
+    def as_dict(self) -> dict[str, Any]:
+        """Plain JSON, as it came."""
+        ...
+
+
+class AzureBackupReader:
+    """Backup objects of Azure, read; an :class:`optimizer.ports.BackupReader`, safe to share among threads.
+
+    Parameters
+    ----------
+    connection
+        Endpoints and credential.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+        self._backup_clients: dict[str, RecoveryServicesBackupClient] = {}
+        self._vault_clients: dict[str, RecoveryServicesClient] = {}
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the connections."""
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections; whoever asks again opens new ones."""
+        with self._lock:
+            clients: list[RecoveryServicesBackupClient | RecoveryServicesClient] = []
+            clients += [*self._backup_clients.values(), *self._vault_clients.values()]
+            self._backup_clients.clear()
+            self._vault_clients.clear()
+        for client in clients:
+            client.close()
+
+    def _backup(self, vault: VaultId) -> RecoveryServicesBackupClient:
+        key = vault.subscription.lower()
+        with self._lock:
+            if key not in self._backup_clients:
+                # Entered: the transport's session is then made here, and not by two threads at once.
+                self._backup_clients[key] = self._connection.backup(vault.subscription).__enter__()
+            return self._backup_clients[key]
+
+    def _vaults(self, vault: VaultId) -> RecoveryServicesClient:
+        key = vault.subscription.lower()
+        with self._lock:
+            if key not in self._vault_clients:
+                self._vault_clients[key] = self._connection.vaults(vault.subscription).__enter__()
+            return self._vault_clients[key]
+
+    def get_policy(self, policy_id: str) -> Resource | None:
+        """A backup policy; None where there is none.
+
+        Raises
+        ------
+        DataError
+            The id is none of a policy.
+        """
+        policy = PolicyId.parse(policy_id)
+        vault = policy.vault
+        try:
+            with translated(f"read policy {policy.name!r} of vault {vault.name!r}"):
+                return _plain(
+                    self._backup(vault).protection_policies.get(
+                        vault.name, vault.resource_group, policy.name, **REPEATED
+                    )
+                )
+        except NotFoundError:
+            return None
+
+    def get_item(self, item_id: str) -> Resource | None:
+        """A protected item with its extended info; None where there is none.
+
+        Raises
+        ------
+        DataError
+            The id is none of a protected item.
+        """
+        item = ItemId.parse(item_id)
+        vault = item.vault
+        try:
+            with translated(f"read the protection of {item.name!r} in vault {vault.name!r}"):
+                return _plain(
+                    self._backup(vault).protected_items.get(
+                        vault.name,
+                        vault.resource_group,
+                        item.fabric,
+                        item.container,
+                        item.name,
+                        filter=EXTENDED,
+                        **REPEATED,
+                    )
+                )
+        except NotFoundError:
+            return None
+
+    def list_policies(self, vault_id: str) -> list[Resource]:
+        """Every policy of a vault, those of other workloads included."""
+        vault = VaultId.parse(vault_id)
+        with translated(f"list the policies of vault {vault.name!r}"):
+            return _plain_list(self._backup(vault).backup_policies.list(vault.name, vault.resource_group, **REPEATED))
+
+    def list_items(self, vault_id: str) -> list[Resource]:
+        """Every protected VM of a vault."""
+        vault = VaultId.parse(vault_id)
+        with translated(f"list the protected items of vault {vault.name!r}"):
+            return _plain_list(
+                self._backup(vault).backup_protected_items.list(
+                    vault.name, vault.resource_group, filter=VM_ITEMS, **REPEATED
+                )
+            )
+
+    def list_jobs(self, vault_id: str, since: datetime, until: datetime) -> list[Resource]:
+        """Backup jobs of VMs of a vault that started in ``[since, until)``, the oldest first.
+
+        Whether the service compares the end of its filter with the start or the end of a job is not documented, so
+        a day more is asked for, and what is too much is left out here.
+
+        Raises
+        ------
+        ValueError
+            A time has no zone.
+        """
+        if since.tzinfo is None or until.tzinfo is None:
+            raise ValueError("since and until must have a zone")
+        vault = VaultId.parse(vault_id)
+        jobs: dict[str, Resource] = {}
+        begin = since.astimezone(UTC)
+        while begin < until:
+            end = min(begin + JOBS_WINDOW, until.astimezone(UTC))
+            span = f"startTime eq '{_time(begin)}' and endTime eq '{_time(end + timedelta(days=1))}'"
+            jobs |= {str(job["id"]).lower(): job for job in self._jobs(vault, f"{span} and operation eq 'Backup'")}
+            begin = end
+        started = [(_start(job), job) for job in jobs.values()]
+        inside = [(start, job) for start, job in started if start is not None and since <= start < until]
+        return [job for _, job in sorted(inside, key=lambda pair: (pair[0], str(pair[1]["id"])))]
+
+    def running_jobs(self, vault_id: str) -> list[Resource]:
+        """Jobs of VMs of a vault, of any operation, that are in progress or being cancelled now."""
+        vault = VaultId.parse(vault_id)
+        return [job for status in ("InProgress", "Cancelling") for job in self._jobs(vault, f"status eq '{status}'")]
+
+    def _jobs(self, vault: VaultId, wanted: str) -> list[Resource]:
+        with translated(f"list the backup jobs of vault {vault.name!r}"):
+            return _plain_list(
+                self._backup(vault).backup_jobs.list(
+                    vault.name,
+                    vault.resource_group,
+                    filter=f"{wanted} and backupManagementType eq 'AzureIaasVM'",
+                    **REPEATED,
+                )
+            )
+
+    def vault_settings(self, vault_id: str) -> list[Resource]:
+        """The vault itself and what is attached to it (guard proxies, backup configuration, locks), by ``type``."""
+        vault = VaultId.parse(vault_id)
+        place = (vault.name, vault.resource_group)
+        backup = self._backup(vault)
+        with translated(f"read vault {vault.name!r}"):
+            itself = _plain(self._vaults(vault).vaults.get(vault.resource_group, vault.name, **REPEATED))
+        with translated(f"read the Resource Guard of vault {vault.name!r}"):
+            guards = _plain_list(backup.resource_guard_proxies.get(*place, **REPEATED))
+        with translated(f"read the backup configuration of vault {vault.name!r}"):
+            config = _plain(backup.backup_resource_vault_configs.get(*place, **REPEATED))
+        settings = [("Microsoft.RecoveryServices/vaults", itself)]
+        settings += [("Microsoft.RecoveryServices/vaults/backupResourceGuardProxies", guard) for guard in guards]
+        settings += [("Microsoft.RecoveryServices/vaults/backupconfig", config)]
+        settings += [("Microsoft.Authorization/locks", lock) for lock in self._locks(vault)]
+        return [{**resource, "type": resource.get("type") or kind} for kind, resource in settings]
+
+    def _locks(self, vault: VaultId) -> list[Resource]:
+        """Locks on a vault; the SDK of backup has no call for them, so its pipeline is used plainly."""
+        client, locks = self._backup(vault), []
+        path = f"{vault.text}/providers/Microsoft.Authorization/locks?api-version={LOCKS_API_VERSION}"
+        with translated(f"read the locks of vault {vault.name!r}"):
+            response = client.send_request(HttpRequest("GET", path), **REPEATED)
+            if response.status_code != 200:
+                raise HttpResponseError(response=response)
+            locks += [dict(lock) for lock in response.json().get("value") or []]
+        return locks
+
+
+def _plain(model: _Model) -> Resource:
+    """A resource as it came: in SDK 11.2 ``as_dict`` keeps every field and null, where attributes lose some."""
+    return model.as_dict()
+
+
+def _plain_list(models: Iterable[_Model]) -> list[Resource]:
+    return [_plain(model) for model in models]
+
+
+def _time(instant: datetime) -> str:
+    """A time as filters of jobs want it."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %I:%M:%S %p")
+
+
+def _start(job: Resource) -> datetime | None:
+    """When a job started; None where it does not say so in a way that can be read."""
+    try:
+        start = datetime.fromisoformat(str((job.get("properties") or {}).get("startTime")))
+    except ValueError:
+        return None
+    return start if start.tzinfo is not None else start.replace(tzinfo=UTC)

@@ -1,0 +1,202 @@
+"""Writing backup objects with the real clients: one request, never repeated where it may have been carried out."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from optimizer.azure.connection import Connection
+from optimizer.azure.errors import translated
+from optimizer.azure.operations import Accepted, FirstAnswer, Follower
+from optimizer.azure.pipeline import LONGEST_WAIT_SECONDS
+from optimizer.azure.reader import AzureBackupReader
+from optimizer.errors import ThrottledError, UncertainError
+from optimizer.estate.arm_policy import is_vm_policy
+from optimizer.model.arm_id import ItemId, PolicyId, VaultId, VmId
+
+__all__ = ["AzureBackupReader", "AzureBackupService"]
+
+ITEM_FIELDS = frozenset(
+    {"protectedItemType", "sourceResourceId", "policyId", "extendedProperties", "resourceGuardOperationRequests"}
+)
+"""Fields of a protected item that are sent: others would be taken as changes (azure-facts 4.3, trap 8)."""
+
+MOST_TRIES = 5
+"""Times that a request is sent which the service turned away, or did not hear, before carrying anything out."""
+
+ONCE: dict[str, Any] = {"retry_total": 0}
+"""Keeps the SDK from repeating a write: after a 5xx or a lost connection it may have been carried out.
+
+Not even the SDK's own "connection errors" are safe: a TLS connection that breaks while the answer is read is one.
+"""
+
+
+class AzureBackupService(AzureBackupReader):
+    """Backup objects of Azure, read and written; an :class:`optimizer.ports.BackupService`.
+
+    Parameters
+    ----------
+    connection
+        Endpoints and credential.
+    sleep
+        Waits so many seconds.
+    """
+
+    def __init__(self, connection: Connection, *, sleep: Callable[[float], None] = time.sleep) -> None:
+        super().__init__(connection)
+        self._sleep = sleep
+
+    def put_policy(self, policy_id: str, properties: Mapping[str, Any]) -> None:
+        """Create or replace a policy; see :meth:`optimizer.ports.BackupWriter.put_policy`."""
+        policy, body = PolicyId.parse(policy_id), {"properties": dict(properties)}
+        if not is_vm_policy(body):
+            raise ValueError(f"{policy_id}: not the properties of a VM policy: {sorted(properties)}")
+        vault = policy.vault
+        self._write(
+            f"write policy {policy.name!r} of vault {vault.name!r}",
+            vault,
+            lambda: self._backup(vault).protection_policies.create_or_update(
+                vault.name,
+                vault.resource_group,
+                policy.name,
+                _json(body),
+                cls=_first_answer,  # without it, the headers of a 202 are lost
+                **ONCE,
+            ),
+        )
+
+    def put_item(self, item_id: str, properties: Mapping[str, Any]) -> None:
+        """Assign a protected item to a policy; see :meth:`optimizer.ports.BackupWriter.put_item`."""
+        item = ItemId.parse(item_id)
+        _check_item(item, properties)
+        vault, policy = item.vault, PolicyId.parse(properties["policyId"])
+        self._write(
+            f"assign {item.name!r} of vault {vault.name!r} to policy {policy.name!r}",
+            vault,
+            lambda: (
+                self._backup(vault)
+                .protected_items.begin_create_or_update(
+                    vault.name,
+                    vault.resource_group,
+                    item.fabric,
+                    item.container,
+                    item.name,
+                    _json({"properties": dict(properties)}),
+                    polling=FirstAnswer(),
+                    **ONCE,
+                )
+                .result()
+            ),
+        )
+
+    def delete_policy(self, policy_id: str) -> None:
+        """Delete a policy that protects nothing; see :meth:`optimizer.ports.BackupWriter.delete_policy`."""
+        policy = PolicyId.parse(policy_id)
+        vault = policy.vault
+        self._write(
+            f"delete policy {policy.name!r} of vault {vault.name!r}",
+            vault,
+            lambda: (
+                self._backup(vault)
+                .protection_policies.begin_delete(
+                    vault.name, vault.resource_group, policy.name, polling=FirstAnswer(), **ONCE
+                )
+                .result()
+            ),
+        )
+
+    def _write(self, what: str, vault: VaultId, request: Callable[[], Any]) -> None:
+        """Send a request and follow what it started.
+
+        A request is sent again only where it was turned away by 429 or where no connection came about.
+
+        Raises
+        ------
+        ThrottledError
+            It was turned away each time, or is to wait for longer than ``LONGEST_WAIT_SECONDS``.
+        """
+        accepted = self._send(what, request)
+        Follower(self._backup(vault), self._sleep, self._connection.polling_seconds).follow(what, accepted)
+
+    def _send(self, what: str, request: Callable[[], Any]) -> Accepted:
+        for tries_left in reversed(range(MOST_TRIES)):
+            wait = self._connection.backoff_seconds * 2.0 ** (MOST_TRIES - tries_left)
+            try:
+                return _ask(what, request)
+            except ThrottledError as exc:
+                wait = wait if exc.retry_after_seconds is None else exc.retry_after_seconds
+                if not tries_left or wait > LONGEST_WAIT_SECONDS:
+                    raise
+            except UncertainError as exc:
+                if not tries_left or not never_sent(exc):
+                    raise
+            self._sleep(wait)
+        raise AssertionError("the last try returns or raises")
+
+
+def _ask(what: str, request: Callable[[], Any]) -> Accepted:
+    with translated(what):
+        answer = request()
+    assert isinstance(answer, Accepted)
+    return answer
+
+
+def _json(body: Mapping[str, Any]) -> io.BytesIO:
+    """A body as it is sent, byte for byte: the SDK's own serializer knows fields that it leaves out."""
+    return io.BytesIO(json.dumps(body, ensure_ascii=False, allow_nan=False).encode())
+
+
+def _first_answer(response: Any, model: object, headers: object) -> Any:
+    del model, headers
+    return Accepted.of(response.http_response)
+
+
+def _check_item(item: ItemId, properties: Mapping[str, Any]) -> None:
+    """Refuse what must never be sent of a protected item.
+
+    Raises
+    ------
+    ValueError
+        A field is not one of those that may be sent or is missing, ``policyId`` is empty, or of another vault.
+    DataError
+        An id is none.
+    """
+    odd = sorted(set(properties) - ITEM_FIELDS)
+    if odd:
+        raise ValueError(f"{item}: {', '.join(odd)} must not be sent; allowed: {', '.join(sorted(ITEM_FIELDS))}")
+    if not properties.get("policyId"):
+        raise ValueError(f"{item}: an empty policyId would stop the protection")
+    kind = str(properties.get("protectedItemType") or "").lower()
+    if kind not in {"microsoft.compute/virtualmachines", "microsoft.classiccompute/virtualmachines"}:
+        raise ValueError(f"{item}: protectedItemType {properties.get('protectedItemType')!r} is none of a VM")
+    VmId.parse(properties.get("sourceResourceId"))
+    policy = PolicyId.parse(properties["policyId"])
+    if policy.vault.key != item.vault.key:
+        raise ValueError(f"{item}: policy {policy} is of another vault")
+
+
+def never_sent(exc: BaseException) -> bool:
+    """Whether an error says for certain that no connection came about, so that nothing was sent."""
+    return any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in _causes(exc))
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    seen: list[BaseException] = []
+    waiting: list[Any] = [exc]
+    while waiting:
+        cause = waiting.pop()
+        if not isinstance(cause, BaseException) or any(cause is other for other in seen):
+            continue
+        seen.append(cause)
+        yield cause
+        waiting += [
+            cause.__cause__,
+            getattr(cause, "inner_exception", None),
+            getattr(cause, "reason", None),
+            *cause.args,
+        ]

@@ -1,0 +1,106 @@
+"""Every request and answer on its way: counted by kind, and told to the limiter."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+from azure.core.rest import HttpRequest, HttpResponse
+
+from optimizer.azure.connection import Connection
+from optimizer.azure.limiter import AdaptiveLimiter
+
+RETRIES: Mapping[str, Any] = {
+    "retry_on_methods": ["HEAD", "GET", "POST"],
+    "retry_total": 6,
+    "retry_status": 6,
+    "retry_connect": 4,
+    "retry_read": 4,
+    "retry_backoff_max": 30,
+}
+"""Per call: the clients do not repeat a POST of their own, and the least of these numbers counts."""
+
+_KINDS = (
+    ("resource graph", re.compile(r"/providers/microsoft\.resourcegraph/", re.IGNORECASE)),
+    ("metrics", re.compile(r"/metrics:getbatch$", re.IGNORECASE)),
+    ("policies", re.compile(r"/backuppolicies(/|$)", re.IGNORECASE)),
+    ("protected items", re.compile(r"/(backupprotecteditems|protecteditems)(/|$)", re.IGNORECASE)),
+    ("jobs", re.compile(r"/backupjobs(/|$)", re.IGNORECASE)),
+    ("vault settings", re.compile(r"/(backupconfig|backupresourceguardproxies|locks)(/|$)", re.IGNORECASE)),
+    ("vm sizes", re.compile(r"/microsoft\.compute/skus$", re.IGNORECASE)),
+    ("logs", re.compile(r"/workspaces/[^/]+/query$", re.IGNORECASE)),
+    ("vaults", re.compile(r"/microsoft\.recoveryservices/vaults(/[^/]+)?$", re.IGNORECASE)),
+)
+
+
+def kind_of(url: str) -> str:
+    """What a request asks for, by its address; ``other`` for what no rule knows."""
+    path = url.partition("?")[0].rstrip("/")
+    return next((kind for kind, pattern in _KINDS if pattern.search(path)), "other")
+
+
+class Traffic(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
+    """A policy behind the clients' retries, so that it sees every try.
+
+    Parameters
+    ----------
+    limiter
+        Is told how the service takes the load.
+    """
+
+    def __init__(self, limiter: AdaptiveLimiter) -> None:
+        self._limiter = limiter
+        self._counts: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def counts(self) -> dict[str, int]:
+        """Requests sent so far, by kind, in the order of their first use."""
+        with self._lock:
+            return dict(self._counts)
+
+    def on_request(self, request: PipelineRequest[HttpRequest]) -> None:
+        """Count a request."""
+        with self._lock:
+            self._counts[kind_of(request.http_request.url)] += 1
+
+    def on_response(
+        self, request: PipelineRequest[HttpRequest], response: PipelineResponse[HttpRequest, HttpResponse]
+    ) -> None:
+        """Tell the limiter how it went."""
+        del request
+        status = response.http_response.status_code
+        if status < 400:
+            self._limiter.succeeded()
+        elif status in {429, 503}:
+            self._limiter.slowed()
+
+
+@dataclass(frozen=True)
+class WatchedConnection(Connection):
+    """A connection whose clients all pass their traffic by one policy.
+
+    Parameters
+    ----------
+    traffic
+        The policy; required.
+    """
+
+    traffic: Traffic | None = field(default=None, repr=False)
+
+    def _options(self) -> dict[str, Any]:
+        # Answers of some megabytes: the default block of 4 KiB costs more than the reading.
+        options = super()._options()
+        policies = [*options.get("per_retry_policies", ()), self.traffic]
+        return {**options, "per_retry_policies": policies, "connection_data_block_size": 1 << 17}
+
+
+def watch(connection: Connection, traffic: Traffic) -> WatchedConnection:
+    """The same connection, watched."""
+    own = {part.name: getattr(connection, part.name) for part in fields(connection)}
+    return WatchedConnection(**{**own, "token_credential": connection.credential, "traffic": traffic})

@@ -1,0 +1,94 @@
+"""``pull``: an estate out of what Azure says."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from optimizer.cli.connect import connection_options
+from optimizer.cli.console import FOLDER, Screen, common_options, example
+
+if TYPE_CHECKING:
+    from optimizer.azure.connection import Connection
+
+PARTLY_FAILED = 6
+"""Exit code: the estate is written, but a part of it could not be pulled."""
+
+
+@click.command(
+    epilog=example(
+        "backup-optimizer pull --subscription 00000000-0000-0000-0000-000000000000 --out estate\n"
+        "backup-optimizer pull --management-group production --days 60 --out estate\n"
+        "backup-optimizer pull --management-group production --out estate --append"
+    )
+)
+@click.option("--subscription", "subscriptions", multiple=True, metavar="ID", help="Pull its vaults; repeatable.")
+@click.option("--management-group", "groups", multiple=True, metavar="NAME", help="Pull its vaults; repeatable.")
+@click.option("--vault", "vaults", multiple=True, metavar="ARM_ID", help="Pull this vault; repeatable.")
+@click.option("--out", type=FOLDER, required=True, help="Folder of the estate.")
+@click.option("--append", is_flag=True, help="Add to the estate that is there; only what is new is asked for.")
+@click.option("--days", type=click.IntRange(1, 93), default=30, show_default=True, help="Days of load.")
+@click.option("--job-days", type=click.IntRange(1, 93), default=35, show_default=True, help="Days of backup jobs.")
+@click.option(
+    "--statistic",
+    type=click.Choice(["average", "maximum"]),
+    default="average",
+    show_default=True,
+    help="What the rules' threshold looks at; with maximum, maxima are pulled as well as averages.",
+)
+@click.option(
+    "--workspace",
+    "workspaces",
+    multiple=True,
+    metavar="ID",
+    help="Log Analytics workspace to ask for what metrics and vaults do not give; repeatable.",
+)
+@click.option(
+    "--concurrency",
+    type=click.IntRange(1, 32),
+    default=8,
+    show_default=True,
+    help="The most requests at a time; fewer while Azure asks to slow down.",
+)
+@connection_options
+@common_options
+def pull(
+    screen: Screen,
+    connection: Connection,
+    subscriptions: tuple[str, ...],
+    groups: tuple[str, ...],
+    vaults: tuple[str, ...],
+    out: Path,
+    append: bool,
+    days: int,
+    job_days: int,
+    statistic: Literal["average", "maximum"],
+    workspaces: tuple[str, ...],
+    concurrency: int,
+) -> None:
+    """Pull vaults, policies, protected VMs, jobs and load from Azure into an estate folder.
+
+    Reads only; nothing is written to Azure.  A pull that was stopped goes on where it was when the same command is
+    given again.  Where a vault or a VM fails, the rest is pulled all the same, and the exit code is 6.
+    """
+    from optimizer.azure.pull import azure_source
+    from optimizer.estate.pull import PullOptions
+    from optimizer.estate.pull import pull as pull_estate
+    from optimizer.estate.pull_source import Scope
+    from optimizer.report.text_pull import render_pull
+
+    for library in ("azure", "urllib3"):  # they warn of what is repeated anyway, across the progress bars
+        logging.getLogger(library).addHandler(logging.NullHandler())
+    scope = Scope(subscriptions, groups, vaults)
+    options = PullOptions(append, days, job_days, statistic, workspaces, workers=concurrency)
+    with (
+        azure_source(connection, concurrency=concurrency, statistic=statistic, workspaces=workspaces) as source,
+        screen.progress() as progress,
+    ):
+        found = pull_estate(scope, out, source, options, progress=progress)
+    screen.show(*render_pull(found))
+    if not found.complete:
+        raise click.exceptions.Exit(PARTLY_FAILED)

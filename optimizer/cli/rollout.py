@@ -1,0 +1,282 @@
+"""Commands that carry a plan out: rehearse, apply, watch, rollback."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from optimizer.cli.connect import connection_options
+from optimizer.cli.console import FILE, Screen, common_options, example
+from optimizer.cli.estate import UtcTime
+from optimizer.cli.plan import ESTATE_OPTION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from optimizer.azure.connection import Connection
+    from optimizer.rollout.apply import Prepared
+    from optimizer.rollout.execute import Outcome
+
+APPLIED_IN_PART = 5
+"""Exit code of ``apply`` and ``rollback`` where writes are left."""
+
+HAS_FINDINGS = 6
+"""Exit code where a rehearsal differs or a watch raises an alarm."""
+
+PLAN = click.argument("plan_file", metavar="PLAN", type=FILE)
+
+
+def approval_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options of what writes to Azure: who stands behind it, how long to wait."""
+    for option in (
+        click.option(
+            "--guard-request", is_flag=True, help="Send the approved requests that a Resource Guard asks for."
+        ),
+        click.option(
+            "--wait",
+            "wait_hours",
+            type=click.FloatRange(0, 24 * 60),
+            default=0,
+            metavar="HOURS",
+            help="Wait for writes that open within so many hours.  [default: make what is open now, then stop]",
+        ),
+        click.option("--ticket", default="", help="Change ticket; recorded in the journal."),
+        click.option("--approved-by", default="", metavar="NAME", help="Who approved; recorded in the journal."),
+        click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
+        click.option("--resume", is_flag=True, help="Go on with the journal that is there."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.command(epilog=example("backup-optimizer rehearse plan.json"))
+@PLAN
+@click.option("--from", "start", type=UtcTime(), help="When the roll-out begins.  [default: now]")
+@ESTATE_OPTION
+@common_options
+def rehearse(screen: Screen, plan_file: Path, start: datetime | None, estate_folder: Path | None) -> None:
+    """Carry PLAN out on an emulated Azure: the dry run that Azure does not offer.
+
+    The same writes go through the same code and the same clients as with 'apply'. Shown are the sequence, the days
+    it takes, whether every intermediate state kept limits and rules, whether the end is what the plan says, what
+    'watch' would say, and whether the rollback restores the start. Nothing leaves this machine.
+    """
+    from optimizer.cloud import rehearse_plan
+    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.report.json_rollout import rehearsal_json
+    from optimizer.report.text_rollout import render_rehearsal
+
+    plan = read_plan(plan_file)
+    estate = open_estate_of(plan, plan_file, estate_folder)
+    with screen.progress() as progress:
+        shown = rehearse_plan(plan, plan_file, estate, start=start, progress=progress)
+    screen.show(render_rehearsal(shown), rehearsal_json(shown))
+    if not shown.flawless:
+        sys.exit(HAS_FINDINGS)
+
+
+@click.command(
+    epilog=example(
+        "backup-optimizer apply plan.json --approved-by 'Change board' --ticket CHG0042\n"
+        "backup-optimizer apply plan.json --only vault=weu-01 --wave 10\n"
+        "backup-optimizer apply plan.json --resume --yes --wait 8"
+    )
+)
+@PLAN
+@click.option(
+    "--only",
+    "only",
+    multiple=True,
+    metavar="KIND=NAME",
+    help="Only these VMs: vault=, service= or vm=, * and ? allowed; may be given several times.",
+)
+@click.option("--max-moves", type=click.IntRange(1), help="Move so many VMs at most, those that gain most.")
+@click.option(
+    "--wave",
+    type=click.FloatRange(0, 100, min_open=True, max_open=True),
+    metavar="PERCENT",
+    help="Move so many percent first, the rest when their backups at the new times are over.",
+)
+@click.option("--journal", "journal_file", type=FILE, help="Where the journal is kept.  [default: beside the plan]")
+@ESTATE_OPTION
+@approval_options
+@connection_options
+@common_options
+def apply(
+    screen: Screen,
+    connection: Connection,
+    plan_file: Path,
+    only: tuple[str, ...],
+    max_moves: int | None,
+    wave: float | None,
+    journal_file: Path | None,
+    estate_folder: Path | None,
+    resume: bool,
+    yes: bool,
+    approved_by: str,
+    ticket: str,
+    wait_hours: float,
+    guard_request: bool,
+) -> None:
+    """Write the new times of PLAN to Azure, safely, over as many days as it takes.
+
+    Each write is compared with what is there, put into the journal and checked afterwards. What is not open now (a
+    backup is near, the day's budget of policy writes is used up, a freeze) is left for 'apply --resume', which can be
+    run again and again, as by a scheduler. Exit code 5 says that writes are left, 4 that Azure has changed since.
+    """
+    from optimizer.azure.service import AzureBackupService
+    from optimizer.model.clock import SystemClock
+    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.rollout.apply import Approval, Scope, prepare_apply
+    from optimizer.rollout.journal import journal_path
+    from optimizer.rollout.ledger import Ledger, state_folder
+    from optimizer.rollout.selection import parse_selector
+
+    plan = read_plan(plan_file)
+    estate = open_estate_of(plan, plan_file, estate_folder)
+    scope = Scope(tuple(parse_selector(text) for text in only), max_moves, wave)
+    prepared = prepare_apply(
+        plan,
+        plan_file,
+        estate.document,
+        AzureBackupService(connection),
+        SystemClock(),
+        Ledger(state_folder()),
+        journal_file or journal_path(plan_file),
+        resume=resume,
+        scope=scope,
+        approval=Approval(approved_by, ticket),
+    )
+    _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
+
+
+@click.command(
+    epilog=example(
+        "backup-optimizer rollback plan.journal.jsonl\nbackup-optimizer rollback plan.journal.jsonl --resume"
+    )
+)
+@click.argument("journal_file", metavar="JOURNAL", type=FILE)
+@click.option("--plan", "plan_file", type=FILE, help="The plan that was applied.  [default: beside the journal]")
+@click.option(
+    "--delete-created", is_flag=True, help="Delete the policies that the plan created, where they are empty."
+)
+@ESTATE_OPTION
+@approval_options
+@connection_options
+@common_options
+def rollback(
+    screen: Screen,
+    connection: Connection,
+    journal_file: Path,
+    plan_file: Path | None,
+    delete_created: bool,
+    estate_folder: Path | None,
+    resume: bool,
+    yes: bool,
+    approved_by: str,
+    ticket: str,
+    wait_hours: float,
+    guard_request: bool,
+) -> None:
+    """Take back what JOURNAL says was done, the last write first.
+
+    Every object gets back what was read of it right before it was written. The same gates, budget and journal hold as
+    for 'apply'. Policies that the plan created stay, empty, and are listed; --delete-created removes them.
+    """
+    from optimizer.azure.service import AzureBackupService
+    from optimizer.model.clock import SystemClock
+    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.rollout.apply import Approval, plan_of_journal, prepare_rollback
+    from optimizer.rollout.journal import rollback_journal_path
+    from optimizer.rollout.ledger import Ledger, state_folder
+
+    place = plan_file or plan_of_journal(journal_file)
+    plan = read_plan(place)
+    estate = open_estate_of(plan, place, estate_folder)
+    prepared = prepare_rollback(
+        plan,
+        place,
+        estate.document,
+        AzureBackupService(connection),
+        SystemClock(),
+        Ledger(state_folder()),
+        journal_file,
+        rollback_journal_path(journal_file),
+        delete_created=delete_created,
+        resume=resume,
+        approval=Approval(approved_by, ticket),
+    )
+    _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
+
+
+def _confirm_and_run(
+    screen: Screen, prepared: Prepared, connection: Connection, *, yes: bool, wait_hours: float, guard_request: bool
+) -> None:
+    """Show what is to be done, ask, do it, and say how it ended."""
+    from optimizer.azure.service import AzureBackupService
+    from optimizer.model.clock import SystemClock
+    from optimizer.report.json_rollout import outcome_json
+    from optimizer.report.text_rollout import render_apply_summary, render_outcome
+    from optimizer.rollout.apply import carry_out
+    from optimizer.rollout.ledger import Ledger, state_folder
+
+    if not screen.as_json and not screen.quiet:
+        screen.show(render_apply_summary(prepared), "")
+    if not yes:
+        if not sys.stdin.isatty():
+            raise click.UsageError("nobody is there to confirm; look at the summary, then add --yes")
+        click.confirm("Write this to Azure?", abort=True, err=True)
+    clock, folder = SystemClock(), state_folder()
+    with screen.progress() as progress:
+        outcome: Outcome = carry_out(
+            prepared,
+            AzureBackupService(connection),
+            clock,
+            Ledger(folder),
+            folder,
+            until=clock.now() + timedelta(hours=wait_hours) if wait_hours else None,
+            guard_request=guard_request,
+            progress=progress,
+        )
+    screen.show(render_outcome(outcome, prepared), outcome_json(outcome, prepared))
+    screen.remark(f"journal: {prepared.journal_path}")
+    if not outcome.complete:
+        sys.exit(APPLIED_IN_PART)
+
+
+@click.command(epilog=example("backup-optimizer watch plan.json"))
+@PLAN
+@click.option("--journal", "journal_file", type=FILE, help="The journal.  [default: beside the plan]")
+@ESTATE_OPTION
+@connection_options
+@common_options
+def watch(
+    screen: Screen, connection: Connection, plan_file: Path, journal_file: Path | None, estate_folder: Path | None
+) -> None:
+    """Check that the VMs moved by PLAN are backed up at their new times.
+
+    For each: its next scheduled job appeared within its window, its policy is in force, and no gap between recovery
+    points exceeded the RPO; and what to do where not. Exit code 6 says that there are alarms. Nothing is written.
+    """
+    from optimizer.azure.service import AzureBackupReader
+    from optimizer.estate.arm import build_inventory
+    from optimizer.model.clock import SystemClock
+    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.report.text_watch import render_watch
+    from optimizer.rollout.journal import journal_path, read_journal
+    from optimizer.rollout.progress import state_of
+    from optimizer.rollout.watch import watch as look
+
+    plan = read_plan(plan_file)
+    estate = open_estate_of(plan, plan_file, estate_folder)
+    moved = state_of(read_journal(journal_file or journal_path(plan_file))).moved_at()
+    inventory = build_inventory(estate.document, plan.rules.service_from)
+    found = look(plan, moved, inventory, AzureBackupReader(connection), SystemClock())
+    screen.show(render_watch(found), found.model_dump_json(indent=1))
+    if found.alarms:
+        sys.exit(HAS_FINDINGS)

@@ -1,0 +1,57 @@
+"""Puts the adapters behind the ports: plans meet Azure, or its emulator, here."""
+
+from __future__ import annotations
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+from optimizer.estate.folder import Estate
+from optimizer.model.clock import VirtualClock
+from optimizer.plan.document import PlanDocument
+from optimizer.ports import Progress, no_progress
+from optimizer.rollout.carry_out import Pace
+from optimizer.rollout.rehearsal import Rehearsal, rehearse
+
+
+def rehearse_plan(
+    plan: PlanDocument,
+    plan_path: Path,
+    estate: Estate,
+    *,
+    start: datetime | None = None,
+    progress: Progress = no_progress,
+) -> Rehearsal:
+    """Carry a plan out on an emulated Azure, in no time, watch it and take it back.
+
+    Parameters
+    ----------
+    plan, plan_path, estate
+        A plan, where it lies, and its estate.
+    start
+        When the roll-out begins, on the clock of the emulator; None: now.
+    progress
+        Told after each write.
+
+    Raises
+    ------
+    PlanFormatError
+        The changes are not what the plan's fingerprint and its estate say.
+    """
+    from optimizer.azure.connection import Connection
+    from optimizer.azure.service import AzureBackupService
+    from optimizer.emulator import Emulator
+
+    clock = VirtualClock(start if start is not None else datetime.now(UTC))
+    with (
+        tempfile.TemporaryDirectory(prefix="rehearsal-") as folder,
+        Emulator.of_estate(estate.document, clock=clock) as emulator,
+    ):
+        service = AzureBackupService(Connection.to_emulator(emulator.endpoint, emulator.ca_file))
+        return rehearse(
+            plan, plan_path, estate.document, service, emulator, clock, Path(folder), pace=_PACE, progress=progress
+        )
+
+
+_PACE = Pace(settle_seconds=5.0, busy_seconds=300.0)
+"""On a clock that jumps waiting costs nothing."""

@@ -1,0 +1,145 @@
+"""The scheduler of the service: starts a job for every protected item at the times of its policy."""
+
+from __future__ import annotations
+
+import heapq
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from optimizer.emulator.ids import key
+from optimizer.emulator.jobs import Job, JobBook, guid
+from optimizer.emulator.moments import stamp
+from optimizer.emulator.runs import next_run
+from optimizer.emulator.settings import Settings
+
+if TYPE_CHECKING:
+    from optimizer.ports import Resource
+
+OVERRUN = "UserErrorBackupOperationInProgress"
+FAILURE = "GuestAgentSnapshotTaskStatusError"
+
+_STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
+
+
+def is_scheduled(item: Resource) -> bool:
+    """Whether backups of an item are started."""
+    properties = item["properties"]
+    stopped = str(properties.get("protectionState") or "").lower() in _STOPPED
+    return bool(properties.get("policyId")) and not stopped and not properties.get("isScheduledForDeferredDelete")
+
+
+class Scheduler:
+    """Starts and ends jobs as time goes by.
+
+    Parameters
+    ----------
+    policies, items
+        Resources of the service, by key; items are replaced as their backups end.
+    book
+        Jobs are entered here.
+    settings, seed
+        How jobs go.
+    now
+        Runs after this time are carried out.
+    """
+
+    def __init__(
+        self,
+        policies: dict[str, Resource],
+        items: dict[str, Resource],
+        book: JobBook,
+        settings: Settings,
+        seed: int,
+        now: datetime,
+    ) -> None:
+        self._policies, self._items, self._book = policies, items, book
+        self._settings, self._seed = settings, seed
+        self._now = now
+        self._next: dict[str, tuple[Any, datetime | None]] = {}
+        self._ending: list[tuple[datetime, str, str, Job]] = []
+        self._busy_until: dict[str, datetime] = {}
+        self.points: dict[str, int] = {}
+
+    def advance(self, now: datetime) -> None:
+        """Carry out every run, and end every job, up to a time."""
+        while (due := self._first_due()) is not None and due <= now:
+            self._now = due
+            self._start_jobs(due)
+        self._now = max(self._now, now)
+        self._end_jobs(now)
+
+    def _first_due(self) -> datetime | None:
+        """The earliest nominal time of any policy after the last one; policies may have been replaced by anybody."""
+        first: datetime | None = None
+        for name, policy in self._policies.items():
+            known = self._next.get(name)
+            if known is None or known[0] is not policy or (known[1] is not None and known[1] <= self._now):
+                following = next_run(policy.get("properties") or {}, self._now, self._settings.clock_changes)
+                known = self._next[name] = (policy, following)
+            if known[1] is not None and (first is None or known[1] < first):
+                first = known[1]
+        return first
+
+    def _start_jobs(self, due: datetime) -> None:
+        running = {name for name in self._policies if self._next[name][1] == due}
+        by_policy = defaultdict(list)
+        for name, item in self._items.items():
+            policy = key(item["properties"].get("policyId") or "")
+            if policy in running and is_scheduled(item):
+                by_policy[policy].append((name, item))
+        for name, item in (pair for policy in sorted(by_policy) for pair in by_policy[policy]):
+            self._start_job(name, item, due)
+
+    def _start_job(self, name: str, item: Resource, due: datetime) -> None:
+        properties = item["properties"]
+        vm_id = key(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "")
+        if vm_id in self._settings.missed_vms:
+            return
+        delay, luck = _draws(self._seed, name, due)
+        start = due + timedelta(minutes=delay * self._settings.longest_delay_minutes)
+        end = start + timedelta(minutes=self._settings.job_minutes)
+        error = ""
+        if self._busy_until.get(name, start) > start:
+            error, end = OVERRUN, start + timedelta(minutes=1)
+        elif vm_id in self._settings.failing_vms or luck < self._settings.failure_rate:
+            error = FAILURE
+        job = Job(
+            id=guid("backup", self._seed, name, due.isoformat()),
+            vault_id=item["id"][: key(item["id"]).index("/backupfabrics/")],
+            container=str(properties.get("containerName") or ""),
+            vm=str(properties.get("friendlyName") or vm_id.rpartition("/")[2]),
+            start=start,
+            end=end,
+            operation="Backup",
+            status="Failed" if error else "Completed",
+            error=error,
+        )
+        self._book.add(job)
+        self._busy_until[name] = max(end, self._busy_until.get(name, end))
+        heapq.heappush(self._ending, (end, job.id, name, job))
+
+    def _end_jobs(self, now: datetime) -> None:
+        for name, job in self._ended(now):
+            item = self._items.get(name)
+            if item is None:
+                continue
+            known = {"lastBackupStatus": job.status, "lastBackupTime": stamp(job.start)}
+            if job.made_a_point:
+                known |= {"lastRecoveryPoint": stamp(job.start + timedelta(seconds=4)), "protectionState": "Protected"}
+                self.points[name] = self.points.get(name, 0) + 1
+            if not is_scheduled(item):
+                known.pop("protectionState", None)
+            self._items[name] = {**item, "properties": {**item["properties"], **known}}
+
+    def _ended(self, now: datetime) -> Iterator[tuple[str, Job]]:
+        while self._ending and self._ending[0][0] <= now:
+            _, _, name, job = heapq.heappop(self._ending)
+            yield name, job
+
+
+def _draws(seed: int, name: str, due: datetime) -> tuple[float, float]:
+    """Two numbers in [0, 1) that are the same for the same run."""
+    digits = guid("draw", seed, name, due.isoformat()).replace("-", "")
+    return int(digits[:8], 16) / 16**8, int(digits[-8:], 16) / 16**8

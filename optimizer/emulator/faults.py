@@ -1,0 +1,134 @@
+"""What goes wrong on demand: refusals, failures, lost connections, slowness."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from optimizer.emulator.refusal import Refusal, throttled
+
+Fault = Literal["429", "500", "500_after", "502", "502_after", "503", "drop_before", "drop_after", "slow"]
+"""``_after``: a write takes effect, and then the answer is a failure; the others come before anything is done."""
+
+_WRITES = {"policy.put", "item.put", "policy.delete"}
+_MESSAGES = {
+    "500": (500, "InternalServerError", "The service ran into an unexpected error."),
+    "502": (502, "BadGateway", "The gateway did not receive an answer from the service."),
+    "503": (503, "ServiceUnavailable", "The service is temporarily unavailable."),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """Which faults there are; none by default.
+
+    Parameters
+    ----------
+    rate_429, rate_500, rate_502
+        Share of requests that get this answer; half of the writes with 500 or 502 take effect all the same.
+    rate_503_while_polling
+        Share of the looks at operations that get this answer.
+    drop_before, drop_after
+        Share of requests whose connection is lost before or after anything is done.
+    retry_after
+        ``Retry-After`` of 429 and 503 in seconds; None: no such header.
+    slow_seconds, rate_slow
+        How late, and what share of the answers.
+    only
+        Kinds of requests that faults befall; empty: all.
+    at
+        Faults at exact positions: by ``(kind, n)`` for the n-th request of a kind, by ``n`` for the n-th of all
+        requests that ``only`` allows, both from 1; they go before the rates.
+    most_per_second
+        Requests in any second beyond which the answer is 429; None: no throttle.
+    seed
+        Of the rates.
+    """
+
+    rate_429: float = 0.0
+    rate_500: float = 0.0
+    rate_502: float = 0.0
+    rate_503_while_polling: float = 0.0
+    drop_before: float = 0.0
+    drop_after: float = 0.0
+    retry_after: float | None = None
+    slow_seconds: float = 0.0
+    rate_slow: float = 1.0
+    only: tuple[str, ...] = ()
+    at: Mapping[int | tuple[str, int], Fault] = field(default_factory=dict)
+    most_per_second: int | None = None
+    seed: int = 0
+
+    def refusal(self, fault: Fault) -> Refusal:
+        """Answer of a fault that has one."""
+        if fault == "429":
+            message = "Number of requests for action 'read' exceeded the limit; the emulator was told so."
+            return throttled("ResourceRequestsThrottled", message, self.retry_after)
+        status, code, message = _MESSAGES[fault.removesuffix("_after")]
+        wait = {"Retry-After": f"{self.retry_after:g}"} if fault == "503" and self.retry_after is not None else {}
+        return Refusal(status, code, message, wait)
+
+
+class FaultStream:
+    """Decides for each request, in the order in which they come, what befalls it.
+
+    Parameters
+    ----------
+    faults
+        Which there are.
+    """
+
+    def __init__(self, faults: Faults) -> None:
+        self._faults = faults
+        self._random = random.Random(f"faults {faults.seed}")  # noqa: S311  # repeatable, not secret
+        self._counts: Counter[str] = Counter()
+        self._seen: deque[float] = deque()
+        self._lock = threading.Lock()
+
+    def next(self, kind: str) -> Fault | None:
+        """What befalls a request of a kind; None: nothing."""
+        faults = self._faults
+        with self._lock:
+            if faults.only and kind not in faults.only:
+                return None
+            self._counts[kind] += 1
+            exact = faults.at.get((kind, self._counts[kind])) or faults.at.get(self._counts.total())
+            if exact is not None:
+                return exact
+            if self._is_too_fast():
+                return "429"
+            return self._draw(kind)
+
+    def _is_too_fast(self) -> bool:
+        most, now = self._faults.most_per_second, time.monotonic()
+        if most is None:
+            return False
+        while self._seen and self._seen[0] <= now - 1:
+            self._seen.popleft()
+        if len(self._seen) >= most:
+            return True
+        self._seen.append(now)
+        return False
+
+    def _draw(self, kind: str) -> Fault | None:
+        faults = self._faults
+        luck, late, carried_out = (self._random.random() for _ in range(3))
+        done = kind in _WRITES and carried_out < 0.5
+        shares: list[tuple[Fault, float]] = [
+            ("429", faults.rate_429),
+            ("500_after" if done else "500", faults.rate_500),
+            ("502_after" if done else "502", faults.rate_502),
+            ("503", faults.rate_503_while_polling if kind == "operation" else 0.0),
+            ("drop_before", faults.drop_before),
+            ("drop_after", faults.drop_after),
+        ]
+        for fault, share in shares:
+            if luck < share:
+                return fault
+            luck -= share
+        return "slow" if faults.slow_seconds and late < faults.rate_slow else None

@@ -1,0 +1,135 @@
+"""Resource Graph: rows of a few tables and types; of the query language only filters are recognised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.filters import page
+from optimizer.emulator.ids import key, segment
+from optimizer.emulator.machines import groups_of, power_state
+from optimizer.emulator.refusal import Refusal
+
+if TYPE_CHECKING:
+    from optimizer.emulator.state import CloudState
+    from optimizer.ports import Resource
+
+_TYPE = re.compile(r"\btype\s*(?:=~|==)\s*['\"]([^'\"]+)['\"]", re.IGNORECASE)
+_TYPES = re.compile(r"\btype\s+in~?\s*\(([^)]*)\)", re.IGNORECASE)
+_AMONG = re.compile(r"\|\s*where\s+(?:tolower\()?([\w.]+)\)?\s+in~?\s*\(([^)]*)\)", re.IGNORECASE)
+_TEXT = re.compile(r"['\"]([^'\"]*)['\"]")
+_NULLS = ("tags", "zones", "sku", "identity", "plan", "kind", "managedBy")
+"""Columns that every row has."""
+
+
+def post_query(call: Call) -> Answer:
+    """Rows that a query wants, a page at a time.
+
+    Raises
+    ------
+    Refusal
+        400: the query is of a kind that the emulator does not know.
+    """
+    body = call.body if isinstance(call.body, dict) else {}
+    query = str(body.get("query") or "")
+    options = body.get("options") or {}
+    rows = sorted(_wanted(call.state, query, _scope(call.state, body)), key=lambda row: str(row["id"]).lower())
+    size = min(int(options.get("$top") or 100), call.state.settings.graph_page_size)
+    shown, token = page(rows, options.get("$skipToken"), size)
+    content = {
+        "totalRecords": len(rows),
+        "count": len(shown),
+        "data": shown,
+        "facets": [],
+        "resultTruncated": "false",
+    }
+    if token is not None:
+        content["$skipToken"] = token
+    quota = {"x-ms-user-quota-remaining": "14", "x-ms-user-quota-resets-after": "00:00:05"}
+    return Answer(200, content, quota)
+
+
+def _scope(state: CloudState, body: Mapping[str, Any]) -> frozenset[str] | None:
+    """Subscriptions of the request in lower case; None: all."""
+    groups = body.get("managementGroups") or ()
+    found = {str(name).lower() for name in body.get("subscriptions") or ()}
+    known = {name.lower(): members for name, members in state.settings.management_groups.items()}
+    for group in groups if known else ():
+        if str(group).lower() not in known:
+            raise Refusal(403, "AccessDenied", f"No access to management group '{group}', or there is none.")
+        found |= {member.lower() for member in known[str(group).lower()]}
+    return frozenset(found) if found or (groups and known) else None
+
+
+def _wanted(state: CloudState, query: str, scope: frozenset[str] | None) -> Iterator[dict[str, Any]]:
+    types = {text.lower() for text in _TYPE.findall(query)}
+    types |= {text.lower() for part in _TYPES.findall(query) for text in _TEXT.findall(part)}
+    filters = [(name, {text.lower() for text in _TEXT.findall(part)}) for name, part in _AMONG.findall(query)]
+    filters = [(name, texts) for name, texts in filters if name.lower() != "type"]
+    for row in _rows(state, query.partition("|")[0].strip().lower(), types):
+        inside = scope is None or str(row["subscriptionId"]).lower() in scope
+        if inside and all(str(_column(row, name)).lower() in texts for name, texts in filters):
+            yield row
+
+
+def _rows(state: CloudState, table: str, types: set[str]) -> Iterator[dict[str, Any]]:
+    if not types:
+        raise Refusal(400, "BadRequest", "The emulator understands queries that say: where type =~ '...'.")
+    view = state.view()
+    if table == "resources":
+        sources: Mapping[str, Iterable[Resource]] = {
+            "microsoft.recoveryservices/vaults": view.vaults.values(),
+            "microsoft.compute/virtualmachines": (_with_power(state, vm) for vm in view.vms.values()),
+            "microsoft.compute/availabilitysets": _groups(view.vms.values(), "availabilitySet"),
+            "microsoft.compute/virtualmachinescalesets": _groups(view.vms.values(), "virtualMachineScaleSet"),
+        }
+    elif table == "recoveryservicesresources":
+        prefix = "microsoft.recoveryservices/vaults/"
+        sources = {
+            prefix + "backupfabrics/protectioncontainers/protecteditems": view.items.values(),
+            prefix + "backuppolicies": view.policies.values(),
+            prefix + "backupjobs": state.jobs if prefix + "backupjobs" in types else (),
+        }
+    else:
+        raise Refusal(400, "InvalidQuery", f"Table '{table}' is not one that the emulator knows.")
+    for kind in sorted(types & sources.keys()):
+        for resource in sources[kind]:
+            yield _row(resource, kind)
+
+
+def _row(resource: Resource, kind: str) -> dict[str, Any]:
+    arm_id = str(resource["id"])
+    place = {
+        "name": resource.get("name") or arm_id.rpartition("/")[2],
+        "type": kind,
+        "location": resource.get("location") or "",
+        "resourceGroup": segment(arm_id, "resourceGroups").lower(),
+        "subscriptionId": segment(arm_id, "subscriptions"),
+    }
+    return {**dict.fromkeys(_NULLS), **resource, **place}
+
+
+def _with_power(state: CloudState, vm: Resource) -> Resource:
+    properties = vm.get("properties") or {}
+    if "extended" in properties and key(vm["id"]) not in state.settings.stopped_vms:
+        return vm
+    power = {"instanceView": {"powerState": {"code": power_state(state, str(vm["id"]))}}}
+    return {**vm, "properties": {**properties, "extended": power}}
+
+
+def _groups(vms: Iterable[Resource], field: str) -> Iterator[Resource]:
+    for group_id, members in groups_of(vms, field).items():
+        yield {
+            "id": group_id,
+            "location": members[0].get("location"),
+            "properties": {"virtualMachines": [{"id": vm["id"]} for vm in members]},
+        }
+
+
+def _column(row: Mapping[str, Any], path: str) -> Any:
+    value: Any = row
+    for name in path.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value

@@ -1,0 +1,218 @@
+"""Backup jobs as the service lists them, seen from the present."""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from optimizer.emulator.filters import parse_filter, same
+from optimizer.emulator.ids import key, segment
+from optimizer.emulator.moments import iso_duration, parse_filter_time, stamp
+from optimizer.emulator.refusal import Refusal
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from optimizer.ports import Resource
+
+_SNAPSHOT = timedelta(minutes=10)
+_SUCCESS = {"completed", "completedwithwarnings"}
+_ON_DEMAND = "OnDemandBackup"
+"""Operation by which estates tell a backup that a person started."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job, its end included even where that is still to come.
+
+    Parameters
+    ----------
+    id
+        A GUID.
+    vault_id, container, vm
+        Where, and which VM.
+    start, end
+        In UTC; the end is None where it is unknown.
+    operation, status
+        What was done and how it ends.
+    error
+        Title of the error; empty where there is none.
+    on_demand
+        Whether a person started it.
+    """
+
+    id: str
+    vault_id: str
+    container: str
+    vm: str
+    start: datetime
+    end: datetime | None
+    operation: str
+    status: str
+    error: str = ""
+    on_demand: bool = False
+
+    @property
+    def made_a_point(self) -> bool:
+        """Whether a recovery point comes of it."""
+        return self.operation == "Backup" and self.status.lower() in _SUCCESS
+
+    def resource(self, now: datetime, *, detail: bool = False) -> Resource:
+        """The job as the service shows it at a time.
+
+        Parameters
+        ----------
+        now
+            The time.
+        detail
+            Whether tasks are wanted.
+        """
+        running = self.end is not None and now < self.end
+        end = now if running or self.end is None else self.end
+        status = "InProgress" if running else self.status
+        properties: dict[str, Any] = {
+            "jobType": "AzureIaaSVMJob",
+            "isUserTriggered": self.on_demand,
+            "actionsInfo": [1],
+            "containerName": self.container,
+            "duration": iso_duration(end - self.start),
+            "virtualMachineVersion": "Compute",
+            "entityFriendlyName": self.vm,
+            "backupManagementType": "AzureIaasVM",
+            "operation": self.operation,
+            "status": status,
+            "startTime": stamp(self.start),
+            "activityId": guid("activity", self.id),
+        }
+        if not running and self.end is not None:
+            properties["endTime"] = stamp(self.end)
+        if not running and self.error:
+            properties["errorDetails"] = [_error(self.error)]
+        if detail:
+            properties["extendedInfo"] = self._tasks(end, status)
+        return {
+            "id": f"{self.vault_id}/backupJobs/{self.id}",
+            "name": self.id,
+            "type": "Microsoft.RecoveryServices/vaults/backupJobs",
+            "properties": properties,
+        }
+
+    def _tasks(self, end: datetime, status: str) -> dict[str, Any]:
+        snapshot = min(_SNAPSHOT, end - self.start)
+        transfer = end - self.start - snapshot
+        failed = status not in {"InProgress", "Completed", "CompletedWithWarnings"}
+        first = "InProgress" if status == "InProgress" and not transfer else "Failed" if failed else "Completed"
+        second = "NotStarted" if first != "Completed" else "InProgress" if status == "InProgress" else "Completed"
+        tasks = [
+            {"taskId": "Take Snapshot", "duration": iso_duration(snapshot), "status": first},
+            {"taskId": "Transfer data to vault", "duration": iso_duration(transfer), "status": second},
+        ]
+        return {"tasksList": tasks, "propertyBag": {"VM Name": self.vm, "Backup Size": "2332 MB"}}
+
+
+def _error(title: str) -> dict[str, Any]:
+    number = int(hashlib.sha256(title.encode()).hexdigest()[:4], 16) % 1000 + 400000
+    texts = {"errorString": f"The backup failed with {title}.", "recommendations": ["Look at the VM and try again."]}
+    return {"errorCode": int(title) if title.isdigit() else number, "errorTitle": title, **texts}
+
+
+def guid(*parts: object) -> str:
+    """A GUID made of some values."""
+    text = "\0".join(map(str, parts))
+    return str(UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4))
+
+
+class JobBook:
+    """Every job, by vault and start; those that are still to come are not shown."""
+
+    def __init__(self) -> None:
+        self._by_vault: dict[str, list[Job]] = {}
+        self._by_id: dict[str, Job] = {}
+
+    def add(self, job: Job) -> None:
+        """Enter a job."""
+        bisect.insort(self._by_vault.setdefault(key(job.vault_id), []), job, key=lambda one: one.start)
+        self._by_id[job.id] = job
+
+    def add_all(self, jobs: Iterable[Job]) -> None:
+        """Enter many jobs."""
+        for job in jobs:
+            self._by_vault.setdefault(key(job.vault_id), []).append(job)
+            self._by_id[job.id] = job
+        for book in self._by_vault.values():
+            book.sort(key=lambda one: one.start)
+
+    def started(self, now: datetime) -> Iterator[Job]:
+        """Jobs of all vaults that have started, by start in each."""
+        for book in self._by_vault.values():
+            yield from book[: bisect.bisect_right(book, now, key=lambda one: one.start)]
+
+    def get(self, job_id: str, now: datetime) -> Job | None:
+        """A job that has started."""
+        job = self._by_id.get(job_id.lower())
+        return job if job is not None and job.start <= now else None
+
+    def find(self, vault_id: str, wanted: str | None, now: datetime) -> list[Resource]:
+        """Jobs of a vault that a filter wants, the newest first.
+
+        Raises
+        ------
+        Refusal
+            400: the filter is not valid.
+        """
+        terms = parse_filter(wanted)
+        since, until = (_bound(terms, name) for name in ("starttime", "endtime"))
+        book = self._by_vault.get(key(vault_id), [])
+        first = bisect.bisect_left(book, since, key=lambda one: one.start) if since else 0
+        last = bisect.bisect_right(book, min(until or now, now), key=lambda one: one.start)
+        shown = (job.resource(now) for job in reversed(book[first:last]))
+        return [
+            job
+            for job in shown
+            if same(job["properties"]["operation"], terms.get("operation"))
+            and same(job["properties"]["status"], terms.get("status"))
+            and same("AzureIaasVM", terms.get("backupmanagementtype"))
+            and same(job["name"], terms.get("jobid"))
+        ]
+
+
+def _bound(terms: Mapping[str, str], name: str) -> datetime | None:
+    if name not in terms:
+        return None
+    instant = parse_filter_time(terms[name])
+    if instant is None:
+        raise Refusal(400, "BMSUserErrorInvalidInput", f"The {name} is not valid: {terms[name]}")
+    return instant
+
+
+def jobs_of(frame: pl.DataFrame, containers: Mapping[str, str]) -> Iterator[Job]:
+    """Jobs of an estate.
+
+    Parameters
+    ----------
+    frame
+        Columns of ``JOB_SCHEMA``.
+    containers
+        Container's name by VM id in lower case.
+    """
+    for number, row in enumerate(frame.iter_rows(named=True)):
+        vm_id, operation = row["vm"], row["operation"]
+        name = vm_id.rpartition("/")[2]
+        usual = f"iaasvmcontainerv2;{segment(vm_id, 'resourceGroups').lower()};{name.lower()}"
+        yield Job(
+            id=guid("job", number, vm_id, row["start"].isoformat()),
+            vault_id=row["vault"],
+            container=containers.get(vm_id.lower(), usual),
+            vm=name,
+            start=row["start"].astimezone(UTC),
+            end=row["end"].astimezone(UTC) if row["end"] is not None else None,
+            operation="Backup" if operation == _ON_DEMAND else operation,
+            status=row["status"],
+            error=row["error_code"] or "",
+            on_demand=operation == _ON_DEMAND,
+        )

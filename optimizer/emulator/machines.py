@@ -1,0 +1,110 @@
+"""VMs: their sizes, their power state, what they are grouped by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.filters import parse_filter
+from optimizer.emulator.ids import key
+from optimizer.emulator.refusal import not_found
+
+if TYPE_CHECKING:
+    from optimizer.emulator.state import CloudState
+    from optimizer.ports import Resource
+
+MEMORY_GB = {
+    "Standard_B1s": 1.0,
+    "Standard_B2s": 4.0,
+    "Standard_B2ms": 8.0,
+    "Standard_D2s_v5": 8.0,
+    "Standard_D4s_v5": 16.0,
+    "Standard_D8s_v5": 32.0,
+    "Standard_E4s_v5": 32.0,
+    "Standard_E8s_v5": 64.0,
+    "Standard_F4s_v2": 8.0,
+}
+USUAL_MEMORY_GB = 16.0
+"""Of sizes that are not in the table."""
+
+
+def size_of(vm: Resource) -> str:
+    """Size of a VM; empty where it is not said."""
+    return str(((vm.get("properties") or {}).get("hardwareProfile") or {}).get("vmSize") or "")
+
+
+def memory_bytes(size: str) -> float:
+    """Memory of a size."""
+    return MEMORY_GB.get(size, USUAL_MEMORY_GB) * 1024**3
+
+
+def power_state(state: CloudState, vm_id: str) -> str:
+    """Code of a VM's power state."""
+    return "PowerState/deallocated" if key(vm_id) in state.settings.stopped_vms else "PowerState/running"
+
+
+def get_vm(call: Call) -> Answer:
+    """A VM, with its instance view where it is asked for."""
+    vm = _vm(call, call.path)
+    if call.query.get("$expand", "").lower() == "instanceview":
+        view = {"instanceView": _instance_view(call.state, vm)}
+        return Answer(200, {**vm, "properties": {**(vm.get("properties") or {}), **view}})
+    return Answer(200, vm)
+
+
+def get_instance_view(call: Call) -> Answer:
+    """The instance view of a VM."""
+    return Answer(200, _instance_view(call.state, _vm(call, call.path.rpartition("/")[0])))
+
+
+def _vm(call: Call, vm_id: str) -> Resource:
+    vm = call.state.vms.get(key(vm_id))
+    if vm is None:
+        raise not_found(vm_id)
+    return vm
+
+
+def _instance_view(state: CloudState, vm: Resource) -> Resource:
+    ready = {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Ready"}
+    power = {"code": power_state(state, str(vm["id"])), "level": "Info"}
+    return {
+        "vmAgent": {"vmAgentVersion": "2.7.41491.1145", "statuses": [ready]},
+        "statuses": [{**ready, "displayStatus": "Provisioning succeeded"}, power],
+    }
+
+
+def list_sizes(call: Call) -> Answer:
+    """Sizes of VMs with their memory, of a location or of all where there are VMs."""
+    terms = parse_filter(call.query.get("$filter"))
+    vms = list(call.state.vms.values())
+    places = {str(vm.get("location") or "").lower() for vm in vms} - {""}
+    if "location" in terms:
+        places = {terms["location"].lower()}
+    sizes = sorted({*MEMORY_GB, *(size_of(vm) for vm in vms)} - {""})
+    found = [_sku(size, place) for place in sorted(places) for size in sizes]
+    return call.paged([*found, *map(_disk_sku, sorted(places))], 1000)
+
+
+def _sku(size: str, place: str) -> Resource:
+    memory = f"{MEMORY_GB.get(size, USUAL_MEMORY_GB):g}"
+    return {
+        "resourceType": "virtualMachines",
+        "name": size,
+        "locations": [place],
+        "capabilities": [{"name": "vCPUs", "value": "4"}, {"name": "MemoryGB", "value": memory}],
+    }
+
+
+def _disk_sku(place: str) -> Resource:
+    return {"resourceType": "disks", "name": "Premium_LRS", "locations": [place], "capabilities": []}
+
+
+def groups_of(vms: Iterable[Resource], field: str) -> dict[str, list[Resource]]:
+    """VMs by the id of what a field of theirs refers to (``availabilitySet``, ``virtualMachineScaleSet``)."""
+    groups: dict[str, list[Resource]] = {}
+    for vm in vms:
+        reference = str(((vm.get("properties") or {}).get(field) or {}).get("id") or "")
+        if reference:
+            groups.setdefault(reference, []).append(vm)
+    return groups

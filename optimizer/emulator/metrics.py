@@ -1,0 +1,16 @@
+"""Metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from optimizer.emulator.routes import Route
+
+if TYPE_CHECKING:
+    from optimizer.emulator.state import CloudState
+    from optimizer.estate.load_store import LoadStore
+
+
+def metrics_routes(state: CloudState, load: LoadStore | None) -> tuple[Route, ...]:
+    """Routes."""
+    return ()

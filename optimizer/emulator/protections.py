@@ -1,0 +1,108 @@
+"""What protects a vault against writes: locks, immutability, Resource Guard (azure-facts 3.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from optimizer.emulator.ids import key, lies_in
+from optimizer.emulator.refusal import GUARD_EMPTY, Refusal
+
+if TYPE_CHECKING:
+    from optimizer.ports import Resource
+
+GUARD_TYPE = "microsoft.recoveryservices/vaults/backupresourceguardproxies"
+CONFIG_TYPE = "microsoft.recoveryservices/vaults/backupconfig"
+
+_BACKUP = "microsoft.recoveryservices/vaults"
+POLICY_WRITE = f"{_BACKUP}/backuppolicies/write"
+ITEM_WRITE = f"{_BACKUP}/backupfabrics/protectioncontainers/protecteditems/write"
+
+
+def attached(settings: Iterable[Resource], vault_id: str, kind: str) -> list[Resource]:
+    """Resources of a kind (lower case) that are attached to a vault."""
+    return [
+        resource
+        for resource in settings
+        if str(resource.get("type") or "").lower() == kind and lies_in(str(resource["id"]), vault_id)
+    ]
+
+
+def lock_scope(resource: Resource) -> str:
+    """Key of what a lock locks; empty for what is no lock."""
+    scope, _, name = key(resource["id"]).partition("/providers/microsoft.authorization/locks/")
+    return scope if name else ""
+
+
+def check_locks(settings: Iterable[Resource], object_id: str, method: Literal["PUT", "DELETE"]) -> None:
+    """Refuse a write below a lock.
+
+    Raises
+    ------
+    Refusal
+        409.
+    """
+    for lock in settings:
+        scope, _, rest = key(lock["id"]).partition("/providers/microsoft.authorization/locks/")
+        level = str((lock.get("properties") or {}).get("level") or "").lower()
+        if (
+            rest
+            and lies_in(object_id, scope)
+            and (level == "readonly" or (level, method) == ("cannotdelete", "DELETE"))
+        ):
+            verb = "write" if method == "PUT" else "delete"
+            raise Refusal(
+                409,
+                "ScopeLocked",
+                f"The scope '{object_id}' cannot perform {verb} operation because following scope(s) are locked: "
+                f"'{scope}'. Please remove the lock and try again.",
+            )
+
+
+def check_immutability(vault: Resource, *, keeps_less: bool) -> None:
+    """Refuse to keep recovery points of an immutable vault for a shorter time.
+
+    Raises
+    ------
+    Refusal
+        400.
+    """
+    security = (vault.get("properties") or {}).get("securitySettings") or {}
+    state = str((security.get("immutabilitySettings") or {}).get("state") or "").lower()
+    if keeps_less and state in {"locked", "unlocked"}:
+        raise Refusal(
+            400,
+            "UserErrorOperationDeniedOnImmutableItem",
+            "The operation is denied because it would reduce the retention of an item of an immutable vault.",
+        )
+
+
+def check_guard(proxies: Sequence[Resource], action: str, properties: Mapping[str, Any]) -> None:
+    """Refuse a critical operation without a request of the vault's Resource Guard.
+
+    Parameters
+    ----------
+    proxies
+        Of the vault; none: it is not guarded.
+    action
+        Critical operation in lower case.
+    properties
+        As they were sent.
+
+    Raises
+    ------
+    Refusal
+        400.
+    """
+    if not proxies:
+        return
+    sent = {key(request) for request in properties.get("resourceGuardOperationRequests") or ()}
+    details = [
+        detail
+        for proxy in proxies
+        for detail in (proxy.get("properties") or {}).get("resourceGuardOperationDetails") or ()
+        if str(detail.get("vaultCriticalOperation") or "").lower() == action
+    ]
+    wanted = {key(detail.get("defaultResourceRequest") or "") for detail in details}
+    if not sent or (wanted and not sent & wanted):
+        raise Refusal(400, "ResourceGuardOperationRequestEmpty", GUARD_EMPTY)

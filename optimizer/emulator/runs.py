@@ -1,0 +1,69 @@
+"""When a policy runs: its nominal times between two instants, in UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from optimizer.emulator.policies import frequency, run_time, schedule_part, sub_type
+from optimizer.model.timegrid import resolve_zone
+
+ClockChanges = Literal["follow", "ignore"]
+
+_LOOK_AHEAD = timedelta(days=8)
+"""Every policy runs within so long."""
+
+
+def runs_between(
+    properties: Mapping[str, Any], after: datetime, until: datetime, clock_changes: ClockChanges
+) -> Iterator[datetime]:
+    """Nominal times of a VM policy in ``(after, until]``, ascending.
+
+    Parameters
+    ----------
+    properties
+        Of a policy that the service accepts.
+    after, until
+        Aware times.
+    clock_changes
+        As in :class:`optimizer.emulator.settings.Settings`.
+    """
+    zone = resolve_zone(properties.get("timeZone") or "UTC")
+    part, often = schedule_part(properties), frequency(properties)
+    begin = time.fromisoformat(run_time(properties))
+    days = {str(day).lower() for day in part.get("scheduleRunDays") or ()} if often == "weekly" else None
+    offsets = _hours(part) if often == "hourly" else (0,)
+    day = after.astimezone(zone).date() - timedelta(days=2)
+    found = set()
+    while day <= until.astimezone(zone).date() + timedelta(days=1):
+        if days is None or day.strftime("%A").lower() in days:
+            found |= {_instant(day, begin, hours, zone, clock_changes) for hours in offsets}
+        day += timedelta(days=1)
+    yield from sorted(instant for instant in found if after < instant <= until)
+
+
+def next_run(properties: Mapping[str, Any], after: datetime, clock_changes: ClockChanges) -> datetime | None:
+    """First nominal time after an instant; None for what is no VM policy."""
+    if not sub_type(properties):
+        return None
+    try:
+        return next(runs_between(properties, after, after + _LOOK_AHEAD, clock_changes), None)
+    except (AssertionError, IndexError, KeyError, TypeError, ValueError):
+        return None  # an estate may hold policies that the service would refuse today
+
+
+def _hours(part: Mapping[str, Any]) -> tuple[int, ...]:
+    """Hours from the start of the window to each run; whether the last may lie on its end is not documented."""
+    interval = int(part["interval"])
+    return tuple(range(0, min(int(part["scheduleWindowDuration"]), 24 - interval) + 1, interval))
+
+
+def _instant(day: date, begin: time, hours: int, zone: ZoneInfo, clock_changes: ClockChanges) -> datetime:
+    local = datetime.combine(day, begin) + timedelta(hours=hours)
+    aware = local.replace(tzinfo=zone)
+    if clock_changes == "follow":
+        return aware.astimezone(UTC)
+    standard = (aware.utcoffset() or timedelta()) - (aware.dst() or timedelta())
+    return (local - standard).replace(tzinfo=UTC)

@@ -1,0 +1,390 @@
+"""What the emulated service knows and does, without HTTP."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from optimizer.emulator.backups import Scheduler
+from optimizer.emulator.ids import key, vault_key
+from optimizer.emulator.item_writes import check_item_write, store_item
+from optimizer.emulator.jobs import Job, JobBook, guid, jobs_of
+from optimizer.emulator.operations import Operation, Operations, Window
+from optimizer.emulator.policy_writes import check_deletion, check_policy_write, item_count, store_policy
+from optimizer.emulator.protections import GUARD_TYPE, attached, check_locks
+from optimizer.emulator.refusal import Refusal, locked
+from optimizer.emulator.settings import Settings
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from optimizer.estate.document import EstateDocument
+    from optimizer.ports import Clock, Resource
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedWrite:
+    """A write that took effect.
+
+    Parameters
+    ----------
+    at
+        When it did.
+    method
+        ``PUT`` or ``DELETE``.
+    object_id
+        As it was asked for.
+    body
+        As it was sent; None for a deletion.
+    """
+
+    at: datetime
+    method: Literal["PUT", "DELETE"]
+    object_id: str
+    body: Mapping[str, Any] | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """First answer to a write.
+
+    Parameters
+    ----------
+    status
+        200 or 204 where it is done, 202 where it has only begun.
+    resource
+        What was written, where the answer shows it.
+    operation
+        What goes on, with 202.
+    """
+
+    status: int
+    resource: Resource | None = None
+    operation: Operation | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Resources at one time, by key."""
+
+    vaults: Mapping[str, Resource]
+    policies: Mapping[str, Resource]
+    items: Mapping[str, Resource]
+    vms: Mapping[str, Resource]
+
+
+class CloudState:
+    """Vaults, policies, items, VMs and jobs, and what writes do to them.
+
+    Resources are never changed in place: who holds one holds what was true when it was read.  Tests may put others in
+    their place.
+
+    Parameters
+    ----------
+    document
+        The estate at the beginning.
+    clock
+        What time it is.
+    jobs
+        Jobs of the estate; None: there are none.
+    settings, seed
+        How the service behaves.
+
+    Attributes
+    ----------
+    policies, items, vms, vaults
+        Raw resources by id in lower case.
+    attached
+        Raw resources attached to vaults.
+    writes
+        Every write that took effect, in order.
+    on_write
+        Called after each of them.
+    flags
+        Changes that Azure allows and nobody should want.
+    errors
+        What the callbacks raised.
+    """
+
+    def __init__(
+        self,
+        document: EstateDocument,
+        clock: Clock,
+        jobs: pl.DataFrame | None = None,
+        settings: Settings = Settings(),  # noqa: B008  # frozen
+        seed: int = 0,
+    ) -> None:
+        self.lock = threading.RLock()
+        self.clock, self.settings = clock, settings
+        self._document, self._seed = document, seed
+        self.vaults = _by_key(document.vaults)
+        self.policies = _by_key(document.policies)
+        self.items = _by_key(document.protected_items)
+        self.vms = _by_key(document.vms)
+        self.attached = list(document.vault_settings)
+        self.writes: list[AcceptedWrite] = []
+        self.on_write: list[Callable[[], None]] = []
+        self.flags: list[str] = []
+        self.errors: list[Exception] = []
+        self.operations = Operations(seed)
+        self.policy_writes, self.item_writes = Window(), Window()
+        self.reassigned: set[str] = set()
+        self.book = JobBook()
+        if jobs is not None:
+            self.book.add_all(jobs_of(jobs, self._containers()))
+        self._scheduler = Scheduler(self.policies, self.items, self.book, settings, seed, clock.now())
+        self._views: deque[tuple[datetime, View]] = deque([(clock.now(), self._view())])
+
+    def _containers(self) -> dict[str, str]:
+        return {
+            key(item["properties"].get("sourceResourceId") or ""): str(item["properties"].get("containerName") or "")
+            for item in self.items.values()
+            if item["properties"].get("containerName")
+        }
+
+    @property
+    def jobs(self) -> list[Resource]:
+        """Raw jobs that have started by now, by start in each vault."""
+        with self.lock:
+            now = self.advance()
+            return [job.resource(now) for job in self.book.started(now)]
+
+    def advance(self, until: datetime | None = None) -> datetime:
+        """Let everything happen that is due by a time (None: by now), and return it."""
+        with self.lock:
+            now = until if until is not None else self.clock.now()
+            for operation in list(self.operations.due(now)):
+                self._scheduler.advance(operation.due)
+                self.operations.end(operation, operation.due)
+            self._scheduler.advance(now)
+            return now
+
+    def snapshot(self) -> EstateDocument:
+        """The estate as it is now; operations in progress have not had their effect."""
+        with self.lock:
+            return self._document.model_copy(
+                update={
+                    "vaults": tuple(self.vaults.values()),
+                    "policies": tuple(self.policies.values()),
+                    "protected_items": tuple(self.items.values()),
+                    "vms": tuple(self.vms.values()),
+                    "vault_settings": tuple(self.attached),
+                }
+            )
+
+    def guards(self, object_id: str) -> list[Resource]:
+        """Resource Guard proxies of the vault of an object."""
+        return attached(self.attached, vault_key(object_id), GUARD_TYPE)
+
+    def policy(self, policy_id: str) -> Resource | None:
+        """Read a policy: a look at it, by which an operation on it comes closer to its end."""
+        with self.lock:
+            self._look(self.operations.on(policy_id))
+            return self.policies.get(key(policy_id))
+
+    def item(self, item_id: str, *, extended: bool = False) -> Resource | None:
+        """Read an item, likewise.
+
+        Parameters
+        ----------
+        extended
+            Whether ``extendedInfo`` is wanted.
+        """
+        with self.lock:
+            name = key(item_id)
+            self._look(self.operations.on(item_id))
+            item = self.items.get(name)
+            return None if item is None else self._shown(name, item, extended=extended)
+
+    def _shown(self, name: str, item: Resource, *, extended: bool) -> Resource:
+        properties = dict(item["properties"])
+        known = properties.pop("extendedInfo", None) or {}
+        if extended:
+            properties["extendedInfo"] = {
+                **known,
+                "recoveryPointCount": int(known.get("recoveryPointCount") or 0) + self._scheduler.points.get(name, 0),
+                "policyInconsistent": name in self.reassigned and name in self.settings.inconsistent_items,
+            }
+        return {**item, "properties": properties}
+
+    def policies_of(self, vault_id: str) -> list[Resource]:
+        """Policies of a vault; no look at any of them."""
+        with self.lock:
+            return [policy for name, policy in self.policies.items() if vault_key(name) == key(vault_id)]
+
+    def items_of(self, vault_id: str) -> list[Resource]:
+        """Items of a vault, as a list shows them."""
+        with self.lock:
+            return [
+                self._shown(name, item, extended=False)
+                for name, item in self.items.items()
+                if vault_key(name) == key(vault_id)
+            ]
+
+    def operation(self, operation_id: str) -> Operation | None:
+        """Read an operation: a look at it."""
+        with self.lock:
+            operation = self.operations.get(operation_id)
+            self._look(operation)
+            return operation
+
+    def _look(self, operation: Operation | None) -> None:
+        now = self.advance()
+        if operation is None or operation.status != "InProgress":
+            return
+        if operation.reads_left > 0:
+            operation.reads_left -= 1
+        else:
+            self.operations.end(operation, now)
+
+    def put_policy(self, policy_id: str, body: Mapping[str, Any]) -> Written:
+        """Create or replace a policy; one that protects anything takes an operation.
+
+        Raises
+        ------
+        Refusal
+            It is not carried out.
+        """
+        with self.lock:
+            now = self._before_write(policy_id, "PUT")
+            properties = _properties(body)
+            check_policy_write(self, policy_id, properties, now)
+            etag = guid("etag", self._seed, policy_id, len(self.writes), now.isoformat())
+
+            def effect(at: datetime) -> Sequence[str]:
+                busy = item_count(self, policy_id)
+                store_policy(self, policy_id, properties, etag)
+                jobs = [self._configured(policy_id, "", now, at)] if busy else []
+                self._took_effect(AcceptedWrite(at, "PUT", policy_id, body))
+                return jobs
+
+            if item_count(self, policy_id) or self.operations.towards(policy_id):
+                return Written(202, operation=self._begin(policy_id, now, effect, several=True))
+            effect(now)
+            return Written(200, self.policies[key(policy_id)])
+
+    def put_item(self, item_id: str, body: Mapping[str, Any]) -> Written:
+        """Assign an item to a policy; without one, its protection is stopped.
+
+        Raises
+        ------
+        Refusal
+            It is not carried out.
+        """
+        with self.lock:
+            now = self._before_write(item_id, "PUT")
+            properties = _properties(body)
+            check_item_write(self, item_id, properties, now)
+
+            def effect(at: datetime) -> Sequence[str]:
+                store_item(self, item_id, properties)
+                jobs = [self._configured(item_id, item_id, now, at)]
+                self._took_effect(AcceptedWrite(at, "PUT", item_id, body))
+                return jobs
+
+            target = key(properties["policyId"])
+            moves = target != key(self.items[key(item_id)]["properties"].get("policyId") or "")
+            return Written(202, operation=self._begin(item_id, now, effect, target=target if moves else ""))
+
+    def delete_policy(self, policy_id: str) -> Written:
+        """Delete a policy that protects nothing.
+
+        Raises
+        ------
+        Refusal
+            It is not carried out.
+        """
+        with self.lock:
+            now = self._before_write(policy_id, "DELETE")
+            if key(policy_id) not in self.policies:
+                return Written(204)
+            check_deletion(self, policy_id)
+            del self.policies[key(policy_id)]
+            self._took_effect(AcceptedWrite(now, "DELETE", policy_id, None))
+            return Written(200)
+
+    def _before_write(self, object_id: str, method: Literal["PUT", "DELETE"]) -> datetime:
+        now = self.advance()
+        if self.operations.on(object_id) is not None:
+            raise locked()
+        check_locks(self.attached, object_id, method)
+        return now
+
+    def _begin(
+        self,
+        object_id: str,
+        now: datetime,
+        effect: Callable[[datetime], Sequence[str]],
+        *,
+        several: bool = False,
+        target: str = "",
+    ) -> Operation:
+        operation = Operation(
+            id=self.operations.new_id(),
+            object_id=object_id,
+            began=now,
+            due=now + timedelta(seconds=self.settings.operation_seconds),
+            effect=effect,
+            reads_left=self.settings.operation_reads,
+            fails=key(object_id) in self.settings.failing_operations,
+            several=several,
+            target=target,
+        )
+        self.operations.begin(operation)
+        return operation
+
+    def _configured(self, object_id: str, item_id: str, began: datetime, at: datetime) -> str:
+        """Enter the job that a change of protection leaves behind."""
+        properties = self.items[key(item_id)]["properties"] if item_id else {}
+        job = Job(
+            id=guid("configure", self._seed, object_id, len(self.writes), at.isoformat()),
+            vault_id=str(self.vaults[vault_key(object_id)]["id"]),
+            container=str(properties.get("containerName") or ""),
+            vm=str(properties.get("friendlyName") or object_id.rpartition("/")[2]),
+            start=began,
+            end=at,
+            operation="ConfigureBackup",
+            status="Completed",
+            on_demand=True,
+        )
+        self.book.add(job)
+        return job.id
+
+    def _took_effect(self, write: AcceptedWrite) -> None:
+        self.writes.append(write)
+        if self.settings.graph_lag_seconds:
+            self._views.append((write.at, self._view()))
+        for call in self.on_write:
+            try:
+                call()
+            except Exception as exc:  # noqa: BLE001  # kept for whoever left the call; the service goes on
+                self.errors.append(exc)
+
+    def _view(self) -> View:
+        return View(dict(self.vaults), dict(self.policies), dict(self.items), dict(self.vms))
+
+    def view(self) -> View:
+        """What Resource Graph knows: resources as they were some time ago."""
+        with self.lock:
+            now = self.advance()
+            if not self.settings.graph_lag_seconds:
+                return self._view()
+            known = now - timedelta(seconds=self.settings.graph_lag_seconds)
+            while len(self._views) > 1 and self._views[1][0] <= known:
+                self._views.popleft()
+            return self._views[0][1]
+
+
+def _by_key(resources: Sequence[Resource]) -> dict[str, Resource]:
+    return {key(resource["id"]): resource for resource in resources}
+
+
+def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:
+    properties = body.get("properties")
+    if not isinstance(properties, Mapping):
+        raise Refusal(400, "BadRequest", "The request has no properties.")
+    return properties

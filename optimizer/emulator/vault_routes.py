@@ -1,0 +1,207 @@
+"""Handlers of vaults and of what lies in them: policies, items, operations, jobs, settings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.filters import parse_filter, same
+from optimizer.emulator.ids import key, lies_in, segment
+from optimizer.emulator.operations import Operation
+from optimizer.emulator.protections import CONFIG_TYPE, attached, lock_scope
+from optimizer.emulator.refusal import Refusal, not_found
+
+if TYPE_CHECKING:
+    from optimizer.emulator.state import Written
+    from optimizer.ports import Resource
+
+_OPERATION_HEADERS = {"policy": ("operations", "operationResults"), "item": ("operationsStatus", "operationResults")}
+
+
+def list_vaults(call: Call) -> Answer:
+    """Vaults of a subscription, or of one of its resource groups."""
+    subscription, group = call.parts["subscription"], call.parts.get("group")
+    known = (*call.state.vaults, *call.state.vms)
+    if not any(segment(name, "subscriptions") == subscription.lower() for name in known):
+        raise Refusal(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
+    found = [
+        vault
+        for name, vault in call.state.vaults.items()
+        if segment(name, "subscriptions") == subscription.lower()
+        and (group is None or segment(name, "resourcegroups") == group.lower())
+    ]
+    return call.paged(found, call.state.settings.page_size)
+
+
+def get_vault(call: Call) -> Answer:
+    """A vault."""
+    return Answer(200, _vault(call))
+
+
+def _vault(call: Call) -> Resource:
+    vault = call.state.vaults.get(key(call.vault_id))
+    if vault is None:
+        raise not_found(call.vault_id)
+    return vault
+
+
+def list_policies(call: Call) -> Answer:
+    """Policies of a vault."""
+    _vault(call)
+    terms = parse_filter(call.query.get("$filter"))
+    found = [
+        policy
+        for policy in call.state.policies_of(call.vault_id)
+        if same((policy.get("properties") or {}).get("backupManagementType"), terms.get("backupmanagementtype"))
+    ]
+    return call.paged(found, call.state.settings.page_size)
+
+
+def get_policy(call: Call) -> Answer:
+    """A policy."""
+    policy = call.state.policy(call.path)
+    if policy is None:
+        raise not_found(call.path)
+    return Answer(200, policy)
+
+
+def put_policy(call: Call) -> Answer:
+    """Create or replace a policy."""
+    return _written(call, call.state.put_policy(call.path, _object(call.body)), "policy")
+
+
+def delete_policy(call: Call) -> Answer:
+    """Delete a policy."""
+    return Answer(call.state.delete_policy(call.path).status)
+
+
+def list_items(call: Call) -> Answer:
+    """Protected items of a vault."""
+    _vault(call)
+    terms = parse_filter(call.query.get("$filter"))
+    found = [item for item in call.state.items_of(call.vault_id) if _is_wanted(item["properties"], terms)]
+    return call.paged(found, call.state.settings.page_size)
+
+
+def _is_wanted(properties: Any, terms: Any) -> bool:
+    return (
+        same(properties.get("backupManagementType") or "AzureIaasVM", terms.get("backupmanagementtype"))
+        and same(properties.get("workloadType") or "VM", terms.get("itemtype"))
+        and same(properties.get("policyName"), terms.get("policyname"))
+        and same(properties.get("friendlyName"), terms.get("friendlyname"))
+        and same(properties.get("containerName"), terms.get("containername"))
+    )
+
+
+def get_item(call: Call) -> Answer:
+    """A protected item, with ``extendedInfo`` where it is asked for."""
+    terms = parse_filter(call.query.get("$filter"))
+    item = call.state.item(call.path, extended=same(terms.get("expand"), "extendedInfo"))
+    if item is None:
+        raise not_found(call.path)
+    return Answer(200, item)
+
+
+def put_item(call: Call) -> Answer:
+    """Assign a protected item."""
+    return _written(call, call.state.put_item(call.path, _object(call.body)), "item")
+
+
+def _object(body: Any) -> dict[str, Any]:
+    if not isinstance(body, dict):
+        raise Refusal(400, "BadRequest", "The request has no JSON object as its body.")
+    return body
+
+
+def _written(call: Call, written: Written, kind: str) -> Answer:
+    if written.operation is None:
+        return Answer(written.status, written.resource)
+    version = call.query.get("api-version", "")
+    status, result = (
+        call.url(f"{call.path}/{name}/{written.operation.id}", **{"api-version": version})
+        for name in _OPERATION_HEADERS[kind]
+    )
+    headers = {"Azure-AsyncOperation": status, "Location": result}
+    wait = call.state.settings.operation_retry_after
+    if wait is not None:
+        headers["Retry-After"] = f"{wait:g}"
+    return Answer(written.status, None, headers | {"x-ms-ratelimit-remaining-subscription-writes": "1195"})
+
+
+def get_operation(call: Call) -> Answer:
+    """How an operation stands."""
+    return Answer(200, _operation(call).body())
+
+
+def get_result(call: Call) -> Answer:
+    """What came of an operation."""
+    operation = _operation(call)
+    if operation.status == "InProgress":
+        return Answer(202, None, {"Location": call.url(call.path, **{"api-version": call.query["api-version"]})})
+    if operation.status == "Failed":
+        error = operation.body()["error"]
+        raise Refusal(400, error["code"], error["message"])
+    name = key(operation.object_id)
+    return Answer(200, call.state.policies.get(name) or call.state.item(operation.object_id))
+
+
+def _operation(call: Call) -> Operation:
+    operation = call.state.operation(call.parts["operation"])
+    if operation is None or key(operation.object_id) != key(call.parts["object_id"]):
+        raise not_found(call.path)
+    return operation
+
+
+def list_jobs(call: Call) -> Answer:
+    """Jobs of a vault."""
+    _vault(call)
+    found = call.state.book.find(call.vault_id, call.query.get("$filter"), call.state.advance())
+    return call.paged(found, call.state.settings.page_size)
+
+
+def get_job(call: Call) -> Answer:
+    """A job with its tasks."""
+    now = call.state.advance()
+    job = call.state.book.get(call.parts["job"], now)
+    if job is None or key(job.vault_id) != key(call.vault_id):
+        raise not_found(call.path)
+    return Answer(200, job.resource(now, detail=True))
+
+
+def get_config(call: Call) -> Answer:
+    """Backup configuration of a vault."""
+    _vault(call)
+    known = attached(call.state.attached, call.vault_id, CONFIG_TYPE)
+    usual = {
+        "id": f"{call.vault_id}/backupconfig/vaultconfig",
+        "name": "vaultconfig",
+        "type": "Microsoft.RecoveryServices/vaults/backupconfig",
+        "properties": {
+            "enhancedSecurityState": "Enabled",
+            "softDeleteFeatureState": "Enabled",
+            "softDeleteRetentionPeriodInDays": 14,
+            "isSoftDeleteFeatureStateEditable": True,
+        },
+    }
+    return Answer(200, known[0] if known else usual)
+
+
+def list_guards(call: Call) -> Answer:
+    """Resource Guard proxies of a vault."""
+    _vault(call)
+    return Answer(200, {"value": call.state.guards(call.vault_id)})
+
+
+def get_guard(call: Call) -> Answer:
+    """A Resource Guard proxy."""
+    for proxy in call.state.guards(call.vault_id):
+        if key(proxy["id"]) == key(call.path):
+            return Answer(200, proxy)
+    raise not_found(call.path)
+
+
+def list_locks(call: Call) -> Answer:
+    """Locks on a vault, and above it."""
+    _vault(call)
+    found = [lock for lock in call.state.attached if lies_in(call.vault_id, lock_scope(lock) or "nowhere")]
+    return Answer(200, {"value": found})

@@ -1,0 +1,64 @@
+"""For which scheduled time a job was started, where that is certain."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from optimizer.estate.raw_jobs import BACKUP
+from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.timegrid import SLOT_MINUTES, START_WINDOW_MINUTES, Frequency, resolve_zone
+
+MIN_JOBS = 3
+"""Jobs of a VM that must fit its policy before any of them is believed to have been started by it."""
+
+_WINDOW = timedelta(minutes=START_WINDOW_MINUTES)
+
+
+def add_scheduled(rows: Sequence[dict[str, Any]], inventory: Inventory) -> None:
+    """Fill in ``scheduled`` for VMs whose every scheduled backup began within two hours of a time of today's policy.
+
+    A single job that does not fit says that the policy was another one, or ran by another clock, for a part of the
+    time: then all jobs of the VM are left open.
+
+    Parameters
+    ----------
+    rows
+        Of ``JOB_SCHEMA``; changed in place.
+    inventory
+        Today's policies.
+    """
+    policies = {item.vm_id.lower(): inventory.policy(item) for item in inventory.items}
+    by_vm: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        if row["operation"] == BACKUP:
+            by_vm[row["vm"].lower()].append(row)
+    for key, jobs in by_vm.items():
+        policy = policies.get(key)
+        if policy is None or len(jobs) < MIN_JOBS:
+            continue
+        slots = [find_slot(policy, row["start"]) for row in jobs]
+        if None not in slots:
+            for row, slot in zip(jobs, slots, strict=True):
+                row["scheduled"] = slot
+
+
+def find_slot(policy: Policy, start: datetime) -> datetime | None:
+    """The latest time of a policy in the two hours up to ``start``, in UTC; None where there is none."""
+    zone = resolve_zone(policy.timezone)
+    local = start.astimezone(zone)
+    best: datetime | None = None
+    for back in (0, 1, 2):  # a window of yesterday may reach over midnight
+        day = (local - timedelta(days=back)).date()
+        if policy.recurrence.frequency is Frequency.WEEKLY and day.weekday() not in policy.recurrence.days:
+            continue
+        for minutes in policy.recurrence.runs_after_start:
+            nominal = datetime(day.year, day.month, day.day) + timedelta(  # noqa: DTZ001 - the zone comes next
+                minutes=policy.start * SLOT_MINUTES + minutes
+            )
+            slot = nominal.replace(tzinfo=zone).astimezone(start.tzinfo)
+            if slot <= start < slot + _WINDOW and (best is None or slot > best):
+                best = slot
+    return best

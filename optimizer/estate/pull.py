@@ -1,0 +1,458 @@
+"""``pull``: an estate out of what Azure says; resumable, appendable, and not stopped by what fails in part."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from optimizer.errors import AuthError, CloudError, ConfigError, DataError, EstateError
+from optimizer.estate.document import EstateDocument
+from optimizer.estate.folder import Estate, open_estate
+from optimizer.estate.job_slots import add_scheduled
+from optimizer.estate.load_store import LoadStore
+from optimizer.estate.pull_inventory import (
+    Failure,
+    Found,
+    find_inventory,
+    is_off,
+    place_of,
+    source_vm,
+    spelling_of,
+)
+from optimizer.estate.pull_load import DayBlock, days_between, find_starts, known_vms, oldest, usable_rows, window
+from optimizer.estate.pull_source import LoadReader, LoadTarget, PullSource, Refusal, Scope
+from optimizer.estate.pull_state import DayResult, Partial, Request, open_partial
+from optimizer.estate.raw_jobs import JobReader, learn_error_titles, logged_jobs, merge_jobs, to_frame
+from optimizer.estate.writer import EstateWriter, require_free_folder
+from optimizer.model.clock import SystemClock
+from optimizer.model.rules import DEFAULT_SERVICE_FROM
+from optimizer.ports import Clock, Progress, no_progress
+
+MAX_DAYS = 93
+"""Days for which Azure keeps metrics."""
+
+ENOUGH_DAYS = 7
+"""Usable days below which a VM has too little data for a forecast of its own."""
+
+NO_DATA = "no data"
+
+_JOBS_AGAIN = timedelta(days=3)
+"""An appending pull lists jobs from so long before the last one: what still ran then has ended since."""
+
+_MOST_FAILING_DAYS = 3
+"""Days in a row that a VM may fail without a final refusal before it is left alone."""
+
+
+@dataclass(frozen=True)
+class PullOptions:
+    """What is asked for besides the scope.
+
+    Parameters
+    ----------
+    append
+        Add to the estate that is there.
+    days
+        Whole UTC days of load before today, 1 to 93.
+    job_days
+        Days of jobs, 1 to 93.
+    statistic
+        ``maximum``: maxima are pulled as well.
+    workspaces
+        Log Analytics workspaces; only for the record, the source knows them.
+    workers
+        Vaults that are read at a time.
+
+    Raises
+    ------
+    ConfigError
+        A number is out of range.
+    """
+
+    append: bool = False
+    days: int = 30
+    job_days: int = 35
+    statistic: Literal["average", "maximum"] = "average"
+    workspaces: tuple[str, ...] = ()
+    workers: int = 8
+
+    def __post_init__(self) -> None:
+        for name, value in (("--days", self.days), ("--job-days", self.job_days)):
+            if not 1 <= value <= MAX_DAYS:
+                raise ConfigError(f"{name} is {value}; allowed: 1 to {MAX_DAYS}, which is what Azure keeps")
+
+
+@dataclass(frozen=True)
+class PullReport:
+    """What a pull brought.
+
+    Parameters
+    ----------
+    vaults, vms, policies, items
+        In the estate now.
+    jobs
+        New jobs.
+    unprotected
+        VMs of the subscriptions that no vault of the scope protects; not in the estate.
+    points
+        Values of load received, by this run.
+    days
+        Days of load with something new.
+    history_from, history_to, history_days
+        Days with load in the estate now.
+    as_of
+        When the pull began.
+    resumed
+        Whether an earlier run had begun it.
+    requests
+        Requests of this run by kind, repeated ones included.
+    seconds
+        Of this run.
+    no_data, too_little, failed
+        VMs without any load in the estate; with fewer than 7 usable days; those that failed, with why.
+    failures
+        Parts of the pull that failed.
+    """
+
+    vaults: int
+    vms: int
+    policies: int
+    items: int
+    jobs: int
+    unprotected: int
+    points: int
+    days: int
+    history_from: date | None
+    history_to: date | None
+    history_days: int
+    as_of: datetime
+    resumed: bool
+    requests: Mapping[str, int]
+    seconds: float
+    no_data: tuple[str, ...]
+    too_little: tuple[str, ...]
+    failed: Mapping[str, str]
+    failures: tuple[Failure, ...]
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing failed; VMs without data are no failure."""
+        return not self.failures and not self.failed
+
+
+def pull(
+    scope: Scope,
+    out: Path,
+    source: PullSource,
+    options: PullOptions | None = None,
+    *,
+    clock: Clock | None = None,
+    progress: Progress = no_progress,
+) -> PullReport:
+    """Pull an estate, or what is new since the last pull.
+
+    Parameters
+    ----------
+    scope
+        Which vaults.
+    out
+        The estate folder.
+    source
+        Whom to ask.
+    options
+        Periods and the like.
+    clock
+        Says when the pull began; the machine's by default.
+    progress
+        Told after each vault and each request for load.
+
+    Raises
+    ------
+    CloudError
+        Nothing at all could be pulled.
+    EstateError
+        The folder is not free, holds another kind of estate or cannot be written, or an unfinished pull is in the
+        way.
+    """
+    options = options or PullOptions()
+    now = (clock or SystemClock()).now().replace(microsecond=0)
+    old = _open_old(out) if options.append else None
+    if old is None:
+        require_free_folder(out)
+    request = Request(
+        scope.as_lists(),
+        options.days,
+        options.job_days,
+        options.statistic,
+        tuple(workspace.lower() for workspace in options.workspaces),
+        old.fingerprint if old else "",
+    )
+    with open_partial(out, request, now, old.as_of if old else None) as partial:
+        return _Pull(scope, out, source, options, old, partial, progress).run()
+
+
+def _open_old(out: Path) -> Estate:
+    estate = open_estate(out)
+    if estate.document.source != "azure":
+        raise EstateError(
+            f"{out} holds an estate from {estate.document.source!r}, to which nothing can be pulled; choose a new "
+            "folder"
+        )
+    return estate
+
+
+@dataclass
+class _Pull:
+    """One run; its methods are the stages, in order."""
+
+    scope: Scope
+    out: Path
+    source: PullSource
+    options: PullOptions
+    old: Estate | None
+    partial: Partial
+    progress: Progress
+    began: float = field(default_factory=time.monotonic)
+    received: int = 0
+
+    def run(self) -> PullReport:
+        """All stages."""
+        as_of = self.partial.as_of
+        found = self.partial.inventory()
+        if found is None:
+            found = self._find(as_of)
+            self.partial.keep_inventory(found)
+        jobs = self._jobs(found, as_of)
+        results = self._pull_load(found, as_of)
+        return self._write(found, jobs, results, as_of)
+
+    def _document(self) -> EstateDocument | None:
+        return self.old.document if self.old else None
+
+    def _find(self, as_of: datetime) -> Found:
+        since = as_of - timedelta(days=self.options.job_days)
+        if self.old:
+            since = max(self.old.as_of - _JOBS_AGAIN, as_of - timedelta(days=MAX_DAYS))
+        between = (since, as_of)
+        found = find_inventory(self.scope, self.source, between, self._document(), self.options.workers, self.progress)
+        if self.source.workspace_jobs is not None:
+            try:
+                found.logged_jobs = self.source.workspace_jobs.read_jobs(*between)
+            except AuthError:
+                raise
+            except CloudError as exc:
+                found.failures.append(Failure("jobs of the workspaces", str(exc)))
+        return found
+
+    def _jobs(self, found: Found, as_of: datetime) -> pl.DataFrame:
+        """New jobs, with their scheduled time where it is certain."""
+        reader = JobReader(spelling_of(found), learn_error_titles(found.protected_items))
+        rows = [row for vault_id, jobs in found.jobs.items() for row in reader.read(vault_id, jobs)]
+        vaults = {str(vault["id"]).lower(): str(vault["id"]) for vault in found.vaults}
+        rows = merge_jobs(rows, logged_jobs(found.logged_jobs, reader, vaults))
+        document = EstateDocument(
+            created_at=as_of,
+            as_of=as_of,
+            source="azure",
+            vaults=tuple(found.vaults),
+            policies=tuple(found.policies),
+            protected_items=tuple(found.protected_items),
+            vms=tuple(found.vms),
+        )
+        try:
+            add_scheduled(rows, Estate(self.out, document).inventory(DEFAULT_SERVICE_FROM))
+        except DataError as exc:
+            found.failures.append(Failure("backup policies", str(exc)))
+        frame = to_frame(rows)
+        if self.old is None:
+            return frame
+        known = self.old.jobs().select("start", "operation", pl.col("vm").str.to_lowercase())
+        return frame.join(
+            known.rename({"vm": "key"}),
+            left_on=["start", "operation", pl.col("vm").str.to_lowercase()],
+            right_on=["start", "operation", "key"],
+            how="anti",
+        )
+
+    def _targets(self, found: Found, as_of: datetime) -> list[LoadTarget]:
+        """Every protected VM and since when its load is wanted."""
+        start, _ = window(as_of, self.options.days)
+        spelling = spelling_of(found)
+        vms = {str(vm["id"]).lower(): vm for vm in found.vms}
+        regions = {str(vault["id"]).lower(): str(vault.get("location") or "") for vault in found.vaults}
+        region_of: dict[str, str] = {}
+        for item in found.protected_items:
+            vault_key = str(item["id"]).lower().partition("/backupfabrics/")[0]
+            region_of.setdefault(source_vm(item).lower(), regions.get(vault_key, ""))
+        starts = find_starts(self.old, spelling.values(), start, oldest(as_of)) if self.old else {}
+        return [
+            LoadTarget(vm_id, *place_of(vms.get(key), vm_id, region_of.get(key, "")), starts.get(vm_id, start))
+            for key, vm_id in sorted(spelling.items(), key=lambda pair: pair[1])
+        ]
+
+    def _pull_load(self, found: Found, as_of: datetime) -> dict[date, DayResult]:
+        """Load of each day that is not there yet, the newest first."""
+        targets = self._targets(found, as_of)
+        _, end = window(as_of, self.options.days)
+        days = days_between(min((target.start for target in targets), default=end), end)
+        results = self.partial.days()
+        silent = frozenset(str(vm["id"]) for vm in found.vms if is_off(vm))
+        trouble: Counter[str] = Counter()
+        for number, day in enumerate(days):
+            wanted = [target for target in targets if target.start.date() <= day and trouble[target.vm_id] >= 0]
+            if day not in results:
+                results[day] = self._pull_day(DayBlock(day, wanted, end), silent, number, len(days))
+            silent = results[day].silent
+            for target in wanted:
+                _count_trouble(trouble, target.vm_id, results[day].refused.get(target.vm_id))
+        return results
+
+    def _pull_day(self, block: DayBlock, silent: frozenset[str], number: int, num_days: int) -> DayResult:
+        refused = self._ask(self.source.metrics, block.targets, block, number, num_days)
+        if self.source.workspace_load is not None:
+            lacks = ~(block.has("cpu_percent") & block.has("mem_percent"))
+            missing = [target for target, lack in zip(block.targets, lacks, strict=True) if lack]
+            more = self._ask(self.source.workspace_load, missing, block, number, num_days)
+            refused = {**more, **refused}
+        has_load = block.has("cpu_percent")
+        running = {target.vm_id for target, has in zip(block.targets, has_load, strict=True) if has}
+        refused = {vm_id: refusal for vm_id, refusal in refused.items() if vm_id not in running}
+        if number == 0:
+            _require_some(refused, block.targets)
+        old = self.old.load.read_day(block.day) if self.old else None
+        load = block.to_load(silent - refused.keys(), old)
+        result = DayResult(len(load.vm_ids), block.points, refused, silent - running - refused.keys())
+        self.partial.keep_day(load, result)
+        return result
+
+    def _ask(
+        self, reader: LoadReader, targets: Sequence[LoadTarget], block: DayBlock, number: int, num_days: int
+    ) -> dict[str, Refusal]:
+        refused: dict[str, Refusal] = {}
+        done, before = 0, block.points
+        for chunk in reader.read_day(targets, block.day, block.end) if targets else ():
+            block.fill(chunk)
+            refused |= chunk.failed
+            done += len(chunk.vm_ids)
+            seconds = time.monotonic() - self.began
+            rate = (self.received + block.points - before) / max(seconds, 1e-3)
+            total = len(block.targets)
+            note = f"{block.day}, {rate:,.0f} points/s"
+            self.progress("load", number * total + min(done, total), num_days * total, note)
+        self.received += block.points - before
+        return refused
+
+    def _write(
+        self, found: Found, jobs: pl.DataFrame, results: Mapping[date, DayResult], as_of: datetime
+    ) -> PullReport:
+        usable: Counter[str] = Counter()
+        have: set[str] = set()
+        with EstateWriter(self.out, self._document()) as writer:
+            for day in sorted(results):
+                if results[day].vms:
+                    load = self.partial.read_day(day)
+                    usable.update(usable_rows(load))
+                    have |= set(load.vm_ids)
+                    writer.add_load(load)
+            if jobs.height:
+                writer.add_jobs(jobs)
+            vm_ids = sorted(spelling_of(found).values())
+            gaps = self._gaps(vm_ids, have, results)
+            document = writer.commit(
+                created_at=datetime.now(UTC),
+                as_of=as_of,
+                source="azure",
+                vaults=found.vaults,
+                policies=found.policies,
+                protected_items=found.protected_items,
+                vms=found.vms,
+                vault_settings=found.vault_settings,
+                load_gaps=gaps,
+            )
+        self._count_old(vm_ids, usable)
+        history = sorted({part.date for part in document.load})
+        no_data = tuple(vm_id for vm_id, why in gaps.items() if why == NO_DATA)
+        failed = {vm_id: why for vm_id, why in gaps.items() if why != NO_DATA}
+        too_little = tuple(vm for vm in vm_ids if usable[vm] < ENOUGH_DAYS and vm not in gaps)
+        return PullReport(
+            vaults=len(found.vaults),
+            vms=len(vm_ids),
+            policies=len(found.policies),
+            items=len(found.protected_items),
+            jobs=jobs.height,
+            unprotected=found.unprotected,
+            points=self.received,
+            days=sum(result.vms > 0 for result in results.values()),
+            history_from=history[0] if history else None,
+            history_to=history[-1] if history else None,
+            history_days=len(history),
+            as_of=as_of,
+            resumed=self.partial.resumed,
+            requests=dict(self.source.requests()),
+            seconds=round(time.monotonic() - self.began, 3),
+            no_data=no_data,
+            too_little=too_little,
+            failed=failed,
+            failures=tuple(found.failures),
+        )
+
+    def _gaps(self, vm_ids: Sequence[str], have: set[str], results: Mapping[date, DayResult]) -> dict[str, str]:
+        """VMs without load, or with a failed request, and why.
+
+        Parameters
+        ----------
+        vm_ids
+            All.
+        have
+            Those with load in this pull.
+        """
+        gaps: dict[str, str] = {}
+        for day in sorted(results):
+            gaps |= {vm_id: refusal.reason for vm_id, refusal in results[day].refused.items()}
+        if self.old is not None:
+            before = known_vms(self.old.document) - {
+                vm_id.lower() for vm_id, why in self.old.document.load_gaps.items() if why == NO_DATA
+            }
+            have = have | {vm_id for vm_id in vm_ids if vm_id.lower() in before}
+        gaps |= {vm_id: NO_DATA for vm_id in vm_ids if vm_id not in have and vm_id not in gaps}
+        return dict(sorted(gaps.items()))
+
+    def _count_old(self, vm_ids: Sequence[str], usable: Counter[str]) -> None:
+        """Add usable days of the old estate, the newest first, until every VM has enough."""
+        if self.old is None:
+            return
+        store = LoadStore(self.out, self.old.document.load)
+        for day in reversed(store.dates()):
+            if all(usable[vm_id] >= ENOUGH_DAYS for vm_id in vm_ids):
+                break
+            usable.update(usable_rows(store.read_day(day)))
+
+
+def _count_trouble(trouble: Counter[str], vm_id: str, refusal: Refusal | None) -> None:
+    """Count failing days in a row; -1 once asking again is of no use."""
+    if refusal is None:
+        trouble[vm_id] = 0
+    elif refusal.final or trouble[vm_id] + 1 >= _MOST_FAILING_DAYS:
+        trouble[vm_id] = -1
+    else:
+        trouble[vm_id] += 1
+
+
+def _require_some(refused: Mapping[str, Refusal], targets: Sequence[LoadTarget]) -> None:
+    """Stop where the first day failed for every VM: the others would fail as well.
+
+    Raises
+    ------
+    CloudError
+        Nothing came.
+    """
+    if targets and all(target.vm_id in refused for target in targets):
+        reasons = Counter(refusal.reason for refusal in refused.values())
+        reason = reasons.most_common(1)[0][0].removeprefix("request failed: ")
+        raise CloudError(f"no load could be pulled for any of {len(targets)} VMs; the first reason: {reason}")

@@ -1,0 +1,307 @@
+"""The inventory half of a pull: vaults, what is in them, their VMs and jobs; one vault's failure stops no other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from optimizer.errors import AuthError, CloudError, DataError, OptimizerError
+from optimizer.estate.document import EstateDocument
+from optimizer.estate.pull_source import PullSource, Scope
+from optimizer.ports import Progress, Resource
+
+VAULT_TYPE = "microsoft.recoveryservices/vaults"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A part of a pull that failed.
+
+    Parameters
+    ----------
+    what
+        The vault, or what was asked.
+    why
+        What the service said, and what to do.
+    """
+
+    what: str
+    why: str
+
+
+@dataclass
+class Found:
+    """An inventory as ARM resources, with the raw jobs of its vaults.
+
+    Parameters
+    ----------
+    unprotected
+        VMs of the subscriptions that no vault of the scope protects; they are not in the estate.
+    jobs
+        Raw jobs by vault id.
+    logged_jobs
+        Jobs as workspaces recorded them.
+    """
+
+    vaults: list[Resource] = field(default_factory=list)
+    policies: list[Resource] = field(default_factory=list)
+    protected_items: list[Resource] = field(default_factory=list)
+    vms: list[Resource] = field(default_factory=list)
+    vault_settings: list[Resource] = field(default_factory=list)
+    jobs: dict[str, list[Resource]] = field(default_factory=dict)
+    logged_jobs: list[dict[str, Any]] = field(default_factory=list)
+    unprotected: int = 0
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _VaultAnswer:
+    vault: Resource
+    settings: Sequence[Resource] = ()
+    policies: Sequence[Resource] = ()
+    items: Sequence[Resource] = ()
+    jobs: Sequence[Resource] = ()
+    failures: Sequence[Failure] = ()
+    lost: CloudError | DataError | None = None
+
+
+def find_inventory(
+    scope: Scope,
+    source: PullSource,
+    jobs_between: tuple[datetime, datetime],
+    old: EstateDocument | None,
+    workers: int,
+    progress: Progress,
+) -> Found:
+    """Everything of a scope but its load.
+
+    Parameters
+    ----------
+    scope
+        What is wanted.
+    source
+        Whom to ask.
+    jobs_between
+        Since when and until when jobs are listed.
+    old
+        The estate that is appended to: what it has stands in for a vault that cannot be read, and its spelling of
+        VM ids is kept.
+    workers
+        Vaults that are read at a time.
+    progress
+        Told after each vault.
+
+    Raises
+    ------
+    CloudError
+        No vault can be found, or none of them can be read.
+    """
+    found = Found()
+    vaults = _find_vaults(scope, source, found)
+    if not vaults:
+        first = found.failures[0].why if found.failures else ""
+        raise CloudError(
+            "no Recovery Services vault was found: see whether the ids are right and whether this account may read "
+            f"them (role Reader, or data/roles){'; ' + first if first else ''}"
+        )
+    lost = []
+    for answer in _read_vaults(vaults, source, jobs_between, workers, progress):
+        found.failures += answer.failures
+        if answer.lost is None:
+            _take(answer, old, found)
+        else:
+            lost.append(answer)
+    if len(lost) == len(vaults):
+        assert lost[0].lost is not None
+        raise lost[0].lost
+    for answer in lost:
+        _keep_old(answer, old, found)
+    _add_vms(source, old, found)
+    return found
+
+
+def _find_vaults(scope: Scope, source: PullSource, found: Found) -> list[Resource]:
+    """Vaults by id, those named outright included; a part of the scope that cannot be searched is a failure."""
+    vaults: dict[str, Resource] = {}
+    searches: list[tuple[str, Callable[[], list[Resource]]]] = []
+    if scope.subscriptions:
+        searches.append(("vaults of the subscriptions", lambda: source.directory.find_vaults(scope.subscriptions, ())))
+    for group in scope.management_groups:
+        what = f"vaults of management group {group}"
+        searches.append((what, lambda group=group: source.directory.find_vaults((), (group,))))  # type: ignore[misc]
+    errors: list[CloudError] = []
+    for what, search in searches:
+        try:
+            vaults |= {str(vault["id"]).lower(): vault for vault in search()}
+        except AuthError:
+            raise
+        except CloudError as exc:
+            errors.append(exc)
+            found.failures.append(Failure(what, str(exc)))
+    searched = {key.split("/")[2] for key in vaults}
+    for subscription in scope.subscriptions:
+        if subscription.lower() not in searched and not errors:
+            why = "no vault was found in it: see whether it has one and whether this account may read it (role Reader)"
+            found.failures.append(Failure(f"subscription {subscription}", why))
+    for vault_id in scope.vaults:
+        vaults.setdefault(vault_id.lower(), {"id": vault_id, "name": vault_id.rpartition("/")[2]})
+    if not vaults and errors:
+        raise errors[0]
+    return [vaults[key] for key in sorted(vaults)]
+
+
+def _read_vaults(
+    vaults: Sequence[Resource],
+    source: PullSource,
+    jobs_between: tuple[datetime, datetime],
+    workers: int,
+    progress: Progress,
+) -> Iterator[_VaultAnswer]:
+    """Answers in the order of the vaults, some read at a time."""
+    progress("vaults", 0, len(vaults))
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="vaults")
+    try:
+        futures = [pool.submit(_read_vault, vault, source, jobs_between) for vault in vaults]
+        for number, future in enumerate(futures, 1):
+            answer = future.result()
+            progress("vaults", number, len(vaults), f"{len(answer.items)} VMs in {answer.vault.get('name', '')}")
+            yield answer
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _read_vault(vault: Resource, source: PullSource, jobs_between: tuple[datetime, datetime]) -> _VaultAnswer:
+    """A vault; without settings and jobs it is of use, without policies and items it is lost."""
+    vault_id = str(vault["id"])
+    name = f"vault {vault_id}"
+    failures: list[Failure] = []
+    try:
+        policies, items = source.backup.list_policies(vault_id), source.backup.list_items(vault_id)
+    except AuthError:
+        raise
+    except (CloudError, DataError) as exc:
+        return _VaultAnswer(vault, failures=[Failure(name, str(exc))], lost=exc)
+    settings: list[Resource] = []
+    jobs: list[Resource] = []
+    try:
+        settings = source.backup.vault_settings(vault_id)
+    except AuthError:
+        raise
+    except CloudError as exc:
+        failures.append(Failure(f"{name}, what protects it", str(exc)))
+    try:
+        jobs = source.backup.list_jobs(vault_id, *jobs_between)
+    except AuthError:
+        raise
+    except CloudError as exc:
+        failures.append(Failure(f"{name}, jobs", str(exc)))
+    return _VaultAnswer(vault, settings, policies, items, jobs, failures)
+
+
+def _take(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> None:
+    itself = [part for part in answer.settings if _is_vault(part)]
+    # The service's own words go before those of Resource Graph, which are older.
+    vault = itself[0] if itself else answer.vault
+    found.vaults.append(vault)
+    found.vault_settings += [part for part in answer.settings if not _is_vault(part)]
+    if not answer.settings and old is not None:  # a guard that was seen once is not forgotten
+        found.vault_settings += _inside(vault, old.vault_settings)
+    found.policies += answer.policies
+    found.protected_items += answer.items
+    found.jobs[str(vault["id"])] = list(answer.jobs)
+
+
+def _is_vault(resource: Resource) -> bool:
+    return str(resource.get("type") or "").lower() == VAULT_TYPE
+
+
+def _keep_old(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> None:
+    """What the estate already knew of a vault that cannot be read now: dropped, its VMs would seem unprotected."""
+    if old is None:
+        return
+    found.vaults += [vault for vault in old.vaults if str(vault["id"]).lower() == str(answer.vault["id"]).lower()]
+    found.policies += _inside(answer.vault, old.policies)
+    found.protected_items += _inside(answer.vault, old.protected_items)
+    found.vault_settings += _inside(answer.vault, old.vault_settings)
+
+
+def _inside(vault: Resource, resources: Iterable[Resource]) -> list[Resource]:
+    key = str(vault["id"]).lower() + "/"
+    return [part for part in resources if str(part.get("id") or "").lower().startswith(key)]
+
+
+def source_vm(item: Resource) -> str:
+    """Id of the VM that an item protects; empty where it protects none."""
+    properties = item.get("properties") or {}
+    return str(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "")
+
+
+def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> None:
+    """VMs that are protected, each in one spelling for all time."""
+    wanted: dict[str, str] = {}
+    for item in found.protected_items:
+        vm_id = source_vm(item)
+        if vm_id:
+            wanted.setdefault(vm_id.lower(), vm_id)
+    subscriptions = sorted({str(vault["id"]).split("/")[2].lower() for vault in found.vaults})
+    listed: list[Resource] = []
+    try:
+        listed = source.directory.find_vms(subscriptions)
+    except AuthError:
+        raise
+    except OptimizerError as exc:
+        found.failures.append(Failure("VMs", str(exc)))
+    spelt = old_spelling(old) if old else {}
+    before = {str(vm["id"]).lower(): vm for vm in old.vms} if old else {}
+    by_id = {str(vm["id"]).lower(): vm for vm in listed}
+    found.unprotected = len(by_id.keys() - wanted.keys())
+    for key, vm_id in wanted.items():
+        resource = by_id.get(key) or before.get(key)
+        spelling = spelt.get(key, vm_id)
+        if resource is not None:
+            found.vms.append({**resource, "id": spelt.get(key, str(resource["id"]))})
+        elif spelling != vm_id:
+            found.vms.append({"id": spelling, "name": spelling.rpartition("/")[2]})
+
+
+def old_spelling(old: EstateDocument) -> dict[str, str]:
+    """How an estate spells its VMs, by id in lower case: its load is found by exactly this."""
+    spelt: dict[str, str] = {}
+    for vm in old.vms:
+        spelt.setdefault(str(vm["id"]).lower(), str(vm["id"]))
+    for item in old.protected_items:
+        vm_id = source_vm(item)
+        if vm_id:
+            spelt.setdefault(vm_id.lower(), vm_id)
+    return spelt
+
+
+def spelling_of(found: Found) -> dict[str, str]:
+    """How the new estate spells its VMs, by id in lower case."""
+    spelt = {str(vm["id"]).lower(): str(vm["id"]) for vm in found.vms}
+    for item in found.protected_items:
+        vm_id = source_vm(item)
+        if vm_id:
+            spelt.setdefault(vm_id.lower(), vm_id)
+    return spelt
+
+
+def place_of(vm: Resource | None, vm_id: str, vault_location: str) -> tuple[str, str, str]:
+    """Subscription, region and size of a VM; its vault's region stands in where the VM itself is not known."""
+    location = str((vm or {}).get("location") or vault_location)
+    properties: dict[str, Any] = (vm or {}).get("properties") or {}
+    size = str((properties.get("hardwareProfile") or {}).get("vmSize") or "")
+    segments = vm_id.split("/")
+    subscription = segments[2] if len(segments) > 2 else ""
+    return subscription, location.lower().replace(" ", ""), size
+
+
+def is_off(vm: Resource) -> bool:
+    """Whether a VM is known to be switched off now."""
+    properties = vm.get("properties") or {}
+    extended = ((properties.get("extended") or {}).get("instanceView") or {}).get("powerState") or {}
+    state = str(extended.get("code") or "").lower()
+    return state in {"powerstate/deallocated", "powerstate/stopped"}

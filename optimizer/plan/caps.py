@@ -1,0 +1,141 @@
+"""Start windows of each capped group in each half hour, while VMs move one by one: ``max_concurrent`` on the way."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rules
+from optimizer.model.timegrid import SLOTS_PER_DAY, SLOTS_PER_WEEK, WEEKDAYS, format_start
+from optimizer.plan.occupancy import service_of, starts_today
+
+IntArray = npt.NDArray[np.int64]
+Group = tuple[str, str]
+"""Name of the rule, and the service or the id of the vault that it is counted for."""
+
+Place = tuple[int, int]
+"""Number of a group, and a half hour of the UTC week."""
+
+
+class CapCounts:
+    """How many windows of each capped group meet in each half hour of the UTC week.
+
+    A move is refused where it makes a half hour fuller than its cap, or, where it was fuller at the beginning, fuller
+    than it was.
+
+    Parameters
+    ----------
+    inventory
+        What is there at the beginning.
+    rules
+        With the caps.
+    snapshot_minutes
+        Length of the snapshot at the end of a start window.
+    tolerated
+        Another state whose half hours may be as full as they are there: what a rollback leads back to.
+    """
+
+    def __init__(
+        self, inventory: Inventory, rules: Rules, snapshot_minutes: int, tolerated: Inventory | None = None
+    ) -> None:
+        self._snapshot_minutes = snapshot_minutes
+        self._known: dict[object, IntArray] = {}
+        caps = {rule.name: rule.max_concurrent for rule in rules.rule if rule.max_concurrent is not None}
+        groups_of = _groups(inventory, rules)
+        self.groups: tuple[Group, ...] = tuple(dict.fromkeys(group for of in groups_of for group in of))
+        number = {group: index for index, group in enumerate(self.groups)}
+        self.groups_of: tuple[tuple[int, ...], ...] = tuple(tuple(number[g] for g in of) for of in groups_of)
+        self._windows = [self._windows_of(inventory, row) if of else None for row, of in enumerate(groups_of)]
+        self._counts = self._count(inventory, groups_of)
+        cap = np.array([caps[name] for name, _ in self.groups], dtype=np.int64)
+        self._ceiling = np.maximum(cap[:, None], self._counts)
+        if tolerated is not None:
+            self._ceiling = np.maximum(self._ceiling, self._count(tolerated, _groups(tolerated, rules)))
+
+    def overfull(self, rows: Iterable[int], before: int, after: int) -> Place | None:
+        """Where a move would make a half hour too full first; None where it does nowhere.
+
+        Parameters
+        ----------
+        rows
+            Items of one policy that move together.
+        before, after
+            Their start options.
+        """
+        for group, change in self.changes(rows, before, after):
+            bad = np.flatnonzero((change > 0) & (self._counts[group] + change > self._ceiling[group]))
+            if bad.size:
+                return group, int(bad[0])
+        return None
+
+    def move(self, rows: Iterable[int], before: int, after: int) -> list[Place]:
+        """Move items of one policy; where it has become emptier by it."""
+        freed: list[Place] = []
+        for group, change in self.changes(rows, before, after):
+            self._counts[group] += change
+            freed += [(group, slot) for slot in np.flatnonzero(change < 0).tolist()]
+        return freed
+
+    def changes(self, rows: Iterable[int], before: int, after: int) -> Iterator[tuple[int, IntArray]]:
+        """How the windows of each capped group change where items of one policy move; arrays of shape (336,)."""
+        moving: Counter[int] = Counter()
+        windows = None
+        for row in rows:
+            if self.groups_of[row]:
+                moving.update(self.groups_of[row])
+                windows = self._windows[row]
+        if windows is not None and before != after:
+            change = windows[after] - windows[before]
+            for group, count in moving.items():
+                yield group, change * count
+
+    def room(self, group: int) -> IntArray:
+        """How many more windows each half hour of a group takes; shape (336,)."""
+        return np.asarray(self._ceiling[group] - self._counts[group])
+
+    def describe(self, place: Place) -> str:
+        """Which cap stands in the way, in words."""
+        rule, group = self.groups[place[0]]
+        day, option = divmod(place[1], SLOTS_PER_DAY)
+        where = f"{WEEKDAYS[day]} {format_start(option)} UTC"
+        return f"rule {rule!r} has no room in {group.rpartition('/')[2]!r} at {where}"
+
+    def _count(self, inventory: Inventory, groups_of: list[tuple[Group, ...]]) -> IntArray:
+        number = {group: index for index, group in enumerate(self.groups)}
+        counts = np.zeros((len(number), SLOTS_PER_WEEK), dtype=np.int64)
+        for row, start in enumerate(starts_today(inventory).tolist()):
+            for group in groups_of[row]:
+                if group in number:
+                    counts[number[group]] += self._windows_of(inventory, row)[start]
+        return counts
+
+    def _windows_of(self, inventory: Inventory, row: int) -> IntArray:
+        """Half hours that each option of an item meets; shape (48, 336)."""
+        policy = inventory.policy(inventory.items[row])
+        key = (policy.recurrence, policy.timezone, inventory.as_of)
+        if key not in self._known:
+            pattern = policy.pattern(inventory.horizon)
+            self._known[key] = pattern.occupancy(self._snapshot_minutes).astype(np.int64)
+        return self._known[key]
+
+
+def _groups(inventory: Inventory, rules: Rules) -> list[tuple[Group, ...]]:
+    """Capped groups of each item."""
+    capped = [rule for rule in rules.rule if rule.max_concurrent is not None]
+    if not capped:
+        return [()] * len(inventory.items)
+    found = []
+    for item in inventory.items:
+        vm, vault, frequency = inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency
+        found.append(
+            tuple(
+                (rule.name, service_of(vm) if rule.per == "service" else item.vault_id.lower())
+                for rule in capped
+                if rule.where.matches(vm, vault, frequency)
+            )
+        )
+    return found

@@ -1,0 +1,157 @@
+"""What a plan's content is known by, and whether its changes are the ones that its estate allows."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+from optimizer.errors import DataError
+from optimizer.estate.arm_policy import is_vm_policy, twin_key, with_start
+from optimizer.estate.document import EstateDocument, canonical_json
+from optimizer.model.arm_id import ItemId, PolicyId, VaultId, VmId
+from optimizer.model.timegrid import parse_start
+from optimizer.plan.diff import NEVER_WRITTEN
+from optimizer.plan.document import Change, CreatePolicy, EditPolicy, PlanDocument, ReassignItem
+from optimizer.plan.errors import PlanFormatError
+from optimizer.ports import Resource
+
+AGAIN = "make the plan again; plans are not edited by hand"
+
+
+def fingerprint_of(plan: PlanDocument) -> str:
+    """``sha256:`` and the digest of everything in a plan but when and how fast it was made, and the field itself."""
+    content = plan.model_dump(
+        mode="json", exclude={"created_at": True, "fingerprint": True, "summary": {"seconds": True}}
+    )
+    return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
+
+
+def with_fingerprint(plan: PlanDocument) -> PlanDocument:
+    """The same plan with the fingerprint of its content."""
+    return plan.model_copy(update={"fingerprint": fingerprint_of(plan)})
+
+
+def check_changes(plan: PlanDocument, document: EstateDocument) -> None:
+    """Refuse changes that do anything else than move starts within the estate that the plan was made for.
+
+    Policies are created or edited with the very properties of their twin or of themselves but for the time, items go
+    to twins of their policy in their vault, every id is one, nothing is changed twice.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    document
+        Its estate.
+
+    Raises
+    ------
+    PlanFormatError
+        A change does something else; names it.  Plans of imported estates are refused: their VMs have no ARM ids.
+    """
+    if document.source == "import":
+        raise PlanFormatError(
+            "the plan was made for an imported estate, which has no ids of Azure, so it cannot be carried out by this "
+            "program; use 'backup-optimizer export', or 'pull' the estate from Azure and make the plan again"
+        )
+    check = _Check(document, {c.policy_id.lower(): c for c in plan.changes if isinstance(c, CreatePolicy)})
+    changed: set[str] = set()
+    for number, change in enumerate(plan.changes, start=1):
+        object_id = change.item_id if isinstance(change, ReassignItem) else change.policy_id
+        try:
+            _require(object_id.lower() not in changed, f"{object_id} is changed twice")
+            changed.add(object_id.lower())
+            check.change(change)
+        except (DataError, ValueError) as exc:
+            raise PlanFormatError(f"change {number} of the plan ({change.kind}): {exc}; {AGAIN}") from exc
+
+
+class _Check:
+    """Faults of single changes.
+
+    Parameters
+    ----------
+    document
+        The estate.
+    created
+        Policies that the plan makes, by id in lower case.
+    """
+
+    def __init__(self, document: EstateDocument, created: Mapping[str, CreatePolicy]) -> None:
+        self._policies = {str(resource["id"]).lower(): resource for resource in document.policies}
+        self._items = {str(resource["id"]).lower(): resource for resource in document.protected_items}
+        self._created = created
+
+    def change(self, change: Change) -> None:
+        """Check one change.
+
+        Raises
+        ------
+        ValueError, DataError
+            What is wrong with it.
+        """
+        vault = VaultId.parse(change.vault_id)
+        if isinstance(change, ReassignItem):
+            self._reassignment(change, vault)
+            return
+        policy = PolicyId.parse(change.policy_id)
+        _require(policy.vault.key == vault.key, f"{policy} is not of vault {vault}")
+        _require(policy.name == change.policy, f"{policy} is not called {change.policy!r}")
+        if isinstance(change, CreatePolicy):
+            _require(policy.key not in self._policies, f"{policy} is to be created, but it is in the estate")
+            twin = PolicyId.parse(f"{vault}/backupPolicies/{change.twin_of}")
+            self._body(change, twin.key)
+        else:
+            self._body(change, policy.key)
+
+    def _body(self, change: CreatePolicy | EditPolicy, origin: str) -> None:
+        resource = self._policy(origin)
+        allowed = with_start(resource.get("properties") or {}, parse_start(change.start))
+        for name in NEVER_WRITTEN:
+            allowed.pop(name, None)
+        if canonical_json(allowed) != canonical_json(change.properties):
+            fields = sorted(
+                name
+                for name in allowed.keys() | change.properties.keys()
+                if canonical_json(allowed.get(name)) != canonical_json(change.properties.get(name))
+            )
+            raise ValueError(
+                f"what is written of policy {change.policy!r} differs from policy {resource.get('name')!r} of the "
+                f"estate in more than the start {change.start}: {', '.join(fields) or 'absent fields'}"
+            )
+
+    def _reassignment(self, change: ReassignItem, vault: VaultId) -> None:
+        item, target, today = ItemId.parse(change.item_id), PolicyId.parse(change.policy_id), change.policy_today_id
+        vm = VmId.parse(change.vm)
+        for place in (item.vault, target.vault):
+            _require(place.key == vault.key, f"{change.item_id} would leave vault {vault}")
+        resource = self._items.get(item.key)
+        if resource is None:
+            raise ValueError(f"{item} is not in the estate")
+        properties = resource.get("properties") or {}
+        source = str(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "")
+        _require(source.lower() == vm.key, f"{item} protects {source or 'no VM'}, not {vm}")
+        held = str(properties.get("policyId") or "")
+        _require(held.lower() == PolicyId.parse(today).key, f"{item} has policy {held or 'none'}, not {today}")
+        own, new = self._policy(today.lower()), self._target(target)
+        _require(
+            twin_key(own.get("properties") or {}) == twin_key(new),
+            f"policy {change.policy!r} differs from {change.policy_today!r} in more than the time",
+        )
+
+    def _target(self, target: PolicyId) -> Mapping[str, Any]:
+        created = self._created.get(target.key)
+        return created.properties if created is not None else self._policy(target.key).get("properties") or {}
+
+    def _policy(self, key: str) -> Resource:
+        resource = self._policies.get(key)
+        if resource is None:
+            raise ValueError(f"policy {key} is not in the estate")
+        _require(is_vm_policy(resource), f"policy {key} is none of VMs")
+        return resource
+
+
+def _require(holds: bool, fault: str) -> None:
+    if not holds:
+        raise ValueError(fault)

@@ -1,0 +1,101 @@
+"""In which order edits and reassignments are made, so that limits and caps hold after each of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from optimizer.model.inventory import Inventory
+from optimizer.plan.caps import CapCounts
+from optimizer.plan.document import EditPolicy, ReassignItem
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A change that gives items another start.
+
+    Parameters
+    ----------
+    change
+        The change.
+    rows
+        The items.
+    before, after
+        Their start options.
+    source, target
+        Keys of their policy before and after: the same where it is edited.
+    """
+
+    change: EditPolicy | ReassignItem
+    rows: tuple[int, ...]
+    before: int
+    after: int
+    source: str
+    target: str
+
+
+class Progress:
+    """How far the steps are: items of each policy and windows of each capped group, after those that were taken.
+
+    Parameters
+    ----------
+    inventory
+        What is there today.
+    caps
+        Windows of capped groups, today's.
+    limit
+        Items that one policy may hold.
+    edited
+        Keys of policies that are to be edited: nobody arrives before that is done.
+    """
+
+    def __init__(self, inventory: Inventory, caps: CapCounts, limit: int, edited: Iterable[str]) -> None:
+        self.taken: list[Step] = []
+        self._caps = caps
+        self._limit = limit
+        self._not_edited_yet = set(edited)
+        self._items = Counter(
+            {
+                policy_id: len(rows) + inventory.unknown_items[policy_id]
+                for policy_id, rows in inventory.items_by_policy.items()
+            }
+        )
+
+    def admit(self, steps: Iterable[Step]) -> list[Step]:
+        """Take the steps that can be taken, as often as that opens the way for others; those that are left."""
+        waiting = list(steps)
+        while True:
+            blocked = []
+            for step in waiting:
+                if self._fits(step):
+                    self.take(step)
+                else:
+                    blocked.append(step)
+            if len(blocked) == len(waiting):
+                return blocked
+            waiting = blocked
+
+    def take(self, step: Step) -> None:
+        """Take a step, whether it fits or not."""
+        self.taken.append(step)
+        self._caps.move(step.rows, step.before, step.after)
+        self._not_edited_yet.discard(step.source)
+        self._items[step.source] -= len(step.rows)
+        self._items[step.target] += len(step.rows)
+
+    def has_room(self, policy_id: str) -> bool:
+        """Whether one more item may be assigned to a policy now."""
+        key = policy_id.lower()
+        return key not in self._not_edited_yet and self._items[key] < self._limit
+
+    def only_lacks_room(self, step: Step) -> bool:
+        """Whether a step would fit if its policy were not full."""
+        full = step.source != step.target and step.target not in self._not_edited_yet
+        return full and not self.has_room(step.target) and self._keeps_caps(step)
+
+    def _fits(self, step: Step) -> bool:
+        return (step.source == step.target or self.has_room(step.target)) and self._keeps_caps(step)
+
+    def _keeps_caps(self, step: Step) -> bool:
+        return self._caps.overfull(step.rows, step.before, step.after) is None

@@ -1,0 +1,81 @@
+"""Roll-outs as JSON: what pipelines read."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from optimizer.rollout.apply import Prepared
+    from optimizer.rollout.execute import Outcome
+    from optimizer.rollout.rehearsal import Rehearsal
+    from optimizer.rollout.stages import Rollout, Write
+
+
+def _write(write: Write) -> dict[str, Any]:
+    return {
+        "number": write.number,
+        "kind": write.kind,
+        "object_id": write.object_id,
+        "vms": list(write.vms),
+        "start_before": write.start_before,
+        "start_after": write.start_after,
+    }
+
+
+def rollout_content(rollout: Rollout) -> dict[str, Any]:
+    """A calendar: each write with its day and time, and what is blocked."""
+    return {
+        "began": rollout.began.isoformat(),
+        "days": rollout.num_days,
+        "writes": [
+            {
+                **_write(timed.write),
+                "day": timed.day,
+                "wave": timed.wave,
+                "at": timed.at.isoformat(),
+                "opens": timed.opens.isoformat(),
+                "closes": timed.closes.isoformat(),
+            }
+            for timed in rollout.writes
+        ],
+        "blocked": [{**_write(blocked.write), "reason": blocked.reason} for blocked in rollout.blocked],
+        "notes": list(rollout.notes),
+    }
+
+
+def outcome_content(outcome: Outcome) -> dict[str, Any]:
+    """How a run ended."""
+    return {
+        "complete": outcome.complete,
+        "done": list(outcome.done),
+        "failed": {str(number): outcome.reasons.get(number, "") for number in outcome.failed},
+        "skipped": {str(number): outcome.reasons.get(number, "") for number in outcome.skipped},
+        "pending": {str(number): reason for number, reason in outcome.pending.items()},
+        "blocked": {str(blocked.write.number): blocked.reason for blocked in outcome.blocked},
+        "resume_at": outcome.resume_at.isoformat() if outcome.resume_at else None,
+    }
+
+
+def outcome_json(outcome: Outcome, prepared: Prepared) -> str:
+    """Result of ``apply`` and ``rollback``."""
+    content = {"journal": str(prepared.journal_path), "remarks": list(prepared.remarks), **outcome_content(outcome)}
+    return json.dumps(content, indent=1)
+
+
+def rehearsal_json(rehearsal: Rehearsal) -> str:
+    """Result of ``rehearse``."""
+    back = rehearsal.rollback_outcome
+    content = {
+        "flawless": rehearsal.flawless,
+        "rollout": rollout_content(rehearsal.rollout),
+        "outcome": outcome_content(rehearsal.outcome),
+        "states_checked": rehearsal.num_writes,
+        "findings": list(rehearsal.findings),
+        "end_differences": list(rehearsal.end_differences),
+        "rollback": outcome_content(back) if back else None,
+        "rollback_differences": list(rehearsal.rollback_differences),
+        "watch": rehearsal.watch.model_dump(mode="json") if rehearsal.watch else None,
+        "remarks": list(rehearsal.prepared.remarks),
+    }
+    return json.dumps(content, indent=1)

@@ -1,0 +1,213 @@
+"""A journal for an auditor: who, when, with whose approval, each object before and after, what failed and is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from optimizer.estate.arm_policy import read_schedule
+from optimizer.model.timegrid import format_start
+from optimizer.ports import Resource
+from optimizer.report.text_rollout import VERBS
+from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
+from optimizer.rollout.journal import (
+    DoneRecord,
+    EndRecord,
+    FailedRecord,
+    IntentRecord,
+    Record,
+    RunRecord,
+    SkippedRecord,
+)
+from optimizer.rollout.progress import JournalState, state_of
+
+
+def render_journal(records: Sequence[Record]) -> Page:
+    """Draw a journal, whole: an auditor sees every write."""
+    state = state_of(records)
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        runs = list(_runs(records))
+        if not runs:
+            yield Text("The journal is empty: nothing was written", style="bold")
+            return
+        first = runs[0].begin
+        yield Text(glyphs.clean(f"Journal of {first.command} {first.plan}"), style="bold")
+        yield Text(glyphs.clean(f"plan {first.plan_fingerprint}"))
+        yield Text(_totals(runs, state))
+        yield Text()
+        yield Text("Runs", style="bold")
+        yield bullets([_describe_run(run) for run in runs], glyphs)
+        if state.intents:
+            yield table(_writes(state, records, glyphs), glyphs, width)
+        troubles = _troubles(records, state)
+        if troubles.cells:
+            yield table(troubles, glyphs, width)
+        yield from _left(runs, state, glyphs)
+
+    return Page(build)
+
+
+@dataclass
+class _Run:
+    """A run, and how it ended; None where it did not."""
+
+    begin: RunRecord
+    end: EndRecord | None = None
+
+
+def _runs(records: Sequence[Record]) -> Iterator[_Run]:
+    run = None
+    for record in records:
+        if isinstance(record, RunRecord):
+            if run is not None:
+                yield run
+            run = _Run(record)
+        elif isinstance(record, EndRecord) and run is not None:
+            run.end = record
+    if run is not None:
+        yield run
+
+
+def _totals(runs: Sequence[_Run], state: JournalState) -> str:
+    parts = [f"{plural(len(state.done), 'write')} made"]
+    parts += [f"{len(state.failed):,} failed"] if state.failed else []
+    parts += [f"{len(state.skipped):,} skipped"] if state.skipped else []
+    parts += [f"{len(state.open):,} begun without a known end"] if state.open else []
+    pending = runs[-1].end.pending if runs[-1].end else 0
+    parts += [f"{pending:,} pending"] if pending else []
+    return ", ".join(parts)
+
+
+def _describe_run(run: _Run) -> str:
+    begin = run.begin
+    parts = [f"{begin.command} {begin.run} by {begin.who} from {_minute(begin.at)} UTC"]
+    parts.append(f"approved by {begin.approved_by}" if begin.approved_by else "no approval recorded")
+    parts += [f"ticket {begin.ticket}"] if begin.ticket else []
+    parts += [f"{key} {_plain(value)}" for key, value in begin.options.items()]
+    parts.append(begin.program)
+    if run.end is None:
+        return ", ".join(parts) + "; it did not end: it was killed, or is still at work"
+    end = run.end
+    counts = f"{end.done:,} done, {end.failed:,} failed, {end.skipped:,} skipped, {end.pending:,} pending"
+    return ", ".join(parts) + f"; ended {_minute(end.at)} UTC with {counts}"
+
+
+def _plain(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M}"
+
+
+def _writes(state: JournalState, records: Sequence[Record], glyphs: Glyphs) -> Rows:
+    tries: dict[int, int] = {}
+    for record in records:
+        if isinstance(record, IntentRecord):
+            tries[record.number] = tries.get(record.number, 0) + 1
+    cells = []
+    for count, intent in sorted(state.intents.items()):
+        done = state.done.get(count)
+        cells.append(
+            (
+                f"{count}",
+                VERBS[intent.kind],
+                intent.name,
+                short_id(intent.vault_id),
+                _before_and_after(intent, done, glyphs),
+                _moment(done, intent),
+                _end(count, state) + (f", try {tries[count]}" if tries[count] > 1 else ""),
+            )
+        )
+    columns = (
+        number("no."),
+        Column(""),
+        Column("object", share=3),
+        Column("vault", share=2),
+        Column("before and after", share=5),
+        Column("at (UTC)"),
+        Column("end"),
+    )
+    note = "policies: their start; VMs: their policy; the journal itself holds each object whole, before and after"
+    return Rows("Writes", columns, cells, note=note)
+
+
+def _moment(done: DoneRecord | None, intent: IntentRecord) -> str:
+    return _minute((done or intent).at)
+
+
+def _end(count: int, state: JournalState) -> str:
+    if count in state.done:
+        return "made" if state.done[count].how == "written" else "found"
+    if count in state.failed:
+        return "failed"
+    return "skipped" if count in state.skipped else "not known"
+
+
+def _before_and_after(intent: IntentRecord, done: DoneRecord | None, glyphs: Glyphs) -> str:
+    """From what was read before to what was read after; where nothing was, what was to be."""
+    after = done.after if done is not None else _intended(intent)
+    before_text = _state(intent.kind, intent.before, glyphs)
+    after_text = _state(intent.kind, after, glyphs)
+    moved = f" ({plural(len(intent.vms), 'VM')})" if intent.kind == "edit_policy" else ""
+    return f"{before_text} {glyphs.arrow} {after_text}{moved}"
+
+
+def _intended(intent: IntentRecord) -> Resource | None:
+    return None if intent.body is None else {"properties": intent.body}
+
+
+def _state(kind: str, resource: Resource | None, glyphs: Glyphs) -> str:
+    if resource is None:
+        return glyphs.dash
+    properties: Mapping[str, object] = resource.get("properties") or {}
+    if kind == "reassign_item":
+        return short_id(str(properties.get("policyId") or "no policy"))
+    try:
+        return format_start(read_schedule(properties).start)
+    except (ValueError, KeyError):
+        return "?"
+
+
+def _troubles(records: Sequence[Record], state: JournalState) -> Rows:
+    """Every refusal and every write that was given up, in order of time; retried ones too."""
+    cells = []
+    for record in records:
+        if not isinstance(record, FailedRecord | SkippedRecord):
+            continue
+        intent = state.intents.get(record.number)
+        name = intent.name if intent is not None else ""
+        if isinstance(record, FailedRecord):
+            code = f" ({record.code})" if record.code and record.code not in record.error else ""
+            cells.append((f"{record.number}", "failed", name, _minute(record.at), record.error + code))
+        else:
+            cells.append((f"{record.number}", "skipped", name, _minute(record.at), record.reason))
+    columns = (
+        number("no."),
+        Column(""),
+        Column("object", share=1),
+        Column("at (UTC)"),
+        Column("why", share=2, prose=True),
+    )
+    return Rows("Refused and skipped", columns, cells)
+
+
+def _left(runs: Sequence[_Run], state: JournalState, glyphs: Glyphs) -> Iterator[RenderableType]:
+    texts = [
+        f"write {count} ({VERBS[state.intents[count].kind]} {state.intents[count].name}) was begun and its end is "
+        "not known: whoever resumes looks first, and writes only what is missing"
+        for count in sorted(state.open)
+    ]
+    last = runs[-1]
+    if last.end is None or last.end.pending or state.open:
+        pending = f"{plural(last.end.pending, 'write')} still to be made: " if last.end and last.end.pending else ""
+        texts.append(f"{pending}'{last.begin.command} --resume' goes on")
+    if texts:
+        yield Text()
+        yield Text("Left to do", style="bold")
+        yield bullets(texts, glyphs)

@@ -1,0 +1,81 @@
+"""Report of a pull for a terminal, and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+
+from pydantic import TypeAdapter
+from rich.console import RenderableType
+from rich.text import Text
+
+from optimizer.estate.pull import ENOUGH_DAYS, PullReport
+from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
+
+_SHOWN = 10
+"""VMs or failures that the text lists; the JSON has all."""
+
+
+def render_pull(found: PullReport) -> tuple[Page, str]:
+    """Draw what was pulled; the page, and the same as JSON text."""
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        yield Text(
+            f"{plural(found.vms, 'VM')} in {plural(found.vaults, 'vault')} with "
+            f"{plural(found.policies, 'policy')}; {plural(found.jobs, 'new job')}",
+            style="bold",
+        )
+        rate = found.points / found.seconds if found.seconds else 0.0
+        yield Text(
+            f"{found.points:,} values of load in {found.seconds:,.1f} s ({rate:,.0f} a second); "
+            f"{plural(found.days, 'day')} written"
+        )
+        if found.history_days:
+            yield Text(
+                f"the estate now holds {plural(found.history_days, 'day')} of load, from {found.history_from} to "
+                f"{found.history_to}; as of {found.as_of:%Y-%m-%d %H:%M} UTC"
+            )
+        cells = [(kind, f"{count:,}") for kind, count in found.requests.items()]
+        if cells:
+            yield table(Rows("Requests", (Column("kind"), number("sent")), cells), glyphs, width)
+        if found.failures:
+            failed = [f"{part.what}: {part.why}" for part in found.failures]
+            yield Text("\nFailed", style="bold")
+            yield bullets(_first(failed), glyphs)
+        notes = list(_notes(found))
+        if notes:
+            yield Text()
+            yield bullets(notes, glyphs)
+
+    return Page(build), TypeAdapter(PullReport).dump_json(found, indent=1).decode()
+
+
+def _notes(found: PullReport) -> Iterator[str]:
+    """What is odd about the VMs' load: no data, too little and failed are three things."""
+    if found.resumed:
+        begun = f"{found.as_of:%Y-%m-%d %H:%M} UTC"
+        yield f"This went on with a pull that was begun at {begun}; inventory and load are of then."
+    reasons = Counter(found.failed.values())
+    for reason, count in reasons.most_common(_SHOWN):
+        names = [vm for vm, why in found.failed.items() if why == reason]
+        yield f"The load of {plural(count, 'VM')} failed ({_some(names)}): {reason}"
+    if found.no_data:
+        yield f"{plural(len(found.no_data), 'VM')} gave no data: {_some(found.no_data)}."
+    if found.too_little:
+        yield (
+            f"{plural(len(found.too_little), 'VM')} gave too little data, fewer than {ENOUGH_DAYS} usable days: "
+            f"{_some(found.too_little)}."
+        )
+    if found.unprotected:
+        left_out = plural(found.unprotected, "VM")
+        yield f"{left_out} of these subscriptions are in no vault that was pulled; they were left out."
+
+
+def _some(vm_ids: Iterable[str]) -> str:
+    names = [short_id(vm_id) for vm_id in vm_ids]
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _first(texts: list[str]) -> list[str]:
+    more = [f"... and {len(texts) - _SHOWN} more"] if len(texts) > _SHOWN else []
+    return texts[:_SHOWN] + more

@@ -1,0 +1,359 @@
+"""Roll-outs for a terminal: the calendar, a rehearsal, what is to be confirmed, how a run ended."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from optimizer.plan.document import CreatePolicy, PlanDocument
+from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
+from optimizer.rollout.progress import state_of
+from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
+
+if TYPE_CHECKING:
+    from optimizer.rollout.apply import Prepared
+    from optimizer.rollout.execute import Outcome
+    from optimizer.rollout.rehearsal import Rehearsal
+
+SHOWN = 10
+"""Rows of each list that a terminal shows; JSON has them all."""
+
+VERBS = {
+    "create_policy": "create",
+    "edit_policy": "edit",
+    "reassign_item": "reassign",
+    "delete_policy": "delete",
+}
+"""What a write does, for people."""
+
+
+def render_rollout(rollout: Rollout, plan: PlanDocument | None = None, max_rows: int | None = SHOWN) -> Page:
+    """Draw the sequence of writes, the days it takes, what is blocked and why.
+
+    Parameters
+    ----------
+    rollout
+        The calendar.
+    plan
+        Its plan; names the estate in the headline.
+    max_rows
+        Writes and blocked writes that are shown; None: all.
+    """
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        of = f" of the plan for the estate of {plan.estate.as_of:%Y-%m-%d %H:%M} UTC" if plan else ""
+        yield Text(f"Roll-out{of}", style="bold")
+        yield Text(_extent(rollout))
+        yield from _calendar(rollout, glyphs, width, max_rows)
+
+    return Page(build)
+
+
+def _extent(rollout: Rollout) -> str:
+    """How much there is to do and from when to when."""
+    if not rollout.writes:
+        return "No write can be made" if rollout.blocked else "Nothing to write"
+    writes = [timed.write for timed in rollout.writes]
+    vaults = len({write.vault_id.lower() for write in writes})
+    first, last = (f"{edge(timed.at for timed in rollout.writes):%Y-%m-%d %H:%M}" for edge in (min, max))
+    return (
+        f"{_amount(writes)}, in {plural(vaults, 'vault')}, over {plural(rollout.num_days, 'day')}: "
+        f"first write {first}, last {last} UTC"
+    )
+
+
+def _amount(writes: Sequence[Write]) -> str:
+    counts = {kind: sum(write.kind == kind for write in writes) for kind in VERBS}
+    parts = [f"{plural(len(_moved(writes)), 'VM')} moved"]
+    if counts["edit_policy"]:
+        parts.insert(0, f"{plural(counts['edit_policy'], 'policy')} edited")
+    if counts["create_policy"]:
+        parts.insert(0, f"{plural(counts['create_policy'], 'policy')} created")
+    if counts["delete_policy"]:
+        parts.append(f"{plural(counts['delete_policy'], 'policy')} deleted")
+    return f"{plural(len(writes), 'write')}: " + ", ".join(parts)
+
+
+def _calendar(rollout: Rollout, glyphs: Glyphs, width: int, max_rows: int | None) -> Iterator[RenderableType]:
+    if rollout.writes:
+        yield table(_days(rollout, glyphs), glyphs, width)
+        yield table(_writes(rollout.writes, glyphs, max_rows), glyphs, width)
+    if rollout.blocked:
+        yield table(_blocked(rollout.blocked, max_rows), glyphs, width)
+    yield from _remarks("Notes", rollout.notes, glyphs)
+
+
+def _days(rollout: Rollout, glyphs: Glyphs) -> Rows:
+    """One row per day, wave and vault."""
+    groups: dict[tuple[int, int, str], list[TimedWrite]] = {}
+    for timed in rollout.writes:
+        groups.setdefault((timed.day, timed.wave, timed.write.vault_id.lower()), []).append(timed)
+    keys = sorted(groups)
+    writes = [[timed.write for timed in groups[key]] for key in keys]
+    spans = [(min(t.at for t in groups[key]), max(t.at for t in groups[key])) for key in keys]
+    waves = [f"{wave}" for _, wave, _ in keys]
+
+    def count(kind: str) -> list[str]:
+        return [_count(sum(write.kind == kind for write in of_group), glyphs) for of_group in writes]
+
+    table_columns = [
+        (number("day"), [f"{day}" for day, _, _ in keys]),
+        (number("wave"), waves if len(set(waves)) > 1 else []),
+        (Column("vault", share=1), [short_id(of_group[0].vault_id) for of_group in writes]),
+        (number("created"), count("create_policy")),
+        (number("edited"), count("edit_policy")),
+        (number("deleted"), count("delete_policy") if any(_deletes(of_group) for of_group in writes) else []),
+        (number("VMs moved"), [_count(len(_moved(of_group)), glyphs) for of_group in writes]),
+        (Column("from"), [_minute(first) for first, _ in spans]),
+        (Column("to (UTC)"), [_end_of(first, last) for first, last in spans]),
+    ]
+    shown = [(column, cells) for column, cells in table_columns if cells]
+    columns, cells = zip(*shown, strict=True)
+    return Rows("Days", columns, list(zip(*cells, strict=True)))
+
+
+def _deletes(writes: Sequence[Write]) -> bool:
+    return any(write.kind == "delete_policy" for write in writes)
+
+
+def _moved(writes: Sequence[Write]) -> set[str]:
+    return {vm.lower() for write in writes for vm in write.vms}
+
+
+def _count(count: int, glyphs: Glyphs) -> str:
+    return f"{count:,}" if count else glyphs.dash
+
+
+def _minute(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def _end_of(first: datetime, last: datetime) -> str:
+    """The last time of a day; with its date where that is another."""
+    same_date = first.astimezone(UTC).date() == last.astimezone(UTC).date()
+    return f"{last.astimezone(UTC):%H:%M}" if same_date else _minute(last)
+
+
+def _writes(writes: Sequence[TimedWrite], glyphs: Glyphs, max_rows: int | None) -> Rows:
+    shown = writes[:max_rows]
+    cells = [
+        (
+            f"{timed.write.number}",
+            f"{timed.day}",
+            _minute(timed.at),
+            VERBS[timed.write.kind],
+            timed.write.name,
+            short_id(timed.write.vault_id),
+            _change(timed.write, glyphs),
+        )
+        for timed in shown
+    ]
+    columns = (
+        number("no."),
+        number("day"),
+        Column("at (UTC)"),
+        Column(""),
+        Column("what", share=2),
+        Column("vault", share=1),
+        Column("start"),
+    )
+    return Rows("Writes by time", columns, cells, total=len(writes))
+
+
+def _change(write: Write, glyphs: Glyphs) -> str:
+    if not write.start_before:
+        return write.start_after or glyphs.dash
+    return f"{write.start_before} {glyphs.arrow} {write.start_after}"
+
+
+def _blocked(blocked: Sequence[Blocked], max_rows: int | None) -> Rows:
+    cells = [(f"{one.write.number}", VERBS[one.write.kind], one.write.name, one.reason) for one in blocked[:max_rows]]
+    columns = (number("no."), Column(""), Column("what", share=1), Column("why", share=2, prose=True))
+    return Rows("Blocked: no time was found for these", columns, cells, total=len(blocked))
+
+
+def _remarks(
+    title: str, texts: Sequence[str], glyphs: Glyphs, max_rows: int | None = None
+) -> Iterator[RenderableType]:
+    if texts:
+        yield Text()
+        heading = Text(title, style="bold")
+        if max_rows is not None and len(texts) > max_rows:
+            heading.append(f" ({max_rows} of {len(texts):,} shown)", style="dim")
+        yield heading
+        yield bullets(texts[:max_rows], glyphs)
+
+
+def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page:
+    """Draw what a rehearsal showed: verdict, checks, calendar, and everything that was not as it should be."""
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        good = rehearsal.flawless
+        verdict = "can be carried out whole and taken back" if good else "cannot be carried out as it is; see below"
+        yield Text(f"Rehearsal: the plan {verdict}", style="bold")
+        yield Text(_extent(rehearsal.rollout))
+        yield table(_checks(rehearsal), glyphs, width)
+        yield from _calendar(rehearsal.rollout, glyphs, width, max_rows)
+        yield from _remarks("Broken on the way", rehearsal.findings, glyphs, max_rows)
+        yield from _remarks("The end differs from the plan", rehearsal.end_differences, glyphs, max_rows)
+        yield from _remarks("The rollback left differences", rehearsal.rollback_differences, glyphs, max_rows)
+        yield from _remarks("Not made", _reasons(rehearsal.outcome), glyphs, max_rows)
+        if rehearsal.rollback_outcome is not None:
+            yield from _remarks("Not taken back", _reasons(rehearsal.rollback_outcome), glyphs, max_rows)
+        if rehearsal.watch is not None:
+            alarms = [f"{short_id(vm.vm)}: {vm.reason}" for vm in rehearsal.watch.alarms]
+            yield from _remarks("Alarms of the watch", alarms, glyphs, max_rows)
+        yield from _remarks("Before you apply", rehearsal.prepared.remarks, glyphs)
+
+    return Page(build)
+
+
+def _checks(rehearsal: Rehearsal) -> Rows:
+    made, planned = len(rehearsal.outcome.done), len(rehearsal.prepared.writes)
+    back = rehearsal.rollback_outcome
+    if back is None:
+        restored = "not tried: nothing was written"
+    elif not back.complete:
+        restored = "no: not every write was taken back"
+    else:
+        restored = _equal(rehearsal.rollback_differences, "yes", "no")
+    watched = "not looked at: nothing was written"
+    if rehearsal.watch is not None:
+        counts = rehearsal.watch.verdicts
+        watched = f"{plural(counts['ok'], 'VM')} backed up at the new time, {plural(counts['alarm'], 'alarm')}"
+        late = counts["waiting"] + counts["unknown"]
+        watched += f", {late} not known" if late else ""
+    findings = f"{rehearsal.num_writes:,} checked: {plural(len(rehearsal.findings), 'finding')}"
+    cells = [
+        ("writes made", f"{made:,} of {planned:,}, in {plural(rehearsal.rollout.num_days, 'day')}"),
+        ("intermediate states: limits, windows, RPO", findings),
+        ("the end equals the plan", _equal(rehearsal.end_differences, "yes", "no")),
+        ("the first backups after", watched),
+        ("the rollback restores the start", restored),
+    ]
+    return Rows("Checks", (Column("what"), Column("result", share=1, prose=True)), cells)
+
+
+def _equal(differences: Sequence[str], yes: str, no: str) -> str:
+    return f"{no}: {plural(len(differences), 'difference')}" if differences else yes
+
+
+def _reasons(outcome: Outcome) -> list[str]:
+    """Why writes are not made, in words, by number."""
+    texts = {number: f"failed: {outcome.reasons.get(number, 'no reason given')}" for number in outcome.failed}
+    texts |= {number: f"skipped: {outcome.reasons.get(number, 'no reason given')}" for number in outcome.skipped}
+    texts |= {number: f"pending: {reason}" for number, reason in outcome.pending.items()}
+    texts |= {blocked.write.number: f"blocked: {blocked.reason}" for blocked in outcome.blocked}
+    return [f"write {number} {text}" for number, text in sorted(texts.items())]
+
+
+def render_apply_summary(prepared: Prepared, max_rows: int | None = SHOWN) -> Page:
+    """Draw what somebody is asked to confirm: how much, where, when, for whom."""
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        yield Text(f"{prepared.command} {prepared.plan_path}", style="bold")
+        yield Text(_extent(prepared.rollout))
+        done = len(state_of(prepared.records).done)
+        if done:
+            yield Text(f"{plural(done, 'write')} of {len(prepared.writes):,} made before, by the journal")
+        yield from (Text(line) for line in _who_and_what(prepared))
+        yield from _calendar(prepared.rollout, glyphs, width, max_rows)
+        yield from _remarks("Before you go on", prepared.remarks, glyphs)
+
+    return Page(build)
+
+
+def _who_and_what(prepared: Prepared) -> Iterator[str]:
+    options = prepared.scope.options()
+    narrowed = [*(f"--only {text}" for text in options.get("only", ()))]
+    narrowed += [f"--max-moves {options['max_moves']}"] if "max_moves" in options else []
+    narrowed += [f"--wave {options['wave']:g}: {plural(len(prepared.pilot), 'VM')} first"] if "wave" in options else []
+    if narrowed:
+        yield "a part of the plan: " + ", ".join(narrowed)
+    approval = prepared.approval
+    named = [f"approved by {approval.approved_by}"] if approval.approved_by else []
+    named += [f"ticket {approval.ticket}"] if approval.ticket else []
+    if named:
+        yield ", ".join(named)
+    yield f"journal: {prepared.journal_path}"
+
+
+def render_outcome(outcome: Outcome, prepared: Prepared, max_rows: int | None = SHOWN) -> Page:
+    """Draw how a run of ``apply`` or ``rollback`` ended, and what to do next."""
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        yield Text(_ended(outcome, prepared), style="bold")
+        rows = _not_made(outcome, prepared.writes, max_rows)
+        if rows.cells:
+            yield table(rows, glyphs, width)
+        yield from _remarks("Next", list(_next_steps(outcome, prepared)), glyphs)
+
+    return Page(build)
+
+
+def _ended(outcome: Outcome, prepared: Prepared) -> str:
+    total = len(prepared.writes)
+    if outcome.complete:
+        return f"Done: {plural(total, 'write')} made" if total != 1 else "Done: the write is made"
+    counts = {
+        "failed": len(outcome.failed),
+        "skipped": len(outcome.skipped),
+        "pending": len(outcome.pending),
+        "blocked": len(outcome.blocked),
+    }
+    left = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
+    return f"In part: {len(outcome.done):,} of {plural(total, 'write')} made; {left}"
+
+
+def _not_made(outcome: Outcome, writes: Sequence[Write], max_rows: int | None) -> Rows:
+    by_number = {write.number: write for write in writes}
+    states = {number: ("failed", outcome.reasons.get(number, "")) for number in outcome.failed}
+    states |= {number: ("skipped", outcome.reasons.get(number, "")) for number in outcome.skipped}
+    states |= {blocked.write.number: ("blocked", blocked.reason) for blocked in outcome.blocked}
+    states |= {number: ("pending", reason) for number, reason in outcome.pending.items()}
+    cells = [
+        (f"{n}", state, VERBS[by_number[n].kind], by_number[n].name, reason) for n, (state, reason) in states.items()
+    ]
+    columns = (number("no."), Column(""), Column(""), Column("what", share=1), Column("why", share=2, prose=True))
+    return Rows("Not made", columns, cells[:max_rows], total=len(cells))
+
+
+def _next_steps(outcome: Outcome, prepared: Prepared) -> Iterator[str]:
+    """What to do now, in the order in which it matters."""
+    program = "backup-optimizer"
+    plan, journal = shlex.quote(str(prepared.plan_path)), shlex.quote(str(prepared.journal_path))
+    is_rollback = prepared.command == "rollback"
+    if outcome.pending:
+        when = f"from {_minute(outcome.resume_at)} UTC on" if outcome.resume_at else "later"
+        again = f"{program} rollback JOURNAL --resume" if is_rollback else f"{program} apply {plan} --resume"
+        yield f"{when}, or with --wait HOURS at once: {again}"
+    if outcome.failed:
+        yield "mend what the failed writes name; what still fits is planned again after a new 'pull' and 'plan'"
+    if outcome.skipped:
+        yield "the skipped writes no longer fit what is there: 'pull' and 'plan' again for these VMs"
+    if outcome.blocked:
+        yield "for the blocked writes there is no time: change the rule that they name, and make the plan again"
+    if outcome.done and not is_rollback:
+        yield f"after the next runs: {program} watch {plan}"
+        yield f"to take it back: {program} rollback {journal}"
+    if is_rollback and outcome.done:
+        yield from _created_that_stay(prepared)
+
+
+def _created_that_stay(prepared: Prepared) -> Iterator[str]:
+    deleted = {write.object_id.lower() for write in prepared.writes if write.kind == "delete_policy"}
+    stay = [
+        change.policy
+        for change in prepared.plan.changes
+        if isinstance(change, CreatePolicy)
+        and change.policy_id.lower() in prepared.inventory.policies
+        and change.policy_id.lower() not in deleted
+    ]
+    if stay:
+        names = ", ".join(stay[:SHOWN]) + (f" and {len(stay) - SHOWN} more" if len(stay) > SHOWN else "")
+        yield f"policies that the plan created stay, without VMs: {names}; 'rollback --delete-created' removes them"

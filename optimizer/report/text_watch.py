@@ -1,0 +1,172 @@
+"""A watch for a terminal: alarms first, with what to do; then what is waited for, and what is well."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, decimal, number, plural, short_id, table
+from optimizer.rollout.watch_report import WatchedVm, WatchReport
+
+SHOWN = 10
+"""VMs of each kind that a terminal shows; JSON has them all."""
+
+_INDENT = 4
+
+
+def render_watch(report: WatchReport, max_rows: int | None = SHOWN) -> Page:
+    """Draw what a watch found.
+
+    Parameters
+    ----------
+    max_rows
+        VMs of each kind that are shown; None: all.
+    """
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        yield Text(f"Watch at {report.at:%Y-%m-%d %H:%M} UTC: {_counts(report)}", style="bold")
+        yield from _alarms(report.alarms, glyphs, width, max_rows)
+        waiting = [vm for vm in report.vms if vm.verdict == "waiting"]
+        if waiting:
+            yield table(_waiting(waiting, glyphs, max_rows), glyphs, width)
+        well = [vm for vm in report.vms if vm.verdict == "ok"]
+        if well:
+            yield table(_well(well, glyphs, max_rows), glyphs, width)
+        yield from _remarks(report.vms, glyphs, max_rows)
+        yield Text()
+        yield Text(_what_now(report))
+
+    return Page(build)
+
+
+def _counts(report: WatchReport) -> str:
+    verdicts = report.verdicts
+    parts = [f"{verdicts['ok']:,} of {plural(len(report.vms), 'VM')} well"]
+    parts += [f"{verdicts['waiting']:,} waited for"] if verdicts["waiting"] else []
+    parts += [plural(verdicts["alarm"], "alarm")] if verdicts["alarm"] else []
+    parts += [f"{verdicts['unknown']:,} not known"] if verdicts["unknown"] else []
+    parts += [f"{report.not_written:,} not written yet"] if report.not_written else []
+    return ", ".join(parts)
+
+
+def _alarms(vms: Sequence[WatchedVm], glyphs: Glyphs, width: int, max_rows: int | None) -> Iterator[RenderableType]:
+    if not vms:
+        return
+    yield Text()
+    heading = Text("To look after", style="bold")
+    if max_rows is not None and len(vms) > max_rows:
+        heading.append(f" ({max_rows} of {len(vms):,} shown)", style="dim")
+    yield heading
+    for vm in vms[:max_rows]:
+        where = f"vault {vm.vault}, policy {vm.policy}, {vm.start} {vm.timezone}"
+        name = glyphs.shorten(short_id(vm.vm), max(width - len(where) - 5, 20))
+        yield Text(glyphs.clean(f" {name}: {where}"), style="bold")
+        for finding in vm.findings:
+            yield _indented(Text(glyphs.clean(finding.what), style="red"), _INDENT)
+            yield _indented(Text(glyphs.clean(f"{glyphs.arrow} {finding.advice}")), _INDENT)
+            for line in shell_lines(finding.command, width - _INDENT - 4):
+                yield _indented(Text(glyphs.clean(line), style="cyan", no_wrap=False), _INDENT + 2)
+
+
+def _indented(text: Text, by: int) -> RenderableType:
+    return Padding(text, (0, 0, 0, by))
+
+
+def shell_lines(command: str, width: int) -> list[str]:
+    """A command in lines that a shell reads as one; broken between words only.
+
+    Parameters
+    ----------
+    command
+        As :func:`shlex.join` writes it.
+    width
+        Columns that there are.
+    """
+    units: list[str] = []
+    for word in map(shlex.quote, shlex.split(command)):
+        if units and units[-1].startswith("--") and " " not in units[-1] and not word.startswith("--"):
+            units[-1] += " " + word  # an option and its value
+        else:
+            units.append(word)
+    lines: list[str] = []
+    for unit in units:
+        if lines and len(lines[-1]) + 1 + len(unit) <= width - 2:
+            lines[-1] += " " + unit
+        else:
+            lines.append("  " + unit if lines else unit)
+    return [line + " \\" for line in lines[:-1]] + lines[-1:]
+
+
+def _waiting(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> Rows:
+    def until(vm: WatchedVm) -> str:
+        return f"{vm.due_until:%Y-%m-%d %H:%M}" if vm.due_until else glyphs.dash
+
+    cells = [
+        (
+            short_id(vm.vm),
+            vm.vault,
+            vm.start,
+            vm.timezone,
+            until(vm),
+            "in progress" if vm.job_status else "not due yet",
+        )
+        for vm in sorted(vms, key=lambda vm: (vm.due_until is not None, str(vm.due_until), vm.vm))
+    ]
+    columns = (
+        Column("VM", share=3),
+        Column("vault", share=2),
+        Column("start"),
+        Column("zone", share=2),
+        Column("until (UTC)"),
+        Column("job"),
+    )
+    return Rows("Waited for", columns, cells[:max_rows], total=len(cells))
+
+
+def _well(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> Rows:
+    cells = [
+        (
+            short_id(vm.vm),
+            vm.vault,
+            vm.start,
+            f"{vm.job_started:%Y-%m-%d %H:%M}" if vm.job_started else glyphs.dash,
+            f"{vm.delay_minutes:.0f}" if vm.delay_minutes is not None else glyphs.dash,
+            decimal(vm.longest_gap_hours) if vm.longest_gap_hours is not None else glyphs.dash,
+            f"{vm.rpo_hours:g}",
+        )
+        for vm in vms[:max_rows]
+    ]
+    columns = (
+        Column("VM", share=3),
+        Column("vault", share=2),
+        Column("start"),
+        Column("job started (UTC)"),
+        number("delay (min)"),
+        number("gap (h)"),
+        number("RPO (h)"),
+    )
+    note = "gap: longest time between two recovery points since the change"
+    return Rows("Backed up at the new time", columns, cells, total=len(vms), note=note)
+
+
+def _remarks(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> Iterator[RenderableType]:
+    texts = [f"{short_id(vm.vm)}: {remark}" for vm in vms for remark in vm.remarks]
+    if texts:
+        yield Text()
+        yield Text("Remarks", style="bold")
+        yield bullets(texts[:max_rows], glyphs)
+
+
+def _what_now(report: WatchReport) -> str:
+    if report.alarms:
+        return "Nothing was started: the commands above are offers. Watch again when what they name is mended."
+    dues = [vm.due_until for vm in report.vms if vm.due_until is not None]
+    if dues:
+        return f"Nothing to do. Watch again after {max(dues):%Y-%m-%d %H:%M} UTC."
+    if not report.is_over:
+        return "Nothing to do now. Watch again when the rest is written and the jobs in progress have ended."
+    return "Nothing to do: every change arrived." if report.vms else "Nothing to watch: no change was made."

@@ -1,0 +1,240 @@
+"""One write, made exactly once: read, compare, journal, send, look, journal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Literal
+
+from optimizer.errors import AuthError, CloudError, ConflictError, ForbiddenError, RejectedError, ThrottledError
+from optimizer.ports import BackupService, Clock, Resource
+from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Journal, SkippedRecord
+from optimizer.rollout.ledger import Ledger, PolicyWrite
+from optimizer.rollout.stages import Write
+from optimizer.rollout.writes import is_as, is_made
+
+
+class End(Enum):
+    """How an attempt at a write ended."""
+
+    DONE = auto()
+    FAILED = auto()
+    SKIPPED = auto()
+    LATER = auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What became of an attempt.
+
+    Parameters
+    ----------
+    end
+        Done, failed and skipped stand in the journal; ``LATER``: nothing was changed, it can be tried again.
+    reason
+        Why it was not done.
+    fatal
+        Whether further writes of the lane would meet the same: a right is missing, the service does not answer.
+    """
+
+    end: End
+    reason: str = ""
+    fatal: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long to wait for the service.
+
+    Parameters
+    ----------
+    settle_seconds
+        Pause between two looks at an object of which it is not known whether a write reached it.
+    settle_looks
+        Looks that must show the old state before such a write is sent again.
+    tries
+        Times that a write is sent at most.
+    busy_seconds
+        Pause while another operation or a backup job is at work on the object.
+    """
+
+    settle_seconds: float = 20.0
+    settle_looks: int = 4
+    tries: int = 5
+    busy_seconds: float = 60.0
+
+
+def _open(write: Write, current: Resource | None) -> str:
+    """A gate that is always open."""
+    del write, current
+    return ""
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Makes single writes.
+
+    Parameters
+    ----------
+    service
+        The backup service.
+    clock
+        Tells the time of the records.
+    journal, ledger
+        Where intents and ends, and policy writes, are kept.
+    pace
+        How long to wait.
+    label
+        Names the journal in the ledger.
+    guard_requests
+        Requests to a Resource Guard to be sent along, by ``vault_id.lower()`` and ``policy`` or ``item``.
+    gate
+        Why a write must wait, seeing its object as it is now; empty where it may be made.
+    """
+
+    service: BackupService
+    clock: Clock
+    journal: Journal
+    ledger: Ledger
+    pace: Pace = Pace()
+    label: str = ""
+    guard_requests: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    gate: Callable[[Write, Resource | None], str] = _open
+
+    def carry_out(self, write: Write) -> Attempt:
+        """Make a write, unless the object is no longer what the plan was made for."""
+        try:
+            current = self._read(write)
+        except CloudError as exc:
+            return Attempt(End.LATER, str(exc), fatal=True)
+        if is_made(write, current):
+            return self.skip(write, "it was as planned before anything was written", End.DONE)
+        if reason := _why_not(write, current):
+            return self.skip(write, reason)
+        if reason := self.gate(write, current):
+            return Attempt(End.LATER, reason)
+        self._intend(write, current)
+        return self._send_until_known(write)
+
+    def resolve(self, write: Write) -> Attempt:
+        """Find out what became of a write whose intent stands in the journal without an end; nothing is sent."""
+        try:
+            current = self._settled(write)
+        except CloudError as exc:
+            return Attempt(End.LATER, str(exc), fatal=True)
+        if is_made(write, current):
+            return self._done(write, current, "found")
+        if is_as(write, current, write.before):
+            return self._not_taken(write, "the run ended before the service had taken the write")
+        return self.skip(write, f"{write.name} was changed by somebody else while it was written")
+
+    def skip(self, write: Write, reason: str, end: End = End.SKIPPED) -> Attempt:
+        """Put down that a write is not made, and why."""
+        self.journal.append(SkippedRecord(number=write.number, at=self.clock.now(), reason=reason))
+        return Attempt(end, reason)
+
+    def _read(self, write: Write) -> Resource | None:
+        if write.kind == "reassign_item":
+            return self.service.get_item(write.object_id)
+        return self.service.get_policy(write.object_id)
+
+    def _settled(self, write: Write) -> Resource | None:
+        """The object once an operation that may be under way has had time to end."""
+        current = self._read(write)
+        for _ in range(self.pace.settle_looks - 1):
+            if is_made(write, current):
+                break
+            self.clock.sleep(self.pace.settle_seconds)
+            current = self._read(write)
+        return current
+
+    def _intend(self, write: Write, current: Resource | None) -> None:
+        now = self.clock.now()
+        self.journal.append(
+            IntentRecord(
+                number=write.number,
+                at=now,
+                kind=write.kind,
+                vault_id=write.vault_id,
+                object_id=write.object_id,
+                name=write.name,
+                vms=write.vms,
+                before=current,
+                body=None if write.kind == "delete_policy" else dict(write.body),
+            )
+        )
+        if write.counts_as_policy_write:
+            key = f"{self.label}#{write.number}"
+            self.ledger.add(PolicyWrite(at=now, vault_id=write.vault_id.lower(), key=key))
+
+    def _send_until_known(self, write: Write) -> Attempt:
+        """Send; where the answer is lost look before sending again."""
+        reason, taken = "", False
+        for _ in range(self.pace.tries):
+            try:
+                self._send(write)
+                reason, taken = "the service confirmed the write, but shows the old state", True
+            except (ForbiddenError, RejectedError, AuthError) as exc:
+                return self._refused(write, exc)
+            except (ThrottledError, ConflictError) as exc:
+                reason = str(exc)
+                self.clock.sleep(getattr(exc, "retry_after_seconds", None) or self.pace.busy_seconds)
+            except CloudError as exc:
+                reason, taken = str(exc), True
+            try:
+                current = self._settled(write)
+            except CloudError as exc:  # sent or not, nobody knows: whoever comes next looks first
+                return Attempt(End.LATER, str(exc), fatal=True)
+            if is_made(write, current):
+                return self._done(write, current, "written")
+            if not is_as(write, current, write.before):
+                return self.skip(write, f"{write.name} was changed by somebody else while it was written")
+        if taken:
+            return Attempt(End.LATER, reason, fatal=True)
+        return self._not_taken(write, reason, fatal=True)
+
+    def _refused(self, write: Write, exc: CloudError) -> Attempt:
+        self.journal.append(FailedRecord(number=write.number, at=self.clock.now(), error=str(exc), code=exc.code))
+        return Attempt(End.FAILED, str(exc), fatal=isinstance(exc, ForbiddenError | AuthError))
+
+    def _send(self, write: Write) -> None:
+        match write.kind:
+            case "reassign_item":
+                self.service.put_item(write.object_id, self._guarded(write, "item"))
+            case "delete_policy":
+                self.service.delete_policy(write.object_id)
+            case _:
+                self.service.put_policy(write.object_id, self._guarded(write, "policy"))
+
+    def _guarded(self, write: Write, kind: str) -> dict[str, Any]:
+        """The body, with the requests that a Resource Guard asks for where they were approved."""
+        requests = self.guard_requests.get((write.vault_id.lower(), kind), ())
+        return {**write.body, **({"resourceGuardOperationRequests": list(requests)} if requests else {})}
+
+    def _not_taken(self, write: Write, reason: str, *, fatal: bool = False) -> Attempt:
+        """Nothing was carried out: the journal says so, and the write can be made later."""
+        self.journal.append(FailedRecord(number=write.number, at=self.clock.now(), error=reason))
+        return Attempt(End.LATER, reason, fatal=fatal)
+
+    def _done(self, write: Write, current: Resource | None, how: Literal["written", "found"]) -> Attempt:
+        self.journal.append(DoneRecord(number=write.number, at=self.clock.now(), how=how, after=current))
+        return Attempt(End.DONE)
+
+
+def _why_not(write: Write, current: Resource | None) -> str:
+    """Why a write must not be made in the present state of its object; empty where it may."""
+    if current is None and write.before is not None:
+        return f"{write.name} is no longer there; make the plan again"
+    if current is not None and write.before is None:
+        return f"{write.name} is there already, and differs from what is to be created; make the plan again"
+    if not is_as(write, current, write.before):
+        return f"{write.name} was changed by somebody else since the plan was made; make the plan again"
+    if write.kind == "reassign_item":
+        assert current is not None
+        properties = current["properties"]
+        if not properties.get("policyId"):
+            return f"{write.name} has no policy: its protection is stopped"
+        if str(properties.get("protectionState") or "").lower() not in {"protected", ""}:
+            return f"{write.name} is in state {properties['protectionState']}"
+    return ""

@@ -1,0 +1,214 @@
+"""Independent judge of a roll-out: each intermediate state as it was read back, and the recovery points over time.
+
+It shares no code with what orders and times the writes (:mod:`optimizer.rollout.transition`, ``gates``, ``recovery``,
+``calendar``): it knows two inventories and compares them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+
+from optimizer.model.inventory import Inventory, ProtectedItem
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
+from optimizer.plan.verify import WindowClock, rules_of
+from optimizer.ports import Resource
+
+WEEK = timedelta(days=7)
+LATEST_START = timedelta(hours=2)
+DEFAULT_SLACK = timedelta(hours=12)
+
+
+class StateJudge:
+    """What is wrong with states that lie between a first one and the end of a roll-out.
+
+    Parameters
+    ----------
+    before
+        The state before the first write: what it breaks may stay broken.
+    rules
+        What has to hold.
+    snapshot_minutes
+        Length of the snapshot.
+    """
+
+    def __init__(self, before: Inventory, rules: Rules, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES) -> None:
+        self._before = before
+        self._rules = rules
+        self._clock = WindowClock(before.horizon, snapshot_minutes)
+        self._items = {item.vm_id.lower(): item for item in before.items}
+        self._rules_of = {key: rules_of(before, rules, item) for key, item in self._items.items()}
+        self._met = self._windows_met(before)
+
+    def faults(self, now: Inventory) -> list[str]:
+        """Everything that is wrong with a state, in words; empty where nothing is."""
+        present = {item.vm_id.lower(): item for item in now.items}
+        faults = [f"{item.vm_id}: is no longer backed up" for key, item in self._items.items() if key not in present]
+        faults += self._check_policies(now)
+        for key, item in present.items():
+            if key in self._items:
+                faults += self._check_item(now, item)
+        return faults + self._check_caps(now)
+
+    def _check_policies(self, now: Inventory) -> list[str]:
+        """Limits: what is over one today may stay, never grow; nothing but the time of a policy changes."""
+        faults = []
+        limits = self._rules.policies
+        for key, policy in now.policies.items():
+            size, was = _size(now, key), _size(self._before, key)
+            if size > max(limits.max_vms_per_policy, was):
+                faults.append(f"policy {policy.name!r} protects {size} VMs")
+            old = self._before.policies.get(key)
+            if old is not None and (
+                old.twin_key != policy.twin_key or old.vault_id.lower() != policy.vault_id.lower()
+            ):
+                faults.append(f"policy {policy.name!r}: more than its time has changed")
+        for vault_id, vault in now.vaults.items():
+            count = now.policies_in_vault(vault_id)
+            was = self._before.policies_in_vault(vault_id) if vault_id in self._before.vaults else 0
+            if count > max(limits.max_policies_per_vault, was):
+                faults.append(f"vault {vault.name!r} holds {count} policies")
+        return faults
+
+    def _check_item(self, now: Inventory, item: ProtectedItem) -> list[str]:
+        """Twins only; nobody who must stay moves; a rule on windows is broken only by who has not moved."""
+        was = self._items[item.vm_id.lower()]
+        old, new = self._before.policy(was), now.policy(item)
+        faults = []
+        if new.twin_key != old.twin_key or new.vault_id.lower() != old.vault_id.lower():
+            faults.append(f"{item.vm_id}: policy {new.name!r} is no twin of {old.name!r}")
+        if item.vault_id.lower() != was.vault_id.lower() or item.id.lower() != was.id.lower():
+            faults.append(f"{item.vm_id}: is protected elsewhere")
+        if new.start == old.start:
+            return faults
+        rules = self._rules_of[item.vm_id.lower()]
+        if was.unwritable or any(rule.pin or rule.exclude for rule in rules):
+            faults.append(f"{item.vm_id}: has moved although it must stay")
+        faults += [
+            f"{item.vm_id}: {format_start(new.start)} breaks rule {rule.name!r}"
+            for rule in rules
+            if not self._clock.fits(rule, new, new.start)
+        ]
+        return faults
+
+    def _check_caps(self, now: Inventory) -> list[str]:
+        faults = []
+        caps = {rule.name: rule.max_concurrent for rule in self._rules.rule if rule.max_concurrent is not None}
+        for place, count in self._windows_met(now).items():
+            name, group, _ = place
+            if count > max(caps[name], self._met[place]):
+                faults.append(f"rule {name!r}: {count} windows of {group!r} meet, allowed are {caps[name]}")
+        return faults
+
+    def _windows_met(self, inventory: Inventory) -> Counter[tuple[str, str, int]]:
+        """How many windows meet, by rule, group and half hour of the week."""
+        met: Counter[tuple[str, str, int]] = Counter()
+        for item in inventory.items:
+            vm, policy = inventory.vm(item), inventory.policy(item)
+            for rule in self._rules_of.get(item.vm_id.lower(), ()):
+                if rule.max_concurrent is not None:
+                    group = (vm.service or vm.id) if rule.per == "service" else item.vault_id.lower()
+                    met.update((rule.name, group, moment) for moment in self._clock.half_hours(policy, policy.start))
+        return met
+
+
+def check_state(
+    before: Inventory, now: Inventory, rules: Rules, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
+) -> list[str]:
+    """Everything that is wrong with a state between the first write and the last; empty where nothing is.
+
+    Parameters
+    ----------
+    before
+        The state before the first write.
+    now
+        The state as it was read back.
+    rules
+        What has to hold after every write.
+    snapshot_minutes
+        Length of the snapshot.
+    """
+    return StateJudge(before, rules, snapshot_minutes).faults(now)
+
+
+def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str]:
+    """What a roll-out has changed of protected items beside their policy: nothing may be.
+
+    Parameters
+    ----------
+    before, now
+        ARM resources of the items as they came.
+    """
+    faults = []
+    present = {str(item["id"]).lower(): item["properties"] for item in now}
+    for item in before:
+        old, name = item["properties"], item["id"]
+        new = present.get(str(name).lower())
+        if new is None:
+            faults.append(f"{name}: is gone")
+            continue
+        if old.get("policyId") and not new.get("policyId"):
+            faults.append(f"{name}: has no policy any more")
+        faults += [
+            f"{name}: {key} has changed from {old.get(key)!r} to {new.get(key)!r}"
+            for key in ("extendedProperties", "protectionState", "sourceResourceId")
+            if _plain(old.get(key)) != _plain(new.get(key))
+        ]
+    return faults
+
+
+def check_gaps(points: Mapping[str, Sequence[datetime]], rules: Rules, inventory: Inventory) -> list[str]:
+    """VMs whose recovery points lie further apart than their RPO.
+
+    Parameters
+    ----------
+    points
+        When the recovery points of each VM were taken, by VM id in any case and any order.
+    rules
+        With the RPOs.
+    inventory
+        Any state: a VM's frequency and zone never change.
+    """
+    clock = WindowClock(inventory.horizon, 0)
+    items = {item.vm_id.lower(): item for item in inventory.items}
+    faults = []
+    for vm_id, times in points.items():
+        item = items.get(vm_id.lower())
+        if item is None or len(times) < 2:
+            continue
+        gap, since = max((later - earlier, earlier) for earlier, later in pairwise(sorted(times)))
+        limit = _longest_gap(inventory, clock, item, rules_of(inventory, rules, item))
+        if gap > limit:
+            faults.append(
+                f"{vm_id}: {_hours(gap)} without a recovery point from {since:%Y-%m-%d %H:%M} UTC, allowed are "
+                f"{_hours(limit)}"
+            )
+    return faults
+
+
+def _longest_gap(inventory: Inventory, clock: WindowClock, item: ProtectedItem, rules: Sequence[Rule]) -> timedelta:
+    """RPO of a VM; what the schedule itself leaves when a backup starts late is always allowed."""
+    policy = inventory.policy(item)
+    runs = sorted(timedelta(days=day) + wall for day, wall in clock.wall_times(policy, 0))
+    spacing = max(later - earlier for earlier, later in pairwise([*runs, runs[0] + WEEK]))
+    stated = [timedelta(hours=rule.rpo_hours) for rule in rules if rule.rpo_hours is not None]
+    return max(min(stated), spacing + LATEST_START) if stated else spacing + DEFAULT_SLACK
+
+
+def _hours(length: timedelta) -> str:
+    return f"{length / timedelta(hours=1):.3g} h"
+
+
+def _size(inventory: Inventory, policy_key: str) -> int:
+    return len(inventory.items_by_policy.get(policy_key, ())) + inventory.unknown_items.get(policy_key, 0)
+
+
+def _plain(value: object) -> object:
+    """A value without members that say nothing."""
+    if isinstance(value, Mapping):
+        inner = {key: _plain(item) for key, item in value.items()}
+        return {key: item for key, item in inner.items() if item is not None} or None
+    return value

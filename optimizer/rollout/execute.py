@@ -1,0 +1,324 @@
+"""Carrying out a roll-out: the calendar decides what may be made when, the journal what is left."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from optimizer.errors import CloudError
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rules
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
+from optimizer.ports import BackupReader, Progress, Resource, no_progress
+from optimizer.rollout.calendar import build_rollout
+from optimizer.rollout.carry_out import Attempt, Carrier, End
+from optimizer.rollout.gates import Gates
+from optimizer.rollout.journal import EndRecord
+from optimizer.rollout.ledger import BUDGET_PERIOD
+from optimizer.rollout.progress import JournalState, state_of
+from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
+from optimizer.rollout.transition import Transition
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended.
+
+    Parameters
+    ----------
+    done, failed, skipped
+        Numbers of the writes of the whole journal that are made, were refused, or no longer fit.
+    pending
+        Numbers of the writes that can still be made, with why not now.
+    blocked
+        Writes for which there is no time at all.
+    reasons
+        Why each failed or skipped write was not made, by number.
+    resume_at
+        When the next of the pending writes may be made; None where none is pending.
+    """
+
+    done: tuple[int, ...]
+    failed: tuple[int, ...]
+    skipped: tuple[int, ...]
+    pending: Mapping[int, str]
+    blocked: tuple[Blocked, ...] = ()
+    reasons: Mapping[int, str] = field(default_factory=dict)
+    resume_at: datetime | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether every write of the plan is made."""
+        return not (self.failed or self.skipped or self.pending or self.blocked)
+
+
+@dataclass
+class _Left:
+    """What this run still has before it."""
+
+    waiting: dict[int, str] = field(default_factory=dict)
+    ended: dict[int, Attempt] = field(default_factory=dict)
+    stopped: dict[int, str] = field(default_factory=dict)
+    """Lanes in which the service does not answer, and why."""
+    denied: dict[int, str] = field(default_factory=dict)
+    """Lanes in which a right is missing."""
+    idle_rounds: int = 0
+    num_done: int = 0
+
+
+@dataclass
+class Executor:
+    """Carries out the writes of a plan or of a rollback, one after the other.
+
+    Parameters
+    ----------
+    carrier
+        Makes single writes.
+    inventory, rules
+        What the writes were made for.
+    writes
+        All of them, in order.
+    pilot
+        VM ids that go first; the others follow when the pilot's first backups are over.
+    snapshot_minutes
+        Length of the snapshot.
+    progress
+        Told after each write.
+    """
+
+    carrier: Carrier
+    inventory: Inventory
+    rules: Rules
+    writes: Sequence[Write]
+    pilot: frozenset[str] = frozenset()
+    snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
+    progress: Progress = no_progress
+
+    def run(self, *, until: datetime | None = None) -> Outcome:
+        """Make every write that can be made now, and those that open until a given time.
+
+        Parameters
+        ----------
+        until
+            Wait for writes that open before; None: do not wait.
+        """
+        left = _Left()
+        gates = Gates(self.inventory, self.rules, self.snapshot_minutes)
+        self.carrier = replace(self.carrier, gate=partial(self._gate, gates))
+        state = state_of(self.carrier.journal.records)
+        left.num_done = len(state.done)
+        transition = self._transition(state)
+        while True:
+            rollout = self._lay_out(state_of(self.carrier.journal.records), left)
+            if self._make_what_is_open(rollout, transition, left):
+                left.idle_rounds = 0
+                continue
+            opens = self._next_opening(rollout, left)
+            if opens is None or until is None or opens > until:
+                return self._end(rollout, left, opens)
+            left.idle_rounds += bool(left.stopped)
+            left.stopped.clear()
+            pause = (opens - self.carrier.clock.now()).total_seconds()
+            self.carrier.clock.sleep(max(pause, 1.0))
+
+    def _gate(self, gates: Gates, write: Write, current: Resource | None) -> str:
+        """Why the time is not right, seeing the last recovery point that the service states."""
+        points = {}
+        if write.kind == "reassign_item" and current is not None:
+            point = parse_moment(current["properties"].get("lastRecoveryPoint"))
+            points = {vm.lower(): point for vm in write.vms if point is not None}
+        return gates.closed(write, self.carrier.clock.now(), points)
+
+    def _lay_out(self, state: JournalState, left: _Left) -> Rollout:
+        now = self.carrier.clock.now()
+        in_place = {number for number, attempt in left.ended.items() if attempt.end is End.DONE}
+        lost = left.ended.keys() - in_place
+        recent = [(write.at, write.vault_id) for write in self.carrier.ledger.since(now - BUDGET_PERIOD)]
+        return build_rollout(
+            [write for write in self.writes if write.number not in lost],
+            self.inventory,
+            self.rules,
+            now=now,
+            made=frozenset(state.done) | in_place,
+            policy_writes=recent,
+            pilot=self.pilot,
+            snapshot_minutes=self.snapshot_minutes,
+        )
+
+    def _transition(self, state: JournalState) -> Transition:
+        """The state of the estate after what the journal says is done."""
+        transition = Transition(self.inventory, self.rules, self.snapshot_minutes)
+        for write in self.writes:
+            if write.number in state.done:
+                transition.make(write)
+        return transition
+
+    def _make_what_is_open(self, rollout: Rollout, transition: Transition, left: _Left) -> int:
+        """Go through the calendar once; how many writes were made."""
+        made = 0
+        second_wave = min((timed.at for timed in rollout.writes if timed.wave > 1), default=None)
+        for timed in rollout.writes:
+            write = timed.write
+            if write.number in left.ended or timed.lane in left.stopped or timed.lane in left.denied:
+                continue
+            if self._is_open(write):  # begun and not seen through, by an earlier run or this one: look first
+                made += self._put_down(timed, self.carrier.resolve(write), transition, left)
+                continue
+            if self._lost_its_ground(write, left):
+                continue
+            waits_for = second_wave if timed.wave > 1 else None
+            if reason := self._not_now(timed, transition, waits_for):
+                left.waiting[write.number] = reason
+                continue
+            made += self._put_down(timed, self.carrier.carry_out(write), transition, left)
+        return made
+
+    def _is_open(self, write: Write) -> bool:
+        return write.number in self.carrier.journal.open_numbers
+
+    def _put_down(self, timed: TimedWrite, attempt: Attempt, transition: Transition, left: _Left) -> bool:
+        """Remember what became of an attempt; whether anything is different now."""
+        write = timed.write
+        left.waiting.pop(write.number, None)
+        if attempt.end is End.LATER:
+            left.waiting[write.number] = attempt.reason
+        else:
+            left.ended[write.number] = attempt
+        if attempt.end is End.DONE:
+            transition.make(write)
+            left.num_done += 1
+            self.progress("write", left.num_done, len(self.writes), write.name)
+        if attempt.fatal:
+            (left.denied if attempt.end is End.FAILED else left.stopped)[timed.lane] = attempt.reason
+        return attempt.end is End.DONE
+
+    def _lost_its_ground(self, write: Write, left: _Left) -> bool:
+        """Whether a write that this one needs was not made; it is skipped then, for good."""
+        for number in write.needs:
+            attempt = left.ended.get(number)
+            if attempt is not None and attempt.end is not End.DONE:
+                left.ended[write.number] = self.carrier.skip(write, f"needs write {number}, which was not made")
+                left.waiting.pop(write.number, None)
+                return True
+        return False
+
+    def _not_now(self, timed: TimedWrite, transition: Transition, waits_for: datetime | None) -> str:
+        """Why a write must wait; empty where it may be made now."""
+        write, now = timed.write, self.carrier.clock.now()
+        if not timed.opens <= now < timed.closes:
+            return f"opens at {timed.opens:%Y-%m-%d %H:%M} UTC"
+        if waits_for is not None and now < waits_for:
+            return f"follows the pilot at {waits_for:%Y-%m-%d %H:%M} UTC"
+        if blockers := transition.blockers(write):
+            return blockers[0]
+        if write.counts_as_policy_write and not self._has_budget(write, now):
+            return "the budget of policy writes for 24 hours is used up"
+        try:
+            return running_job(self.carrier.service, self.inventory, write)
+        except CloudError as exc:
+            return str(exc)
+
+    def _has_budget(self, write: Write, now: datetime) -> bool:
+        place = _budget_place(write.vault_id, self.rules.policies.scope)
+        recent = self.carrier.ledger.since(now - BUDGET_PERIOD)
+        used = sum(_budget_place(other.vault_id, self.rules.policies.scope) == place for other in recent)
+        return used < self.rules.policies.max_writes_per_day
+
+    def _next_opening(self, rollout: Rollout, left: _Left) -> datetime | None:
+        """When the next write may be made; a lane that does not answer is tried again some times."""
+        soon = self.carrier.clock.now() + timedelta(seconds=self.carrier.pace.busy_seconds)
+        openings = []
+        for timed in rollout.writes:
+            if timed.write.number in left.ended or timed.lane in left.denied:
+                continue
+            if timed.lane in left.stopped:
+                openings += [soon] if left.idle_rounds < _IDLE_ROUNDS else []
+            else:
+                opens = max(timed.at, timed.opens)
+                openings.append(opens if opens > self.carrier.clock.now() else soon)
+        return min(openings, default=None)
+
+    def _end(self, rollout: Rollout, left: _Left, resume_at: datetime | None) -> Outcome:
+        journal = self.carrier.journal
+        state = state_of(journal.records)
+        numbers = {write.number for write in self.writes}
+        fulfilled = set(state.done) | {n for n, attempt in left.ended.items() if attempt.end is End.DONE}
+        failed = sorted(n for n in state.failed if n in numbers and n in left.ended)
+        skipped = sorted(n for n in state.skipped if n in numbers and n not in fulfilled)
+        blocked = tuple(item for item in rollout.blocked if item.write.number not in left.ended)
+        stops = {**left.stopped, **left.denied}
+        stopped = {timed.write.number: stops.get(timed.lane, "") for timed in rollout.writes}
+        pending = {
+            n: left.waiting.get(n) or stopped.get(n) or "not tried"
+            for n in sorted(numbers - fulfilled - set(failed) - set(skipped) - {b.write.number for b in blocked})
+        }
+        outcome = Outcome(
+            done=tuple(sorted(fulfilled & numbers)),
+            failed=tuple(failed),
+            skipped=tuple(skipped),
+            pending=pending,
+            blocked=blocked,
+            reasons={n: left.ended[n].reason for n in (*failed, *skipped) if n in left.ended},
+            resume_at=resume_at if pending else None,
+        )
+        journal.append(
+            EndRecord(
+                at=self.carrier.clock.now(),
+                done=len(outcome.done),
+                failed=len(failed),
+                skipped=len(skipped),
+                pending=len(pending) + len(blocked),
+            )
+        )
+        return outcome
+
+
+_IDLE_ROUNDS = 5
+"""Times that a lane whose service does not answer is tried again without a single write in between."""
+
+
+def _budget_place(vault_id: str, scope: str) -> str:
+    key = vault_id.lower()
+    return key if scope == "vault" else key.partition("/resourcegroups/")[0]
+
+
+_NEVER = datetime(2001, 1, 2, tzinfo=UTC)
+"""Azure writes 0001-01-01 and 2001-01-01 for what never took place."""
+
+
+def parse_moment(text: object) -> datetime | None:
+    """A time that the service states; None where it states none or writes one of its words for never."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
+        return None
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    return moment if moment > _NEVER else None
+
+
+def running_job(reader: BackupReader, inventory: Inventory, write: Write) -> str:
+    """Which job of a VM of a write is in progress, in words; empty where there is none."""
+    if not write.vms:
+        return ""
+    names = {_container_tail(vm_id): vm_id for vm_id in write.vms}
+    for job in reader.running_jobs(write.vault_id):
+        tail = str(job["properties"].get("containerName") or "").lower().partition(";")[2]
+        if tail in names:
+            return f"a job of {inventory.vms[names[tail].lower()].name} is in progress"
+    return ""
+
+
+def _container_tail(vm_id: str) -> str:
+    """``rg;vm`` of a VM id, as job containers end."""
+    parts = vm_id.lower().split("/")
+    group = parts[parts.index("resourcegroups") + 1] if "resourcegroups" in parts else ""
+    return f"{group};{parts[-1]}"
+
+
+def vaults_of(writes: Iterable[Write]) -> list[str]:
+    """Vaults that writes touch, each once."""
+    return list(dict.fromkeys(write.vault_id for write in writes))

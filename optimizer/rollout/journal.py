@@ -1,0 +1,280 @@
+"""The journal of an apply or a rollback: JSON lines, on disk before anything is written to Azure.
+
+One line is one record.  A write has an ``intent`` line before its request is sent and one of ``done``, ``failed`` or
+``skipped`` after; an intent without an end is a write of which it is not known whether it took place, and whoever
+resumes looks first.  A line that a crash cut off never counted, and is cut away on the next opening.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from optimizer.estate.atomic import sync_folder, translate_write_errors
+from optimizer.estate.document import UtcDatetime
+from optimizer.ports import Resource
+from optimizer.rollout.errors import JournalError
+from optimizer.rollout.stages import WriteKind
+
+JOURNAL_SCHEMA_VERSION: Final = 1
+_OWNER_ONLY = 0o600
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RunRecord(_Strict):
+    """The beginning of a run: who writes, when, for which plan, with whose approval.
+
+    Parameters
+    ----------
+    run
+        1 for the first run of a journal, 2 for its first resumption ...
+    command
+        ``apply`` or ``rollback``.
+    plan_fingerprint
+        Of the plan; a journal belongs to one plan.
+    plan
+        Path of the plan, as it was given.
+    who
+        User and machine.
+    approved_by, ticket
+        As they were given; empty where not.
+    options
+        What narrowed the run down: ``only``, ``max_moves``, ``wave`` ...
+    """
+
+    record: Literal["run"] = "run"
+    schema_version: Literal[1] = JOURNAL_SCHEMA_VERSION
+    run: int
+    command: Literal["apply", "rollback", "rehearse"]
+    at: UtcDatetime
+    plan_fingerprint: str
+    plan: str
+    who: str
+    program: str
+    approved_by: str = ""
+    ticket: str = ""
+    options: dict[str, Any] = Field(default_factory=dict)
+
+
+class IntentRecord(_Strict):
+    """A write that is about to be sent.
+
+    Parameters
+    ----------
+    before
+        The object as it was read just before, whole; None where there was none.
+    body
+        The properties that are sent; None for a deletion.
+    vms
+        VMs whose start changes by it.
+    """
+
+    record: Literal["intent"] = "intent"
+    number: int
+    at: UtcDatetime
+    kind: WriteKind
+    vault_id: str
+    object_id: str
+    name: str
+    vms: tuple[str, ...] = ()
+    before: Resource | None
+    body: dict[str, Any] | None
+
+
+class DoneRecord(_Strict):
+    """A write that took place.
+
+    Parameters
+    ----------
+    after
+        The object as it was read afterwards; None after a deletion.
+    how
+        ``written``: the service confirmed it; ``found``: it was in place when somebody looked after an interruption.
+    """
+
+    record: Literal["done"] = "done"
+    number: int
+    at: UtcDatetime
+    how: Literal["written", "found"]
+    after: Resource | None
+
+
+class FailedRecord(_Strict):
+    """A write that the service refused; nothing was changed by it."""
+
+    record: Literal["failed"] = "failed"
+    number: int
+    at: UtcDatetime
+    error: str
+    code: str = ""
+
+
+class SkippedRecord(_Strict):
+    """A write that was not made, and why: what it was planned for is no longer there, or it was there already."""
+
+    record: Literal["skipped"] = "skipped"
+    number: int
+    at: UtcDatetime
+    reason: str
+
+
+class EndRecord(_Strict):
+    """The end of a run that was not killed."""
+
+    record: Literal["end"] = "end"
+    at: UtcDatetime
+    done: int
+    failed: int
+    skipped: int
+    pending: int
+
+
+Record = RunRecord | IntentRecord | DoneRecord | FailedRecord | SkippedRecord | EndRecord
+_RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="record")])
+
+
+class Journal:
+    """A journal open for appending; every record is on disk when ``append`` returns.  Safe among threads.
+
+    Parameters
+    ----------
+    path
+        The file; made with its first record where there is none.
+
+    Raises
+    ------
+    JournalError
+        The file is there but is no journal.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._records = list(read_journal(path)) if path.exists() else []
+        self._descriptor: int | None = None
+        self._open_numbers: set[int] = set()
+        for record in self._records:
+            self._follow(record)
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """What the journal holds, in order."""
+        with self._lock:
+            return tuple(self._records)
+
+    def append(self, record: Record) -> None:
+        """Add a record, durably.
+
+        Raises
+        ------
+        EstateError
+            The disk is full or the file cannot be written.
+        """
+        line = record.model_dump_json().encode() + b"\n"
+        with self._lock, translate_write_errors(self.path):
+            descriptor = self._open()
+            written = 0
+            while written < len(line):
+                written += os.write(descriptor, line[written:])
+            os.fsync(descriptor)
+            self._records.append(record)
+            self._follow(record)
+
+    @property
+    def open_numbers(self) -> frozenset[int]:
+        """Writes that were begun and of whose end nothing is known."""
+        with self._lock:
+            return frozenset(self._open_numbers)
+
+    def _follow(self, record: Record) -> None:
+        if isinstance(record, IntentRecord):
+            self._open_numbers.add(record.number)
+        elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
+            self._open_numbers.discard(record.number)
+
+    def _open(self) -> int:
+        """The file, made on the first record: a run that is called off leaves none."""
+        if self._descriptor is None:
+            _cut_torn_line(self.path)
+            self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
+            sync_folder(self.path.parent)
+        return self._descriptor
+
+    def close(self) -> None:
+        """Give the file back."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Cut away what stands after the last end of a line."""
+    if not path.exists():
+        return
+    content = path.read_bytes()
+    whole = content.rfind(b"\n") + 1
+    if whole < len(content):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_journal(path: Path) -> tuple[Record, ...]:
+    """Records of a journal; a last line that was cut off is left out.
+
+    Raises
+    ------
+    JournalError
+        The file cannot be read or holds something else.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise JournalError(
+            f"{path}: the journal cannot be read ({exc.strerror}); give the file that 'apply' wrote beside the plan"
+        ) from exc
+    records = []
+    lines = content.split(b"\n")[:-1]
+    for number, line in enumerate(lines, start=1):
+        try:
+            records.append(_RECORD.validate_json(line))
+        except ValidationError as exc:
+            first = exc.errors()[0]
+            raise JournalError(
+                f"{path}, line {number}: not a record of a journal: {first['msg']}; give the file that 'apply' or "
+                "'rollback' wrote, unchanged"
+            ) from exc
+    if lines and not isinstance(records[0], RunRecord):
+        raise JournalError(f"{path}: does not begin with a run; give the file that 'apply' or 'rollback' wrote")
+    return tuple(records)
+
+
+def is_journal(path: Path) -> bool:
+    """Whether a file looks like a journal: its first line is the record of a run."""
+    try:
+        with path.open("rb") as file:
+            first = json.loads(file.readline(1_000_000))
+    except (OSError, ValueError):
+        return False
+    return isinstance(first, dict) and first.get("record") == "run"
+
+
+def journal_path(plan_path: Path) -> Path:
+    """Where the journal of a plan lies: ``plan.json`` -> ``plan.journal.jsonl``, beside it."""
+    return plan_path.with_name(plan_path.stem + ".journal.jsonl")
+
+
+def rollback_journal_path(journal: Path) -> Path:
+    """Where the rollback of a journal keeps its own: ``plan.journal.jsonl`` -> ``plan.rollback.jsonl``."""
+    stem = journal.name.removesuffix(".jsonl").removesuffix(".journal")
+    return journal.with_name(stem + ".rollback.jsonl")

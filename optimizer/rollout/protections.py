@@ -1,0 +1,94 @@
+"""What guards a vault against changes, as far as it matters to a change of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from optimizer.ports import Resource
+
+_IAC_TAGS = ("terraform", "bicep", "pulumi", "managed-by", "managedby", "managed_by", "iac", "provisioner")
+"""Tags by which teams mark what code deploys."""
+
+_OPERATIONS = {
+    "microsoft.recoveryservices/vaults/backuppolicies/write": "policy",
+    "microsoft.recoveryservices/vaults/backupfabrics/protectioncontainers/protecteditems/write": "item",
+}
+"""Operations that a Resource Guard can watch, of those that are made here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """How a vault is protected.
+
+    Parameters
+    ----------
+    immutability
+        ``Disabled``, ``Unlocked`` or ``Locked``; a change of time is allowed in each.
+    read_only_lock
+        Name of a lock that refuses every write; empty where there is none.
+    guard_requests
+        Requests that a Resource Guard may ask for, by ``policy`` or ``item``; empty without a guard.
+    code_tags
+        Tags that say that the vault is deployed by code, which may set the old times again.
+    """
+
+    immutability: str = "Disabled"
+    read_only_lock: str = ""
+    guard_requests: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    code_tags: tuple[str, ...] = ()
+
+    def remarks(self, vault: str) -> list[str]:
+        """What a planner should know before writing, in words."""
+        found = []
+        if self.read_only_lock:
+            found.append(
+                f"vault {vault} has the read-only lock {self.read_only_lock!r}: every write will be refused; have it "
+                "removed for the time of the roll-out, or leave the vault out with --only"
+            )
+        if self.immutability.lower() in {"unlocked", "locked"}:
+            found.append(f"vault {vault} is immutable ({self.immutability}): changes of time are allowed, and no more")
+        if self.guard_requests:
+            found.append(
+                f"vault {vault} is under a Resource Guard: by its documentation a change of time needs no approval; "
+                "where it is refused, get the role Backup MUA Operator and apply with --guard-request"
+            )
+        if self.code_tags:
+            found.append(
+                f"vault {vault} is deployed by code ({', '.join(self.code_tags)}): change the code too, or its next "
+                "run sets the old policies again"
+            )
+        return found
+
+
+def read_protection(settings: Iterable[Resource]) -> Protection:
+    """How a vault is protected, out of the vault and what is attached to it.
+
+    Parameters
+    ----------
+    settings
+        What :meth:`optimizer.ports.BackupReader.vault_settings` gives.
+    """
+    immutability, lock = "Disabled", ""
+    tags: tuple[str, ...] = ()
+    requests: dict[str, list[str]] = {}
+    for resource in settings:
+        kind = str(resource.get("type") or "").lower()
+        properties = resource.get("properties") or {}
+        if kind == "microsoft.recoveryservices/vaults":
+            security = properties.get("securitySettings") or {}
+            immutability = str((security.get("immutabilitySettings") or {}).get("state") or immutability)
+            tags = tuple(f"{k}={v}" for k, v in (resource.get("tags") or {}).items() if _is_code(k, v))
+        elif kind == "microsoft.authorization/locks" and str(properties.get("level")).lower() == "readonly":
+            lock = str(resource.get("name"))
+        elif kind.endswith("/backupresourceguardproxies"):
+            for detail in properties.get("resourceGuardOperationDetails") or ():
+                operation = _OPERATIONS.get(str(detail.get("vaultCriticalOperation")).lower())
+                if operation and detail.get("defaultResourceRequest"):
+                    requests.setdefault(operation, []).append(str(detail["defaultResourceRequest"]))
+    return Protection(immutability, lock, {key: tuple(value) for key, value in requests.items()}, tags)
+
+
+def _is_code(key: object, value: object) -> bool:
+    text = f"{key} {value}".lower()
+    return str(key).lower() in _IAC_TAGS or any(word in text for word in ("terraform", "bicep", "pulumi"))

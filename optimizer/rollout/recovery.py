@@ -1,0 +1,190 @@
+"""How long a VM is without a new recovery point when its start is changed at a given time, and how long it may be."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import cached_property
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rules
+from optimizer.model.timegrid import MINUTES_PER_DAY, MINUTES_PER_WEEK, START_WINDOW_MINUTES, Recurrence
+from optimizer.rollout.spans import to_datetime, to_seconds
+
+SLACK_MINUTES = 12 * 60
+"""What the default RPO adds to the widest spacing of the runs (design, section 6)."""
+
+_MONDAY_MINUTES = 4 * MINUTES_PER_DAY
+"""The first Monday after 1970-01-01, 00:00 UTC."""
+
+
+def week_minute(second: int) -> int:
+    """Minute of the UTC week of a second since 1970."""
+    return (second // 60 - _MONDAY_MINUTES) % MINUTES_PER_WEEK
+
+
+@dataclass(frozen=True, slots=True)
+class Rpo:
+    """Longest time between two recovery points that a change may cause.
+
+    Parameters
+    ----------
+    minutes
+        The limit.
+    rule
+        Name of the rule that sets it; empty for the default.
+    """
+
+    minutes: int
+    rule: str = ""
+
+    def __str__(self) -> str:
+        hours = f"{self.minutes / 60:g} h"
+        return f"{hours} by rule {self.rule!r}" if self.rule else f"{hours} by default"
+
+
+def widest_spacing(recurrence: Recurrence) -> int:
+    """Longest time between two runs, in minutes."""
+    runs = sorted(recurrence.run_minutes(0, 0).tolist())
+    following = [*runs[1:], runs[0] + MINUTES_PER_WEEK]
+    return int(max(later - earlier for earlier, later in zip(runs, following, strict=True)))
+
+
+def rpo_of_items(inventory: Inventory, rules: Rules) -> tuple[Rpo, ...]:
+    """Limit of each item: the smallest of the matching rules, else the widest spacing of its runs + 12 h.
+
+    A rule that asks for less than the schedule itself leaves (its widest spacing and a start that is 2 h late) cannot
+    be kept by anybody: a change may then leave as much as the schedule does.
+    """
+    stating = [rule for rule in rules.rule if rule.rpo_hours is not None]
+    spacing = {policy.recurrence: widest_spacing(policy.recurrence) for policy in inventory.policies.values()}
+    limits = []
+    for item in inventory.items:
+        policy = inventory.policy(item)
+        place = (inventory.vm(item), inventory.vault(item), policy.recurrence.frequency)
+        stated = [(rule.rpo_hours, rule.name) for rule in stating if rule.rpo_hours and rule.where.matches(*place)]
+        if stated:
+            hours, name = min(stated)
+            floor = spacing[policy.recurrence] + START_WINDOW_MINUTES
+            limits.append(Rpo(max(floor, int(hours * 60)), name))
+        else:
+            limits.append(Rpo(spacing[policy.recurrence] + SLACK_MINUTES))
+    return tuple(limits)
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A start that is changed: the runs before and after, whichever way the clock is read.
+
+    Parameters
+    ----------
+    recurrence
+        Of the policy, before and after.
+    offsets
+        UTC offsets of its zone in minutes at which a time of day may be run: more than one where the clock changes and
+        nobody knows what Azure does then.
+    before, after
+        Start options.
+    """
+
+    recurrence: Recurrence
+    offsets: tuple[int, ...]
+    before: int
+    after: int
+
+    @cached_property
+    def old_runs(self) -> tuple[tuple[int, ...], ...]:
+        """Minutes of the UTC week of the runs before, sorted, for each offset."""
+        return self._runs(self.before)
+
+    @cached_property
+    def new_runs(self) -> tuple[tuple[int, ...], ...]:
+        """Minutes of the UTC week of the runs after, sorted, for each offset."""
+        return self._runs(self.after)
+
+    def last_run_before(self, at: datetime) -> datetime:
+        """The last run of the old start until a time, at the reading for which it was the longest ago."""
+        second = to_seconds(at)
+        return to_datetime(second - self.seconds_since(second))
+
+    def first_run_after(self, at: datetime) -> datetime:
+        """The first run of the new start after a time, at the reading for which it is the furthest off."""
+        second = to_seconds(at)
+        return to_datetime(second + self.seconds_until(self.new_runs, second))
+
+    def gap_hours(self, write_at: datetime, last_point: datetime | None = None) -> float:
+        """Longest time between two recovery points round a write, in hours: the first new run starts 2 h late.
+
+        Parameters
+        ----------
+        write_at
+            When the start is changed.
+        last_point
+            The last recovery point that there is; None: that of the last run before.
+        """
+        last = self.last_run_before(write_at) if last_point is None else last_point
+        first = self.first_run_after(write_at) + timedelta(minutes=START_WINDOW_MINUTES)
+        return (first - last) / timedelta(hours=1)
+
+    def keeps(self, rpo: Rpo, write_at: datetime, last_point: datetime | None = None) -> bool:
+        """Whether a write keeps the limit.
+
+        Where a VM's backups fail, its last recovery point may be so old that the limit is exceeded even if nothing is
+        changed: then only the schedule counts, or the VM could never be moved to where its backups succeed.
+
+        Parameters
+        ----------
+        rpo
+            The limit.
+        write_at
+            When the start is changed.
+        last_point
+            The last recovery point that there is; None: that of the last run before.
+        """
+        limit = rpo.minutes / 60
+        if last_point is not None:
+            second = to_seconds(write_at)
+            unchanged = to_datetime(second + self.seconds_until(self.old_runs, second))
+            late = unchanged + timedelta(minutes=START_WINDOW_MINUTES) - last_point
+            if late <= timedelta(hours=limit):
+                return self.gap_hours(write_at, last_point) <= limit
+        return self.gap_hours(write_at) <= limit
+
+    def seconds_since(self, second: int) -> int:
+        """Seconds since the last old run, at most over the readings."""
+        minute = week_minute(second)
+        return max(_minutes_back(runs, minute) for runs in self.old_runs) * 60 + second % 60
+
+    def seconds_until(self, runs: Sequence[Sequence[int]], second: int) -> int:
+        """Seconds until the first of some runs after a second, at most over the readings."""
+        minute = week_minute(second)
+        return max(_minutes_ahead(of_reading, minute) for of_reading in runs) * 60 - second % 60
+
+    def gap_minutes(self, minute: int) -> int:
+        """Longest time between two recovery points round a write in a minute of the UTC week, in minutes."""
+        back = max(_minutes_back(runs, minute) for runs in self.old_runs)
+        ahead = max(_minutes_ahead(runs, minute) for runs in self.new_runs)
+        return back + ahead + START_WINDOW_MINUTES
+
+    def new_run_is_next(self, minute: int) -> bool:
+        """Whether the next run after a minute of the UTC week is a new one: the side of the smaller gap."""
+        new = min(_minutes_ahead(runs, minute) for runs in self.new_runs)
+        old = min(_minutes_ahead(runs, minute) for runs in self.old_runs)
+        return new < old
+
+    def _runs(self, option: int) -> tuple[tuple[int, ...], ...]:
+        return tuple(tuple(sorted(self.recurrence.run_minutes(option, offset).tolist())) for offset in self.offsets)
+
+
+def _minutes_back(runs: Sequence[int], minute: int) -> int:
+    """Minutes since the last run until a minute of the week, that minute included."""
+    position = bisect_right(runs, minute) - 1
+    return minute - runs[position] if position >= 0 else minute + MINUTES_PER_WEEK - runs[-1]
+
+
+def _minutes_ahead(runs: Sequence[int], minute: int) -> int:
+    """Minutes until the first run after a minute of the week, that minute excluded."""
+    position = bisect_right(runs, minute)
+    return runs[position] - minute if position < len(runs) else runs[0] + MINUTES_PER_WEEK - minute

@@ -1,0 +1,229 @@
+"""The dry run that Azure does not offer: the very same writes through the very same code, on a twin of the service."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+
+from optimizer.estate.arm import build_inventory
+from optimizer.estate.document import EstateDocument
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, Frequency
+from optimizer.plan.document import PlanDocument
+from optimizer.ports import BackupService, Clock, Progress, Resource, no_progress
+from optimizer.rollout.apply import Prepared, carry_out, latest_end, prepare_apply, prepare_rollback
+from optimizer.rollout.carry_out import Pace
+from optimizer.rollout.check import check_state
+from optimizer.rollout.execute import Outcome
+from optimizer.rollout.journal import read_journal
+from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.progress import state_of
+from optimizer.rollout.rollback import created_policies, estate_after
+from optimizer.rollout.stages import Rollout
+from optimizer.rollout.watch import WatchReport, watch
+from optimizer.rollout.writes import item_state, policy_state
+
+_FIRST_RUNS = {Frequency.DAILY: timedelta(hours=30), Frequency.HOURLY: timedelta(hours=30)}
+"""After so long every item of that frequency has run once at its new start; weekly ones take eight days."""
+
+_WEEKLY_RUNS = timedelta(days=8)
+
+
+class Twin(Protocol):
+    """A twin of the service that can be looked into."""
+
+    on_write: list[Callable[..., None]]
+    """Called after each write that took effect."""
+
+    def snapshot(self) -> EstateDocument:
+        """Its policies and items as they are now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """What a rehearsal showed.
+
+    Parameters
+    ----------
+    rollout
+        The calendar, as ``apply`` would follow it.
+    prepared
+        What was checked before the first write.
+    outcome
+        How the run ended.
+    num_writes
+        Writes that took effect; each intermediate state was checked.
+    findings
+        Limits and rules that an intermediate state broke, with the number of the write.
+    end_differences
+        Where the end differs from the plan.
+    rollback_outcome, rollback_differences
+        How the way back ended, and where it differs from the start; created policies stay.
+    watch
+        What ``watch`` says after the first runs at the new starts.
+    """
+
+    rollout: Rollout
+    prepared: Prepared
+    outcome: Outcome
+    num_writes: int
+    findings: tuple[str, ...]
+    end_differences: tuple[str, ...]
+    rollback_outcome: Outcome | None
+    rollback_differences: tuple[str, ...]
+    watch: WatchReport | None
+
+    @property
+    def flawless(self) -> bool:
+        """Whether the plan can be carried out whole, and taken back."""
+        alarms = self.watch.alarms if self.watch is not None else ()
+        complete = self.outcome.complete and (self.rollback_outcome is None or self.rollback_outcome.complete)
+        return complete and not (self.findings or self.end_differences or self.rollback_differences or alarms)
+
+
+def rehearse(
+    plan: PlanDocument,
+    plan_path: Path,
+    document: EstateDocument,
+    service: BackupService,
+    twin: Twin,
+    clock: Clock,
+    folder: Path,
+    *,
+    pace: Pace = Pace(),  # noqa: B008  # frozen
+    progress: Progress = no_progress,
+) -> Rehearsal:
+    """Carry a plan out on a twin of the service, watch it, and take it back.
+
+    Parameters
+    ----------
+    plan, plan_path, document
+        A plan, where it lies, and its estate.
+    service, twin, clock
+        The twin through the same door as the real service, the twin itself, and its clock, which jumps.
+    folder
+        For journals and ledger; nothing else is written.
+    pace
+        How long to wait for the service.
+    progress
+        Told after each write.
+
+    Raises
+    ------
+    PlanFormatError, ApplyError
+        As for ``apply``.
+    """
+    ledger = Ledger(folder / "state")
+    journal_path = folder / "rehearsal.journal.jsonl"
+    prepared = prepare_apply(plan, plan_path, document, service, clock, ledger, journal_path, command="rehearse")
+    judge = _Judge(plan, document, twin)
+    twin.on_write.append(judge)
+    until = latest_end(prepared.rollout, clock.now())
+    outcome = carry_out(prepared, service, clock, ledger, folder, until=until, pace=pace, progress=progress)
+    records = read_journal(journal_path) if journal_path.exists() else ()
+    state = state_of(records)
+    expected = estate_after(plan, document, range(1, len(plan.changes) + 1))
+    ends = compare_estates(expected, twin.snapshot())
+    watched = None
+    if state.moved_at():
+        clock.sleep(_until_first_runs(prepared).total_seconds())
+        watched = watch(plan, state.moved_at(), prepared.inventory, service, clock)
+    back, differences = None, ()
+    if state.done:
+        back, differences = _take_back(
+            plan, plan_path, document, service, twin, clock, ledger, folder, journal_path, pace, progress
+        )
+    return Rehearsal(
+        rollout=prepared.rollout,
+        prepared=prepared,
+        outcome=outcome,
+        num_writes=judge.num_writes,
+        findings=tuple(judge.findings),
+        end_differences=ends,
+        rollback_outcome=back,
+        rollback_differences=differences,
+        watch=watched,
+    )
+
+
+class _Judge:
+    """Checks every intermediate state, read back from the twin."""
+
+    def __init__(self, plan: PlanDocument, document: EstateDocument, twin: Twin) -> None:
+        self._plan = plan
+        self._before = build_inventory(document, plan.rules.service_from)
+        self._twin = twin
+        self.num_writes = 0
+        self.findings: list[str] = []
+
+    def __call__(self, *_: object) -> None:
+        """Look at the state after a write."""
+        self.num_writes += 1
+        now = build_inventory(self._twin.snapshot(), self._plan.rules.service_from)
+        for finding in check_state(self._before, now, self._plan.rules, DEFAULT_SNAPSHOT_MINUTES):
+            self.findings.append(f"after write {self.num_writes}: {finding}")
+
+
+def _until_first_runs(prepared: Prepared) -> timedelta:
+    inventory = prepared.inventory
+    rows = {item.vm_id.lower(): inventory.policy(item).recurrence.frequency for item in inventory.items}
+    moved = {rows[vm.lower()] for write in prepared.writes for vm in write.vms if vm.lower() in rows}
+    return max((_FIRST_RUNS.get(frequency, _WEEKLY_RUNS) for frequency in moved), default=timedelta())
+
+
+def _take_back(
+    plan: PlanDocument,
+    plan_path: Path,
+    document: EstateDocument,
+    service: BackupService,
+    twin: Twin,
+    clock: Clock,
+    ledger: Ledger,
+    folder: Path,
+    journal_path: Path,
+    pace: Pace,
+    progress: Progress,
+) -> tuple[Outcome, tuple[str, ...]]:
+    done = state_of(read_journal(journal_path)).done
+    prepared = prepare_rollback(
+        plan, plan_path, document, service, clock, ledger, journal_path, folder / "rehearsal.rollback.jsonl"
+    )
+    until = latest_end(prepared.rollout, clock.now())
+    outcome = carry_out(prepared, service, clock, ledger, folder, until=until, pace=pace, progress=progress)
+    created = {change.policy_id.lower() for change in created_policies(plan, done)}
+    return outcome, compare_estates(document, twin.snapshot(), besides=created)
+
+
+def compare_estates(
+    wanted: EstateDocument, found: EstateDocument, besides: set[str] | frozenset[str] = frozenset()
+) -> tuple[str, ...]:
+    """Where policies and items of two estates differ, but for eTags, counts and what the service stamps.
+
+    Parameters
+    ----------
+    wanted, found
+        What should be, and what is.
+    besides
+        Ids, lower case, of policies that may be there in addition.
+    """
+    differences = []
+    for what, state, then, now in (
+        ("policy", policy_state, wanted.policies, found.policies),
+        ("item", item_state, wanted.protected_items, found.protected_items),
+    ):
+        before, after = _by_id(then), _by_id(now)
+        differences += [f"{what} {before[key]['id']} is gone" for key in before.keys() - after.keys()]
+        differences += [f"{what} {after[key]['id']} is too much" for key in after.keys() - before.keys() - besides]
+        differences += [
+            f"{what} {before[key]['id']} differs"
+            for key in before.keys() & after.keys()
+            if state(before[key].get("properties") or {}) != state(after[key].get("properties") or {})
+        ]
+    return tuple(sorted(differences))
+
+
+def _by_id(resources: tuple[Resource, ...]) -> Mapping[str, Resource]:
+    return {str(resource["id"]).lower(): resource for resource in resources}

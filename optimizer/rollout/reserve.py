@@ -1,0 +1,98 @@
+"""Places kept for writes that come earlier in the plan, so that those which overtake them do not block them."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.model.timegrid import parse_start
+from optimizer.rollout.stages import Write
+from optimizer.rollout.transition import Key, Transition
+
+IntArray = npt.NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class _Arrivals:
+    """Writes that fill the half hours of a capped group, in the order of the plan.
+
+    Parameters
+    ----------
+    writes
+        Their places in the plan, ascending.
+    gains
+        Shape (number of writes, 336): windows that each adds; zero once it is made.
+    """
+
+    writes: list[int]
+    gains: IntArray
+
+
+class Reservations:
+    """Room in policies and under caps that pending writes will need.
+
+    Writes are made when their gates open, not in the order of the plan.  One that overtakes others must leave room
+    for them: as the plan's own order keeps every limit, the first pending write of the plan can then always be made
+    when its gates open, and the roll-out ends.
+
+    Parameters
+    ----------
+    writes
+        Pending writes in the order of the plan.
+    transition
+        The state; it tells room and caps.
+    """
+
+    def __init__(self, writes: Sequence[Write], transition: Transition) -> None:
+        self._writes, self._transition = writes, transition
+        self._to_policy: dict[str, list[int]] = {}
+        self._changes = [_changes(write, transition) for write in writes]
+        members: dict[int, list[int]] = {}
+        for n, write in enumerate(writes):
+            if write.kind == "reassign_item":
+                self._to_policy.setdefault(write.policy_after.lower(), []).append(n)
+            for group, _ in self._changes[n]:
+                members.setdefault(group, []).append(n)
+        self._arrivals = {
+            group: _Arrivals(of, np.stack([np.maximum(dict(self._changes[n])[group], 0) for n in of]))
+            for group, of in members.items()
+        }
+
+    def against(self, n: int) -> Key | None:
+        """What has to become emptier before a write may overtake the pending ones before it; None if it may."""
+        write = self._writes[n]
+        if write.kind == "reassign_item":
+            key = write.policy_after.lower()
+            earlier = bisect_left(self._to_policy[key], n)
+            if earlier and self._transition.room(key) <= earlier:
+                return ("policy", key)
+        for group, change in self._changes[n]:
+            arrivals = self._arrivals[group]
+            earlier = bisect_left(arrivals.writes, n)
+            slots = np.flatnonzero(change > 0)
+            kept = arrivals.gains[:earlier, slots].sum(axis=0)
+            short = slots[(kept > 0) & (self._transition.caps.room(group)[slots] < kept + change[slots])]
+            if short.size:
+                return ("cap", group, int(short[0]))
+        return None
+
+    def made(self, n: int) -> None:
+        """A write is made: nothing is kept for it any more."""
+        write = self._writes[n]
+        if write.kind == "reassign_item":
+            self._to_policy[write.policy_after.lower()].remove(n)
+        for group, _ in self._changes[n]:
+            arrivals = self._arrivals[group]
+            arrivals.gains[bisect_left(arrivals.writes, n)] = 0
+
+
+def _changes(write: Write, transition: Transition) -> list[tuple[int, IntArray]]:
+    """How a write changes the windows of each capped group that it touches."""
+    if not (write.vms and write.start_before and write.start_after):
+        return []
+    rows = transition.rows_of(write.vms)
+    return list(transition.caps.changes(rows, parse_start(write.start_before), parse_start(write.start_after)))

@@ -1,0 +1,321 @@
+"""The state of an estate while writes are made one by one, and what in it stands in the way of the next."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from optimizer.estate.arm_policy import read_schedule, twin_key
+from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start, parse_start
+from optimizer.plan.caps import CapCounts
+from optimizer.rollout.stages import Write
+from optimizer.solve.windows import BoolArray, options_allowed
+
+Key = tuple[str | int, ...]
+"""What has to change before a write can be made: a write, a policy, a vault, a half hour of a cap."""
+
+NEVER: Key = ("never",)
+"""Nothing that is still to come opens the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Obstacle:
+    """Why a write must not be made in the present state.
+
+    Parameters
+    ----------
+    key
+        What has to change first; :data:`NEVER` where nothing can.
+    text
+        For people.
+    """
+
+    key: Key
+    text: str
+
+
+@dataclass(slots=True)
+class _PolicyNow:
+    """A policy as it is at the moment."""
+
+    name: str
+    vault: str
+    start: int
+    twins: str
+    strangers: int = 0
+    members: set[int] = field(default_factory=set)
+
+    @property
+    def size(self) -> int:
+        return len(self.members) + self.strangers
+
+
+class Transition:
+    """The state while the writes of a plan or of a rollback are made.
+
+    Parameters
+    ----------
+    inventory
+        The state before the first write.
+    rules
+        What has to hold after each write.
+    snapshot_minutes
+        Length of the snapshot.
+    tolerated
+        A state whose own breaches are tolerated as well as those of ``inventory``: for a rollback the state that it
+        leads back to, which may have been over a limit, over a cap or against a rule on windows.
+    """
+
+    def __init__(
+        self,
+        inventory: Inventory,
+        rules: Rules,
+        snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
+        *,
+        tolerated: Inventory | None = None,
+    ) -> None:
+        self.caps = CapCounts(inventory, rules, snapshot_minutes, tolerated)
+        self._inventory = inventory
+        self._limits = rules.policies
+        self._policies = {key: _policy_now(inventory, key, policy) for key, policy in inventory.policies.items()}
+        self._num_policies = {vault: inventory.policies_in_vault(vault) for vault in inventory.vaults}
+        self._at = [item.policy_id.lower() for item in inventory.items]
+        self._row_of_vm = {item.vm_id.lower(): row for row, item in enumerate(inventory.items)}
+        self._made: set[int] = set()
+        accepted = [inventory] if tolerated is None else [inventory, tolerated]
+        self._most_items = _most(
+            ({key: _policy_now(one, key, p).size for key, p in one.policies.items()} for one in accepted),
+        )
+        self._most_policies = _most({vault: one.policies_in_vault(vault) for vault in one.vaults} for one in accepted)
+        self._starts_before = [{item.vm_id.lower(): one.policy(item).start for item in one.items} for one in accepted]
+        self._windows = _VmRules(inventory, rules, snapshot_minutes)
+
+    def blockers(self, write: Write) -> tuple[str, ...]:
+        """Why a write must not be made now; empty where nothing speaks against it."""
+        return tuple(obstacle.text for obstacle in self.obstacles(write))
+
+    def obstacles(self, write: Write) -> tuple[Obstacle, ...]:
+        """The same, with what has to change first."""
+        missing = [number for number in write.needs if number not in self._made]
+        if missing:
+            return tuple(Obstacle(("write", number), f"it needs write {number} first") for number in missing)
+        match write.kind:
+            case "create_policy":
+                return tuple(self._against_creation(write))
+            case "delete_policy":
+                return tuple(self._against_deletion(write))
+            case "edit_policy":
+                return tuple(self._against_edit(write))
+            case "reassign_item":
+                return tuple(self._against_reassignment(write))
+
+    def make(self, write: Write) -> list[Key]:
+        """Apply a write; what has become looser by it.  One whose result is there already changes nothing.
+
+        Raises
+        ------
+        ValueError
+            The write names a VM or a policy that is not there.
+        """
+        self._made.add(write.number)
+        loosened: list[Key] = [("write", write.number)]
+        match write.kind:
+            case "create_policy":
+                loosened += self._create(write)
+            case "delete_policy":
+                loosened += self._delete(write)
+            case "edit_policy":
+                loosened += self._edit(write)
+            case "reassign_item":
+                loosened += self._reassign(write)
+        return loosened
+
+    def room(self, policy_id: str) -> int:
+        """How many more VMs a policy takes, by lower-case id; one that is still to come takes as many as any."""
+        policy = self._policies.get(policy_id)
+        most = max(self._limits.max_vms_per_policy, self._most_items.get(policy_id, 0))
+        return most - (policy.size if policy is not None else 0)
+
+    def rows_of(self, vms: Iterable[str]) -> list[int]:
+        """Items of VMs, those that are not there left out."""
+        return [self._row_of_vm[vm.lower()] for vm in vms if vm.lower() in self._row_of_vm]
+
+    def _against_creation(self, write: Write) -> list[Obstacle]:
+        vault, key = write.vault_id.lower(), write.object_id.lower()
+        if key in self._policies:
+            return [Obstacle(("policy", key), f"there is a policy {write.name!r} already")]
+        most = max(self._limits.max_policies_per_vault, self._most_policies.get(vault, 0))
+        if self._num_policies.get(vault, 0) >= most:
+            return [Obstacle(("vault", vault), f"the vault holds {most} policies, it may have no more")]
+        return []
+
+    def _against_deletion(self, write: Write) -> list[Obstacle]:
+        key = write.object_id.lower()
+        policy = self._policies.get(key)
+        if policy is None:
+            return [Obstacle(("policy", key), f"there is no policy {write.name!r}")]
+        if policy.size:
+            return [Obstacle(("policy", key), f"policy {write.name!r} still protects {policy.size} VMs")]
+        return []
+
+    def _against_edit(self, write: Write) -> list[Obstacle]:
+        key = write.object_id.lower()
+        policy = self._policies.get(key)
+        if policy is None:
+            return [Obstacle(("policy", key), f"there is no policy {write.name!r}")]
+        named = {self._row_of_vm.get(vm.lower(), -1) for vm in write.vms}
+        if named != policy.members:
+            others = len(policy.members ^ named)
+            return [
+                Obstacle(("policy", key), f"policy {write.name!r} protects other VMs than planned ({others} differ)")
+            ]
+        return self._against_move(sorted(named), policy.start, parse_start(write.start_after))
+
+    def _against_reassignment(self, write: Write) -> list[Obstacle]:
+        key = write.policy_after.lower()
+        name = write.policy_after.rpartition("/")[2]
+        row = self._row_of_vm.get(write.vms[0].lower()) if len(write.vms) == 1 else None
+        if row is None:
+            return [Obstacle(NEVER, f"{write.name} is not among the VMs with scheduled backups")]
+        source = self._at[row]
+        if source != write.policy_before.lower():
+            return [Obstacle(("policy", source), f"{write.name} is in another policy than planned: {_last(source)!r}")]
+        target = self._policies.get(key)
+        if target is None:
+            return [Obstacle(("policy", key), f"there is no policy {name!r}")]
+        current = self._policies[source]
+        if target.vault != current.vault or target.twins != current.twins:
+            return [Obstacle(NEVER, f"policy {name!r} is no twin of {current.name!r}")]
+        if write.start_after and target.start != parse_start(write.start_after):
+            text = f"policy {name!r} starts at {format_start(target.start)}, not at {write.start_after}"
+            return [Obstacle(("policy", key), text)]
+        found = []
+        if self.room(key) <= 0:
+            found.append(Obstacle(("policy", key), f"policy {name!r} is full: it protects {target.size} VMs"))
+        return found + self._against_move([row], current.start, target.start)
+
+    def _against_move(self, rows: list[int], before: int, after: int) -> list[Obstacle]:
+        """Rules on the windows of single VMs, and caps."""
+        if before == after:
+            return []
+        found = []
+        for row in rows:
+            vm = self._inventory.items[row].vm_id
+            if any(starts.get(vm.lower()) == after for starts in self._starts_before):
+                continue
+            if reason := self._windows.against(row, after):
+                found.append(Obstacle(NEVER, f"{_last(vm)} at {format_start(after)}: {reason}"))
+        if place := self.caps.overfull(rows, before, after):
+            found.append(Obstacle(("cap", *place), self.caps.describe(place)))
+        return found
+
+    def _create(self, write: Write) -> list[Key]:
+        key, vault = write.object_id.lower(), write.vault_id.lower()
+        if key in self._policies:
+            return []
+        schedule = read_schedule(write.body)
+        self._policies[key] = _PolicyNow(write.name, vault, schedule.start, twin_key(write.body))
+        self._num_policies[vault] = self._num_policies.get(vault, 0) + 1
+        return [("policy", key)]
+
+    def _delete(self, write: Write) -> list[Key]:
+        key, vault = write.object_id.lower(), write.vault_id.lower()
+        if self._policies.pop(key, None) is None:
+            return []
+        self._num_policies[vault] -= 1
+        return [("policy", key), ("vault", vault)]
+
+    def _edit(self, write: Write) -> list[Key]:
+        key = write.object_id.lower()
+        policy, after = self._policy(key), parse_start(write.start_after)
+        freed = self.caps.move(sorted(policy.members), policy.start, after)
+        policy.start = after
+        return [("policy", key), *(("cap", *place) for place in freed)]
+
+    def _reassign(self, write: Write) -> list[Key]:
+        row = self._row_of_vm.get(write.vms[0].lower()) if write.vms else None
+        if row is None:
+            raise ValueError(f"write {write.number} is for {write.name!r}, which is not in the inventory")
+        source, key = self._at[row], write.policy_after.lower()
+        if source == key:
+            return []
+        current, target = self._policy(source), self._policy(key)
+        current.members.remove(row)
+        target.members.add(row)
+        self._at[row] = key
+        freed = self.caps.move([row], current.start, target.start)
+        return [("policy", source), ("policy", key), *(("cap", *place) for place in freed)]
+
+    def _policy(self, key: str) -> _PolicyNow:
+        if key not in self._policies:
+            raise ValueError(f"there is no policy {key!r} at this point")
+        return self._policies[key]
+
+
+def _policy_now(inventory: Inventory, key: str, policy: Policy) -> _PolicyNow:
+    return _PolicyNow(
+        policy.name,
+        policy.vault_id.lower(),
+        policy.start,
+        policy.twin_key,
+        inventory.unknown_items[key],
+        set(inventory.items_by_policy[key]),
+    )
+
+
+def _most(counts: Iterable[dict[str, int]]) -> dict[str, int]:
+    most: Counter[str] = Counter()
+    for one in counts:
+        most |= Counter(one)
+    return dict(most)
+
+
+def _last(arm_id: str) -> str:
+    return arm_id.rpartition("/")[2]
+
+
+class _VmRules:
+    """What forbids single VMs to go to a start: windows of rules, pins, exclusions, the state of the item."""
+
+    def __init__(self, inventory: Inventory, rules: Rules, snapshot_minutes: int) -> None:
+        self._inventory = inventory
+        self._snapshot_minutes = snapshot_minutes
+        self._rules = [rule for rule in rules.rule if rule.allow or rule.forbid or rule.pin or rule.exclude]
+        self._of_row: dict[int, list[Rule]] = {}
+        self._allowed: dict[tuple[object, ...], BoolArray] = {}
+
+    def against(self, row: int, option: int) -> str:
+        """Why an item must not go to a start option; empty where it may."""
+        item = self._inventory.items[row]
+        if item.unwritable:
+            return f"must not be written: {item.unwritable}"
+        for rule in self._matching(row):
+            if rule.pin or rule.exclude:
+                return f"rule {rule.name!r} lets it stay where it is"
+            if not self._options(rule, row)[option]:
+                return f"against rule {rule.name!r}"
+        return ""
+
+    def _matching(self, row: int) -> list[Rule]:
+        if row not in self._of_row:
+            item = self._inventory.items[row]
+            vm, vault = self._inventory.vm(item), self._inventory.vault(item)
+            frequency = self._inventory.policy(item).recurrence.frequency
+            self._of_row[row] = [rule for rule in self._rules if rule.where.matches(vm, vault, frequency)]
+        return self._of_row[row]
+
+    def _options(self, rule: Rule, row: int) -> BoolArray:
+        policy = self._inventory.policy(self._inventory.items[row])
+        key = (rule.name, policy.recurrence, policy.timezone)
+        if key not in self._allowed:
+            horizon = self._inventory.horizon
+            pattern = policy.pattern(horizon)
+            self._allowed[key] = np.asarray(
+                options_allowed(rule, pattern, policy.timezone, horizon, self._snapshot_minutes)
+            )
+        return self._allowed[key]

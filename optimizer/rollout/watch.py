@@ -1,0 +1,226 @@
+"""After a change: does each moved VM's backup come at its new time, and was no recovery point lost on the way.
+
+Only reads.  Of each vault the policies, the items and the jobs are listed once; the extended info, which no list
+gives, is read of the moved VMs alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from optimizer.errors import AuthError, CloudError
+from optimizer.estate.raw_jobs import parse_time
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rules
+from optimizer.model.timegrid import parse_start
+from optimizer.plan.document import PlanDocument, ReassignItem, ScheduleEntry
+from optimizer.ports import BackupReader, Clock, Progress, Resource, no_progress
+from optimizer.rollout.due import runs_between
+from optimizer.rollout.recovery import rpo_of_items
+from optimizer.rollout.watch_checks import (
+    Job,
+    ScheduleCheck,
+    Watched,
+    check_gap,
+    check_item,
+    check_jobs,
+    check_policy,
+    container_key,
+    container_of,
+    hours,
+    longest_gap,
+    read_jobs,
+)
+from optimizer.rollout.watch_report import Finding, Verdict, WatchedVm, WatchReport
+
+__all__ = ["WatchReport", "watch"]
+
+_LONGEST_LOOK_BACK = timedelta(days=30)
+"""How far back the service is asked for jobs; it is not documented how long it keeps them."""
+
+_LOOK_AHEAD = timedelta(days=8)
+"""Within so long the next run of every schedule opens."""
+
+
+@dataclass(frozen=True)
+class _VaultState:
+    """What the service says of one vault."""
+
+    policies: Mapping[str, Resource]
+    items: Mapping[str, Resource]
+    jobs: Mapping[str, Sequence[Job]]
+
+
+def watch(
+    plan: PlanDocument,
+    moved_at: Mapping[str, datetime],
+    inventory: Inventory,
+    reader: BackupReader,
+    clock: Clock,
+    rules: Rules | None = None,
+    progress: Progress = no_progress,
+) -> WatchReport:
+    """Look after every VM whose change was made.
+
+    Parameters
+    ----------
+    plan, inventory
+        The plan, and the estate that it was made for.
+    moved_at
+        When each VM got its new start, by ``vm_id.lower()``; see ``JournalState.moved_at``.
+    reader, clock
+        The service and the present time.
+    rules
+        For ``rpo_hours``; None: those of the plan.
+    progress
+        Told after each VM.
+
+    Raises
+    ------
+    AuthError
+        Nobody is signed in.  What else cannot be asked becomes a finding of the VMs concerned.
+    """
+    now = clock.now()
+    watched = list(_watched(plan, moved_at, inventory, rules or plan.rules))
+    states: dict[str, _VaultState | CloudError] = {}
+    found = []
+    for number, (entry, vm) in enumerate(watched, start=1):
+        key = vm.vault.id.lower()
+        if key not in states:
+            since = min(_since(other, now) for _, other in watched if other.vault.id.lower() == key)
+            states[key] = _read_vault(reader, vm.vault.id, since, now)
+        found.append(_look_at(entry, vm, states[key], inventory, reader, now))
+        progress("watch", number, len(watched), vm.vault.name)
+    moving = sum(entry.start != entry.start_today for entry in plan.schedule)
+    return WatchReport(at=now, vms=tuple(found), not_written=max(moving - len(watched), 0))
+
+
+def _watched(
+    plan: PlanDocument, moved_at: Mapping[str, datetime], inventory: Inventory, rules: Rules
+) -> Iterator[tuple[ScheduleEntry, Watched]]:
+    limits = rpo_of_items(inventory, rules)
+    rows = {item.vm_id.lower(): row for row, item in enumerate(inventory.items)}
+    targets = {c.vm.lower(): c.policy_id for c in plan.changes if isinstance(c, ReassignItem)}
+    for entry in plan.schedule:
+        key = entry.vm.lower()
+        if key in moved_at and key in rows:
+            item = inventory.items[rows[key]]
+            yield (
+                entry,
+                Watched(
+                    item=item,
+                    vault=inventory.vault(item),
+                    policy_id=targets.get(key, item.policy_id),
+                    policy=entry.policy,
+                    option=parse_start(entry.start),
+                    written_at=moved_at[key],
+                    recurrence=inventory.policy(item).recurrence,
+                    rpo=timedelta(minutes=limits[rows[key]].minutes),
+                ),
+            )
+
+
+def _since(vm: Watched, now: datetime) -> datetime:
+    """From when on the jobs of a VM matter: the last recovery point before its change is among them."""
+    return max(vm.written_at - 2 * vm.rpo, now - _LONGEST_LOOK_BACK)
+
+
+def _read_vault(reader: BackupReader, vault_id: str, since: datetime, now: datetime) -> _VaultState | CloudError:
+    try:
+        return _VaultState(
+            policies={str(policy["id"]).lower(): policy for policy in reader.list_policies(vault_id)},
+            items={str(item["id"]).lower(): item for item in reader.list_items(vault_id)},
+            jobs=read_jobs(reader.list_jobs(vault_id, since, now + timedelta(minutes=1))),
+        )
+    except AuthError:
+        raise
+    except CloudError as exc:
+        return exc
+
+
+def _look_at(
+    entry: ScheduleEntry,
+    vm: Watched,
+    state: _VaultState | CloudError,
+    inventory: Inventory,
+    reader: BackupReader,
+    now: datetime,
+) -> WatchedVm:
+    if isinstance(state, CloudError):
+        return _report(entry, vm, [_unanswered(state)], ScheduleCheck(), None)
+    findings: list[Finding] = []
+    item = state.items.get(vm.item.id.lower())
+    try:
+        item = item and (reader.get_item(vm.item.id) or item)
+    except AuthError:
+        raise
+    except CloudError as exc:
+        findings.append(_unanswered(exc))
+    findings += check_item(vm, item)
+    findings += check_policy(vm, state.policies)
+    jobs = state.jobs.get(container_key(container_of(vm.item.id)), [])
+    schedule = _check_schedule(entry, vm, jobs, inventory, now)
+    points = [job.start for job in jobs if job.made_a_point]
+    last = parse_time(((item or {}).get("properties") or {}).get("lastRecoveryPoint"))
+    points += [last] if last is not None and last <= now else []
+    running = next((job.start for job in reversed(jobs) if job.running), None)
+    gap = longest_gap(vm, points, running, now)
+    findings += schedule.findings
+    findings += check_gap(vm, gap, max(points, default=None), running or now)
+    return _report(entry, vm, findings, schedule, gap)
+
+
+def _check_schedule(
+    entry: ScheduleEntry, vm: Watched, jobs: Sequence[Job], inventory: Inventory, now: datetime
+) -> ScheduleCheck:
+    offsets = inventory.policy(vm.item).pattern(inventory.horizon).offsets
+    new = runs_between(vm.recurrence, vm.option, offsets, vm.written_at, now + _LOOK_AHEAD)
+    old = runs_between(vm.recurrence, parse_start(entry.start_today), offsets, vm.written_at, now)
+    return check_jobs(vm, jobs, new, old, now)
+
+
+def _unanswered(error: CloudError) -> Finding:
+    return Finding(kind="request_failed", what=str(error), advice="watch again")
+
+
+def _report(
+    entry: ScheduleEntry, vm: Watched, findings: Sequence[Finding], schedule: ScheduleCheck, gap: timedelta | None
+) -> WatchedVm:
+    verdict, reason = _verdict(findings, schedule)
+    run, job = schedule.on_time or (None, None)
+    return WatchedVm(
+        vm=entry.vm,
+        vault=vm.vault.name,
+        policy=vm.policy,
+        start=entry.start,
+        timezone=entry.timezone,
+        written_at=vm.written_at,
+        verdict=verdict,
+        reason=reason,
+        due_from=schedule.waits_for.opens if schedule.waits_for else None,
+        due_until=schedule.waits_for.closes if schedule.waits_for else None,
+        job_started=job.start if job else None,
+        job_status=job.status if job else None,
+        delay_minutes=round(run.delay(job.start) / timedelta(minutes=1), 1) if run and job else None,
+        longest_gap_hours=round(gap / timedelta(hours=1), 2) if gap is not None else None,
+        rpo_hours=vm.rpo / timedelta(hours=1),
+        findings=tuple(findings),
+        remarks=tuple(schedule.remarks),
+    )
+
+
+def _verdict(findings: Sequence[Finding], schedule: ScheduleCheck) -> tuple[Verdict, str]:
+    alarms = [finding for finding in findings if finding.kind != "request_failed"]
+    if alarms:
+        return "alarm", "; ".join(finding.what for finding in alarms)
+    if findings:
+        return "unknown", findings[0].what
+    if schedule.on_time is not None:
+        run, job = schedule.on_time
+        when = f"started {hours(run.delay(job.start))} after its time, at {job.start:%Y-%m-%d %H:%M} UTC"
+        return ("waiting", f"its job {when}, and is in progress") if job.running else ("ok", f"its job {when}")
+    due = schedule.waits_for
+    assert due is not None  # every schedule has a run within a week
+    return "waiting", f"its job is due from {due.opens:%Y-%m-%d %H:%M} to {due.closes:%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,339 @@
+"""Whether a change arrived: what one VM's item, policy and jobs say, held against the plan."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from optimizer.estate.arm_policy import read_schedule
+from optimizer.estate.raw_jobs import parse_time
+from optimizer.model.inventory import ProtectedItem, Vault
+from optimizer.model.timegrid import Recurrence, format_start
+from optimizer.ports import Resource
+from optimizer.rollout.due import TOLERANCE, Due
+from optimizer.rollout.watch_report import Finding, FindingKind
+
+ON_DEMAND_KEPT_DAYS = 30
+"""For how long an offered on-demand backup is kept."""
+
+_MADE_A_POINT = {"completed", "completedwithwarnings"}
+_RUNNING = {"inprogress", "cancelling"}
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A backup job.
+
+    Parameters
+    ----------
+    scheduled
+        Whether the schedule started it; Azure does not say so of every kind of job, and then it did.
+    error
+        Title or text of the first error; empty where there is none.
+    """
+
+    start: datetime
+    status: str
+    scheduled: bool
+    error: str = ""
+
+    @property
+    def made_a_point(self) -> bool:
+        """Whether a recovery point came of it."""
+        return self.status.lower() in _MADE_A_POINT
+
+    @property
+    def running(self) -> bool:
+        """Whether it is in progress."""
+        return self.status.lower() in _RUNNING
+
+
+def read_jobs(resources: Iterable[Resource]) -> dict[str, list[Job]]:
+    """Backup jobs by the end of their container's name (``group;vm``, lower case), by start."""
+    jobs: dict[str, list[Job]] = {}
+    for resource in resources:
+        properties = resource.get("properties") or {}
+        start = parse_time(properties.get("startTime"))
+        if start is None or str(properties.get("operation")).lower() != "backup":
+            continue
+        job = Job(start, str(properties.get("status")), not properties.get("isUserTriggered"), _error(properties))
+        jobs.setdefault(container_key(str(properties.get("containerName") or "")), []).append(job)
+    for found in jobs.values():
+        found.sort(key=lambda job: job.start)
+    return jobs
+
+
+def container_key(container: str) -> str:
+    """``group;vm``, lower case, of a container's name: items spell it with a prefix more than jobs."""
+    return ";".join(container.lower().split(";")[-2:])
+
+
+def _error(properties: Mapping[str, Any]) -> str:
+    details = properties.get("errorDetails") or [{}]
+    return str(details[0].get("errorTitle") or details[0].get("errorString") or "")
+
+
+def container_of(item_id: str) -> str:
+    """Container in the id of a protected item."""
+    parts = item_id.split("/")
+    keys = [part.lower() for part in parts]
+    return parts[keys.index("protectioncontainers") + 1] if "protectioncontainers" in keys[:-1] else ""
+
+
+@dataclass(frozen=True)
+class Watched:
+    """A VM, what the plan wants of it, and where its commands go.
+
+    Parameters
+    ----------
+    item, vault
+        Its protection.
+    policy_id, policy, option
+        Where it should be, and the start option of that policy.
+    written_at
+        When that was written.
+    recurrence
+        What was not changed.
+    rpo
+        Longest time between two recovery points.
+    """
+
+    item: ProtectedItem
+    vault: Vault
+    policy_id: str
+    policy: str
+    option: int
+    written_at: datetime
+    recurrence: Recurrence
+    rpo: timedelta
+
+    def command(self, *words: str) -> str:
+        """A command line of the Azure CLI, quoted."""
+        place = ("--resource-group", self.vault.resource_group, "--vault-name", self.vault.name)
+        where = ("--subscription", self.vault.subscription) if self.vault.subscription else ()
+        return shlex.join(("az", "backup", *words, *place, *where))
+
+    def backup_now(self, now: datetime) -> str:
+        """The command for an on-demand backup."""
+        until = now.astimezone(UTC).date() + timedelta(days=ON_DEMAND_KEPT_DAYS)
+        names = ("--container-name", container_of(self.item.id), "--item-name", self.item.id.rpartition("/")[2])
+        kind = ("--backup-management-type", "AzureIaasVM", "--workload-type", "VM")
+        return self.command("protection", "backup-now", *names, *kind, "--retain-until", f"{until:%d-%m-%Y}")
+
+    def show_policy(self) -> str:
+        """The command that shows the policy."""
+        return self.command("policy", "show", "--name", self.policy)
+
+
+def check_item(vm: Watched, item: Resource | None) -> list[Finding]:
+    """Whether the item is under the plan's policy, consistent and protected.
+
+    Parameters
+    ----------
+    item
+        With its extended info; None where the vault has none.
+    """
+    if item is None:
+        return [_finding("not_protected", "the VM is no longer protected in this vault", "find out who removed it")]
+    properties = item.get("properties") or {}
+    findings = []
+    policy = str(properties.get("policyId") or "")
+    if not policy:
+        findings.append(
+            _finding("not_protected", "the VM has no policy: its protection is stopped", "find out who stopped it")
+        )
+    elif policy.lower() != vm.policy_id.lower():
+        found = policy.rpartition("/")[2]
+        advice = "somebody or a tool moved it: if that is wanted, pull and plan again, else assign it to the plan's"
+        findings.append(_finding("other_policy", f"it is under policy {found}, not under {vm.policy}", advice))
+    if (properties.get("extendedInfo") or {}).get("policyInconsistent"):
+        advice = "open its backup settings in the portal and save them, or take the change back with 'rollback'"
+        findings.append(_finding("inconsistent", "Azure reports that it does not follow its policy", advice))
+    state = str(properties.get("protectionState") or "")
+    deleted = properties.get("isScheduledForDeferredDelete")
+    if deleted or state.lower() not in {"", "protected"}:
+        seen = "it is soft-deleted" if deleted else f"its protection is in state {state}"
+        findings.append(_finding("state", seen, "no backup is made until it is protected again: see it in the portal"))
+    return findings
+
+
+def check_policy(vm: Watched, policies: Mapping[str, Resource]) -> list[Finding]:
+    """Whether the policy is there and set to the plan's time.
+
+    Parameters
+    ----------
+    policies
+        Of the vault, by ``id.lower()``.
+    """
+    policy = policies.get(vm.policy_id.lower())
+    if policy is None:
+        advice = "somebody deleted it: pull and plan again"
+        return [_finding("policy_time", f"policy {vm.policy} is not in the vault", advice)]
+    try:
+        option = read_schedule(policy.get("properties") or {}).start
+    except (ValueError, KeyError):
+        advice = "somebody changed it: pull and plan again"
+        return [_finding("policy_time", f"policy {vm.policy} has no schedule that can be read", advice)]
+    if option == vm.option:
+        return []
+    seen = f"policy {vm.policy} is set to {format_start(option)}, the plan says {format_start(vm.option)}"
+    return [_finding("policy_time", seen, "somebody edited it: pull and plan again, or 'rollback'", vm.show_policy())]
+
+
+def _finding(kind: FindingKind, what: str, advice: str, command: str = "") -> Finding:
+    return Finding(kind=kind, what=what, advice=advice, command=command)
+
+
+@dataclass
+class ScheduleCheck:
+    """What the jobs say about the new start.
+
+    Parameters
+    ----------
+    on_time
+        The last job on time and its run; None where there is none.
+    waits_for
+        The run that is waited for; None where a job came.
+    """
+
+    findings: list[Finding] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+    on_time: tuple[Due, Job] | None = None
+    waits_for: Due | None = None
+
+
+def check_jobs(
+    vm: Watched, jobs: Sequence[Job], new: Sequence[Due], old: Sequence[Due], now: datetime
+) -> ScheduleCheck:
+    """Whether scheduled jobs come at the new start, and how the last one ended.
+
+    A job that fits the old and the new start counts for the new one.
+
+    Parameters
+    ----------
+    jobs
+        Of the VM, by start.
+    new, old
+        Runs of the new and of the old start about and after the change, by time.
+    now
+        The present.
+    """
+    after = [job for job in jobs if job.scheduled and job.start >= vm.written_at]
+    check = ScheduleCheck()
+    missed: list[Due] = []
+    for run in new:
+        job = next((job for job in after if run.holds(job.start)), None)
+        if job is not None:
+            check.on_time = (run, job)
+            check.remarks += [f"no job in time for the run of {_utc(lost.opens)}" for lost in missed]
+            missed = []
+        elif run.opens >= vm.written_at and run.closes < now:
+            missed.append(run)
+        elif run.opens >= vm.written_at and check.waits_for is None:
+            check.waits_for = run
+    last = check.on_time[1].start if check.on_time else vm.written_at
+    strays = [job for job in after if job.start >= last and not any(run.holds(job.start) for run in new)]
+    _judge_strays(vm, check, strays, missed, old, now)
+    if check.on_time is not None:
+        _judge_job(vm, check, check.on_time[1], now)
+        check.waits_for = None
+    return check
+
+
+def _judge_strays(
+    vm: Watched, check: ScheduleCheck, strays: Sequence[Job], missed: Sequence[Due], old: Sequence[Due], now: datetime
+) -> None:
+    """Tell apart why the last runs had no job: at the old time, late, at no known time, none at all."""
+    at_old = [job for job in strays if any(run.holds(job.start) for run in old)]
+    if at_old:
+        again = "" if missed or check.waits_for is None else f"; the next run opens at {_utc(check.waits_for.opens)}"
+        seen = f"a job started at the old time, {_utc(at_old[-1].start)}: the new start may not be in force{again}"
+        advice = "one such job on the day of the change may be the last: watch again; if it repeats, see the policy"
+        check.findings.append(_finding("old_time", seen, advice, vm.show_policy()))
+    elif strays and missed:
+        _judge_off_time(vm, check, strays[-1], missed, now)
+    elif missed:
+        check.findings.append(_no_job(vm, missed, now))
+
+
+def _judge_off_time(vm: Watched, check: ScheduleCheck, job: Job, missed: Sequence[Due], now: datetime) -> None:
+    """A job that is neither in time nor at the old time: late for a run, or of no run."""
+    runs = [run for run in missed if run.opens <= job.start]
+    if not runs:
+        seen = f"a job started at {_utc(job.start)}, which is neither the old nor the new time"
+        advice = "see whether somebody else changed the policy"
+        check.findings.append(_finding("off_schedule", seen, advice, vm.show_policy()))
+    elif runs[-1] is not missed[-1]:
+        check.findings.append(_no_job(vm, missed, now))
+    else:
+        seen = f"the job of {_utc(runs[-1].opens)} started late, {hours(runs[-1].delay(job.start))} after its time"
+        advice = "Azure is late after an outage of its own: see its service health; if it stays so, take another start"
+        check.findings.append(_finding("late", seen, advice))
+        _judge_job(vm, check, job, now)
+
+
+def _no_job(vm: Watched, missed: Sequence[Due], now: datetime) -> Finding:
+    seen = f"no job started within 2 h (+ {TOLERANCE.seconds // 60} min) of {_utc(missed[-1].opens)}"
+    many = f", nor for {len(missed) - 1} runs before" if len(missed) > 1 else ""
+    advice = "see the item in the portal; until the schedule works a backup can be made on demand"
+    return _finding("no_job", seen + many, advice, vm.backup_now(now))
+
+
+def _judge_job(vm: Watched, check: ScheduleCheck, job: Job, now: datetime) -> None:
+    why = f": {job.error}" if job.error else ""
+    if job.made_a_point or job.running:
+        if job.status.lower() == "completedwithwarnings":
+            check.remarks.append(f"the job of {_utc(job.start)} ended with warnings{why}")
+        return
+    seen = f"the job of {_utc(job.start)} is {job.status}{why}"
+    advice = "mend the cause that the job names; a backup can be made on demand"
+    check.findings.append(_finding("job_failed", seen, advice, vm.backup_now(now)))
+
+
+def longest_gap(vm: Watched, points: Iterable[datetime], running: datetime | None, now: datetime) -> timedelta | None:
+    """Longest time between two recovery points that ended after the change; the open one ends now.
+
+    Parameters
+    ----------
+    points
+        Times of recovery points, in any order.
+    running
+        Start of a job that is in progress: the open gap will end there.
+    """
+    known = sorted(points)
+    if not known:
+        return None
+    ends = [*known[1:], max(running or now, known[-1])]
+    return max((end - begin for begin, end in zip(known, ends, strict=True) if end > vm.written_at), default=None)
+
+
+def check_gap(vm: Watched, gap: timedelta | None, last: datetime | None, now: datetime) -> list[Finding]:
+    """Whether the time between recovery points kept the RPO.
+
+    Parameters
+    ----------
+    last
+        The last recovery point.
+    """
+    if gap is None or last is None or gap <= vm.rpo:
+        return []
+    allowed = f"allowed are {hours(vm.rpo)}"
+    if now - last > vm.rpo:
+        seen = f"no recovery point since {_utc(last)}, {hours(now - last)} ago; {allowed}"
+        return [_finding("gap", seen, "make a backup on demand", vm.backup_now(now))]
+    seen = f"{hours(gap)} passed between two recovery points; {allowed}"
+    return [_finding("gap", seen, "it is over: tell whoever answers for the recovery point objective")]
+
+
+def hours(span: timedelta) -> str:
+    """A span in hours and minutes, e.g. ``36 h``, ``2 h 35 min``."""
+    total = round(span / timedelta(minutes=1))
+    whole, minutes = divmod(total, 60)
+    return f"{whole} h {minutes} min" if whole and minutes else f"{whole} h" if whole else f"{minutes} min"
+
+
+def _utc(moment: datetime) -> str:
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC"

@@ -1,0 +1,132 @@
+"""What a watch found, VM by VM: the shape of ``watch --format json``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, computed_field
+
+from optimizer.estate.document import UtcDatetime
+
+Verdict = Literal["ok", "waiting", "alarm", "unknown"]
+
+FindingKind = Literal[
+    "not_protected",
+    "other_policy",
+    "policy_time",
+    "inconsistent",
+    "state",
+    "old_time",
+    "off_schedule",
+    "late",
+    "no_job",
+    "job_failed",
+    "gap",
+    "request_failed",
+]
+"""All but ``request_failed`` are alarms; that one says that nothing is known."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Finding(_Strict):
+    """Something that is not as it should be.
+
+    Parameters
+    ----------
+    what
+        What was seen.
+    advice
+        What to do.
+    command
+        A command to be run by whoever decides to; nothing runs it by itself.  Empty where none helps.
+    """
+
+    kind: FindingKind
+    what: str
+    advice: str
+    command: str = ""
+
+
+class WatchedVm(_Strict):
+    """One VM after its change.
+
+    Parameters
+    ----------
+    vm, vault
+        ARM id of the VM, name of its vault.
+    policy, start, timezone
+        Where it should be and when it should start, in the zone of the policy.
+    written_at
+        When the change was made.
+    verdict
+        ``ok``: a job came in time and ended well; ``waiting``: not due yet, or in progress; ``alarm``: see
+        ``findings``; ``unknown``: the service did not tell.
+    reason
+        The verdict in words.
+    due_from, due_until
+        When the job that is waited for may start; None where none is waited for.
+    job_started, job_status, delay_minutes
+        The last job on time: when, how it stands, minutes from its time to its start; None where there is none.
+    longest_gap_hours
+        Longest time between two recovery points that ended after the change, the one still open included; None where
+        no recovery point is known.
+    rpo_hours
+        What that may be.
+    """
+
+    vm: str
+    vault: str
+    policy: str
+    start: str
+    timezone: str
+    written_at: UtcDatetime
+    verdict: Verdict
+    reason: str
+    due_from: UtcDatetime | None = None
+    due_until: UtcDatetime | None = None
+    job_started: UtcDatetime | None = None
+    job_status: str | None = None
+    delay_minutes: float | None = None
+    longest_gap_hours: float | None = None
+    rpo_hours: float
+    findings: tuple[Finding, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+class WatchReport(_Strict):
+    """Every VM that was changed.
+
+    Parameters
+    ----------
+    at
+        When was looked.
+    vms
+        In the order of the plan's schedule.
+    not_written
+        VMs of the plan whose change is not made yet: there is nothing to watch.
+    """
+
+    at: UtcDatetime
+    vms: tuple[WatchedVm, ...]
+    not_written: int = 0
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
+    @property
+    def verdicts(self) -> dict[str, int]:
+        """How many VMs have each verdict."""
+        counted = Counter(vm.verdict for vm in self.vms)
+        return {verdict: counted[verdict] for verdict in ("ok", "waiting", "alarm", "unknown")}
+
+    @property
+    def alarms(self) -> tuple[WatchedVm, ...]:
+        """VMs that somebody has to look after: something is wrong with them, or nothing could be learnt."""
+        return tuple(vm for vm in self.vms if vm.verdict in {"alarm", "unknown"})
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is waited for any more."""
+        return not self.not_written and not any(vm.verdict == "waiting" for vm in self.vms)

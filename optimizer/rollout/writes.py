@@ -1,0 +1,159 @@
+"""Changes of a plan -> writes, with what each object must look like before and after."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from optimizer.estate.document import EstateDocument, canonical_json
+from optimizer.model.inventory import Inventory
+from optimizer.plan.diff import NEVER_WRITTEN
+from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
+from optimizer.ports import Resource
+from optimizer.rollout.stages import Write
+
+_NOMINAL = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):\d\d(\.\d+)?(Z|[+-]00:00)")
+"""A time of a policy: the service may answer ``Z`` where ``+00:00`` was sent."""
+
+
+def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory) -> tuple[Write, ...]:
+    """Writes that carry a plan out, in its order.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    document, inventory
+        The estate that it was made for.
+    """
+    policies = {str(resource["id"]).lower(): resource for resource in document.policies}
+    items = {str(resource["id"]).lower(): resource for resource in document.protected_items}
+    starts = {entry.vm.lower(): (entry.start_today, entry.start) for entry in plan.schedule}
+    made_by: dict[str, int] = {}
+    writes = []
+    for number, change in enumerate(plan.changes, start=1):
+        match change:
+            case CreatePolicy():
+                made_by[change.policy_id.lower()] = number
+                write = Write(
+                    number=number,
+                    kind=change.kind,
+                    vault_id=change.vault_id,
+                    object_id=change.policy_id,
+                    name=change.policy,
+                    body=change.properties,
+                    before=None,
+                    start_after=change.start,
+                )
+            case EditPolicy():
+                made_by[change.policy_id.lower()] = number
+                rows = inventory.items_by_policy[change.policy_id.lower()]
+                write = Write(
+                    number=number,
+                    kind=change.kind,
+                    vault_id=change.vault_id,
+                    object_id=change.policy_id,
+                    name=change.policy,
+                    body=change.properties,
+                    before=policies[change.policy_id.lower()],
+                    vms=tuple(inventory.items[row].vm_id for row in rows),
+                    start_before=change.start_today,
+                    start_after=change.start,
+                )
+            case ReassignItem():
+                item = items[change.item_id.lower()]
+                before, after = starts[change.vm.lower()]
+                write = Write(
+                    number=number,
+                    kind=change.kind,
+                    vault_id=change.vault_id,
+                    object_id=change.item_id,
+                    name=change.vm.rpartition("/")[2],
+                    body=item_body(item, change.policy_id),
+                    before=item,
+                    vms=(change.vm,),
+                    start_before=before,
+                    start_after=after,
+                    policy_before=change.policy_today_id,
+                    policy_after=change.policy_id,
+                    needs=(made_by[change.policy_id.lower()],) if change.policy_id.lower() in made_by else (),
+                )
+        writes.append(write)
+    return tuple(writes)
+
+
+def item_body(item: Resource, policy_id: str) -> dict[str, Any]:
+    """What is sent to assign an item to a policy: four fields at most, the disk exclusion among them.
+
+    Raises
+    ------
+    ValueError
+        ``policy_id`` is empty: that would stop the protection.
+    """
+    if not policy_id:
+        raise ValueError("an item without a policy is no longer protected")
+    properties = item["properties"]
+    body = {
+        "protectedItemType": properties.get("protectedItemType") or "Microsoft.Compute/virtualMachines",
+        "sourceResourceId": properties.get("sourceResourceId") or properties.get("virtualMachineId"),
+        "policyId": policy_id,
+    }
+    if properties.get("extendedProperties") is not None:
+        body["extendedProperties"] = properties["extendedProperties"]
+    return body
+
+
+def policy_body(policy: Resource) -> dict[str, Any]:
+    """What is sent to bring a policy back to an earlier state."""
+    return {key: value for key, value in policy["properties"].items() if key not in NEVER_WRITTEN}
+
+
+def policy_state(properties: Mapping[str, Any]) -> bytes:
+    """What of a policy counts when it is compared: all but counts, guard requests, nulls and the spelling of times."""
+    return canonical_json(_plain({key: value for key, value in properties.items() if key not in NEVER_WRITTEN}))
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        inner = {key: _plain(item) for key, item in value.items()}
+        return {key: item for key, item in inner.items() if item is not None and item != {}}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, str) and (match := _NOMINAL.fullmatch(value)):
+        return match[1]
+    return value
+
+
+def item_state(properties: Mapping[str, Any]) -> bytes:
+    """What of an item counts when it is compared: its policy, its VM, its disk exclusion, whether it is protected."""
+    state = str(properties.get("protectionState") or "").lower()
+    return canonical_json(
+        {
+            "policy": str(properties.get("policyId") or "").lower(),
+            "vm": str(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "").lower(),
+            "extended": _plain(properties.get("extendedProperties") or {}),
+            "stopped": state in {"protectionstopped", "protectionpaused", "backupssuspended"},
+            "deleted": bool(properties.get("isScheduledForDeferredDelete")),
+        }
+    )
+
+
+def is_as(write: Write, current: Resource | None, wanted: Resource | None) -> bool:
+    """Whether an object is in the state of another reading of it."""
+    if current is None or wanted is None:
+        return current is wanted
+    state = item_state if write.kind == "reassign_item" else policy_state
+    return state(current["properties"]) == state(wanted["properties"])
+
+
+def is_made(write: Write, current: Resource | None) -> bool:
+    """Whether an object is as the write leaves it."""
+    if write.kind == "delete_policy":
+        return current is None
+    if current is None:
+        return False
+    if write.kind != "reassign_item":
+        return policy_state(current["properties"]) == policy_state(write.body)
+    assert write.before is not None
+    return item_state(current["properties"]) == item_state({**write.before["properties"], **write.body})

@@ -1,0 +1,326 @@
+"""Every error of the Azure packages becomes one of this package, at one door, and tells no secrets."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+import requests
+from azure.core import exceptions as azure
+from azure.core.rest import HttpRequest
+from azure.identity import AuthenticationRequiredError, CredentialUnavailableError
+
+from optimizer.azure.errors import Answer, from_answer, read_error, redact, retry_after, translated
+from optimizer.errors import (
+    AuthError,
+    CloudError,
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    RejectedError,
+    ThrottledError,
+    UncertainError,
+)
+from tests.azure.wire import SECRET
+
+
+class Response:
+    """An answer as exceptions of the SDK carry it."""
+
+    def __init__(self, status: int, body: Any = None, headers: Mapping[str, str] | None = None) -> None:
+        self.status_code = status
+        self.reason = "reason"
+        self.headers = dict(headers or {})
+        self.request = HttpRequest("GET", "https://127.0.0.1/x")
+        self._body = body if isinstance(body, str) else json.dumps(body)
+
+    def text(self, encoding: str | None = None) -> str:
+        """Body as text."""
+        del encoding
+        return self._body
+
+
+def http_error(
+    status: int,
+    code: str = "Code",
+    message: str = "text",
+    kind: type[azure.HttpResponseError] | None = None,
+    **more: Any,
+) -> azure.HttpResponseError:
+    body = {"error": {"code": code, "message": message}}
+    return (kind or azure.HttpResponseError)(response=Response(status, body, more.get("headers")))  # type: ignore[arg-type]
+
+
+def translate(exc: Exception) -> CloudError:
+    with pytest.raises(CloudError) as caught, translated("read policy 'p'"):
+        raise exc
+    assert caught.value.__cause__ is exc
+    assert str(caught.value).startswith("cannot read policy 'p': ")
+    return caught.value
+
+
+def classes(module: Any) -> list[type[Exception]]:
+    found = [kind for _, kind in inspect.getmembers(module, inspect.isclass) if issubclass(kind, Exception)]
+    return [kind for kind in found if kind.__module__.startswith("azure.")]
+
+
+def make(kind: type[Exception]) -> Exception:
+    """Build an exception of a class, whatever its constructor wants."""
+    if issubclass(kind, azure.ODataV4Error):
+        return kind(Response(400, {"error": {"code": "Code", "message": "text"}}))
+    if kind in {azure.StreamConsumedError, azure.StreamClosedError, azure.ResponseNotReadError}:
+        return kind(Response(200))
+    if kind is azure.TooManyRedirectsError:
+        return kind([])
+    if kind is AuthenticationRequiredError:
+        return AuthenticationRequiredError(["scope"])
+    return kind("words")
+
+
+EXPECTED: dict[type[Exception], type[CloudError]] = {
+    azure.AzureError: UncertainError,
+    azure.ServiceRequestError: UncertainError,
+    azure.ServiceResponseError: UncertainError,
+    azure.ServiceRequestTimeoutError: UncertainError,
+    azure.ServiceResponseTimeoutError: UncertainError,
+    azure.HttpResponseError: UncertainError,
+    azure.DecodeError: UncertainError,
+    azure.IncompleteReadError: UncertainError,
+    azure.ResourceExistsError: UncertainError,
+    azure.ResourceNotFoundError: UncertainError,
+    azure.ClientAuthenticationError: AuthError,
+    azure.ResourceModifiedError: UncertainError,
+    azure.ResourceNotModifiedError: UncertainError,
+    azure.TooManyRedirectsError: UncertainError,
+    azure.ODataV4Error: RejectedError,
+    azure.StreamConsumedError: UncertainError,
+    azure.StreamClosedError: UncertainError,
+    azure.ResponseNotReadError: UncertainError,
+    azure.SerializationError: RejectedError,
+    azure.DeserializationError: UncertainError,
+    CredentialUnavailableError: AuthError,
+    AuthenticationRequiredError: AuthError,
+}
+"""By class, without an answer of the service (but for OData, which cannot be without)."""
+
+
+def test_every_class_of_the_sdk_is_known() -> None:
+    """A new version of azure-core cannot bring an exception that nobody thought of."""
+    assert set(classes(azure)) <= set(EXPECTED)
+
+
+@pytest.mark.parametrize("kind", EXPECTED, ids=lambda kind: kind.__name__)
+def test_every_class_is_translated(kind: type[Exception]) -> None:
+    """No exception of the SDK gets through; one without an answer leaves the outcome open."""
+    assert type(translate(make(kind))) is EXPECTED[kind]
+
+
+STATUSES: dict[int, type[CloudError]] = {
+    304: CloudError,
+    400: RejectedError,
+    401: AuthError,
+    402: RejectedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    408: UncertainError,
+    409: ConflictError,
+    410: NotFoundError,
+    412: ConflictError,
+    422: RejectedError,
+    429: ThrottledError,
+    500: UncertainError,
+    502: UncertainError,
+    503: UncertainError,
+    504: UncertainError,
+}
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_the_status_decides_whatever_the_class(status: int) -> None:
+    """409 may arrive as ResourceExistsError; 403, 412 and 429 as the plain class."""
+    kinds = [azure.HttpResponseError, azure.ResourceExistsError, azure.ResourceNotFoundError]
+    for kind in kinds:
+        found = translate(http_error(status, kind=kind))
+        assert type(found) is STATUSES[status]
+        assert found.code == "Code"
+        assert f"HTTP {status} Code: text" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "kind", "advice"),
+    [
+        (400, "BMSUserErrorObjectLocked", ConflictError, "another operation"),
+        (500, "ObjectLocked", ConflictError, "another operation"),
+        (200, "UserErrorBackupOperationInProgress", ConflictError, "another operation"),
+        (409, "ScopeLocked", RejectedError, "remove the lock"),
+        (409, "MissingSubscriptionRegistration", RejectedError, "does not use Azure Backup"),
+        (403, "RequestDisallowedByPolicy", RejectedError, "an Azure Policy"),
+        (400, "BMSUserErrorInvalidPolicyInput", RejectedError, "look at its times"),
+        (400, "UserErrorOperationDeniedOnImmutableItem", RejectedError, "immutable"),
+        (400, "CloudDosTimeboudLimitReached", ThrottledError, "some hours"),
+    ],
+)
+def test_codes_go_before_the_status(status: int, code: str, kind: type[CloudError], advice: str) -> None:
+    """What the service calls it says more than the number that it sends it with."""
+    found = translate(http_error(status, code))
+    assert type(found) is kind
+    assert advice in str(found)
+
+
+def test_a_code_may_lie_deep() -> None:
+    """A general code on top does not hide the one in the details."""
+    body = {
+        "error": {
+            "code": "CloudInternalError",
+            "message": "An error.",
+            "details": [{"code": "BMSUserErrorObjectLocked", "message": "Another operation is in progress."}],
+            "innererror": {"code": "x"},
+        }
+    }
+    found = translate(azure.HttpResponseError(response=Response(500, body)))  # type: ignore[arg-type]
+    assert type(found) is ConflictError
+    assert found.code == "CloudInternalError/BMSUserErrorObjectLocked/x"
+    assert "Another operation is in progress" in str(found)
+    assert read_error({"Code": 400213, "Message": "m"}) == ("400213", "m")
+    assert read_error("rubbish") == ("", "")
+
+
+def test_a_body_that_is_no_error_does_no_harm() -> None:
+    """A page of a proxy is repeated, shortened."""
+    found = translate(azure.HttpResponseError(response=Response(502, "<html>" + "x" * 5000)))  # type: ignore[arg-type]
+    assert type(found) is UncertainError
+    assert len(str(found)) < 900
+
+
+def test_throttling_says_how_long() -> None:
+    """The wait that is asked for goes with the error."""
+    found = translate(http_error(429, headers={"Retry-After": "17"}))
+    assert isinstance(found, ThrottledError)
+    assert found.retry_after_seconds == 17.0
+    plain = translate(http_error(429))
+    assert isinstance(plain, ThrottledError)
+    assert plain.retry_after_seconds is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({}, None),
+        ({"retry-after": "5"}, 5.0),
+        ({"Retry-After": " 0 "}, 0.0),
+        ({"RETRY-AFTER": "2.5"}, 2.5),
+        ({"retry-after-ms": "1500", "Retry-After": "9"}, 1.5),
+        ({"x-ms-retry-after-ms": "250"}, 0.25),
+        ({"Retry-After": "-3"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "nan"}, None),
+        ({"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}, 0.0),
+    ],
+)
+def test_waits_are_read(headers: dict[str, str], expected: float | None) -> None:
+    """Seconds, milliseconds or a date, in any case; nonsense is no wait."""
+    assert retry_after(headers) == expected
+
+
+def test_a_wait_may_be_a_date() -> None:
+    """A date in the future is as far away as it is."""
+    due = datetime.now(UTC) + timedelta(seconds=60)
+    found = retry_after({"Retry-After": format_datetime(due, usegmt=True)})
+    assert found is not None
+    assert 55 < found <= 60
+
+
+def test_a_missing_right_is_named_with_its_role() -> None:
+    """The action, the scope and the role out of the service's own words."""
+    text = (
+        "The client 'a@b.c' with object id 'x' does not have authorization to perform action "
+        "'Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/write' over scope "
+        "'/subscriptions/s/resourceGroups/r' or the scope is invalid."
+    )
+    message = str(translate(http_error(403, "AuthorizationFailed", text)))
+    assert (
+        "missing right: Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/write"
+        in message
+    )
+    assert "on /subscriptions/s/resourceGroups/r" in message
+    assert "'Backup Schedule Optimizer Operator' (data/roles)" in message
+
+
+def test_a_right_beyond_the_roles_is_named_too() -> None:
+    """Rights on a linked scope and on a Resource Guard are in other hands."""
+    linked = (
+        "The client has permission to perform action 'Microsoft.X/y/write' on scope 'a'; however, it does not have "
+        "permission to perform action 'Microsoft.X/z/write' on the linked scope(s) 'b'"
+    )
+    assert "missing right: Microsoft.X/z/write on b" in str(
+        translate(http_error(403, "LinkedAuthorizationFailed", linked))
+    )
+    guard = "no authorization to perform action 'Microsoft.DataProtection/resourceGuards/read' over scope 'g'"
+    assert "'Backup MUA Operator' on the Resource Guard" in str(
+        translate(http_error(403, "AuthorizationFailed", guard))
+    )
+    assert "data/roles" in str(translate(http_error(403, "Forbidden", "no")))
+
+
+def test_signing_in_is_explained() -> None:
+    """Whoever is not signed in is told how to."""
+    for exc in (CredentialUnavailableError("words"), http_error(401), azure.ClientAuthenticationError("words")):
+        assert "az login" in str(translate(exc))
+
+
+def test_what_is_below_the_sdk_is_translated() -> None:
+    """Exceptions of the HTTP library and of the JSON parser that slip through the SDK do not slip through here."""
+    assert type(translate(requests.ConnectionError("reset"))) is UncertainError
+    assert type(translate(json.JSONDecodeError("no", "x", 0))) is UncertainError
+
+
+def test_errors_of_this_package_and_of_callers_pass() -> None:
+    """What is translated already stays, and a bug stays a bug."""
+    for exc in (RejectedError("mine"), ValueError("bug"), KeyError("bug")):
+        with pytest.raises(type(exc)) as caught, translated("x"):
+            raise exc
+        assert caught.value is exc
+
+
+def test_an_accepted_operation_that_failed_is_a_refusal() -> None:
+    """A failure that arrives with 200 is one."""
+    assert type(from_answer("x", Answer(200, "UserErrorX", "text"))) is RejectedError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"Authorization: Bearer {SECRET}",
+        f'{{"Authorization": "Bearer {SECRET}"}}',
+        f"x-ms-authorization-auxiliary: Bearer {SECRET}",
+        f"token was {SECRET}.",
+        f"client_secret={SECRET}&x=1",
+        f"'access_token': '{SECRET}'",
+        f"https://acc.blob.core.windows.net/c/b?sv=2020&se=2030&sr=b&sp=r&sig={SECRET}",
+        f"SharedAccessSignature sig={SECRET}&skn=x",
+        f"AccountKey={SECRET};EndpointSuffix=core.windows.net",
+        f"Password = {SECRET}",
+        f"basic {SECRET}",
+    ],
+)
+def test_secrets_are_taken_out(text: str) -> None:
+    """Tokens, signatures, keys and passwords are in no message, wherever the service or the SDK puts them."""
+    assert SECRET not in redact(text)
+    assert SECRET.rpartition(".")[2] not in redact(text)
+    for exc in (http_error(400, "Code", text), azure.AzureError(text), http_error(403, text, text)):
+        found = translate(exc)
+        assert SECRET not in str(found)
+        assert SECRET not in found.code
+
+
+def test_the_rest_of_a_text_stays() -> None:
+    """What is no secret is not taken out: codes, ids, times, ordinary words."""
+    text = (
+        "Code: BMSUserErrorX, policy /subscriptions/x/a;b at 2026-01-01T00:00:00Z, basic tier, bearer of news, code=5"
+    )
+    assert redact(text) == text

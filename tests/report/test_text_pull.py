@@ -1,0 +1,64 @@
+"""The report of a pull says what came, what failed, and tells no data from too little and from failures."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, date, datetime
+
+from optimizer.estate.pull import PullReport
+from optimizer.estate.pull_inventory import Failure
+from optimizer.report.text_pull import render_pull
+from optimizer.report.typeset import to_text
+
+REPORT = PullReport(
+    vaults=2,
+    vms=120,
+    policies=7,
+    items=121,
+    jobs=3500,
+    unprotected=4,
+    points=1_000_000,
+    days=31,
+    history_from=date(2026, 1, 29),
+    history_to=date(2026, 2, 28),
+    history_days=31,
+    as_of=datetime(2026, 2, 28, 12, tzinfo=UTC),
+    resumed=False,
+    requests={"resource graph": 2, "metrics": 1240},
+    seconds=8.0,
+    no_data=("/subscriptions/s/x/vm-silent",),
+    too_little=("/subscriptions/s/x/vm-young",),
+    failed={},
+    failures=(),
+)
+
+
+def test_whole_pull_fits_a_terminal() -> None:
+    """Figures, rate, requests and what is odd, in 100 columns."""
+    text = to_text(render_pull(REPORT)[0])
+    assert max(map(len, text.splitlines())) <= 100
+    for part in (
+        "120 VMs in 2 vaults with 7 policies; 3,500 new jobs",
+        "1,000,000 values of load in 8.0 s (125,000 a second); 31 days written",
+        "metrics",
+        "1,240",
+        "1 VM gave no data: vm-silent.",
+        "1 VM gave too little data, fewer than 7 usable days: vm-young.",
+        "4 VMs of these subscriptions are in no vault that was pulled",
+    ):
+        assert part in text
+    assert "Failed" not in text
+
+
+def test_failures_are_grouped_by_reason() -> None:
+    """A vault that failed and VMs that failed for one reason take a line each; JSON has every one of them."""
+    failed = {f"/subscriptions/s/x/vm-{n}": "request failed: HTTP 500" for n in range(5)}
+    report = replace(REPORT, failed=failed, failures=(Failure("vault v", "missing right: r"),), resumed=True)
+    page, content = render_pull(report)
+    text = to_text(page)
+    assert "vault v: missing right: r" in text
+    assert "The load of 5 VMs failed (vm-0, vm-1, vm-2 and 2 more): request failed: HTTP 500" in " ".join(text.split())
+    assert "went on with a pull that was begun at 2026-02-28 12:00 UTC" in " ".join(text.split())
+    assert json.loads(content)["failed"] == failed
+    assert not report.complete and REPORT.complete

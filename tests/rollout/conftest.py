@@ -1,0 +1,99 @@
+"""A planned estate in the shape of Azure that the tests of roll-outs share; it is read, never changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from optimizer.estate.document import EstateDocument
+from optimizer.estate.folder import Estate
+from optimizer.model.clock import VirtualClock
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rules
+from optimizer.plan.document import PlanDocument
+from optimizer.ports import BackupService
+from optimizer.rollout.apply import Scope, carry_out, latest_end, prepare_apply
+from optimizer.rollout.carry_out import Pace
+from optimizer.rollout.execute import Outcome
+from optimizer.rollout.journal import Journal
+from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.stages import Write
+from optimizer.rollout.writes import writes_of
+from optimizer.workflow import make_plan
+from tests.plan.estates import arm_estate
+
+PACE = Pace(settle_seconds=1.0, settle_looks=2, busy_seconds=60.0)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """An estate and its plan, ready to be applied."""
+
+    estate: Estate
+    plan: PlanDocument
+    plan_path: Path
+
+    @property
+    def document(self) -> EstateDocument:
+        """Of the estate."""
+        return self.estate.document
+
+    @property
+    def inventory(self) -> Inventory:
+        """Of the estate."""
+        return self.estate.inventory(self.plan.rules.service_from)
+
+    @property
+    def writes(self) -> tuple[Write, ...]:
+        """Of the plan."""
+        return writes_of(self.plan, self.document, self.inventory)
+
+    @property
+    def noon(self) -> datetime:
+        """A time after the estate was taken at which most gates are open."""
+        return self.estate.as_of.replace(hour=12, minute=0)
+
+
+def ready(folder: Path, rules: Rules | None = None) -> Ready:
+    """Plan the estate in the shape of Azure."""
+    estate = arm_estate(folder / "estate")
+    path = folder / "plan.json"
+    return Ready(estate, make_plan(estate, rules, effort=5, path=path), path)
+
+
+@pytest.fixture(scope="session")
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Ready:
+    """Plan with the default rules."""
+    return ready(tmp_path_factory.mktemp("rollout"))
+
+
+def run(
+    ready: Ready,
+    service: BackupService,
+    folder: Path,
+    *,
+    clock: VirtualClock | None = None,
+    resume: bool = False,
+    wait: bool = True,
+    scope: Scope = Scope(),  # noqa: B008  # frozen
+    journal_of: type[Journal] = Journal,
+) -> Outcome:
+    """Apply a plan with journal and ledger in a folder."""
+    clock = clock or VirtualClock(ready.noon)
+    ledger = Ledger(folder / "state")
+    prepared = prepare_apply(
+        ready.plan,
+        ready.plan_path,
+        ready.document,
+        service,
+        clock,
+        ledger,
+        folder / "plan.journal.jsonl",
+        resume=resume,
+        scope=scope,
+    )
+    until = latest_end(prepared.rollout, clock.now()) if wait else None
+    return carry_out(prepared, service, clock, ledger, folder / "state", until=until, pace=PACE, journal_of=journal_of)

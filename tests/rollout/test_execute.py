@@ -1,0 +1,149 @@
+"""A plan carried out: every write exactly once, whatever is killed and whatever goes wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from optimizer.model.clock import VirtualClock
+from optimizer.plan.applied import apply_in_memory
+from optimizer.rollout.journal import IntentRecord, Journal, Record, read_journal
+from optimizer.rollout.progress import state_of
+from optimizer.rollout.rehearsal import compare_estates
+from tests.rollout.conftest import Ready, run
+from tests.rollout.fake_service import FakeService, Faults, Killed
+
+
+def assert_applied(ready: Ready, service: FakeService) -> None:
+    """The end is what the plan says, and every write was made once."""
+    assert compare_estates(apply_in_memory(ready.document, ready.plan.changes), service.snapshot()) == ()
+    assert sum(service.accepted.values()) == len(ready.plan.changes)
+    assert set(service.accepted.values()) <= {1}
+
+
+def test_a_plan_is_carried_out_whole(planned: Ready, tmp_path: Path) -> None:
+    """Every write is made once and the end is the estate of the plan."""
+    service = FakeService(planned.document)
+    outcome = run(planned, service, tmp_path)
+    assert outcome.complete, outcome
+    assert_applied(planned, service)
+
+
+class _Dying(Journal):
+    """A journal whose process dies at a line: before it is on disk, or right after."""
+
+    line = 0
+    after = False
+
+    def append(self, record: Record) -> None:
+        if len(self.records) + 1 == type(self).line and not type(self).after:
+            raise Killed
+        super().append(record)
+        if len(self.records) == type(self).line and type(self).after:
+            raise Killed
+
+
+def _kill_at(line: int, *, after: bool) -> type[_Dying]:
+    return type("Dying", (_Dying,), {"line": line, "after": after})
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the line", "after the line"])
+def test_a_run_killed_at_any_line_of_the_journal_is_resumed(planned: Ready, tmp_path: Path, after: bool) -> None:
+    """Killed before or after each line in turn and resumed, the end is the same and no write is made twice."""
+    whole = tmp_path / "whole"
+    run(planned, FakeService(planned.document), whole)
+    num_lines = len(read_journal(whole / "plan.journal.jsonl"))
+    assert num_lines > 2 * len(planned.plan.changes)
+    for line in range(1, num_lines + 1):
+        folder = tmp_path / f"killed-{line}"
+        service = FakeService(planned.document)
+        clock = VirtualClock(planned.noon)
+        with pytest.raises(Killed):
+            run(planned, service, folder, clock=clock, journal_of=_kill_at(line, after=after))
+        resume = (folder / "plan.journal.jsonl").exists()
+        outcome = run(planned, service, folder, clock=clock, resume=resume)
+        assert outcome.complete, (line, outcome)
+        assert_applied(planned, service)
+
+
+@pytest.mark.parametrize("effect", [False, True], ids=["before it took effect", "after it took effect"])
+def test_a_run_killed_within_any_write_is_resumed(planned: Ready, tmp_path: Path, effect: bool) -> None:
+    """Killed while the request is out, whether it took effect or not, no write is lost or made twice."""
+    for number in range(1, len(planned.plan.changes) + 1):
+        service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+        _die_within(service, number, effect=effect)
+        folder = tmp_path / f"write-{number}"
+        with pytest.raises(Killed):
+            run(planned, service, folder, clock=clock)
+        service.before_write = lambda _: None
+        assert state_of(read_journal(folder / "plan.journal.jsonl")).open
+        assert run(planned, service, folder, clock=clock, resume=True).complete
+        assert_applied(planned, service)
+
+
+def _die_within(service: FakeService, number: int, *, effect: bool) -> None:
+    """Let the process die within the n-th write."""
+    count = 0
+    original = service._write
+
+    def write(kind: str, object_id: str, change: object) -> None:
+        nonlocal count
+        count += 1
+        if count == number and not effect:
+            raise Killed
+        original(kind, object_id, change)  # type: ignore[arg-type]
+        if count == number:
+            raise Killed
+
+    service._write = write  # type: ignore[method-assign]  # dies at the service, not in the code under test
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_a_random_stream_of_faults_loses_nothing(planned: Ready, tmp_path: Path, seed: int) -> None:
+    """Throttled, busy, unreadable, answers lost before and after: each write is made exactly once in the end."""
+    service = FakeService(planned.document, Faults(rate=0.35, seed=seed))
+    clock = VirtualClock(planned.noon)
+    outcome = run(planned, service, tmp_path, clock=clock)
+    for _ in range(60):
+        if outcome.complete:
+            break
+        outcome = run(planned, service, tmp_path, clock=clock, resume=True)
+    assert outcome.complete, outcome
+    assert_applied(planned, service)
+
+
+def test_intents_are_on_disk_before_the_request_is_sent(planned: Ready, tmp_path: Path) -> None:
+    """When a request reaches the service, the journal on disk holds its intent with the object as it was."""
+    service = FakeService(planned.document)
+    seen = []
+
+    def look(object_id: str) -> None:
+        last = read_journal(tmp_path / "plan.journal.jsonl")[-1]
+        assert isinstance(last, IntentRecord)
+        assert last.object_id == object_id
+        seen.append(object_id)
+
+    service.before_write = look
+    run(planned, service, tmp_path)
+    assert len(seen) == len(planned.plan.changes)
+
+
+def test_what_somebody_else_changed_meanwhile_is_left_alone(planned: Ready, tmp_path: Path) -> None:
+    """An item that was moved by hand between the plan and its write is skipped, the others are made."""
+    service = FakeService(planned.document)
+    victim = next(write for write in reversed(planned.writes) if write.kind == "reassign_item")
+    other = next(
+        p["id"] for p in planned.document.policies if p["id"] not in (victim.policy_before, victim.policy_after)
+    )
+
+    def interfere(object_id: str) -> None:
+        del object_id
+        service.items[victim.object_id.lower()]["properties"]["policyId"] = other
+
+    service.before_write = interfere
+    outcome = run(planned, service, tmp_path)
+    assert outcome.skipped == (victim.number,)
+    assert "changed by somebody else" in outcome.reasons[victim.number]
+    assert len(outcome.done) == len(planned.writes) - 1
+    assert service.accepted["item", victim.object_id.lower()] == 0

@@ -1,0 +1,152 @@
+"""The journal on disk: durable lines, torn ends, who may write."""
+
+from __future__ import annotations
+
+import os
+import stat
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from optimizer.rollout.errors import BusyError, JournalError
+from optimizer.rollout.journal import (
+    DoneRecord,
+    EndRecord,
+    IntentRecord,
+    Journal,
+    RunRecord,
+    SkippedRecord,
+    is_journal,
+    journal_path,
+    read_journal,
+    rollback_journal_path,
+)
+from optimizer.rollout.ledger import Ledger, PolicyWrite, hold_locks
+from optimizer.rollout.progress import state_of
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def start(run: int = 1) -> RunRecord:
+    return RunRecord(
+        run=run, command="apply", at=NOW, plan_fingerprint="sha256:0", plan="plan.json", who="me@here", program="p 1"
+    )
+
+
+def intent(number: int) -> IntentRecord:
+    return IntentRecord(
+        number=number,
+        at=NOW,
+        kind="edit_policy",
+        vault_id="/v",
+        object_id=f"/v/backupPolicies/{number}",
+        name=str(number),
+        vms=(f"/vm/{number}",),
+        before={"id": "x", "properties": {"new": {"field": 1}}},
+        body={"timeZone": "UTC"},
+    )
+
+
+def test_records_survive_a_round_trip(tmp_path: Path) -> None:
+    """What is appended is read back equal, unknown fields of resources included."""
+    path = tmp_path / "plan.journal.jsonl"
+    journal = Journal(path)
+    records = [
+        start(),
+        intent(1),
+        DoneRecord(number=1, at=NOW, how="written", after={"id": "x", "properties": {}}),
+        SkippedRecord(number=2, at=NOW, reason="because"),
+        EndRecord(at=NOW, done=1, failed=0, skipped=1, pending=0),
+    ]
+    for record in records:
+        journal.append(record)
+    journal.close()
+    assert list(read_journal(path)) == records
+    assert is_journal(path)
+
+
+def test_a_line_that_a_crash_cut_off_never_counted(tmp_path: Path) -> None:
+    """A torn last line is left out when read and cut away before the next record is added."""
+    path = tmp_path / "plan.journal.jsonl"
+    journal = Journal(path)
+    journal.append(start())
+    journal.append(intent(1))
+    journal.close()
+    whole = path.read_bytes()
+    for cut in range(len(whole) - 1, whole.index(b"\n"), -7):
+        path.write_bytes(whole[:cut])
+        assert list(read_journal(path)) == [start()]
+        again = Journal(path)
+        again.append(start(2))
+        again.close()
+        assert list(read_journal(path)) == [start(), start(2)]
+
+
+def test_a_journal_is_made_with_its_first_record_and_for_its_owner(tmp_path: Path) -> None:
+    """A run that is called off leaves no file; one that writes leaves a file that only its owner can read."""
+    path = tmp_path / "plan.journal.jsonl"
+    journal = Journal(path)
+    assert not path.exists()
+    journal.append(start())
+    journal.close()
+    if os.name == "posix":
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("content", ["{}\n", "no json\n", '{"record": "done"}\n', "[1]\n"])
+def test_another_file_is_no_journal(tmp_path: Path, content: str) -> None:
+    """A file of something else is refused with its place and what to give instead."""
+    path = tmp_path / "other.jsonl"
+    path.write_text(content)
+    with pytest.raises(JournalError, match=r"line 1.*give the file"):
+        read_journal(path)
+    assert not is_journal(path)
+
+
+def test_a_missing_journal_is_said(tmp_path: Path) -> None:
+    """A journal that is not there is no traceback."""
+    with pytest.raises(JournalError, match="cannot be read"):
+        read_journal(tmp_path / "none")
+
+
+def test_an_intent_without_an_end_is_open(tmp_path: Path) -> None:
+    """Only a write that was begun and not ended is open; a second intent opens it again."""
+    del tmp_path
+    done = DoneRecord(number=1, at=NOW, how="found", after=None)
+    assert state_of([start(), intent(1), intent(2), done]).open == {2}
+    assert state_of([start(), intent(1), done, intent(1)]).open == {1}
+    assert state_of([start(), intent(1), done]).moved_at() == {"/vm/1": NOW}
+
+
+def test_names_of_journals_follow_the_plan() -> None:
+    """Journal and rollback journal lie beside the plan and carry its name."""
+    journal = journal_path(Path("x/plan.json"))
+    assert journal == Path("x/plan.journal.jsonl")
+    assert rollback_journal_path(journal) == Path("x/plan.rollback.jsonl")
+
+
+def test_the_ledger_counts_each_write_once(tmp_path: Path) -> None:
+    """A write with the same key is counted once, also by another process that opens the ledger; old ones drop out."""
+    ledger = Ledger(tmp_path)
+    old = PolicyWrite(at=datetime(2026, 2, 1, tzinfo=UTC), vault_id="/v", key="a")
+    new = PolicyWrite(at=NOW, vault_id="/v", key="b")
+    for write in (old, new, new):
+        ledger.add(write)
+    assert Ledger(tmp_path).since(datetime(2026, 2, 2, tzinfo=UTC)) == (new,)
+    with (tmp_path / "policy-writes.jsonl").open("ab") as file:
+        file.write(b'{"at": "2026-')
+    assert len(Ledger(tmp_path).since(datetime(2026, 1, 1, tzinfo=UTC))) == 2
+
+
+def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
+    """The second run on a journal, or on a vault whatever its journal, is told who is in its way."""
+    with hold_locks(tmp_path, tmp_path / "one.jsonl", ["/V/A"]):
+        with pytest.raises(BusyError, match="another apply"), hold_locks(tmp_path, tmp_path / "one.jsonl", ["/v/b"]):
+            pass
+        with pytest.raises(BusyError, match="vault a"), hold_locks(tmp_path, tmp_path / "two.jsonl", ["/v/a"]):
+            pass
+        with hold_locks(tmp_path, tmp_path / "three.jsonl", ["/v/b"]):
+            pass
+    with hold_locks(tmp_path, tmp_path / "one.jsonl", ["/v/a"]):
+        pass

@@ -1,0 +1,131 @@
+"""The way back: everything as it was, whatever was applied and whenever the rollback itself is killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from optimizer.model.clock import VirtualClock
+from optimizer.rollout.apply import Prepared, carry_out, latest_end, prepare_rollback
+from optimizer.rollout.errors import ApplyError
+from optimizer.rollout.execute import Outcome
+from optimizer.rollout.journal import Journal, read_journal
+from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.rehearsal import compare_estates
+from tests.rollout.conftest import PACE, Ready, run
+from tests.rollout.fake_service import FakeService, Faults, Killed
+from tests.rollout.test_execute import _kill_at
+
+
+def prepare(
+    ready: Ready,
+    service: FakeService,
+    folder: Path,
+    clock: VirtualClock,
+    *,
+    resume: bool = False,
+    delete: bool = False,
+) -> Prepared:
+    return prepare_rollback(
+        ready.plan,
+        ready.plan_path,
+        ready.document,
+        service,
+        clock,
+        Ledger(folder / "state"),
+        folder / "plan.journal.jsonl",
+        folder / "plan.rollback.jsonl",
+        resume=resume,
+        delete_created=delete,
+    )
+
+
+def take_back(
+    ready: Ready,
+    service: FakeService,
+    folder: Path,
+    clock: VirtualClock,
+    *,
+    resume: bool = False,
+    delete: bool = False,
+    journal_of: type[Journal] = Journal,
+) -> Outcome:
+    prepared = prepare(ready, service, folder, clock, resume=resume, delete=delete)
+    until = latest_end(prepared.rollout, clock.now())
+    ledger = Ledger(folder / "state")
+    return carry_out(prepared, service, clock, ledger, folder / "state", until=until, pace=PACE, journal_of=journal_of)
+
+
+def created(ready: Ready) -> set[str]:
+    return {write.object_id.lower() for write in ready.writes if write.kind == "create_policy"}
+
+
+def test_a_rollback_restores_the_start(planned: Ready, tmp_path: Path) -> None:
+    """Every policy and item is as it was; what the plan created stays, empty."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    run(planned, service, tmp_path, clock=clock)
+    outcome = take_back(planned, service, tmp_path, clock)
+    assert outcome.complete, outcome
+    assert compare_estates(planned.document, service.snapshot(), besides=created(planned)) == ()
+    used = {str(r["properties"].get("policyId")).lower() for r in service.items.values()}
+    assert not used & created(planned)
+
+
+def test_created_policies_are_deleted_on_demand(planned: Ready, tmp_path: Path) -> None:
+    """With --delete-created nothing is left of the plan."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    run(planned, service, tmp_path, clock=clock)
+    assert take_back(planned, service, tmp_path, clock, delete=True).complete
+    assert compare_estates(planned.document, service.snapshot()) == ()
+
+
+def test_a_rollback_of_a_part_takes_back_that_part(planned: Ready, tmp_path: Path) -> None:
+    """What was not done is not undone: after a run that stopped early the start is restored as well."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    with pytest.raises(Killed):
+        run(planned, service, tmp_path, clock=clock, journal_of=_kill_at(8, after=True))
+    run(planned, service, tmp_path, clock=clock, resume=True, wait=False)
+    take_back(planned, service, tmp_path, clock)
+    assert compare_estates(planned.document, service.snapshot(), besides=created(planned)) == ()
+
+
+def test_a_rollback_killed_at_any_line_is_resumed(planned: Ready, tmp_path: Path) -> None:
+    """Killed after each line in turn and resumed, the start is restored with each write made once."""
+    whole, clock = tmp_path / "whole", VirtualClock(planned.noon)
+    service = FakeService(planned.document)
+    run(planned, service, whole, clock=clock)
+    take_back(planned, service, whole, clock)
+    num_lines = len(read_journal(whole / "plan.rollback.jsonl"))
+    for line in range(1, num_lines + 1):
+        folder = tmp_path / f"killed-{line}"
+        service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+        run(planned, service, folder, clock=clock)
+        service.accepted.clear()
+        with pytest.raises(Killed):
+            take_back(planned, service, folder, clock, journal_of=_kill_at(line, after=True))
+        assert take_back(planned, service, folder, clock, resume=True).complete
+        assert compare_estates(planned.document, service.snapshot(), besides=created(planned)) == ()
+        assert set(service.accepted.values()) == {1}
+
+
+def test_a_rollback_survives_faults(planned: Ready, tmp_path: Path) -> None:
+    """Under a stream of faults the start is restored, resumed as often as it takes."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    run(planned, service, tmp_path, clock=clock)
+    service.faults = Faults(rate=0.3, seed=3)
+    outcome = take_back(planned, service, tmp_path, clock)
+    for _ in range(30):
+        if outcome.complete:
+            break
+        outcome = take_back(planned, service, tmp_path, clock, resume=True)
+    assert compare_estates(planned.document, service.snapshot(), besides=created(planned)) == ()
+
+
+def test_nothing_done_is_nothing_to_take_back(planned: Ready, tmp_path: Path) -> None:
+    """A journal in which nothing was done is refused, and says so."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    with pytest.raises(Killed):
+        run(planned, service, tmp_path, clock=clock, journal_of=_kill_at(1, after=True))
+    with pytest.raises(ApplyError, match="nothing was done"):
+        prepare(planned, service, tmp_path, clock)
