@@ -162,7 +162,7 @@ class MetricsReader:
         except AuthError:
             raise
         except (RejectedError, NotFoundError) as exc:
-            if MEMORY_PERCENT in batch.names and "metric" in str(exc).lower() and "memory" in str(exc).lower():
+            if MEMORY_PERCENT in batch.names and f"metric: {MEMORY_PERCENT}".lower() in str(exc).lower():
                 with self._lock:
                     self._without_percentage.add(target.region)
                 return self._read(replace(batch, names=(CPU, MEMORY_BYTES)))

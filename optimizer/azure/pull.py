@@ -68,6 +68,7 @@ def azure_source(
             requests=traffic.counts,
             workspace_load=logs,
             workspace_jobs=logs,
+            troubles=lambda: dict(sizes.failures),
         )
 
 

@@ -10,6 +10,8 @@ import click
 
 from optimizer.cli.estate import audit, demo, import_
 from optimizer.cli.plan import explain, plan, report
+from optimizer.cli.pull import pull
+from optimizer.cli.rollout import apply, rehearse, rollback, watch
 from optimizer.errors import OptimizerError
 
 EXIT_CODES = """
@@ -19,7 +21,9 @@ Exit codes:
   1  an error: the message says what, where, which value, what is allowed and what to do
   2  wrong usage
   3  no schedule satisfies the rules
-  4  the plan is stale: the estate has changed since
+  4  the plan is stale: the estate, or Azure, has changed since
+  5  applied in part: the journal says what
+  6  finished with findings: alarms of watch, differences of rehearse, a part of a pull that failed
   10 there are changes (plan --detailed-exitcode)
 """
 
@@ -43,14 +47,17 @@ def cli() -> None:
 
     \b
     Once a month:
-      backup-optimizer import --vms vms.csv --load load.parquet --out estate
+      backup-optimizer pull --subscription ID --out estate
       backup-optimizer audit estate
       backup-optimizer plan estate --out plan.json
       backup-optimizer report plan.json --html report.html
+      backup-optimizer rehearse plan.json
+      backup-optimizer apply plan.json
+      backup-optimizer watch plan.json
     """  # noqa: D301  # click looks for the character, not for its name
 
 
-for _command in (demo, import_, audit, plan, explain, report):
+for _command in (demo, pull, import_, audit, plan, explain, report, rehearse, apply, watch, rollback):
     cli.add_command(_command)
 
 

@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import web
 
 from optimizer.emulator.calls import Answer, Call
-from optimizer.emulator.certificates import make_tls
+from optimizer.emulator.certificates import CA_FILE, make_tls
 from optimizer.emulator.faults import Fault, Faults, FaultStream
 from optimizer.emulator.ids import lies_in
 from optimizer.emulator.logs import logs_routes
@@ -26,6 +26,7 @@ from optimizer.emulator.refusal import Refusal, forbidden
 from optimizer.emulator.routes import ROUTES, Route
 from optimizer.emulator.settings import Settings
 from optimizer.emulator.state import AcceptedWrite, CloudState
+from optimizer.errors import CloudError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -155,10 +156,16 @@ class Emulator:
         """Certificate authority to trust; only while it serves."""
         if self._folder is None:
             raise ValueError("the emulator does not serve: enter it first")
-        return self._folder / "ca.pem"
+        return self._folder / CA_FILE
 
     def __enter__(self) -> Self:
-        """Begin to serve."""
+        """Begin to serve.
+
+        Raises
+        ------
+        CloudError
+            The port is not free.
+        """
         self._folder = Path(tempfile.mkdtemp(prefix="backup-optimizer-emulator-"))
         ready = threading.Event()
         failure: list[BaseException] = []
@@ -167,6 +174,9 @@ class Emulator:
         ready.wait()
         if failure:
             self._clean_up()
+            if isinstance(failure[0], OSError):
+                reason = f"cannot serve on 127.0.0.1:{self._port}: {failure[0].strerror}; choose another port"
+                raise CloudError(reason) from failure[0]
             raise failure[0]
         return self
 

@@ -399,7 +399,7 @@ class _Pull:
             no_data=no_data,
             too_little=too_little,
             failed=failed,
-            failures=tuple(found.failures),
+            failures=(*found.failures, *(Failure(*trouble) for trouble in self.source.troubles().items())),
         )
 
     def _gaps(self, vm_ids: Sequence[str], have: set[str], results: Mapping[date, DayResult]) -> dict[str, str]:

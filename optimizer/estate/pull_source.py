@@ -192,6 +192,8 @@ class PullSource:
         Load and jobs of Log Analytics, for what the metrics and the vaults do not give; None without a workspace.
     requests
         How many requests were sent so far, by kind, repeated ones included.
+    troubles
+        What was asked in passing and could not be had, and why, e.g. the memory of VM sizes.
     """
 
     directory: Directory
@@ -200,3 +202,4 @@ class PullSource:
     requests: Callable[[], Mapping[str, int]]
     workspace_load: LoadReader | None = None
     workspace_jobs: JobLog | None = None
+    troubles: Callable[[], Mapping[str, str]] = dict

@@ -25,7 +25,7 @@ from optimizer.rollout.execute import Executor, Outcome, vaults_of
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
 from optimizer.rollout.journal import Journal, Record, RunRecord, read_journal
 from optimizer.rollout.ledger import BUDGET_PERIOD, Ledger, hold_locks
-from optimizer.rollout.progress import state_of
+from optimizer.rollout.progress import JournalState, state_of
 from optimizer.rollout.protections import Protection, read_protection
 from optimizer.rollout.rollback import estate_after, rollback_writes
 from optimizer.rollout.selection import Selector, choose_pilot, select_writes
@@ -102,6 +102,8 @@ class Prepared:
         Of each vault, by id.
     remarks
         What a planner should know before he agrees.
+    tolerated
+        The state that a rollback leads back to, whatever it broke.
     """
 
     command: Command
@@ -117,6 +119,7 @@ class Prepared:
     approval: Approval = Approval()
     protections: Mapping[str, Protection] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    tolerated: Inventory | None = None
 
 
 def prepare_apply(
@@ -183,7 +186,7 @@ def prepare_apply(
         plan_path=plan_path,
         inventory=inventory,
         writes=selection.writes,
-        rollout=_lay_out(selection.writes, plan, inventory, clock, ledger, frozenset(state.done), pilot),
+        rollout=_lay_out(selection.writes, plan, inventory, clock, ledger, _made(state), pilot),
         journal_path=journal_path,
         records=records,
         pilot=pilot,
@@ -228,13 +231,14 @@ def prepare_rollback(
     done_records = read_journal(applied)
     _require_same_plan(done_records, plan, applied)
     records = _records(plan, journal_path, resume=resume, command="rollback")
-    every = writes_of(plan, document, build_inventory(document, plan.rules.service_from))
+    before = build_inventory(document, plan.rules.service_from)
+    every = writes_of(plan, document, before)
     writes = rollback_writes(done_records, every, delete_created=delete_created)
     if not writes:
         raise ApplyError(f"{applied}: nothing was done in it that could be taken back")
     after = estate_after(plan, document, state_of(done_records).done)
     inventory = build_inventory(after, plan.rules.service_from)
-    done = frozenset(state_of(records).done)
+    made = _made(state_of(records))
     protections = {vault_id: read_protection(reader.vault_settings(vault_id)) for vault_id in vaults_of(writes)}
     return Prepared(
         command="rollback",
@@ -242,12 +246,13 @@ def prepare_rollback(
         plan_path=plan_path,
         inventory=inventory,
         writes=writes,
-        rollout=_lay_out(writes, plan, inventory, clock, ledger, done, frozenset()),
+        rollout=_lay_out(writes, plan, inventory, clock, ledger, made, frozenset(), tolerated=before),
         journal_path=journal_path,
         records=records,
         approval=approval,
         protections=protections,
         remarks=tuple(_remarks(writes, protections, None)),
+        tolerated=before,
     )
 
 
@@ -310,6 +315,7 @@ def carry_out(
             rules=prepared.plan.rules,
             writes=prepared.writes,
             pilot=prepared.pilot,
+            tolerated=prepared.tolerated,
             progress=progress,
         )
         return executor.run(until=until)
@@ -358,18 +364,26 @@ def _scope_of(records: Sequence[Record]) -> Scope:
     return Scope(only, options.get("max_moves"), options.get("wave"))
 
 
+def _made(state: JournalState) -> dict[int, datetime]:
+    return {number: record.at for number, record in state.done.items()}
+
+
 def _lay_out(
     writes: Sequence[Write],
     plan: PlanDocument,
     inventory: Inventory,
     clock: Clock,
     ledger: Ledger,
-    done: frozenset[int],
+    made: Mapping[int, datetime],
     pilot: frozenset[str],
+    *,
+    tolerated: Inventory | None = None,
 ) -> Rollout:
-    now = clock.now()
+    now = clock.now().replace(microsecond=0)  # calendars count whole seconds
     recent = [(write.at, write.vault_id) for write in ledger.since(now - BUDGET_PERIOD)]
-    return build_rollout(writes, inventory, plan.rules, now=now, made=done, policy_writes=recent, pilot=pilot)
+    return build_rollout(
+        writes, inventory, plan.rules, now=now, made=made, policy_writes=recent, pilot=pilot, tolerated=tolerated
+    )
 
 
 def _remarks(writes: Sequence[Write], protections: Mapping[str, Protection], freshness: Freshness | None) -> list[str]:

@@ -82,6 +82,8 @@ class Executor:
         All of them, in order.
     pilot
         VM ids that go first; the others follow when the pilot's first backups are over.
+    tolerated
+        A state whose own breaches of limits and rules are tolerated: the one that a rollback leads back to.
     snapshot_minutes
         Length of the snapshot.
     progress
@@ -93,6 +95,7 @@ class Executor:
     rules: Rules
     writes: Sequence[Write]
     pilot: frozenset[str] = frozenset()
+    tolerated: Inventory | None = None
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
     progress: Progress = no_progress
 
@@ -132,7 +135,7 @@ class Executor:
         return gates.closed(write, self.carrier.clock.now(), points)
 
     def _lay_out(self, state: JournalState, left: _Left) -> Rollout:
-        now = self.carrier.clock.now()
+        now = self.carrier.clock.now().replace(microsecond=0)  # calendars count whole seconds
         in_place = {number for number, attempt in left.ended.items() if attempt.end is End.DONE}
         lost = left.ended.keys() - in_place
         recent = [(write.at, write.vault_id) for write in self.carrier.ledger.since(now - BUDGET_PERIOD)]
@@ -141,15 +144,16 @@ class Executor:
             self.inventory,
             self.rules,
             now=now,
-            made=frozenset(state.done) | in_place,
+            made=dict.fromkeys(in_place, now) | {n: record.at for n, record in state.done.items()},
             policy_writes=recent,
             pilot=self.pilot,
             snapshot_minutes=self.snapshot_minutes,
+            tolerated=self.tolerated,
         )
 
     def _transition(self, state: JournalState) -> Transition:
         """The state of the estate after what the journal says is done."""
-        transition = Transition(self.inventory, self.rules, self.snapshot_minutes)
+        transition = Transition(self.inventory, self.rules, self.snapshot_minutes, tolerated=self.tolerated)
         for write in self.writes:
             if write.number in state.done:
                 transition.make(write)
@@ -304,7 +308,7 @@ def running_job(reader: BackupReader, inventory: Inventory, write: Write) -> str
     """Which job of a VM of a write is in progress, in words; empty where there is none."""
     if not write.vms:
         return ""
-    names = {_container_tail(vm_id): vm_id for vm_id in write.vms}
+    names = {container_of(vm_id): vm_id for vm_id in write.vms}
     for job in reader.running_jobs(write.vault_id):
         tail = str(job["properties"].get("containerName") or "").lower().partition(";")[2]
         if tail in names:
@@ -312,7 +316,7 @@ def running_job(reader: BackupReader, inventory: Inventory, write: Write) -> str
     return ""
 
 
-def _container_tail(vm_id: str) -> str:
+def container_of(vm_id: str) -> str:
     """``rg;vm`` of a VM id, as job containers end."""
     parts = vm_id.lower().split("/")
     group = parts[parts.index("resourcegroups") + 1] if "resourcegroups" in parts else ""

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Protocol
 
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, Frequency
+from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService, Clock, Progress, Resource, no_progress
 from optimizer.rollout.apply import Prepared, carry_out, latest_end, prepare_apply, prepare_rollback
 from optimizer.rollout.carry_out import Pace
-from optimizer.rollout.check import check_state
-from optimizer.rollout.execute import Outcome
+from optimizer.rollout.check import StateJudge, check_gaps, check_items
+from optimizer.rollout.execute import Outcome, container_of, parse_moment, vaults_of
 from optimizer.rollout.journal import read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.progress import state_of
@@ -34,8 +34,10 @@ _WEEKLY_RUNS = timedelta(days=8)
 class Twin(Protocol):
     """A twin of the service that can be looked into."""
 
-    on_write: list[Callable[..., None]]
-    """Called after each write that took effect."""
+    @property
+    def on_write(self) -> list[Callable[[], None]]:
+        """Called after each write that took effect; may be added to."""
+        ...
 
     def snapshot(self) -> EstateDocument:
         """Its policies and items as they are now."""
@@ -119,6 +121,7 @@ def rehearse(
     ledger = Ledger(folder / "state")
     journal_path = folder / "rehearsal.journal.jsonl"
     prepared = prepare_apply(plan, plan_path, document, service, clock, ledger, journal_path, command="rehearse")
+    began = clock.now()
     judge = _Judge(plan, document, twin)
     twin.on_write.append(judge)
     until = latest_end(prepared.rollout, clock.now())
@@ -131,7 +134,9 @@ def rehearse(
     if state.moved_at():
         clock.sleep(_until_first_runs(prepared).total_seconds())
         watched = watch(plan, state.moved_at(), prepared.inventory, service, clock)
-    back, differences = None, ()
+        judge.findings += _gaps(prepared, service, began, clock.now())
+    back: Outcome | None = None
+    differences: tuple[str, ...] = ()
     if state.done:
         back, differences = _take_back(
             plan, plan_path, document, service, twin, clock, ledger, folder, journal_path, pace, progress
@@ -153,8 +158,9 @@ class _Judge:
     """Checks every intermediate state, read back from the twin."""
 
     def __init__(self, plan: PlanDocument, document: EstateDocument, twin: Twin) -> None:
-        self._plan = plan
-        self._before = build_inventory(document, plan.rules.service_from)
+        self._service_from = plan.rules.service_from
+        self._document = document
+        self._judge = StateJudge(build_inventory(document, self._service_from), plan.rules)
         self._twin = twin
         self.num_writes = 0
         self.findings: list[str] = []
@@ -162,9 +168,24 @@ class _Judge:
     def __call__(self, *_: object) -> None:
         """Look at the state after a write."""
         self.num_writes += 1
-        now = build_inventory(self._twin.snapshot(), self._plan.rules.service_from)
-        for finding in check_state(self._before, now, self._plan.rules, DEFAULT_SNAPSHOT_MINUTES):
-            self.findings.append(f"after write {self.num_writes}: {finding}")
+        now = self._twin.snapshot()
+        found = self._judge.faults(build_inventory(now, self._service_from))
+        found += check_items(self._document.protected_items, now.protected_items)
+        self.findings += [f"after write {self.num_writes}: {finding}" for finding in found]
+
+
+def _gaps(prepared: Prepared, service: BackupService, since: datetime, until: datetime) -> list[str]:
+    """Gaps between recovery points over the whole rehearsal that are longer than allowed."""
+    vms = {container_of(item.vm_id): item.vm_id for item in prepared.inventory.items}
+    points: dict[str, list[datetime]] = {}
+    for vault_id in vaults_of(prepared.writes):
+        for job in service.list_jobs(vault_id, since, until):
+            properties = job["properties"]
+            container = str(properties.get("containerName") or "").lower().partition(";")[2]
+            start = parse_moment(properties.get("startTime"))
+            if start is not None and container in vms and properties.get("operation") == "Backup":
+                points.setdefault(vms[container].lower(), []).append(start)
+    return check_gaps({vm: sorted(times) for vm, times in points.items()}, prepared.plan.rules, prepared.inventory)
 
 
 def _until_first_runs(prepared: Prepared) -> timedelta:

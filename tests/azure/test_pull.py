@@ -19,12 +19,13 @@ from optimizer.azure.pull import azure_source
 from optimizer.cli.pull import PARTLY_FAILED
 from optimizer.cli.pull import pull as pull_command
 from optimizer.emulator import Emulator, Faults, Settings
-from optimizer.errors import ForbiddenError
+from optimizer.errors import CloudError
 from optimizer.estate import Estate, open_estate
 from optimizer.estate.demo import DEMO_AS_OF, generate_demo
 from optimizer.estate.pull import PullOptions, PullReport, pull
 from optimizer.estate.pull_source import Scope
 from optimizer.model.clock import VirtualClock
+from optimizer.ports import no_progress
 from tests.azure.clouds import resources_by_id, subscriptions_of
 
 DAYS = 2
@@ -51,9 +52,10 @@ def _cloud(truth: Estate, now: datetime = DEMO_AS_OF, **options: Any) -> Iterato
 def _pull(emulator: Emulator, truth: Estate, out: Path, now: datetime = DEMO_AS_OF, **given: Any) -> PullReport:
     opened = {key: given.pop(key) for key in ("concurrency", "statistic", "workspaces") if key in given}
     scope = given.pop("scope", Scope(subscriptions=subscriptions_of(truth.document)))
+    progress = given.pop("progress", no_progress)
     options = PullOptions(**{"days": DAYS, **given})
     with azure_source(Connection.to_emulator(emulator.endpoint, emulator.ca_file), **opened) as source:
-        return pull(scope, out, source, options, clock=VirtualClock(now))
+        return pull(scope, out, source, options, clock=VirtualClock(now), progress=progress)
 
 
 def _assert_load(mine: Estate, truth: Estate, days: list[date], tolerance: float = 0.011) -> None:
@@ -130,10 +132,10 @@ def test_second_pull_asks_only_for_what_is_new(truth: Estate, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "faults",
     [
-        Faults(rate_429=0.3, seed=1),
-        Faults(rate_429=0.3, retry_after=0.02, seed=2),
-        Faults(rate_500=0.2, rate_502=0.1, seed=3),
-        Faults(drop_before=0.1, drop_after=0.1, seed=4),
+        Faults(rate_429=0.2, seed=1),
+        Faults(rate_429=0.2, retry_after=0.02, seed=2),
+        Faults(rate_500=0.1, rate_502=0.1, seed=3),
+        Faults(drop_before=0.05, drop_after=0.05, seed=4),
         Faults(most_per_second=40),
     ],
     ids=["429", "429-retry-after", "5xx", "drops", "throttle"],
@@ -163,7 +165,7 @@ def test_metrics_without_rights_stop_the_pull(truth: Estate, tmp_path: Path) -> 
     denied = frozenset({"Microsoft.Insights/metrics/read"})
     with (
         _cloud(truth, settings=Settings(denied_actions=denied)) as emulator,
-        pytest.raises((ForbiddenError, Exception), match=r"no load could be pulled.*Microsoft\.Insights/metrics/read"),
+        pytest.raises(CloudError, match=r"no load could be pulled.*Microsoft\.Insights/metrics/read"),
     ):
         _pull(emulator, truth, tmp_path / "estate")
     assert not (tmp_path / "estate").exists()
@@ -192,6 +194,20 @@ def test_memory_from_bytes_and_the_size(truth: Estate, tmp_path: Path) -> None:
     _assert_load(open_estate(tmp_path / "estate"), truth, _last_days(DAYS), tolerance=0.05)
 
 
+def test_unknown_memory_of_sizes_is_told(truth: Estate, tmp_path: Path) -> None:
+    """Where the sizes may not be read either, memory stays unknown, processor load is kept, and the right is named."""
+    settings = Settings(
+        no_memory_percentage=frozenset(str(vm["id"]) for vm in truth.document.vms),
+        denied_actions=frozenset({"Microsoft.Compute/skus/read"}),
+    )
+    with _cloud(truth, settings=settings) as emulator:
+        report = _pull(emulator, truth, tmp_path / "estate")
+    assert report.failures and not report.failed
+    assert all("Microsoft.Compute/skus/read" in failure.why for failure in report.failures)
+    load = open_estate(tmp_path / "estate").load.read_day(_last_days(1)[0])
+    assert np.isnan(load.mem_percent).all() and not np.isnan(load.cpu_percent).all()
+
+
 def test_maxima_where_asked_for(truth: Estate, tmp_path: Path) -> None:
     """With the statistic maximum, maxima of both metrics are there and never below the averages."""
     with _cloud(truth) as emulator:
@@ -216,6 +232,52 @@ def test_workspace_stands_in(truth: Estate, tmp_path: Path) -> None:
     assert report.requests["logs"] >= DAYS
     assert not missing & report.failed.keys(), report.failed
     _assert_load(open_estate(tmp_path / "estate"), truth, _last_days(DAYS), tolerance=0.05)
+
+
+def test_partial_answer_of_a_workspace_is_used_and_told(truth: Estate, tmp_path: Path) -> None:
+    """What a workspace did give is load; VMs of which nothing came have failed, and so have the jobs."""
+    workspace = "00000000-0000-4000-8000-00000000000a"
+    missing = frozenset(str(vm["id"]) for vm in truth.document.vms[:4])
+    settings = Settings(
+        metric_errors=missing, workspaces={workspace: frozenset({"Perf", "AddonAzureBackupJobs"})}, partial_logs=True
+    )
+    with _cloud(truth, settings=settings) as emulator:
+        report = _pull(emulator, truth, tmp_path / "estate", workspaces=(workspace,))
+    assert not report.complete and not report.failed.keys() >= missing
+    assert [failure.what for failure in report.failures] == ["jobs of the workspaces"]
+    load = open_estate(tmp_path / "estate").load
+    assert any(load.read_vm(vm_id).dates for vm_id in missing)
+
+
+def test_stopped_vm_is_known_to_be_off(truth: Estate, tmp_path: Path) -> None:
+    """A VM that Resource Graph shows as deallocated is off since its last sample."""
+    off = str(truth.document.vms[2]["id"])
+    with _cloud(truth, settings=Settings(stopped_vms=frozenset({off}))) as emulator:
+        _pull(emulator, truth, tmp_path / "estate", now=DEMO_AS_OF + timedelta(hours=4))
+    load = open_estate(tmp_path / "estate").load.read_day(DEMO_AS_OF.date())
+    assert load.vm_ids == (off,) and load.running is not None
+    assert load.running[0].tolist() == [0] * 48 + [-1] * 240
+
+
+class _KilledError(Exception):
+    """Stands for a kill."""
+
+
+def test_killed_pull_goes_on(truth: Estate, tmp_path: Path) -> None:
+    """Killed in the middle of the load, the same command asks for the remaining days only."""
+
+    def kill(stage: str, done: int, total: int, note: str = "") -> None:
+        if stage == "load" and _last_days(2)[0].isoformat() in note:
+            raise _KilledError(f"{done} of {total}")
+
+    with _cloud(truth) as emulator:
+        with pytest.raises(_KilledError):
+            _pull(emulator, truth, tmp_path / "estate", progress=kill)
+        before = emulator.requests["items.list"]
+        report = _pull(emulator, truth, tmp_path / "estate")
+        assert emulator.requests["items.list"] == before
+    assert report.resumed and report.complete
+    _assert_load(open_estate(tmp_path / "estate"), truth, _last_days(DAYS))
 
 
 def test_scope_by_vault_and_by_management_group(truth: Estate, tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""The command that serves an estate as if it were Azure: emulate."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from optimizer.cli.console import FOLDER, Screen, common_options, example
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from optimizer.ports import Clock
+
+EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_CA_FILE"
+
+
+@click.command(
+    epilog=example(
+        "backup-optimizer emulate estate --port 8443\n"
+        "export BACKUP_OPTIMIZER_EMULATOR=... BACKUP_OPTIMIZER_CA_FILE=...   (as it prints them, in another shell)\n"
+        "backup-optimizer pull --subscription ... --out pulled"
+    )
+)
+@click.argument("estate", type=FOLDER)
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="On 127.0.0.1.  [default: any that is free]")
+@click.option("--estate-time", is_flag=True, help="Let the service's clock begin when the estate was taken, not now.")
+@click.option(
+    "--faults",
+    type=click.FloatRange(0, 0.15),
+    default=0.0,
+    metavar="SHARE",
+    help="Share of requests that are refused (429), that fail (500, 502) and whose connection is lost, each.",
+)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of start delays and faults.")
+@common_options
+def emulate(screen: Screen, estate: Path, port: int, estate_time: bool, faults: float, seed: int) -> None:
+    """Serve ESTATE as if it were Azure, on this machine only, until Ctrl-C.
+
+    What is written to it is forgotten at the end; the estate folder is not changed.
+    """
+    from optimizer.emulator import Emulator, Faults
+    from optimizer.estate.folder import open_estate
+
+    opened = open_estate(estate)
+    emulator = Emulator.of_estate(
+        opened.document,
+        clock=_clock(opened.as_of if estate_time else None),
+        load=opened.load,
+        jobs=opened.jobs(),
+        faults=Faults(rate_429=faults, rate_500=faults, rate_502=faults, drop_after=faults, retry_after=1, seed=seed),
+        seed=seed,
+        port=port,
+    )
+    stop = _stop_signal()
+    with emulator:
+        variables = {EMULATOR_VARIABLE: emulator.endpoint, CA_VARIABLE: str(emulator.ca_file)}
+        lines = "\n".join(f"export {name}={value}" for name, value in variables.items())
+        click.echo(json.dumps(variables, indent=1) if screen.as_json else lines)
+        screen.remark("serving; Ctrl-C ends it")
+        stop.wait()
+    screen.remark(f"ended after {emulator.requests.total()} requests and {len(emulator.writes)} writes")
+
+
+def _stop_signal() -> threading.Event:
+    """What is set as soon as somebody wants the program to end."""
+    stop = threading.Event()
+
+    def end(number: int, frame: FrameType | None) -> None:
+        del number, frame
+        stop.set()
+
+    for wanted in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(wanted, end)
+    return stop
+
+
+def _clock(start: datetime | None) -> Clock:
+    """The system's clock, or one that began at another time and goes as fast."""
+    from optimizer.model.clock import SystemClock
+
+    class Shifted(SystemClock):
+        def __init__(self, begin: datetime) -> None:
+            self._shift = begin - datetime.now(UTC)
+
+        def now(self) -> datetime:
+            return datetime.now(UTC) + self._shift
+
+    return SystemClock() if start is None else Shifted(start)

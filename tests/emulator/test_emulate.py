@@ -1,0 +1,51 @@
+"""The command that serves an estate."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from optimizer.azure.connection import Connection
+from optimizer.cli.emulate import emulate
+from optimizer.estate.demo import generate_demo
+from optimizer.estate.folder import open_estate
+
+PROGRAM = "import sys; from optimizer.cli.emulate import emulate; emulate.main(sys.argv[1:])"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="processes are ended otherwise here")
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_an_estate_is_served_until_it_is_stopped(tmp_path: Path, root: Path, form: str) -> None:
+    """It prints the two variables, serves the real clients, and on Ctrl-C ends well and leaves nothing behind."""
+    generate_demo(tmp_path / "estate", vms=5, seed=1, weeks=1)
+    vault = open_estate(tmp_path / "estate").document.vaults[0]
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "estate"), "--estate-time", "--format", form]
+    with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stderr is not None
+        lines = [process.stdout.readline() for _ in range(4 if form == "json" else 2)]
+        if form == "json":
+            variables = json.loads("".join(lines))
+        else:
+            variables = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
+        ca_file = Path(variables["BACKUP_OPTIMIZER_CA_FILE"])
+        connection = Connection.to_emulator(variables["BACKUP_OPTIMIZER_EMULATOR"], ca_file)
+        with connection.vaults(vault["id"].split("/")[2]) as client:
+            assert client.vaults.get(vault["id"].split("/")[4], vault["name"]).id == vault["id"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+        assert "1 requests and 0 writes" in process.stderr.read()
+    assert not ca_file.exists()
+
+
+def test_help_shows_an_example() -> None:
+    """``--help`` says what to type and that the folder is not changed."""
+    text = CliRunner().invoke(emulate, ["--help"]).output
+    assert "backup-optimizer emulate estate --port 8443" in text
+    assert "the estate folder is not changed" in " ".join(text.split())
