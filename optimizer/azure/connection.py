@@ -49,6 +49,8 @@ class Connection:
         Pause between two looks at an operation whose answer does not say how long.
     backoff_seconds
         First pause before a failed request is repeated; it doubles with each try.
+    metrics_audience
+        For whom a token for metrics is asked; each cloud has its own.
     """
 
     arm_endpoint: str = "https://management.azure.com"
@@ -58,6 +60,7 @@ class Connection:
     token_credential: TokenCredential | None = field(default=None, repr=False)
     polling_seconds: float = 30.0
     backoff_seconds: float = 0.8
+    metrics_audience: str = "https://metrics.monitor.azure.com"
 
     @cached_property
     def credential(self) -> TokenCredential:
@@ -128,7 +131,8 @@ class Connection:
         """Client of the metrics of a region."""
         from azure.monitor.querymetrics import MetricsClient
 
-        return MetricsClient(self.metrics_endpoint.format(region=region), self.credential, **self._options())
+        endpoint = self.metrics_endpoint.format(region=region)
+        return MetricsClient(endpoint, self.credential, audience=self.metrics_audience, **self._options())
 
     def logs(self) -> LogsQueryClient:
         """Client of Log Analytics."""

@@ -65,7 +65,7 @@ PERMISSIONS = (
     Permission("Microsoft.Compute/virtualMachines/instanceView/read", "read whether a VM is on"),
     Permission("Microsoft.Compute/availabilitySets/read", "read availability sets"),
     Permission("Microsoft.Compute/virtualMachineScaleSets/read", "read scale sets"),
-    Permission("Microsoft.Compute/locations/vmSizes/read", "read how much memory a size has"),
+    Permission("Microsoft.Compute/skus/read", "read how much memory a size has"),
     Permission("Microsoft.Insights/metrics/read", "read processor and memory load (on the whole subscription)"),
     Permission("Microsoft.Insights/metricDefinitions/read", "read which metrics there are"),
     Permission(f"{_LOGS}/read", "read a workspace, where one is given"),

@@ -8,6 +8,7 @@ from importlib.metadata import version as distribution_version
 
 import click
 
+from optimizer.cli.emulate import emulate
 from optimizer.cli.estate import audit, demo, import_
 from optimizer.cli.plan import explain, plan, report
 from optimizer.cli.pull import pull
@@ -57,7 +58,7 @@ def cli() -> None:
     """  # noqa: D301  # click looks for the character, not for its name
 
 
-for _command in (demo, pull, import_, audit, plan, explain, report, rehearse, apply, watch, rollback):
+for _command in (demo, pull, import_, audit, plan, explain, report, rehearse, apply, watch, rollback, emulate):
     cli.add_command(_command)
 
 

@@ -48,7 +48,8 @@ def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connectio
 
     if emulator is None:
         arm, metrics, logs = CLOUDS[cloud]
-        return Connection(arm, "https://{region}." + metrics, logs, ca_file=ca_file)
+        audience = "https://" + metrics
+        return Connection(arm, "https://{region}." + metrics, logs, ca_file=ca_file, metrics_audience=audience)
     parts = urlsplit(emulator)
     if parts.scheme != "https" or parts.hostname not in _LOOPBACK:
         raise click.BadParameter(

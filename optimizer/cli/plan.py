@@ -152,14 +152,43 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: Path | None
 
 
 @click.command(
-    epilog=example("backup-optimizer report plan.json\nbackup-optimizer report plan.json --html report.html")
+    epilog=example(
+        "backup-optimizer report plan.json\n"
+        "backup-optimizer report plan.json --html report.html\n"
+        "backup-optimizer report plan.journal.jsonl"
+    )
 )
-@click.argument("plan_file", metavar="PLAN", type=FILE)
+@click.argument("file", metavar="PLAN|JOURNAL", type=FILE)
 @click.option("--html", "page", type=FILE, help="Write a page with pictures: one file, works offline.")
 @ESTATE_OPTION
 @common_options
-def report(screen: Screen, plan_file: Path, page: Path | None, estate_folder: Path | None) -> None:
-    """Show PLAN: what it gains, what it changes, where everything goes."""
+def report(screen: Screen, file: Path, page: Path | None, estate_folder: Path | None) -> None:
+    """Show PLAN: what it gains, what it changes, where everything goes.
+
+    Of a JOURNAL, for an auditor: who changed what, when, for which plan and with whose approval.
+    """
+    from optimizer.rollout.journal import is_journal
+
+    if is_journal(file):
+        if page is not None:
+            raise click.UsageError("--html is for a plan; a journal is shown as text or as JSON")
+        _show_journal(screen, file)
+    else:
+        _show_plan(screen, file, page, estate_folder)
+
+
+def _show_journal(screen: Screen, file: Path) -> None:
+    import json
+
+    from optimizer.report.text_journal import render_journal
+    from optimizer.rollout.journal import read_journal
+
+    records = read_journal(file)
+    content = [record.model_dump(mode="json") for record in records]
+    screen.show(render_journal(records), json.dumps(content, indent=1))
+
+
+def _show_plan(screen: Screen, plan_file: Path, page: Path | None, estate_folder: Path | None) -> None:
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.text import render_report
 

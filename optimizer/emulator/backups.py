@@ -42,7 +42,7 @@ class Scheduler:
     settings, seed
         How jobs go.
     now
-        Runs after this time are carried out.
+        Jobs that start after this time are carried out; their nominal times may lie before.
     """
 
     def __init__(
@@ -56,7 +56,8 @@ class Scheduler:
     ) -> None:
         self._policies, self._items, self._book = policies, items, book
         self._settings, self._seed = settings, seed
-        self._now = now
+        self._born = now
+        self._now = now - timedelta(minutes=settings.longest_delay_minutes)
         self._next: dict[str, tuple[Any, datetime | None]] = {}
         self._ending: list[tuple[datetime, str, str, Job]] = []
         self._busy_until: dict[str, datetime] = {}
@@ -99,6 +100,8 @@ class Scheduler:
             return
         delay, luck = _draws(self._seed, name, due)
         start = due + timedelta(minutes=delay * self._settings.longest_delay_minutes)
+        if start <= self._born:
+            return
         end = start + timedelta(minutes=self._settings.job_minutes)
         error = ""
         if self._busy_until.get(name, start) > start:

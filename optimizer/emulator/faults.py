@@ -81,10 +81,16 @@ class FaultStream:
     ----------
     faults
         Which there are.
+
+    Attributes
+    ----------
+    met
+        Faults that befell requests, by name.
     """
 
     def __init__(self, faults: Faults) -> None:
         self._faults = faults
+        self.met: Counter[str] = Counter()
         self._random = random.Random(f"faults {faults.seed}")  # noqa: S311  # repeatable, not secret
         self._counts: Counter[str] = Counter()
         self._seen: deque[float] = deque()
@@ -92,17 +98,23 @@ class FaultStream:
 
     def next(self, kind: str) -> Fault | None:
         """What befalls a request of a kind; None: nothing."""
-        faults = self._faults
         with self._lock:
-            if faults.only and kind not in faults.only:
-                return None
-            self._counts[kind] += 1
-            exact = faults.at.get((kind, self._counts[kind])) or faults.at.get(self._counts.total())
-            if exact is not None:
-                return exact
-            if self._is_too_fast():
-                return "429"
-            return self._draw(kind)
+            fault = self._next(kind)
+            if fault is not None:
+                self.met[fault] += 1
+            return fault
+
+    def _next(self, kind: str) -> Fault | None:
+        faults = self._faults
+        if faults.only and kind not in faults.only:
+            return None
+        self._counts[kind] += 1
+        exact = faults.at.get((kind, self._counts[kind])) or faults.at.get(self._counts.total())
+        if exact is not None:
+            return exact
+        if self._is_too_fast():
+            return "429"
+        return self._draw(kind)
 
     def _is_too_fast(self) -> bool:
         most, now = self._faults.most_per_second, time.monotonic()

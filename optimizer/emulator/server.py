@@ -118,6 +118,11 @@ class Emulator:
         return cls(CloudState(document, clock, jobs, settings, seed), load=load, faults=faults, port=port)
 
     @property
+    def faults_met(self) -> Counter[str]:
+        """Faults that befell requests, by name."""
+        return self._stream.met
+
+    @property
     def writes(self) -> list[AcceptedWrite]:
         """Every write that took effect, in order."""
         return self.state.writes

@@ -134,6 +134,10 @@ def check_state(
     return StateJudge(before, rules, snapshot_minutes).faults(now)
 
 
+_FIRST_BACKUP = ("IRPending", "Protected")
+"""What the service itself makes of a VM's state with its first backup."""
+
+
 def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str]:
     """What a roll-out has changed of protected items beside their policy: nothing may be.
 
@@ -155,7 +159,7 @@ def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str
         faults += [
             f"{name}: {key} has changed from {old.get(key)!r} to {new.get(key)!r}"
             for key in ("extendedProperties", "protectionState", "sourceResourceId")
-            if _plain(old.get(key)) != _plain(new.get(key))
+            if _plain(old.get(key)) != _plain(new.get(key)) and (old.get(key), new.get(key)) != _FIRST_BACKUP
         ]
     return faults
 

@@ -30,6 +30,9 @@ _FIRST_RUNS = {Frequency.DAILY: timedelta(hours=30), Frequency.HOURLY: timedelta
 
 _WEEKLY_RUNS = timedelta(days=8)
 
+_LOOKS = 8
+_BETWEEN_LOOKS = timedelta(hours=2)
+
 
 class Twin(Protocol):
     """A twin of the service that can be looked into."""
@@ -133,7 +136,11 @@ def rehearse(
     watched = None
     if state.moved_at():
         clock.sleep(_until_first_runs(prepared).total_seconds())
-        watched = watch(plan, state.moved_at(), prepared.inventory, service, clock)
+        for _ in range(_LOOKS):
+            watched = watch(plan, state.moved_at(), prepared.inventory, service, clock)
+            if watched.is_over:
+                break
+            clock.sleep(_BETWEEN_LOOKS.total_seconds())  # some job is in progress at any hour
         judge.findings += _gaps(prepared, service, began, clock.now())
     back: Outcome | None = None
     differences: tuple[str, ...] = ()

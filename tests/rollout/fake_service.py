@@ -69,7 +69,7 @@ class FakeService:
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.order: list[str] = []
         self.jobs: list[Resource] = []
-        self.before_write: Callable[[str], None] = lambda object_id: None
+        self.before_write: Callable[[str], None] = lambda _: None
 
     def snapshot(self) -> EstateDocument:
         """The state as an estate."""
