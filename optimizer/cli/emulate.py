@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,8 +15,6 @@ from optimizer.cli.console import FOLDER, Screen, common_options, example
 
 if TYPE_CHECKING:
     from types import FrameType
-
-    from optimizer.ports import Clock
 
 EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_CA_FILE"
 
@@ -30,7 +28,6 @@ EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_
 )
 @click.argument("estate", type=FOLDER)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="On 127.0.0.1.  [default: any that is free]")
-@click.option("--estate-time", is_flag=True, help="Let the service's clock begin when the estate was taken, not now.")
 @click.option(
     "--faults",
     type=click.FloatRange(0, 0.15),
@@ -40,20 +37,24 @@ EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of start delays and faults.")
 @common_options
-def emulate(screen: Screen, estate: Path, port: int, estate_time: bool, faults: float, seed: int) -> None:
+def emulate(screen: Screen, estate: Path, port: int, faults: float, seed: int) -> None:
     """Serve ESTATE as if it were Azure, on this machine only, until Ctrl-C.
 
-    What is written to it is forgotten at the end; the estate folder is not changed.
+    Its load and jobs are moved by whole weeks to end within the last seven days, so that 'pull' finds a history. What
+    is written to it is forgotten at the end; the estate folder is not changed.
     """
     from optimizer.emulator import Emulator, Faults
     from optimizer.estate.folder import open_estate
+    from optimizer.estate.moved import MovedLoad, move_jobs
+    from optimizer.model.clock import SystemClock
 
-    opened = open_estate(estate)
+    opened, clock = open_estate(estate), SystemClock()
+    weeks = max(0, (clock.now() - opened.as_of) // timedelta(weeks=1))
     emulator = Emulator.of_estate(
         opened.document,
-        clock=_clock(opened.as_of if estate_time else None),
-        load=opened.load,
-        jobs=opened.jobs(),
+        clock=clock,
+        load=MovedLoad(opened.load, timedelta(weeks=weeks)),
+        jobs=move_jobs(opened.jobs(), timedelta(weeks=weeks)),
         faults=Faults(rate_429=faults, rate_500=faults, rate_502=faults, drop_after=faults, retry_after=1, seed=seed),
         seed=seed,
         port=port,
@@ -79,17 +80,3 @@ def _stop_signal() -> threading.Event:
     for wanted in (signal.SIGINT, signal.SIGTERM):
         signal.signal(wanted, end)
     return stop
-
-
-def _clock(start: datetime | None) -> Clock:
-    """The system's clock, or one that began at another time and goes as fast."""
-    from optimizer.model.clock import SystemClock
-
-    class Shifted(SystemClock):
-        def __init__(self, begin: datetime) -> None:
-            self._shift = begin - datetime.now(UTC)
-
-        def now(self) -> datetime:
-            return datetime.now(UTC) + self._shift
-
-    return SystemClock() if start is None else Shifted(start)

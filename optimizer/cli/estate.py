@@ -49,6 +49,7 @@ def demo(screen: Screen, folder: Path, num_vms: int, seed: int) -> None:
     from optimizer.cli.plan import write_report
     from optimizer.estate.demo import generate_demo
     from optimizer.estate.folder import open_estate
+    from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import write_plan
     from optimizer.report.text import render_audit, render_plan
     from optimizer.workflow import audit_case, make_plan_of, prepare
@@ -62,6 +63,7 @@ def demo(screen: Screen, folder: Path, num_vms: int, seed: int) -> None:
         found = audit_case(case)
         made = make_plan_of(estate, case, seed=seed, path=plan_file, progress=progress)
     write_plan(made, plan_file)
+    write_rollback(made, estate.document, rollback_path(plan_file))
     write_report(made, estate, page)
     if not screen.as_json:
         screen.show(render_audit(found), "")

@@ -17,7 +17,7 @@ from optimizer.emulator.series import CPU, MEMORY_PERCENT, Grid, Loads
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
-    from optimizer.estate.load_store import LoadStore
+    from optimizer.ports import LoadSource
 
 INSIGHTS, PERF, JOBS = "InsightsMetrics", "Perf", "AddonAzureBackupJobs"
 
@@ -46,7 +46,7 @@ JOB_COLUMNS = (
 Row = list[Any]
 
 
-def logs_routes(state: CloudState, load: LoadStore | None) -> tuple[Route, ...]:
+def logs_routes(state: CloudState, load: LoadSource | None) -> tuple[Route, ...]:
     """Routes of Log Analytics; the client leaves out what stands before ``/v1``.
 
     Parameters

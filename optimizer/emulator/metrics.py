@@ -22,7 +22,7 @@ from optimizer.emulator.settings import Settings
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
-    from optimizer.estate.load_store import LoadStore
+    from optimizer.ports import LoadSource
 
 MOST_IDS = 50
 
@@ -33,7 +33,7 @@ _INTERVAL = "PT5M"
 _VM_TYPE = "/providers/microsoft.compute/virtualmachines/"
 
 
-def metrics_routes(state: CloudState, load: LoadStore | None) -> tuple[Route, ...]:
+def metrics_routes(state: CloudState, load: LoadSource | None) -> tuple[Route, ...]:
     """The route of metrics.
 
     Parameters

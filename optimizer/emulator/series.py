@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from optimizer.estate.load_store import LoadStore
     from optimizer.model.load import DayLoad
+    from optimizer.ports import LoadSource
 
 Values = npt.NDArray[np.float64]
 
@@ -67,7 +67,7 @@ class Loads:
         Load of an estate; None: there is none.
     """
 
-    def __init__(self, store: LoadStore | None) -> None:
+    def __init__(self, store: LoadSource | None) -> None:
         self._store = store
         self._days: OrderedDict[date, tuple[DayLoad, Mapping[str, int]]] = OrderedDict()
 

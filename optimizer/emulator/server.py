@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optimizer.estate.document import EstateDocument
-    from optimizer.estate.load_store import LoadStore
-    from optimizer.ports import Clock
+    from optimizer.ports import Clock, LoadSource
 
 _WRITES = {"policy.put", "item.put", "policy.delete"}
 _MOST_BODY_BYTES = 16 * 1024**2
@@ -65,7 +64,7 @@ class Emulator:
         self,
         state: CloudState,
         *,
-        load: LoadStore | None = None,
+        load: LoadSource | None = None,
         faults: Faults = Faults(),  # noqa: B008  # frozen
         port: int = 0,
     ) -> None:
@@ -91,7 +90,7 @@ class Emulator:
         document: EstateDocument,
         *,
         clock: Clock,
-        load: LoadStore | None = None,
+        load: LoadSource | None = None,
         jobs: pl.DataFrame | None = None,
         faults: Faults = Faults(),  # noqa: B008  # frozen
         seed: int = 0,

@@ -23,7 +23,7 @@ from optimizer.rollout.carry_out import Carrier, Pace
 from optimizer.rollout.errors import ApplyError, JournalError
 from optimizer.rollout.execute import Executor, Outcome, vaults_of
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
-from optimizer.rollout.journal import Journal, Record, RunRecord, read_journal
+from optimizer.rollout.journal import Journal, Record, RunRecord, read_journal, rollback_journal_path
 from optimizer.rollout.ledger import BUDGET_PERIOD, Ledger, hold_locks
 from optimizer.rollout.progress import JournalState, state_of
 from optimizer.rollout.protections import Protection, read_protection
@@ -168,6 +168,7 @@ def prepare_apply(
     """
     check_changes(plan, document)
     records = _records(plan, journal_path, resume=resume, command=command)
+    _refuse_taken_back(journal_path)
     if resume and not scope.options():
         scope = _scope_of(records)
     inventory = build_inventory(document, plan.rules.service_from)
@@ -343,6 +344,16 @@ def _records(plan: PlanDocument, path: Path, *, resume: bool, command: str) -> t
         )
     _require_same_plan(records, plan, path)
     return records
+
+
+def _refuse_taken_back(journal: Path) -> None:
+    """A plan that is being taken back is not carried on."""
+    back = rollback_journal_path(journal)
+    if back.exists() and state_of(read_journal(back)).done:
+        raise ApplyError(
+            f"{journal}: what it did was taken back ({back.name}); finish that with 'rollback {journal.name} "
+            "--resume', then pull the estate and make a new plan"
+        )
 
 
 def _require_same_plan(records: Sequence[Record], plan: PlanDocument, path: Path) -> None:

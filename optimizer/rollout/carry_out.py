@@ -11,6 +11,7 @@ from optimizer.errors import AuthError, CloudError, ConflictError, ForbiddenErro
 from optimizer.ports import BackupService, Clock, Resource
 from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Journal, SkippedRecord
 from optimizer.rollout.ledger import Ledger, PolicyWrite
+from optimizer.rollout.protections import advice_on_refusal
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import is_as, is_made
 
@@ -195,8 +196,10 @@ class Carrier:
         return self._not_taken(write, reason, fatal=True)
 
     def _refused(self, write: Write, exc: CloudError) -> Attempt:
-        self.journal.append(FailedRecord(number=write.number, at=self.clock.now(), error=str(exc), code=exc.code))
-        return Attempt(End.FAILED, str(exc), fatal=isinstance(exc, ForbiddenError | AuthError))
+        reason = f"{exc}{advice_on_refusal(exc.code)}"
+        self.journal.append(FailedRecord(number=write.number, at=self.clock.now(), error=reason, code=exc.code))
+        fatal = isinstance(exc, ForbiddenError | AuthError) or exc.code == "ScopeLocked"
+        return Attempt(End.FAILED, reason, fatal=fatal)
 
     def _send(self, write: Write) -> None:
         match write.kind:

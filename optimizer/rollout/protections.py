@@ -89,6 +89,13 @@ def read_protection(settings: Iterable[Resource]) -> Protection:
     return Protection(immutability, lock, {key: tuple(value) for key, value in requests.items()}, tags)
 
 
+def advice_on_refusal(code: str) -> str:
+    """What to do about a refusal that the planner was told might come, by the service's code; empty for others."""
+    if "resourceguard" not in code.lower():
+        return ""
+    return "; the vault is under a Resource Guard: get the role Backup MUA Operator and apply with --guard-request"
+
+
 def _is_code(key: object, value: object) -> bool:
     text = f"{key} {value}".lower()
     return str(key).lower() in _IAC_TAGS or any(word in text for word in ("terraform", "bicep", "pulumi"))

@@ -47,7 +47,7 @@ def serve(num_vms: int, days: int) -> None:
     emulator = Emulator.of_estate(
         document,
         clock=VirtualClock(AS_OF),
-        load=MadeUpLoad.of(document, days),  # type: ignore[arg-type]  # a source of load, as asked for
+        load=MadeUpLoad.of(document, days),
         settings=Settings(prebuilt_metrics=True),
     )
     with emulator:

@@ -15,7 +15,8 @@ import random
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,10 +25,8 @@ from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
 from optimizer.emulator import Emulator, Faults
 from optimizer.errors import CloudError
-from optimizer.estate.document import EstateDocument
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService
 from optimizer.rollout.apply import carry_out, latest_end, prepare_apply
 from optimizer.rollout.carry_out import Pace
@@ -147,8 +146,8 @@ class Applying:
 
     Parameters
     ----------
-    plan, plan_path, document
-        The plan, where it lies, and its estate.
+    planned
+        The plan.
     service, clock
         The service and its clock.
     folder
@@ -159,9 +158,7 @@ class Applying:
         Counted.
     """
 
-    plan: PlanDocument
-    plan_path: Path
-    document: EstateDocument
+    planned: Ready
     service: BackupService
     clock: VirtualClock
     folder: Path
@@ -180,9 +177,9 @@ class Applying:
         ledger, resume = Ledger(self.folder / "state"), self.journal_path.exists()
         try:
             prepared = prepare_apply(
-                self.plan,
-                self.plan_path,
-                self.document,
+                self.planned.plan,
+                self.planned.plan_path,
+                self.planned.document,
                 self.service,
                 self.clock,
                 ledger,
@@ -215,20 +212,21 @@ class Applying:
         return outcome
 
 
-def violations_of(
-    plan: PlanDocument, document: EstateDocument, emulator: Emulator, journal: Path, outcome: Outcome | None
-) -> tuple[str, ...]:
+def violations_of(planned: Ready, emulator: Emulator, journal: Path, outcome: Outcome | None) -> tuple[str, ...]:
     """What is not as it should be once a plan is through."""
     found = [] if outcome is not None and outcome.complete else [f"never through: {outcome}"]
-    found += compare_estates(apply_in_memory(document, plan.changes), emulator.snapshot())
+    found += compare_estates(apply_in_memory(planned.document, planned.plan.changes), emulator.snapshot())
     accepted = Counter(write.object_id.lower() for write in emulator.writes)
-    planned = Counter(getattr(change, "item_id", change.policy_id).lower() for change in plan.changes)
-    found += [f"{name} was accepted {accepted[name]} times instead of {count}" for name, count in planned.items()
-              if accepted[name] != count]
-    found += [f"{name} was written and is not in the plan" for name in accepted.keys() - planned.keys()]
+    wanted = Counter(write.object_id.lower() for write in planned.writes)
+    found += [
+        f"{name} was accepted {accepted[name]} times instead of {count}"
+        for name, count in wanted.items()
+        if accepted[name] != count
+    ]
+    found += [f"{name} was written and is not in the plan" for name in accepted.keys() - wanted.keys()]
     if not journal.exists():
         return (*found, "there is no journal")
-    return (*found, *_journal_faults(read_journal(journal), len(plan.changes)))
+    return (*found, *_journal_faults(read_journal(journal), len(planned.plan.changes)))
 
 
 def _journal_faults(records: Sequence[Record], num_changes: int) -> Iterable[str]:
@@ -251,6 +249,17 @@ def _journal_faults(records: Sequence[Record], num_changes: int) -> Iterable[str
             done.add(record.number)
 
 
+@contextmanager
+def _service(emulator: Emulator, clock: VirtualClock) -> Iterator[AzureBackupService]:
+    """The real clients, connected; they are closed at the end."""
+    connection = Connection.to_emulator(emulator.endpoint, emulator.ca_file)
+    service = AzureBackupService(connection, sleep=clock.sleep)
+    try:
+        yield service
+    finally:
+        service.close()
+
+
 def try_out(planned: Ready, seed: int, folder: Path) -> Trial:
     """Apply a plan among the troubles of a seed, and judge the end.
 
@@ -268,9 +277,9 @@ def try_out(planned: Ready, seed: int, folder: Path) -> Trial:
     emulator = Emulator.of_estate(planned.document, clock=clock, faults=faults_of(seed), seed=seed)
     with emulator, _service(emulator, clock) as service:
         death = death_of(seed, len(planned.plan.changes))
-        applying = Applying(planned.plan, planned.plan_path, planned.document, service, clock, folder, death)
+        applying = Applying(planned, service, clock, folder, death)
         outcome = applying.until_through()
-        violations = violations_of(planned.plan, planned.document, emulator, applying.journal_path, outcome)
+        violations = violations_of(planned, emulator, applying.journal_path, outcome)
     return Trial(
         seed=seed,
         writes=len(emulator.writes),
@@ -303,3 +312,21 @@ def measure(num_runs: int) -> dict[str, Any]:
         "slowest_run_seconds": round(max((trial.seconds for trial in trials), default=0.0), 2),
         "violations": {trial.seed: trial.violations for trial in trials if trial.violations},
     }
+
+
+def main() -> None:
+    """Parse, measure, print; an exit code of 1 says that something was violated."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=500)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    figures = measure(arguments.runs)
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if arguments.json:
+        arguments.json.write_text(text + "\n", encoding="utf-8")
+    raise SystemExit(bool(figures["violations"]))
+
+
+if __name__ == "__main__":
+    main()

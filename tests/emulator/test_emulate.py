@@ -26,7 +26,7 @@ def test_an_estate_is_served_until_it_is_stopped(tmp_path: Path, root: Path, for
     """It prints the two variables, serves the real clients, and on Ctrl-C ends well and leaves nothing behind."""
     generate_demo(tmp_path / "estate", vms=5, seed=1, weeks=1)
     vault = open_estate(tmp_path / "estate").document.vaults[0]
-    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "estate"), "--estate-time", "--format", form]
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "estate"), "--format", form]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None
         lines = [process.stdout.readline() for _ in range(4 if form == "json" else 2)]

@@ -1,4 +1,4 @@
-"""A backup service in memory, with faults on demand: what the executor is tried against before the real clients are."""
+"""A backup service in memory, with faults on demand, for the executor to be tried against."""
 
 from __future__ import annotations
 

@@ -129,3 +129,12 @@ def test_nothing_done_is_nothing_to_take_back(planned: Ready, tmp_path: Path) ->
         run(planned, service, tmp_path, clock=clock, journal_of=_kill_at(1, after=True))
     with pytest.raises(ApplyError, match="nothing was done"):
         prepare(planned, service, tmp_path, clock)
+
+
+def test_a_plan_that_was_taken_back_is_not_carried_on(planned: Ready, tmp_path: Path) -> None:
+    """After a rollback 'apply --resume' says that a new plan is needed."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    run(planned, service, tmp_path, clock=clock)
+    take_back(planned, service, tmp_path, clock)
+    with pytest.raises(ApplyError, match="was taken back"):
+        run(planned, service, tmp_path, clock=clock, resume=True)

@@ -1,0 +1,179 @@
+"""The commands that talk to Azure, as a user calls them, against an emulator with the system's clock."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from optimizer.emulator import Emulator
+from optimizer.estate.demo import generate_demo
+from optimizer.estate.folder import open_estate
+from optimizer.estate.moved import MovedLoad, move_jobs
+from optimizer.model.clock import SystemClock
+from optimizer.plan.store import read_plan
+from tests.azure.clouds import subscriptions_of
+from tests.cli.command_line import Answer, run
+
+EFFORT = ("--effort", 3)
+
+
+@dataclass(frozen=True)
+class World:
+    """An emulated Azure, and a planner's folder with what was pulled from it and a plan."""
+
+    emulator: Emulator
+    folder: Path
+
+    @property
+    def azure(self) -> tuple[object, ...]:
+        """Options that lead to the emulator."""
+        return ("--emulator", self.emulator.endpoint, "--ca-file", self.emulator.ca_file)
+
+    def run(self, *args: object) -> Answer:
+        """Run a command that talks to Azure."""
+        return run(*args, *self.azure)
+
+    @property
+    def plan(self) -> Path:
+        """The plan."""
+        return self.folder / "plan.json"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """Pull and plan an emulated estate of forty VMs."""
+    folder = tmp_path_factory.mktemp("world")
+    generate_demo(folder / "truth", vms=40, weeks=3)
+    truth, clock = open_estate(folder / "truth"), SystemClock()
+    weeks = timedelta(weeks=(clock.now() - truth.as_of) // timedelta(weeks=1))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("BACKUP_OPTIMIZER_STATE", str(folder / "state"))
+        emulator = Emulator.of_estate(
+            truth.document, clock=clock, load=MovedLoad(truth.load, weeks), jobs=move_jobs(truth.jobs(), weeks)
+        )
+        with emulator:
+            world = World(emulator, folder)
+            scope = [word for name in subscriptions_of(truth.document) for word in ("--subscription", name)]
+            pulled = world.run("pull", *scope, "--out", folder / "estate", "--days", 20)
+            assert pulled.code == 0, pulled
+            narrow(pulled.out)
+            assert run("plan", folder / "estate", "--out", world.plan, *EFFORT).code == 0
+            yield world
+
+
+def narrow(text: str) -> None:
+    """Every line fits into 100 columns."""
+    wide = [line for line in text.splitlines() if cell_len(line) > 100]
+    assert not wide, wide
+
+
+def test_a_second_pull_appends(world: World) -> None:
+    """``pull --append`` asks only for what is new, and answers in JSON when asked to."""
+    subscriptions = sorted({change.vault_id.split("/")[2] for change in read_plan(world.plan).changes})
+    before = world.emulator.requests["metrics"]
+    scope = [word for name in subscriptions for word in ("--subscription", name)]
+    copy = world.folder / "copy"
+    assert world.run("pull", *scope, "--out", copy, "--days", 20).code == 0
+    first = world.emulator.requests["metrics"] - before
+    answer = world.run("pull", *scope, "--out", copy, "--append", "--format", "json", "--quiet")
+    assert (answer.code, answer.err) == (0, "")
+    assert json.loads(answer.out)["vms"] > 0
+    assert world.emulator.requests["metrics"] - before - first <= first / 4
+
+
+def test_a_rehearsal_of_the_plan_is_flawless(world: World) -> None:
+    """``rehearse`` needs no Azure and ends with 0."""
+    answer = run("rehearse", world.plan)
+    assert answer.code == 0, answer.out
+    narrow(answer.out)
+    answer = run("rehearse", world.plan, "--format", "json", "--quiet")
+    assert (answer.code, answer.err) == (0, "")
+    content = json.loads(answer.out)
+    assert content["flawless"]
+    assert len(content["rollout"]["writes"]) == len(read_plan(world.plan).changes)
+
+
+def test_apply_watch_report_and_rollback(world: World) -> None:
+    """What was confirmed is written, watched, shown to an auditor and taken back."""
+    refused = world.run("apply", world.plan)
+    assert refused.code == 2
+    assert "add --yes" in refused.err
+    assert not world.emulator.writes
+
+    applied = world.run("apply", world.plan, "--yes", "--approved-by", "board", "--ticket", "CHG1")
+    assert applied.code in {0, 5}, applied
+    narrow(applied.out)
+    journal = world.folder / "plan.journal.jsonl"
+    assert world.emulator.writes
+    again = world.run("apply", world.plan, "--yes")
+    assert again.code == 1
+    assert "--resume" in again.err
+    resumed = world.run("apply", world.plan, "--yes", "--resume", "--format", "json", "--quiet")
+    assert resumed.code == applied.code
+    done = json.loads(resumed.out)["done"]
+    assert len(done) == len(world.emulator.writes)
+
+    watched = world.run("watch", world.plan)
+    assert watched.code in {0, 6}
+    narrow(watched.out)
+    assert "verdicts" in json.loads(world.run("watch", world.plan, "--format", "json", "--quiet").out)
+
+    shown = run("report", journal)
+    assert shown.code == 0
+    assert "CHG1" in shown.out
+    narrow(shown.out)
+    records = json.loads(run("report", journal, "--format", "json").out)
+    assert sum(record["record"] == "done" for record in records) == len(done)
+
+    back = world.run("rollback", journal, "--yes")
+    assert back.code in {0, 5}, back
+    narrow(back.out)
+    late = world.run("apply", world.plan, "--yes", "--resume")
+    assert late.code == 1 or not any(
+        record["record"] == "done"
+        for record in json.loads(run("report", world.folder / "plan.rollback.jsonl", "--format", "json").out)
+    )
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (("apply", "PLAN", "--only", "colour=red", "--yes"), "allowed: vault=NAME"),
+        (("apply", "PLAN", "--only", "vm=nobody", "--journal", "OTHER", "--yes"), "nothing of the plan is selected"),
+        (("apply", "PLAN", "--journal", "OTHER", "--resume", "--yes"), "no journal to resume"),
+        (("rollback", "PLAN", "--yes"), "not a record of a journal"),
+        (("watch", "PLAN", "--journal", "OTHER"), "cannot be read"),
+    ],
+)
+def test_mistakes_are_answered(world: World, args: tuple[str, ...], said: str) -> None:
+    """A user's mistake gets a message and exit code 1, no traceback, and nothing is written."""
+    before = len(world.emulator.writes)
+    places = {"PLAN": world.plan, "OTHER": world.folder / "other.jsonl"}
+    answer = world.run(*(places.get(word, word) for word in args))
+    assert answer.code == 1
+    assert said in answer.err
+    assert "Traceback" not in answer.err
+    assert len(world.emulator.writes) == before
+
+
+def test_a_plan_that_was_edited_by_hand_is_refused(world: World, tmp_path: Path) -> None:
+    """A plan whose content does not match its own fingerprint is not applied."""
+    content = json.loads(world.plan.read_text())
+    content["schedule"][0]["start"] = "12:30"
+    (tmp_path / "plan.json").write_text(json.dumps(content))
+    answer = world.run("apply", tmp_path / "plan.json", "--estate", world.folder / "estate", "--yes")
+    assert answer.code == 1
+    assert "fingerprint" in answer.err
+
+
+def test_an_emulator_elsewhere_is_refused(world: World) -> None:
+    """No token is sent to an address that only claims to be an emulator."""
+    answer = run("watch", world.plan, "--emulator", "https://example.com")
+    assert answer.code == 2
+    assert "127.0.0.1" in answer.err

@@ -1,0 +1,58 @@
+"""A process that applies a plan at an emulator, to be killed.
+
+python -m tests.rollout.applying_process ENDPOINT CA_FILE ESTATE PLAN FOLDER START
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from optimizer.azure.connection import Connection
+from optimizer.azure.service import AzureBackupService
+from optimizer.estate.folder import open_estate
+from optimizer.model.clock import VirtualClock
+from optimizer.plan.store import read_plan
+from optimizer.rollout.apply import carry_out, latest_end, prepare_apply
+from optimizer.rollout.execute import Outcome
+from optimizer.rollout.ledger import Ledger
+
+
+def apply_once(endpoint: str, ca_file: Path, estate: Path, plan: Path, folder: Path, start: datetime) -> Outcome:
+    """Begin, or resume where there is a journal.
+
+    Parameters
+    ----------
+    endpoint, ca_file
+        Of the emulator.
+    estate, plan
+        Where they lie.
+    folder
+        For journal, ledger and locks.
+    start
+        What time it is; waiting takes none.
+    """
+    clock, ledger, journal = VirtualClock(start), Ledger(folder / "state"), folder / "plan.journal.jsonl"
+    service = AzureBackupService(Connection.to_emulator(endpoint, ca_file), sleep=clock.sleep)
+    try:
+        prepared = prepare_apply(
+            read_plan(plan),
+            plan,
+            open_estate(estate).document,
+            service,
+            clock,
+            ledger,
+            journal,
+            resume=journal.exists(),
+        )
+        until = latest_end(prepared.rollout, clock.now())
+        return carry_out(prepared, service, clock, ledger, folder / "state", until=until)
+    finally:
+        service.close()
+
+
+if __name__ == "__main__":
+    endpoint, start = sys.argv[1], datetime.fromisoformat(sys.argv[6])
+    ca_file, estate, plan, folder = (Path(name) for name in sys.argv[2:6])
+    sys.exit(not apply_once(endpoint, ca_file, estate, plan, folder, start).complete)
