@@ -175,9 +175,10 @@ def prepare_apply(
     every = writes_of(plan, document, inventory)
     selection = select_writes(every, plan, inventory, only=scope.only, max_moves=scope.max_moves)
     state = state_of(records)
-    pending = frozenset(write.number for write in selection.writes) - frozenset(state.done) - state.open
+    unsure = frozenset(state.intents) - frozenset(state.done)
+    pending = frozenset(write.number for write in selection.writes) - frozenset(state.done)
     expected = estate_after(plan, document, state.done)
-    freshness = compare_with_service(expected, selection.writes, reader, pending=pending, begun=state.open)
+    freshness = compare_with_service(expected, selection.writes, reader, pending=pending, begun=unsure)
     require_fresh(freshness, str(plan_path))
     pilot = choose_pilot(selection.writes, inventory, scope.wave_percent) if scope.wave_percent else frozenset()
     protections = {vault_id: read_protection(reader.vault_settings(vault_id)) for vault_id in vaults_of(every)}

@@ -110,6 +110,8 @@ class Carrier:
         except CloudError as exc:
             return Attempt(End.LATER, str(exc), fatal=True)
         if is_made(write, current):
+            if write.number in self.journal.begun_numbers:  # it took effect after it was given up
+                return self._done(write, current, "found")
             return self.skip(write, "it was as planned before anything was written", End.DONE)
         if reason := _why_not(write, current):
             return self.skip(write, reason)

@@ -162,6 +162,7 @@ class Journal:
         self._records = list(read_journal(path)) if path.exists() else []
         self._descriptor: int | None = None
         self._open_numbers: set[int] = set()
+        self._begun_numbers: set[int] = set()
         for record in self._records:
             self._follow(record)
 
@@ -195,8 +196,15 @@ class Journal:
         with self._lock:
             return frozenset(self._open_numbers)
 
+    @property
+    def begun_numbers(self) -> frozenset[int]:
+        """Writes that were begun at any time, however they ended."""
+        with self._lock:
+            return frozenset(self._begun_numbers)
+
     def _follow(self, record: Record) -> None:
         if isinstance(record, IntentRecord):
+            self._begun_numbers.add(record.number)
             self._open_numbers.add(record.number)
         elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
             self._open_numbers.discard(record.number)

@@ -147,3 +147,18 @@ def test_what_somebody_else_changed_meanwhile_is_left_alone(planned: Ready, tmp_
     assert "changed by somebody else" in outcome.reasons[victim.number]
     assert len(outcome.done) == len(planned.writes) - 1
     assert service.accepted["item", victim.object_id.lower()] == 0
+
+
+def test_a_write_that_takes_effect_late_is_ours(planned: Ready, tmp_path: Path) -> None:
+    """A write that was given up as not taken and took effect after all counts as done, so that it can be taken back."""
+    service = FakeService(planned.document, Faults(rate=1.0, kinds=("throttled",)))
+    clock = VirtualClock(planned.noon)
+    run(planned, service, tmp_path, clock=clock, wait=False)
+    first = next(write for write in planned.writes if write.kind == "create_policy")
+    assert first.number in state_of(read_journal(tmp_path / "plan.journal.jsonl")).failed
+    service.faults = Faults()
+    service.put_policy(first.object_id, first.body)
+    outcome = run(planned, service, tmp_path, clock=clock, resume=True)
+    assert outcome.complete
+    done = state_of(read_journal(tmp_path / "plan.journal.jsonl")).done
+    assert done[first.number].how == "found"
