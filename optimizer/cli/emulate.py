@@ -43,7 +43,7 @@ def emulate(screen: Screen, estate: Path, port: int, faults: float, seed: int) -
     Its load and jobs are moved by whole weeks to end within the last seven days, so that 'pull' finds a history. What
     is written to it is forgotten at the end; the estate folder is not changed.
     """
-    from optimizer.emulator import Emulator, Faults
+    from optimizer.emulator import Emulator, Faults, Settings
     from optimizer.estate.folder import open_estate
     from optimizer.estate.moved import MovedLoad, move_jobs
     from optimizer.model.clock import SystemClock
@@ -55,6 +55,7 @@ def emulate(screen: Screen, estate: Path, port: int, faults: float, seed: int) -
         clock=clock,
         load=MovedLoad(opened.load, timedelta(weeks=weeks)),
         jobs=move_jobs(opened.jobs(), timedelta(weeks=weeks)),
+        settings=Settings(backups_since=opened.as_of + timedelta(weeks=weeks)),
         faults=Faults(rate_429=faults, rate_500=faults, rate_502=faults, drop_after=faults, retry_after=1, seed=seed),
         seed=seed,
         port=port,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal
 
 Ids = frozenset[str]
@@ -37,6 +38,8 @@ class Settings:
         Ids of VMs whose backups always fail.
     missed_vms
         Ids of VMs whose backups never start.
+    backups_since
+        From when on backups are started; None: from the beginning of the emulator on.
     clock_changes
         Whether schedules ``follow`` a change of clocks or ``ignore`` it (not settled, azure-facts 1.3).
     graph_lag_seconds
@@ -84,6 +87,7 @@ class Settings:
     failure_rate: float = 0.0
     failing_vms: Ids = frozenset()
     missed_vms: Ids = frozenset()
+    backups_since: datetime | None = None
     clock_changes: Literal["follow", "ignore"] = "follow"
     graph_lag_seconds: float = 0.0
     management_groups: Mapping[str, Ids] = field(default_factory=dict)

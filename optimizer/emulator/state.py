@@ -136,7 +136,8 @@ class CloudState:
         self.book = JobBook()
         if jobs is not None:
             self.book.add_all(jobs_of(jobs, self._containers()))
-        self._scheduler = Scheduler(self.policies, self.items, self.book, settings, seed, clock.now())
+        since = settings.backups_since or clock.now()
+        self._scheduler = Scheduler(self.policies, self.items, self.book, settings, seed, since)
         self._views: deque[tuple[datetime, View]] = deque([(clock.now(), self._view())])
 
     def _containers(self) -> dict[str, str]:
