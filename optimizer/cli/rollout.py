@@ -230,6 +230,10 @@ def _confirm_and_run(
     if not yes:
         if not sys.stdin.isatty():
             raise click.UsageError("nobody is there to confirm; look at the summary, then add --yes")
+        if screen.as_json or screen.quiet:  # nobody agrees to what he has not seen
+            from rich.console import Console
+
+            Console(stderr=True, highlight=False).print(render_apply_summary(prepared))
         click.confirm("Write this to Azure?", abort=True, err=True)
     clock, folder = SystemClock(), state_folder()
     with screen.progress() as progress:
@@ -268,13 +272,13 @@ def watch(
     from optimizer.model.clock import SystemClock
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.text_watch import render_watch
-    from optimizer.rollout.journal import journal_path, read_journal
-    from optimizer.rollout.progress import state_of
+    from optimizer.rollout.apply import moved_vms
+    from optimizer.rollout.journal import journal_path
     from optimizer.rollout.watch import watch as look
 
     plan = read_plan(plan_file)
     estate = open_estate_of(plan, plan_file, estate_folder)
-    moved = state_of(read_journal(journal_file or journal_path(plan_file))).moved_at()
+    moved = moved_vms(plan, journal_file or journal_path(plan_file))
     inventory = build_inventory(estate.document, plan.rules.service_from)
     found = look(plan, moved, inventory, AzureBackupReader(connection), SystemClock())
     screen.show(render_watch(found), found.model_dump_json(indent=1))

@@ -53,7 +53,7 @@ def check_changes(plan: PlanDocument, document: EstateDocument) -> None:
     if document.source == "import":
         raise PlanFormatError(
             "the plan was made for an imported estate, which has no ids of Azure, so it cannot be carried out by this "
-            "program; use 'backup-optimizer export', or 'pull' the estate from Azure and make the plan again"
+            "program; 'pull' the estate from Azure and make the plan again"
         )
     check = _Check(document, {c.policy_id.lower(): c for c in plan.changes if isinstance(c, CreatePolicy)})
     changed: set[str] = set()

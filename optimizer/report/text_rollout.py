@@ -12,6 +12,7 @@ from rich.text import Text
 
 from optimizer.plan.document import CreatePolicy, PlanDocument
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
+from optimizer.rollout.journal import journal_path
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 
@@ -330,7 +331,11 @@ def _next_steps(outcome: Outcome, prepared: Prepared) -> Iterator[str]:
     is_rollback = prepared.command == "rollback"
     if outcome.pending:
         when = f"from {_minute(outcome.resume_at)} UTC on" if outcome.resume_at else "later"
-        again = f"{program} rollback JOURNAL --resume" if is_rollback else f"{program} apply {plan} --resume"
+        again = (
+            f"{program} rollback {journal_path(prepared.plan_path)} --resume"
+            if is_rollback
+            else f"{program} apply {plan} --resume"
+        )
         yield f"{when}, or with --wait HOURS at once: {again}"
     if outcome.failed:
         yield "mend what the failed writes name; what still fits is planned again after a new 'pull' and 'plan'"

@@ -23,14 +23,14 @@ from optimizer.rollout.carry_out import Carrier, Pace
 from optimizer.rollout.errors import ApplyError, JournalError
 from optimizer.rollout.execute import Executor, Outcome, vaults_of
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
-from optimizer.rollout.journal import Journal, Record, RunRecord, read_journal, rollback_journal_path
+from optimizer.rollout.journal import DoneRecord, Journal, Record, RunRecord, read_journal, rollback_journal_path
 from optimizer.rollout.ledger import BUDGET_PERIOD, Ledger, hold_locks
 from optimizer.rollout.progress import JournalState, state_of
 from optimizer.rollout.protections import Protection, read_protection
 from optimizer.rollout.rollback import estate_after, rollback_writes
-from optimizer.rollout.selection import Selector, choose_pilot, select_writes
+from optimizer.rollout.selection import Selector, choose_pilot, parse_selector, select_writes
 from optimizer.rollout.stages import Rollout, Write
-from optimizer.rollout.writes import writes_of
+from optimizer.rollout.writes import is_made, writes_of
 
 Command = Literal["apply", "rollback", "rehearse"]
 
@@ -169,8 +169,7 @@ def prepare_apply(
     check_changes(plan, document)
     records = _records(plan, journal_path, resume=resume, command=command)
     _refuse_taken_back(journal_path)
-    if resume and not scope.options():
-        scope = _scope_of(records)
+    scope, approval = _carried_on(records, scope, approval)
     inventory = build_inventory(document, plan.rules.service_from)
     every = writes_of(plan, document, inventory)
     selection = select_writes(every, plan, inventory, only=scope.only, max_moves=scope.max_moves)
@@ -195,7 +194,11 @@ def prepare_apply(
         scope=scope,
         approval=approval,
         protections=protections,
-        remarks=(*selection.left_out, *_remarks(selection.writes, protections, freshness)),
+        remarks=(
+            *selection.left_out,
+            *_outside(every, selection.writes, scope),
+            *_remarks(selection.writes, protections, freshness),
+        ),
     )
 
 
@@ -233,14 +236,25 @@ def prepare_rollback(
     done_records = read_journal(applied)
     _require_same_plan(done_records, plan, applied)
     records = _records(plan, journal_path, resume=resume, command="rollback")
+    _, approval = _carried_on(records, Scope(), approval)
     before = build_inventory(document, plan.rules.service_from)
     every = writes_of(plan, document, before)
+    done_records = _with_open_ends(done_records, records, every, reader, clock)
     writes = rollback_writes(done_records, every, delete_created=delete_created)
     if not writes:
         raise ApplyError(f"{applied}: nothing was done in it that could be taken back")
     after = estate_after(plan, document, state_of(done_records).done)
     inventory = build_inventory(after, plan.rules.service_from)
-    made = _made(state_of(records))
+    state = state_of(records)
+    left = estate_after(plan, document, state_of(done_records).done.keys() - state.done.keys())
+    freshness = compare_with_service(
+        left,
+        writes,
+        reader,
+        pending=frozenset(write.number for write in writes) - frozenset(state.done),
+        begun=frozenset(state.intents) - frozenset(state.done),
+    )
+    require_fresh(freshness, str(applied), command="rollback")
     protections = {vault_id: read_protection(reader.vault_settings(vault_id)) for vault_id in vaults_of(writes)}
     return Prepared(
         command="rollback",
@@ -248,12 +262,12 @@ def prepare_rollback(
         plan_path=plan_path,
         inventory=inventory,
         writes=writes,
-        rollout=_lay_out(writes, plan, inventory, clock, ledger, made, frozenset(), tolerated=before),
+        rollout=_lay_out(writes, plan, inventory, clock, ledger, _made(state), frozenset(), tolerated=before),
         journal_path=journal_path,
         records=records,
         approval=approval,
         protections=protections,
-        remarks=tuple(_remarks(writes, protections, None)),
+        remarks=tuple(_remarks(writes, protections, freshness)),
         tolerated=before,
     )
 
@@ -347,10 +361,35 @@ def _records(plan: PlanDocument, path: Path, *, resume: bool, command: str) -> t
     return records
 
 
+def _with_open_ends(
+    applied: Sequence[Record],
+    taken_back: Sequence[Record],
+    writes: Sequence[Write],
+    reader: BackupReader,
+    clock: Clock,
+) -> tuple[Record, ...]:
+    """A journal with the ends of the writes that were begun and of which it does not say what became of them.
+
+    A process may have been killed between a request and its record: whether the write took place is seen in Azure.
+    """
+    state, back = state_of(applied), state_of(taken_back)
+    found: list[Record] = []
+    for write in writes:
+        if write.number not in state.intents or write.number in state.done:
+            continue
+        is_item = write.kind == "reassign_item"
+        current = reader.get_item(write.object_id) if is_item else reader.get_policy(write.object_id)
+        if write.number in back.intents:  # it was seen to have taken place when its way back began
+            current = back.intents[write.number].before
+        if is_made(write, current):
+            found.append(DoneRecord(number=write.number, at=clock.now(), how="found", after=current))
+    return (*applied, *found)
+
+
 def _refuse_taken_back(journal: Path) -> None:
     """A plan that is being taken back is not carried on."""
     back = rollback_journal_path(journal)
-    if back.exists() and state_of(read_journal(back)).done:
+    if back.exists() and state_of(read_journal(back)).intents:
         raise ApplyError(
             f"{journal}: what it did was taken back ({back.name}); finish that with 'rollback {journal.name} "
             "--resume', then pull the estate and make a new plan"
@@ -366,14 +405,19 @@ def _require_same_plan(records: Sequence[Record], plan: PlanDocument, path: Path
             )
 
 
-def _scope_of(records: Sequence[Record]) -> Scope:
-    """The scope of the last run: a resumption goes on with the same part."""
-    from optimizer.rollout.selection import parse_selector
-
+def _carried_on(records: Sequence[Record], scope: Scope, approval: Approval) -> tuple[Scope, Approval]:
+    """Scope and approval of a run: what is not said anew is as in the run before."""
     runs = [record for record in records if isinstance(record, RunRecord)]
-    options = runs[-1].options if runs else {}
-    only = tuple(parse_selector(str(text)) for text in options.get("only", ()))
-    return Scope(only, options.get("max_moves"), options.get("wave"))
+    if not runs:
+        return scope, approval
+    before, options = runs[-1], runs[-1].options
+    merged = Scope(
+        scope.only or tuple(parse_selector(str(text)) for text in options.get("only", ())),
+        scope.max_moves if scope.max_moves is not None else options.get("max_moves"),
+        scope.wave_percent if scope.wave_percent is not None else options.get("wave"),
+    )
+    approved = Approval(approval.approved_by or before.approved_by, approval.ticket or before.ticket)
+    return merged, approved
 
 
 def _made(state: JournalState) -> dict[int, datetime]:
@@ -398,12 +442,25 @@ def _lay_out(
     )
 
 
-def _remarks(writes: Sequence[Write], protections: Mapping[str, Protection], freshness: Freshness | None) -> list[str]:
+def _outside(every: Sequence[Write], chosen: Sequence[Write], scope: Scope) -> list[str]:
+    """That a part of the plan is left for another run, and how to go on with it."""
+    moved = {vm for write in chosen for vm in write.vms}
+    others = len({vm for write in every for vm in write.vms} - moved)
+    if not others or not (scope.only or scope.max_moves is not None):
+        return []
+    remark = (
+        f"{others} more VMs of the plan are outside this run's scope; afterwards go on with "
+        "'apply --resume --only vm=*' or a scope of its own, and with a larger --max-moves where that was given"
+    )
+    return [remark]
+
+
+def _remarks(writes: Sequence[Write], protections: Mapping[str, Protection], freshness: Freshness) -> list[str]:
     found = []
     for vault_id in vaults_of(writes):
         name = vault_id.rpartition("/")[2]
         found += protections[vault_id].remarks(name)
-        if freshness is not None and freshness.remarks.get(vault_id):
+        if freshness.remarks.get(vault_id):
             changes = freshness.remarks[vault_id]
             more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
             found.append(f"vault {name} has changed where the plan does not touch it: {'; '.join(changes[:3])}{more}")
@@ -452,3 +509,33 @@ def plan_of_journal(journal: Path) -> Path:
     if not place.exists():
         raise ApplyError(f"{journal}: its plan {place} is not there; say where it is with --plan")
     return place
+
+
+def moved_vms(plan: PlanDocument, journal: Path) -> dict[str, datetime]:
+    """When each VM got its new start, but for those that were taken back.
+
+    Parameters
+    ----------
+    plan
+        The plan that was applied.
+    journal
+        Of its ``apply``.
+
+    Returns
+    -------
+    dict
+        Time of the write by ``vm_id.lower()``.
+
+    Raises
+    ------
+    JournalError
+        The journal cannot be read, or belongs to another plan.
+    """
+    records = read_journal(journal)
+    _require_same_plan(records, plan, journal)
+    if any(isinstance(record, RunRecord) and record.command == "rollback" for record in records):
+        raise JournalError(f"{journal}: is the journal of a rollback; give that of 'apply'")
+    moved = state_of(records).moved_at()
+    back = rollback_journal_path(journal)
+    returned = state_of(read_journal(back)).moved_at() if back.exists() else {}
+    return {vm: at for vm, at in moved.items() if vm not in returned}

@@ -10,10 +10,13 @@ from typing import Any, Literal
 from optimizer.errors import AuthError, CloudError, ConflictError, ForbiddenError, RejectedError, ThrottledError
 from optimizer.ports import BackupService, Clock, Resource
 from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Journal, SkippedRecord
-from optimizer.rollout.ledger import Ledger, PolicyWrite
+from optimizer.rollout.ledger import CountedWrite, Ledger
 from optimizer.rollout.protections import advice_on_refusal
 from optimizer.rollout.stages import Write
-from optimizer.rollout.writes import is_as, is_made
+from optimizer.rollout.writes import is_as, is_made, policy_state
+
+_LONGEST_PAUSE_SECONDS = 300.0
+"""What asks to wait longer than this is left for a later run."""
 
 
 class End(Enum):
@@ -51,7 +54,8 @@ class Pace:
     Parameters
     ----------
     settle_seconds
-        Pause between two looks at an object of which it is not known whether a write reached it.
+        Pauses between looks at an object of which it is not known whether a write reached it: a quarter of this,
+        this, four times this ...
     settle_looks
         Looks that must show the old state before such a write is sent again.
     tries
@@ -60,7 +64,7 @@ class Pace:
         Pause while another operation or a backup job is at work on the object.
     """
 
-    settle_seconds: float = 20.0
+    settle_seconds: float = 10.0
     settle_looks: int = 4
     tries: int = 5
     busy_seconds: float = 60.0
@@ -92,6 +96,8 @@ class Carrier:
         Requests to a Resource Guard to be sent along, by ``vault_id.lower()`` and ``policy`` or ``item``.
     gate
         Why a write must wait, seeing its object as it is now; empty where it may be made.
+    targets
+        State that each policy must be in where an item is assigned to it, by ``policy_id.lower()``.
     """
 
     service: BackupService
@@ -102,18 +108,20 @@ class Carrier:
     label: str = ""
     guard_requests: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     gate: Callable[[Write, Resource | None], str] = _open
+    targets: Mapping[str, bytes] = field(default_factory=dict)
 
     def carry_out(self, write: Write) -> Attempt:
         """Make a write, unless the object is no longer what the plan was made for."""
         try:
             current = self._read(write)
+            surroundings = self._changed_around(write)
         except CloudError as exc:
             return Attempt(End.LATER, str(exc), fatal=True)
         if is_made(write, current):
             if write.number in self.journal.begun_numbers:  # it took effect after it was given up
                 return self._done(write, current, "found")
             return self.skip(write, "it was as planned before anything was written", End.DONE)
-        if reason := _why_not(write, current):
+        if reason := _why_not(write, current) or surroundings:
             return self.skip(write, reason)
         if reason := self.gate(write, current):
             return Attempt(End.LATER, reason)
@@ -142,13 +150,37 @@ class Carrier:
             return self.service.get_item(write.object_id)
         return self.service.get_policy(write.object_id)
 
+    def _changed_around(self, write: Write) -> str:
+        """What else of what a write relies on is no longer as the plan knows it; empty where all is.
+
+        Of a reassignment the policy that it leads to: its retention governs the recovery points that are there.  Of
+        an edit the items of the policy: a newcomer would be moved with them.
+        """
+        if write.kind == "reassign_item":
+            target = self.service.get_policy(write.policy_after)
+            wanted = self.targets.get(write.policy_after.lower())
+            if target is None or (wanted is not None and policy_state(target["properties"]) != wanted):
+                what = "is gone" if target is None else "was changed by somebody else since the plan was made"
+                return f"policy {write.policy_after.rpartition('/')[2]} {what}; make the plan again"
+        elif write.kind == "edit_policy":
+            key = write.object_id.lower()
+            items = [item["properties"] for item in self.service.list_items(write.vault_id)]
+            members = {
+                str(item.get("sourceResourceId") or item.get("virtualMachineId") or "").lower()
+                for item in items
+                if str(item.get("policyId") or "").lower() == key
+            }
+            if members != {vm.lower() for vm in write.vms}:
+                return f"policy {write.name} has other VMs than when the plan was made; make the plan again"
+        return ""
+
     def _settled(self, write: Write) -> Resource | None:
         """The object once an operation that may be under way has had time to end."""
         current = self._read(write)
-        for _ in range(self.pace.settle_looks - 1):
+        for look in range(self.pace.settle_looks - 1):
             if is_made(write, current):
                 break
-            self.clock.sleep(self.pace.settle_seconds)
+            self.clock.sleep(self.pace.settle_seconds * 4.0 ** (look - 1))
             current = self._read(write)
         return current
 
@@ -167,9 +199,10 @@ class Carrier:
                 body=None if write.kind == "delete_policy" else dict(write.body),
             )
         )
-        if write.counts_as_policy_write:
+        if write.kind != "delete_policy":
+            kind: Literal["policy", "item"] = "policy" if write.counts_as_policy_write else "item"
             key = f"{self.label}#{write.number}"
-            self.ledger.add(PolicyWrite(at=now, vault_id=write.vault_id.lower(), key=key))
+            self.ledger.add(CountedWrite(at=now, vault_id=write.vault_id.lower(), kind=kind, key=key))
 
     def _send_until_known(self, write: Write) -> Attempt:
         """Send; where the answer is lost look before sending again."""
@@ -182,20 +215,32 @@ class Carrier:
                 return self._refused(write, exc)
             except (ThrottledError, ConflictError) as exc:
                 reason = str(exc)
-                self.clock.sleep(getattr(exc, "retry_after_seconds", None) or self.pace.busy_seconds)
+                pause = getattr(exc, "retry_after_seconds", None) or self.pace.busy_seconds
+                if pause > _LONGEST_PAUSE_SECONDS:
+                    break
+                self.clock.sleep(pause)
             except CloudError as exc:
                 reason, taken = str(exc), True
-            try:
-                current = self._settled(write)
-            except CloudError as exc:  # sent or not, nobody knows: whoever comes next looks first
-                return Attempt(End.LATER, str(exc), fatal=True)
-            if is_made(write, current):
-                return self._done(write, current, "written")
-            if not is_as(write, current, write.before):
-                return self.skip(write, f"{write.name} was changed by somebody else while it was written")
+            known = self._look(write, reason)
+            if known is not None:
+                return known
         if taken:
             return Attempt(End.LATER, reason, fatal=True)
         return self._not_taken(write, reason, fatal=True)
+
+    def _look(self, write: Write, reason: str) -> Attempt | None:
+        """What became of a request; None where it was not taken and may be sent again."""
+        try:
+            current = self._settled(write)
+        except CloudError as exc:  # sent or not, nobody knows: whoever comes next looks first
+            return Attempt(End.LATER, str(exc), fatal=True)
+        if is_made(write, current):
+            return self._done(write, current, "written")
+        if not is_as(write, current, write.before):
+            return self.skip(write, f"{write.name} was changed by somebody else while it was written")
+        if shut := self.gate(write, current):  # time has passed: a backup may be near by now
+            return self._not_taken(write, f"{reason}; and meanwhile {shut}")
+        return None
 
     def _refused(self, write: Write, exc: CloudError) -> Attempt:
         reason = f"{exc}{advice_on_refusal(exc.code)}"

@@ -12,6 +12,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.ports import BackupReader, Progress, Resource, no_progress
+from optimizer.rollout.budget import BATCH_SECONDS, MOST_ITEMS_AT_ONCE, MOST_ITEMS_PER_DAY
 from optimizer.rollout.calendar import build_rollout
 from optimizer.rollout.carry_out import Attempt, Carrier, End
 from optimizer.rollout.gates import Gates
@@ -20,6 +21,7 @@ from optimizer.rollout.ledger import BUDGET_PERIOD
 from optimizer.rollout.progress import JournalState, state_of
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 from optimizer.rollout.transition import Transition
+from optimizer.rollout.writes import policy_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ class Executor:
         """
         left = _Left()
         gates = Gates(self.inventory, self.rules, self.snapshot_minutes)
-        self.carrier = replace(self.carrier, gate=partial(self._gate, gates))
+        self.carrier = replace(self.carrier, gate=partial(self._gate, gates), targets=self._targets())
         state = state_of(self.carrier.journal.records)
         left.num_done = len(state.done)
         transition = self._transition(state)
@@ -126,13 +128,23 @@ class Executor:
             pause = (opens - self.carrier.clock.now()).total_seconds()
             self.carrier.clock.sleep(max(pause, 1.0))
 
+    def _targets(self) -> dict[str, bytes]:
+        """State of each policy when items are assigned to it: as it is, or as a write leaves it."""
+        states = {key: policy_state(policy.properties) for key, policy in self.inventory.policies.items()}
+        written = [write for write in self.writes if write.counts_as_policy_write]
+        return states | {write.object_id.lower(): policy_state(write.body) for write in written}
+
     def _gate(self, gates: Gates, write: Write, current: Resource | None) -> str:
         """Why the time is not right, seeing the last recovery point that the service states."""
         points = {}
         if write.kind == "reassign_item" and current is not None:
             point = parse_moment(current["properties"].get("lastRecoveryPoint"))
             points = {vm.lower(): point for vm in write.vms if point is not None}
-        return gates.closed(write, self.carrier.clock.now(), points)
+        shut = gates.closed(write, self.carrier.clock.now(), points)
+        try:
+            return shut or running_job(self.carrier.service, self.inventory, write)
+        except CloudError as exc:
+            return str(exc)
 
     def _lay_out(self, state: JournalState, left: _Left) -> Rollout:
         now = self.carrier.clock.now().replace(microsecond=0)  # calendars count whole seconds
@@ -217,18 +229,23 @@ class Executor:
             return f"follows the pilot at {waits_for:%Y-%m-%d %H:%M} UTC"
         if blockers := transition.blockers(write):
             return blockers[0]
-        if write.counts_as_policy_write and not self._has_budget(write, now):
-            return "the budget of policy writes for 24 hours is used up"
-        try:
-            return running_job(self.carrier.service, self.inventory, write)
-        except CloudError as exc:
-            return str(exc)
+        return self._over_budget(write, now)
 
-    def _has_budget(self, write: Write, now: datetime) -> bool:
-        place = _budget_place(write.vault_id, self.rules.policies.scope)
-        recent = self.carrier.ledger.since(now - BUDGET_PERIOD)
-        used = sum(_budget_place(other.vault_id, self.rules.policies.scope) == place for other in recent)
-        return used < self.rules.policies.max_writes_per_day
+    def _over_budget(self, write: Write, now: datetime) -> str:
+        """Which of Azure's limits on writes leaves no room now; empty where none."""
+        ledger, limits = self.carrier.ledger, self.rules.policies
+        if write.counts_as_policy_write:
+            place = _budget_place(write.vault_id, limits.scope)
+            recent = ledger.since(now - BUDGET_PERIOD)
+            used = sum(_budget_place(other.vault_id, limits.scope) == place for other in recent)
+            return "the budget of policy writes for 24 hours is used up" if used >= limits.max_writes_per_day else ""
+        vault = write.vault_id.lower()
+        day = [other.at for other in ledger.since(now - BUDGET_PERIOD, "item") if other.vault_id == vault]
+        if len(day) >= MOST_ITEMS_PER_DAY:
+            return f"{MOST_ITEMS_PER_DAY:,} VMs of the vault were assigned in 24 hours, which is Azure's limit"
+        if sum(at > now - timedelta(seconds=BATCH_SECONDS) for at in day) >= MOST_ITEMS_AT_ONCE:
+            return f"{MOST_ITEMS_AT_ONCE} VMs of the vault were assigned within an hour; more at once delay backups"
+        return ""
 
     def _next_opening(self, rollout: Rollout, left: _Left) -> datetime | None:
         """When the next write may be made; a lane that does not answer is tried again some times."""

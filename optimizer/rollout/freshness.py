@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from optimizer.estate.document import EstateDocument
 from optimizer.plan.errors import StalePlanError
@@ -174,7 +175,7 @@ def _name(resource: Resource) -> str:
     return repr(friendly or resource.get("name") or str(resource["id"]).rpartition("/")[2])
 
 
-def require_fresh(freshness: Freshness, plan_name: str) -> None:
+def require_fresh(freshness: Freshness, plan_name: str, *, command: Literal["apply", "rollback"] = "apply") -> None:
     """Refuse a plan that rests on what is no longer so.
 
     Raises
@@ -184,10 +185,16 @@ def require_fresh(freshness: Freshness, plan_name: str) -> None:
     """
     if not freshness.broken:
         return
-    lines = [f"{plan_name}: the plan is stale; since its estate was taken, in Azure:"]
+    if command == "rollback":
+        lines = [f"{plan_name}: not everything is as it was left, so that the way back is not safe; in Azure:"]
+    else:
+        lines = [f"{plan_name}: the plan is stale; since its estate was taken, in Azure:"]
     for vault_id, changes in freshness.broken.items():
         more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
         lines.append(f"  vault {vault_id.rpartition('/')[2]}: {'; '.join(changes[:_SHOWN])}{more}")
+    if command == "rollback":
+        lines.append("bring that back by hand, then run 'rollback' again; or pull the estate and make a new plan")
+        raise StalePlanError("\n".join(lines))
     if freshness.holds:
         names = [vault_id.rpartition("/")[2] for vault_id in freshness.holds]
         options = " ".join(f"--only vault={name}" for name in names)

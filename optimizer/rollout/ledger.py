@@ -1,4 +1,4 @@
-"""Policy writes of the last days on this machine, and locks: what several runs must know of each other."""
+"""Writes of the last days on this machine, and locks: what several runs must know of each other."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -22,24 +23,27 @@ STATE_VARIABLE = "BACKUP_OPTIMIZER_STATE"
 _OWNER_ONLY_FOLDER = 0o700
 
 
-class PolicyWrite(BaseModel):
-    """A policy that was created or edited.
+class CountedWrite(BaseModel):
+    """A write that counts towards a limit of Azure, whether or not it took place in the end.
 
     Parameters
     ----------
     at
-        When.
+        When it was begun.
     vault_id
         In which vault, lower case.
+    kind
+        ``policy``: created or edited; ``item``: assigned.
     key
-        Which write of which journal it was: one that is tried again is counted once.
+        Which write of which journal it was.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     at: UtcDatetime
     vault_id: str
-    key: str
+    kind: Literal["policy", "item"] = "policy"
+    key: str = ""
 
 
 def state_folder() -> Path:
@@ -53,7 +57,7 @@ def state_folder() -> Path:
 
 
 class Ledger:
-    """The policy writes that count towards Azure's limit per 24 hours; kept on disk.
+    """The writes that count towards Azure's limits per 24 hours; kept on disk.
 
     Parameters
     ----------
@@ -69,17 +73,20 @@ class Ledger:
     def __init__(self, folder: Path) -> None:
         import filelock
 
-        self._file = folder / "policy-writes.jsonl"
+        self._file = folder / "writes.jsonl"
+        self._writes: list[CountedWrite] = []
+        self._read_to = 0
         with translate_write_errors(folder):
             folder.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY_FOLDER)
-        self._lock = filelock.FileLock(folder / "policy-writes.lock", mode=0o600)
+        self._lock = filelock.FileLock(folder / "writes.lock", mode=0o600)
 
-    def since(self, moment: datetime) -> tuple[PolicyWrite, ...]:
-        """Writes after a moment, oldest first."""
-        return tuple(sorted((write for write in self._read() if write.at > moment), key=lambda write: write.at))
+    def since(self, moment: datetime, kind: Literal["policy", "item"] = "policy") -> tuple[CountedWrite, ...]:
+        """Writes of a kind after a moment, oldest first."""
+        self._catch_up()
+        return tuple(write for write in self._writes if write.at > moment and write.kind == kind)
 
-    def add(self, write: PolicyWrite) -> None:
-        """Count a write, durably, before it is sent; one whose key is there already is not counted again.
+    def add(self, write: CountedWrite) -> None:
+        """Count a write, durably, before it is sent.
 
         Raises
         ------
@@ -87,23 +94,30 @@ class Ledger:
             The file cannot be written.
         """
         with translate_write_errors(self._file), self._lock:
-            if any(other.key == write.key for other in self._read()):
-                return
-            descriptor = os.open(self._file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            descriptor = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
             try:
-                os.write(descriptor, write.model_dump_json().encode() + b"\n")
+                size = os.fstat(descriptor).st_size
+                torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+                os.write(descriptor, b"\n" * torn + write.model_dump_json().encode() + b"\n")
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
 
-    def _read(self) -> Iterator[PolicyWrite]:
-        if not self._file.exists():
+    def _catch_up(self) -> None:
+        """Read what was added since the last look, by this process or another."""
+        size = self._file.stat().st_size if self._file.exists() else 0
+        if size == self._read_to:
             return
-        for line in self._file.read_bytes().split(b"\n"):
+        with self._file.open("rb") as file:
+            file.seek(self._read_to)
+            lines = file.read().split(b"\n")
+        self._read_to = size - len(lines[-1])
+        for line in lines[:-1]:
             try:
-                yield PolicyWrite.model_validate_json(line)
+                self._writes.append(CountedWrite.model_validate_json(line))
             except ValidationError:
                 continue  # the end of a line that a crash cut off: that write was never sent
+        self._writes.sort(key=lambda write: write.at)
 
 
 @contextmanager
@@ -141,7 +155,7 @@ def hold_locks(folder: Path, journal: Path, vault_ids: Iterable[str]) -> Iterato
                 except filelock.Timeout as exc:
                     raise BusyError(
                         f"{what}: another apply or rollback is at work on it on this machine (lock {place}); wait "
-                        "until it has ended, then run 'apply --resume'"
+                        "until it has ended, then go on with --resume"
                     ) from exc
             stack.callback(lock.release)
         yield

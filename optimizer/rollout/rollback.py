@@ -32,7 +32,7 @@ def rollback_writes(records: Sequence[Record], writes: Sequence[Write], *, delet
     """Writes that undo what a journal says was done.
 
     Every object gets back what was read of it right before it was written.  Policies that were created stay, empty;
-    only on demand they are deleted, last.
+    only on demand they are deleted, last.  A write has the number of the one that it undoes, whatever else was done.
 
     Parameters
     ----------
@@ -44,32 +44,25 @@ def rollback_writes(records: Sequence[Record], writes: Sequence[Write], *, delet
         Whether to delete the policies that the plan created.
     """
     state = state_of(records)
-    undone: list[Write] = []
     made = [write for write in writes if write.number in state.done and write.number in state.intents]
-    number = 0
-    number_of: dict[int, int] = {}
-    for write in reversed(made):
-        if write.kind == "create_policy":
-            continue
-        number += 1
-        number_of[write.number] = number
-        later = tuple(number_of[other.number] for other in made if write.number in other.needs)
-        undone.append(_undo(write, state.intents[write.number], state.done[write.number].after, number, later))
+    needed_by = {write.number: tuple(other.number for other in made if write.number in other.needs) for write in made}
+    undone = [
+        _undo(write, state.intents[write.number], state.done[write.number].after, needed_by[write.number])
+        for write in reversed(made)
+        if write.kind != "create_policy"
+    ]
     if delete_created:
-        for write in reversed(made):
-            if write.kind == "create_policy":
-                number += 1
-                needs = tuple(number_of[other.number] for other in made if write.number in other.needs)
-                undone.append(_deletion(write, number, needs))
+        created = [write for write in reversed(made) if write.kind == "create_policy"]
+        undone += [_deletion(write, needed_by[write.number]) for write in created]
     return tuple(undone)
 
 
-def _undo(write: Write, intent: IntentRecord, after: object, number: int, needs: tuple[int, ...]) -> Write:
+def _undo(write: Write, intent: IntentRecord, after: object, needs: tuple[int, ...]) -> Write:
     assert intent.before is not None and isinstance(after, dict)
     is_item = write.kind == "reassign_item"
     policy = str(intent.before["properties"].get("policyId") or "") if is_item else ""
     return Write(
-        number=number,
+        number=write.number,
         kind=write.kind,
         vault_id=write.vault_id,
         object_id=write.object_id,
@@ -85,9 +78,9 @@ def _undo(write: Write, intent: IntentRecord, after: object, number: int, needs:
     )
 
 
-def _deletion(write: Write, number: int, needs: tuple[int, ...]) -> Write:
+def _deletion(write: Write, needs: tuple[int, ...]) -> Write:
     return Write(
-        number=number,
+        number=write.number,
         kind="delete_policy",
         vault_id=write.vault_id,
         object_id=write.object_id,

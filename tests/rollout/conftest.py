@@ -15,7 +15,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService
-from optimizer.rollout.apply import Scope, carry_out, latest_end, prepare_apply
+from optimizer.rollout.apply import Approval, Scope, carry_out, latest_end, prepare_apply
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import Journal
@@ -79,6 +79,7 @@ def run(
     resume: bool = False,
     wait: bool = True,
     scope: Scope = Scope(),  # noqa: B008  # frozen
+    approval: Approval = Approval(),  # noqa: B008  # frozen
     journal_of: type[Journal] = Journal,
 ) -> Outcome:
     """Apply a plan with journal and ledger in a folder."""
@@ -94,6 +95,7 @@ def run(
         folder / "plan.journal.jsonl",
         resume=resume,
         scope=scope,
+        approval=approval,
     )
     until = latest_end(prepared.rollout, clock.now()) if wait else None
     return carry_out(prepared, service, clock, ledger, folder / "state", until=until, pace=PACE, journal_of=journal_of)

@@ -69,6 +69,7 @@ class FakeService:
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.order: list[str] = []
         self.jobs: list[Resource] = []
+        self.retry_after_seconds = 1.0
         self.before_write: Callable[[str], None] = lambda _: None
 
     def snapshot(self) -> EstateDocument:
@@ -151,7 +152,7 @@ class FakeService:
         self.before_write(object_id)
         fault = self.faults.draw(write=True)
         if fault == "throttled":
-            raise ThrottledError("too many requests", retry_after_seconds=1)
+            raise ThrottledError("too many requests", retry_after_seconds=self.retry_after_seconds)
         if fault == "busy":
             raise ConflictError("another operation is in progress")
         if fault == "lost before":

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from optimizer.estate.arm_policy import with_start
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
-from optimizer.rollout.journal import IntentRecord, Journal, Record, read_journal
+from optimizer.rollout.apply import Approval, Scope
+from optimizer.rollout.carry_out import Carrier, End
+from optimizer.rollout.journal import IntentRecord, Journal, Record, RunRecord, read_journal
+from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
-from tests.rollout.conftest import Ready, run
+from optimizer.rollout.selection import parse_selector
+from optimizer.rollout.stages import Write
+from tests.plan.estates import VAULT, item, policy_id, vm_id
+from tests.rollout.conftest import PACE, Ready, run
 from tests.rollout.fake_service import FakeService, Faults, Killed
 
 
@@ -150,7 +158,7 @@ def test_what_somebody_else_changed_meanwhile_is_left_alone(planned: Ready, tmp_
 
 
 def test_a_write_that_takes_effect_late_is_ours(planned: Ready, tmp_path: Path) -> None:
-    """A write that was given up as not taken and took effect after all counts as done, so that it can be taken back."""
+    """A write that was given up and took effect after all counts as done, so that it can be taken back."""
     service = FakeService(planned.document, Faults(rate=1.0, kinds=("throttled",)))
     clock = VirtualClock(planned.noon)
     run(planned, service, tmp_path, clock=clock, wait=False)
@@ -162,3 +170,67 @@ def test_a_write_that_takes_effect_late_is_ours(planned: Ready, tmp_path: Path) 
     assert outcome.complete
     done = state_of(read_journal(tmp_path / "plan.journal.jsonl")).done
     assert done[first.number].how == "found"
+
+
+def test_a_policy_that_was_changed_meanwhile_gets_no_vms(planned: Ready, tmp_path: Path) -> None:
+    """Where the policy that a VM goes to was changed after the check, the VM stays: retention is retroactive."""
+    service = FakeService(planned.document)
+    last = [write for write in planned.writes if write.kind == "reassign_item"][-1]
+
+    def shorten(object_id: str) -> None:
+        policy = service.policies.get(last.policy_after.lower())
+        if policy is not None and object_id != last.policy_after:
+            policy["properties"]["retentionPolicy"]["dailySchedule"]["retentionDuration"]["count"] = 7
+
+    service.before_write = shorten
+    outcome = run(planned, service, tmp_path)
+    assert last.number in outcome.skipped
+    assert "was changed by somebody else" in outcome.reasons[last.number]
+    assert service.accepted["item", last.object_id.lower()] == 0
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_newcomer_in_an_edited_policy_stops_the_edit(planned: Ready, tmp_path: Path, joined: bool) -> None:
+    """A VM that joined a policy after the check would be moved with it: the edit is skipped."""
+    service = FakeService(planned.document)
+    policy = service.policies[policy_id("every-four").lower()]
+    edit = Write(
+        number=1,
+        kind="edit_policy",
+        vault_id=VAULT,
+        object_id=policy["id"],
+        name="every-four",
+        body=with_start(policy["properties"], 18),
+        before=policy,
+        vms=tuple(vm_id(f"db-{number}") for number in range(3)),
+    )
+    if joined:
+        newcomer = item("newcomer", "every-four")
+        service.items[newcomer["id"].lower()] = newcomer
+    carrier = Carrier(service, VirtualClock(planned.noon), Journal(tmp_path / "j"), Ledger(tmp_path), PACE)
+    attempt = carrier.carry_out(edit)
+    assert attempt.end is (End.SKIPPED if joined else End.DONE), attempt
+    assert service.accepted["policy", edit.object_id.lower()] == (0 if joined else 1)
+
+
+def test_a_long_wait_is_left_for_a_later_run(planned: Ready, tmp_path: Path) -> None:
+    """A service that asks to wait for hours is not waited for with a write in hand."""
+    service, clock = FakeService(planned.document, Faults(rate=1.0, kinds=("throttled",))), VirtualClock(planned.noon)
+    service.retry_after_seconds = 4 * 3600.0
+    outcome = run(planned, service, tmp_path, clock=clock, wait=False)
+    assert not outcome.done
+    assert clock.now() - planned.noon < timedelta(minutes=30)
+    assert not state_of(read_journal(tmp_path / "plan.journal.jsonl")).open
+
+
+def test_a_resumption_keeps_scope_and_approval(planned: Ready, tmp_path: Path) -> None:
+    """What is not said anew when resuming is as it was: the selected VMs, the limit, who approved."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    move = next(write for write in planned.writes if write.kind == "reassign_item")
+    scope = Scope(only=(parse_selector(f"vm={move.name}"),))
+    run(planned, service, tmp_path, clock=clock, scope=scope, approval=Approval("board", "CHG1"))
+    run(planned, service, tmp_path, clock=clock, resume=True, scope=Scope(max_moves=100))
+    runs = [record for record in read_journal(tmp_path / "plan.journal.jsonl") if isinstance(record, RunRecord)]
+    assert [(record.approved_by, record.ticket) for record in runs] == [("board", "CHG1")] * 2
+    assert runs[1].options == {"only": [f"vm={move.name}"], "max_moves": 100}
+    assert sum(count for (kind, _), count in service.accepted.items() if kind == "item") == 1

@@ -22,7 +22,7 @@ from optimizer.rollout.journal import (
     read_journal,
     rollback_journal_path,
 )
-from optimizer.rollout.ledger import Ledger, PolicyWrite, hold_locks
+from optimizer.rollout.ledger import CountedWrite, Ledger, hold_locks
 from optimizer.rollout.progress import state_of
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -126,17 +126,21 @@ def test_names_of_journals_follow_the_plan() -> None:
     assert rollback_journal_path(journal) == Path("x/plan.rollback.jsonl")
 
 
-def test_the_ledger_counts_each_write_once(tmp_path: Path) -> None:
-    """A write with the same key is counted once, also by another process that opens the ledger; old ones drop out."""
-    ledger = Ledger(tmp_path)
-    old = PolicyWrite(at=datetime(2026, 2, 1, tzinfo=UTC), vault_id="/v", key="a")
-    new = PolicyWrite(at=NOW, vault_id="/v", key="b")
-    for write in (old, new, new):
+def test_the_ledger_counts_what_any_run_wrote(tmp_path: Path) -> None:
+    """What another process adds is seen; kinds and old writes are told apart; a torn line never counted."""
+    ledger, other = Ledger(tmp_path), Ledger(tmp_path)
+    old = CountedWrite(at=datetime(2026, 2, 1, tzinfo=UTC), vault_id="/v", key="a")
+    new = CountedWrite(at=NOW, vault_id="/v", key="b")
+    item = CountedWrite(at=NOW, vault_id="/v", kind="item", key="c")
+    for write in (new, old, item):
         ledger.add(write)
-    assert Ledger(tmp_path).since(datetime(2026, 2, 2, tzinfo=UTC)) == (new,)
-    with (tmp_path / "policy-writes.jsonl").open("ab") as file:
+    assert other.since(datetime(2026, 2, 2, tzinfo=UTC)) == (new,)
+    assert other.since(datetime(2026, 2, 2, tzinfo=UTC), "item") == (item,)
+    with (tmp_path / "writes.jsonl").open("ab") as file:
         file.write(b'{"at": "2026-')
-    assert len(Ledger(tmp_path).since(datetime(2026, 1, 1, tzinfo=UTC))) == 2
+    assert len(other.since(datetime(2026, 1, 1, tzinfo=UTC))) == 2
+    ledger.add(new)
+    assert len(other.since(datetime(2026, 1, 1, tzinfo=UTC))) == 3
 
 
 def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from optimizer.model.clock import VirtualClock
-from optimizer.rollout.apply import Prepared, carry_out, latest_end, prepare_rollback
-from optimizer.rollout.errors import ApplyError
+from optimizer.plan.errors import StalePlanError
+from optimizer.rollout.apply import Prepared, carry_out, latest_end, moved_vms, prepare_rollback
+from optimizer.rollout.errors import ApplyError, JournalError
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import Journal, read_journal
 from optimizer.rollout.ledger import Ledger
@@ -138,3 +139,58 @@ def test_a_plan_that_was_taken_back_is_not_carried_on(planned: Ready, tmp_path: 
     take_back(planned, service, tmp_path, clock)
     with pytest.raises(ApplyError, match="was taken back"):
         run(planned, service, tmp_path, clock=clock, resume=True)
+
+
+def _die_after_effect(service: FakeService, object_id: str) -> None:
+    """Let the process die right after one object was written."""
+    original = service._write
+
+    def write(kind: str, written: str, change: object) -> None:
+        original(kind, written, change)  # type: ignore[arg-type]
+        if written == object_id:
+            raise Killed
+
+    service._write = write  # type: ignore[method-assign]  # dies at the service, not in the code under test
+
+
+def test_a_write_whose_end_the_journal_does_not_know_is_taken_back_too(planned: Ready, tmp_path: Path) -> None:
+    """Killed between the request and its record, the rollback looks whether it took place, and undoes it."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    victim = next(write for write in planned.writes if write.kind == "reassign_item")
+    plain = service._write
+    _die_after_effect(service, victim.object_id)
+    with pytest.raises(Killed):
+        run(planned, service, tmp_path, clock=clock)
+    service._write = plain  # type: ignore[method-assign]  # as before
+    assert service.accepted["item", victim.object_id.lower()] == 1
+    prepared = prepare(planned, service, tmp_path, clock)
+    assert victim.number in {write.number for write in prepared.writes}
+    assert take_back(planned, service, tmp_path, clock).complete
+    assert compare_estates(planned.document, service.snapshot(), besides=created(planned)) == ()
+
+
+def test_a_way_back_that_would_cost_recovery_points_is_refused(planned: Ready, tmp_path: Path) -> None:
+    """An old policy whose retention was shortened meanwhile is not given back its VMs; the change is named."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    run(planned, service, tmp_path, clock=clock)
+    old = next(write.policy_before for write in planned.writes if write.kind == "reassign_item")
+    retention = service.policies[old.lower()]["properties"]["retentionPolicy"]
+    retention["dailySchedule"]["retentionDuration"]["count"] = 7
+    with pytest.raises(StalePlanError, match=r"(?s)way back is not safe.*retentionPolicy") as caught:
+        prepare(planned, service, tmp_path, clock)
+    assert "bring that back by hand" in str(caught.value)
+
+
+def test_what_was_taken_back_is_not_watched(planned: Ready, tmp_path: Path) -> None:
+    """A VM that is back at its old start is not looked for at its new one; a journal of another plan is refused."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    run(planned, service, tmp_path, clock=clock)
+    journal = tmp_path / "plan.journal.jsonl"
+    assert len(moved_vms(planned.plan, journal)) == planned.plan.summary.moved
+    take_back(planned, service, tmp_path, clock)
+    assert moved_vms(planned.plan, journal) == {}
+    other = planned.plan.model_copy(update={"fingerprint": "sha256:other"})
+    with pytest.raises(JournalError, match="belongs to the plan"):
+        moved_vms(other, journal)
+    with pytest.raises(JournalError, match="rollback"):
+        moved_vms(planned.plan, tmp_path / "plan.rollback.jsonl")
