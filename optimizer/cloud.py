@@ -10,6 +10,7 @@ from optimizer.estate.folder import Estate
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import Progress, no_progress
+from optimizer.rollout.apply import Scope
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.rehearsal import Rehearsal, rehearse
 
@@ -20,6 +21,7 @@ def rehearse_plan(
     estate: Estate,
     *,
     start: datetime | None = None,
+    scope: Scope = Scope(),  # noqa: B008  # frozen
     progress: Progress = no_progress,
 ) -> Rehearsal:
     """Carry a plan out on an emulated Azure, in no time, watch it and take it back.
@@ -30,6 +32,8 @@ def rehearse_plan(
         A plan, where it lies, and its estate.
     start
         When the roll-out begins, on the clock of the emulator; None: now.
+    scope
+        Which part of the plan.
     progress
         Told after each write.
 
@@ -49,7 +53,16 @@ def rehearse_plan(
     ):
         service = AzureBackupService(Connection.to_emulator(emulator.endpoint, emulator.ca_file))
         return rehearse(
-            plan, plan_path, estate.document, service, emulator, clock, Path(folder), pace=_PACE, progress=progress
+            plan,
+            plan_path,
+            estate.document,
+            service,
+            emulator,
+            clock,
+            Path(folder),
+            scope=scope,
+            pace=_PACE,
+            progress=progress,
         )
 
 

@@ -153,7 +153,11 @@ def translate(what: str, exc: Exception) -> CloudError:
     """The error of this package for one of the Azure packages; see :func:`translated`."""
     answer = read_answer(exc)
     if isinstance(exc, azure.ClientAuthenticationError) or answer.status == 401:
-        return AuthError(f"cannot {what}: {_said(answer)}; {_SIGN_IN}", code=answer.code)
+        # The chain of credentials tells of every way that it tried; none of them is what the user meant.
+        nobody = answer.status is None and "failed to retrieve a token from the included credentials" in answer.text
+        return AuthError(
+            f"cannot {what}: {'nobody is signed in' if nobody else _said(answer)}; {_SIGN_IN}", code=answer.code
+        )
     if answer.status is None or isinstance(exc, azure.DecodeError):
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__.removesuffix("Error")).lower()
         return UncertainError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
@@ -76,6 +77,8 @@ def connection_options(command: Callable[Concatenate[Connection, P], R]) -> Call
     )
     @wraps(command)
     def with_connection(*args: Any, cloud: str, emulator: str | None, ca_file: Path | None, **kwargs: Any) -> R:
+        for library in ("azure", "urllib3"):  # they warn of what is repeated anyway, across the progress bars
+            logging.getLogger(library).addHandler(logging.NullHandler())
         return command(connect(cloud, emulator, ca_file), *args, **kwargs)
 
     return with_connection

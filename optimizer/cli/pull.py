@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -80,8 +79,6 @@ def pull(
     from optimizer.estate.pull_source import Scope
     from optimizer.report.text_pull import render_pull
 
-    for library in ("azure", "urllib3"):  # they warn of what is repeated anyway, across the progress bars
-        logging.getLogger(library).addHandler(logging.NullHandler())
     scope = Scope(subscriptions, groups, vaults)
     options = PullOptions(append, days, job_days, statistic, workspaces, workers=concurrency)
     with (

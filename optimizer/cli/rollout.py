@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,11 +17,8 @@ from optimizer.cli.estate import UtcTime
 from optimizer.cli.plan import ESTATE_OPTION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from typing import Any
-
     from optimizer.azure.connection import Connection
-    from optimizer.rollout.apply import Prepared
+    from optimizer.rollout.apply import Prepared, Scope
     from optimizer.rollout.execute import Outcome
 
 APPLIED_IN_PART = 5
@@ -54,12 +53,47 @@ def approval_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command(epilog=example("backup-optimizer rehearse plan.json"))
+def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Options that take a part of a plan; the command gets a ``Scope`` as ``scope``."""
+
+    @click.option(
+        "--only",
+        "only",
+        multiple=True,
+        metavar="KIND=NAME",
+        help="Only these VMs: vault=, service= or vm=, * and ? allowed; may be given several times.",
+    )
+    @click.option("--max-moves", type=click.IntRange(1), help="Move so many VMs at most, those that gain most.")
+    @click.option(
+        "--wave",
+        type=click.FloatRange(0, 100, min_open=True, max_open=True),
+        metavar="PERCENT",
+        help="Move so many percent first, the rest when their backups at the new times are over.",
+    )
+    @wraps(command)
+    def with_scope(
+        *args: Any, only: tuple[str, ...], max_moves: int | None, wave: float | None, **kwargs: Any
+    ) -> object:
+        from optimizer.rollout.apply import Scope
+        from optimizer.rollout.selection import parse_selector
+
+        scope = Scope(tuple(parse_selector(text) for text in only), max_moves, wave)
+        return command(*args, scope=scope, **kwargs)
+
+    return with_scope
+
+
+@click.command(
+    epilog=example("backup-optimizer rehearse plan.json\nbackup-optimizer rehearse plan.json --only vault=weu-01")
+)
 @PLAN
 @click.option("--from", "start", type=UtcTime(), help="When the roll-out begins.  [default: now]")
+@scope_options
 @ESTATE_OPTION
 @common_options
-def rehearse(screen: Screen, plan_file: Path, start: datetime | None, estate_folder: Path | None) -> None:
+def rehearse(
+    screen: Screen, plan_file: Path, start: datetime | None, scope: Scope, estate_folder: Path | None
+) -> None:
     """Carry PLAN out on an emulated Azure: the dry run that Azure does not offer.
 
     The same writes go through the same code and the same clients as with 'apply'. Shown are the sequence, the days
@@ -74,7 +108,7 @@ def rehearse(screen: Screen, plan_file: Path, start: datetime | None, estate_fol
     plan = read_plan(plan_file)
     estate = open_estate_of(plan, plan_file, estate_folder)
     with screen.progress() as progress:
-        shown = rehearse_plan(plan, plan_file, estate, start=start, progress=progress)
+        shown = rehearse_plan(plan, plan_file, estate, start=start, scope=scope, progress=progress)
     screen.show(render_rehearsal(shown), rehearsal_json(shown))
     if not shown.flawless:
         sys.exit(HAS_FINDINGS)
@@ -88,20 +122,7 @@ def rehearse(screen: Screen, plan_file: Path, start: datetime | None, estate_fol
     )
 )
 @PLAN
-@click.option(
-    "--only",
-    "only",
-    multiple=True,
-    metavar="KIND=NAME",
-    help="Only these VMs: vault=, service= or vm=, * and ? allowed; may be given several times.",
-)
-@click.option("--max-moves", type=click.IntRange(1), help="Move so many VMs at most, those that gain most.")
-@click.option(
-    "--wave",
-    type=click.FloatRange(0, 100, min_open=True, max_open=True),
-    metavar="PERCENT",
-    help="Move so many percent first, the rest when their backups at the new times are over.",
-)
+@scope_options
 @click.option("--journal", "journal_file", type=FILE, help="Where the journal is kept.  [default: beside the plan]")
 @ESTATE_OPTION
 @approval_options
@@ -111,9 +132,7 @@ def apply(
     screen: Screen,
     connection: Connection,
     plan_file: Path,
-    only: tuple[str, ...],
-    max_moves: int | None,
-    wave: float | None,
+    scope: Scope,
     journal_file: Path | None,
     estate_folder: Path | None,
     resume: bool,
@@ -132,14 +151,12 @@ def apply(
     from optimizer.azure.service import AzureBackupService
     from optimizer.model.clock import SystemClock
     from optimizer.plan.store import open_estate_of, read_plan
-    from optimizer.rollout.apply import Approval, Scope, prepare_apply
+    from optimizer.rollout.apply import Approval, prepare_apply
     from optimizer.rollout.journal import journal_path
     from optimizer.rollout.ledger import Ledger, state_folder
-    from optimizer.rollout.selection import parse_selector
 
     plan = read_plan(plan_file)
     estate = open_estate_of(plan, plan_file, estate_folder)
-    scope = Scope(tuple(parse_selector(text) for text in only), max_moves, wave)
     prepared = prepare_apply(
         plan,
         plan_file,

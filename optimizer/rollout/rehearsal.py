@@ -13,7 +13,7 @@ from optimizer.estate.document import EstateDocument
 from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService, Clock, Progress, Resource, no_progress
-from optimizer.rollout.apply import Prepared, carry_out, latest_end, prepare_apply, prepare_rollback
+from optimizer.rollout.apply import Prepared, Scope, carry_out, latest_end, prepare_apply, prepare_rollback
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
 from optimizer.rollout.execute import Outcome, container_of, parse_moment, vaults_of
@@ -98,6 +98,7 @@ def rehearse(
     clock: Clock,
     folder: Path,
     *,
+    scope: Scope = Scope(),  # noqa: B008  # frozen
     pace: Pace = Pace(),  # noqa: B008  # frozen
     progress: Progress = no_progress,
 ) -> Rehearsal:
@@ -111,6 +112,8 @@ def rehearse(
         The twin through the same door as the real service, the twin itself, and its clock, which jumps.
     folder
         For journals and ledger; nothing else is written.
+    scope
+        Which part of the plan.
     pace
         How long to wait for the service.
     progress
@@ -123,7 +126,9 @@ def rehearse(
     """
     ledger = Ledger(folder / "state")
     journal_path = folder / "rehearsal.journal.jsonl"
-    prepared = prepare_apply(plan, plan_path, document, service, clock, ledger, journal_path, command="rehearse")
+    prepared = prepare_apply(
+        plan, plan_path, document, service, clock, ledger, journal_path, scope=scope, command="rehearse"
+    )
     began = clock.now()
     judge = _Judge(plan, document, twin)
     twin.on_write.append(judge)
@@ -131,7 +136,7 @@ def rehearse(
     outcome = carry_out(prepared, service, clock, ledger, folder, until=until, pace=pace, progress=progress)
     records = read_journal(journal_path) if journal_path.exists() else ()
     state = state_of(records)
-    expected = estate_after(plan, document, range(1, len(plan.changes) + 1))
+    expected = estate_after(plan, document, (write.number for write in prepared.writes))
     ends = compare_estates(expected, twin.snapshot())
     watched = None
     if state.moved_at():

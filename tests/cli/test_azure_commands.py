@@ -99,6 +99,14 @@ def test_a_rehearsal_of_the_plan_is_flawless(world: World) -> None:
     assert len(content["rollout"]["writes"]) == len(read_plan(world.plan).changes)
 
 
+def test_a_part_of_the_plan_is_rehearsed(world: World) -> None:
+    """``rehearse`` takes the same part of a plan as ``apply``, and is flawless where that part can be carried out."""
+    answer = run("rehearse", world.plan, "--max-moves", 2, "--format", "json", "--quiet")
+    assert (answer.code, answer.err) == (0, "")
+    moved = [vm for write in json.loads(answer.out)["rollout"]["writes"] for vm in write["vms"]]
+    assert 0 < len(moved) <= 2
+
+
 def test_apply_watch_report_and_rollback(world: World) -> None:
     """What was confirmed is written, watched, shown to an auditor and taken back."""
     refused = world.run("apply", world.plan)
