@@ -84,9 +84,9 @@ class Rehearsal:
     @property
     def flawless(self) -> bool:
         """Whether the plan can be carried out whole, and taken back."""
-        alarms = self.watch.alarms if self.watch is not None else ()
+        watched = self.watch is None or (self.watch.is_over and not self.watch.alarms)
         complete = self.outcome.complete and (self.rollback_outcome is None or self.rollback_outcome.complete)
-        return complete and not (self.findings or self.end_differences or self.rollback_differences or alarms)
+        return complete and watched and not (self.findings or self.end_differences or self.rollback_differences)
 
 
 def rehearse(

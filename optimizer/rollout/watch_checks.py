@@ -194,7 +194,7 @@ class ScheduleCheck:
     Parameters
     ----------
     on_time
-        The last job on time and its run; None where there is none.
+        The last job on time that has ended, else the one in progress, and its run; None where there is none.
     waits_for
         The run that is waited for; None where a job came.
     """
@@ -227,7 +227,8 @@ def check_jobs(
     for run in new:
         job = next((job for job in after if run.holds(job.start)), None)
         if job is not None:
-            check.on_time = (run, job)
+            if not job.running or check.on_time is None:  # one in progress says less than one that has ended
+                check.on_time = (run, job)
             check.remarks += [f"no job in time for the run of {_utc(lost.opens)}" for lost in missed]
             missed = []
         elif run.opens >= vm.written_at and run.closes < now:
