@@ -42,8 +42,10 @@ def render_journal(records: Sequence[Record]) -> Page:
         yield Text()
         yield Text("Runs", style="bold")
         yield bullets([_describe_run(run) for run in runs], glyphs)
-        if state.intents:
-            yield table(_writes(state, records, glyphs), glyphs, width)
+        for vault_id, lines in _writes(state, records, glyphs).items():
+            yield Text()
+            yield Text(glyphs.clean(f"Writes in vault {short_id(vault_id)}"), style="bold")
+            yield bullets(lines, glyphs)
         troubles = _troubles(records, state)
         if troubles.cells:
             yield table(troubles, glyphs, width)
@@ -105,36 +107,21 @@ def _minute(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M}"
 
 
-def _writes(state: JournalState, records: Sequence[Record], glyphs: Glyphs) -> Rows:
+def _writes(state: JournalState, records: Sequence[Record], glyphs: Glyphs) -> dict[str, list[str]]:
+    """A line for each write, by vault: names in full, as an auditor looks them up."""
     tries: dict[int, int] = {}
     for record in records:
         if isinstance(record, IntentRecord):
             tries[record.number] = tries.get(record.number, 0) + 1
-    cells = []
+    lines: dict[str, list[str]] = {}
     for count, intent in sorted(state.intents.items()):
         done = state.done.get(count)
-        cells.append(
-            (
-                f"{count}",
-                VERBS[intent.kind],
-                intent.name,
-                short_id(intent.vault_id),
-                _before_and_after(intent, done, glyphs),
-                _moment(done, intent),
-                _end(count, state) + (f", try {tries[count]}" if tries[count] > 1 else ""),
-            )
+        again = f", try {tries[count]}" if tries[count] > 1 else ""
+        what = f"{count} {VERBS[intent.kind]} {intent.name}: {_before_and_after(intent, done, glyphs)}"
+        lines.setdefault(intent.vault_id, []).append(
+            f"{what}; {_end(count, state)}{again} {_moment(done, intent)} UTC"
         )
-    columns = (
-        number("no."),
-        Column(""),
-        Column("object", share=3),
-        Column("vault", share=2),
-        Column("before and after", share=5),
-        Column("at (UTC)"),
-        Column("end"),
-    )
-    note = "policies: their start; VMs: their policy; the journal itself holds each object whole, before and after"
-    return Rows("Writes", columns, cells, note=note)
+    return lines
 
 
 def _moment(done: DoneRecord | None, intent: IntentRecord) -> str:
