@@ -84,7 +84,7 @@ class Rehearsal:
     @property
     def flawless(self) -> bool:
         """Whether the plan can be carried out whole, and taken back."""
-        watched = self.watch is None or (self.watch.is_over and not self.watch.alarms)
+        watched = self.watch is None or (self.watch.is_settled and not self.watch.alarms)
         complete = self.outcome.complete and (self.rollback_outcome is None or self.rollback_outcome.complete)
         return complete and watched and not (self.findings or self.end_differences or self.rollback_differences)
 
@@ -143,7 +143,7 @@ def rehearse(
         clock.sleep(_until_first_runs(prepared).total_seconds())
         for _ in range(_LOOKS):
             watched = watch(plan, state.moved_at(), prepared.inventory, service, clock)
-            if watched.is_over:
+            if watched.is_settled:
                 break
             clock.sleep(_BETWEEN_LOOKS.total_seconds())  # some job is in progress at any hour
         judge.findings += _gaps(prepared, service, began, clock.now())

@@ -127,6 +127,11 @@ class WatchReport(_Strict):
         return tuple(vm for vm in self.vms if vm.verdict in {"alarm", "unknown"})
 
     @property
+    def is_settled(self) -> bool:
+        """Whether none of the VMs that were written is waited for."""
+        return not any(vm.verdict == "waiting" for vm in self.vms)
+
+    @property
     def is_over(self) -> bool:
         """Whether nothing is waited for any more."""
-        return not self.not_written and not any(vm.verdict == "waiting" for vm in self.vms)
+        return not self.not_written and self.is_settled
