@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 
 from optimizer.errors import CloudError
+from optimizer.estate.raw_jobs import container_key, parse_time
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
@@ -138,7 +139,7 @@ class Executor:
         """Why the time is not right, seeing the last recovery point that the service states."""
         points = {}
         if write.kind == "reassign_item" and current is not None:
-            point = parse_moment(current["properties"].get("lastRecoveryPoint"))
+            point = parse_time(current["properties"].get("lastRecoveryPoint"))
             points = {vm.lower(): point for vm in write.vms if point is not None}
         shut = gates.closed(write, self.carrier.clock.now(), points)
         try:
@@ -305,39 +306,16 @@ def _budget_place(vault_id: str, scope: str) -> str:
     return key if scope == "vault" else key.partition("/resourcegroups/")[0]
 
 
-_NEVER = datetime(2001, 1, 2, tzinfo=UTC)
-"""Azure writes 0001-01-01 and 2001-01-01 for what never took place."""
-
-
-def parse_moment(text: object) -> datetime | None:
-    """A time that the service states; None where it states none or writes one of its words for never."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(str(text))
-    except ValueError:
-        return None
-    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    return moment if moment > _NEVER else None
-
-
 def running_job(reader: BackupReader, inventory: Inventory, write: Write) -> str:
     """Which job of a VM of a write is in progress, in words; empty where there is none."""
     if not write.vms:
         return ""
-    names = {container_of(vm_id): vm_id for vm_id in write.vms}
+    subscription, vms = write.vault_id.split("/")[2], {vm_id.lower() for vm_id in write.vms}
     for job in reader.running_jobs(write.vault_id):
-        tail = str(job["properties"].get("containerName") or "").lower().partition(";")[2]
-        if tail in names:
-            return f"a job of {inventory.vms[names[tail].lower()].name} is in progress"
+        vm_id = container_key(subscription, job["properties"].get("containerName"))
+        if vm_id in vms:
+            return f"a job of {inventory.vms[vm_id].name} is in progress"
     return ""
-
-
-def container_of(vm_id: str) -> str:
-    """``rg;vm`` of a VM id, as job containers end."""
-    parts = vm_id.lower().split("/")
-    group = parts[parts.index("resourcegroups") + 1] if "resourcegroups" in parts else ""
-    return f"{group};{parts[-1]}"
 
 
 def vaults_of(writes: Iterable[Write]) -> list[str]:

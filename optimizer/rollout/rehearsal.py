@@ -10,13 +10,14 @@ from typing import Protocol
 
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
+from optimizer.estate.raw_jobs import container_key, parse_time
 from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService, Clock, Progress, Resource, no_progress
 from optimizer.rollout.apply import Prepared, Scope, carry_out, latest_end, prepare_apply, prepare_rollback
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
-from optimizer.rollout.execute import Outcome, container_of, parse_moment, vaults_of
+from optimizer.rollout.execute import Outcome, vaults_of
 from optimizer.rollout.journal import read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.progress import state_of
@@ -188,15 +189,15 @@ class _Judge:
 
 def _gaps(prepared: Prepared, service: BackupService, since: datetime, until: datetime) -> list[str]:
     """Gaps between recovery points over the whole rehearsal that are longer than allowed."""
-    vms = {container_of(item.vm_id): item.vm_id for item in prepared.inventory.items}
+    vms = {item.vm_id.lower() for item in prepared.inventory.items}
     points: dict[str, list[datetime]] = {}
     for vault_id in vaults_of(prepared.writes):
         for job in service.list_jobs(vault_id, since, until):
             properties = job["properties"]
-            container = str(properties.get("containerName") or "").lower().partition(";")[2]
-            start = parse_moment(properties.get("startTime"))
-            if start is not None and container in vms and properties.get("operation") == "Backup":
-                points.setdefault(vms[container].lower(), []).append(start)
+            vm_id = container_key(vault_id.split("/")[2], properties.get("containerName"))
+            start = parse_time(properties.get("startTime"))
+            if start is not None and vm_id in vms and properties.get("operation") == "Backup":
+                points.setdefault(vm_id, []).append(start)
     return check_gaps({vm: sorted(times) for vm, times in points.items()}, prepared.plan.rules, prepared.inventory)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -17,10 +16,6 @@ from optimizer.estate.document import EstateDocument
 from optimizer.model.clock import SystemClock
 from tests.azure.wire import Token
 from tests.plan.estates import VAULT, item, machine, policy_id, sql_policy, standard_policy, vm_id
-
-pytestmark = pytest.mark.skipif(
-    find_spec("optimizer.emulator.server") is None, reason="this version comes without the emulator"
-)
 
 NOW = datetime(2026, 11, 20, tzinfo=UTC)
 

@@ -14,13 +14,13 @@ import pytest
 from optimizer.emulator import CloudState, Settings
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.parts import JOB_SCHEMA
+from optimizer.estate.raw_jobs import parse_time
 from optimizer.model.rules import DateRange, PolicyLimits, Rule, Rules, Selector
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import Resource
 from optimizer.rollout.apply import Scope
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
 from optimizer.rollout.errors import BusyError
-from optimizer.rollout.execute import parse_moment
 from optimizer.rollout.journal import read_journal
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.selection import parse_selector
@@ -305,7 +305,7 @@ def test_a_change_of_clocks_on_the_way_does_no_harm(tmp_path: Path, clock_change
         cloud.clock.sleep(3 * 86400)
         points = defaultdict(list)
         for properties in (job["properties"] for job in cloud.emulator.state.jobs):
-            start, end = parse_moment(properties["startTime"]), parse_moment(properties["endTime"])
+            start, end = parse_time(properties["startTime"]), parse_time(properties["endTime"])
             vm = str(properties["entityFriendlyName"])
             if properties["operation"] == "Backup" and start is not None and end is not None:
                 points[vm_id(vm)].append(start)
@@ -337,7 +337,7 @@ def _first_backups(jobs: list[Resource], since: Mapping[str, datetime]) -> dict[
     ends = dict.fromkeys(since, never)
     for properties in (job["properties"] for job in jobs):
         vm = str(properties["entityFriendlyName"])
-        start, end = parse_moment(properties["startTime"]), parse_moment(properties.get("endTime"))
+        start, end = parse_time(properties["startTime"]), parse_time(properties.get("endTime"))
         if vm in since and properties["operation"] == "Backup" and start is not None and start > since[vm]:
             ends[vm] = min(ends[vm], end or never)
     return ends
