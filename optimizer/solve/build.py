@@ -10,7 +10,7 @@ from optimizer.model.inventory import Inventory, Vm
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_DAY, Pattern
 from optimizer.risk.table import RiskTable
-from optimizer.solve.instance import BoolArray, ExistingPolicy, Instance, IntArray, RowKind
+from optimizer.solve.instance import BoolArray, ExistingPolicy, Instance, IntArray, RowKind, no_gates
 from optimizer.solve.restrict import Restrictions, matching_items
 from optimizer.solve.rows import RowBuilder
 
@@ -59,9 +59,10 @@ def build_instance(
     vm_class, touched = builder.classes()
     existing, unknown, counted_today, editable = _policies(inventory, rules, keys, restrictions)
     moved = np.arange(NUM_OPTIONS)[None, :] != today[:, None]
+    move_price = np.full(len(items), rules.prices.move)
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
     return Instance(
-        linear=table.cost + rules.prices.move * moved,
+        linear=table.cost + move_price[:, None] * moved,
         risk=table.risk,
         allowed=restrictions.allowed,
         today=today,
@@ -77,11 +78,12 @@ def build_instance(
         rows=rows,
         policies=editable,
         vault_room=np.maximum(np.array(room, dtype=np.int64), 0),
-        move_price=rules.prices.move,
+        move_price=move_price,
         policy_write_price=rules.prices.policy_write,
         max_moves=rules.max_moves,
         max_vms_per_policy=rules.policies.max_vms_per_policy,
         cap_names=tuple(name for name, _, _ in caps),
+        gates=no_gates(len(items)),
     )
 
 

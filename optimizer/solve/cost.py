@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Instance, IntArray, RowKind
+from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Gates, Instance, IntArray, RowKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ def evaluate(instance: Instance, options: IntArray) -> Cost:
         overlap=float(costs[is_service].sum()),
         vault_peak=float(costs[~is_service].sum()),
         policy_writes=instance.policy_write_price * writes,
-        moves=instance.move_price * int(moved.sum()),
+        moves=float(instance.move_price @ moved),
         pair_slots=float(pairs.sum()),
         writes=writes,
         num_moves=int(moved.sum()),
@@ -178,4 +178,29 @@ def violations(instance: Instance, options: IntArray) -> list[str]:
         found += [f"policies of vault {n}" for n in np.flatnonzero(excess)]
     if instance.max_moves is not None and int((options != instance.today).sum()) > instance.max_moves:
         found.append("max_moves")
-    return found
+    of_key = writes.astype(np.int64)
+    found += [limit.name for limit in instance.write_limits if of_key[list(limit.keys)].sum() > limit.limit]
+    shut = np.unique([instance.gates.name[h] for _, h in shut_gates(instance, options)])
+    return found + [f"rule {name!r}" for name in shut.tolist()]
+
+
+def gate_counts(gates: Gates, options: IntArray) -> IntArray:
+    """How many VMs shut each option of each gate; shape (H, 48)."""
+    counts = np.zeros((len(gates), NUM_OPTIONS), dtype=np.int64)
+    for v in np.flatnonzero(np.diff(gates.vm_begin)).tolist():
+        for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
+            for at in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
+                counts[gates.opponent[at]] += gates.clashes[gates.clash[at], options[v]]
+    return counts
+
+
+def shut_gates(instance: Instance, options: IntArray) -> list[tuple[int, int]]:
+    """VMs that stand at an option that is shut, each with the gate that shuts it."""
+    gates = instance.gates
+    counts = gate_counts(gates, options)
+    return [
+        (v, h)
+        for v in np.flatnonzero(np.diff(gates.vm_begin)).tolist()
+        for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist()
+        if counts[h, options[v]] > 0
+    ]

@@ -16,6 +16,8 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.timegrid import NUM_OPTIONS
+
 BoolArray = npt.NDArray[np.bool_]
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
@@ -71,6 +73,72 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True)
+class WriteLimit:
+    """Most policies that may be created or edited in some twin keys.
+
+    Parameters
+    ----------
+    name
+        For messages.
+    keys
+        Twin keys that are counted.
+    limit
+        Most writes in all of them.
+    """
+
+    name: str
+    keys: tuple[int, ...]
+    limit: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gates:
+    """Options of one VM that exclude options of another: what ``separate`` and ``order`` demand.
+
+    A *gate* is one side of one rule, seen by the VMs of one pattern: an option of a VM behind it is shut as long as
+    some VM behind an opposing gate is at an option that clashes.  Opposition is stated in both directions.
+
+    Parameters
+    ----------
+    vm_begin, vm_gate
+        Gates of VM ``v`` are ``vm_gate[vm_begin[v]:vm_begin[v + 1]]``; shapes (V + 1,) and (any,).
+    gate_begin, opponent, clash
+        Opponents of gate ``h`` are ``opponent[gate_begin[h]:gate_begin[h + 1]]``, with the number of the matrix in
+        ``clash`` at the same places; shapes (H + 1,), (any,) and (any,).
+    clashes
+        Shape (num_matrices, 48, 48), bool: whether option ``t`` of a VM behind the gate (first axis) cannot stand
+        beside option ``u`` of a VM behind the opponent (second axis).
+    name
+        Length H: rule of each gate.
+    """
+
+    vm_begin: IntArray
+    vm_gate: IntArray
+    gate_begin: IntArray
+    opponent: IntArray
+    clash: IntArray
+    clashes: BoolArray
+    name: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.name)
+
+
+def no_gates(num_vms: int = 0) -> Gates:
+    """Gates of an instance whose rules demand none; an instance without VMs may leave their number out."""
+    none = np.zeros(0, dtype=np.int64)
+    return Gates(
+        np.zeros(num_vms + 1, dtype=np.int64),
+        none,
+        np.zeros(1, dtype=np.int64),
+        none,
+        none,
+        np.zeros((0, NUM_OPTIONS, NUM_OPTIONS), dtype=np.bool_),
+        (),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Instance:
     """A scheduling instance.
 
@@ -103,14 +171,20 @@ class Instance:
         For each policy: its key, its option, the VMs in it, whether it may be edited.
     vault_room
         Shape (num_vaults,): policies that each vault may still create.
-    move_price, policy_write_price
-        Prices of a move and of a policy write.
+    move_price
+        Shape (V,): price of moving each VM.
+    policy_write_price
+        Price of a policy write.
     max_moves
         Most VMs that may move, or None.
     max_vms_per_policy
         Limit of VMs in one policy.
     cap_names
         Labels for messages.
+    write_limits
+        Most policies that may be created or edited, in all or in part of the twin keys.
+    gates
+        Which options of one VM exclude which of another.
     """
 
     linear: FloatArray
@@ -129,11 +203,13 @@ class Instance:
     rows: Rows
     policies: tuple[ExistingPolicy, ...]
     vault_room: IntArray
-    move_price: float
+    move_price: FloatArray
     policy_write_price: float
     max_moves: int | None
     max_vms_per_policy: int
     cap_names: tuple[str, ...] = field(repr=False)
+    write_limits: tuple[WriteLimit, ...] = ()
+    gates: Gates = field(default_factory=no_gates)
 
     @property
     def num_vms(self) -> int:

@@ -57,7 +57,7 @@ class Marginals:
         """Costs of a VM at each option."""
         instance = self._instance
         touched, others = self._others(v)
-        moved = (np.arange(NUM_OPTIONS) != instance.today[v]) * instance.move_price
+        moved = (np.arange(NUM_OPTIONS) != instance.today[v]) * instance.move_price[v]
         return OptionCosts(
             risk=instance.linear[v] - moved,
             overlap=(self._pair_price[touched] * others).sum(axis=1),
