@@ -4,6 +4,7 @@ OptimizerError
     ConfigError             rules file: file, key, value, what is allowed
     DataError               an input that cannot be used: file, VM, time, value, what is allowed
     EstateError             an estate folder that cannot be read or written
+    EngineError             work that could not be spread over processes or machines
     VerificationError       a schedule that the verifier refuses: never shown as a plan
     NoScheduleError         (solve) no schedule satisfies the rules; carries the rules in conflict
     NotFoundWithinEffortError  (solve) none was found, nor was it proven that there is none
@@ -29,6 +30,7 @@ __all__ = [
     "ConfigError",
     "ConflictError",
     "DataError",
+    "EngineError",
     "EstateError",
     "ForbiddenError",
     "NotFoundError",
@@ -56,6 +58,10 @@ class DataError(OptimizerError):
 
 class EstateError(OptimizerError):
     """An estate folder that cannot be read or written."""
+
+
+class EngineError(OptimizerError):
+    """Processes or a cluster that cannot be used: not installed, not reached, set up otherwise, or killed."""
 
 
 class VerificationError(OptimizerError):

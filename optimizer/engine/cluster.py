@@ -1,0 +1,229 @@
+"""The workers of a Dask cluster.
+
+Dask's own futures are used here, not joblib's Dask backend: that one scatters the arguments of a task to a single
+worker, so that the task is lost with it, and waits for ever for a task that Dask has given up.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal, TypeAlias
+
+from optimizer.engine.base import NOTHING, Engine, Result, work
+from optimizer.errors import EngineError
+
+Client: TypeAlias = Any
+"""A ``distributed.Client``; Dask is an extra, and half of it has no types."""
+
+Future: TypeAlias = Any
+"""A ``distributed.Future``."""
+
+PACKAGE = "backup-schedule-optimizer"
+
+MAX_ROUNDS = 4
+"""How often tasks are handed out whose results, or whose shared object, were lost with the workers that held them."""
+
+CONNECT_SECONDS = 10.0
+"""How long the scheduler has to answer, and its first worker to be there."""
+
+EQUAL_PACKAGES = (PACKAGE, "distributed", "numba", "numpy", "ortools", "polars")
+"""Packages whose versions decide what a task computes, or whether it can be sent at all."""
+
+
+def connect(address: str | None) -> DaskEngine:
+    """Join a Dask cluster.
+
+    Parameters
+    ----------
+    address
+        Of the scheduler; None: what ``DASK_SCHEDULER_ADDRESS`` says.
+
+    Raises
+    ------
+    EngineError
+        Dask is not installed, no scheduler is named or reached, it has no workers, or these differ from this program.
+    """
+    address = address or os.environ.get("DASK_SCHEDULER_ADDRESS")
+    if not address:
+        raise EngineError(
+            "no Dask scheduler is named; set DASK_SCHEDULER_ADDRESS, or give its address instead of 'dask', such as "
+            "tcp://scheduler:8786"
+        )
+    try:
+        from distributed import Client as UntypedClient
+    except ImportError as exc:
+        raise EngineError(
+            f"Dask is not installed, and the engine at {address} needs it: pip install '{PACKAGE}[dask]', or use the "
+            "engine 'local'"
+        ) from exc
+    new_client: Any = UntypedClient
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Dask warns of other versions; _require_equal refuses those that matter
+            client: Client = new_client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+    except (OSError, ValueError) as exc:
+        raise EngineError(
+            f"the Dask scheduler at {address} cannot be reached ({_first_line(exc)}); see whether 'dask scheduler' "
+            "runs there and no firewall is between, or use the engine 'local'"
+        ) from exc
+    try:
+        _require_workers(client, address)
+        _require_equal(client)
+    except BaseException:
+        client.close()
+        raise
+    return DaskEngine(client, address)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _require_workers(client: Client, address: str) -> None:
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+    except TimeoutError as exc:
+        raise EngineError(
+            f"the Dask scheduler at {address} has no workers; start some with 'dask worker {address}' on machines "
+            "where this program is installed and the estate can be read"
+        ) from exc
+
+
+def _require_equal(client: Client) -> None:
+    """Refuse workers with another Python or with other versions of what decides the results."""
+    here = {name: _version(name) for name in EQUAL_PACKAGES}
+    faults = []
+    # Functions of the standard library alone: a worker without this program can still answer.
+    for worker, found in client.run(platform.python_version).items():
+        if found.split(".")[:2] != list(platform.python_version_tuple()[:2]):
+            faults.append(f"{worker} has Python {found}, here it is {platform.python_version()}")
+    for name, wanted in here.items():
+        for worker, answer in client.run(version, name, on_error="return").items():
+            found = answer if isinstance(answer, str) else None
+            if found != wanted:
+                faults.append(f"{worker} has {name} {found or '(not installed)'}, here it is {wanted or 'not there'}")
+    if faults:
+        more = f"\n  ... and {len(faults) - 10} more" if len(faults) > 10 else ""
+        raise EngineError(
+            "the Dask workers are not set up as this program is, so results could differ:\n  "
+            + "\n  ".join(faults[:10])
+            + more
+            + f"\ninstall the same versions of {PACKAGE} there and start the workers again"
+        )
+
+
+def _version(name: str) -> str | None:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None
+
+
+class DaskEngine(Engine):
+    """The workers of a Dask cluster.
+
+    Parameters
+    ----------
+    client
+        Connected to the scheduler; closed with the engine.
+    address
+        Of the scheduler, for messages.
+    """
+
+    def __init__(self, client: Client, address: str) -> None:
+        self._client = client
+        self._address = address
+        self._parcel: tuple[object, Future] | None = None
+
+    @property
+    def name(self) -> Literal["dask"]:
+        """``dask``."""
+        return "dask"
+
+    @property
+    def num_workers(self) -> int:
+        """Threads of all workers that are there now."""
+        num_threads: int = sum(self._client.nthreads().values())
+        return max(1, num_threads)
+
+    def _results(
+        self, function: Callable[..., Result], tasks: Sequence[Any], shared: object
+    ) -> Iterator[tuple[int, Result]]:
+        left = dict(enumerate(tasks))
+        for _ in range(MAX_ROUNDS):
+            for index, result in self._run(function, shared, left):
+                del left[index]
+                yield index, result
+            if not left:
+                return
+            self._parcel = None  # it was lost with the workers that held it
+        raise EngineError(
+            f"the Dask cluster at {self._address} lost {len(left)} of {len(tasks)} tasks {MAX_ROUNDS} times over; see "
+            "what its scheduler and workers log"
+        )
+
+    def _run(
+        self, function: Callable[..., Result], shared: object, left: dict[int, Any]
+    ) -> Iterator[tuple[int, Result]]:
+        """Hand out the tasks that are left and give back what comes; what is lost on the way is not given back."""
+        from distributed import CancelledError
+        from distributed import as_completed as untyped_as_completed
+
+        as_completed: Any = untyped_as_completed
+        self._require_scheduler()
+        futures = []
+        try:
+            parcel = NOTHING if shared is NOTHING else self._send(shared)
+            for index, task in left.items():
+                futures.append(self._client.submit(work, function, parcel, index, task, pure=False))
+            for future, answer in as_completed(futures, self._client.loop, with_results=True, raise_errors=False):
+                if future.status == "finished":
+                    yield answer
+                elif future.status == "error":
+                    raise self._explain(answer[1])
+        except (CancelledError, OSError) as exc:
+            self._require_scheduler(exc)  # else a worker was lost: what it held is asked for again
+        finally:
+            with suppress(CancelledError, OSError, TimeoutError):
+                self._client.cancel(futures)
+
+    def _send(self, shared: object) -> Future:
+        """Copy the shared object to every worker; those that join later fetch it from one of them."""
+        if self._parcel is None or self._parcel[0] is not shared:
+            self._parcel = (shared, self._client.scatter(shared, broadcast=True, hash=False))
+        return self._parcel[1]
+
+    def _require_scheduler(self, cause: Exception | None = None) -> None:
+        if self._client.status != "running":
+            raise EngineError(
+                f"the connection to the Dask scheduler at {self._address} is lost; see whether it still runs, then "
+                "repeat the command"
+            ) from cause
+
+    def _explain(self, error: BaseException) -> BaseException:
+        """What a task raised, or what is to be said where Dask could not run it."""
+        from distributed import KilledWorker
+
+        if isinstance(error, KilledWorker):
+            explained: BaseException = EngineError(
+                f"a task ended the process of every Dask worker that tried it ({error.last_worker.address} was the "
+                "last); mostly their memory is too small: start them with a higher --memory-limit or fewer threads"
+            )
+        elif isinstance(error, ModuleNotFoundError):
+            explained = EngineError(
+                f"a Dask worker lacks a Python module ({error}); install the same {PACKAGE} there and start it again"
+            )
+        else:
+            return error
+        explained.__cause__ = error
+        return explained
+
+    def close(self) -> None:
+        """Leave the cluster; its workers go on."""
+        self._parcel = None
+        self._client.close()

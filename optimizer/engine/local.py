@@ -1,0 +1,125 @@
+"""Processes of this machine, through joblib."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+import joblib  # type: ignore[import-untyped]  # it ships no types
+
+from optimizer.engine.base import NOTHING, Engine, Result, call, work
+from optimizer.errors import EngineError
+
+MAX_RESTARTS = 3
+"""How often unfinished tasks are given to fresh processes after one was killed."""
+
+
+class LocalEngine(Engine):
+    """Processes of this machine, started with the first call that has more than one task.
+
+    Parameters
+    ----------
+    processes
+        How many; None: one per core that this process may use.
+
+    Raises
+    ------
+    ValueError
+        Fewer than one process.
+    """
+
+    def __init__(self, processes: int | None = None) -> None:
+        if processes is not None and processes < 1:
+            raise ValueError(f"processes is {processes}; allowed: a number from 1 on")
+        self._processes: int = joblib.cpu_count() if processes is None else processes
+        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._parcel: tuple[object, Path] | None = None
+        self._started = False
+
+    @property
+    def name(self) -> Literal["local"]:
+        """``local``."""
+        return "local"
+
+    @property
+    def num_workers(self) -> int:
+        """Number of processes."""
+        return self._processes
+
+    def _results(
+        self, function: Callable[..., Result], tasks: Sequence[Any], shared: object
+    ) -> Iterator[tuple[int, Result]]:
+        if self._processes == 1 or len(tasks) < 2:
+            yield from ((index, call(function, shared, task)) for index, task in enumerate(tasks))
+            return
+        from joblib.externals.loky.process_executor import BrokenProcessPool  # type: ignore[import-untyped]  # as above
+
+        place = NOTHING if shared is NOTHING else self._send(shared)
+        left = dict(enumerate(tasks))
+        for attempt in range(MAX_RESTARTS + 1):
+            try:
+                for index, result in self._run(function, place, left):
+                    del left[index]
+                    yield index, result
+            except BrokenProcessPool as exc:
+                if attempt == MAX_RESTARTS:
+                    raise EngineError(
+                        f"a worker process was killed {attempt + 1} times over, and {len(left)} of {len(tasks)} tasks "
+                        f"are not done; mostly the memory is too small for {self._processes} processes at once: "
+                        "give fewer with --processes, or more memory"
+                    ) from exc
+            else:
+                return
+
+    def _run(
+        self, function: Callable[..., Result], place: object, left: dict[int, Any]
+    ) -> Iterator[tuple[int, Result]]:
+        self._started = True
+        with joblib.parallel_config(backend="loky", n_jobs=self._processes, inner_max_num_threads=1):
+            parallel = joblib.Parallel(return_as="generator_unordered")
+        calls = [joblib.delayed(_work)(function, place, index, task) for index, task in left.items()]
+        yield from parallel(calls)
+
+    def _send(self, shared: object) -> Path:
+        """Put the shared object where every process finds it: a file, whose arrays they map instead of copying."""
+        if self._parcel is not None and self._parcel[0] is shared:
+            return self._parcel[1]
+        if self._folder is None:
+            self._folder = tempfile.TemporaryDirectory(prefix="backup-optimizer-", ignore_cleanup_errors=True)
+        number = 0
+        if self._parcel is not None:
+            number = int(self._parcel[1].stem) + 1
+            with suppress(OSError):  # Windows: a process has it mapped; the folder goes at the end
+                self._parcel[1].unlink()
+        path = Path(self._folder.name) / f"{number}.pickle"
+        joblib.dump(shared, path)
+        self._parcel = (shared, path)
+        return path
+
+    def close(self) -> None:
+        """Stop the processes and remove what was written for them."""
+        if self._started:
+            from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]  # as above
+
+            get_reusable_executor().shutdown(wait=True, kill_workers=True)
+            self._started = False
+        self._parcel = None
+        if self._folder is not None:
+            self._folder.cleanup()
+            self._folder = None
+
+
+def _work(function: Callable[..., Result], place: object, index: int, task: object) -> tuple[int, Result]:
+    """Do one task in a process that finds what is shared in a file."""
+    shared = _open_shared(place) if isinstance(place, Path) else place
+    return work(function, shared, index, task)
+
+
+@lru_cache(maxsize=1)
+def _open_shared(path: Path) -> object:
+    """What is shared, kept until something else is; arrays are mapped, and copied only where they are written to."""
+    return joblib.load(path, mmap_mode="c")
