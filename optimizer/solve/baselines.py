@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from optimizer.solve.arrays import count, pack
 from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.search import State, place_all
+from optimizer.solve.search import place_all, take_out
 
 
 def todays(instance: Instance) -> IntArray:
@@ -41,12 +42,10 @@ def greedy(instance: Instance) -> IntArray:
     Every VM goes where it is cheapest given those already placed; caps and limits are kept where they can be, but
     nothing is taken back, so the result has to be checked.
     """
-    state = State(instance, instance.today)
-    fixed = ~instance.movable
-    for v in np.flatnonzero(~fixed).tolist():
-        state.remove(v)
+    a, c = pack(instance), count(instance, instance.today)
+    movable = np.flatnonzero(instance.movable)
+    take_out(a, c, movable)
     size = np.bincount(instance.service)
-    for service in sorted(np.unique(instance.service), key=lambda g: (-size[g], g)):
-        members = np.flatnonzero((instance.service == service) & ~fixed)
-        place_all(state, members.tolist())
-    return state.options
+    for service in sorted(np.unique(instance.service[movable]), key=lambda g: (-size[g], g)):
+        place_all(a, c, a.service_vms[a.service_begin[service] : a.service_begin[service + 1]])
+    return c.options

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from optimizer.engine import SERIAL, Engine
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.anneal import anneal
-from optimizer.solve.baselines import greedy, todays
-from optimizer.solve.bound import Ascent, Dual, ascend
-from optimizer.solve.cost import Cost, evaluate, overfull_caps, row_counts, violations
-from optimizer.solve.cpsat import (
-    FAMILIES,
-    Outcome,
-    Scope,
-    ScopedModel,
-    add_linear_cost,
-    add_move_limit,
-    add_shared_cost,
-    whole,
-)
-from optimizer.solve.instance import NO_CAP, Instance, IntArray
+from optimizer.solve.arrays import Arrays, count, pack
+from optimizer.solve.bound import Ascent, ascend, reduced_costs
+from optimizer.solve.clock import SolveClock, Standing
+from optimizer.solve.cost import Cost, evaluate, violations
+from optimizer.solve.cpsat import Outcome, ScopedModel, whole
+from optimizer.solve.dual import Multipliers
+from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
-from optimizer.solve.search import BLOCKED, State, feasible, improve_single_moves, steepest
+from optimizer.solve.parts import PART_VMS, cut, merge, search_part, vault_groups
+from optimizer.solve.reference import ReferenceName, find_reference
+from optimizer.solve.search import improve_single_moves, settle, steepest
 
 DEFAULT_EFFORT = 100
 """Work is proportional to the effort; 100 is meant for a monthly plan."""
@@ -36,19 +32,18 @@ OPTIMALITY_GAP = 1e-4
 WHOLE_MODEL_VMS = 40
 """Up to this size CP-SAT gets the whole problem at once."""
 
-REPAIR_ROUNDS = 30
-
 ROUNDING = 1e-6
 """Relative error of sums of costs."""
 
-CONSTRAINTS = tuple(family for family in FAMILIES if family not in (add_linear_cost, add_shared_cost))
-"""Families without a price: what makes a schedule feasible."""
+SEARCH_SHARE = 0.9
+"""Share of a time limit that search and ascent may use; the rest is for CP-SAT and for the last settling."""
 
-OPENING_SHARES = (0.2, 0.4, 0.6)
-"""A start is opened where the relaxed solutions opened it in more than this share of the later steps."""
+ROUNDS_PER_EFFORT, ROUNDS_PER_VM_AND_EFFORT = 400, 0.5
+"""Rounds of annealing: the first for any instance, the second grows with it."""
 
+PART_SWEEPS = 2
+"""How often a large instance is cut into parts, differently each time."""
 
-ReferenceName = Literal["today", "greedy"]
 Stopped = Literal["gap", "effort", "time"]
 
 
@@ -72,6 +67,8 @@ class Result:
         What ended the search: "gap", "effort" or "time".
     seconds
         Wall-clock time.
+    multipliers
+        Where the dual was highest: prices of meeting, of moves, of policy writes; None without a schedule.
     """
 
     outcome: Outcome
@@ -82,6 +79,7 @@ class Result:
     reference: Cost | None
     stopped: Stopped
     seconds: float
+    multipliers: Multipliers | None = None
 
     @property
     def captured(self) -> float:
@@ -99,31 +97,6 @@ def captured(reference: float, plan: float, bound: float) -> float:
     return 1.0 if possible < 1e-6 else (reference - plan) / possible
 
 
-class _Clock:
-    """Wall-clock limit; says whether it cut in."""
-
-    def __init__(self, limit_seconds: float | None) -> None:
-        self.began = time.monotonic()
-        self._limit = limit_seconds
-        self.cut_in = False
-
-    def left(self, share: float = 1.0) -> float | None:
-        """Seconds left until a share of the limit, or None without a limit."""
-        if self._limit is None:
-            return None
-        return max(0.0, self._limit * share - self.seconds())
-
-    def over(self, share: float = 1.0) -> bool:
-        """Whether a share of the limit is used up; remembers that it cut in."""
-        over = self._limit is not None and self.seconds() >= self._limit * share
-        self.cut_in |= over
-        return over
-
-    def seconds(self) -> float:
-        """Seconds since the beginning."""
-        return time.monotonic() - self.began
-
-
 def solve(
     instance: Instance,
     *,
@@ -131,6 +104,9 @@ def solve(
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
     progress: Progress = no_progress,
+    engine: Engine = SERIAL,
+    start: IntArray | None = None,
+    multipliers: Multipliers | None = None,
 ) -> Result:
     """Find a good schedule and prove how good it is.
 
@@ -139,30 +115,40 @@ def solve(
     instance
         The problem.
     seed
-        Of the neighbourhoods and of CP-SAT.
+        Of annealing, of the neighbourhoods and of CP-SAT.
     effort
-        Work: ``15 * effort`` steps of the bound, ``40 * effort`` rounds of annealing, ``effort / 16`` neighbourhoods.
-        Equal effort, equal result.
+        Work: ``15 * effort`` steps of the bound (10 for more than 5,000 VMs), ``(400 + V / 2) * effort`` rounds of
+        annealing, ``effort / 16`` neighbourhoods.  Equal effort, equal result, whatever the engine.
     time_limit_seconds
         Wall-clock limit; where it cuts in, the result is valid but not repeatable.
     progress
-        Told how far the work is.
+        Told how far the work is, with the best cost and bound so far.
+    engine
+        Where parts of a large instance are searched.
+    start
+        Shape (V,): a schedule to begin at, such as that of a problem much like this one; of no use if not feasible.
+    multipliers
+        Where to begin the bound: those of a problem of the same shape.
     """
-    clock = _Clock(time_limit_seconds)
-    reference_name, reference = _reference(instance, effort, seed, clock)
+    clock = SolveClock(time_limit_seconds)
+    reference_name, reference = find_reference(instance, effort, seed, clock)
     if not isinstance(reference, np.ndarray):
         return Result(reference, None, None, float("-inf"), reference_name, None, "effort", clock.seconds())
-
-    steps = 15 * effort if instance.num_vms <= 5000 else 7 * effort
+    reference_cost = evaluate(instance, reference)
+    standing = Standing(reference_cost.total, progress)
+    steps = (15 if instance.num_vms <= 5000 else 10) * effort
 
     def on_step(step: int, bound: float) -> bool:
         if step % 20 == 0 or step == steps:
-            progress("bound", step, steps, f"bound {bound:.2f}")
-        return not clock.over(0.4)
+            standing.report("bound", step, steps, bound=bound)
+        return not clock.over(SEARCH_SHARE)
 
-    ascent = ascend(instance, steps, on_step)
-    best = _search(instance, ascent, reference, seed, effort, clock, progress)
-    bound, best, stopped = _finish(instance, ascent, best, seed, effort, clock, progress)
+    # The ascent needs nothing of the search and the search nothing of the ascent: compiled code runs side by side.
+    with ThreadPoolExecutor(1, thread_name_prefix="bound") as beside:
+        ascending = beside.submit(ascend, instance, steps, on_step, multipliers)
+        best = _search(instance, reference, start, seed, effort, clock, standing, engine)
+        ascent = ascending.result()
+    bound, best, stopped = _finish(instance, ascent, best, seed, effort, clock, standing)
     cost = evaluate(instance, best)
     if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
         bound = min(bound, cost.total)  # else the bound is wrong, and the verifier has to see it
@@ -173,115 +159,105 @@ def solve(
         cost=cost,
         bound=bound,
         reference_name=reference_name,
-        reference=evaluate(instance, reference),
+        reference=reference_cost,
         stopped=stopped,
         seconds=clock.seconds(),
+        multipliers=ascent.best,
     )
-
-
-def _reference(instance: Instance, effort: int, seed: int, clock: _Clock) -> tuple[ReferenceName, IntArray | Outcome]:
-    """Today's schedule where it keeps the rules, else a greedy one, else any; or why there is none."""
-    if not violations(instance, todays(instance)):
-        return "today", todays(instance)
-    if not instance.allowed.any(axis=1).all() or overfull_caps(instance, instance.allowed):
-        return "greedy", Outcome.INFEASIBLE
-    placed = repair(instance, greedy(instance))
-    if not violations(instance, placed):
-        return "greedy", placed
-    placed = _settle_caps(instance, placed, effort, seed, clock)
-    if not violations(instance, placed):
-        return "greedy", placed
-    answer = ScopedModel(instance, whole(instance, placed), CONSTRAINTS).solve(0.5 * effort, seed, clock.left())
-    if answer.options is None:
-        return "greedy", answer.outcome
-    return "greedy", answer.options
-
-
-def _settle_caps(instance: Instance, options: IntArray, effort: int, seed: int, clock: _Clock) -> IntArray:
-    """Let CP-SAT place the VMs of one overfull capped group at a time, all others where they are.
-
-    Windows have to be packed tightly where a cap is tight, which moving single VMs does not find.
-    """
-    rows = instance.rows
-    for group in np.unique(rows.group[row_counts(instance, options) > rows.cap]).tolist():
-        of_group = np.append((rows.group == group) & (rows.cap != NO_CAP), False)
-        class_concerned = np.asarray(of_group[instance.touched].any(axis=(1, 2)))
-        concerned = class_concerned[instance.vm_class] & instance.movable
-        free = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in np.flatnonzero(concerned).tolist()}
-        # The caps of other groups that are still overfull must not make this one's problem infeasible.
-        model = ScopedModel(instance, Scope(free, options), [f for f in CONSTRAINTS if f is not add_move_limit])
-        answer = model.solve(0.1 * effort, seed, clock.left())
-        if answer.options is not None:
-            options = answer.options
-    return options
 
 
 def _search(
     instance: Instance,
-    ascent: Ascent,
     reference: IntArray,
+    start: IntArray | None,
     seed: int,
     effort: int,
-    clock: _Clock,
-    progress: Progress,
+    clock: SolveClock,
+    standing: Standing,
+    engine: Engine,
 ) -> IntArray:
-    """Single moves from the reference and from roundings of the relaxed solutions, then annealing from the best."""
-    reduced = np.where(instance.allowed, Dual(instance).reduced_costs(ascent.best), np.inf)
-    starts = [reference]
-    for share in OPENING_SHARES:
-        opened = (ascent.opened_share > share) | (instance.existing > 0)
-        rounded = np.where(opened[instance.key], reduced, reduced + BLOCKED).argmin(axis=1)
-        starts.append(repair(instance, rounded))
+    """Single moves from what is there, then annealing: of parts where the instance is large, else of the whole."""
+    arrays = pack(instance)
 
     def over() -> bool:
-        return clock.over(0.9)
+        return clock.over(SEARCH_SHARE)
 
-    if instance.max_moves is not None:
-        starts.append(steepest(instance, reference, over))
-    ends = [(evaluate(instance, reference).total, 0, reference)]
-    for start in starts:
-        if not over() and not violations(instance, start):
-            state = State(instance, start)
-            improve_single_moves(state, range(instance.num_vms), over)
-            if not violations(instance, state.options):
-                ends.append((state.cost(), len(ends), state.options))
-    best_cost, _, best = min(ends, key=lambda end: end[:2])
-    rounds = 40 * effort
+    begins = [reference]
+    if start is not None and not violations(instance, start):
+        begins.append(start)
+    if instance.max_moves is not None or instance.write_limits:
+        begins.append(steepest(instance, reference, over))
+    ends = [improve_single_moves(instance, begin, over, arrays) for begin in begins]
+    costs = [evaluate(instance, end).total for end in ends]
+    best = ends[int(np.argmin(costs))]
+    rounds = round((ROUNDS_PER_EFFORT + ROUNDS_PER_VM_AND_EFFORT * instance.num_vms) * effort)
+    standing.report("search", 0, rounds, cost=min(costs))
+    if instance.num_vms > 2 * PART_VMS:
+        best = _search_parts(instance, arrays, best, rounds, seed, clock, standing, engine)
+        rounds = ROUNDS_PER_EFFORT * effort
 
     def on_round(number: int, cost: float) -> bool:
-        if number % 100 == 0 or number == rounds:
-            progress("search", number, rounds, f"cost {cost:.2f}")
+        standing.report("search", number, rounds, cost=cost)
         return not over()
 
-    annealed = anneal(State(instance, best), rounds, seed, on_round)
-    state = State(instance, annealed)
-    improve_single_moves(state, range(instance.num_vms), over)
-    if violations(instance, state.options) or evaluate(instance, state.options).total > best_cost:
-        return best
-    return state.options
+    annealed = anneal(instance, best, rounds, seed, on_round, arrays)
+    annealed = improve_single_moves(instance, annealed, over, arrays)
+    candidates = [annealed, best, reference]
+    return min(
+        (options for options in candidates if not violations(instance, options)),
+        key=lambda options: evaluate(instance, options).total,
+    )
 
 
-def repair(instance: Instance, options: IntArray) -> IntArray:
-    """Put VMs that meet above a cap, or whose move is one too many, elsewhere; some rounds, no promise.
-
-    Minimum conflicts: the VMs concerned go, one after the other in random order, where fewest caps are broken, and
-    cheapest among those (Minton, Johnston, Philips, Laird, Artificial Intelligence 58, 1992).
-    """
-    state, random = State(instance, options), np.random.default_rng(0)
-    for _ in range(REPAIR_ROUNDS):
-        if feasible(state):
+def _search_parts(
+    instance: Instance,
+    arrays: Arrays,
+    options: IntArray,
+    rounds: int,
+    seed: int,
+    clock: SolveClock,
+    standing: Standing,
+    engine: Engine,
+) -> IntArray:
+    """Anneal parts side by side, put them together, cut differently, again."""
+    counts, random = count(instance, options), np.random.default_rng(seed)
+    cost = evaluate(instance, options).total
+    for sweep in range(PART_SWEEPS):
+        if clock.over(SEARCH_SHARE):
             break
-        over = np.flatnonzero(state.counts[:-1] > instance.rows.cap)
-        touched = instance.touched[instance.vm_class, state.options]
-        crowded = np.isin(touched, over).any(axis=1)
-        if instance.max_moves is not None and state.num_moves > instance.max_moves:
-            crowded |= state.options != instance.today
-        if not crowded.any():
-            break
-        for v in random.permutation(np.flatnonzero(crowded & instance.movable)).tolist():
-            state.remove(v)
-            state.add(v, int(np.argmin(state.prices(v))))
-    return state.options
+        groups = vault_groups(instance, random.permutation(len(instance.vault_room)).tolist())
+        left = clock.left(SEARCH_SHARE * (sweep + 1) / PART_SWEEPS)
+        parts = [
+            cut(
+                arrays,
+                counts,
+                vms,
+                share=1 / len(groups),
+                num_rounds=round(rounds / PART_SWEEPS * len(vms) / instance.num_vms),
+                seed=seed + 1 + sweep * len(groups) + number,
+                movable=instance.movable,
+                seconds=None if left is None else left * min(1.0, engine.num_workers / len(groups)),
+            )
+            for number, vms in enumerate(groups)
+        ]
+
+        found = engine.map(search_part, parts, label="parts", progress=_PartsDone(standing, sweep))
+        clock.cut_in |= any(stopped for _, stopped in found)
+        cost += merge(arrays, counts, [(part, best) for part, (best, _) in zip(parts, found, strict=True)])
+        cost += settle(arrays, counts, np.flatnonzero(instance.movable), lambda: clock.over(SEARCH_SHARE))
+        standing.report("parts", (sweep + 1) * len(parts), PART_SWEEPS * len(parts), cost=cost)
+    return counts.options
+
+
+@dataclass(frozen=True, slots=True)
+class _PartsDone:
+    """Tells how many parts of all sweeps are searched; a :class:`optimizer.ports.Progress`."""
+
+    standing: Standing
+    sweep: int
+
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:  # noqa: ARG002  # it has its own
+        self.standing.report(stage, self.sweep * total + done, PART_SWEEPS * total)
 
 
 def _finish(
@@ -290,8 +266,8 @@ def _finish(
     best: IntArray,
     seed: int,
     effort: int,
-    clock: _Clock,
-    progress: Progress,
+    clock: SolveClock,
+    standing: Standing,
 ) -> tuple[float, IntArray, Stopped]:
     """CP-SAT: the whole problem where it is small, else neighbourhoods; bound, options and what ended it."""
     bound = ascent.bound
@@ -305,8 +281,8 @@ def _finish(
         if answer.bound is not None:
             bound = max(bound, answer.bound)
         best, best_cost = _better(instance, best, best_cost, answer.options)
-    if not closed() and instance.movable.any():
-        neighbourhoods = Neighbourhoods(instance, Dual(instance).reduced_costs(ascent.best), seed)
+    if not closed() and instance.movable.any() and not clock.over():
+        neighbourhoods = Neighbourhoods(instance, reduced_costs(instance, ascent.best), seed)
         total = max(1, effort // 16)
         for number, draw in zip(range(total), neighbourhoods.stream(), strict=False):
             if closed() or clock.over():
@@ -314,7 +290,7 @@ def _finish(
             scope = neighbourhoods.scope(draw, best)
             answer = ScopedModel(instance, scope).solve(0.2, seed + number, clock.left())
             best, best_cost = _better(instance, best, best_cost, answer.options)
-            progress("neighbourhoods", number + 1, total, f"cost {best_cost:.2f}")
+            standing.report("neighbourhoods", number + 1, total, cost=best_cost, bound=bound)
     out_of_time = clock.over() or clock.cut_in
     return bound, best, "gap" if closed() else "time" if out_of_time else "effort"
 

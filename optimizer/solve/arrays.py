@@ -1,0 +1,210 @@
+"""The instance as flat arrays: what the compiled code in :mod:`optimizer.solve.kernels` reads and counts in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.cost import gate_counts, policy_counts, policy_writes, row_counts
+from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+
+BLOCKED = 1e9
+"""Price of an option that a cap, a rule or a limit forbids as things stand."""
+
+FORBIDDEN = 1e13
+"""Price of an option that is never allowed: dearer than any number of blocked ones."""
+
+
+class Arrays(NamedTuple):
+    """An instance; nothing here ever changes.
+
+    Lists of lists are stored as ``begin`` and ``values``: list ``n`` is ``values[begin[n]:begin[n + 1]]``.
+
+    Parameters
+    ----------
+    base
+        Shape (V, 48): linear cost, :data:`FORBIDDEN` where not allowed.
+    today, key, vm_class, service, counted_today
+        Shape (V,): see :class:`~optimizer.solve.instance.Instance`.
+    touched_begin, touched
+        Rows that class ``c`` touches at option ``t``: list ``c * 48 + t``.
+    pair_price, peak_price, fair_share, cap
+        Shape (num_rows,).
+    existing, key_vault, vault_room
+        Shapes (K, 48), (K,), (num_vaults,).
+    key_begin, key_vms, service_begin, service_vms
+        VMs of each key and of each service that may move.
+    group_begin, group, group_limit
+        Write limits that each key counts towards; the limits.
+    vm_gate_begin, vm_gate, gate_begin, opponent, clash, clashes
+        See :class:`~optimizer.solve.instance.Gates`.
+    vault_policy_begin, policy_key, policy_option, policy_vm_begin, policy_vm
+        Policies of today that may be edited, by vault, the largest first, with their VMs.
+    policy_price, vms_per_policy, max_moves
+        Shape (1,) each.
+    """
+
+    base: FloatArray
+    today: IntArray
+    key: IntArray
+    vm_class: IntArray
+    service: IntArray
+    counted_today: BoolArray
+    touched_begin: IntArray
+    touched: IntArray
+    pair_price: FloatArray
+    peak_price: FloatArray
+    fair_share: IntArray
+    cap: IntArray
+    existing: IntArray
+    key_vault: IntArray
+    vault_room: IntArray
+    key_begin: IntArray
+    key_vms: IntArray
+    service_begin: IntArray
+    service_vms: IntArray
+    group_begin: IntArray
+    group: IntArray
+    group_limit: IntArray
+    vm_gate_begin: IntArray
+    vm_gate: IntArray
+    gate_begin: IntArray
+    opponent: IntArray
+    clash: IntArray
+    clashes: BoolArray
+    vault_policy_begin: IntArray
+    policy_key: IntArray
+    policy_option: IntArray
+    policy_vm_begin: IntArray
+    policy_vm: IntArray
+    policy_price: FloatArray
+    vms_per_policy: IntArray
+    max_moves: IntArray
+
+
+class Counts(NamedTuple):
+    """An assignment with its counts; changed in place.
+
+    Parameters
+    ----------
+    options
+        Shape (V,): option of each VM.
+    met
+        Shape (num_rows,): VMs in each row.
+    marginal
+        Shape (num_rows,): price of one more VM in each row.
+    policies
+        Shape (K, 48): items at each start of each key.
+    vault_writes, group_writes
+        Policies to create or edit in each vault, and counted by each write limit.
+    shut
+        Shape (H, 48): how many VMs shut each option of each gate.
+    moves
+        Shape (1,): VMs that are not where they are today.
+    """
+
+    options: IntArray
+    met: IntArray
+    marginal: FloatArray
+    policies: IntArray
+    vault_writes: IntArray
+    group_writes: IntArray
+    shut: IntArray
+    moves: IntArray
+
+
+def _lists(of: IntArray, members: IntArray, count: int) -> tuple[IntArray, IntArray]:
+    """Members grouped by ``of``: begin of each list, and the lists."""
+    order = members[np.argsort(of[members], kind="stable")]
+    return _int(np.searchsorted(of[order], np.arange(count + 1))), _int(order)
+
+
+def _int(values: object) -> IntArray:
+    return np.ascontiguousarray(values, dtype=np.int64)
+
+
+def touched_lists(instance: Instance) -> tuple[IntArray, IntArray]:
+    """Rows touched by class and option without padding: begin of each list, and the lists."""
+    flat = instance.touched.reshape(-1, instance.touched.shape[2])
+    real = flat < len(instance.rows)
+    begin = np.concatenate(([0], np.cumsum(real.sum(axis=1))))
+    return _int(begin), _int(flat[real])
+
+
+def pack(instance: Instance) -> Arrays:
+    """Flatten an instance."""
+    rows, gates = instance.rows, instance.gates
+    movable = np.flatnonzero(instance.movable)
+    num_services = int(instance.service.max(initial=-1)) + 1
+    key_begin, key_vms = _lists(instance.key, movable, instance.num_keys)
+    service_begin, service_vms = _lists(instance.service, movable, num_services)
+    touched_begin, touched = touched_lists(instance)
+    limits_of_key: list[list[int]] = [[] for _ in range(instance.num_keys)]
+    for number, limit in enumerate(instance.write_limits):
+        for k in limit.keys:
+            limits_of_key[k].append(number)
+    by_vault = sorted(
+        (policy for policy in instance.policies if policy.editable),
+        key=lambda policy: (int(instance.key_vault[policy.key]), -len(policy.vms)),
+    )
+    vaults = np.array([instance.key_vault[policy.key] for policy in by_vault], dtype=np.int64)
+    return Arrays(
+        base=np.ascontiguousarray(np.where(instance.allowed, instance.linear, FORBIDDEN)),
+        today=_int(instance.today),
+        key=_int(instance.key),
+        vm_class=_int(instance.vm_class),
+        service=_int(instance.service),
+        counted_today=np.ascontiguousarray(instance.counted_today),
+        touched_begin=touched_begin,
+        touched=touched,
+        pair_price=np.array(rows.pair_price),
+        peak_price=np.array(rows.peak_price),
+        fair_share=_int(rows.fair_share),
+        cap=_int(rows.cap),
+        existing=_int(instance.existing),
+        key_vault=_int(instance.key_vault),
+        vault_room=_int(instance.vault_room),
+        key_begin=key_begin,
+        key_vms=key_vms,
+        service_begin=service_begin,
+        service_vms=service_vms,
+        group_begin=_int(np.concatenate(([0], np.cumsum([len(of) for of in limits_of_key])))),
+        group=_int([number for of in limits_of_key for number in of]),
+        group_limit=_int([limit.limit for limit in instance.write_limits]),
+        vm_gate_begin=_int(gates.vm_begin)
+        if len(gates.vm_begin) > instance.num_vms
+        else _int(np.zeros(instance.num_vms + 1)),
+        vm_gate=_int(gates.vm_gate),
+        gate_begin=_int(gates.gate_begin),
+        opponent=_int(gates.opponent),
+        clash=_int(gates.clash),
+        clashes=np.ascontiguousarray(gates.clashes),
+        vault_policy_begin=_int(np.searchsorted(vaults, np.arange(len(instance.vault_room) + 1))),
+        policy_key=_int([policy.key for policy in by_vault]),
+        policy_option=_int([policy.option for policy in by_vault]),
+        policy_vm_begin=_int(np.concatenate(([0], np.cumsum([len(policy.vms) for policy in by_vault])))),
+        policy_vm=_int([v for policy in by_vault for v in policy.vms]),
+        policy_price=np.array([instance.policy_write_price]),
+        vms_per_policy=_int([instance.max_vms_per_policy]),
+        max_moves=_int([instance.num_vms if instance.max_moves is None else instance.max_moves]),
+    )
+
+
+def count(instance: Instance, options: IntArray) -> Counts:
+    """Counts of an assignment; ``options`` is copied."""
+    rows = instance.rows
+    met = row_counts(instance, options)
+    policies = policy_counts(instance, options)
+    writes = policy_writes(instance, policies).sum(axis=1)
+    return Counts(
+        options=_int(options).copy(),
+        met=_int(met),
+        marginal=rows.pair_price * met + rows.peak_price * (met >= rows.fair_share) + BLOCKED * (met >= rows.cap),
+        policies=_int(policies),
+        vault_writes=_int(np.bincount(instance.key_vault, weights=writes, minlength=len(instance.vault_room))),
+        group_writes=_int([writes[list(limit.keys)].sum() for limit in instance.write_limits]),
+        shut=gate_counts(instance.gates, options).reshape(-1, NUM_OPTIONS),
+        moves=_int([int((options != instance.today).sum())]),
+    )

@@ -1,0 +1,402 @@
+"""The dual function of an instance: a lower bound and a subgradient at any multipliers, in compiled code.
+
+What is relaxed, why the value is a lower bound, and where it is ascended: :mod:`optimizer.solve.bound`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.arrays import FORBIDDEN, touched_lists
+from optimizer.solve.compiled import compiled
+from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+
+
+@dataclass(slots=True)
+class Multipliers:
+    """A point of the dual.
+
+    Parameters
+    ----------
+    lam
+        Shape (V,): value of giving the VM an option.
+    mu
+        Shape (num_rows,), not negative: price of meeting in the row.
+    alpha
+        Shape (num_rows,), in [0, 1]: share of the row's cost that the cells are charged with.
+    sigma
+        Not negative: price of a move beyond the limit of moves.
+    tau
+        Shape (num_groups,), not negative: price of a policy write beyond each limit on writes.
+    """
+
+    lam: FloatArray
+    mu: FloatArray
+    alpha: FloatArray
+    sigma: float
+    tau: FloatArray
+
+    def copy(self) -> Multipliers:
+        """An independent copy."""
+        return Multipliers(self.lam.copy(), self.mu.copy(), self.alpha.copy(), self.sigma, self.tau.copy())
+
+
+class DualArrays(NamedTuple):
+    """What the dual function reads of an instance.
+
+    Lists of lists are stored as in :class:`optimizer.solve.arrays.Arrays`.
+
+    Parameters
+    ----------
+    base
+        Shape (V, 48): linear cost, :data:`~optimizer.solve.arrays.FORBIDDEN` where not allowed.
+    today, service, vm_class, free
+        Shape (V,); ``free`` VMs may stay without taking a place in a policy.
+    key_begin, key_vms
+        VMs of each key, those of one service side by side.
+    touched_begin, touched
+        Rows that class ``c`` touches at option ``t``: list ``c * 48 + t``.
+    pair_price, peak_price, fair_share, most
+        Shape (num_rows,); ``most`` VMs may be in the row.
+    room
+        Shape (K, 48): VMs that policies of today can take.
+    group_begin, group, group_limit
+        Limits on writes that each key counts towards; the limits.
+    policy_price, per_policy, max_moves
+        Shape (1,) each; ``max_moves`` is -1 where there is no limit.
+    """
+
+    base: FloatArray
+    today: IntArray
+    service: IntArray
+    vm_class: IntArray
+    free: BoolArray
+    key_begin: IntArray
+    key_vms: IntArray
+    touched_begin: IntArray
+    touched: IntArray
+    pair_price: FloatArray
+    peak_price: FloatArray
+    fair_share: IntArray
+    most: IntArray
+    room: IntArray
+    group_begin: IntArray
+    group: IntArray
+    group_limit: FloatArray
+    policy_price: FloatArray
+    per_policy: IntArray
+    max_moves: IntArray
+
+
+class Answer(NamedTuple):
+    """Where the dual function puts its answer; reused from step to step.
+
+    Parameters
+    ----------
+    lam, mu, alpha, tau
+        Subgradient, shaped like the multipliers.
+    opened
+        Shape (K, 48): 1 where the relaxed solution opens the cell.
+    cells, rows
+        Shapes (K, 48) and (num_rows,): value of each subproblem.
+    moves
+        Shape (1,): moves of the relaxed solution.
+    """
+
+    lam: FloatArray
+    mu: FloatArray
+    alpha: FloatArray
+    tau: FloatArray
+    opened: FloatArray
+    cells: FloatArray
+    rows: FloatArray
+    moves: FloatArray
+
+
+def write_groups(instance: Instance) -> list[tuple[str, tuple[int, ...], int]]:
+    """Limits on policy writes: name, keys, limit.
+
+    Besides those that the rules state, each vault has one: what it may create, and what could at the most be edited
+    instead; left out where the vault can never get there.
+    """
+    found = [(limit.name, limit.keys, limit.limit) for limit in instance.write_limits]
+    editable = np.zeros(len(instance.vault_room), dtype=np.int64)
+    for policy in instance.policies:
+        editable[instance.key_vault[policy.key]] += policy.editable
+    vms = np.bincount(instance.key_vault[instance.key[instance.movable]], minlength=len(instance.vault_room))
+    for vault, room in enumerate((instance.vault_room + editable).tolist()):
+        keys = np.flatnonzero(instance.key_vault == vault).tolist()
+        if room < min(int(vms[vault]), NUM_OPTIONS * len(keys)):
+            found.append((f"policies of vault {vault}", tuple(keys), room))
+    return found
+
+
+def dual_arrays(instance: Instance) -> DualArrays:
+    """Flatten an instance for the dual function."""
+    rows = instance.rows
+    order = np.lexsort((instance.service, instance.key))
+    touched_begin, touched = touched_lists(instance)
+    groups: list[list[int]] = [[] for _ in range(instance.num_keys)]
+    limits = write_groups(instance)
+    for number, (_, keys, _) in enumerate(limits):
+        for k in keys:
+            groups[k].append(number)
+    return DualArrays(
+        base=np.ascontiguousarray(np.where(instance.allowed, instance.linear, FORBIDDEN)),
+        today=np.array(instance.today),
+        service=np.array(instance.service),
+        vm_class=np.array(instance.vm_class),
+        free=~instance.counted_today,
+        key_begin=np.searchsorted(instance.key[order], np.arange(instance.num_keys + 1)),
+        key_vms=order,
+        touched_begin=touched_begin,
+        touched=touched,
+        pair_price=np.array(rows.pair_price),
+        peak_price=np.array(rows.peak_price),
+        fair_share=np.array(rows.fair_share),
+        most=np.minimum(rows.size, rows.cap),
+        room=np.maximum(instance.existing * instance.max_vms_per_policy - instance.unknown, 0),
+        group_begin=np.concatenate(([0], np.cumsum([len(of) for of in groups]))).astype(np.int64),
+        group=np.array([number for of in groups for number in of], dtype=np.int64),
+        group_limit=np.array([limit for _, _, limit in limits], dtype=np.float64),
+        policy_price=np.array([instance.policy_write_price]),
+        per_policy=np.array([instance.max_vms_per_policy], dtype=np.int64),
+        max_moves=np.array([-1 if instance.max_moves is None else instance.max_moves], dtype=np.int64),
+    )
+
+
+def empty_answer(d: DualArrays) -> Answer:
+    """An answer to be filled."""
+    num_rows, cells = len(d.pair_price), d.room.shape
+    return Answer(
+        np.empty(len(d.today)),
+        np.empty(num_rows),
+        np.empty(num_rows),
+        np.empty(len(d.group_limit)),
+        np.empty(cells),
+        np.empty(cells),
+        np.empty(num_rows),
+        np.empty(1),
+    )
+
+
+@compiled
+def price_classes(d: DualArrays, per_row: FloatArray) -> FloatArray:
+    """Sum of a price over the rows that each class touches at each option; shape (C * 48,)."""
+    begin, touched = d.touched_begin, d.touched
+    total = np.zeros(len(begin) - 1)
+    for at in range(len(begin) - 1):
+        for touch in range(begin[at], begin[at + 1]):
+            total[at] += per_row[touched[touch]]
+    return total
+
+
+@compiled
+def evaluate_dual(
+    d: DualArrays, lam: FloatArray, mu: FloatArray, alpha: FloatArray, sigma: float, tau: FloatArray, out: Answer
+) -> float:
+    """Value of the dual function; subgradient and parts go to ``out``."""
+    out.lam[:] = 1.0
+    out.opened[:] = 0.0
+    out.cells[:] = 0.0
+    out.moves[0] = 0.0
+    occupied, inner = out.mu, out.alpha  # first what the cells take, then completed to the subgradient by the rows
+    occupied[:] = 0.0
+    inner[:] = 0.0
+    out.tau[:] = -d.group_limit
+    priced = price_classes(d, mu)
+    charge = price_classes(d, alpha * d.pair_price)
+    value = 0.0
+    for v in range(len(lam)):
+        value += lam[v]
+    for k in range(len(d.key_begin) - 1):
+        value += _evaluate_key(d, k, lam, alpha, sigma, tau, priced, charge, out)
+    value += _evaluate_rows(d, mu, alpha, out)
+    if d.max_moves[0] >= 0:
+        value -= sigma * d.max_moves[0]
+        out.moves[0] -= d.max_moves[0]
+    for group in range(len(tau)):
+        value -= tau[group] * d.group_limit[group]
+    return value
+
+
+@compiled
+def _evaluate_rows(d: DualArrays, mu: FloatArray, alpha: FloatArray, out: Answer) -> float:
+    """Cheapest number of VMs in each row: ``min over n of (1 - alpha) * cost(n) - mu * n``, ``0 <= n <= most``."""
+    pair, peak, fair, most = d.pair_price, d.peak_price, d.fair_share, d.most
+    out_alpha, out_mu, out_rows = out.alpha, out.mu, out.rows
+    total = 0.0
+    for r in range(len(mu)):
+        pairs, peaks = (1.0 - alpha[r]) * pair[r], (1.0 - alpha[r]) * peak[r]
+        met = 0.0
+        if mu[r] > 0.0:
+            if pairs > 0.0:
+                met = min(np.ceil(mu[r] / pairs), float(most[r]))
+            elif mu[r] > peaks:
+                met = float(most[r])
+            else:
+                met = float(min(fair[r], most[r]))
+        above = max(0.0, met - fair[r])
+        out_alpha[r] -= pair[r] * met * (met - 1) / 2 + peak[r] * above
+        out_mu[r] -= met
+        out_rows[r] = pairs * met * (met - 1) / 2 + peaks * above - mu[r] * met
+        total += out_rows[r]
+    return total
+
+
+@compiled
+def _sort(value: FloatArray, v: IntArray, begin: int, end: int) -> None:
+    """Sort by value, ties as they came: insertion for short runs, merge sort for long ones."""
+    if end - begin > 40:
+        order = np.argsort(value[begin:end], kind="mergesort")
+        sorted_value, sorted_v = value[begin:end][order], v[begin:end][order]
+        value[begin:end] = sorted_value
+        v[begin:end] = sorted_v
+        return
+    for at in range(begin + 1, end):
+        key_value, key_v, to = value[at], v[at], at
+        while to > begin and value[to - 1] > key_value:
+            value[to], v[to] = value[to - 1], v[to - 1]
+            to -= 1
+        value[to], v[to] = key_value, key_v
+
+
+@compiled
+def _evaluate_key(
+    d: DualArrays,
+    k: int,
+    lam: FloatArray,
+    alpha: FloatArray,
+    sigma: float,
+    tau: FloatArray,
+    priced: FloatArray,
+    charge: FloatArray,
+    out: Answer,
+) -> float:
+    """The cells of a key: which starts are opened, for whom, and what that is worth."""
+    begin, end = d.key_begin[k], d.key_begin[k + 1]
+    size = end - begin
+    if size == 0:
+        return 0.0
+    opening = d.policy_price[0]
+    for at in range(d.group_begin[k], d.group_begin[k + 1]):
+        opening += tau[d.group[at]]
+    value, offered = np.empty((NUM_OPTIONS, size)), np.empty((NUM_OPTIONS, size), dtype=np.int64)
+    count = np.zeros(NUM_OPTIONS, dtype=np.int64)
+    base, key_vms = d.base, d.key_vms
+    for number in range(begin, end):
+        v = key_vms[number]
+        first, worth, today = d.vm_class[v] * NUM_OPTIONS, lam[v], d.today[v]
+        for t in range(NUM_OPTIONS):
+            reduced = base[v, t] + priced[first + t] - worth
+            if t != today:
+                reduced += sigma
+            if reduced < 0.0:
+                value[t, count[t]], offered[t, count[t]] = reduced, v
+                count[t] += 1
+    total = 0.0
+    for t in range(NUM_OPTIONS):
+        if count[t]:
+            total += _evaluate_cell(d, k, t, value[t], offered[t], count[t], opening, alpha, charge, out)
+    return total
+
+
+@compiled
+def _evaluate_cell(
+    d: DualArrays,
+    k: int,
+    t: int,
+    value: FloatArray,
+    offered: IntArray,
+    count: int,
+    opening: float,
+    alpha: FloatArray,
+    charge: FloatArray,
+    out: Answer,
+) -> float:
+    """The VMs that a cell takes: all whose marginal cost is negative, if together they are worth what it opens."""
+    marginal, v, rank = np.empty(count), np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+    free, free_rank = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
+    kept, num_free, total = 0, 0, 0.0
+    at = 0
+    while at < count:
+        run = at
+        while run < count and d.service[offered[run]] == d.service[offered[at]]:
+            run += 1
+        _sort(value, offered, at, run)
+        ranks, ranks_free = 0, 0
+        for number in range(at, run):
+            w = offered[number]
+            each = charge[d.vm_class[w] * NUM_OPTIONS + t]
+            if d.free[w] and t == d.today[w]:
+                # It stays in a policy over its limit: a group of its own that does not need the cell opened.
+                if value[number] + ranks_free * each < 0.0:
+                    total += value[number] + ranks_free * each
+                    free[num_free], free_rank[num_free] = w, ranks_free
+                    num_free += 1
+                    ranks_free += 1
+            elif value[number] + ranks * each < 0.0:
+                marginal[kept], v[kept], rank[kept] = value[number] + ranks * each, w, ranks
+                kept += 1
+                ranks += 1
+        at = run
+    _take(d, free, free_rank, num_free, t, out)
+    if kept == 0:
+        out.cells[k, t] = total
+        return total
+    room, per_policy = d.room[k, t], d.per_policy[0]
+    place = d.vm_class[v[0]] * NUM_OPTIONS + t
+    fewest_fair = kept
+    for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
+        r = d.touched[touch]
+        if d.peak_price[r] > 0.0 and alpha[r] > 0.0:
+            fewest_fair = min(fewest_fair, d.fair_share[r])
+    if kept > fewest_fair or kept > (room if room > 0 else per_policy):
+        order = np.argsort(marginal[:kept], kind="mergesort")
+        marginal, v, rank = marginal[:kept][order], v[:kept][order], rank[:kept][order]
+        for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
+            r = d.touched[touch]
+            if d.peak_price[r] > 0.0:
+                for number in range(d.fair_share[r], kept):
+                    marginal[number] += alpha[r] * d.peak_price[r]
+    # Marginals do not fall within a service, and were sorted where anything depends on how many are taken.
+    best, best_taken, best_opened, running = 0.0, 0, 0, 0.0
+    taken = 0
+    while taken < kept and marginal[taken] < 0.0:
+        running += marginal[taken]
+        taken += 1
+        opened = 0 if taken <= room else (taken - room + per_policy - 1) // per_policy
+        if running + opening * opened < best:
+            best, best_taken, best_opened = running + opening * opened, taken, opened
+    if best_taken:
+        out.opened[k, t] = 1.0
+        _take(d, v, rank, best_taken, t, out)
+        for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
+            r = d.touched[touch]
+            if d.peak_price[r] > 0.0:
+                out.alpha[r] += d.peak_price[r] * max(0, best_taken - d.fair_share[r])
+        for group in range(d.group_begin[k], d.group_begin[k + 1]):
+            out.tau[d.group[group]] += best_opened
+    out.cells[k, t] = total + best
+    return total + best
+
+
+@compiled
+def _take(d: DualArrays, taken: IntArray, ranks: IntArray, count: int, t: int, out: Answer) -> None:
+    """Count the VMs that a cell takes: in their rows, and with the pairs that they make within the cell."""
+    today, vm_class, begin, touched, pair = d.today, d.vm_class, d.touched_begin, d.touched, d.pair_price
+    lam, occupied, inner = out.lam, out.mu, out.alpha
+    moves = 0
+    for number in range(count):
+        v, rank = taken[number], ranks[number]
+        lam[v] -= 1.0
+        moves += t != today[v]
+        place = vm_class[v] * NUM_OPTIONS + t
+        for touch in range(begin[place], begin[place + 1]):
+            occupied[touched[touch]] += 1.0
+            inner[touched[touch]] += pair[touched[touch]] * rank
+    out.moves[0] += moves

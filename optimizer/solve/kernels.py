@@ -1,0 +1,421 @@
+"""Compiled inner loops of the search: prices of options, single moves, ruin and recreate.
+
+Everything here is plain loops over the arrays of :mod:`optimizer.solve.arrays`, compiled by Numba on first use and
+kept in its cache.  The functions change :class:`~optimizer.solve.arrays.Counts` in place; each change returns what it
+costs, so that nobody has to price the whole schedule anew.
+
+Schrimpf, Schneider, Stamm-Wilbrandt, Dueck, "Record breaking optimization results using the ruin and recreate
+principle", Journal of Computational Physics 159 (2000); acceptance by simulated annealing (Kirkpatrick, Gelatt,
+Vecchi, Science 220, 1983).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.arrays import BLOCKED, FORBIDDEN, Arrays, Counts
+from optimizer.solve.compiled import compiled
+from optimizer.solve.instance import FloatArray, IntArray
+
+IMPROVEMENT = 1e-9
+"""A change has to gain more than this, so that rounding cannot make the search run in circles."""
+
+MAX_FROM_CLOSED = 30
+"""VMs taken out of a start that is closed, or of a service."""
+
+OTHERS_WITH_CLOSED, OTHERS_ALONE = 8, 24
+"""Further VMs of the key that are taken out, beside those of a closed start or without one."""
+
+NEAR = 6
+"""Half hours between a start that is closed and one that is opened for it."""
+
+CLOSED_PRICE = 0.5
+"""What going back to a closed start costs while VMs are put back."""
+
+REGRET_NOISE = 0.05
+"""Largest random part of the order in which VMs are put back."""
+
+SHARE_OF_SERVICES = 0.15
+"""How often the VMs of a service are taken out rather than some of a twin key."""
+
+_LARGEST_RUIN = MAX_FROM_CLOSED + max(OTHERS_WITH_CLOSED, OTHERS_ALONE)
+
+
+@compiled
+def _needed(items: int, existing: int, per_policy: int) -> int:
+    """Policies to write for so many items at one start."""
+    return max(0, (items + per_policy - 1) // per_policy - existing)
+
+
+@compiled
+def shift(a: Arrays, c: Counts, v: int, t: int, by: int) -> float:
+    """Take a VM out of option ``t`` (``by = -1``) or put it there (``+1``); what that costs."""
+    met, marginal = c.met, c.marginal
+    pair_price, peak_price, fair_share, cap = a.pair_price, a.peak_price, a.fair_share, a.cap
+    touched = a.touched
+    cost = a.base[v, t] * by
+    place = a.vm_class[v] * NUM_OPTIONS + t
+    for at in range(a.touched_begin[place], a.touched_begin[place + 1]):
+        r = touched[at]
+        before = met[r] if by > 0 else met[r] - 1
+        cost += by * (pair_price[r] * before + (peak_price[r] if before >= fair_share[r] else 0.0))
+        met[r] += by
+        price = pair_price[r] * met[r]
+        if met[r] >= fair_share[r]:
+            price += peak_price[r]
+        if met[r] >= cap[r]:
+            price += BLOCKED
+        marginal[r] = price
+    if t != a.today[v]:
+        c.moves[0] += by
+    if t != a.today[v] or a.counted_today[v]:
+        k, per_policy = a.key[v], a.vms_per_policy[0]
+        change = -_needed(c.policies[k, t], a.existing[k, t], per_policy)
+        c.policies[k, t] += by
+        change += _needed(c.policies[k, t], a.existing[k, t], per_policy)
+        if change:
+            c.vault_writes[a.key_vault[k]] += change
+            for at in range(a.group_begin[k], a.group_begin[k + 1]):
+                c.group_writes[a.group[at]] += change
+            cost += change * a.policy_price[0]
+    for at in range(a.vm_gate_begin[v], a.vm_gate_begin[v + 1]):
+        h = a.vm_gate[at]
+        for pair in range(a.gate_begin[h], a.gate_begin[h + 1]):
+            opponent, matrix = a.opponent[pair], a.clash[pair]
+            for u in range(NUM_OPTIONS):
+                if a.clashes[matrix, t, u]:
+                    c.shut[opponent, u] += by
+    if by > 0:
+        c.options[v] = t
+    return float(cost)
+
+
+@compiled
+def price_options(a: Arrays, c: Counts, v: int, price: FloatArray) -> None:
+    """Cost of putting a VM, that was taken out, at each option; ``price`` has shape (48,)."""
+    base, begin, touched, marginal = a.base, a.touched_begin, a.touched, c.marginal
+    place = a.vm_class[v] * NUM_OPTIONS
+    for t in range(NUM_OPTIONS):
+        total = base[v, t]
+        if total < FORBIDDEN:
+            for at in range(begin[place + t], begin[place + t + 1]):
+                total += marginal[touched[at]]
+        price[t] = total
+    today = a.today[v]
+    if c.moves[0] >= a.max_moves[0]:
+        for t in range(NUM_OPTIONS):
+            if t != today:
+                price[t] += BLOCKED
+    for at in range(a.vm_gate_begin[v], a.vm_gate_begin[v + 1]):
+        h = a.vm_gate[at]
+        for t in range(NUM_OPTIONS):
+            if c.shut[h, t] > 0:
+                price[t] += BLOCKED
+
+
+@compiled
+def price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int) -> None:
+    """Add what policies cost that have to be opened for a VM, but at the option ``free`` if that is empty."""
+    k, per_policy, today = a.key[v], a.vms_per_policy[0], a.today[v]
+    vault = a.key_vault[k]
+    opening = a.policy_price[0]
+    if c.vault_writes[vault] >= a.vault_room[vault]:
+        opening += BLOCKED
+    for at in range(a.group_begin[k], a.group_begin[k + 1]):
+        if c.group_writes[a.group[at]] >= a.group_limit[a.group[at]]:
+            opening += BLOCKED
+    for t in range(NUM_OPTIONS):
+        items = c.policies[k, t]
+        if items % per_policy == 0 and items >= per_policy * a.existing[k, t]:
+            if t == today and not a.counted_today[v]:
+                continue
+            if t != free or items > 0 or opening >= BLOCKED:
+                price[t] += opening
+
+
+@compiled
+def _edits_of_vault(a: Arrays, c: Counts, vault: int) -> int:
+    """Writes of a vault that can be edits; see :func:`optimizer.solve.cost.count_edits`."""
+    first, last = a.vault_policy_begin[vault], a.vault_policy_begin[vault + 1]
+    per_policy, edits = a.vms_per_policy[0], 0
+    # Few vaults are ever above their room, and few policies of these are edited: used places are looked up by hand.
+    lacking_used = np.zeros((last - first, 2), dtype=np.int64)
+    spare_used = np.zeros((last - first, 2), dtype=np.int64)
+    for p in range(first, last):
+        lacking_used[p - first, 0] = -1
+        spare_used[p - first, 0] = -1
+        begin, end = a.policy_vm_begin[p], a.policy_vm_begin[p + 1]
+        target = c.options[a.policy_vm[begin]] if end > begin else -1
+        for at in range(begin, end):
+            if c.options[a.policy_vm[at]] != target:
+                target = -1
+                break
+        k, here = a.policy_key[p], a.policy_option[p]
+        if target < 0 or target == here:
+            continue
+        lacking = _needed(c.policies[k, target], a.existing[k, target], per_policy)
+        spare = max(0, a.existing[k, here] - (c.policies[k, here] + per_policy - 1) // per_policy)
+        for q in range(p - first):
+            lacking -= lacking_used[q, 0] == k and lacking_used[q, 1] == target
+            spare -= spare_used[q, 0] == k and spare_used[q, 1] == here
+        if lacking > 0 and spare > 0:
+            lacking_used[p - first, 0], lacking_used[p - first, 1] = k, target
+            spare_used[p - first, 0], spare_used[p - first, 1] = k, here
+            edits += 1
+    return edits
+
+
+@compiled
+def vault_holds(a: Arrays, c: Counts, vault: int) -> bool:
+    """Whether the policies of a vault stay within its limit."""
+    excess = c.vault_writes[vault] - a.vault_room[vault]
+    return bool(excess <= 0 or excess <= _edits_of_vault(a, c, vault))
+
+
+@compiled
+def move_to_cheapest(a: Arrays, c: Counts, v: int, price: FloatArray) -> float:
+    """Move a VM to its cheapest option; what that costs, never above 0."""
+    here = c.options[v]
+    change = shift(a, c, v, here, -1)
+    price_options(a, c, v, price)
+    price_openings(a, c, v, price, -1)
+    cheapest = 0
+    for t in range(1, NUM_OPTIONS):
+        if price[t] < price[cheapest]:
+            cheapest = t
+    if price[cheapest] >= price[here] - IMPROVEMENT:
+        shift(a, c, v, here, +1)
+        return 0.0
+    change += shift(a, c, v, cheapest, +1)
+    if not vault_holds(a, c, a.key_vault[a.key[v]]):
+        shift(a, c, v, cheapest, -1)
+        shift(a, c, v, here, +1)
+        return 0.0
+    return change
+
+
+@compiled
+def sweep_single_moves(a: Arrays, c: Counts, vms: IntArray) -> float:
+    """Move each VM once to its cheapest option, in order; what that costs."""
+    price = np.empty(NUM_OPTIONS)
+    change = 0.0
+    for v in vms:
+        change += move_to_cheapest(a, c, v, price)
+    return change
+
+
+@compiled
+def gains(a: Arrays, c: Counts, vms: IntArray) -> FloatArray:
+    """What moving each VM alone to its cheapest option gains; shape of ``vms``."""
+    price, found = np.empty(NUM_OPTIONS), np.zeros(len(vms))
+    for number, v in enumerate(vms):
+        here = c.options[v]
+        shift(a, c, v, here, -1)
+        price_options(a, c, v, price)
+        price_openings(a, c, v, price, -1)
+        shift(a, c, v, here, +1)
+        found[number] = price[here] - price.min()
+    return found
+
+
+@compiled
+def place(a: Arrays, c: Counts, vms: IntArray) -> None:
+    """Put VMs that were taken out at their cheapest options, those with most to lose first."""
+    price, regrets = np.empty(NUM_OPTIONS), np.empty(len(vms))
+    for number, v in enumerate(vms):
+        price_options(a, c, v, price)
+        price_openings(a, c, v, price, -1)
+        best, second = _two_cheapest(price)
+        regrets[number] = best - second
+    for number in np.argsort(regrets, kind="mergesort"):
+        v = vms[number]
+        price_options(a, c, v, price)
+        price_openings(a, c, v, price, -1)
+        shift(a, c, v, int(np.argmin(price)), +1)
+
+
+@compiled
+def _two_cheapest(price: FloatArray) -> tuple[float, float]:
+    """Cheapest and second cheapest price; what is blocked costs the same however often."""
+    best, second = BLOCKED, BLOCKED
+    for t in range(NUM_OPTIONS):
+        if price[t] < best:
+            best, second = price[t], best
+        elif price[t] < second:
+            second = price[t]
+    return best, second
+
+
+@compiled
+def _distinct(chosen: IntArray, count: int, v: int) -> bool:
+    for at in range(count):
+        if chosen[at] == v:
+            return False
+    return True
+
+
+@compiled
+def _draw(
+    a: Arrays, c: Counts, movable: IntArray, random: np.random.Generator, chosen: IntArray
+) -> tuple[int, int, int, int]:
+    """What to take out: number of VMs in ``chosen``, their key, the closed and the opened start (-1: none).
+
+    Mostly some VMs of one key, of which a start is closed, opened, or both; else the VMs of a service.
+    """
+    v = movable[int(random.random() * len(movable))]
+    k = a.key[v]
+    count, closed, opened = 0, -1, -1
+    if random.random() < SHARE_OF_SERVICES:
+        g = a.service[v]
+        begin, size = a.service_begin[g], a.service_begin[g + 1] - a.service_begin[g]
+        first = int(random.random() * size)
+        for step in range(min(size, MAX_FROM_CLOSED)):
+            chosen[step] = a.service_vms[begin + (first + step) % size]
+        return min(size, MAX_FROM_CLOSED), k, closed, opened
+    begin, size = a.key_begin[k], a.key_begin[k + 1] - a.key_begin[k]
+    kind = random.random()
+    if kind < 0.65:
+        closed = c.options[a.key_vms[begin + int(random.random() * size)]]
+        first = int(random.random() * size)
+        for step in range(size):
+            w = a.key_vms[begin + (first + step) % size]
+            if c.options[w] == closed and count < MAX_FROM_CLOSED:
+                chosen[count] = w
+                count += 1
+    if kind > 0.35:
+        if closed < 0 or random.random() < 0.3:
+            opened = int(random.random() * NUM_OPTIONS)
+        else:
+            opened = (closed + int(random.random() * (2 * NEAR + 1)) - NEAR) % NUM_OPTIONS
+        most = count + (OTHERS_WITH_CLOSED if closed >= 0 else OTHERS_ALONE)
+        for _ in range(2 * most):
+            if count == most:
+                break
+            w = a.key_vms[begin + int(random.random() * size)]
+            if c.options[w] != closed and _distinct(chosen, count, w):
+                chosen[count] = w
+                count += 1
+    return count, k, closed, opened
+
+
+@compiled
+def _cheapest_while_put_back(
+    a: Arrays, c: Counts, v: int, closed: int, opened: int, price: FloatArray
+) -> tuple[int, float]:
+    """Cheapest option with the opened start free and the closed one dear, and how far the second is behind."""
+    price_options(a, c, v, price)
+    price_openings(a, c, v, price, opened)
+    if closed >= 0:
+        price[closed] += CLOSED_PRICE
+    best, second = _two_cheapest(price)
+    return int(np.argmin(price)), second - best
+
+
+@compiled
+def ruin_and_recreate(
+    a: Arrays,
+    c: Counts,
+    movable: IntArray,
+    random: np.random.Generator,
+    first_temperature: float,
+    last_temperature: float,
+    num_rounds: int,
+    best: IntArray,
+) -> tuple[float, float]:
+    """Anneal for some rounds, at temperatures that fall geometrically.
+
+    Single moves cannot open a policy: the first VM to come would pay for it alone.  Here a start is opened as if it
+    were free, or closed, for as long as the VMs are put back; the true cost decides.
+
+    Parameters
+    ----------
+    a, c
+        The problem and a feasible assignment, which is changed.
+    movable
+        VMs that may move.
+    random
+        Source of everything random.
+    first_temperature, last_temperature
+        A change for the worse by this much is accepted with probability 1/e.
+    num_rounds
+        Work.
+    best
+        Shape (V,): gets the best assignment that was met, where one is better than the first.
+
+    Returns
+    -------
+    tuple of float
+        Cost of the best assignment, and of the one at the end, less that of the first.
+    """
+    chosen, was = np.empty(_LARGEST_RUIN, dtype=np.int64), np.empty(_LARGEST_RUIN, dtype=np.int64)
+    regrets, price = np.empty(_LARGEST_RUIN), np.empty(NUM_OPTIONS)
+    cost, best_cost = 0.0, 0.0
+    stale = False  # whether the best assignment is the present one and has still to be copied
+    for number in range(num_rounds):
+        count, k, closed, opened = _draw(a, c, movable, random, chosen)
+        change = 0.0
+        for at in range(count):
+            was[at] = c.options[chosen[at]]
+            change += shift(a, c, chosen[at], was[at], -1)
+        for at in range(count):
+            _, regret = _cheapest_while_put_back(a, c, chosen[at], closed, opened, price)
+            regrets[at] = -(regret + REGRET_NOISE * random.random())
+        for at in np.argsort(regrets[:count], kind="mergesort"):
+            t, _ = _cheapest_while_put_back(a, c, chosen[at], closed, opened, price)
+            change += shift(a, c, chosen[at], t, +1)
+        for _ in range(2):
+            moved = False
+            for at in range(count):
+                gained = move_to_cheapest(a, c, chosen[at], price)
+                change += gained
+                moved |= gained < 0.0
+            if not moved:
+                break
+        possible = _keeps_limits(a, c, chosen, count, k)
+        temperature = first_temperature * (last_temperature / first_temperature) ** (number / num_rounds)
+        if possible and (change <= 0 or random.random() < np.exp(-change / temperature)):
+            if stale and change > 0:
+                best[:] = c.options
+                for at in range(count):
+                    best[chosen[at]] = was[at]
+                stale = False
+            cost += change
+            if cost < best_cost - IMPROVEMENT:
+                best_cost, stale = cost, True
+        else:
+            for at in range(count):
+                if c.options[chosen[at]] != was[at]:
+                    shift(a, c, chosen[at], c.options[chosen[at]], -1)
+                    shift(a, c, chosen[at], was[at], +1)
+    if stale:
+        best[:] = c.options
+    return best_cost, cost
+
+
+@compiled
+def _keeps_limits(a: Arrays, c: Counts, chosen: IntArray, count: int, k: int) -> bool:
+    """Whether an assignment, feasible before, is so after some VMs were put elsewhere."""
+    if c.moves[0] > a.max_moves[0]:
+        return False
+    for group in range(len(a.group_limit)):
+        if c.group_writes[group] > a.group_limit[group]:
+            return False
+    if not vault_holds(a, c, a.key_vault[k]):
+        return False
+    for at in range(count):
+        v = chosen[at]
+        t = c.options[v]
+        if a.base[v, t] >= FORBIDDEN:
+            return False
+        if a.key[v] != k and not vault_holds(a, c, a.key_vault[a.key[v]]):
+            return False
+        place = a.vm_class[v] * NUM_OPTIONS + t
+        for touch in range(a.touched_begin[place], a.touched_begin[place + 1]):
+            r = a.touched[touch]
+            if c.met[r] > a.cap[r]:
+                return False
+        for at_gate in range(a.vm_gate_begin[v], a.vm_gate_begin[v + 1]):
+            if c.shut[a.vm_gate[at_gate], t] > 0:
+                return False
+    return True

@@ -1,0 +1,220 @@
+"""Parts of a large instance that are searched on their own: vaults together, what they share held fixed.
+
+Everything that couples VMs of one vault lies within a part.  Between parts there are services and caps over several
+vaults, limits on moves and writes, and rules between VMs.  A part sees the others where they stand; what a shared cap
+or limit has left is divided evenly among the parts, and VMs behind a rule between VMs stay.  So parts searched at the
+same time and put together keep every rule; only what they cost together can differ from the sum, by pairs of a
+service that meet anew, and :func:`merge` looks at that.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.anneal import anneal_counts
+from optimizer.solve.arrays import BLOCKED, Arrays, Counts
+from optimizer.solve.instance import NO_CAP, BoolArray, Instance, IntArray
+from optimizer.solve.kernels import IMPROVEMENT, shift
+
+PART_VMS = 2500
+"""VMs of a part; a vault is never divided."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of an instance, ready to be sent to a worker.
+
+    Parameters
+    ----------
+    arrays, counts
+        The part with its own numbering.
+    movable
+        VMs of the part, by its own numbering, that may move.
+    vms
+        Number of each VM of the part in the whole instance.
+    num_rounds, seed
+        Work, and where its randomness begins.
+    seconds
+        Wall-clock limit, or None.
+    """
+
+    arrays: Arrays
+    counts: Counts
+    movable: IntArray
+    vms: IntArray
+    num_rounds: int
+    seed: int
+    seconds: float | None = None
+
+
+def vault_groups(instance: Instance, order: Sequence[int]) -> list[IntArray]:
+    """VMs of parts: vaults in the given order, gathered until a part is full."""
+    vault = instance.key_vault[instance.key]
+    sizes = np.bincount(vault, minlength=len(instance.vault_room))
+    groups: list[list[int]] = [[]]
+    filled = 0
+    for number in order:
+        if filled and filled + sizes[number] > PART_VMS:
+            groups.append([])
+            filled = 0
+        groups[-1].append(int(number))
+        filled += int(sizes[number])
+    return [vms for group in groups if len(vms := np.flatnonzero(np.isin(vault, group)))]
+
+
+def cut(
+    a: Arrays,
+    c: Counts,
+    vms: IntArray,
+    share: float,
+    num_rounds: int,
+    seed: int,
+    movable: BoolArray,
+    seconds: float | None = None,
+) -> Part:
+    """Cut a part out of an instance.
+
+    Parameters
+    ----------
+    a, c
+        The whole, where it stands.
+    vms
+        VMs of the part, ascending: whole vaults.
+    share
+        Of what shared caps and limits have left: one over the number of parts that are searched at the same time.
+    num_rounds, seed
+        Work, and where its randomness begins.
+    movable
+        Shape (V,): VMs of the whole that may move.
+    seconds
+        Wall-clock limit of the search, or None.
+    """
+    classes, vm_class = np.unique(a.vm_class[vms], return_inverse=True)
+    keys, key = np.unique(a.key[vms], return_inverse=True)
+    services, service = np.unique(a.service[vms], return_inverse=True)
+    vaults, key_vault = np.unique(a.key_vault[keys], return_inverse=True)
+    place = (classes[:, None] * NUM_OPTIONS + np.arange(NUM_OPTIONS)[None, :]).ravel()
+    touched_begin, touched_whole = _sublists(a.touched_begin, a.touched, place)
+    rows, touched = np.unique(touched_whole, return_inverse=True)
+    slack = np.floor(np.maximum(0, a.cap[rows] - c.met[rows]) * share).astype(np.int64)
+    _, stand = _sublists(a.touched_begin, a.touched, a.vm_class[vms] * NUM_OPTIONS + c.options[vms])
+    own = np.bincount(stand, minlength=len(a.cap))
+    alone = own[rows] == c.met[rows]
+    cap = np.where((a.cap[rows] == NO_CAP) | alone, a.cap[rows], c.met[rows] + slack)
+    vm_gate_begin, vm_gate = _sublists(a.vm_gate_begin, a.vm_gate, vms)
+    group_begin, group = _sublists(a.group_begin, a.group, keys)
+    policy_of_vault_begin, policies = _sublists(a.vault_policy_begin, np.arange(len(a.policy_key)), vaults)
+    policy_vm_begin, policy_vm = _sublists(a.policy_vm_begin, a.policy_vm, policies)
+    may_move = movable[vms] & (np.diff(vm_gate_begin) == 0)
+    key_begin, key_vms = _grouped(key, may_move, len(keys))
+    service_begin, service_vms = _grouped(service, may_move, len(services))
+    met = c.met[rows]
+    marginal = a.pair_price[rows] * met + a.peak_price[rows] * (met >= a.fair_share[rows]) + BLOCKED * (met >= cap)
+    return Part(
+        arrays=a._replace(
+            base=a.base[vms],
+            today=a.today[vms],
+            key=key.astype(np.int64),
+            vm_class=vm_class.astype(np.int64),
+            service=service.astype(np.int64),
+            counted_today=a.counted_today[vms],
+            touched_begin=touched_begin,
+            touched=touched.astype(np.int64),
+            pair_price=a.pair_price[rows],
+            peak_price=a.peak_price[rows],
+            fair_share=a.fair_share[rows],
+            cap=cap,
+            existing=a.existing[keys],
+            key_vault=key_vault.astype(np.int64),
+            vault_room=a.vault_room[vaults],
+            key_begin=key_begin,
+            key_vms=key_vms,
+            service_begin=service_begin,
+            service_vms=service_vms,
+            group_begin=group_begin,
+            group=group,
+            group_limit=_left(c.group_writes, a.group_limit, share),
+            vm_gate_begin=vm_gate_begin,
+            vm_gate=vm_gate,
+            vault_policy_begin=policy_of_vault_begin,
+            policy_key=np.searchsorted(keys, a.policy_key[policies]),
+            policy_option=a.policy_option[policies],
+            policy_vm_begin=policy_vm_begin,
+            policy_vm=np.searchsorted(vms, policy_vm),
+            max_moves=_left(c.moves, a.max_moves, share),
+        ),
+        counts=Counts(
+            options=c.options[vms],
+            met=met,
+            marginal=marginal,
+            policies=c.policies[keys],
+            vault_writes=c.vault_writes[vaults],
+            group_writes=c.group_writes.copy(),
+            shut=c.shut.copy(),
+            moves=c.moves.copy(),
+        ),
+        movable=np.flatnonzero(may_move),
+        vms=vms,
+        num_rounds=num_rounds,
+        seed=seed,
+        seconds=seconds,
+    )
+
+
+def _left(used: IntArray, limit: IntArray, share: float) -> IntArray:
+    """What a part may use of a limit, others included: what is used now and its share of what is left."""
+    left: IntArray = used + np.floor(np.maximum(0, limit - used) * share).astype(np.int64)
+    return left
+
+
+def _sublists(begin: IntArray, values: IntArray, wanted: IntArray) -> tuple[IntArray, IntArray]:
+    """Some of many lists: their begins, and their values one after the other."""
+    lengths = begin[wanted + 1] - begin[wanted]
+    new_begin = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    at = np.arange(new_begin[-1]) + np.repeat(begin[wanted] - new_begin[:-1], lengths)
+    return new_begin, values[at]
+
+
+def _grouped(of: IntArray, wanted: BoolArray, count: int) -> tuple[IntArray, IntArray]:
+    """Wanted members by group: begins and lists."""
+    members = np.flatnonzero(wanted)
+    order = members[np.argsort(of[members], kind="stable")]
+    return np.searchsorted(of[order], np.arange(count + 1)).astype(np.int64), order.astype(np.int64)
+
+
+def search_part(part: Part) -> tuple[IntArray, bool]:
+    """Anneal a part: the option of each of its VMs, feasible and never dearer, and whether time ended it."""
+    # What comes from another process may be read-only memory, for which everything would be compiled once more.
+    arrays, counts = Arrays._make(map(np.array, part.arrays)), Counts._make(map(np.array, part.counts))
+    ends = math.inf if part.seconds is None else time.monotonic() + part.seconds
+    best, _ = anneal_counts(
+        arrays, counts, np.array(part.movable), part.num_rounds, part.seed, lambda *_: time.monotonic() < ends
+    )
+    return best, time.monotonic() >= ends
+
+
+def merge(a: Arrays, c: Counts, found: Sequence[tuple[Part, IntArray]]) -> float:
+    """Put parts that were searched at the same time together, each only where it still gains; what that costs."""
+    total = 0.0
+    for part, options in found:
+        before = part.counts.options
+        moved = np.flatnonzero(options != before).tolist()
+        change = 0.0
+        for n in moved:
+            change += shift(a, c, int(part.vms[n]), int(before[n]), -1)
+        for n in moved:
+            change += shift(a, c, int(part.vms[n]), int(options[n]), +1)
+        if change > -IMPROVEMENT:
+            for n in moved:
+                shift(a, c, int(part.vms[n]), int(options[n]), -1)
+            for n in moved:
+                shift(a, c, int(part.vms[n]), int(before[n]), +1)
+            continue
+        total += change
+    return total

@@ -1,0 +1,67 @@
+"""The schedule that a plan is measured against: today's where that keeps every rule, else one that does."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from optimizer.solve.baselines import greedy, todays
+from optimizer.solve.clock import SolveClock
+from optimizer.solve.cost import overfull_caps, row_counts, violations
+from optimizer.solve.cpsat import (
+    FAMILIES,
+    Outcome,
+    Scope,
+    ScopedModel,
+    add_linear_cost,
+    add_move_limit,
+    add_shared_cost,
+    whole,
+)
+from optimizer.solve.instance import NO_CAP, Instance, IntArray
+from optimizer.solve.search import repair
+
+ReferenceName = Literal["today", "greedy"]
+
+CONSTRAINTS = tuple(family for family in FAMILIES if family not in (add_linear_cost, add_shared_cost))
+"""Families without a price: what makes a schedule feasible."""
+
+
+def find_reference(
+    instance: Instance, effort: int, seed: int, clock: SolveClock
+) -> tuple[ReferenceName, IntArray | Outcome]:
+    """Today's schedule where it keeps the rules, else a greedy one, else any; or why there is none."""
+    if not violations(instance, todays(instance)):
+        return "today", todays(instance)
+    if not instance.allowed.any(axis=1).all() or overfull_caps(instance, instance.allowed):
+        return "greedy", Outcome.INFEASIBLE
+    placed = repair(instance, greedy(instance))
+    if not violations(instance, placed):
+        return "greedy", placed
+    placed = _settle_caps(instance, placed, effort, seed, clock)
+    if not violations(instance, placed):
+        return "greedy", placed
+    answer = ScopedModel(instance, whole(instance, placed), CONSTRAINTS).solve(0.5 * effort, seed, clock.left())
+    if answer.options is None:
+        return "greedy", answer.outcome
+    return "greedy", answer.options
+
+
+def _settle_caps(instance: Instance, options: IntArray, effort: int, seed: int, clock: SolveClock) -> IntArray:
+    """Let CP-SAT place the VMs of one overfull capped group at a time, all others where they are.
+
+    Windows have to be packed tightly where a cap is tight, which moving single VMs does not find.
+    """
+    rows = instance.rows
+    for group in np.unique(rows.group[row_counts(instance, options) > rows.cap]).tolist():
+        of_group = np.append((rows.group == group) & (rows.cap != NO_CAP), False)
+        class_concerned = np.asarray(of_group[instance.touched].any(axis=(1, 2)))
+        concerned = class_concerned[instance.vm_class] & instance.movable
+        free = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in np.flatnonzero(concerned).tolist()}
+        # The caps of other groups that are still overfull must not make this one's problem infeasible.
+        model = ScopedModel(instance, Scope(free, options), [f for f in CONSTRAINTS if f is not add_move_limit])
+        answer = model.solve(0.1 * effort, seed, clock.left())
+        if answer.options is not None:
+            options = answer.options
+    return options
