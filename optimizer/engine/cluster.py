@@ -151,6 +151,11 @@ class DaskEngine(Engine):
         num_threads: int = sum(self._client.nthreads().values())
         return max(1, num_threads)
 
+    @property
+    def is_running(self) -> bool:
+        """Always: the cluster was there before."""
+        return True
+
     def _results(
         self, function: Callable[..., Result], tasks: Sequence[Any], shared: object
     ) -> Iterator[tuple[int, Result]]:

@@ -71,9 +71,29 @@ class LoadStore:
         EstateError
             A file is missing or damaged.
         """
+        return self._read(day, None)
+
+    def read_vms(self, day: date, vm_ids: Sequence[str]) -> DayLoad:
+        """Load on this day of those of the VMs that have any, and of others between them.
+
+        Files are read whole, to see that they are sound; decoded are only the row groups of these VMs.
+
+        Parameters
+        ----------
+        vm_ids
+            Neighbours in the order of ids, for the less to be decoded; compared without regard to case.
+
+        Raises
+        ------
+        EstateError
+            A file is missing or damaged.
+        """
+        return self._read(day, vm_ids)
+
+    def _read(self, day: date, vm_ids: Sequence[str] | None) -> DayLoad:
         days = []
         for part in self._parts.get(day, ()):
-            frame = read_part(self._folder, part)
+            frame = read_part(self._folder, part, vm_ids)
             days.append(to_day(day, tuple(frame["vm"].to_list()), to_arrays(frame)))
         return merge_days(days) if days else to_day(day, (), {})
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -63,8 +63,18 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_part(folder: Path, part: Part) -> pl.DataFrame:
+def read_part(folder: Path, part: Part, vm_ids: Sequence[str] | None = None) -> pl.DataFrame:
     """Rows of a part, after a look at its digest, so that a damaged file can never pass for load.
+
+    Parameters
+    ----------
+    folder
+        The estate folder.
+    part
+        The part, of load where ``vm_ids`` are given.
+    vm_ids
+        Only the rows from the first to the last of these VMs, whose ids are compared without regard to case; None:
+        all.
 
     Raises
     ------
@@ -81,9 +91,17 @@ def read_part(folder: Path, part: Part) -> pl.DataFrame:
     if digest(content) != part.sha256:
         raise EstateError(f"{file} is damaged: its content is not what was written; {_again(folder)}")
     try:
-        return pl.read_parquet(content)
+        return pl.read_parquet(content) if vm_ids is None else _read_between(content, vm_ids)
     except _BROKEN as exc:
         raise EstateError(f"{file} is no readable Parquet file ({exc}); {_again(folder)}") from exc
+
+
+def _read_between(content: bytes, vm_ids: Sequence[str]) -> pl.DataFrame:
+    """Rows from the first to the last of some VMs; only their row groups are decoded."""
+    names = pl.read_parquet(content, columns=["vm"])["vm"].str.to_lowercase()
+    places = names.is_in([vm_id.lower() for vm_id in vm_ids]).arg_true()
+    first, end = (places[0], places[-1] + 1) if len(places) else (0, 0)
+    return pl.scan_parquet(content).slice(first, end - first).collect()
 
 
 def find_rows(folder: Path, parts: tuple[Part, ...], vm_id: str) -> list[pl.DataFrame]:
