@@ -1,8 +1,12 @@
 from .cloud import rehearse_plan as rehearse_plan
 from .config import read_rules as read_rules
+from .engine import SERIAL as SERIAL
+from .engine import Engine as Engine
+from .engine import open_engine as open_engine
 from .errors import CloudError as CloudError
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
+from .errors import EngineError as EngineError
 from .errors import EstateError as EstateError
 from .errors import OptimizerError as OptimizerError
 from .errors import VerificationError as VerificationError

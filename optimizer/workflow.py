@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from optimizer.engine import SERIAL, Engine
 from optimizer.errors import DataError
 from optimizer.estate.folder import Estate
 from optimizer.model.inventory import Inventory, describe_recurrence
@@ -30,7 +31,9 @@ from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
 
 
-def prepare(estate: Estate, rules: Rules | None = None, *, progress: Progress = no_progress) -> Case:
+def prepare(
+    estate: Estate, rules: Rules | None = None, *, engine: Engine = SERIAL, progress: Progress = no_progress
+) -> Case:
     """Read an estate and work out the risk of every start option.
 
     Parameters
@@ -39,6 +42,8 @@ def prepare(estate: Estate, rules: Rules | None = None, *, progress: Progress = 
         The estate.
     rules
         What is demanded; None: the defaults.
+    engine
+        Where the history is read and summed up; an estate in the memory of this process is read here.
     progress
         Told how far the work is.
 
@@ -62,6 +67,7 @@ def prepare(estate: Estate, rules: Rules | None = None, *, progress: Progress = 
         rules.threshold,
         step_minutes=start_step(inventory),
         progress=progress,
+        engine=engine if estate.seen_by_workers else SERIAL,
     )
     return prepare_forecast(inventory, rules, forecast)
 
@@ -97,6 +103,7 @@ def make_plan(
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
     path: Path | None = None,
+    engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> PlanDocument:
     """Find a schedule, derive the changes, verify the whole.
@@ -111,6 +118,8 @@ def make_plan(
         Of the solver; see :func:`optimizer.solve.solver.solve`.
     path
         Where the plan will be written: the estate is named relative to it.
+    engine
+        Where independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.
     progress
         Told how far the work is.
 
@@ -121,7 +130,7 @@ def make_plan(
     VerificationError
         The result did not pass the independent verifier: a bug.
     """
-    case = prepare(estate, rules, progress=progress)
+    case = prepare(estate, rules, engine=engine, progress=progress)
     return make_plan_of(
         estate,
         case,
@@ -207,7 +216,9 @@ def _circumstances(inventory: Inventory, conflict: Conflict) -> str:
     return f" ({'; '.join('some ' + part for part in parts)})" if parts else ""
 
 
-def explain_vm(plan: PlanDocument, estate: Estate, vm: str, *, progress: Progress = no_progress) -> Explanation:
+def explain_vm(
+    plan: PlanDocument, estate: Estate, vm: str, *, engine: Engine = SERIAL, progress: Progress = no_progress
+) -> Explanation:
     """Why a VM moves or stays in a plan.
 
     Parameters
@@ -216,13 +227,15 @@ def explain_vm(plan: PlanDocument, estate: Estate, vm: str, *, progress: Progres
         A plan and the estate that it was made for.
     vm
         ARM id or name.
+    engine
+        As in :func:`prepare`.
 
     Raises
     ------
     DataError
         The plan has no such VM.
     """
-    case = prepare(estate, plan.rules, progress=progress)
+    case = prepare(estate, plan.rules, engine=engine, progress=progress)
     options = starts_in_schedule(case.inventory, plan.schedule)
     solution = Solution(
         case.inventory, case.instance, case.restrictions, options, case.history_days, case.table.credited

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optimizer.cli.console import FILE, FOLDER, Screen, common_options, example
+from optimizer.cli.console import ESTATE, FILE, Screen, common_options, example
+from optimizer.cli.engine import EngineChoice, engine_options
 from optimizer.errors import EstateError
 
 if TYPE_CHECKING:
@@ -21,7 +22,10 @@ HAS_CHANGES = 10
 """Exit code of ``plan --detailed-exitcode`` where the plan changes anything."""
 
 ESTATE_OPTION = click.option(
-    "--estate", "estate_folder", type=FOLDER, help="Folder of the estate.  [default: the one that the plan names]"
+    "--estate",
+    "estate_folder",
+    type=ESTATE,
+    help="Folder or URL of the estate.  [default: the one that the plan names]",
 )
 
 
@@ -72,7 +76,7 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
         "backup-optimizer plan estate --rules rules.toml --out plan.json\nbackup-optimizer report plan.json"
     )
 )
-@click.argument("estate", type=FOLDER)
+@click.argument("estate", type=ESTATE)
 @click.option("--rules", "rules_file", type=FILE, help="Rules (TOML); see data/rules for samples.")
 @click.option("--out", type=FILE, default=Path("plan.json"), show_default=True, help="Where the plan is written.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search.")
@@ -92,18 +96,20 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit with 10 where there are changes, 0 where there are none."
 )
+@engine_options
 @common_options
 def plan(
     screen: Screen,
-    estate: Path,
+    estate: str | Path,
     rules_file: Path | None,
     out: Path,
     seed: int,
     effort: int,
     time_limit: float | None,
     detailed_exitcode: bool,
+    engine: EngineChoice,
 ) -> None:
-    """Find a better schedule for ESTATE and write it, verified, as a plan.
+    """Find a better schedule for ESTATE, a folder or a URL, and write it, verified, as a plan.
 
     Nothing is changed in Azure. With --format json the summary is printed; the plan itself is in the file.
     """
@@ -116,9 +122,16 @@ def plan(
     rules = load_rules(rules_file)
     opened = open_estate(estate)
     require_writable(out, "--out")
-    with screen.progress() as progress:
+    with engine.open() as workers, screen.progress() as progress:
         made = make_plan(
-            opened, rules, seed=seed, effort=effort, time_limit_seconds=time_limit, path=out, progress=progress
+            opened,
+            rules,
+            seed=seed,
+            effort=effort,
+            time_limit_seconds=time_limit,
+            path=out,
+            engine=workers,
+            progress=progress,
         )
     write_plan(made, out)
     write_rollback(made, opened.document, rollback_path(out))
@@ -133,8 +146,9 @@ def plan(
 @click.argument("plan_file", metavar="PLAN", type=FILE)
 @click.argument("vm")
 @ESTATE_OPTION
+@engine_options
 @common_options
-def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: Path | None) -> None:
+def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path | None, engine: EngineChoice) -> None:
     """Say why VM (a name or an ARM id) moves or stays in PLAN.
 
     Its load over the day, today's start against the proposed one, the next best two with what each would cost, and
@@ -146,8 +160,8 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: Path | None
 
     made = read_plan(plan_file)
     estate = open_estate_of(made, plan_file, estate_folder)
-    with screen.progress() as progress:
-        explanation = explain_vm(made, estate, vm, progress=progress)
+    with engine.open() as workers, screen.progress() as progress:
+        explanation = explain_vm(made, estate, vm, engine=workers, progress=progress)
     screen.show(render_explanation(explanation), explanation.model_dump_json(indent=1))
 
 
@@ -162,7 +176,7 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: Path | None
 @click.option("--html", "page", type=FILE, help="Write a page with pictures: one file, works offline.")
 @ESTATE_OPTION
 @common_options
-def report(screen: Screen, file: Path, page: Path | None, estate_folder: Path | None) -> None:
+def report(screen: Screen, file: Path, page: Path | None, estate_folder: str | Path | None) -> None:
     """Show PLAN: what it gains, what it changes, where everything goes.
 
     Of a JOURNAL, for an auditor: who changed what, when, for which plan and with whose approval.
@@ -188,7 +202,7 @@ def _show_journal(screen: Screen, file: Path) -> None:
     screen.show(render_journal(records), json.dumps(content, indent=1))
 
 
-def _show_plan(screen: Screen, plan_file: Path, page: Path | None, estate_folder: Path | None) -> None:
+def _show_plan(screen: Screen, plan_file: Path, page: Path | None, estate_folder: str | Path | None) -> None:
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.text import render_report
 
