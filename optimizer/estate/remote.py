@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -20,6 +20,8 @@ _URL = re.compile(r"[A-Za-z][\w+.-]+(://|::.*://)")
 """At least two letters before the colon: one is a drive of Windows."""
 
 _PASSWORD = re.compile(r"(?<=//)([^/@:\s]*):[^/@\s]*@")
+
+_PASSWORD_IN_URL = re.compile(r"//[^/@:\s]*:([^/@\s]*)@")
 
 _SECRET = re.compile(
     r"(?i)\b(sig|[\w-]*signature|[\w-]*token|[\w-]*secret[\w-]*|[\w-]*password|[\w-]*key|[\w-]*credential)"
@@ -111,9 +113,8 @@ class RemotePath:
         if isinstance(error, OSError) and error.errno and error.strerror == os.strerror(error.errno):
             return error.strerror
         text = (str(error).splitlines() or [""])[0]
-        for value in self.options.values():
-            if isinstance(value, str) and len(value) > 3:
-                text = text.replace(value, "***")
+        for secret in (*_PASSWORD_IN_URL.findall(self.url), *_texts(self.options)):
+            text = text.replace(secret, "***") if len(secret) > 3 else text
         text = _BEARER.sub(r"\1 ***", _SECRET.sub(r"\1\2***", _hide_password(text)))
         return f"{type(error).__name__}: {text}"[:_SHOWN]
 
@@ -164,6 +165,15 @@ def require_local(place: str | Path) -> Path:
 def seen_by_workers(place: Location) -> bool:
     """Whether other processes find what lies there: not what is in the memory of this one."""
     return isinstance(place, Path) or "memory://" not in place.url
+
+
+def _texts(options: Mapping[str, Any]) -> Iterator[str]:
+    """Every text among the options of a driver, however deep."""
+    for value in options.values():
+        if isinstance(value, Mapping):
+            yield from _texts(value)
+        elif isinstance(value, str):
+            yield value
 
 
 def _hide_password(text: str) -> str:
