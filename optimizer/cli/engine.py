@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Any
@@ -50,7 +51,8 @@ class EngineChoice:
     kind: str
     processes: int | None
 
-    def open(self) -> AbstractContextManager[Engine]:
+    @contextmanager
+    def open(self) -> Iterator[Engine]:
         """Start or join it.
 
         Raises
@@ -60,7 +62,17 @@ class EngineChoice:
         """
         from optimizer.engine import open_engine
 
-        return open_engine(self.kind, processes=self.processes)
+        with open_engine(self.kind, processes=self.processes) as engine:
+            if engine.name == "dask":
+                _silence_dask()
+            yield engine
+
+
+def _silence_dask() -> None:
+    """Keep Dask's log off the screen: what is lost with a worker is done again, and what cannot be is said once."""
+    for name in list(logging.root.manager.loggerDict):
+        if name.partition(".")[0] == "distributed":
+            logging.getLogger(name).setLevel(logging.CRITICAL + 1)
 
 
 def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:

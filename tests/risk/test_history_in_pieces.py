@@ -56,7 +56,7 @@ def varied_days(num_vms: int, num_days: int, *, without: Sequence[int] = ()) -> 
     for number in range(num_days):
         cpu = rng.choice([20.0, 95.0, np.nan], (num_vms, 288), p=[0.85, 0.1, 0.05]).astype(np.float32)
         cpu[0] = 50.0  # a counter that is stuck
-        cpu[1] = 50.0 if number < num_days - 2 else 51.0  # and one that was, but for the last days
+        cpu[1] = 50.0 if number < 10 else np.nan if number == 10 else 51.0  # stuck twice, unknown between weeks
         cpu[2] = np.nan if number < 9 else 30.0  # new in the second week, and stuck
         memory = np.full_like(cpu, 40.0)
         running = np.ones((num_vms, 288), dtype=np.int8)
