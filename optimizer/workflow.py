@@ -138,6 +138,7 @@ def make_plan(
         effort=effort,
         time_limit_seconds=time_limit_seconds,
         path=path,
+        engine=engine,
         progress=progress,
     )
 
@@ -150,11 +151,14 @@ def make_plan_of(
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
     path: Path | None = None,
+    engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> PlanDocument:
     """The same for a case that is prepared already; see :func:`make_plan`."""
     began = time.monotonic()
-    result = solve_case(case, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, progress=progress)
+    result = solve_case(
+        case, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, engine=engine, progress=progress
+    )
     return compose_plan(
         estate,
         case,
@@ -171,9 +175,10 @@ def solve_case(
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
+    engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> Result:
-    """Solve a prepared case.
+    """Solve a prepared case; see :func:`optimizer.solve.solver.solve`.
 
     Raises
     ------
@@ -182,7 +187,14 @@ def solve_case(
     NotFoundWithinEffortError
         None was found, nor was it proven that there is none.
     """
-    result = solve(case.instance, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, progress=progress)
+    result = solve(
+        case.instance,
+        seed=seed,
+        effort=effort,
+        time_limit_seconds=time_limit_seconds,
+        engine=engine,
+        progress=progress,
+    )
     if result.outcome is Outcome.INFEASIBLE:
         conflicts = find_conflicts(case.instance, case.restrictions, effort, time_limit_seconds)
         raise NoScheduleError(_describe_conflicts(case.inventory, conflicts), conflicts)
