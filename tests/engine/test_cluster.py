@@ -17,7 +17,7 @@ from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.plan.document import PlanDocument
 from optimizer.workflow import make_plan, prepare
-from tests.cli.command_line import run
+from tests.cli.command_line import run, run_process
 from tests.engine import tasks
 from tests.engine.cluster import start_scheduler, start_workers
 from tests.plan.estates import imported_estate
@@ -128,6 +128,15 @@ def test_a_scheduler_that_is_not_there_is_told(place: str, message: str, monkeyp
     monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
     with pytest.raises(EngineError, match=message):
         connect(place, patience_seconds=0.5)
+
+
+def test_without_dask_the_extra_is_named(estate: Estate) -> None:
+    """Where Dask is not installed, ``--engine dask`` says what to install, without a traceback."""
+    command = ("audit", estate.path, "--engine", "tcp://scheduler:8786")
+    answer = run_process(*command, before="sys.modules['distributed'] = None")
+    assert (answer.code, answer.out) == (1, "")
+    assert answer.err.startswith("error: Dask is not installed")
+    assert f"pip install '{PACKAGE}[dask]'" in answer.err
 
 
 class Worker:
