@@ -23,8 +23,8 @@ DAYS_PER_WEEK = 7
 MIN_VM_DAYS, MIN_PROCESSES = 1_000_000, 3
 """History, in VMs times days, and processes from which on it pays to start them for it.
 
-This process alone keeps two cores busy, one with reading ahead: 10,000 VMs x 30 days take it 1.3 s, two processes 1.5 s
-and half a second to start.
+This process alone keeps two cores busy, one with reading ahead: 10,000 VMs x 30 days take it 1.3 s, and two processes
+1.5 s after half a second to start.
 """
 
 MAX_READINGS = 4
