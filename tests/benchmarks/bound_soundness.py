@@ -118,7 +118,11 @@ def _check_bound(found: Tiny, instance: Instance, steps: int) -> None:
 
 
 def _check_plan(found: Tiny, instance: Instance) -> None:
-    result = solve(instance, effort=20)
+    try:
+        result = solve(instance, effort=20)
+    except Exception as exc:  # noqa: BLE001  # a crash is a finding like the others, and names its instance
+        found.faults.append(f"the solver fails with {type(exc).__name__}: {exc}")
+        return
     if result.options is None or result.cost is None:
         if found.optimum is not None:
             found.faults.append(f"the solver says {result.outcome}, but there is a schedule")

@@ -37,8 +37,8 @@ class Task:
     ----------
     estate, case
         The estate, in memory, and its prepared case.
-    effort, time_limit_seconds
-        Of our solver; None: no limit.
+    effort, time_limit_seconds, processes
+        Of our solver; None: no limit, one process per core.
     budget_seconds
         Wall-clock time of the others, building included.
     seed
@@ -49,6 +49,7 @@ class Task:
     case: Case
     effort: int
     time_limit_seconds: float | None
+    processes: int | None
     budget_seconds: float
     seed: int = 0
 
@@ -100,17 +101,20 @@ class Trajectory:
 
 def ours(task: Task) -> dict[str, Any]:
     """Instance in memory to verified plan: solve, derive the changes, verify, compose."""
+    from optimizer.engine import open_engine
     from optimizer.plan.compose import compose_plan
-    from optimizer.workflow import solve_case
+    from optimizer.solve.solver import solve
 
     began = time.monotonic()
-    result = solve_case(
-        task.case,
-        seed=task.seed,
-        effort=task.effort,
-        time_limit_seconds=task.time_limit_seconds,
-        progress=Trajectory(),
-    )
+    with open_engine(processes=task.processes) as engine:
+        result = solve(
+            task.case.instance,
+            seed=task.seed,
+            effort=task.effort,
+            time_limit_seconds=task.time_limit_seconds,
+            progress=Trajectory(),
+            engine=engine,
+        )
     assert result.cost is not None and result.reference is not None
     solved = time.monotonic()
     emit(seconds=round(solved - began, 3), cost=result.cost.total, bound=result.bound, stage="solved")
