@@ -20,14 +20,14 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.model.timegrid import Frequency
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import NO_CAP, Instance
+from optimizer.solve.instance import Instance
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import (
     brute_force,
+    kinds_of,
     medium_problem,
     tiny_problem,
     with_gates,
@@ -35,7 +35,8 @@ from tests.benchmarks.random_problems import (
     with_write_limits,
 )
 from tests.benchmarks.solver_mip import MixedIntegerProgram
-from tests.solve.examples import Problem, obvious_cost
+from tests.benchmarks.solver_tables import markdown_table
+from tests.solve.examples import obvious_cost
 
 EXTRAS = {"prices of single moves": with_move_prices, "write limits": with_write_limits, "gates": with_gates}
 """What is put into an instance beside its rules."""
@@ -143,33 +144,6 @@ def _check_plan(found: Tiny, instance: Instance) -> None:
 
 def _relative(gap: float, optimum: float) -> float:
     return gap / max(1.0, abs(optimum))
-
-
-def kinds_of(problem: Problem, instance: Instance) -> list[str]:
-    """What an instance has that could make bound or plan go wrong."""
-    inventory, rules = problem.inventory, problem.rules
-    policies = [inventory.policy(item) for item in inventory.items]
-    vaults_of: dict[str, set[str]] = {}
-    for item in inventory.items:
-        vaults_of.setdefault(inventory.vm(item).service or "", set()).add(item.vault_id)
-    rows = instance.rows
-    frequencies = {policy.recurrence.frequency for policy in policies}
-    has = {
-        "every kind": True,
-        "weekly": Frequency.WEEKLY in frequencies,
-        "hourly": Frequency.HOURLY in frequencies,
-        "clock that changes": any(len(policy.pattern(inventory.horizon).offsets) > 1 for policy in policies),
-        "service in several vaults": any(len(vaults) > 1 for vaults in vaults_of.values()),
-        "cap": bool((rows.cap < np.minimum(rows.size, NO_CAP)).any()),
-        "VM that stays": not bool(instance.movable.all()),
-        "limit of moves": rules.max_moves is not None,
-        "small policies": rules.policies.max_vms_per_policy < instance.num_vms,
-        "policy over its limit": not bool(instance.counted_today.all()),
-        "unknown items": any(inventory.unknown_items.values()),
-        "small vaults": rules.policies.max_policies_per_vault < 200,
-        "vault peak that costs": bool((rows.fair_share < rows.size)[rows.peak_price > 0].any()),
-    }
-    return [name for name, there in has.items() if there]
 
 
 def summarise_tiny(found: Iterable[Tiny]) -> dict[str, Any]:
@@ -350,6 +324,28 @@ def _medium_table(lines: Sequence[dict[str, Any]]) -> Any:
     return table
 
 
+def to_markdown(report: dict[str, Any]) -> str:
+    """The tables and the sentence of ``docs/performance.md``."""
+    all_kinds, medium = report["tiny"]["kinds"]["every kind"], report["medium"]
+    text = (
+        f"{all_kinds['instances']:,} instances, {all_kinds['with_schedule']:,} of them with a schedule: "
+        f"{len(report['tiny']['faults'])} faults, the bound of the relaxation equal to the optimum on "
+        f"{all_kinds['tight_bounds']:,}; {all_kinds['optimal_plans']:,} of {all_kinds['plans']:,} plans optimal."
+    )
+    names = ("certified", "relaxation_short", "bound_short", "plan_short")
+    rows = [
+        (
+            f"{line['vms']}, {line['starts']}",
+            f"{line['proven']} of {line['instances']}",
+            *("-" if line[name] is None else f"{100 * line[name]:.2f} %" for name in names),
+            f"{line['optimal_plans']} of {line['proven']}",
+        )
+        for line in medium
+    ]
+    header = ("VMs, starts", "optimum proven", "captured, certified", "left open by the relaxation")
+    return f"{text}\n\n{markdown_table((*header, 'by the bound', 'by the plan', 'plans optimal'), rows)}"
+
+
 def main() -> None:
     """Draw, compare, print tables, write JSON; ends with 1 where something must not be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -360,7 +356,11 @@ def main() -> None:
     parser.add_argument("--effort", type=int, default=100, help="of our solver, medium instances")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="JSON to write")
+    parser.add_argument("--markdown", type=Path, metavar="JSON", help="print the tables of docs/performance.md")
     arguments = parser.parse_args()
+    if arguments.markdown:
+        print(to_markdown(json.loads(arguments.markdown.read_text(encoding="utf-8"))))
+        return
     tiny = []
     for number in range(arguments.instances):
         tiny.append(check_tiny(arguments.seed, number, list(EXTRAS), with_plan=number < arguments.plans))

@@ -11,7 +11,7 @@ from optimizer.model.inventory import Policy
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS, Frequency
 from optimizer.solve.cost import policy_writes, row_costs, violations
-from optimizer.solve.instance import BoolArray, FloatArray, Gates, Instance, IntArray, WriteLimit
+from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Gates, Instance, IntArray, WriteLimit
 from tests.solve.examples import DAILY, HOURLY, SUNDAYS, WORKDAYS, Problem, inventory, policy
 
 ZONES = ("UTC", "UTC", "India Standard Time", "W. Europe Standard Time")
@@ -141,6 +141,33 @@ def with_gates(random: Random, instance: Instance) -> Instance:
             name=("apart", "apart"),
         ),
     )
+
+
+def kinds_of(problem: Problem, instance: Instance) -> list[str]:
+    """What an instance has that could make bound or plan go wrong."""
+    inventory, rules = problem.inventory, problem.rules
+    policies = [inventory.policy(item) for item in inventory.items]
+    vaults_of: dict[str, set[str]] = {}
+    for item in inventory.items:
+        vaults_of.setdefault(inventory.vm(item).service or "", set()).add(item.vault_id)
+    rows = instance.rows
+    frequencies = {policy.recurrence.frequency for policy in policies}
+    has = {
+        "every kind": True,
+        "weekly": Frequency.WEEKLY in frequencies,
+        "hourly": Frequency.HOURLY in frequencies,
+        "clock that changes": any(len(policy.pattern(inventory.horizon).offsets) > 1 for policy in policies),
+        "service in several vaults": any(len(vaults) > 1 for vaults in vaults_of.values()),
+        "cap": bool((rows.cap < np.minimum(rows.size, NO_CAP)).any()),
+        "VM that stays": not bool(instance.movable.all()),
+        "limit of moves": rules.max_moves is not None,
+        "small policies": rules.policies.max_vms_per_policy < instance.num_vms,
+        "policy over its limit": not bool(instance.counted_today.all()),
+        "unknown items": any(inventory.unknown_items.values()),
+        "small vaults": rules.policies.max_policies_per_vault < 200,
+        "vault peak that costs": bool((rows.fair_share < rows.size)[rows.peak_price > 0].any()),
+    }
+    return [name for name, there in has.items() if there]
 
 
 def brute_force(instance: Instance) -> tuple[float, IntArray] | None:

@@ -251,7 +251,7 @@ def _markdown_ours(by_size: dict[int, list[Figures]]) -> str:
                 _range([run["peak_mebibytes"] for run in runs], 1 / 1024, 2) + gibibytes,
             )
         )
-    return _markdown_table(header, rows)
+    return markdown_table(header, rows)
 
 
 def _markdown_arms(by_size: dict[int, list[Figures]]) -> str:
@@ -296,10 +296,11 @@ def _markdown_by_arm(
     if only_bounds:
         costs = [[e["arms"]["ours"]["cost"] for e in estates] for estates in by_size.values()]
         rows.insert(0, ("cost of our plan", *(_range(of_size, 1, 2) for of_size in costs)))
-    return _markdown_table((what, *(f"{size:,} VMs" for size in by_size)), rows)
+    return markdown_table((what, *(f"{size:,} VMs" for size in by_size)), rows)
 
 
-def _markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

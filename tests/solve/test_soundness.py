@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from optimizer.solve.cost import evaluate
-from tests.benchmarks.bound_soundness import EXTRAS, check_tiny, prove, summarise_tiny
+from tests.benchmarks.bound_soundness import EXTRAS, Medium, check_tiny, prove, summarise_medium, summarise_tiny
 from tests.benchmarks.random_problems import brute_force, medium_problem, tiny_problem
 from tests.solve.examples import best_of_all
 
@@ -68,3 +68,18 @@ def test_the_command_writes_json(tmp_path: Path, root: Path) -> None:
     assert report["tiny"]["faults"] == []
     assert "0 instances with faults" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 100
+    shown = subprocess.run([*command, "--markdown", str(out)], cwd=root, capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("20 instances, ")
+
+
+def test_what_is_left_open_falls_apart_into_bound_and_plan() -> None:
+    """Today 11, optimum 1, plan 2, bound 0.5: of ten that are possible the plan leaves 10 %, the bound 5 % open."""
+    one = {"vms": 12, "starts": 8, "today": 11.0, "prover": "HiGHS", "prove_seconds": 1.0}
+    found = [
+        Medium(number=0, plan=2.0, relaxation=0.0, bound=0.5, optimum=1.0, **one),  # type: ignore[arg-type]  # known above
+        Medium(number=1, plan=2.0, relaxation=0.0, bound=0.5, optimum=None, **one),  # type: ignore[arg-type]  # as above
+    ]
+    (line,) = summarise_medium(found)
+    assert (line["instances"], line["proven"], line["optimal_plans"], line["unsound"]) == (2, 1, 0, 0)
+    assert (line["relaxation_short"], line["bound_short"], line["plan_short"]) == pytest.approx((0.1, 0.05, 0.1))
+    assert line["certified"] == pytest.approx(9 / 10.5)
