@@ -42,6 +42,9 @@ EXTRAS = {"prices of single moves": with_move_prices, "write limits": with_write
 """What is put into an instance beside its rules."""
 
 ROUNDING = 1e-6
+PRICES_ROUNDED_DOWN = 1e-4
+"""By this much CP-SAT's optimum, whose coefficients are integers, may differ from ours."""
+
 EQUAL = 1e-4
 """Relative gap below which a bound counts as tight and a plan as optimal: the solver's own."""
 
@@ -269,7 +272,10 @@ def summarise_medium(found: Iterable[Medium]) -> list[dict[str, Any]]:
                 "bound_short": _mean((best - one.bound) / gain for one, best, gain in proven),
                 "plan_short": _mean((one.plan - best) / gain for one, best, gain in proven),
                 "optimal_plans": sum(one.plan - best <= EQUAL * max(1.0, best) for one, best, _ in proven),
-                "unsound": sum(max(one.bound, one.relaxation) > best + ROUNDING for one, best, _ in proven),
+                "unsound": sum(
+                    max(one.bound, one.relaxation) > best + ROUNDING or one.plan < best - PRICES_ROUNDED_DOWN
+                    for one, best, _ in proven
+                ),
             }
         )
     return lines
@@ -317,11 +323,15 @@ def _medium_table(lines: Sequence[dict[str, Any]]) -> Any:
         table.add_column(column, justify="right")
     for line in lines:
         shares = ("certified", "relaxation_short", "bound_short", "plan_short")
-        cells = ["-" if line[name] is None else f"{100 * line[name]:.2f} %" for name in shares]
+        cells = [_percent(line[name]) for name in shares]
         counts = (str(line["optimal_plans"]), str(line["unsound"]))
         proven = f"{line['proven']} of {line['instances']}"
         table.add_row(str(line["vms"]), str(line["starts"]), proven, *cells, *counts)
     return table
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{round(100 * share, 2) + 0.0:.2f} %"  # + 0.0: no negative zero
 
 
 def to_markdown(report: dict[str, Any]) -> str:
@@ -337,7 +347,7 @@ def to_markdown(report: dict[str, Any]) -> str:
         (
             f"{line['vms']}, {line['starts']}",
             f"{line['proven']} of {line['instances']}",
-            *("-" if line[name] is None else f"{100 * line[name]:.2f} %" for name in names),
+            *(_percent(line[name]) for name in names),
             f"{line['optimal_plans']} of {line['proven']}",
         )
         for line in medium
