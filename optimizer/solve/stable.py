@@ -55,9 +55,9 @@ def stable_assignments(cost: float, forced: FloatArray, options: IntArray, toler
     """Decide by bounds what every schedule within a tolerance of the optimum has in common.
 
     The optimum is not above the plan's cost, so a schedule that costs at most ``1 + tolerance`` times the optimum
-    costs at most ``limit = (1 + tolerance) * cost``.  An option whose forced bound is above that is in none of them.  A
-    VM with one option left is at it in all of them; that is the plan's, because no bound is above the plan's own cost.
-    The larger the gap between plan and bound, the less is decided: not decided does not mean that it changes.
+    costs at most ``limit = (1 + tolerance) * cost``.  An option whose forced bound is above that is in none of them.
+    A VM with one option left is at it in all of them; that is the plan's, because no bound is above the plan's own
+    cost.  The larger the gap between plan and bound, the less is decided: not decided does not mean that it changes.
 
     Parameters
     ----------

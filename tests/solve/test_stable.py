@@ -101,7 +101,7 @@ def test_forced_bounds_hold_where_cells_need_several_policies(seed: int) -> None
 
 
 def test_a_worked_example_is_decided() -> None:
-    """Two VMs of different services: one is busy everywhere but at 02:00 and is fixed, one is indifferent and is not."""
+    """Of two VMs one is busy everywhere but at 02:00 and is fixed there; the other does not care and is open."""
     found = inventory([policy("p0", "v", 46), policy("p1", "w", 46)], [("a", "p0"), ("b", "p1")])
     risk = flat_risk(2, 0.0)
     risk[0] = 5.0
