@@ -26,6 +26,8 @@ from optimizer.risk.table import risk_table, start_step
 from optimizer.solve.build import build_instance
 from optimizer.solve.conflicts import Conflict, NoScheduleError, NotFoundWithinEffortError, find_conflicts
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.dual import Multipliers
+from optimizer.solve.instance import IntArray
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
 
@@ -163,8 +165,10 @@ def solve_case(
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
     progress: Progress = no_progress,
+    start: IntArray | None = None,
+    multipliers: Multipliers | None = None,
 ) -> Result:
-    """Solve a prepared case.
+    """Solve a prepared case; see :func:`optimizer.solve.solver.solve`.
 
     Raises
     ------
@@ -173,7 +177,15 @@ def solve_case(
     NotFoundWithinEffortError
         None was found, nor was it proven that there is none.
     """
-    result = solve(case.instance, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, progress=progress)
+    result = solve(
+        case.instance,
+        seed=seed,
+        effort=effort,
+        time_limit_seconds=time_limit_seconds,
+        progress=progress,
+        start=start,
+        multipliers=multipliers,
+    )
     if result.outcome is Outcome.INFEASIBLE:
         conflicts = find_conflicts(case.instance, case.restrictions, effort, time_limit_seconds)
         raise NoScheduleError(_describe_conflicts(case.inventory, conflicts), conflicts)

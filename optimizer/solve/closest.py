@@ -6,11 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.arrays import Arrays, Counts, count, pack
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.search import IMPROVEMENT, State, feasible, improve_single_moves
-from optimizer.solve.solver import OPTIMALITY_GAP, Result, repair
+from optimizer.solve.instance import FloatArray, Instance, IntArray
+from optimizer.solve.kernels import IMPROVEMENT, price_openings, price_options, shift, vault_holds
+from optimizer.solve.search import improve_single_moves, repair
+from optimizer.solve.solver import OPTIMALITY_GAP, Result
 
 
 def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
@@ -33,11 +36,10 @@ def never_worse_than(instance: Instance, result: Result, start: IntArray | None)
     """The result, or the start improved by single moves where that is not dearer."""
     if start is None or result.options is None or result.cost is None:
         return result
-    state = State(instance, start)
-    improve_single_moves(state, range(instance.num_vms), lambda: False)
-    if violations(instance, state.options) or evaluate(instance, state.options).total > result.cost.total:
+    improved = improve_single_moves(instance, start)
+    if violations(instance, improved) or evaluate(instance, improved).total > result.cost.total:
         return result
-    return _with_options(instance, result, state.options)
+    return _with_options(instance, result, improved)
 
 
 def closest(instance: Instance, result: Result, to: IntArray) -> Result:
@@ -58,18 +60,17 @@ def closest(instance: Instance, result: Result, to: IntArray) -> Result:
     if result.options is None:
         return result
     options = _follow_in_groups(instance, result.options, to)
-    state = State(instance, options)
+    a, c, price = pack(instance), count(instance, options), np.empty(NUM_OPTIONS)
     differing = np.flatnonzero((options != to) & instance.movable).tolist()
     moved = True
     while moved:
         moved = False
         for v in list(differing):
-            if instance.allowed[v, to[v]] and _follow(state, v, int(to[v])):
+            if instance.allowed[v, to[v]] and _follow(a, c, v, int(to[v]), price):
                 differing.remove(v)
                 moved = True
-    if violations(instance, state.options):
-        return result
-    return _with_options(instance, result, state.options)
+    nearest = options if violations(instance, c.options) else c.options
+    return _with_options(instance, result, nearest)
 
 
 def _follow_in_groups(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
@@ -86,18 +87,19 @@ def _follow_in_groups(instance: Instance, options: IntArray, to: IntArray) -> In
     return best
 
 
-def _follow(state: State, v: int, option: int) -> bool:
+def _follow(a: Arrays, c: Counts, v: int, option: int, price: FloatArray) -> bool:
     """Move a VM to an option if that is no dearer than where it is."""
-    here = int(state.options[v])
-    state.remove(v)
-    price = state.prices(v)
-    follows = bool(price[option] <= price[here] + IMPROVEMENT)
-    state.add(v, option if follows else here)
-    if follows and not feasible(state):
-        state.remove(v)
-        state.add(v, here)
-        return False
-    return follows
+    here = int(c.options[v])
+    shift(a, c, v, here, -1)
+    price_options(a, c, v, price)
+    price_openings(a, c, v, price, -1)
+    if price[option] <= price[here] + IMPROVEMENT:
+        shift(a, c, v, option, +1)
+        if vault_holds(a, c, int(a.key_vault[a.key[v]])):
+            return True
+        shift(a, c, v, option, -1)
+    shift(a, c, v, here, +1)
+    return False
 
 
 def _with_options(instance: Instance, result: Result, options: IntArray) -> Result:

@@ -1,23 +1,25 @@
-"""What a schedule must cost at least if one VM starts at one time: the bound with a single decision forced.
+"""What a schedule must cost at least if one VM starts at one time: forced bounds that look into the cells.
+
+:func:`optimizer.solve.bound.forced_bounds` adds the reduced cost of the forced option alone.  It says nothing of a VM
+with one good start whose value ``lam`` has stayed high: the bound is as good at any ``lam`` between its best and its
+second best option.  Here the cells that lose the VM are looked into as well, so that ``lam`` cancels out.
 
 Proof of validity.  At fixed multipliers the relaxation of :mod:`optimizer.solve.bound` splits into cells (twin key
-``k``, start ``t``) and rows, and its value is ``L = constants + sum of rho[k, t] + free stays + rows``.  A schedule
-in which VM ``v`` starts at ``t`` satisfies all that the relaxation asks, and two things more: no other cell of its
-key takes ``v``, and cell ``(k, t)`` does.  Asking these of the cells keeps the split, hence
+``k``, start ``t``) and rows.  A schedule in which VM ``v`` starts at ``t`` satisfies all that the relaxation asks, and
+two things more: no other cell of its key takes ``v``, and cell ``(k, t)`` does.  Asking these of the cells keeps the
+split, hence with ``L`` the bound and ``rho`` the values of the cells
 
     ``forced[v, t] = L + sum over u != t of (without[v, u] - rho[k, u]) + (with[v, t] - rho[k, t])``
 
-with ``without`` and ``with`` the least values of a cell that must not, or must, take ``v``.  Both differences are
-never negative, as the cell has fewer choices; any lower bounds of ``without`` and ``with`` and any upper bound of
-``rho`` keep the formula valid, since each difference is then understated, and is cut off at 0.
+where ``without`` and ``with`` are the least values of a cell that must not, or must, take ``v``.  Both differences are
+never negative, as the cell has fewer choices; so any lower bounds of ``without`` and ``with`` keep the formula valid,
+with differences cut off at 0.
 
 *Values.*  Within a service the VMs taken, in ascending order of their reduced costs ``r``, cost ``r + j * charge``
 (``j = 0, 1, ...``).  Without ``v`` those after it move up one rank: their marginal costs fall by one charge.  With
-``v`` forced, ``v`` is taken as if of rank 0 and all others come one rank later: the cost of the pairs is the same
-in whichever order they are counted.  The marginals do not fall, so the negative ones are the ones to take.
-*Opening.*  Where no policy with room exists, a cell that takes anybody opens one at least; where one does, none at
-least: the further policies that more than a hundred VMs need are left out, which understates.  ``rho`` is overstated
-by the cheaper of taking nobody and taking everybody wanted with all the policies that these need.
+``v`` forced, ``v`` is taken as if of rank 0 and all others come one rank later: the cost of the pairs is the same in
+whichever order they are counted.  The marginals do not fall, so the negative ones are the ones to take.
+*Left out*, which understates: charges for peaks, and policies beyond the first that a cell has to open.
 
 Beasley, "Lagrangean heuristics for location problems", European Journal of Operational Research 65 (1993), fixes
 variables by the same argument, one reduced cost at a time.
@@ -30,18 +32,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.bound import SAFETY, Dual, Multipliers
+from optimizer.solve.bound import SAFETY, dual_value, forced_bounds, reduced_costs
+from optimizer.solve.dual import DualArrays, Multipliers, dual_arrays, empty_answer
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 
 
-def forced_bounds(instance: Instance, multipliers: Multipliers) -> FloatArray:
+def sharp_forced_bounds(instance: Instance, at: Multipliers) -> FloatArray:
     """Lower bounds on the cost of every feasible schedule in which one VM starts at one time.
 
     Parameters
     ----------
     instance
         The problem.
-    multipliers
+    at
         Any point of the dual; the better its bound, the more these tell.
 
     Returns
@@ -50,17 +53,29 @@ def forced_bounds(instance: Instance, multipliers: Multipliers) -> FloatArray:
         Shape (V, 48), in at-risk backups per 30 days; infinite (the least of no schedule at all) where the option is
         not allowed.
     """
-    dual = Dual(instance)
-    bound = dual.evaluate(multipliers).value
-    reduced = dual.reduced_costs(multipliers) - multipliers.lam[:, None]
-    charged = np.append(multipliers.alpha * instance.rows.pair_price, 0.0)
+    d = dual_arrays(instance)
+    answer = empty_answer(d)
+    bound = dual_value(d, at, answer)
+    reduced = reduced_costs(instance, at) - at.lam[:, None]
+    charged = np.append(at.alpha * instance.rows.pair_price, 0.0)
     charge = charged[instance.touched].sum(axis=2)[instance.vm_class]
+    opening = _opening_prices(d, at)
     shut_out, taken_in = np.zeros_like(reduced), np.zeros_like(reduced)
     for t in range(NUM_OPTIONS):
-        shut_out[:, t], taken_in[:, t] = _increases(instance, t, reduced[:, t], charge[:, t])
+        price = np.where(d.room[:, t] > 0, 0.0, opening)
+        shut_out[:, t], taken_in[:, t] = _increases(
+            instance, t, reduced[:, t], charge[:, t], price, answer.cells[:, t]
+        )
     forced: FloatArray = bound + (shut_out.sum(axis=1)[:, None] - shut_out) + taken_in
-    forced -= SAFETY * (1 + abs(bound) + np.abs(forced))
-    return np.where(instance.allowed, forced, np.inf)
+    forced -= SAFETY * (1 + np.abs(forced))
+    return np.where(instance.allowed, np.maximum(forced, forced_bounds(instance, at)), np.inf)
+
+
+def _opening_prices(d: DualArrays, at: Multipliers) -> FloatArray:
+    """Price of a policy of each key, that of the limits on writes included; shape (K,)."""
+    of_key = np.repeat(np.arange(len(d.group_begin) - 1), np.diff(d.group_begin))
+    limits = np.bincount(of_key, weights=at.tau[d.group], minlength=len(d.group_begin) - 1)
+    return np.asarray(d.policy_price[0] + limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,31 +88,38 @@ class _Worth:
         Taking whom it wants.
     without, including
         The same without the VM, and with it forced in.
-    wanted
-        How many the group wants.
     """
 
     free: FloatArray
     without: FloatArray
     including: FloatArray
-    wanted: FloatArray
 
 
-def _increases(instance: Instance, t: int, reduced: FloatArray, charge: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """By how much the cells of one start rise without each VM, and with it; shapes (V,)."""
+def _increases(
+    instance: Instance, t: int, reduced: FloatArray, charge: FloatArray, opening: FloatArray, cells: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """By how much the cells of one start rise without each VM, and with it; shapes (V,).
+
+    Parameters
+    ----------
+    t
+        The start.
+    reduced, charge
+        Shape (V,): reduced cost of the option, and charge for each pair.
+    opening
+        Shape (K,): what a cell pays at least that takes anybody.
+    cells
+        Shape (K,): value of the cells, with those who stay in policies over their limit.
+    """
     stays = ~instance.counted_today & (instance.today == t)  # needs no place in a policy: no cell to open
     group, leader = _groups(instance, stays)
-    worth = _worth(reduced, charge, group)
-    counts = leader & ~stays
-    key, num_keys = instance.key, instance.num_keys
-    of_cell = np.bincount(key[counts], weights=worth.free[counts], minlength=num_keys)
-    wanted = np.bincount(key[counts], weights=worth.wanted[counts], minlength=num_keys)
-    room = np.maximum(instance.existing[:, t] * instance.max_vms_per_policy - instance.unknown[:, t], 0)
-    policies = np.ceil(np.maximum(wanted - room, 0) / instance.max_vms_per_policy)
-    rho = np.minimum(0.0, of_cell + instance.policy_write_price * policies)[key]
-    opening = np.where(room > 0, 0.0, instance.policy_write_price)[key]
-    without = np.minimum(0.0, of_cell[key] - worth.free + worth.without + opening)
-    including = of_cell[key] - worth.free + worth.including + opening
+    worth, key = _worth(reduced, charge, group), instance.key
+    counted, staying = leader & ~stays, leader & stays
+    of_cell = np.bincount(key[counted], weights=worth.free[counted], minlength=instance.num_keys)[key]
+    of_staying = np.bincount(key[staying], weights=worth.free[staying], minlength=instance.num_keys)
+    rho, price = (cells - of_staying)[key], opening[key]
+    without = np.minimum(0.0, of_cell - worth.free + worth.without + price)
+    including = of_cell - worth.free + worth.including + price
     shut_out = np.where(stays, worth.without - worth.free, without - rho)
     taken_in = np.where(stays, worth.including - worth.free, including - rho)
     return np.maximum(shut_out, 0.0), np.maximum(taken_in, 0.0)
@@ -124,12 +146,11 @@ def _worth(reduced: FloatArray, charge: FloatArray, group: IntArray) -> _Worth:
         _total(asis, of_group),
         _before(asis, first, of_group) + _total(lower, of_group) - _before(lower, first, of_group) - lower,
         value + _before(higher, first, of_group) + _total(asis, of_group) - _before(asis, first, of_group) - asis,
-        _total((marginal < 0).astype(np.float64), of_group),
     )
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
-    free, without, including, wanted = (part[back] for part in sorted_worth)
-    return _Worth(free, without, including, wanted)
+    free, without, including = (part[back] for part in sorted_worth)
+    return _Worth(free, without, including)
 
 
 def _total(part: FloatArray, of_group: IntArray) -> FloatArray:

@@ -13,6 +13,7 @@ from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.ports import Progress
 from optimizer.solve.closest import closest, never_worse_than, usable_start
+from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import IntArray
 from optimizer.solve.solver import Result
 from optimizer.workflow import solve_case
@@ -49,7 +50,14 @@ def numbered(progress: Progress, number: int) -> Progress:
     return report
 
 
-def plan_near(estate: Estate, case: Case, settings: Settings, start: IntArray | None, progress: Progress) -> Planned:
+def plan_near(
+    estate: Estate,
+    case: Case,
+    settings: Settings,
+    progress: Progress,
+    start: IntArray | None = None,
+    multipliers: Multipliers | None = None,
+) -> Planned:
     """Solve a case, near to another schedule where there is one, and have the plan verified.
 
     Parameters
@@ -58,11 +66,13 @@ def plan_near(estate: Estate, case: Case, settings: Settings, start: IntArray | 
         The estate and what was worked out for it.
     settings
         Of the solver.
-    start
-        Shape (V,): a schedule that the search may begin from, feasible or not; what it could keep of it at no cost, it
-        keeps.  None: there is none.
     progress
         Told how far the work is.
+    start
+        Shape (V,): a schedule that the search begins from, feasible or not; what it can keep of it at no cost, it
+        keeps.  None: there is none.
+    multipliers
+        Of a case of the same shape, to begin the bound from.
 
     Raises
     ------
@@ -72,15 +82,17 @@ def plan_near(estate: Estate, case: Case, settings: Settings, start: IntArray | 
         None was found, nor was it proven that there is none.
     """
     began = time.monotonic()
+    usable = None if start is None else usable_start(case.instance, start)
     result = solve_case(
         case,
         seed=settings.seed,
         effort=settings.effort,
         time_limit_seconds=settings.time_limit_seconds,
         progress=progress,
+        start=usable,
+        multipliers=multipliers,
     )
     if start is not None:
-        result = never_worse_than(case.instance, result, usable_start(case.instance, start))
-        result = closest(case.instance, result, start)
+        result = closest(case.instance, never_worse_than(case.instance, result, usable), start)
     plan = compose_plan(estate, case, result, settings, path=Path("plan.json"), began=began)
     return Planned(estate, case, result, plan, starts_in_schedule(case.inventory, plan.schedule))

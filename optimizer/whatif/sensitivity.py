@@ -10,8 +10,7 @@ from optimizer.model.timegrid import format_start
 from optimizer.plan.document import Settings
 from optimizer.plan.occupancy import service_of
 from optimizer.ports import Progress, no_progress
-from optimizer.solve.bound import ascend
-from optimizer.solve.forced import forced_bounds
+from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.solver import DEFAULT_EFFORT
 from optimizer.solve.stable import Stability, stable_assignments
 from optimizer.whatif.compare import plan_figures, schedule_figures
@@ -58,14 +57,14 @@ def sensitivity(
     """
     rules = rules if rules is not None else Rules()
     settings = Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
-    base = plan_near(estate, prepare(estate, rules, progress=progress), settings, None, progress)
+    base = plan_near(estate, prepare(estate, rules, progress=progress), settings, progress)
     answers, same = [], np.ones(len(base.options), dtype=np.bool_)
     asked = [(name, factor) for name in PRICES for factor in FACTORS if getattr(rules.prices, name) > 0]
     for number, (name, factor) in enumerate(asked, start=1):
         value = factor * getattr(rules.prices, name)
         repriced = rules.model_copy(update={"prices": Prices(**{**rules.prices.model_dump(), name: value})})
         case = prepare_forecast(base.case.inventory, repriced, base.case.forecast)
-        planned = plan_near(estate, case, settings, base.options, numbered(progress, number))
+        planned = plan_near(estate, case, settings, numbered(progress, number), base.options, base.result.multipliers)
         same &= planned.options == base.options
         answers.append(
             PriceAnswer(
@@ -77,21 +76,13 @@ def sensitivity(
                 vms_changed=int((planned.options != base.options).sum()),
             )
         )
-    stability = _stability(base, tolerance, settings, progress)
-    return _sensitivity(base, tuple(answers), same.tolist(), stability)
+    return _sensitivity(base, tuple(answers), same.tolist(), _stability(base, tolerance))
 
 
-def _stability(base: Planned, tolerance: float, settings: Settings, progress: Progress) -> Stability:
-    """What the bound decides; the plan's own cost is known, so nothing is ruled out that the bound alone allows."""
-    instance = base.case.instance
-    steps = 15 * settings.effort
-
-    def on_step(step: int, bound: float) -> bool:
-        if step % 20 == 0 or step == steps:
-            progress("prices", step, steps, f"bound {bound:.2f}")
-        return True
-
-    forced = np.maximum(forced_bounds(instance, ascend(instance, steps, on_step).best), base.result.bound)
+def _stability(base: Planned, tolerance: float) -> Stability:
+    """What the bound decides of every schedule near the optimum."""
+    assert base.result.multipliers is not None
+    forced = np.maximum(sharp_forced_bounds(base.case.instance, base.result.multipliers), base.result.bound)
     return stable_assignments(base.plan.summary.cost.plan, forced, base.options, tolerance)
 
 

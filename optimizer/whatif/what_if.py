@@ -69,7 +69,7 @@ def what_if(
     rules = rules if rules is not None else Rules()
     applied = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # mistakes before any work
     settings = Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
-    base = plan_near(estate, prepare(estate, rules, progress=progress), settings, None, progress)
+    base = plan_near(estate, prepare(estate, rules, progress=progress), settings, progress)
     forecasts = {rules.threshold: base.case.forecast}
     answers = []
     for number, (scenario, one) in enumerate(zip(scenarios, applied, strict=True), start=1):
@@ -93,7 +93,7 @@ def _answer(
     if not unchanged:
         estate = Estate(base.estate.path, applied.document)
         try:
-            planned = plan_near(estate, case, settings, kept, progress)
+            planned = plan_near(estate, case, settings, progress, kept)
         except (NoScheduleError, NotFoundWithinEffortError) as exc:
             why = exc
     figures, before = plan_figures(planned) if why is None else None, plan_figures(base)

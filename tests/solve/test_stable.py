@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import Rules
-from optimizer.solve.bound import Dual, ascend
+from optimizer.solve.bound import ascend, dual_value, forced_bounds
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.forced import forced_bounds
+from optimizer.solve.dual import dual_arrays
+from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import FloatArray, Instance
 from optimizer.solve.solver import solve
 from optimizer.solve.stable import Verdict, stable_assignments
@@ -40,11 +41,14 @@ def test_a_forced_bound_is_never_above_the_restricted_optimum(problem: Problem, 
     shaken = at.copy()
     shaken.lam = shaken.lam + random.normal(0, 0.3, len(shaken.lam))
     shaken.mu = np.where(shaken.mu > 0, random.uniform(0, 2, len(shaken.mu)) * shaken.mu, random.uniform(0, 0.05))
-    shaken.alpha = np.where(Dual(instance).is_pair, random.uniform(0, 1, len(shaken.alpha)), 0.0)
+    shaken.alpha = random.uniform(0, 1, len(shaken.alpha))
+    shaken.tau = random.uniform(0, 0.2, len(shaken.tau))
+    shaken.sigma = 0.0 if instance.max_moves is None else random.uniform(0, 0.2)
     for multipliers in (at, shaken):
-        forced = forced_bounds(instance, multipliers)
+        forced = sharp_forced_bounds(instance, multipliers)
         assert (forced <= truth + 1e-6).all()
-        value = Dual(instance).evaluate(multipliers).value
+        assert (forced >= forced_bounds(instance, multipliers)).all()
+        value = dual_value(dual_arrays(instance), multipliers)
         assert (forced >= value - 1e-5).all()  # never weaker than the bound itself
         assert np.isinf(forced[~instance.allowed]).all()
 
@@ -59,7 +63,7 @@ def test_what_is_decided_holds_in_every_good_schedule(problem: Problem, toleranc
         return
     result = solve(instance, effort=5)
     assert result.options is not None and result.cost is not None
-    forced = forced_bounds(instance, ascend(instance, 100).best)
+    forced = sharp_forced_bounds(instance, ascend(instance, 100).best)
     stable = stable_assignments(result.cost.total, forced, result.options, tolerance)
     optimum = min(costs.values())
     good = [options for options, cost in costs.items() if cost <= (1 + tolerance) * optimum]
@@ -88,7 +92,7 @@ def test_forced_bounds_hold_where_cells_need_several_policies(seed: int) -> None
     """Random schedules of an instance whose starts need several policies cost at least the bound of each decision."""
     instance = large_cells(seed)
     random = np.random.default_rng(seed)
-    forced = forced_bounds(instance, ascend(instance, 200).best)
+    forced = sharp_forced_bounds(instance, ascend(instance, 200).best)
     rows = np.arange(instance.num_vms)
     best = solve(instance, effort=2).options
     assert best is not None
@@ -109,7 +113,7 @@ def test_a_worked_example_is_decided() -> None:
     instance = Problem(found, Rules(prices={"policy_write": 0.0, "move": 0.0}), risk).instance()
     result = solve(instance, effort=20)
     assert result.options is not None and result.cost is not None
-    forced = forced_bounds(instance, ascend(instance, 400).best)
+    forced = sharp_forced_bounds(instance, ascend(instance, 400).best)
     stable = stable_assignments(result.cost.total, forced, result.options)
     assert stable.fixed.tolist() == [True, False]
     assert stable.verdict(0, 4) is Verdict.FIXED
