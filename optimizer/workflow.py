@@ -27,6 +27,8 @@ from optimizer.risk.table import risk_table, start_step
 from optimizer.solve.build import build_instance
 from optimizer.solve.conflicts import Conflict, NoScheduleError, NotFoundWithinEffortError, find_conflicts
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.dual import Multipliers
+from optimizer.solve.instance import IntArray
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
 
@@ -177,6 +179,8 @@ def solve_case(
     time_limit_seconds: float | None = None,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
+    start: IntArray | None = None,
+    multipliers: Multipliers | None = None,
 ) -> Result:
     """Solve a prepared case; see :func:`optimizer.solve.solver.solve`.
 
@@ -194,6 +198,8 @@ def solve_case(
         time_limit_seconds=time_limit_seconds,
         engine=engine,
         progress=progress,
+        start=start,
+        multipliers=multipliers,
     )
     if result.outcome is Outcome.INFEASIBLE:
         conflicts = find_conflicts(case.instance, case.restrictions, effort, time_limit_seconds)

@@ -11,6 +11,7 @@ import click
 
 from optimizer.cli.console import ESTATE, FILE, Screen, common_options, example
 from optimizer.cli.engine import EngineChoice, engine_options
+from optimizer.cli.whatif import Questions, answer_questions, question_options
 from optimizer.errors import EstateError
 
 if TYPE_CHECKING:
@@ -73,7 +74,12 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
 
 @click.command(
     epilog=example(
-        "backup-optimizer plan estate --rules rules.toml --out plan.json\nbackup-optimizer report plan.json"
+        "backup-optimizer plan estate --rules rules.toml --out plan.json\n"
+        "backup-optimizer report plan.json\n"
+        "backup-optimizer plan estate --what-if add-vms=service=shop,count=20 --what-if prices.overlap=0.05\n"
+        "backup-optimizer plan estate --what-if lose-vault=vault-weu\n"
+        "backup-optimizer plan estate --what-if 'forbid=2026-03-02..2026-03-08 20:00-06:00'\n"
+        "backup-optimizer plan estate --sensitivity"
     )
 )
 @click.argument("estate", type=ESTATE)
@@ -97,6 +103,7 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
     "--detailed-exitcode", is_flag=True, help="Exit with 10 where there are changes, 0 where there are none."
 )
 @engine_options
+@question_options
 @common_options
 def plan(
     screen: Screen,
@@ -108,10 +115,14 @@ def plan(
     time_limit: float | None,
     detailed_exitcode: bool,
     engine: EngineChoice,
+    what_if_texts: tuple[str, ...],
+    scenarios_file: Path | None,
+    asks_sensitivity: bool,
 ) -> None:
     """Find a better schedule for ESTATE, a folder or a URL, and write it, verified, as a plan.
 
     Nothing is changed in Azure. With --format json the summary is printed; the plan itself is in the file.
+    With --what-if, --scenarios or --sensitivity a question about the plan is answered instead, and none is written.
     """
     from optimizer.estate.folder import open_estate
     from optimizer.plan.rollback_file import rollback_path, write_rollback
@@ -120,6 +131,11 @@ def plan(
     from optimizer.workflow import make_plan
 
     rules = load_rules(rules_file)
+    questions = Questions(what_if_texts, scenarios_file, asks_sensitivity)
+    if questions:
+        solver = {"seed": seed, "effort": effort, "time_limit_seconds": time_limit}
+        answer_questions(screen, questions, estate, rules, solver, engine)
+        return
     opened = open_estate(estate)
     require_writable(out, "--out")
     with engine.open() as workers, screen.progress() as progress:
