@@ -22,7 +22,7 @@ from optimizer.solve.arrays import BLOCKED, Arrays, Counts
 from optimizer.solve.instance import NO_CAP, BoolArray, Instance, IntArray
 from optimizer.solve.kernels import IMPROVEMENT, shift
 
-PART_VMS = 2500
+PART_VMS = 1500
 """VMs of a part; a vault is never divided."""
 
 
@@ -53,14 +53,14 @@ class Part:
     seconds: float | None = None
 
 
-def vault_groups(instance: Instance, order: Sequence[int]) -> list[IntArray]:
+def vault_groups(instance: Instance, order: Sequence[int], part_vms: int = PART_VMS) -> list[IntArray]:
     """VMs of parts: vaults in the given order, gathered until a part is full."""
     vault = instance.key_vault[instance.key]
     sizes = np.bincount(vault, minlength=len(instance.vault_room))
     groups: list[list[int]] = [[]]
     filled = 0
     for number in order:
-        if filled and filled + sizes[number] > PART_VMS:
+        if filled and filled + sizes[number] > part_vms:
             groups.append([])
             filled = 0
         groups[-1].append(int(number))

@@ -40,8 +40,11 @@ SEARCH_SHARE = 0.9
 LEAST_STEPS, MOST_STEPS, STEPS_TIMES_VMS = 10, 60, 40_000
 """Steps of the bound for each unit of effort: so many divided by the number of VMs, within limits."""
 
-ROUNDS_PER_EFFORT, ROUNDS_PER_VM_AND_EFFORT = 600, 0.5
+ROUNDS_PER_EFFORT, ROUNDS_PER_VM_AND_EFFORT = 600, 0.4
 """Rounds of annealing: the first for any instance, the second grows with it."""
+
+LEAST_PARTS = 3
+"""An instance of fewer parts is searched whole."""
 
 PART_SWEEPS = 2
 """How often a large instance is cut into parts, differently each time."""
@@ -109,6 +112,7 @@ def solve(
     engine: Engine = SERIAL,
     start: IntArray | None = None,
     multipliers: Multipliers | None = None,
+    part_vms: int = PART_VMS,
 ) -> Result:
     """Find a good schedule and prove how good it is.
 
@@ -119,7 +123,7 @@ def solve(
     seed
         Of annealing, of the neighbourhoods and of CP-SAT.
     effort
-        Work: 10 to 60 times as many steps of the bound, fewer the larger the instance, ``(600 + V / 2) * effort``
+        Work: 10 to 60 times as many steps of the bound, fewer the larger the instance, ``(600 + 0.4 V) * effort``
         rounds of annealing, ``effort / 16`` neighbourhoods.  Equal effort, equal result, whatever the engine.
     time_limit_seconds
         Wall-clock limit; where it cuts in, the result is valid but not repeatable.
@@ -131,9 +135,11 @@ def solve(
         Shape (V,): a schedule to begin at, such as that of a problem much like this one; of no use if not feasible.
     multipliers
         Where to begin the bound: those of a problem of the same shape.
+    part_vms
+        VMs of a part of a large instance; equal parts, equal result.
     """
     clock = SolveClock(time_limit_seconds)
-    solving = Beside(lambda: _solve(instance, seed, effort, clock, progress, engine, start, multipliers))
+    solving = Beside(lambda: _solve(instance, seed, effort, clock, progress, engine, start, multipliers, part_vms))
     try:
         return solving.result()
     except KeyboardInterrupt:
@@ -150,6 +156,7 @@ def _solve(
     engine: Engine,
     start: IntArray | None,
     multipliers: Multipliers | None,
+    part_vms: int,
 ) -> Result:
     reference_name, reference = find_reference(instance, effort, seed, clock)
     if not isinstance(reference, np.ndarray):
@@ -166,7 +173,7 @@ def _solve(
     # The ascent needs nothing of the search and the search nothing of the ascent: compiled code runs side by side.
     ascending = Beside(lambda: ascend(instance, steps, on_step, multipliers))
     try:
-        best = _search(instance, reference, start, seed, effort, clock, standing, engine)
+        best = _search(instance, reference, start, seed, effort, clock, standing, engine, part_vms)
     except BaseException:
         clock.cancel()
         raise
@@ -198,6 +205,7 @@ def _search(
     clock: SolveClock,
     standing: Standing,
     engine: Engine,
+    part_vms: int,
 ) -> IntArray:
     """Single moves from what is there, then annealing: of parts where the instance is large, else of the whole."""
     arrays = pack(instance)
@@ -215,8 +223,8 @@ def _search(
     best = ends[int(np.argmin(costs))]
     rounds = round((ROUNDS_PER_EFFORT + ROUNDS_PER_VM_AND_EFFORT * instance.num_vms) * effort)
     standing.report("search", 0, rounds, cost=min(costs))
-    if instance.num_vms > 2 * PART_VMS:
-        best = _search_parts(instance, arrays, best, rounds, seed, clock, standing, engine)
+    if instance.num_vms > LEAST_PARTS * part_vms:
+        best = _search_parts(instance, arrays, best, rounds, seed, clock, standing, engine, part_vms)
         rounds = ROUNDS_PER_EFFORT * effort
 
     def on_round(number: int, cost: float) -> bool:
@@ -241,6 +249,7 @@ def _search_parts(
     clock: SolveClock,
     standing: Standing,
     engine: Engine,
+    part_vms: int,
 ) -> IntArray:
     """Anneal parts side by side, put them together, cut differently, again."""
     counts, random = count(instance, options), np.random.default_rng(seed)
@@ -248,7 +257,7 @@ def _search_parts(
     for sweep in range(PART_SWEEPS):
         if clock.over(SEARCH_SHARE):
             break
-        groups = vault_groups(instance, random.permutation(len(instance.vault_room)).tolist())
+        groups = vault_groups(instance, random.permutation(len(instance.vault_room)).tolist(), part_vms)
         left = clock.left(SEARCH_SHARE * (sweep + 1) / PART_SWEEPS)
         parts = [
             cut(

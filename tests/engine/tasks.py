@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.engine import Engine
 from optimizer.estate.folder import Estate
 from optimizer.estate.load_store import LoadStore
 from optimizer.model.load import DayLoad
@@ -104,3 +106,39 @@ class DeadlyEstate(Estate):
 def content(table: RiskTable) -> list[bytes]:
     """Every bit of a table."""
     return [array.tobytes() for array in (table.risk, table.today, table.credited)]
+
+
+def call_unless_first(flag: Path, function: Callable[..., Any], task: Any) -> Any:
+    if light(flag):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return function(task)
+
+
+@dataclass(frozen=True)
+class DeadlyEngine(Engine):
+    """An engine that kills the process of the first task which any of its calls has."""
+
+    engine: Engine
+    flag: Path
+
+    @property
+    def name(self) -> str:
+        """That of the engine behind it."""
+        return self.engine.name
+
+    @property
+    def num_workers(self) -> int:
+        """Those of the engine behind it."""
+        return self.engine.num_workers
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the engine behind it is."""
+        return self.engine.is_running
+
+    def map(self, function: Callable[..., Any], tasks: Sequence[Any], **more: Any) -> list[Any]:  # type: ignore[override]
+        """Call a function for every task."""
+        return self.engine.map(partial(call_unless_first, self.flag, function), tasks, **more)
+
+    def _results(self, *_: object) -> Iterator[tuple[int, Any]]:
+        raise AssertionError("map goes to the engine behind")

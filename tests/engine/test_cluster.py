@@ -16,11 +16,13 @@ from optimizer.engine.cluster import PACKAGE, connect, require_equal
 from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.plan.document import PlanDocument
+from optimizer.solve.solver import solve
 from optimizer.workflow import make_plan, prepare
 from tests.cli.command_line import run, run_process
 from tests.engine import tasks
 from tests.engine.cluster import start_scheduler, start_workers
 from tests.plan.estates import imported_estate
+from tests.solve.examples import PART_VMS, vaults_that_share_services
 
 MANY = list(range(12))
 
@@ -66,6 +68,18 @@ def test_the_risk_and_the_plan_are_the_same(dask: Engine, estate: Estate) -> Non
     assert dask.num_workers == 2
     assert tasks.content(prepare(estate, engine=dask).table) == tasks.content(prepare(estate).table)
     assert timeless(make_plan(estate, effort=2, engine=dask)) == timeless(make_plan(estate, effort=2))
+
+
+def test_a_plan_of_parts_is_the_same(dask: Engine, tmp_path: Path) -> None:
+    """A large instance is cut into parts that two workers search, one of which is killed midway: the same plan."""
+    instance = vaults_that_share_services().instance()
+    expected = solve(instance, effort=2, part_vms=PART_VMS)
+    for engine in (dask, tasks.DeadlyEngine(dask, tmp_path / "flag")):
+        found = solve(instance, effort=2, part_vms=PART_VMS, engine=engine)
+        assert found.options is not None
+        np.testing.assert_array_equal(found.options, expected.options)
+        assert found.bound == expected.bound
+    assert (tmp_path / "flag").exists(), "nobody was killed"
 
 
 def timeless(plan: PlanDocument) -> dict[str, object]:

@@ -12,9 +12,11 @@ import pytest
 from optimizer.engine import SERIAL, Engine, open_engine
 from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate
+from optimizer.solve.solver import solve
 from optimizer.workflow import prepare
 from tests.engine import tasks
 from tests.plan.estates import imported_estate
+from tests.solve.examples import PART_VMS, vaults_that_share_services
 
 MANY = list(range(12))
 
@@ -106,6 +108,18 @@ def test_a_killed_process_costs_nothing_but_time(two: Engine, estate: Estate, tm
     """One of two processes is killed midway: a fresh pair does what is left, and the table is the same."""
     deadly = tasks.DeadlyEstate(estate, tmp_path / "flag")
     assert tasks.content(prepare(deadly, engine=two).table) == tasks.content(prepare(estate).table)
+    assert (tmp_path / "flag").exists(), "nobody was killed"
+
+
+def test_a_plan_of_parts_is_the_same(two: Engine, tmp_path: Path) -> None:
+    """Parts of a large instance searched by one process, by two, and by two of which one is killed: the same plan."""
+    instance = vaults_that_share_services().instance()
+    expected = solve(instance, effort=2, part_vms=PART_VMS)
+    for engine in (two, tasks.DeadlyEngine(two, tmp_path / "flag")):
+        found = solve(instance, effort=2, part_vms=PART_VMS, engine=engine)
+        assert found.options is not None
+        np.testing.assert_array_equal(found.options, expected.options)
+        assert found.bound == expected.bound
     assert (tmp_path / "flag").exists(), "nobody was killed"
 
 

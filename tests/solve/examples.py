@@ -272,3 +272,27 @@ def problems(draw: st.DrawFn) -> Problem:
         risk,
         np.array([draw(st.sampled_from([True, True, True, False])) for _ in vms]),
     )
+
+
+PART_VMS = 30
+"""Size of parts that cuts :func:`vaults_that_share_services` into about six."""
+
+
+def vaults_that_share_services(rules: Rules | None = None, num_vms: int = 180) -> Problem:
+    """Six vaults of all kinds of policies, most services in one vault each, some in two, risks drawn at random."""
+    random = np.random.default_rng(5)
+    policies = []
+    for vault in range(6):
+        policies += [
+            policy(f"a{vault}", f"v{vault}", 46),
+            policy(f"b{vault}", f"v{vault}", 4),
+            policy(f"c{vault}", f"v{vault}", 40, [SUNDAYS, HOURLY, WORKDAYS][vault % 3]),
+        ]
+    home = random.integers(6, size=num_vms)
+    of = [f"{random.choice(['a', 'a', 'b', 'c'])}{vault}" for vault in home.tolist()]
+    strayed = np.where(random.random(num_vms) < 0.1, (home + 1) % 6, home)
+    services = [f"s{vault}-{random.integers(4)}" for vault in strayed.tolist()]
+    level = random.choice([0.0, 0.0, 0.0, 0.2, 3.0], num_vms)[:, None]
+    hours = 1 + np.sin((np.arange(48) / 48 + random.random(num_vms)[:, None]) * 2 * np.pi)
+    found = inventory(policies, list(zip(services, of, strict=True)))
+    return Problem(found, rules or Rules(), (level * hours).round(6))

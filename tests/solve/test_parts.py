@@ -1,0 +1,71 @@
+"""Parts of an instance: searched on their own, put together, they keep every rule and cost what is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optimizer.model.rules import Rule, Rules
+from optimizer.solve.arrays import count, pack
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.parts import cut, merge, search_part, vault_groups
+from optimizer.solve.solver import solve
+from tests.solve.examples import PART_VMS, vaults_that_share_services
+
+CAPPED = Rules(rule=(Rule(name="cap", max_concurrent=24),))
+RULES = {
+    "none": Rules(),
+    "a cap over vaults": CAPPED,
+    "few moves": Rules(max_moves=25),
+    "a rule between VMs": Rules(rule=(Rule(name="pinned", where={"name": "vm1*"}, pin=True),)),
+}
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+def test_parts_put_together_are_feasible_and_cost_what_is_said(rules: Rules) -> None:
+    """All parts searched at the same time, then merged: no rule is broken, and the change of cost is exact."""
+    instance = vaults_that_share_services(rules).instance()
+    assert not violations(instance, instance.today)
+    a, c = pack(instance), count(instance, instance.today)
+    groups = vault_groups(instance, range(6), PART_VMS)
+    assert len(groups) > 3
+    assert sorted(v for group in groups for v in group.tolist()) == list(range(instance.num_vms))
+    parts = [cut(a, c, vms, 1 / len(groups), 400, seed, instance.movable) for seed, vms in enumerate(groups)]
+    change = merge(a, c, [(part, search_part(part)[0]) for part in parts])
+    assert change < 0
+    assert not violations(instance, c.options)
+    before, after = (evaluate(instance, options).total for options in (instance.today, c.options))
+    assert after == pytest.approx(before + change, abs=1e-7)
+    np.testing.assert_array_equal(c.met, count(instance, c.options).met)
+    np.testing.assert_array_equal(c.policies, count(instance, c.options).policies)
+
+
+def test_a_part_that_gains_nothing_any_more_is_left_out() -> None:
+    """A part whose move has been made useless by another part stays where it was."""
+    instance = vaults_that_share_services().instance()
+    a, c = pack(instance), count(instance, instance.today)
+    vms = vault_groups(instance, range(6), PART_VMS)[0]
+    part = cut(a, c, vms, 1.0, 400, 0, instance.movable)
+    worse = np.where(instance.movable[vms], (part.counts.options + 1) % 48, part.counts.options)
+    assert merge(a, c, [(part, worse)]) == 0.0
+    np.testing.assert_array_equal(c.options, instance.today)
+
+
+def test_an_instance_of_parts_is_as_good_as_the_whole() -> None:
+    """Cut into parts, a solve ends within a percent of one that is not."""
+    instance = vaults_that_share_services().instance()
+    whole, parts = (solve(instance, effort=10, part_vms=size) for size in (1000, PART_VMS))
+    assert whole.cost is not None
+    assert parts.cost is not None
+    assert parts.bound == whole.bound
+    assert parts.cost.total <= whole.cost.total * 1.01
+
+
+def test_a_time_limit_ends_the_search_of_parts() -> None:
+    """A limit that cuts in while parts are searched leaves a valid schedule, and is said."""
+    instance = vaults_that_share_services().instance()
+    result = solve(instance, effort=100_000, part_vms=PART_VMS, time_limit_seconds=1.0)
+    assert result.stopped == "time"
+    assert result.options is not None
+    assert not violations(instance, result.options)
+    assert result.seconds < 20
