@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +21,11 @@ from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.occupancy import starts_in_schedule
+from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import risk_table, start_step
+from optimizer.rollout.history import last_moves
 from optimizer.solve.build import build_instance
 from optimizer.solve.conflicts import Conflict, NoScheduleError, NotFoundWithinEffortError, find_conflicts
 from optimizer.solve.cpsat import Outcome
@@ -30,7 +33,14 @@ from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
 
 
-def prepare(estate: Estate, rules: Rules | None = None, *, progress: Progress = no_progress) -> Case:
+def prepare(
+    estate: Estate,
+    rules: Rules | None = None,
+    *,
+    history: Iterable[Path] = (),
+    recently_moved: Mapping[str, date] | None = None,
+    progress: Progress = no_progress,
+) -> Case:
     """Read an estate and work out the risk of every start option.
 
     Parameters
@@ -39,13 +49,18 @@ def prepare(estate: Estate, rules: Rules | None = None, *, progress: Progress = 
         The estate.
     rules
         What is demanded; None: the defaults.
+    history
+        Journals, applied plans, or folders with journals, that say which VMs were moved lately; see
+        :func:`optimizer.rollout.history.last_moves`.
+    recently_moved
+        The same as the day of the last move by the VM's id, as a plan's settings have it.
     progress
         Told how far the work is.
 
     Raises
     ------
     DataError
-        The estate holds something that cannot be planned for.
+        The estate holds something that cannot be planned for, or a history cannot be used.
     """
     rules = rules if rules is not None else Rules()
     inventory = estate.inventory(rules.service_from)
@@ -54,6 +69,9 @@ def prepare(estate: Estate, rules: Rules | None = None, *, progress: Progress = 
             f"{estate.path}: no VM of the estate has a scheduled backup, so there is nothing to plan; "
             "look at the protected items in estate.json"
         )
+    moved_on = last_moves(history, inventory)
+    for vm, day in (recently_moved or {}).items():
+        moved_on[vm.lower()] = max(day, moved_on.get(vm.lower(), day))
     vm_ids = [item.vm_id for item in inventory.items]
     forecast = forecast_load(
         estate.load,
@@ -63,17 +81,23 @@ def prepare(estate: Estate, rules: Rules | None = None, *, progress: Progress = 
         step_minutes=start_step(inventory),
         progress=progress,
     )
-    return prepare_forecast(inventory, rules, forecast)
+    return prepare_forecast(inventory, rules, forecast, moved_on)
 
 
-def prepare_forecast(inventory: Inventory, rules: Rules, forecast: Forecast) -> Case:
-    """The same from a forecast that is there already."""
+def prepare_forecast(
+    inventory: Inventory, rules: Rules, forecast: Forecast, moved_on: Mapping[str, date] | None = None
+) -> Case:
+    """The same from a forecast that is there already, and days of last moves by ``vm_id.lower()``."""
+    known = {item.vm_id.lower() for item in inventory.items}
+    recently_moved = {
+        vm: day for vm, day in (moved_on or {}).items() if vm in known and rules.prices.is_recent(day, inventory.as_of)
+    }
     table = risk_table(inventory, forecast)
     restrictions = restrict_options(inventory, rules, table, DEFAULT_SNAPSHOT_MINUTES)
-    instance = build_instance(inventory, table, rules, restrictions, DEFAULT_SNAPSHOT_MINUTES)
+    instance = build_instance(inventory, table, rules, restrictions, DEFAULT_SNAPSHOT_MINUTES, recently_moved)
     row_of = {vm_id: row for row, vm_id in enumerate(forecast.vm_ids)}
     days = np.array([forecast.num_days[row_of[item.vm_id]] for item in inventory.items], dtype=np.int64)
-    return Case(inventory, rules, forecast, table, restrictions, instance, days)
+    return Case(inventory, rules, forecast, table, restrictions, instance, days, recently_moved=recently_moved)
 
 
 def audit_case(case: Case) -> Audit:
@@ -97,6 +121,7 @@ def make_plan(
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
     path: Path | None = None,
+    history: Iterable[Path] = (),
     progress: Progress = no_progress,
 ) -> PlanDocument:
     """Find a schedule, derive the changes, verify the whole.
@@ -111,6 +136,8 @@ def make_plan(
         Of the solver; see :func:`optimizer.solve.solver.solve`.
     path
         Where the plan will be written: the estate is named relative to it.
+    history
+        Journals, applied plans, or folders with journals: VMs moved lately stay unless it is worth it.
     progress
         Told how far the work is.
 
@@ -121,7 +148,7 @@ def make_plan(
     VerificationError
         The result did not pass the independent verifier: a bug.
     """
-    case = prepare(estate, rules, progress=progress)
+    case = prepare(estate, rules, history=history, progress=progress)
     return make_plan_of(
         estate,
         case,
@@ -145,15 +172,31 @@ def make_plan_of(
 ) -> PlanDocument:
     """The same for a case that is prepared already; see :func:`make_plan`."""
     began = time.monotonic()
-    result = solve_case(case, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, progress=progress)
+
+    def solved(one: Case) -> Result:
+        return solve_case(one, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, progress=progress)
+
+    known = [str(resource["id"]) for resource in estate.document.policies]
+    result = solve_within_write_limits(case, known, solved)
     return compose_plan(
         estate,
         case,
         result,
-        Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds),
+        Settings(
+            seed=seed,
+            effort=effort,
+            time_limit_seconds=time_limit_seconds,
+            recently_moved=_by_vm_id(case),
+        ),
         path=path if path is not None else Path("plan.json"),
         began=began,
     )
+
+
+def _by_vm_id(case: Case) -> dict[str, date]:
+    """Days of recent moves by the id as the schedule writes it."""
+    ids = {item.vm_id.lower(): item.vm_id for item in case.inventory.items}
+    return {ids[vm]: day for vm, day in case.recently_moved.items()}
 
 
 def solve_case(
@@ -222,9 +265,15 @@ def explain_vm(plan: PlanDocument, estate: Estate, vm: str, *, progress: Progres
     DataError
         The plan has no such VM.
     """
-    case = prepare(estate, plan.rules, progress=progress)
+    case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, progress=progress)
     options = starts_in_schedule(case.inventory, plan.schedule)
     solution = Solution(
-        case.inventory, case.instance, case.restrictions, options, case.history_days, case.table.credited
+        case.inventory,
+        case.instance,
+        case.restrictions,
+        options,
+        case.history_days,
+        case.table.credited,
+        case.recently_moved,
     )
     return explain(plan, solution, vm)

@@ -83,6 +83,7 @@ def compose_plan(
             credited=case.table.credited,
             starts=[entry.start for entry in schedule],
             snapshot_minutes=case.snapshot_minutes,
+            moved_on=case.recently_moved,
         ),
         Claims(
             cost=result.cost.total,
@@ -133,7 +134,15 @@ def _diff(case: Case, options: npt.NDArray[np.int64], known: Sequence[str]) -> D
 
 def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[ScheduleEntry]:
     inventory = case.inventory
-    solution = Solution(inventory, case.instance, case.restrictions, options, case.history_days, case.table.credited)
+    solution = Solution(
+        inventory,
+        case.instance,
+        case.restrictions,
+        options,
+        case.history_days,
+        case.table.credited,
+        case.recently_moved,
+    )
     why = reasons(solution)
     entries = []
     for v, item in enumerate(inventory.items):
@@ -211,6 +220,11 @@ def _notes(case: Case, diff: Diff) -> list[str]:
         notes.append(
             f"{without} VMs have too little history: the fleet's profile stands in for them, no gain in risk is "
             "credited, and they go only where their risk is not above today's"
+        )
+    if case.recently_moved:
+        notes.append(
+            f"{len(case.recently_moved)} VMs were moved in the {rules.prices.recent_days} days before the estate was "
+            f"taken: another move of theirs is priced at {rules.prices.move_recent:g} instead of {rules.prices.move:g}"
         )
     used = {item.policy_id.lower() for item in inventory.items}
     zones = sorted({inventory.policies[key].timezone for key in used if _changes_clock(case, key)})

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -143,11 +144,18 @@ class EstateReference(_Strict):
 
 
 class Settings(_Strict):
-    """What else the plan depends on."""
+    """What else the plan depends on.
+
+    Parameters
+    ----------
+    recently_moved
+        Day of the last move, by the VM's id, of the VMs whose move was priced with ``prices.move_recent``.
+    """
 
     seed: int
     effort: int
     time_limit_seconds: float | None
+    recently_moved: Annotated[Mapping[str, date], Field(exclude_if=lambda moved: not moved)] = {}
 
 
 class PlanDocument(_Strict):
