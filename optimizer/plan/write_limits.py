@@ -89,7 +89,7 @@ def solve_within_write_limits(case: Case, known: Iterable[str], solve_case: Call
         return _with_bound(replace(result, options=_today(case), cost=evaluate(instance, _today(case))), bound)
     raise NotFoundWithinEffortError(
         "no schedule was found that keeps the limits on policy writes: full policies exchange VMs, which takes a "
-        "policy more than the limit leaves; raise max_policy_writes or budget_days, or loosen the rule that today breaks"
+        "policy more than the limit leaves; raise max_policy_writes or budget_days, or loosen what today breaks"
     )
 
 
