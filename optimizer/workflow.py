@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -16,10 +17,11 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, Frequency
 from optimizer.plan.audit import Audit, audit
 from optimizer.plan.case import Case
-from optimizer.plan.compose import compose_plan
+from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
+from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Progress, no_progress
@@ -28,9 +30,14 @@ from optimizer.risk.table import risk_table, start_step
 from optimizer.rollout.history import last_moves
 from optimizer.solve.build import build_instance
 from optimizer.solve.conflicts import Conflict, NoScheduleError, NotFoundWithinEffortError, find_conflicts
+from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.instance import Instance
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
+
+SHARE_OF_SOLVE = 0.7
+"""Of a time limit, where a moves curve is wanted too."""
 
 
 def prepare(
@@ -122,6 +129,7 @@ def make_plan(
     time_limit_seconds: float | None = None,
     path: Path | None = None,
     history: Iterable[Path] = (),
+    moves_curve: bool = False,
     progress: Progress = no_progress,
 ) -> PlanDocument:
     """Find a schedule, derive the changes, verify the whole.
@@ -138,6 +146,8 @@ def make_plan(
         Where the plan will be written: the estate is named relative to it.
     history
         Journals, applied plans, or folders with journals: VMs moved lately stay unless it is worth it.
+    moves_curve
+        Also find out what fewer moves would gain: the plan has it as ``moves_curve``.
     progress
         Told how far the work is.
 
@@ -156,6 +166,7 @@ def make_plan(
         effort=effort,
         time_limit_seconds=time_limit_seconds,
         path=path,
+        moves_curve=moves_curve,
         progress=progress,
     )
 
@@ -168,16 +179,23 @@ def make_plan_of(
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
     path: Path | None = None,
+    moves_curve: bool = False,
     progress: Progress = no_progress,
 ) -> PlanDocument:
     """The same for a case that is prepared already; see :func:`make_plan`."""
     began = time.monotonic()
+    solve_seconds = curve_seconds = time_limit_seconds
+    if time_limit_seconds is not None and moves_curve:
+        solve_seconds = SHARE_OF_SOLVE * time_limit_seconds
+        curve_seconds = time_limit_seconds - solve_seconds
 
     def solved(one: Case) -> Result:
-        return solve_case(one, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, progress=progress)
+        return solve_case(one, seed=seed, effort=effort, time_limit_seconds=solve_seconds, progress=progress)
 
-    known = [str(resource["id"]) for resource in estate.document.policies]
-    result = solve_within_write_limits(case, known, solved)
+    result = solve_within_write_limits(case, known_policies(estate), solved)
+    curve = None
+    if moves_curve:
+        curve, result = _trace_moves(estate, case, result, effort, seed, curve_seconds, progress)
     return compose_plan(
         estate,
         case,
@@ -190,7 +208,40 @@ def make_plan_of(
         ),
         path=path if path is not None else Path("plan.json"),
         began=began,
+        moves_curve=curve,
     )
+
+
+def _trace_moves(
+    estate: Estate,
+    case: Case,
+    result: Result,
+    effort: int,
+    seed: int,
+    time_limit_seconds: float | None,
+    progress: Progress,
+) -> tuple[MovesCurve, Result]:
+    """The moves curve, and the result that it ends in: another one where a cheaper schedule was met on the way."""
+    from optimizer.plan.moves import compose_curve
+    from optimizer.solve.moves_curve import trace_moves
+
+    assert result.options is not None
+    ends = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+
+    def is_over() -> bool:
+        return ends is not None and time.monotonic() >= ends
+
+    points = trace_moves(
+        case.instance,
+        result.options,
+        result.bound,
+        effort=effort,
+        seed=seed,
+        should_stop=is_over,
+        progress=progress,
+    )
+    curve, options = compose_curve(estate, case, points, progress=progress)
+    return curve, replace(result, options=options, cost=evaluate(case.instance, options))
 
 
 def _by_vm_id(case: Case) -> dict[str, date]:
@@ -225,6 +276,21 @@ def solve_case(
             f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
             "is none; give more with --effort, or loosen a rule"
         )
+    return result if case.instance.max_moves is None else _with_best_moves(case.instance, result)
+
+
+def _with_best_moves(instance: Instance, result: Result) -> Result:
+    """A result under a limit of moves that costs no more than the best moves from today, as the moves curve has it."""
+    from optimizer.solve.moves_curve import best_moves
+
+    assert result.options is not None and result.cost is not None
+    if result.stopped == "time" or result.outcome is Outcome.OPTIMAL:
+        return result
+    for start in [result.options, *([instance.today] if result.reference_name == "today" else [])]:
+        options = best_moves(instance, start)
+        cost = evaluate(instance, options)
+        if cost.total < result.cost.total:
+            result = replace(result, options=options, cost=cost)
     return result
 
 

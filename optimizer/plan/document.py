@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from optimizer.model.rules import Rules
+from optimizer.plan.moves_document import MovesCurve
 
 PLAN_SCHEMA_VERSION: Literal[1] = 1
 
@@ -167,6 +168,8 @@ class PlanDocument(_Strict):
         When it was made.
     fingerprint
         Digest of everything but itself, ``created_at`` and ``summary.seconds``; a plan that was edited is refused.
+    moves_curve
+        What fewer moves would gain, where that was asked for.
     """
 
     schema_version: Literal[1] = PLAN_SCHEMA_VERSION
@@ -180,6 +183,7 @@ class PlanDocument(_Strict):
     notes: tuple[str, ...] = ()
     schedule: tuple[ScheduleEntry, ...]
     changes: tuple[Change, ...]
+    moves_curve: Annotated[MovesCurve | None, Field(exclude_if=lambda curve: curve is None)] = None
 
 
 def json_schema() -> str:

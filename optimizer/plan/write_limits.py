@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from optimizer.plan.case import Case
-from optimizer.plan.diff import derive_changes
+from optimizer.plan.compose import changes_to
+from optimizer.plan.diff import Diff
 from optimizer.plan.document import ReassignItem
 from optimizer.solve.conflicts import NoScheduleError, NotFoundWithinEffortError
 from optimizer.solve.cost import evaluate
@@ -18,19 +19,11 @@ from optimizer.solve.solver import OPTIMALITY_GAP, Result
 MOST_ATTEMPTS = 3
 
 
-def excess_writes(case: Case, options: IntArray, known: Iterable[str]) -> tuple[int, ...]:
-    """By how much the policies that are written for a schedule exceed each limit of the instance; 0 where they do not.
+def excess_writes(case: Case, diff: Diff) -> tuple[int, ...]:
+    """By how much the policies that some changes write exceed each limit of the instance; 0 where they do not.
 
     Full policies that exchange VMs need one more on the way, which the solver does not see.
-
-    Parameters
-    ----------
-    case, options
-        A case and a schedule, shape (V,).
-    known
-        ARM ids of every policy of the estate.
     """
-    diff = derive_changes(case.inventory, case.rules, options, case.restrictions.movable, known, case.snapshot_minutes)
     vaults = {vault_id: n for n, vault_id in enumerate(case.inventory.vaults)}
     written = Counter(
         vaults[change.vault_id.lower()] for change in diff.changes if not isinstance(change, ReassignItem)
@@ -70,7 +63,7 @@ def solve_within_write_limits(case: Case, known: Iterable[str], solve_case: Call
     limits = instance.write_limits
     for _ in range(MOST_ATTEMPTS if limits else 0):
         assert result.options is not None
-        excess = excess_writes(case, result.options, known)
+        excess = excess_writes(case, changes_to(case, result.options, known))
         if not any(excess):
             return result
         limits = tuple(
@@ -83,7 +76,7 @@ def solve_within_write_limits(case: Case, known: Iterable[str], solve_case: Call
         result = _with_bound(again, bound)
     if not limits:
         return result
-    if result.options is not None and not any(excess_writes(case, result.options, known)):
+    if result.options is not None and not any(excess_writes(case, changes_to(case, result.options, known))):
         return result
     if result.reference_name == "today":
         return _with_bound(replace(result, options=_today(case), cost=evaluate(instance, _today(case))), bound)

@@ -37,7 +37,7 @@ class Tally:
         self._base = np.where(instance.allowed, instance.linear, BLOCKED)
         self._shut = gate_counts(instance.gates, options)
         self._overlaps: dict[tuple[int, int], BoolArray] = {}
-        touching = (instance.touched < len(rows)).any(axis=1)
+        touching: BoolArray = np.asarray((instance.touched < len(rows)).any(axis=1))
         self._width = touching.shape[1] - np.argmax(touching[:, ::-1], axis=1)
         self._price_of_one_more = np.zeros(len(rows) + 1)
         self._price_of_last = np.zeros(len(rows) + 1)
@@ -143,20 +143,17 @@ class Tally:
         self.options[v] = option
 
     def _own_rows(self, v: int, option: int) -> IntArray:
-        touched = self.instance.touched[self.instance.vm_class[v], option]
+        touched: IntArray = self.instance.touched[self.instance.vm_class[v], option]
         return touched[touched < len(self._counts) - 1]
 
     def _refresh(self, rows: IntArray) -> None:
         """Price of one more VM in some rows, and of the last one that is there."""
-        for prices, others in (
-            (self._price_of_one_more, self._counts[rows]),
-            (self._price_of_last, self._counts[rows] - 1),
-        ):
-            prices[rows] = self._pair_price[rows] * others + self._peak_price[rows] * (others >= self._fair_share[rows])
-            prices[rows] += BLOCKED * (others >= self._cap[rows])
+        for prices, fewer in ((self._price_of_one_more, 0), (self._price_of_last, 1)):
+            others = self._counts[rows] - fewer
+            peak = self._peak_price[rows] * (others >= self._fair_share[rows])
+            prices[rows] = self._pair_price[rows] * others + peak + BLOCKED * (others >= self._cap[rows])
 
     def _shared(self, rows: IntArray) -> float:
         count = self._counts[rows]
         excess = np.maximum(0, count - self._fair_share[rows])
         return float((self._pair_price[rows] * count * (count - 1) / 2 + self._peak_price[rows] * excess).sum())
-
