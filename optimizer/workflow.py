@@ -28,6 +28,7 @@ from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import risk_table, start_step
 from optimizer.rollout.history import last_moves
+from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
 from optimizer.solve.conflicts import Conflict, NoScheduleError, NotFoundWithinEffortError, find_conflicts
 from optimizer.solve.cost import evaluate
@@ -276,22 +277,19 @@ def solve_case(
             f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
             "is none; give more with --effort, or loosen a rule"
         )
-    return result if case.instance.max_moves is None else _with_best_moves(case.instance, result)
+    return result if case.instance.max_moves is None else _with_best_moves(case.instance, result, effort, seed)
 
 
-def _with_best_moves(instance: Instance, result: Result) -> Result:
-    """A result under a limit of moves that costs no more than the best moves from today, as the moves curve has it."""
+def _with_best_moves(instance: Instance, result: Result, effort: int, seed: int) -> Result:
+    """A result under a limit of moves, improved as the points of the moves curve are: the plan is as good as they."""
     from optimizer.solve.moves_curve import best_moves
 
     assert result.options is not None and result.cost is not None
     if result.stopped == "time" or result.outcome is Outcome.OPTIMAL:
         return result
-    for start in [result.options, *([instance.today] if result.reference_name == "today" else [])]:
-        options = best_moves(instance, start)
-        cost = evaluate(instance, options)
-        if cost.total < result.cost.total:
-            result = replace(result, options=options, cost=cost)
-    return result
+    starts = [result.options, *([todays(instance)] if result.reference_name == "today" else [])]
+    options = best_moves(instance, starts, effort=effort, seed=seed)
+    return replace(result, options=options, cost=evaluate(instance, options))
 
 
 def _describe_conflicts(inventory: Inventory, conflicts: Sequence[Conflict]) -> str:

@@ -106,33 +106,43 @@ class _Pool:
         return lowest
 
 
-def best_moves(instance: Instance, start: IntArray, should_stop: ShouldStop = never) -> IntArray:
-    """A schedule with at most ``instance.max_moves`` moves, by those that gain most from a start.
+def best_moves(
+    instance: Instance,
+    starts: Sequence[IntArray],
+    *,
+    effort: int,
+    seed: int = 0,
+    should_stop: ShouldStop = never,
+) -> IntArray:
+    """A schedule under the limit of moves, found as the points of the curve are.
 
     Parameters
     ----------
     instance
-        The problem; without a limit the moves are made until none gains.
-    start
-        Shape (V,): a schedule that keeps every rule and the limit.
-    should_stop
-        Asked now and then.
+        The problem, with ``max_moves``.
+    starts
+        Of shape (V,): schedules that keep every rule and the limit.
+    effort, seed, should_stop
+        As of :func:`trace_moves`.
 
     Returns
     -------
     numpy.ndarray
-        Shape (V,): not worse than the start.
+        Shape (V,): not worse than any start.
     """
-    limit = instance.num_vms if instance.max_moves is None else instance.max_moves
-    walk = Walk(instance, start, should_stop)
-    walk.extend(limit)
-    walk.settle()
-    pool = _Pool()
-    pool.add(walk.path)
-    found = pool.best(limit)
-    assert found is not None  # the start itself
-    cost, options = found
-    return _oscillate(instance, cost, options, limit, should_stop)[1]
+    assert instance.max_moves is not None
+    ends = []
+    for number, start in enumerate(starts):
+        walk = Walk(instance, start, should_stop)
+        walk.extend(instance.max_moves)
+        walk.settle()
+        pool = _Pool()
+        pool.add(walk.path)
+        _Search(instance, pool, effort, seed, should_stop).improve(instance.max_moves)
+        found = pool.best(instance.max_moves)
+        assert found is not None  # the start itself
+        ends.append((found[0], number, found[1]))
+    return min(ends, key=lambda end: end[:2])[2]
 
 
 def trace_moves(
@@ -189,7 +199,7 @@ def trace_moves(
         search.settle(number_of)
     progress("moves", len(wanted), len(wanted) + 1, "bounds")
     numbers = sorted({*wanted, *(number_of(pool.envelope()) for number_of in (knee_of, fewest_for))})
-    slopes = slopes_at(pool.envelope(), wanted[1:-1])
+    slopes = slopes_at(pool.envelope(), numbers[1:-1])
     if instance.num_vms > MANY_BOUNDS_VMS:
         slopes = slopes[:: max(1, -(-len(slopes) // FEW_BOUNDS))]
     points = search.points(numbers, _Bounds(instance, bound, slopes, effort, should_stop))
