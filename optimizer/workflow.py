@@ -31,14 +31,17 @@ from optimizer.rollout.history import last_moves
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
 from optimizer.solve.conflicts import Conflict, NoScheduleError, NotFoundWithinEffortError, find_conflicts
-from optimizer.solve.cost import evaluate
+from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import Instance
+from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
 
 SHARE_OF_SOLVE = 0.7
 """Of a time limit, where a moves curve is wanted too."""
+
+SHARE_OF_START = 0.2
+"""Of a time limit, for the best moves from today where moves are limited."""
 
 
 def prepare(
@@ -238,6 +241,7 @@ def _trace_moves(
         result.bound,
         effort=effort,
         seed=seed,
+        multipliers=result.multipliers,
         should_stop=is_over,
         progress=progress,
     )
@@ -268,7 +272,13 @@ def solve_case(
     NotFoundWithinEffortError
         None was found, nor was it proven that there is none.
     """
-    result = solve(case.instance, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, progress=progress)
+    start = _start_of(case.instance, effort, seed, time_limit_seconds)
+    left = (
+        time_limit_seconds
+        if time_limit_seconds is None or start is None
+        else time_limit_seconds * (1 - SHARE_OF_START)
+    )
+    result = solve(case.instance, seed=seed, effort=effort, time_limit_seconds=left, progress=progress, start=start)
     if result.outcome is Outcome.INFEASIBLE:
         conflicts = find_conflicts(case.instance, case.restrictions, effort, time_limit_seconds)
         raise NoScheduleError(_describe_conflicts(case.inventory, conflicts), conflicts)
@@ -277,19 +287,23 @@ def solve_case(
             f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
             "is none; give more with --effort, or loosen a rule"
         )
-    return result if case.instance.max_moves is None else _with_best_moves(case.instance, result, effort, seed)
+    return result
 
 
-def _with_best_moves(instance: Instance, result: Result, effort: int, seed: int) -> Result:
-    """A result under a limit of moves, improved as the points of the moves curve are: the plan is as good as they."""
+def _start_of(instance: Instance, effort: int, seed: int, time_limit_seconds: float | None) -> IntArray | None:
+    """Under a limit of moves the best ones from today, as the moves curve has them: the search is never worse."""
+    if instance.max_moves is None or violations(instance, todays(instance)):
+        return None
     from optimizer.solve.moves_curve import best_moves
 
-    assert result.options is not None and result.cost is not None
-    if result.stopped == "time" or result.outcome is Outcome.OPTIMAL:
-        return result
-    starts = [result.options, *([todays(instance)] if result.reference_name == "today" else [])]
-    options = best_moves(instance, starts, effort=effort, seed=seed)
-    return replace(result, options=options, cost=evaluate(instance, options))
+    ends = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_START * time_limit_seconds
+    return best_moves(
+        instance,
+        todays(instance),
+        effort=effort,
+        seed=seed,
+        should_stop=lambda: ends is not None and time.monotonic() >= ends,
+    )
 
 
 def _describe_conflicts(inventory: Inventory, conflicts: Sequence[Conflict]) -> str:

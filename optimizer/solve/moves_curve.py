@@ -27,7 +27,6 @@ from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.moves_path import IMPROVEMENT, Mark, Path, Walk
-from optimizer.solve.search import State
 
 MOST_OF_GAIN = 0.8
 """The share of the full gain whose fewest moves are a point of the curve."""
@@ -42,6 +41,9 @@ MANY_BOUNDS_VMS = 2000
 """Up to this size a bound is ascended for every number of moves of the grid, above for a few of them."""
 
 FEW_BOUNDS = 4
+
+ROUNDS_PER_EFFORT = 100
+"""Rounds of annealing at each point."""
 
 MOST_OSCILLATIONS = 40
 """Improvements by oscillation at one number of moves; most need fewer."""
@@ -108,7 +110,7 @@ class _Pool:
 
 def best_moves(
     instance: Instance,
-    starts: Sequence[IntArray],
+    start: IntArray,
     *,
     effort: int,
     seed: int = 0,
@@ -120,29 +122,26 @@ def best_moves(
     ----------
     instance
         The problem, with ``max_moves``.
-    starts
-        Of shape (V,): schedules that keep every rule and the limit.
+    start
+        Shape (V,): a schedule that keeps every rule and the limit, such as today's.
     effort, seed, should_stop
         As of :func:`trace_moves`.
 
     Returns
     -------
     numpy.ndarray
-        Shape (V,): not worse than any start.
+        Shape (V,): not worse than the start.
     """
     assert instance.max_moves is not None
-    ends = []
-    for number, start in enumerate(starts):
-        walk = Walk(instance, start, should_stop)
-        walk.extend(instance.max_moves)
-        walk.settle()
-        pool = _Pool()
-        pool.add(walk.path)
-        _Search(instance, pool, effort, seed, should_stop).improve(instance.max_moves)
-        found = pool.best(instance.max_moves)
-        assert found is not None  # the start itself
-        ends.append((found[0], number, found[1]))
-    return min(ends, key=lambda end: end[:2])[2]
+    walk = Walk(instance, start, should_stop)
+    walk.extend(instance.max_moves)
+    walk.settle()
+    pool = _Pool()
+    pool.add(walk.path)
+    _Search(instance, pool, effort, seed, should_stop).improve(instance.max_moves)
+    found = pool.best(instance.max_moves)
+    assert found is not None  # the start itself
+    return found[1]
 
 
 def trace_moves(
@@ -166,7 +165,7 @@ def trace_moves(
     bound
         Proven lower bound on the cost of every schedule of the problem.
     effort
-        Work: ``6 * effort`` steps of each bound, ``2 * effort`` rounds of annealing at each point.
+        Work: ``12 * effort`` steps of each bound, ``100 * effort`` rounds of annealing at each point.
     seed
         Of the annealing.
     should_stop
@@ -248,7 +247,7 @@ class _Search:
         self.instance = instance
         self.pool = pool
         self.improved: set[int] = set()
-        self._rounds = 2 * effort
+        self._rounds = ROUNDS_PER_EFFORT * effort
         self._seed = seed
         self._should_stop = should_stop
 
@@ -279,8 +278,7 @@ class _Search:
 
     def _anneal(self, options: IntArray, m: int) -> IntArray:
         limited = replace(self.instance, max_moves=m)
-        annealed = anneal(State(limited, options), self._rounds, self._seed, lambda *_: not self._should_stop())
-        return options if violations(limited, annealed) else annealed
+        return anneal(limited, options, self._rounds, self._seed, lambda *_: not self._should_stop())
 
     def points(self, numbers: Sequence[int], bounds: _Bounds) -> tuple[CurvePoint, ...]:
         """The best schedule of each number of moves."""
@@ -334,10 +332,10 @@ class _Bounds:
         should_stop: ShouldStop,
     ) -> None:
         self._lines = [(bound, 0.0)]
-        steps = 6 * effort
         for sigma in slopes:
-            if not should_stop():
-                self._lines.append((_bound_at_price(instance, sigma, steps, should_stop), sigma))
+            if should_stop():
+                break
+            self._lines.append((_bound_at_price(instance, sigma, 12 * effort, should_stop), sigma))
 
     def at(self, m: int, cost: float) -> float:
         """Lower bound with at most ``m`` moves; the cost itself where nothing may move."""
@@ -348,7 +346,7 @@ class _Bounds:
 
 
 def slopes_at(envelope: Sequence[tuple[int, float]], numbers: Sequence[int]) -> list[float]:
-    """What one more move gains along the lower convex hull of a curve, at some numbers of moves; descending."""
+    """What one more move gains along the lower convex hull of a curve, at some numbers of moves; ascending."""
     hull: list[tuple[int, float]] = []
     for point in envelope:
         while len(hull) > 1 and _slope(hull[-2], hull[-1]) >= _slope(hull[-2], point):
@@ -359,7 +357,7 @@ def slopes_at(envelope: Sequence[tuple[int, float]], numbers: Sequence[int]) -> 
         touching = [-_slope(a, b) for a, b in itertools.pairwise(hull) if a[0] <= m <= b[0]]
         if touching:
             found.add(sum(touching) / len(touching))
-    return sorted(found, reverse=True)
+    return sorted(found)
 
 
 def _slope(a: tuple[int, float], b: tuple[int, float]) -> float:
@@ -371,7 +369,7 @@ ROUNDING = 1e-6
 
 
 def _bound_at_price(instance: Instance, sigma: float, steps: int, should_stop: ShouldStop) -> float:
-    """Lower bound on ``cost + sigma * moves`` of every schedule, whatever the number of moves."""
+    """A lower bound on ``cost + sigma * moves`` of every schedule, whatever the number of moves."""
     moved = np.arange(NUM_OPTIONS)[None, :] != instance.today[:, None]
     priced = replace(instance, linear=instance.linear + sigma * moved, max_moves=None)
     return ascend(priced, steps, lambda *_: not should_stop()).bound
