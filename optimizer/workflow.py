@@ -241,7 +241,6 @@ def _trace_moves(
         result.bound,
         effort=effort,
         seed=seed,
-        multipliers=result.multipliers,
         should_stop=is_over,
         progress=progress,
     )

@@ -42,7 +42,7 @@ MANY_BOUNDS_VMS = 2000
 
 FEW_BOUNDS = 4
 
-ROUNDS_PER_EFFORT = 100
+ROUNDS_PER_EFFORT = 40
 """Rounds of annealing at each point."""
 
 MOST_OSCILLATIONS = 40
@@ -165,7 +165,7 @@ def trace_moves(
     bound
         Proven lower bound on the cost of every schedule of the problem.
     effort
-        Work: ``12 * effort`` steps of each bound, ``100 * effort`` rounds of annealing at each point.
+        Work: ``12 * effort`` steps of each bound, ``40 * effort`` rounds of annealing at each point.
     seed
         Of the annealing.
     should_stop
@@ -197,8 +197,11 @@ def trace_moves(
     for number_of in (knee_of, fewest_for):
         search.settle(number_of)
     progress("moves", len(wanted), len(wanted) + 1, "bounds")
-    numbers = sorted({*wanted, *(number_of(pool.envelope()) for number_of in (knee_of, fewest_for))})
-    slopes = slopes_at(pool.envelope(), numbers[1:-1])
+    envelope = pool.envelope()
+    last = envelope[-1][0]  # fewer than planned where as much was found to be had for less
+    named = {number_of(envelope) for number_of in (knee_of, fewest_for)}
+    numbers = sorted({m for m in {*wanted, *named} if m < last} | {last})
+    slopes = slopes_at(envelope, numbers[1:-1])
     if instance.num_vms > MANY_BOUNDS_VMS:
         slopes = slopes[:: max(1, -(-len(slopes) // FEW_BOUNDS))]
     points = search.points(numbers, _Bounds(instance, bound, slopes, effort, should_stop))

@@ -195,8 +195,16 @@ class Walk:
         return best
 
     def _take_return(self, step: _Step, _most_moves: int) -> bool:
-        for v in step.vms.tolist():
-            self._step(v, int(self.tally.instance.today[v]))
+        """Move VMs back one after the other, unless one stands in the way of the next; whether any went."""
+        tally, instance = self.tally, self.tally.instance
+        for number, v in enumerate(step.vms.tolist()):
+            today = int(instance.today[v])
+            loss = float(tally.difference(np.array([v]), np.array([today]))[0])
+            if instance.counted(v, today):
+                loss += float(tally.opening_prices(step.key)[today])
+            if loss >= BLOCKED / 2:
+                return number > 0
+            self._step(v, today)
         return True
 
     def settle(self) -> None:
