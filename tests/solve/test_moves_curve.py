@@ -70,7 +70,7 @@ def test_a_tally_prices_every_move_exactly(problem: Problem, seed: int) -> None:
             predicted -= instance.policy_write_price * bool(instance.counted(v, here) and to_close[here] == 1)
         tally.move(v, option)
         assert tally.cost == pytest.approx(evaluate(instance, tally.options).total, abs=1e-9)
-        if predicted < BLOCKED / 2 and instance.allowed[v, here]:
+        if abs(predicted) < BLOCKED / 2:  # neither from nor to a place that a rule forbids
             assert tally.cost == pytest.approx(predicted, abs=1e-9)
         assert tally.num_moves == int((tally.options != instance.today).sum())
 
@@ -141,7 +141,7 @@ def test_vms_that_pay_for_a_policy_only_together_go_together() -> None:
 
 
 def test_the_curve_of_a_crowded_service() -> None:
-    """From today to the solver's plan costs fall with the moves, most of the gain comes early, and bounds are close."""
+    """From today to the solver's plan costs fall with the moves, and the bounds are close."""
     problem = crowded()
     instance = problem.instance()
     result = solve(instance, effort=5)
