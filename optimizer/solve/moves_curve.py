@@ -40,7 +40,7 @@ MOST_IN_OSCILLATION = 200
 MANY_BOUNDS_VMS = 2000
 """Up to this size a bound is ascended for every number of moves of the grid, above for a few of them."""
 
-FEW_BOUNDS = 4
+FEW_BOUNDS = 5
 
 ROUNDS_PER_EFFORT = 40
 """Rounds of annealing at each point."""
@@ -202,8 +202,8 @@ def trace_moves(
     named = {number_of(envelope) for number_of in (knee_of, fewest_for)}
     numbers = sorted({m for m in {*wanted, *named} if m < last} | {last})
     slopes = slopes_at(envelope, numbers[1:-1])
-    if instance.num_vms > MANY_BOUNDS_VMS:
-        slopes = slopes[:: max(1, -(-len(slopes) // FEW_BOUNDS))]
+    if instance.num_vms > MANY_BOUNDS_VMS and len(slopes) > FEW_BOUNDS:
+        slopes = [slopes[at] for at in np.linspace(0, len(slopes) - 1, FEW_BOUNDS).round().astype(int).tolist()]
     points = search.points(numbers, _Bounds(instance, bound, slopes, effort, should_stop))
     progress("moves", len(wanted) + 1, len(wanted) + 1)
     return points
