@@ -1,8 +1,12 @@
 from .cloud import rehearse_plan as rehearse_plan
 from .config import read_rules as read_rules
+from .engine import SERIAL as SERIAL
+from .engine import Engine as Engine
+from .engine import open_engine as open_engine
 from .errors import CloudError as CloudError
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
+from .errors import EngineError as EngineError
 from .errors import EstateError as EstateError
 from .errors import OptimizerError as OptimizerError
 from .errors import VerificationError as VerificationError
@@ -23,6 +27,9 @@ from .report.html import render_html as render_html
 from .rollout.errors import ApplyError as ApplyError
 from .rollout.journal import read_journal as read_journal
 from .solve.conflicts import NoScheduleError as NoScheduleError
+from .whatif.scenario import Scenario as Scenario
+from .whatif.sensitivity import sensitivity as sensitivity
+from .whatif.what_if import what_if as what_if
 from .workflow import audit_case as audit_case
 from .workflow import explain_vm as explain_vm
 from .workflow import make_plan as make_plan

@@ -84,13 +84,41 @@ def read_rules(path: Path) -> Rules:
         The file cannot be read, is not TOML, or asks for what is not allowed.  The message names every mistake:
         file, key, value, what is allowed and what to do.
     """
-    rules = _parse(path, _read_text(path))
+    return parse_rules(_read_text(path), path)
+
+
+def parse_rules(text: str, place: Path | str) -> Rules:
+    """Rules of a TOML text.
+
+    Parameters
+    ----------
+    text
+        TOML.
+    place
+        Where it stands, for messages: a file, or what was written on the command line.
+
+    Raises
+    ------
+    ConfigError
+        As of :func:`read_rules`.
+    """
+    return validate_rules(_parse(place, text), place)
+
+
+def validate_rules(rules: Mapping[str, Any], place: Path | str) -> Rules:
+    """Rules of tables as TOML has them; a table may also be an object of :mod:`optimizer.model.rules`.
+
+    Raises
+    ------
+    ConfigError
+        Names every mistake, as :func:`read_rules` does.
+    """
     try:
         return Rules.model_validate(rules, by_alias=True, by_name=False)
     except ValidationError as exc:
-        mistakes = [f"{path}: {_describe(error, rules)}" for error in exc.errors(include_url=False)]
+        mistakes = [f"{place}: {_describe(error, rules)}" for error in exc.errors(include_url=False)]
         more = len(mistakes) - _MOST_MISTAKES
-        shown = [*mistakes[:_MOST_MISTAKES], f"{path}: and {more} more"] if more > 0 else mistakes
+        shown = [*mistakes[:_MOST_MISTAKES], f"{place}: and {more} more"] if more > 0 else mistakes
         raise ConfigError("\n".join(shown)) from exc
 
 
@@ -112,12 +140,12 @@ def _read_text(path: Path) -> str:
         raise ConfigError(f"{path}: is not UTF-8 ({found}); save the file as UTF-8 text") from exc
 
 
-def _parse(path: Path, text: str) -> dict[str, Any]:
+def _parse(place: Path | str, text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as exc:
         raise ConfigError(
-            f"{path}: is not TOML: {exc}; correct that line. Text stands in quotes, tables are [name], "
+            f"{place}: is not TOML: {exc}; correct that line. Text stands in quotes, tables are [name], "
             "rules are [[rule]], and each key stands once"
         ) from exc
 

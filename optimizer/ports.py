@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # numpy comes with it, and the command line needs the protocols for every --help
     from optimizer.model.load import DayLoad
@@ -109,6 +109,18 @@ class LoadSource(Protocol):
 
     def read_day(self, day: date) -> DayLoad:
         """Load of every VM that has any on this day; VMs sorted by id."""
+        ...
+
+
+@runtime_checkable
+class PartialLoadSource(LoadSource, Protocol):
+    """A history that is read in part more cheaply than whole."""
+
+    def read_vms(self, day: date, vm_ids: Sequence[str]) -> DayLoad:
+        """Load on this day of those of the VMs that have any, and perhaps of others; VMs sorted by id.
+
+        Ids are compared without regard to case.
+        """
         ...
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from optimizer.engine import SERIAL, Engine
 from optimizer.errors import DataError
 from optimizer.estate.folder import Estate
 from optimizer.model.inventory import Inventory, describe_recurrence
@@ -33,6 +34,7 @@ from optimizer.solve.build import build_instance
 from optimizer.solve.conflicts import Conflict, NoScheduleError, NotFoundWithinEffortError, find_conflicts
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
@@ -50,6 +52,7 @@ def prepare(
     *,
     history: Iterable[Path] = (),
     recently_moved: Mapping[str, date] | None = None,
+    engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> Case:
     """Read an estate and work out the risk of every start option.
@@ -65,6 +68,8 @@ def prepare(
         :func:`optimizer.rollout.history.last_moves`.
     recently_moved
         The same as the day of the last move by the VM's id, as a plan's settings have it.
+    engine
+        Where the history is read and summed up; an estate in the memory of this process is read here.
     progress
         Told how far the work is.
 
@@ -91,6 +96,7 @@ def prepare(
         rules.threshold,
         step_minutes=start_step(inventory),
         progress=progress,
+        engine=engine if estate.seen_by_workers else SERIAL,
     )
     return prepare_forecast(inventory, rules, forecast, moved_on)
 
@@ -134,6 +140,7 @@ def make_plan(
     path: Path | None = None,
     history: Iterable[Path] = (),
     moves_curve: bool = False,
+    engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> PlanDocument:
     """Find a schedule, derive the changes, verify the whole.
@@ -152,6 +159,8 @@ def make_plan(
         Journals, applied plans, or folders with journals: VMs moved lately stay unless it is worth it.
     moves_curve
         Also find out what fewer moves would gain: the plan has it as ``moves_curve``.
+    engine
+        Where independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.
     progress
         Told how far the work is.
 
@@ -162,7 +171,7 @@ def make_plan(
     VerificationError
         The result did not pass the independent verifier: a bug.
     """
-    case = prepare(estate, rules, history=history, progress=progress)
+    case = prepare(estate, rules, history=history, engine=engine, progress=progress)
     return make_plan_of(
         estate,
         case,
@@ -171,6 +180,7 @@ def make_plan(
         time_limit_seconds=time_limit_seconds,
         path=path,
         moves_curve=moves_curve,
+        engine=engine,
         progress=progress,
     )
 
@@ -184,6 +194,7 @@ def make_plan_of(
     time_limit_seconds: float | None = None,
     path: Path | None = None,
     moves_curve: bool = False,
+    engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> PlanDocument:
     """The same for a case that is prepared already; see :func:`make_plan`."""
@@ -194,7 +205,9 @@ def make_plan_of(
         curve_seconds = time_limit_seconds - solve_seconds
 
     def solved(one: Case) -> Result:
-        return solve_case(one, seed=seed, effort=effort, time_limit_seconds=solve_seconds, progress=progress)
+        return solve_case(
+            one, seed=seed, effort=effort, time_limit_seconds=solve_seconds, engine=engine, progress=progress
+        )
 
     result = solve_within_write_limits(case, known_policies(estate), solved)
     curve = None
@@ -260,9 +273,12 @@ def solve_case(
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
+    engine: Engine = SERIAL,
     progress: Progress = no_progress,
+    start: IntArray | None = None,
+    multipliers: Multipliers | None = None,
 ) -> Result:
-    """Solve a prepared case.
+    """Solve a prepared case; see :func:`optimizer.solve.solver.solve`.
 
     Raises
     ------
@@ -271,13 +287,20 @@ def solve_case(
     NotFoundWithinEffortError
         None was found, nor was it proven that there is none.
     """
-    start = _start_of(case.instance, effort, seed, time_limit_seconds)
-    left = (
-        time_limit_seconds
-        if time_limit_seconds is None or start is None
-        else time_limit_seconds * (1 - SHARE_OF_START)
+    left = time_limit_seconds
+    if case.instance.max_moves is not None and (start is None or violations(case.instance, start)):
+        start = _start_of(case.instance, effort, seed, time_limit_seconds)
+        left = None if left is None else left * (1 - SHARE_OF_START)
+    result = solve(
+        case.instance,
+        seed=seed,
+        effort=effort,
+        time_limit_seconds=left,
+        engine=engine,
+        progress=progress,
+        start=start,
+        multipliers=multipliers,
     )
-    result = solve(case.instance, seed=seed, effort=effort, time_limit_seconds=left, progress=progress, start=start)
     if result.outcome is Outcome.INFEASIBLE:
         conflicts = find_conflicts(case.instance, case.restrictions, effort, time_limit_seconds)
         raise NoScheduleError(_describe_conflicts(case.inventory, conflicts), conflicts)
@@ -291,7 +314,7 @@ def solve_case(
 
 def _start_of(instance: Instance, effort: int, seed: int, time_limit_seconds: float | None) -> IntArray | None:
     """Under a limit of moves the best ones from today, as the moves curve has them: the search is never worse."""
-    if instance.max_moves is None or violations(instance, todays(instance)):
+    if violations(instance, todays(instance)):
         return None
     from optimizer.solve.moves_curve import best_moves
 
@@ -327,7 +350,9 @@ def _circumstances(inventory: Inventory, conflict: Conflict) -> str:
     return f" ({'; '.join('some ' + part for part in parts)})" if parts else ""
 
 
-def explain_vm(plan: PlanDocument, estate: Estate, vm: str, *, progress: Progress = no_progress) -> Explanation:
+def explain_vm(
+    plan: PlanDocument, estate: Estate, vm: str, *, engine: Engine = SERIAL, progress: Progress = no_progress
+) -> Explanation:
     """Why a VM moves or stays in a plan.
 
     Parameters
@@ -336,13 +361,15 @@ def explain_vm(plan: PlanDocument, estate: Estate, vm: str, *, progress: Progres
         A plan and the estate that it was made for.
     vm
         ARM id or name.
+    engine
+        As in :func:`prepare`.
 
     Raises
     ------
     DataError
         The plan has no such VM.
     """
-    case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, progress=progress)
+    case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, engine=engine, progress=progress)
     options = starts_in_schedule(case.inventory, plan.schedule)
     solution = Solution(
         case.inventory,

@@ -124,7 +124,43 @@ def common_options(command: Callable[Concatenate[Screen, P], R]) -> Callable[...
 
 
 FILE = click.Path(dir_okay=False, path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+class NewFolder(click.ParamType[Path]):
+    """A folder of this machine that is to be written."""
+
+    name = "folder"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The folder.
+
+        Raises
+        ------
+        EstateError
+            It is named by URL.
+        """
+        if "://" in str(value):
+            from optimizer.estate.remote import require_local
+
+            require_local(str(value))
+        return Path(str(_FOLDER.convert(str(value), param, ctx)))
+
+
+class EstatePlace(click.ParamType["str | Path"]):
+    """An estate that is to be read: a folder of this machine, or a URL."""
+
+    name = "folder"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> str | Path:
+        """The folder, or the URL as it is."""
+        return str(value) if "://" in str(value) else Path(str(_FOLDER.convert(str(value), param, ctx)))
+
+
+NEW_FOLDER = NewFolder()
+ESTATE = EstatePlace()
 EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 

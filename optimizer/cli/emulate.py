@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optimizer.cli.console import FOLDER, Screen, common_options, example
+from optimizer.cli.console import ESTATE, Screen, common_options, example
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -26,7 +26,7 @@ EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_
         "backup-optimizer pull --subscription ... --out pulled"
     )
 )
-@click.argument("estate", type=FOLDER)
+@click.argument("estate", type=ESTATE)
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="On 127.0.0.1.  [default: any that is free]")
 @click.option(
     "--faults",
@@ -37,7 +37,7 @@ EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_
 )
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of start delays and faults.")
 @common_options
-def emulate(screen: Screen, estate: Path, port: int, faults: float, seed: int) -> None:
+def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: int) -> None:
     """Serve ESTATE as if it were Azure, on this machine only, until Ctrl-C.
 
     Its load and jobs are moved by whole weeks to end within the last seven days, so that 'pull' finds a history. What

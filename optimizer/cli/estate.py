@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from optimizer.cli.console import EXISTING_FILE, FILE, FOLDER, Screen, common_options, example
+from optimizer.cli.console import ESTATE, EXISTING_FILE, FILE, NEW_FOLDER, Screen, common_options, example
+from optimizer.cli.engine import EngineChoice, engine_options
 
 
 class UtcTime(click.ParamType[datetime]):
@@ -35,7 +36,7 @@ class UtcTime(click.ParamType[datetime]):
 @click.command(
     epilog=example("backup-optimizer demo backup-demo\nbackup-optimizer explain backup-demo/plan.json vm-name")
 )
-@click.argument("folder", metavar="[DIR]", type=FOLDER, default=Path("backup-demo"))
+@click.argument("folder", metavar="[DIR]", type=NEW_FOLDER, default=Path("backup-demo"))
 @click.option(
     "--vms", "num_vms", type=click.IntRange(1, 20_000), default=300, show_default=True, help="Number of VMs."
 )
@@ -78,7 +79,7 @@ def demo(screen: Screen, folder: Path, num_vms: int, seed: int) -> None:
 )
 @click.option("--vms", type=EXISTING_FILE, required=True, help="vms.csv: which VM is backed up by which policy, when.")
 @click.option("--load", type=EXISTING_FILE, required=True, help="load.parquet: CPU and memory of the VMs over time.")
-@click.option("--out", type=FOLDER, required=True, help="Folder of the estate.")
+@click.option("--out", type=NEW_FOLDER, required=True, help="Folder of the estate.")
 @click.option("--append", is_flag=True, help="Add to the estate that is there; old load is not rewritten.")
 @click.option("--as-of", type=UtcTime(), help="When the estate was taken.  [default: the last time in the load]")
 @click.option("--drop-invalid", is_flag=True, help="Treat load below 0 or above 105 percent as missing.")
@@ -109,11 +110,12 @@ def import_(
 @click.command(
     epilog=example("backup-optimizer audit estate\nbackup-optimizer audit estate --format json > audit.json")
 )
-@click.argument("estate", type=FOLDER)
+@click.argument("estate", type=ESTATE)
 @click.option("--rules", "rules_file", type=FILE, help="Rules (TOML) for thresholds, services, exclusions and limits.")
+@engine_options
 @common_options
-def audit(screen: Screen, estate: Path, rules_file: Path | None) -> None:
-    """Say what is wrong with today's schedule of ESTATE.
+def audit(screen: Screen, estate: str | Path, rules_file: Path | None, engine: EngineChoice) -> None:
+    """Say what is wrong with today's schedule of ESTATE, a folder or a URL.
 
     The worst services, VMs whose start window is busy, policies and vaults at their limits, and what is not known.
     """
@@ -124,6 +126,6 @@ def audit(screen: Screen, estate: Path, rules_file: Path | None) -> None:
 
     rules = load_rules(rules_file)
     opened = open_estate(estate)
-    with screen.progress() as progress:
-        found = audit_case(prepare(opened, rules, progress=progress))
+    with engine.open() as workers, screen.progress() as progress:
+        found = audit_case(prepare(opened, rules, engine=workers, progress=progress))
     screen.show(render_audit(found), found.model_dump_json(indent=1))

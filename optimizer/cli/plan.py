@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optimizer.cli.console import FILE, FOLDER, Screen, common_options, example
+from optimizer.cli.console import ESTATE, FILE, Screen, common_options, example
+from optimizer.cli.engine import EngineChoice, engine_options
+from optimizer.cli.whatif import Questions, answer_questions, question_options
 from optimizer.errors import EstateError
 
 if TYPE_CHECKING:
@@ -21,7 +23,10 @@ HAS_CHANGES = 10
 """Exit code of ``plan --detailed-exitcode`` where the plan changes anything."""
 
 ESTATE_OPTION = click.option(
-    "--estate", "estate_folder", type=FOLDER, help="Folder of the estate.  [default: the one that the plan names]"
+    "--estate",
+    "estate_folder",
+    type=ESTATE,
+    help="Folder or URL of the estate.  [default: the one that the plan names]",
 )
 
 
@@ -72,10 +77,14 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
         "backup-optimizer plan estate --rules rules.toml --out plan.json\n"
         "backup-optimizer plan estate --moves-curve\n"
         "backup-optimizer plan estate --max-moves 20 --history plan.journal.jsonl\n"
-        "backup-optimizer report plan.json"
+        "backup-optimizer report plan.json\n"
+        "backup-optimizer plan estate --what-if add-vms=service=shop,count=20 --what-if prices.overlap=0.05\n"
+        "backup-optimizer plan estate --what-if lose-vault=vault-weu\n"
+        "backup-optimizer plan estate --what-if 'forbid=2026-03-02..2026-03-08 20:00-06:00'\n"
+        "backup-optimizer plan estate --sensitivity"
     )
 )
-@click.argument("estate", type=FOLDER)
+@click.argument("estate", type=ESTATE)
 @click.option("--rules", "rules_file", type=FILE, help="Rules (TOML); see data/rules for samples.")
 @click.option("--out", type=FILE, default=Path("plan.json"), show_default=True, help="Where the plan is written.")
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search.")
@@ -117,10 +126,12 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit with 10 where there are changes, 0 where there are none."
 )
+@engine_options
+@question_options
 @common_options
 def plan(
     screen: Screen,
-    estate: Path,
+    estate: str | Path,
     rules_file: Path | None,
     out: Path,
     seed: int,
@@ -132,10 +143,15 @@ def plan(
     history: tuple[Path, ...],
     moves_curve: bool,
     detailed_exitcode: bool,
+    engine: EngineChoice,
+    what_if_texts: tuple[str, ...],
+    scenarios_file: Path | None,
+    asks_sensitivity: bool,
 ) -> None:
-    """Find a better schedule for ESTATE and write it, verified, as a plan.
+    """Find a better schedule for ESTATE, a folder or a URL, and write it, verified, as a plan.
 
     Nothing is changed in Azure. With --format json the summary is printed; the plan itself is in the file.
+    With --what-if, --scenarios or --sensitivity a question about the plan is answered instead, and none is written.
     """
     from optimizer.estate.folder import open_estate
     from optimizer.plan.rollback_file import rollback_path, write_rollback
@@ -146,9 +162,14 @@ def plan(
     limits = {"max_moves": max_moves, "max_policy_writes": max_policy_writes, "budget_days": budget_days}
     given = {key: value for key, value in limits.items() if value is not None}
     rules = load_rules(rules_file).model_copy(update=given)
+    questions = Questions(what_if_texts, scenarios_file, asks_sensitivity)
+    if questions:
+        solver = {"seed": seed, "effort": effort, "time_limit_seconds": time_limit, "history": history}
+        answer_questions(screen, questions, estate, rules, solver, engine)
+        return
     opened = open_estate(estate)
     require_writable(out, "--out")
-    with screen.progress() as progress:
+    with engine.open() as workers, screen.progress() as progress:
         made = make_plan(
             opened,
             rules,
@@ -158,6 +179,7 @@ def plan(
             path=out,
             history=history,
             moves_curve=moves_curve,
+            engine=workers,
             progress=progress,
         )
     write_plan(made, out)
@@ -195,8 +217,9 @@ def _point_out_journals(screen: Screen, out: Path, history: tuple[Path, ...]) ->
 @click.argument("plan_file", metavar="PLAN", type=FILE)
 @click.argument("vm")
 @ESTATE_OPTION
+@engine_options
 @common_options
-def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: Path | None) -> None:
+def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path | None, engine: EngineChoice) -> None:
     """Say why VM (a name or an ARM id) moves or stays in PLAN.
 
     Its load over the day, today's start against the proposed one, the next best two with what each would cost, and
@@ -208,8 +231,8 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: Path | None
 
     made = read_plan(plan_file)
     estate = open_estate_of(made, plan_file, estate_folder)
-    with screen.progress() as progress:
-        explanation = explain_vm(made, estate, vm, progress=progress)
+    with engine.open() as workers, screen.progress() as progress:
+        explanation = explain_vm(made, estate, vm, engine=workers, progress=progress)
     screen.show(render_explanation(explanation), explanation.model_dump_json(indent=1))
 
 
@@ -224,7 +247,7 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: Path | None
 @click.option("--html", "page", type=FILE, help="Write a page with pictures: one file, works offline.")
 @ESTATE_OPTION
 @common_options
-def report(screen: Screen, file: Path, page: Path | None, estate_folder: Path | None) -> None:
+def report(screen: Screen, file: Path, page: Path | None, estate_folder: str | Path | None) -> None:
     """Show PLAN: what it gains, what it changes, where everything goes.
 
     Of a JOURNAL, for an auditor: who changed what, when, for which plan and with whose approval.
@@ -250,7 +273,7 @@ def _show_journal(screen: Screen, file: Path) -> None:
     screen.show(render_journal(records), json.dumps(content, indent=1))
 
 
-def _show_plan(screen: Screen, plan_file: Path, page: Path | None, estate_folder: Path | None) -> None:
+def _show_plan(screen: Screen, plan_file: Path, page: Path | None, estate_folder: str | Path | None) -> None:
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.text import render_report
 

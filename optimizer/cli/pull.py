@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from optimizer.cli.connect import connection_options
-from optimizer.cli.console import FOLDER, Screen, common_options, example
+from optimizer.cli.console import NEW_FOLDER, Screen, common_options, example
 
 if TYPE_CHECKING:
     from optimizer.azure.connection import Connection
@@ -27,7 +27,7 @@ PARTLY_FAILED = 6
 @click.option("--subscription", "subscriptions", multiple=True, metavar="ID", help="Pull its vaults; repeatable.")
 @click.option("--management-group", "groups", multiple=True, metavar="NAME", help="Pull its vaults; repeatable.")
 @click.option("--vault", "vaults", multiple=True, metavar="ARM_ID", help="Pull this vault; repeatable.")
-@click.option("--out", type=FOLDER, required=True, help="Folder of the estate.")
+@click.option("--out", type=NEW_FOLDER, required=True, help="Folder of the estate.")
 @click.option("--append", is_flag=True, help="Add to the estate that is there; only what is new is asked for.")
 @click.option("--days", type=click.IntRange(1, 93), default=30, show_default=True, help="Days of load.")
 @click.option("--job-days", type=click.IntRange(1, 93), default=35, show_default=True, help="Days of backup jobs.")

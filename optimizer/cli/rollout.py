@@ -92,7 +92,7 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @ESTATE_OPTION
 @common_options
 def rehearse(
-    screen: Screen, plan_file: Path, start: datetime | None, scope: Scope, estate_folder: Path | None
+    screen: Screen, plan_file: Path, start: datetime | None, scope: Scope, estate_folder: str | Path | None
 ) -> None:
     """Carry PLAN out on an emulated Azure: the dry run that Azure does not offer.
 
@@ -134,7 +134,7 @@ def apply(
     plan_file: Path,
     scope: Scope,
     journal_file: Path | None,
-    estate_folder: Path | None,
+    estate_folder: str | Path | None,
     resume: bool,
     yes: bool,
     approved_by: str,
@@ -192,7 +192,7 @@ def rollback(
     journal_file: Path,
     plan_file: Path | None,
     delete_created: bool,
-    estate_folder: Path | None,
+    estate_folder: str | Path | None,
     resume: bool,
     yes: bool,
     approved_by: str,
@@ -277,7 +277,11 @@ def _confirm_and_run(
 @connection_options
 @common_options
 def watch(
-    screen: Screen, connection: Connection, plan_file: Path, journal_file: Path | None, estate_folder: Path | None
+    screen: Screen,
+    connection: Connection,
+    plan_file: Path,
+    journal_file: Path | None,
+    estate_folder: str | Path | None,
 ) -> None:
     """Check that the VMs moved by PLAN are backed up at their new times.
 

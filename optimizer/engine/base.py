@@ -47,6 +47,11 @@ class Engine(ABC):
     def num_workers(self) -> int:
         """Tasks that run at the same time, at least 1."""
 
+    @property
+    @abstractmethod
+    def is_running(self) -> bool:
+        """Whether the workers are there already, so that small work is worth sending to them as well."""
+
     @overload
     def map(
         self, function: Callable[[Task], Result], tasks: Sequence[Task], *, label: str = ..., progress: Progress = ...
@@ -130,6 +135,11 @@ class SerialEngine(Engine):
     def num_workers(self) -> int:
         """One."""
         return 1
+
+    @property
+    def is_running(self) -> bool:
+        """Always."""
+        return True
 
     def _results(
         self, function: Callable[..., Result], tasks: Sequence[Any], shared: object

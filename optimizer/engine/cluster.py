@@ -29,19 +29,21 @@ MAX_ROUNDS = 4
 """How often tasks are handed out whose results, or whose shared object, were lost with the workers that held them."""
 
 CONNECT_SECONDS = 10.0
-"""How long the scheduler has to answer, and its first worker to be there."""
+"""How long one waits for a scheduler and for its first worker."""
 
 EQUAL_PACKAGES = (PACKAGE, "distributed", "numba", "numpy", "ortools", "polars")
 """Packages whose versions decide what a task computes, or whether it can be sent at all."""
 
 
-def connect(address: str | None) -> DaskEngine:
+def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> DaskEngine:
     """Join a Dask cluster.
 
     Parameters
     ----------
     address
         Of the scheduler; None: what ``DASK_SCHEDULER_ADDRESS`` says.
+    patience_seconds
+        How long the scheduler has to answer, and its first worker to be there.
 
     Raises
     ------
@@ -64,16 +66,16 @@ def connect(address: str | None) -> DaskEngine:
     new_client: Any = UntypedClient
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Dask warns of other versions; _require_equal refuses those that matter
-            client: Client = new_client(address, timeout=CONNECT_SECONDS, set_as_default=False)
+            warnings.simplefilter("ignore")  # Dask warns of other versions; require_equal refuses those that matter
+            client: Client = new_client(address, timeout=patience_seconds, set_as_default=False)
     except (OSError, ValueError) as exc:
         raise EngineError(
             f"the Dask scheduler at {address} cannot be reached ({_first_line(exc)}); see whether 'dask scheduler' "
             "runs there and no firewall is between, or use the engine 'local'"
         ) from exc
     try:
-        _require_workers(client, address)
-        _require_equal(client)
+        _require_workers(client, address, patience_seconds)
+        require_equal(client)
     except BaseException:
         client.close()
         raise
@@ -84,9 +86,9 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _require_workers(client: Client, address: str) -> None:
+def _require_workers(client: Client, address: str, patience_seconds: float) -> None:
     try:
-        client.wait_for_workers(1, timeout=CONNECT_SECONDS)
+        client.wait_for_workers(1, timeout=patience_seconds)
     except TimeoutError as exc:
         raise EngineError(
             f"the Dask scheduler at {address} has no workers; start some with 'dask worker {address}' on machines "
@@ -94,8 +96,14 @@ def _require_workers(client: Client, address: str) -> None:
         ) from exc
 
 
-def _require_equal(client: Client) -> None:
-    """Refuse workers with another Python or with other versions of what decides the results."""
+def require_equal(client: Client) -> None:
+    """Refuse workers with another Python or with other versions of what decides the results.
+
+    Raises
+    ------
+    EngineError
+        Some differ; each is named with what it has.
+    """
     here = {name: _version(name) for name in EQUAL_PACKAGES}
     faults = []
     # Functions of the standard library alone: a worker without this program can still answer.
@@ -150,6 +158,11 @@ class DaskEngine(Engine):
         """Threads of all workers that are there now."""
         num_threads: int = sum(self._client.nthreads().values())
         return max(1, num_threads)
+
+    @property
+    def is_running(self) -> bool:
+        """Always: the cluster was there before."""
+        return True
 
     def _results(
         self, function: Callable[..., Result], tasks: Sequence[Any], shared: object

@@ -50,6 +50,11 @@ class LocalEngine(Engine):
         """Number of processes."""
         return self._processes
 
+    @property
+    def is_running(self) -> bool:
+        """Whether processes have been started."""
+        return self._started
+
     def _results(
         self, function: Callable[..., Result], tasks: Sequence[Any], shared: object
     ) -> Iterator[tuple[int, Result]]:

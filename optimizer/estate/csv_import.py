@@ -16,6 +16,7 @@ from optimizer.estate.import_vms import Resources, VmRow, has_byte_order_mark, k
 from optimizer.estate.load_store import LoadStore
 from optimizer.estate.parts import METRICS, is_unknown
 from optimizer.estate.problems import SHOWN, Problems
+from optimizer.estate.remote import require_local
 from optimizer.estate.writer import EstateWriter, require_free_folder
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, format_minute
@@ -110,6 +111,7 @@ def import_estate(
     EstateError
         ``out`` is not free (or, with ``append``, no estate), or cannot be written.
     """
+    out = require_local(out)
     old = read_document(out) if append else None
     if old is None:
         require_free_folder(out)

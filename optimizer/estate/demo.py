@@ -10,6 +10,7 @@ import numpy as np
 from optimizer.estate.demo_fleet import build_fleet
 from optimizer.estate.demo_jobs import draw_runs, draw_trouble, judge_day, to_jobs
 from optimizer.estate.demo_load import draw_behaviour, draw_day
+from optimizer.estate.remote import require_local
 from optimizer.estate.writer import EstateWriter
 from optimizer.model.load import DayLoad
 
@@ -46,6 +47,7 @@ def generate_demo(out: Path, *, vms: int = 300, seed: int = 1, weeks: int = 6) -
     """
     if vms < 1 or weeks < 1 or seed < 0:
         raise ValueError(f"a demo needs vms >= 1, weeks >= 1 and seed >= 0, not {vms}, {weeks} and {seed}")
+    out = require_local(out)
     num_days = 7 * weeks
     begin = DEMO_AS_OF - timedelta(days=num_days)
     first = begin.date()

@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, date
-from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from optimizer.errors import EstateError
+from optimizer.estate.remote import Location
 from optimizer.ports import Resource
 
 ESTATE_SCHEMA_VERSION: Final = 1
@@ -134,7 +134,7 @@ def canonical_json(value: object) -> bytes:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-def read_document(folder: Path) -> EstateDocument:
+def read_document(folder: Location) -> EstateDocument:
     """Document of an estate folder.
 
     Raises
@@ -144,7 +144,7 @@ def read_document(folder: Path) -> EstateDocument:
     """
     file = folder / ESTATE_FILE
     try:
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content = json.loads(file.read_bytes().decode())
     except FileNotFoundError as exc:
         raise EstateError(
             f"{folder} is no estate: it has no {ESTATE_FILE}; give the folder that 'pull', 'import' or 'demo' wrote"
@@ -162,7 +162,7 @@ def read_document(folder: Path) -> EstateDocument:
         raise EstateError(f"{file} is not an estate document: {_first_errors(exc)}; import or pull it again") from exc
 
 
-def _check_version(file: Path, content: object) -> None:
+def _check_version(file: Location, content: object) -> None:
     version = content.get("schema_version") if isinstance(content, dict) else None
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise EstateError(f"{file} is not an estate document: 'schema_version' is {version!r}; allowed: a number >= 1")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from optimizer.estate.document import EstateDocument, read_document
+from optimizer.estate.remote import Location, locate, seen_by_workers
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
 
@@ -24,12 +24,12 @@ class Estate:
     Parameters
     ----------
     path
-        The folder.
+        The folder: of this machine, or by URL.
     document
         Its ``estate.json``.
     """
 
-    def __init__(self, path: Path, document: EstateDocument) -> None:
+    def __init__(self, path: Location, document: EstateDocument) -> None:
         self.path = path
         self.document = document
 
@@ -37,6 +37,11 @@ class Estate:
     def as_of(self) -> datetime:
         """When the estate was taken, in UTC."""
         return self.document.as_of
+
+    @property
+    def seen_by_workers(self) -> bool:
+        """Whether other processes can read it: not where it lies in the memory of this one (``memory://``)."""
+        return seen_by_workers(self.path)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -84,13 +89,24 @@ class Estate:
         return pl.concat([pl.DataFrame(schema=JOB_SCHEMA), *frames]).unique().sort("start", "vm", "operation")
 
 
-def open_estate(path: str | Path) -> Estate:
+def open_estate(path: str | Location, *, storage_options: Mapping[str, Any] | None = None) -> Estate:
     """Open an estate folder.
+
+    Parameters
+    ----------
+    path
+        A folder of this machine, or a URL of fsspec: ``s3://bucket/estate``, ``abfs://...``, ``file:///...``.
+    storage_options
+        What the driver of a URL is given beyond it.  Credentials are better left to where the driver looks for them
+        (environment, profile, managed identity): then workers and later commands find them as well.
 
     Raises
     ------
     EstateError
-        There is no estate, it is of a newer schema version, or it is damaged.
+        There is no estate, it is of a newer schema version, or it is damaged; the storage cannot be read, or the
+        package that reads it is not installed.
+    ValueError
+        Options were given for a folder of this machine.
     """
-    folder = Path(path)
+    folder = locate(path, storage_options)
     return Estate(folder, read_document(folder))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from optimizer.estate.document import LoadPart
 from optimizer.estate.parts import METRICS, blank, find_rows, merge_days, read_part, to_arrays, to_day
+from optimizer.estate.remote import Location
 from optimizer.model.load import DayLoad, FloatArray
 
 
@@ -43,7 +44,7 @@ class VmLoad:
 
 
 class LoadStore:
-    """The load parts of an estate folder; a :class:`optimizer.ports.LoadSource`.
+    """The load parts of an estate folder; a :class:`optimizer.ports.PartialLoadSource`.
 
     Parameters
     ----------
@@ -53,11 +54,16 @@ class LoadStore:
         The parts that belong to the estate.
     """
 
-    def __init__(self, folder: Path, parts: Sequence[LoadPart]) -> None:
+    def __init__(self, folder: Location, parts: Sequence[LoadPart]) -> None:
         self._folder = folder
         self._parts: dict[date, list[LoadPart]] = {}
         for part in sorted(parts, key=lambda part: (part.date, part.path)):
             self._parts.setdefault(part.date, []).append(part)
+
+    def __reduce__(self) -> tuple[type[LoadStore], tuple[Location, tuple[LoadPart, ...]]]:
+        """For another process, which may work in another folder."""
+        folder = self._folder.absolute() if isinstance(self._folder, Path) else self._folder
+        return LoadStore, (folder, tuple(part for day in self._parts.values() for part in day))
 
     def dates(self) -> Sequence[date]:
         """Days that have any load, ascending."""
@@ -71,9 +77,29 @@ class LoadStore:
         EstateError
             A file is missing or damaged.
         """
+        return self._read(day, None)
+
+    def read_vms(self, day: date, vm_ids: Sequence[str]) -> DayLoad:
+        """Load on this day of those of the VMs that have any, and of others between them.
+
+        Files are read whole, to see that they are sound; decoded are only the row groups of these VMs.
+
+        Parameters
+        ----------
+        vm_ids
+            Neighbours in the order of ids, for the less to be decoded; compared without regard to case.
+
+        Raises
+        ------
+        EstateError
+            A file is missing or damaged.
+        """
+        return self._read(day, vm_ids)
+
+    def _read(self, day: date, vm_ids: Sequence[str] | None) -> DayLoad:
         days = []
         for part in self._parts.get(day, ()):
-            frame = read_part(self._folder, part)
+            frame = read_part(self._folder, part, vm_ids)
             days.append(to_day(day, tuple(frame["vm"].to_list()), to_arrays(frame)))
         return merge_days(days) if days else to_day(day, (), {})
 

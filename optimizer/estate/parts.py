@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +13,7 @@ import polars as pl
 
 from optimizer.errors import EstateError
 from optimizer.estate.document import Metric, Part
+from optimizer.estate.remote import Location, RemotePath
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BINS_PER_DAY
 
@@ -63,14 +63,35 @@ def digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_part(folder: Path, part: Part) -> pl.DataFrame:
+def read_part(folder: Location, part: Part, vm_ids: Sequence[str] | None = None) -> pl.DataFrame:
     """Rows of a part, after a look at its digest, so that a damaged file can never pass for load.
+
+    Parameters
+    ----------
+    folder
+        The estate folder.
+    part
+        The part, of load where ``vm_ids`` are given.
+    vm_ids
+        Only the rows from the first to the last of these VMs, whose ids are compared without regard to case; None:
+        all.
 
     Raises
     ------
     EstateError
         The file is missing, cut off, changed or unreadable.
     """
+    content, file = _read_bytes(folder, part), folder / part.path
+    if digest(content) != part.sha256:
+        raise EstateError(f"{file} is damaged: its content is not what was written; {_again(folder)}")
+    try:
+        return pl.read_parquet(content) if vm_ids is None else _read_between(content, vm_ids)
+    except _BROKEN as exc:
+        raise EstateError(f"{file} is no readable Parquet file ({exc}); {_again(folder)}") from exc
+
+
+def _read_bytes(folder: Location, part: Part) -> bytes:
+    """Content of a part, as long as it should be."""
     file = folder / part.path
     try:
         content = file.read_bytes()
@@ -78,25 +99,30 @@ def read_part(folder: Path, part: Part) -> pl.DataFrame:
         raise EstateError(f"cannot read {file}: {exc.strerror}; {_again(folder)}") from exc
     if len(content) != part.bytes:
         raise EstateError(f"{file} is damaged: it has {len(content)} bytes instead of {part.bytes}; {_again(folder)}")
-    if digest(content) != part.sha256:
-        raise EstateError(f"{file} is damaged: its content is not what was written; {_again(folder)}")
-    try:
-        return pl.read_parquet(content)
-    except _BROKEN as exc:
-        raise EstateError(f"{file} is no readable Parquet file ({exc}); {_again(folder)}") from exc
+    return content
 
 
-def find_rows(folder: Path, parts: tuple[Part, ...], vm_id: str) -> list[pl.DataFrame]:
+def _read_between(content: bytes, vm_ids: Sequence[str]) -> pl.DataFrame:
+    """Rows from the first to the last of some VMs; only their row groups are decoded."""
+    names = pl.read_parquet(content, columns=["vm"])["vm"].str.to_lowercase()
+    places = names.is_in([vm_id.lower() for vm_id in vm_ids]).arg_true()
+    first, end = (places[0], places[-1] + 1) if len(places) else (0, 0)
+    return pl.scan_parquet(content).slice(first, end - first).collect()
+
+
+def find_rows(folder: Location, parts: tuple[Part, ...], vm_id: str) -> list[pl.DataFrame]:
     """Row of one VM in each of the parts (no row where it has none); no digest is computed.
 
     The names are read, then only the row group of the VM: the statistics of the groups are cut after 64 bytes,
-    which is within the part that all ARM ids have in common.
+    which is within the part that all ARM ids have in common.  By URL the files are read whole, one after the other.
 
     Raises
     ------
     EstateError
         A file is missing, cut off or unreadable.
     """
+    if isinstance(folder, RemotePath):
+        return [_find_row(folder, part, vm_id) for part in parts]
     files = [folder / part.path for part in parts]
     for file, part in zip(files, parts, strict=True):
         try:
@@ -114,7 +140,17 @@ def find_rows(folder: Path, parts: tuple[Part, ...], vm_id: str) -> list[pl.Data
         raise EstateError(f"a load file below {folder} is no readable Parquet file ({exc}); {_again(folder)}") from exc
 
 
-def _again(folder: Path) -> str:
+def _find_row(folder: RemotePath, part: Part, vm_id: str) -> pl.DataFrame:
+    """Row of one VM in a part by URL."""
+    content = _read_bytes(folder, part)
+    try:
+        place = pl.read_parquet(content, columns=["vm"])["vm"].index_of(vm_id)
+        return pl.scan_parquet(content).slice(place or 0, 0 if place is None else 1).collect()
+    except _BROKEN as exc:
+        raise EstateError(f"{folder / part.path} is no readable Parquet file ({exc}); {_again(folder)}") from exc
+
+
+def _again(folder: Location) -> str:
     return f"restore it, or import (pull) the estate again instead of {folder}"
 
 

@@ -30,6 +30,7 @@ from optimizer.estate.pull_load import DayBlock, days_between, find_starts, know
 from optimizer.estate.pull_source import LoadReader, LoadTarget, PullSource, Refusal, Scope
 from optimizer.estate.pull_state import DayResult, Partial, Request, open_partial
 from optimizer.estate.raw_jobs import JobReader, learn_error_titles, logged_jobs, merge_jobs, to_frame
+from optimizer.estate.remote import require_local
 from optimizer.estate.writer import EstateWriter, require_free_folder
 from optimizer.model.clock import SystemClock
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
@@ -180,7 +181,7 @@ def pull(
         The folder is not free, holds another kind of estate or cannot be written, or an unfinished pull is in the
         way.
     """
-    options = options or PullOptions()
+    options, out = options or PullOptions(), require_local(out)
     now = (clock or SystemClock()).now().replace(microsecond=0)
     old = _open_old(out) if options.append else None
     if old is None:

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from optimizer.errors import EstateError
 from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.folder import Estate, open_estate
+from optimizer.estate.remote import Location, RemotePath, is_url
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PLAN_SCHEMA_VERSION, PlanDocument
 from optimizer.plan.errors import PlanFormatError, StalePlanError
@@ -65,8 +66,13 @@ def read_plan(path: Path) -> PlanDocument:
     return plan
 
 
-def relative_to_plan(estate: Path, plan_path: Path) -> str:
-    """Where an estate lies as seen from the plan's folder, with forward slashes; absolute where there is no way."""
+def relative_to_plan(estate: Location, plan_path: Path) -> str:
+    """Where an estate lies as seen from the plan's folder, with forward slashes; absolute where there is no way.
+
+    A URL stays as it is, but for a password.
+    """
+    if isinstance(estate, RemotePath):
+        return str(estate)
     try:
         way = os.path.relpath(estate.resolve(), plan_path.resolve().parent)
     except ValueError:  # another drive
@@ -74,7 +80,7 @@ def relative_to_plan(estate: Path, plan_path: Path) -> str:
     return Path(way).as_posix()
 
 
-def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: Path | None = None) -> Estate:
+def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: str | Location | None = None) -> Estate:
     """Open the estate of a plan and make sure that it is the same.
 
     Parameters
@@ -84,7 +90,7 @@ def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: Path | None
     plan_path
         Where it was read from; the estate is looked for relative to its folder.
     estate_path
-        Where the estate is instead.
+        Where the estate is instead; a folder or a URL.
 
     Raises
     ------
@@ -105,6 +111,8 @@ def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: Path | None
 
 
 def _named_estate(plan: PlanDocument, plan_path: Path) -> Estate:
+    if is_url(plan.estate.path):
+        return open_estate(plan.estate.path)
     try:
         return open_estate(plan_path.parent / plan.estate.path)
     except EstateError as exc:

@@ -136,7 +136,8 @@ def _check_items(checked: Checked) -> list[str]:
     after = [(item.vm_id, item.vault_id) for item in checked.after.items]
     if before != after or len(before) != len(checked.starts):
         return ["the plan loses, adds or swaps items"]
-    return []
+    gone = checked.before.policies.keys() - checked.after.policies.keys()
+    return [f"the plan loses policy {policy_id}" for policy_id in sorted(gone)]
 
 
 def _check_policies(checked: Checked) -> list[str]:
@@ -151,6 +152,10 @@ def _check_policies(checked: Checked) -> list[str]:
             faults.append(f"{item.vm_id}: policy {new.name!r} is no twin of {old.name!r}")
         if old_item.unwritable and (new.id.lower() != old.id.lower() or new.start != old.start):
             faults.append(f"{item.vm_id}: is written although {old_item.unwritable}")
+        if new.id.lower() != old.id.lower() and any(
+            rule.exclude for rule in rules_of(checked.before, checked.rules, old_item)
+        ):
+            faults.append(f"{item.vm_id}: is written although it is excluded")
     members_before, members_after = (_members(inventory) for inventory in (checked.before, checked.after))
     for policy_id, members in members_after.items():
         size = len(members) + checked.before.unknown_items.get(policy_id, 0)
@@ -160,9 +165,20 @@ def _check_policies(checked: Checked) -> list[str]:
         count, was = checked.after.policies_in_vault(vault_id), checked.before.policies_in_vault(vault_id)
         if count > max(limits.max_policies_per_vault, was):
             faults.append(f"vault {vault_id} holds {count} policies")
+    return faults + _check_edits(checked)
+
+
+def _check_edits(checked: Checked) -> list[str]:
+    """Policies get another time only where that is allowed, and never those of items that nobody knows."""
+    faults = []
     for policy_id, policy in checked.before.policies.items():
-        if checked.after.policies[policy_id].start != policy.start and not limits.edit:
+        if checked.after.policies[policy_id].start == policy.start:
+            continue
+        strangers = checked.before.unknown_items.get(policy_id, 0)
+        if not checked.rules.policies.edit:
             faults.append(f"policy {policy.name!r} is edited although policies.edit is false")
+        if strangers:
+            faults.append(f"policy {policy.name!r} is edited although it holds {strangers} items that nobody knows")
     return faults
 
 
@@ -406,9 +422,9 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
         ("pair-slots", claims.pair_slots, pairs),
         ("peak concurrency", claims.peak, peak),
     ):
-        if abs(stated - found) > TOLERANCE * (1 + abs(found)):
+        if not abs(stated - found) <= TOLERANCE * (1 + abs(found)):  # so that NaN is a fault
             faults.append(f"the plan states {name} {stated:.6f}, it is {found:.6f}")
-    if claims.bound > claims.cost + TOLERANCE:
+    if not claims.bound <= claims.cost + TOLERANCE:
         faults.append(f"the bound {claims.bound:.6f} is above the cost {claims.cost:.6f}")
     return faults
 

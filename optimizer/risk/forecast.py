@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.engine import SERIAL, Engine
 from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, SLOT_MINUTES, Horizon
 from optimizer.ports import LoadSource, Progress, no_progress
@@ -70,6 +71,7 @@ def forecast_load(
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     step_minutes: int = SLOT_MINUTES,
     progress: Progress = no_progress,
+    engine: Engine = SERIAL,
 ) -> Forecast:
     """Forecast from the load that was known when the estate was taken.
 
@@ -87,6 +89,8 @@ def forecast_load(
         Length of the in-guest snapshot.
     step_minutes
         Spacing of the UTC start times: what :func:`optimizer.model.timegrid.common_start_step` says of the zones.
+    engine
+        Where the history is read and summed up; the forecast, which looks at the whole fleet, is made here.
 
     Raises
     ------
@@ -94,7 +98,8 @@ def forecast_load(
         The threshold is on maxima and the load has none.
     """
     grid = SnapshotGrid(snapshot_minutes, step_minutes)
-    return forecast_history(build_history(source, vm_ids, horizon.history_end, threshold, grid, progress))
+    history = build_history(source, vm_ids, horizon.history_end, threshold, grid, progress, engine=engine)
+    return forecast_history(history)
 
 
 def forecast_history(history: RiskHistory) -> Forecast:

@@ -10,16 +10,28 @@ from datetime import UTC, date, datetime, time, timedelta
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.model.load import STOPPED, DayLoad
+from optimizer.engine import SERIAL, Engine
+from optimizer.model.load import DayLoad
 from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
-from optimizer.ports import LoadSource, Progress, no_progress
-from optimizer.risk.snapshots import ByteArray, SnapshotGrid, check_statistic, classify_samples, share_at_risk
-
-CHUNK_VMS = 256
-"""VMs worked on at a time: their temporaries stay in a core's cache."""
+from optimizer.ports import LoadSource, PartialLoadSource, Progress, no_progress
+from optimizer.risk.snapshots import SnapshotGrid, check_statistic
+from optimizer.risk.windows import CHUNK_VMS, RowFinder, WeekSums, Windows
 
 DAYS_PER_WEEK = 7
+
+MIN_VM_DAYS, MIN_PROCESSES = 1_000_000, 3
+"""History, in VMs times days, and processes from which on it pays to start them for it.
+
+This process alone keeps two cores busy, one with reading ahead: 10,000 VMs x 30 days take it 1.3 s, and two processes
+1.5 s after half a second to start.
+"""
+
+MAX_READINGS = 4
+"""How many spans of VMs a week is cut into at most: each reads the week's files whole, to see that they are sound."""
+
+MIN_SPAN_VMS = 8 * CHUNK_VMS
+"""VMs below which cutting a week further costs more than it gains."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +73,37 @@ class RiskHistory:
         return len(self.risk_sum)
 
 
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """What the spans of a history have in common."""
+
+    source: LoadSource
+    vm_ids: tuple[str, ...]
+    dates: tuple[date, ...]
+    history_end: datetime
+    threshold: Threshold
+    grid: SnapshotGrid
+
+    @property
+    def num_weeks(self) -> int:
+        """Weeks, counted back from the last day."""
+        return self.week_of(self.dates[-1]) + 1 if self.dates else 0
+
+    def week_of(self, day: date) -> int:
+        """Number of a day's week."""
+        first = (self.dates[-1] - self.dates[0]).days // DAYS_PER_WEEK
+        return first - (self.dates[-1] - day).days // DAYS_PER_WEEK
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Some weeks of some VMs: the half-open ranges of both; None: all VMs."""
+
+    first_week: int
+    end_week: int
+    rows: npt.NDArray[np.intp] | None = None
+
+
 def build_history(
     source: LoadSource,
     vm_ids: Sequence[str],
@@ -68,19 +111,24 @@ def build_history(
     threshold: Threshold,
     grid: SnapshotGrid,
     progress: Progress = no_progress,
+    *,
+    engine: Engine = SERIAL,
 ) -> RiskHistory:
     """Read the load day by day and sum up when backups would have been at risk.
 
     Parameters
     ----------
     source
-        The load.
+        The load; an engine of other processes reads it there, so it can be pickled.
     vm_ids
         The VMs wanted, one row each, in this order; compared with those of the load without regard to case.
     history_end
         Aware time; samples that end after it are unknown.
     threshold
         Above which load a snapshot is at risk.
+    engine
+        Where weeks (and spans of VMs, where there are more workers than weeks) are summed up; the sums are the same
+        to the last bit wherever that is.
 
     Raises
     ------
@@ -88,26 +136,93 @@ def build_history(
         The threshold is on maxima and the load has none.
     """
     dates = tuple(day for day in source.dates() if _midnight(day) < history_end)
-    num_weeks = (dates[-1] - dates[0]).days // DAYS_PER_WEEK + 1 if dates else 0
-    shape = (num_weeks, len(vm_ids), grid.num_starts)
-    history = RiskHistory(
-        vm_ids=tuple(vm_ids),
+    order = _Order(source, tuple(vm_ids), dates, history_end, threshold, grid)
+    spans = _split(order, engine)
+    if len(spans) == 1:
+        parts = [_sum_days(order, spans[0], progress)]
+    else:
+        parts = engine.map(_sum_span, spans, shared=order, label="risk", progress=progress)
+    sums = _join(order, spans, parts)
+    return RiskHistory(
+        vm_ids=order.vm_ids,
         dates=dates,
         grid=grid,
-        risk_sum=np.zeros(shape, dtype=np.float32),
-        day_count=np.zeros(shape, dtype=np.uint8),
-        usable_days=np.zeros(shape[:2], dtype=np.uint8),
-        varies=np.zeros(len(vm_ids), dtype=np.bool_),
+        risk_sum=sums.risk_sum,
+        day_count=sums.day_count,
+        usable_days=sums.usable_days,
+        varies=sums.varies,
     )
-    windows = _Windows(history, threshold)
-    rows = _RowFinder(history.vm_ids)
-    for done, load in enumerate(_read_ahead(source, dates)):
+
+
+def _split(order: _Order, engine: Engine) -> list[_Span]:
+    """Cut a history where it costs least.
+
+    A week of its own reads one day more than it has, the first of the next week, whose first hours complete its last
+    windows: 34 days instead of 30.  A span of VMs decodes only these, but reads and checks the files whole, once more
+    for every span.
+    """
+    weeks, num_vms = order.num_weeks, len(order.vm_ids)
+    num_workers = engine.num_workers
+    pays = engine.is_running or (num_workers >= MIN_PROCESSES and num_vms * len(order.dates) >= MIN_VM_DAYS)
+    if num_workers == 1 or weeks == 0 or not pays:
+        return [_Span(0, weeks)]
+    num_ranges = 1
+    if isinstance(order.source, PartialLoadSource):
+        wanted = -(-2 * num_workers // weeks)  # two spans for each worker, so that none waits long for another
+        num_ranges = max(1, min(wanted, MAX_READINGS, num_vms // MIN_SPAN_VMS))
+    if num_ranges == 1:
+        return [_Span(week, week + 1) for week in range(weeks)]
+    # Files are sorted by VM: a span of neighbours lies in few row groups.
+    by_id = np.array(sorted(range(num_vms), key=lambda row: order.vm_ids[row].lower()), dtype=np.intp)
+    size = -(-num_vms // (num_ranges * CHUNK_VMS)) * CHUNK_VMS
+    ranges = [by_id[first : first + size] for first in range(0, num_vms, size)]
+    return [_Span(week, week + 1, rows) for week in range(weeks) for rows in ranges]
+
+
+def _sum_span(order: _Order, span: _Span) -> WeekSums:
+    """A task of an engine."""
+    return _sum_days(order, span, no_progress)
+
+
+def _sum_days(order: _Order, span: _Span, progress: Progress) -> WeekSums:
+    """Sum up the days of a span, one after the other."""
+    weeks = [order.week_of(day) for day in order.dates]
+    inside = [place for place, week in enumerate(weeks) if span.first_week <= week < span.end_week]
+    vm_ids = order.vm_ids if span.rows is None else [order.vm_ids[row] for row in span.rows.tolist()]
+    sums = WeekSums.zeros(span.end_week - span.first_week, len(vm_ids), order.grid.num_starts)
+    if not inside:
+        progress("risk", 0, 0)
+        return sums
+    windows, rows = Windows(sums, order.grid, order.threshold), RowFinder(vm_ids)
+    # The day after the last one completes its windows, and is counted where it belongs.
+    dates = order.dates[inside[0] : inside[-1] + 2]
+    for done, load in enumerate(_read_ahead(order.source, dates, None if span.rows is None else vm_ids)):
         progress("risk", done, len(dates), str(load.date))
-        check_statistic(load, threshold)
-        windows.add_day(load, rows.find(load.vm_ids), _bins_before(history_end, load.date))
-    windows.close()
+        check_statistic(load, order.threshold)
+        week = order.week_of(load.date) - span.first_week
+        windows.add_day(load, rows.find(load.vm_ids), _bins_before(order.history_end, load.date), week)
+    if len(dates) == len(inside):
+        windows.close()
     progress("risk", len(dates), len(dates))
-    return history
+    return sums
+
+
+def _join(order: _Order, spans: Sequence[_Span], parts: Sequence[WeekSums]) -> WeekSums:
+    """The sums of all spans as one."""
+    if len(spans) == 1:
+        return parts[0]
+    whole = WeekSums.zeros(order.num_weeks, len(order.vm_ids), order.grid.num_starts)
+    for span, part in zip(spans, parts, strict=True):
+        rows = slice(None) if span.rows is None else span.rows
+        weeks = slice(span.first_week, span.end_week)
+        whole.risk_sum[weeks, rows] = part.risk_sum
+        whole.day_count[weeks, rows] = part.day_count
+        whole.usable_days[weeks, rows] = part.usable_days
+        first = whole.first_load[:, rows]
+        differs = (first != part.first_load) & ~np.isnan(first) & ~np.isnan(part.first_load)
+        whole.varies[rows] |= part.varies | differs.any(axis=0)
+        whole.first_load[:, rows] = np.where(np.isnan(first), part.first_load, first)
+    return whole
 
 
 def _midnight(day: date) -> datetime:
@@ -119,93 +234,19 @@ def _bins_before(end: datetime, day: date) -> int:
     return min(BINS_PER_DAY, (end - _midnight(day)) // timedelta(minutes=BIN_MINUTES))
 
 
-def _read_ahead(source: LoadSource, dates: Sequence[date]) -> Iterator[DayLoad]:
-    """Days of load, the next one read while the caller works on this one."""
+def _read_ahead(source: LoadSource, dates: Sequence[date], vm_ids: Sequence[str] | None) -> Iterator[DayLoad]:
+    """Days of load, the next one read while the caller works on this one; None: every VM."""
+
+    def read(day: date) -> DayLoad:
+        if vm_ids is None:
+            return source.read_day(day)
+        assert isinstance(source, PartialLoadSource)
+        return source.read_vms(day, vm_ids)
+
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="read-load") as reader:
-        pending = [reader.submit(source.read_day, day) for day in dates[:1]]
+        pending = [reader.submit(read, day) for day in dates[:1]]
         for next_day in dates[1:]:
             load = pending.pop().result()
-            pending.append(reader.submit(source.read_day, next_day))
+            pending.append(reader.submit(read, next_day))
             yield load
         yield from (last.result() for last in pending)
-
-
-class _RowFinder:
-    """Finds the rows of the wanted VMs in a day; days mostly have the same VMs as the one before."""
-
-    def __init__(self, vm_ids: Sequence[str]) -> None:
-        self._wanted = [vm_id.lower() for vm_id in vm_ids]
-        self._seen: tuple[str, ...] | None = None
-        self._rows = np.empty(0, dtype=np.intp)
-
-    def find(self, day_ids: tuple[str, ...]) -> npt.NDArray[np.intp]:
-        """Row in the day of each wanted VM, -1 where it has none; shape (V,)."""
-        if day_ids != self._seen:
-            row_of = {vm_id.lower(): row for row, vm_id in enumerate(day_ids)}
-            self._rows = np.array([row_of.get(vm_id, -1) for vm_id in self._wanted], dtype=np.intp)
-            self._seen = day_ids
-        return self._rows
-
-
-class _Windows:
-    """The samples of the latest day, kept until the next one completes the windows that cross midnight."""
-
-    def __init__(self, history: RiskHistory, threshold: Threshold) -> None:
-        self._history = history
-        self._threshold = threshold
-        width = BINS_PER_DAY + history.grid.bins_after_midnight
-        self._hot = np.zeros((len(history.vm_ids), width), dtype=np.uint8)
-        self._known = np.zeros_like(self._hot)
-        self._first_load = np.full((2, len(history.vm_ids)), np.nan, dtype=np.float32)
-        self._day: date | None = None
-
-    def add_day(self, load: DayLoad, rows: npt.NDArray[np.intp], num_bins: int) -> None:
-        """Complete the windows of the day before and keep the first ``num_bins`` samples of this one."""
-        follows = self._day is not None and (load.date - self._day).days == 1
-        for chunk in self._chunks():
-            self._watch_for_change(load, rows[chunk], chunk, num_bins)
-            hot, known = classify_samples(load, rows[chunk], self._threshold)
-            hot[:, num_bins:] = 0
-            known[:, num_bins:] = 0
-            self._finish(chunk, (hot, known) if follows else None)
-            self._hot[chunk, :BINS_PER_DAY] = hot
-            self._known[chunk, :BINS_PER_DAY] = known
-        self._day = load.date
-
-    def _watch_for_change(self, load: DayLoad, rows: npt.NDArray[np.intp], chunk: slice, num_bins: int) -> None:
-        """Mark the VMs whose load differs from the first that was seen; done with after a day or two."""
-        varies = self._history.varies[chunk]
-        still = np.flatnonzero(~varies & (rows >= 0))
-        if len(still) == 0:
-            return
-        for first_load, values in zip(self._first_load[:, chunk], (load.cpu_percent, load.mem_percent), strict=True):
-            samples = values[rows[still], :num_bins]
-            first = first_load[still]
-            first = np.where(np.isnan(first), np.fmin.reduce(samples, axis=1, initial=np.nan), first)
-            first_load[still] = first
-            varies[still] |= ((samples != first[:, None]) & ~np.isnan(samples)).any(axis=1)
-        if load.running is not None:
-            varies[still] |= (load.running[rows[still], :num_bins] == STOPPED).any(axis=1)
-
-    def close(self) -> None:
-        """Complete the windows of the last day; what would follow is unknown."""
-        for chunk in self._chunks():
-            self._finish(chunk, None)
-
-    def _chunks(self) -> Iterator[slice]:
-        num_vms = len(self._hot)
-        return (slice(first, min(first + CHUNK_VMS, num_vms)) for first in range(0, num_vms, CHUNK_VMS))
-
-    def _finish(self, chunk: slice, following: tuple[ByteArray, ByteArray] | None) -> None:
-        if self._day is None:
-            return
-        hot, known, history = self._hot[chunk], self._known[chunk], self._history
-        beyond = history.grid.bins_after_midnight
-        hot[:, BINS_PER_DAY:] = following[0][:, :beyond] if following else 0
-        known[:, BINS_PER_DAY:] = following[1][:, :beyond] if following else 0
-        share = share_at_risk(hot, known, history.grid)
-        is_known = ~np.isnan(share)
-        week = history.num_weeks - 1 - (history.dates[-1] - self._day).days // DAYS_PER_WEEK
-        np.add(history.risk_sum[week, chunk], share, out=history.risk_sum[week, chunk], where=is_known)
-        history.day_count[week, chunk] += is_known
-        history.usable_days[week, chunk] += 2 * is_known.sum(axis=1) >= history.grid.num_starts

@@ -5,8 +5,46 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
 
 from optimizer.ports import Progress
+
+T = TypeVar("T")
+
+
+class Beside(Generic[T]):
+    """A function that runs in a thread of its own.
+
+    Compiled code and the compiler run outside the interpreter, where Ctrl-C would be lost or come late: the main
+    thread only waits, so that it is told at once.  The thread does not outlive the program.
+
+    Parameters
+    ----------
+    function
+        What runs.
+    """
+
+    def __init__(self, function: Callable[[], T]) -> None:
+        self._function = function
+        self._result: list[T] = []
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._result.append(self._function())
+        except BaseException as exc:  # noqa: BLE001  # raised again where somebody waits for it
+            self._error = exc
+
+    def result(self) -> T:
+        """What the function returns, as soon as it does; what it raises is raised here."""
+        while self._thread.is_alive():
+            self._thread.join(0.1)  # a wait without end could not be interrupted everywhere
+        if self._error is not None:
+            raise self._error
+        return self._result[0]
 
 
 class SolveClock:
@@ -21,6 +59,7 @@ class SolveClock:
     def __init__(self, limit_seconds: float | None) -> None:
         self.began = time.monotonic()
         self._limit = limit_seconds
+        self._cancelled = threading.Event()
         self.cut_in = False
 
     def left(self, share: float = 1.0) -> float | None:
@@ -33,7 +72,11 @@ class SolveClock:
         """Whether a share of the limit is used up; remembers that it cut in."""
         over = self._limit is not None and self.seconds() >= self._limit * share
         self.cut_in |= over
-        return over
+        return over or self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Have everything that asks :meth:`over` end as soon as it does."""
+        self._cancelled.set()
 
     def seconds(self) -> float:
         """Seconds since the beginning."""

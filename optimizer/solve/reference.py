@@ -45,6 +45,7 @@ def find_reference(
     answer = ScopedModel(instance, whole(instance, placed), CONSTRAINTS).solve(0.5 * effort, seed, clock.left())
     if answer.options is None:
         return "greedy", answer.outcome
+    assert not violations(instance, answer.options), "a family of constraints is missing"
     return "greedy", answer.options
 
 

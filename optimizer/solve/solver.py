@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +12,7 @@ from optimizer.ports import Progress, no_progress
 from optimizer.solve.anneal import anneal
 from optimizer.solve.arrays import Arrays, count, pack
 from optimizer.solve.bound import Ascent, ascend, reduced_costs
-from optimizer.solve.clock import SolveClock, Standing
+from optimizer.solve.clock import Beside, SolveClock, Standing
 from optimizer.solve.cost import Cost, evaluate, violations
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
 from optimizer.solve.dual import Multipliers
@@ -38,7 +37,10 @@ ROUNDING = 1e-6
 SEARCH_SHARE = 0.9
 """Share of a time limit that search and ascent may use; the rest is for CP-SAT and for the last settling."""
 
-ROUNDS_PER_EFFORT, ROUNDS_PER_VM_AND_EFFORT = 400, 0.5
+LEAST_STEPS, MOST_STEPS, STEPS_TIMES_VMS = 10, 60, 40_000
+"""Steps of the bound for each unit of effort: so many divided by the number of VMs, within limits."""
+
+ROUNDS_PER_EFFORT, ROUNDS_PER_VM_AND_EFFORT = 600, 0.5
 """Rounds of annealing: the first for any instance, the second grows with it."""
 
 PART_SWEEPS = 2
@@ -117,8 +119,8 @@ def solve(
     seed
         Of annealing, of the neighbourhoods and of CP-SAT.
     effort
-        Work: ``15 * effort`` steps of the bound (10 for more than 5,000 VMs), ``(400 + V / 2) * effort`` rounds of
-        annealing, ``effort / 16`` neighbourhoods.  Equal effort, equal result, whatever the engine.
+        Work: 10 to 60 times as many steps of the bound, fewer the larger the instance, ``(600 + V / 2) * effort``
+        rounds of annealing, ``effort / 16`` neighbourhoods.  Equal effort, equal result, whatever the engine.
     time_limit_seconds
         Wall-clock limit; where it cuts in, the result is valid but not repeatable.
     progress
@@ -131,12 +133,30 @@ def solve(
         Where to begin the bound: those of a problem of the same shape.
     """
     clock = SolveClock(time_limit_seconds)
+    solving = Beside(lambda: _solve(instance, seed, effort, clock, progress, engine, start, multipliers))
+    try:
+        return solving.result()
+    except KeyboardInterrupt:
+        clock.cancel()
+        raise
+
+
+def _solve(
+    instance: Instance,
+    seed: int,
+    effort: int,
+    clock: SolveClock,
+    progress: Progress,
+    engine: Engine,
+    start: IntArray | None,
+    multipliers: Multipliers | None,
+) -> Result:
     reference_name, reference = find_reference(instance, effort, seed, clock)
     if not isinstance(reference, np.ndarray):
         return Result(reference, None, None, float("-inf"), reference_name, None, "effort", clock.seconds())
     reference_cost = evaluate(instance, reference)
     standing = Standing(reference_cost.total, progress)
-    steps = (15 if instance.num_vms <= 5000 else 10) * effort
+    steps = effort * min(MOST_STEPS, max(LEAST_STEPS, STEPS_TIMES_VMS // max(1, instance.num_vms)))
 
     def on_step(step: int, bound: float) -> bool:
         if step % 20 == 0 or step == steps:
@@ -144,10 +164,13 @@ def solve(
         return not clock.over(SEARCH_SHARE)
 
     # The ascent needs nothing of the search and the search nothing of the ascent: compiled code runs side by side.
-    with ThreadPoolExecutor(1, thread_name_prefix="bound") as beside:
-        ascending = beside.submit(ascend, instance, steps, on_step, multipliers)
+    ascending = Beside(lambda: ascend(instance, steps, on_step, multipliers))
+    try:
         best = _search(instance, reference, start, seed, effort, clock, standing, engine)
-        ascent = ascending.result()
+    except BaseException:
+        clock.cancel()
+        raise
+    ascent = ascending.result()
     bound, best, stopped = _finish(instance, ascent, best, seed, effort, clock, standing)
     cost = evaluate(instance, best)
     if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):

@@ -1,13 +1,13 @@
 """Bootstrapped estates in memory: a VM is a VM of a load trace whose days are rotated by whole weeks.
 
-The same estates as pipeline.py makes, without the way through files, so that 100,000 VMs fit: the forecast of a copy
-is that of its source at its rotation.
+The VMs, policies and copies of the trace are those that pipeline.py writes to files; in memory 100,000 VMs fit,
+because the forecast of a copy is that of its source at its rotation.
 """
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -18,13 +18,15 @@ import polars as pl
 
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
+from optimizer.estate.folder import Estate
 from optimizer.estate.import_vms import read_vms, to_resources
-from optimizer.model.inventory import Inventory
 from optimizer.model.load import DayLoad
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rules
 from optimizer.plan.case import Case
+from optimizer.ports import Resource
 from optimizer.risk.forecast import forecast_load
 from optimizer.risk.table import start_step
+from optimizer.solve.instance import IntArray
 from optimizer.workflow import prepare_forecast
 from tests.benchmarks.people import HOURLY_SHARE, write_vms_csv
 
@@ -44,7 +46,7 @@ class Trace:
     @property
     def num_weeks(self) -> int:
         """Whole weeks."""
-        return self.cpu.shape[1] // BINS_PER_WEEK
+        return int(self.cpu.shape[1] // BINS_PER_WEEK)
 
 
 def read_trace(path: Path) -> Trace:
@@ -91,15 +93,30 @@ class Rotations:
         return DayLoad(day, self.vm_ids, rotated(self.trace.cpu), rotated(self.trace.mem))
 
 
-def bootstrap_inventory(num_vms: int, seed: int, as_of: datetime) -> Inventory:
-    """Vaults, policies and services as people choose them: 13 % weekly, 3 % hourly, 5 % spanning vaults."""
-    names = [f"vm-{number:06d}" for number in range(num_vms)]
+def vm_names(num_vms: int) -> list[str]:
+    """Names of the VMs of a bootstrapped estate."""
+    return [f"vm-{number:06d}" for number in range(num_vms)]
+
+
+def num_vaults(num_vms: int) -> int:
+    """Vaults of an estate: at least two, so that services can span them."""
+    return max(2, -(-num_vms // VMS_PER_VAULT))
+
+
+def draw_copies(trace: Trace, num_vms: int, seed: int) -> tuple[IntArray, IntArray]:
+    """Row of the trace and rotation in weeks of every VM of an estate; each of shape (num_vms,)."""
+    random = np.random.default_rng(seed)
+    return random.integers(len(trace.cpu), size=num_vms), random.integers(trace.num_weeks, size=num_vms)
+
+
+def bootstrap_document(num_vms: int, seed: int, as_of: datetime) -> EstateDocument:
+    """Vaults, policies and services as people choose them: 13 % weekly, 3 % hourly, 5 % spanning vaults; no load."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vms.csv"
-        write_vms_csv(path, names, seed, max(2, -(-num_vms // VMS_PER_VAULT)))
+        write_vms_csv(path, vm_names(num_vms), seed, num_vaults(num_vms))
         resources = to_resources(read_vms(path))
     make_some_hourly(resources.policies, seed)
-    document = EstateDocument(
+    return EstateDocument(
         created_at=as_of,
         as_of=as_of,
         source="import",
@@ -108,21 +125,29 @@ def bootstrap_inventory(num_vms: int, seed: int, as_of: datetime) -> Inventory:
         protected_items=tuple(resources.protected_items),
         vms=tuple(resources.vms),
     )
-    return build_inventory(document, DEFAULT_SERVICE_FROM)
 
 
-def make_some_hourly(policies: list[dict[str, object]], seed: int) -> int:
-    """Turn a share of the daily policies into Enhanced hourly ones: ``vms.csv`` knows daily and weekly only."""
+def make_some_hourly(policies: Iterable[Resource], seed: int) -> int:
+    """Turn a share of the daily policies into Enhanced hourly ones: ``vms.csv`` knows daily and weekly only.
+
+    Parameters
+    ----------
+    policies
+        Policies of an estate as ARM resources, changed in place.
+    seed
+        Of the choice.
+
+    Returns
+    -------
+    int
+        How many were turned.
+    """
     random = np.random.default_rng(seed)
-    daily = [
-        p["properties"]
-        for p in policies
-        if p["properties"]["schedulePolicy"]["scheduleRunFrequency"] == "Daily"  # type: ignore[index]
-    ]
-    chosen = [properties for properties in daily[1:] if random.random() < HOURLY_SHARE]
+    daily = [p for p in policies if p["properties"]["schedulePolicy"]["scheduleRunFrequency"] == "Daily"]
+    chosen = [p["properties"] for p in daily[1:] if random.random() < HOURLY_SHARE]
     for properties in chosen:
-        properties["policyType"] = "V2"  # type: ignore[index]
-        properties["schedulePolicy"] = {  # type: ignore[index]
+        properties["policyType"] = "V2"
+        properties["schedulePolicy"] = {
             "schedulePolicyType": "SimpleSchedulePolicyV2",
             "scheduleRunFrequency": "Hourly",
             "hourlySchedule": {
@@ -131,14 +156,16 @@ def make_some_hourly(policies: list[dict[str, object]], seed: int) -> int:
                 "scheduleWindowStartTime": "2021-12-17T08:00:00Z",
             },
         }
-        for schedule in properties["retentionPolicy"].values():  # type: ignore[index]
+        for schedule in properties["retentionPolicy"].values():
             if isinstance(schedule, dict):
                 schedule["retentionTimes"] = ["2021-12-17T08:00:00Z"]
     return len(chosen)
 
 
-def bootstrap_case(trace: Trace, num_vms: int, seed: int, num_days: int = 35, rules: Rules | None = None) -> Case:
-    """A prepared case of ``num_vms`` VMs.
+def bootstrap(
+    trace: Trace, num_vms: int, seed: int, num_days: int = 35, rules: Rules | None = None
+) -> tuple[Estate, Case]:
+    """An estate of ``num_vms`` VMs that exists in memory only, and the prepared case.
 
     Parameters
     ----------
@@ -153,17 +180,16 @@ def bootstrap_case(trace: Trace, num_vms: int, seed: int, num_days: int = 35, ru
     rules
         What is demanded; None: the defaults.
     """
-    random = np.random.default_rng(seed)
     source = Rotations(trace, num_days)
     as_of = datetime.combine(trace.first_day + timedelta(days=num_days), datetime.min.time(), UTC)
-    inventory = bootstrap_inventory(num_vms, seed, as_of)
+    document = bootstrap_document(num_vms, seed, as_of)
+    inventory = build_inventory(document, DEFAULT_SERVICE_FROM)
     rules = rules if rules is not None else Rules()
     forecast = forecast_load(
         source, source.vm_ids, inventory.horizon, rules.threshold, step_minutes=start_step(inventory)
     )
-    of = random.integers(len(trace.cpu), size=num_vms) * trace.num_weeks + random.integers(
-        trace.num_weeks, size=num_vms
-    )
+    row, week = draw_copies(trace, num_vms, seed)
+    of = row * trace.num_weeks + week
     copies = replace(
         forecast,
         vm_ids=tuple(sorted({item.vm_id for item in inventory.items})),
@@ -171,4 +197,9 @@ def bootstrap_case(trace: Trace, num_vms: int, seed: int, num_days: int = 35, ru
         num_days=forecast.num_days[of],
         evidence=tuple(forecast.evidence[row] for row in of.tolist()),
     )
-    return prepare_forecast(inventory, rules, copies)
+    return Estate(Path("estate"), document), prepare_forecast(inventory, rules, copies)
+
+
+def bootstrap_case(trace: Trace, num_vms: int, seed: int, num_days: int = 35, rules: Rules | None = None) -> Case:
+    """The prepared case of :func:`bootstrap` alone."""
+    return bootstrap(trace, num_vms, seed, num_days, rules)[1]

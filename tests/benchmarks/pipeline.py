@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,33 +28,22 @@ import polars as pl
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from tests.benchmarks.people import HOURLY_SHARE, write_vms_csv  # noqa: E402  # found through the line above
+from tests.benchmarks.people import write_vms_csv  # noqa: E402  # found through the line above
 
 DEFAULT_TRACE = ROOT.parent / "shared" / "traces" / "bitbrains_jul_aug_5min.parquet"
-VMS_PER_VAULT = 250
-BINS_PER_WEEK = 7 * 288
 
 
-def bootstrap_load(trace: Path, num_vms: int, num_days: int, seed: int, out: Path) -> list[str]:
-    """Write ``load.parquet`` of a made-up fleet; returns the names of its VMs."""
-    random = np.random.default_rng(seed)
-    frame = pl.read_parquet(trace).with_columns(pl.col("ts").dt.epoch("s") // 300)
-    names = frame["vm"].unique().sort().to_list()
-    begin = -(-int(frame["ts"].to_numpy().min()) // 288) * 288
-    num_weeks = (int(frame["ts"].to_numpy().max()) - begin) // BINS_PER_WEEK
-    grid = np.full((2, len(names), num_weeks * BINS_PER_WEEK), np.nan, dtype=np.float32)
-    rows = frame["vm"].replace_strict(names, range(len(names)), return_dtype=pl.Int64).to_numpy()
-    bins = frame["ts"].to_numpy() - begin
-    inside = (bins >= 0) & (bins < grid.shape[2])
-    grid[0, rows[inside], bins[inside]] = frame["cpu_percent"].to_numpy()[inside]
-    grid[1, rows[inside], bins[inside]] = frame["mem_percent"].fill_null(float("nan")).to_numpy()[inside]
-    length = min(num_days * 288, grid.shape[2])
-    times = (np.arange(length) + begin) * 300_000
-    vm_ids, parts = [f"vm-{number:06d}" for number in range(num_vms)], []
-    for vm_id in vm_ids:
-        source = int(random.integers(len(names)))
-        shift = int(random.integers(num_weeks)) * BINS_PER_WEEK
-        cpu, mem = (np.roll(grid[metric, source], shift)[:length] for metric in range(2))
+def bootstrap_load(trace: Path, num_vms: int, num_days: int, seed: int, out: Path) -> None:
+    """Write ``load.parquet`` of a made-up fleet."""
+    from tests.benchmarks.estates import BINS_PER_DAY, BINS_PER_WEEK, draw_copies, read_trace, vm_names
+
+    grid = read_trace(trace)
+    begin = datetime.combine(grid.first_day, datetime.min.time(), UTC)
+    length = min(num_days * BINS_PER_DAY, grid.cpu.shape[1])
+    times = np.arange(length) * 300_000 + round(begin.timestamp() * 1000)
+    parts = []
+    for vm_id, row, week in zip(vm_names(num_vms), *draw_copies(grid, num_vms, seed), strict=True):
+        cpu, mem = (np.roll(metric[row], week * BINS_PER_WEEK)[:length] for metric in (grid.cpu, grid.mem))
         known = ~np.isnan(cpu)
         parts.append(
             pl.DataFrame({"ts": times[known], "cpu_percent": cpu[known], "mem_percent": mem[known]}).with_columns(
@@ -62,35 +52,18 @@ def bootstrap_load(trace: Path, num_vms: int, num_days: int, seed: int, out: Pat
         )
     load = pl.concat(parts).with_columns(pl.from_epoch("ts", time_unit="ms").dt.replace_time_zone("UTC"))
     load.select("vm", "ts", "cpu_percent", "mem_percent").write_parquet(out)
-    return vm_ids
 
 
-def make_some_hourly(estate: Path, seed: int) -> int:
-    """Turn a share of the daily policies into Enhanced hourly ones: ``vms.csv`` knows daily and weekly only."""
+def add_hourly_policies(estate: Path, seed: int) -> int:
+    """Turn some daily policies of an estate folder into hourly ones; how many."""
     from optimizer.estate.atomic import write_bytes
     from optimizer.estate.document import read_document
+    from tests.benchmarks.estates import make_some_hourly
 
-    random = np.random.default_rng(seed)
     document = read_document(estate)
-    daily = [p for p in document.policies if p["properties"]["schedulePolicy"]["scheduleRunFrequency"] == "Daily"]
-    chosen = [p for p in daily[1:] if random.random() < HOURLY_SHARE]
-    for policy in chosen:
-        properties = policy["properties"]
-        properties["policyType"] = "V2"
-        properties["schedulePolicy"] = {
-            "schedulePolicyType": "SimpleSchedulePolicyV2",
-            "scheduleRunFrequency": "Hourly",
-            "hourlySchedule": {
-                "interval": 4,
-                "scheduleWindowDuration": 12,
-                "scheduleWindowStartTime": "2021-12-17T08:00:00Z",
-            },
-        }
-        for schedule in properties["retentionPolicy"].values():
-            if isinstance(schedule, dict):
-                schedule["retentionTimes"] = ["2021-12-17T08:00:00Z"]
+    count = make_some_hourly(document.policies, seed)
     write_bytes(estate / "estate.json", document.to_json().encode())
-    return len(chosen)
+    return count
 
 
 def run(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -102,6 +75,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     from optimizer.solve.baselines import greedy, stable_hash
     from optimizer.solve.cost import evaluate, violations
     from optimizer.workflow import prepare, solve_case
+    from tests.benchmarks.estates import num_vaults
 
     figures: dict[str, Any] = {}
     seconds: dict[str, float] = {}
@@ -118,11 +92,11 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         else:
             subprocess.run([sys.executable, *sys.argv, "--write-load", str(load)], check=True)
             vm_ids = pl.scan_parquet(load).select("vm").unique().sort("vm").collect()["vm"].to_list()
-        rows = write_vms_csv(vms, vm_ids, arguments.seed, max(2, -(-len(vm_ids) // VMS_PER_VAULT)))
+        rows = write_vms_csv(vms, vm_ids, arguments.seed, num_vaults(len(vm_ids)))
         began = time.monotonic()
         import_estate(vms, load, folder / "estate")
         timed("import", began)
-        figures["hourly_policies"] = make_some_hourly(folder / "estate", arguments.seed) if arguments.one else 0
+        figures["hourly_policies"] = add_hourly_policies(folder / "estate", arguments.seed) if arguments.one else 0
         estate = open_estate(folder / "estate")
         began = time.monotonic()
         case = prepare(estate)

@@ -188,6 +188,50 @@ def edited(given: Valid) -> Valid:
     return replace(given, checked=changed)
 
 
+def strangers_moved(given: Valid) -> Valid:
+    """The policy of the whole of a service at a new time, with edits allowed, and items on it that nobody knows."""
+    moved_together = limited(edited(given), edit=True)
+    before = moved_together.checked.before
+    policy = next(policy for policy in before.policies.values() if policy.name == "weekend")
+    members = len(before.items_by_policy[policy.id.lower()])
+    with_strangers = with_policy(before, replace(policy, items_reported=members + 2))
+    return replace(moved_together, checked=replace(moved_together.checked, before=with_strangers))
+
+
+def edited_in_more_than_time(given: Valid) -> Valid:
+    """A policy that comes back from its edit with another retention, at the same time."""
+    after = given.checked.after
+    policy = next(policy for policy in after.policies.values() if policy.name == "weekend")
+    spoilt = with_policy(after, replace(policy, twin_key="another retention"))
+    return replace(given, checked=replace(given.checked, after=spoilt))
+
+
+def policy_gone(given: Valid) -> Valid:
+    """A policy of today that the plan does without: its VMs are on a twin at the same time."""
+    after = given.checked.after
+    policy = next(policy for policy in after.policies.values() if policy.name == "weekend")
+    rows = list(after.items_by_policy[policy.id.lower()])
+    replaced = with_items_on(after, rows, replace(policy, id=f"{policy.id}-made-up", name="made-up"))
+    left = {key: other for key, other in replaced.policies.items() if key != policy.id.lower()}
+    return replace(given, checked=replace(given.checked, after=replace(replaced, policies=left)))
+
+
+def needless_policy(given: Valid) -> Valid:
+    """A policy that is created and protects nobody."""
+    after = given.checked.after
+    some = next(iter(after.policies.values()))
+    made = replace(some, id=f"{some.id}-needless", name="needless", start=30, items_reported=None)
+    return replace(given, checked=replace(given.checked, after=with_policy(after, made)))
+
+
+def excluded_reassigned(given: Valid) -> Valid:
+    """A VM that must never be written on a twin of its policy, at the same time."""
+    row = given.row("single-03")
+    own = given.checked.after.policy(given.checked.after.items[row])
+    twin = replace(own, id=f"{own.id}-made-up", name="made-up", items_reported=None)
+    return replace(given, checked=replace(given.checked, after=with_items_on(given.checked.after, [row], twin)))
+
+
 def lost(given: Valid) -> Valid:
     return replace(
         given, checked=replace(given.checked, after=replace(given.checked.after, items=given.checked.after.items[1:]))
@@ -256,6 +300,11 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
     "policy over its limit by unknown items": ("early holds 101 VMs", strangers_fill_it),
     "vault over its limit": ("vault-a holds", lambda v: limited(v, max_policies_per_vault=4)),
     "edit although edits are off": ("'weekend' is edited although policies.edit is false", edited),
+    "edit that moves items that nobody knows": ("'weekend' is edited although it holds 2 items", strangers_moved),
+    "edit of more than the time": ("is no twin of 'weekend'", edited_in_more_than_time),
+    "policy gone": ("the plan loses policy", policy_gone),
+    "policy created that nobody needs": ("states cost", needless_policy),
+    "excluded VM reassigned at its time": ("single-03: is written although it is excluded", excluded_reassigned),
     "item lost": ("loses, adds or swaps items", lost),
     "items swapped": ("loses, adds or swaps items", swapped),
     "start lost": (
@@ -285,6 +334,8 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
     "pair-slots misstated": ("states pair-slots", lambda v: claiming(v, pair_slots=v.claims.pair_slots - 1 / 7)),
     "peak misstated": ("states peak concurrency", lambda v: claiming(v, peak=v.claims.peak - 1)),
     "bound above the cost": ("is above the cost", lambda v: claiming(v, bound=v.claims.cost + 0.001)),
+    "bound that is no number": ("is above the cost", lambda v: claiming(v, bound=float("nan"))),
+    "cost that is no number": ("states cost", lambda v: claiming(v, cost=float("nan"))),
     "overlap priced otherwise": (
         "states cost",
         lambda v: ruled_by(v, prices=v.checked.rules.prices.model_copy(update={"overlap": 0.03})),

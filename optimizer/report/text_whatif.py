@@ -1,0 +1,253 @@
+"""Answers to questions about a plan for a terminal: what if ..., and how much hangs on the prices."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from optimizer.report.typeset import (
+    Column,
+    Glyphs,
+    Page,
+    Rows,
+    bullets,
+    decimal,
+    number,
+    percent,
+    plural,
+    short_id,
+    signed,
+    table,
+)
+from optimizer.whatif.document import Figures, PlanFigures, ScenarioAnswer, Sensitivity, StartChange, WhatIf
+
+SHOWN = 10
+"""Rows of each list that a terminal shows; JSON has them all."""
+
+_TERMS: Sequence[tuple[str, Callable[[Figures], float]]] = (
+    ("risk", lambda one: one.cost.risk),
+    ("overlap", lambda one: one.cost.overlap),
+    ("vault peak", lambda one: one.cost.vault_peak),
+    ("policy writes", lambda one: one.cost.policy_writes),
+    ("moves", lambda one: one.cost.moves),
+)
+
+
+def render_what_if(answer: WhatIf) -> Page:
+    """Draw what becomes of the base plan in each scenario: all of them side by side, then one after the other."""
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        if len(answer.scenarios) > 1:
+            yield table(_overview(answer, glyphs), glyphs, width)
+        for scenario in answer.scenarios:
+            yield from _scenario(answer.base, scenario, glyphs, width)
+        yield Text()
+        yield Text("No plan was written: put what is to hold into a rules file and plan with it.", style="dim")
+
+    return Page(build)
+
+
+def _overview(answer: WhatIf, glyphs: Glyphs) -> Rows:
+    columns = (
+        Column("scenario", share=1),
+        number("VMs"),
+        number("at risk/30 d"),
+        number("pair-slots/day"),
+        number("peak"),
+        number("moves"),
+        number("writes"),
+        number("cost"),
+        number("captured"),
+    )
+    cells = [("base plan", *_overview_cells(answer.base))]
+    for one in answer.scenarios:
+        figures = _overview_cells(one.plan) if one.plan else ("no schedule", *[glyphs.dash] * 7)
+        cells.append((one.name, *figures))
+    return Rows(title="Scenarios", columns=columns, cells=cells)
+
+
+def _overview_cells(figures: PlanFigures) -> tuple[str, ...]:
+    return (
+        f"{figures.vms:,}",
+        decimal(figures.at_risk_per_month),
+        decimal(figures.overlap_pair_slots),
+        f"{figures.peak_concurrency:,}",
+        f"{figures.moved:,}",
+        f"{figures.policies_written:,}",
+        decimal(figures.cost.total),
+        percent(figures.captured),
+    )
+
+
+def _scenario(base: PlanFigures, one: ScenarioAnswer, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text(glyphs.clean(f"What if {one.name}"), style="bold")
+    told = [*(change for change in one.changes if change not in one.name), *one.notes]
+    if told:
+        yield bullets(told, glyphs)
+    yield table(_comparison(base, one, glyphs), glyphs, width)
+    yield Text()
+    yield from _verdict(one, glyphs)
+    if one.start_changes:
+        yield table(_start_changes(one.start_changes), glyphs, width)
+    if one.new_vms:
+        columns = (Column("VM", share=1), Column("like", share=1), Column("start"))
+        cells = [(short_id(new.vm), short_id(new.like), new.start) for new in one.new_vms[:SHOWN]]
+        yield table(Rows("New VMs", columns, cells, total=len(one.new_vms)), glyphs, width)
+
+
+def _comparison(base: PlanFigures, one: ScenarioAnswer, glyphs: Glyphs) -> Rows:
+    """Base plan, the same kept in the scenario, the plan made for it, and what that changes."""
+    plan, kept = one.plan, one.kept
+
+    def line(name: str, of: Callable[[Figures], float], *, whole: bool = False) -> tuple[str, ...]:
+        show = (lambda value: f"{value:,.0f}") if whole else decimal
+        change = glyphs.dash if plan is None else _difference(of(plan) - of(base), whole=whole)
+        return name, show(of(base)), show(of(kept)), glyphs.dash if plan is None else show(of(plan)), change
+
+    cells = [
+        line("VMs", lambda figures: figures.vms, whole=True),
+        line("at-risk backups per 30 days", lambda figures: figures.at_risk_per_month),
+        line("pair-slots per day", lambda figures: figures.overlap_pair_slots),
+        line("windows of one service that meet, peak", lambda figures: figures.peak_concurrency, whole=True),
+        line("VMs that move", lambda figures: figures.moved, whole=True),
+        line("policies written", lambda figures: figures.policies_written, whole=True),
+        *(line(f"cost: {name}", of) for name, of in _TERMS),
+        line("cost, in at-risk backups", lambda figures: figures.cost.total),
+        (
+            "no schedule costs less than",
+            decimal(base.bound),
+            "",
+            decimal(plan.bound) if plan else glyphs.dash,
+            signed(plan.bound - base.bound) if plan else glyphs.dash,
+        ),
+        ("captured", percent(base.captured), "", percent(plan.captured) if plan else glyphs.dash, ""),
+    ]
+    columns = (Column(""), number("base plan"), number("base plan kept"), number("new plan"), number("new - base"))
+    note = "kept: the base plan's starts under the conditions of the scenario"
+    return Rows(title="Against the base plan", columns=columns, cells=cells, note=note)
+
+
+def _difference(value: float, *, whole: bool) -> str:
+    return (f"{value:+,.0f}" if round(value) else "0") if whole else signed(value)
+
+
+def _verdict(one: ScenarioAnswer, glyphs: Glyphs) -> Iterator[RenderableType]:
+    """What a planner has to know in whole sentences: whether the base plan holds, and what is proven."""
+    if one.broken:
+        yield Text(glyphs.clean("The base plan does not hold: it breaks " + ", ".join(one.broken)), style="yellow")
+    if one.no_schedule is not None:
+        yield Text("No schedule keeps the rules of this scenario:", style="yellow")
+        yield bullets(one.no_schedule.splitlines(), glyphs)
+        return
+    assert one.plan is not None and one.optimum_change is not None
+    if not one.broken:
+        saved = one.kept.cost.total - one.plan.cost.total
+        yield Text(f"The base plan holds; planning anew saves {decimal(saved)} at-risk backups per 30 days")
+    low, high = one.optimum_change.low, one.optimum_change.high
+    yield Text(f"The least possible cost changes by {signed(low)} to {signed(high)}, certified")
+    common = one.plan.vms - len(one.new_vms)
+    yield Text(f"{plural(len(one.start_changes), 'VM')} of {common:,} start at another time than in the base plan")
+
+
+def _start_changes(changes: Sequence[StartChange]) -> Rows:
+    return Rows(
+        title="VMs that start at another time",
+        columns=(
+            Column("VM", share=3),
+            Column("service", share=2),
+            Column("today"),
+            Column("base plan"),
+            Column("new plan"),
+        ),
+        cells=[
+            (short_id(one.vm), short_id(one.service), one.today, one.base, one.scenario) for one in changes[:SHOWN]
+        ],
+        total=len(changes),
+    )
+
+
+def render_sensitivity(answer: Sensitivity) -> Page:
+    """Draw how the plan changes with the prices, and what is proven of every good schedule."""
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        yield Text("How much hangs on the prices", style="bold")
+        yield table(_prices(answer), glyphs, width)
+        yield Text()
+        steady = sum(one.same_at_all_prices for one in answer.vms)
+        yield Text(
+            f"{steady:,} of {plural(len(answer.vms), 'VM')} start as in the base plan at every one of these prices"
+        )
+        yield from _stability(answer, glyphs, width)
+
+    return Page(build)
+
+
+def _prices(answer: Sensitivity) -> Rows:
+    base = answer.base
+    cells = [("base plan", "", *_price_cells(base, base), "")]
+    for one in answer.prices:
+        name = (
+            f"{one.price} {'halved' if one.factor == 0.5 else 'doubled' if one.factor == 2 else f'x {one.factor:g}'}"
+        )
+        cells.append((name, f"{one.value:g}", *_price_cells(one.plan, one.kept), f"{one.vms_changed:,}"))
+    columns = (
+        Column("price"),
+        number("is"),
+        number("at risk"),
+        *(number(name.replace("policy writes", "writes").replace("vault peak", "vault")) for name, _ in _TERMS),
+        number("cost"),
+        number("kept"),
+        number("VMs move"),
+        number("differ"),
+    )
+    return Rows(
+        title="Each price halved and doubled",
+        columns=columns,
+        cells=cells,
+        note="risk to moves: the cost by term, at the price of the row; kept: what the base plan costs at that price; "
+        "differ: VMs that start at another time than in the base plan",
+    )
+
+
+def _price_cells(plan: PlanFigures, kept: Figures) -> tuple[str, ...]:
+    return (
+        decimal(plan.at_risk_per_month),
+        *(decimal(of(plan)) for _, of in _TERMS),
+        decimal(plan.cost.total),
+        decimal(kept.cost.total),
+        f"{plan.moved:,}",
+    )
+
+
+def _stability(answer: Sensitivity, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    """What every schedule near the optimum has in common, as far as the bound decides it."""
+    fixed = [one for one in answer.vms if one.verdict == "fixed"]
+    leaving = [one for one in answer.vms if one.must_move]
+    ruled_out = answer.options_ruled_out / answer.options_allowed if answer.options_allowed else 0.0
+    yield Text()
+    yield Text(f"In every schedule within {percent(answer.tolerance)} of the optimum, proven", style="bold")
+    yield bullets(
+        [
+            f"{plural(len(fixed), 'VM')} at the plan's start; not decided for {len(answer.vms) - len(fixed):,}",
+            f"{plural(len(leaving), 'VM')} not at today's start: whatever else is planned, they move",
+            f"{percent(ruled_out)} of the starts that the rules allow are ruled out",
+        ],
+        glyphs,
+    )
+    shown = sorted(leaving, key=lambda one: (len(one.starts_possible), one.vm))
+    if shown:
+        cells = [
+            (short_id(one.vm), short_id(one.service), one.today, one.start, f"{len(one.starts_possible)}")
+            for one in shown[:SHOWN]
+        ]
+        columns = (
+            Column("VM", share=3),
+            Column("service", share=2),
+            Column("today"),
+            Column("plan"),
+            number("starts possible"),
+        )
+        yield table(Rows("VMs that every good schedule moves", columns, cells, total=len(shown)), glyphs, width)

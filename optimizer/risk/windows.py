@@ -1,0 +1,147 @@
+"""Sums up over some days, a chunk of VMs at a time, when a backup would have been at risk."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.model.load import STOPPED, DayLoad
+from optimizer.model.rules import Threshold
+from optimizer.model.timegrid import BINS_PER_DAY
+from optimizer.risk.snapshots import ByteArray, SnapshotGrid, classify_samples, share_at_risk
+
+CHUNK_VMS = 256
+"""VMs worked on at a time: their temporaries stay in a core's cache."""
+
+
+@dataclass(frozen=True)
+class WeekSums:
+    """Shares of start delays at risk of some VMs, summed by week, over some weeks of a history.
+
+    Parameters
+    ----------
+    risk_sum, day_count
+        Shape (num_weeks, V, num_starts); see :class:`optimizer.risk.history.RiskHistory`.
+    usable_days
+        Shape (num_weeks, V).
+    varies
+        Shape (V,): whether the load changes within these weeks, or the VM is ever off.
+    first_load
+        Shape (2, V): the first CPU and the first memory that are known, NaN where none is; of a VM that varies it
+        means nothing.
+    """
+
+    risk_sum: npt.NDArray[np.float32]
+    day_count: npt.NDArray[np.uint8]
+    usable_days: npt.NDArray[np.uint8]
+    varies: npt.NDArray[np.bool_]
+    first_load: npt.NDArray[np.float32]
+
+    @classmethod
+    def zeros(cls, num_weeks: int, num_vms: int, num_starts: int) -> WeekSums:
+        """Sums over no days."""
+        shape = (num_weeks, num_vms, num_starts)
+        return cls(
+            risk_sum=np.zeros(shape, dtype=np.float32),
+            day_count=np.zeros(shape, dtype=np.uint8),
+            usable_days=np.zeros(shape[:2], dtype=np.uint8),
+            varies=np.zeros(num_vms, dtype=np.bool_),
+            first_load=np.full((2, num_vms), np.nan, dtype=np.float32),
+        )
+
+
+class RowFinder:
+    """Finds the rows of the wanted VMs in a day; days mostly have the same VMs as the one before."""
+
+    def __init__(self, vm_ids: Sequence[str]) -> None:
+        self._wanted = [vm_id.lower() for vm_id in vm_ids]
+        self._seen: tuple[str, ...] | None = None
+        self._rows = np.empty(0, dtype=np.intp)
+
+    def find(self, day_ids: tuple[str, ...]) -> npt.NDArray[np.intp]:
+        """Row in the day of each wanted VM, -1 where it has none; shape (V,)."""
+        if day_ids != self._seen:
+            row_of = {vm_id.lower(): row for row, vm_id in enumerate(day_ids)}
+            self._rows = np.array([row_of.get(vm_id, -1) for vm_id in self._wanted], dtype=np.intp)
+            self._seen = day_ids
+        return self._rows
+
+
+class Windows:
+    """The samples of the latest day, kept until the next one completes the windows that cross midnight.
+
+    Parameters
+    ----------
+    sums
+        Where the shares are added up.
+    grid
+        Snapshot length and spacing of the start times.
+    threshold
+        Above which load a snapshot is at risk.
+    """
+
+    def __init__(self, sums: WeekSums, grid: SnapshotGrid, threshold: Threshold) -> None:
+        self._sums = sums
+        self._grid = grid
+        self._threshold = threshold
+        num_vms = len(sums.varies)
+        self._hot = np.zeros((num_vms, BINS_PER_DAY + grid.bins_after_midnight), dtype=np.uint8)
+        self._known = np.zeros_like(self._hot)
+        self._day: date | None = None
+        self._week = 0
+
+    def add_day(self, load: DayLoad, rows: npt.NDArray[np.intp], num_bins: int, week: int) -> None:
+        """Complete the windows of the day before and keep the first ``num_bins`` samples of this one, of ``week``."""
+        follows = self._day is not None and (load.date - self._day).days == 1
+        for chunk in self._chunks():
+            self._watch_for_change(load, rows[chunk], chunk, num_bins)
+            hot, known = classify_samples(load, rows[chunk], self._threshold)
+            hot[:, num_bins:] = 0
+            known[:, num_bins:] = 0
+            self._finish(chunk, (hot, known) if follows else None)
+            self._hot[chunk, :BINS_PER_DAY] = hot
+            self._known[chunk, :BINS_PER_DAY] = known
+        self._day, self._week = load.date, week
+
+    def _watch_for_change(self, load: DayLoad, rows: npt.NDArray[np.intp], chunk: slice, num_bins: int) -> None:
+        """Mark the VMs whose load differs from the first that was seen; done with after a day or two."""
+        varies = self._sums.varies[chunk]
+        still = np.flatnonzero(~varies & (rows >= 0))
+        if len(still) == 0:
+            return
+        for first_load, values in zip(
+            self._sums.first_load[:, chunk], (load.cpu_percent, load.mem_percent), strict=True
+        ):
+            samples = values[rows[still], :num_bins]
+            first = first_load[still]
+            first = np.where(np.isnan(first), np.fmin.reduce(samples, axis=1, initial=np.nan), first)
+            first_load[still] = first
+            varies[still] |= ((samples != first[:, None]) & ~np.isnan(samples)).any(axis=1)
+        if load.running is not None:
+            varies[still] |= (load.running[rows[still], :num_bins] == STOPPED).any(axis=1)
+
+    def close(self) -> None:
+        """Complete the windows of the last day; what would follow is unknown."""
+        for chunk in self._chunks():
+            self._finish(chunk, None)
+
+    def _chunks(self) -> Iterator[slice]:
+        num_vms = len(self._hot)
+        return (slice(first, min(first + CHUNK_VMS, num_vms)) for first in range(0, num_vms, CHUNK_VMS))
+
+    def _finish(self, chunk: slice, following: tuple[ByteArray, ByteArray] | None) -> None:
+        if self._day is None:
+            return
+        hot, known, sums, week = self._hot[chunk], self._known[chunk], self._sums, self._week
+        beyond = self._grid.bins_after_midnight
+        hot[:, BINS_PER_DAY:] = following[0][:, :beyond] if following else 0
+        known[:, BINS_PER_DAY:] = following[1][:, :beyond] if following else 0
+        share = share_at_risk(hot, known, self._grid)
+        is_known = ~np.isnan(share)
+        np.add(sums.risk_sum[week, chunk], share, out=sums.risk_sum[week, chunk], where=is_known)
+        sums.day_count[week, chunk] += is_known
+        sums.usable_days[week, chunk] += 2 * is_known.sum(axis=1) >= self._grid.num_starts

@@ -1,0 +1,109 @@
+"""Of schedules that cost the same, the one nearest to another schedule: what changes without a reason is noise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.arrays import Arrays, Counts, count, pack
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.instance import FloatArray, Instance, IntArray
+from optimizer.solve.kernels import IMPROVEMENT, price_openings, price_options, shift, vault_holds
+from optimizer.solve.search import improve_single_moves, repair
+from optimizer.solve.solver import OPTIMALITY_GAP, Result
+
+
+def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
+    """A schedule as close to the given one as a few repairs make it that keeps every rule; None where none is found.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    options
+        Shape (V,): a schedule, of another problem perhaps.
+    """
+    placed = np.where(instance.allowed[np.arange(instance.num_vms), options], options, instance.today)
+    if violations(instance, placed):
+        placed = repair(instance, placed)
+    return None if violations(instance, placed) else placed
+
+
+def never_worse_than(instance: Instance, result: Result, start: IntArray | None) -> Result:
+    """The result, or the start improved by single moves where that is not dearer."""
+    if start is None or result.options is None or result.cost is None:
+        return result
+    improved = improve_single_moves(instance, start)
+    if violations(instance, improved) or evaluate(instance, improved).total > result.cost.total:
+        return result
+    return _with_options(instance, result, improved)
+
+
+def closest(instance: Instance, result: Result, to: IntArray) -> Result:
+    """Put back VMs that differ from another schedule wherever that costs nothing.
+
+    First groups that hang together (all VMs, those of a vault, of a twin key, of a service), then one VM at a time
+    until nothing changes: the schedule that comes out costs no more.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    result
+        With a schedule.
+    to
+        Shape (V,): the schedule to stay close to; its options need not be allowed.
+    """
+    if result.options is None:
+        return result
+    options = _follow_in_groups(instance, result.options, to)
+    a, c, price = pack(instance), count(instance, options), np.empty(NUM_OPTIONS)
+    differing = np.flatnonzero((options != to) & instance.movable).tolist()
+    moved = True
+    while moved:
+        moved = False
+        for v in list(differing):
+            if instance.allowed[v, to[v]] and _follow(a, c, v, int(to[v]), price):
+                differing.remove(v)
+                moved = True
+    nearest = options if violations(instance, c.options) else c.options
+    return _with_options(instance, result, nearest)
+
+
+def _follow_in_groups(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
+    """The schedule with those groups at the other schedule's options that make it no dearer so, the large first."""
+    follows = instance.movable & instance.allowed[np.arange(instance.num_vms), to]
+    best, cost = options, evaluate(instance, options).total
+    everybody = np.zeros(instance.num_vms, dtype=np.int64)
+    for group_of in (everybody, instance.key_vault[instance.key], instance.key, instance.service):
+        for group in np.unique(group_of[follows & (best != to)]).tolist():
+            tried = np.where(follows & (group_of == group), to, best)
+            tried_cost = evaluate(instance, tried).total
+            if tried_cost <= cost + IMPROVEMENT and not violations(instance, tried):
+                best, cost = tried, tried_cost
+    return best
+
+
+def _follow(a: Arrays, c: Counts, v: int, option: int, price: FloatArray) -> bool:
+    """Move a VM to an option if that is no dearer than where it is."""
+    here = int(c.options[v])
+    shift(a, c, v, here, -1)
+    price_options(a, c, v, price)
+    price_openings(a, c, v, price, -1)
+    if price[option] <= price[here] + IMPROVEMENT:
+        shift(a, c, v, option, +1)
+        if vault_holds(a, c, int(a.key_vault[a.key[v]])):
+            return True
+        shift(a, c, v, option, -1)
+    shift(a, c, v, here, +1)
+    return False
+
+
+def _with_options(instance: Instance, result: Result, options: IntArray) -> Result:
+    cost = evaluate(instance, options)
+    optimal = cost.total - result.bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
+    outcome = Outcome.OPTIMAL if optimal else Outcome.FEASIBLE
+    return replace(result, options=options, cost=cost, outcome=outcome)

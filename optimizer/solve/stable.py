@@ -1,0 +1,87 @@
+"""Which assignments are the same in every good schedule, as far as bounds decide it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from optimizer.solve.instance import BoolArray, FloatArray, IntArray
+
+
+class Verdict(StrEnum):
+    """What is known of an option of a VM in all schedules within the tolerance of the optimum."""
+
+    FIXED = "fixed"
+    EXCLUDED = "excluded"
+    NOT_DECIDED = "not decided"
+
+
+@dataclass(frozen=True, slots=True)
+class Stability:
+    """What is the same in every schedule whose cost is within the tolerance of the optimum.
+
+    Parameters
+    ----------
+    tolerance
+        As a share of the optimum.
+    limit
+        No schedule within the tolerance costs more: ``(1 + tolerance) * cost of the plan``.
+    possible
+        Shape (V, 48): options that are not excluded; such a schedule has each VM at one of them.
+    options
+        Shape (V,): the plan.
+    """
+
+    tolerance: float
+    limit: float
+    possible: BoolArray
+    options: IntArray
+
+    @property
+    def fixed(self) -> BoolArray:
+        """Shape (V,): VMs that are at the plan's option in every such schedule."""
+        return np.asarray(self.possible.sum(axis=1) == 1)
+
+    def verdict(self, v: int, t: int) -> Verdict:
+        """What is known of VM ``v`` at option ``t``."""
+        if not self.possible[v, t]:
+            return Verdict.EXCLUDED
+        return Verdict.FIXED if self.fixed[v] else Verdict.NOT_DECIDED
+
+
+def stable_assignments(cost: float, forced: FloatArray, options: IntArray, tolerance: float = 0.01) -> Stability:
+    """Decide by bounds what every schedule within a tolerance of the optimum has in common.
+
+    The optimum is not above the plan's cost, so a schedule that costs at most ``1 + tolerance`` times the optimum
+    costs at most ``limit = (1 + tolerance) * cost``.  An option whose forced bound is above that is in none of them.
+    A VM with one option left is at it in all of them; that is the plan's, because no bound is above the plan's own
+    cost.  The larger the gap between plan and bound, the less is decided: not decided does not mean that it changes.
+
+    Parameters
+    ----------
+    cost
+        Of the plan, not negative, in at-risk backups per 30 days.
+    forced
+        Shape (V, 48): lower bound on the cost of every feasible schedule with the VM at the option.
+    options
+        Shape (V,): the plan, feasible.
+    tolerance
+        As a share of the optimum, not negative.
+
+    Raises
+    ------
+    ValueError
+        A forced bound of the plan's own options is above its cost, so it is none; or an argument is negative.
+    """
+    if cost < 0 or tolerance < 0:
+        raise ValueError(f"cost and tolerance must not be negative: {cost}, {tolerance}")
+    own = forced[np.arange(len(options)), options]
+    if (own > cost + 1e-6 * (1 + cost)).any():
+        v = int(np.argmax(own))
+        raise ValueError(f"the bound {own[v]} of VM {v} at its own option {options[v]} is above the cost {cost}")
+    limit = (1 + tolerance) * cost
+    possible = forced <= limit + 1e-9 * (1 + cost)
+    possible[np.arange(len(options)), options] = True
+    return Stability(tolerance, limit, possible, options)

@@ -1,0 +1,146 @@
+"""A scenario applied: the estate, the rules and the forecast as they would be."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from pydantic import BaseModel
+
+from optimizer.config import validate_rules
+from optimizer.errors import ConfigError
+from optimizer.estate.document import EstateDocument
+from optimizer.estate.folder import Estate
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.timegrid import Horizon
+from optimizer.risk.forecast import Forecast
+from optimizer.whatif.estate_changes import Changed, add_vms, lose_vault
+from optimizer.whatif.scenario import AddRules, AddVms, Change, DropRule, LoseVault, Scenario, SetKey, resolve_names
+
+
+@dataclass(frozen=True)
+class Applied:
+    """An estate and rules after a scenario.
+
+    Parameters
+    ----------
+    document, rules
+        As they would be; the very objects that went in where nothing changes them.
+    copies
+        Id of each new VM -> id of the VM of the estate that it is like.
+    rehomed
+        Ids of VMs that another vault protects now.
+    made
+        Policies that VMs need before any plan.
+    notes
+        What a planner has to know.
+    """
+
+    document: EstateDocument
+    rules: Rules
+    copies: dict[str, str] = field(default_factory=dict)
+    rehomed: tuple[str, ...] = ()
+    made: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def apply_scenario(estate: Estate, rules: Rules, scenario: Scenario) -> Applied:
+    """Make the changes of a scenario, in their order, in memory.
+
+    Raises
+    ------
+    ConfigError
+        A change does not fit the estate or the rules; says what would.
+    """
+    applied = Applied(estate.document, rules)
+    for change in scenario.changes:
+        applied = _apply(estate, applied, change)
+    return applied
+
+
+def _apply(estate: Estate, applied: Applied, change: Change) -> Applied:
+    match change:
+        case SetKey() | AddRules() | DropRule():
+            if isinstance(change, AddRules):
+                _refuse_dates_outside(Horizon(estate.as_of), change)
+            return replace(applied, rules=_changed_rules(applied.rules, change))
+        case AddVms() | LoseVault():
+            inventory = Estate(estate.path, applied.document).inventory(applied.rules.service_from)
+            if isinstance(change, AddVms):
+                changed = add_vms(applied.document, inventory, applied.rules, change)
+            else:
+                changed = lose_vault(applied.document, inventory, applied.rules, change)
+            return _joined(applied, changed)
+
+
+def _joined(applied: Applied, changed: Changed) -> Applied:
+    # A copy may be copied again: what counts is the VM of the estate that has the history.
+    copies = {new: applied.copies.get(model, model) for new, model in changed.copies.items()}
+    return replace(
+        applied,
+        document=changed.document,
+        copies=applied.copies | copies,
+        rehomed=applied.rehomed + changed.rehomed,
+        made=applied.made + changed.made,
+        notes=applied.notes + changed.notes,
+    )
+
+
+def _changed_rules(rules: Rules, change: SetKey | AddRules | DropRule) -> Rules:
+    tables = {name: getattr(rules, name) for name in Rules.model_fields}
+    match change:
+        case SetKey():
+            table, _, key = change.key.rpartition(".")
+            if table:
+                values = tables[table]
+                assert isinstance(values, BaseModel)
+                tables[table] = {**values.model_dump(), key: change.value}
+            else:
+                tables[change.key] = change.value
+        case AddRules():
+            tables["rule"] = (*rules.rule, *change.rules)
+        case DropRule():
+            try:
+                dropped = resolve_names("rule", change.name, [rule.name for rule in rules.rule])
+            except ConfigError as exc:
+                raise ConfigError(f"what if '{change}': {exc}") from exc
+            tables["rule"] = tuple(rule for rule in rules.rule if rule.name != dropped)
+    changed = validate_rules(tables, f"what if '{change}'")
+    return rules if changed == rules else changed
+
+
+def _refuse_dates_outside(horizon: Horizon, change: AddRules) -> None:
+    """Dates that no backup of the plan meets would answer every question with: nothing changes."""
+    if change.dated and not any(_meets(rule, horizon) for rule in change.rules):
+        raise ConfigError(
+            f"what if '{change}': these dates are not among the 30 days of the plan, {horizon.start:%Y-%m-%d} to "
+            f"{horizon.dates()[-1]}; ask for dates of those"
+        )
+
+
+def _meets(rule: Rule, horizon: Horizon) -> bool:
+    days = horizon.dates()
+    return any(window.dates is None or set(window.dates) & set(days) for window in rule.forbid)
+
+
+def with_copies(forecast: Forecast, copies: dict[str, str]) -> Forecast:
+    """The forecast with rows for VMs that are like others: they are taken to be busy as these are.
+
+    Parameters
+    ----------
+    forecast
+        Has every model.
+    copies
+        Id of each new VM -> id of its model.
+    """
+    if not copies:
+        return forecast
+    row_of = {vm_id.lower(): row for row, vm_id in enumerate(forecast.vm_ids)}
+    rows = np.array([row_of[model.lower()] for model in copies.values()], dtype=np.intp)
+    return replace(
+        forecast,
+        vm_ids=(*forecast.vm_ids, *copies),
+        probability=np.concatenate([forecast.probability, forecast.probability[rows]]),
+        num_days=np.concatenate([forecast.num_days, forecast.num_days[rows]]),
+        evidence=(*forecast.evidence, *(forecast.evidence[row] for row in rows)),
+    )

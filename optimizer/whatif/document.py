@@ -1,0 +1,196 @@
+"""The answers to questions about a plan, as they are printed with ``--format json``; costs are per 30 days."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+ANSWER_SCHEMA_VERSION: Final = 1
+
+PriceName = Literal["overlap", "vault_peak", "policy_write", "move"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CostTerms(_Strict):
+    """The objective by term, in at-risk backups per 30 days."""
+
+    risk: float
+    overlap: float
+    vault_peak: float
+    policy_writes: float
+    moves: float
+    total: float
+
+
+class Figures(_Strict):
+    """A schedule in figures; ``cost.risk`` is the risk as it is credited, ``at_risk_per_month`` as it is expected."""
+
+    vms: int
+    at_risk_per_month: float
+    overlap_pair_slots: float
+    peak_concurrency: int
+    moved: int
+    policies_written: int
+    cost: CostTerms
+
+
+class PlanFigures(Figures):
+    """A plan in figures, with its certificate."""
+
+    bound: float
+    captured: float
+    status: Literal["optimal", "feasible"]
+
+
+class StartChange(_Strict):
+    """A VM whose start differs between two plans, in the zone of its policy."""
+
+    vm: str
+    service: str
+    today: str
+    base: str
+    scenario: str
+
+
+class NewVm(_Strict):
+    """A VM that a scenario adds, and its start in the plan."""
+
+    vm: str
+    like: str
+    start: str
+
+
+class Range(_Strict):
+    """Between which figures the truth lies, proven."""
+
+    low: float
+    high: float
+
+
+class ScenarioAnswer(_Strict):
+    """What a scenario comes to.
+
+    Parameters
+    ----------
+    changes
+        As they were asked for.
+    notes
+        What was reckoned with, and what a planner has to know.
+    policies_made
+        Policies that VMs need before any plan, because they are new or their vault is lost.
+    plan
+        The plan made for the scenario; None where no schedule keeps its rules.
+    kept
+        The base plan left as it is, in the scenario: new VMs start with those that they are like.
+    broken
+        What the base plan breaks there; empty where it holds.
+    no_schedule
+        Why there is no schedule; None where there is one.
+    optimum_change
+        By how much the least possible cost changes, as far as it is proven; None without a plan.
+    start_changes
+        VMs of both plans that start at another time, by VM.
+    new_vms
+        VMs that are added.
+    """
+
+    name: str
+    changes: tuple[str, ...]
+    notes: tuple[str, ...]
+    policies_made: int
+    vms_rehomed: int
+    plan: PlanFigures | None
+    kept: Figures
+    broken: tuple[str, ...]
+    no_schedule: str | None
+    optimum_change: Range | None
+    start_changes: tuple[StartChange, ...]
+    new_vms: tuple[NewVm, ...]
+
+
+class WhatIf(_Strict):
+    """The base plan and what becomes of it in each scenario; ``plan --what-if --format json`` prints exactly this."""
+
+    schema_version: Literal[1] = ANSWER_SCHEMA_VERSION
+    as_of: datetime
+    base: PlanFigures
+    scenarios: tuple[ScenarioAnswer, ...]
+
+
+class PriceAnswer(_Strict):
+    """The plan at another price.
+
+    Parameters
+    ----------
+    price, factor, value
+        Which price, times what, is what.
+    plan
+        The plan made at that price, priced at it.
+    kept
+        The base plan, priced at it.
+    vms_changed
+        VMs whose start differs from the base plan.
+    """
+
+    price: PriceName
+    factor: float
+    value: float
+    plan: PlanFigures
+    kept: Figures
+    vms_changed: int
+
+
+class VmStability(_Strict):
+    """What is the same for a VM in every good schedule and at every price tried.
+
+    Parameters
+    ----------
+    start
+        In the plan.
+    verdict
+        ``fixed``: at this start in every schedule within the tolerance of the optimum, proven; ``not decided``: not.
+    starts_possible
+        Starts that are not ruled out by proof.
+    must_move
+        Whether every such schedule moves the VM: today's start is ruled out.
+    same_at_all_prices
+        Whether the plans at all the prices tried start it as the base plan does.
+    """
+
+    vm: str
+    service: str
+    today: str
+    start: str
+    verdict: Literal["fixed", "not decided"]
+    starts_possible: tuple[str, ...]
+    must_move: bool
+    same_at_all_prices: bool
+
+
+class Sensitivity(_Strict):
+    """How much hangs on the prices, and what is the same in every good schedule.
+
+    Parameters
+    ----------
+    tolerance
+        Schedules that cost up to ``1 + tolerance`` times the optimum are good.
+    good_cost
+        No good schedule costs more: ``1 + tolerance`` times the plan.
+    options_allowed, options_ruled_out
+        Pairs of a VM and a start that the rules allow, and those that no good schedule has.
+    """
+
+    schema_version: Literal[1] = ANSWER_SCHEMA_VERSION
+    as_of: datetime
+    base: PlanFigures
+    prices: tuple[PriceAnswer, ...]
+    tolerance: float
+    good_cost: float
+    options_allowed: int
+    options_ruled_out: int
+    vms: tuple[VmStability, ...]

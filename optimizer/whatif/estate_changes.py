@@ -1,0 +1,274 @@
+"""Changes to what is protected: more VMs like some that there are, a vault that is lost.
+
+They are made to the raw resources, in memory: what comes out is an estate like any other, so that its plan is made
+and verified like any other.  Policies that VMs need to be protected at all, before any plan, are taken as made.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from optimizer.errors import ConfigError
+from optimizer.estate.document import EstateDocument
+from optimizer.model.inventory import Inventory, ProtectedItem, Vault
+from optimizer.model.rules import Rules
+from optimizer.ports import Resource
+from optimizer.whatif.places import Places
+from optimizer.whatif.scenario import AddVms, LoseVault, no_such_name, resolve_names
+
+MAX_VMS_PER_VAULT = 1000
+"""VMs that one vault protects (Azure Backup support matrix for VMs, 2025)."""
+
+
+@dataclass(frozen=True)
+class Changed:
+    """An estate after a change.
+
+    Parameters
+    ----------
+    document
+        The estate.
+    copies
+        Id of each new VM -> id of the VM that it is like.
+    rehomed
+        Ids of VMs that are protected by another vault now.
+    made
+        Policies that they need before any plan.
+    notes
+        What a planner has to know.
+    """
+
+    document: EstateDocument
+    copies: dict[str, str] = field(default_factory=dict)
+    rehomed: tuple[str, ...] = ()
+    made: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def add_vms(document: EstateDocument, inventory: Inventory, rules: Rules, change: AddVms) -> Changed:
+    """Copy the selected VMs in turn: same tags, groups and policy, new names.
+
+    A copy joins its model's policy, or another at the same start, or a new twin where all are full.  VMs that must
+    not be written (initial backup pending, ...) are no models.
+
+    Raises
+    ------
+    ConfigError
+        No VM is selected.
+    """
+    models = [
+        item
+        for item in inventory.items
+        if not item.unwritable
+        and change.where.matches(
+            inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency
+        )
+    ]
+    if not models:
+        raise ConfigError(f"what if '{change}': it selects no VM with a schedule; {_selectable(inventory, change)}")
+    places = Places(document, inventory, rules)
+    machines = {str(resource["id"]).lower(): resource for resource in document.vms}
+    items = {str(resource["id"]).lower(): resource for resource in document.protected_items}
+    stated_by_id = {vm_id.lower(): service for vm_id, service in document.services.items()}
+    new_vms, new_items, copies, stated = [], [], {}, dict(document.services)
+    number = 0
+    for n in range(change.count):
+        item = models[n % len(models)]
+        number = max(number, n // len(models) + 1)
+        while f"{item.vm_id}-copy-{number}".lower() in machines:
+            number += 1
+        suffix = f"-copy-{number}"
+        vm = inventory.vm(item)
+        machine = copy.deepcopy(machines.get(vm.id.lower(), {"id": vm.id, "name": vm.name, "properties": {}}))
+        machine.update(id=vm.id + suffix, name=vm.name + suffix)
+        machines[machine["id"].lower()] = machine
+        new_vms.append(machine)
+        policy = places.join(inventory.policy(item), item.vault_id)
+        new_items.append(_copied_item(items[item.id.lower()], suffix, machine, policy))
+        copies[machine["id"]] = vm.id
+        if vm.id.lower() in stated_by_id:
+            stated[machine["id"]] = stated_by_id[vm.id.lower()]
+    changed = document.model_copy(
+        update={
+            "policies": tuple(places.resources().values()),
+            "protected_items": (*document.protected_items, *new_items),
+            "vms": (*document.vms, *new_vms),
+            "services": stated,
+        }
+    )
+    told = (
+        f"{len(copies)} more VMs like {min(len(models), change.count)} of the estate, each with the history, the "
+        "service and the policy of its model"
+    )
+    vaults = [inventory.vaults[key] for key in sorted({item.vault_id.lower() for item in models})]
+    limits = _limit_notes(places, vaults, inventory, rules, len(copies))
+    made = places.made.total()
+    return Changed(changed, copies=copies, made=made, notes=(told, *_made_note(made), *limits))
+
+
+def _selectable(inventory: Inventory, change: AddVms) -> str:
+    """What might have been meant: services and vaults of names like the wanted ones, else those that there are."""
+    services = sorted({inventory.vm(item).service for item in inventory.items} - {""})
+    vaults = sorted(vault.name for vault in inventory.vaults.values())
+    for kind, wanted, known in (("service", change.where.service, services), ("vault", change.where.vault, vaults)):
+        if wanted is not None and wanted.lower() not in [name.lower() for name in known]:
+            return no_such_name(kind, wanted, known)
+    return "loosen a criterion; names may hold * and ?"
+
+
+def _copied_item(model: Resource, suffix: str, machine: Resource, policy: Resource) -> Resource:
+    """A protected item under a container of its own, for another VM."""
+    made = copy.deepcopy(model)
+    parts = str(made["id"]).split("/")
+    parts[-1] += suffix
+    if len(parts) > 3:
+        parts[-3] += suffix
+    made["id"] = "/".join(parts)
+    made["name"] = f"{made.get('name', '')}{suffix}"
+    properties = made["properties"]
+    for key in ("sourceResourceId", "virtualMachineId"):
+        if properties.get(key):
+            properties[key] = machine["id"]
+    if "friendlyName" in properties:
+        properties["friendlyName"] = machine["name"]
+    _assign(properties, policy)
+    return made
+
+
+def _assign(properties: dict[str, object], policy: Resource) -> None:
+    properties["policyId"] = policy["id"]
+    if "policyName" in properties:
+        properties["policyName"] = policy["name"]
+
+
+def lose_vault(document: EstateDocument, inventory: Inventory, rules: Rules, change: LoseVault) -> Changed:
+    """Protect the VMs of a lost vault by another of the same region and subscription, at today's starts.
+
+    They join twins of their policies there; where there is none with room, one is made, even beyond the vault's limit
+    of policies, which is then said.  What the lost vault held without a schedule is lost with it.
+
+    Raises
+    ------
+    ConfigError
+        There is no such vault, or none that could take the VMs.
+    """
+    lost = _find_vault(inventory, change.vault, str(change))
+    target = _target(inventory, lost, change)
+    places = Places(document, inventory, rules)
+    moved = {item.id.lower(): item for item in inventory.items if item.vault_id.lower() == lost.id.lower()}
+    kept: list[Resource] = []
+    dropped = 0
+    for resource in document.protected_items:
+        item = moved.get(str(resource["id"]).lower())
+        if item is not None:
+            kept.append(_rehomed_item(resource, lost, target, places.join(inventory.policy(item), target.id)))
+        elif _below(resource, lost):
+            dropped += 1
+        else:
+            kept.append(resource)
+    changed = document.model_copy(
+        update={
+            "vaults": tuple(r for r in document.vaults if str(r["id"]).lower() != lost.id.lower()),
+            "policies": tuple(r for r in places.resources().values() if not _below(r, lost)),
+            "protected_items": tuple(kept),
+            "vault_settings": tuple(
+                r for r in document.vault_settings if not _below(r, lost) and str(r["id"]).lower() != lost.id.lower()
+            ),
+        }
+    )
+    told = (
+        f"{len(moved)} VMs of {lost.name} are protected by {target.name} at today's starts; their recovery points in "
+        f"{lost.name} are lost, and their initial backups are taken as done"
+    )
+    notes = [told]
+    if dropped:
+        notes.append(f"{dropped} items of {lost.name} without a schedule of this program are lost with it")
+    notes += [*_made_note(places.made.total()), *_limit_notes(places, [target], inventory, rules, len(moved))]
+    rehomed = tuple(item.vm_id for item in moved.values())
+    return Changed(changed, rehomed=rehomed, made=places.made.total(), notes=tuple(notes))
+
+
+def _find_vault(inventory: Inventory, wanted: str, change: str) -> Vault:
+    by_id = inventory.vaults.get(wanted.lower())
+    if by_id is not None:
+        return by_id
+    try:
+        name = resolve_names("vault", wanted, sorted(vault.name for vault in inventory.vaults.values()))
+    except ConfigError as exc:
+        raise ConfigError(f"what if '{change}': {exc}") from exc
+    named = [vault for vault in inventory.vaults.values() if vault.name == name]
+    if len(named) > 1:
+        ids = " or ".join(vault.id for vault in named)
+        raise ConfigError(f"what if '{change}': {len(named)} vaults are called {name!r}; give the id of one: {ids}")
+    return named[0]
+
+
+def _target(inventory: Inventory, lost: Vault, change: LoseVault) -> Vault:
+    """The vault that takes over: the named one, else that with fewest policies, then fewest VMs."""
+
+    def fits(vault: Vault) -> bool:
+        place = (vault.location.lower(), vault.subscription.lower())
+        return vault is not lost and place == (lost.location.lower(), lost.subscription.lower())
+
+    fitting = [vault for vault in inventory.vaults.values() if fits(vault)]
+    if change.to is not None:
+        named = _find_vault(inventory, change.to, str(change))
+        if named not in fitting:
+            why = "is the lost one" if named is lost else "is in another region or subscription"
+            raise ConfigError(
+                f"what if '{change}': vault {named.name!r} {why}; a VM is protected by a vault of its own region and "
+                f"subscription: {', '.join(vault.name for vault in fitting) or 'there is no other here'}"
+            )
+        return named
+    if not fitting:
+        raise ConfigError(
+            f"what if '{change}': there is no other vault in region {lost.location or 'unknown'} and subscription "
+            f"{lost.subscription or 'unknown'} that could protect its VMs; this needs an estate with such a vault"
+        )
+    vms = {vault.id: sum(_is_in(item, vault) for item in inventory.items) for vault in fitting}
+    return min(fitting, key=lambda vault: (inventory.policies_in_vault(vault.id), vms[vault.id], vault.name))
+
+
+def _is_in(item: ProtectedItem, vault: Vault) -> bool:
+    return item.vault_id.lower() == vault.id.lower()
+
+
+def _below(resource: Resource, vault: Vault) -> bool:
+    return str(resource["id"]).lower().startswith(vault.id.lower() + "/")
+
+
+def _rehomed_item(model: Resource, lost: Vault, target: Vault, policy: Resource) -> Resource:
+    made = copy.deepcopy(model)
+    made["id"] = target.id + str(made["id"])[len(lost.id) :]
+    _assign(made["properties"], policy)
+    return made
+
+
+def _made_note(made: int) -> list[str]:
+    if not made:
+        return []
+    return [f"{made} policies have to be made before any plan, to protect them at all; they are not counted as writes"]
+
+
+def _limit_notes(
+    places: Places, vaults: Iterable[Vault], inventory: Inventory, rules: Rules, arriving: int
+) -> list[str]:
+    """Limits of vaults that the change breaks: it is reckoned with as if it could be, and said."""
+    notes = []
+    limit = rules.policies.max_policies_per_vault
+    for vault in vaults:
+        policies = inventory.policies_in_vault(vault.id) + places.made[vault.id.lower()]
+        if policies > limit and places.made[vault.id.lower()]:
+            notes.append(
+                f"TROUBLE: {vault.name} would hold {policies} policies, {policies - limit} more than its limit of "
+                f"{limit}; reckoned with as if it could, no further policy is made there"
+            )
+        vms = sum(_is_in(item, vault) for item in (*inventory.items, *inventory.idle_items))
+        if vms + arriving > MAX_VMS_PER_VAULT:
+            notes.append(
+                f"TROUBLE: {vault.name} would protect up to {vms + arriving:,} VMs, above Azure's limit of "
+                f"{MAX_VMS_PER_VAULT:,}; some have to go to another vault"
+            )
+    return notes

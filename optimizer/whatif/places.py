@@ -1,0 +1,87 @@
+"""Where VMs that a scenario brings to a vault find a policy: one with room, or a twin made for them."""
+
+from __future__ import annotations
+
+import copy
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from optimizer.estate.document import EstateDocument
+from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.rules import Rules
+from optimizer.plan.diff import free_name
+from optimizer.ports import Resource
+
+
+@dataclass(slots=True)
+class _Host:
+    """A policy that VMs may join: its resource, and how many items it has."""
+
+    resource: Resource
+    items: int
+
+
+class Places:
+    """Policies of an estate with the items in them, kept up to date while VMs arrive.
+
+    Parameters
+    ----------
+    document, inventory
+        The estate.
+    rules
+        With the limit of VMs in one policy.
+    """
+
+    def __init__(self, document: EstateDocument, inventory: Inventory, rules: Rules) -> None:
+        self._limit = rules.policies.max_vms_per_policy
+        self._resources = {str(resource["id"]).lower(): copy.deepcopy(resource) for resource in document.policies}
+        self._hosts: dict[tuple[str, str, int], list[_Host]] = {}
+        self._names: dict[str, set[str]] = {}
+        for key in self._resources:
+            vault, _, name = key.rpartition("/backuppolicies/")
+            self._names.setdefault(vault, set()).add(name)
+        for key, policy in inventory.policies.items():
+            count = len(inventory.items_by_policy[key]) + inventory.unknown_items[key]
+            place = (policy.vault_id.lower(), policy.twin_key, policy.start)
+            self._hosts.setdefault(place, []).append(_Host(self._resources[key], count))
+        self.made: Counter[str] = Counter()
+
+    def join(self, policy: Policy, vault_id: str) -> Resource:
+        """Put one more item into a twin of a policy at its start; make the twin where none has room.
+
+        Parameters
+        ----------
+        policy
+            Of this vault or of another: the policy itself is taken first, then the fullest of its twins.
+        vault_id
+            Where the item is.
+        """
+        hosts = self._hosts.setdefault((vault_id.lower(), policy.twin_key, policy.start), [])
+        with_room = [host for host in hosts if host.items < self._limit]
+        host = min(with_room, key=lambda host: (host.resource["id"] != policy.id, -host.items), default=None)
+        if host is None:
+            host = _Host(self._make(policy, vault_id), 0)
+            hosts.append(host)
+        host.items += 1
+        properties = host.resource["properties"]
+        if isinstance(properties.get("protectedItemsCount"), int):
+            properties["protectedItemsCount"] += 1
+        return host.resource
+
+    def _make(self, policy: Policy, vault_id: str) -> Resource:
+        taken = self._names.setdefault(vault_id.lower(), set())
+        name = policy.name if policy.name.lower() not in taken else free_name(policy, policy.start, taken)
+        taken.add(name.lower())
+        model = self._resources[policy.id.lower()]
+        properties = copy.deepcopy(model["properties"])
+        if "protectedItemsCount" in properties:
+            properties["protectedItemsCount"] = 0
+        made = {**model, "id": f"{vault_id}/backupPolicies/{name}", "name": name, "properties": properties}
+        self._resources[str(made["id"]).lower()] = made
+        self.made[vault_id.lower()] += 1
+        return made
+
+    def resources(self) -> Mapping[str, Resource]:
+        """Every policy by ``id.lower()``, in the order of the estate, new ones behind."""
+        return self._resources

@@ -1,0 +1,132 @@
+"""How much hangs on the prices, and what every good schedule has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from optimizer.engine import SERIAL, Engine
+from optimizer.estate.folder import Estate
+from optimizer.model.rules import Prices, Rules
+from optimizer.model.timegrid import format_start
+from optimizer.plan.document import Settings
+from optimizer.plan.occupancy import service_of
+from optimizer.ports import Progress, no_progress
+from optimizer.solve.forced import sharp_forced_bounds
+from optimizer.solve.solver import DEFAULT_EFFORT
+from optimizer.solve.stable import Stability, stable_assignments
+from optimizer.whatif.compare import plan_figures, schedule_figures
+from optimizer.whatif.document import (
+    PriceAnswer,
+    PriceName,
+    Sensitivity,
+    VmStability,
+)
+from optimizer.whatif.planned import Planned, numbered, plan_near
+from optimizer.workflow import prepare, prepare_forecast
+
+PRICES: tuple[PriceName, ...] = ("overlap", "vault_peak", "policy_write", "move")
+FACTORS = (0.5, 2.0)
+"""What each price is multiplied by."""
+
+GOOD = 0.01
+"""A schedule is good where it costs at most this share more than the optimum."""
+
+
+def sensitivity(
+    estate: Estate,
+    rules: Rules | None = None,
+    *,
+    tolerance: float = GOOD,
+    seed: int = 0,
+    effort: int = DEFAULT_EFFORT,
+    time_limit_seconds: float | None = None,
+    history: Iterable[Path] = (),
+    engine: Engine = SERIAL,
+    progress: Progress = no_progress,
+) -> Sensitivity:
+    """Say how the plan changes when each price is halved and doubled, and what every good schedule has in common.
+
+    Parameters
+    ----------
+    estate, rules, seed, effort, time_limit_seconds, history, engine, progress
+        As of :func:`what_if`.
+    tolerance
+        A schedule is good where it costs at most this share more than the optimum.
+
+    Raises
+    ------
+    NoScheduleError
+        No schedule satisfies the rules.
+    """
+    rules = rules if rules is not None else Rules()
+    settings = Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
+    base = plan_near(
+        estate,
+        prepare(estate, rules, history=history, engine=engine, progress=progress),
+        settings,
+        progress,
+        engine=engine,
+    )
+    answers, same = [], np.ones(len(base.options), dtype=np.bool_)
+    asked = [(name, factor) for name in PRICES for factor in FACTORS if getattr(rules.prices, name) > 0]
+    for number, (name, factor) in enumerate(asked, start=1):
+        value = factor * getattr(rules.prices, name)
+        repriced = rules.model_copy(update={"prices": Prices(**{**rules.prices.model_dump(), name: value})})
+        case = prepare_forecast(base.case.inventory, repriced, base.case.forecast, base.case.recently_moved)
+        planned = plan_near(
+            estate, case, settings, numbered(progress, number), base.options, base.result.multipliers, engine
+        )
+        same &= planned.options == base.options
+        answers.append(
+            PriceAnswer(
+                price=name,
+                factor=factor,
+                value=value,
+                plan=plan_figures(planned),
+                kept=schedule_figures(case, base.options),
+                vms_changed=int((planned.options != base.options).sum()),
+            )
+        )
+    return _sensitivity(base, tuple(answers), same.tolist(), _stability(base, tolerance))
+
+
+def _stability(base: Planned, tolerance: float) -> Stability:
+    """What the bound decides of every schedule near the optimum."""
+    assert base.result.multipliers is not None
+    forced = np.maximum(sharp_forced_bounds(base.case.instance, base.result.multipliers), base.result.bound)
+    return stable_assignments(base.plan.summary.cost.plan, forced, base.options, tolerance)
+
+
+def _sensitivity(
+    base: Planned, prices: tuple[PriceAnswer, ...], same: list[bool], stability: Stability
+) -> Sensitivity:
+    inventory, allowed = base.case.inventory, base.case.instance.allowed
+    fixed = stability.fixed
+    vms = []
+    for v, item in enumerate(inventory.items):
+        today = inventory.policy(item).start
+        vms.append(
+            VmStability(
+                vm=item.vm_id,
+                service=service_of(inventory.vm(item)),
+                today=format_start(today),
+                start=format_start(int(base.options[v])),
+                verdict="fixed" if fixed[v] else "not decided",
+                starts_possible=tuple(map(format_start, np.flatnonzero(stability.possible[v]).tolist())),
+                must_move=not stability.possible[v, today],
+                same_at_all_prices=same[v],
+            )
+        )
+    return Sensitivity(
+        as_of=base.estate.as_of,
+        base=plan_figures(base),
+        prices=prices,
+        tolerance=stability.tolerance,
+        good_cost=round(stability.limit, 6),
+        options_allowed=int(allowed.sum()),
+        options_ruled_out=int((allowed & ~stability.possible).sum()),
+        vms=tuple(vms),
+    )

@@ -1,0 +1,172 @@
+"""What if the estate or the rules were others: the plan that would be made, against the one for what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from optimizer.engine import SERIAL, Engine
+from optimizer.errors import OptimizerError
+from optimizer.estate.folder import Estate
+from optimizer.model.rules import Rules, Threshold
+from optimizer.model.timegrid import format_start
+from optimizer.plan.case import Case
+from optimizer.plan.document import Settings
+from optimizer.ports import Progress, no_progress
+from optimizer.risk.forecast import Forecast
+from optimizer.solve.conflicts import NoScheduleError, NotFoundWithinEffortError
+from optimizer.solve.instance import IntArray
+from optimizer.solve.solver import DEFAULT_EFFORT
+from optimizer.whatif.apply import Applied, apply_scenario, with_copies
+from optimizer.whatif.compare import broken_by, plan_figures, schedule_figures, start_changes
+from optimizer.whatif.document import (
+    NewVm,
+    PlanFigures,
+    Range,
+    ScenarioAnswer,
+    WhatIf,
+)
+from optimizer.whatif.planned import Planned, numbered, plan_near
+from optimizer.whatif.scenario import Scenario
+from optimizer.workflow import prepare, prepare_forecast
+
+
+def what_if(
+    estate: Estate,
+    scenarios: Sequence[Scenario],
+    rules: Rules | None = None,
+    *,
+    seed: int = 0,
+    effort: int = DEFAULT_EFFORT,
+    time_limit_seconds: float | None = None,
+    history: Iterable[Path] = (),
+    engine: Engine = SERIAL,
+    progress: Progress = no_progress,
+) -> WhatIf:
+    """Plan an estate as it is and as it would be, and say what differs.
+
+    Each plan is verified like any other; none is written, so that none is applied by mistake.  A scenario is solved
+    from the base plan's schedule, and what it could leave as there at no cost stays.
+
+    Parameters
+    ----------
+    estate
+        The estate.
+    scenarios
+        What is asked; :meth:`Scenario.parse` reads the command line's words.
+    rules
+        What is demanded without the scenarios; None: the defaults.
+    seed, effort, time_limit_seconds
+        Of the solver, for each plan.
+    history
+        Journals, applied plans, or folders with journals, as of :func:`optimizer.workflow.make_plan`.
+    engine
+        Where independent parts run.
+    progress
+        Told how far the work is.
+
+    Raises
+    ------
+    ConfigError
+        A scenario does not fit the estate or the rules.
+    NoScheduleError
+        No schedule satisfies the rules as they are.
+    """
+    rules = rules if rules is not None else Rules()
+    applied = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # mistakes before any work
+    settings = Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
+    base = plan_near(
+        estate,
+        prepare(estate, rules, history=history, engine=engine, progress=progress),
+        settings,
+        progress,
+        engine=engine,
+    )
+    forecasts = {rules.threshold: base.case.forecast}
+    answers = []
+    for number, (scenario, one) in enumerate(zip(scenarios, applied, strict=True), start=1):
+        told = numbered(progress, number)
+        answers.append(_answer(base, scenario, one, settings, forecasts, told, engine))
+    return WhatIf(as_of=estate.as_of, base=plan_figures(base), scenarios=tuple(answers))
+
+
+def _answer(
+    base: Planned,
+    scenario: Scenario,
+    applied: Applied,
+    settings: Settings,
+    forecasts: dict[Threshold, Forecast],
+    progress: Progress,
+    engine: Engine,
+) -> ScenarioAnswer:
+    unchanged = applied.document is base.estate.document and applied.rules == base.case.rules
+    case = base.case if unchanged else _changed_case(base, applied, forecasts, progress, engine)
+    kept = _kept(base, case, applied)
+    planned, why = base, None
+    if not unchanged:
+        estate = Estate(base.estate.path, applied.document)
+        try:
+            planned = plan_near(estate, case, settings, progress, kept, engine=engine)
+        except (NoScheduleError, NotFoundWithinEffortError) as exc:
+            why = exc
+    figures, before = plan_figures(planned) if why is None else None, plan_figures(base)
+    return ScenarioAnswer(
+        name=scenario.name,
+        changes=tuple(map(str, scenario.changes)),
+        notes=(*applied.notes, *(note for note in planned.plan.notes if note not in base.plan.notes)),
+        policies_made=applied.made,
+        vms_rehomed=len(applied.rehomed),
+        plan=figures,
+        kept=schedule_figures(case, kept),
+        broken=broken_by(case, kept),
+        no_schedule=None if why is None else _reason(why),
+        optimum_change=None if figures is None else _optimum_change(before, figures, unchanged=unchanged),
+        start_changes=start_changes(base, planned),
+        new_vms=() if why is not None else _new_vms(planned, applied),
+    )
+
+
+def _changed_case(
+    base: Planned, applied: Applied, forecasts: dict[Threshold, Forecast], progress: Progress, engine: Engine
+) -> Case:
+    """The case of a scenario: another threshold needs the load again, everything else only the forecast."""
+    threshold = applied.rules.threshold
+    if threshold not in forecasts:
+        forecasts[threshold] = prepare(base.estate, applied.rules, engine=engine, progress=progress).forecast
+    inventory = Estate(base.estate.path, applied.document).inventory(applied.rules.service_from)
+    return prepare_forecast(
+        inventory, applied.rules, with_copies(forecasts[threshold], applied.copies), base.case.recently_moved
+    )
+
+
+def _kept(base: Planned, case: Case, applied: Applied) -> IntArray:
+    """The base plan's schedule for the VMs of a scenario; new ones start with those that they are like."""
+    starts = base.starts()
+    model_of = {new.lower(): model.lower() for new, model in applied.copies.items()}
+    ids = [item.vm_id.lower() for item in case.inventory.items]
+    return np.array([starts[model_of.get(vm_id, vm_id)] for vm_id in ids], dtype=np.int64)
+
+
+def _optimum_change(before: PlanFigures, after: PlanFigures, *, unchanged: bool) -> Range:
+    """Each optimum lies between the bound and the cost of its plan."""
+    if unchanged:
+        return Range(low=0.0, high=0.0)
+    return Range(
+        low=round(after.bound - before.cost.total, 6) + 0.0, high=round(after.cost.total - before.bound, 6) + 0.0
+    )
+
+
+def _reason(error: OptimizerError) -> str:
+    """Why there is no schedule, without the advice that is meant for a rules file."""
+    lines = str(error).splitlines()
+    told = lines[1:-1] if isinstance(error, NoScheduleError) and len(lines) > 2 else lines
+    return "\n".join(line.strip() for line in told)
+
+
+def _new_vms(planned: Planned, applied: Applied) -> tuple[NewVm, ...]:
+    starts = planned.starts()
+    return tuple(
+        NewVm(vm=new, like=model, start=format_start(starts[new.lower()])) for new, model in applied.copies.items()
+    )

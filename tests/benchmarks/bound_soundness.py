@@ -1,0 +1,398 @@
+"""Is the bound ever above the optimum, and how far below; are plans optimal: against brute force and exact solvers.
+
+python -m tests.benchmarks.bound_soundness --instances 3000 --plans 500 --medium 5 --out soundness.json
+
+*Tiny*: random instances of two to six VMs with every kind of policy and rule, priced schedule by schedule.  The bound
+of the relaxation must never be above the optimum, and a plan must be an optimum.  *Medium*: 12 to 24 VMs at few
+starts, where HiGHS or CP-SAT proves the optimum: is it the bound that falls short there, or the plan?
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from optimizer.solve.bound import ascend
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.instance import Instance
+from optimizer.solve.solver import solve
+from tests.benchmarks.random_problems import (
+    brute_force,
+    kinds_of,
+    medium_problem,
+    tiny_problem,
+    with_gates,
+    with_move_prices,
+    with_write_limits,
+)
+from tests.benchmarks.solver_mip import MixedIntegerProgram
+from tests.benchmarks.solver_tables import markdown_table
+from tests.solve.examples import obvious_cost
+
+EXTRAS = {"prices of single moves": with_move_prices, "write limits": with_write_limits, "gates": with_gates}
+"""What is put into an instance beside its rules."""
+
+ROUNDING = 1e-6
+PRICES_ROUNDED_DOWN = 1e-4
+"""By this much CP-SAT's optimum, whose coefficients are integers, may differ from ours."""
+
+EQUAL = 1e-4
+"""Relative gap below which a bound counts as tight and a plan as optimal: the solver's own."""
+
+EDGES = (1e-6, 1e-4, 1e-3, 1e-2, 1e-1)
+"""Of the histogram of gaps, relative to the optimum or to 1 where that is less."""
+
+MEDIUM = ((12, 6), (12, 8), (12, 12), (18, 6), (18, 8), (24, 6), (24, 8))
+"""VMs and starts of the medium instances."""
+
+
+@dataclass(slots=True)
+class Tiny:
+    """What was found on one tiny instance.
+
+    Parameters
+    ----------
+    number
+        Its seed, together with that of the run.
+    kinds
+        What it has.
+    optimum
+        Cost by brute force; None: there is no schedule.
+    bound_gap, plan_gap
+        Relative gaps of the relaxation's bound and of the plan; None where not measured.
+    faults
+        What must not be.
+    """
+
+    number: int
+    kinds: list[str]
+    optimum: float | None = None
+    bound_gap: float | None = None
+    plan_gap: float | None = None
+    faults: list[str] = field(default_factory=list)
+
+
+def check_tiny(seed: int, number: int, extras: Sequence[str], *, steps: int = 150, with_plan: bool = True) -> Tiny:
+    """Compare bound and plan of a random instance with brute force.
+
+    Parameters
+    ----------
+    seed, number
+        Of the instance.
+    extras
+        Names out of :data:`EXTRAS` that it may have.
+    steps
+        Steps of the ascent.
+    with_plan
+        Whether to solve as well, which takes ten times as long.
+    """
+    random = np.random.default_rng([seed, number])
+    problem = tiny_problem(random)
+    instance = problem.instance()
+    drawn = [name for name in EXTRAS if random.random() < 0.25 and name in extras]
+    for name in drawn:
+        instance = EXTRAS[name](random, instance)
+    found = Tiny(number, kinds_of(problem, instance) + drawn)
+    best = brute_force(instance)
+    if best is not None:
+        found.optimum, options = best
+        if not drawn and abs(obvious_cost(problem, options.tolist()) - found.optimum) > ROUNDING:
+            found.faults.append("the instance prices a schedule otherwise than the plain loops do")
+        _check_bound(found, instance, steps)
+    if with_plan:
+        _check_plan(found, instance)
+    return found
+
+
+def _check_bound(found: Tiny, instance: Instance, steps: int) -> None:
+    assert found.optimum is not None
+    ascent = ascend(instance, steps)
+    found.bound_gap = _relative(found.optimum - ascent.bound, found.optimum)
+    if ascent.bound > found.optimum:
+        found.faults.append(f"the relaxation's bound {ascent.bound:.9f} is above the optimum {found.optimum:.9f}")
+
+
+def _check_plan(found: Tiny, instance: Instance) -> None:
+    try:
+        result = solve(instance, effort=20)
+    except Exception as exc:  # noqa: BLE001  # a crash is a finding like the others, and names its instance
+        found.faults.append(f"the solver fails with {type(exc).__name__}: {exc}")
+        return
+    if result.options is None or result.cost is None:
+        if found.optimum is not None:
+            found.faults.append(f"the solver says {result.outcome}, but there is a schedule")
+        elif result.outcome is not Outcome.INFEASIBLE:
+            found.faults.append(f"the solver says {result.outcome}, and it is not proven that there is no schedule")
+        return
+    broken = violations(instance, result.options)
+    if broken:
+        found.faults.append(f"the plan breaks {', '.join(broken)}")
+        return
+    assert found.optimum is not None, "brute force has missed a schedule"
+    found.plan_gap = _relative(result.cost.total - found.optimum, found.optimum)
+    if result.bound > found.optimum + ROUNDING:
+        found.faults.append(f"the solver's bound {result.bound:.9f} is above the optimum {found.optimum:.9f}")
+    if result.outcome is Outcome.OPTIMAL and found.plan_gap > EQUAL:
+        found.faults.append(f"the plan is called optimal and is {found.plan_gap:.2e} dearer than the optimum")
+
+
+def _relative(gap: float, optimum: float) -> float:
+    return gap / max(1.0, abs(optimum))
+
+
+def summarise_tiny(found: Iterable[Tiny]) -> dict[str, Any]:
+    """Faults, a histogram of gaps, and the same by what the instances have."""
+    everything = list(found)
+    by_kind: dict[str, list[Tiny]] = {}
+    for one in everything:
+        for kind in one.kinds:
+            by_kind.setdefault(kind, []).append(one)
+    order = sorted(by_kind, key=lambda kind: -len(by_kind[kind]))
+    return {
+        "faults": [asdict(one) for one in everything if one.faults],
+        "bound_gaps": _histogram(one.bound_gap for one in everything),
+        "plan_gaps": _histogram(one.plan_gap for one in everything),
+        "kinds": {kind: _figures(by_kind[kind]) for kind in order},
+    }
+
+
+def _figures(found: list[Tiny]) -> dict[str, Any]:
+    bounds = [one.bound_gap for one in found if one.bound_gap is not None]
+    plans = [one.plan_gap for one in found if one.plan_gap is not None]
+    return {
+        "instances": len(found),
+        "with_schedule": len(bounds),
+        "tight_bounds": sum(gap <= EQUAL for gap in bounds),
+        "mean_bound_gap": float(np.mean(bounds)) if bounds else None,
+        "plans": len(plans),
+        "optimal_plans": sum(gap <= EQUAL for gap in plans),
+        "faults": sum(bool(one.faults) for one in found),
+    }
+
+
+def _histogram(gaps: Iterable[float | None]) -> dict[str, int]:
+    known = np.array([gap for gap in gaps if gap is not None])
+    place = np.searchsorted(EDGES, known, side="left")
+    names = [f"at most {edge:g}" for edge in EDGES] + [f"above {EDGES[-1]:g}"]
+    return dict(zip(names, np.bincount(place, minlength=len(names)).tolist(), strict=True))
+
+
+@dataclass(slots=True)
+class Medium:
+    """What was found on one medium instance; costs, and None for an optimum that nobody proved."""
+
+    vms: int
+    starts: int
+    number: int
+    today: float
+    plan: float
+    relaxation: float
+    bound: float
+    optimum: float | None
+    prover: str | None
+    prove_seconds: float
+
+
+def check_medium(seed: int, number: int, num_vms: int, num_starts: int, effort: int, seconds: float) -> Medium:
+    """Bound and plan beside the proven optimum.
+
+    Parameters
+    ----------
+    seed, number, num_vms, num_starts
+        Of the instance.
+    effort
+        Of our solver.
+    seconds
+        That each exact solver has to prove the optimum.
+    """
+    instance = medium_problem(
+        np.random.default_rng([seed, num_vms, num_starts, number]), num_vms, num_starts
+    ).instance()
+    result = solve(instance, effort=effort)
+    assert result.cost is not None
+    began = time.monotonic()
+    optimum, prover = prove(instance, seconds)
+    return Medium(
+        vms=num_vms,
+        starts=num_starts,
+        number=number,
+        today=evaluate(instance, instance.today).total,
+        plan=result.cost.total,
+        relaxation=ascend(instance, 15 * effort).bound,
+        bound=result.bound,
+        optimum=optimum,
+        prover=prover,
+        prove_seconds=round(time.monotonic() - began, 2),
+    )
+
+
+def prove(instance: Instance, seconds: float) -> tuple[float | None, str | None]:
+    """Optimum and who proved it: HiGHS, or else CP-SAT; None where neither did."""
+    from ortools.sat.python import cp_model
+
+    from optimizer.solve.cpsat import SCALE, ScopedModel, whole
+
+    answer = MixedIntegerProgram(instance).solve(seconds)
+    if answer.status == "optimal" and answer.options is not None and not violations(instance, answer.options):
+        return evaluate(instance, answer.options).total, "HiGHS"
+    built = ScopedModel(instance, whole(instance, instance.today))
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 2
+    solver.parameters.max_time_in_seconds = seconds
+    if solver.solve(built.model) != cp_model.OPTIMAL:
+        return None, None
+    return solver.objective_value / SCALE, "CP-SAT"
+
+
+def summarise_medium(found: Iterable[Medium]) -> list[dict[str, Any]]:
+    """By VMs and starts: how much of the possible improvement bound and plan each leave open."""
+    groups: dict[tuple[int, int], list[Medium]] = {}
+    for one in found:
+        groups.setdefault((one.vms, one.starts), []).append(one)
+    lines = []
+    for (vms, starts), ones in groups.items():
+        proven = [(one, one.optimum, one.today - one.optimum) for one in ones if one.optimum is not None]
+        lines.append(
+            {
+                "vms": vms,
+                "starts": starts,
+                "instances": len(ones),
+                "proven": len(proven),
+                "certified": _mean((one.today - one.plan) / (one.today - one.bound) for one in ones),
+                "relaxation_short": _mean((best - one.relaxation) / gain for one, best, gain in proven),
+                "bound_short": _mean((best - one.bound) / gain for one, best, gain in proven),
+                "plan_short": _mean((one.plan - best) / gain for one, best, gain in proven),
+                "optimal_plans": sum(one.plan - best <= EQUAL * max(1.0, best) for one, best, _ in proven),
+                "unsound": sum(
+                    max(one.bound, one.relaxation) > best + ROUNDING or one.plan < best - PRICES_ROUNDED_DOWN
+                    for one, best, _ in proven
+                ),
+            }
+        )
+    return lines
+
+
+def _mean(values: Iterable[float]) -> float | None:
+    known = list(values)
+    return float(np.mean(known)) if known else None
+
+
+def print_tables(report: dict[str, Any]) -> None:
+    """Tiny instances by kind, gaps, faults; medium instances by size."""
+    from rich.console import Console
+    from rich.table import Table
+
+    console, tiny = Console(width=100), report["tiny"]
+    table = Table("instances that have", title="tiny instances against brute force")
+    for column in ("instances", "with schedule", "bound tight", "mean gap", "plans", "optimal", "faults"):
+        table.add_column(column, justify="right")
+    for kind, line in tiny["kinds"].items():
+        gap = "-" if line["mean_bound_gap"] is None else f"{line['mean_bound_gap']:.4f}"
+        names = ("instances", "with_schedule", "tight_bounds", "plans", "optimal_plans", "faults")
+        cells = [f"{line[name]:,}" for name in names]
+        table.add_row(kind, *cells[:3], gap, *cells[3:])
+    console.print(table)
+    table = Table("relative gap", title="gaps to the optimum")
+    for column in ("bounds of the relaxation", "plans"):
+        table.add_column(column, justify="right")
+    for name, count in tiny["bound_gaps"].items():
+        table.add_row(name, f"{count:,}", f"{tiny['plan_gaps'][name]:,}")
+    console.print(table)
+    for fault in tiny["faults"][:20]:
+        console.print(f"instance {fault['number']}: {'; '.join(fault['faults'])} ({', '.join(fault['kinds'])})")
+    console.print(f"{len(tiny['faults'])} instances with faults")
+    if report["medium"]:
+        console.print(_medium_table(report["medium"]))
+
+
+def _medium_table(lines: Sequence[dict[str, Any]]) -> Any:
+    from rich.table import Table
+
+    table = Table("VMs", "starts", title="medium instances: share of the possible improvement that is left open")
+    columns = ("proven", "captured, certified", "relaxation", "bound", "plan", "plans optimal", "unsound")
+    for column in columns:
+        table.add_column(column, justify="right")
+    for line in lines:
+        shares = ("certified", "relaxation_short", "bound_short", "plan_short")
+        cells = [_percent(line[name]) for name in shares]
+        counts = (str(line["optimal_plans"]), str(line["unsound"]))
+        proven = f"{line['proven']} of {line['instances']}"
+        table.add_row(str(line["vms"]), str(line["starts"]), proven, *cells, *counts)
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{round(100 * share, 2) + 0.0:.2f} %"  # + 0.0: no negative zero
+
+
+def to_markdown(report: dict[str, Any]) -> str:
+    """The tables and the sentence of ``docs/performance.md``."""
+    all_kinds, medium = report["tiny"]["kinds"]["every kind"], report["medium"]
+    text = (
+        f"{all_kinds['instances']:,} instances, {all_kinds['with_schedule']:,} of them with a schedule: "
+        f"{len(report['tiny']['faults'])} faults, the bound of the relaxation equal to the optimum on "
+        f"{all_kinds['tight_bounds']:,}; {all_kinds['optimal_plans']:,} of {all_kinds['plans']:,} plans optimal."
+    )
+    names = ("certified", "relaxation_short", "bound_short", "plan_short")
+    rows = [
+        (
+            f"{line['vms']}, {line['starts']}",
+            f"{line['proven']} of {line['instances']}",
+            *(_percent(line[name]) for name in names),
+            f"{line['optimal_plans']} of {line['proven']}",
+        )
+        for line in medium
+    ]
+    header = ("VMs, starts", "optimum proven", "captured, certified", "left open by the relaxation")
+    return f"{text}\n\n{markdown_table((*header, 'by the bound', 'by the plan', 'plans optimal'), rows)}"
+
+
+def main() -> None:
+    """Draw, compare, print tables, write JSON; ends with 1 where something must not be."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--instances", type=int, default=3000, help="tiny instances whose bound is checked")
+    parser.add_argument("--plans", type=int, default=500, help="... of which so many are solved as well")
+    parser.add_argument("--medium", type=int, default=3, help="medium instances of each kind")
+    parser.add_argument("--prove-seconds", type=float, default=60.0, help="for each exact solver, medium instances")
+    parser.add_argument("--effort", type=int, default=100, help="of our solver, medium instances")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="JSON to write")
+    parser.add_argument("--markdown", type=Path, metavar="JSON", help="print the tables of docs/performance.md")
+    arguments = parser.parse_args()
+    if arguments.markdown:
+        print(to_markdown(json.loads(arguments.markdown.read_text(encoding="utf-8"))))
+        return
+    tiny = []
+    for number in range(arguments.instances):
+        tiny.append(check_tiny(arguments.seed, number, list(EXTRAS), with_plan=number < arguments.plans))
+        if (number + 1) % 500 == 0:
+            print(f"{number + 1} of {arguments.instances} tiny instances", file=sys.stderr)
+    medium = []
+    for num_vms, num_starts in MEDIUM if arguments.medium else ():
+        print(f"{arguments.medium} instances of {num_vms} VMs at {num_starts} starts", file=sys.stderr)
+        medium += [
+            check_medium(arguments.seed, n, num_vms, num_starts, arguments.effort, arguments.prove_seconds)
+            for n in range(arguments.medium)
+        ]
+    report = {
+        "tiny": summarise_tiny(tiny),
+        "medium": summarise_medium(medium),
+        "medium_instances": [asdict(one) for one in medium],
+    }
+    print_tables(report)
+    if arguments.out:
+        arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
+    sys.exit(1 if report["tiny"]["faults"] or any(line["unsound"] for line in report["medium"]) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,122 @@
+"""``plan`` that answers questions instead of writing a plan."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from optimizer.report.text_whatif import render_sensitivity, render_what_if
+from optimizer.report.typeset import to_text
+from optimizer.whatif.document import Sensitivity, WhatIf
+from tests.cli.command_line import run
+from tests.plan.estates import write_inputs
+from tests.whatif.examples import everything, tiny_estate
+
+EFFORT = ("--effort", 2)
+
+
+@pytest.fixture(scope="module")
+def estate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return an imported estate of two vaults."""
+    folder = tmp_path_factory.mktemp("questions")
+    vms, load = write_inputs(folder)
+    assert run("import", "--vms", vms, "--load", load, "--out", folder / "estate").code == 0
+    return folder / "estate"
+
+
+WHAT_IF = ("--what-if", "add-vms=service=shop,count=12", "--what-if", "prices.overlap=0.05")
+
+
+def test_what_if_prints_one_answer_and_writes_nothing(estate: Path, tmp_path: Path) -> None:
+    """JSON is alone on stdout and of the published shape; no plan appears, here or in the estate."""
+    before = everything(estate)
+    with contextlib.chdir(tmp_path):
+        answer = run("plan", estate, *WHAT_IF, *EFFORT, "--format", "json", "--quiet")
+    assert (answer.code, answer.err) == (0, "")
+    found = WhatIf.model_validate_json(answer.out)
+    assert found.scenarios[0].changes == ("add-vms=service=shop,count=12", "prices.overlap=0.05")
+    assert len(found.scenarios[0].new_vms) == 12
+    assert everything(estate) == before
+    assert list(tmp_path.iterdir()) == []
+    text = run("plan", estate, *WHAT_IF, *EFFORT)
+    assert text.code == 0
+    assert max(cell_len(line) for line in text.out.splitlines()) <= 100
+    assert "new - base" in text.out
+    assert "No plan was written" in text.out
+    for page in (to_text(render_what_if(found), 80), to_text(render_what_if(found), ascii_only=True)):
+        assert "shop" in page
+    assert to_text(render_what_if(found), ascii_only=True).isascii()
+
+
+def test_scenarios_of_a_file_stand_side_by_side(estate: Path, tmp_path: Path) -> None:
+    """Each scenario is a row under the base plan; one without a schedule ends with 3 and is still answered."""
+    file = tmp_path / "scenarios.toml"
+    file.write_text(
+        '[[scenario]]\nname = "no moves"\nwhat_if = ["max_moves=0"]\n'
+        '[[scenario]]\nname = "no nights"\nwhat_if = ["add-rule={ name = \\"stay\\", pin = true }", '
+        '"forbid=2026-03-02 18:00-08:00"]\n'
+    )
+    answer = run("plan", estate, "--scenarios", file, "--what-if", "lose-vault=vault-b", *EFFORT)
+    assert answer.code == 3
+    assert answer.err == ""
+    rows = [line for line in answer.out.splitlines() if line.startswith((" base plan ", " no moves", " no nights"))]
+    assert len(rows) >= 3
+    assert "no schedule" in answer.out
+    assert "'stay'" in answer.out
+    assert "What if lose-vault=vault-b" in answer.out
+    assert max(cell_len(line) for line in answer.out.splitlines()) <= 100
+
+
+def test_sensitivity_is_answered(tmp_path: Path) -> None:
+    """Prices and proofs, as a table of at most 100 columns and as JSON."""
+    rows = [(f"vm-of-a-long-name-{n}", f"service-{n % 2}", "vault-a", "nightly", "23:00") for n in range(6)]
+    estate = tiny_estate(tmp_path, rows, {rows[0][0]: 97.0}).path
+    answer = run("plan", estate, "--sensitivity", *EFFORT, "--format", "json", "--quiet")
+    assert (answer.code, answer.err) == (0, "")
+    found = Sensitivity.model_validate_json(answer.out)
+    assert len(found.prices) == 8
+    assert set(json.loads(answer.out)) == set(Sensitivity.model_fields)
+    for text in (run("plan", estate, "--sensitivity", *EFFORT).out, to_text(render_sensitivity(found), 100)):
+        assert max(cell_len(line) for line in text.splitlines()) <= 100
+        assert "overlap halved" in text
+        assert "not decided" in text
+
+
+WRONG: dict[str, tuple[list[object], int, str]] = {
+    "an unknown kind": (["--what-if", "prices.overlp=3"], 1, "did you mean prices.overlap"),
+    "no value": (["--what-if", "lose-vault"], 1, "a value is missing; write lose-vault=VALUE"),
+    "a price of words": (["--what-if", "prices.overlap=much"], 1, 'prices > overlap = "much": has the wrong type'),
+    "a price below 0": (["--what-if", "prices.move=-1"], 1, "prices > move = -1: is too small; allowed: 0 or more"),
+    "a threshold as a share": (["--what-if", "threshold.cpu_percent=0.8"], 1, "write 80 for 80 %"),
+    "no such vault": (["--what-if", "lose-vault=vault-c"], 1, "there is no vault 'vault-c'; did you mean 'vault-"),
+    "no such rule": (["--what-if", "drop-rule=x"], 1, "there is no rule 'x'; there is none"),
+    "no such service": (["--what-if", "add-vms=service=shops,count=1"], 1, "did you mean 'shop'?"),
+    "no such file": (["--what-if", "add-rule=none.toml"], 1, "there is no file none.toml"),
+    "no scenarios": (["--scenarios", "none.toml"], 1, "none.toml: cannot be read"),
+    "other dates": (["--what-if", "forbid=2030-01-01 20:00-06:00"], 1, "not among the 30 days of the plan"),
+    "a plan to write": (
+        ["--what-if", "max_moves=1", "--out", "p.json"],
+        2,
+        "--out is for a plan; a question writes none",
+    ),
+    "an exit code": (["--sensitivity", "--detailed-exitcode"], 2, "--detailed-exitcode is for a plan"),
+    "a moves curve": (["--sensitivity", "--moves-curve"], 2, "--moves-curve is for a plan"),
+    "two questions": (["--sensitivity", "--what-if", "max_moves=1"], 2, "ask one at a time"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_mistakes_are_answered_before_any_work(estate: Path, tmp_path: Path, case: str) -> None:
+    """A question that makes no sense is refused with what is allowed, without a traceback, and nothing is written."""
+    args, code, expected = WRONG[case]
+    with contextlib.chdir(tmp_path):
+        answer = run("plan", estate, *args)
+    assert answer.code == code
+    assert expected in answer.err
+    assert answer.out == ""
+    assert "Traceback" not in answer.err
+    assert list(tmp_path.iterdir()) == []

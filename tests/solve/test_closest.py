@@ -1,0 +1,66 @@
+"""Schedules of equal cost, and the one that stays closest to another."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optimizer.solve.closest import closest, never_worse_than, usable_start
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.solver import solve
+from tests.solve.examples import Problem, every_schedule, obvious_feasible, problems
+
+
+@settings(max_examples=60)
+@given(problems(), st.integers(0, 2**16))
+def test_staying_close_costs_nothing(problem: Problem, seed: int) -> None:
+    """The schedule stays feasible, costs no more, and is nowhere further away; no single VM could follow for free."""
+    instance = problem.instance()
+    schedules = [o for o in every_schedule(problem) if obvious_feasible(problem, o)]
+    if not schedules:
+        return
+    result = solve(instance, effort=2)
+    assert result.options is not None and result.cost is not None
+    other = np.array(schedules[seed % len(schedules)])
+    near = closest(instance, result, other)
+    assert near.options is not None and near.cost is not None
+    assert violations(instance, near.options) == []
+    assert near.cost.total <= result.cost.total + 1e-7
+    assert near.cost == evaluate(instance, near.options)
+    same = near.options == other
+    assert (same | (result.options != other)).all()
+
+
+@settings(max_examples=40)
+@given(problems(), st.integers(0, 2**16))
+def test_a_start_is_never_lost(problem: Problem, seed: int) -> None:
+    """With a start at hand the result is not dearer than the start, and any schedule makes a start or none."""
+    instance = problem.instance()
+    result = solve(instance, effort=1)
+    random = np.random.default_rng(seed)
+    start = usable_start(instance, random.integers(0, 48, instance.num_vms))
+    if start is None or result.cost is None:
+        return
+    assert violations(instance, start) == []
+    kept = never_worse_than(instance, result, start)
+    assert kept.cost is not None
+    assert kept.cost.total <= min(result.cost.total, evaluate(instance, start).total) + 1e-7
+    feasible = [o for o in every_schedule(problem) if obvious_feasible(problem, o)]
+    assert kept.cost.total >= min(evaluate(instance, np.array(o)).total for o in feasible) - 1e-7
+
+
+def test_a_schedule_that_is_kept_is_the_other_one() -> None:
+    """Two VMs that may go anywhere at one price go where the other schedule has them."""
+    from optimizer.model.rules import Rules
+    from tests.solve.examples import flat_risk, inventory, policy
+
+    found = inventory([policy("p0", "v", 46), policy("p1", "v", 4)], [("a", "p0"), ("b", "p1")])
+    problem = Problem(found, Rules(prices={"move": 0.0, "policy_write": 0.0}), flat_risk(2))
+    instance = problem.instance()
+    result = solve(instance, effort=1)
+    near = closest(instance, result, np.array([20, 30]))
+    assert near.options is not None and near.cost is not None
+    assert near.options.tolist() == [20, 30]
+    assert near.cost.total == pytest.approx(0.0)

@@ -1,0 +1,85 @@
+"""A slice of the benchmark that draws thousands of tiny instances: bound and plan against brute force."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from optimizer.solve.cost import evaluate
+from tests.benchmarks.bound_soundness import EXTRAS, Medium, check_tiny, prove, summarise_medium, summarise_tiny
+from tests.benchmarks.random_problems import brute_force, medium_problem, tiny_problem
+from tests.solve.examples import best_of_all
+
+SEED = 20
+
+
+def test_brute_force_equals_the_slow_loop() -> None:
+    """Pricing all schedules at once finds the optimum that plain loops over minutes of the week find."""
+    for number in range(12):
+        problem = tiny_problem(np.random.default_rng([SEED, number]))
+        fast, slow = brute_force(problem.instance()), best_of_all(problem)
+        assert (fast is None) == (slow is None)
+        if fast is not None and slow is not None:
+            assert fast[0] == pytest.approx(slow[0], abs=1e-9)
+
+
+def test_bound_is_never_above_the_optimum() -> None:
+    """On 200 random instances with every kind of rule the relaxation stays below brute force."""
+    found = [check_tiny(SEED, number, list(EXTRAS), steps=100, with_plan=False) for number in range(200)]
+    assert [(one.number, one.faults) for one in found if one.faults] == []
+    assert sum(one.optimum is not None for one in found) > 130
+    assert all(any(kind in one.kinds for one in found) for kind in EXTRAS)
+
+
+def test_plans_of_tiny_instances_are_optimal() -> None:
+    """On 15 random instances the plan costs what brute force finds, and what is infeasible is said to be."""
+    found = [check_tiny(SEED + 1, number, ["prices of single moves"]) for number in range(15)]
+    assert [(one.number, one.faults) for one in found if one.faults] == []
+    assert all(one.plan_gap is not None and one.plan_gap <= 1e-4 for one in found if one.optimum is not None)
+    assert sum(summarise_tiny(found)["plan_gaps"].values()) == sum(one.optimum is not None for one in found)
+
+
+def test_an_optimum_is_proven_by_a_solver_that_is_not_ours() -> None:
+    """HiGHS proves the optimum of a medium instance; no schedule nearby is cheaper."""
+    instance = medium_problem(np.random.default_rng([SEED, 1]), 6, 3).instance()
+    optimum, prover = prove(instance, 60.0)
+    assert prover == "HiGHS"
+    assert optimum is not None
+    best = brute_force(instance)
+    assert best is not None
+    assert optimum == pytest.approx(best[0], abs=1e-6)
+    assert evaluate(instance, best[1]).total == pytest.approx(best[0], abs=1e-9)
+
+
+def test_the_command_writes_json(tmp_path: Path, root: Path) -> None:
+    """The command draws, compares and writes what it printed."""
+    out = tmp_path / "soundness.json"
+    command = [sys.executable, "-m", "tests.benchmarks.bound_soundness", "--instances", "20", "--plans", "0"]
+    done = subprocess.run(
+        [*command, "--medium", "0", "--out", str(out)], cwd=root, capture_output=True, text=True, check=True
+    )
+    report = json.loads(out.read_text(encoding="utf-8"))
+    assert report["tiny"]["kinds"]["every kind"]["instances"] == 20
+    assert report["tiny"]["faults"] == []
+    assert "0 instances with faults" in done.stdout
+    assert max(len(line) for line in done.stdout.splitlines()) <= 100
+    shown = subprocess.run([*command, "--markdown", str(out)], cwd=root, capture_output=True, text=True, check=True)
+    assert shown.stdout.startswith("20 instances, ")
+
+
+def test_what_is_left_open_falls_apart_into_bound_and_plan() -> None:
+    """Today 11, optimum 1, plan 2, bound 0.5: of ten that are possible the plan leaves 10 %, the bound 5 % open."""
+    one = {"vms": 12, "starts": 8, "today": 11.0, "prover": "HiGHS", "prove_seconds": 1.0}
+    found = [
+        Medium(number=0, plan=2.0, relaxation=0.0, bound=0.5, optimum=1.0, **one),  # type: ignore[arg-type]  # known above
+        Medium(number=1, plan=2.0, relaxation=0.0, bound=0.5, optimum=None, **one),  # type: ignore[arg-type]  # as above
+    ]
+    (line,) = summarise_medium(found)
+    assert (line["instances"], line["proven"], line["optimal_plans"], line["unsound"]) == (2, 1, 0, 0)
+    assert (line["relaxation_short"], line["bound_short"], line["plan_short"]) == pytest.approx((0.1, 0.05, 0.1))
+    assert line["certified"] == pytest.approx(9 / 10.5)
