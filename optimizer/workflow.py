@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -16,25 +18,42 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, Frequency
 from optimizer.plan.audit import Audit, audit
 from optimizer.plan.case import Case
-from optimizer.plan.compose import compose_plan
+from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
+from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import starts_in_schedule
+from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import risk_table, start_step
+from optimizer.rollout.history import last_moves
+from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
 from optimizer.solve.conflicts import Conflict, NoScheduleError, NotFoundWithinEffortError, find_conflicts
+from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
-from optimizer.solve.instance import IntArray
+from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
 
+SHARE_OF_SOLVE = 0.7
+"""Of a time limit, where a moves curve is wanted too."""
+
+SHARE_OF_START = 0.2
+"""Of a time limit, for the best moves from today where moves are limited."""
+
 
 def prepare(
-    estate: Estate, rules: Rules | None = None, *, engine: Engine = SERIAL, progress: Progress = no_progress
+    estate: Estate,
+    rules: Rules | None = None,
+    *,
+    history: Iterable[Path] = (),
+    recently_moved: Mapping[str, date] | None = None,
+    engine: Engine = SERIAL,
+    progress: Progress = no_progress,
 ) -> Case:
     """Read an estate and work out the risk of every start option.
 
@@ -44,6 +63,11 @@ def prepare(
         The estate.
     rules
         What is demanded; None: the defaults.
+    history
+        Journals, applied plans, or folders with journals, that say which VMs were moved lately; see
+        :func:`optimizer.rollout.history.last_moves`.
+    recently_moved
+        The same as the day of the last move by the VM's id, as a plan's settings have it.
     engine
         Where the history is read and summed up; an estate in the memory of this process is read here.
     progress
@@ -52,7 +76,7 @@ def prepare(
     Raises
     ------
     DataError
-        The estate holds something that cannot be planned for.
+        The estate holds something that cannot be planned for, or a history cannot be used.
     """
     rules = rules if rules is not None else Rules()
     inventory = estate.inventory(rules.service_from)
@@ -61,6 +85,9 @@ def prepare(
             f"{estate.path}: no VM of the estate has a scheduled backup, so there is nothing to plan; "
             "look at the protected items in estate.json"
         )
+    moved_on = last_moves(history, inventory)
+    for vm, day in (recently_moved or {}).items():
+        moved_on[vm.lower()] = max(day, moved_on.get(vm.lower(), day))
     vm_ids = [item.vm_id for item in inventory.items]
     forecast = forecast_load(
         estate.load,
@@ -71,17 +98,23 @@ def prepare(
         progress=progress,
         engine=engine if estate.seen_by_workers else SERIAL,
     )
-    return prepare_forecast(inventory, rules, forecast)
+    return prepare_forecast(inventory, rules, forecast, moved_on)
 
 
-def prepare_forecast(inventory: Inventory, rules: Rules, forecast: Forecast) -> Case:
-    """The same from a forecast that is there already."""
+def prepare_forecast(
+    inventory: Inventory, rules: Rules, forecast: Forecast, moved_on: Mapping[str, date] | None = None
+) -> Case:
+    """The same from a forecast that is there already, and days of last moves by ``vm_id.lower()``."""
+    known = {item.vm_id.lower() for item in inventory.items}
+    recently_moved = {
+        vm: day for vm, day in (moved_on or {}).items() if vm in known and rules.prices.is_recent(day, inventory.as_of)
+    }
     table = risk_table(inventory, forecast)
     restrictions = restrict_options(inventory, rules, table, DEFAULT_SNAPSHOT_MINUTES)
-    instance = build_instance(inventory, table, rules, restrictions, DEFAULT_SNAPSHOT_MINUTES)
+    instance = build_instance(inventory, table, rules, restrictions, DEFAULT_SNAPSHOT_MINUTES, recently_moved)
     row_of = {vm_id: row for row, vm_id in enumerate(forecast.vm_ids)}
     days = np.array([forecast.num_days[row_of[item.vm_id]] for item in inventory.items], dtype=np.int64)
-    return Case(inventory, rules, forecast, table, restrictions, instance, days)
+    return Case(inventory, rules, forecast, table, restrictions, instance, days, recently_moved=recently_moved)
 
 
 def audit_case(case: Case) -> Audit:
@@ -105,6 +138,8 @@ def make_plan(
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
     path: Path | None = None,
+    history: Iterable[Path] = (),
+    moves_curve: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> PlanDocument:
@@ -120,6 +155,10 @@ def make_plan(
         Of the solver; see :func:`optimizer.solve.solver.solve`.
     path
         Where the plan will be written: the estate is named relative to it.
+    history
+        Journals, applied plans, or folders with journals: VMs moved lately stay unless it is worth it.
+    moves_curve
+        Also find out what fewer moves would gain: the plan has it as ``moves_curve``.
     engine
         Where independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.
     progress
@@ -132,7 +171,7 @@ def make_plan(
     VerificationError
         The result did not pass the independent verifier: a bug.
     """
-    case = prepare(estate, rules, engine=engine, progress=progress)
+    case = prepare(estate, rules, history=history, engine=engine, progress=progress)
     return make_plan_of(
         estate,
         case,
@@ -140,6 +179,7 @@ def make_plan(
         effort=effort,
         time_limit_seconds=time_limit_seconds,
         path=path,
+        moves_curve=moves_curve,
         engine=engine,
         progress=progress,
     )
@@ -153,22 +193,78 @@ def make_plan_of(
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
     path: Path | None = None,
+    moves_curve: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> PlanDocument:
     """The same for a case that is prepared already; see :func:`make_plan`."""
     began = time.monotonic()
-    result = solve_case(
-        case, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, engine=engine, progress=progress
-    )
+    solve_seconds = curve_seconds = time_limit_seconds
+    if time_limit_seconds is not None and moves_curve:
+        solve_seconds = SHARE_OF_SOLVE * time_limit_seconds
+        curve_seconds = time_limit_seconds - solve_seconds
+
+    def solved(one: Case) -> Result:
+        return solve_case(
+            one, seed=seed, effort=effort, time_limit_seconds=solve_seconds, engine=engine, progress=progress
+        )
+
+    result = solve_within_write_limits(case, known_policies(estate), solved)
+    curve = None
+    if moves_curve:
+        curve, result = _trace_moves(estate, case, result, effort, seed, curve_seconds, progress)
     return compose_plan(
         estate,
         case,
         result,
-        Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds),
+        Settings(
+            seed=seed,
+            effort=effort,
+            time_limit_seconds=time_limit_seconds,
+            recently_moved=_by_vm_id(case),
+        ),
         path=path if path is not None else Path("plan.json"),
         began=began,
+        moves_curve=curve,
     )
+
+
+def _trace_moves(
+    estate: Estate,
+    case: Case,
+    result: Result,
+    effort: int,
+    seed: int,
+    time_limit_seconds: float | None,
+    progress: Progress,
+) -> tuple[MovesCurve, Result]:
+    """The moves curve, and the result that it ends in: another one where a cheaper schedule was met on the way."""
+    from optimizer.plan.moves import compose_curve
+    from optimizer.solve.moves_curve import trace_moves
+
+    assert result.options is not None
+    ends = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+
+    def is_over() -> bool:
+        return ends is not None and time.monotonic() >= ends
+
+    points = trace_moves(
+        case.instance,
+        result.options,
+        result.bound,
+        effort=effort,
+        seed=seed,
+        should_stop=is_over,
+        progress=progress,
+    )
+    curve, options = compose_curve(estate, case, points, progress=progress)
+    return curve, replace(result, options=options, cost=evaluate(case.instance, options))
+
+
+def _by_vm_id(case: Case) -> dict[str, date]:
+    """Days of recent moves by the id as the schedule writes it."""
+    ids = {item.vm_id.lower(): item.vm_id for item in case.inventory.items}
+    return {ids[vm]: day for vm, day in case.recently_moved.items()}
 
 
 def solve_case(
@@ -191,11 +287,15 @@ def solve_case(
     NotFoundWithinEffortError
         None was found, nor was it proven that there is none.
     """
+    left = time_limit_seconds
+    if case.instance.max_moves is not None and (start is None or violations(case.instance, start)):
+        start = _start_of(case.instance, effort, seed, time_limit_seconds)
+        left = None if left is None else left * (1 - SHARE_OF_START)
     result = solve(
         case.instance,
         seed=seed,
         effort=effort,
-        time_limit_seconds=time_limit_seconds,
+        time_limit_seconds=left,
         engine=engine,
         progress=progress,
         start=start,
@@ -210,6 +310,22 @@ def solve_case(
             "is none; give more with --effort, or loosen a rule"
         )
     return result
+
+
+def _start_of(instance: Instance, effort: int, seed: int, time_limit_seconds: float | None) -> IntArray | None:
+    """Under a limit of moves the best ones from today, as the moves curve has them: the search is never worse."""
+    if violations(instance, todays(instance)):
+        return None
+    from optimizer.solve.moves_curve import best_moves
+
+    ends = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_START * time_limit_seconds
+    return best_moves(
+        instance,
+        todays(instance),
+        effort=effort,
+        seed=seed,
+        should_stop=lambda: ends is not None and time.monotonic() >= ends,
+    )
 
 
 def _describe_conflicts(inventory: Inventory, conflicts: Sequence[Conflict]) -> str:
@@ -253,9 +369,15 @@ def explain_vm(
     DataError
         The plan has no such VM.
     """
-    case = prepare(estate, plan.rules, engine=engine, progress=progress)
+    case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, engine=engine, progress=progress)
     options = starts_in_schedule(case.inventory, plan.schedule)
     solution = Solution(
-        case.inventory, case.instance, case.restrictions, options, case.history_days, case.table.credited
+        case.inventory,
+        case.instance,
+        case.restrictions,
+        options,
+        case.history_days,
+        case.table.credited,
+        case.recently_moved,
     )
     return explain(plan, solution, vm)

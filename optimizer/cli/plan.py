@@ -75,6 +75,8 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
 @click.command(
     epilog=example(
         "backup-optimizer plan estate --rules rules.toml --out plan.json\n"
+        "backup-optimizer plan estate --moves-curve\n"
+        "backup-optimizer plan estate --max-moves 20 --history plan.journal.jsonl\n"
         "backup-optimizer report plan.json\n"
         "backup-optimizer plan estate --what-if add-vms=service=shop,count=20 --what-if prices.overlap=0.05\n"
         "backup-optimizer plan estate --what-if lose-vault=vault-weu\n"
@@ -99,6 +101,28 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
     metavar="SECONDS",
     help="Stop the search after so long; the plan is then valid but not repeatable.  [default: none]",
 )
+@click.option("--max-moves", type=click.IntRange(0), help="Move so many VMs at most.  [default: as the rules say]")
+@click.option(
+    "--max-policy-writes",
+    type=click.IntRange(0),
+    help="Create or edit so many policies at most.  [default: as the rules say]",
+)
+@click.option(
+    "--budget-days",
+    type=click.IntRange(1),
+    metavar="DAYS",
+    help="Policy writes have to fit into so many days of the rules' max_writes_per_day.  [default: as the rules say]",
+)
+@click.option(
+    "--history",
+    "history",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE|DIR",
+    help="Journal of an 'apply', plan that was applied, or folder with journals: VMs moved lately stay unless it is "
+    "worth it. May be given several times.",
+)
+@click.option("--moves-curve", is_flag=True, help="Also say what fewer moves would gain: to choose a --max-moves by.")
 @click.option(
     "--detailed-exitcode", is_flag=True, help="Exit with 10 where there are changes, 0 where there are none."
 )
@@ -113,6 +137,11 @@ def plan(
     seed: int,
     effort: int,
     time_limit: float | None,
+    max_moves: int | None,
+    max_policy_writes: int | None,
+    budget_days: int | None,
+    history: tuple[Path, ...],
+    moves_curve: bool,
     detailed_exitcode: bool,
     engine: EngineChoice,
     what_if_texts: tuple[str, ...],
@@ -130,10 +159,12 @@ def plan(
     from optimizer.report.text import render_plan
     from optimizer.workflow import make_plan
 
-    rules = load_rules(rules_file)
+    limits = {"max_moves": max_moves, "max_policy_writes": max_policy_writes, "budget_days": budget_days}
+    given = {key: value for key, value in limits.items() if value is not None}
+    rules = load_rules(rules_file).model_copy(update=given)
     questions = Questions(what_if_texts, scenarios_file, asks_sensitivity)
     if questions:
-        solver = {"seed": seed, "effort": effort, "time_limit_seconds": time_limit}
+        solver = {"seed": seed, "effort": effort, "time_limit_seconds": time_limit, "history": history}
         answer_questions(screen, questions, estate, rules, solver, engine)
         return
     opened = open_estate(estate)
@@ -146,16 +177,40 @@ def plan(
             effort=effort,
             time_limit_seconds=time_limit,
             path=out,
+            history=history,
+            moves_curve=moves_curve,
             engine=workers,
             progress=progress,
         )
     write_plan(made, out)
     write_rollback(made, opened.document, rollback_path(out))
-    screen.show(render_plan(made), made.summary.model_dump_json(indent=1))
+    screen.show(render_plan(made), _summary_json(made))
+    _point_out_journals(screen, out, history)
     screen.remark(f"plan: {out}")
     screen.remark(f"rollback file: {rollback_path(out)}")
     if detailed_exitcode and made.changes:
         sys.exit(HAS_CHANGES)
+
+
+def _summary_json(plan: PlanDocument) -> str:
+    """The summary, and beside its figures the moves curve where one was asked for."""
+    import json
+
+    content = plan.summary.model_dump(mode="json")
+    if plan.moves_curve is not None:
+        content["moves_curve"] = plan.moves_curve.model_dump(mode="json")
+    return json.dumps(content, indent=1)
+
+
+def _point_out_journals(screen: Screen, out: Path, history: tuple[Path, ...]) -> None:
+    """Say that there are journals beside the plan that were not asked: a plan depends on what it is told only."""
+    found = sorted(path.name for path in out.parent.glob("*.journal.jsonl"))
+    if found and not history:
+        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        screen.remark(
+            f"{found[0]}{more} beside {out} says which VMs were moved; give --history {out.parent} and those moved "
+            "lately stay unless it is worth it"
+        )
 
 
 @click.command(epilog=example("backup-optimizer explain plan.json sql-prod-03"))

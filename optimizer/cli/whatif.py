@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NO_SCHEDULE = 3
 """Exit code where a scenario has no schedule, as of a plan that has none."""
 
-ONLY_FOR_PLANS = ("out", "detailed_exitcode")
+ONLY_FOR_PLANS = ("out", "moves_curve", "detailed_exitcode")
 """Options that are about a plan that is written."""
 
 
@@ -79,7 +79,7 @@ def answer_questions(
     Parameters
     ----------
     solver
-        Seed, effort and limit of time, as of :func:`optimizer.whatif.what_if.what_if`.
+        Seed, effort, limit of time and history, as of :func:`optimizer.whatif.what_if.what_if`.
     engine
         Where independent parts run.
 

@@ -134,6 +134,11 @@ Percent = Annotated[float, Field(strict=True, gt=0, le=100), AfterValidator(_per
 Price = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
+DEFAULT_MOVE_RECENT = 0.2
+DEFAULT_RECENT_DAYS = 60
+"""Left out of a plan, as plans of before they existed do: these stay readable, and mean the same."""
+
+
 class Threshold(_Frozen):
     """Above which load a snapshot is at risk.
 
@@ -163,12 +168,22 @@ class Prices(_Frozen):
         Per policy created or edited.
     move
         Per VM whose start changes.
+    move_recent
+        The same for a VM that was moved in the last ``recent_days`` before the estate was taken.
+    recent_days
+        How long a move is recent.
     """
 
     overlap: Price = 0.02
     vault_peak: Price = 0.01
     policy_write: Price = 0.1
     move: Price = 0.02
+    move_recent: Annotated[Price, Field(exclude_if=lambda price: price == DEFAULT_MOVE_RECENT)] = DEFAULT_MOVE_RECENT
+    recent_days: Annotated[Count, Field(exclude_if=lambda days: days == DEFAULT_RECENT_DAYS)] = DEFAULT_RECENT_DAYS
+
+    def is_recent(self, moved_on: dt.date, as_of: dt.datetime) -> bool:
+        """Whether a move of that day (UTC) is recent for an estate of that time."""
+        return moved_on >= as_of.astimezone(dt.UTC).date() - dt.timedelta(days=self.recent_days)
 
 
 def _one_or_more(value: object) -> object:
@@ -407,6 +422,11 @@ class Rules(_Frozen):
         By how much the risk of one VM may grow, in at-risk backups per 30 days.
     max_moves
         VMs that may move in all; None: any number.
+    max_policy_writes
+        Policies that may be created or edited in all; None: any number.
+    budget_days
+        Days into which the policy writes fit, at ``policies.max_writes_per_day`` in each ``policies.scope``; None: as
+        many as it takes.
     service_from
         Where services come from, first hit wins.
     """
@@ -416,6 +436,8 @@ class Rules(_Frozen):
     policies: PolicyLimits = PolicyLimits()
     max_risk_increase: Price = 0.1
     max_moves: Annotated[Count | None, Field(exclude_if=lambda moves: moves is None)] = None
+    max_policy_writes: Annotated[Count | None, Field(exclude_if=lambda writes: writes is None)] = None
+    budget_days: Annotated[AtLeastOne | None, Field(exclude_if=lambda days: days is None)] = None
     service_from: tuple[ServiceSource, ...] = DEFAULT_SERVICE_FROM
     rule: tuple[Rule, ...] = ()
 

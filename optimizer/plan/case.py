@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +34,8 @@ class Case:
         Shape (V,): days of usable history of each item.
     snapshot_minutes
         Length of the snapshot.
+    recently_moved
+        Day of the last move, by ``vm_id.lower()``, of the VMs whose move is priced as a recent one's.
     """
 
     inventory: Inventory
@@ -42,3 +46,4 @@ class Case:
     instance: Instance
     history_days: npt.NDArray[np.int64]
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
+    recently_moved: Mapping[str, date] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -31,10 +31,11 @@ from optimizer.plan.document import (
 )
 from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
+from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import pair_slots, service_occupancy
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
-from optimizer.solve.cost import evaluate
+from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.restrict import matching_items
 from optimizer.solve.solver import OPTIMALITY_GAP, Result
@@ -47,7 +48,14 @@ VERSIONED = ("backup-schedule-optimizer", "ortools", "numpy")
 
 
 def compose_plan(
-    estate: Estate, case: Case, result: Result, settings: Settings, *, path: Path, began: float
+    estate: Estate,
+    case: Case,
+    result: Result,
+    settings: Settings,
+    *,
+    path: Path,
+    began: float,
+    moves_curve: MovesCurve | None = None,
 ) -> PlanDocument:
     """Write a result down as a plan that has passed the verifier.
 
@@ -61,36 +69,26 @@ def compose_plan(
         Where the plan will be written.
     began
         ``time.monotonic()`` at the beginning of the work.
+    moves_curve
+        What fewer moves would gain, to be kept in the plan.
 
     Raises
     ------
     VerificationError
         The result did not pass: a bug.
     """
-    known = [str(resource["id"]) for resource in estate.document.policies]
-    result, diff = _with_detours(case, result, known)
+    result, diff = _with_detours(case, result, known_policies(estate))
     assert result.options is not None and result.cost is not None
-    inventory, options = case.inventory, result.options
+    options = result.options
     schedule = _schedule(case, options, diff)
     summary = _summary(case, result, diff)
-    after = apply_in_memory(estate.document, diff.changes)
-    require_verified(
-        Checked(
-            before=inventory,
-            after=Estate(estate.path, after).inventory(case.rules.service_from),
-            rules=case.rules,
-            risk=case.table.risk,
-            credited=case.table.credited,
-            starts=[entry.start for entry in schedule],
-            snapshot_minutes=case.snapshot_minutes,
-        ),
-        Claims(
-            cost=result.cost.total,
-            pair_slots=summary.overlap_pair_slots.plan,
-            peak=summary.peak_concurrency.plan,
-            bound=result.bound,
-        ),
+    claims = Claims(
+        cost=result.cost.total,
+        pair_slots=summary.overlap_pair_slots.plan,
+        peak=summary.peak_concurrency.plan,
+        bound=result.bound,
     )
+    require_verified(to_check(estate, case, [entry.start for entry in schedule], diff), claims)
     plan = PlanDocument(
         created_at=datetime.now(UTC),
         fingerprint=NO_FINGERPRINT,
@@ -104,36 +102,69 @@ def compose_plan(
         notes=tuple(_notes(case, diff)),
         schedule=tuple(schedule),
         changes=diff.changes,
+        moves_curve=moves_curve,
     )
     return with_fingerprint(plan)
+
+
+def known_policies(estate: Estate) -> list[str]:
+    """ARM ids of every policy of an estate, those of other workloads included."""
+    return [str(resource["id"]) for resource in estate.document.policies]
+
+
+def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> Checked:
+    """What the verifier looks at: the estate before and after the changes to a schedule of ``HH:MM`` starts."""
+    after = apply_in_memory(estate.document, diff.changes)
+    return Checked(
+        before=case.inventory,
+        after=Estate(estate.path, after).inventory(case.rules.service_from),
+        rules=case.rules,
+        risk=case.table.risk,
+        credited=case.table.credited,
+        starts=starts,
+        snapshot_minutes=case.snapshot_minutes,
+        moved_on=case.recently_moved,
+    )
+
+
+def with_detours(case: Case, cost: Cost, diff: Diff) -> Cost:
+    """The cost of a schedule with the detours of its changes."""
+    price = case.rules.prices.policy_write * diff.detours
+    return replace(cost, writes=cost.writes + diff.detours, policy_writes=cost.policy_writes + price)
 
 
 def _with_detours(case: Case, result: Result, known: Sequence[str]) -> tuple[Result, Diff]:
     """The changes, and the result with the cost of their detours; today's schedule where that is cheaper then."""
     assert result.options is not None and result.cost is not None and result.reference is not None
-    diff = _diff(case, result.options, known)
+    diff = changes_to(case, result.options, known)
     if not diff.detours:
         return result, diff
-    writes = result.cost.writes + diff.detours
-    price = case.rules.prices.policy_write * diff.detours
-    cost = replace(result.cost, writes=writes, policy_writes=result.cost.policy_writes + price)
-    options = result.options
+    options, cost = result.options, with_detours(case, result.cost, diff)
     if result.reference_name == "today" and cost.total > result.reference.total:
         options, cost = case.instance.today, result.reference
-        diff = _diff(case, options, known)
+        diff = changes_to(case, options, known)
     optimal = cost.total - result.bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
     outcome = Outcome.OPTIMAL if optimal else Outcome.FEASIBLE
     return replace(result, options=options, cost=cost, outcome=outcome), diff
 
 
-def _diff(case: Case, options: npt.NDArray[np.int64], known: Sequence[str]) -> Diff:
+def changes_to(case: Case, options: npt.NDArray[np.int64], known: Iterable[str]) -> Diff:
+    """Changes that lead to a schedule; ``known`` are the ARM ids of every policy of the estate."""
     movable, snapshot_minutes = case.restrictions.movable, case.snapshot_minutes
     return derive_changes(case.inventory, case.rules, options, movable, known, snapshot_minutes)
 
 
 def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[ScheduleEntry]:
     inventory = case.inventory
-    solution = Solution(inventory, case.instance, case.restrictions, options, case.history_days, case.table.credited)
+    solution = Solution(
+        inventory,
+        case.instance,
+        case.restrictions,
+        options,
+        case.history_days,
+        case.table.credited,
+        case.recently_moved,
+    )
     why = reasons(solution)
     entries = []
     for v, item in enumerate(inventory.items):
@@ -211,6 +242,11 @@ def _notes(case: Case, diff: Diff) -> list[str]:
         notes.append(
             f"{without} VMs have too little history: the fleet's profile stands in for them, no gain in risk is "
             "credited, and they go only where their risk is not above today's"
+        )
+    if case.recently_moved:
+        notes.append(
+            f"{len(case.recently_moved)} VMs were moved in the {rules.prices.recent_days} days before the estate was "
+            f"taken: another move of theirs is priced at {rules.prices.move_recent:g} instead of {rules.prices.move:g}"
         )
     used = {item.policy_id.lower() for item in inventory.items}
     zones = sorted({inventory.policies[key].timezone for key in used if _changes_clock(case, key)})

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import sys
-from datetime import datetime
+from collections.abc import Mapping
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from optimizer.model.rules import Rules
+from optimizer.plan.moves_document import MovesCurve
 
 PLAN_SCHEMA_VERSION: Literal[1] = 1
 
@@ -143,11 +145,18 @@ class EstateReference(_Strict):
 
 
 class Settings(_Strict):
-    """What else the plan depends on."""
+    """What else the plan depends on.
+
+    Parameters
+    ----------
+    recently_moved
+        Day of the last move, by the VM's id, of the VMs whose move was priced with ``prices.move_recent``.
+    """
 
     seed: int
     effort: int
     time_limit_seconds: float | None
+    recently_moved: Annotated[Mapping[str, date], Field(exclude_if=lambda moved: not moved)] = {}
 
 
 class PlanDocument(_Strict):
@@ -159,6 +168,8 @@ class PlanDocument(_Strict):
         When it was made.
     fingerprint
         Digest of everything but itself, ``created_at`` and ``summary.seconds``; a plan that was edited is refused.
+    moves_curve
+        What fewer moves would gain, where that was asked for.
     """
 
     schema_version: Literal[1] = PLAN_SCHEMA_VERSION
@@ -172,6 +183,7 @@ class PlanDocument(_Strict):
     notes: tuple[str, ...] = ()
     schedule: tuple[ScheduleEntry, ...]
     changes: tuple[Change, ...]
+    moves_curve: Annotated[MovesCurve | None, Field(exclude_if=lambda curve: curve is None)] = None
 
 
 def json_schema() -> str:

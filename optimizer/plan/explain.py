@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
 
 import numpy as np
 import numpy.typing as npt
 
 from optimizer.errors import DataError
 from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.rules import Prices
 from optimizer.model.timegrid import NUM_OPTIONS, Frequency, format_minute, format_start, resolve_zone
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption
@@ -40,6 +43,8 @@ class Solution:
         Shape (V,): days of usable history.
     credited
         Shape (V,): whether a VM's own history is the evidence.
+    recently_moved
+        Day of the last move, by ``vm_id.lower()``, of the VMs whose move has the price of a recent one's.
     """
 
     inventory: Inventory
@@ -48,6 +53,11 @@ class Solution:
     options: npt.NDArray[np.int64]
     history_days: npt.NDArray[np.int64]
     credited: npt.NDArray[np.bool_]
+    recently_moved: Mapping[str, date] = field(default_factory=dict)
+
+    def moved_on(self, v: int) -> date | None:
+        """Day of the last move of a VM, where that was lately."""
+        return self.recently_moved.get(self.inventory.items[v].vm_id.lower())
 
 
 def format_start_utc(inventory: Inventory, timezone: str, option: int) -> str:
@@ -69,7 +79,11 @@ def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
     if v in solution.restrictions.stays_because:
         return f"stays: {solution.restrictions.stays_because[v]}"
     costs = marginals.of(v)
-    allowed = instance.allowed[v]
+    return _too_soon(solution, costs, v) or _reason_to_stay(solution, costs, v)
+
+
+def _reason_to_stay(solution: Solution, costs: OptionCosts, v: int) -> str:
+    here, allowed = int(solution.options[v]), solution.instance.allowed[v]
     risk = np.where(allowed, costs.risk, np.inf)
     safest = int(np.argmin(risk))
     if risk[safest] < costs.risk[here] - NOTICEABLE:
@@ -83,6 +97,23 @@ def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
     if allowed.sum() == 1:
         return "stays: the rules and limits leave no other start"
     return "stays: no other start is worth the move"
+
+
+def _too_soon(solution: Solution, costs: OptionCosts, v: int) -> str:
+    """Why a VM that was moved lately stays where another start would gain; empty for all others."""
+    moved_on, here = solution.moved_on(v), int(solution.options[v])
+    if moved_on is None:
+        return ""
+    gain = np.where(solution.instance.allowed[v], costs.total[here] - (costs.total - costs.move), -np.inf)
+    gain[here] = -np.inf
+    best = int(np.argmax(gain))
+    price = solution.instance.move_price[v]
+    if not NOTICEABLE < gain[best] <= price:
+        return ""
+    return (
+        f"stays: moved on {moved_on}, and {format_start(best)} would gain {gain[best]:.2f}, less than the "
+        f"{price:g} of another move"
+    )
 
 
 def _reason_to_move(solution: Solution, costs: OptionCosts, v: int) -> str:
@@ -170,13 +201,18 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
             for t in better[:NUM_FORBIDDEN]
         ),
         history_days=float(solution.history_days[v]),
-        notes=tuple(_notes(solution, v)),
+        notes=tuple(_notes(solution, v, plan.rules.prices)),
     )
 
 
-def _notes(solution: Solution, v: int) -> list[str]:
+def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
     """What the figures of one VM rest on, where that is not what a reader would think."""
     notes = []
+    if moved_on := solution.moved_on(v):
+        notes.append(
+            f"moved on {moved_on}, which is within {prices.recent_days} days of the estate: another move is priced at "
+            f"{prices.move_recent:g} instead of {prices.move:g}"
+        )
     recurrence = solution.inventory.policy(solution.inventory.items[v]).recurrence
     if not solution.credited[v]:
         notes.append(

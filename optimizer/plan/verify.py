@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
 import numpy.typing as npt
@@ -66,6 +66,8 @@ class Checked:
         Length V: ``HH:MM`` that the schedule states.
     snapshot_minutes
         Length of the snapshot.
+    moved_on
+        Day of the last move of VMs that were moved before, by ``vm_id.lower()``.
     """
 
     before: Inventory
@@ -75,6 +77,7 @@ class Checked:
     credited: npt.NDArray[np.bool_]
     starts: Sequence[str]
     snapshot_minutes: int
+    moved_on: Mapping[str, date] = field(default_factory=dict)
 
 
 def verify(checked: Checked, claims: Claims) -> list[str]:
@@ -89,6 +92,7 @@ def verify(checked: Checked, claims: Claims) -> list[str]:
     moved = sum(_moved(checked, row) for row in range(len(checked.starts)))
     if checked.rules.max_moves is not None and moved > checked.rules.max_moves:
         faults.append(f"{moved} VMs move, allowed are {checked.rules.max_moves}")
+    faults += _check_policy_writes(checked)
     return faults + _check_figures(checked, clock, claims)
 
 
@@ -117,6 +121,14 @@ def _option(text: str) -> int:
 def _moved(checked: Checked, row: int) -> bool:
     before = checked.before.policy(checked.before.items[row])
     return _option(checked.starts[row]) != before.start
+
+
+def _move_price(checked: Checked, row: int) -> float:
+    prices, before = checked.rules.prices, checked.before
+    moved_on = checked.moved_on.get(before.items[row].vm_id.lower())
+    if moved_on is not None and (before.as_of.astimezone(UTC).date() - moved_on).days <= prices.recent_days:
+        return prices.move_recent
+    return prices.move
 
 
 def _check_items(checked: Checked) -> list[str]:
@@ -167,6 +179,29 @@ def _check_edits(checked: Checked) -> list[str]:
             faults.append(f"policy {policy.name!r} is edited although policies.edit is false")
         if strangers:
             faults.append(f"policy {policy.name!r} is edited although it holds {strangers} items that nobody knows")
+    return faults
+
+
+def _check_policy_writes(checked: Checked) -> list[str]:
+    """Policies that are created or edited: no more in all, and in each place of the budget, than the rules allow."""
+    rules, limits = checked.rules, checked.rules.policies
+    written: Counter[str] = Counter()
+    for policy_id, policy in checked.after.policies.items():
+        old = checked.before.policies.get(policy_id)
+        if old is None or old.start != policy.start:
+            vault = checked.before.vault(policy)
+            in_vault = limits.scope == "vault" or not vault.subscription
+            written[(vault.id if in_vault else vault.subscription).lower()] += 1
+    faults = []
+    if rules.max_policy_writes is not None and written.total() > rules.max_policy_writes:
+        faults.append(f"{written.total()} policies are written, allowed are {rules.max_policy_writes}")
+    if rules.budget_days is not None:
+        most = rules.budget_days * limits.max_writes_per_day
+        faults += [
+            f"{count} policies are written in {place}, allowed are {most} in {rules.budget_days} days"
+            for place, count in written.items()
+            if count > most
+        ]
     return faults
 
 
@@ -367,7 +402,7 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
     for row, item in enumerate(checked.before.items):
         policy, option, vm = checked.before.policy(item), _option(checked.starts[row]), checked.before.vm(item)
         total += checked.risk[row, option if checked.credited[row] else policy.start]
-        total += prices.move * _moved(checked, row)
+        total += _move_price(checked, row) * _moved(checked, row)
         for moment in clock.half_hours(policy, option):
             met[vm.service or vm.id, moment] += 1
         for moment in clock.starts(policy, option):

@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY, SLOTS_PER_DAY
+from optimizer.plan.moves_document import MovesCurve
 from optimizer.report.figures import HalfHours, LoadProfile, ServiceHours, half_hour_labels
 from optimizer.report.typeset import UNICODE, short_id
 
@@ -117,6 +118,46 @@ def risk_chart(hours: HalfHours) -> figure:
         ("starts per day in the plan", "@starts_plan{0.0}"),
     ]
     _hover(plot, bars, rows)
+    return plot
+
+
+def moves_chart(curve: MovesCurve) -> figure:
+    """Draw cost and bound by the number of moves, with the knee marked."""
+    from bokeh.models import ColumnDataSource, DataRange1d
+    from bokeh.plotting import figure
+
+    points = curve.points
+    source = ColumnDataSource(
+        {
+            "moves": [one.max_moves for one in points],
+            "cost": [one.cost for one in points],
+            "bound": [one.bound for one in points],
+            "at_risk": [one.at_risk_per_month for one in points],
+            "share": [100 * one.gain_share for one in points],
+            "policies": [one.policy_writes for one in points],
+        }
+    )
+    plot = figure(
+        height=230, sizing_mode="stretch_width", toolbar_location=None, tools="", background_fill_color=None,
+        border_fill_color=None, outline_line_color=None, min_border_right=8, x_axis_label="VMs that move",
+        y_axis_label="cost",
+    )  # fmt: skip
+    plot.y_range = DataRange1d(start=0)
+    plot.line("moves", "bound", source=source, line_color=LIMIT_COLOR, line_dash="dashed")
+    plot.line("moves", "cost", source=source, line_color=PLAN_COLOR, line_width=2)
+    dots = plot.scatter("moves", "cost", source=source, size=7, color=PLAN_COLOR)
+    if curve.knee is not None:
+        plot.vspan(x=[curve.knee], line_color=LOAD_COLOR, line_dash="dotted")
+    _set_axes(plot)
+    rows = [
+        ("moves", "@moves"),
+        ("cost", "@cost{0.0}"),
+        ("no schedule below", "@bound{0.0}"),
+        ("at risk per 30 days", "@at_risk{0.0}"),
+        ("policies written", "@policies"),
+        ("of the gain", "@share{0.0} %"),
+    ]
+    _hover(plot, [dots], rows)
     return plot
 
 

@@ -19,6 +19,7 @@ from optimizer.report.figures import (
     load_profile,
     most_helped,
 )
+from optimizer.report.text_moves import moves_sentences
 from optimizer.report.typeset import decimal, percent, plural, short_id
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def render_html(
             hour_rows=_hour_rows(hours),
             policy_rows=_policy_rows(plan),
             move_table=_move_table(plan),
+            moves_sentences=[] if plan.moves_curve is None else moves_sentences(plan.moves_curve),
             schedule_table=_schedule_table(plan),
             bokeh_js=_bokeh_script(),
             charts=_charts(services, hours, profiles, plan),
@@ -193,6 +195,8 @@ def _charts(
         "chart-heat-plan": charts.heat_map(services, "plan"),
         "chart-risk": charts.risk_chart(hours),
     }
+    if plan.moves_curve is not None:
+        figures["chart-moves"] = charts.moves_chart(plan.moves_curve)
     if profiles:
         figures["chart-load"] = charts.load_chart(profiles[0], plan.rules.threshold)
     return {target: json_item(figure, target) for target, figure in figures.items()}  # type: ignore[arg-type]  # ID is a str

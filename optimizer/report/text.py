@@ -12,6 +12,7 @@ from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.plan.audit import Audit
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
+from optimizer.report.text_moves import moves_parts
 from optimizer.report.typeset import (
     Column,
     Glyphs,
@@ -222,6 +223,8 @@ def render_plan(plan: PlanDocument, max_rows: int = WORST) -> Page:
         moved.sort(key=lambda entry: (entry.risk - entry.risk_today, entry.vm))
         if moved:
             yield table(_moves(moved[:max_rows], len(moved)), glyphs, width)
+        if plan.moves_curve is not None:
+            yield from moves_parts(plan.moves_curve, glyphs, width)
         yield from _notes(plan.notes, glyphs)
 
     return Page(build)
@@ -371,6 +374,8 @@ def render_report(plan: PlanDocument, inventory: Inventory, snapshot_minutes: in
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield from _summary(plan, glyphs, width)
+        if plan.moves_curve is not None:
+            yield from moves_parts(plan.moves_curve, glyphs, width)
         yield table(_compare_vaults(vaults), glyphs, width)
         yield table(_compare_services(services), glyphs, width)
         if plan.changes:

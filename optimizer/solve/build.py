@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import date
 
 import numpy as np
 
@@ -10,13 +11,30 @@ from optimizer.model.inventory import Inventory, Vm
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_DAY, Pattern
 from optimizer.risk.table import RiskTable
-from optimizer.solve.instance import BoolArray, ExistingPolicy, Instance, IntArray, RowKind, no_gates
+from optimizer.solve.instance import (
+    BoolArray,
+    ExistingPolicy,
+    FloatArray,
+    Instance,
+    IntArray,
+    RowKind,
+    WriteLimit,
+    no_gates,
+)
 from optimizer.solve.restrict import Restrictions, matching_items
 from optimizer.solve.rows import RowBuilder
 
+MAX_POLICY_WRITES = "max_policy_writes"
+BUDGET_DAYS = "budget_days"
+
 
 def build_instance(
-    inventory: Inventory, table: RiskTable, rules: Rules, restrictions: Restrictions, snapshot_minutes: int
+    inventory: Inventory,
+    table: RiskTable,
+    rules: Rules,
+    restrictions: Restrictions,
+    snapshot_minutes: int,
+    recently_moved: Mapping[str, date] | None = None,
 ) -> Instance:
     """Write the problem down.
 
@@ -32,6 +50,8 @@ def build_instance(
         Options left by rules on single VMs, of :func:`restrict_options`.
     snapshot_minutes
         Length of the snapshot at the end of a start window.
+    recently_moved
+        Day of the last move of VMs that were moved before, by ``vm_id.lower()``.
     """
     items = inventory.items
     policies = [inventory.policy(item) for item in items]
@@ -59,7 +79,7 @@ def build_instance(
     vm_class, touched = builder.classes()
     existing, unknown, counted_today, editable = _policies(inventory, rules, keys, restrictions)
     moved = np.arange(NUM_OPTIONS)[None, :] != today[:, None]
-    move_price = np.full(len(items), rules.prices.move)
+    move_price = _move_prices(inventory, rules, recently_moved or {})
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
     return Instance(
         linear=table.cost + move_price[:, None] * moved,
@@ -83,8 +103,40 @@ def build_instance(
         max_moves=rules.max_moves,
         max_vms_per_policy=rules.policies.max_vms_per_policy,
         cap_names=tuple(name for name, _, _ in caps),
+        write_limits=_write_limits(inventory, rules, key, key_vault),
         gates=no_gates(len(items)),
     )
+
+
+def _move_prices(inventory: Inventory, rules: Rules, recently_moved: Mapping[str, date]) -> FloatArray:
+    """Price of moving each VM; shape (V,)."""
+    prices = np.full(len(inventory.items), rules.prices.move)
+    for row, item in enumerate(inventory.items):
+        moved_on = recently_moved.get(item.vm_id.lower())
+        if moved_on is not None and rules.prices.is_recent(moved_on, inventory.as_of):
+            prices[row] = rules.prices.move_recent
+    return prices
+
+
+def _write_limits(inventory: Inventory, rules: Rules, key: IntArray, key_vault: IntArray) -> tuple[WriteLimit, ...]:
+    """``max_policy_writes``, and ``budget_days`` times the writes of a day in each vault or subscription.
+
+    A limit that cannot bind is left out: every write is for at least one VM of its twin key.
+    """
+    limits = []
+    if rules.max_policy_writes is not None:
+        limits.append(WriteLimit(MAX_POLICY_WRITES, tuple(range(len(key_vault))), rules.max_policy_writes))
+    if rules.budget_days is not None:
+        scope = rules.policies.scope
+        vaults = inventory.vaults.values()
+        places = [(vault.id if scope == "vault" else vault.subscription or vault.id).lower() for vault in vaults]
+        named = {place: vault.name if scope == "vault" else place for place, vault in zip(places, vaults, strict=True)}
+        for place, name in named.items():
+            keys = tuple(k for k, vault in enumerate(key_vault.tolist()) if places[vault] == place)
+            limit = rules.budget_days * rules.policies.max_writes_per_day
+            limits.append(WriteLimit(f"{BUDGET_DAYS} of {scope} {name!r}", keys, limit))
+    vms_of_key = np.bincount(key, minlength=len(key_vault))
+    return tuple(limit for limit in limits if limit.limit < vms_of_key[list(limit.keys)].sum())
 
 
 def _add_groups(

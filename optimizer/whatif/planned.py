@@ -9,9 +9,10 @@ from pathlib import Path
 from optimizer.engine import SERIAL, Engine
 from optimizer.estate.folder import Estate
 from optimizer.plan.case import Case
-from optimizer.plan.compose import compose_plan
+from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.occupancy import starts_in_schedule
+from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Progress
 from optimizer.solve.closest import closest, never_worse_than, usable_start
 from optimizer.solve.dual import Multipliers
@@ -86,18 +87,23 @@ def plan_near(
         None was found, nor was it proven that there is none.
     """
     began = time.monotonic()
-    usable = None if start is None else usable_start(case.instance, start)
-    result = solve_case(
-        case,
-        seed=settings.seed,
-        effort=settings.effort,
-        time_limit_seconds=settings.time_limit_seconds,
-        progress=progress,
-        start=usable,
-        multipliers=multipliers,
-        engine=engine,
-    )
-    if start is not None:
-        result = closest(case.instance, never_worse_than(case.instance, result, usable), start)
+
+    def solved(one: Case) -> Result:
+        usable = None if start is None else usable_start(one.instance, start)
+        result = solve_case(
+            one,
+            seed=settings.seed,
+            effort=settings.effort,
+            time_limit_seconds=settings.time_limit_seconds,
+            progress=progress,
+            start=usable,
+            multipliers=multipliers,
+            engine=engine,
+        )
+        if start is None:
+            return result
+        return closest(one.instance, never_worse_than(one.instance, result, usable), start)
+
+    result = solve_within_write_limits(case, known_policies(estate), solved)
     plan = compose_plan(estate, case, result, settings, path=Path("plan.json"), began=began)
     return Planned(estate, case, result, plan, starts_in_schedule(case.inventory, plan.schedule))

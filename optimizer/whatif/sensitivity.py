@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 import numpy as np
 
 from optimizer.engine import SERIAL, Engine
@@ -40,6 +43,7 @@ def sensitivity(
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
+    history: Iterable[Path] = (),
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> Sensitivity:
@@ -47,7 +51,7 @@ def sensitivity(
 
     Parameters
     ----------
-    estate, rules, seed, effort, time_limit_seconds, engine, progress
+    estate, rules, seed, effort, time_limit_seconds, history, engine, progress
         As of :func:`what_if`.
     tolerance
         A schedule is good where it costs at most this share more than the optimum.
@@ -60,14 +64,18 @@ def sensitivity(
     rules = rules if rules is not None else Rules()
     settings = Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
     base = plan_near(
-        estate, prepare(estate, rules, engine=engine, progress=progress), settings, progress, engine=engine
+        estate,
+        prepare(estate, rules, history=history, engine=engine, progress=progress),
+        settings,
+        progress,
+        engine=engine,
     )
     answers, same = [], np.ones(len(base.options), dtype=np.bool_)
     asked = [(name, factor) for name in PRICES for factor in FACTORS if getattr(rules.prices, name) > 0]
     for number, (name, factor) in enumerate(asked, start=1):
         value = factor * getattr(rules.prices, name)
         repriced = rules.model_copy(update={"prices": Prices(**{**rules.prices.model_dump(), name: value})})
-        case = prepare_forecast(base.case.inventory, repriced, base.case.forecast)
+        case = prepare_forecast(base.case.inventory, repriced, base.case.forecast, base.case.recently_moved)
         planned = plan_near(
             estate, case, settings, numbered(progress, number), base.options, base.result.multipliers, engine
         )

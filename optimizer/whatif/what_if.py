@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -40,6 +41,7 @@ def what_if(
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
+    history: Iterable[Path] = (),
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> WhatIf:
@@ -58,6 +60,8 @@ def what_if(
         What is demanded without the scenarios; None: the defaults.
     seed, effort, time_limit_seconds
         Of the solver, for each plan.
+    history
+        Journals, applied plans, or folders with journals, as of :func:`optimizer.workflow.make_plan`.
     engine
         Where independent parts run.
     progress
@@ -74,7 +78,11 @@ def what_if(
     applied = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # mistakes before any work
     settings = Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
     base = plan_near(
-        estate, prepare(estate, rules, engine=engine, progress=progress), settings, progress, engine=engine
+        estate,
+        prepare(estate, rules, history=history, engine=engine, progress=progress),
+        settings,
+        progress,
+        engine=engine,
     )
     forecasts = {rules.threshold: base.case.forecast}
     answers = []
@@ -128,7 +136,9 @@ def _changed_case(
     if threshold not in forecasts:
         forecasts[threshold] = prepare(base.estate, applied.rules, engine=engine, progress=progress).forecast
     inventory = Estate(base.estate.path, applied.document).inventory(applied.rules.service_from)
-    return prepare_forecast(inventory, applied.rules, with_copies(forecasts[threshold], applied.copies))
+    return prepare_forecast(
+        inventory, applied.rules, with_copies(forecasts[threshold], applied.copies), base.case.recently_moved
+    )
 
 
 def _kept(base: Planned, case: Case, applied: Applied) -> IntArray:

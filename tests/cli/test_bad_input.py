@@ -147,6 +147,11 @@ def newer(name: str) -> Callable[[Path], None]:
     return spoil
 
 
+def edited(name: str, before: str, after: str) -> Callable[[Path], None]:
+    """Change the first place of a text in a file."""
+    return lambda f: _write(f / name, (f / name).read_text(encoding="utf-8").replace(before, after, 1))
+
+
 def nothing(folder: Path) -> None:
     """Spoil nothing."""
     assert folder.is_dir()
@@ -266,6 +271,26 @@ BAD = {
     ),
     "estate that is there already": Bad(
         then(nothing, *an_import(Path(), "estate")), ("estate is not empty", "choose a new folder, or --append")
+    ),
+    "history that is not there": Bad(
+        then(nothing, *PLAN, "--history", Path("old.journal.jsonl")),
+        ("old.journal.jsonl: there is no such file", "give the journal of an 'apply'", "folder with journals"),
+    ),
+    "history without a journal": Bad(
+        then(nothing, *PLAN, "--history", Path("estate")),
+        ("estate: holds no journal", "folder in which 'apply' was run"),
+    ),
+    "history that is neither journal nor plan": Bad(
+        then(nothing, *PLAN, "--history", Path("vms.csv")), ("vms.csv: not a plan", "plan.json that")
+    ),
+    "history that is an edited plan": Bad(
+        then(edited("plan.json", "23:00", "22:00"), *PLAN, "--history", Path("plan.json")),
+        ("plan.json: the plan was edited", "make the plan again"),
+    ),
+    "fewer moves than the rules need": Bad(
+        rules(rule("mornings", "allow = " + window("05:00", "12:00")), args=(*PLAN, "--max-moves", 0)),
+        ("no schedule satisfies the rules", "'mornings' and 'max_moves' cannot all hold"),
+        3,
     ),
     # the rules
     "rules with an unknown key": Bad(

@@ -18,6 +18,7 @@ from optimizer.estate.demo import generate_demo
 from optimizer.plan.audit import Audit
 from optimizer.plan.document import PlanDocument, Summary
 from optimizer.plan.explanation import Explanation
+from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import read_plan
 from tests.cli.command_line import ROOT, run, run_process
 from tests.plan.estates import vm_rows, write_inputs, write_rows
@@ -167,6 +168,73 @@ def test_plan_prints_the_summary_that_it_wrote(home: Path, tmp_path: Path) -> No
     assert answer.err == f"plan: {tmp_path / 'plan.json'}\nrollback file: {tmp_path / 'plan.rollback.json'}\n"
     shown = run("report", tmp_path / "plan.json", "--estate", home / "estate", "--format", "json")
     assert json.loads(shown.out) == written
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--max-moves", -1, "not in the range x>=0"),
+        ("--max-policy-writes", "many", "is not a valid integer"),
+        ("--budget-days", 0, "not in the range x>=1"),
+    ],
+)
+def test_limits_that_are_none_are_wrong_usage(
+    home: Path, tmp_path: Path, option: str, value: object, said: str
+) -> None:
+    """A negative number of moves, a word for a number and no day are told before any work is done."""
+    answer = run("plan", home / "estate", "--out", tmp_path / "plan.json", option, value)
+    assert answer.code == 2
+    assert said in answer.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_limits_on_the_command_line_go_before_those_of_the_rules(home: Path, tmp_path: Path) -> None:
+    """The rules in the plan are what was planned with: the option where there is one, else the file."""
+    (tmp_path / "rules.toml").write_text("max_moves = 9\nbudget_days = 3\n", encoding="utf-8")
+    given = ("--rules", tmp_path / "rules.toml", "--max-moves", 2, "--max-policy-writes", 1)
+    assert run("plan", home / "estate", "--out", tmp_path / "plan.json", *given, *EFFORT).code == 0
+    made = read_plan(tmp_path / "plan.json")
+    assert (made.rules.max_moves, made.rules.max_policy_writes, made.rules.budget_days) == (2, 1, 3)
+    assert 0 < made.summary.moved <= 2
+    assert made.summary.policies_created + made.summary.policies_edited <= 1
+
+
+def test_the_moves_curve_is_shown_kept_and_printed_as_json(home: Path, tmp_path: Path) -> None:
+    """Text has the table, JSON the summary with the curve beside its figures, the plan and its report keep it."""
+    out = tmp_path / "plan.json"
+    answer = run("plan", home / "estate", "--out", out, "--moves-curve", *EFFORT)
+    assert (answer.code, max(map(cell_len, answer.out.splitlines())) <= 100) == (0, True)
+    assert "What is gained by the number of moves" in answer.out
+    assert "plan --max-moves " in answer.out
+    written = json.loads(out.read_text(encoding="utf-8"))
+    shown = json.loads(run("plan", home / "estate", "--out", out, "--moves-curve", *EFFORT, "--format", "json").out)
+    assert shown.pop("moves_curve") == written["moves_curve"]
+    assert shown.keys() == written["summary"].keys()
+    report = run("report", out, "--estate", home / "estate", "--html", tmp_path / "report.html")
+    assert "What is gained by the number of moves" in report.out
+    assert "What fewer moves would gain" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_journals_beside_the_plan_are_pointed_out_not_read(home: Path, tmp_path: Path) -> None:
+    """What a plan depends on is said: a journal nearby changes nothing until it is given as history."""
+    (tmp_path / "old.journal.jsonl").write_text("", encoding="utf-8")
+    answer = run("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT)
+    assert answer.code == 0
+    assert f"old.journal.jsonl beside {tmp_path / 'plan.json'} says which VMs were moved; give --history" in answer.err
+    assert read_plan(tmp_path / "plan.json").settings.recently_moved == {}
+
+
+def test_a_plan_is_repeated_with_its_own_history(home: Path, tmp_path: Path) -> None:
+    """Given itself as history a plan knows the moves that it was made with."""
+    from optimizer.plan.store import write_plan
+
+    made = read_plan(home / "plan.json")
+    vm = made.schedule[0].vm
+    known = made.settings.model_copy(update={"recently_moved": {vm: made.estate.as_of.date()}})
+    write_plan(with_fingerprint(made.model_copy(update={"settings": known})), tmp_path / "old.json")
+    answer = run("plan", home / "estate", "--out", tmp_path / "plan.json", "--history", tmp_path / "old.json", *EFFORT)
+    assert answer.code == 0
+    assert read_plan(tmp_path / "plan.json").settings.recently_moved == {vm: made.estate.as_of.date()}
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -256,6 +257,14 @@ def riskier(given: Valid, *, credited: bool, increase: float) -> Valid:
     return replace(given, checked=replace(checked, risk=risk, credited=credit))
 
 
+def moved_lately(given: Valid) -> Valid:
+    """A VM that moves turns out to have been moved a week before; the cost was stated without that."""
+    checked = given.checked
+    row = next(r for r in range(len(checked.starts)) if checked.starts[r] != format_start(today(checked, r)))
+    day = checked.before.as_of.date() - timedelta(days=7)
+    return replace(given, checked=replace(checked, moved_on={checked.before.items[row].vm_id.lower(): day}))
+
+
 def today(checked: Checked, row: int) -> int:
     return checked.before.policy(checked.before.items[row]).start
 
@@ -302,6 +311,15 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
         "loses, adds or swaps items",
         lambda v: replace(v, checked=replace(v.checked, starts=v.checked.starts[1:])),
     ),
+    "more policies written than allowed": (
+        "policies are written, allowed are 1",
+        lambda v: ruled_by(v, max_policy_writes=1),
+    ),
+    "more policies written than a vault's days allow": (
+        "allowed are 2 in 2 days",
+        lambda v: ruled_by(v, budget_days=2, policies=PolicyLimits(edit=False, max_writes_per_day=1)),
+    ),
+    "recent move at the price of any": ("the plan states cost", moved_lately),
     "more moves than allowed": ("VMs move, allowed are 2", lambda v: ruled_by(v, max_moves=2)),
     "risk grows by more than allowed": (
         "its risk grows by more than 0.1",

@@ -11,10 +11,14 @@ from hypothesis import strategies as st
 from optimizer.errors import ConfigError
 from optimizer.estate.folder import Estate
 from optimizer.model.rules import Rule, Rules
+from optimizer.plan.fingerprint import with_fingerprint
+from optimizer.plan.store import write_plan
 from optimizer.whatif.document import ScenarioAnswer, WhatIf
 from optimizer.whatif.scenario import Scenario
 from optimizer.whatif.what_if import what_if
+from optimizer.workflow import make_plan
 from tests.plan.conftest import Planned
+from tests.plan.estates import imported_estate
 from tests.whatif.examples import everything, is_night, tiny_estate
 
 EFFORT = 5
@@ -225,3 +229,20 @@ def test_the_base_plan_is_only_left_for_a_reason(imported: Planned) -> None:
     _, one = ask(imported.estate, "policies.max_policies_per_vault=150")
     assert one.plan is not None
     assert one.start_changes == ()
+
+
+def test_a_question_knows_the_moves_of_before(tmp_path: Path) -> None:
+    """With a history that holds every VM, base and scenario price moves as recent ones: fewer move than without."""
+    estate = imported_estate(tmp_path)
+    plan = make_plan(estate, effort=2)
+    day = estate.as_of.date()
+    known = plan.settings.model_copy(update={"recently_moved": {entry.vm: day for entry in plan.schedule}})
+    write_plan(with_fingerprint(plan.model_copy(update={"settings": known})), tmp_path / "old.json")
+    asked = [Scenario.parse("prices.overlap=0.021")]
+    free = what_if(estate, asked, effort=2)
+    held = what_if(estate, asked, effort=2, history=[tmp_path / "old.json"])
+    assert held.base.moved < free.base.moved
+    before, after = free.scenarios[0].plan, held.scenarios[0].plan
+    assert before is not None
+    assert after is not None
+    assert after.moved < before.moved

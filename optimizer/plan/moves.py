@@ -1,0 +1,125 @@
+"""Points of the moves curve -> the document: every point is taken to its changes and passes the verifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.estate.folder import Estate
+from optimizer.model.timegrid import format_start
+from optimizer.plan.case import Case
+from optimizer.plan.compose import changes_to, known_policies, to_check, with_detours
+from optimizer.plan.diff import Diff
+from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
+from optimizer.plan.occupancy import pair_slots, service_occupancy
+from optimizer.plan.verify import Claims, require_verified
+from optimizer.plan.write_limits import excess_writes
+from optimizer.ports import Progress, no_progress
+from optimizer.solve.cost import Cost, evaluate
+from optimizer.solve.instance import IntArray
+from optimizer.solve.moves_curve import CurvePoint, fewest_for, knee_of
+from optimizer.solve.moves_path import IMPROVEMENT
+
+
+@dataclass(frozen=True, slots=True)
+class _Schedule:
+    """A schedule with its changes and its cost, detours included."""
+
+    options: IntArray
+    diff: Diff
+    cost: Cost
+
+
+def compose_curve(
+    estate: Estate, case: Case, points: Sequence[CurvePoint], *, progress: Progress = no_progress
+) -> tuple[MovesCurve, IntArray]:
+    """Write a moves curve down.
+
+    Detours and limits on policy writes show only in the changes: where they make a point dearer than the one before,
+    or break a limit, it has the schedule of the one before.
+
+    Parameters
+    ----------
+    estate, case
+        What was asked.
+    points
+        Ascending in ``max_moves``.
+    progress
+        Told after each point.
+
+    Returns
+    -------
+    MovesCurve
+        The document.
+    numpy.ndarray
+        Shape (V,): schedule of the last point.
+
+    Raises
+    ------
+    VerificationError
+        A point did not pass: a bug.
+    """
+    found: list[tuple[CurvePoint, _Schedule]] = []
+    for done, point in enumerate(points):
+        before = found[-1][1] if found else None
+        schedule = _checked(estate, case, point, before)
+        if schedule is not None:
+            found.append((point, schedule))
+        progress("verify moves", done + 1, len(points))
+    first, last = found[0][1].cost.total, found[-1][1].cost.total
+    gain = first - last
+    written = tuple(_point(case, point, schedule, first, gain) for point, schedule in found)
+    envelope = [(point.max_moves, schedule.cost.total) for point, schedule in found]
+    gains = gain > IMPROVEMENT
+    curve = MovesCurve(
+        points=written,
+        knee=knee_of(envelope) if gains else None,
+        most_of_gain=fewest_for(envelope, MOST_OF_GAIN) if gains else None,
+    )
+    return curve, found[-1][1].options
+
+
+def _checked(estate: Estate, case: Case, point: CurvePoint, before: _Schedule | None) -> _Schedule | None:
+    """The schedule of a point, or of the one before where that is as good; verified either way.
+
+    None where neither keeps the limits on policy writes.
+    """
+    diff = changes_to(case, point.options, known_policies(estate))
+    cost = with_detours(case, evaluate(case.instance, point.options), diff)
+    best: _Schedule | None = _Schedule(point.options, diff, cost)
+    if any(excess_writes(case, diff)) or (before is not None and cost.total > before.cost.total):
+        best = before
+    if best is None:
+        return None
+    _, met = service_occupancy(case.inventory, best.options, case.snapshot_minutes)
+    claims = Claims(
+        cost=best.cost.total,
+        pair_slots=float(pair_slots(met).sum()),
+        peak=int(met.max(initial=0)),
+        bound=point.bound,
+    )
+    limited = replace(case, rules=case.rules.model_copy(update={"max_moves": point.max_moves}))
+    starts = [format_start(option) for option in best.options.tolist()]
+    require_verified(to_check(estate, limited, starts, best.diff), claims)
+    return best
+
+
+def _point(case: Case, point: CurvePoint, schedule: _Schedule, first: float, gain: float) -> MovesPoint:
+    rows = np.arange(case.instance.num_vms)
+    cost = schedule.cost
+    return MovesPoint(
+        max_moves=point.max_moves,
+        moved=cost.num_moves,
+        policy_writes=cost.writes,
+        at_risk_per_month=_round(float(case.instance.risk[rows, schedule.options].sum())),
+        overlap_pair_slots=_round(cost.pair_slots),
+        cost=_round(cost.total),
+        bound=_round(point.bound),
+        gain_share=_round((first - cost.total) / gain) if gain > IMPROVEMENT else 0.0,
+    )
+
+
+def _round(value: float) -> float:
+    return round(value, 6)

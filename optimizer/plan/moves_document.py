@@ -1,0 +1,75 @@
+"""What is gained by the number of moves: the shape of the moves curve in ``plan.json``."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+MOST_OF_GAIN = 0.8
+"""The share of the whole gain of which the fewest moves are named."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class MovesPoint(_Strict):
+    """The best schedule that was found with a number of moves; it has passed the verifier.
+
+    Parameters
+    ----------
+    max_moves
+        VMs that were allowed to move.
+    moved
+        VMs that do.
+    policy_writes
+        Policies created or edited.
+    at_risk_per_month
+        At-risk backups per 30 days.
+    overlap_pair_slots
+        Pairs of VMs of one service whose windows meet in one half hour, mean per day.
+    cost
+        The objective, in at-risk backups per 30 days; it never rises from one point to the next.
+    bound
+        Proven: no schedule with so many moves costs less.
+    gain_share
+        Share of what the last point gains over the first, in cost.
+    """
+
+    max_moves: int
+    moved: int
+    policy_writes: int
+    at_risk_per_month: float
+    overlap_pair_slots: float
+    cost: float
+    bound: float
+    gain_share: float
+
+
+class MovesCurve(_Strict):
+    """Points with ascending numbers of moves: today's schedule first, where it keeps the rules, the plan last.
+
+    Parameters
+    ----------
+    knee
+        ``max_moves`` of the point farthest above the straight line from first to last: beyond it a move brings less
+        than moves do on average.  None where nothing is gained.
+    most_of_gain
+        ``max_moves`` of the first point with 80 % of the whole gain.  None where nothing is gained.
+    """
+
+    points: tuple[MovesPoint, ...]
+    knee: int | None
+    most_of_gain: int | None
+
+    def point(self, max_moves: int) -> MovesPoint:
+        """The point of a number of moves.
+
+        Raises
+        ------
+        KeyError
+            There is none.
+        """
+        for one in self.points:
+            if one.max_moves == max_moves:
+                return one
+        raise KeyError(max_moves)

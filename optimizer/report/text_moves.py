@@ -1,0 +1,99 @@
+"""The moves curve for a terminal: what is gained by the number of moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve
+from optimizer.report.typeset import (
+    Column,
+    Glyphs,
+    Page,
+    Rows,
+    decimal,
+    decimals,
+    number,
+    percent,
+    plural,
+    table,
+)
+
+BAR_WIDTH = 16
+
+
+def render_moves_curve(curve: MovesCurve) -> Page:
+    """Draw a moves curve: a row for each number of moves, with a bar for its share of the gain."""
+    return Page(lambda glyphs, width: moves_parts(curve, glyphs, width))
+
+
+def moves_parts(curve: MovesCurve, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    """The same as parts of another report."""
+    yield table(_rows(curve, glyphs), glyphs, width)
+    yield Text()
+    yield from (Text(sentence) for sentence in moves_sentences(curve))
+
+
+def moves_sentences(curve: MovesCurve) -> list[str]:
+    """What a planner reads off the curve, in words."""
+    last = curve.points[-1]
+    if curve.knee is None or curve.most_of_gain is None:
+        return ["No number of moves gains anything over today's schedule."]
+    most, knee = curve.point(curve.most_of_gain), curve.point(curve.knee)
+    if most.moved == last.moved:
+        first = f"It takes all {plural(last.moved, 'move')} for most of the gain."
+    else:
+        verb = "This 1 move gives" if most.moved == 1 else f"These {most.moved:,} moves give"
+        first = (
+            f"{verb} {percent(most.gain_share)} of what all {last.moved:,} gain; to plan just them: "
+            f"plan --max-moves {most.max_moves}"
+        )
+    beyond = "beyond it a move brings less than moves do on average"
+    return [
+        first,
+        f"The knee is at {plural(knee.moved, 'move')}, with {percent(knee.gain_share)} of the gain: {beyond}.",
+    ]
+
+
+def _rows(curve: MovesCurve, glyphs: Glyphs) -> Rows:
+    points = curve.points
+    marks = []
+    for one in points:
+        names = ["knee"] if one.max_moves == curve.knee else []
+        names += [f"{100 * MOST_OF_GAIN:.0f} %"] if one.max_moves == curve.most_of_gain else []
+        names += ["plan"] if one is points[-1] else []
+        marks.append(", ".join(names))
+    columns = (
+        number("moves"), number("made"), number("policies"), number("at risk"), number("pair-slots"), number("cost"),
+        number("bound"), number("gain"), Column(""), Column(""),
+    )  # fmt: skip
+    figures = zip(
+        [f"{one.max_moves:,}" for one in points],
+        [f"{one.moved:,}" for one in points],
+        [f"{one.policy_writes:,}" for one in points],
+        decimals(one.at_risk_per_month for one in points),
+        decimals(one.overlap_pair_slots for one in points),
+        decimals(one.cost for one in points),
+        decimals(one.bound for one in points),
+        [percent(one.gain_share) for one in points],
+        [_bar(one.gain_share, glyphs) for one in points],
+        marks,
+        strict=True,
+    )
+    return Rows(
+        title="What is gained by the number of moves",
+        columns=columns,
+        cells=list(figures),
+        styles=["bold" if mark else "" for mark in marks],
+        note=(
+            "at risk: per 30 days; bound: no schedule with so many moves costs less; gain: share of "
+            f"{decimal(points[0].cost - points[-1].cost)} in cost"
+        ),
+    )
+
+
+def _bar(share: float, glyphs: Glyphs) -> str:
+    """A horizontal bar, a full one for the whole."""
+    return glyphs.bars[-1] * round(BAR_WIDTH * max(0.0, min(1.0, share)))

@@ -1,0 +1,255 @@
+"""Ways from one schedule to another by the moves that gain most, and back by those that lose least.
+
+A policy that is opened for several VMs pays for none of them alone, so VMs of a twin key go together: a *star* is a
+start and the VMs whose move there gains most for each move, the policy's price included, as in greedy facility
+location (Jain, Mahdian, Markakis, Saberi, Vazirani, Journal of the ACM 50, 2003).  Back go single VMs, or as many as
+spare a policy.  The gain of a key mostly falls when others move, so the best of before is looked at first and only
+that is priced anew (Minoux, "Accelerated greedy algorithms", 1978).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.tally import BLOCKED, Tally
+
+IMPROVEMENT = 1e-9
+"""A change has to gain more than this, so that rounding cannot make the search run in circles."""
+
+ShouldStop = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A schedule that keeps every limit, somewhere on a path.
+
+    Parameters
+    ----------
+    num_moves, cost
+        VMs that are not where they are today, and the objective.
+    num_steps
+        How many steps of the path lead to it.
+    """
+
+    num_moves: int
+    cost: float
+    num_steps: int
+
+
+@dataclass(slots=True)
+class Path:
+    """Steps from a schedule, each a VM and the option that it goes to, and the schedules passed on the way."""
+
+    start: IntArray
+    steps: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+
+    def options(self, mark: Mark) -> IntArray:
+        """The schedule at a mark; shape (V,)."""
+        options = self.start.copy()
+        for v, option in self.steps[: mark.num_steps]:
+            options[v] = option
+        return options
+
+
+class Walk:
+    """A tally that moves along a path.
+
+    Parameters
+    ----------
+    instance
+        The problem; its ``max_moves`` is not looked at.
+    options
+        Shape (V,): where it begins, a schedule that keeps every rule.
+    should_stop
+        Asked now and then; ends a walk where it is.
+    """
+
+    def __init__(self, instance: Instance, options: IntArray, should_stop: ShouldStop) -> None:
+        self.tally = Tally(instance, options)
+        self.path = Path(options.copy())
+        self._should_stop = should_stop
+        movable = np.flatnonzero(instance.movable)
+        keys = np.unique(instance.key[movable]).tolist()
+        self._members = {k: movable[instance.key[movable] == k] for k in keys}
+        self._mark()
+
+    @property
+    def num_moves(self) -> int:
+        """VMs that are not where they are today."""
+        return self.tally.num_moves
+
+    def options(self) -> IntArray:
+        """Where it is; shape (V,)."""
+        return self.tally.options.copy()
+
+    def extend(self, most_moves: int) -> None:
+        """Make the moves that gain most for each move, until there are so many or none gains."""
+        self._follow(self._best_star, self._take_star, lambda: self.tally.num_moves < most_moves, most_moves)
+
+    def shrink(self, most_moves: int) -> None:
+        """Take moves back that lose least for each move, until there are no more than so many or none may go back."""
+        self._follow(self._best_return, self._take_return, lambda: self.tally.num_moves > most_moves, most_moves)
+
+    def _follow(
+        self,
+        best: Callable[[int, int], _Step | None],
+        take: Callable[[_Step, int], bool],
+        goes_on: Callable[[], bool],
+        most_moves: int,
+    ) -> None:
+        """Take the best step of any key again and again."""
+        moved = True
+        while moved and goes_on():  # gains of keys that were dropped may have grown: look once more at the end
+            moved = False
+            found = [(k, best(k, most_moves)) for k in self._members]
+            queue = [(-step.ratio, k) for k, step in found if step is not None]
+            heapq.heapify(queue)
+            while queue and goes_on() and not self._should_stop():
+                _, k = heapq.heappop(queue)
+                step = best(k, most_moves)
+                if step is None:
+                    continue
+                if queue and step.ratio < -queue[0][0] - IMPROVEMENT:
+                    heapq.heappush(queue, (-step.ratio, k))
+                    continue
+                if not take(step, most_moves):
+                    continue
+                moved = True
+                self._settle(k)
+                self._mark()
+                if (following := best(k, most_moves)) is not None:
+                    heapq.heappush(queue, (-following.ratio, k))
+            if self._should_stop():
+                return
+
+    def _best_star(self, k: int, most_moves: int) -> _Step | None:
+        """Start and VMs of a key with the largest gain for each move, everyone priced as if going alone."""
+        tally = self.tally
+        vms = self._members[k]
+        vms = vms[tally.options[vms] == tally.instance.today[vms]]
+        if not len(vms):
+            return None
+        gain = -tally.differences(vms)
+        order = np.argsort(-gain, axis=0, kind="stable")
+        gain = np.take_along_axis(gain, order, axis=0)
+        count = np.arange(1, len(vms) + 1)[:, None]
+        useful = (gain > IMPROVEMENT) & (count <= most_moves - tally.num_moves)
+        total = np.cumsum(np.where(useful, gain, 0.0), axis=0) - tally.opening_prices(k)
+        ratio = np.where(useful, total / count, -np.inf)
+        size, option = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+        if ratio[size, option] <= IMPROVEMENT:
+            return None
+        willing = vms[order[useful[:, option], option]]
+        return _Step(float(ratio[size, option]), k, willing, int(option))
+
+    def _take_star(self, step: _Step, most_moves: int) -> bool:
+        """Move VMs of a star one after the other as long as each raises the gain for each move; whether any went."""
+        tally, k, option = self.tally, step.key, step.option
+        left, before, taken = step.vms, tally.cost, []
+        ratio = -np.inf
+        while len(left) and tally.num_moves < most_moves:
+            loss = tally.difference(left, np.full(len(left), option))
+            best = int(np.argmin(loss))
+            gain = -float(loss[best]) - float(tally.opening_prices(k)[option])
+            if gain <= max(ratio, -BLOCKED / 2):
+                break
+            v = int(left[best])
+            self._step(v, option)
+            taken.append(v)
+            ratio = (before - tally.cost) / len(taken)
+            left = np.delete(left, best)
+        if ratio > IMPROVEMENT:
+            return True
+        for v in reversed(taken):
+            self._step(v, int(tally.instance.today[v]))
+        return False
+
+    def _best_return(self, k: int, _most_moves: int) -> _Step | None:
+        """VMs of a key whose way back loses least for each move: one, or as many as spare a policy."""
+        tally, instance = self.tally, self.tally.instance
+        vms = self._members[k]
+        vms = vms[tally.options[vms] != instance.today[vms]]
+        if not len(vms):
+            return None
+        here, today = tally.options[vms], instance.today[vms]
+        opening = np.where(instance.counted(vms, today), tally.opening_prices(k)[today], 0.0)
+        loss = tally.difference(vms, today) + opening
+        to_close = tally.leaving_to_close(k)
+        best: _Step | None = None
+        for option in np.unique(here).tolist():
+            mine = np.flatnonzero(here == option)
+            mine = mine[np.argsort(loss[mine], kind="stable")]
+            for size in {1, int(to_close[option])} - {0}:
+                if size > len(mine):
+                    continue
+                spared = instance.policy_write_price if size == to_close[option] else 0.0
+                ratio = (float(loss[mine[:size]].sum()) - spared) / size
+                if ratio < BLOCKED / 2 / size and (best is None or -ratio > best.ratio):
+                    best = _Step(-ratio, k, vms[mine[:size]], option)
+        return best
+
+    def _take_return(self, step: _Step, _most_moves: int) -> bool:
+        """Move VMs back one after the other, unless one stands in the way of the next; whether any went."""
+        tally, instance = self.tally, self.tally.instance
+        for number, v in enumerate(step.vms.tolist()):
+            today = int(instance.today[v])
+            loss = float(tally.difference(np.array([v]), np.array([today]))[0])
+            if instance.counted(v, today):
+                loss += float(tally.opening_prices(step.key)[today])
+            if loss >= BLOCKED / 2:
+                return number > 0
+            self._step(v, today)
+        return True
+
+    def settle(self) -> None:
+        """Let VMs that move anyway go where that is cheaper, key by key."""
+        for k in self._members:
+            self._settle(k)
+        self._mark()
+
+    def _settle(self, k: int) -> None:
+        tally, instance = self.tally, self.tally.instance
+        for _ in range(len(self._members[k])):
+            vms = self._members[k]
+            vms = vms[tally.options[vms] != instance.today[vms]]
+            if not len(vms):
+                return
+            here = tally.options[vms]
+            price = tally.differences(vms) + tally.opening_prices(k)
+            price -= np.where(tally.leaving_to_close(k)[here] == 1, instance.policy_write_price, 0.0)[:, None]
+            price[np.arange(len(vms)), here] = 0.0
+            price[np.arange(len(vms)), instance.today[vms]] = np.inf  # a move less is for others to decide
+            row, option = np.unravel_index(int(np.argmin(price)), price.shape)
+            if price[row, option] >= -IMPROVEMENT:
+                return
+            self._step(int(vms[row]), int(option))
+
+    def _step(self, v: int, option: int) -> None:
+        self.tally.move(v, option)
+        self.path.steps.append((v, option))
+
+    def _mark(self) -> None:
+        if self.tally.keeps_limits():
+            self.path.marks.append(Mark(self.tally.num_moves, self.tally.cost, len(self.path.steps)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """VMs of a key that go to an option, or, where they go back, leave it.
+
+    Parameters
+    ----------
+    ratio
+        Gain for each move, and minus the loss where they go back.
+    """
+
+    ratio: float
+    key: int
+    vms: IntArray
+    option: int

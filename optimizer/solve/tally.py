@@ -1,0 +1,159 @@
+"""An assignment priced key by key: what each VM of a twin key would cost elsewhere, all others where they are."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.cost import count_edits, evaluate, gate_counts, policy_counts, policy_writes, row_counts
+from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+
+BLOCKED = 1e9
+"""Price of what a rule or a limit forbids."""
+
+
+class Tally:
+    """An assignment with its counts and its cost, kept up to date move by move.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    options
+        Shape (V,): an assignment; copied.
+    """
+
+    def __init__(self, instance: Instance, options: IntArray) -> None:
+        self.instance = instance
+        self.options = options.copy()
+        rows = instance.rows
+        self._pair_price = np.append(rows.pair_price, 0.0)
+        self._peak_price = np.append(rows.peak_price, 0.0)
+        self._fair_share = np.append(rows.fair_share, np.iinfo(np.int64).max)
+        self._cap = np.append(rows.cap, np.iinfo(np.int64).max)
+        self._counts = np.append(row_counts(instance, options), 0)
+        self._policies = policy_counts(instance, options)
+        self._writes = policy_writes(instance, self._policies).sum(axis=1)
+        self._base = np.where(instance.allowed, instance.linear, BLOCKED)
+        self._shut = gate_counts(instance.gates, options)
+        self._overlaps: dict[tuple[int, int], BoolArray] = {}
+        touching: BoolArray = np.asarray((instance.touched < len(rows)).any(axis=1))
+        self._width = touching.shape[1] - np.argmax(touching[:, ::-1], axis=1)
+        self._price_of_one_more = np.zeros(len(rows) + 1)
+        self._price_of_last = np.zeros(len(rows) + 1)
+        self._refresh(np.arange(len(rows)))
+        self.cost = evaluate(instance, options).total
+        self.num_moves = int((options != instance.today).sum())
+
+    def differences(self, vms: IntArray) -> FloatArray:
+        """Cost of each VM at each option less its cost where it is, alone and without policies; shape (n, 48)."""
+        everywhere = np.broadcast_to(np.arange(NUM_OPTIONS), (len(vms), NUM_OPTIONS))
+        prices = self._prices(vms, everywhere)
+        at_home: FloatArray = prices[np.arange(len(vms)), self.options[vms]]
+        return prices - at_home[:, None]
+
+    def difference(self, vms: IntArray, options: IntArray) -> FloatArray:
+        """The same for one option of each VM; shape (n,)."""
+        prices = self._prices(vms, np.stack([options, self.options[vms]], axis=1))
+        return prices[:, 0] - prices[:, 1]
+
+    def _prices(self, vms: IntArray, options: IntArray) -> FloatArray:
+        """Price of each VM at some options, shape (n, m), everybody else where they are; shape (n, m)."""
+        instance, here = self.instance, self.options[vms]
+        vm_class = instance.vm_class[vms]
+        width = int(self._width[vm_class].max())
+        touched = instance.touched[vm_class[:, None], options, :width]
+        own = [self._overlap(c, t)[at] for c, t, at in zip(vm_class.tolist(), here.tolist(), options, strict=True)]
+        price = np.where(np.array(own)[:, :, :width], self._price_of_last[touched], self._price_of_one_more[touched])
+        total: FloatArray = self._base[vms[:, None], options] + price.sum(axis=2)
+        gates = instance.gates
+        for i, v in enumerate(vms.tolist() if len(gates) else ()):
+            for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
+                total[i] += BLOCKED * (self._shut[h, options[i]] > 0)
+        return total
+
+    def _overlap(self, vm_class: int, here: int) -> BoolArray:
+        """Which of the rows that a class touches it touches at an option already; shape (48, W)."""
+        found = self._overlaps.get((vm_class, here))
+        if found is None:
+            touched = self.instance.touched[vm_class]
+            own = np.zeros(len(self._counts), dtype=np.bool_)
+            own[touched[here]] = True
+            own[-1] = False
+            found = self._overlaps[vm_class, here] = own[touched]
+        return found
+
+    def opening_prices(self, k: int) -> FloatArray:
+        """What one more VM of a twin key costs in policies at each start; shape (48,)."""
+        instance = self.instance
+        limit, items = instance.max_vms_per_policy, self._policies[k]
+        opens = (items % limit == 0) & (items >= limit * instance.existing[k])
+        return np.where(opens, self._write_price(k), 0.0)
+
+    def _write_price(self, k: int) -> float:
+        """Price of one more policy of a key; a limit that it would break blocks it."""
+        instance = self.instance
+        vault = int(instance.key_vault[k])
+        used = int(self._writes[instance.key_vault == vault].sum())
+        full = used >= instance.vault_room[vault]
+        for limit in instance.write_limits:
+            full |= k in limit.keys and int(self._writes[list(limit.keys)].sum()) >= limit.limit
+        return BLOCKED if full else instance.policy_write_price
+
+    def leaving_to_close(self, k: int) -> IntArray:
+        """How many VMs have to leave each start of a key until a policy less is written; 0: none is; shape (48,)."""
+        instance = self.instance
+        limit, items = instance.max_vms_per_policy, self._policies[k]
+        needed = -(-items // limit)
+        return np.where(needed > instance.existing[k], items - limit * (needed - 1), 0)
+
+    def keeps_limits(self) -> bool:
+        """Whether limits of policies hold; a vault may be above its room where policies are edited as a whole."""
+        instance = self.instance
+        room = instance.vault_room
+        used = np.bincount(instance.key_vault, weights=self._writes, minlength=len(room))
+        if (used > room).any() and (used > room + count_edits(instance, self.options)).any():
+            return False
+        return all(self._writes[list(limit.keys)].sum() <= limit.limit for limit in instance.write_limits)
+
+    def move(self, v: int, option: int) -> None:
+        """Move a VM, whatever that breaks."""
+        instance, k, here = self.instance, int(self.instance.key[v]), int(self.options[v])
+        if here == option:
+            return
+        old, new = (self._own_rows(v, t) for t in (here, option))
+        concerned = np.union1d(old, new)
+        before = self._shared(concerned) + instance.policy_write_price * int(self._writes[k])
+        self._counts[old] -= 1
+        self._counts[new] += 1
+        self._refresh(concerned)
+        for t, by in ((here, -1), (option, 1)):
+            if instance.counted(v, t):
+                self._policies[k, t] += by
+        needed = -(-self._policies[k] // instance.max_vms_per_policy)
+        self._writes[k] = np.maximum(0, needed - instance.existing[k]).sum()
+        after = self._shared(concerned) + instance.policy_write_price * int(self._writes[k])
+        self.cost += after - before + float(instance.linear[v, option] - instance.linear[v, here])
+        self.num_moves += int(option != instance.today[v]) - int(here != instance.today[v])
+        gates = instance.gates
+        for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
+            for at in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
+                clash = gates.clashes[gates.clash[at]].astype(np.int64)
+                self._shut[gates.opponent[at]] += clash[option] - clash[here]
+        self.options[v] = option
+
+    def _own_rows(self, v: int, option: int) -> IntArray:
+        touched: IntArray = self.instance.touched[self.instance.vm_class[v], option]
+        return touched[touched < len(self._counts) - 1]
+
+    def _refresh(self, rows: IntArray) -> None:
+        """Price of one more VM in some rows, and of the last one that is there."""
+        for prices, fewer in ((self._price_of_one_more, 0), (self._price_of_last, 1)):
+            others = self._counts[rows] - fewer
+            peak = self._peak_price[rows] * (others >= self._fair_share[rows])
+            prices[rows] = self._pair_price[rows] * others + peak + BLOCKED * (others >= self._cap[rows])
+
+    def _shared(self, rows: IntArray) -> float:
+        count = self._counts[rows]
+        excess = np.maximum(0, count - self._fair_share[rows])
+        return float((self._pair_price[rows] * count * (count - 1) / 2 + self._peak_price[rows] * excess).sum())

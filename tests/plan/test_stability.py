@@ -1,0 +1,294 @@
+"""The price of stability in a plan: VMs moved lately, limits on writes, and the moves curve it carries."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import jsonschema
+import numpy as np
+import pytest
+
+from optimizer.estate.folder import Estate
+from optimizer.model.rules import PolicyLimits, Prices, Rules
+from optimizer.plan.applied import apply_in_memory
+from optimizer.plan.case import Case
+from optimizer.plan.compose import changes_to, known_policies
+from optimizer.plan.document import PlanDocument, ReassignItem, json_schema
+from optimizer.plan.fingerprint import fingerprint_of
+from optimizer.plan.store import read_plan, write_plan
+from optimizer.plan.write_limits import excess_writes, solve_within_write_limits
+from optimizer.solve.conflicts import NotFoundWithinEffortError
+from optimizer.solve.cost import evaluate
+from optimizer.solve.instance import WriteLimit
+from optimizer.solve.solver import Result
+from optimizer.workflow import explain_vm, make_plan, make_plan_of, prepare, solve_case
+from tests.plan.conftest import EFFORT, Planned
+from tests.plan.estates import with_another_month
+from tests.plan.test_detours import RULES, exchange, full_twins
+
+
+def moved_names(plan: PlanDocument) -> set[str]:
+    return {entry.vm for entry in plan.schedule if entry.start != entry.start_today}
+
+
+def days_before(made: Planned, days: int) -> dict[str, object]:
+    """Every VM that the plan moves, as moved so many days before the estate was taken."""
+    day = made.estate.as_of.date() - timedelta(days=days)
+    return dict.fromkeys(moved_names(made.plan), day)
+
+
+def test_a_recent_move_has_its_own_price_in_the_instance(imported: Planned) -> None:
+    """0.2 for a VM moved on the 60th day before the estate, 0.02 for one moved the day before that."""
+    for days, price in ((60, 0.2), (61, 0.02)):
+        case = prepare(imported.estate, recently_moved=days_before(imported, days))  # type: ignore[arg-type]  # dates
+        recent = np.array([item.vm_id in moved_names(imported.plan) for item in case.inventory.items])
+        assert recent.any()
+        assert not recent.all()
+        assert set(case.instance.move_price[recent]) == {price}
+        assert set(case.instance.move_price[~recent]) == {0.02}
+        assert len(case.recently_moved) == (recent.sum() if days == 60 else 0)
+
+
+def test_prices_and_days_of_recent_moves_are_the_planners(imported: Planned) -> None:
+    """``move_recent`` and ``recent_days`` decide what a recent move costs, and which one is."""
+    rules = Rules(prices=Prices(move_recent=0.7, recent_days=10))
+    for days, price in ((10, 0.7), (11, 0.02)):
+        case = prepare(imported.estate, rules, recently_moved=days_before(imported, days))  # type: ignore[arg-type]  # dates
+        assert case.instance.move_price.max() == price
+
+
+@pytest.fixture(scope="module")
+def settled(imported: Planned) -> Planned:
+    """Return a plan in which every VM that would move was moved a week before, at a price above what most gain."""
+    rules = Rules(prices=Prices(move_recent=1.5))
+    case = prepare(imported.estate, rules, recently_moved=days_before(imported, 7))  # type: ignore[arg-type]  # dates
+    plan = make_plan_of(imported.estate, case, effort=EFFORT, path=imported.estate.path.parent / "plan.json")
+    return Planned(imported.estate, case, plan)
+
+
+def test_vms_moved_lately_stay_unless_the_gain_is_worth_it(imported: Planned, settled: Planned) -> None:
+    """Fewer move than without their history, and the plan, priced so, has passed the verifier."""
+    assert settled.plan.summary.moved < imported.plan.summary.moved
+    assert settled.plan.settings.recently_moved == settled.case.recently_moved
+    assert set(settled.plan.settings.recently_moved) == moved_names(imported.plan)
+    assert any("were moved in the 60 days before" in note for note in settled.plan.notes)
+
+
+def test_explain_says_when_a_vm_was_moved_and_what_another_move_costs(settled: Planned) -> None:
+    """The day and both prices are named, and a VM that would gain less than the price says so."""
+    day = str(settled.estate.as_of.date() - timedelta(days=7))
+    told = [entry for entry in settled.plan.schedule if entry.reason.startswith(f"stays: moved on {day}, and ")]
+    assert told
+    assert "less than the 1.5 of another move" in told[0].reason
+    explanation = explain_vm(settled.plan, settled.estate, told[0].vm)
+    (note,) = [note for note in explanation.notes if note.startswith("moved on")]
+    assert (
+        note == f"moved on {day}, which is within 60 days of the estate: another move is priced at 1.5 instead of 0.02"
+    )
+    costs = [option.difference.move for option in explanation.alternatives]
+    assert costs
+    assert set(costs) == {1.5}
+
+
+def test_a_plan_of_before_recent_moves_existed_reads_the_same(imported: Planned) -> None:
+    """Without history and with default prices nothing new stands in a plan, so its fingerprint is what it was."""
+    content = json.loads(imported.plan.model_dump_json())
+    assert set(content["rules"]["prices"]) == {"overlap", "vault_peak", "policy_write", "move"}
+    assert set(content["settings"]) == {"seed", "effort", "time_limit_seconds"}
+    assert "moves_curve" not in content
+    assert fingerprint_of(PlanDocument.model_validate(content)) == imported.plan.fingerprint
+
+
+def test_the_previous_plan_is_a_history(imported: Planned, tmp_path: Path) -> None:
+    """Given as history to the next month, what the plan moved is held where it is: nobody moves twice for little."""
+    from tests.plan.estates import imported_estate
+
+    estate = imported_estate(tmp_path)
+    write_plan(make_plan(estate, effort=EFFORT), tmp_path / "plan.json")
+    plan = read_plan(tmp_path / "plan.json")
+    following = with_another_month(tmp_path, apply_in_memory(estate.document, plan.changes))
+    case = prepare(following, history=[tmp_path / "plan.json"])
+    assert set(case.recently_moved) == {name.lower() for name in moved_names(plan)}
+    assert set(case.recently_moved.values()) == {estate.as_of.date()}
+    assert moved_names(plan) == moved_names(imported.plan)
+
+
+LIMITED = {
+    "two writes in all": Rules(max_policy_writes=2),
+    "one write a vault": Rules(budget_days=1, policies=PolicyLimits(max_writes_per_day=1)),
+    "two days of one in a subscription": Rules(
+        budget_days=2, policies=PolicyLimits(max_writes_per_day=1, scope="subscription")
+    ),
+    "no write": Rules(max_policy_writes=0),
+    "five moves": Rules(max_moves=5),
+}
+
+
+@pytest.mark.parametrize("name", LIMITED)
+def test_limits_hold_for_what_is_written(imported: Planned, name: str) -> None:
+    """Counted in the changes themselves: writes in all, in each vault, and VMs that move."""
+    rules = LIMITED[name]
+    plan = make_plan(imported.estate, rules, effort=EFFORT)
+    writes = [change for change in plan.changes if not isinstance(change, ReassignItem)]
+    if rules.max_policy_writes is not None:
+        assert len(writes) <= rules.max_policy_writes
+    if rules.budget_days is not None:
+        most = rules.budget_days * rules.policies.max_writes_per_day
+        for vault in {change.vault_id for change in writes}:
+            assert sum(change.vault_id == vault for change in writes) <= most
+    if rules.max_moves is not None:
+        assert 0 < plan.summary.moved <= rules.max_moves
+    assert plan.summary.cost.plan <= plan.summary.cost.reference
+
+
+def test_a_limit_that_cannot_bind_is_left_out(imported: Planned) -> None:
+    """More writes than VMs are no limit."""
+    rules = Rules(max_policy_writes=1000, budget_days=30)
+    assert prepare(imported.estate, rules).instance.write_limits == ()
+
+
+def test_limits_are_named_as_the_planner_wrote_them(imported: Planned) -> None:
+    """``max_policy_writes`` for the whole, ``budget_days`` with the vault for each."""
+    rules = Rules(max_policy_writes=3, budget_days=1, policies=PolicyLimits(max_writes_per_day=2))
+    limits = prepare(imported.estate, rules).instance.write_limits
+    assert [(limit.name, limit.limit) for limit in limits] == [
+        ("max_policy_writes", 3),
+        ("budget_days of vault 'vault-a'", 2),
+        ("budget_days of vault 'vault-b'", 2),
+    ]
+    together = rules.model_copy(update={"policies": PolicyLimits(max_writes_per_day=2, scope="subscription")})
+    assert len(prepare(imported.estate, together).instance.write_limits) <= 3
+
+
+@pytest.fixture(scope="module")
+def full(imported: Planned) -> tuple[Estate, Case]:
+    """Return an estate two of whose policies are full, and its case with no policy write allowed."""
+    estate = full_twins(imported.estate)
+    return estate, prepare(estate, RULES.model_copy(update={"max_policy_writes": 0}))
+
+
+def test_detours_count_towards_the_limits(full: tuple[Estate, Case]) -> None:
+    """An exchange of two full policies needs no policy in the end but one on the way: that is one too many."""
+    estate, case = full
+    assert evaluate(case.instance, exchange(case)).writes == 0
+    diff = changes_to(case, exchange(case), known_policies(estate))
+    assert diff.detours == 1
+    assert excess_writes(case, diff) == (1,)
+
+
+def result_of(case: Case, options: np.ndarray, *, name: str = "today") -> Result:
+    found = solve_case(replace(case, instance=replace(case.instance, write_limits=())), effort=1)
+    return replace(
+        found,
+        options=options,
+        cost=evaluate(case.instance, options),
+        reference=evaluate(case.instance, case.instance.today),
+        reference_name=name,  # type: ignore[arg-type]  # one of the two
+        bound=-1.0,
+    )
+
+
+def test_where_detours_break_a_limit_the_case_is_solved_again_with_less(full: tuple[Estate, Case]) -> None:
+    """The second attempt is given a lower limit; the bound is that of the first."""
+    estate, case = full
+    case = replace(case, instance=replace(case.instance, write_limits=(WriteLimit("max_policy_writes", (0, 1), 0),)))
+    first, second = result_of(case, exchange(case)), replace(result_of(case, case.instance.today), bound=-0.5)
+    asked: list[tuple[WriteLimit, ...]] = []
+
+    def solved(one: Case) -> Result:
+        asked.append(one.instance.write_limits)
+        return first if len(asked) == 1 else second
+
+    found = solve_within_write_limits(case, known_policies(estate), solved)
+    assert len(asked) == 2
+    assert found.options is not None
+    assert found.options.tolist() == case.instance.today.tolist()
+    assert found.bound == -1.0
+
+
+def test_where_every_schedule_needs_a_detour_todays_stays_or_it_is_said(full: tuple[Estate, Case]) -> None:
+    """Today's schedule where that keeps the rules, else an error that says what to raise."""
+    estate, case = full
+    stubborn = result_of(case, exchange(case))
+    found = solve_within_write_limits(case, known_policies(estate), lambda _: stubborn)
+    assert found.options is not None
+    assert found.options.tolist() == case.instance.today.tolist()
+    assert found.cost is not None
+    assert found.cost.num_moves == 0
+    broken = replace(stubborn, reference_name="greedy")
+    with pytest.raises(NotFoundWithinEffortError, match="raise max_policy_writes or budget_days"):
+        solve_within_write_limits(case, known_policies(estate), lambda _: broken)
+
+
+@pytest.fixture(scope="module")
+def curved(imported: Planned) -> PlanDocument:
+    """Return the plan of the imported estate with its moves curve."""
+    return make_plan_of(imported.estate, imported.case, effort=EFFORT, moves_curve=True)
+
+
+def test_the_curve_ends_in_the_plan_and_begins_with_today(curved: PlanDocument) -> None:
+    """First point: today's cost and risk, last point: the plan's; costs never rise, bounds stay below."""
+    curve, summary = curved.moves_curve, curved.summary
+    assert curve is not None
+    first, last = curve.points[0], curve.points[-1]
+    assert (first.moved, first.policy_writes, first.gain_share) == (0, 0, 0.0)
+    assert first.cost == first.bound == summary.cost.today
+    assert first.at_risk_per_month == summary.at_risk_per_month.today
+    assert (last.moved, last.gain_share) == (summary.moved, 1.0)
+    assert last.cost == summary.cost.plan
+    assert last.at_risk_per_month == summary.at_risk_per_month.plan
+    assert last.overlap_pair_slots == pytest.approx(summary.overlap_pair_slots.plan)
+    assert last.policy_writes == summary.policies_created + summary.policies_edited
+    costs = [point.cost for point in curve.points]
+    assert costs == sorted(costs, reverse=True)
+    assert all(point.bound <= point.cost and point.moved <= point.max_moves for point in curve.points)
+
+
+def test_knee_and_most_of_the_gain_are_points(curved: PlanDocument) -> None:
+    """The named points exist, and with one move less than most of the gain takes no point reaches 80 %."""
+    curve = curved.moves_curve
+    assert curve is not None
+    assert curve.knee is not None
+    assert curve.most_of_gain is not None
+    assert curve.point(curve.knee).gain_share > 0
+    assert curve.point(curve.most_of_gain).gain_share >= 0.8
+    assert all(point.gain_share < 0.8 for point in curve.points if point.max_moves < curve.most_of_gain)
+    with pytest.raises(KeyError):
+        curve.point(10_000)
+
+
+def test_a_plan_with_as_many_moves_as_a_point_is_as_good(imported: Planned, curved: PlanDocument) -> None:
+    """``max_moves`` of a point makes a plan within a hundredth of the gain of that point."""
+    curve = curved.moves_curve
+    assert curve is not None
+    gain = curve.points[0].cost - curve.points[-1].cost
+    for max_moves in (5, curve.most_of_gain):
+        assert max_moves is not None
+        plan = make_plan(imported.estate, Rules(max_moves=max_moves), effort=EFFORT)
+        assert plan.summary.moved <= max_moves
+        assert plan.summary.cost.plan <= curve.point(max_moves).cost + 0.01 * gain
+
+
+def test_a_plan_with_its_curve_is_read_back_and_fits_the_schema(curved: PlanDocument, tmp_path: Path) -> None:
+    """Written, read and validated it is the same, fingerprint included."""
+    write_plan(curved, tmp_path / "plan.json")
+    assert read_plan(tmp_path / "plan.json").moves_curve == curved.moves_curve
+    jsonschema.validate(json.loads((tmp_path / "plan.json").read_text(encoding="utf-8")), json.loads(json_schema()))
+
+
+def test_a_curve_is_made_within_a_time_limit(imported: Planned) -> None:
+    """With hardly any time the plan and its curve are there and verified."""
+    plan = make_plan_of(imported.estate, imported.case, effort=100, time_limit_seconds=0.5, moves_curve=True)
+    assert plan.moves_curve is not None
+    assert plan.moves_curve.points[-1].cost == plan.summary.cost.plan
+
+
+def test_a_curve_under_limits_keeps_them(imported: Planned) -> None:
+    """No point has more moves or policy writes than the rules allow."""
+    plan = make_plan(imported.estate, Rules(max_moves=8, max_policy_writes=3), effort=EFFORT, moves_curve=True)
+    assert plan.moves_curve is not None
+    assert max(point.moved for point in plan.moves_curve.points) <= 8
+    assert max(point.policy_writes for point in plan.moves_curve.points) <= 3

@@ -1,0 +1,70 @@
+"""The moves curve on a terminal: every point a row, the named ones marked, at any width and in ASCII."""
+
+from __future__ import annotations
+
+import pytest
+
+from optimizer.plan.moves_document import MovesCurve, MovesPoint
+from optimizer.report.text_moves import moves_sentences, render_moves_curve
+from optimizer.report.typeset import to_text
+
+
+def point(moves: int, cost: float, share: float, writes: int = 1) -> MovesPoint:
+    return MovesPoint(
+        max_moves=moves,
+        moved=moves,
+        policy_writes=writes,
+        at_risk_per_month=0.8 * cost,
+        overlap_pair_slots=20 * cost,
+        cost=cost,
+        bound=0.99 * cost,
+        gain_share=share,
+    )
+
+
+CURVE = MovesCurve(
+    points=(point(0, 1500.0, 0.0, 0), point(1, 1400.0, 0.0714), point(9, 360.0, 0.814), point(1234, 100.0, 1.0, 57)),
+    knee=9,
+    most_of_gain=9,
+)
+
+
+def test_every_point_is_a_row_and_the_named_ones_are_marked() -> None:
+    """Moves, policies, risk, pair-slots, cost, bound, share and a bar; knee, 80 % and the plan are named."""
+    text = to_text(render_moves_curve(CURVE))
+    rows = [line for line in text.splitlines() if "%" in line and "█" in line]
+    assert [row.split()[0] for row in rows] == ["1", "9", "1,234"]
+    assert rows[1].endswith("knee, 80 %")
+    assert rows[2].endswith("plan")
+    assert rows[2].count("█") > rows[1].count("█") > rows[0].count("█")
+    assert "share of 1,400 in cost" in text
+
+
+@pytest.mark.parametrize("ascii_only", [False, True])
+def test_it_fits_a_hundred_columns(ascii_only: bool) -> None:
+    """No line is wider than 100 columns, and without UTF-8 it is drawn in ASCII."""
+    text = to_text(render_moves_curve(CURVE), ascii_only=ascii_only)
+    assert max(map(len, text.splitlines())) <= 100
+    assert text.isascii() == ascii_only
+
+
+def test_the_sentences_say_what_to_do() -> None:
+    """The fewest moves for most of the gain with the option that plans them, and the knee."""
+    assert moves_sentences(CURVE) == [
+        "These 9 moves give 81.4 % of what all 1,234 gain; to plan just them: plan --max-moves 9",
+        "The knee is at 9 moves, with 81.4 % of the gain: beyond it a move brings less than moves do on average.",
+    ]
+
+
+def test_one_move_and_all_moves_are_said_as_such() -> None:
+    """The grammar of one; where most of the gain takes every move that is said instead."""
+    one = CURVE.model_copy(update={"knee": 1, "most_of_gain": 1})
+    assert moves_sentences(one)[0].startswith("This 1 move gives 7.1 % of what")
+    every = CURVE.model_copy(update={"most_of_gain": 1234})
+    assert moves_sentences(every)[0] == "It takes all 1,234 moves for most of the gain."
+
+
+def test_where_nothing_is_gained_that_is_all_there_is_to_say() -> None:
+    """A curve of today's schedule alone has no knee."""
+    curve = MovesCurve(points=(point(0, 10.0, 0.0, 0),), knee=None, most_of_gain=None)
+    assert "No number of moves gains anything" in to_text(render_moves_curve(curve))
