@@ -284,7 +284,8 @@ def add_write_limits(m: ScopedModel) -> None:
     for k, t in m.variables.writes:
         fixed[k, t] = 0
     for limit in instance.write_limits:
-        writes = [var for (k, _), var in m.variables.writes.items() if k in limit.keys]
+        keys = set(limit.keys)
+        writes = [var for (k, _), var in m.variables.writes.items() if k in keys]
         m.model.add(sum(writes) + int(fixed[list(limit.keys)].sum()) <= limit.limit)
 
 

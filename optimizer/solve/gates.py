@@ -193,10 +193,11 @@ def _meeting(inventory: Inventory, rule: Rule, never_written: BoolArray, clashes
     for row in np.flatnonzero(matching_items(inventory, rule) & never_written).tolist():
         item = inventory.items[row]
         groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), []).append(row)
-    policies = [inventory.policy(item) for item in inventory.items]
+    policy = {row: inventory.policy(inventory.items[row]) for rows in groups.values() for row in rows}
+    pattern = {one.id: one.pattern(inventory.horizon) for one in policy.values()}
 
     def meet(v: int, w: int) -> bool:
-        one, other = (policies[row].pattern(inventory.horizon) for row in (v, w))
-        return bool(clashes.matrix(clashes.number("apart", one, other))[policies[v].start, policies[w].start])
+        clash = clashes.number("apart", pattern[policy[v].id], pattern[policy[w].id])
+        return bool(clashes.matrix(clash)[policy[v].start, policy[w].start])
 
     return [v for rows in groups.values() for v in rows if any(v != w and meet(v, w) for w in rows)]
