@@ -149,12 +149,26 @@ def demands(inventory: Inventory, rules: Rules, never_written: BoolArray) -> Ite
 
 def _members(inventory: Inventory, rule: Rule, sets: Sequence[Selector]) -> Iterator[tuple[int, int]]:
     """Rows of the VMs of a rule that fit one of its sets, with its number."""
-    for row in np.flatnonzero(matching_items(inventory, rule)).tolist():
+    for row in np.flatnonzero(matching_items(inventory, rule)).tolist() if sets else ():
         item = inventory.items[row]
         frequency = inventory.policy(item).recurrence.frequency
         number = set_of(sets, inventory.vm(item), inventory.vault(item), frequency)
         if number is not None:
             yield row, number
+
+
+def in_several_sets(inventory: Inventory, rule: Rule) -> int:
+    """VMs that fit more than one of the sets of a rule, of ``separate`` or ``order``."""
+    found = 0
+    for sets in (rule.separate_sets, rule.order_sets):
+        several = 0
+        for row, number in _members(inventory, rule, sets):
+            item = inventory.items[row]
+            frequency = inventory.policy(item).recurrence.frequency
+            later = set_of(sets[number + 1 :], inventory.vm(item), inventory.vault(item), frequency)
+            several += later is not None
+        found = max(found, several)
+    return found
 
 
 def standing_clashes(

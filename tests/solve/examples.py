@@ -232,30 +232,29 @@ def obvious_feasible(problem: Problem, options: Sequence[int]) -> bool:
 def obvious_clash(problem: Problem, rule: Rule, v: int, w: int, options: Sequence[int]) -> bool:
     """Whether a rule forbids that two VMs start where they do, the first of ``order`` given first."""
     found = problem.inventory
-    if not (_is_for(problem, rule, v) and _is_for(problem, rule, w)):
-        return False
-    if _is_never_written(problem, v) and _is_never_written(problem, w):
-        return False
     one, other = found.items[v], found.items[w]
+    never_written = _is_never_written(problem, v) and _is_never_written(problem, w)
+    if never_written or not (_is_for(problem, rule, v) and _is_for(problem, rule, w)):
+        return False
     if rule.per == "service" and found.vm(one).service != found.vm(other).service:
         return False
     if rule.per == "vault" and one.vault_id != other.vault_id:
         return False
     if rule.separate is True:
         return _meet(problem, v, w, options)
-    for sets, ordered in ((rule.separate_sets, False), (rule.order_sets, True)):
-        place, other_place = (
-            [one.matches(found.vm(item), found.vault(item), found.policy(item).recurrence.frequency) for one in sets]
-            for item in (one, other)
-        )
-        if not (any(place) and any(other_place)):
-            continue
-        first, second = place.index(True), other_place.index(True)
-        if not ordered and first != second and _meet(problem, v, w, options):
-            return True
-        if ordered and first < second and not _ends_before(problem, v, w, options):
-            return True
-    return False
+    apart = [_first_set(problem, rule.separate_sets, row) for row in (v, w)]
+    if None not in apart and apart[0] != apart[1] and _meet(problem, v, w, options):
+        return True
+    first, second = (_first_set(problem, rule.order_sets, row) for row in (v, w))
+    in_order = first is not None and second is not None and first < second
+    return in_order and not _ends_before(problem, v, w, options)
+
+
+def _first_set(problem: Problem, sets: Sequence[Selector], v: int) -> int | None:
+    found, item = problem.inventory, problem.inventory.items[v]
+    frequency = found.policy(item).recurrence.frequency
+    fits = [one.matches(found.vm(item), found.vault(item), frequency) for one in sets]
+    return fits.index(True) if any(fits) else None
 
 
 def _meet(problem: Problem, v: int, w: int, options: Sequence[int]) -> bool:
@@ -376,7 +375,7 @@ def problems(draw: st.DrawFn) -> Problem:
 
 
 def rules_between_sets() -> st.SearchStrategy[Rule]:
-    """Rules that keep VMs or sets of them apart or in order, by name, service, vault and frequency, also overlapping."""
+    """Rules that keep VMs or sets of them apart or in order, sets that overlap among them."""
     sets = st.lists(
         st.sampled_from(
             [

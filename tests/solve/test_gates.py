@@ -118,8 +118,7 @@ def test_every_run_of_an_hourly_vm_comes_first() -> None:
 
 
 def test_a_zone_that_changes_its_clock_keeps_the_order_at_both_readings() -> None:
-    """22:00 in Berlin is 21:00 UTC in winter and 20:00 in summer: the next may start at 23:30 UTC, or from 00:30 on
-    in Berlin, where it might be read the other way."""
+    """22:00 in Berlin ends at 22:15 or 23:15 UTC, as it is read: the later reading counts for who comes next."""
     to_utc = pair((DAILY, BERLIN), (DAILY, "UTC"))
     assert breaks(to_utc, "22:00", "23:00")
     assert not breaks(to_utc, "22:00", "23:30")
@@ -183,7 +182,7 @@ def test_a_vm_that_cannot_move_holds_its_time() -> None:
 
 @pytest.mark.parametrize("rule", [A_BEFORE_B, Rule(name="a before b", separate=True)], ids=["order", "separate"])
 def test_two_vms_that_are_never_written_are_not_held_to_each_other(rule: Rule) -> None:
-    """Today's breach of two VMs that nobody may write stays, is said, and does not forbid a plan; others keep clear."""
+    """Today's breach of two VMs that nobody may write stays, is said, and forbids no plan; others keep clear."""
     problem = pair(*[(DAILY, "UTC")] * 3, starts=["23:00", "23:00", "20:00"], rule=rule)
     found = inventory(
         list(problem.inventory.policies.values()),
