@@ -264,7 +264,7 @@ def _notes_on_sets(case: Case) -> list[str]:
             and matching_items(inventory, rule).any()
         ):
             notes.append(
-                f"rule {rule.name!r} demands nothing, as nowhere are there VMs of two of its sets; look at its sets and "
+                f"rule {rule.name!r} demands nothing: nowhere are there VMs of two of its sets; look at its sets and "
                 "its 'where'"
             )
         elif several := in_several_sets(inventory, rule):
