@@ -273,7 +273,7 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["minimal", "defaults", "business-hours", "regulated"])
+@pytest.mark.parametrize("name", ["minimal", "defaults", "business-hours", "regulated", "app-tiers"])
 def test_the_sample_rules_are_read(root: Path, name: str) -> None:
     """Each sample in ``data/rules`` is a rules file that works."""
     rules = read_rules(root / "data" / "rules" / f"{name}.toml")
@@ -283,7 +283,7 @@ def test_the_sample_rules_are_read(root: Path, name: str) -> None:
 def test_every_sample_is_tested(root: Path) -> None:
     """No sample is forgotten by the test above."""
     names = {path.stem for path in (root / "data" / "rules").iterdir()}
-    assert names == {"minimal", "defaults", "business-hours", "regulated"}
+    assert names == {"minimal", "defaults", "business-hours", "regulated", "app-tiers"}
 
 
 def test_the_sample_of_defaults_is_complete(root: Path) -> None:
