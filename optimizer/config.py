@@ -14,12 +14,19 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from optimizer.errors import ConfigError
-from optimizer.model.rules import DateRange, PolicyLimits, Prices, Rule, Rules, Selector, Threshold, Window
+from optimizer.model.rules import (
+    UNION_BRANCHES,
+    DateRange,
+    PolicyLimits,
+    Prices,
+    Rule,
+    Rules,
+    Selector,
+    Threshold,
+    Window,
+)
 
 Location = tuple[int | str, ...]
-
-_LATER_KEYS = frozenset({"separate", "order"})
-"""Keys of rules that are announced but that this version cannot keep: refused, never skipped."""
 
 _TABLES: Mapping[str, type[BaseModel]] = {
     "threshold": Threshold,
@@ -29,6 +36,8 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "allow": Window,
     "forbid": Window,
     "freeze": DateRange,
+    "separate": Selector,
+    "order": Selector,
     "rule": Rule,
 }
 """Which class reads the table or list of that key; the top level is :class:`Rules`."""
@@ -152,7 +161,7 @@ def _parse(place: Path | str, text: str) -> dict[str, Any]:
 
 def _describe(error: ErrorDetails, rules: Mapping[str, Any]) -> str:
     """One mistake in one line: where, which value, what is allowed, what to do."""
-    location = error["loc"]
+    location = tuple(part for part in error["loc"] if part not in UNION_BRANCHES)
     if error["type"] == "value_error":  # ours: the message carries value, what is allowed and what to do
         place = _place(location, rules)
         return f"{place}: {error['ctx']['error']}" if place else str(error["ctx"]["error"])
@@ -160,7 +169,7 @@ def _describe(error: ErrorDetails, rules: Mapping[str, Any]) -> str:
         return _unknown_key(location, error["input"], rules)
     if error["type"] == "missing":
         return f"{_place(location[:-1], rules)}: {location[-1]!r} is missing; add {_example(location)}"
-    return f"{_place(location, rules)} = {_toml(error['input'])}: {_expectation(error)}"
+    return f"{_place(location, rules)} = {_toml(error['input'])}: {_expectation(error, location)}"
 
 
 def _place(location: Location, rules: Mapping[str, Any]) -> str:
@@ -185,8 +194,6 @@ def _unknown_key(location: Location, value: object, rules: Mapping[str, Any]) ->
     """Answer to a key that is not known in its table: the nearest known ones, or the table it belongs to."""
     key = str(location[-1])
     said = f"{_place(location, rules)} = {_toml(value)}"
-    if key in _LATER_KEYS:
-        return f"{said}: this version does not know {key!r} yet and would not keep it; take it out"
     table = next((part for part in reversed(location[:-1]) if isinstance(part, str)), None)
     known = _keys(_TABLES[table] if table else Rules)
     near = difflib.get_close_matches(key.lower(), known, n=2)
@@ -211,10 +218,10 @@ def _example(location: Location) -> str:
     return examples[str(location[-1])]
 
 
-def _expectation(error: ErrorDetails) -> str:
+def _expectation(error: ErrorDetails, location: Location) -> str:
     """What is allowed where pydantic found a wrong type, range or word."""
     kind = error["type"]
-    if kind == "tuple_type" and error["loc"] == ("rule",):
+    if kind == "tuple_type" and location == ("rule",):
         return "is not a list of rules; allowed: one [[rule]] (two brackets) above each rule"
     if kind in _ALLOWED_TYPE:
         return f"has the wrong type; allowed: {_ALLOWED_TYPE[kind]}; write it so"

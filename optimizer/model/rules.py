@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import fnmatch
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -18,10 +18,12 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Discriminator,
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
     Strict,
+    Tag,
     WithJsonSchema,
     model_serializer,
     model_validator,
@@ -229,6 +231,51 @@ def _like(value: str, pattern: str) -> bool:
     return fnmatch.fnmatchcase(value.lower(), pattern.lower().replace("[", "[[]"))
 
 
+def _set_of_vms(value: object) -> object:
+    if isinstance(value, str | Mapping | Selector):
+        return value
+    raise ValueError(
+        f'{value!r} is no set of VMs; allowed: a pattern of names in quotes, as "sql-*", or a table of criteria, as '
+        '{ tag = { tier = "db" } }'
+    )
+
+
+def _true_or_sets(value: object) -> object:
+    if isinstance(value, bool | list | tuple):
+        return value
+    raise ValueError(
+        f"{value!r} is not allowed; allowed: true (no two of the VMs of 'where' meet) or a list of at least two sets, "
+        'as ["sql-*", "web-*"]'
+    )
+
+
+def _branch_of_set(value: object) -> str:
+    return _PATTERN if isinstance(value, str) else _CRITERIA
+
+
+def _branch_of_separate(value: object) -> str:
+    return _LIST if isinstance(value, list | tuple) else _FLAG
+
+
+_PATTERN, _CRITERIA, _LIST, _FLAG = "<pattern>", "<criteria>", "<list>", "<flag>"
+
+UNION_BRANCHES = frozenset({_PATTERN, _CRITERIA, _LIST, _FLAG})
+"""What pydantic puts into the place of a mistake that the planner has not written."""
+
+VmSet = Annotated[
+    Annotated[str, Field(min_length=1), Tag(_PATTERN)] | Annotated[Selector, Tag(_CRITERIA)],
+    Discriminator(_branch_of_set),
+    BeforeValidator(_set_of_vms),
+]
+"""VMs by a pattern of their names or by criteria."""
+
+Separate = Annotated[
+    Annotated[Flag, Tag(_FLAG)] | Annotated[tuple[VmSet, ...], Tag(_LIST)],
+    Discriminator(_branch_of_separate),
+    BeforeValidator(_true_or_sets),
+]
+
+
 class Window(_Sparse):
     """A window of local time: ``[from, to)``, past midnight where ``to`` is not after ``from``.
 
@@ -332,6 +379,16 @@ class Rule(_Sparse):
         No part of any start window touches any of these.
     max_concurrent
         Start windows that may meet in one half hour, counted ``per`` service or vault.
+    separate
+        True: no two start windows of these VMs meet in one half hour.  A list of sets: those of VMs of different sets
+        do not; within a set they may.
+    order
+        Sets of VMs: on every day on which both run, the start windows of a set have ended before those of the next
+        ones begin.  A day lasts from noon to noon of each VM's own policy, and a run belongs to the day in which it
+        starts.
+    per
+        Within what the above is counted or demanded: each service, each vault, or, for ``separate`` and ``order``
+        alone and where nothing is said, everything that ``where`` selects.
     pin
         The VMs keep their start; they are counted.
     exclude
@@ -349,23 +406,80 @@ class Rule(_Sparse):
     allow: tuple[Window, ...] = ()
     forbid: tuple[Window, ...] = ()
     max_concurrent: AtLeastOne | None = None
-    per: Literal["service", "vault"] = "service"
+    separate: Separate = False
+    order: tuple[VmSet, ...] = ()
+    per: Literal["service", "vault"] | None = None
     pin: Flag = False
     exclude: Flag = False
     freeze: tuple[Annotated[DateRange, BeforeValidator(_range_of_one)], ...] = ()
     rpo_hours: Annotated[float | None, Field(strict=True, gt=0, le=8784)] = None
 
     @model_validator(mode="after")
-    def _does_something(self) -> Rule:
-        demands = (self.allow, self.forbid, self.max_concurrent, self.pin, self.exclude, self.freeze, self.rpo_hours)
-        if not any(demands):
-            raise ValueError(
-                f"rule {self.name!r} demands nothing; give it allow, forbid, max_concurrent, pin, exclude, freeze or "
-                "rpo_hours"
-            )
-        if "per" in self.model_fields_set and self.max_concurrent is None:
-            raise ValueError(f"rule {self.name!r} has 'per' without 'max_concurrent'")
+    def _sets_differ(self) -> Rule:
+        for key, sets in (("separate", self.separate), ("order", self.order)):
+            if isinstance(sets, bool) or key not in self.model_fields_set:
+                continue
+            if len(sets) < 2:
+                raise ValueError(
+                    f"rule {self.name!r}: {key!r} needs at least two sets of VMs and has {len(sets)}; write it as "
+                    f'{key} = ["sql-*", "web-*"]'
+                )
+            for number, one in enumerate(sets):
+                if one in sets[:number]:
+                    raise ValueError(
+                        f"rule {self.name!r} has the same set twice in {key!r}, as number {sets.index(one) + 1} and "
+                        f"{number + 1}; take one out"
+                    )
         return self
+
+    @model_validator(mode="after")
+    def _does_something(self) -> Rule:
+        windows = (self.allow, self.forbid, self.max_concurrent, self.separate, self.order)
+        if not any((*windows, self.pin, self.exclude, self.freeze, self.rpo_hours)):
+            raise ValueError(
+                f"rule {self.name!r} demands nothing; give it allow, forbid, max_concurrent, separate, order, pin, "
+                "exclude, freeze or rpo_hours"
+            )
+        if self.per is not None and not (self.max_concurrent or self.separate or self.order):
+            raise ValueError(f"rule {self.name!r} has 'per' without 'max_concurrent', 'separate' or 'order'")
+        if self.max_concurrent is not None and (self.separate or self.order):
+            other = "separate" if self.separate else "order"
+            raise ValueError(
+                f"rule {self.name!r} has both 'max_concurrent' and {other!r}, which look at different VMs; write two "
+                "rules"
+            )
+        return self
+
+    @property
+    def cap(self) -> int | None:
+        """Start windows that may meet in one half hour; None: any number."""
+        return 1 if self.separate is True else self.max_concurrent
+
+    @property
+    def separate_sets(self) -> tuple[Selector, ...]:
+        """Sets whose windows are kept apart; empty where ``separate`` names none."""
+        return tuple(map(_selector, self.separate)) if isinstance(self.separate, tuple) else ()
+
+    @property
+    def order_sets(self) -> tuple[Selector, ...]:
+        """Sets in the order in which they are backed up."""
+        return tuple(map(_selector, self.order))
+
+    def group_of(self, vm: Vm, vault: Vault) -> str:
+        """Within what a VM is counted: its service, the lower-case id of its vault, or "" for all of the rule."""
+        per = self.per or (None if self.max_concurrent is None else "service")
+        if per is None:
+            return ""
+        return vm.service or vm.id if per == "service" else vault.id.lower()
+
+
+def _selector(written: str | Selector) -> Selector:
+    return Selector(name=written) if isinstance(written, str) else written
+
+
+def set_of(sets: Sequence[Selector], vm: Vm, vault: Vault, frequency: Frequency | None) -> int | None:
+    """Number of the first set that a VM fits, as ``["sql-*", "*"]`` means SQL first, then the others; None: none."""
+    return next((n for n, one in enumerate(sets) if one.matches(vm, vault, frequency)), None)
 
 
 class PolicyLimits(_Frozen):

@@ -1,4 +1,7 @@
-"""Start windows of each capped group in each half hour, while VMs move one by one: ``max_concurrent`` on the way."""
+"""Start windows of each capped group in each half hour, while VMs move one by one.
+
+So ``max_concurrent`` and ``separate = true``, a cap of one, hold on the way.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,11 @@ import numpy.typing as npt
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import SLOTS_PER_DAY, SLOTS_PER_WEEK, WEEKDAYS, format_start
-from optimizer.plan.occupancy import service_of, starts_today
+from optimizer.plan.occupancy import starts_today
 
 IntArray = npt.NDArray[np.int64]
 Group = tuple[str, str]
-"""Name of the rule, and the service or the id of the vault that it is counted for."""
+"""Name of the rule, and the service or the id of the vault that it is counted for; empty for all of the rule."""
 
 Place = tuple[int, int]
 """Number of a group, and a half hour of the UTC week."""
@@ -44,7 +47,8 @@ class CapCounts:
     ) -> None:
         self._snapshot_minutes = snapshot_minutes
         self._known: dict[object, IntArray] = {}
-        caps = {rule.name: rule.max_concurrent for rule in rules.rule if rule.max_concurrent is not None}
+        caps = {rule.name: rule.cap for rule in rules.rule if rule.cap is not None}
+        self._apart = {rule.name for rule in rules.rule if rule.separate is True}
         groups_of = _groups(inventory, rules)
         self.groups: tuple[Group, ...] = tuple(dict.fromkeys(group for of in groups_of for group in of))
         number = {group: index for index, group in enumerate(self.groups)}
@@ -102,7 +106,10 @@ class CapCounts:
         rule, group = self.groups[place[0]]
         day, option = divmod(place[1], SLOTS_PER_DAY)
         where = f"{WEEKDAYS[day]} {format_start(option)} UTC"
-        return f"rule {rule!r} has no room in {group.rpartition('/')[2]!r} at {where}"
+        within = f" in {group.rpartition('/')[2]!r}" if group else ""
+        if rule in self._apart:
+            return f"rule {rule!r} keeps windows separate, and{within} there is one at {where} already"
+        return f"rule {rule!r} has no room{within} at {where}"
 
     def _count(self, inventory: Inventory, groups_of: list[tuple[Group, ...]]) -> IntArray:
         number = {group: index for index, group in enumerate(self.groups)}
@@ -125,17 +132,13 @@ class CapCounts:
 
 def _groups(inventory: Inventory, rules: Rules) -> list[tuple[Group, ...]]:
     """Capped groups of each item."""
-    capped = [rule for rule in rules.rule if rule.max_concurrent is not None]
+    capped = [rule for rule in rules.rule if rule.cap is not None]
     if not capped:
         return [()] * len(inventory.items)
     found = []
     for item in inventory.items:
         vm, vault, frequency = inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency
         found.append(
-            tuple(
-                (rule.name, service_of(vm) if rule.per == "service" else item.vault_id.lower())
-                for rule in capped
-                if rule.where.matches(vm, vault, frequency)
-            )
+            tuple((rule.name, rule.group_of(vm, vault)) for rule in capped if rule.where.matches(vm, vault, frequency))
         )
     return found

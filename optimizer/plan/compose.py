@@ -37,6 +37,7 @@ from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.gates import demands, in_several_sets, standing_clashes
 from optimizer.solve.restrict import matching_items
 from optimizer.solve.solver import OPTIMALITY_GAP, Result
 
@@ -260,8 +261,12 @@ def _notes(case: Case, diff: Diff) -> list[str]:
         for rule in rules.rule
         if not matching_items(inventory, rule).any()
     ]
-    for name in dict.fromkeys(name for _, name in case.restrictions.exempt):
-        count = sum(other == name for _, other in case.restrictions.exempt)
+    notes += _notes_on_sets(case)
+    never_written = case.restrictions.never_written
+    standing = standing_clashes(inventory, rules, never_written, case.snapshot_minutes)
+    exempt = dict.fromkeys((*case.restrictions.exempt, *standing))
+    for name in dict.fromkeys(name for _, name in exempt):
+        count = sum(other == name for _, other in exempt)
         notes.append(f"rule {name!r} is broken today by {count} VMs that are never written; they stay where they are")
     if diff.detours:
         notes.append(
@@ -280,6 +285,26 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"the policy writes take at least {days} days, at {rules.policies.max_writes_per_day} a day and "
             f"{rules.policies.scope}"
         )
+    return notes
+
+
+def _notes_on_sets(case: Case) -> list[str]:
+    """Rules between sets of VMs that may not mean what the planner thinks."""
+    notes = []
+    inventory, rules = case.inventory, case.rules
+    acting = {demanded.rule.name for demanded in demands(inventory, rules, case.restrictions.never_written)}
+    for rule in rules.rule:
+        if (
+            (rule.separate_sets or rule.order_sets)
+            and rule.name not in acting
+            and matching_items(inventory, rule).any()
+        ):
+            notes.append(
+                f"rule {rule.name!r} demands nothing: nowhere are there VMs of two of its sets; look at its sets and "
+                "its 'where'"
+            )
+        elif several := in_several_sets(inventory, rule):
+            notes.append(f"{several} VMs fit several sets of rule {rule.name!r} and count in the first that they fit")
     return notes
 
 

@@ -16,6 +16,7 @@ from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
 from optimizer.plan.caps import CapCounts
+from optimizer.plan.clashes import ClashCounts
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignItem
 from optimizer.plan.sequence import Progress, Step
 
@@ -40,7 +41,7 @@ class Diff:
     ----------
     changes
         In order: new policies, items that go to them or to policies that have room, edits, all other items; limits
-        and caps hold after each wherever there is such an order.
+        and rules between VMs hold after each wherever there is such an order.
     policy_ids, policy_names
         Length V: the policy of each item afterwards.
     detours
@@ -104,7 +105,7 @@ def derive_changes(
     reserved
         ARM ids of further policies, such as those of other workloads: their names are taken.
     snapshot_minutes
-        Length of the snapshot: how long a window counts towards the caps of the rules.
+        Length of the snapshot: how long a window counts towards caps and sets of the rules.
     """
     names: dict[str, set[str]] = {vault_id: set() for vault_id in inventory.vaults}
     for policy_id in (*inventory.policies, *reserved):
@@ -267,6 +268,7 @@ def _order(draft: _Draft, snapshot_minutes: int) -> list[Step]:
     progress = Progress(
         draft.inventory,
         CapCounts(draft.inventory, draft.rules, snapshot_minutes),
+        ClashCounts(draft.inventory, draft.rules, snapshot_minutes),
         draft.rules.policies.max_vms_per_policy,
         at_new_time,
     )

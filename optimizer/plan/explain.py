@@ -15,7 +15,7 @@ from optimizer.model.rules import Prices
 from optimizer.model.timegrid import NUM_OPTIONS, Frequency, format_minute, format_start, resolve_zone
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption
-from optimizer.solve.instance import Instance
+from optimizer.solve.instance import BoolArray, Instance
 from optimizer.solve.marginal import Marginals, OptionCosts
 from optimizer.solve.restrict import Restrictions
 
@@ -75,26 +75,31 @@ def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
     instance, here = solution.instance, int(solution.options[v])
     today = int(instance.today[v])
     if here != today:
-        return _reason_to_move(solution, marginals.of(v), v)
+        return _reason_to_move(solution, marginals, v)
     if v in solution.restrictions.stays_because:
         return f"stays: {solution.restrictions.stays_because[v]}"
-    costs = marginals.of(v)
-    return _too_soon(solution, costs, v) or _reason_to_stay(solution, costs, v)
+    costs, blocked = marginals.of(v), marginals.blocked(v)
+    return _too_soon(solution, costs, v) or _reason_to_stay(solution, costs, blocked, v)
 
 
-def _reason_to_stay(solution: Solution, costs: OptionCosts, v: int) -> str:
+def _reason_to_stay(solution: Solution, costs: OptionCosts, blocked: Mapping[str, BoolArray], v: int) -> str:
     here, allowed = int(solution.options[v]), solution.instance.allowed[v]
     risk = np.where(allowed, costs.risk, np.inf)
     safest = int(np.argmin(risk))
     if risk[safest] < costs.risk[here] - NOTICEABLE:
-        extra = costs.total[safest] - costs.total[here]
+        in_the_way = [repr(name) for name, mask in blocked.items() if mask[safest]]
+        obstacle = (
+            f"with the others where they are rule {' and '.join(in_the_way)} forbids it"
+            if in_the_way
+            else f"the move would cost {costs.total[safest] - costs.total[here]:.2f} more than it gains"
+        )
         return (
             f"stays: {format_start(safest)} has less risk ({risk[safest]:.2f} instead of {costs.risk[here]:.2f}), "
-            f"but the move would cost {extra:.2f} more than it gains"
+            f"but {obstacle}"
         )
     if not solution.credited[v]:
         return "stays: its own history says too little to promise it anything"
-    if allowed.sum() == 1:
+    if (allowed & ~_any(blocked)).sum() == 1:
         return "stays: the rules and limits leave no other start"
     return "stays: no other start is worth the move"
 
@@ -116,7 +121,13 @@ def _too_soon(solution: Solution, costs: OptionCosts, v: int) -> str:
     )
 
 
-def _reason_to_move(solution: Solution, costs: OptionCosts, v: int) -> str:
+def _any(masks: Mapping[str, BoolArray]) -> BoolArray:
+    """Options that any rule forbids; shape (48,)."""
+    return np.asarray(np.logical_or.reduce([np.zeros(NUM_OPTIONS, np.bool_), *masks.values()]))
+
+
+def _reason_to_move(solution: Solution, marginals: Marginals, v: int) -> str:
+    costs = marginals.of(v)
     instance, here, today = solution.instance, int(solution.options[v]), int(solution.instance.today[v])
     if not instance.allowed[v, today]:
         names = [name for name, mask in solution.restrictions.forbidden_by.items() if mask[v, today]]
@@ -128,6 +139,10 @@ def _reason_to_move(solution: Solution, costs: OptionCosts, v: int) -> str:
         gains.append("fewer VMs of its service at once")
     if costs.vault_peak[today] - costs.vault_peak[here] > NOTICEABLE:
         gains.append("a less crowded half hour in its vault")
+    if not gains and (in_the_way := [repr(name) for name, mask in marginals.blocked(v).items() if mask[today]]):
+        return (
+            f"moves: with the others where they go {format_start(today)} would break rule {' and '.join(in_the_way)}"
+        )
     return "moves: " + ("; ".join(gains) if gains else "makes room for others or spares a policy")
 
 
@@ -155,10 +170,8 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
     marginals = Marginals(instance, solution.options)
     costs, meeting = marginals.of(v), marginals.meeting(v)
     here, today = int(solution.options[v]), int(instance.today[v])
-    full = marginals.full_caps(v)
-    allowed = instance.allowed[v].copy()
-    for mask in full.values():
-        allowed &= ~mask
+    blocked = marginals.blocked(v)
+    allowed = instance.allowed[v] & ~_any(blocked)
     holders = _policies_by_start(plan, solution, v)
 
     def option(t: int) -> ExplainedOption:
@@ -196,7 +209,7 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
             ForbiddenOption(
                 start=format_start(t),
                 risk=float(instance.risk[v, t]),
-                reasons=tuple(_forbidding(solution, v, t) + [name for name, mask in full.items() if mask[t]]),
+                reasons=tuple(_forbidding(solution, v, t) + [name for name, mask in blocked.items() if mask[t]]),
             )
             for t in better[:NUM_FORBIDDEN]
         ),

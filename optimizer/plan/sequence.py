@@ -1,4 +1,4 @@
-"""In which order edits and reassignments are made, so that limits and caps hold after each of them."""
+"""In which order edits and reassignments are made, so that limits, caps and sets hold after each of them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from optimizer.model.inventory import Inventory
 from optimizer.plan.caps import CapCounts
+from optimizer.plan.clashes import ClashCounts
 from optimizer.plan.document import EditPolicy, ReassignItem
 
 
@@ -44,15 +45,20 @@ class Progress:
         What is there today.
     caps
         Windows of capped groups, today's.
+    clashes
+        Starts of VMs in sets that are kept apart or in order, today's.
     limit
         Items that one policy may hold.
     edited
         Keys of policies that are to be edited: nobody arrives before that is done.
     """
 
-    def __init__(self, inventory: Inventory, caps: CapCounts, limit: int, edited: Iterable[str]) -> None:
+    def __init__(
+        self, inventory: Inventory, caps: CapCounts, clashes: ClashCounts, limit: int, edited: Iterable[str]
+    ) -> None:
         self.taken: list[Step] = []
         self._caps = caps
+        self._clashes = clashes
         self._limit = limit
         self._not_edited_yet = set(edited)
         self._items = Counter(
@@ -80,6 +86,7 @@ class Progress:
         """Take a step, whether it fits or not."""
         self.taken.append(step)
         self._caps.move(step.rows, step.before, step.after)
+        self._clashes.move(step.rows, step.after)
         self._not_edited_yet.discard(step.source)
         self._items[step.source] -= len(step.rows)
         self._items[step.target] += len(step.rows)
@@ -92,10 +99,12 @@ class Progress:
     def only_lacks_room(self, step: Step) -> bool:
         """Whether a step would fit if its policy were not full."""
         full = step.source != step.target and step.target not in self._not_edited_yet
-        return full and not self.has_room(step.target) and self._keeps_caps(step)
+        return full and not self.has_room(step.target) and self._keeps_rules(step)
 
     def _fits(self, step: Step) -> bool:
-        return (step.source == step.target or self.has_room(step.target)) and self._keeps_caps(step)
+        return (step.source == step.target or self.has_room(step.target)) and self._keeps_rules(step)
 
-    def _keeps_caps(self, step: Step) -> bool:
+    def _keeps_rules(self, step: Step) -> bool:
+        if self._clashes.in_the_way(step.rows, step.after) is not None:
+            return False
         return self._caps.overfull(step.rows, step.before, step.after) is None

@@ -19,6 +19,7 @@ from optimizer.errors import VerificationError
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem
 from optimizer.model.rules import Rule, Rules, Window
 from optimizer.model.timegrid import Frequency, Horizon, resolve_zone
+from optimizer.plan.verify_sets import SetRules
 
 TOLERANCE = 1e-5
 """Relative difference of two figures that counts as rounding."""
@@ -89,6 +90,7 @@ def verify(checked: Checked, claims: Claims) -> list[str]:
     faults += _check_policies(checked)
     faults += _check_single_vms(checked, clock)
     faults += _check_caps(checked, clock)
+    faults += SetRules(checked.before, checked.rules, clock).broken([_option(text) for text in checked.starts])
     moved = sum(_moved(checked, row) for row in range(len(checked.starts)))
     if checked.rules.max_moves is not None and moved > checked.rules.max_moves:
         faults.append(f"{moved} VMs move, allowed are {checked.rules.max_moves}")
@@ -376,21 +378,34 @@ def _check_single_vms(checked: Checked, clock: WindowClock) -> list[str]:
 
 
 def _check_caps(checked: Checked, clock: WindowClock) -> list[str]:
+    """``max_concurrent``, and ``separate = true``, where VMs that are never written may meet and nobody may join."""
     faults = []
     for rule in checked.rules.rule:
-        if rule.max_concurrent is None:
+        if rule.max_concurrent is None and rule.separate is not True:
             continue
         met: Counter[tuple[str, int]] = Counter()
+        standing: Counter[tuple[str, int]] = Counter()
         for row, item in enumerate(checked.before.items):
-            vm = checked.before.vm(item)
-            if rule in rules_of(checked.before, checked.rules, item):
-                group = (vm.service or vm.id) if rule.per == "service" else item.vault_id.lower()
+            rules = rules_of(checked.before, checked.rules, item)
+            if rule in rules:
+                group = counted_within(rule, checked.before, item)
+                left_alone = bool(item.unwritable) or any(other.exclude for other in rules)
                 for moment in clock.half_hours(checked.before.policy(item), _option(checked.starts[row])):
                     met[group, moment] += 1
-        worst = max(met.values(), default=0)
-        if worst > rule.max_concurrent:
+                    standing[group, moment] += left_alone
+        if rule.max_concurrent is not None and (worst := max(met.values(), default=0)) > rule.max_concurrent:
             faults.append(f"rule {rule.name!r}: {worst} windows meet, allowed are {rule.max_concurrent}")
+        if rule.separate is True and any(count > max(1, standing[place]) for place, count in met.items()):
+            faults.append(f"rule {rule.name!r}: {max(met.values())} windows meet, against 'separate'")
     return faults
+
+
+def counted_within(rule: Rule, inventory: Inventory, item: ProtectedItem) -> str:
+    """The service or the vault in which a rule counts an item; empty where it counts over everything."""
+    if rule.per is None and rule.separate is True:
+        return ""
+    vm = inventory.vm(item)
+    return item.vault_id.lower() if rule.per == "vault" else vm.service or vm.id
 
 
 def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list[str]:

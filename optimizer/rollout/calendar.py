@@ -83,7 +83,9 @@ def build_rollout(
             gates=gates,
             transition=transition,
             budgets=Budgets(rules.policies.max_writes_per_day, rules.policies.scope, policy_writes),
-            lanes=lanes_of_vaults(inventory, transition.caps, [write.vault_id for write in writes]),
+            lanes=lanes_of_vaults(
+                inventory, transition.caps, transition.clashes, [write.vault_id for write in writes]
+            ),
             begin=begin,
             end=begin + horizon_days * DAY_SECONDS,
             step=max(1, seconds_per_write),

@@ -14,7 +14,8 @@ from itertools import pairwise
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
-from optimizer.plan.verify import WindowClock, rules_of
+from optimizer.plan.verify import WindowClock, counted_within, rules_of
+from optimizer.plan.verify_sets import SetRules
 from optimizer.ports import Resource
 
 WEEK = timedelta(days=7)
@@ -42,6 +43,8 @@ class StateJudge:
         self._items = {item.vm_id.lower(): item for item in before.items}
         self._rules_of = {key: rules_of(before, rules, item) for key, item in self._items.items()}
         self._met = self._windows_met(before)
+        self._sets = SetRules(before, rules, self._clock)
+        self._starts = [before.policy(item).start for item in before.items]
 
     def faults(self, now: Inventory) -> list[str]:
         """Everything that is wrong with a state, in words; empty where nothing is."""
@@ -51,7 +54,8 @@ class StateJudge:
         for key, item in present.items():
             if key in self._items:
                 faults += self._check_item(now, item)
-        return faults + self._check_caps(now)
+        starts = [now.policy(present[key]).start if key in present else None for key in self._items]
+        return faults + self._check_caps(now) + self._sets.broken(starts, tolerated=self._starts)
 
     def _check_policies(self, now: Inventory) -> list[str]:
         """Limits: what is over one today may stay, never grow; nothing but the time of a policy changes."""
@@ -96,23 +100,28 @@ class StateJudge:
 
     def _check_caps(self, now: Inventory) -> list[str]:
         faults = []
-        caps = {rule.name: rule.max_concurrent for rule in self._rules.rule if rule.max_concurrent is not None}
+        caps = {rule.name: rule.max_concurrent or 1 for rule in self._rules.rule if _counts(rule)}
         for place, count in self._windows_met(now).items():
             name, group, _ = place
             if count > max(caps[name], self._met[place]):
-                faults.append(f"rule {name!r}: {count} windows of {group!r} meet, allowed are {caps[name]}")
+                within = f" of {group!r}" if group else ""
+                faults.append(f"rule {name!r}: {count} windows{within} meet, allowed are {caps[name]}")
         return faults
 
     def _windows_met(self, inventory: Inventory) -> Counter[tuple[str, str, int]]:
         """How many windows meet, by rule, group and half hour of the week."""
         met: Counter[tuple[str, str, int]] = Counter()
         for item in inventory.items:
-            vm, policy = inventory.vm(item), inventory.policy(item)
+            policy = inventory.policy(item)
             for rule in self._rules_of.get(item.vm_id.lower(), ()):
-                if rule.max_concurrent is not None:
-                    group = (vm.service or vm.id) if rule.per == "service" else item.vault_id.lower()
+                if _counts(rule):
+                    group = counted_within(rule, inventory, item)
                     met.update((rule.name, group, moment) for moment in self._clock.half_hours(policy, policy.start))
         return met
+
+
+def _counts(rule: Rule) -> bool:
+    return rule.max_concurrent is not None or rule.separate is True
 
 
 def check_state(

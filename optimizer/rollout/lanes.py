@@ -6,12 +6,16 @@ from collections.abc import Iterable
 
 from optimizer.model.inventory import Inventory
 from optimizer.plan.caps import CapCounts
+from optimizer.plan.clashes import ClashCounts
 
 
-def lanes_of_vaults(inventory: Inventory, caps: CapCounts, vault_ids: Iterable[str]) -> dict[str, int]:
+def lanes_of_vaults(
+    inventory: Inventory, caps: CapCounts, clashes: ClashCounts, vault_ids: Iterable[str]
+) -> dict[str, int]:
     """Number of the lane of each vault, by lower-case id, in the order of the given vaults.
 
-    Vaults share a lane where a cap counts VMs of both: a write in the one then depends on the state of the other.
+    Vaults share a lane where a cap counts VMs of both, or where a rule keeps VMs of the one apart from VMs of the
+    other or in order: a write in the one then depends on the state of the other.
 
     Parameters
     ----------
@@ -19,6 +23,8 @@ def lanes_of_vaults(inventory: Inventory, caps: CapCounts, vault_ids: Iterable[s
         What is there.
     caps
         Which capped groups each item belongs to.
+    clashes
+        Which sets each item belongs to, and which of them look at each other.
     vault_ids
         The vaults that are written to, repeated as they come.
     """
@@ -29,12 +35,19 @@ def lanes_of_vaults(inventory: Inventory, caps: CapCounts, vault_ids: Iterable[s
             vault = above
         return vault
 
-    vault_of_group: dict[int, str] = {}
+    def join(vault: str, other: str) -> None:
+        if root(vault) != root(other):
+            joined[root(vault)] = root(other)
+
+    vault_of: dict[tuple[str, int], str] = {}
     for row, item in enumerate(inventory.items):
+        vault = item.vault_id.lower()
         for group in caps.groups_of[row]:
-            vault = root(item.vault_id.lower())
-            other = root(vault_of_group.setdefault(group, vault))
-            if other != vault:
-                joined[vault] = other
+            join(vault, vault_of.setdefault(("cap", group), vault))
+        for gate in clashes.gates_of[row]:
+            join(vault, vault_of.setdefault(("gate", gate), vault))
+    for kind, gate in list(vault_of):
+        for other in clashes.coupled(gate) if kind == "gate" else ():
+            join(vault_of["gate", gate], vault_of["gate", other])
     number: dict[str, int] = {}
     return {vault: number.setdefault(root(vault), len(number)) for vault in (v.lower() for v in vault_ids)}

@@ -13,11 +13,12 @@ from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start, parse_start
 from optimizer.plan.caps import CapCounts
+from optimizer.plan.clashes import ClashCounts
 from optimizer.rollout.stages import Write
 from optimizer.solve.windows import BoolArray, options_allowed
 
 Key = tuple[str | int, ...]
-"""What has to change before a write can be made: a write, a policy, a vault, a half hour of a cap."""
+"""What has to change before a write can be made: a write, a policy, a vault, a half hour of a cap, VMs at a start."""
 
 NEVER: Key = ("never",)
 """Nothing that is still to come opens the way."""
@@ -68,7 +69,7 @@ class Transition:
         Length of the snapshot.
     tolerated
         A state whose own breaches are tolerated as well as those of ``inventory``: for a rollback the state that it
-        leads back to, which may have been over a limit, over a cap or against a rule on windows.
+        leads back to, which may have been over a limit, over a cap or against a rule.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Transition:
         tolerated: Inventory | None = None,
     ) -> None:
         self.caps = CapCounts(inventory, rules, snapshot_minutes, tolerated)
+        self.clashes = ClashCounts(inventory, rules, snapshot_minutes, tolerated)
         self._inventory = inventory
         self._limits = rules.policies
         self._policies = {key: _policy_now(inventory, key, policy) for key, policy in inventory.policies.items()}
@@ -200,7 +202,7 @@ class Transition:
         return found + self._against_move([row], current.start, target.start)
 
     def _against_move(self, rows: list[int], before: int, after: int) -> list[Obstacle]:
-        """Rules on the windows of single VMs, and caps."""
+        """Rules on the windows of single VMs, caps, and sets that are kept apart or in order."""
         if before == after:
             return []
         found = []
@@ -212,6 +214,8 @@ class Transition:
                 found.append(Obstacle(NEVER, f"{_last(vm)} at {format_start(after)}: {reason}"))
         if place := self.caps.overfull(rows, before, after):
             found.append(Obstacle(("cap", *place), self.caps.describe(place)))
+        if stand := self.clashes.in_the_way(rows, after):
+            found.append(Obstacle(("gate", *stand), self.clashes.describe(stand)))
         return found
 
     def _create(self, write: Write) -> list[Key]:
@@ -234,8 +238,9 @@ class Transition:
         key = write.object_id.lower()
         policy, after = self._policy(key), parse_start(write.start_after)
         freed = self.caps.move(sorted(policy.members), policy.start, after)
+        left = self.clashes.move(sorted(policy.members), after)
         policy.start = after
-        return [("policy", key), *(("cap", *place) for place in freed)]
+        return [("policy", key), *(("cap", *place) for place in freed), *(("gate", *stand) for stand in left)]
 
     def _reassign(self, write: Write) -> list[Key]:
         row = self._row_of_vm.get(write.vms[0].lower()) if write.vms else None
@@ -249,7 +254,9 @@ class Transition:
         target.members.add(row)
         self._at[row] = key
         freed = self.caps.move([row], current.start, target.start)
-        return [("policy", source), ("policy", key), *(("cap", *place) for place in freed)]
+        left = self.clashes.move([row], target.start)
+        loosened: list[Key] = [("policy", source), ("policy", key)]
+        return [*loosened, *(("cap", *place) for place in freed), *(("gate", *stand) for stand in left)]
 
     def _policy(self, key: str) -> _PolicyNow:
         if key not in self._policies:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
 
 from optimizer.model.inventory import Inventory, Vm
-from optimizer.model.rules import Rules
+from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_DAY, Pattern
 from optimizer.risk.table import RiskTable
+from optimizer.solve.gates import build_gates
 from optimizer.solve.instance import (
+    NO_CAP,
     BoolArray,
     ExistingPolicy,
     FloatArray,
     Instance,
     IntArray,
     RowKind,
+    Rows,
     WriteLimit,
-    no_gates,
 )
 from optimizer.solve.restrict import Restrictions, matching_items
 from optimizer.solve.rows import RowBuilder
@@ -75,8 +78,10 @@ def build_instance(
     builder = RowBuilder(list(patterns), vm_pattern, snapshot_minutes)
     caps = _cap_groups(inventory, rules)
     _add_groups(builder, service, key_vault[key], caps, rules, restrictions.allowed, vm_pattern)
-    rows = builder.rows()
     vm_class, touched = builder.classes()
+    stays = restrictions.never_written
+    separated = [group for group, (rule, _) in enumerate(caps) if rule.separate is True]
+    rows = _with_standing(builder.rows(), touched[vm_class[stays], today[stays]], separated)
     existing, unknown, counted_today, editable = _policies(inventory, rules, keys, restrictions)
     moved = np.arange(NUM_OPTIONS)[None, :] != today[:, None]
     move_price = _move_prices(inventory, rules, recently_moved or {})
@@ -102,9 +107,9 @@ def build_instance(
         policy_write_price=rules.prices.policy_write,
         max_moves=rules.max_moves,
         max_vms_per_policy=rules.policies.max_vms_per_policy,
-        cap_names=tuple(name for name, _, _ in caps),
+        cap_names=tuple(rule.name for rule, _ in caps),
         write_limits=_write_limits(inventory, rules, key, key_vault),
-        gates=no_gates(len(items)),
+        gates=build_gates(inventory, rules, restrictions, snapshot_minutes),
     )
 
 
@@ -143,7 +148,7 @@ def _add_groups(
     builder: RowBuilder,
     service: IntArray,
     vault: IntArray,
-    caps: Sequence[tuple[str, int, IntArray]],
+    caps: Sequence[tuple[Rule, IntArray]],
     rules: Rules,
     allowed: BoolArray,
     vm_pattern: IntArray,
@@ -158,9 +163,9 @@ def _add_groups(
             builder.add_group(
                 RowKind.VAULT_STARTS, group, members, peak_price=rules.prices.vault_peak, fair_share=share
             )
-    for group, (_, limit, members) in enumerate(caps):
-        if len(members) > limit:
-            builder.add_group(RowKind.CAP, group, members, cap=limit)
+    for group, (rule, members) in enumerate(caps):
+        if rule.cap is not None and len(members) > rule.cap:
+            builder.add_group(RowKind.CAP, group, members, cap=rule.cap)
 
 
 def _service(vm: Vm) -> str:
@@ -173,19 +178,36 @@ def _members(group_of: IntArray) -> list[IntArray]:
     return np.split(order, np.cumsum(np.bincount(group_of))[:-1])
 
 
-def _cap_groups(inventory: Inventory, rules: Rules) -> list[tuple[str, int, IntArray]]:
-    """Groups of VMs with a ``max_concurrent``: name of the rule, limit, rows."""
-    groups: list[tuple[str, int, IntArray]] = []
+def _cap_groups(inventory: Inventory, rules: Rules) -> list[tuple[Rule, IntArray]]:
+    """Groups of VMs whose windows are counted or kept apart: the rule, and their rows."""
+    groups: list[tuple[Rule, IntArray]] = []
     for rule in rules.rule:
-        if rule.max_concurrent is None:
+        if rule.cap is None:
             continue
         by_value: dict[str, list[int]] = {}
         for row in np.flatnonzero(matching_items(inventory, rule)).tolist():
             item = inventory.items[row]
-            value = _service(inventory.vm(item)) if rule.per == "service" else item.vault_id.lower()
+            value = rule.group_of(inventory.vm(item), inventory.vault(item))
             by_value.setdefault(value, []).append(row)
-        groups += [(rule.name, rule.max_concurrent, np.array(members)) for members in by_value.values()]
+        groups += [(rule, np.array(members)) for members in by_value.values()]
     return groups
+
+
+def _with_standing(rows: Rows, touched: IntArray, separated: Sequence[int]) -> Rows:
+    """Rows of ``separate = true`` in which VMs that are never written meet today: they may, but nobody joins them.
+
+    Parameters
+    ----------
+    rows
+        With a cap of one.
+    touched
+        Shape (any, W): rows that each VM touches which is never written.
+    separated
+        Numbers of the capped groups that are kept apart.
+    """
+    standing = np.bincount(touched.ravel(), minlength=len(rows) + 1)[: len(rows)]
+    concerned = (rows.cap != NO_CAP) & np.isin(rows.group, separated)
+    return replace(rows, cap=np.where(concerned, np.maximum(rows.cap, standing), rows.cap))
 
 
 def _fair_share(members: IntArray, vm_pattern: IntArray, allowed: BoolArray, starts: BoolArray) -> int:

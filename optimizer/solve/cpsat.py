@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -83,9 +83,9 @@ class ScopedModel:
         self.model = cp_model.CpModel()
         self.variables = Variables()
         self.free = np.array(sorted(scope.options), dtype=np.int64)
-        others = np.setdiff1d(np.arange(instance.num_vms), self.free)
-        self.fixed_rows = row_counts(instance, scope.fixed, others)
-        self.fixed_policies = policy_counts(instance, scope.fixed, others)
+        self.fixed = np.setdiff1d(np.arange(instance.num_vms), self.free)
+        self.fixed_rows = row_counts(instance, scope.fixed, self.fixed)
+        self.fixed_policies = policy_counts(instance, scope.fixed, self.fixed)
         self.row_terms = self._row_terms()
         for family in FAMILIES if families is None else families:
             family(self)
@@ -277,6 +277,73 @@ def add_move_limit(m: ScopedModel) -> None:
     m.model.add(sum(moving) + int(moved.sum()) <= instance.max_moves)
 
 
+def add_write_limits(m: ScopedModel) -> None:
+    """Keep the limits on policy writes: ``sum of writes[k, t] over the keys of a limit <= limit``."""
+    instance = m.instance
+    fixed = policy_writes(instance, m.fixed_policies)
+    for k, t in m.variables.writes:
+        fixed[k, t] = 0
+    for limit in instance.write_limits:
+        keys = set(limit.keys)
+        writes = [var for (k, _), var in m.variables.writes.items() if k in keys]
+        m.model.add(sum(writes) + int(fixed[list(limit.keys)].sum()) <= limit.limit)
+
+
+def add_gates(m: ScopedModel) -> None:
+    """Keep sets of VMs apart or in order: ``at[h, t] + at[i, u] <= 1`` for gates that look at each other and clash.
+
+    ``at[h, t] >= x[v, t]`` for every VM ``v`` behind gate ``h``: two clauses for each clash of two gates, however many
+    VMs are behind them.
+    """
+    _add_gates(m, range(len(m.instance.gates)))
+
+
+def gates_of(rules: Collection[str]) -> Family:
+    """The family of the gates of some rules alone, by their names."""
+
+    def add_gates_of_rules(m: ScopedModel) -> None:
+        _add_gates(m, [h for h, name in enumerate(m.instance.gates.name) if name in rules])
+
+    return add_gates_of_rules
+
+
+def _add_gates(m: ScopedModel, chosen: Sequence[int]) -> None:
+    gates = m.instance.gates
+    wanted, free, fixed = set(chosen), _behind_gates(m, m.free), _behind_gates(m, m.fixed)
+    at: dict[tuple[int, int], cp_model.IntVar] = {}
+
+    def standing(h: int, t: int) -> cp_model.IntVar:
+        """Some free VM behind the gate starts there; of a single one that is its own variable."""
+        if (h, t) not in at:
+            mine = [m.variables.x[v, t] for v in free[h] if (v, t) in m.variables.x]
+            at[h, t] = mine[0] if len(mine) == 1 else m.model.new_bool_var(f"at[{h},{t}]")
+            for x in mine if len(mine) > 1 else ():
+                m.model.add_implication(x, at[h, t])
+        return at[h, t]
+
+    options = {h: sorted({t for v in vms for t in m.scope.options[v]}) for h, vms in free.items() if h in wanted}
+    for h, mine in options.items():
+        for place in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
+            other, clash = int(gates.opponent[place]), gates.clashes[gates.clash[place]]
+            taken = [int(m.scope.fixed[v]) for v in fixed.get(other, ())]
+            for t in np.intersect1d(mine, np.flatnonzero(clash[:, taken].any(axis=1))).tolist():
+                m.model.add(standing(h, t) == 0)
+            if other in options and h < other:
+                for t in mine:
+                    for u in np.intersect1d(options[other], np.flatnonzero(clash[t])).tolist():
+                        m.model.add_bool_or(standing(h, t).negated(), standing(other, u).negated())
+
+
+def _behind_gates(m: ScopedModel, vms: IntArray) -> dict[int, list[int]]:
+    """Those of some VMs that are behind each gate."""
+    gates = m.instance.gates
+    found: dict[int, list[int]] = {}
+    for v in vms[np.diff(gates.vm_begin)[vms] > 0].tolist():
+        for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
+            found.setdefault(h, []).append(v)
+    return found
+
+
 def add_shared_cost(m: ScopedModel) -> None:
     """Price overlap and vault peaks.
 
@@ -306,6 +373,8 @@ FAMILIES: tuple[Family, ...] = (
     add_vault_policy_limit,
     add_max_concurrent,
     add_move_limit,
+    add_write_limits,
+    add_gates,
     add_shared_cost,
 )
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.cost import policy_counts, row_counts
+from optimizer.solve.cost import gate_counts, policy_counts, row_counts
 from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Instance, IntArray, RowKind
 
 
@@ -82,6 +83,30 @@ class Marginals:
             hit = (full & (touched == row)).any(axis=1)
             found[name] = found.get(name, np.zeros(NUM_OPTIONS, np.bool_)) | hit
         return found
+
+    def shut_gates(self, v: int) -> dict[str, BoolArray]:
+        """Rule on sets of VMs -> shape (48,), True where the others, as they stand, shut the option for the VM.
+
+        No VM looks at itself: it is behind one gate of a rule.
+        """
+        gates = self._instance.gates
+        found: dict[str, BoolArray] = {}
+        for gate in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
+            shut = self._shut[gate] > 0
+            if shut.any():
+                found[gates.name[gate]] = found.get(gates.name[gate], np.zeros(NUM_OPTIONS, np.bool_)) | shut
+        return found
+
+    def blocked(self, v: int) -> dict[str, BoolArray]:
+        """Rule -> shape (48,), True where the other VMs, as they stand, forbid the option by a cap or a gate."""
+        found = self.full_caps(v)
+        for name, shut in self.shut_gates(v).items():
+            found[name] = found.get(name, np.zeros(NUM_OPTIONS, np.bool_)) | shut
+        return found
+
+    @cached_property
+    def _shut(self) -> IntArray:
+        return gate_counts(self._instance.gates, self._options)
 
     def _others(self, v: int) -> tuple[IntArray, IntArray]:
         """Rows touched at each option, and how many other VMs are in them; shapes (48, W)."""

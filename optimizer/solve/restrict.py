@@ -33,6 +33,8 @@ class Restrictions:
         Name of a rule or limit -> shape (V, 48), True where it forbids; names in the order of the rules.
     movable
         Shape (V,): False for VMs that stay where they are.
+    never_written
+        Shape (V,): True for those of them that are excluded, or must not be written for their state in Azure.
     stays_because
         Row of a VM that stays -> why.
     exempt
@@ -42,6 +44,7 @@ class Restrictions:
     allowed: BoolArray
     forbidden_by: dict[str, BoolArray]
     movable: BoolArray
+    never_written: BoolArray
     stays_because: dict[int, str]
     exempt: tuple[tuple[int, str], ...]
 
@@ -90,7 +93,7 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
     forbidden[AZURE_GRID] = grid
     allowed = ~np.logical_or.reduce(list(forbidden.values()), axis=0)
     movable = np.array([row not in stays_because for row in range(len(items))], dtype=np.bool_)
-    return Restrictions(allowed, forbidden, movable, stays_because, tuple(exempt))
+    return Restrictions(allowed, forbidden, movable, never_written, stays_because, tuple(exempt))
 
 
 def matching_items(inventory: Inventory, rule: Rule) -> BoolArray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from optimizer.model.inventory import Vault, Vm
-from optimizer.model.rules import DEFAULT_SERVICE_FROM, PolicyLimits, Rule, Rules, Selector, Window
+from optimizer.model.rules import DEFAULT_SERVICE_FROM, PolicyLimits, Rule, Rules, Selector, Window, set_of
 from optimizer.model.timegrid import WEEKDAYS
 
 VM = Vm(
@@ -51,9 +52,18 @@ SELECTORS = keys(
         **dict.fromkeys(("name", "service", "vault", "subscription", "resource_group"), TEXTS),
     },
 )
+SETS = st.lists(
+    st.one_of(st.text(alphabet="ab*-", min_size=1, max_size=4), SELECTORS),
+    min_size=2,
+    max_size=4,
+    unique_by=lambda one: repr(one).lower(),
+)
 RULES_OF_ONE = st.one_of(
     keys({"pin": st.just(True)}, {"where": SELECTORS, "exclude": st.booleans()}),
     keys({"max_concurrent": st.integers(1, 9)}, {"where": SELECTORS, "per": st.sampled_from(["service", "vault"])}),
+    keys({"separate": st.just(True)}, {"where": SELECTORS, "per": st.sampled_from(["service", "vault"])}),
+    keys({"separate": SETS}, {"where": SELECTORS, "pin": st.booleans()}),
+    keys({"order": SETS}, {"separate": SETS, "per": st.sampled_from(["service", "vault"])}),
     keys({"freeze": st.lists(RANGES, min_size=1, max_size=3)}, {"rpo_hours": st.floats(0.5, 8784)}),
     keys({"allow": st.lists(WINDOWS, min_size=1, max_size=3)}, {"forbid": st.lists(WINDOWS, max_size=2)}),
 )
@@ -207,3 +217,34 @@ def test_excluding_rules_are_found() -> None:
         {"rule": [{"name": "a", "exclude": True}, {"name": "b", "pin": True}, {"name": "c", "exclude": True}]}
     )
     assert [rule.name for rule in rules.excluding] == ["a", "c"]
+
+
+def test_a_set_is_named_by_a_pattern_or_by_criteria() -> None:
+    """Text is a pattern of VM names; a VM is in the first set that it fits, or in none."""
+    rule = Rule(name="n", order=("web-*", Selector(tag={"tier": "db"}), "*-01"))
+    assert set_of(rule.order_sets, VM, VAULT, None) == 1
+    assert set_of(rule.order_sets, replace(VM, tags={}), VAULT, None) == 2
+    assert set_of(rule.order_sets, replace(VM, tags={}, name="x"), VAULT, None) is None
+
+
+@pytest.mark.parametrize(
+    ("demand", "per", "group"),
+    [
+        ({"max_concurrent": 2}, None, "Shop"),
+        ({"max_concurrent": 2}, "vault", "/vaults/rsv-1"),
+        ({"separate": True}, None, ""),
+        ({"separate": True}, "service", "Shop"),
+        ({"order": ("a", "b")}, None, ""),
+        ({"order": ("a", "b")}, "vault", "/vaults/rsv-1"),
+    ],
+)
+def test_a_cap_counts_per_service_and_sets_are_all_of_a_rule(demand: Any, per: Any, group: str) -> None:
+    """Where a rule does not say ``per``, a cap is for each service; sets and separate VMs are looked at as a whole."""
+    assert Rule(name="n", per=per, **demand).group_of(VM, VAULT) == group
+
+
+def test_separate_is_a_cap_of_one_or_a_list_of_sets() -> None:
+    """``true`` allows one window at a time; a list has sets and no cap."""
+    assert (Rule(name="n", separate=True).cap, Rule(name="n", separate=True).separate_sets) == (1, ())
+    listed = Rule(name="n", separate=("a", "b"))
+    assert (listed.cap, listed.separate_sets) == (None, (Selector(name="a"), Selector(name="b")))

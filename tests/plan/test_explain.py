@@ -14,7 +14,7 @@ from optimizer.model.timegrid import parse_start
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.occupancy import starts_in_schedule
-from optimizer.solve.cost import evaluate
+from optimizer.solve.cost import evaluate, violations
 from optimizer.workflow import explain_vm
 from tests.plan.conftest import Planned, planned
 
@@ -151,6 +151,24 @@ def test_a_full_cap_forbids(imported: Planned) -> None:
     reasons = {reason for found in blocked for option in found.forbidden for reason in option.reasons}
     assert reasons <= {"link of b", "max_risk_increase"}
     assert {found.vault for found in blocked} >= {"vault-b"}
+
+
+def test_a_set_in_the_way_forbids(imported: Planned) -> None:
+    """Options that VMs of another set shut are not allowed, and name the rule, in the sentence as well."""
+    rules = Rules(rule=(Rule(name="erp, then shop", order=(Selector(service="erp"), Selector(service="shop"))),))
+    made = planned(imported.estate, rules)
+    found = {one.vm: one for one in explanations(made)}
+    reasons = {reason for one in found.values() for option in one.forbidden for reason in option.reasons}
+    assert "erp, then shop" in reasons
+    shut = {one.service for one in found.values() if not all(one.allowed)}
+    assert {"erp", "shop"} <= shut
+    solution = solution_of(made)
+    for row, entry in enumerate(made.plan.schedule):
+        for option in np.flatnonzero(solution.instance.allowed[row]).tolist():
+            single = solution.options.copy()
+            single[row] = option
+            assert (not violations(solution.instance, single)) == found[entry.vm].allowed[option]
+    assert any("'erp, then shop'" in entry.reason for entry in made.plan.schedule)
 
 
 def test_a_policy_that_would_have_to_be_made_is_left_blank(imported: Planned) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import shutil
 from datetime import UTC, datetime
@@ -19,8 +20,8 @@ from optimizer.model.timegrid import format_start
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
 from optimizer.plan.verify import Checked, Claims, verify
-from optimizer.solve.cost import evaluate
-from optimizer.workflow import audit_case, make_plan, make_plan_of
+from optimizer.solve.cost import evaluate, violations
+from optimizer.workflow import audit_case, make_plan, make_plan_of, prepare
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import imported_estate, item, standard_policy, with_another_month
 
@@ -285,6 +286,56 @@ def test_a_rule_for_nobody_is_said(imported: Planned) -> None:
     rules = Rules(rule=(Rule(name="databases", where=Selector(service="dbs*"), max_concurrent=1),))
     plan = make_plan(imported.estate, rules, effort=1)
     assert "rule 'databases' is for no VM of the estate; look at its 'where'" in plan.notes
+
+
+SETS = Rules(
+    rule=(
+        Rule(name="web before erp", order=(Selector(service="web"), Selector(service="erp"))),
+        Rule(name="shop apart from mail", separate=(Selector(service="shop"), Selector(service="mail"))),
+        Rule(name="one by one", separate=True, where=Selector(name="single-*")),
+    )
+)
+
+
+def test_sets_are_in_order_and_apart_in_the_plan(imported: Planned) -> None:
+    """All daily VMs of one service come before those of another; two services never meet; single VMs are alone."""
+    plan = make_plan(imported.estate, SETS, effort=EFFORT)
+    starts: dict[str, list[float]] = {}
+    for entry in plan.schedule:
+        hours, minutes = entry.start_utc.split(":")
+        if entry.frequency == "Daily":
+            starts.setdefault(entry.service, []).append((int(hours) + int(minutes) / 60 - 12) % 24)
+    assert max(starts["web"]) + 2.25 <= min(starts["erp"])
+    apart = {min((s - m) % 24, (m - s) % 24) for s in starts["shop"] for m in starts["mail"]}
+    assert min(apart) >= 2.25
+    single = sorted(begin for service, (begin, *_) in starts.items() if service.startswith("single-"))
+    assert len(single) == 3
+    assert plan.summary.reference == "greedy"
+    assert all(later - earlier >= 2.25 for earlier, later in itertools.pairwise(single))
+
+
+def test_a_plan_under_rules_between_sets_is_the_end_of_the_way(imported: Planned) -> None:
+    """A plan of the estate after the plan, under the same rules, moves nobody."""
+    plan = make_plan(imported.estate, SETS, effort=EFFORT)
+    document = apply_in_memory(imported.estate.document, plan.changes)
+    case = prepare(Estate(imported.estate.path, document), SETS)
+    assert violations(case.instance, case.instance.today) == []
+
+
+def test_sets_that_may_not_be_what_was_meant_are_said(imported: Planned) -> None:
+    """Sets that share VMs, and sets of which but one has any, are noted; so is a breach that nobody may mend."""
+    rules = Rules(
+        rule=(
+            Rule(name="erp first", order=("erp-*", "*-00")),
+            Rule(name="slip", separate=("erp-*", "epr-*")),
+            Rule(name="hands off", where=Selector(service="web"), exclude=True),
+            Rule(name="apart", separate=("web-00", "web-01")),
+        )
+    )
+    notes = make_plan(imported.estate, rules, effort=1).notes
+    assert "1 VMs fit several sets of rule 'erp first' and count in the first that they fit" in notes
+    assert any(note.startswith("rule 'slip' demands nothing: nowhere are there VMs of two") for note in notes)
+    assert any("rule 'apart' is broken today by 2 VMs that are never written" in note for note in notes)
 
 
 def test_a_roll_out_over_days_is_said(imported: Planned) -> None:

@@ -31,6 +31,9 @@ RULES = Rules(
             where=Selector(service="mail"),
             allow=(Window(start=20 * 60, end=8 * 60, zone="Europe/Berlin"),),
         ),
+        Rule(name="shop apart from mail", separate=(Selector(service="shop"), "mail-*")),
+        Rule(name="web first", order=(Selector(service="web"), Selector(service="erp")), where={"vault": "vault-b"}),
+        Rule(name="one by one", separate=True, where=Selector(name="single-*")),
         Rule(name="no noon", where=Selector(service="shop"), forbid=(Window(start=600, end=840, zone="UTC"),)),
     ),
 )
@@ -294,6 +297,22 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
     ),
     "more of a service at once than allowed": ("rule 'erp in turns': 12 windows meet", crowded),
     "more of a vault at once than allowed": ("rule 'small link': ", crowd_in_vault),
+    "sets that meet": (
+        "rule 'shop apart from mail': shop-00 at 22:00 meets",
+        lambda v: moved(moved(v, v.row("shop-00"), 44), v.row("mail-01"), 47),
+    ),
+    "a set that comes too late": (
+        "web-02 at 11:30 has ended, against 'order'",  # the end of the night, past which nobody of erp runs
+        lambda v: moved(v, v.row("web-02"), 23),
+    ),
+    "a weekly VM that comes too late on its days": (
+        "web-04 at 11:30 has ended, against 'order'",  # of the nights before its days
+        lambda v: moved(v, v.row("web-04"), 23),
+    ),
+    "VMs that should be alone": (
+        "rule 'one by one': 2 windows meet, against 'separate'",
+        lambda v: moved(moved(v, v.row("single-01"), 8), v.row("single-04"), 10),
+    ),
     "policy that is no twin": ("policy 'longer' is no twin", not_a_twin),
     "policy of another vault": ("is no twin", other_vault),
     "policy over its limit": ("holds", one_too_many),

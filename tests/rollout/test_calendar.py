@@ -36,6 +36,9 @@ SPACING = {"daily": 24.0, "weekly": 168.0}
 RULES = (
     Rule(name="two of a service", max_concurrent=2),
     Rule(name="small vault", max_concurrent=3, per="vault"),
+    Rule(name="evens first", order=("vm-?[02]", "vm-*"), per="service"),
+    Rule(name="vaults apart", separate=(Selector(vault="rsv-one"), Selector(vault="rsv-two")), where={"name": "*1"}),
+    Rule(name="alone", separate=True, where=Selector(name="vm-2*")),
     Rule(name="short gaps", rpo_hours=28, where=Selector(name="vm-1*")),
     Rule(
         name="carnival",

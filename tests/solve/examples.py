@@ -8,16 +8,17 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import numpy as np
 from hypothesis import strategies as st
 
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
-from optimizer.model.rules import Rule, Rules, Window
-from optimizer.model.timegrid import Frequency, Recurrence
+from optimizer.model.rules import Rule, Rules, Selector, Window
+from optimizer.model.timegrid import Frequency, Horizon, Pattern, Recurrence
 from optimizer.risk.table import RiskTable
 from optimizer.solve.build import build_instance
-from optimizer.solve.instance import Instance
+from optimizer.solve.instance import Instance, WriteLimit
 from optimizer.solve.restrict import Restrictions, restrict_options
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
@@ -64,6 +65,7 @@ class Problem:
     rules: Rules
     risk: np.ndarray
     credited: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
+    max_writes: int | None = None
 
     @property
     def table(self) -> RiskTable:
@@ -79,7 +81,10 @@ class Problem:
 
     def instance(self) -> Instance:
         """The instance."""
-        return build_instance(self.inventory, self.table, self.rules, self.restrictions, SNAPSHOT_MINUTES)
+        made = build_instance(self.inventory, self.table, self.rules, self.restrictions, SNAPSHOT_MINUTES)
+        if self.max_writes is None:
+            return made
+        return replace(made, write_limits=(WriteLimit("writes", tuple(range(made.num_keys)), self.max_writes),))
 
 
 def only(*starts: str, zone: str | None = None) -> Rule:
@@ -107,7 +112,7 @@ def obvious_cost(problem: Problem, options: Sequence[int]) -> float:
     for v, (item, t) in enumerate(zip(found.items, options, strict=True)):
         policy_ = found.policy(item)
         total += float(table.cost[v, t]) + prices.move * (t != policy_.start)
-        pattern = policy_.pattern(found.horizon)
+        pattern = _pattern(policy_, found.horizon)
         slots: set[int] = set()
         for offset in pattern.offsets:
             for begin in pattern.recurrence.run_minutes(t, offset).tolist():
@@ -187,7 +192,7 @@ def _share(problem: Problem, vault: str) -> int:
     weekly = 0
     for v, item in enumerate(found.items):
         if item.vault_id == vault:
-            pattern = found.policy(item).pattern(found.horizon)
+            pattern = _pattern(found.policy(item), found.horizon)
             weekly += pattern.recurrence.runs_per_week
             for t in np.flatnonzero(allowed[v]).tolist():
                 usable |= {slot % 48 for slot in pattern.start_slots(t).tolist()}
@@ -195,22 +200,111 @@ def _share(problem: Problem, vault: str) -> int:
 
 
 def obvious_feasible(problem: Problem, options: Sequence[int]) -> bool:
-    """Caps, limits of moves and policies, by plain loops; single-VM rules are in ``restrictions``."""
+    """Caps, sets apart and in order, limits of moves and policies, by plain loops over half hours and minutes.
+
+    Rules on single VMs are in ``restrictions``.
+    """
     found = problem.inventory
     for rule in problem.rules.rule:
         met: Counter[tuple[str, int]] = Counter()
-        for item, t in zip(found.items, options, strict=True):
-            if rule.max_concurrent is None or not rule.where.matches(found.vm(item), found.vault(item)):
+        for v, (item, t) in enumerate(zip(found.items, options, strict=True)):
+            if rule.max_concurrent is None or not _is_for(problem, rule, v):
                 continue
-            windows = found.policy(item).pattern(found.horizon).occupancy(SNAPSHOT_MINUTES)[t]
-            group = found.vm(item).service if rule.per == "service" else item.vault_id
-            for slot in np.flatnonzero(windows).tolist():
+            group = found.vm(item).service if rule.per in (None, "service") else item.vault_id
+            for slot in _slots(problem, v, t):
                 met[group, slot] += 1
         if rule.max_concurrent is not None and max(met.values(), default=0) > rule.max_concurrent:
             return False
+        if any(obvious_clash(problem, rule, v, w, options) for v, w in itertools.permutations(range(len(options)), 2)):
+            return False
     moves = sum(t != found.policy(item).start for item, t in zip(found.items, options, strict=True))
     few_enough = problem.rules.max_moves is None or moves <= problem.rules.max_moves
+    if problem.max_writes is not None:
+        held = Counter(
+            (item.vault_id, found.policy(item).twin_key, t)
+            for item, t in zip(found.items, options, strict=True)
+            if t != found.policy(item).start or not _over(problem, found.policy(item))
+        )
+        few_enough &= obvious_writes(problem, held).total() <= problem.max_writes
     return few_enough and _vaults_have_room(problem, options)
+
+
+def obvious_clash(problem: Problem, rule: Rule, v: int, w: int, options: Sequence[int]) -> bool:
+    """Whether a rule forbids that two VMs start where they do, the first of ``order`` given first."""
+    found = problem.inventory
+    one, other = found.items[v], found.items[w]
+    never_written = _is_never_written(problem, v) and _is_never_written(problem, w)
+    if never_written or not (_is_for(problem, rule, v) and _is_for(problem, rule, w)):
+        return False
+    if rule.per == "service" and found.vm(one).service != found.vm(other).service:
+        return False
+    if rule.per == "vault" and one.vault_id != other.vault_id:
+        return False
+    if rule.separate is True:
+        return _meet(problem, v, w, options)
+    apart = [_first_set(problem, rule.separate_sets, row) for row in (v, w)]
+    if None not in apart and apart[0] != apart[1] and _meet(problem, v, w, options):
+        return True
+    first, second = (_first_set(problem, rule.order_sets, row) for row in (v, w))
+    in_order = first is not None and second is not None and first < second
+    return in_order and not _ends_before(problem, v, w, options)
+
+
+def _first_set(problem: Problem, sets: Sequence[Selector], v: int) -> int | None:
+    found, item = problem.inventory, problem.inventory.items[v]
+    frequency = found.policy(item).recurrence.frequency
+    fits = [one.matches(found.vm(item), found.vault(item), frequency) for one in sets]
+    return fits.index(True) if any(fits) else None
+
+
+def _meet(problem: Problem, v: int, w: int, options: Sequence[int]) -> bool:
+    return bool(_slots(problem, v, options[v]) & _slots(problem, w, options[w]))
+
+
+def _ends_before(problem: Problem, v: int, w: int, options: Sequence[int]) -> bool:
+    """Whether, in each of seven nights that both have runs in, the first has ended before the second begins."""
+    found = problem.inventory
+    patterns = [_pattern(found.policy(found.items[row]), found.horizon) for row in (v, w)]
+    windows: list[list[tuple[int, int]]] = []
+    for pattern, t in zip(patterns, (options[v], options[w]), strict=True):
+        recurrence, of_night = pattern.recurrence, list[tuple[int, int]]()
+        for day in range(-1, 8):
+            for after in recurrence.runs_after_start if day % 7 in recurrence.weekdays else ():
+                wall = day * 1440 + 30 * t + after
+                of_night += [((wall - 720) // 1440, wall - offset) for offset in pattern.offsets]
+        windows.append(of_night)
+    return all(
+        end + 135 <= begin
+        for night in range(7)
+        for of_first, end in windows[0]
+        for of_second, begin in windows[1]
+        if of_first == of_second == night
+    )
+
+
+@lru_cache
+def _pattern(policy_: Policy, horizon: Horizon) -> Pattern:
+    return policy_.pattern(horizon)
+
+
+def _slots(problem: Problem, v: int, t: int) -> set[int]:
+    pattern = _pattern(problem.inventory.policy(problem.inventory.items[v]), problem.inventory.horizon)
+    return {
+        minute // 30 % 336
+        for offset in pattern.offsets
+        for begin in pattern.recurrence.run_minutes(t, offset).tolist()
+        for minute in range(begin, begin + 135, 15)  # windows begin on quarters of an hour
+    }
+
+
+def _is_for(problem: Problem, rule: Rule, v: int) -> bool:
+    found, item = problem.inventory, problem.inventory.items[v]
+    return rule.where.matches(found.vm(item), found.vault(item), found.policy(item).recurrence.frequency)
+
+
+def _is_never_written(problem: Problem, v: int) -> bool:
+    excluded = any(rule.exclude and _is_for(problem, rule, v) for rule in problem.rules.rule)
+    return excluded or bool(problem.inventory.items[v].unwritable)
 
 
 def every_schedule(problem: Problem) -> Iterator[tuple[int, ...]]:
@@ -236,14 +330,15 @@ def problems(draw: st.DrawFn) -> Problem:
             "west",
             44,
             draw(st.sampled_from([DAILY, HOURLY])),
-            draw(st.sampled_from(["UTC", "India Standard Time"])),
+            draw(st.sampled_from(["UTC", "India Standard Time", "W. Europe Standard Time"])),
         ),
     ]
     if draw(st.booleans()):
         policies.append(policy("p3", "east", 2))
     names = [p.name for p in policies]
     vms = draw(st.lists(st.tuples(st.sampled_from(["web", "db"]), st.sampled_from(names)), min_size=1, max_size=4))
-    found = inventory(policies, vms)
+    untouchable = draw(st.sampled_from([{}, {}, {"vm0": {"unwritable": "soft-deleted"}}]))
+    found = inventory(policies, vms, **untouchable)
     random = np.random.default_rng(draw(st.integers(0, 2**16)))
     risk = np.full((len(vms), 48), 9.0)
     for v, item in enumerate(found.items):
@@ -258,6 +353,10 @@ def problems(draw: st.DrawFn) -> Problem:
         )
     if draw(st.booleans()):
         rules.append(Rule(name="pinned", where={"name": "vm0"}, pin=True))
+    if draw(st.booleans()):
+        rules.append(Rule(name="hands off", where={"name": "vm1"}, exclude=True))
+    if draw(st.booleans()):
+        rules.append(draw(rules_between_sets()))
     return Problem(
         found,
         Rules(
@@ -271,7 +370,34 @@ def problems(draw: st.DrawFn) -> Problem:
         ),
         risk,
         np.array([draw(st.sampled_from([True, True, True, False])) for _ in vms]),
+        draw(st.sampled_from([None, None, None, 1, 2])),
     )
+
+
+def rules_between_sets() -> st.SearchStrategy[Rule]:
+    """Rules that keep VMs or sets of them apart or in order, sets that overlap among them."""
+    sets = st.lists(
+        st.sampled_from(
+            [
+                "vm0",
+                "vm1",
+                "vm?",
+                Selector(service="web"),
+                Selector(service="db"),
+                Selector(vault="west"),
+                Selector(frequency="Daily"),
+            ]
+        ),
+        min_size=2,
+        max_size=3,
+        unique_by=str,
+    ).map(tuple)
+    demands = st.one_of(
+        st.just({"separate": True}), sets.map(lambda s: {"separate": s}), *[sets.map(lambda s: {"order": s})] * 3
+    )
+    more = st.fixed_dictionaries({}, optional={"per": st.sampled_from(["service", "vault"])})
+    where = st.sampled_from([Selector(), Selector(), Selector(name="vm*"), Selector(frequency=("Daily", "Weekly"))])
+    return st.builds(lambda d, m, w: Rule(name="between", where=w, **d, **m), demands, more, where)
 
 
 PART_VMS = 30

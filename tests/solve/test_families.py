@@ -10,7 +10,7 @@ import pytest
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve import cpsat
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.cpsat import FAMILIES, Family, Outcome, ScopedModel, whole
+from optimizer.solve.cpsat import FAMILIES, Family, Outcome, Scope, ScopedModel, whole
 from tests.solve.examples import Problem, best_of_all, flat_risk, inventory, only, policy
 
 
@@ -64,6 +64,22 @@ def _capped() -> Problem:
     return _crowded(rule=(Rule(name="one at a time", max_concurrent=1),), prices={"overlap": 0.0})
 
 
+def _in_order() -> Problem:
+    """Of two VMs each is best off on the wrong side of the other."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 20), policy("r", "v", 30)], [("web", "p"), ("db", "p")])
+    risk = _risk(2, 1.0, {20: 0.0, 30: 0.0})
+    risk[0, 30] = risk[1, 20] = 0.5
+    return Problem(found, Rules(rule=(Rule(name="database last", order=("vm0", "vm1")),)), risk)
+
+
+def _two_writes() -> Problem:
+    """Two gains that need a new policy each, where one may be written."""
+    found = inventory([policy("p", "v", 46)], [("web", "p"), ("db", "p")])
+    risk = _risk(2, 1.0, {})
+    risk[0, 20] = risk[1, 30] = 0.0
+    return Problem(found, Rules(policies={"edit": False}), risk, max_writes=1)
+
+
 EXAMPLES: dict[Family, Callable[[], Problem]] = {
     cpsat.add_one_option_per_vm: _crowded,
     cpsat.add_allowed_options: _forbidden,
@@ -72,6 +88,8 @@ EXAMPLES: dict[Family, Callable[[], Problem]] = {
     cpsat.add_vault_policy_limit: _full_vault,
     cpsat.add_max_concurrent: _capped,
     cpsat.add_move_limit: lambda: _crowded(max_moves=1),
+    cpsat.add_write_limits: _two_writes,
+    cpsat.add_gates: _in_order,
     cpsat.add_shared_cost: _crowded,
 }
 
@@ -103,3 +121,39 @@ def test_family_is_needed(family: Family) -> None:
     problem = EXAMPLES[family]()
     assert _is_right(problem, FAMILIES)
     assert not _is_right(problem, tuple(other for other in FAMILIES if other is not family))
+
+
+@pytest.mark.parametrize(("fixed", "kept"), [(0, 20), (1, 30)])
+def test_gates_hold_against_vms_that_are_fixed(fixed: int, kept: int) -> None:
+    """In a neighbourhood the free VM keeps clear of the one that stays, whichever of the two it is."""
+    problem = _in_order()
+    instance = problem.instance()
+    start = np.array([46, 46])
+    free = 1 - fixed
+    scope = Scope({free: np.flatnonzero(instance.allowed[free]).tolist()}, start)
+    answer = ScopedModel(instance, scope).solve(5.0, 0)
+    assert answer.options is not None
+    assert (answer.options[fixed], answer.options[free]) == (46, kept)
+    assert not violations(instance, answer.options)
+
+
+def test_gates_of_some_rules_alone() -> None:
+    """The family of named rules keeps these and no others."""
+    problem = _in_order()
+    instance = problem.instance()
+    scope = whole(instance, instance.today)
+    others = tuple(family for family in FAMILIES if family is not cpsat.add_gates)
+    for names, kept in (({"database last"}, True), ({"another rule"}, False)):
+        answer = ScopedModel(instance, scope, (*others, cpsat.gates_of(names))).solve(5.0, 0)
+        assert answer.options is not None
+        assert (not violations(instance, answer.options)) == kept
+
+
+def test_fixed_writes_count_towards_their_limit() -> None:
+    """A policy that others have written leaves that much less for the VMs that are free."""
+    problem = _two_writes()
+    instance = problem.instance()
+    start = np.array([20, 46])
+    answer = ScopedModel(instance, Scope({1: [30, 46]}, start)).solve(5.0, 0)
+    assert answer.options is not None
+    assert answer.options[1] == 46

@@ -1,0 +1,178 @@
+"""Independent check of ``separate`` and ``order`` between sets of VMs, by plain loops over half hours and instants.
+
+It shares no code with :mod:`optimizer.solve`; the verifier of plans and the judge of roll-outs both ask it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Protocol
+
+from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.timegrid import Horizon, format_start
+
+NOON = timedelta(hours=12)
+
+
+class Clock(Protocol):
+    """What is asked of the verifier's clock."""
+
+    horizon: Horizon
+    length: timedelta
+
+    def wall_times(self, policy: Policy, option: int) -> list[tuple[int, timedelta]]:
+        """Weekday and time after midnight of every run of a typical week."""
+        ...
+
+    def offsets(self, policy: Policy) -> list[timedelta]:
+        """Offsets from UTC at which the clock may be read."""
+        ...
+
+    def half_hours(self, policy: Policy, option: int) -> frozenset[int]:
+        """Half hours of the week that the windows meet."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Member:
+    """A VM in a set of a rule."""
+
+    row: int
+    vm: str
+    policy: Policy
+    number: int
+    left_alone: bool
+
+
+class SetRules:
+    """Rules between sets of VMs, and which schedules break them.
+
+    Parameters
+    ----------
+    inventory
+        The VMs; their sets, groups and kinds of policy never change.
+    rules
+        With ``separate`` and ``order``.
+    clock
+        Windows as instants and half hours.
+    """
+
+    def __init__(self, inventory: Inventory, rules: Rules, clock: Clock) -> None:
+        self._clock = clock
+        self._groups = [
+            (rule, ordered, members)
+            for rule in rules.rule
+            for ordered in (False, True)
+            for members in _groups(inventory, rules, rule, ordered=ordered)
+        ]
+        self._nights: dict[tuple[object, ...], dict[date, tuple[datetime, datetime]]] = {}
+        self._known: dict[tuple[object, ...], bool] = {}
+
+    def broken(self, starts: Sequence[int | None], tolerated: Sequence[int] | None = None) -> list[str]:
+        """Which rules a schedule breaks, in words.
+
+        Parameters
+        ----------
+        starts
+            Length V: start option of each VM; None for one that is not there.
+        tolerated
+            Length V: a schedule in which pairs of VMs that clash may go on clashing.  Without it only pairs that are
+            never written may.
+        """
+        faults = []
+        for rule, ordered, members in self._groups:
+            alike: dict[tuple[object, ...], _Member] = {}  # one VM stands for all that are like it
+            for member in members:
+                before = None if tolerated is None else tolerated[member.row]
+                kind = (member.policy.recurrence, member.policy.timezone, starts[member.row], before)
+                if starts[member.row] is not None:
+                    alike.setdefault((member.number, member.left_alone, *kind), member)
+            faults += [
+                _describe(rule, one, other, starts, ordered=ordered)
+                for one in alike.values()
+                for other in alike.values()
+                if one.number < other.number and self._newly_clash(one, other, starts, tolerated, ordered=ordered)
+            ]
+        return faults
+
+    def _newly_clash(
+        self,
+        one: _Member,
+        other: _Member,
+        starts: Sequence[int | None],
+        tolerated: Sequence[int] | None,
+        *,
+        ordered: bool,
+    ) -> bool:
+        if tolerated is None and one.left_alone and other.left_alone:
+            return False
+        was = tolerated is not None and self._clash(one, other, tolerated, ordered=ordered)
+        return not was and self._clash(one, other, starts, ordered=ordered)
+
+    def _clash(self, one: _Member, other: _Member, starts: Sequence[int | None], *, ordered: bool) -> bool:
+        start, other_start = starts[one.row], starts[other.row]
+        assert start is not None and other_start is not None
+        kinds = [(member.policy.recurrence, member.policy.timezone) for member in (one, other)]
+        key = (ordered, *kinds, start, other_start)
+        if key not in self._known:
+            if ordered:
+                first, second = self._nights_of(one.policy, start), self._nights_of(other.policy, other_start)
+                self._known[key] = any(night in second and second[night][0] < end for night, (_, end) in first.items())
+            else:
+                half_hours = self._clock.half_hours(other.policy, other_start)
+                self._known[key] = any(moment in half_hours for moment in self._clock.half_hours(one.policy, start))
+        return self._known[key]
+
+    def _nights_of(self, policy: Policy, option: int) -> dict[date, tuple[datetime, datetime]]:
+        """First begin and last end of the windows of each night of the horizon, from noon to noon of the own clock."""
+        key = (policy.recurrence, policy.timezone, option)
+        if key not in self._nights:
+            self._nights[key] = self._find_nights(policy, option)
+        return self._nights[key]
+
+    def _find_nights(self, policy: Policy, option: int) -> dict[date, tuple[datetime, datetime]]:
+        clock, found = self._clock, dict[date, tuple[datetime, datetime]]()
+        first, last = clock.horizon.start.date(), clock.horizon.end.date()
+        day = first - timedelta(days=2)
+        while day <= last + timedelta(days=2):
+            for weekday, wall in clock.wall_times(policy, option):
+                local = datetime.combine(day, time.min) + wall
+                night = (local - NOON).date()
+                if weekday == day.weekday() and first <= night < last:
+                    for offset in clock.offsets(policy):
+                        begin, end = local - offset, local - offset + clock.length
+                        earliest, latest = found.get(night, (begin, end))
+                        found[night] = min(earliest, begin), max(latest, end)
+            day += timedelta(days=1)
+        return found
+
+
+def _describe(rule: Rule, one: _Member, other: _Member, starts: Sequence[int | None], *, ordered: bool) -> str:
+    first, second = (f"{member.vm} at {format_start(starts[member.row] or 0)}" for member in (one, other))
+    if ordered:
+        return f"rule {rule.name!r}: {second} begins before {first} has ended, against 'order'"
+    return f"rule {rule.name!r}: {first} meets {second}, against 'separate'"
+
+
+def _groups(inventory: Inventory, rules: Rules, rule: Rule, *, ordered: bool) -> list[list[_Member]]:
+    """VMs in the sets of a rule, by service or vault or all together."""
+    sets = rule.order_sets if ordered else rule.separate_sets
+    groups: defaultdict[str, list[_Member]] = defaultdict(list)
+    for row, item in enumerate(inventory.items if sets else ()):
+        vm, vault, policy = inventory.vm(item), inventory.vault(item), inventory.policy(item)
+        frequency = policy.recurrence.frequency
+        if not rule.where.matches(vm, vault, frequency):
+            continue
+        number = 0
+        while number < len(sets) and not sets[number].matches(vm, vault, frequency):
+            number += 1
+        if number < len(sets):
+            group = {"service": vm.service or vm.id, "vault": item.vault_id.lower(), None: ""}[rule.per]
+            excluded = any(other.exclude and other.where.matches(vm, vault, frequency) for other in rules.rule)
+            left_alone = bool(item.unwritable) or excluded
+            groups[group].append(_Member(row, item.vm_id, policy, number, left_alone))
+    return list(groups.values())

@@ -1,0 +1,217 @@
+"""``separate`` and ``order`` between sets of VMs -> :class:`~optimizer.solve.instance.Gates`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rule, Rules, Selector, set_of
+from optimizer.model.timegrid import Pattern
+from optimizer.solve.clashes import Clashes, Demand
+from optimizer.solve.instance import BoolArray, Gates, IntArray
+from optimizer.solve.restrict import Restrictions, matching_items
+
+
+@dataclass(slots=True)
+class Side:
+    """VMs of one set and one pattern, within one service or vault or all of a rule.
+
+    Parameters
+    ----------
+    number
+        Of the set, in the order of the rule.
+    pattern
+        Their runs in the week.
+    standing
+        Whether they are never written.
+    rows
+        The VMs.
+    """
+
+    number: int
+    pattern: Pattern
+    standing: bool
+    rows: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Demanded:
+    """What one rule demands within one group.
+
+    Parameters
+    ----------
+    rule
+        The rule.
+    ordered
+        Whether the sets follow one another; else they are only kept apart.
+    sides
+        The VMs, set by set.
+    """
+
+    rule: Rule
+    ordered: bool
+    sides: tuple[Side, ...]
+
+    def demand(self, one: Side, other: Side) -> Demand:
+        """What VMs of one side have to be to those of another."""
+        if not self.ordered:
+            return "apart"
+        return "before" if one.number < other.number else "after"
+
+    def opposed(self) -> Iterator[tuple[int, int]]:
+        """Sides that look at each other, both ways; VMs that are never written are not held to each other."""
+        for a, one in enumerate(self.sides):
+            for b, other in enumerate(self.sides):
+                if one.number != other.number and not (one.standing and other.standing):
+                    yield a, b
+
+
+def build_gates(inventory: Inventory, rules: Rules, restrictions: Restrictions, snapshot_minutes: int) -> Gates:
+    """Gates of the rules that keep sets of VMs apart or in order.
+
+    Every earlier set of ``order`` comes before every later one, also on days on which none between them runs.  A VM
+    belongs to the first set that it fits.  VMs that cannot move hold their time against all others; two that are never
+    written (excluded, or for their state in Azure) are not held to each other, as nothing could be done about them.
+
+    Parameters
+    ----------
+    inventory
+        What is protected.
+    rules
+        With ``separate`` and ``order``.  ``separate = true`` is a cap of one and makes no gate.
+    restrictions
+        Which VMs are never written.
+    snapshot_minutes
+        Length of the snapshot at the end of a start window.
+    """
+    return gates_between(inventory, rules, restrictions.never_written, snapshot_minutes)
+
+
+def gates_between(inventory: Inventory, rules: Rules, never_written: BoolArray, snapshot_minutes: int) -> Gates:
+    """The same, where all that is known is who is never written; shape (V,)."""
+    clashes = Clashes(snapshot_minutes)
+    gates_of: list[list[int]] = [[] for _ in inventory.items]
+    names: list[str] = []
+    opponents: list[list[tuple[int, int]]] = []
+    for demanded in demands(inventory, rules, never_written):
+        number: dict[int, int] = {}
+        for a, b in demanded.opposed():
+            one, other = demanded.sides[a], demanded.sides[b]
+            clash = clashes.number(demanded.demand(one, other), one.pattern, other.pattern)
+            if not clashes.matrix(clash).any():
+                continue
+            for side in (a, b):
+                if side not in number:
+                    number[side] = len(names)
+                    names.append(demanded.rule.name)
+                    opponents.append([])
+                    for row in demanded.sides[side].rows:
+                        gates_of[row].append(number[side])
+            opponents[number[a]].append((number[b], clash))
+    return Gates(
+        vm_begin=_begins(gates_of),
+        vm_gate=np.array([gate for of in gates_of for gate in of], dtype=np.int64),
+        gate_begin=_begins(opponents),
+        opponent=np.array([gate for of in opponents for gate, _ in of], dtype=np.int64),
+        clash=np.array([clash for of in opponents for _, clash in of], dtype=np.int64),
+        clashes=clashes.stacked(),
+        name=tuple(names),
+    )
+
+
+def _begins(lists: Sequence[Sequence[object]]) -> IntArray:
+    return np.concatenate([[0], np.cumsum([len(one) for one in lists], dtype=np.int64)]).astype(np.int64)
+
+
+def demands(inventory: Inventory, rules: Rules, never_written: BoolArray) -> Iterator[Demanded]:
+    """What the rules demand between sets, group by group; groups with VMs of a single set are left out."""
+    patterns: dict[str, Pattern] = {}
+    for rule in rules.rule:
+        for sets, ordered in ((rule.separate_sets, False), (rule.order_sets, True)):
+            if not sets:
+                continue
+            groups: dict[str, dict[tuple[int, Pattern, bool], Side]] = {}
+            for row, number in _members(inventory, rule, sets):
+                item = inventory.items[row]
+                policy_id = item.policy_id.lower()
+                if policy_id not in patterns:
+                    patterns[policy_id] = inventory.policy(item).pattern(inventory.horizon)
+                group = groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), {})
+                place = (number, patterns[policy_id], bool(never_written[row]))
+                group.setdefault(place, Side(*place)).rows.append(row)
+            for group in groups.values():
+                if len({side.number for side in group.values()}) > 1:
+                    yield Demanded(rule, ordered, tuple(group.values()))
+
+
+def _members(inventory: Inventory, rule: Rule, sets: Sequence[Selector]) -> Iterator[tuple[int, int]]:
+    """Rows of the VMs of a rule that fit one of its sets, with its number."""
+    for row in np.flatnonzero(matching_items(inventory, rule)).tolist() if sets else ():
+        item = inventory.items[row]
+        frequency = inventory.policy(item).recurrence.frequency
+        number = set_of(sets, inventory.vm(item), inventory.vault(item), frequency)
+        if number is not None:
+            yield row, number
+
+
+def in_several_sets(inventory: Inventory, rule: Rule) -> int:
+    """VMs that fit more than one of the sets of a rule, of ``separate`` or ``order``."""
+    found = 0
+    for sets in (rule.separate_sets, rule.order_sets):
+        several = 0
+        for row, number in _members(inventory, rule, sets):
+            item = inventory.items[row]
+            frequency = inventory.policy(item).recurrence.frequency
+            later = set_of(sets[number + 1 :], inventory.vm(item), inventory.vault(item), frequency)
+            several += later is not None
+        found = max(found, several)
+    return found
+
+
+def standing_clashes(
+    inventory: Inventory, rules: Rules, never_written: BoolArray, snapshot_minutes: int
+) -> list[tuple[int, str]]:
+    """VMs that are never written and clash with another such VM today, each with the rule that is broken.
+
+    Parameters
+    ----------
+    inventory, rules, snapshot_minutes
+        As for :func:`build_gates`.
+    never_written
+        Shape (V,).
+    """
+    clashes = Clashes(snapshot_minutes)
+    today = [inventory.policy(item).start for item in inventory.items]
+    found: dict[tuple[int, str], None] = {}
+    for demanded in demands(inventory, rules, never_written):
+        standing = [side for side in demanded.sides if side.standing]
+        for one in standing:
+            for other in standing:
+                if one.number == other.number:
+                    continue
+                clash = clashes.matrix(clashes.number(demanded.demand(one, other), one.pattern, other.pattern))
+                others = np.unique([today[row] for row in other.rows])
+                found |= {(row, demanded.rule.name): None for row in one.rows if clash[today[row], others].any()}
+    for rule in rules.rule:
+        if rule.separate is True:
+            found |= dict.fromkeys((row, rule.name) for row in _meeting(inventory, rule, never_written, clashes))
+    return list(found)
+
+
+def _meeting(inventory: Inventory, rule: Rule, never_written: BoolArray, clashes: Clashes) -> list[int]:
+    """VMs of ``separate = true`` that are never written and meet another such VM of their group today."""
+    groups: dict[str, list[int]] = {}
+    for row in np.flatnonzero(matching_items(inventory, rule) & never_written).tolist():
+        item = inventory.items[row]
+        groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), []).append(row)
+    policy = {row: inventory.policy(inventory.items[row]) for rows in groups.values() for row in rows}
+    pattern = {one.id: one.pattern(inventory.horizon) for one in policy.values()}
+
+    def meet(v: int, w: int) -> bool:
+        clash = clashes.number("apart", pattern[policy[v].id], pattern[policy[w].id])
+        return bool(clashes.matrix(clash)[policy[v].start, policy[w].start])
+
+    return [v for rows in groups.values() for v in rows if any(v != w and meet(v, w) for w in rows)]

@@ -1,0 +1,237 @@
+"""Rules between sets of VMs: which starts clash, for every kind of policy, against plain loops over minutes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rule, Rules, Selector
+from optimizer.model.timegrid import Frequency, Recurrence, format_start, parse_start
+from optimizer.solve.cost import shut_gates, violations
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.gates import standing_clashes
+from optimizer.solve.solver import solve
+from tests.solve.examples import (
+    DAILY,
+    HOURLY,
+    SNAPSHOT_MINUTES,
+    SUNDAYS,
+    WORKDAYS,
+    Problem,
+    best_of_all,
+    flat_risk,
+    inventory,
+    obvious_clash,
+    policy,
+)
+
+BERLIN, KATHMANDU, SYDNEY = "W. Europe Standard Time", "Nepal Standard Time", "AUS Eastern Standard Time"
+EVERY_8_HOURS = Recurrence(Frequency.HOURLY, (), 8, 24)
+KINDS = [
+    (DAILY, "UTC"),
+    (DAILY, BERLIN),
+    (DAILY, KATHMANDU),
+    (SUNDAYS, "UTC"),
+    (WORKDAYS, SYDNEY),
+    (HOURLY, "UTC"),
+    (HOURLY, BERLIN),
+    (EVERY_8_HOURS, KATHMANDU),
+]
+A_BEFORE_B = Rule(name="a before b", order=("vm0", "vm1"))
+
+
+def pair(
+    *kinds: tuple[Recurrence, str], starts: Sequence[str] = ("23:00", "23:00"), rule: Rule = A_BEFORE_B
+) -> Problem:
+    """VMs with a policy each, in one vault and one service, under one rule."""
+    policies = [
+        policy(f"p{n}", "v", parse_start(start), *kind)
+        for n, (kind, start) in enumerate(zip(kinds, starts, strict=True))
+    ]
+    found = inventory(policies, [("web", one.name) for one in policies])
+    return Problem(found, Rules(rule=(rule,)), flat_risk(len(kinds)))
+
+
+def breaks(problem: Problem, *starts: str) -> bool:
+    """Whether a schedule breaks a rule, as the instance sees it."""
+    return bool(violations(problem.instance(), np.array([parse_start(start) for start in starts])))
+
+
+def clashes_of(problem: Problem) -> np.ndarray:
+    """Which options of the first of two VMs clash with which of the second; shape (48, 48)."""
+    gates = problem.instance().gates
+    if not len(gates):
+        return np.zeros((48, 48), dtype=np.bool_)
+    gate = gates.vm_gate[gates.vm_begin[0]]
+    return gates.clashes[gates.clash[gates.gate_begin[gate]]]
+
+
+@pytest.mark.parametrize("rule", [A_BEFORE_B, Rule(name="apart", separate=("vm0", "vm1"))], ids=["order", "separate"])
+@pytest.mark.parametrize("kinds", list(itertools.product(KINDS, KINDS[::2])), ids=str)
+def test_clashes_are_those_of_the_plain_loops(kinds: tuple[tuple[Recurrence, str], ...], rule: Rule) -> None:
+    """Starts clash exactly where the loops over minutes say so, in whatever zones and on whatever days."""
+    problem = pair(*kinds, rule=rule)
+    clashes = clashes_of(problem)
+    for t, u in itertools.product(range(0, 48, 7), range(48)):
+        assert clashes[t, u] == obvious_clash(problem, rule, 0, 1, (t, u)), (format_start(t), format_start(u))
+
+
+def test_order_ends_before_the_next_begins() -> None:
+    """A window of 2 h 15 min from 21:00 ends at 23:15: 23:00 is too early for the next, 23:30 is not."""
+    daily = pair((DAILY, "UTC"), (DAILY, "UTC"))
+    assert breaks(daily, "21:00", "23:00")
+    assert not breaks(daily, "21:00", "23:30")
+
+
+def test_a_day_lasts_from_noon_to_noon() -> None:
+    """02:00 comes after 23:00 of the same night; 11:00 and 13:00 are the end of one day and the begin of the next."""
+    daily = pair((DAILY, "UTC"), (DAILY, "UTC"))
+    assert not breaks(daily, "23:00", "02:00")
+    assert breaks(daily, "02:00", "23:00")
+    assert breaks(daily, "08:00", "13:00")
+    assert not breaks(daily, "13:00", "08:00")
+
+
+def test_weekly_vms_are_in_order_on_days_on_which_both_run() -> None:
+    """A Sunday's run at 02:00 belongs to the night of Saturday, in which a VM of Sunday nights does not run."""
+    both = pair((SUNDAYS, "UTC"), (SUNDAYS, "UTC"))
+    assert breaks(both, "23:00", "22:00")
+    assert not breaks(both, "23:00", "02:00")
+    never = pair((SUNDAYS, "UTC"), (Recurrence(Frequency.WEEKLY, (2,)), "UTC"))
+    assert not breaks(never, "23:00", "13:00")
+    assert not breaks(never, "13:00", "23:00")
+    daily = pair((SUNDAYS, "UTC"), (DAILY, "UTC"))
+    assert breaks(daily, "23:00", "22:00")
+    assert not breaks(daily, "20:00", "22:30")
+
+
+def test_every_run_of_an_hourly_vm_comes_first() -> None:
+    """Runs at 13:00, 19:00 and 01:00 have ended at 03:15: what follows may start at 03:30, not at 22:00."""
+    hourly = pair((HOURLY, "UTC"), (DAILY, "UTC"), starts=("13:00", "23:00"))
+    assert breaks(hourly, "13:00", "22:00")
+    assert breaks(hourly, "13:00", "03:00")
+    assert not breaks(hourly, "13:00", "03:30")
+
+
+def test_a_zone_that_changes_its_clock_keeps_the_order_at_both_readings() -> None:
+    """22:00 in Berlin ends at 22:15 or 23:15 UTC, as it is read: the later reading counts for who comes next."""
+    to_utc = pair((DAILY, BERLIN), (DAILY, "UTC"))
+    assert breaks(to_utc, "22:00", "23:00")
+    assert not breaks(to_utc, "22:00", "23:30")
+    within = pair((DAILY, BERLIN), (DAILY, BERLIN))
+    assert breaks(within, "22:00", "01:00")
+    assert not breaks(within, "22:00", "01:30")
+
+
+def test_every_earlier_set_comes_before_every_later_one() -> None:
+    """The first and the third set are in order also on days on which nobody of the second runs."""
+    chain = pair(
+        (DAILY, "UTC"),
+        (SUNDAYS, "UTC"),
+        (DAILY, "UTC"),
+        starts=("20:00", "23:00", "02:00"),
+        rule=Rule(name="chain", order=("vm0", "vm1", "vm2")),
+    )
+    assert not breaks(chain, "20:00", "23:00", "02:00")
+    assert breaks(chain, "20:00", "23:00", "21:00")
+
+
+def test_a_vm_belongs_to_the_first_set_that_it_fits() -> None:
+    """``["vm0", "vm*"]`` is vm0, then all others."""
+    rule = Rule(name="first things first", order=("vm0", "vm*"))
+    three = pair(*[(DAILY, "UTC")] * 3, starts=("20:00",) * 3, rule=rule)
+    assert not breaks(three, "20:00", "23:00", "23:00")
+    assert breaks(three, "20:00", "23:00", "19:00")
+
+
+def tiers(**item: dict[str, object]) -> Inventory:
+    """Two services of a database and a web server each, all at 23:00."""
+    policies = [policy("p0", "east", 46), policy("p1", "west", 46)]
+    return inventory(policies, [("a", "p0"), ("a", "p1"), ("b", "p0"), ("b", "p1")], **item)
+
+
+@pytest.mark.parametrize(
+    ("per", "expected"), [("service", {(0, 1), (2, 3)}), ("vault", set()), (None, {(0, 1), (0, 3), (2, 1), (2, 3)})]
+)
+def test_order_is_kept_within_what_per_says(per: str | None, expected: set[tuple[int, int]]) -> None:
+    """Per service each service has its own order, per vault each vault; without ``per`` the rule is one."""
+    rule = Rule(name="tiers", order=(Selector(vault="east"), Selector(vault="west")), per=per)
+    problem = Problem(tiers(), Rules(rule=(rule,)), flat_risk(4))
+    instance = problem.instance()
+    assert {row for row, _ in shut_gates(instance, instance.today)} == {row for pair in expected for row in pair}
+    for v, w in itertools.product((0, 2), (1, 3)):
+        options = np.array([24, 22, 24, 22])  # noon and 11:00: the first and the last of a day
+        options[[v, w]] = 4, 40
+        assert {row for row, _ in shut_gates(instance, options)} == ({v, w} if (v, w) in expected else set())
+
+
+def test_a_vm_that_cannot_move_holds_its_time() -> None:
+    """Others keep clear of an excluded and of a pinned VM, and the plan says so by moving around it."""
+    for stays in ("exclude", "pin"):
+        rules = Rules(rule=(A_BEFORE_B, Rule(name="stays", where={"name": "vm0"}, **{stays: True})))
+        found = pair((DAILY, "UTC"), (DAILY, "UTC")).inventory
+        result = solve(Problem(found, rules, flat_risk(2)).instance(), effort=5)
+        assert result.options is not None
+        first, second = ((int(t) - 24) % 48 for t in result.options)
+        assert (first, second >= first + 5) == (22, True)
+
+
+@pytest.mark.parametrize("rule", [A_BEFORE_B, Rule(name="a before b", separate=True)], ids=["order", "separate"])
+def test_two_vms_that_are_never_written_are_not_held_to_each_other(rule: Rule) -> None:
+    """Today's breach of two VMs that nobody may write stays, is said, and forbids no plan; others keep clear."""
+    problem = pair(*[(DAILY, "UTC")] * 3, starts=["23:00", "23:00", "20:00"], rule=rule)
+    found = inventory(
+        list(problem.inventory.policies.values()),
+        [("web", "p0"), ("web", "p1"), ("web", "p2")],
+        vm0={"unwritable": "soft-deleted"},
+        vm1={"unwritable": "soft-deleted"},
+    )
+    problem = Problem(found, problem.rules, problem.risk)
+    never = problem.restrictions.never_written
+    assert standing_clashes(found, problem.rules, never, SNAPSHOT_MINUTES) == [(0, "a before b"), (1, "a before b")]
+    assert not violations(problem.instance(), np.array([46, 46, 40]))
+    result = solve(problem.instance(), effort=5)
+    assert result.outcome is Outcome.OPTIMAL
+    if rule.separate:
+        assert violations(problem.instance(), np.array([46, 46, 46]))
+        assert violations(problem.instance(), np.array([46, 46, 43]))
+
+
+def test_pinned_vms_that_clash_are_a_contradiction() -> None:
+    """A pin is the planner's own: two of them that break an order leave no schedule."""
+    rules = Rules(rule=(A_BEFORE_B, Rule(name="stays", pin=True)))
+    problem = Problem(pair((DAILY, "UTC"), (DAILY, "UTC")).inventory, rules, flat_risk(2))
+    assert solve(problem.instance(), effort=5).outcome is Outcome.INFEASIBLE
+
+
+def test_a_chain_of_many_tiers_is_solved() -> None:
+    """Five tiers in one night, each with the same best start, are laid out in their order at the least cost."""
+    kinds = [(DAILY, "UTC")] * 5
+    chain = pair(*kinds, starts=["23:00"] * 5, rule=Rule(name="tiers", order=tuple(f"vm{n}" for n in range(5))))
+    risk = flat_risk(5, 9.0)
+    risk[:, 36:] = risk[:, :10] = 0.0
+    problem = Problem(chain.inventory, chain.rules, risk)
+    result = solve(problem.instance(), effort=5)
+    assert result.options is not None
+    assert result.outcome is Outcome.OPTIMAL
+    assert not violations(problem.instance(), result.options)
+    starts = [(int(t) - 24) % 48 for t in result.options]
+    assert all(later - earlier >= 5 for earlier, later in itertools.pairwise(starts))
+
+
+def test_a_rule_that_is_not_free_costs_what_brute_force_says() -> None:
+    """An order that forbids the cheapest starts is paid for, and no more than needed."""
+    problem = pair((DAILY, "UTC"), (DAILY, BERLIN))
+    risk = flat_risk(2, 9.0)
+    risk[0, [46, 4, 40]] = [0.0, 0.05, 0.3]
+    risk[1, [46, 44, 2, 6, 8]] = [0.2, 0.0, 0.1, 0.15, 0.3]
+    problem = Problem(problem.inventory, Rules(rule=(A_BEFORE_B,), max_risk_increase=1.0), risk)
+    best = best_of_all(problem)
+    result = solve(problem.instance(), effort=10)
+    assert best is not None
+    assert result.cost is not None
+    assert result.cost.total == pytest.approx(best[0], abs=1e-6)
