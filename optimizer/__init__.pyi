@@ -26,12 +26,14 @@ from .plan.store import write_plan as write_plan
 from .report.html import render_html as render_html
 from .rollout.errors import ApplyError as ApplyError
 from .rollout.journal import read_journal as read_journal
-from .solve.conflicts import NoScheduleError as NoScheduleError
+from .solve.no_schedule import NoScheduleError as NoScheduleError
 from .whatif.scenario import Scenario as Scenario
 from .whatif.sensitivity import sensitivity as sensitivity
 from .whatif.what_if import what_if as what_if
 from .workflow import audit_case as audit_case
+from .workflow import diagnose_case as diagnose_case
 from .workflow import explain_vm as explain_vm
 from .workflow import make_plan as make_plan
 from .workflow import make_plan_of as make_plan_of
 from .workflow import prepare as prepare
+from .workflow import price_plan_limits as price_plan_limits

@@ -6,7 +6,7 @@ OptimizerError
     EstateError             an estate folder that cannot be read or written
     EngineError             work that could not be spread over processes or machines
     VerificationError       a schedule that the verifier refuses: never shown as a plan
-    NoScheduleError         (solve) no schedule satisfies the rules; carries the rules in conflict
+    NoScheduleError         (solve) no schedule satisfies the rules; carries conflicts and ways out
     NotFoundWithinEffortError  (solve) none was found, nor was it proven that there is none
     PlanError               (plan)
         PlanFormatError     a file that is not a plan

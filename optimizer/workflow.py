@@ -13,15 +13,16 @@ import numpy as np
 from optimizer.engine import SERIAL, Engine
 from optimizer.errors import DataError
 from optimizer.estate.folder import Estate
-from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, Frequency
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.plan.audit import Audit, audit
 from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
+from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
 from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.plan.write_limits import solve_within_write_limits
@@ -31,12 +32,16 @@ from optimizer.risk.table import risk_table, start_step
 from optimizer.rollout.history import last_moves
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
-from optimizer.solve.conflicts import Conflict, NoScheduleError, NotFoundWithinEffortError, find_conflicts
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
+from optimizer.solve.feasibility import Budget
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.limits import Change, Limits, loosened, relaxed_rules
+from optimizer.solve.no_schedule import NoScheduleError, NotFoundWithinEffortError, name_everything
+from optimizer.solve.relaxation import Diagnosis, Effect, diagnose, solved
 from optimizer.solve.restrict import restrict_options
+from optimizer.solve.shadow import DEFAULT_ROUNDS, price_limits
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
 
 SHARE_OF_SOLVE = 0.7
@@ -44,6 +49,15 @@ SHARE_OF_SOLVE = 0.7
 
 SHARE_OF_START = 0.2
 """Of a time limit, for the best moves from today where moves are limited."""
+
+EFFORT_PARTS = 10
+"""A plan that a relaxation makes possible gets this part of the effort."""
+
+RELAXATIONS_TO_TIME = 6
+"""Such plans among which the time that is left is shared out."""
+
+CONFLICT_WORK = 0.5
+"""Deterministic time, about seconds, for each unit of effort that goes into conflicts."""
 
 
 def prepare(
@@ -206,7 +220,13 @@ def make_plan_of(
 
     def solved(one: Case) -> Result:
         return solve_case(
-            one, seed=seed, effort=effort, time_limit_seconds=solve_seconds, engine=engine, progress=progress
+            one,
+            seed=seed,
+            effort=effort,
+            time_limit_seconds=solve_seconds,
+            engine=engine,
+            progress=progress,
+            why_not=one is case,
         )
 
     result = solve_within_write_limits(case, known_policies(estate), solved)
@@ -277,15 +297,21 @@ def solve_case(
     progress: Progress = no_progress,
     start: IntArray | None = None,
     multipliers: Multipliers | None = None,
+    why_not: bool = True,
 ) -> Result:
     """Solve a prepared case; see :func:`optimizer.solve.solver.solve`.
+
+    Parameters
+    ----------
+    why_not
+        Look for the reason where there is no schedule, which takes about as long again.
 
     Raises
     ------
     NoScheduleError
-        No schedule satisfies the rules; names those in conflict.
+        No schedule satisfies the rules; carries those in conflict, and what would make one possible.
     NotFoundWithinEffortError
-        None was found, nor was it proven that there is none.
+        None was found, nor was it proven that there is none; or why was not asked.
     """
     left = time_limit_seconds
     if case.instance.max_moves is not None and (start is None or violations(case.instance, start)):
@@ -301,10 +327,13 @@ def solve_case(
         start=start,
         multipliers=multipliers,
     )
-    if result.outcome is Outcome.INFEASIBLE:
-        conflicts = find_conflicts(case.instance, case.restrictions, effort, time_limit_seconds)
-        raise NoScheduleError(_describe_conflicts(case.inventory, conflicts), conflicts)
     if result.options is None:
+        diagnosis = Diagnosis(Outcome.UNKNOWN)
+        if why_not:
+            diagnosis = diagnose_case(case, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
+        if diagnosis.outcome is Outcome.INFEASIBLE:
+            answer = name_everything(case.inventory, diagnosis)
+            raise NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
         raise NotFoundWithinEffortError(
             f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
             "is none; give more with --effort, or loosen a rule"
@@ -328,26 +357,59 @@ def _start_of(instance: Instance, effort: int, seed: int, time_limit_seconds: fl
     )
 
 
-def _describe_conflicts(inventory: Inventory, conflicts: Sequence[Conflict]) -> str:
-    lines = ["no schedule satisfies the rules:"]
-    for conflict in conflicts:
-        names = [inventory.vm(inventory.items[row]).name for row in conflict.vms]
-        shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-        rules = " and ".join(repr(name) for name in conflict.names)
-        verb = "cannot all hold" if len(conflict.names) > 1 else "cannot hold"
-        of = f" for {len(names)} VM{'s' if len(names) != 1 else ''}: {shown}" if names else ""
-        lines.append(f"  {rules} {verb}{of}{_circumstances(inventory, conflict)}")
-    return "\n".join([*lines, "loosen or drop one rule of each line, or exclude these VMs"])
+def diagnose_case(
+    case: Case, *, seed: int = 0, effort: int = DEFAULT_EFFORT, time_limit_seconds: float | None = None
+) -> Diagnosis:
+    """Why a case has no schedule, and what would make one possible.
+
+    Parameters
+    ----------
+    case
+        The case.
+    seed, effort, time_limit_seconds
+        Of the solver.  A tenth of the effort is spent on each plan that a relaxation makes possible; half of the time
+        limit on the conflicts, and as much on all of these plans together.
+    """
+    deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+
+    def judge(changes: Sequence[Change]) -> Effect | None:
+        left = None if deadline is None else deadline - time.monotonic()
+        if left is not None and left <= 0:
+            return None
+        share = None if left is None else left / RELAXATIONS_TO_TIME
+        return solved(relaxed_instance(case, changes), max(1, effort // EFFORT_PARTS), seed, share)
+
+    halfway = None if deadline is None or time_limit_seconds is None else deadline - time_limit_seconds / 2
+    return diagnose(
+        Limits(case.instance, case.restrictions, case.rules), judge, Budget(CONFLICT_WORK * effort, halfway)
+    )
 
 
-def _circumstances(inventory: Inventory, conflict: Conflict) -> str:
-    """What makes windows hard to keep for the VMs of a conflict: several runs a day, clocks that change."""
-    policies = [inventory.policy(inventory.items[row]) for row in conflict.vms]
-    hourly = {describe_recurrence(p.recurrence) for p in policies if p.recurrence.frequency is Frequency.HOURLY}
-    zones = {p.timezone for p in policies if len(p.pattern(inventory.horizon).offsets) > 1}
-    parts = [f"back up {text}, and every run has to keep the windows" for text in sorted(hourly)]
-    parts += [f"are in {zone}, where windows have to hold at both readings of the clock" for zone in sorted(zones)]
-    return f" ({'; '.join('some ' + part for part in parts)})" if parts else ""
+def relaxed_instance(case: Case, changes: Sequence[Change]) -> Instance:
+    """The problem as it would be if the planner had written the rules so."""
+    rules = relaxed_rules(case.rules, changes)
+    relaxed = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved)
+    return loosened(Limits(relaxed.instance, relaxed.restrictions, relaxed.rules), changes).instance
+
+
+def price_plan_limits(
+    plan: PlanDocument, estate: Estate, *, num_rounds: int = DEFAULT_ROUNDS, progress: Progress = no_progress
+) -> tuple[LimitPriceEntry, ...]:
+    """Which limits bind in a plan, and what one more of each would save, the dearest first.
+
+    Parameters
+    ----------
+    plan, estate
+        A plan and the estate that it was made for.
+    num_rounds
+        Work of the search for each limit; see :func:`optimizer.solve.shadow.price_limits`.
+    progress
+        Told how far the work is.
+    """
+    case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, progress=progress)
+    options = starts_in_schedule(case.inventory, plan.schedule)
+    limits = Limits(case.instance, case.restrictions, case.rules)
+    return name_prices(case.inventory, price_limits(limits, options, num_rounds=num_rounds, seed=plan.settings.seed))
 
 
 def explain_vm(

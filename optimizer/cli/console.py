@@ -9,14 +9,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
+from optimizer.errors import OptimizerError
 from optimizer.ports import Progress, no_progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+NO_SCHEDULE = 3
+"""Exit code where no schedule satisfies the rules."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,6 +54,18 @@ class Screen:
         # Tables are laid out for 100 columns; where nobody looks (a file, a pipe) they get just that.
         width = None if sys.stdout.isatty() else 100
         Console(width=width, highlight=False, soft_wrap=False).print(renderable)
+
+    def refuse(self, renderable: RenderableType, headline: str, json_text: str) -> None:
+        """Say why there is no result: in full on stderr, or as JSON on stdout and in one sentence on stderr."""
+        if self.as_json:
+            click.echo(json_text)
+            click.echo(f"error: {headline}", err=True)
+            return
+        from rich.console import Console
+
+        width = None if sys.stderr.isatty() else 100
+        click.echo(f"error: {headline}", err=True)
+        Console(width=width, stderr=True, highlight=False, soft_wrap=False).print(renderable)
 
     def remark(self, text: str) -> None:
         """Say something on stderr."""
@@ -118,9 +134,27 @@ def common_options(command: Callable[Concatenate[Screen, P], R]) -> Callable[...
     @click.option("--verbose", "-v", is_flag=True, help="Say on stderr how long each stage took.")
     @wraps(command)
     def with_screen(*args: Any, output_format: str, quiet: bool, verbose: bool, **kwargs: Any) -> R:
-        return command(Screen(output_format == "json", quiet, verbose), *args, **kwargs)
+        screen = Screen(output_format == "json", quiet, verbose)
+        try:
+            return command(screen, *args, **kwargs)
+        except OptimizerError as exc:
+            if exc.exit_code == NO_SCHEDULE:
+                _say_why_not(screen, exc)
+            raise
 
     return with_screen
+
+
+def _say_why_not(screen: Screen, error: OptimizerError) -> NoReturn:
+    """Show conflicts and ways out, and end with the exit code for them."""
+    from optimizer.report.text_no_schedule import render_no_schedule
+    from optimizer.solve.no_schedule import NoScheduleError
+
+    if not isinstance(error, NoScheduleError):
+        raise error
+    answer = error.answer
+    screen.refuse(render_no_schedule(answer), "no schedule satisfies the rules", answer.model_dump_json(indent=1))
+    sys.exit(error.exit_code)
 
 
 FILE = click.Path(dir_okay=False, path_type=Path)

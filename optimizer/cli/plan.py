@@ -240,15 +240,19 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path 
     epilog=example(
         "backup-optimizer report plan.json\n"
         "backup-optimizer report plan.json --html report.html\n"
+        "backup-optimizer report plan.json --limits\n"
         "backup-optimizer report plan.journal.jsonl"
     )
 )
 @click.argument("file", metavar="PLAN|JOURNAL", type=FILE)
 @click.option("--html", "page", type=FILE, help="Write a page with pictures: one file, works offline.")
+@click.option(
+    "--limits", "with_limits", is_flag=True, help="Which limits bind, and what one more of each would save (seconds)."
+)
 @ESTATE_OPTION
 @common_options
-def report(screen: Screen, file: Path, page: Path | None, estate_folder: str | Path | None) -> None:
-    """Show PLAN: what it gains, what it changes, where everything goes.
+def report(screen: Screen, file: Path, page: Path | None, with_limits: bool, estate_folder: str | Path | None) -> None:
+    """Show PLAN: what it gains, what it changes, where everything goes; with --limits, what keeps it from more.
 
     Of a JOURNAL, for an auditor: who changed what, when, for which plan and with whose approval.
     """
@@ -257,7 +261,13 @@ def report(screen: Screen, file: Path, page: Path | None, estate_folder: str | P
     if is_journal(file):
         if page is not None:
             raise click.UsageError("--html is for a plan; a journal is shown as text or as JSON")
+        if with_limits:
+            raise click.UsageError("--limits is for a plan; a journal has none")
         _show_journal(screen, file)
+    elif with_limits:
+        if page is not None:
+            raise click.UsageError("--html and --limits do not go together; ask for one after the other")
+        _show_limits(screen, file, estate_folder)
     else:
         _show_plan(screen, file, page, estate_folder)
 
@@ -271,6 +281,22 @@ def _show_journal(screen: Screen, file: Path) -> None:
     records = read_journal(file)
     content = [record.model_dump(mode="json") for record in records]
     screen.show(render_journal(records), json.dumps(content, indent=1))
+
+
+def _show_limits(screen: Screen, plan_file: Path, estate_folder: str | Path | None) -> None:
+    import json
+
+    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.report.text_limits import render_limits
+    from optimizer.workflow import price_plan_limits
+
+    made = read_plan(plan_file)
+    estate = open_estate_of(made, plan_file, estate_folder)
+    with screen.progress() as progress:
+        prices = price_plan_limits(made, estate, progress=progress)
+    screen.show(
+        render_limits(prices), json.dumps({"limits": [one.model_dump(mode="json") for one in prices]}, indent=1)
+    )
 
 
 def _show_plan(screen: Screen, plan_file: Path, page: Path | None, estate_folder: str | Path | None) -> None:

@@ -14,8 +14,9 @@ from optimizer.model.inventory import Inventory, describe_recurrence
 from optimizer.model.rules import Prices
 from optimizer.model.timegrid import NUM_OPTIONS, Frequency, format_minute, format_start, resolve_zone
 from optimizer.plan.document import PlanDocument
-from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption
-from optimizer.solve.instance import BoolArray, Instance
+from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption, LimitCost
+from optimizer.solve.instance import BoolArray, Instance, IntArray
+from optimizer.solve.limits import Limit, Limits, limit_behind
 from optimizer.solve.marginal import Marginals, OptionCosts
 from optimizer.solve.restrict import Restrictions
 
@@ -170,8 +171,10 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
     marginals = Marginals(instance, solution.options)
     costs, meeting = marginals.of(v), marginals.meeting(v)
     here, today = int(solution.options[v]), int(instance.today[v])
-    blocked = marginals.blocked(v)
-    allowed = instance.allowed[v] & ~_any(blocked)
+    possible = set(policy.recurrence.options(today))
+    everything = Limits(instance, solution.restrictions, plan.rules)
+    in_the_way = {t: _in_the_way(everything, solution.options, v, t) for t in possible if t != here}
+    allowed = np.array([t == here or in_the_way.get(t) == {} for t in range(NUM_OPTIONS)])
     holders = _policies_by_start(plan, solution, v)
 
     def option(t: int) -> ExplainedOption:
@@ -186,7 +189,6 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
 
     total = np.where(allowed, costs.total.round(COST_DECIMALS), np.inf)
     ranked = [int(t) for t in np.argsort(total, kind="stable") if np.isfinite(total[t]) and t not in (here, today)]
-    possible = set(policy.recurrence.options(today))
     better = [
         t
         for t in np.argsort(costs.total, kind="stable").tolist()
@@ -209,10 +211,12 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
             ForbiddenOption(
                 start=format_start(t),
                 risk=float(instance.risk[v, t]),
-                reasons=tuple(_forbidding(solution, v, t) + [name for name, mask in blocked.items() if mask[t]]),
+                saves=-_difference(costs, t, here).total,
+                reasons=tuple(reason for reasons in in_the_way[t].values() for reason in reasons),
             )
             for t in better[:NUM_FORBIDDEN]
         ),
+        limits=tuple(_limit_costs(costs, here, {t: in_the_way[t] for t in better})),
         history_days=float(solution.history_days[v]),
         notes=tuple(_notes(solution, v, plan.rules.prices)),
     )
@@ -279,5 +283,26 @@ def _policies_by_start(plan: PlanDocument, solution: Solution, v: int) -> dict[i
     return found
 
 
-def _forbidding(solution: Solution, v: int, t: int) -> list[str]:
-    return [name for name, mask in solution.restrictions.forbidden_by.items() if mask[v, t]]
+def _in_the_way(everything: Limits, schedule: IntArray, v: int, t: int) -> dict[Limit, list[str]]:
+    """Limits that forbid a VM a start, all other VMs where they are; each with the reasons in words."""
+    restrictions = everything.restrictions
+    found: dict[Limit, list[str]] = {}
+    for reason, mask in restrictions.forbidden_by.items():
+        if mask[v, t]:
+            found.setdefault(limit_behind(restrictions, reason), []).append(reason)
+    options = schedule.copy()
+    options[v] = t
+    for limit in everything.broken(options):
+        found.setdefault(limit, [limit.name])
+    return found
+
+
+def _limit_costs(costs: OptionCosts, here: int, better: Mapping[int, Mapping[Limit, object]]) -> list[LimitCost]:
+    """What each limit that alone stands before a better start costs, the dearest first."""
+    found: dict[Limit, LimitCost] = {}
+    for t, limits in better.items():  # cheapest first
+        if len(limits) == 1:
+            (limit,) = limits
+            saves = -_difference(costs, t, here).total
+            found.setdefault(limit, LimitCost(name=limit.name, start=format_start(t), saves=saves))
+    return sorted(found.values(), key=lambda cost: -cost.saves)

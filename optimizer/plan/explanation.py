@@ -55,11 +55,33 @@ class ExplainedOption(_Strict):
 
 
 class ForbiddenOption(_Strict):
-    """A start that would cost less than the proposed one, and what forbids it (rules, limits), in words."""
+    """A start that would cost less than the proposed one, and what forbids it (rules, limits), in words.
+
+    ``saves`` is by how much the plan would cost less per 30 days with the VM there, all else equal.
+    """
 
     start: StartText
     risk: float
+    saves: float = 0.0
     reasons: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class LimitCost(_Strict):
+    """What one rule or limit costs a VM.
+
+    Parameters
+    ----------
+    name
+        The rule as the planner wrote it, or the limit.
+    start
+        The cheapest of the starts that nothing else forbids.
+    saves
+        By how much the plan would cost less per 30 days with the VM there, all else equal.
+    """
+
+    name: str
+    start: StartText
+    saves: float
 
 
 class Explanation(_Strict):
@@ -85,6 +107,8 @@ class Explanation(_Strict):
         The next best allowed options, cheapest first.
     forbidden
         Options that would cost less than the proposed one but may not be taken, cheapest first.
+    limits
+        Rules and limits of which each alone keeps the VM from a cheaper start, the dearest first.
     history_days
         Days of usable history behind the profile; None where unsaid.
     """
@@ -102,6 +126,7 @@ class Explanation(_Strict):
     proposed: ExplainedOption
     alternatives: tuple[ExplainedOption, ...] = ()
     forbidden: tuple[ForbiddenOption, ...] = ()
+    limits: tuple[LimitCost, ...] = ()
     history_days: float | None = None
     notes: tuple[str, ...] = ()
 

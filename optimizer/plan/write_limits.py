@@ -10,10 +10,10 @@ from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
 from optimizer.plan.diff import Diff
 from optimizer.plan.document import ReassignItem
-from optimizer.solve.conflicts import NoScheduleError, NotFoundWithinEffortError
 from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import IntArray
+from optimizer.solve.no_schedule import NoScheduleError, NotFoundWithinEffortError
 from optimizer.solve.solver import OPTIMALITY_GAP, Result
 
 MOST_ATTEMPTS = 3
@@ -71,7 +71,7 @@ def solve_within_write_limits(case: Case, known: Iterable[str], solve_case: Call
         )
         try:
             again = solve_case(replace(case, instance=replace(instance, write_limits=limits)))
-        except NoScheduleError:
+        except (NoScheduleError, NotFoundWithinEffortError):
             break
         result = _with_bound(again, bound)
     if not limits:

@@ -141,6 +141,27 @@ def _forbidden(explanation: Explanation, glyphs: Glyphs, width: int) -> Iterator
     if not shown:
         return
     risks = decimals(one.risk for one in shown)
-    cells = [(one.start, risk, "; ".join(one.reasons)) for one, risk in zip(shown, risks, strict=True)]
-    columns = (Column("start"), number("at risk"), Column("forbidden by", share=1, prose=True))
-    yield table(Rows("Better, but not allowed", columns, cells, total=len(explanation.forbidden)), glyphs, width)
+    savings = decimals(one.saves for one in shown)
+    cells = [
+        (one.start, risk, saves, "; ".join(one.reasons))
+        for one, risk, saves in zip(shown, risks, savings, strict=True)
+    ]
+    columns = (Column("start"), number("at risk"), number("saves"), Column("forbidden by", share=1, prose=True))
+    note = "saves: what the plan would cost less per 30 days, all else equal"
+    yield table(
+        Rows("Better, but not allowed", columns, cells, total=len(explanation.forbidden), note=note), glyphs, width
+    )
+    if explanation.limits:
+        yield table(_limits(explanation), glyphs, width)
+
+
+def _limits(explanation: Explanation) -> Rows:
+    shown = explanation.limits[:FORBIDDEN_SHOWN]
+    savings = decimals(one.saves for one in shown)
+    return Rows(
+        title="What a limit costs this VM",
+        columns=(Column("rule or limit", share=1), Column("start"), number("per 30 days")),
+        cells=[(one.name, one.start, saves) for one, saves in zip(shown, savings, strict=True)],
+        total=len(explanation.limits),
+        note="the cheapest start that nothing but this limit forbids, and what it would save",
+    )

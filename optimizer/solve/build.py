@@ -247,7 +247,8 @@ def _policies(
         else:
             existing[k, policy.start] += 1
             unknown[k, policy.start] += strangers
-        all_ours = bool(rows) and strangers == 0 and bool(restrictions.movable[list(rows)].all())
-        editable = rules.policies.edit and all_ours and not over
-        policies.append(ExistingPolicy(k, policy.start, rows, editable))
+        all_ours = bool(rows) and strangers == 0
+        unpinned = rules.policies.edit and all_ours and not over
+        editable = unpinned and bool(restrictions.movable[list(rows)].all())
+        policies.append(ExistingPolicy(k, policy.start, rows, editable, unpinned))
     return existing, unknown, counted, tuple(policies)

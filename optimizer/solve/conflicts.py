@@ -1,29 +1,23 @@
-"""Why there is no schedule: rules in conflict, named as the planner wrote them."""
+"""Why there is no schedule: the smallest sets of rules and limits that cannot all hold."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.errors import OptimizerError
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.cost import overfull_caps
-from optimizer.solve.cpsat import (
-    Outcome,
-    ScopedModel,
-    add_move_limit,
-    add_one_option_per_vm,
-    add_policy_capacity,
-    add_vault_policy_limit,
-    whole,
-)
-from optimizer.solve.instance import NO_CAP, BoolArray, Instance
-from optimizer.solve.restrict import Restrictions
+from optimizer.solve.counting_model import stuck
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.feasibility import GLOBAL_KINDS, Feasibility
+from optimizer.solve.hitting_sets import smallest_hitting_set
+from optimizer.solve.instance import IntArray
+from optimizer.solve.limits import EVERY_OPTION, Limit, Limits
 
-MAX_MOVES = "max_moves"
-POLICY_LIMIT = "the limit of policies per vault"
+MAX_NODES = 20_000
+"""Sets that are looked at for one kind of VM before the smallest is given up for one that is merely irreducible."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,142 +26,220 @@ class Conflict:
 
     Parameters
     ----------
-    names
-        Rules and limits; leaving out any one of them would resolve this conflict, where ``irreducible``.
+    limits
+        The rules and limits, in the order in which they were written.
     vms
         Rows of VMs that it shows at.
     irreducible
-        Whether every name is needed.
+        Whether all of them are needed: without any one of them the others can hold.
+    smallest
+        Whether it is proven that no fewer rules and limits of the instance are in conflict.
     """
 
-    names: tuple[str, ...]
+    limits: tuple[Limit, ...]
     vms: tuple[int, ...]
     irreducible: bool = True
+    smallest: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the rules and limits."""
+        return tuple(limit.name for limit in self.limits)
 
 
-class NoScheduleError(OptimizerError):
-    """No schedule satisfies the rules; carries the conflicts.
-
-    Parameters
-    ----------
-    message
-        For people.
-    conflicts
-        Found so far.
-    """
-
-    exit_code = 3
-
-    def __init__(self, message: str, conflicts: Sequence[Conflict]) -> None:
-        super().__init__(message)
-        self.conflicts = tuple(conflicts)
-
-
-class NotFoundWithinEffortError(OptimizerError):
-    """The search ended without a schedule and without a proof that there is none."""
-
-
-def find_conflicts(
-    instance: Instance, restrictions: Restrictions, effort: int, time_limit_seconds: float | None = None
-) -> list[Conflict]:
-    """Conflicts of single VMs where there are any, else one of caps and limits.
+def find_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Conflict], Outcome]:
+    """The conflicts of single VMs, and the smallest of all, in the order of their size.
 
     Parameters
     ----------
-    instance
-        Proven to have no schedule.
-    restrictions
-        Which rule forbids which option.
-    effort, time_limit_seconds
-        Work for the second kind, and its limit of wall-clock time; what is not settled by then stays named.
+    limits, feasibility
+        The problem, and what answers whether some of its limits can hold.
+
+    Returns
+    -------
+    conflicts, outcome
+        INFEASIBLE with at least one conflict; else FEASIBLE or UNKNOWN, and none.
     """
-    stuck = np.flatnonzero(~instance.allowed.any(axis=1)).tolist()
-    if stuck:
-        found: dict[tuple[str, ...], list[int]] = {}
-        for v in stuck:
-            found.setdefault(_covering_rules(restrictions, v), []).append(v)
-        return [Conflict(names, tuple(vms)) for names, vms in found.items()]
-    return [_joint_conflict(instance, restrictions, effort, time_limit_seconds)]
+    answer = feasibility.check(limits.all)
+    if answer.outcome is not Outcome.INFEASIBLE:
+        return [], answer.outcome
+    found = single_vm_conflicts(limits, limits.all)
+    first = min(found, key=lambda one: len(one.limits)) if found else shrink(limits, feasibility, limits.all)
+    names, proven = smallest_conflict(limits, feasibility, frozenset(first.limits))
+    same = [one for one in found if frozenset(one.limits) == names]
+    if same or names == frozenset(first.limits):
+        one = same[0] if same else first
+    else:
+        one = Conflict(in_order(limits, names), shown_at(limits, feasibility, names))
+    smallest = Conflict(one.limits, one.vms, one.irreducible or proven, proven)
+    rest = sorted((other for other in found if frozenset(other.limits) != names), key=lambda c: len(c.limits))
+    return [smallest, *rest], Outcome.INFEASIBLE
 
 
-def _covering_rules(restrictions: Restrictions, v: int) -> tuple[str, ...]:
-    """Smallest set, by leaving out one at a time, of rules that together forbid every option of a VM."""
-    names = [name for name, mask in restrictions.forbidden_by.items() if mask[v].any()]
-    for name in list(names):
-        others = [restrictions.forbidden_by[other][v] for other in names if other != name]
-        if others and np.logical_or.reduce(others).all():
-            names.remove(name)
-    return tuple(names)
+def in_order(limits: Limits, names: Collection[Limit]) -> tuple[Limit, ...]:
+    """Limits in the order in which they were written."""
+    return tuple(limit for limit in limits.all if limit in names)
 
 
-def _joint_conflict(
-    instance: Instance, restrictions: Restrictions, effort: int, time_limit_seconds: float | None
-) -> Conflict:
-    """Rules that contradict each other only over several VMs: leave out one at a time while none is missed."""
-    caps = {
-        instance.cap_names[g] for g, cap in zip(instance.rows.group, instance.rows.cap, strict=True) if cap != NO_CAP
-    }
-    names = [name for name, mask in restrictions.forbidden_by.items() if mask.any()] + sorted(
-        caps - set(restrictions.forbidden_by)
-    )
-    names += [MAX_MOVES] if instance.max_moves is not None else []
-    names.append(POLICY_LIMIT)
-    sure = True
-    share = None if time_limit_seconds is None else time_limit_seconds / len(names)
-    for name in list(names):
-        kept = [other for other in names if other != name]
-        outcome = _feasibility(instance, restrictions, kept, effort, share)
-        if outcome is Outcome.INFEASIBLE:
-            names = kept
-        elif outcome is Outcome.UNKNOWN:
-            sure = False
-    return Conflict(tuple(names), tuple(np.flatnonzero(_concerned(instance, restrictions, names)).tolist()), sure)
+def single_vm_conflicts(limits: Limits, within: Collection[Limit]) -> list[Conflict]:
+    """Conflicts that show at single VMs, each VM under a smallest one, as few as a greedy choice finds."""
+    rows = stuck(limits.forbidden(within))
+    if not len(rows):
+        return []
+    found: dict[tuple[Limit, ...], list[int]] = {}
+    forbids = [limit for limit in limits.forbids if limit in within and limits.forbids[limit][rows].any()]
+    bits = np.array([limits.forbids[limit][rows] for limit in forbids], dtype=np.uint64)
+    for size in (1, 2):
+        rows, bits = _cover_together(forbids, rows, bits, size, found)
+    kinds, kind_of = np.unique(bits, axis=1, return_inverse=True)
+    for kind in range(kinds.shape[1] if len(rows) else 0):
+        names = tuple(forbids[place] for place in _smallest_cover(kinds[:, kind].tolist()))
+        found.setdefault(names, []).extend(rows[kind_of.ravel() == kind].tolist())
+    return [Conflict(in_order(limits, names), tuple(sorted(vms))) for names, vms in found.items()]
 
 
-def _concerned(instance: Instance, restrictions: Restrictions, names: Sequence[str]) -> BoolArray:
-    """VMs that a joint conflict shows at: those of the caps in it, else those that may not stay where they are."""
-    rows = instance.rows
-    of_caps = np.array(
-        [cap != NO_CAP and instance.cap_names[g] in names for g, cap in zip(rows.group, rows.cap, strict=True)]
-    )
-    if of_caps.any():
-        classes = np.asarray(np.append(of_caps, False)[instance.touched].any(axis=(1, 2)))
-        return np.asarray(classes[instance.vm_class])
-    concerned = np.zeros(instance.num_vms, dtype=np.bool_)
-    for name in names:
-        if name in restrictions.forbidden_by:
-            concerned |= restrictions.forbidden_by[name][np.arange(instance.num_vms), instance.today]
-    return concerned
+def _cover_together(
+    forbids: Sequence[Limit], rows: IntArray, bits: np.ndarray, size: int, found: dict[tuple[Limit, ...], list[int]]
+) -> tuple[IntArray, np.ndarray]:
+    """Take out the VMs all of whose options some ``size`` limits forbid, those of the commonest set first."""
+    sets = list(itertools.combinations(range(len(forbids)), size))
+    covered = {one: np.flatnonzero(np.bitwise_or.reduce(bits[list(one)], axis=0) == EVERY_OPTION) for one in sets}
+    covered = {one: vms for one, vms in covered.items() if len(vms)}
+    left = np.ones(len(rows), dtype=np.bool_)
+    while covered:
+        best = max(covered, key=lambda one: (int(left[covered[one]].sum()), [-place for place in one]))
+        mine = covered[best][left[covered[best]]]
+        if not len(mine):
+            break
+        found.setdefault(tuple(forbids[place] for place in best), []).extend(rows[mine].tolist())
+        left[mine] = False
+        del covered[best]
+    return rows[left], bits[:, left]
 
 
-def _feasibility(
-    instance: Instance,
-    restrictions: Restrictions,
-    names: Sequence[str],
-    effort: int,
-    time_limit_seconds: float | None,
-) -> Outcome:
-    """Whether some schedule keeps the named rules and limits; a rule's windows and its cap stand or fall together."""
-    forbidden = np.zeros((instance.num_vms, NUM_OPTIONS), dtype=np.bool_)
-    for name in names:
-        forbidden |= restrictions.forbidden_by.get(name, False)
-    if forbidden.all(axis=1).any() or set(overfull_caps(instance, ~forbidden)) & set(names):
-        return Outcome.INFEASIBLE
+def _smallest_cover(masks: Sequence[int]) -> tuple[int, ...]:
+    """Places of the fewest masks whose union is every option; of an irreducible set where that takes too long.
 
-    def allowed(m: ScopedModel) -> None:
-        for v, t in np.argwhere(forbidden).tolist():
-            m.model.add(m.variables.x[v, t] == 0)
+    Depth-first by size: one of the masks that forbid the option which fewest forbid has to be among them.
+    """
+    everything = (1 << NUM_OPTIONS) - 1
+    nodes = 0
 
-    def caps(m: ScopedModel) -> None:
-        for r, terms in m.row_terms.items():
-            cap = int(instance.rows.cap[r])
-            if cap != NO_CAP and instance.cap_names[instance.rows.group[r]] in names:
-                m.model.add(sum(m.variables.x[term] for term in terms) <= cap)
+    def extend(chosen: tuple[int, ...], covered: int, size: int) -> tuple[int, ...] | None:
+        nonlocal nodes
+        nodes += 1
+        if covered == everything:
+            return chosen
+        if len(chosen) == size or nodes > MAX_NODES:
+            return None
+        open_options = [t for t in range(NUM_OPTIONS) if not covered >> t & 1]
+        candidates = [[place for place, mask in enumerate(masks) if mask >> t & 1] for t in open_options]
+        for place in min(candidates, key=len):
+            deeper = extend((*chosen, place), covered | masks[place], size)
+            if deeper is not None:
+                return deeper
+        return None
 
-    families = [add_one_option_per_vm, allowed, caps]
-    if MAX_MOVES in names:
-        families.append(add_move_limit)
-    if POLICY_LIMIT in names:
-        families += [add_policy_capacity, add_vault_policy_limit]
-    model = ScopedModel(instance, whole(instance, instance.today, only_allowed=False), families)
-    return model.solve(0.05 * effort, 0, time_limit_seconds).outcome
+    for size in range(1, len(masks) + 1):
+        cover = extend((), 0, size)
+        if nodes > MAX_NODES:
+            break
+        if cover is not None:
+            return tuple(sorted(cover))
+    left = list(range(len(masks)))
+    for place in range(len(masks)):
+        others = [other for other in left if other != place]
+        if np.bitwise_or.reduce(np.array([masks[other] for other in others], dtype=np.uint64)) == EVERY_OPTION:
+            left = others
+    return tuple(left)
+
+
+def shrink(limits: Limits, feasibility: Feasibility, within: Iterable[Limit]) -> Conflict:
+    """An irreducible conflict among limits that cannot all hold.
+
+    Cut down by what the proof was about and by the assumptions that CP-SAT needed for it, then by QuickXplain
+    (Junker, AAAI 2004).
+    """
+    kept = frozenset(within)
+    blamed = feasibility.core(kept, feasibility.check(kept).vms)
+    unsure: set[frozenset[Limit]] = set()
+
+    def infeasible(names: Sequence[Limit]) -> bool:
+        answer = feasibility.check(names)
+        if answer.outcome is Outcome.UNKNOWN:
+            unsure.add(frozenset(names))
+        return answer.outcome is Outcome.INFEASIBLE
+
+    def explain(background: tuple[Limit, ...], grown: bool, rest: tuple[Limit, ...]) -> tuple[Limit, ...]:
+        if grown and infeasible(background):
+            return ()
+        if len(rest) == 1:
+            return rest
+        half = len(rest) // 2
+        second = explain((*background, *rest[:half]), half > 0, rest[half:])
+        first = explain((*background, *second), bool(second), rest[:half])
+        return (*first, *second)
+
+    ordered = in_order(limits, blamed)
+    names = frozenset(explain((), False, ordered))
+    settled = not any(one < names and len(one) == len(names) - 1 for one in unsure)
+    return Conflict(in_order(limits, names), shown_at(limits, feasibility, names), settled)
+
+
+def smallest_conflict(
+    limits: Limits, feasibility: Feasibility, known: frozenset[Limit]
+) -> tuple[frozenset[Limit], bool]:
+    """A conflict of fewest limits, and whether it is proven that there is no smaller one.
+
+    What is left out of a schedule's limits is hit by every conflict, so the smallest set that hits all of these is at
+    most as large as the smallest conflict, and where it cannot hold it is one (Ignatiev, Previti, Liffiton,
+    Marques-Silva, "Smallest MUS extraction with minimal hitting set dualization", CP 2015).
+
+    Parameters
+    ----------
+    limits, feasibility
+        The problem.
+    known
+        A conflict.
+    """
+    to_hit: list[frozenset[Limit]] = []
+    everything = frozenset(limits.all)
+    while not feasibility.budget.over:
+        candidate = smallest_hitting_set(limits.all, to_hit)
+        if candidate is None or len(candidate) >= len(known):
+            return known, True
+        answer = feasibility.check(candidate)
+        if answer.outcome is Outcome.INFEASIBLE:
+            return candidate, True
+        if answer.outcome is Outcome.UNKNOWN:
+            break
+        to_hit.append(everything - _grow(limits, feasibility, candidate))
+    return known, False
+
+
+def _grow(limits: Limits, feasibility: Feasibility, kept: frozenset[Limit]) -> frozenset[Limit]:
+    """Limits that can hold beside the kept ones: as many as one pass finds."""
+    grown = feasibility.holding(kept)
+    for limit in limits.all:
+        if limit not in grown and feasibility.check(grown | {limit}).outcome is Outcome.FEASIBLE:
+            grown = feasibility.holding(grown | {limit})
+    return grown
+
+
+def shown_at(limits: Limits, feasibility: Feasibility, names: Collection[Limit]) -> tuple[int, ...]:
+    """Rows of VMs that a conflict shows at: every group on its own that cannot keep the limits, else all together."""
+    forbidden = limits.forbidden(names)
+    hopeless = stuck(forbidden)
+    if len(hopeless):
+        return tuple(hopeless.tolist())
+    concerned = feasibility.concerned(names)
+    local = [limit for limit in names if limit.kind not in GLOBAL_KINDS]
+    parts = [
+        part
+        for part in feasibility.parts(local, concerned)
+        if feasibility.place_part(frozenset(names), part, forbidden).outcome is Outcome.INFEASIBLE
+    ]
+    if parts:
+        return tuple(np.sort(np.concatenate(parts)).tolist())
+    proof = feasibility.check(names).vms
+    return tuple((proof if len(proof) else concerned).tolist())

@@ -238,9 +238,12 @@ class ExistingPolicy:
         Rows of its VMs.
     editable
         Whether its time may be edited where all its VMs go to one new time.
+    editable_unpinned
+        Whether it could be if no rule held any of its VMs in place.
     """
 
     key: int
     option: int
     vms: tuple[int, ...]
     editable: bool
+    editable_unpinned: bool = False

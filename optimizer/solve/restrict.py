@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -39,6 +39,8 @@ class Restrictions:
         Row of a VM that stays -> why.
     exempt
         Rows of VMs that are never written and therefore not held to the windows of the rules, with the rule's name.
+    rule_of
+        Key of ``forbidden_by`` -> rule that it stands for; without those that no rule can change.
     """
 
     allowed: BoolArray
@@ -47,6 +49,7 @@ class Restrictions:
     never_written: BoolArray
     stays_because: dict[int, str]
     exempt: tuple[tuple[int, str], ...]
+    rule_of: dict[str, str] = field(default_factory=dict)
 
 
 def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snapshot_minutes: int) -> Restrictions:
@@ -65,11 +68,17 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
         if item.unwritable:
             stays_because[row] = item.unwritable
             never_written[row] = True
-    for rule in rules.rule:
-        for row in np.flatnonzero(matches[rule.name]).tolist() if rule.pin or rule.exclude else ():
-            stays_because.setdefault(row, f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}")
+    holds = {
+        f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}": rule
+        for rule in rules.rule
+        if rule.pin or rule.exclude
+    }
+    for reason, rule in holds.items():
+        for row in np.flatnonzero(matches[rule.name]).tolist():
+            stays_because.setdefault(row, reason)
             never_written[row] |= rule.exclude
 
+    rule_of = {rule.name: rule.name for rule in rules.rule} | {reason: rule.name for reason, rule in holds.items()}
     forbidden: dict[str, BoolArray] = {}
     exempt: list[tuple[int, str]] = []
     for rule in rules.rule:
@@ -77,12 +86,14 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
             mask = _window_mask(inventory, rule, matches[rule.name], snapshot_minutes)
             hit = mask[np.arange(len(items)), today] & never_written
             exempt += [(row, rule.name) for row in np.flatnonzero(hit).tolist()]
-            mask[never_written] = False
+            mask[never_written, today[never_written]] = False
             forbidden[rule.name] = mask
-    stays = np.zeros(shape, dtype=np.bool_)
-    for row, reason in stays_because.items():
-        stays[row] = np.arange(NUM_OPTIONS) != today[row]
-        forbidden.setdefault(reason, np.zeros(shape, dtype=np.bool_))[row] = stays[row]
+    elsewhere = np.arange(NUM_OPTIONS) != today[:, None]
+    for reason, rule in holds.items():
+        forbidden[reason] = elsewhere & matches[rule.name][:, None]
+    for row, item in enumerate(items):
+        if item.unwritable:
+            forbidden.setdefault(item.unwritable, np.zeros(shape, dtype=np.bool_))[row] = elsewhere[row]
 
     grid = np.ones(shape, dtype=np.bool_)
     for row, item in enumerate(items):
@@ -93,7 +104,7 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
     forbidden[AZURE_GRID] = grid
     allowed = ~np.logical_or.reduce(list(forbidden.values()), axis=0)
     movable = np.array([row not in stays_because for row in range(len(items))], dtype=np.bool_)
-    return Restrictions(allowed, forbidden, movable, never_written, stays_because, tuple(exempt))
+    return Restrictions(allowed, forbidden, movable, never_written, stays_because, tuple(exempt), rule_of)
 
 
 def matching_items(inventory: Inventory, rule: Rule) -> BoolArray:

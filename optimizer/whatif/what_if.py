@@ -16,8 +16,13 @@ from optimizer.plan.case import Case
 from optimizer.plan.document import Settings
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast
-from optimizer.solve.conflicts import NoScheduleError, NotFoundWithinEffortError
 from optimizer.solve.instance import IntArray
+from optimizer.solve.no_schedule import (
+    CONFLICTS_SAID,
+    NoScheduleError,
+    NotFoundWithinEffortError,
+    conflict_sentence,
+)
 from optimizer.solve.solver import DEFAULT_EFFORT
 from optimizer.whatif.apply import Applied, apply_scenario, with_copies
 from optimizer.whatif.compare import broken_by, plan_figures, schedule_figures, start_changes
@@ -160,9 +165,9 @@ def _optimum_change(before: PlanFigures, after: PlanFigures, *, unchanged: bool)
 
 def _reason(error: OptimizerError) -> str:
     """Why there is no schedule, without the advice that is meant for a rules file."""
-    lines = str(error).splitlines()
-    told = lines[1:-1] if isinstance(error, NoScheduleError) and len(lines) > 2 else lines
-    return "\n".join(line.strip() for line in told)
+    if isinstance(error, NoScheduleError):
+        return "\n".join(map(conflict_sentence, error.answer.conflicts[:CONFLICTS_SAID]))
+    return str(error)
 
 
 def _new_vms(planned: Planned, applied: Applied) -> tuple[NewVm, ...]:

@@ -381,7 +381,12 @@ BAD = {
             rule("leave it", "pin = true", 'where = { name = "db-*" }'),
             rule("evenings", "allow = " + window("17:00", "02:00")),
         ),
-        ("no schedule satisfies the rules", "'leave it'", "'evenings'", "cannot all hold for 1 VM: db-1", "drop one"),
+        (
+            "no schedule satisfies the rules",
+            "'leave it' and 'evenings' cannot all hold for 1 VM: db-1",
+            "drop 'leave it'",
+            "exempt 1 VM (db-1) from 'evenings'",
+        ),
         3,
     ),
     "allow against forbid": Bad(
@@ -394,17 +399,20 @@ BAD = {
     ),
     "a window too short for any backup": Bad(
         rules(rule("one hour", "allow = " + window("20:00", "21:00"))),
-        ("'one hour' cannot hold for 2 VMs: db-1, web-1", "loosen or drop"),
+        ("'one hour' cannot hold for 2 VMs: db-1, web-1", "drop 'one hour'"),
         3,
     ),
     "a cap too small for its window": Bad(
         rules(rule("one at a time", "max_concurrent = 1"), rule("early night", "allow = " + window("21:00", "01:30"))),
-        ("no schedule satisfies the rules", "'early night' and 'one at a time' cannot all hold", "db-1, web-1"),
+        (
+            "'one at a time' and 'early night' cannot all hold for 2 VMs: db-1, web-1",
+            "max_concurrent of 'one at a time' from 1 to 2",
+        ),
         3,
     ),
     "fewer moves than a rule needs": Bad(
         rules("max_moves = 0", rule("mornings", "allow = " + window("05:00", "12:00"))),
-        ("no schedule satisfies the rules", "'mornings' and 'max_moves' cannot all hold", "db-1, web-1"),
+        ("'mornings' and 'max_moves' cannot all hold for 2 VMs: db-1, web-1", "max_moves from 0 to 2"),
         3,
     ),
 }

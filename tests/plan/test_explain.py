@@ -15,6 +15,7 @@ from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.limits import Limits
 from optimizer.workflow import explain_vm
 from tests.plan.conftest import Planned, planned
 
@@ -138,8 +139,27 @@ def test_what_forbids_a_better_start_is_named(ruled: Planned) -> None:
             assert option.reasons
             seen.setdefault(found.service, set()).update(option.reasons)
     assert {service for service in NAMED if NAMED[service] in seen.get(service, ())} >= {"shop", "mail"}
-    everything = {"max_risk_increase", "too little history to accept a higher risk", *NAMED.values()}
-    assert set().union(*seen.values()) <= everything
+    limits = {"max_risk_increase", "too little history to accept a higher risk", "the limit of policies per vault"}
+    assert set().union(*seen.values()) <= {*limits, *NAMED.values()}
+
+
+def test_what_a_limit_costs_a_vm(imported: Planned) -> None:
+    """A start that only one limit forbids is priced: the plan would cost that much less, and break just that limit."""
+    made = planned(imported.estate, Rules(max_moves=5))
+    solution, instance = solution_of(made), made.case.instance
+    limits = Limits(instance, made.case.restrictions, made.case.rules)
+    here = evaluate(instance, solution.options).total
+    priced = {}
+    for row, found in enumerate(explanations(made)):
+        assert [one.saves for one in found.limits] == sorted((one.saves for one in found.limits), reverse=True)
+        for one in found.limits:
+            single = solution.options.copy()
+            single[row] = parse_start(one.start)
+            assert one.saves == pytest.approx(here - evaluate(instance, single).total, abs=1e-9)
+            assert one.saves > 0
+            assert [limit.name for limit in limits.broken(single)] == [one.name]
+            priced[one.name] = max(one.saves, priced.get(one.name, 0.0))
+    assert priced["max_moves"] > 0.1
 
 
 def test_a_full_cap_forbids(imported: Planned) -> None:

@@ -20,9 +20,9 @@ from optimizer.plan.document import PlanDocument, ReassignItem, json_schema
 from optimizer.plan.fingerprint import fingerprint_of
 from optimizer.plan.store import read_plan, write_plan
 from optimizer.plan.write_limits import excess_writes, solve_within_write_limits
-from optimizer.solve.conflicts import NotFoundWithinEffortError
 from optimizer.solve.cost import evaluate
 from optimizer.solve.instance import WriteLimit
+from optimizer.solve.no_schedule import NotFoundWithinEffortError
 from optimizer.solve.solver import Result
 from optimizer.workflow import explain_vm, make_plan, make_plan_of, prepare, solve_case
 from tests.plan.conftest import EFFORT, Planned

@@ -1,0 +1,58 @@
+"""Limits that bind in a plan, by name, and what one more of each would save."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict
+
+from optimizer.model.inventory import Inventory
+from optimizer.solve.limits import LimitKind
+from optimizer.solve.shadow import LimitPrice
+
+
+class LimitPriceEntry(BaseModel):
+    """A limit that binds.
+
+    Parameters
+    ----------
+    name, kind
+        The rule as the planner wrote it, or the limit.
+    vault
+        Of a limit of policies per vault: the vault that is given one more policy.
+    was, to
+        The limit, and with one more; of a vault: policies that it may still be given.
+    saves
+        Cost per 30 days, in at-risk backups: the best improvement that was found; 0 where there was none.
+    at_risk, pair_slots
+        By how much these fall then, per 30 days and per day; below 0 they grow.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    kind: LimitKind
+    vault: str | None
+    was: float
+    to: float
+    saves: float
+    at_risk: float
+    pair_slots: float
+
+
+def name_prices(inventory: Inventory, prices: Iterable[LimitPrice]) -> tuple[LimitPriceEntry, ...]:
+    """Put the names of vaults in the place of numbers."""
+    vaults = [vault.name for vault in inventory.vaults.values()]
+    return tuple(
+        LimitPriceEntry(
+            name=price.limit.name,
+            kind=price.limit.kind,
+            vault=None if price.vault is None else vaults[price.vault],
+            was=price.was,
+            to=price.to,
+            saves=round(price.saves, 6),
+            at_risk=round(price.at_risk, 6),
+            pair_slots=round(price.pair_slots, 6),
+        )
+        for price in prices
+    )

@@ -1,0 +1,87 @@
+"""Why there is no schedule and what would make one possible, for a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.text import Text
+
+from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, decimals, number, table
+from optimizer.solve.no_schedule import (
+    NO_WAY_OUT,
+    NamedConflict,
+    NoSchedule,
+    changes_sentence,
+    conflict_sentence,
+    proof_sentence,
+)
+
+CONFLICTS_SHOWN = 5
+RELAXATIONS_SHOWN = 10
+"""Conflicts, and ways out, that a terminal shows; JSON has them all."""
+
+
+def render_no_schedule(answer: NoSchedule) -> Page:
+    """Draw the smallest conflict, the further ones, and what would have to change with the plan then."""
+
+    def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+        first, *others = answer.conflicts
+        yield Text()
+        yield Text("Smallest conflict" if first.smallest else "Conflict", style="bold").append(
+            f" ({proof_sentence(first)})", style="dim"
+        )
+        yield bullets(_told(first), glyphs)
+        if others:
+            yield Text()
+            yield _title("Further conflicts", min(CONFLICTS_SHOWN, len(others)), len(others))
+            yield bullets([text for one in others[:CONFLICTS_SHOWN] for text in _told(one)], glyphs)
+        if answer.relaxations:
+            yield table(_ways_out(answer), glyphs, width)
+            if not answer.complete:
+                yield Text("Not every way out was tried; more --effort may find a cheaper one.", style="dim")
+        else:
+            yield Text()
+            yield Text(NO_WAY_OUT[0].upper() + NO_WAY_OUT[1:] + ".")
+
+    return Page(build)
+
+
+def _title(text: str, shown: int, total: int) -> Text:
+    title = Text(text, style="bold")
+    return title.append(f" ({shown} of {total:,} shown)", style="dim") if total > shown else title
+
+
+def _told(conflict: NamedConflict) -> list[str]:
+    return [conflict_sentence(conflict), *conflict.circumstances]
+
+
+def _ways_out(answer: NoSchedule) -> Rows:
+    shown = answer.relaxations[:RELAXATIONS_SHOWN]
+    plans = [one.plan for one in shown]
+    return Rows(
+        title="What would make a schedule possible",
+        columns=(
+            Column("change", share=1, prose=True),
+            number("cost"),
+            number("at risk"),
+            number("pair-slots"),
+            number("moved"),
+            number("policies"),
+        ),
+        cells=[
+            (changes_sentence(one.changes), cost, risk, pairs, f"{one.plan.moved:,}", f"{one.plan.policy_writes:,}")
+            for one, cost, risk, pairs in zip(
+                shown,
+                decimals(plan.cost for plan in plans),
+                decimals(plan.at_risk for plan in plans),
+                decimals(plan.pair_slots for plan in plans),
+                strict=True,
+            )
+        ],
+        total=len(answer.relaxations),
+        note=(
+            "each found and verified by solving again, the cheapest first; cost and at-risk backups per 30 days, "
+            "pair-slots per day, policies written"
+        ),
+    )

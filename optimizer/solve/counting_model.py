@@ -1,0 +1,370 @@
+"""Whether some schedule keeps some limits: a CP-SAT model that counts VMs instead of telling them apart.
+
+VMs that no limit can tell apart (same options, same capped rows, same policy, same gates) are one group; the model
+decides how many of them start where.  What costs nothing to know is not in it: there are no prices here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.instance import IntArray
+from optimizer.solve.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
+
+RISK_SCALE = 1_000_000
+"""Integer units per at-risk backup per 30 days: risks are rounded to these."""
+
+MAX_VARIABLES = 1_000_000
+"""A larger model is not built: the answer is UNKNOWN."""
+
+Slack = Literal["amount", "vms"]
+"""How a limit gives way: its figure grows, or some VMs are let off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Answer of the model.
+
+    Parameters
+    ----------
+    outcome
+        What was shown; OPTIMAL where the slack is the least.
+    options
+        Shape of the VMs: option of each; None where none was found.
+    core
+        Limits that suffice for infeasibility, where it was asked for.
+    slack
+        By how much the limit gives way; for ``max_moves`` and ``max_risk_increase`` the amount itself.
+    work
+        Deterministic time.
+    """
+
+    outcome: Outcome
+    options: IntArray | None = None
+    core: frozenset[Limit] | None = None
+    slack: float | None = None
+    work: float = 0.0
+
+
+class CountingModel:
+    """A model of some VMs under some limits, as if all other VMs were not there.
+
+    It is a relaxation of the whole problem: where it is infeasible, so is that.
+
+    Parameters
+    ----------
+    limits, kept, vms
+        The problem, the limits that hold, rows of the VMs.
+    giving, slack
+        A limit that may give way, and how; the least is looked for.
+    assume
+        Put every limit behind an assumption, so that a core can be asked for.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        kept: Iterable[Limit],
+        vms: IntArray,
+        *,
+        giving: Limit | None = None,
+        slack: Slack = "amount",
+        assume: bool = False,
+    ) -> None:
+        self.limits, self.instance = limits, limits.instance
+        self.kept, self.vms = tuple(kept), vms
+        self._giving, self._slack_kind = giving, slack
+        self.model = cp_model.CpModel()
+        self._literal = {limit: self.model.new_bool_var("") for limit in self.kept} if assume else {}
+        self._slack = self.model.new_int_var(0, max(len(vms), NUM_OPTIONS) * RISK_SCALE, "slack")
+        self._gates = self._kept_gates()
+        kept_rows = [r for r, limit in limits.row_limit.items() if limit in set(self.kept)]
+        self._row_kept = np.zeros(len(self.instance.rows) + 1, dtype=np.bool_)
+        self._row_kept[kept_rows] = True
+        self.group_of = self._group()
+        _, self._first, size = np.unique(self.group_of, return_index=True, return_counts=True)
+        self.size: list[int] = size.tolist()
+        self.n: dict[tuple[int, int], cp_model.IntVar] = {}
+        self.too_large = len(self.size) * NUM_OPTIONS > MAX_VARIABLES
+        if not self.too_large:
+            self._build()
+
+    def _kept_gates(self) -> set[int]:
+        kept = set(self.kept)
+        return {h for h, limit in enumerate(self.limits.gate_limit) if limit in kept}
+
+    def _is_kept(self, *kinds: LimitKind) -> bool:
+        return any(limit.kind in kinds for limit in self.kept)
+
+    def _group(self) -> IntArray:
+        """Number of the group of each VM: those with equal columns are one."""
+        instance, vms = self.instance, self.vms
+        forbids = [self.limits.forbids[limit][vms] for limit in self.kept if limit in self.limits.forbids]
+        apart = [bits.view(np.int64) for bits in forbids]
+        if not self._literal and self._giving is None:
+            apart = [np.bitwise_or.reduce(forbids).view(np.int64)] if forbids else []
+        columns = [*apart, self._capped_class()]
+        policies = self._is_kept(LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
+        if policies:
+            columns += [instance.key[vms], instance.counted_today[vms].astype(np.int64), self._policy_of()[vms]]
+        if policies or self._is_kept(LimitKind.MAX_MOVES):
+            columns.append(instance.today[vms])
+        if self._gates:
+            columns.append(self._gate_sets())
+        if self._giving is not None and self._giving.kind is LimitKind.MAX_RISK_INCREASE:
+            columns.append(np.arange(len(vms)))
+        _, group = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
+        return group.ravel().astype(np.int64)
+
+    def _capped_class(self) -> IntArray:
+        """Classes that touch the same kept rows at every option have one number; shape of the VMs."""
+        of_vm = self.instance.vm_class[self.vms]
+        classes, inverse = np.unique(of_vm, return_inverse=True)
+        touched = self.instance.touched[classes]
+        capped = np.sort(np.where(self._row_kept[touched], touched, -1), axis=2).reshape(len(classes), -1)
+        _, same = np.unique(capped, axis=0, return_inverse=True)
+        return np.asarray(same.ravel()[inverse.ravel()], dtype=np.int64)
+
+    def _policy_of(self) -> IntArray:
+        policy = np.full(self.instance.num_vms, -1, dtype=np.int64)
+        for number, one in enumerate(self.instance.policies):
+            policy[list(one.vms)] = number
+        return policy
+
+    def _gate_sets(self) -> IntArray:
+        gates, numbers = self.instance.gates, dict[tuple[int, ...], int]()
+        sets = [
+            tuple(h for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist() if h in self._gates)
+            for v in self.vms.tolist()
+        ]
+        return np.array([numbers.setdefault(one, len(numbers)) for one in sets], dtype=np.int64)
+
+    def _build(self) -> None:
+        """The table of contents."""
+        self._add_options()
+        self._add_caps()
+        self._add_gates()
+        if self._is_kept(LimitKind.MAX_MOVES):
+            self._add_moves()
+        if self._is_kept(LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES):
+            self._add_policies()
+        if self._literal:
+            self.model.add_assumptions(list(self._literal.values()))
+        if self._giving is not None:
+            self.model.minimize(self._slack)
+
+    def _add(self, constraint: cp_model.BoundedLinearExpression | bool | np.bool_, limit: Limit) -> None:
+        """Add a constraint that stands for a limit."""
+        made = self.model.add(constraint)
+        if limit in self._literal:
+            made.only_enforce_if(self._literal[limit])
+
+    def _gives(self, limit: Limit, how: Slack = "amount") -> cp_model.LinearExprT:
+        """What a limit may be exceeded by."""
+        return self._slack if limit == self._giving and how == self._slack_kind else 0
+
+    def _first_of(self, group: int) -> int:
+        return int(self.vms[self._first[group]])
+
+    def _add_options(self) -> None:
+        """Put every VM somewhere: ``sum over t of n[g, t] = size[g]``, and ``n[g, t] = 0`` where forbidden."""
+        limits = self.limits
+        kept = [limit for limit in self.kept if limit in limits.forbids]
+        hard = [limit for limit in kept if limit not in self._literal and not self._lets_off(limit)]
+        forbidden = limits.forbidden(hard)
+        let_off: list[cp_model.IntVar] = []
+        for g, size in enumerate(self.size):
+            v = self._first_of(g)
+            options = [t for t in range(NUM_OPTIONS) if not int(forbidden[v]) >> t & 1]
+            for t in options:
+                self.n[g, t] = self.model.new_int_var(0, size, "")
+                for limit in kept:
+                    if int(limits.forbids[limit][v]) >> t & 1:
+                        if self._lets_off(limit):
+                            let_off.append(self.n[g, t])
+                            self._charge_risk(limit, g, t)
+                        else:
+                            self._add(self.n[g, t] == 0, limit)
+            self.model.add(sum(self.n[g, t] for t in options) == size)
+        if self._giving is not None and self._slack_kind == "vms":
+            self.model.add(sum(let_off) <= self._slack)
+
+    def _lets_off(self, limit: Limit) -> bool:
+        by_amount = limit.kind is LimitKind.MAX_RISK_INCREASE
+        return limit == self._giving and (by_amount or self._slack_kind == "vms")
+
+    def _charge_risk(self, limit: Limit, g: int, t: int) -> None:
+        """``slack >= increase[v, t] * n[g, t]``: each VM is a group of its own here."""
+        if limit.kind is LimitKind.MAX_RISK_INCREASE:
+            v = self._first_of(g)
+            increase = self.instance.risk[v, t] - self.instance.risk[v, self.instance.today[v]]
+            self.model.add(self._slack >= round(float(increase) * RISK_SCALE) * self.n[g, t])
+
+    def _add_caps(self) -> None:
+        """Keep every cap: ``sum of n[g, t] over (g, t) in r <= cap[r]``."""
+        terms: dict[int, list[cp_model.IntVar]] = {}
+        most: dict[int, dict[int, int]] = {}
+        for (g, t), n in self.n.items():
+            touched = self.instance.touched[self.instance.vm_class[self._first_of(g)], t]
+            for r in touched[self._row_kept[touched]].tolist():
+                terms.setdefault(r, []).append(n)
+                most.setdefault(r, {})[g] = self.size[g]
+        for r, members in terms.items():
+            cap, limit = int(self.instance.rows.cap[r]), self.limits.row_limit[r]
+            if sum(most[r].values()) > cap:
+                self._add(sum(members) <= cap + self._gives(limit), limit)
+
+    def _add_gates(self) -> None:
+        """Shut the options of a gate that clash: ``n[g', u] > 0 -> shut[h, t] -> n[g, t] = 0``."""
+        behind = self._groups_behind()
+        used = self._used({g for groups in behind.values() for g in groups})
+        for h, groups in behind.items():
+            shut = self._shut(h, behind, used)
+            literal = self._literal.get(self.limits.gate_limit[h])
+            for g, t in itertools.product(groups, range(NUM_OPTIONS)):
+                if (g, t) in used:
+                    clause = [~used[g, t], ~shut[t]]
+                    self.model.add_bool_or(clause if literal is None else [*clause, ~literal])
+
+    def _groups_behind(self) -> dict[int, list[int]]:
+        """Kept gate -> groups behind it."""
+        gates = self.instance.gates
+        behind: dict[int, list[int]] = {}
+        for g in range(len(self.size) if self._gates else 0):
+            v = self._first_of(g)
+            for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
+                if h in self._gates:
+                    behind.setdefault(h, []).append(g)
+        return behind
+
+    def _used(self, groups: Iterable[int]) -> dict[tuple[int, int], cp_model.IntVar]:
+        """Whether any VM of a group is at an option: ``n[g, t] <= size[g] * used[g, t]``."""
+        used = {}
+        for g, t in itertools.product(sorted(groups), range(NUM_OPTIONS)):
+            if (g, t) in self.n:
+                used[g, t] = self.model.new_bool_var("")
+                self.model.add(self.n[g, t] <= self.size[g] * used[g, t])
+        return used
+
+    def _shut(
+        self, h: int, behind: Mapping[int, list[int]], used: Mapping[tuple[int, int], cp_model.IntVar]
+    ) -> list[cp_model.IntVar]:
+        """Options of a gate that the groups behind its opponents shut."""
+        gates = self.instance.gates
+        shut = [self.model.new_bool_var("") for _ in range(NUM_OPTIONS)]
+        for at in range(int(gates.gate_begin[h]), int(gates.gate_begin[h + 1])):
+            clashing = np.argwhere(gates.clashes[gates.clash[at]]).tolist()
+            for (t, u), other in itertools.product(clashing, behind.get(int(gates.opponent[at]), ())):
+                if (other, u) in used:
+                    self.model.add_implication(used[other, u], shut[t])
+        return shut
+
+    def _add_moves(self) -> None:
+        """Keep the limit of moves: ``sum of n[g, t] over t != today <= max_moves``, or ``<= slack``."""
+        limit, today, most = self.limits.moves, self.instance.today, self.instance.max_moves
+        moving = [n for (g, t), n in self.n.items() if t != today[self._first_of(g)]]
+        if most is not None:
+            self._add(sum(moving) <= (self._slack if limit == self._giving else most), limit)
+
+    def _add_policies(self) -> None:
+        """Count the policies that have to be created or edited, and keep their limits.
+
+        ``unknown[k, t] + sum of n[g, t] over g in k <= max_vms_per_policy * (existing[k, t] + writes[k, t])``,
+        ``sum of writes over the keys of a write limit <= limit`` and, for each vault,
+        ``sum of writes - sum of edits <= room``.
+        """
+        instance, per_policy = self.instance, self.instance.max_vms_per_policy
+        cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+        for (g, t), n in self.n.items():
+            v = self._first_of(g)
+            if instance.counted(v, t):
+                cells.setdefault((int(instance.key[v]), t), []).append(n)
+        writes: dict[tuple[int, int], cp_model.IntVar] = {}
+        most: dict[tuple[int, int], int] = {}
+        for (k, t), members in cells.items():
+            most[k, t] = -(-(int(instance.unknown[k, t]) + len(self.vms)) // per_policy)
+            writes[k, t] = self.model.new_int_var(0, most[k, t], "")
+            held = int(instance.unknown[k, t]) + sum(members)
+            self.model.add(held <= per_policy * (int(instance.existing[k, t]) + writes[k, t]))
+        for limit, one in self.limits.write_limits.items():
+            if limit in self.kept:
+                counted = [w for (k, _), w in writes.items() if k in one.keys]
+                self._add(sum(counted) <= one.limit + self._gives(limit), limit)
+        if self.limits.policies not in self.kept:
+            return
+        for vault, room in enumerate(instance.vault_room.tolist()):
+            mine = {cell: w for cell, w in writes.items() if instance.key_vault[cell[0]] == vault}
+            if sum(most[cell] for cell in mine) > room:
+                edits = self._add_edits(mine, cells)
+                limit = self.limits.policies
+                self._add(sum(mine.values()) <= room + sum(edits) + self._gives(limit), limit)
+
+    def _add_edits(
+        self, writes: dict[tuple[int, int], cp_model.IntVar], cells: dict[tuple[int, int], list[cp_model.IntVar]]
+    ) -> list[cp_model.IntVar]:
+        """Edits that can stand in for new policies in one vault: all VMs of the policy go to the one new start."""
+        instance = self.instance
+        policy = self._policy_of()[self.vms]
+        groups = {p: np.unique(self.group_of[policy == p]).tolist() for p in np.unique(policy).tolist() if p >= 0}
+        by_target: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+        by_source: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+        for p, one in enumerate(instance.policies):
+            for k, t in writes:
+                if not (one.editable or one.editable_unpinned) or k != one.key or t == one.option:
+                    continue
+                if any((g, t) not in self.n for g in groups.get(p, ())):
+                    continue
+                edit = self.model.new_bool_var("")
+                for g in groups.get(p, ()):
+                    self.model.add(self.n[g, t] >= self.size[g] * edit)
+                by_target.setdefault((k, t), []).append(edit)
+                by_source.setdefault((k, one.option), []).append(edit)
+        for cell, edits in by_target.items():
+            self.model.add(sum(edits) <= writes[cell])
+        for (k, t), edits in by_source.items():
+            staying = int(instance.unknown[k, t]) + sum(cells.get((k, t), []))
+            room = int(instance.existing[k, t]) - sum(edits)
+            self.model.add(staying <= instance.max_vms_per_policy * room)
+        return [edit for edits in by_target.values() for edit in edits]
+
+    def solve(self, deterministic_time: float, time_limit_seconds: float | None = None) -> Counted:
+        """Run CP-SAT; repeatable unless the wall-clock limit cuts in."""
+        if self.too_large:
+            return Counted(Outcome.UNKNOWN)
+        solver = cp_model.CpSolver()
+        solver.parameters.num_workers = 1
+        solver.parameters.catch_sigint_signal = False
+        solver.parameters.max_deterministic_time = deterministic_time
+        if time_limit_seconds is not None:
+            solver.parameters.max_time_in_seconds = max(0.01, time_limit_seconds)
+        status = solver.solve(self.model)
+        work = float(solver.response_proto.deterministic_time)
+        if status == cp_model.INFEASIBLE:
+            core = None
+            if self._literal:
+                blamed = set(solver.sufficient_assumptions_for_infeasibility())
+                core = frozenset(limit for limit, literal in self._literal.items() if literal.index in blamed)
+            return Counted(Outcome.INFEASIBLE, core=core, work=work)
+        if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+            return Counted(Outcome.UNKNOWN, work=work)
+        options = np.empty(len(self.vms), dtype=np.int64)
+        for g, _ in enumerate(self.size):
+            chosen = [t for t in range(NUM_OPTIONS) if (g, t) in self.n for _ in range(solver.value(self.n[g, t]))]
+            options[self.group_of == g] = chosen
+        risk = self._giving is not None and self._giving.kind is LimitKind.MAX_RISK_INCREASE
+        slack = solver.value(self._slack) / (RISK_SCALE if risk else 1) if self._giving is not None else None
+        outcome = Outcome.OPTIMAL if status == cp_model.OPTIMAL else Outcome.FEASIBLE
+        return Counted(outcome, options, None, slack, work)
+
+
+def stuck(forbidden: Bits) -> IntArray:
+    """Rows of VMs that have no option left."""
+    return np.flatnonzero(forbidden == EVERY_OPTION)

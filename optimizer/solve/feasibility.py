@@ -1,0 +1,306 @@
+"""Whether some limits can all hold, asked again and again of large estates: looks only at VMs that matter.
+
+VMs stay where they are until a limit is in the way; those concerned are then placed by a model that leaves all others
+out.  That model is a relaxation, so its "no" is a proof; its "yes" is checked against everything, and what it breaks
+brings further VMs in.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from optimizer.solve.counting_model import Counted, CountingModel, Slack, stuck
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.instance import NO_CAP, BoolArray, IntArray
+from optimizer.solve.limits import Bits, Limit, LimitKind, Limits, open_options
+
+GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
+"""Kinds that couple VMs which share neither a cap nor a gate."""
+
+SHARE_PER_QUESTION = 0.1
+"""Largest share of the whole work that one question may take."""
+
+
+@dataclass(slots=True)
+class Budget:
+    """Work that is left.
+
+    Parameters
+    ----------
+    work
+        In CP-SAT's deterministic time, about seconds.
+    deadline
+        Of ``time.monotonic()``, or None.
+    """
+
+    work: float
+    deadline: float | None = None
+    per_question: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.per_question = SHARE_PER_QUESTION * self.work
+
+    @property
+    def seconds(self) -> float | None:
+        """Wall-clock time that is left."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
+
+    @property
+    def over(self) -> bool:
+        """Whether it is used up."""
+        return self.work <= 0 or (self.deadline is not None and time.monotonic() >= self.deadline)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether limits can all hold.
+
+    Parameters
+    ----------
+    outcome
+        FEASIBLE, INFEASIBLE or UNKNOWN.
+    options
+        Shape (V,): a schedule that keeps them; None without one.
+    vms
+        Rows of VMs that suffice to show that they cannot all hold; empty unless INFEASIBLE.
+    """
+
+    outcome: Outcome
+    options: IntArray | None = None
+    vms: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+class Feasibility:
+    """Answers whether sets of limits can hold, and remembers what it has shown.
+
+    Parameters
+    ----------
+    limits
+        The problem.
+    budget
+        Work that may be done.
+    """
+
+    def __init__(self, limits: Limits, budget: Budget) -> None:
+        self.limits, self.instance, self.budget = limits, limits.instance, budget
+        self._can: list[tuple[frozenset[Limit], IntArray]] = []
+        self._cannot: dict[frozenset[Limit], IntArray] = {}
+
+    def check(self, kept: Iterable[Limit]) -> Answer:
+        """Whether the kept limits, and nothing else, can all hold."""
+        wanted = frozenset(kept)
+        for core, vms in self._cannot.items():
+            if core <= wanted:
+                return Answer(Outcome.INFEASIBLE, vms=vms)
+        for holds, options in self._can:
+            if wanted <= holds:
+                return Answer(Outcome.FEASIBLE, options)
+        answer = self._search(wanted)
+        if answer.outcome is Outcome.INFEASIBLE:
+            self._cannot[wanted] = answer.vms
+        elif answer.options is not None:
+            holds = wanted | (frozenset(self.limits.all) - self.limits.broken(answer.options).keys())
+            self._can.append((holds, answer.options))
+        return answer
+
+    def holding(self, kept: frozenset[Limit]) -> frozenset[Limit]:
+        """All limits that hold in the schedule by which ``check`` has shown that the kept ones can."""
+        return max((holds for holds, _ in self._can if kept <= holds), key=len, default=kept)
+
+    def core(self, kept: frozenset[Limit], vms: IntArray) -> frozenset[Limit]:
+        """Limits among those that cannot all hold for some VMs, by the assumptions that CP-SAT needed."""
+        blamed = self._run(CountingModel(self.limits, self._touching(kept, vms), vms, assume=True)).core
+        return blamed if blamed and self.check(blamed).outcome is Outcome.INFEASIBLE else kept
+
+    def _touching(self, kept: Iterable[Limit], vms: IntArray) -> list[Limit]:
+        """Limits that concern any of the VMs."""
+        limits = self.limits
+        row_limits = {limits.row_limit[r] for r in self._capped_rows(vms)}
+        gates = self.instance.gates
+        behind = {limits.gate_limit[h] for v in vms.tolist() for h in self._gates_of(gates.vm_begin, v)}
+        wanted = set(kept)
+        return [
+            limit
+            for limit in limits.all  # not in the order of a set, which differs from run to run
+            if limit in wanted
+            and (
+                limit.kind in GLOBAL_KINDS
+                or limit in row_limits
+                or limit in behind
+                or (limit in limits.forbids and bool(limits.forbids[limit][vms].any()))
+            )
+        ]
+
+    def _gates_of(self, begin: IntArray, v: int) -> list[int]:
+        found: list[int] = self.instance.gates.vm_gate[begin[v] : begin[v + 1]].tolist()
+        return found
+
+    def _capped_rows(self, vms: IntArray) -> list[int]:
+        """Rows with a cap that any of the VMs can touch."""
+        touched = np.unique(self.instance.touched[np.unique(self.instance.vm_class[vms])])
+        touched = touched[touched < len(self.instance.rows)]
+        found: list[int] = touched[self.instance.rows.cap[touched] != NO_CAP].tolist()
+        return found
+
+    def _search(self, kept: frozenset[Limit]) -> Answer:
+        limits, instance = self.limits, self.instance
+        forbidden = limits.forbidden(kept)
+        hopeless = stuck(forbidden)
+        if len(hopeless):
+            return Answer(Outcome.INFEASIBLE, vms=hopeless)
+        homeless = _homeless(forbidden, instance.today)
+        most = instance.max_moves if limits.moves in kept else None
+        if most is not None and int(homeless.sum()) > most:
+            return Answer(Outcome.INFEASIBLE, vms=np.flatnonzero(homeless))
+        options = self._anywhere(forbidden, homeless)
+        free, placed = homeless, False
+        while True:
+            broken = {limit: vms for limit, vms in limits.broken(options).items() if limit in kept}
+            if not broken:
+                return Answer(Outcome.FEASIBLE, options)
+            wider = np.logical_or.reduce([free, *broken.values()])
+            if placed and not (wider & ~free).any():
+                return Answer(Outcome.FEASIBLE, options)
+            free, placed = wider, True
+            answer = self._place(kept, free, forbidden, options)
+            if answer.options is None:
+                return answer
+            options = answer.options
+
+    def _anywhere(self, forbidden: Bits, homeless: BoolArray) -> IntArray:
+        """Today's schedule, with VMs that may not stay at as few starts of their key as a greedy choice finds."""
+        instance, options = self.instance, self.instance.today.copy()
+        waiting = np.flatnonzero(homeless)
+        allowed = open_options(forbidden[waiting])
+        for k in np.unique(instance.key[waiting]).tolist():
+            mine = instance.key[waiting] == k
+            while mine.any():
+                fits = allowed[mine].sum(axis=0)
+                t = int(np.argmax(fits + np.minimum(fits, 1) * len(waiting) * (instance.existing[k] > 0)))
+                taken = mine & allowed[:, t]
+                options[waiting[taken]] = t
+                mine &= ~taken
+        return options
+
+    def _place(self, kept: frozenset[Limit], free: BoolArray, forbidden: Bits, options: IntArray) -> Answer:
+        """Place free VMs, part by part; together where a limit of moves or policies is broken otherwise."""
+        options = options.copy()
+        shared = {limit for limit in kept if limit.kind in GLOBAL_KINDS}
+        for part in self.parts(kept, np.flatnonzero(free)):
+            answer = self.place_part(kept - shared, part, forbidden)
+            if answer.outcome is not Outcome.FEASIBLE:
+                return answer
+            assert answer.options is not None
+            options[part] = answer.options
+        if not shared & self.limits.broken(options).keys():
+            return Answer(Outcome.FEASIBLE, options)
+        everybody = np.flatnonzero(free)
+        answer = self.place_part(kept, everybody, forbidden)
+        if answer.options is not None:
+            options[everybody] = answer.options
+            return Answer(Outcome.FEASIBLE, options)
+        return answer
+
+    def concerned(self, kept: Iterable[Limit]) -> IntArray:
+        """Rows of VMs that may not stay where they are, or that share a cap or a gate with others."""
+        limits, wanted = self.limits, set(kept)
+        found = _homeless(limits.forbidden(wanted), self.instance.today)
+        groups = {int(self.instance.rows.group[r]) for r, limit in limits.row_limit.items() if limit in wanted}
+        for group in groups:
+            found = found | limits.members(group)
+        for limit in wanted.intersection(limits.gate_limit):
+            found = found | limits.behind(limit)
+        return np.flatnonzero(found)
+
+    def parts(self, kept: Iterable[Limit], vms: IntArray) -> Iterator[IntArray]:
+        """VMs that share caps or gates, part by part; those that share none are left out."""
+        limits, instance, wanted = self.limits, self.instance, set(kept)
+        parent = {v: v for v in vms.tolist()}
+
+        def root(v: int) -> int:
+            while parent[v] != v:
+                parent[v] = parent[parent[v]]
+                v = parent[v]
+            return v
+
+        groups = (
+            {int(instance.rows.group[r]) for r in self._capped_rows(vms) if limits.row_limit[r] in wanted}
+            if len(vms)
+            else set()
+        )
+        coupled = [np.intersect1d(vms, np.flatnonzero(limits.members(group))) for group in sorted(groups)]
+        gates_of = dict.fromkeys(limit for limit in limits.gate_limit if limit in wanted)
+        coupled += [np.intersect1d(vms, np.flatnonzero(limits.behind(limit))) for limit in gates_of]
+        for members in coupled:
+            for v in members[1:].tolist():
+                parent[root(v)] = root(int(members[0]))
+        within = sorted({v for members in coupled for v in members.tolist()})
+        by_root: dict[int, list[int]] = {}
+        for v in within:
+            by_root.setdefault(root(v), []).append(v)
+        for part in sorted(by_root.values(), key=len):
+            yield np.array(part, dtype=np.int64)
+
+    def place_part(self, kept: Iterable[Limit], part: IntArray, forbidden: Bits) -> Answer:
+        """Place some VMs as if there were no others; the options are those of the part."""
+        touching = self._touching(kept, part)
+        if self._too_tight(touching, part, forbidden):
+            return Answer(Outcome.INFEASIBLE, vms=part)
+        found = self._run(CountingModel(self.limits, touching, part))
+        if found.options is not None:
+            return Answer(Outcome.FEASIBLE, found.options)
+        return Answer(found.outcome, vms=part if found.outcome is Outcome.INFEASIBLE else part[:0])
+
+    def _too_tight(self, kept: Iterable[Limit], part: IntArray, forbidden: Bits) -> bool:
+        """Whether some capped group needs more room than its caps leave, by counting.
+
+        The windows of a group fill ``sum over its VMs of the fewest half hours that any allowed option takes`` and
+        find room for ``sum over its half hours of cap``.
+        """
+        instance, rows, wanted = self.instance, self.instance.rows, set(kept)
+        mine = [r for r in self._capped_rows(part) if self.limits.row_limit[r] in wanted]
+        allowed = open_options(forbidden[part])
+        touched = instance.touched[instance.vm_class[part]]
+        for group in np.unique(rows.group[mine]).tolist() if mine else ():
+            weight = np.zeros(len(rows) + 1)
+            of_group = [r for r in mine if rows.group[r] == group]
+            weight[of_group] = rows.weight[of_group]
+            taken = weight[touched].sum(axis=2)
+            needed = np.where(allowed, taken, np.inf).min(axis=1).sum()
+            if needed > float(weight[of_group] @ rows.cap[of_group]) + 1e-9:
+                return True
+        return False
+
+    def least(self, kept: Iterable[Limit], giving: Limit, how: Slack, vms: IntArray) -> tuple[float, IntArray] | None:
+        """By how much a limit has to give way so that some VMs can be placed under the kept ones.
+
+        Returns
+        -------
+        tuple or None
+            The slack, and the rows of VMs at options that the limit forbids; None where none was found.
+        """
+        touching = self._touching({*kept, giving}, vms)
+        found = self._run(CountingModel(self.limits, touching, vms, giving=giving, slack=how))
+        if found.outcome is not Outcome.OPTIMAL or found.options is None or found.slack is None:
+            return None
+        bits = self.limits.forbids.get(giving)
+        off = vms[:0] if bits is None else vms[(bits[vms] >> found.options.astype(np.uint64) & np.uint64(1)) > 0]
+        return found.slack, off
+
+    def _run(self, model: CountingModel) -> Counted:
+        budget = self.budget
+        if budget.over:
+            return Counted(Outcome.UNKNOWN)
+        found = model.solve(max(1e-3, min(budget.work, budget.per_question)), budget.seconds)
+        # Building a model is work as well, and where CP-SAT stops at once its own clock hardly moves.
+        budget.work -= found.work + 1e-6 * len(model.n)
+        return found
+
+
+def _homeless(forbidden: Bits, today: IntArray) -> BoolArray:
+    """VMs that may not stay where they are; shape (V,)."""
+    return np.asarray(forbidden >> today.astype(np.uint64) & np.uint64(1), dtype=np.bool_)

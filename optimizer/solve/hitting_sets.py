@@ -1,0 +1,41 @@
+"""Smallest sets that have an element in common with each of some sets."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Set as AbstractSet
+from typing import TypeVar
+
+from ortools.sat.python import cp_model
+
+T = TypeVar("T", bound=Hashable)
+
+
+def smallest_hitting_set(
+    universe: Sequence[T], to_hit: Collection[AbstractSet[T]], not_above: Collection[AbstractSet[T]] = ()
+) -> frozenset[T] | None:
+    """A set of fewest elements that meets every given set; None where there is none.
+
+    Parameters
+    ----------
+    universe
+        Elements, in the order in which ties prefer them.
+    to_hit
+        Sets that it has to meet.
+    not_above
+        Sets that it must not contain.
+    """
+    model = cp_model.CpModel()
+    chosen = {element: model.new_bool_var("") for element in universe}
+    for one in to_hit:
+        model.add_bool_or([chosen[element] for element in universe if element in one])
+    for one in not_above:
+        model.add_bool_or([~chosen[element] for element in universe if element in one])
+    # One element more outweighs every preference among sets of one size.
+    weight = len(universe) ** 2 + 1
+    model.minimize(sum((weight + place) * chosen[element] for place, element in enumerate(universe)))
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    if solver.solve(model) != cp_model.OPTIMAL:
+        return None
+    return frozenset(element for element in universe if solver.boolean_value(chosen[element]))

@@ -1,0 +1,283 @@
+"""The answer where no schedule keeps the rules: for people as sentences, for a pipeline as JSON."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from optimizer.errors import OptimizerError
+from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.timegrid import Frequency
+from optimizer.solve.conflicts import Conflict
+from optimizer.solve.limits import Change, Limit, LimitKind
+from optimizer.solve.relaxation import Diagnosis, Effect, Relaxation
+
+VMS_NAMED = 5
+"""VMs that a sentence names; JSON has them all."""
+
+CONFLICTS_SAID, RELAXATIONS_SAID = 5, 6
+"""Conflicts and ways out that a message says; JSON has them all."""
+
+LINE_WIDTH = 92
+"""Characters of a line of a message, which a terminal of 100 shows after ``error:``."""
+
+NO_WAY_OUT = "loosen or drop one rule of each line, or exclude these VMs"
+"""Advice where no relaxation was found within the effort."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NamedLimit(_Strict):
+    """A rule or a limit.
+
+    Parameters
+    ----------
+    name
+        As the planner wrote it, for a rule.
+    kind
+        ``fixed``: nothing can be done about it.
+    """
+
+    name: str
+    kind: LimitKind
+
+
+class NamedConflict(_Strict):
+    """Rules and limits that cannot all hold.
+
+    Parameters
+    ----------
+    limits
+        In the order in which they were written.
+    vms
+        Names of the VMs that it shows at.
+    vm_ids
+        Their ids.
+    smallest
+        Whether it is proven that no conflict has fewer limits.
+    irreducible
+        Whether it is proven that without any one of them the others can hold.
+    circumstances
+        What makes windows hard to keep for these VMs.
+    """
+
+    limits: tuple[NamedLimit, ...]
+    vms: tuple[str, ...]
+    vm_ids: tuple[str, ...]
+    smallest: bool
+    irreducible: bool
+    circumstances: tuple[str, ...] = ()
+
+
+class NamedChange(_Strict):
+    """What is done to one limit: dropped, set to another amount, or no longer for some VMs."""
+
+    limit: NamedLimit
+    action: Literal["drop", "set", "exempt"]
+    was: float | None = None
+    to: float | None = None
+    vms: tuple[str, ...] = ()
+
+
+class RelaxedPlan(_Strict):
+    """The plan that becomes possible: cost and at-risk backups per 30 days, pair-slots per day, counts."""
+
+    cost: float
+    at_risk: float
+    pair_slots: float
+    moved: int
+    policy_writes: int
+
+
+class NamedRelaxation(_Strict):
+    """Changes that together make a schedule possible, and the plan that was then found and verified."""
+
+    changes: tuple[NamedChange, ...]
+    plan: RelaxedPlan
+
+
+class NoSchedule(_Strict):
+    """Why there is no schedule and what would make one possible.
+
+    Parameters
+    ----------
+    conflicts
+        The smallest first.
+    relaxations
+        The cheapest first.
+    complete
+        Whether every smallest way out was tried; else there may be cheaper ones.
+    """
+
+    status: Literal["infeasible"] = "infeasible"
+    conflicts: tuple[NamedConflict, ...]
+    relaxations: tuple[NamedRelaxation, ...]
+    complete: bool
+
+
+class NoScheduleError(OptimizerError):
+    """No schedule satisfies the rules; carries why, and what would make one possible.
+
+    Parameters
+    ----------
+    answer
+        The same with the names of rules and VMs.
+    conflicts, relaxations
+        With the rows of VMs.
+    """
+
+    exit_code = 3
+
+    def __init__(
+        self, answer: NoSchedule, conflicts: Sequence[Conflict] = (), relaxations: Sequence[Relaxation] = ()
+    ) -> None:
+        super().__init__(describe(answer))
+        self.answer = answer
+        self.conflicts = tuple(conflicts)
+        self.relaxations = tuple(relaxations)
+
+
+class NotFoundWithinEffortError(OptimizerError):
+    """The search ended without a schedule and without a proof that there is none."""
+
+
+def name_everything(inventory: Inventory, diagnosis: Diagnosis) -> NoSchedule:
+    """Put names in the place of rows."""
+
+    def names(rows: Sequence[int]) -> tuple[str, ...]:
+        return tuple(inventory.vm(inventory.items[row]).name for row in rows)
+
+    def change(one: Change) -> NamedChange:
+        action: Literal["drop", "set", "exempt"] = "exempt" if one.vms else "drop" if one.to is None else "set"
+        return NamedChange(limit=_named(one.limit), action=action, was=one.was, to=one.to, vms=names(one.vms))
+
+    return NoSchedule(
+        conflicts=tuple(
+            NamedConflict(
+                limits=tuple(map(_named, one.limits)),
+                vms=names(one.vms),
+                vm_ids=tuple(inventory.items[row].vm_id for row in one.vms),
+                smallest=one.smallest,
+                irreducible=one.irreducible,
+                circumstances=tuple(_circumstances(inventory, one)),
+            )
+            for one in diagnosis.conflicts
+        ),
+        relaxations=tuple(
+            NamedRelaxation(changes=tuple(map(change, one.changes)), plan=_plan(one.effect))
+            for one in diagnosis.relaxations
+        ),
+        complete=diagnosis.complete,
+    )
+
+
+def _named(limit: Limit) -> NamedLimit:
+    return NamedLimit(name=limit.name, kind=limit.kind)
+
+
+def _plan(effect: Effect) -> RelaxedPlan:
+    return RelaxedPlan(
+        cost=round(effect.cost, 6),
+        at_risk=round(effect.at_risk, 6),
+        pair_slots=round(effect.pair_slots, 6),
+        moved=effect.moved,
+        policy_writes=effect.writes,
+    )
+
+
+def _circumstances(inventory: Inventory, conflict: Conflict) -> list[str]:
+    """What makes windows hard to keep for the VMs of a conflict: several runs a day, clocks that change."""
+    policies = [inventory.policy(inventory.items[row]) for row in conflict.vms]
+    hourly = {describe_recurrence(p.recurrence) for p in policies if p.recurrence.frequency is Frequency.HOURLY}
+    zones = {p.timezone for p in policies if len(p.pattern(inventory.horizon).offsets) > 1}
+    parts = [f"some back up {text}, and every run has to keep the windows" for text in sorted(hourly)]
+    clocks = "where windows have to hold at both readings of the clock"
+    return parts + [f"some are in {zone}, {clocks}" for zone in sorted(zones)]
+
+
+def describe(answer: NoSchedule) -> str:
+    """Conflicts and the cheapest ways out, in lines of at most 100 characters."""
+    lines = ["no schedule satisfies the rules:"]
+    for conflict in answer.conflicts[:CONFLICTS_SAID]:
+        lines.append(f"  {conflict_sentence(conflict)}")
+        lines += [f"    ({text})" for text in conflict.circumstances]
+    if len(answer.conflicts) > CONFLICTS_SAID:
+        lines.append(f"  and {len(answer.conflicts) - CONFLICTS_SAID:,} conflicts more")
+    if answer.relaxations:
+        lines.append("what would make one possible, the cheapest first:")
+        for one in answer.relaxations[:RELAXATIONS_SAID]:
+            plan = f"cost {one.plan.cost:.2f}, {one.plan.at_risk:.2f} backups at risk per 30 days"
+            lines.append(f"  {changes_sentence(one.changes)}: {plan}")
+    else:
+        lines.append(NO_WAY_OUT)
+    return "\n".join(piece for line in lines for piece in _folded(line))
+
+
+def _folded(line: str) -> list[str]:
+    indent = " " * (len(line) - len(line.lstrip()))
+    return textwrap.wrap(
+        line.lstrip(),
+        LINE_WIDTH,
+        initial_indent=indent,
+        subsequent_indent=indent + "  ",
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def conflict_sentence(conflict: NamedConflict) -> str:
+    """Which rules cannot all hold, for which VMs."""
+    quoted = [repr(limit.name) for limit in conflict.limits]
+    verb = "cannot all hold" if len(quoted) > 1 else "cannot hold"
+    vms = f" for {_count_vms(conflict.vms)}: {some_of(conflict.vms)}" if conflict.vms else ""
+    return f"{listed(quoted)} {verb}{vms}"
+
+
+def listed(texts: Sequence[str]) -> str:
+    """Write ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
+
+
+def _count_vms(vms: Sequence[str]) -> str:
+    return f"{len(vms):,} VM{'s' if len(vms) != 1 else ''}"
+
+
+def some_of(vms: Sequence[str]) -> str:
+    """The first names, and how many more there are."""
+    return ", ".join(vms[:VMS_NAMED]) + (f" and {len(vms) - VMS_NAMED:,} more" if len(vms) > VMS_NAMED else "")
+
+
+def proof_sentence(conflict: NamedConflict) -> str:
+    """What is proven about the size of a conflict."""
+    if conflict.smallest:
+        return "proven: no fewer rules or limits contradict each other"
+    if conflict.irreducible:
+        return "none of them is to spare"
+    return "perhaps not all of them are needed; more --effort would tell"
+
+
+def changes_sentence(changes: Sequence[NamedChange]) -> str:
+    """What would have to be changed."""
+    parts = [_setting_phrase(change) for change in changes if change.action == "set"]
+    exempt: dict[tuple[str, ...], list[str]] = {}
+    for change in changes:
+        if change.action == "exempt":
+            exempt.setdefault(change.vms, []).append(repr(change.limit.name))
+    parts += [f"exempt {_count_vms(vms)} ({some_of(vms)}) from {listed(names)}" for vms, names in exempt.items()]
+    dropped = [repr(change.limit.name) for change in changes if change.action == "drop"]
+    return listed([*parts, *([f"drop {listed(dropped)}"] if dropped else [])])
+
+
+def _setting_phrase(change: NamedChange) -> str:
+    limit, what = change.limit, change.limit.name
+    if limit.kind is LimitKind.RULE:
+        what = f"max_concurrent of {limit.name!r}"
+    elif limit.kind is LimitKind.POLICIES_PER_VAULT:
+        what = "policies.max_policies_per_vault"
+    unit = " writes" if limit.kind is LimitKind.POLICY_WRITES else ""
+    return f"{what} from {change.was:g} to {change.to:g}{unit}"

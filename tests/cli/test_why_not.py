@@ -1,0 +1,107 @@
+"""Where no schedule keeps the rules: what is said, what a pipeline gets, and that following the advice works."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+
+from optimizer.plan.limit_prices import LimitPriceEntry
+from optimizer.solve.no_schedule import NoSchedule
+from tests.cli.command_line import run
+from tests.plan.estates import write_inputs
+
+EFFORT = ("--effort", 10)
+ERP = 'where = { service = "erp" }'
+
+GUILTY = {
+    4: ("erp in turns", "max_concurrent = 3"),
+    19: ("erp at night", 'allow = [{ from = "20:00", to = "06:00", zone = "UTC" }]'),
+    33: ("erp after the batch run", 'forbid = [{ from = "19:00", to = "24:00", zone = "UTC" }]'),
+}
+"""Twelve VMs in turns of three fit into a night, into what is not the evening, but not into a night without it."""
+
+
+def forty_rules() -> str:
+    """Rules of which three have no room for each other."""
+    services = ("erp", "shop", "mail", "web", "pay")
+    lines = ["max_risk_increase = 100.0"]
+    for number in range(40):
+        name, demand = GUILTY.get(
+            number, (f"noon {number}", 'forbid = [{ from = "12:00", to = "12:30", zone = "UTC" }]')
+        )
+        where = ERP if number in GUILTY else f'where = {{ service = "{services[number % 5]}" }}'
+        lines += ["[[rule]]", f'name = "{name}"', where, demand]
+    return "\n".join(lines)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with an estate and forty rules."""
+    folder = tmp_path_factory.mktemp("home")
+    vms, load = write_inputs(folder)
+    assert run("import", "--vms", vms, "--load", load, "--out", folder / "estate").code == 0
+    (folder / "rules.toml").write_text(forty_rules())
+    return folder
+
+
+def test_three_of_forty_rules_are_named_with_their_ways_out(home: Path) -> None:
+    """The message names rules and VMs, says what it would take and what the plan is then; no line is too wide."""
+    answer = run("plan", home / "estate", "--rules", home / "rules.toml", "--out", home / "plan.json", *EFFORT)
+    assert (answer.code, answer.out) == (3, "")
+    said = " ".join(answer.err.split())
+    assert said.startswith("error: no schedule satisfies the rules")
+    assert "'erp in turns', 'erp at night' and 'erp after the batch run' cannot all hold for 12 VMs: erp-00" in said
+    assert "proven: no fewer rules or limits contradict each other" in said
+    assert "noon" not in said
+    assert "drop 'erp at night'" in said
+    assert "max_concurrent of 'erp in turns' from 3 to 6" in said
+    assert all(cell_len(line) <= 100 for line in answer.err.splitlines())
+    assert not (home / "plan.json").exists()
+
+
+def test_a_pipeline_gets_conflicts_and_ways_out_as_json(home: Path) -> None:
+    """With --format json stdout is the answer alone, and stderr one sentence."""
+    call = ("plan", home / "estate", "--rules", home / "rules.toml", "--out", home / "plan.json", *EFFORT)
+    answer = run(*call, "--format", "json")
+    assert answer.code == 3
+    assert answer.err == "error: no schedule satisfies the rules\n"
+    found = NoSchedule.model_validate_json(answer.out)
+    (conflict,) = found.conflicts
+    assert [limit.name for limit in conflict.limits] == [name for name, _ in GUILTY.values()]
+    assert (len(conflict.vms), conflict.smallest) == (12, True)
+    assert found.complete
+    costs = [one.plan.cost for one in found.relaxations if one.changes[0].action == "drop"]
+    assert costs == sorted(costs)
+    assert run(*call, "--format", "json") == answer
+
+
+def test_following_the_advice_makes_the_plan_that_was_promised(home: Path, tmp_path: Path) -> None:
+    """With the rule changed as advised, a plan is made, with no more cost than was said."""
+    call = ("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--format", "json", "--rules")
+    found = NoSchedule.model_validate_json(run(*call, home / "rules.toml").out)
+    (advised,) = [one for one in found.relaxations if one.changes[0].action == "set"]
+    assert (advised.changes[0].limit.name, advised.changes[0].to) == ("erp in turns", 6)
+    rules = tmp_path / "rules.toml"
+    rules.write_text(forty_rules().replace("max_concurrent = 3", "max_concurrent = 6"))
+    answer = run(*call, rules)
+    assert answer.code == 0
+    assert json.loads(answer.out)["cost"]["plan"] <= advised.plan.cost * 1.001
+
+
+def test_limits_that_bind_are_priced(home: Path, tmp_path: Path) -> None:
+    """``report --limits`` prices one more move; as JSON the same; it is not for a page and not for a journal."""
+    rules, plan = tmp_path / "rules.toml", tmp_path / "plan.json"
+    rules.write_text("max_moves = 3\n")
+    assert run("plan", home / "estate", "--rules", rules, "--out", plan, *EFFORT).code == 0
+    text = run("report", plan, "--limits").out
+    assert "Limits that bind" in text
+    assert "max_moves" in text
+    answer = run("report", plan, "--limits", "--format", "json")
+    prices = [LimitPriceEntry.model_validate(one) for one in json.loads(answer.out)["limits"]]
+    assert [(one.was, one.to) for one in prices if one.name == "max_moves"] == [(3, 4)]
+    assert max(one.saves for one in prices) > 0
+    refused = run("report", plan, "--limits", "--html", tmp_path / "page.html")
+    assert (refused.code, "do not go together" in refused.err) == (2, True)

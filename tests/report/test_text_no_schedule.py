@@ -1,0 +1,106 @@
+"""The text of conflicts, ways out and limits that bind: where there is little to say, and where there is much."""
+
+from __future__ import annotations
+
+from optimizer.plan.limit_prices import LimitPriceEntry
+from optimizer.report.text_limits import render_limits
+from optimizer.report.text_no_schedule import render_no_schedule
+from optimizer.report.typeset import to_text
+from optimizer.solve.limits import LimitKind
+from optimizer.solve.no_schedule import (
+    NamedChange,
+    NamedConflict,
+    NamedLimit,
+    NamedRelaxation,
+    NoSchedule,
+    RelaxedPlan,
+    describe,
+)
+
+NIGHTS = NamedLimit(name="nights", kind=LimitKind.RULE)
+CALLS = NamedLimit(name="no backups during calls", kind=LimitKind.RULE)
+ROOM = NamedLimit(name="the limit of policies per vault", kind=LimitKind.POLICIES_PER_VAULT)
+PLAN = RelaxedPlan(cost=12.5, at_risk=10.25, pair_slots=1234.0, moved=7, policy_writes=2)
+
+
+def conflict(*limits: NamedLimit, vms: int = 2, smallest: bool = False, irreducible: bool = True) -> NamedConflict:
+    names = tuple(f"vm-{number}" for number in range(vms))
+    return NamedConflict(limits=limits, vms=names, vm_ids=names, smallest=smallest, irreducible=irreducible)
+
+
+def way(*changes: NamedChange) -> NamedRelaxation:
+    return NamedRelaxation(changes=changes, plan=PLAN)
+
+
+def answer(*conflicts: NamedConflict, ways: tuple[NamedRelaxation, ...] = (), complete: bool = True) -> NoSchedule:
+    return NoSchedule(conflicts=conflicts, relaxations=ways, complete=complete)
+
+
+def text_of(one: NoSchedule) -> str:
+    return " ".join(to_text(render_no_schedule(one)).split())
+
+
+def test_what_is_proven_is_said_and_nothing_more() -> None:
+    """The smallest conflict, one that has nothing to spare and one that may have are told apart."""
+    assert "Smallest conflict (proven: no fewer" in text_of(answer(conflict(NIGHTS, CALLS, smallest=True)))
+    assert "Conflict (none of them is to spare)" in text_of(answer(conflict(NIGHTS, CALLS)))
+    assert "perhaps not all of them are needed" in text_of(answer(conflict(NIGHTS, CALLS, irreducible=False)))
+
+
+def test_many_conflicts_are_counted() -> None:
+    """Five further ones are shown and the rest counted, in the message as on the screen."""
+    many = answer(*[conflict(NIGHTS, vms=9)] * 9)
+    assert "Further conflicts (5 of 8 shown)" in text_of(many)
+    assert "and 4 more" in text_of(many)
+    assert "and 4 conflicts more" in describe(many)
+
+
+def test_changes_are_written_as_one_would_make_them() -> None:
+    """Amounts, VMs let off several rules at once, and rules that are dropped, in one sentence."""
+    vms = ("vm-1", "vm-2")
+    one = way(
+        NamedChange(limit=ROOM, action="set", was=200, to=201),
+        NamedChange(limit=NIGHTS, action="exempt", vms=vms),
+        NamedChange(limit=CALLS, action="exempt", vms=vms),
+        NamedChange(limit=NamedLimit(name="old", kind=LimitKind.RULE), action="drop"),
+        NamedChange(limit=NamedLimit(name="older", kind=LimitKind.RULE), action="drop"),
+    )
+    expected = (
+        "policies.max_policies_per_vault from 200 to 201, exempt 2 VMs (vm-1, vm-2) from 'nights' and "
+        "'no backups during calls' and drop 'old' and 'older'"
+    )
+    said = describe(answer(conflict(NIGHTS), ways=(one,)))
+    assert f"{expected}: cost 12.50, 10.25 backups at risk per 30 days" in " ".join(said.split())
+    assert all(len(line) <= 93 for line in said.splitlines())
+    assert "not every way out was tried" in text_of(answer(conflict(NIGHTS), ways=(one,), complete=False)).lower()
+
+
+def test_without_a_way_out_there_is_advice() -> None:
+    """Where none was found within the effort, the planner is told what to look at."""
+    assert "Loosen or drop one rule of each line" in text_of(answer(conflict(NIGHTS)))
+    assert describe(answer(conflict(NIGHTS))).endswith("exclude these VMs")
+
+
+def price(name: str, kind: LimitKind, saves: float, vault: str | None = None) -> LimitPriceEntry:
+    return LimitPriceEntry(
+        name=name, kind=kind, vault=vault, was=3, to=4, saves=saves, at_risk=-0.5, pair_slots=saves * 10
+    )
+
+
+def test_the_vault_that_is_starved_is_named() -> None:
+    """Of the vaults without room the one whose VMs would gain most by a policy."""
+    rows = [
+        price("in turns", LimitKind.RULE, 2.0),
+        price(ROOM.name, ROOM.kind, 1.25, "vault-b"),
+        price(ROOM.name, ROOM.kind, 0.5, "vault-a"),
+    ]
+    text = to_text(render_limits(rows))
+    assert "Most starved of policies: vault-b; one more would save 1.25 per 30 days." in text
+    assert "policies in vault-a" in text
+    assert "in turns" in text
+    assert "starved" not in to_text(render_limits([price(ROOM.name, ROOM.kind, 0.0, "vault-a")]))
+
+
+def test_where_nothing_binds_that_is_said() -> None:
+    """Silence would be mistaken for a failure."""
+    assert "No limit binds" in to_text(render_limits([]))

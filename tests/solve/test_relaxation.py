@@ -1,0 +1,240 @@
+"""What would make a schedule possible: every way out holds, none asks for more than needed, the cheapest is first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optimizer.model.rules import Rule, Rules, Window
+from optimizer.solve.cost import violations
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.feasibility import Budget, Feasibility
+from optimizer.solve.instance import Gates, Instance, WriteLimit
+from optimizer.solve.limits import Change, Limit, LimitKind, Limits, loosened, relaxed_rules
+from optimizer.solve.relaxation import Diagnosis, Effect, diagnose
+from optimizer.solve.solver import solve
+from tests.solve.conflict_examples import (
+    apart,
+    best_cost_without,
+    broken_by_every_schedule,
+    can_hold,
+    contradictory,
+    forty_rules,
+    gates_between,
+    limits_of,
+    names_of,
+    solved_again,
+)
+from tests.solve.examples import Problem, flat_risk, inventory, only, policy
+
+NIGHT = Window(start=20 * 60, end=6 * 60)
+DAY = Window(start=6 * 60, end=20 * 60)
+FREE = Effect(0.0, 0.0, 0.0, 0, 0)
+
+
+def nightly(rules: Rules, num_vms: int = 3, risk: np.ndarray | None = None) -> Problem:
+    """VMs of one service and one policy at 23:00."""
+    found = inventory([policy("p", "v", 46)], [("web", "p")] * num_vms)
+    return Problem(found, rules, flat_risk(num_vms) if risk is None else risk)
+
+
+def diagnosis_of(problem: Problem) -> Diagnosis:
+    return diagnose(limits_of(problem), lambda changes: solved_again(problem, changes), Budget(20.0))
+
+
+def ways(diagnosis: Diagnosis) -> set[tuple[tuple[str, float | None, tuple[int, ...]], ...]]:
+    """Each way out as (name, new amount, VMs let off) of its changes."""
+    return {
+        tuple((change.limit.name, change.to, change.vms) for change in one.changes) for one in diagnosis.relaxations
+    }
+
+
+def test_a_cap_is_raised_by_one() -> None:
+    """Two VMs at one start: two at once would do, or no cap, or one VM let off the window."""
+    found = diagnosis_of(nightly(Rules(rule=(Rule(name="in turns", max_concurrent=1), only("23:00"))), 2))
+    assert ways(found) == {
+        (("in turns", 2, ()),),
+        (("in turns", None, ()),),
+        (("only 23:00", None, (0,)),),
+        (("only 23:00", None, ()),),
+    }
+    assert found.complete
+    assert found.relaxations[0].changes[0].was == 1
+
+
+def test_moves_are_raised_to_what_is_needed() -> None:
+    """Five VMs have to move and two may: five moves would do, or three VMs let off."""
+    found = diagnosis_of(nightly(Rules(rule=(Rule(name="daytime", allow=(DAY,)),), max_moves=2), 5))
+    assert (("max_moves", 5, ()),) in ways(found)
+    assert {len(vms) for way in ways(found) for name, _, vms in way if name == "daytime"} == {0, 3}
+
+
+def test_a_pin_is_released_for_the_vm_that_is_stuck() -> None:
+    """Of three pinned VMs only one stands outside its window: it alone has to be released."""
+    rules = Rules(rule=(Rule(name="stay", pin=True), Rule(name="daytime", where={"name": "vm1"}, allow=(DAY,))))
+    found = diagnosis_of(nightly(rules))
+    assert ways(found) == {
+        (("stay", None, (1,)),),
+        (("stay", None, ()),),
+        (("daytime", None, ()),),
+    }
+
+
+def test_the_increase_of_risk_that_a_window_needs() -> None:
+    """The least increase that leaves a start in the window, which cannot be dropped but only set."""
+    risk = flat_risk(2, 4.0)
+    risk[:, 46] = 0.0
+    risk[0, 20], risk[1, 24] = 0.75, 1.2344
+    rules = Rules(rule=(Rule(name="daytime", allow=(DAY,)),))
+    found = diagnosis_of(nightly(rules, 2, risk))
+    assert (("max_risk_increase", 1.235, ()),) in ways(found)
+    assert all(to is not None for way in ways(found) for name, to, _ in way if name == "max_risk_increase")
+
+
+def test_policies_that_a_vault_needs() -> None:
+    """Three VMs that may not meet, one policy: the vault needs room for two more."""
+    rules = Rules(rule=(Rule(name="in turns", max_concurrent=1),), policies={"max_policies_per_vault": 1})
+    assert (("the limit of policies per vault", 3, ()),) in ways(diagnosis_of(nightly(rules)))
+
+
+def _solved(limits: Limits, changes: Sequence[Change]) -> Effect | None:
+    instance: Instance = loosened(limits, changes).instance
+    result = solve(instance, effort=5)
+    if result.options is None or violations(instance, result.options):
+        return None
+    return Effect(result.cost.total if result.cost else 0.0, 0.0, 0.0, 0, 0)
+
+
+def test_policy_writes_that_are_needed() -> None:
+    """A limit of writes is raised by what the windows need."""
+    problem = nightly(Rules(rule=(Rule(name="in turns", max_concurrent=1),), policies={"edit": False}))
+    instance = replace(problem.instance(), write_limits=(WriteLimit("max_policy_writes", (0,), 0),))
+    limits = Limits(instance, problem.restrictions, problem.rules)
+    found = diagnose(limits, lambda changes: _solved(limits, changes), Budget(20.0))
+    assert (("max_policy_writes", 2, ()),) in ways(found)
+    assert (("max_policy_writes", None, ()),) in ways(found)
+
+
+def test_two_conflicts_need_two_changes() -> None:
+    """Where nothing in common is to blame, each way out changes a limit of each conflict."""
+    rules = Rules(
+        rule=(
+            Rule(name="vm0 by day", where={"name": "vm0"}, allow=(DAY,)),
+            Rule(name="vm0 stays", where={"name": "vm0"}, pin=True),
+            Rule(name="vm1 by day", where={"name": "vm1"}, allow=(DAY,)),
+            Rule(name="vm1 stays", where={"name": "vm1"}, pin=True),
+        )
+    )
+    found = diagnosis_of(nightly(rules))
+    assert {one.names for one in found.conflicts} == {("vm0 by day", "vm0 stays"), ("vm1 by day", "vm1 stays")}
+    assert len(found.relaxations) == 4
+    assert all(len(one.changes) == 2 for one in found.relaxations)
+    costs = [one.effect.cost for one in found.relaxations]
+    assert costs == sorted(costs)
+
+
+def test_three_of_forty_rules_and_what_it_would_take() -> None:
+    """Each of the three is a way out, loosened or dropped; solved again with rules so written there is a plan."""
+    problem, guilty, _ = forty_rules()
+    found = diagnosis_of(problem)
+    assert {one.changes[0].limit.name for one in found.relaxations} == guilty
+    assert (("erp in turns", 4, ()),) in ways(found)
+    for one in found.relaxations:
+        again = replace(problem, rules=relaxed_rules(problem.rules, one.changes))
+        relaxed = loosened(limits_of(again), one.changes).instance
+        result = solve(relaxed, effort=5)
+        assert result.options is not None
+        assert violations(relaxed, result.options) == []
+        assert result.cost is not None
+        assert result.cost.total == pytest.approx(one.effect.cost)
+
+
+def test_gates_can_only_be_dropped() -> None:
+    """A rule about two VMs has no figure to loosen."""
+    problem = nightly(Rules(rule=(only("23:00"),)), 2)
+    limits = limits_of(problem, gates_between(2, [("apart", 0, 1)], apart()))
+    found = diagnose(limits, lambda _: FREE, Budget(20.0))
+    changes = [one.changes[0] for one in found.relaxations]
+    assert {(one.limit.name, len(one.vms)) for one in changes} == {("apart", 0), ("only 23:00", 0), ("only 23:00", 1)}
+    assert loosened(limits, [Change(Limit("apart", LimitKind.RULE))]).instance.gates.name == ()
+
+
+def test_gates_of_other_rules_stay_when_one_is_dropped() -> None:
+    """The gates that are left oppose each other as before."""
+    sides = [("first", 0, 1), ("second", 1, 2), ("third", 0, 2)]
+    limits = limits_of(nightly(Rules()), gates_between(3, sides, apart()))
+    left = loosened(limits, [Change(Limit("second", LimitKind.RULE))])
+    expected = gates_between(3, [sides[0], sides[2]], apart())
+    for options in ([46, 46, 10], [46, 10, 10], [46, 10, 46], [0, 10, 20]):
+        here = np.array(options)
+        same = replace(left.instance, gates=expected)
+        assert sorted(violations(left.instance, here)) == sorted(violations(same, here))
+
+
+def test_an_order_that_goes_round_in_a_circle_is_broken_open() -> None:
+    """Of three orders of three VMs any one can go; the plan then keeps the other two."""
+    circle = [("vm0", "vm1"), ("vm1", "vm2"), ("vm2", "vm0")]
+    rules = Rules(rule=tuple(Rule(name=f"{a} then {b}", order=[a, b]) for a, b in circle))
+    found = diagnosis_of(nightly(rules))
+    assert [one.names for one in found.conflicts] == [("vm0 then vm1", "vm1 then vm2", "vm2 then vm0")]
+    assert found.conflicts[0].smallest
+    assert ways(found) == {((f"{a} then {b}", None, ()),) for a, b in circle}
+
+
+def test_vms_to_be_kept_apart_in_too_short_a_window() -> None:
+    """Windows that have to be disjoint have no figure to raise: the rule goes, or a VM is let off the window."""
+    found = diagnosis_of(nightly(Rules(rule=(Rule(name="apart", separate=True), only("23:00"))), 2))
+    assert ways(found) == {
+        (("apart", None, ()),),
+        (("only 23:00", None, (0,)),),
+        (("only 23:00", None, ()),),
+    }
+
+
+def test_where_nothing_is_in_conflict_nothing_is_proposed() -> None:
+    """A problem with a schedule has no diagnosis to speak of."""
+    assert diagnosis_of(nightly(Rules())) == Diagnosis(Outcome.FEASIBLE)
+
+
+@settings(max_examples=25, deadline=None)
+@given(contradictory(), st.booleans())
+def test_every_way_out_holds_and_has_nothing_to_spare(problem: Problem, gated: bool) -> None:
+    """Against brute force: dropping the limits of a way out does, dropping fewer does not, no single one is missed."""
+    gates: Gates | None = gates_between(2, [("apart", 0, 1)], apart()) if gated else None
+    limits = limits_of(problem, gates)
+    broken = broken_by_every_schedule(problem, gates)
+    found = diagnose(limits, lambda _: FREE, Budget(20.0))
+    everything = set(names_of(limits.all))
+    for one in found.relaxations:
+        names = {change.limit.name for change in one.changes}
+        assert can_hold(broken, everything - names)
+        assert not any(can_hold(broken, everything - (names - {name})) for name in names)
+        relaxed = loosened(limits, one.changes)
+        assert Feasibility(relaxed, Budget(20.0)).check(relaxed.all).outcome is Outcome.FEASIBLE
+    if found.outcome is Outcome.INFEASIBLE:
+        single = {one.changes[0].limit.name for one in found.relaxations if len(one.changes) == 1}
+        changeable = [limit.name for limit in limits.all if limit.can_change]
+        assert single == {name for name in changeable if can_hold(broken, everything - {name})}
+
+
+@settings(max_examples=10, deadline=None)
+@given(contradictory())
+def test_the_cheapest_single_rule_is_found(problem: Problem) -> None:
+    """The effects are those of the best plans, and the first of the single drops is the cheapest by trying all."""
+    found = diagnosis_of(problem)
+    dropped = {
+        one.changes[0].limit.name: one.effect.cost
+        for one in found.relaxations
+        if len(one.changes) == 1 and one.changes[0].drops
+    }
+    for name, cost in dropped.items():
+        best = best_cost_without(problem, name)
+        assert best is not None
+        assert cost == pytest.approx(best, rel=1e-3, abs=1e-6)
+    if dropped:
+        assert min(dropped.values()) == next(iter(dropped.values()))
