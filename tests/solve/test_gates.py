@@ -235,3 +235,16 @@ def test_a_rule_that_is_not_free_costs_what_brute_force_says() -> None:
     assert best is not None
     assert result.cost is not None
     assert result.cost.total == pytest.approx(best[0], abs=1e-6)
+
+
+def test_a_set_gives_way_as_a_whole() -> None:
+    """Sixty VMs of two sets that stand at one start are put in order, where no VM alone can better anything."""
+    policies = [policy("p", "v", 46), policy("q", "v", 46, SUNDAYS)]
+    found = inventory(policies, [(f"s{n % 7}", "pq"[n % 5 == 0]) for n in range(60)])
+    rule = Rule(name="ones first", order=("vm*1", "vm*3", "vm*"))
+    result = solve(Problem(found, Rules(rule=(rule,), max_risk_increase=1.0), flat_risk(60)).instance(), effort=5)
+    assert result.options is not None
+    assert result.reference_name == "greedy"
+    starts = [(int(t) - 24) % 48 for t in result.options]
+    daily = [n for n in range(60) if n % 5]
+    assert max(starts[n] for n in daily if n % 10 == 1) + 5 <= min(starts[n] for n in daily if n % 10 != 1)
