@@ -26,7 +26,7 @@ from .plan.store import write_plan as write_plan
 from .report.html import render_html as render_html
 from .rollout.errors import ApplyError as ApplyError
 from .rollout.journal import read_journal as read_journal
-from .solve.no_schedule import NoScheduleError as NoScheduleError
+from .solve.why_not.no_schedule import NoScheduleError as NoScheduleError
 from .whatif.scenario import Scenario as Scenario
 from .whatif.sensitivity import sensitivity as sensitivity
 from .whatif.what_if import what_if as what_if

@@ -35,14 +35,14 @@ from optimizer.solve.build import build_instance
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
-from optimizer.solve.feasibility import Budget
 from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.limits import Change, Limits, loosened, relaxed_rules
-from optimizer.solve.no_schedule import NoScheduleError, NotFoundWithinEffortError, name_everything
-from optimizer.solve.relaxation import Diagnosis, Effect, diagnose, solved
 from optimizer.solve.restrict import restrict_options
-from optimizer.solve.shadow import DEFAULT_ROUNDS, price_limits
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
+from optimizer.solve.why_not.feasibility import Budget
+from optimizer.solve.why_not.limits import Change, Limits, loosened, relaxed_rules
+from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError, name_everything
+from optimizer.solve.why_not.relaxation import Diagnosis, Effect, diagnose, solved
+from optimizer.solve.why_not.shadow import DEFAULT_ROUNDS, price_limits
 
 SHARE_OF_SOLVE = 0.7
 """Of a time limit, where a moves curve is wanted too."""
@@ -260,7 +260,7 @@ def _trace_moves(
 ) -> tuple[MovesCurve, Result]:
     """The moves curve, and the result that it ends in: another one where a cheaper schedule was met on the way."""
     from optimizer.plan.moves import compose_curve
-    from optimizer.solve.moves_curve import trace_moves
+    from optimizer.solve.moves.curve import trace_moves
 
     assert result.options is not None
     ends = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
@@ -345,7 +345,7 @@ def _start_of(instance: Instance, effort: int, seed: int, time_limit_seconds: fl
     """Under a limit of moves the best ones from today, as the moves curve has them: the search is never worse."""
     if violations(instance, todays(instance)):
         return None
-    from optimizer.solve.moves_curve import best_moves
+    from optimizer.solve.moves.curve import best_moves
 
     ends = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_START * time_limit_seconds
     return best_moves(
@@ -402,7 +402,7 @@ def price_plan_limits(
     plan, estate
         A plan and the estate that it was made for.
     num_rounds
-        Work of the search for each limit; see :func:`optimizer.solve.shadow.price_limits`.
+        Work of the search for each limit; see :func:`optimizer.solve.why_not.shadow.price_limits`.
     progress
         Told how far the work is.
     """

@@ -148,7 +148,7 @@ def common_options(command: Callable[Concatenate[Screen, P], R]) -> Callable[...
 def _say_why_not(screen: Screen, error: OptimizerError) -> NoReturn:
     """Show conflicts and ways out, and end with the exit code for them."""
     from optimizer.report.text_no_schedule import render_no_schedule
-    from optimizer.solve.no_schedule import NoScheduleError
+    from optimizer.solve.why_not.no_schedule import NoScheduleError
 
     if not isinstance(error, NoScheduleError):
         raise error

@@ -16,9 +16,9 @@ from optimizer.model.timegrid import NUM_OPTIONS, Frequency, format_minute, form
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption, LimitCost
 from optimizer.solve.instance import BoolArray, Instance, IntArray
-from optimizer.solve.limits import Limit, Limits, limit_behind
 from optimizer.solve.marginal import Marginals, OptionCosts
 from optimizer.solve.restrict import Restrictions
+from optimizer.solve.why_not.limits import Limit, Limits, limit_behind
 
 NUM_ALTERNATIVES = 2
 NUM_FORBIDDEN = 3

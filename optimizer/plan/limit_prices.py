@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from pydantic import BaseModel, ConfigDict
 
 from optimizer.model.inventory import Inventory
-from optimizer.solve.limits import LimitKind
-from optimizer.solve.shadow import LimitPrice
+from optimizer.solve.why_not.limits import LimitKind
+from optimizer.solve.why_not.shadow import LimitPrice
 
 
 class LimitPriceEntry(BaseModel):

@@ -19,8 +19,8 @@ from optimizer.plan.write_limits import excess_writes
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.instance import IntArray
-from optimizer.solve.moves_curve import CurvePoint, fewest_for, knee_of
-from optimizer.solve.moves_path import IMPROVEMENT
+from optimizer.solve.moves.curve import CurvePoint, fewest_for, knee_of
+from optimizer.solve.moves.path import IMPROVEMENT
 
 
 @dataclass(frozen=True, slots=True)

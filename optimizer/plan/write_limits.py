@@ -13,8 +13,8 @@ from optimizer.plan.document import ReassignItem
 from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import IntArray
-from optimizer.solve.no_schedule import NoScheduleError, NotFoundWithinEffortError
 from optimizer.solve.solver import OPTIMALITY_GAP, Result
+from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError
 
 MOST_ATTEMPTS = 3
 

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, decimals, number, table
-from optimizer.solve.no_schedule import (
+from optimizer.solve.why_not.no_schedule import (
     NO_WAY_OUT,
     NamedConflict,
     NoSchedule,

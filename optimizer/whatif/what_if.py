@@ -17,13 +17,13 @@ from optimizer.plan.document import Settings
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast
 from optimizer.solve.instance import IntArray
-from optimizer.solve.no_schedule import (
+from optimizer.solve.solver import DEFAULT_EFFORT
+from optimizer.solve.why_not.no_schedule import (
     CONFLICTS_SAID,
     NoScheduleError,
     NotFoundWithinEffortError,
     conflict_sentence,
 )
-from optimizer.solve.solver import DEFAULT_EFFORT
 from optimizer.whatif.apply import Applied, apply_scenario, with_copies
 from optimizer.whatif.compare import broken_by, plan_figures, schedule_figures, start_changes
 from optimizer.whatif.document import (

@@ -9,7 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from optimizer.plan.limit_prices import LimitPriceEntry
-from optimizer.solve.no_schedule import NoSchedule
+from optimizer.solve.why_not.no_schedule import NoSchedule
 from tests.cli.command_line import run
 from tests.plan.estates import write_inputs
 

@@ -15,7 +15,7 @@ from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.limits import Limits
+from optimizer.solve.why_not.limits import Limits
 from optimizer.workflow import explain_vm
 from tests.plan.conftest import Planned, planned
 

@@ -22,8 +22,8 @@ from optimizer.plan.store import read_plan, write_plan
 from optimizer.plan.write_limits import excess_writes, solve_within_write_limits
 from optimizer.solve.cost import evaluate
 from optimizer.solve.instance import WriteLimit
-from optimizer.solve.no_schedule import NotFoundWithinEffortError
 from optimizer.solve.solver import Result
+from optimizer.solve.why_not.no_schedule import NotFoundWithinEffortError
 from optimizer.workflow import explain_vm, make_plan, make_plan_of, prepare, solve_case
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import with_another_month

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from optimizer.model.rules import Rule, Rules, Window
 from optimizer.solve.cost import evaluate
 from optimizer.solve.instance import Gates
-from optimizer.solve.limits import Change, Limit, Limits, loosened, relaxed_rules
-from optimizer.solve.relaxation import Effect, solved
 from optimizer.solve.restrict import RISK_TOLERANCE
+from optimizer.solve.why_not.limits import Change, Limit, Limits, loosened, relaxed_rules
+from optimizer.solve.why_not.relaxation import Effect, solved
 from tests.solve.examples import SNAPSHOT_MINUTES, Problem, flat_risk, inventory, obvious_feasible, only, policy
 
 POLICIES = "the limit of policies per vault"

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import Rule, Rules, Window
-from optimizer.solve.conflicts import Conflict, find_conflicts, single_vm_conflicts
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.feasibility import Budget, Feasibility
-from optimizer.solve.hitting_sets import smallest_hitting_set
 from optimizer.solve.instance import Gates, WriteLimit
-from optimizer.solve.limits import Limits
 from optimizer.solve.solver import solve
+from optimizer.solve.why_not.conflicts import Conflict, find_conflicts, single_vm_conflicts
+from optimizer.solve.why_not.feasibility import Budget, Feasibility
+from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
+from optimizer.solve.why_not.limits import Limits
 from tests.solve.conflict_examples import (
     apart,
     broken_by_every_schedule,

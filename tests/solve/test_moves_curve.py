@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Gates, Instance, WriteLimit
-from optimizer.solve.moves_curve import best_moves, fewest_for, grid, knee_of, never, slopes_at, trace_moves
-from optimizer.solve.moves_path import Walk
+from optimizer.solve.moves.curve import best_moves, fewest_for, grid, knee_of, never, slopes_at, trace_moves
+from optimizer.solve.moves.path import Walk
+from optimizer.solve.moves.tally import BLOCKED, Tally
 from optimizer.solve.solver import solve
-from optimizer.solve.tally import BLOCKED, Tally
 from tests.solve.examples import (
     Problem,
     best_of_all,

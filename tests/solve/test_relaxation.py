@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from optimizer.model.rules import Rule, Rules, Window
 from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.feasibility import Budget, Feasibility
 from optimizer.solve.instance import Gates, Instance, WriteLimit
-from optimizer.solve.limits import Change, Limit, LimitKind, Limits, loosened, relaxed_rules
-from optimizer.solve.relaxation import Diagnosis, Effect, diagnose
 from optimizer.solve.solver import solve
+from optimizer.solve.why_not.feasibility import Budget, Feasibility
+from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened, relaxed_rules
+from optimizer.solve.why_not.relaxation import Diagnosis, Effect, diagnose
 from tests.solve.conflict_examples import (
     apart,
     best_cost_without,

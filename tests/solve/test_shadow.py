@@ -10,9 +10,9 @@ import pytest
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import IntArray, WriteLimit
-from optimizer.solve.limits import Change, LimitKind, Limits, loosened
-from optimizer.solve.shadow import LimitPrice, price_limits
 from optimizer.solve.solver import solve
+from optimizer.solve.why_not.limits import Change, LimitKind, Limits, loosened
+from optimizer.solve.why_not.shadow import LimitPrice, price_limits
 from tests.solve.conflict_examples import limits_of
 from tests.solve.examples import Problem, flat_risk, inventory, policy
 

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from optimizer.solve.counting_model import Counted, CountingModel, Slack, stuck
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import NO_CAP, BoolArray, IntArray
-from optimizer.solve.limits import Bits, Limit, LimitKind, Limits, open_options
+from optimizer.solve.why_not.counting_model import Counted, CountingModel, Slack, stuck
+from optimizer.solve.why_not.limits import Bits, Limit, LimitKind, Limits, open_options
 
 GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
 """Kinds that couple VMs which share neither a cap nor a gate."""

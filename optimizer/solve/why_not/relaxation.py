@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.solve.conflicts import Conflict, find_conflicts, in_order, shrink, single_vm_conflicts
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.feasibility import GLOBAL_KINDS, Budget, Feasibility
-from optimizer.solve.hitting_sets import smallest_hitting_set
 from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.limits import Change, Limit, LimitKind, Limits, loosened, open_options
 from optimizer.solve.solver import solve
+from optimizer.solve.why_not.conflicts import Conflict, find_conflicts, in_order, shrink, single_vm_conflicts
+from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Budget, Feasibility
+from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
+from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened, open_options
 
 MAX_SETS = 8
 """Sets of limits whose dropping is tried; those of fewest limits come first."""

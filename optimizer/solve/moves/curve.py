@@ -1,6 +1,6 @@
 """What a schedule gains by the number of moves it may take: one good schedule and a bound for each number.
 
-Nothing is solved anew.  One :class:`~optimizer.solve.moves_path.Walk` leads from today to half of the moves, one from
+Nothing is solved anew.  One :class:`~optimizer.solve.moves.path.Walk` leads from today to half of the moves, one from
 the full plan back to today; each passes hundreds of schedules, and the cheapest with at most ``m`` moves is the
 first answer for ``m``.  It is improved by strategic oscillation round the limit: some moves back and others made, some
 more made and others taken back (Glover, "Tabu search", ORSA Journal on Computing 1, 1989), and by annealing.  As an
@@ -26,7 +26,7 @@ from optimizer.solve.baselines import todays
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.moves_path import IMPROVEMENT, Mark, Path, Walk
+from optimizer.solve.moves.path import IMPROVEMENT, Mark, Path, Walk
 
 MOST_OF_GAIN = 0.8
 """The share of the full gain whose fewest moves are a point of the curve."""

@@ -10,8 +10,8 @@ import numpy as np
 from optimizer.solve.anneal import anneal
 from optimizer.solve.cost import count_edits, evaluate, policy_counts, policy_writes, row_counts, violations
 from optimizer.solve.instance import BoolArray, Instance, IntArray
-from optimizer.solve.limits import Change, Limit, LimitKind, Limits, loosened
 from optimizer.solve.search import improve_single_moves
+from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened
 
 DEFAULT_ROUNDS = 2000
 """Rounds of annealing of the VMs that a limit concerns, once with it and once without."""

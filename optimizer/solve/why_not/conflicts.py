@@ -9,12 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.counting_model import stuck
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.feasibility import GLOBAL_KINDS, Feasibility
-from optimizer.solve.hitting_sets import smallest_hitting_set
 from optimizer.solve.instance import IntArray
-from optimizer.solve.limits import EVERY_OPTION, Limit, Limits
+from optimizer.solve.why_not.counting_model import stuck
+from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Feasibility
+from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
+from optimizer.solve.why_not.limits import EVERY_OPTION, Limit, Limits
 
 MAX_NODES = 20_000
 """Sets that are looked at for one kind of VM before the smallest is given up for one that is merely irreducible."""

@@ -17,7 +17,7 @@ from ortools.sat.python import cp_model
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import IntArray
-from optimizer.solve.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
+from optimizer.solve.why_not.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
 
 RISK_SCALE = 1_000_000
 """Integer units per at-risk backup per 30 days: risks are rounded to these."""

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict
 from optimizer.errors import OptimizerError
 from optimizer.model.inventory import Inventory, describe_recurrence
 from optimizer.model.timegrid import Frequency
-from optimizer.solve.conflicts import Conflict
-from optimizer.solve.limits import Change, Limit, LimitKind
-from optimizer.solve.relaxation import Diagnosis, Effect, Relaxation
+from optimizer.solve.why_not.conflicts import Conflict
+from optimizer.solve.why_not.limits import Change, Limit, LimitKind
+from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation
 
 VMS_NAMED = 5
 """VMs that a sentence names; JSON has them all."""

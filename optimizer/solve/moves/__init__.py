@@ -1,0 +1,1 @@
+"""What fewer moves would gain: ways from today to a plan and back."""
