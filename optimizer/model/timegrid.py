@@ -160,10 +160,16 @@ class Horizon:
         differ), so a zone that changed its clock in the year before the end of the horizon counts at each offset
         that it had, the one at the start of the horizon first.
         """
-        days = range(-(365 - HORIZON_DAYS), HORIZON_DAYS + 1)
-        seen = {_offset_minutes(self.start + timedelta(days=n), zone) for n in days}
-        nominal = self.nominal_offset(zone)
-        return (nominal, *sorted(seen - {nominal}))
+        return _offsets_of_a_year(self.start, zone)
+
+
+@lru_cache(maxsize=1024)
+def _offsets_of_a_year(start: datetime, zone: ZoneInfo) -> tuple[int, ...]:
+    """Offsets in the year before the end of the horizon, that at its start first; the same for all VMs of a zone."""
+    days = range(-(365 - HORIZON_DAYS), HORIZON_DAYS + 1)
+    seen = {_offset_minutes(start + timedelta(days=n), zone) for n in days}
+    nominal = _offset_minutes(start, zone)
+    return (nominal, *sorted(seen - {nominal}))
 
 
 def _offset_minutes(instant: datetime, zone: ZoneInfo) -> int:

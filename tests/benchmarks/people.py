@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,7 @@ def rows_for(vm_ids: list[str], seed: int, num_vaults: int, spanning: float = 0.
     vaults = [f"vault-{number + 1}" for number in range(num_vaults)]
     policies = {vault: policies_of_vault(random, vault) for vault in vaults}
     room = {(vault, p["policy"]): 100 for vault in vaults for p in policies[vault]}
+    everywhere = [p for vault in vaults for p in policies[vault]]
     waiting = [vm_ids[i] for i in random.permutation(len(vm_ids))]
     rows = []
     for number, size in enumerate(service_sizes(random, len(vm_ids))):
@@ -100,8 +102,7 @@ def rows_for(vm_ids: list[str], seed: int, num_vaults: int, spanning: float = 0.
             same = vault == home and random.random() < 0.8
             first = usual if same else int(random.integers(len(policies[vault])))
             candidates = policies[vault][first:] + policies[vault][:first]
-            others = [p for other in vaults for p in policies[other]]
-            policy = next(p for p in candidates + others if room[p["vault"], p["policy"]] > 0)
+            policy = next(p for p in itertools.chain(candidates, everywhere) if room[p["vault"], p["policy"]] > 0)
             room[policy["vault"], policy["policy"]] -= 1
             rows.append({"vm": waiting.pop(), "service": f"service-{number + 1:03d}", **policy})
     return rows

@@ -225,10 +225,10 @@ def test_an_estate_of_azure_takes_every_change(arm: Planned) -> None:
 
 
 def test_the_base_plan_is_only_left_for_a_reason(imported: Planned) -> None:
-    """Under a price that binds nowhere no VM starts elsewhere than in the base plan."""
-    _, one = ask(imported.estate, "policies.max_policies_per_vault=150")
+    """Under a limit that binds nowhere a VM starts elsewhere only where the longer search has found a cheaper plan."""
+    answer, one = ask(imported.estate, "policies.max_policies_per_vault=150")
     assert one.plan is not None
-    assert one.start_changes == ()
+    assert one.start_changes == () or one.plan.cost.total < answer.base.cost.total
 
 
 def test_a_question_knows_the_moves_of_before(tmp_path: Path) -> None:
