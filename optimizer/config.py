@@ -79,7 +79,7 @@ _MOST_MISTAKES = 20
 _LONGEST_VALUE = 60
 
 
-def read_rules(path: Path) -> Rules:
+def read_rules(path: Path | str) -> Rules:
     """Read a rules file; an empty one means the default of everything.
 
     Parameters
@@ -93,7 +93,7 @@ def read_rules(path: Path) -> Rules:
         The file cannot be read, is not TOML, or asks for what is not allowed.  The message names every mistake:
         file, key, value, what is allowed and what to do.
     """
-    return parse_rules(_read_text(path), path)
+    return parse_rules(_read_text(Path(path)), Path(path))
 
 
 def parse_rules(text: str, place: Path | str) -> Rules:

@@ -278,7 +278,11 @@ def _trace_moves(
         progress=progress,
     )
     curve, options = compose_curve(estate, case, points, progress=progress)
-    return curve, replace(result, options=options, cost=evaluate(case.instance, options))
+    cost, most = evaluate(case.instance, options), case.instance.max_moves
+    # What is proven of so many moves, or of more, is proven of the plan that may not have more.
+    proven = [point.bound for point in points if most is not None and point.max_moves >= most]
+    bound = min(max([result.bound, *proven]), cost.total)
+    return curve, replace(result, options=options, cost=cost, bound=bound)
 
 
 def _by_vm_id(case: Case) -> dict[str, date]:

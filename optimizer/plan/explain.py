@@ -80,20 +80,24 @@ def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
     if v in solution.restrictions.stays_because:
         return f"stays: {solution.restrictions.stays_because[v]}"
     costs, blocked = marginals.of(v), marginals.blocked(v)
-    return _too_soon(solution, costs, v) or _reason_to_stay(solution, costs, blocked, v)
+    return _too_soon(solution, costs, v) or _reason_to_stay(solution, marginals, costs, blocked, v)
 
 
-def _reason_to_stay(solution: Solution, costs: OptionCosts, blocked: Mapping[str, BoolArray], v: int) -> str:
+def _reason_to_stay(
+    solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[str, BoolArray], v: int
+) -> str:
     here, allowed = int(solution.options[v]), solution.instance.allowed[v]
     risk = np.where(allowed, costs.risk, np.inf)
     safest = int(np.argmin(risk))
     if risk[safest] < costs.risk[here] - NOTICEABLE:
         in_the_way = [repr(name) for name, mask in blocked.items() if mask[safest]]
-        obstacle = (
-            f"with the others where they are rule {' and '.join(in_the_way)} forbids it"
-            if in_the_way
-            else f"the move would cost {costs.total[safest] - costs.total[here]:.2f} more than it gains"
-        )
+        extra, used_up = costs.total[safest] - costs.total[here], marginals.used_up(v, safest)
+        if in_the_way:
+            obstacle = f"with the others where they are rule {' and '.join(in_the_way)} forbids it"
+        elif used_up and extra < 0:
+            obstacle = f"{' and '.join(used_up)} leaves no room for what would save {-extra:.2f}"
+        else:
+            obstacle = f"the move would cost {extra:.2f} more than it gains"
         return (
             f"stays: {format_start(safest)} has less risk ({risk[safest]:.2f} instead of {costs.risk[here]:.2f}), "
             f"but {obstacle}"

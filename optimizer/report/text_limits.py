@@ -61,7 +61,8 @@ def _limits(prices: Sequence[LimitPriceEntry]) -> Rows:
         ),
         note=(
             "each loosened alone by one; saves: cost per 30 days, the most that the search found; then the change of "
-            "at-risk backups per 30 days and of pair-slots per day"
+            "at-risk backups per 30 days and of pair-slots per day. Windows, pins, separate and order have no one "
+            "more: what they cost a VM is in explain"
         ),
     )
 

@@ -42,7 +42,9 @@ class Arrays(NamedTuple):
         See :class:`~optimizer.solve.instance.Gates`.
     vault_policy_begin, policy_key, policy_option, policy_vm_begin, policy_vm
         Policies of today that may be edited, by vault, the largest first, with their VMs.
-    policy_price, vms_per_policy, max_moves
+    policy_price
+        Shape (K,): price of a policy write of each key.
+    vms_per_policy, max_moves
         Shape (1,) each.
     """
 
@@ -186,7 +188,7 @@ def pack(instance: Instance) -> Arrays:
         policy_option=_int([policy.option for policy in by_vault]),
         policy_vm_begin=_int(np.concatenate(([0], np.cumsum([len(policy.vms) for policy in by_vault])))),
         policy_vm=_int([v for policy in by_vault for v in policy.vms]),
-        policy_price=np.array([instance.policy_write_price]),
+        policy_price=np.full(instance.num_keys, instance.policy_write_price),
         vms_per_policy=_int([instance.max_vms_per_policy]),
         max_moves=_int([instance.num_vms if instance.max_moves is None else instance.max_moves]),
     )

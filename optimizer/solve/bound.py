@@ -76,16 +76,10 @@ class Ascent:
         The best lower bound, rounded down by a safety margin.
     best
         Where it was found.
-    opened_share
-        Shape (K, 48): share of the later steps in which the relaxed solution opened the cell.
-    steps
-        Steps taken.
     """
 
     bound: float
     best: Multipliers
-    opened_share: FloatArray
-    steps: int
 
 
 def start_multipliers(d: DualArrays) -> Multipliers:
@@ -192,10 +186,13 @@ def ascend(
     on_step
         Called with (step, best bound); the ascent ends early where it returns False.
     start
-        Multipliers to begin at, of an instance of the same shape; None: each VM's second cheapest option.
+        Multipliers to begin at, of no use where the instance has another shape; None: each VM's second cheapest
+        option.
     """
     d = dual_arrays(instance)
-    at = start.copy() if start is not None else start_multipliers(d)
+    at = start.copy() if start is not None and _fits(start, d) else start_multipliers(d)
+    if instance.max_moves is None:
+        at.sigma = 0.0
     rates, answer = _first_rates(instance), empty_answer(d)
     sigma = np.array([at.sigma])
     steppers = (
@@ -206,22 +203,22 @@ def ascend(
         (_Adam(rates.sigma if instance.max_moves is not None else np.zeros(1), 0.0, math.inf), sigma, answer.moves),
     )
     bound, best = -math.inf, at.copy()
-    share = np.zeros((instance.num_keys, NUM_OPTIONS))
-    averaged, number = 0, 0
     for number in range(1, num_steps + 1):
         value = evaluate_dual(d, at.lam, at.mu, at.alpha, at.sigma, at.tau, answer)
         if value > bound:
             bound, best = value, at.copy()
-        if number > num_steps // 2:
-            share += answer.opened
-            averaged += 1
         if not on_step(number, bound):
             break
         decay = LAST_RATE ** (number / num_steps)
         for stepper, part, gradient in steppers:
             stepper.step(part, gradient, decay, number)
         at.sigma = float(sigma[0])
-    return Ascent(dual_value(d, best, answer), best, share / max(1, averaged), number)
+    return Ascent(dual_value(d, best, answer), best)
+
+
+def _fits(at: Multipliers, d: DualArrays) -> bool:
+    """Whether multipliers have the shape of a dual function."""
+    return (len(at.lam), len(at.mu), len(at.tau)) == (len(d.today), len(d.pair_price), len(d.group_limit))
 
 
 def reduced_costs(instance: Instance, at: Multipliers) -> FloatArray:

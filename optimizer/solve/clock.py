@@ -71,7 +71,8 @@ class SolveClock:
     def over(self, share: float = 1.0) -> bool:
         """Whether a share of the limit is used up; remembers that it cut in."""
         over = self._limit is not None and self.seconds() >= self._limit * share
-        self.cut_in |= over
+        if over:  # several threads ask: nobody may take back what another has seen
+            self.cut_in = True
         return over or self._cancelled.is_set()
 
     def cancel(self) -> None:

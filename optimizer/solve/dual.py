@@ -138,6 +138,7 @@ def write_groups(instance: Instance) -> list[tuple[str, tuple[int, ...], int]]:
 def dual_arrays(instance: Instance) -> DualArrays:
     """Flatten an instance for the dual function."""
     rows = instance.rows
+    assert not ((rows.pair_price > 0) & (rows.peak_price > 0)).any(), "a row is priced by pairs or by its peak"
     order = np.lexsort((instance.service, instance.key))
     touched_begin, touched = touched_lists(instance)
     groups: list[list[int]] = [[] for _ in range(instance.num_keys)]

@@ -39,6 +39,9 @@ REGRET_NOISE = 0.05
 SHARE_OF_SERVICES = 0.15
 """How often the VMs of a service are taken out rather than some of a twin key."""
 
+SHARE_OF_SWAPS = 0.4
+"""How often, where policy writes are limited, a start of one key is closed and one of another key opened."""
+
 _LARGEST_RUIN = MAX_FROM_CLOSED + max(OTHERS_WITH_CLOSED, OTHERS_ALONE)
 
 
@@ -78,7 +81,7 @@ def shift(a: Arrays, c: Counts, v: int, t: int, by: int) -> float:
             c.vault_writes[a.key_vault[k]] += change
             for at in range(a.group_begin[k], a.group_begin[k + 1]):
                 c.group_writes[a.group[at]] += change
-            cost += change * a.policy_price[0]
+            cost += change * a.policy_price[k]
     for at in range(a.vm_gate_begin[v], a.vm_gate_begin[v + 1]):
         h = a.vm_gate[at]
         for pair in range(a.gate_begin[h], a.gate_begin[h + 1]):
@@ -119,7 +122,7 @@ def price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int) -
     """Add what policies cost that have to be opened for a VM, but at the option ``free`` if that is empty."""
     k, per_policy, today = a.key[v], a.vms_per_policy[0], a.today[v]
     vault = a.key_vault[k]
-    opening = a.policy_price[0]
+    opening = a.policy_price[k]
     if c.vault_writes[vault] >= a.vault_room[vault]:
         opening += BLOCKED
     for at in range(a.group_begin[k], a.group_begin[k + 1]):
@@ -256,58 +259,87 @@ def _distinct(chosen: IntArray, count: int, v: int) -> bool:
 
 
 @compiled
+def _take_from_closed(a: Arrays, c: Counts, k: int, closed: int, random: np.random.Generator, chosen: IntArray) -> int:
+    """Choose VMs of a key that stand at a start that is closed, the first at random; how many."""
+    begin, size = a.key_begin[k], a.key_begin[k + 1] - a.key_begin[k]
+    first, count = int(random.random() * size), 0
+    for step in range(size):
+        w = a.key_vms[begin + (first + step) % size]
+        if c.options[w] == closed and count < MAX_FROM_CLOSED:
+            chosen[count] = w
+            count += 1
+    return count
+
+
+@compiled
+def _take_others(
+    a: Arrays, c: Counts, k: int, closed: int, more: int, random: np.random.Generator, chosen: IntArray, count: int
+) -> int:
+    """Choose up to ``more`` further VMs of a key that do not stand at the closed start; how many there are then."""
+    begin, size = a.key_begin[k], a.key_begin[k + 1] - a.key_begin[k]
+    most = count + more
+    for _ in range(2 * most):
+        if count == most:
+            break
+        w = a.key_vms[begin + int(random.random() * size)]
+        if c.options[w] != closed and _distinct(chosen, count, w):
+            chosen[count] = w
+            count += 1
+    return count
+
+
+@compiled
 def _draw(
     a: Arrays, c: Counts, movable: IntArray, random: np.random.Generator, chosen: IntArray
-) -> tuple[int, int, int, int]:
-    """What to take out: number of VMs in ``chosen``, their key, the closed and the opened start (-1: none).
+) -> tuple[int, int, int, int, int]:
+    """What to take out: number of VMs in ``chosen``; key and option that are closed, and that are opened (-1: none).
 
-    Mostly some VMs of one key, of which a start is closed, opened, or both; else the VMs of a service.
+    Mostly some VMs of one key, of which a start is closed, opened, or both; else the VMs of a service.  Where policy
+    writes are limited, also a start of one key is closed and one of another key opened: a write for a write.
     """
     v = movable[int(random.random() * len(movable))]
     k = a.key[v]
-    count, closed, opened = 0, -1, -1
+    if len(a.group_limit) > 0 and random.random() < SHARE_OF_SWAPS:
+        closed = c.options[v]
+        count = _take_from_closed(a, c, k, closed, random, chosen)
+        other = a.key[movable[int(random.random() * len(movable))]]
+        opened = int(random.random() * NUM_OPTIONS)
+        without = closed if other == k else -1
+        return _take_others(a, c, other, without, OTHERS_ALONE, random, chosen, count), k, closed, other, opened
     if random.random() < SHARE_OF_SERVICES:
         g = a.service[v]
         begin, size = a.service_begin[g], a.service_begin[g + 1] - a.service_begin[g]
         first = int(random.random() * size)
         for step in range(min(size, MAX_FROM_CLOSED)):
             chosen[step] = a.service_vms[begin + (first + step) % size]
-        return min(size, MAX_FROM_CLOSED), k, closed, opened
-    begin, size = a.key_begin[k], a.key_begin[k + 1] - a.key_begin[k]
-    kind = random.random()
+        return min(size, MAX_FROM_CLOSED), k, -1, k, -1
+    count, closed, opened, kind = 0, -1, -1, random.random()
     if kind < 0.65:
+        begin, size = a.key_begin[k], a.key_begin[k + 1] - a.key_begin[k]
         closed = c.options[a.key_vms[begin + int(random.random() * size)]]
-        first = int(random.random() * size)
-        for step in range(size):
-            w = a.key_vms[begin + (first + step) % size]
-            if c.options[w] == closed and count < MAX_FROM_CLOSED:
-                chosen[count] = w
-                count += 1
+        count = _take_from_closed(a, c, k, closed, random, chosen)
     if kind > 0.35:
         if closed < 0 or random.random() < 0.3:
             opened = int(random.random() * NUM_OPTIONS)
         else:
             opened = (closed + int(random.random() * (2 * NEAR + 1)) - NEAR) % NUM_OPTIONS
-        most = count + (OTHERS_WITH_CLOSED if closed >= 0 else OTHERS_ALONE)
-        for _ in range(2 * most):
-            if count == most:
-                break
-            w = a.key_vms[begin + int(random.random() * size)]
-            if c.options[w] != closed and _distinct(chosen, count, w):
-                chosen[count] = w
-                count += 1
-    return count, k, closed, opened
+        more = OTHERS_WITH_CLOSED if closed >= 0 else OTHERS_ALONE
+        count = _take_others(a, c, k, closed, more, random, chosen, count)
+    return count, k, closed, k, opened
 
 
 @compiled
 def _cheapest_while_put_back(
-    a: Arrays, c: Counts, v: int, closed: int, opened: int, price: FloatArray
+    a: Arrays, c: Counts, v: int, closed: tuple[int, int], opened: tuple[int, int], price: FloatArray
 ) -> tuple[int, float]:
-    """Cheapest option with the opened start free and the closed one dear, and how far the second is behind."""
+    """Cheapest option with the opened start free and the closed one dear, and how far the second is behind.
+
+    Starts are given as key and option.
+    """
     price_options(a, c, v, price)
-    price_openings(a, c, v, price, opened)
-    if closed >= 0:
-        price[closed] += CLOSED_PRICE
+    price_openings(a, c, v, price, opened[1] if a.key[v] == opened[0] else -1)
+    if closed[1] >= 0 and a.key[v] == closed[0]:
+        price[closed[1]] += CLOSED_PRICE
     best, second = _two_cheapest(price)
     return int(np.argmin(price)), second - best
 
@@ -353,7 +385,8 @@ def ruin_and_recreate(
     cost, best_cost = 0.0, 0.0
     stale = False  # whether the best assignment is the present one and has still to be copied
     for number in range(num_rounds):
-        count, k, closed, opened = _draw(a, c, movable, random, chosen)
+        count, k, option, other, free = _draw(a, c, movable, random, chosen)
+        closed, opened = (k, option), (other, free)
         change = 0.0
         for at in range(count):
             was[at] = c.options[chosen[at]]

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.cost import gate_counts, policy_counts, row_counts
+from optimizer.solve.cost import gate_counts, policy_counts, policy_writes, row_counts
 from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Instance, IntArray, RowKind
 
 
@@ -103,6 +103,34 @@ class Marginals:
         for name, shut in self.shut_gates(v).items():
             found[name] = found.get(name, np.zeros(NUM_OPTIONS, np.bool_)) | shut
         return found
+
+    def used_up(self, v: int, t: int) -> list[str]:
+        """Limits of the whole plan that leave no room for a VM at an option, in words."""
+        instance, here = self._instance, int(self._options[v])
+        names = []
+        if here == instance.today[v] != t and self._num_moves >= (
+            instance.num_vms if instance.max_moves is None else instance.max_moves
+        ):
+            names.append("max_moves")
+        if self._policy_prices(v)[t] > 0:
+            k, writes = int(instance.key[v]), self._writes_of_key
+            names += [
+                limit.name
+                for limit in instance.write_limits
+                if k in limit.keys and writes[list(limit.keys)].sum() >= limit.limit
+            ]
+            vault = int(instance.key_vault[k])
+            if writes[instance.key_vault == vault].sum() >= instance.vault_room[vault]:
+                names.append("the limit of policies per vault")
+        return names
+
+    @cached_property
+    def _num_moves(self) -> int:
+        return int((self._options != self._instance.today).sum())
+
+    @cached_property
+    def _writes_of_key(self) -> IntArray:
+        return np.asarray(policy_writes(self._instance, self._policies).sum(axis=1))
 
     @cached_property
     def _shut(self) -> IntArray:

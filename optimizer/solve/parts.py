@@ -103,10 +103,7 @@ def cut(
     touched_begin, touched_whole = _sublists(a.touched_begin, a.touched, place)
     rows, touched = np.unique(touched_whole, return_inverse=True)
     slack = np.floor(np.maximum(0, a.cap[rows] - c.met[rows]) * share).astype(np.int64)
-    _, stand = _sublists(a.touched_begin, a.touched, a.vm_class[vms] * NUM_OPTIONS + c.options[vms])
-    own = np.bincount(stand, minlength=len(a.cap))
-    alone = own[rows] == c.met[rows]
-    cap = np.where((a.cap[rows] == NO_CAP) | alone, a.cap[rows], c.met[rows] + slack)
+    cap = np.where(_within_reach_of_others(a, classes)[rows], c.met[rows] + slack, a.cap[rows])
     vm_gate_begin, vm_gate = _sublists(a.vm_gate_begin, a.vm_gate, vms)
     group_begin, group = _sublists(a.group_begin, a.group, keys)
     policy_of_vault_begin, policies = _sublists(a.vault_policy_begin, np.arange(len(a.policy_key)), vaults)
@@ -133,6 +130,7 @@ def cut(
             existing=a.existing[keys],
             key_vault=key_vault.astype(np.int64),
             vault_room=a.vault_room[vaults],
+            policy_price=a.policy_price[keys],
             key_begin=key_begin,
             key_vms=key_vms,
             service_begin=service_begin,
@@ -165,6 +163,18 @@ def cut(
         seed=seed,
         seconds=seconds,
     )
+
+
+def _within_reach_of_others(a: Arrays, classes: IntArray) -> BoolArray:
+    """Capped rows that VMs of other classes could come into; shape (num_rows,)."""
+    reach = np.zeros(len(a.cap), dtype=np.bool_)
+    capped = a.cap != NO_CAP
+    if capped.any():
+        own = np.zeros(len(a.touched_begin) // NUM_OPTIONS, dtype=np.bool_)
+        own[classes] = True
+        of_own = np.repeat(np.repeat(own, NUM_OPTIONS), np.diff(a.touched_begin))
+        reach[a.touched[~of_own]] = True
+    return np.asarray(reach & capped)
 
 
 def _left(used: IntArray, limit: IntArray, share: float) -> IntArray:

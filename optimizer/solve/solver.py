@@ -15,12 +15,12 @@ from optimizer.solve.bound import Ascent, ascend, reduced_costs
 from optimizer.solve.clock import Beside, SolveClock, Standing
 from optimizer.solve.cost import Cost, evaluate, violations
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
-from optimizer.solve.dual import Multipliers
+from optimizer.solve.dual import Multipliers, write_groups
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
 from optimizer.solve.parts import PART_VMS, cut, merge, search_part, vault_groups
 from optimizer.solve.reference import ReferenceName, find_reference
-from optimizer.solve.search import improve_single_moves, settle, steepest
+from optimizer.solve.search import ShouldStop, improve_single_moves, settle, steepest
 
 DEFAULT_EFFORT = 100
 """Work is proportional to the effort; 100 is meant for a monthly plan."""
@@ -45,6 +45,9 @@ ROUNDS_PER_EFFORT, ROUNDS_PER_VM_AND_EFFORT = 600, 0.4
 
 LEAST_PARTS = 3
 """An instance of fewer parts is searched whole."""
+
+WRITE_PRICES = (0.5, 0.75, 1.0, 1.5, 2.5, 5.0)
+"""How many times the worth of a write is added to its price, to find schedules with few of them."""
 
 PART_SWEEPS = 2
 """How often a large instance is cut into parts, differently each time."""
@@ -218,6 +221,8 @@ def _search(
         begins.append(start)
     if instance.max_moves is not None or instance.write_limits:
         begins.append(steepest(instance, reference, over))
+    if instance.write_limits:
+        begins += _with_few_writes(instance, reference, arrays, seed, effort, over)
     ends = [improve_single_moves(instance, begin, over, arrays) for begin in begins]
     costs = [evaluate(instance, end).total for end in ends]
     best = ends[int(np.argmin(costs))]
@@ -238,6 +243,31 @@ def _search(
         (options for options in candidates if not violations(instance, options)),
         key=lambda options: evaluate(instance, options).total,
     )
+
+
+def _with_few_writes(
+    instance: Instance, reference: IntArray, arrays: Arrays, seed: int, effort: int, over: ShouldStop
+) -> list[IntArray]:
+    """Schedules that keep the limits of writes because writes were made dearer, until few enough were worth it.
+
+    A search that spends the last write too early hardly gets it back.  A short ascent says what a write is worth.
+    """
+    multipliers = ascend(instance, 4 * effort, lambda *_: not over()).best
+    worth = np.zeros(instance.num_keys)
+    for (_, keys, _), tau in zip(write_groups(instance), multipliers.tau, strict=True):
+        worth[list(keys)] += tau
+    found = []
+    for times in WRITE_PRICES:
+        dearer = arrays._replace(
+            policy_price=arrays.policy_price + times * np.maximum(worth, instance.policy_write_price),
+            group_limit=np.full_like(arrays.group_limit, instance.num_vms),
+        )
+        options = anneal(instance, reference, ROUNDS_PER_EFFORT * effort // len(WRITE_PRICES), seed, arrays=dearer)
+        if not violations(instance, options):
+            found.append(options)
+            if len(found) == 2 or over():  # the next are dearer still
+                break
+    return found
 
 
 def _search_parts(

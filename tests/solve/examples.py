@@ -404,8 +404,10 @@ PART_VMS = 30
 """Size of parts that cuts :func:`vaults_that_share_services` into about six."""
 
 
-def vaults_that_share_services(rules: Rules | None = None, num_vms: int = 180) -> Problem:
-    """Six vaults of all kinds of policies, most services in one vault each, some in two, risks drawn at random."""
+def vaults_that_share_services(
+    rules: Rules | None = None, num_vms: int = 180, *, over_all_vaults: bool = False
+) -> Problem:
+    """Six vaults of all kinds of policies, risks drawn at random; services in a vault or two each, or six over all."""
     random = np.random.default_rng(5)
     policies = []
     for vault in range(6):
@@ -418,6 +420,8 @@ def vaults_that_share_services(rules: Rules | None = None, num_vms: int = 180) -
     of = [f"{random.choice(['a', 'a', 'b', 'c'])}{vault}" for vault in home.tolist()]
     strayed = np.where(random.random(num_vms) < 0.1, (home + 1) % 6, home)
     services = [f"s{vault}-{random.integers(4)}" for vault in strayed.tolist()]
+    if over_all_vaults:
+        services = [f"s{number}" for number in random.integers(6, size=num_vms).tolist()]
     level = random.choice([0.0, 0.0, 0.0, 0.2, 3.0], num_vms)[:, None]
     hours = 1 + np.sin((np.arange(48) / 48 + random.random(num_vms)[:, None]) * 2 * np.pi)
     found = inventory(policies, list(zip(services, of, strict=True)))

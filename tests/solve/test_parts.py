@@ -8,14 +8,15 @@ import pytest
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.arrays import count, pack
 from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.instance import NO_CAP
 from optimizer.solve.parts import cut, merge, search_part, vault_groups
 from optimizer.solve.solver import solve
 from tests.solve.examples import PART_VMS, vaults_that_share_services
 
-CAPPED = Rules(rule=(Rule(name="cap", max_concurrent=24),))
+CAPPED = Rules(rule=(Rule(name="cap", max_concurrent=26),))
 RULES = {
     "none": Rules(),
-    "a cap over vaults": CAPPED,
+    "few writes": Rules(max_policy_writes=4),
     "few moves": Rules(max_moves=25),
     "a rule between VMs": Rules(rule=(Rule(name="pinned", where={"name": "vm1*"}, pin=True),)),
 }
@@ -38,6 +39,19 @@ def test_parts_put_together_are_feasible_and_cost_what_is_said(rules: Rules) -> 
     assert after == pytest.approx(before + change, abs=1e-7)
     np.testing.assert_array_equal(c.met, count(instance, c.options).met)
     np.testing.assert_array_equal(c.policies, count(instance, c.options).policies)
+
+
+def test_parts_divide_what_a_cap_over_vaults_has_left() -> None:
+    """Parts that could all come into the half hours of one cap never overfill it together, empty as they are today."""
+    instance = vaults_that_share_services(CAPPED, over_all_vaults=True).instance()
+    assert (instance.rows.cap != NO_CAP).any()
+    assert not violations(instance, instance.today)
+    a, c = pack(instance), count(instance, instance.today)
+    groups = vault_groups(instance, range(6), PART_VMS)
+    parts = [cut(a, c, vms, 1 / len(groups), 1500, seed, instance.movable) for seed, vms in enumerate(groups)]
+    assert merge(a, c, [(part, search_part(part)[0]) for part in parts]) < 0
+    assert violations(instance, c.options) == []
+    assert violations(instance, solve(instance, effort=5, part_vms=PART_VMS).options) == []
 
 
 def test_a_part_that_gains_nothing_any_more_is_left_out() -> None:

@@ -170,8 +170,9 @@ def _judged(
             effect = judge(changes)
             if effect is not None:
                 relaxations.append(Relaxation(changes, effect))
-                relaxations.sort(key=lambda one: (round(one.effect.cost, 2), sum(c.drops for c in one.changes)))
-    return [one for *_, relaxations in by_set for one in relaxations], len(by_set) == len(sets)
+    ways_out = [one for *_, relaxations in by_set for one in relaxations]
+    ways_out.sort(key=lambda one: (round(one.effect.cost, 2), sum(change.drops for change in one.changes)))
+    return ways_out, len(by_set) == len(sets)
 
 
 def _dropped(limits: Limits, feasibility: Feasibility, names: frozenset[Limit]) -> tuple[Change, ...] | None:
