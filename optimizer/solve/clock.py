@@ -108,6 +108,11 @@ class Standing:
             self.cost, self.bound = min(self.cost, cost), max(self.bound, bound)
             self._progress(stage, done, total, self.note())
 
+    def improve(self, cost: float) -> None:
+        """Take in a cost that a search beside the one that reports has reached."""
+        with self._lock:
+            self.cost = min(self.cost, cost)
+
     def note(self) -> str:
         """Cost, bound and the certified share, as far as they are known."""
         text = f"cost {self.cost:.2f}"

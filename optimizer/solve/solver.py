@@ -173,14 +173,21 @@ def _solve(
             standing.report("bound", step, steps, bound=bound)
         return not clock.over(SEARCH_SHARE)
 
+    def climb_and_search() -> tuple[Ascent, IntArray]:
+        ascent = ascend(instance, steps, on_step, multipliers)
+        in_parts = instance.num_vms > LEAST_PARTS * part_vms
+        return ascent, reference if in_parts else _search_again(instance, reference, seed, effort, clock, standing)
+
     # The ascent needs nothing of the search and the search nothing of the ascent: compiled code runs side by side.
-    ascending = Beside(lambda: ascend(instance, steps, on_step, multipliers))
+    # The ascent of a small instance is done first; a second search, begun elsewhere, uses the time.
+    beside = Beside(climb_and_search)
     try:
         best = _search(instance, reference, start, seed, effort, clock, standing, engine, part_vms)
     except BaseException:
         clock.cancel()
         raise
-    ascent = ascending.result()
+    ascent, other = beside.result()
+    best = min(best, other, key=lambda options: evaluate(instance, options).total)
     bound, best, stopped = _finish(instance, ascent, best, seed, effort, clock, standing)
     cost = evaluate(instance, best)
     if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
@@ -226,7 +233,7 @@ def _search(
     ends = [improve_single_moves(instance, begin, over, arrays) for begin in begins]
     costs = [evaluate(instance, end).total for end in ends]
     best = ends[int(np.argmin(costs))]
-    rounds = round((ROUNDS_PER_EFFORT + ROUNDS_PER_VM_AND_EFFORT * instance.num_vms) * effort)
+    rounds = _rounds(instance, effort)
     standing.report("search", 0, rounds, cost=min(costs))
     if instance.num_vms > LEAST_PARTS * part_vms:
         best = _search_parts(instance, arrays, best, rounds, seed, clock, standing, engine, part_vms)
@@ -243,6 +250,27 @@ def _search(
         (options for options in candidates if not violations(instance, options)),
         key=lambda options: evaluate(instance, options).total,
     )
+
+
+def _search_again(
+    instance: Instance, reference: IntArray, seed: int, effort: int, clock: SolveClock, standing: Standing
+) -> IntArray:
+    """Annealing with other random numbers; feasible, and never dearer than the reference."""
+
+    def on_round(_rounds: int, cost: float) -> bool:
+        standing.improve(cost)
+        return not clock.over(SEARCH_SHARE)
+
+    arrays, rounds = pack(instance), _rounds(instance, effort)
+    begin = improve_single_moves(instance, reference, lambda: clock.over(SEARCH_SHARE), arrays)
+    options = anneal(instance, begin, rounds, seed + 1, on_round, arrays)
+    options = improve_single_moves(instance, options, lambda: clock.over(SEARCH_SHARE), arrays)
+    return reference if violations(instance, options) else options
+
+
+def _rounds(instance: Instance, effort: int) -> int:
+    """Rounds of annealing for an instance."""
+    return round((ROUNDS_PER_EFFORT + ROUNDS_PER_VM_AND_EFFORT * instance.num_vms) * effort)
 
 
 def _with_few_writes(

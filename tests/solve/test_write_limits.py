@@ -13,7 +13,7 @@ from tests.solve.examples import Problem, flat_risk, inventory, policy
 
 
 def many_services(max_policy_writes: int) -> Problem:
-    """Twelve services of six VMs, each with a policy of its own at 23:00; the later its name, the more a write gains."""
+    """Twelve services of six VMs, each with a policy of its own at 23:00; a write gains more the later the name."""
     policies = [policy(f"p{n:02d}", f"v{n:02d}", 46) for n in range(12)]
     found = inventory(policies, [(f"s{n:02d}", f"p{n:02d}") for n in range(12) for _ in range(6)])
     risk = flat_risk(72)
