@@ -123,11 +123,22 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer, glyphs: Glyphs) -> Rows:
             decimal(plan.bound) if plan else glyphs.dash,
             signed(plan.bound - base.bound) if plan else glyphs.dash,
         ),
-        ("captured", percent(base.captured), "", percent(plan.captured) if plan else glyphs.dash, ""),
+        ("dearer than that by at most", _gap(base), "", _gap(plan) if plan else glyphs.dash, ""),
+        ("captured, against", _captured(base), "", _captured(plan) if plan else glyphs.dash, ""),
     ]
     columns = (Column(""), number("base plan"), number("base plan kept"), number("new plan"), number("new - base"))
     note = "kept: the base plan's starts under the conditions of the scenario"
     return Rows(title="Against the base plan", columns=columns, cells=cells, note=note)
+
+
+def _gap(plan: PlanFigures) -> str:
+    """How far a plan may be from the cheapest, in percent of its cost."""
+    return percent((plan.cost.total - plan.bound) / plan.cost.total) if plan.cost.total > 0 else percent(0.0)
+
+
+def _captured(plan: PlanFigures) -> str:
+    """The certified share and the schedule that it is measured against: where that differs, shares do not compare."""
+    return f"{percent(plan.captured)}, {plan.reference}"
 
 
 def _difference(value: float, *, whole: bool) -> str:

@@ -59,6 +59,7 @@ def plan_figures(planned: Planned) -> PlanFigures:
         **_figures(planned.case, planned.options, cost, detours).model_dump(),
         bound=summary.cost.bound,
         captured=summary.captured,
+        reference=summary.reference,
         status=summary.status,
     )
 

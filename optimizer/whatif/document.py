@@ -44,6 +44,7 @@ class PlanFigures(Figures):
 
     bound: float
     captured: float
+    reference: Literal["today", "greedy"]
     status: Literal["optimal", "feasible"]
 
 
