@@ -226,7 +226,7 @@ def medium_problem(random: Random, num_vms: int, num_starts: int) -> Problem:
         VMs.
     num_starts
         Starts that a VM may choose beside today's, evenly spread over the day: with all 48 no solver proves an optimum
-        of 12 VMs within a minute.
+        of 12 VMs within ten seconds.
     """
     policies = [
         policy("east-23", "east", 46),
