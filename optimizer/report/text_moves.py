@@ -47,8 +47,8 @@ def moves_sentences(curve: MovesCurve) -> list[str]:
     else:
         verb = "This 1 move gives" if most.moved == 1 else f"These {most.moved:,} moves give"
         first = (
-            f"{verb} {percent(most.gain_share)} of what all {last.moved:,} gain; to plan just them: "
-            f"plan --max-moves {most.max_moves}"
+            f"{verb} {percent(most.gain_share)} of what all {last.moved:,} gain; "
+            f"plan --max-moves {most.max_moves} plans just them."
         )
     beyond = "beyond it a move brings less than moves do on average"
     return [

@@ -51,7 +51,7 @@ def test_it_fits_a_hundred_columns(ascii_only: bool) -> None:
 def test_the_sentences_say_what_to_do() -> None:
     """The fewest moves for most of the gain with the option that plans them, and the knee."""
     assert moves_sentences(CURVE) == [
-        "These 9 moves give 81.4 % of what all 1,234 gain; to plan just them: plan --max-moves 9",
+        "These 9 moves give 81.4 % of what all 1,234 gain; plan --max-moves 9 plans just them.",
         "The knee is at 9 moves, with 81.4 % of the gain: beyond it a move brings less than moves do on average.",
     ]
 
