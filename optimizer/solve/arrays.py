@@ -194,6 +194,14 @@ def pack(instance: Instance) -> Arrays:
     )
 
 
+def price_of_one_more(
+    pair_price: FloatArray, peak_price: FloatArray, fair_share: IntArray, cap: IntArray, met: IntArray
+) -> FloatArray:
+    """Price of one more VM in each row; all of shape (num_rows,)."""
+    price: FloatArray = pair_price * met + peak_price * (met >= fair_share) + BLOCKED * (met >= cap)
+    return price
+
+
 def count(instance: Instance, options: IntArray) -> Counts:
     """Counts of an assignment; ``options`` is copied."""
     rows = instance.rows
@@ -203,7 +211,7 @@ def count(instance: Instance, options: IntArray) -> Counts:
     return Counts(
         options=_int(options).copy(),
         met=_int(met),
-        marginal=rows.pair_price * met + rows.peak_price * (met >= rows.fair_share) + BLOCKED * (met >= rows.cap),
+        marginal=price_of_one_more(rows.pair_price, rows.peak_price, rows.fair_share, rows.cap, met),
         policies=_int(policies),
         vault_writes=_int(np.bincount(instance.key_vault, weights=writes, minlength=len(instance.vault_room))),
         group_writes=_int([writes[list(limit.keys)].sum() for limit in instance.write_limits]),

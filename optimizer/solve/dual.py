@@ -99,8 +99,6 @@ class Answer(NamedTuple):
     ----------
     lam, mu, alpha, tau
         Subgradient, shaped like the multipliers.
-    opened
-        Shape (K, 48): 1 where the relaxed solution opens the cell.
     cells, rows
         Shapes (K, 48) and (num_rows,): value of each subproblem.
     moves
@@ -111,7 +109,6 @@ class Answer(NamedTuple):
     mu: FloatArray
     alpha: FloatArray
     tau: FloatArray
-    opened: FloatArray
     cells: FloatArray
     rows: FloatArray
     moves: FloatArray
@@ -179,7 +176,6 @@ def empty_answer(d: DualArrays) -> Answer:
         np.empty(num_rows),
         np.empty(len(d.group_limit)),
         np.empty(cells),
-        np.empty(cells),
         np.empty(num_rows),
         np.empty(1),
     )
@@ -202,7 +198,6 @@ def evaluate_dual(
 ) -> float:
     """Value of the dual function; subgradient and parts go to ``out``."""
     out.lam[:] = 1.0
-    out.opened[:] = 0.0
     out.cells[:] = 0.0
     out.moves[0] = 0.0
     occupied, inner = out.mu, out.alpha  # first what the cells take, then completed to the subgradient by the rows
@@ -374,7 +369,6 @@ def _evaluate_cell(
         if running + opening * opened < best:
             best, best_taken, best_opened = running + opening * opened, taken, opened
     if best_taken:
-        out.opened[k, t] = 1.0
         _take(d, v, rank, best_taken, t, out)
         for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
             r = d.touched[touch]

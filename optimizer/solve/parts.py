@@ -18,7 +18,7 @@ import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.anneal import anneal_counts
-from optimizer.solve.arrays import BLOCKED, Arrays, Counts
+from optimizer.solve.arrays import Arrays, Counts, price_of_one_more
 from optimizer.solve.instance import NO_CAP, BoolArray, Instance, IntArray
 from optimizer.solve.kernels import IMPROVEMENT, shift
 
@@ -112,7 +112,7 @@ def cut(
     key_begin, key_vms = _grouped(key, may_move, len(keys))
     service_begin, service_vms = _grouped(service, may_move, len(services))
     met = c.met[rows]
-    marginal = a.pair_price[rows] * met + a.peak_price[rows] * (met >= a.fair_share[rows]) + BLOCKED * (met >= cap)
+    marginal = price_of_one_more(a.pair_price[rows], a.peak_price[rows], a.fair_share[rows], cap, met)
     return Part(
         arrays=a._replace(
             base=a.base[vms],

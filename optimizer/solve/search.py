@@ -24,9 +24,6 @@ from optimizer.solve.kernels import (
 
 REPAIR_ROUNDS = 30
 
-SWEEPS_BETWEEN_LOOKS = 4
-"""Sweeps over all VMs before the clock is looked at again."""
-
 ShouldStop = Callable[[], bool]
 
 

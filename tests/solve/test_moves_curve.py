@@ -10,11 +10,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
+from optimizer.solve.arrays import BLOCKED
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Gates, Instance, WriteLimit
 from optimizer.solve.moves.curve import best_moves, fewest_for, grid, knee_of, never, slopes_at, trace_moves
 from optimizer.solve.moves.path import Walk
-from optimizer.solve.moves.tally import BLOCKED, Tally
+from optimizer.solve.moves.tally import Tally
 from optimizer.solve.solver import solve
 from tests.solve.examples import (
     Problem,

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from optimizer.solve.arrays import BLOCKED
 from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.moves.tally import BLOCKED, Tally
+from optimizer.solve.moves.tally import Tally
 
 IMPROVEMENT = 1e-9
 """A change has to gain more than this, so that rounding cannot make the search run in circles."""

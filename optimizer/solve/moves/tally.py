@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.arrays import BLOCKED
 from optimizer.solve.cost import count_edits, evaluate, gate_counts, policy_counts, policy_writes, row_counts
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
-
-BLOCKED = 1e9
-"""Price of what a rule or a limit forbids."""
 
 
 class Tally:
