@@ -13,6 +13,7 @@ import pytest
 from optimizer.solve.cost import evaluate
 from tests.benchmarks.bound_soundness import EXTRAS, Medium, check_tiny, prove, summarise_medium, summarise_tiny
 from tests.benchmarks.random_problems import brute_force, medium_problem, tiny_problem
+from tests.benchmarks.twin_keys import look_at, of_key, to_markdown
 from tests.solve.examples import best_of_all
 
 SEED = 20
@@ -54,6 +55,24 @@ def test_an_optimum_is_proven_by_a_solver_that_is_not_ours() -> None:
     assert best is not None
     assert optimum == pytest.approx(best[0], abs=1e-6)
     assert evaluate(instance, best[1]).total == pytest.approx(best[0], abs=1e-9)
+
+
+def test_twin_keys_add_up_to_no_more_than_the_whole() -> None:
+    """Each twin key alone costs what its optimum costs, and all of them together no more than the whole does."""
+    instance = medium_problem(np.random.default_rng([SEED, 2]), 7, 3).instance()
+    keys = np.unique(instance.key).tolist()
+    assert len(keys) > 1
+    found = [look_at(instance, key, 60.0) for key in keys]
+    for one in found:
+        best = brute_force(of_key(instance, one.key))
+        assert best is not None
+        assert one.optimum == pytest.approx(best[0], abs=1e-6)
+        assert one.is_optimal
+        assert one.bound <= best[0]
+    whole = brute_force(instance)
+    assert whole is not None
+    assert sum(one.plan for one in found) <= whole[0] + 1e-6
+    assert f"{len(keys)} of {len(keys)} twin keys is proven" in to_markdown(found)
 
 
 def test_the_command_writes_json(tmp_path: Path, root: Path) -> None:
