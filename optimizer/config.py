@@ -14,17 +14,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from optimizer.errors import ConfigError
-from optimizer.model.rules import (
-    UNION_BRANCHES,
-    DateRange,
-    PolicyLimits,
-    Prices,
-    Rule,
-    Rules,
-    Selector,
-    Threshold,
-    Window,
-)
+from optimizer.model.rule_windows import DateRange, Window
+from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules, Threshold
+from optimizer.model.selectors import UNION_BRANCHES, Selector
 
 Location = tuple[int | str, ...]
 

@@ -9,7 +9,9 @@ import pytest
 
 from optimizer.config import read_rules
 from optimizer.errors import ConfigError
-from optimizer.model.rules import DateRange, PolicyLimits, Prices, Rule, Rules, Selector, Threshold, Window
+from optimizer.model.rule_windows import DateRange, Window
+from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules, Threshold
+from optimizer.model.selectors import Selector
 
 RULE = '[[rule]]\nname = "nights"\n'
 

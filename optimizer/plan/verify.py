@@ -17,7 +17,8 @@ import numpy.typing as npt
 
 from optimizer.errors import VerificationError
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem
-from optimizer.model.rules import Rule, Rules, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import Frequency, Horizon, resolve_zone
 from optimizer.plan.verify_sets import SetRules
 

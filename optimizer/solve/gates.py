@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from optimizer.model.inventory import Inventory
-from optimizer.model.rules import Rule, Rules, Selector, set_of
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector, set_of
 from optimizer.model.timegrid import Pattern
 from optimizer.solve.clashes import Clashes, Demand
 from optimizer.solve.instance import BoolArray, Gates, IntArray

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
-from optimizer.model.rules import Rule, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import Rule
 from optimizer.model.timegrid import (
     HORIZON_DAYS,
     MINUTES_PER_DAY,

@@ -28,7 +28,8 @@ from pydantic import BaseModel, ValidationError
 
 from optimizer.config import parse_rules, read_rules, validate_rules
 from optimizer.errors import ConfigError
-from optimizer.model.rules import Rule, Rules, Selector
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector
 
 KINDS = ("add-vms", "lose-vault", "forbid", "add-rule", "drop-rule")
 """Kinds of change beside the keys of the rules."""

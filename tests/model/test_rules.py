@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from optimizer.model.inventory import Vault, Vm
-from optimizer.model.rules import DEFAULT_SERVICE_FROM, PolicyLimits, Rule, Rules, Selector, Window, set_of
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import DEFAULT_SERVICE_FROM, PolicyLimits, Rule, Rules
+from optimizer.model.selectors import Selector, set_of
 from optimizer.model.timegrid import WEEKDAYS
 
 VM = Vm(

@@ -9,7 +9,9 @@ import pytest
 
 from optimizer.errors import DataError
 from optimizer.estate.folder import Estate
-from optimizer.model.rules import PolicyLimits, Rule, Rules, Selector, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation

@@ -15,7 +15,9 @@ from optimizer.errors import DataError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
 from optimizer.model.inventory import Inventory
-from optimizer.model.rules import PolicyLimits, Rule, Rules, Selector, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import format_start
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem

@@ -12,7 +12,9 @@ import pytest
 from optimizer.errors import VerificationError
 from optimizer.estate.folder import Estate
 from optimizer.model.inventory import Inventory, Policy
-from optimizer.model.rules import PolicyLimits, Rule, Rules, Selector, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import Frequency, format_start
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.verify import Checked, Claims, require_verified, verify

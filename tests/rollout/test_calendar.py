@@ -12,7 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.model.rules import DateRange, PolicyLimits, Rule, Rules, Selector
+from optimizer.model.rule_windows import DateRange
+from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource
 from optimizer.rollout.calendar import build_rollout

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from optimizer.model.inventory import Inventory, Policy
-from optimizer.model.rules import PolicyLimits, Rule, Rules, Selector, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.rollout.check import check_gaps, check_items, check_state
 from tests.plan.estates import hourly_policy, item, policy_id, standard_policy, vm_id
 from tests.rollout.small_rollouts import World, weekly_policy, world

@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.model.rules import DateRange, Rule, Rules, Selector
+from optimizer.model.rule_windows import DateRange
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.ports import Resource
 from optimizer.rollout.gates import Gates
 from optimizer.rollout.spans import Span, next_begin, span_at, to_datetime, to_seconds, union, within, without

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.model.inventory import Policy
-from optimizer.model.rules import Rule, Rules, Selector
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import Frequency, Recurrence, parse_start, resolve_zone
 from optimizer.ports import Resource
 from optimizer.rollout.recovery import Rpo, Shift, rpo_of_items, widest_spacing

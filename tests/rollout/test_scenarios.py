@@ -15,7 +15,9 @@ from optimizer.emulator import CloudState, Settings
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.parts import JOB_SCHEMA
 from optimizer.estate.raw_jobs import parse_time
-from optimizer.model.rules import DateRange, PolicyLimits, Rule, Rules, Selector
+from optimizer.model.rule_windows import DateRange
+from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import Resource
 from optimizer.rollout.apply import Scope

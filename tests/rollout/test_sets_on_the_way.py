@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from optimizer.model.rules import PolicyLimits, Rule, Rules, Selector
+from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.plan.applied import apply_in_memory
 from optimizer.rollout.calendar import build_rollout
 from optimizer.rollout.check import StateJudge, check_state

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from optimizer.model.rules import PolicyLimits, Rule, Rules, Selector, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.plan.applied import apply_in_memory
 from optimizer.rollout.stages import Write
 from optimizer.rollout.transition import NEVER, Transition

@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 from hypothesis import strategies as st
 
-from optimizer.model.rules import Rule, Rules, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cost import evaluate
 from optimizer.solve.instance import Gates
 from optimizer.solve.restrict import RISK_TOLERANCE

@@ -14,7 +14,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
-from optimizer.model.rules import Rule, Rules, Selector, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import Frequency, Horizon, Pattern, Recurrence
 from optimizer.risk.table import RiskTable
 from optimizer.solve.build import build_instance

@@ -9,7 +9,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.model.rules import Rule, Rules, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Gates, WriteLimit
 from optimizer.solve.solver import solve

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from optimizer.model.inventory import Inventory
-from optimizer.model.rules import Rule, Rules, Selector
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import Frequency, Recurrence, format_start, parse_start
 from optimizer.solve.cost import shut_gates, violations
 from optimizer.solve.cpsat import Outcome

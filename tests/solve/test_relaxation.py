@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.model.rules import Rule, Rules, Window
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Gates, Instance, WriteLimit

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from optimizer.errors import ConfigError
-from optimizer.model.rules import Rules, Selector
+from optimizer.model.rules import Rules
+from optimizer.model.selectors import Selector
 from optimizer.whatif.scenario import (
     AddRules,
     AddVms,

@@ -1,0 +1,113 @@
+"""Which VMs a rule is for: criteria of one set, and lists of sets."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag
+
+from optimizer.model.inventory import Vault, Vm
+from optimizer.model.rule_values import Flag, Os, Sparse
+from optimizer.model.timegrid import Frequency
+
+FrequencyName = Literal["Daily", "Weekly", "Hourly"]
+
+
+def _one_or_more(value: object) -> object:
+    return (value,) if isinstance(value, str) else value
+
+
+class Selector(Sparse):
+    """Which VMs a rule is for: all of the given criteria hold; none given means every VM.
+
+    Names are compared without regard to case and may hold ``*`` and ``?``; ``frequency`` is one or several of Daily,
+    Weekly and Hourly: an hourly policy runs around the clock, and a rule for nights can only be for the others.
+    """
+
+    tag: Mapping[str, str] = Field(default_factory=dict)
+    name: str | None = None
+    service: str | None = None
+    vault: str | None = None
+    subscription: str | None = None
+    resource_group: str | None = None
+    os: Os | None = None
+    frequency: Annotated[tuple[FrequencyName, ...], BeforeValidator(_one_or_more)] = ()
+
+    def matches(self, vm: Vm, vault: Vault, frequency: Frequency | None = None) -> bool:
+        """Whether the rule is for this VM, protected by this vault as often as this (None: no scheduled backup)."""
+        wanted = (
+            (self.name, vm.name),
+            (self.service, vm.service),
+            (self.vault, vault.name),
+            (self.subscription, vm.subscription),
+            (self.resource_group, vm.resource_group),
+            (self.os, vm.os),
+        )
+        tags = {key.lower(): value for key, value in vm.tags.items()}
+        if self.frequency and frequency not in self.frequency:
+            return False
+        return all(pattern is None or _like(value, pattern) for pattern, value in wanted) and all(
+            key.lower() in tags and _like(tags[key.lower()], pattern) for key, pattern in self.tag.items()
+        )
+
+
+def _like(value: str, pattern: str) -> bool:
+    """Whether a name fits; ``[`` stands for itself, as tags like ``[prod]`` are common."""
+    return fnmatch.fnmatchcase(value.lower(), pattern.lower().replace("[", "[[]"))
+
+
+def _set_of_vms(value: object) -> object:
+    if isinstance(value, str | Mapping | Selector):
+        return value
+    raise ValueError(
+        f'{value!r} is no set of VMs; allowed: a pattern of names in quotes, as "sql-*", or a table of criteria, as '
+        '{ tag = { tier = "db" } }'
+    )
+
+
+def _true_or_sets(value: object) -> object:
+    if isinstance(value, bool | list | tuple):
+        return value
+    raise ValueError(
+        f"{value!r} is not allowed; allowed: true (no two of the VMs of 'where' meet) or a list of at least two sets, "
+        'as ["sql-*", "web-*"]'
+    )
+
+
+def _branch_of_set(value: object) -> str:
+    return _PATTERN if isinstance(value, str) else _CRITERIA
+
+
+def _branch_of_separate(value: object) -> str:
+    return _LIST if isinstance(value, list | tuple) else _FLAG
+
+
+_PATTERN, _CRITERIA, _LIST, _FLAG = "<pattern>", "<criteria>", "<list>", "<flag>"
+
+UNION_BRANCHES = frozenset({_PATTERN, _CRITERIA, _LIST, _FLAG})
+"""What pydantic puts into the place of a mistake that the planner has not written."""
+
+VmSet = Annotated[
+    Annotated[str, Field(min_length=1), Tag(_PATTERN)] | Annotated[Selector, Tag(_CRITERIA)],
+    Discriminator(_branch_of_set),
+    BeforeValidator(_set_of_vms),
+]
+"""VMs by a pattern of their names or by criteria."""
+
+Separate = Annotated[
+    Annotated[Flag, Tag(_FLAG)] | Annotated[tuple[VmSet, ...], Tag(_LIST)],
+    Discriminator(_branch_of_separate),
+    BeforeValidator(_true_or_sets),
+]
+
+
+def selector_of(written: str | Selector) -> Selector:
+    """Criteria of a set, which may be written as a pattern of names."""
+    return Selector(name=written) if isinstance(written, str) else written
+
+
+def set_of(sets: Sequence[Selector], vm: Vm, vault: Vault, frequency: Frequency | None) -> int | None:
+    """Number of the first set that a VM fits, as ``["sql-*", "*"]`` means SQL first, then the others; None: none."""
+    return next((n for n, one in enumerate(sets) if one.matches(vm, vault, frequency)), None)
