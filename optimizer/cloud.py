@@ -10,8 +10,8 @@ from optimizer.estate.folder import Estate
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import Progress, no_progress
-from optimizer.rollout.apply import Scope
 from optimizer.rollout.carry_out import Pace
+from optimizer.rollout.prepared import Scope
 from optimizer.rollout.rehearsal import Rehearsal, rehearse
 
 

@@ -19,12 +19,14 @@ from optimizer.estate.pull_source import Scope
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.store import write_plan
-from optimizer.rollout.apply import carry_out, latest_end, prepare_apply, prepare_rollback
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.journal import read_journal
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.prepare import prepare_apply, prepare_rollback
+from optimizer.rollout.prepared import latest_end
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
+from optimizer.rollout.run import carry_out
 from optimizer.rollout.watch import watch
 from optimizer.workflow import make_plan
 from tests.azure.clouds import subscriptions_of

@@ -18,8 +18,8 @@ from optimizer.cli.plan import ESTATE_OPTION
 
 if TYPE_CHECKING:
     from optimizer.azure.connection import Connection
-    from optimizer.rollout.apply import Prepared, Scope
     from optimizer.rollout.execute import Outcome
+    from optimizer.rollout.prepared import Prepared, Scope
 
 APPLIED_IN_PART = 5
 """Exit code of ``apply`` and ``rollback`` where writes are left."""
@@ -74,7 +74,7 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_scope(
         *args: Any, only: tuple[str, ...], max_moves: int | None, wave: float | None, **kwargs: Any
     ) -> object:
-        from optimizer.rollout.apply import Scope
+        from optimizer.rollout.prepared import Scope
         from optimizer.rollout.selection import parse_selector
 
         scope = Scope(tuple(parse_selector(text) for text in only), max_moves, wave)
@@ -151,9 +151,10 @@ def apply(
     from optimizer.azure.service import AzureBackupService
     from optimizer.model.clock import SystemClock
     from optimizer.plan.store import open_estate_of, read_plan
-    from optimizer.rollout.apply import Approval, prepare_apply
     from optimizer.rollout.journal import journal_path
     from optimizer.rollout.ledger import Ledger, state_folder
+    from optimizer.rollout.prepare import prepare_apply
+    from optimizer.rollout.prepared import Approval
 
     plan = read_plan(plan_file)
     estate = open_estate_of(plan, plan_file, estate_folder)
@@ -208,9 +209,11 @@ def rollback(
     from optimizer.azure.service import AzureBackupService
     from optimizer.model.clock import SystemClock
     from optimizer.plan.store import open_estate_of, read_plan
-    from optimizer.rollout.apply import Approval, plan_of_journal, prepare_rollback
+    from optimizer.rollout.earlier_runs import plan_of_journal
     from optimizer.rollout.journal import rollback_journal_path
     from optimizer.rollout.ledger import Ledger, state_folder
+    from optimizer.rollout.prepare import prepare_rollback
+    from optimizer.rollout.prepared import Approval
 
     place = plan_file or plan_of_journal(journal_file)
     plan = read_plan(place)
@@ -239,8 +242,8 @@ def _confirm_and_run(
     from optimizer.model.clock import SystemClock
     from optimizer.report.json_rollout import outcome_json
     from optimizer.report.text_rollout import render_apply_summary, render_outcome
-    from optimizer.rollout.apply import carry_out
     from optimizer.rollout.ledger import Ledger, state_folder
+    from optimizer.rollout.run import carry_out
 
     if not screen.as_json and not screen.quiet:
         screen.show(render_apply_summary(prepared), "")
@@ -293,7 +296,7 @@ def watch(
     from optimizer.model.clock import SystemClock
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.text_watch import render_watch
-    from optimizer.rollout.apply import moved_vms
+    from optimizer.rollout.earlier_runs import moved_vms
     from optimizer.rollout.journal import journal_path
     from optimizer.rollout.watch import watch as look
 

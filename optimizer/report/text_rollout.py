@@ -17,8 +17,8 @@ from optimizer.rollout.progress import state_of
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 
 if TYPE_CHECKING:
-    from optimizer.rollout.apply import Prepared
     from optimizer.rollout.execute import Outcome
+    from optimizer.rollout.prepared import Prepared
     from optimizer.rollout.rehearsal import Rehearsal
 
 SHOWN = 10

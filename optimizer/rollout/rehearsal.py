@@ -14,14 +14,16 @@ from optimizer.estate.raw_jobs import container_key, parse_time
 from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService, Clock, Progress, Resource, no_progress
-from optimizer.rollout.apply import Prepared, Scope, carry_out, latest_end, prepare_apply, prepare_rollback
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
 from optimizer.rollout.execute import Outcome, vaults_of
 from optimizer.rollout.journal import read_journal
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.prepare import prepare_apply, prepare_rollback
+from optimizer.rollout.prepared import Prepared, Scope, latest_end
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.rollback import created_policies, estate_after
+from optimizer.rollout.run import carry_out
 from optimizer.rollout.stages import Rollout
 from optimizer.rollout.watch import WatchReport, watch
 from optimizer.rollout.writes import item_state, policy_state

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from optimizer.ports import Resource
-from optimizer.rollout.apply import Approval, Prepared, Scope
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import RunRecord
+from optimizer.rollout.prepared import Approval, Prepared, Scope
 from optimizer.rollout.selection import Selector
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 from tests.plan.estates import VAULT, item, policy_id, standard_policy, vm_id

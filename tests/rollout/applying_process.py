@@ -14,9 +14,11 @@ from optimizer.azure.service import AzureBackupService
 from optimizer.estate.folder import open_estate
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.store import read_plan
-from optimizer.rollout.apply import carry_out, latest_end, prepare_apply
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.prepare import prepare_apply
+from optimizer.rollout.prepared import latest_end
+from optimizer.rollout.run import carry_out
 
 
 def apply_once(endpoint: str, ca_file: Path, estate: Path, plan: Path, folder: Path, start: datetime) -> Outcome:

@@ -22,9 +22,11 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PlanDocument, ScheduleEntry
 from optimizer.ports import Progress, Resource, no_progress
-from optimizer.rollout.apply import Prepared, Scope, carry_out, latest_end, prepare_apply
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.prepare import prepare_apply
+from optimizer.rollout.prepared import Prepared, Scope, latest_end
+from optimizer.rollout.run import carry_out
 from tests.plan.estates import VAULT, item, standard_policy
 from tests.rollout.conftest import PACE, Ready
 from tests.rollout.small_rollouts import NOW, SECOND_VAULT, World, world

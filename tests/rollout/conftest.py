@@ -15,11 +15,13 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService
-from optimizer.rollout.apply import Approval, Scope, carry_out, latest_end, prepare_apply
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import Journal
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.prepare import prepare_apply
+from optimizer.rollout.prepared import Approval, Scope, latest_end
+from optimizer.rollout.run import carry_out
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import writes_of
 from optimizer.workflow import make_plan

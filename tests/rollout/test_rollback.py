@@ -8,12 +8,15 @@ import pytest
 
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.errors import StalePlanError
-from optimizer.rollout.apply import Prepared, carry_out, latest_end, moved_vms, prepare_rollback
+from optimizer.rollout.earlier_runs import moved_vms
 from optimizer.rollout.errors import ApplyError, JournalError
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import Journal, read_journal
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.prepare import prepare_rollback
+from optimizer.rollout.prepared import Prepared, latest_end
 from optimizer.rollout.rehearsal import compare_estates
+from optimizer.rollout.run import carry_out
 from tests.rollout.conftest import PACE, Ready, run
 from tests.rollout.fake_service import FakeService, Faults, Killed
 from tests.rollout.test_execute import _kill_at

@@ -20,10 +20,10 @@ from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import Resource
-from optimizer.rollout.apply import Scope
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
 from optimizer.rollout.errors import BusyError
 from optimizer.rollout.journal import read_journal
+from optimizer.rollout.prepared import Scope
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.selection import parse_selector
 from optimizer.rollout.stages import Write

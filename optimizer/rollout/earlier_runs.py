@@ -1,0 +1,131 @@
+"""What the journal of earlier runs means for the next one: whether it may go on, and with what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+from optimizer.plan.document import PlanDocument
+from optimizer.rollout.errors import ApplyError, JournalError
+from optimizer.rollout.journal import Record, RunRecord, read_journal, rollback_journal_path
+from optimizer.rollout.prepared import Approval, Scope
+from optimizer.rollout.progress import state_of
+from optimizer.rollout.selection import parse_selector
+
+
+def records_of(plan: PlanDocument, path: Path, *, resume: bool, command: str) -> tuple[Record, ...]:
+    """What the journal of a run holds; empty where the run is the first.
+
+    Raises
+    ------
+    ApplyError
+        There is a journal without ``resume``, or none with it.
+    JournalError
+        It cannot be read, or belongs to another plan.
+    """
+    if not path.exists():
+        if resume:
+            raise ApplyError(f"{path}: there is no journal to resume; run '{command}' without --resume")
+        return ()
+    records = read_journal(path)
+    if records and not resume:
+        raise ApplyError(
+            f"{path}: this plan has a journal already; go on with --resume, or make a new plan if it was rolled back"
+        )
+    require_same_plan(records, plan, path)
+    return records
+
+
+def refuse_taken_back(journal: Path) -> None:
+    """A plan that is being taken back is not carried on.
+
+    Raises
+    ------
+    ApplyError
+        A rollback of this journal has begun.
+    """
+    back = rollback_journal_path(journal)
+    if back.exists() and state_of(read_journal(back)).intents:
+        raise ApplyError(
+            f"{journal}: what it did was taken back ({back.name}); finish that with 'rollback {journal.name} "
+            "--resume', then pull the estate and make a new plan"
+        )
+
+
+def require_same_plan(records: Sequence[Record], plan: PlanDocument, path: Path) -> None:
+    """Refuse the journal of another plan.
+
+    Raises
+    ------
+    JournalError
+        It is one; names both plans by their fingerprints.
+    """
+    for record in records:
+        if isinstance(record, RunRecord) and record.plan_fingerprint != plan.fingerprint:
+            raise JournalError(
+                f"{path}: belongs to the plan with fingerprint {record.plan_fingerprint}, not to this one "
+                f"({plan.fingerprint}); give the plan that was applied"
+            )
+
+
+def carried_on(records: Sequence[Record], scope: Scope, approval: Approval) -> tuple[Scope, Approval]:
+    """Scope and approval of a run: what is not said anew is as in the run before."""
+    runs = [record for record in records if isinstance(record, RunRecord)]
+    if not runs:
+        return scope, approval
+    before, options = runs[-1], runs[-1].options
+    merged = Scope(
+        scope.only or tuple(parse_selector(str(text)) for text in options.get("only", ())),
+        scope.max_moves if scope.max_moves is not None else options.get("max_moves"),
+        scope.wave_percent if scope.wave_percent is not None else options.get("wave"),
+    )
+    approved = Approval(approval.approved_by or before.approved_by, approval.ticket or before.ticket)
+    return merged, approved
+
+
+def plan_of_journal(journal: Path) -> Path:
+    """Where the plan of a journal lies: beside it.
+
+    Raises
+    ------
+    ApplyError
+        It is not there.
+    """
+    runs = [record for record in read_journal(journal) if isinstance(record, RunRecord)]
+    if not runs:
+        raise ApplyError(f"{journal}: the journal is empty: nothing was done")
+    place = journal.parent / Path(runs[0].plan).name
+    if not place.exists():
+        raise ApplyError(f"{journal}: its plan {place} is not there; say where it is with --plan")
+    return place
+
+
+def moved_vms(plan: PlanDocument, journal: Path) -> dict[str, datetime]:
+    """When each VM got its new start, but for those that were taken back.
+
+    Parameters
+    ----------
+    plan
+        The plan that was applied.
+    journal
+        Of its ``apply``.
+
+    Returns
+    -------
+    dict
+        Time of the write by ``vm_id.lower()``.
+
+    Raises
+    ------
+    JournalError
+        The journal cannot be read, or belongs to another plan.
+    """
+    records = read_journal(journal)
+    require_same_plan(records, plan, journal)
+    if any(isinstance(record, RunRecord) and record.command == "rollback" for record in records):
+        raise JournalError(f"{journal}: is the journal of a rollback; give that of 'apply'")
+    moved = state_of(records).moved_at()
+    back = rollback_journal_path(journal)
+    returned = state_of(read_journal(back)).moved_at() if back.exists() else {}
+    return {vm: at for vm, at in moved.items() if vm not in returned}

@@ -1,0 +1,115 @@
+"""The run of a prepared ``apply`` or ``rollback``: locks, the record of the run, the writes that can be made now."""
+
+from __future__ import annotations
+
+import getpass
+import platform
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+from optimizer.ports import BackupService, Clock, Progress, no_progress
+from optimizer.rollout.carry_out import Carrier, Pace
+from optimizer.rollout.errors import ApplyError
+from optimizer.rollout.execute import Executor, Outcome, vaults_of
+from optimizer.rollout.journal import Journal, Record, RunRecord
+from optimizer.rollout.ledger import Ledger, hold_locks
+from optimizer.rollout.prepared import Prepared
+
+
+def carry_out(
+    prepared: Prepared,
+    service: BackupService,
+    clock: Clock,
+    ledger: Ledger,
+    state_folder: Path,
+    *,
+    until: datetime | None = None,
+    pace: Pace = Pace(),  # noqa: B008  # frozen
+    guard_request: bool = False,
+    journal_of: Callable[[Path], Journal] = Journal,
+    progress: Progress = no_progress,
+) -> Outcome:
+    """Make the writes of a prepared run that can be made now.
+
+    Parameters
+    ----------
+    prepared
+        The run.
+    service, clock, ledger
+        The service, the time, and where policy writes are counted.
+    state_folder
+        Where the locks are.
+    until
+        Wait for writes that open before; None: do not wait.
+    pace
+        How long to wait for the service.
+    guard_request
+        Send the requests along that a Resource Guard asks for.
+    journal_of
+        Opens the journal.
+    progress
+        Told after each write.
+
+    Raises
+    ------
+    BusyError
+        Another run is at work.
+    """
+    with (
+        hold_locks(state_folder, prepared.journal_path, vaults_of(prepared.writes)),
+        _open(prepared, journal_of) as journal,
+    ):
+        if list(journal.records) != list(prepared.records):
+            raise ApplyError(f"{prepared.journal_path}: another run wrote to it meanwhile; run 'apply --resume'")
+        journal.append(_run_record(prepared, clock.now(), journal.records))
+        guards = {
+            (vault_id.lower(), kind): requests
+            for vault_id, protection in prepared.protections.items()
+            for kind, requests in protection.guard_requests.items()
+            if guard_request
+        }
+        label = f"{prepared.plan.fingerprint} {prepared.command}"
+        executor = Executor(
+            carrier=Carrier(service, clock, journal, ledger, pace, label, guards),
+            inventory=prepared.inventory,
+            rules=prepared.plan.rules,
+            writes=prepared.writes,
+            pilot=prepared.pilot,
+            tolerated=prepared.tolerated,
+            progress=progress,
+        )
+        return executor.run(until=until)
+
+
+@contextmanager
+def _open(prepared: Prepared, journal_of: Callable[[Path], Journal]) -> Iterator[Journal]:
+    journal = journal_of(prepared.journal_path)
+    try:
+        yield journal
+    finally:
+        journal.close()
+
+
+def _run_record(prepared: Prepared, now: datetime, records: Sequence[Record]) -> RunRecord:
+    return RunRecord(
+        run=1 + sum(isinstance(record, RunRecord) for record in records),
+        command=prepared.command,
+        at=now,
+        plan_fingerprint=prepared.plan.fingerprint,
+        plan=prepared.plan_path.name,
+        who=f"{_user()}@{platform.node()}",
+        program=f"backup-schedule-optimizer {version('backup-schedule-optimizer')}",
+        approved_by=prepared.approval.approved_by,
+        ticket=prepared.approval.ticket,
+        options=prepared.scope.options(),
+    )
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except OSError:
+        return "unknown"
