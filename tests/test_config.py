@@ -116,6 +116,23 @@ BAD = {
         RULE + 'forbid = [{ from = "20:00", to = "06:00", dates = ["2026-02-30"] }]',
         ["forbid[0] > dates[0]", '"2026-02-30"', "correct it"],
     ),
+    "dates backwards": (
+        RULE + 'forbid = [{ from = "20:00", to = "06:00" }, { from = "2026-12-31", to = "2026-12-01" }]',
+        [
+            'rule "nights" > forbid[1]: from 2026-12-31 to 2026-12-01 are dates',
+            "of two dates the first must not be after the last",
+            'as { from = "20:00", to = "06:00", dates = [2026-12-31, 2027-01-01] }',
+            "over New Year, freeze = [{ from = 2026-12-18, to = 2027-01-04 }]",
+        ],
+    ),
+    "bare dates backwards": (
+        RULE + "forbid = [{ from = 2026-12-31, to = 2026-12-01 }]",
+        ["forbid[0]: from 2026-12-31 to 2026-12-01 are dates", "the first must not be after the last"],
+    ),
+    "date for a time": (
+        RULE + 'allow = [{ from = 2026-12-01, to = "06:00" }]',
+        ["allow[0]: 2026-12-01 is a date, and a window lasts from one time of day to another; write times"],
+    ),
     "unknown zone": (
         RULE + 'allow = [{ from = "20:00", to = "06:00", zone = "Europe/Berlinn" }]',
         ["allow[0] > zone", "'Europe/Berlinn' is not a time zone", "did you mean 'Europe/Berlin'"],
@@ -128,7 +145,11 @@ BAD = {
     "day with time": (RULE + "freeze = [2026-12-24T00:00:00]", ["freeze[0]", "YYYY-MM-DD without a time of day"]),
     "range backwards": (
         RULE + "freeze = [{ from = 2027-01-06, to = 2026-12-24 }]",
-        ["freeze[0]", "from 2027-01-06 to 2026-12-24 ends before it begins", "swap the two"],
+        [
+            'rule "nights" > freeze[0]: the range from 2027-01-06 to 2026-12-24 ends before it begins',
+            "the first day must not be after the last; swap the two, or give the later year to the last day",
+            "of a period over New Year, as freeze = [{ from = 2026-12-18, to = 2027-01-04 }]",
+        ],
     ),
     "range without end": (
         RULE + "freeze = [{ from = 2026-12-24 }]",

@@ -74,11 +74,16 @@ def _weekday_name(day: int) -> str:
     return WEEKDAYS[day]
 
 
+def is_date(value: object) -> bool:
+    """Whether a value is written as a day; whether there is such a day is another question."""
+    if isinstance(value, str):
+        return _DATE.fullmatch(value) is not None
+    return isinstance(value, dt.date) and not isinstance(value, dt.datetime)
+
+
 def parse_date(value: object) -> object:
     """A calendar date; pydantic alone would read numbers as seconds since 1970."""
-    if isinstance(value, dt.date) and not isinstance(value, dt.datetime):
-        return value
-    if isinstance(value, str) and _DATE.fullmatch(value):
+    if is_date(value):
         return value
     raise ValueError(f"{str(value)!r} is not a date; allowed: YYYY-MM-DD without a time of day, as 2026-12-24")
 

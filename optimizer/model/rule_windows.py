@@ -8,8 +8,10 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from optimizer.model.rule_values import Date, Frozen, MinuteOfDay, Sparse, Weekday, ZoneName, parse_date
+from optimizer.model.rule_values import Date, Frozen, MinuteOfDay, Sparse, Weekday, ZoneName, is_date, parse_date
 from optimizer.model.timegrid import MINUTES_PER_DAY, WEEKDAYS, format_minute
+
+_NEW_YEAR_FREEZE = "freeze = [{ from = 2026-12-18, to = 2027-01-04 }]"
 
 
 class Window(Sparse):
@@ -38,6 +40,7 @@ class Window(Sparse):
     def _written_as_text(cls, window: object) -> object:
         """In a file ``from = 20`` must not mean 20 minutes past midnight, nor ``days = [1]`` Tuesday."""
         if isinstance(window, Mapping) and ("from" in window or "to" in window):
+            _require_no_dates(window.get("from"), window.get("to"))
             for key in ("from", "to"):
                 if isinstance(window.get(key), int):
                     raise ValueError(f'{key} = {window[key]} is no time of day; write it as text, as in "20:00"')
@@ -69,6 +72,20 @@ class Window(Sparse):
         return (self.days is None or day.weekday() in self.days) and (self.dates is None or day in self.dates)
 
 
+def _require_no_dates(*ends: object) -> None:
+    """Answer to days in the place of times: a planner who writes them means ``dates`` or a freeze."""
+    dates = [str(end) for end in ends if is_date(end)]
+    if not dates:
+        return
+    said = f"{dates[0]} is a date" if len(dates) == 1 else f"from {dates[0]} to {dates[1]} are dates"
+    backwards = "; of two dates the first must not be after the last" if dates != sorted(dates) else ""
+    raise ValueError(
+        f"{said}, and a window lasts from one time of day to another{backwards}; write times, and name each day on "
+        'which the window begins, as { from = "20:00", to = "06:00", dates = [2026-12-31, 2027-01-01] }; or, for a '
+        f"period in which nothing is written to Azure, also over New Year, {_NEW_YEAR_FREEZE}"
+    )
+
+
 class DateRange(Frozen):
     """Days from ``from`` to ``to``, both included.
 
@@ -84,7 +101,11 @@ class DateRange(Frozen):
     @model_validator(mode="after")
     def _in_order(self) -> DateRange:
         if self.last < self.first:
-            raise ValueError(f"the range from {self.first} to {self.last} ends before it begins; swap the two")
+            raise ValueError(
+                f"the range from {self.first} to {self.last} ends before it begins; the first day must not be after "
+                f"the last; swap the two, or give the later year to the last day of a period over New Year, as "
+                f"{_NEW_YEAR_FREEZE}"
+            )
         return self
 
     def __contains__(self, day: dt.date) -> bool:
