@@ -16,7 +16,8 @@ from optimizer.estate.folder import Estate
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
-from optimizer.plan.audit import Audit, audit
+from optimizer.plan.audit import audit
+from optimizer.plan.audit_document import Audit
 from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
-from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 
 from optimizer.model.inventory import Inventory, describe_recurrence
 from optimizer.model.rules import Rules
@@ -21,6 +18,19 @@ from optimizer.model.timegrid import (
     format_start,
     resolve_zone,
 )
+from optimizer.plan.audit_document import (
+    Audit,
+    AuditTotals,
+    BusyVm,
+    ClockChange,
+    GapKind,
+    HistoryGap,
+    LimitState,
+    PolicyAudit,
+    ServiceAudit,
+    UnwritableItem,
+    VaultAudit,
+)
 from optimizer.plan.occupancy import (
     FloatArray,
     item_services,
@@ -31,8 +41,6 @@ from optimizer.plan.occupancy import (
     starts_today,
 )
 
-AUDIT_SCHEMA_VERSION: Final = 1
-
 BUSY_AT_RISK = 1.0
 """At-risk backups per 30 days from which a start window counts as busy: one a month."""
 
@@ -41,121 +49,6 @@ NEAR_LIMIT = 0.9
 
 MIN_HISTORY_DAYS = 7.0
 """Days of usable load below which a VM's history counts as too little: a week has to have been seen."""
-
-GapKind = Literal["no data", "too little data", "load never changes"]
-LimitState = Literal["near", "at", "over"]
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AuditTotals(_Strict):
-    """The estate in figures; at-risk backups are per 30 days, pair-slots a mean per day."""
-
-    vms: int
-    services: int
-    vaults: int
-    policies: int
-    backups_per_month: float
-    at_risk_per_month: float
-    at_risk_at_best: float
-    overlap_pair_slots: float
-    peak_concurrency: int
-    busy_vms: int
-
-
-class ServiceAudit(_Strict):
-    """A service in whose start windows VMs meet; ``peak_at`` is the first half hour (UTC) of the peak."""
-
-    service: str
-    vms: int
-    overlap_pair_slots: float
-    peak_concurrency: int
-    peak_at: str
-    at_risk_per_month: float
-
-
-class BusyVm(_Strict):
-    """A VM that is often busy in its start window, and its option of least risk."""
-
-    vm: str
-    name: str
-    service: str
-    vault: str
-    policy: str
-    recurrence: str
-    timezone: str
-    start_today: str
-    risk_today: float
-    start_best: str
-    risk_best: float
-    saving: float
-
-
-class PolicyAudit(_Strict):
-    """A policy near, at or over the number of VMs that one policy may protect."""
-
-    policy: str
-    vault: str
-    vms: int
-    limit: int
-    state: LimitState
-
-
-class VaultAudit(_Strict):
-    """A vault; ``state`` is None where it is far from its limit of policies."""
-
-    vault: str
-    vms: int
-    policies: int
-    other_policies: int
-    limit: int
-    state: LimitState | None
-    at_risk_per_month: float
-
-
-class HistoryGap(_Strict):
-    """A VM whose own load says nothing (no data) or too little (too little data)."""
-
-    vm: str
-    service: str
-    days: float
-    kind: GapKind
-
-
-class UnwritableItem(_Strict):
-    """A protected item that a plan will not change."""
-
-    vm: str
-    vault: str
-    policy: str
-    reason: str
-
-
-class ClockChange(_Strict):
-    """A zone of policies that changes its clocks; offsets from UTC as ``+01:00``."""
-
-    timezone: str
-    policies: int
-    vms: int
-    offsets: tuple[str, ...]
-
-
-class Audit(_Strict):
-    """What is wrong today; every list has the worst first."""
-
-    schema_version: Literal[1] = AUDIT_SCHEMA_VERSION
-    as_of: datetime
-    totals: AuditTotals
-    services: tuple[ServiceAudit, ...]
-    busy: tuple[BusyVm, ...]
-    policies: tuple[PolicyAudit, ...]
-    vaults: tuple[VaultAudit, ...]
-    history: tuple[HistoryGap, ...] | None
-    unwritable: tuple[UnwritableItem, ...]
-    clock_changes: tuple[ClockChange, ...]
-    starts_per_half_hour: tuple[float, ...]
 
 
 def audit(

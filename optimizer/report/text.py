@@ -9,7 +9,7 @@ from rich.text import Text
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
-from optimizer.plan.audit import Audit
+from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
 from optimizer.report.text_moves import moves_parts

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from optimizer.cli import cli
 from optimizer.estate.csv_import import ImportReport
 from optimizer.estate.demo import generate_demo
-from optimizer.plan.audit import Audit
+from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import PlanDocument, Summary
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.fingerprint import with_fingerprint

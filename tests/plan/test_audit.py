@@ -10,7 +10,8 @@ import pytest
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.audit import Audit, audit, best_options, format_slot
+from optimizer.plan.audit import audit, best_options, format_slot
+from optimizer.plan.audit_document import Audit
 from optimizer.plan.occupancy import starts_today
 from tests.report.small_estate import AS_OF, make_inventory, make_risk
 

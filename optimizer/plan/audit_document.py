@@ -1,0 +1,125 @@
+"""What is wrong with the schedule of today, as data: what ``audit`` prints, and its JSON."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+AUDIT_SCHEMA_VERSION: Final = 1
+
+GapKind = Literal["no data", "too little data", "load never changes"]
+LimitState = Literal["near", "at", "over"]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class AuditTotals(_Strict):
+    """The estate in figures; at-risk backups are per 30 days, pair-slots a mean per day."""
+
+    vms: int
+    services: int
+    vaults: int
+    policies: int
+    backups_per_month: float
+    at_risk_per_month: float
+    at_risk_at_best: float
+    overlap_pair_slots: float
+    peak_concurrency: int
+    busy_vms: int
+
+
+class ServiceAudit(_Strict):
+    """A service in whose start windows VMs meet; ``peak_at`` is the first half hour (UTC) of the peak."""
+
+    service: str
+    vms: int
+    overlap_pair_slots: float
+    peak_concurrency: int
+    peak_at: str
+    at_risk_per_month: float
+
+
+class BusyVm(_Strict):
+    """A VM that is often busy in its start window, and its option of least risk."""
+
+    vm: str
+    name: str
+    service: str
+    vault: str
+    policy: str
+    recurrence: str
+    timezone: str
+    start_today: str
+    risk_today: float
+    start_best: str
+    risk_best: float
+    saving: float
+
+
+class PolicyAudit(_Strict):
+    """A policy near, at or over the number of VMs that one policy may protect."""
+
+    policy: str
+    vault: str
+    vms: int
+    limit: int
+    state: LimitState
+
+
+class VaultAudit(_Strict):
+    """A vault; ``state`` is None where it is far from its limit of policies."""
+
+    vault: str
+    vms: int
+    policies: int
+    other_policies: int
+    limit: int
+    state: LimitState | None
+    at_risk_per_month: float
+
+
+class HistoryGap(_Strict):
+    """A VM whose own load says nothing (no data) or too little (too little data)."""
+
+    vm: str
+    service: str
+    days: float
+    kind: GapKind
+
+
+class UnwritableItem(_Strict):
+    """A protected item that a plan will not change."""
+
+    vm: str
+    vault: str
+    policy: str
+    reason: str
+
+
+class ClockChange(_Strict):
+    """A zone of policies that changes its clocks; offsets from UTC as ``+01:00``."""
+
+    timezone: str
+    policies: int
+    vms: int
+    offsets: tuple[str, ...]
+
+
+class Audit(_Strict):
+    """What is wrong today; every list has the worst first."""
+
+    schema_version: Literal[1] = AUDIT_SCHEMA_VERSION
+    as_of: datetime
+    totals: AuditTotals
+    services: tuple[ServiceAudit, ...]
+    busy: tuple[BusyVm, ...]
+    policies: tuple[PolicyAudit, ...]
+    vaults: tuple[VaultAudit, ...]
+    history: tuple[HistoryGap, ...] | None
+    unwritable: tuple[UnwritableItem, ...]
+    clock_changes: tuple[ClockChange, ...]
+    starts_per_half_hour: tuple[float, ...]
