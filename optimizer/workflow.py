@@ -18,6 +18,7 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.plan.audit import audit
 from optimizer.plan.audit_document import Audit
+from optimizer.plan.broken_rules import find_broken_rules
 from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
@@ -133,7 +134,8 @@ def prepare_forecast(
 
 
 def audit_case(case: Case) -> Audit:
-    """What is wrong with today's schedule."""
+    """What is wrong with today's schedule, and which rules it breaks."""
+    broken = find_broken_rules(case.inventory, case.rules, case.restrictions, case.instance, case.snapshot_minutes)
     return audit(
         case.inventory,
         case.table.risk,
@@ -142,6 +144,7 @@ def audit_case(case: Case) -> Audit:
         history_days=case.history_days,
         allowed=case.restrictions.allowed,
         credited=case.table.credited,
+        broken_rules=broken if case.rules.rule else None,
     )
 
 

@@ -108,16 +108,23 @@ def import_(
 
 
 @click.command(
-    epilog=example("backup-optimizer audit estate\nbackup-optimizer audit estate --format json > audit.json")
+    epilog=example(
+        "backup-optimizer audit estate\n"
+        "backup-optimizer audit estate --rules rules.toml\n"
+        "backup-optimizer audit estate --format json > audit.json"
+    )
 )
 @click.argument("estate", type=ESTATE)
-@click.option("--rules", "rules_file", type=FILE, help="Rules (TOML) for thresholds, services, exclusions and limits.")
+@click.option(
+    "--rules", "rules_file", type=FILE, help="Rules (TOML): thresholds, limits, and which rules are broken today."
+)
 @engine_options
 @common_options
 def audit(screen: Screen, estate: str | Path, rules_file: Path | None, engine: EngineChoice) -> None:
     """Say what is wrong with today's schedule of ESTATE, a folder or a URL.
 
-    The worst services, VMs whose start window is busy, policies and vaults at their limits, and what is not known.
+    The rules that it breaks, the worst services, VMs whose start window is busy, policies and vaults at their limits,
+    and what is not known.
     """
     from optimizer.cli.plan import load_rules
     from optimizer.estate.folder import open_estate

@@ -21,6 +21,7 @@ from optimizer.model.timegrid import (
 from optimizer.plan.audit_document import (
     Audit,
     AuditTotals,
+    BrokenRule,
     BusyVm,
     ClockChange,
     GapKind,
@@ -60,6 +61,7 @@ def audit(
     history_days: npt.NDArray[np.number] | None = None,
     allowed: npt.NDArray[np.bool_] | None = None,
     credited: npt.NDArray[np.bool_] | None = None,
+    broken_rules: tuple[BrokenRule, ...] | None = None,
 ) -> Audit:
     """Find what is wrong with the schedule of today.
 
@@ -78,6 +80,8 @@ def audit(
     credited
         Shape (num_items,): whether a VM's own history is the evidence; None: everywhere. Of the others nothing is
         promised: they are not called busy, and their best option is today's.
+    broken_rules
+        As :func:`optimizer.plan.broken_rules.find_broken_rules` has them; None where nobody looked.
 
     Raises
     ------
@@ -107,6 +111,7 @@ def audit(
             peak_concurrency=max((service.peak_concurrency for service in services), default=0),
             busy_vms=len(busy),
         ),
+        broken_rules=broken_rules,
         services=services,
         busy=busy,
         policies=_audit_policies(inventory, rules),

@@ -11,6 +11,7 @@ AUDIT_SCHEMA_VERSION: Final = 1
 
 GapKind = Literal["no data", "too little data", "load never changes"]
 LimitState = Literal["near", "at", "over"]
+RuleDemand = Literal["allow", "forbid", "max_concurrent", "separate", "order"]
 
 
 class _Strict(BaseModel):
@@ -58,6 +59,26 @@ class BusyVm(_Strict):
     start_best: str
     risk_best: float
     saving: float
+
+
+class BrokenRule(_Strict):
+    """A rule of the planner's that today's schedule breaks.
+
+    Parameters
+    ----------
+    demands
+        Which of its keys are broken; of ``allow`` and ``forbid`` in one rule, and of ``separate`` and ``order``, only
+        that one of the two is.
+    vms
+        The VMs that break it; where too many meet, all that do.
+    never_written
+        How many of them are excluded, or must not be written for their state in Azure: no plan moves these.
+    """
+
+    rule: str
+    demands: tuple[RuleDemand, ...]
+    vms: tuple[str, ...]
+    never_written: int
 
 
 class PolicyAudit(_Strict):
@@ -110,11 +131,15 @@ class ClockChange(_Strict):
 
 
 class Audit(_Strict):
-    """What is wrong today; every list has the worst first."""
+    """What is wrong today; every list has the worst first.
+
+    ``broken_rules`` and ``history`` are None where nobody looked, the first also where there are no rules.
+    """
 
     schema_version: Literal[1] = AUDIT_SCHEMA_VERSION
     as_of: datetime
     totals: AuditTotals
+    broken_rules: tuple[BrokenRule, ...] | None = None
     services: tuple[ServiceAudit, ...]
     busy: tuple[BusyVm, ...]
     policies: tuple[PolicyAudit, ...]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ import numpy.typing as npt
 from optimizer.estate.folder import Estate
 from optimizer.model.timegrid import WEEKDAYS, format_start
 from optimizer.plan.applied import apply_in_memory
+from optimizer.plan.broken_rules import breaks_of_never_written
 from optimizer.plan.case import Case
 from optimizer.plan.diff import Diff, derive_changes
 from optimizer.plan.document import (
@@ -37,7 +39,7 @@ from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.gates import demands, in_several_sets, standing_clashes
+from optimizer.solve.gates import demands, in_several_sets
 from optimizer.solve.restrict import matching_items
 from optimizer.solve.solver import OPTIMALITY_GAP, Result
 
@@ -262,11 +264,8 @@ def _notes(case: Case, diff: Diff) -> list[str]:
         if not matching_items(inventory, rule).any()
     ]
     notes += _notes_on_sets(case)
-    never_written = case.restrictions.never_written
-    standing = standing_clashes(inventory, rules, never_written, case.snapshot_minutes)
-    exempt = dict.fromkeys((*case.restrictions.exempt, *standing))
-    for name in dict.fromkeys(name for _, name in exempt):
-        count = sum(other == name for _, other in exempt)
+    tolerated = breaks_of_never_written(inventory, rules, case.restrictions, case.snapshot_minutes)
+    for name, count in Counter(name for _, name in tolerated).items():
         notes.append(f"rule {name!r} is broken today by {count} VMs that are never written; they stay where they are")
     if diff.detours:
         notes.append(

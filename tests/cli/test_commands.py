@@ -160,6 +160,23 @@ def test_json_is_alone_on_stdout_and_quiet_is_silent(home: Path, tmp_path: Path,
     assert isinstance(json.loads(answer.out), dict)
 
 
+def test_audit_says_which_rules_are_broken_today(home: Path, tmp_path: Path) -> None:
+    """With ``--rules`` each broken rule is named with its VMs, in text and in JSON; without, nobody looked."""
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        '[[rule]]\nname = "erp in turn"\nwhere = { service = "erp" }\nmax_concurrent = 2\n'
+        '[[rule]]\nname = "not at noon"\nforbid = [{ from = "12:00", to = "12:30", zone = "UTC" }]\n',
+        encoding="utf-8",
+    )
+    shown = run("audit", home / "estate", "--rules", rules)
+    assert re.search(r"erp in turn +max_concurrent +12 +0 +erp-00, erp-01, erp-02 and 9 more", shown.out)
+    assert "not at noon" not in shown.out
+    (broken,) = json.loads(run("audit", home / "estate", "--rules", rules, "--format", "json").out)["broken_rules"]
+    assert (broken["rule"], broken["demands"]) == ("erp in turn", ["max_concurrent"])
+    assert broken["vms"] == [f"erp-{number:02d}" for number in range(12)]
+    assert json.loads(run("audit", home / "estate", "--format", "json").out)["broken_rules"] is None
+
+
 def test_plan_prints_the_summary_that_it_wrote(home: Path, tmp_path: Path) -> None:
     """``plan --format json`` prints exactly the summary of the file; ``report`` prints the whole plan."""
     answer = run("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--format", "json")

@@ -11,6 +11,7 @@ from rich.console import RenderableType
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.audit import audit
+from optimizer.plan.audit_document import BrokenRule
 from optimizer.plan.document import PlanDocument
 from optimizer.report.text import WORST, render_audit, render_plan, render_report
 from optimizer.report.typeset import decimal, to_text
@@ -20,7 +21,22 @@ INVENTORY = make_inventory()
 RISK = make_risk(INVENTORY)
 PLAN = make_plan(INVENTORY, RISK)
 AUDIT = audit(INVENTORY, RISK, Rules(), history_days=np.arange(30))
-PAGES = {"audit": render_audit(AUDIT), "plan": render_plan(PLAN), "report": render_report(PLAN, INVENTORY)}
+BROKEN = tuple(
+    BrokenRule(
+        rule=f"rule {number} with a name that says at length what it is for",
+        demands=("max_concurrent",) if number else ("separate", "order"),
+        vms=tuple(item.vm_id for item in INVENTORY.items[: 14 - number]),
+        never_written=number % 2,
+    )
+    for number in range(WORST + 2)
+)
+BREAKING = AUDIT.model_copy(update={"broken_rules": BROKEN})
+PAGES = {
+    "audit": render_audit(AUDIT),
+    "rules": render_audit(BREAKING),
+    "plan": render_plan(PLAN),
+    "report": render_report(PLAN, INVENTORY),
+}
 
 
 def unchanged(plan: PlanDocument) -> PlanDocument:
@@ -49,6 +65,24 @@ def test_audit_shows_the_worst_and_says_how_many_there_are() -> None:
     assert text.index(AUDIT.busy[0].name) < text.index(AUDIT.busy[WORST - 1].name)
     for title in ("Services that crowd", "limit of VMs", "limit of policies", "too little is known", "clocks"):
         assert title in text
+
+
+def test_audit_names_the_broken_rules() -> None:
+    """Each has its keys, how many VMs break it, how many of them stay and the first three; ten rules are shown."""
+    text = to_text(PAGES["rules"], 200)
+    assert f"Rules that today's schedule breaks ({WORST} of {len(BROKEN)} shown)" in text
+    names = ", ".join(vm.rsplit("/", 1)[-1] for vm in BROKEN[0].vms[:3])
+    assert re.search(rf"rule 0 with .* separate, order +14 +0 +{names} and 11 more", text)
+    assert re.search(r"rule 1 with .* max_concurrent +13 +1 ", text)
+    assert "rule 10 with" not in text
+
+
+def test_audit_says_that_every_rule_holds_only_where_it_looked() -> None:
+    """Kept rules are said to be; without rules nothing is said of them."""
+    kept = "today's schedule keeps every rule"
+    assert kept in to_text(render_audit(AUDIT.model_copy(update={"broken_rules": ()})))
+    assert kept not in to_text(PAGES["audit"])
+    assert kept not in to_text(PAGES["rules"])
 
 
 def test_audit_of_an_empty_estate_says_what_is_fine() -> None:
