@@ -7,10 +7,11 @@ import json
 from datetime import UTC, date
 from typing import Annotated, Final, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
 from optimizer.errors import EstateError
 from optimizer.estate.remote import Location
+from optimizer.model.strict import StrictModel
 from optimizer.ports import Resource
 
 ESTATE_SCHEMA_VERSION: Final = 1
@@ -21,11 +22,7 @@ Metric = Literal["cpu_percent", "mem_percent", "cpu_max", "mem_max", "running"]
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Part(_Strict):
+class Part(StrictModel):
     """One Parquet file of the folder.
 
     Parameters
@@ -50,7 +47,7 @@ class LoadPart(Part):
     date: date
 
 
-class LoadMetadata(_Strict):
+class LoadMetadata(StrictModel):
     """What the load parts hold.
 
     Parameters
@@ -68,7 +65,7 @@ class LoadMetadata(_Strict):
     zone: Literal["UTC"] = "UTC"
 
 
-class EstateDocument(_Strict):
+class EstateDocument(StrictModel):
     """An estate but for its load and jobs.
 
     Parameters

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,18 +21,19 @@ from pydantic import (
     model_serializer,
 )
 
+from optimizer.model.strict import StrictModel
 from optimizer.model.timegrid import MINUTES_PER_DAY, WEEKDAYS, format_minute, parse_weekday, resolve_zone
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
-class Frozen(BaseModel):
-    """A table of a rules file: it never changes, and a key that is not known is a mistake."""
+class RuleTable(StrictModel):
+    """A table of a rules file, whose keys have names of their own where Python has taken the word."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, serialize_by_alias=True)
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
 
-class Sparse(Frozen):
+class SparseTable(RuleTable):
     """Dumped without the keys that say nothing beyond their default, as a planner would write it."""
 
     @model_serializer(mode="wrap")

@@ -8,13 +8,22 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from optimizer.model.rule_values import Date, Frozen, MinuteOfDay, Sparse, Weekday, ZoneName, is_date, parse_date
+from optimizer.model.rule_values import (
+    Date,
+    MinuteOfDay,
+    RuleTable,
+    SparseTable,
+    Weekday,
+    ZoneName,
+    is_date,
+    parse_date,
+)
 from optimizer.model.timegrid import MINUTES_PER_DAY, WEEKDAYS, format_minute
 
 _NEW_YEAR_FREEZE = "freeze = [{ from = 2026-12-18, to = 2027-01-04 }]"
 
 
-class Window(Sparse):
+class Window(SparseTable):
     """A window of local time: ``[from, to)``, past midnight where ``to`` is not after ``from``.
 
     Parameters
@@ -86,7 +95,7 @@ def _require_no_dates(*ends: object) -> None:
     )
 
 
-class DateRange(Frozen):
+class DateRange(RuleTable):
     """Days from ``from`` to ``to``, both included.
 
     Parameters

@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from optimizer.model.inventory import MAX_POLICIES_PER_VAULT, MAX_VMS_PER_POLICY, Vault, Vm
-from optimizer.model.rule_values import AtLeastOne, Count, Flag, Frozen, Percent, Price, Sparse
+from optimizer.model.rule_values import AtLeastOne, Count, Flag, Percent, Price, RuleTable, SparseTable
 from optimizer.model.rule_windows import Days, Window
 from optimizer.model.selectors import Selector, Separate, VmSet, selector_of
 
@@ -26,7 +26,7 @@ DEFAULT_RECENT_DAYS = 60
 """Left out of a plan, as plans of before they existed do: these stay readable, and mean the same."""
 
 
-class Threshold(Frozen):
+class Threshold(RuleTable):
     """Above which load a snapshot is at risk.
 
     Parameters
@@ -42,7 +42,7 @@ class Threshold(Frozen):
     statistic: Statistic = "average"
 
 
-class Prices(Frozen):
+class Prices(RuleTable):
     """What each kind of cost is worth, in at-risk backups per 30 days.
 
     Parameters
@@ -73,7 +73,7 @@ class Prices(Frozen):
         return moved_on >= as_of.astimezone(dt.UTC).date() - dt.timedelta(days=self.recent_days)
 
 
-class Rule(Sparse):
+class Rule(SparseTable):
     """One rule of the planner.
 
     Parameters
@@ -182,7 +182,7 @@ class Rule(Sparse):
         return vm.service or vm.id if per == "service" else vault.id.lower()
 
 
-class PolicyLimits(Frozen):
+class PolicyLimits(RuleTable):
     """How policies may be changed.
 
     Parameters
@@ -227,7 +227,7 @@ def _service_source(value: object) -> object:
 ServiceSource = Annotated[str, BeforeValidator(_service_source)]
 
 
-class Rules(Frozen):
+class Rules(RuleTable):
     """Everything that a planner can demand.
 
     Parameters

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from optimizer.model.inventory import Vault, Vm
-from optimizer.model.rule_values import Flag, Os, Sparse
+from optimizer.model.rule_values import Flag, Os, SparseTable
 from optimizer.model.timegrid import Frequency
 
 FrequencyName = Literal["Daily", "Weekly", "Hourly"]
@@ -19,7 +19,7 @@ def _one_or_more(value: object) -> object:
     return (value,) if isinstance(value, str) else value
 
 
-class Selector(Sparse):
+class Selector(SparseTable):
     """Which VMs a rule is for: all of the given criteria hold; none given means every VM.
 
     Names are compared without regard to case and may hold ``*`` and ``?``; ``frequency`` is one or several of Daily,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from optimizer.model.strict import StrictModel
 
 AUDIT_SCHEMA_VERSION: Final = 1
 
@@ -14,11 +14,7 @@ LimitState = Literal["near", "at", "over"]
 RuleDemand = Literal["allow", "forbid", "max_concurrent", "separate", "order"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class AuditTotals(_Strict):
+class AuditTotals(StrictModel):
     """The estate in figures; at-risk backups are per 30 days, pair-slots a mean per day."""
 
     vms: int
@@ -33,7 +29,7 @@ class AuditTotals(_Strict):
     busy_vms: int
 
 
-class ServiceAudit(_Strict):
+class ServiceAudit(StrictModel):
     """A service in whose start windows VMs meet; ``peak_at`` is the first half hour (UTC) of the peak."""
 
     service: str
@@ -44,7 +40,7 @@ class ServiceAudit(_Strict):
     at_risk_per_month: float
 
 
-class BusyVm(_Strict):
+class BusyVm(StrictModel):
     """A VM that is often busy in its start window, and its option of least risk."""
 
     vm: str
@@ -61,7 +57,7 @@ class BusyVm(_Strict):
     saving: float
 
 
-class BrokenRule(_Strict):
+class BrokenRule(StrictModel):
     """A rule of the planner's that today's schedule breaks.
 
     Parameters
@@ -81,7 +77,7 @@ class BrokenRule(_Strict):
     never_written: int
 
 
-class PolicyAudit(_Strict):
+class PolicyAudit(StrictModel):
     """A policy near, at or over the number of VMs that one policy may protect."""
 
     policy: str
@@ -91,7 +87,7 @@ class PolicyAudit(_Strict):
     state: LimitState
 
 
-class VaultAudit(_Strict):
+class VaultAudit(StrictModel):
     """A vault; ``state`` is None where it is far from its limit of policies."""
 
     vault: str
@@ -103,7 +99,7 @@ class VaultAudit(_Strict):
     at_risk_per_month: float
 
 
-class HistoryGap(_Strict):
+class HistoryGap(StrictModel):
     """A VM whose own load says nothing (no data) or too little (too little data)."""
 
     vm: str
@@ -112,7 +108,7 @@ class HistoryGap(_Strict):
     kind: GapKind
 
 
-class UnwritableItem(_Strict):
+class UnwritableItem(StrictModel):
     """A protected item that a plan will not change."""
 
     vm: str
@@ -121,7 +117,7 @@ class UnwritableItem(_Strict):
     reason: str
 
 
-class ClockChange(_Strict):
+class ClockChange(StrictModel):
     """A zone of policies that changes its clocks; offsets from UTC as ``+01:00``."""
 
     timezone: str
@@ -130,7 +126,7 @@ class ClockChange(_Strict):
     offsets: tuple[str, ...]
 
 
-class Audit(_Strict):
+class Audit(StrictModel):
     """What is wrong today; every list has the worst first.
 
     ``broken_rules`` and ``history`` are None where nobody looked, the first also where there are no rules.

@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from optimizer.model.rules import Rules
+from optimizer.model.strict import StrictModel
 from optimizer.plan.moves_document import MovesCurve
 
 PLAN_SCHEMA_VERSION: Literal[1] = 1
@@ -25,25 +26,21 @@ StartText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|30)$")]
 UtcText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class TodayAndPlan(_Strict):
+class TodayAndPlan(StrictModel):
     """A figure under today's schedule and under the plan."""
 
     today: float
     plan: float
 
 
-class TodayAndPlanCount(_Strict):
+class TodayAndPlanCount(StrictModel):
     """A count under today's schedule and under the plan."""
 
     today: int
     plan: int
 
 
-class CostSummary(_Strict):
+class CostSummary(StrictModel):
     """Total cost in at-risk backups per 30 days; today's is stated whether or not it satisfies the rules."""
 
     today: float
@@ -52,7 +49,7 @@ class CostSummary(_Strict):
     bound: float
 
 
-class Summary(_Strict):
+class Summary(StrictModel):
     """The figures of a plan; ``plan --format json`` prints exactly this."""
 
     vms: int
@@ -74,7 +71,7 @@ class Summary(_Strict):
     seconds: float
 
 
-class ScheduleEntry(_Strict):
+class ScheduleEntry(StrictModel):
     """One VM's backup today and in the plan; times are of ``timezone``, ``_utc`` ones at the horizon's start."""
 
     vm: str
@@ -96,7 +93,7 @@ class ScheduleEntry(_Strict):
     reason: str
 
 
-class CreatePolicy(_Strict):
+class CreatePolicy(StrictModel):
     """A new policy: a twin of ``twin_of`` in everything but name and time."""
 
     kind: Literal["create_policy"] = "create_policy"
@@ -108,7 +105,7 @@ class CreatePolicy(_Strict):
     properties: dict[str, Any]
 
 
-class EditPolicy(_Strict):
+class EditPolicy(StrictModel):
     """A new time for a policy all of whose items go to that time."""
 
     kind: Literal["edit_policy"] = "edit_policy"
@@ -120,7 +117,7 @@ class EditPolicy(_Strict):
     properties: dict[str, Any]
 
 
-class ReassignItem(_Strict):
+class ReassignItem(StrictModel):
     """A protected item that goes to another policy of its vault."""
 
     kind: Literal["reassign_item"] = "reassign_item"
@@ -136,7 +133,7 @@ class ReassignItem(_Strict):
 Change = Annotated[CreatePolicy | EditPolicy | ReassignItem, Field(discriminator="kind")]
 
 
-class EstateReference(_Strict):
+class EstateReference(StrictModel):
     """The estate that a plan was made for."""
 
     path: str
@@ -144,7 +141,7 @@ class EstateReference(_Strict):
     as_of: datetime
 
 
-class Settings(_Strict):
+class Settings(StrictModel):
     """What else the plan depends on.
 
     Parameters
@@ -159,7 +156,7 @@ class Settings(_Strict):
     recently_moved: Annotated[Mapping[str, date], Field(exclude_if=lambda moved: not moved)] = {}
 
 
-class PlanDocument(_Strict):
+class PlanDocument(StrictModel):
     """A plan, whole: what was asked, what comes out, what is to be changed and in which order.
 
     Parameters

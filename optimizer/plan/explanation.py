@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from optimizer.model.strict import StrictModel
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.plan.document import StartText, UtcText
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CostParts(_Strict):
+class CostParts(StrictModel):
     """A cost, or a difference of two, in at-risk backups per 30 days, split by what it is for."""
 
     risk: float = 0.0
@@ -29,7 +26,7 @@ class CostParts(_Strict):
         return round(self.risk + self.overlap + self.vault_peak + self.policy + self.move, 9)
 
 
-class ExplainedOption(_Strict):
+class ExplainedOption(StrictModel):
     """A start option of the VM and what it would cost.
 
     Parameters
@@ -54,7 +51,7 @@ class ExplainedOption(_Strict):
     difference: CostParts = CostParts()
 
 
-class ForbiddenOption(_Strict):
+class ForbiddenOption(StrictModel):
     """A start that would cost less than the proposed one, and what forbids it (rules, limits), in words.
 
     ``saves`` is by how much the plan would cost less per 30 days with the VM there, all else equal.
@@ -66,7 +63,7 @@ class ForbiddenOption(_Strict):
     reasons: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class LimitCost(_Strict):
+class LimitCost(StrictModel):
     """What one rule or limit costs a VM.
 
     Parameters
@@ -84,7 +81,7 @@ class LimitCost(_Strict):
     saves: float
 
 
-class Explanation(_Strict):
+class Explanation(StrictModel):
     """Everything that ``explain`` says of one VM.
 
     Parameters

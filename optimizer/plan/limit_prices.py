@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pydantic import BaseModel, ConfigDict
-
 from optimizer.model.inventory import Inventory
+from optimizer.model.strict import StrictModel
 from optimizer.solve.why_not.limits import LimitKind
 from optimizer.solve.why_not.shadow import LimitPrice
 
 
-class LimitPriceEntry(BaseModel):
+class LimitPriceEntry(StrictModel):
     """A limit that binds.
 
     Parameters
@@ -27,8 +26,6 @@ class LimitPriceEntry(BaseModel):
     at_risk, pair_slots
         By how much these fall then, per 30 days and per day; below 0 they grow.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     name: str
     kind: LimitKind

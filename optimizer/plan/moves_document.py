@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from optimizer.model.strict import StrictModel
 
 MOST_OF_GAIN = 0.8
 """The share of the whole gain of which the fewest moves are named."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class MovesPoint(_Strict):
+class MovesPoint(StrictModel):
     """The best schedule that was found with a number of moves; it has passed the verifier.
 
     Parameters
@@ -45,7 +41,7 @@ class MovesPoint(_Strict):
     gain_share: float
 
 
-class MovesCurve(_Strict):
+class MovesCurve(StrictModel):
     """Points with ascending numbers of moves: today's schedule first, where it keeps the rules, the plan last.
 
     Parameters

@@ -7,21 +7,18 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.document import EstateDocument
+from optimizer.model.strict import StrictModel
 from optimizer.plan.document import Change, CreatePolicy, PlanDocument, ReassignItem
 from optimizer.plan.errors import PlanFormatError
 
 ROLLBACK_SCHEMA_VERSION: Literal[1] = 1
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class PriorState(_Strict):
+class PriorState(StrictModel):
     """One object that a plan changes.
 
     Parameters
@@ -42,7 +39,7 @@ class PriorState(_Strict):
     change: dict[str, Any]
 
 
-class RollbackDocument(_Strict):
+class RollbackDocument(StrictModel):
     """What a plan's changes can be undone from, even by hand.
 
     Parameters

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from optimizer.estate.atomic import sync_folder, translate_write_errors
 from optimizer.estate.document import UtcDatetime
+from optimizer.model.strict import StrictModel
 from optimizer.ports import Resource
 from optimizer.rollout.errors import JournalError
 from optimizer.rollout.stages import WriteKind
@@ -26,11 +27,7 @@ JOURNAL_SCHEMA_VERSION: Final = 1
 _OWNER_ONLY = 0o600
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RunRecord(_Strict):
+class RunRecord(StrictModel):
     """The beginning of a run: who writes, when, for which plan, with whose approval.
 
     Parameters
@@ -65,7 +62,7 @@ class RunRecord(_Strict):
     options: dict[str, Any] = Field(default_factory=dict)
 
 
-class IntentRecord(_Strict):
+class IntentRecord(StrictModel):
     """A write that is about to be sent.
 
     Parameters
@@ -90,7 +87,7 @@ class IntentRecord(_Strict):
     body: dict[str, Any] | None
 
 
-class DoneRecord(_Strict):
+class DoneRecord(StrictModel):
     """A write that took place.
 
     Parameters
@@ -108,7 +105,7 @@ class DoneRecord(_Strict):
     after: Resource | None
 
 
-class FailedRecord(_Strict):
+class FailedRecord(StrictModel):
     """A write that the service refused; nothing was changed by it."""
 
     record: Literal["failed"] = "failed"
@@ -118,7 +115,7 @@ class FailedRecord(_Strict):
     code: str = ""
 
 
-class SkippedRecord(_Strict):
+class SkippedRecord(StrictModel):
     """A write that was not made, and why: what it was planned for is no longer there, or it was there already."""
 
     record: Literal["skipped"] = "skipped"
@@ -127,7 +124,7 @@ class SkippedRecord(_Strict):
     reason: str
 
 
-class EndRecord(_Strict):
+class EndRecord(StrictModel):
     """The end of a run that was not killed."""
 
     record: Literal["end"] = "end"

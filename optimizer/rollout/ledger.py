@@ -10,10 +10,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import ValidationError
 
 from optimizer.estate.atomic import translate_write_errors
 from optimizer.estate.document import UtcDatetime
+from optimizer.model.strict import StrictModel
 from optimizer.rollout.errors import BusyError
 
 BUDGET_PERIOD = timedelta(hours=24)
@@ -23,7 +24,7 @@ STATE_VARIABLE = "BACKUP_OPTIMIZER_STATE"
 _OWNER_ONLY_FOLDER = 0o700
 
 
-class CountedWrite(BaseModel):
+class CountedWrite(StrictModel):
     """A write that counts towards a limit of Azure, whether or not it took place in the end.
 
     Parameters
@@ -37,8 +38,6 @@ class CountedWrite(BaseModel):
     key
         Which write of which journal it was.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     at: UtcDatetime
     vault_id: str

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import computed_field
 
 from optimizer.estate.document import UtcDatetime
+from optimizer.model.strict import StrictModel
 
 Verdict = Literal["ok", "waiting", "alarm", "unknown"]
 
@@ -28,11 +29,7 @@ FindingKind = Literal[
 """All but ``request_failed`` are alarms; that one says that nothing is known."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Finding(_Strict):
+class Finding(StrictModel):
     """Something that is not as it should be.
 
     Parameters
@@ -51,7 +48,7 @@ class Finding(_Strict):
     command: str = ""
 
 
-class WatchedVm(_Strict):
+class WatchedVm(StrictModel):
     """One VM after its change.
 
     Parameters
@@ -97,7 +94,7 @@ class WatchedVm(_Strict):
     remarks: tuple[str, ...] = ()
 
 
-class WatchReport(_Strict):
+class WatchReport(StrictModel):
     """Every VM that was changed.
 
     Parameters

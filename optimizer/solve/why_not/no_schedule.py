@@ -6,10 +6,9 @@ import textwrap
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
 from optimizer.errors import OptimizerError
 from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.strict import StrictModel
 from optimizer.model.timegrid import Frequency
 from optimizer.solve.why_not.conflicts import Conflict
 from optimizer.solve.why_not.limits import Change, Limit, LimitKind
@@ -28,11 +27,7 @@ NO_WAY_OUT = "loosen or drop one rule of each line, or exclude these VMs"
 """Advice where no relaxation was found within the effort."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NamedLimit(_Strict):
+class NamedLimit(StrictModel):
     """A rule or a limit.
 
     Parameters
@@ -47,7 +42,7 @@ class NamedLimit(_Strict):
     kind: LimitKind
 
 
-class NamedConflict(_Strict):
+class NamedConflict(StrictModel):
     """Rules and limits that cannot all hold.
 
     Parameters
@@ -74,7 +69,7 @@ class NamedConflict(_Strict):
     circumstances: tuple[str, ...] = ()
 
 
-class NamedChange(_Strict):
+class NamedChange(StrictModel):
     """What is done to one limit: dropped, set to another amount, or no longer for some VMs."""
 
     limit: NamedLimit
@@ -84,7 +79,7 @@ class NamedChange(_Strict):
     vms: tuple[str, ...] = ()
 
 
-class RelaxedPlan(_Strict):
+class RelaxedPlan(StrictModel):
     """The plan that becomes possible: cost and at-risk backups per 30 days, pair-slots per day, counts."""
 
     cost: float
@@ -94,14 +89,14 @@ class RelaxedPlan(_Strict):
     policy_writes: int
 
 
-class NamedRelaxation(_Strict):
+class NamedRelaxation(StrictModel):
     """Changes that together make a schedule possible, and the plan that was then found and verified."""
 
     changes: tuple[NamedChange, ...]
     plan: RelaxedPlan
 
 
-class NoSchedule(_Strict):
+class NoSchedule(StrictModel):
     """Why there is no schedule and what would make one possible.
 
     Parameters
