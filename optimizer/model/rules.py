@@ -8,7 +8,6 @@ applies in :mod:`optimizer.model.rule_windows`, what single values may be in :mo
 from __future__ import annotations
 
 import datetime as dt
-from functools import cached_property
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -262,8 +261,3 @@ class Rules(RuleTable):
             if names.count(name) > 1:
                 raise ValueError(f"two rules are called {name!r}; names must differ")
         return self
-
-    @cached_property
-    def excluding(self) -> tuple[Rule, ...]:
-        """Rules that exclude VMs from writing."""
-        return tuple(rule for rule in self.rule if rule.exclude)

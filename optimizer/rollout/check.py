@@ -124,25 +124,6 @@ def _counts(rule: Rule) -> bool:
     return rule.max_concurrent is not None or rule.separate is True
 
 
-def check_state(
-    before: Inventory, now: Inventory, rules: Rules, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
-) -> list[str]:
-    """Everything that is wrong with a state between the first write and the last; empty where nothing is.
-
-    Parameters
-    ----------
-    before
-        The state before the first write.
-    now
-        The state as it was read back.
-    rules
-        What has to hold after every write.
-    snapshot_minutes
-        Length of the snapshot.
-    """
-    return StateJudge(before, rules, snapshot_minutes).faults(now)
-
-
 _FIRST_BACKUP = ("IRPending", "Protected")
 """What the service itself makes of a VM's state with its first backup."""
 

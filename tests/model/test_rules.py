@@ -220,14 +220,6 @@ def test_how_often_policies_may_be_written() -> None:
     assert (rules.policies.max_writes_per_day, rules.policies.scope) == (20, "subscription")
 
 
-def test_excluding_rules_are_found() -> None:
-    """Rules that exclude are listed in the order of the file, others are not."""
-    rules = Rules.model_validate(
-        {"rule": [{"name": "a", "exclude": True}, {"name": "b", "pin": True}, {"name": "c", "exclude": True}]}
-    )
-    assert [rule.name for rule in rules.excluding] == ["a", "c"]
-
-
 def test_a_set_is_named_by_a_pattern_or_by_criteria() -> None:
     """Text is a pattern of VM names; a VM is in the first set that it fits, or in none."""
     rule = Rule(name="n", order=("web-*", Selector(tag={"tier": "db"}), "*-01"))

@@ -14,7 +14,7 @@ from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.rollout.check import check_gaps, check_items, check_state
+from optimizer.rollout.check import StateJudge, check_gaps, check_items
 from tests.plan.estates import hourly_policy, item, policy_id, standard_policy, vm_id
 from tests.rollout.small_rollouts import World, weekly_policy, world
 
@@ -69,7 +69,7 @@ def test_today_and_single_steps_that_keep_everything_pass() -> None:
     """Today's state passes, though it breaks a rule; so do a move, an edit and a new policy."""
     before = given().inventory
     for now in (before, on(before, "d", "far"), edited(before, "far", start=26), more_policies(before, 1)):
-        assert check_state(before, now, RULES) == []
+        assert StateJudge(before, RULES).faults(now) == []
 
 
 FAULTS: dict[str, tuple[Callable[[Inventory], Inventory], str]] = {
@@ -94,7 +94,7 @@ FAULTS: dict[str, tuple[Callable[[Inventory], Inventory], str]] = {
 def test_every_fault_is_found(fault: Callable[[Inventory], Inventory], said: str) -> None:
     """Each single fault in a state is named."""
     before = given().inventory
-    faults = check_state(before, fault(before), RULES)
+    faults = StateJudge(before, RULES).faults(fault(before))
     assert any(said in text for text in faults), faults
 
 
@@ -102,8 +102,8 @@ def test_what_is_over_a_limit_today_may_stay_but_not_grow() -> None:
     """Three VMs where two are allowed, in a policy and under a cap: they may stay, a fourth is a fault."""
     rules = Rules(policies=PolicyLimits(max_vms_per_policy=2), rule=(Rule(name="two at once", max_concurrent=2),))
     before = given().inventory
-    assert check_state(before, on(before, "c", "far"), rules) == []
-    faults = check_state(before, on(before, "a", "two"), rules)
+    assert StateJudge(before, rules).faults(on(before, "c", "far")) == []
+    faults = StateJudge(before, rules).faults(on(before, "a", "two"))
     assert faults[0] == "policy 'two' protects 4 VMs"
     assert any("two at once" in text for text in faults)
 
@@ -117,7 +117,7 @@ def test_an_unwritable_item_may_not_move() -> None:
             replace(one, unwritable="initial backup pending" * (one.vm_id == vm_id("d"))) for one in before.items
         ),
     )
-    assert "must stay" in check_state(pending, on(pending, "d", "far"), RULES)[0]
+    assert "must stay" in StateJudge(pending, RULES).faults(on(pending, "d", "far"))[0]
 
 
 def test_items_keep_all_but_their_policy() -> None:

@@ -8,7 +8,7 @@ from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan.applied import apply_in_memory
 from optimizer.rollout.calendar import build_rollout
-from optimizer.rollout.check import StateJudge, check_state
+from optimizer.rollout.check import StateJudge
 from optimizer.rollout.stages import Write
 from optimizer.rollout.transition import Transition
 from tests.plan.estates import standard_policy
@@ -57,8 +57,8 @@ def test_a_half_way_state_that_breaks_an_order_is_a_fault() -> None:
     found = given({"a": "early", "b": "late"}, {"a": "23:00", "b": "02:00"}, A_FIRST)
     moves_b, moves_a = found.plan().changes
     bad, good = (inventory_of(apply_in_memory(found.document, [change])) for change in (moves_a, moves_b))
-    assert check_state(found.inventory, bad, found.rules)[0].endswith("against 'order'")
-    assert check_state(found.inventory, good, found.rules) == []
+    assert StateJudge(found.inventory, found.rules).faults(bad)[0].endswith("against 'order'")
+    assert StateJudge(found.inventory, found.rules).faults(good) == []
 
 
 @pytest.mark.parametrize("first", ["a", "b"])
@@ -104,7 +104,7 @@ def test_separate_true_holds_on_the_way() -> None:
     state.make(writes["b"])
     assert state.blockers(writes["a"]) == ()
     bad = inventory_of(apply_in_memory(found.document, [found.plan().changes[-1]]))
-    assert "rule 'alone': 2 windows meet, allowed are 1" in check_state(found.inventory, bad, found.rules)
+    assert "rule 'alone': 2 windows meet, allowed are 1" in StateJudge(found.inventory, found.rules).faults(bad)
 
 
 def test_vaults_under_one_order_are_written_one_after_the_other() -> None:
