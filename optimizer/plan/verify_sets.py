@@ -9,32 +9,13 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
-from typing import Protocol
 
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.timegrid import Horizon, format_start
+from optimizer.model.timegrid import format_start
+from optimizer.plan.verify_clock import WindowClock
 
 NOON = timedelta(hours=12)
-
-
-class Clock(Protocol):
-    """What is asked of the verifier's clock."""
-
-    horizon: Horizon
-    length: timedelta
-
-    def wall_times(self, policy: Policy, option: int) -> list[tuple[int, timedelta]]:
-        """Weekday and time after midnight of every run of a typical week."""
-        ...
-
-    def offsets(self, policy: Policy) -> list[timedelta]:
-        """Offsets from UTC at which the clock may be read."""
-        ...
-
-    def half_hours(self, policy: Policy, option: int) -> frozenset[int]:
-        """Half hours of the week that the windows meet."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +42,7 @@ class SetRules:
         Windows as instants and half hours.
     """
 
-    def __init__(self, inventory: Inventory, rules: Rules, clock: Clock) -> None:
+    def __init__(self, inventory: Inventory, rules: Rules, clock: WindowClock) -> None:
         self._clock = clock
         self._groups = [
             (rule, ordered, members)

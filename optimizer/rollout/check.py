@@ -14,7 +14,8 @@ from itertools import pairwise
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
-from optimizer.plan.verify import WindowClock, counted_within, rules_of
+from optimizer.plan.verify import counted_within, rules_of
+from optimizer.plan.verify_clock import WindowClock
 from optimizer.plan.verify_sets import SetRules
 from optimizer.ports import Resource
 

@@ -12,7 +12,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.plan.audit_document import BrokenRule
 from optimizer.plan.broken_rules import breaks_of_never_written, find_broken_rules
 from optimizer.plan.occupancy import starts_today
-from optimizer.plan.verify import WindowClock
+from optimizer.plan.verify_clock import WindowClock
 from tests.solve.examples import (
     SNAPSHOT_MINUTES,
     Problem,

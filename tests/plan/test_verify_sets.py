@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 
 from optimizer.model.rules import Rule, Rules
-from optimizer.plan.verify import WindowClock
+from optimizer.plan.verify_clock import WindowClock
 from optimizer.plan.verify_sets import SetRules
 from tests.solve.examples import SNAPSHOT_MINUTES, Problem, inventory, obvious_clash, policy, problems
 
