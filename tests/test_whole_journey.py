@@ -14,7 +14,8 @@ from optimizer.cloud import rehearse_plan
 from optimizer.emulator import Emulator
 from optimizer.estate.demo import DEMO_AS_OF, generate_demo
 from optimizer.estate.folder import open_estate
-from optimizer.estate.pull import PullOptions, pull
+from optimizer.estate.pull import pull
+from optimizer.estate.pull_options import PullOptions
 from optimizer.estate.pull_source import Scope
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory

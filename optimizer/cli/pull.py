@@ -74,8 +74,8 @@ def pull(
     given again.  Where a vault or a VM fails, the rest is pulled all the same, and the exit code is 6.
     """
     from optimizer.azure.pull import azure_source
-    from optimizer.estate.pull import PullOptions
     from optimizer.estate.pull import pull as pull_estate
+    from optimizer.estate.pull_options import PullOptions
     from optimizer.estate.pull_source import Scope
     from optimizer.report.text_pull import render_pull
 

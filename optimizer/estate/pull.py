@@ -8,11 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
-from optimizer.errors import AuthError, CloudError, ConfigError, DataError, EstateError
+from optimizer.errors import AuthError, CloudError, DataError, EstateError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.job_slots import add_scheduled
@@ -27,6 +26,8 @@ from optimizer.estate.pull_inventory import (
     spelling_of,
 )
 from optimizer.estate.pull_load import DayBlock, days_between, find_starts, known_vms, oldest, usable_rows, window
+from optimizer.estate.pull_options import MAX_DAYS, PullOptions
+from optimizer.estate.pull_report import ENOUGH_DAYS, NO_DATA, PullReport
 from optimizer.estate.pull_source import LoadReader, LoadTarget, PullSource, Refusal, Scope
 from optimizer.estate.pull_state import DayResult, Partial, Request, open_partial
 from optimizer.estate.raw_jobs import JobReader, learn_error_titles, logged_jobs, merge_jobs, to_frame
@@ -36,115 +37,11 @@ from optimizer.model.clock import SystemClock
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
 from optimizer.ports import Clock, Progress, no_progress
 
-MAX_DAYS = 93
-"""Days for which Azure keeps metrics."""
-
-ENOUGH_DAYS = 7
-"""Usable days below which a VM has too little data for a forecast of its own."""
-
-NO_DATA = "no data"
-
 _JOBS_AGAIN = timedelta(days=3)
 """An appending pull lists jobs from so long before the last one: what still ran then has ended since."""
 
 _MOST_FAILING_DAYS = 3
 """Days in a row that a VM may fail without a final refusal before it is left alone."""
-
-
-@dataclass(frozen=True)
-class PullOptions:
-    """What is asked for besides the scope.
-
-    Parameters
-    ----------
-    append
-        Add to the estate that is there.
-    days
-        Whole UTC days of load before today, 1 to 93.
-    job_days
-        Days of jobs, 1 to 93.
-    statistic
-        ``maximum``: maxima are pulled as well.
-    workspaces
-        Log Analytics workspaces; only for the record, the source knows them.
-    workers
-        Vaults that are read at a time.
-
-    Raises
-    ------
-    ConfigError
-        A number is out of range.
-    """
-
-    append: bool = False
-    days: int = 30
-    job_days: int = 35
-    statistic: Literal["average", "maximum"] = "average"
-    workspaces: tuple[str, ...] = ()
-    workers: int = 8
-
-    def __post_init__(self) -> None:
-        for name, value in (("--days", self.days), ("--job-days", self.job_days)):
-            if not 1 <= value <= MAX_DAYS:
-                raise ConfigError(f"{name} is {value}; allowed: 1 to {MAX_DAYS}, which is what Azure keeps")
-
-
-@dataclass(frozen=True)
-class PullReport:
-    """What a pull brought.
-
-    Parameters
-    ----------
-    vaults, vms, policies, items
-        In the estate now.
-    jobs
-        New jobs.
-    unprotected
-        VMs of the subscriptions that no vault of the scope protects; not in the estate.
-    points
-        Values of load received, by this run.
-    days
-        Days of load with something new.
-    history_from, history_to, history_days
-        Days with load in the estate now.
-    as_of
-        When the pull began.
-    resumed
-        Whether an earlier run had begun it.
-    requests
-        Requests of this run by kind, repeated ones included.
-    seconds
-        Of this run.
-    no_data, too_little, failed
-        VMs without any load in the estate; with fewer than 7 usable days; those that failed, with why.
-    failures
-        Parts of the pull that failed.
-    """
-
-    vaults: int
-    vms: int
-    policies: int
-    items: int
-    jobs: int
-    unprotected: int
-    points: int
-    days: int
-    history_from: date | None
-    history_to: date | None
-    history_days: int
-    as_of: datetime
-    resumed: bool
-    requests: Mapping[str, int]
-    seconds: float
-    no_data: tuple[str, ...]
-    too_little: tuple[str, ...]
-    failed: Mapping[str, str]
-    failures: tuple[Failure, ...]
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing failed; VMs without data are no failure."""
-        return not self.failures and not self.failed
 
 
 def pull(
@@ -377,29 +274,40 @@ class _Pull:
                 load_gaps=gaps,
             )
         self._count_old(vm_ids, usable)
-        history = sorted({part.date for part in document.load})
-        no_data = tuple(vm_id for vm_id, why in gaps.items() if why == NO_DATA)
-        failed = {vm_id: why for vm_id, why in gaps.items() if why != NO_DATA}
         too_little = tuple(vm for vm in vm_ids if usable[vm] < ENOUGH_DAYS and vm not in gaps)
+        days = sum(result.vms > 0 for result in results.values())
+        return self._report(found, document, num_jobs=jobs.height, num_days=days, gaps=gaps, too_little=too_little)
+
+    def _report(
+        self,
+        found: Found,
+        document: EstateDocument,
+        *,
+        num_jobs: int,
+        num_days: int,
+        gaps: Mapping[str, str],
+        too_little: tuple[str, ...],
+    ) -> PullReport:
+        history = sorted({part.date for part in document.load})
         return PullReport(
             vaults=len(found.vaults),
-            vms=len(vm_ids),
+            vms=len(spelling_of(found)),
             policies=len(found.policies),
             items=len(found.protected_items),
-            jobs=jobs.height,
+            jobs=num_jobs,
             unprotected=found.unprotected,
             points=self.received,
-            days=sum(result.vms > 0 for result in results.values()),
+            days=num_days,
             history_from=history[0] if history else None,
             history_to=history[-1] if history else None,
             history_days=len(history),
-            as_of=as_of,
+            as_of=self.partial.as_of,
             resumed=self.partial.resumed,
             requests=dict(self.source.requests()),
             seconds=round(time.monotonic() - self.began, 3),
-            no_data=no_data,
+            no_data=tuple(vm_id for vm_id, why in gaps.items() if why == NO_DATA),
             too_little=too_little,
-            failed=failed,
+            failed={vm_id: why for vm_id, why in gaps.items() if why != NO_DATA},
             failures=(*found.failures, *(Failure(*trouble) for trouble in self.source.troubles().items())),
         )
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.estate.pull import ENOUGH_DAYS, PullReport
+from optimizer.estate.pull_report import ENOUGH_DAYS, PullReport
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
 
 _SHOWN = 10

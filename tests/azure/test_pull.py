@@ -22,7 +22,9 @@ from optimizer.emulator import Emulator, Faults, Settings
 from optimizer.errors import CloudError
 from optimizer.estate import Estate, open_estate
 from optimizer.estate.demo import DEMO_AS_OF, generate_demo
-from optimizer.estate.pull import PullOptions, PullReport, pull
+from optimizer.estate.pull import pull
+from optimizer.estate.pull_options import PullOptions
+from optimizer.estate.pull_report import PullReport
 from optimizer.estate.pull_source import Scope
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import no_progress

@@ -72,7 +72,8 @@ def pull_once(served: Served, out: Path, now: datetime, days: int, *, append: bo
     """One pull; its figures."""
     from optimizer.azure.connection import Connection
     from optimizer.azure.pull import azure_source
-    from optimizer.estate.pull import PullOptions, pull
+    from optimizer.estate.pull import pull
+    from optimizer.estate.pull_options import PullOptions
     from optimizer.estate.pull_source import Scope
     from optimizer.model.clock import VirtualClock
 

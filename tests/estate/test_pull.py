@@ -14,8 +14,10 @@ import pytest
 from optimizer.errors import CloudError, ConfigError, EstateError, ForbiddenError
 from optimizer.estate import Estate, open_estate
 from optimizer.estate.demo import DEMO_AS_OF, generate_demo
-from optimizer.estate.pull import NO_DATA, PullOptions, PullReport, pull
+from optimizer.estate.pull import pull
 from optimizer.estate.pull_inventory import source_vm
+from optimizer.estate.pull_options import PullOptions
+from optimizer.estate.pull_report import NO_DATA, PullReport
 from optimizer.estate.pull_source import Refusal, Scope
 from optimizer.model.clock import VirtualClock
 from tests.estate.memory_cloud import MemoryCloud, shouting

@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
-from optimizer.estate.pull import PullReport
 from optimizer.estate.pull_inventory import Failure
+from optimizer.estate.pull_report import PullReport
 from optimizer.report.text_pull import render_pull
 from optimizer.report.typeset import to_text
 
