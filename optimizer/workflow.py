@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
-from optimizer.plan.moves_document import MovesCurve
+from optimizer.plan.moves import trace_curve
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Progress, no_progress
@@ -34,7 +33,7 @@ from optimizer.risk.table import risk_table, start_step
 from optimizer.rollout.history import last_moves
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
@@ -236,7 +235,9 @@ def make_plan_of(
     result = solve_within_write_limits(case, known_policies(estate), solved)
     curve = None
     if moves_curve:
-        curve, result = _trace_moves(estate, case, result, effort, seed, curve_seconds, progress)
+        curve, result = trace_curve(
+            estate, case, result, effort=effort, seed=seed, time_limit_seconds=curve_seconds, progress=progress
+        )
     return compose_plan(
         estate,
         case,
@@ -251,42 +252,6 @@ def make_plan_of(
         began=began,
         moves_curve=curve,
     )
-
-
-def _trace_moves(
-    estate: Estate,
-    case: Case,
-    result: Result,
-    effort: int,
-    seed: int,
-    time_limit_seconds: float | None,
-    progress: Progress,
-) -> tuple[MovesCurve, Result]:
-    """The moves curve, and the result that it ends in: another one where a cheaper schedule was met on the way."""
-    from optimizer.plan.moves import compose_curve
-    from optimizer.solve.moves.curve import trace_moves
-
-    assert result.options is not None
-    ends = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
-
-    def is_over() -> bool:
-        return ends is not None and time.monotonic() >= ends
-
-    points = trace_moves(
-        case.instance,
-        result.options,
-        result.bound,
-        effort=effort,
-        seed=seed,
-        should_stop=is_over,
-        progress=progress,
-    )
-    curve, options = compose_curve(estate, case, points, progress=progress)
-    cost, most = evaluate(case.instance, options), case.instance.max_moves
-    # What is proven of so many moves, or of more, is proven of the plan that may not have more.
-    proven = [point.bound for point in points if most is not None and point.max_moves >= most]
-    bound = min(max([result.bound, *proven]), cost.total)
-    return curve, replace(result, options=options, cost=cost, bound=bound)
 
 
 def _by_vm_id(case: Case) -> dict[str, date]:

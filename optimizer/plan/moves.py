@@ -1,7 +1,8 @@
-"""Points of the moves curve -> the document: every point is taken to its changes and passes the verifier."""
+"""The moves curve of a plan: every point is taken to its changes and passes the verifier."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -19,8 +20,9 @@ from optimizer.plan.write_limits import excess_writes
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.instance import IntArray
-from optimizer.solve.moves.curve import CurvePoint, fewest_for, knee_of
+from optimizer.solve.moves.curve import CurvePoint, fewest_for, knee_of, trace_moves
 from optimizer.solve.moves.path import IMPROVEMENT
+from optimizer.solve.solver import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,55 @@ class _Schedule:
     options: IntArray
     diff: Diff
     cost: Cost
+
+
+def trace_curve(
+    estate: Estate,
+    case: Case,
+    result: Result,
+    *,
+    effort: int,
+    seed: int,
+    time_limit_seconds: float | None = None,
+    progress: Progress = no_progress,
+) -> tuple[MovesCurve, Result]:
+    """The moves curve, and the result that it ends in: another one where a cheaper schedule was met on the way.
+
+    Parameters
+    ----------
+    estate, case, result
+        What was asked, and the schedule that was found.
+    effort, seed, time_limit_seconds
+        Of the solver.
+    progress
+        Told how far the work is.
+
+    Raises
+    ------
+    VerificationError
+        A point did not pass the verifier: a bug.
+    """
+    assert result.options is not None
+    ends = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+
+    def is_over() -> bool:
+        return ends is not None and time.monotonic() >= ends
+
+    points = trace_moves(
+        case.instance,
+        result.options,
+        result.bound,
+        effort=effort,
+        seed=seed,
+        should_stop=is_over,
+        progress=progress,
+    )
+    curve, options = compose_curve(estate, case, points, progress=progress)
+    cost, most = evaluate(case.instance, options), case.instance.max_moves
+    # What is proven of so many moves, or of more, is proven of the plan that may not have more.
+    proven = [point.bound for point in points if most is not None and point.max_moves >= most]
+    bound = min(max([result.bound, *proven]), cost.total)
+    return curve, replace(result, options=options, cost=cost, bound=bound)
 
 
 def compose_curve(
