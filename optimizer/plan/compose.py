@@ -272,19 +272,21 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"{diff.detours} policies more than the schedule needs are created: full policies exchange VMs, and "
             "without these one would go over its limit on the way; they are counted in the cost"
         )
-    by_place: dict[str, int] = {}
+    return notes + _notes_on_days(case, diff)
+
+
+def _notes_on_days(case: Case, diff: Diff) -> list[str]:
+    """How long the policy writes take, where that is more than a day."""
+    limits = case.rules.policies
+    by_place: Counter[str] = Counter()
     for change in diff.changes:
         if change.kind != "reassign_item":
-            vault = inventory.vaults[change.vault_id.lower()]
-            place = vault.id if rules.policies.scope == "vault" else vault.subscription or vault.id
-            by_place[place.lower()] = by_place.get(place.lower(), 0) + 1
-    days = max((-(-count // rules.policies.max_writes_per_day) for count in by_place.values()), default=0)
-    if days > 1:
-        notes.append(
-            f"the policy writes take at least {days} days, at {rules.policies.max_writes_per_day} a day and "
-            f"{rules.policies.scope}"
-        )
-    return notes
+            vault = case.inventory.vaults[change.vault_id.lower()]
+            by_place[(vault.id if limits.scope == "vault" else vault.subscription or vault.id).lower()] += 1
+    days = -(-max(by_place.values(), default=0) // limits.max_writes_per_day)
+    if days <= 1:
+        return []
+    return [f"the policy writes take at least {days} days, at {limits.max_writes_per_day} a day and {limits.scope}"]
 
 
 def _notes_on_sets(case: Case) -> list[str]:

@@ -75,7 +75,7 @@ def trace_curve(
         should_stop=is_over,
         progress=progress,
     )
-    curve, options = compose_curve(estate, case, points, progress=progress)
+    curve, options = _compose_curve(estate, case, points, progress=progress)
     cost, most = evaluate(case.instance, options), case.instance.max_moves
     # What is proven of so many moves, or of more, is proven of the plan that may not have more.
     proven = [point.bound for point in points if most is not None and point.max_moves >= most]
@@ -83,7 +83,7 @@ def trace_curve(
     return curve, replace(result, options=options, cost=cost, bound=bound)
 
 
-def compose_curve(
+def _compose_curve(
     estate: Estate, case: Case, points: Sequence[CurvePoint], *, progress: Progress = no_progress
 ) -> tuple[MovesCurve, IntArray]:
     """Write a moves curve down.

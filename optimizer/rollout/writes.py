@@ -36,51 +36,73 @@ def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory
         match change:
             case CreatePolicy():
                 made_by[change.policy_id.lower()] = number
-                write = Write(
-                    number=number,
-                    kind=change.kind,
-                    vault_id=change.vault_id,
-                    object_id=change.policy_id,
-                    name=change.policy,
-                    body=change.properties,
-                    before=None,
-                    start_after=change.start,
-                )
+                writes.append(_creation(number, change))
             case EditPolicy():
                 made_by[change.policy_id.lower()] = number
-                rows = inventory.items_by_policy[change.policy_id.lower()]
-                write = Write(
-                    number=number,
-                    kind=change.kind,
-                    vault_id=change.vault_id,
-                    object_id=change.policy_id,
-                    name=change.policy,
-                    body=change.properties,
-                    before=policies[change.policy_id.lower()],
-                    vms=tuple(inventory.items[row].vm_id for row in rows),
-                    start_before=change.start_today,
-                    start_after=change.start,
-                )
+                writes.append(_edit(number, change, policies[change.policy_id.lower()], inventory))
             case ReassignItem():
-                item = items[change.item_id.lower()]
-                before, after = starts[change.vm.lower()]
-                write = Write(
-                    number=number,
-                    kind=change.kind,
-                    vault_id=change.vault_id,
-                    object_id=change.item_id,
-                    name=change.vm.rpartition("/")[2],
-                    body=item_body(item, change.policy_id),
-                    before=item,
-                    vms=(change.vm,),
-                    start_before=before,
-                    start_after=after,
-                    policy_before=change.policy_today_id,
-                    policy_after=change.policy_id,
-                    needs=(made_by[change.policy_id.lower()],) if change.policy_id.lower() in made_by else (),
-                )
-        writes.append(write)
+                maker = made_by.get(change.policy_id.lower())
+                item, times = items[change.item_id.lower()], starts[change.vm.lower()]
+                writes.append(_reassignment(number, change, item, times, maker))
     return tuple(writes)
+
+
+def _creation(number: int, change: CreatePolicy) -> Write:
+    return Write(
+        number=number,
+        kind=change.kind,
+        vault_id=change.vault_id,
+        object_id=change.policy_id,
+        name=change.policy,
+        body=change.properties,
+        before=None,
+        start_after=change.start,
+    )
+
+
+def _edit(number: int, change: EditPolicy, policy: Resource, inventory: Inventory) -> Write:
+    rows = inventory.items_by_policy[change.policy_id.lower()]
+    return Write(
+        number=number,
+        kind=change.kind,
+        vault_id=change.vault_id,
+        object_id=change.policy_id,
+        name=change.policy,
+        body=change.properties,
+        before=policy,
+        vms=tuple(inventory.items[row].vm_id for row in rows),
+        start_before=change.start_today,
+        start_after=change.start,
+    )
+
+
+def _reassignment(
+    number: int, change: ReassignItem, item: Resource, times: tuple[str, str], maker: int | None
+) -> Write:
+    """A VM goes to another policy, after the write that makes or edits it where there is one.
+
+    Parameters
+    ----------
+    times
+        Start before and after.
+    maker
+        Number of that write.
+    """
+    return Write(
+        number=number,
+        kind=change.kind,
+        vault_id=change.vault_id,
+        object_id=change.item_id,
+        name=change.vm.rpartition("/")[2],
+        body=item_body(item, change.policy_id),
+        before=item,
+        vms=(change.vm,),
+        start_before=times[0],
+        start_after=times[1],
+        policy_before=change.policy_today_id,
+        policy_after=change.policy_id,
+        needs=() if maker is None else (maker,),
+    )
 
 
 def item_body(item: Resource, policy_id: str) -> dict[str, Any]:

@@ -60,22 +60,14 @@ def build_instance(
     policies = [inventory.policy(item) for item in items]
     today = np.array([policy.start for policy in policies], dtype=np.int64)
     vaults = {vault_id: n for n, vault_id in enumerate(inventory.vaults)}
-    keys: dict[tuple[str, str], int] = {}
-    patterns: dict[Pattern, int] = {}
-    key_pattern: list[int] = []
-    for policy in inventory.policies.values():
-        place = (policy.vault_id.lower(), policy.twin_key)
-        if place not in keys:
-            keys[place] = len(keys)
-            pattern = policy.pattern(inventory.horizon)
-            key_pattern.append(patterns.setdefault(pattern, len(patterns)))
+    keys, patterns, key_pattern = _twin_keys(inventory)
     key = np.array([keys[policy.vault_id.lower(), policy.twin_key] for policy in policies], dtype=np.int64)
     key_vault = np.array([vaults[vault_id] for vault_id, _ in keys], dtype=np.int64)
     services: dict[str, int] = {}
     service = np.array([services.setdefault(_service(inventory.vm(item)), len(services)) for item in items], np.int64)
-    vm_pattern = np.array(key_pattern, dtype=np.int64)[key]
+    vm_pattern = key_pattern[key]
 
-    builder = RowBuilder(list(patterns), vm_pattern, snapshot_minutes)
+    builder = RowBuilder(patterns, vm_pattern, snapshot_minutes)
     caps = _cap_groups(inventory, rules)
     _add_groups(builder, service, key_vault[key], caps, rules, restrictions.allowed, vm_pattern)
     vm_class, touched = builder.classes()
@@ -111,6 +103,19 @@ def build_instance(
         write_limits=_write_limits(inventory, rules, key, key_vault),
         gates=build_gates(inventory, rules, restrictions, snapshot_minutes),
     )
+
+
+def _twin_keys(inventory: Inventory) -> tuple[dict[tuple[str, str], int], list[Pattern], IntArray]:
+    """Number of each twin key, the patterns of the week, and the number of the pattern of each key; shape (K,)."""
+    keys: dict[tuple[str, str], int] = {}
+    patterns: dict[Pattern, int] = {}
+    key_pattern: list[int] = []
+    for policy in inventory.policies.values():
+        place = (policy.vault_id.lower(), policy.twin_key)
+        if place not in keys:
+            keys[place] = len(keys)
+            key_pattern.append(patterns.setdefault(policy.pattern(inventory.horizon), len(patterns)))
+    return keys, list(patterns), np.array(key_pattern, dtype=np.int64)
 
 
 def _move_prices(inventory: Inventory, rules: Rules, recently_moved: Mapping[str, date]) -> FloatArray:

@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -95,40 +96,33 @@ def cut(
     seconds
         Wall-clock limit of the search, or None.
     """
-    classes, vm_class = np.unique(a.vm_class[vms], return_inverse=True)
-    keys, key = np.unique(a.key[vms], return_inverse=True)
-    services, service = np.unique(a.service[vms], return_inverse=True)
-    vaults, key_vault = np.unique(a.key_vault[keys], return_inverse=True)
-    place = (classes[:, None] * NUM_OPTIONS + np.arange(NUM_OPTIONS)[None, :]).ravel()
-    touched_begin, touched_whole = _sublists(a.touched_begin, a.touched, place)
-    rows, touched = np.unique(touched_whole, return_inverse=True)
+    chosen = _choose(a, vms)
+    keys, vaults, rows = chosen.keys, chosen.vaults, chosen.rows
     slack = np.floor(np.maximum(0, a.cap[rows] - c.met[rows]) * share).astype(np.int64)
-    cap = np.where(_within_reach_of_others(a, classes)[rows], c.met[rows] + slack, a.cap[rows])
+    cap = np.where(_within_reach_of_others(a, chosen.classes)[rows], c.met[rows] + slack, a.cap[rows])
     vm_gate_begin, vm_gate = _sublists(a.vm_gate_begin, a.vm_gate, vms)
     group_begin, group = _sublists(a.group_begin, a.group, keys)
     policy_of_vault_begin, policies = _sublists(a.vault_policy_begin, np.arange(len(a.policy_key)), vaults)
     policy_vm_begin, policy_vm = _sublists(a.policy_vm_begin, a.policy_vm, policies)
     may_move = movable[vms] & (np.diff(vm_gate_begin) == 0)
-    key_begin, key_vms = _grouped(key, may_move, len(keys))
-    service_begin, service_vms = _grouped(service, may_move, len(services))
-    met = c.met[rows]
-    marginal = price_of_one_more(a.pair_price[rows], a.peak_price[rows], a.fair_share[rows], cap, met)
+    key_begin, key_vms = _grouped(chosen.key, may_move, len(keys))
+    service_begin, service_vms = _grouped(chosen.service, may_move, len(chosen.services))
     return Part(
         arrays=a._replace(
             base=a.base[vms],
             today=a.today[vms],
-            key=key.astype(np.int64),
-            vm_class=vm_class.astype(np.int64),
-            service=service.astype(np.int64),
+            key=chosen.key,
+            vm_class=chosen.vm_class,
+            service=chosen.service,
             counted_today=a.counted_today[vms],
-            touched_begin=touched_begin,
-            touched=touched.astype(np.int64),
+            touched_begin=chosen.touched_begin,
+            touched=chosen.touched,
             pair_price=a.pair_price[rows],
             peak_price=a.peak_price[rows],
             fair_share=a.fair_share[rows],
             cap=cap,
             existing=a.existing[keys],
-            key_vault=key_vault.astype(np.int64),
+            key_vault=chosen.key_vault,
             vault_room=a.vault_room[vaults],
             policy_price=a.policy_price[keys],
             key_begin=key_begin,
@@ -147,21 +141,71 @@ def cut(
             policy_vm=np.searchsorted(vms, policy_vm),
             max_moves=_left(c.moves, a.max_moves, share),
         ),
-        counts=Counts(
-            options=c.options[vms],
-            met=met,
-            marginal=marginal,
-            policies=c.policies[keys],
-            vault_writes=c.vault_writes[vaults],
-            group_writes=c.group_writes.copy(),
-            shut=c.shut.copy(),
-            moves=c.moves.copy(),
-        ),
+        counts=_counts_of_part(a, c, vms, chosen, cap),
         movable=np.flatnonzero(may_move),
         vms=vms,
         num_rounds=num_rounds,
         seed=seed,
         seconds=seconds,
+    )
+
+
+class _Chosen(NamedTuple):
+    """What a part takes of the whole.
+
+    Parameters
+    ----------
+    classes, keys, services, vaults, rows
+        Numbers in the whole, ascending: the part numbers them in this order.
+    vm_class, key, service
+        Shape (V of the part,), in the numbers of the part.
+    key_vault
+        Vault of each key, in the numbers of the part.
+    touched_begin, touched
+        Rows that each class touches at each option, in the numbers of the part.
+    """
+
+    classes: IntArray
+    keys: IntArray
+    services: IntArray
+    vaults: IntArray
+    rows: IntArray
+    vm_class: IntArray
+    key: IntArray
+    service: IntArray
+    key_vault: IntArray
+    touched_begin: IntArray
+    touched: IntArray
+
+
+def _choose(a: Arrays, vms: IntArray) -> _Chosen:
+    classes, vm_class = _renumbered(a.vm_class[vms])
+    keys, key = _renumbered(a.key[vms])
+    services, service = _renumbered(a.service[vms])
+    vaults, key_vault = _renumbered(a.key_vault[keys])
+    place = (classes[:, None] * NUM_OPTIONS + np.arange(NUM_OPTIONS)[None, :]).ravel()
+    touched_begin, touched_whole = _sublists(a.touched_begin, a.touched, place)
+    rows, touched = _renumbered(touched_whole)
+    return _Chosen(classes, keys, services, vaults, rows, vm_class, key, service, key_vault, touched_begin, touched)
+
+
+def _renumbered(numbers: IntArray) -> tuple[IntArray, IntArray]:
+    """Numbers that occur, ascending, and each given one as its place among them."""
+    present, place = np.unique(numbers, return_inverse=True)
+    return present, place.astype(np.int64)
+
+
+def _counts_of_part(a: Arrays, c: Counts, vms: IntArray, chosen: _Chosen, cap: IntArray) -> Counts:
+    rows, met = chosen.rows, c.met[chosen.rows]
+    return Counts(
+        options=c.options[vms],
+        met=met,
+        marginal=price_of_one_more(a.pair_price[rows], a.peak_price[rows], a.fair_share[rows], cap, met),
+        policies=c.policies[chosen.keys],
+        vault_writes=c.vault_writes[chosen.vaults],
+        group_writes=c.group_writes.copy(),
+        shut=c.shut.copy(),
+        moves=c.moves.copy(),
     )
 
 

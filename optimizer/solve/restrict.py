@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -61,22 +62,13 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
     items = inventory.items
     shape = (len(items), NUM_OPTIONS)
     today = np.array([inventory.policy(item).start for item in items], dtype=np.int64)
-    stays_because: dict[int, str] = {}
-    never_written = np.zeros(len(items), dtype=np.bool_)
     matches = {rule.name: matching_items(inventory, rule) for rule in rules.rule}
-    for row, item in enumerate(items):
-        if item.unwritable:
-            stays_because[row] = item.unwritable
-            never_written[row] = True
     holds = {
         f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}": rule
         for rule in rules.rule
         if rule.pin or rule.exclude
     }
-    for reason, rule in holds.items():
-        for row in np.flatnonzero(matches[rule.name]).tolist():
-            stays_because.setdefault(row, reason)
-            never_written[row] |= rule.exclude
+    stays_because, never_written = _staying(inventory, holds, matches)
 
     rule_of = {rule.name: rule.name for rule in rules.rule} | {reason: rule.name for reason, rule in holds.items()}
     forbidden: dict[str, BoolArray] = {}
@@ -105,6 +97,19 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
     allowed = ~np.logical_or.reduce(list(forbidden.values()), axis=0)
     movable = np.array([row not in stays_because for row in range(len(items))], dtype=np.bool_)
     return Restrictions(allowed, forbidden, movable, never_written, stays_because, tuple(exempt), rule_of)
+
+
+def _staying(
+    inventory: Inventory, holds: Mapping[str, Rule], matches: Mapping[str, BoolArray]
+) -> tuple[dict[int, str], BoolArray]:
+    """Rows that stay where they are, each with the first reason, and which of all are never written; shape (V,)."""
+    because = {row: item.unwritable for row, item in enumerate(inventory.items) if item.unwritable}
+    never_written = np.array([bool(item.unwritable) for item in inventory.items], dtype=np.bool_)
+    for reason, rule in holds.items():
+        for row in np.flatnonzero(matches[rule.name]).tolist():
+            because.setdefault(row, reason)
+            never_written[row] |= rule.exclude
+    return because, never_written
 
 
 def matching_items(inventory: Inventory, rule: Rule) -> BoolArray:
