@@ -20,6 +20,14 @@ from tests.solve.examples import SNAPSHOT_MINUTES, Problem, flat_risk, inventory
 
 POLICIES = "the limit of policies per vault"
 HISTORY = "too little history to accept a higher risk"
+NIGHT = Window(start=20 * 60, end=6 * 60)
+DAY = Window(start=6 * 60, end=20 * 60)
+
+
+def nightly(rules: Rules, num_vms: int = 3, risk: np.ndarray | None = None) -> Problem:
+    """VMs of one service and one policy at 23:00."""
+    found = inventory([policy("p", "v", 46)], [("web", "p")] * num_vms)
+    return Problem(found, rules, flat_risk(num_vms) if risk is None else risk)
 
 
 def limits_of(problem: Problem, gates: Gates | None = None) -> Limits:

@@ -19,6 +19,8 @@ from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
 from optimizer.solve.why_not.limits import Limits
 from tests.solve.conflict_examples import (
+    DAY,
+    NIGHT,
     apart,
     broken_by_every_schedule,
     can_hold,
@@ -27,12 +29,10 @@ from tests.solve.conflict_examples import (
     gates_between,
     limits_of,
     names_of,
+    nightly,
     smallest_size,
 )
 from tests.solve.examples import HOURLY, Problem, flat_risk, inventory, only, policy
-
-NIGHT = Window(start=20 * 60, end=6 * 60)
-DAY = Window(start=6 * 60, end=20 * 60)
 
 
 def conflicts_of(problem: Problem, gates: Gates | None = None) -> list[Conflict]:
@@ -40,12 +40,6 @@ def conflicts_of(problem: Problem, gates: Gates | None = None) -> list[Conflict]
     found, outcome = find_conflicts(limits, Feasibility(limits, Budget(20.0)))
     assert outcome is Outcome.INFEASIBLE
     return found
-
-
-def nightly(rules: Rules, num_vms: int = 3, risk: np.ndarray | None = None) -> Problem:
-    """VMs of one service and one policy at 23:00."""
-    found = inventory([policy("p", "v", 46)], [("web", "p")] * num_vms)
-    return Problem(found, rules, flat_risk(num_vms) if risk is None else risk)
 
 
 def only_conflict(rules: Rules, num_vms: int = 3, risk: np.ndarray | None = None) -> Conflict:

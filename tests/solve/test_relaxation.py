@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
@@ -20,6 +19,7 @@ from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened, relaxed_rules
 from optimizer.solve.why_not.relaxation import Diagnosis, Effect, diagnose
 from tests.solve.conflict_examples import (
+    DAY,
     apart,
     best_cost_without,
     broken_by_every_schedule,
@@ -29,19 +29,12 @@ from tests.solve.conflict_examples import (
     gates_between,
     limits_of,
     names_of,
+    nightly,
     solved_again,
 )
-from tests.solve.examples import Problem, flat_risk, inventory, only, policy
+from tests.solve.examples import Problem, flat_risk, only
 
-NIGHT = Window(start=20 * 60, end=6 * 60)
-DAY = Window(start=6 * 60, end=20 * 60)
 FREE = Effect(0.0, 0.0, 0.0, 0, 0)
-
-
-def nightly(rules: Rules, num_vms: int = 3, risk: np.ndarray | None = None) -> Problem:
-    """VMs of one service and one policy at 23:00."""
-    found = inventory([policy("p", "v", 46)], [("web", "p")] * num_vms)
-    return Problem(found, rules, flat_risk(num_vms) if risk is None else risk)
 
 
 def diagnosis_of(problem: Problem) -> Diagnosis:
