@@ -49,6 +49,10 @@ BAD = {
     "empty name": ('[[rule]]\nname = ""\npin = true', ['rule[0] > name = ""', "is empty"]),
     "rule without demand": (RULE, ['rule "nights"', "demands nothing", "give it allow, forbid"]),
     "name used twice": (RULE + "pin = true\n" + RULE + "pin = true", ["two rules are called 'nights'", "must differ"]),
+    "name of a limit": (
+        '[[rule]]\nname = "max_risk_increase"\npin = true',
+        ["a rule is called 'max_risk_increase', which is a limit of its own", "give the rule another name"],
+    ),
     "per without cap": (RULE + 'pin = true\nper = "vault"', ['rule "nights"', "'per' without 'max_concurrent'"]),
     "unknown per": (RULE + 'max_concurrent = 2\nper = "host"', ['"host"', 'allowed: "service" or "vault"']),
     "cap of zero": (RULE + "max_concurrent = 0", ['rule "nights" > max_concurrent = 0', "allowed: 1 or more"]),

@@ -20,6 +20,9 @@ from optimizer.model.selectors import Selector, Separate, VmSet, selector_of
 Statistic = Literal["average", "maximum"]
 Scope = Literal["vault", "subscription"]
 
+LIMIT_NAMES = ("max_risk_increase", "max_moves", "max_policy_writes", "budget_days")
+"""Limits that are told by these names wherever a limit or a rule is told."""
+
 DEFAULT_MOVE_RECENT = 0.2
 DEFAULT_RECENT_DAYS = 60
 """Left out of a plan, as plans of before they existed do: these stay readable, and mean the same."""
@@ -260,4 +263,9 @@ class Rules(RuleTable):
         for name in names:
             if names.count(name) > 1:
                 raise ValueError(f"two rules are called {name!r}; names must differ")
+            if name in LIMIT_NAMES:
+                raise ValueError(
+                    f"a rule is called {name!r}, which is a limit of its own, and answers could not tell the two "
+                    "apart; give the rule another name"
+                )
         return self
