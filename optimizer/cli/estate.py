@@ -9,6 +9,7 @@ import click
 
 from optimizer.cli.console import ESTATE, EXISTING_FILE, FILE, NEW_FOLDER, Screen, common_options, example
 from optimizer.cli.engine import EngineChoice, engine_options
+from optimizer.cli.numbers import WholeNumber
 
 
 class UtcTime(click.ParamType[datetime]):
@@ -37,10 +38,8 @@ class UtcTime(click.ParamType[datetime]):
     epilog=example("backup-optimizer demo backup-demo\nbackup-optimizer explain backup-demo/plan.json vm-name")
 )
 @click.argument("folder", metavar="[DIR]", type=NEW_FOLDER, default=Path("backup-demo"))
-@click.option(
-    "--vms", "num_vms", type=click.IntRange(1, 20_000), default=300, show_default=True, help="Number of VMs."
-)
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Equal seeds make equal estates.")
+@click.option("--vms", "num_vms", type=WholeNumber(1, 20_000), default=300, show_default=True, help="Number of VMs.")
+@click.option("--seed", type=WholeNumber(0), default=1, show_default=True, help="Equal seeds make equal estates.")
 @common_options
 def demo(screen: Screen, folder: Path, num_vms: int, seed: int) -> None:
     """Make a believable estate in DIR and run audit, plan and report on it.

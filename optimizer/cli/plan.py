@@ -11,6 +11,7 @@ import click
 
 from optimizer.cli.console import ESTATE, FILE, Screen, common_options, example
 from optimizer.cli.engine import EngineChoice, engine_options
+from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.cli.whatif import Questions, answer_questions, question_options
 from optimizer.errors import EstateError
 
@@ -87,29 +88,29 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
 @click.argument("estate", type=ESTATE)
 @click.option("--rules", "rules_file", type=FILE, help="Rules (TOML); see data/rules for samples.")
 @click.option("--out", type=FILE, default=Path("plan.json"), show_default=True, help="Where the plan is written.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search.")
+@click.option("--seed", type=WholeNumber(0), default=0, show_default=True, help="Of the search.")
 @click.option(
     "--effort",
-    type=click.IntRange(1, 10_000),
+    type=WholeNumber(1, 10_000),
     default=100,
     show_default=True,
     help="Work of the search; twice as much takes about twice as long.",
 )
 @click.option(
     "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Number(0, open_low=True),
     metavar="SECONDS",
     help="Stop the search after so long; the plan is then valid but not repeatable.  [default: none]",
 )
-@click.option("--max-moves", type=click.IntRange(0), help="Move so many VMs at most.  [default: as the rules say]")
+@click.option("--max-moves", type=WholeNumber(0), help="Move so many VMs at most.  [default: as the rules say]")
 @click.option(
     "--max-policy-writes",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     help="Create or edit so many policies at most.  [default: as the rules say]",
 )
 @click.option(
     "--budget-days",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="DAYS",
     help="Policy writes have to fit into so many days of the rules' max_writes_per_day.  [default: as the rules say]",
 )

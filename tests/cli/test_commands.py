@@ -13,6 +13,7 @@ import pytest
 from rich.cells import cell_len
 
 from optimizer.cli import cli
+from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.estate.csv_import import ImportReport
 from optimizer.estate.demo import generate_demo
 from optimizer.plan.audit import Audit
@@ -173,9 +174,9 @@ def test_plan_prints_the_summary_that_it_wrote(home: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--max-moves", -1, "not in the range x>=0"),
-        ("--max-policy-writes", "many", "is not a valid integer"),
-        ("--budget-days", 0, "not in the range x>=1"),
+        ("--max-moves", -1, "'-1' is not a whole number of at least 0"),
+        ("--max-policy-writes", "many", "'many' is not a whole number of at least 0"),
+        ("--budget-days", 0, "'0' is not a whole number of at least 1"),
     ],
 )
 def test_limits_that_are_none_are_wrong_usage(
@@ -310,11 +311,23 @@ WRONG_USAGE: dict[str, tuple[list[object], str]] = {
     "option missing": (["import", "--vms", __file__], "Missing option '--load'"),
     "file not there": (["import", "--vms", "no.csv", "--load", "x", "--out", "e"], "'no.csv' does not exist"),
     "unknown format": (["audit", "estate", "--format", "xml"], "'xml' is not one of 'text', 'json'"),
-    "effort of nothing": (["plan", "estate", "--effort", "0"], "0 is not in the range 1<=x<=10000"),
-    "effort in words": (["plan", "estate", "--effort", "much"], "'much' is not a valid integer"),
-    "no time": (["plan", "estate", "--time-limit", "0"], "0.0 is not in the range x>0"),
-    "negative seed": (["plan", "estate", "--seed", "-1"], "-1 is not in the range x>=0"),
-    "no VMs": (["demo", "demo", "--vms", "0"], "0 is not in the range"),
+    "effort of nothing": (["plan", "estate", "--effort", "0"], "'0' is not a whole number from 1 to 10,000"),
+    "effort in words": (["plan", "estate", "--effort", "much"], "'much' is not a whole number from 1 to 10,000"),
+    "no time": (["plan", "estate", "--time-limit", "0"], "'0' is not a number above 0"),
+    "time in words": (["plan", "estate", "--time-limit", "soon"], "'--time-limit': 'soon' is not a number above 0"),
+    "a time that is none": (["plan", "estate", "--time-limit", "nan"], "'nan' is not a number above 0"),
+    "half a move": (["plan", "estate", "--max-moves", "1.5"], "'1.5' is not a whole number of at least 0"),
+    "all of a plan as a wave": (
+        ["apply", "plan.json", "--wave", "100"],
+        "'100' is not a number above 0 and below 100",
+    ),
+    "faults in percent": (["emulate", "e", "--faults", "5"], "'5' is not a number of at least 0 and at most 0.15"),
+    "a seed of many digits": (
+        ["plan", "estate", "--seed", "9" * 20],
+        "is too large; allowed: a whole number from 0 to",
+    ),
+    "negative seed": (["plan", "estate", "--seed", "-1"], "'-1' is not a whole number of at least 0"),
+    "no VMs": (["demo", "demo", "--vms", "0"], "'0' is not a whole number from 1 to 20,000"),
     "as-of without zone": (
         ["import", "--vms", __file__, "--load", __file__, "--out", "e", "--as-of", "2026-01-01T00:00"],
         "has no zone; add Z for UTC",
@@ -337,6 +350,17 @@ def test_wrong_usage_ends_with_2(case: str) -> None:
     assert answer.out == ""
     assert expected in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_every_number_is_of_a_type_that_says_what_is_allowed() -> None:
+    """No option takes a number in click's own words, which a planner does not read."""
+    numbers = [
+        (name, option.name, type(option.type))
+        for name, command in cli.commands.items()
+        for option in command.params
+        if isinstance(option.type, click.IntRange | click.FloatRange) or option.type in {click.INT, click.FLOAT}
+    ]
+    assert {kind for _, _, kind in numbers} == {Number, WholeNumber}
 
 
 @pytest.mark.parametrize("command", ["audit", "plan"])
