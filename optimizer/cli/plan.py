@@ -11,7 +11,8 @@ import click
 
 from optimizer.cli.console import ESTATE, FILE, Screen, common_options, example
 from optimizer.cli.engine import EngineChoice, engine_options
-from optimizer.cli.numbers import Number, WholeNumber
+from optimizer.cli.numbers import WholeNumber
+from optimizer.cli.search import SearchSettings, search_options
 from optimizer.cli.whatif import Questions, answer_questions, question_options
 from optimizer.errors import EstateError
 
@@ -88,20 +89,7 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
 @click.argument("estate", type=ESTATE)
 @click.option("--rules", "rules_file", type=FILE, help="Rules (TOML); see data/rules for samples.")
 @click.option("--out", type=FILE, default=Path("plan.json"), show_default=True, help="Where the plan is written.")
-@click.option("--seed", type=WholeNumber(0), default=0, show_default=True, help="Of the search.")
-@click.option(
-    "--effort",
-    type=WholeNumber(1, 10_000),
-    default=100,
-    show_default=True,
-    help="Work of the search; twice as much takes about twice as long.",
-)
-@click.option(
-    "--time-limit",
-    type=Number(0, open_low=True),
-    metavar="SECONDS",
-    help="Stop the search after so long; the plan is then valid but not repeatable.  [default: none]",
-)
+@search_options()
 @click.option("--max-moves", type=WholeNumber(0), help="Move so many VMs at most.  [default: as the rules say]")
 @click.option(
     "--max-policy-writes",
@@ -135,9 +123,7 @@ def plan(
     estate: str | Path,
     rules_file: Path | None,
     out: Path,
-    seed: int,
-    effort: int,
-    time_limit: float | None,
+    search: SearchSettings,
     max_moves: int | None,
     max_policy_writes: int | None,
     budget_days: int | None,
@@ -165,8 +151,7 @@ def plan(
     rules = load_rules(rules_file).model_copy(update=given)
     questions = Questions(what_if_texts, scenarios_file, asks_sensitivity)
     if questions:
-        solver = {"seed": seed, "effort": effort, "time_limit_seconds": time_limit, "history": history}
-        answer_questions(screen, questions, estate, rules, solver, engine)
+        answer_questions(screen, questions, estate, rules, {**search, "history": history}, engine)
         return
     opened = open_estate(estate)
     require_writable(out, "--out")
@@ -174,9 +159,7 @@ def plan(
         made = make_plan(
             opened,
             rules,
-            seed=seed,
-            effort=effort,
-            time_limit_seconds=time_limit,
+            **search,
             path=out,
             history=history,
             moves_curve=moves_curve,
