@@ -29,7 +29,7 @@ from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import risk_table, start_step
-from optimizer.rollout.history import last_moves
+from optimizer.rollout.history import last_moves, read_history
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
 from optimizer.solve.cost import evaluate, violations
@@ -79,7 +79,7 @@ def prepare(
         What is demanded; None: the defaults.
     history
         Journals, applied plans, or folders with journals, that say which VMs were moved lately; see
-        :func:`optimizer.rollout.history.last_moves`.
+        :func:`optimizer.rollout.history.read_history`.
     recently_moved
         The same as the day of the last move by the VM's id, as a plan's settings have it.
     engine
@@ -99,7 +99,8 @@ def prepare(
             f"{estate.path}: no VM of the estate has a scheduled backup, so there is nothing to plan; "
             "look at the protected items in estate.json"
         )
-    moved_on = last_moves(history, inventory)
+    told = read_history(history, inventory)
+    moved_on = last_moves(told)
     for vm, day in (recently_moved or {}).items():
         moved_on[vm.lower()] = max(day, moved_on.get(vm.lower(), day))
     vm_ids = [item.vm_id for item in inventory.items]
@@ -112,7 +113,8 @@ def prepare(
         progress=progress,
         engine=engine if estate.seen_by_workers else SERIAL,
     )
-    return prepare_forecast(inventory, rules, forecast, moved_on)
+    found = tuple(one.summed_up(lambda day: rules.prices.is_recent(day, inventory.as_of)) for one in told)
+    return replace(prepare_forecast(inventory, rules, forecast, moved_on), history=found)
 
 
 def prepare_forecast(
@@ -241,6 +243,7 @@ def make_plan_of(
             seed=seed,
             effort=effort,
             time_limit_seconds=time_limit_seconds,
+            history=case.history,
             recently_moved=_by_vm_id(case),
         ),
         path=path if path is not None else Path("plan.json"),

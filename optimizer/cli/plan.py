@@ -177,10 +177,12 @@ def plan(
 
 
 def _summary_json(plan: PlanDocument) -> str:
-    """The summary, and beside its figures the moves curve where one was asked for."""
+    """The summary, and beside its figures the moves curve and what became of a history, where they were asked for."""
     import json
 
     content = plan.summary.model_dump(mode="json")
+    if plan.settings.history:
+        content["history"] = [source.model_dump(mode="json") for source in plan.settings.history]
     if plan.moves_curve is not None:
         content["moves_curve"] = plan.moves_curve.model_dump(mode="json")
     return json.dumps(content, indent=1)

@@ -238,6 +238,18 @@ def test_a_plan_is_repeated_with_its_own_history(home: Path, tmp_path: Path) -> 
     assert read_plan(tmp_path / "plan.json").settings.recently_moved == {vm: made.estate.as_of.date()}
 
 
+def test_what_a_history_told_is_said(home: Path, tmp_path: Path) -> None:
+    """Of a plan that was never applied: that none of its moves is in force; in the text, as JSON and in the plan."""
+    call = ("plan", home / "estate", "--out", tmp_path / "plan.json", "--history", home / "plan.json", *EFFORT)
+    moved = read_plan(home / "plan.json").summary.moved
+    said = f"history: 0 of the {moved} moves of plan.json are in force (was it applied?); none counts as recent"
+    assert said in " ".join(run(*call).out.split())
+    (source,) = json.loads(run(*call, "--format", "json").out)["history"]
+    expected = {"file": "plan.json", "kind": "plan", "moves": moved, "in_force": 0, "known_before": 0, "recent": 0}
+    assert source == expected
+    assert [one.model_dump() for one in read_plan(tmp_path / "plan.json").settings.history] == [expected]
+
+
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the same estate with names of every kind that are hard to lay out, and its plan."""
