@@ -38,6 +38,7 @@ from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
+from optimizer.solve.why_not.circumstances import circumstances
 from optimizer.solve.why_not.feasibility import Budget
 from optimizer.solve.why_not.limits import Change, Limits, loosened, relaxed_rules
 from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError, name_everything
@@ -58,6 +59,9 @@ RELAXATIONS_TO_TIME = 6
 
 CONFLICT_WORK = 0.5
 """Deterministic time, about seconds, for each unit of effort that goes into conflicts."""
+
+SHARE_OF_CIRCUMSTANCES = 0.1
+"""Of a time limit, on top, for what of the VMs' backups has a part in a conflict."""
 
 
 def prepare(
@@ -339,7 +343,8 @@ def solve_case(
         if why_not:
             diagnosis = diagnose_case(case, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
         if diagnosis.outcome is Outcome.INFEASIBLE:
-            answer = name_everything(case.inventory, diagnosis)
+            told = _circumstances(case, diagnosis, effort, time_limit_seconds)
+            answer = name_everything(case.inventory, diagnosis, told)
             raise NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
         raise NotFoundWithinEffortError(
             f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
@@ -390,6 +395,19 @@ def diagnose_case(
     return diagnose(
         Limits(case.instance, case.restrictions, case.rules), judge, Budget(CONFLICT_WORK * effort, halfway)
     )
+
+
+def _circumstances(
+    case: Case, diagnosis: Diagnosis, effort: int, time_limit_seconds: float | None
+) -> list[tuple[str, ...]]:
+    """What of the VMs' backups has a part in each conflict."""
+
+    def limits_of(inventory: Inventory) -> Limits:
+        other = prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved)
+        return Limits(other.instance, other.restrictions, other.rules)
+
+    ends = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_CIRCUMSTANCES * time_limit_seconds
+    return circumstances(case.inventory, diagnosis.conflicts, limits_of, Budget(CONFLICT_WORK * effort, ends))
 
 
 def relaxed_instance(case: Case, changes: Sequence[Change]) -> Instance:
