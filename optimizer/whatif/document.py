@@ -49,13 +49,40 @@ class PlanFigures(Figures):
 
 
 class StartChange(_Strict):
-    """A VM whose start differs between two plans, in the zone of its policy."""
+    """A VM whose start differs between two plans, in the zone of its policy.
+
+    Parameters
+    ----------
+    cost_change
+        By how much its own risk and its part of what it shares with others (overlap, vault peaks) change against the
+        base plan kept, in at-risk backups per 30 days; below 0 it gains.
+    must
+        Whether the rules of the scenario do not let it start as in the base plan.
+    """
 
     vm: str
     service: str
     today: str
     base: str
     scenario: str
+    cost_change: float
+    must: bool
+
+
+class Noticed(_Strict):
+    """Of the VMs that start elsewhere those for which it matters, each counted once.
+
+    Parameters
+    ----------
+    must
+        They may not start as in the base plan.
+    gain, lose
+        They could, and gain or lose at least what is worth a move.
+    """
+
+    must: int
+    gain: int
+    lose: int
 
 
 class NewVm(_Strict):
@@ -95,7 +122,9 @@ class ScenarioAnswer(_Strict):
     optimum_change
         By how much the least possible cost changes, as far as it is proven; None without a plan.
     start_changes
-        VMs of both plans that start at another time, by VM.
+        VMs of both plans that start at another time, those first for which it matters.
+    noticed
+        For how many of them it matters, that is for ``worth_a_move`` or more; the others are noise.
     new_vms
         VMs that are added.
     """
@@ -111,15 +140,23 @@ class ScenarioAnswer(_Strict):
     no_schedule: str | None
     optimum_change: Range | None
     start_changes: tuple[StartChange, ...]
+    noticed: Noticed
     new_vms: tuple[NewVm, ...]
 
 
 class WhatIf(_Strict):
-    """The base plan and what becomes of it in each scenario; ``plan --what-if --format json`` prints exactly this."""
+    """The base plan and what becomes of it in each scenario; ``plan --what-if --format json`` prints exactly this.
+
+    Parameters
+    ----------
+    worth_a_move
+        Changes of a VM below this are noise: the price of a move, for less than which none is made.
+    """
 
     schema_version: Literal[1] = ANSWER_SCHEMA_VERSION
     as_of: datetime
     base: PlanFigures
+    worth_a_move: float
     scenarios: tuple[ScenarioAnswer, ...]
 
 
@@ -136,6 +173,8 @@ class PriceAnswer(_Strict):
         The base plan, priced at it.
     vms_changed
         VMs whose start differs from the base plan.
+    noticed
+        For how many of them it matters, that is for ``worth_a_move`` or more; the others are noise.
     """
 
     price: PriceName
@@ -144,6 +183,7 @@ class PriceAnswer(_Strict):
     plan: PlanFigures
     kept: Figures
     vms_changed: int
+    noticed: Noticed
 
 
 class VmStability(_Strict):
@@ -161,6 +201,8 @@ class VmStability(_Strict):
         Whether every such schedule moves the VM: today's start is ruled out.
     same_at_all_prices
         Whether the plans at all the prices tried start it as the base plan does.
+    most_changed
+        The most that it gains or loses where one of them does not, in at-risk backups per 30 days.
     """
 
     vm: str
@@ -171,6 +213,7 @@ class VmStability(_Strict):
     starts_possible: tuple[str, ...]
     must_move: bool
     same_at_all_prices: bool
+    most_changed: float
 
 
 class Sensitivity(_Strict):
@@ -178,6 +221,8 @@ class Sensitivity(_Strict):
 
     Parameters
     ----------
+    worth_a_move
+        Changes of a VM below this are noise: the price of a move, for less than which none is made.
     tolerance
         Schedules that cost up to ``1 + tolerance`` times the optimum are good.
     good_cost
@@ -189,6 +234,7 @@ class Sensitivity(_Strict):
     schema_version: Literal[1] = ANSWER_SCHEMA_VERSION
     as_of: datetime
     base: PlanFigures
+    worth_a_move: float
     prices: tuple[PriceAnswer, ...]
     tolerance: float
     good_cost: float

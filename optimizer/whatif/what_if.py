@@ -25,7 +25,7 @@ from optimizer.solve.why_not.no_schedule import (
     conflict_sentence,
 )
 from optimizer.whatif.apply import Applied, apply_scenario, with_copies
-from optimizer.whatif.compare import broken_by, plan_figures, schedule_figures, start_changes
+from optimizer.whatif.compare import broken_by, noticed, plan_figures, schedule_figures, start_changes, worth_a_move
 from optimizer.whatif.document import (
     NewVm,
     PlanFigures,
@@ -94,7 +94,9 @@ def what_if(
     for number, (scenario, one) in enumerate(zip(scenarios, applied, strict=True), start=1):
         told = numbered(progress, number)
         answers.append(_answer(base, scenario, one, settings, forecasts, told, engine))
-    return WhatIf(as_of=estate.as_of, base=plan_figures(base), scenarios=tuple(answers))
+    return WhatIf(
+        as_of=estate.as_of, base=plan_figures(base), worth_a_move=worth_a_move(rules), scenarios=tuple(answers)
+    )
 
 
 def _answer(
@@ -117,6 +119,7 @@ def _answer(
         except (NoScheduleError, NotFoundWithinEffortError) as exc:
             why = exc
     figures, before = plan_figures(planned) if why is None else None, plan_figures(base)
+    elsewhere = () if why is not None else start_changes(base, planned, kept)
     return ScenarioAnswer(
         name=scenario.name,
         changes=tuple(map(str, scenario.changes)),
@@ -128,7 +131,8 @@ def _answer(
         broken=broken_by(case, kept),
         no_schedule=None if why is None else _reason(why),
         optimum_change=None if figures is None else _optimum_change(before, figures, unchanged=unchanged),
-        start_changes=start_changes(base, planned),
+        start_changes=elsewhere,
+        noticed=noticed(((one.cost_change, one.must) for one in elsewhere), worth_a_move(base.case.rules)),
         new_vms=() if why is not None else _new_vms(planned, applied),
     )
 
