@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from optimizer.estate.folder import Estate
     from optimizer.model.rules import Rules
     from optimizer.plan.document import PlanDocument
+    from optimizer.plan.limit_prices import LimitPriceEntry
 
 HAS_CHANGES = 10
 """Exit code of ``plan --detailed-exitcode`` where the plan changes anything."""
@@ -64,12 +66,14 @@ def require_writable(path: Path, option: str) -> None:
         raise EstateError(f"{path}: the folder {folder} cannot be written to; choose another with {option}")
 
 
-def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
-    """Write the HTML page of a plan."""
+def write_report(
+    plan: PlanDocument, estate: Estate, page: Path, limits: Sequence[LimitPriceEntry] | None = None
+) -> None:
+    """Write the HTML page of a plan, with the limits that bind where they are known."""
     from optimizer.estate.atomic import translate_write_errors, write_bytes
     from optimizer.report.html import render_html
 
-    content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load).encode()
+    content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load, limits=limits).encode()
     with translate_write_errors(page):
         write_bytes(page, content)
 
@@ -227,13 +231,17 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path 
         "backup-optimizer report plan.json\n"
         "backup-optimizer report plan.json --html report.html\n"
         "backup-optimizer report plan.json --limits\n"
+        "backup-optimizer report plan.json --limits --html report.html\n"
         "backup-optimizer report plan.journal.jsonl"
     )
 )
 @click.argument("file", metavar="PLAN|JOURNAL", type=FILE)
 @click.option("--html", "page", type=FILE, help="Write a page with pictures: one file, works offline.")
 @click.option(
-    "--limits", "with_limits", is_flag=True, help="Which limits bind, and what one more of each would save (seconds)."
+    "--limits",
+    "with_limits",
+    is_flag=True,
+    help="Which limits bind, and what one more of each would save (seconds); with --html on the page as well.",
 )
 @ESTATE_OPTION
 @common_options
@@ -251,9 +259,7 @@ def report(screen: Screen, file: Path, page: Path | None, with_limits: bool, est
             raise click.UsageError("--limits is for a plan; a journal has none")
         _show_journal(screen, file)
     elif with_limits:
-        if page is not None:
-            raise click.UsageError("--html and --limits do not go together; ask for one after the other")
-        _show_limits(screen, file, estate_folder)
+        _show_limits(screen, file, page, estate_folder)
     else:
         _show_plan(screen, file, page, estate_folder)
 
@@ -269,7 +275,7 @@ def _show_journal(screen: Screen, file: Path) -> None:
     screen.show(render_journal(records), json.dumps(content, indent=1))
 
 
-def _show_limits(screen: Screen, plan_file: Path, estate_folder: str | Path | None) -> None:
+def _show_limits(screen: Screen, plan_file: Path, page: Path | None, estate_folder: str | Path | None) -> None:
     import json
 
     from optimizer.plan.store import open_estate_of, read_plan
@@ -278,8 +284,13 @@ def _show_limits(screen: Screen, plan_file: Path, estate_folder: str | Path | No
 
     made = read_plan(plan_file)
     estate = open_estate_of(made, plan_file, estate_folder)
+    if page is not None:
+        require_writable(page, "--html")
     with screen.progress() as progress:
         prices = price_plan_limits(made, estate, progress=progress)
+    if page is not None:
+        write_report(made, estate, page, prices)
+        screen.remark(f"report: {page}")
     screen.show(
         render_limits(prices), json.dumps({"limits": [one.model_dump(mode="json") for one in prices]}, indent=1)
     )

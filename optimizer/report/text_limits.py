@@ -29,9 +29,9 @@ def render_limits(prices: Sequence[LimitPriceEntry]) -> Page:
     """Draw which limits bind and what one more of each would save, the dearest first."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-        worth = [one for one in prices if one.saves >= LEAST]
-        if worth:
-            yield table(_limits(worth), glyphs, width)
+        rows = _limits(prices)
+        if rows.cells:
+            yield table(rows, glyphs, width)
         for sentence in limits_sentences(prices):
             yield Text()
             yield Text(glyphs.clean(sentence))
@@ -51,23 +51,29 @@ def _limits(prices: Sequence[LimitPriceEntry]) -> Rows:
             number("at risk"),
             number("pair-slots"),
         ),
-        cells=list(
-            zip(
-                [_name(one) for one in prices],
-                [_ONE_MORE[one.kind] for one in prices],
-                [f"{one.was:g}" for one in prices],
-                [f"{one.to:g}" for one in prices],
-                [f"{one.saves:,.2f}" for one in prices],
-                decimals(one.at_risk_change for one in prices),
-                decimals(one.pair_slots_change for one in prices),
-                strict=True,
-            )
-        ),
+        cells=limit_cells(prices),
         note=(
             "each loosened alone by one; saves: cost per 30 days, the most that the search found; then by how much "
             "at-risk backups per 30 days and pair-slots per day change. Windows, pins, separate and order have no one "
             "more: what they cost a VM is in explain"
         ),
+    )
+
+
+def limit_cells(prices: Sequence[LimitPriceEntry]) -> list[tuple[str, ...]]:
+    """What stands in the row of each limit whose price is not nothing: name, unit, now, then, and what changes."""
+    worth = [one for one in prices if one.saves >= LEAST]
+    return list(
+        zip(
+            [_name(one) for one in worth],
+            [_ONE_MORE[one.kind] for one in worth],
+            [f"{one.was:g}" for one in worth],
+            [f"{one.to:g}" for one in worth],
+            [f"{one.saves:,.2f}" for one in worth],
+            decimals(one.at_risk_change for one in worth),
+            decimals(one.pair_slots_change for one in worth),
+            strict=True,
+        )
     )
 
 
