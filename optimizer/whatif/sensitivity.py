@@ -24,8 +24,8 @@ from optimizer.whatif.document import (
     Sensitivity,
     VmStability,
 )
-from optimizer.whatif.planned import Planned, numbered, plan_near
-from optimizer.workflow import prepare, prepare_forecast
+from optimizer.whatif.planned import Planned, Planner
+from optimizer.workflow import prepare_forecast
 
 PRICES: tuple[PriceName, ...] = ("overlap", "vault_peak", "policy_write", "move")
 FACTORS = (0.5, 2.0)
@@ -62,23 +62,15 @@ def sensitivity(
         No schedule satisfies the rules.
     """
     rules = rules if rules is not None else Rules()
-    settings = Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
-    base = plan_near(
-        estate,
-        prepare(estate, rules, history=history, engine=engine, progress=progress),
-        settings,
-        progress,
-        engine=engine,
-    )
+    planner = Planner(Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds), engine, progress)
+    base = planner.plan(estate, planner.prepare(estate, rules, history))
     answers, same, most = [], np.ones(len(base.options), dtype=np.bool_), np.zeros(len(base.options))
     asked = [(name, factor) for name in PRICES for factor in FACTORS if getattr(rules.prices, name) > 0]
     for number, (name, factor) in enumerate(asked, start=1):
         value = factor * getattr(rules.prices, name)
         repriced = rules.model_copy(update={"prices": Prices(**{**rules.prices.model_dump(), name: value})})
         case = prepare_forecast(base.case.inventory, repriced, base.case.forecast, base.case.recently_moved)
-        planned = plan_near(
-            estate, case, settings, numbered(progress, number), base.options, base.result.multipliers, engine
-        )
+        planned = planner.numbered(number).plan(estate, case, base.options, base.result.multipliers)
         elsewhere = planned.options != base.options
         changes = np.where(elsewhere, cost_changes(case, base.options, planned.options), 0.0)
         same &= ~elsewhere
