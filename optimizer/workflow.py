@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -30,7 +31,7 @@ from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import risk_table, start_step
-from optimizer.rollout.history import last_moves
+from optimizer.rollout.history import last_moves, read_history
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
 from optimizer.solve.cost import violations
@@ -39,6 +40,7 @@ from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
+from optimizer.solve.why_not.circumstances import circumstances
 from optimizer.solve.why_not.feasibility import Budget
 from optimizer.solve.why_not.limits import Change, Limits, loosened, relaxed_rules
 from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError, name_everything
@@ -60,6 +62,9 @@ RELAXATIONS_TO_TIME = 6
 CONFLICT_WORK = 0.5
 """Deterministic time, about seconds, for each unit of effort that goes into conflicts."""
 
+SHARE_OF_CIRCUMSTANCES = 0.1
+"""Of a time limit, on top, for what of the VMs' backups has a part in a conflict."""
+
 
 def prepare(
     estate: Estate,
@@ -80,7 +85,7 @@ def prepare(
         What is demanded; None: the defaults.
     history
         Journals, applied plans, or folders with journals, that say which VMs were moved lately; see
-        :func:`optimizer.rollout.history.last_moves`.
+        :func:`optimizer.rollout.history.read_history`.
     recently_moved
         The same as the day of the last move by the VM's id, as a plan's settings have it.
     engine
@@ -100,7 +105,8 @@ def prepare(
             f"{estate.path}: no VM of the estate has a scheduled backup, so there is nothing to plan; "
             "look at the protected items in estate.json"
         )
-    moved_on = last_moves(history, inventory)
+    told = read_history(history, inventory)
+    moved_on = last_moves(told)
     for vm, day in (recently_moved or {}).items():
         moved_on[vm.lower()] = max(day, moved_on.get(vm.lower(), day))
     vm_ids = [item.vm_id for item in inventory.items]
@@ -113,7 +119,8 @@ def prepare(
         progress=progress,
         engine=engine if estate.seen_by_workers else SERIAL,
     )
-    return prepare_forecast(inventory, rules, forecast, moved_on)
+    found = tuple(one.summed_up(lambda day: rules.prices.is_recent(day, inventory.as_of)) for one in told)
+    return replace(prepare_forecast(inventory, rules, forecast, moved_on), history=found)
 
 
 def prepare_forecast(
@@ -246,6 +253,7 @@ def make_plan_of(
             seed=seed,
             effort=effort,
             time_limit_seconds=time_limit_seconds,
+            history=case.history,
             recently_moved=_by_vm_id(case),
         ),
         path=path if path is not None else Path("plan.json"),
@@ -305,7 +313,8 @@ def solve_case(
         if why_not:
             diagnosis = diagnose_case(case, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
         if diagnosis.outcome is Outcome.INFEASIBLE:
-            answer = name_everything(case.inventory, diagnosis)
+            told = _circumstances(case, diagnosis, effort, time_limit_seconds)
+            answer = name_everything(case.inventory, diagnosis, told)
             raise NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
         raise NotFoundWithinEffortError(
             f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
@@ -356,6 +365,19 @@ def diagnose_case(
     return diagnose(
         Limits(case.instance, case.restrictions, case.rules), judge, Budget(CONFLICT_WORK * effort, halfway)
     )
+
+
+def _circumstances(
+    case: Case, diagnosis: Diagnosis, effort: int, time_limit_seconds: float | None
+) -> list[tuple[str, ...]]:
+    """What of the VMs' backups has a part in each conflict."""
+
+    def limits_of(inventory: Inventory) -> Limits:
+        other = prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved)
+        return Limits(other.instance, other.restrictions, other.rules)
+
+    ends = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_CIRCUMSTANCES * time_limit_seconds
+    return circumstances(case.inventory, diagnosis.conflicts, limits_of, Budget(CONFLICT_WORK * effort, ends))
 
 
 def relaxed_instance(case: Case, changes: Sequence[Change]) -> Instance:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from optimizer.cli.console import ESTATE, Screen, common_options, example
+from optimizer.cli.numbers import Number, WholeNumber
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -27,15 +28,15 @@ EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_
     )
 )
 @click.argument("estate", type=ESTATE)
-@click.option("--port", type=click.IntRange(0, 65535), default=0, help="On 127.0.0.1.  [default: any that is free]")
+@click.option("--port", type=WholeNumber(0, 65535), default=0, help="On 127.0.0.1.  [default: any that is free]")
 @click.option(
     "--faults",
-    type=click.FloatRange(0, 0.15),
+    type=Number(0, 0.15),
     default=0.0,
     metavar="SHARE",
     help="Share of requests that are refused (429), that fail (500, 502) and whose connection is lost, each.",
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of start delays and faults.")
+@click.option("--seed", type=WholeNumber(0), default=0, show_default=True, help="Of start delays and faults.")
 @common_options
 def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: int) -> None:
     """Serve ESTATE as if it were Azure, on this machine only, until Ctrl-C.

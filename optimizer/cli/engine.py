@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from optimizer.cli.numbers import WholeNumber
+
 if TYPE_CHECKING:
     from optimizer.engine import Engine
 
@@ -90,7 +92,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option(
         "--processes",
-        type=click.IntRange(1),
+        type=WholeNumber(1),
         metavar="N",
         help="Processes of --engine local, used where they pay; 1: this one alone.  [default: one per core]",
     )

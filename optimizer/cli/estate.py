@@ -9,6 +9,8 @@ import click
 
 from optimizer.cli.console import ESTATE, EXISTING_FILE, FILE, NEW_FOLDER, Screen, common_options, example
 from optimizer.cli.engine import EngineChoice, engine_options
+from optimizer.cli.numbers import WholeNumber
+from optimizer.cli.search import SearchSettings, search_options
 
 
 class UtcTime(click.ParamType[datetime]):
@@ -37,12 +39,10 @@ class UtcTime(click.ParamType[datetime]):
     epilog=example("backup-optimizer demo backup-demo\nbackup-optimizer explain backup-demo/plan.json vm-name")
 )
 @click.argument("folder", metavar="[DIR]", type=NEW_FOLDER, default=Path("backup-demo"))
-@click.option(
-    "--vms", "num_vms", type=click.IntRange(1, 20_000), default=300, show_default=True, help="Number of VMs."
-)
-@click.option("--seed", type=click.IntRange(0), default=1, show_default=True, help="Equal seeds make equal estates.")
+@click.option("--vms", "num_vms", type=WholeNumber(1, 20_000), default=300, show_default=True, help="Number of VMs.")
+@search_options(seed=1, seed_help="Of the estate and of the search; equal seeds make equal estates and plans.")
 @common_options
-def demo(screen: Screen, folder: Path, num_vms: int, seed: int) -> None:
+def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> None:
     """Make a believable estate in DIR and run audit, plan and report on it.
 
     DIR (default: backup-demo) then holds the estate, plan.json and report.html.
@@ -57,12 +57,12 @@ def demo(screen: Screen, folder: Path, num_vms: int, seed: int) -> None:
 
     estate_folder, plan_file, page = folder / "estate", folder / "plan.json", folder / "report.html"
     screen.remark(f"making an estate of {num_vms} VMs in {estate_folder}")
-    generate_demo(estate_folder, vms=num_vms, seed=seed)
+    generate_demo(estate_folder, vms=num_vms, seed=search["seed"])
     estate = open_estate(estate_folder)
     with screen.progress() as progress:
         case = prepare(estate, progress=progress)
         found = audit_case(case)
-        made = make_plan_of(estate, case, seed=seed, path=plan_file, progress=progress)
+        made = make_plan_of(estate, case, **search, path=plan_file, progress=progress)
     write_plan(made, plan_file)
     write_rollback(made, estate.document, rollback_path(plan_file))
     write_report(made, estate, page)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,8 @@ import click
 
 from optimizer.cli.console import ESTATE, FILE, Screen, common_options, example
 from optimizer.cli.engine import EngineChoice, engine_options
+from optimizer.cli.numbers import WholeNumber
+from optimizer.cli.search import SearchSettings, search_options
 from optimizer.cli.whatif import Questions, answer_questions, question_options
 from optimizer.errors import EstateError
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from optimizer.estate.folder import Estate
     from optimizer.model.rules import Rules
     from optimizer.plan.document import PlanDocument
+    from optimizer.plan.limit_prices import LimitPriceEntry
 
 HAS_CHANGES = 10
 """Exit code of ``plan --detailed-exitcode`` where the plan changes anything."""
@@ -62,12 +66,14 @@ def require_writable(path: Path, option: str) -> None:
         raise EstateError(f"{path}: the folder {folder} cannot be written to; choose another with {option}")
 
 
-def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
-    """Write the HTML page of a plan."""
+def write_report(
+    plan: PlanDocument, estate: Estate, page: Path, limits: Sequence[LimitPriceEntry] | None = None
+) -> None:
+    """Write the HTML page of a plan, with the limits that bind where they are known."""
     from optimizer.estate.atomic import translate_write_errors, write_bytes
     from optimizer.report.html import render_html
 
-    content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load).encode()
+    content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load, limits=limits).encode()
     with translate_write_errors(page):
         write_bytes(page, content)
 
@@ -87,29 +93,16 @@ def write_report(plan: PlanDocument, estate: Estate, page: Path) -> None:
 @click.argument("estate", type=ESTATE)
 @click.option("--rules", "rules_file", type=FILE, help="Rules (TOML); see data/rules for samples.")
 @click.option("--out", type=FILE, default=Path("plan.json"), show_default=True, help="Where the plan is written.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of the search.")
-@click.option(
-    "--effort",
-    type=click.IntRange(1, 10_000),
-    default=100,
-    show_default=True,
-    help="Work of the search; twice as much takes about twice as long.",
-)
-@click.option(
-    "--time-limit",
-    type=click.FloatRange(min=0, min_open=True),
-    metavar="SECONDS",
-    help="Stop the search after so long; the plan is then valid but not repeatable.  [default: none]",
-)
-@click.option("--max-moves", type=click.IntRange(0), help="Move so many VMs at most.  [default: as the rules say]")
+@search_options()
+@click.option("--max-moves", type=WholeNumber(0), help="Move so many VMs at most.  [default: as the rules say]")
 @click.option(
     "--max-policy-writes",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     help="Create or edit so many policies at most.  [default: as the rules say]",
 )
 @click.option(
     "--budget-days",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="DAYS",
     help="Policy writes have to fit into so many days of the rules' max_writes_per_day.  [default: as the rules say]",
 )
@@ -134,9 +127,7 @@ def plan(
     estate: str | Path,
     rules_file: Path | None,
     out: Path,
-    seed: int,
-    effort: int,
-    time_limit: float | None,
+    search: SearchSettings,
     max_moves: int | None,
     max_policy_writes: int | None,
     budget_days: int | None,
@@ -164,8 +155,7 @@ def plan(
     rules = load_rules(rules_file).model_copy(update=given)
     questions = Questions(what_if_texts, scenarios_file, asks_sensitivity)
     if questions:
-        solver = {"seed": seed, "effort": effort, "time_limit_seconds": time_limit, "history": history}
-        answer_questions(screen, questions, estate, rules, solver, engine)
+        answer_questions(screen, questions, estate, rules, {**search, "history": history}, engine)
         return
     opened = open_estate(estate)
     require_writable(out, "--out")
@@ -173,9 +163,7 @@ def plan(
         made = make_plan(
             opened,
             rules,
-            seed=seed,
-            effort=effort,
-            time_limit_seconds=time_limit,
+            **search,
             path=out,
             history=history,
             moves_curve=moves_curve,
@@ -193,10 +181,12 @@ def plan(
 
 
 def _summary_json(plan: PlanDocument) -> str:
-    """The summary, and beside its figures the moves curve where one was asked for."""
+    """The summary, and beside its figures the moves curve and what became of a history, where they were asked for."""
     import json
 
     content = plan.summary.model_dump(mode="json")
+    if plan.settings.history:
+        content["history"] = [source.model_dump(mode="json") for source in plan.settings.history]
     if plan.moves_curve is not None:
         content["moves_curve"] = plan.moves_curve.model_dump(mode="json")
     return json.dumps(content, indent=1)
@@ -241,13 +231,17 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path 
         "backup-optimizer report plan.json\n"
         "backup-optimizer report plan.json --html report.html\n"
         "backup-optimizer report plan.json --limits\n"
+        "backup-optimizer report plan.json --limits --html report.html\n"
         "backup-optimizer report plan.journal.jsonl"
     )
 )
 @click.argument("file", metavar="PLAN|JOURNAL", type=FILE)
 @click.option("--html", "page", type=FILE, help="Write a page with pictures: one file, works offline.")
 @click.option(
-    "--limits", "with_limits", is_flag=True, help="Which limits bind, and what one more of each would save (seconds)."
+    "--limits",
+    "with_limits",
+    is_flag=True,
+    help="Which limits bind, and what one more of each would save (seconds); with --html on the page as well.",
 )
 @ESTATE_OPTION
 @common_options
@@ -265,9 +259,7 @@ def report(screen: Screen, file: Path, page: Path | None, with_limits: bool, est
             raise click.UsageError("--limits is for a plan; a journal has none")
         _show_journal(screen, file)
     elif with_limits:
-        if page is not None:
-            raise click.UsageError("--html and --limits do not go together; ask for one after the other")
-        _show_limits(screen, file, estate_folder)
+        _show_limits(screen, file, page, estate_folder)
     else:
         _show_plan(screen, file, page, estate_folder)
 
@@ -283,7 +275,7 @@ def _show_journal(screen: Screen, file: Path) -> None:
     screen.show(render_journal(records), json.dumps(content, indent=1))
 
 
-def _show_limits(screen: Screen, plan_file: Path, estate_folder: str | Path | None) -> None:
+def _show_limits(screen: Screen, plan_file: Path, page: Path | None, estate_folder: str | Path | None) -> None:
     import json
 
     from optimizer.plan.store import open_estate_of, read_plan
@@ -292,8 +284,13 @@ def _show_limits(screen: Screen, plan_file: Path, estate_folder: str | Path | No
 
     made = read_plan(plan_file)
     estate = open_estate_of(made, plan_file, estate_folder)
+    if page is not None:
+        require_writable(page, "--html")
     with screen.progress() as progress:
         prices = price_plan_limits(made, estate, progress=progress)
+    if page is not None:
+        write_report(made, estate, page, prices)
+        screen.remark(f"report: {page}")
     screen.show(
         render_limits(prices), json.dumps({"limits": [one.model_dump(mode="json") for one in prices]}, indent=1)
     )

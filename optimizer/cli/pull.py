@@ -9,6 +9,7 @@ import click
 
 from optimizer.cli.connect import connection_options
 from optimizer.cli.console import NEW_FOLDER, Screen, common_options, example
+from optimizer.cli.numbers import WholeNumber
 
 if TYPE_CHECKING:
     from optimizer.azure.connection import Connection
@@ -29,8 +30,8 @@ PARTLY_FAILED = 6
 @click.option("--vault", "vaults", multiple=True, metavar="ARM_ID", help="Pull this vault; repeatable.")
 @click.option("--out", type=NEW_FOLDER, required=True, help="Folder of the estate.")
 @click.option("--append", is_flag=True, help="Add to the estate that is there; only what is new is asked for.")
-@click.option("--days", type=click.IntRange(1, 93), default=30, show_default=True, help="Days of load.")
-@click.option("--job-days", type=click.IntRange(1, 93), default=35, show_default=True, help="Days of backup jobs.")
+@click.option("--days", type=WholeNumber(1, 93), default=30, show_default=True, help="Days of load.")
+@click.option("--job-days", type=WholeNumber(1, 93), default=35, show_default=True, help="Days of backup jobs.")
 @click.option(
     "--statistic",
     type=click.Choice(["average", "maximum"]),
@@ -47,7 +48,7 @@ PARTLY_FAILED = 6
 )
 @click.option(
     "--concurrency",
-    type=click.IntRange(1, 32),
+    type=WholeNumber(1, 32),
     default=8,
     show_default=True,
     help="The most requests at a time; fewer while Azure asks to slow down.",

@@ -14,6 +14,7 @@ import click
 from optimizer.cli.connect import connection_options
 from optimizer.cli.console import FILE, Screen, common_options, example
 from optimizer.cli.estate import UtcTime
+from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.cli.plan import ESTATE_OPTION
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def approval_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option(
             "--wait",
             "wait_hours",
-            type=click.FloatRange(0, 24 * 60),
+            type=Number(0, 24 * 60),
             default=0,
             metavar="HOURS",
             help="Wait for writes that open within so many hours.  [default: make what is open now, then stop]",
@@ -63,10 +64,10 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="KIND=NAME",
         help="Only these VMs: vault=, service= or vm=, * and ? allowed; may be given several times.",
     )
-    @click.option("--max-moves", type=click.IntRange(1), help="Move so many VMs at most, those that gain most.")
+    @click.option("--max-moves", type=WholeNumber(1), help="Move so many VMs at most, those that gain most.")
     @click.option(
         "--wave",
-        type=click.FloatRange(0, 100, min_open=True, max_open=True),
+        type=Number(0, 100, open_low=True, open_high=True),
         metavar="PERCENT",
         help="Move so many percent first, the rest when their backups at the new times are over.",
     )

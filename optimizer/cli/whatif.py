@@ -31,8 +31,8 @@ def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--sensitivity",
             "asks_sensitivity",
             is_flag=True,
-            help="Say how the plan changes when each price is halved and doubled, and what is the same in every "
-            "schedule within 1 % of the optimum; writes no plan.",
+            help="Say how the plan changes when each price is halved and doubled, to how many VMs it matters, and "
+            "what is the same in every schedule within 1 % of the optimum; writes no plan.",
         ),
         click.option(
             "--scenarios",

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
+from optimizer.plan.document import HistorySource
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.table import RiskTable
 from optimizer.solve.instance import Instance
@@ -36,6 +37,8 @@ class Case:
         Length of the snapshot.
     recently_moved
         Day of the last move, by ``vm_id.lower()``, of the VMs whose move is priced as a recent one's.
+    history
+        What told of it, where journals or plans did.
     """
 
     inventory: Inventory
@@ -47,3 +50,4 @@ class Case:
     history_days: npt.NDArray[np.int64]
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
     recently_moved: Mapping[str, date] = field(default_factory=dict)
+    history: tuple[HistorySource, ...] = ()

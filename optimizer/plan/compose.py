@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -24,6 +24,7 @@ from optimizer.plan.document import (
     NO_FINGERPRINT,
     CostSummary,
     EstateReference,
+    HistorySource,
     PlanDocument,
     ScheduleEntry,
     Settings,
@@ -246,6 +247,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"{without} VMs have too little history: the fleet's profile stands in for them, no gain in risk is "
             "credited, and they go only where their risk is not above today's"
         )
+    notes += _notes_on_history(case.history)
     if case.recently_moved:
         notes.append(
             f"{len(case.recently_moved)} VMs were moved in the {rules.prices.recent_days} days before the estate was "
@@ -287,6 +289,29 @@ def _notes_on_days(case: Case, diff: Diff) -> list[str]:
     if days <= 1:
         return []
     return [f"the policy writes take at least {days} days, at {limits.max_writes_per_day} a day and {limits.scope}"]
+
+
+def _notes_on_history(history: Sequence[HistorySource]) -> Iterator[str]:
+    """What of each earlier plan, and of all journals together, was found in force and counts as recent."""
+    journals = [one for one in history if one.kind == "journal"]
+    if journals:
+        name = journals[0].file if len(journals) == 1 else f"{len(journals)} journals"
+        moves, in_force, recent = (
+            sum(getattr(one, field) for one in journals) for field in ("moves", "in_force", "recent")
+        )
+        yield f"history: {in_force} of the {moves} moves of {name} are in force; {_counted(recent)}"
+    for one in history:
+        if one.kind == "plan":
+            applied = "" if one.in_force or not one.moves else " (was it applied?)"
+            before = f", and it knew of {one.known_before} earlier" if one.known_before else ""
+            yield (
+                f"history: {one.in_force} of the {one.moves} moves of {one.file} are in force{applied}{before}; "
+                f"{_counted(one.recent)}"
+            )
+
+
+def _counted(recent: int) -> str:
+    return f"{recent or 'none'} {'count' if recent > 1 else 'counts'} as recent"
 
 
 def _notes_on_sets(case: Case) -> list[str]:

@@ -141,11 +141,38 @@ class EstateReference(StrictModel):
     as_of: datetime
 
 
+class HistorySource(StrictModel):
+    """A journal or a plan that was given as history, and what it told.
+
+    Parameters
+    ----------
+    file
+        Its name, without the folder.
+    moves
+        VMs that it moved; of a plan, VMs that it wanted to move.
+    in_force
+        Those that no rollback has taken back; of a plan, those that start today when it wanted them to.
+    known_before
+        Of a plan: VMs of the estate beside these that it took for moved when it was made.
+    recent
+        VMs that count as moved in the last ``prices.recent_days`` days by what it tells.
+    """
+
+    file: str
+    kind: Literal["journal", "plan"]
+    moves: int
+    in_force: int
+    known_before: int = 0
+    recent: int
+
+
 class Settings(StrictModel):
     """What else the plan depends on.
 
     Parameters
     ----------
+    history
+        What was given as history and what of it was found in force; nothing where none was given.
     recently_moved
         Day of the last move, by the VM's id, of the VMs whose move was priced with ``prices.move_recent``.
     """
@@ -153,6 +180,7 @@ class Settings(StrictModel):
     seed: int
     effort: int
     time_limit_seconds: float | None
+    history: Annotated[tuple[HistorySource, ...], Field(exclude_if=lambda sources: not sources)] = ()
     recently_moved: Annotated[Mapping[str, date], Field(exclude_if=lambda moved: not moved)] = {}
 
 

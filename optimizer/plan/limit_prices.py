@@ -23,8 +23,8 @@ class LimitPriceEntry(StrictModel):
         The limit, and with one more; of a vault: policies that it may still be given.
     saves
         Cost per 30 days, in at-risk backups: the best improvement that was found; 0 where there was none.
-    at_risk, pair_slots
-        By how much these fall then, per 30 days and per day; below 0 they grow.
+    at_risk_change, pair_slots_change
+        By how much at-risk backups per 30 days and pair-slots per day change then; below 0 they fall.
     """
 
     name: str
@@ -33,8 +33,8 @@ class LimitPriceEntry(StrictModel):
     was: float
     to: float
     saves: float
-    at_risk: float
-    pair_slots: float
+    at_risk_change: float
+    pair_slots_change: float
 
 
 def name_prices(inventory: Inventory, prices: Iterable[LimitPrice]) -> tuple[LimitPriceEntry, ...]:
@@ -48,8 +48,8 @@ def name_prices(inventory: Inventory, prices: Iterable[LimitPrice]) -> tuple[Lim
             was=price.was,
             to=price.to,
             saves=round(price.saves, 6),
-            at_risk=round(price.at_risk, 6),
-            pair_slots=round(price.pair_slots, 6),
+            at_risk_change=round(price.at_risk_change, 6) + 0.0,
+            pair_slots_change=round(price.pair_slots_change, 6) + 0.0,
         )
         for price in prices
     )

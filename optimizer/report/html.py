@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.plan.document import CreatePolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
+from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.report.figures import (
     HalfHours,
     LoadProfile,
@@ -19,6 +20,7 @@ from optimizer.report.figures import (
     load_profile,
     most_helped,
 )
+from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import moves_sentences
 from optimizer.report.typeset import decimal, percent, plural, short_id
 
@@ -34,6 +36,7 @@ def render_html(
     inventory: Inventory,
     load: VmLoadSource | None,
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
+    limits: Sequence[LimitPriceEntry] | None = None,
 ) -> str:
     """Set a plan as a page.
 
@@ -43,6 +46,8 @@ def render_html(
         Where the history of single VMs comes from; None: the page has no load.
     snapshot_minutes
         Length of the snapshot that the plan was made with.
+    limits
+        Which limits bind, of :func:`optimizer.workflow.price_plan_limits`; None: the page says nothing of them.
 
     Raises
     ------
@@ -64,6 +69,9 @@ def render_html(
             policy_rows=_policy_rows(plan),
             move_table=_move_table(plan),
             moves_sentences=[] if plan.moves_curve is None else moves_sentences(plan.moves_curve),
+            limits=limits,
+            limit_cells=limit_cells(limits or ()),
+            limits_sentences=limits_sentences(limits or ()),
             schedule_table=_schedule_table(plan),
             bokeh_js=_bokeh_script(),
             charts=_charts(services, hours, profiles, plan),

@@ -8,8 +8,9 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from optimizer.plan.limit_prices import LimitPriceEntry
-from optimizer.report.typeset import Column, Glyphs, Page, Rows, decimals, number, table
+from optimizer.report.typeset import Column, Glyphs, Page, Rows, decimals, number, plural, table
 from optimizer.solve.why_not.limits import LimitKind
+from optimizer.solve.why_not.no_schedule import some_of
 
 _ONE_MORE = {
     LimitKind.RULE: "at once",
@@ -20,17 +21,20 @@ _ONE_MORE = {
 }
 
 
+LEAST = 0.005
+"""A saving below this is shown as nothing."""
+
+
 def render_limits(prices: Sequence[LimitPriceEntry]) -> Page:
     """Draw which limits bind and what one more of each would save, the dearest first."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-        if prices:
-            yield table(_limits(prices), glyphs, width)
-            if starved := _starved(prices):
-                yield Text(glyphs.clean(starved))
-        else:
+        rows = _limits(prices)
+        if rows.cells:
+            yield table(rows, glyphs, width)
+        for sentence in limits_sentences(prices):
             yield Text()
-            yield Text("No limit binds: loosening none of them by one would change what may be done.")
+            yield Text(glyphs.clean(sentence))
 
     return Page(build)
 
@@ -47,30 +51,51 @@ def _limits(prices: Sequence[LimitPriceEntry]) -> Rows:
             number("at risk"),
             number("pair-slots"),
         ),
-        cells=list(
-            zip(
-                [one.name if one.vault is None else f"policies in {one.vault}" for one in prices],
-                [_ONE_MORE[one.kind] for one in prices],
-                [f"{one.was:g}" for one in prices],
-                [f"{one.to:g}" for one in prices],
-                decimals(one.saves for one in prices),
-                decimals(-one.at_risk for one in prices),
-                decimals(-one.pair_slots for one in prices),
-                strict=True,
-            )
-        ),
+        cells=limit_cells(prices),
         note=(
-            "each loosened alone by one; saves: cost per 30 days, the most that the search found; then the change of "
-            "at-risk backups per 30 days and of pair-slots per day. Windows, pins, separate and order have no one "
+            "each loosened alone by one; saves: cost per 30 days, the most that the search found; then by how much "
+            "at-risk backups per 30 days and pair-slots per day change. Windows, pins, separate and order have no one "
             "more: what they cost a VM is in explain"
         ),
     )
 
 
-def _starved(prices: Sequence[LimitPriceEntry]) -> str:
-    """Which vault is starved of policies, and what one more would bring."""
-    vaults = [one for one in prices if one.vault is not None and one.saves >= 0.005]
-    if not vaults:
-        return ""
-    worst = max(vaults, key=lambda one: one.saves)
-    return f"Most starved of policies: {worst.vault}; one more would save {worst.saves:.2f} per 30 days."
+def limit_cells(prices: Sequence[LimitPriceEntry]) -> list[tuple[str, ...]]:
+    """What stands in the row of each limit whose price is not nothing: name, unit, now, then, and what changes."""
+    worth = [one for one in prices if one.saves >= LEAST]
+    return list(
+        zip(
+            [_name(one) for one in worth],
+            [_ONE_MORE[one.kind] for one in worth],
+            [f"{one.was:g}" for one in worth],
+            [f"{one.to:g}" for one in worth],
+            [f"{one.saves:,.2f}" for one in worth],
+            decimals(one.at_risk_change for one in worth),
+            decimals(one.pair_slots_change for one in worth),
+            strict=True,
+        )
+    )
+
+
+def limits_sentences(prices: Sequence[LimitPriceEntry]) -> list[str]:
+    """What is said of limits in whole sentences: the vault starved of policies, and what is worth no row."""
+    if not prices:
+        return ["No limit binds: loosening none of them by one would change what may be done."]
+    said = []
+    vaults = [one for one in prices if one.vault is not None and one.saves >= LEAST]
+    if vaults:
+        worst = max(vaults, key=lambda one: one.saves)
+        said.append(f"Most starved of policies: {worst.vault}; one more would save {worst.saves:.2f} per 30 days.")
+    idle = [one for one in prices if one.saves < LEAST]
+    if idle:
+        of = "it" if len(idle) == 1 else "each"
+        which = (
+            f"({some_of([_name(one) for one in idle])}), but one more of {of} would save less than {LEAST} per 30 days"
+        )
+        count = plural(len(idle), "limit" if len(idle) == len(prices) else "further limit")
+        said.append(f"{count} {'binds' if len(idle) == 1 else 'bind'} {which}.")
+    return said
+
+
+def _name(one: LimitPriceEntry) -> str:
+    return one.name if one.vault is None else f"policies in {one.vault}"

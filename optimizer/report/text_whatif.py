@@ -21,7 +21,7 @@ from optimizer.report.typeset import (
     signed,
     table,
 )
-from optimizer.whatif.document import Figures, PlanFigures, ScenarioAnswer, Sensitivity, StartChange, WhatIf
+from optimizer.whatif.document import Figures, Noticed, PlanFigures, ScenarioAnswer, Sensitivity, StartChange, WhatIf
 
 SHOWN = 10
 """Rows of each list that a terminal shows; JSON has them all."""
@@ -42,7 +42,7 @@ def render_what_if(answer: WhatIf) -> Page:
         if len(answer.scenarios) > 1:
             yield table(_overview(answer, glyphs), glyphs, width)
         for scenario in answer.scenarios:
-            yield from _scenario(answer.base, scenario, glyphs, width)
+            yield from _scenario(answer, scenario, glyphs, width)
         yield Text()
         yield Text("No plan was written: put what is to hold into a rules file and plan with it.", style="dim")
 
@@ -81,17 +81,17 @@ def _overview_cells(figures: PlanFigures) -> tuple[str, ...]:
     )
 
 
-def _scenario(base: PlanFigures, one: ScenarioAnswer, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+def _scenario(answer: WhatIf, one: ScenarioAnswer, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
     yield Text()
     yield Text(glyphs.clean(f"What if {one.name}"), style="bold")
     told = [*(change for change in one.changes if change not in one.name), *one.notes]
     if told:
         yield bullets(told, glyphs)
-    yield table(_comparison(base, one, glyphs), glyphs, width)
+    yield table(_comparison(answer.base, one, glyphs), glyphs, width)
     yield Text()
-    yield from _verdict(one, glyphs)
+    yield from _verdict(one, answer.worth_a_move, glyphs)
     if one.start_changes:
-        yield table(_start_changes(one.start_changes), glyphs, width)
+        yield table(_start_changes(one.start_changes, answer.worth_a_move), glyphs, width)
     if one.new_vms:
         columns = (Column("VM", share=1), Column("like", share=1), Column("start"))
         cells = [(short_id(new.vm), short_id(new.like), new.start) for new in one.new_vms[:SHOWN]]
@@ -145,7 +145,7 @@ def _difference(value: float, *, whole: bool) -> str:
     return (f"{value:+,.0f}" if round(value) else "0") if whole else signed(value)
 
 
-def _verdict(one: ScenarioAnswer, glyphs: Glyphs) -> Iterator[RenderableType]:
+def _verdict(one: ScenarioAnswer, least: float, glyphs: Glyphs) -> Iterator[RenderableType]:
     """What a planner has to know in whole sentences: whether the base plan holds, and what is proven."""
     if one.broken:
         yield Text(glyphs.clean("The base plan does not hold: it breaks " + ", ".join(one.broken)), style="yellow")
@@ -160,23 +160,49 @@ def _verdict(one: ScenarioAnswer, glyphs: Glyphs) -> Iterator[RenderableType]:
     low, high = one.optimum_change.low, one.optimum_change.high
     yield Text(f"The least possible cost changes by {signed(low)} to {signed(high)}, certified")
     common = one.plan.vms - len(one.new_vms)
-    yield Text(f"{plural(len(one.start_changes), 'VM')} of {common:,} start at another time than in the base plan")
+    yield Text(_elsewhere(len(one.start_changes), common, one.noticed, least))
 
 
-def _start_changes(changes: Sequence[StartChange]) -> Rows:
+def _elsewhere(changed: int, common: int, noticed: Noticed, least: float) -> str:
+    """How many VMs start elsewhere, and for how many of them that matters."""
+    starts = "starts" if changed == 1 else "start"
+    said = f"{plural(changed, 'VM')} of {common:,} {starts} at another time than in the base plan"
+    parts = [f"{noticed.must:,} must"] if noticed.must else []
+    if noticed.gain or noticed.lose:
+        parts.append(f"{noticed.gain:,} gain and {noticed.lose:,} lose {least:g} or more")
+    elif changed > noticed.must:
+        parts.append(f"none {'of the others ' if parts else ''}gains or loses as much as {least:g}")
+    return f"{said}: {', '.join(parts)}" if parts else said
+
+
+def _start_changes(changes: Sequence[StartChange], least: float) -> Rows:
+    shown = changes[:SHOWN]
+    must = any(one.must for one in changes)
+    columns = [
+        Column("VM", share=3),
+        Column("service", share=2),
+        Column("today"),
+        Column("base plan"),
+        Column("new plan"),
+        number("change"),
+        *([Column("must")] if must else []),
+    ]
+    cells = [
+        (short_id(one.vm), short_id(one.service), one.today, one.base, one.scenario, signed(one.cost_change))
+        + (("yes" if one.must else "",) if must else ())
+        for one in shown
+    ]
     return Rows(
         title="VMs that start at another time",
-        columns=(
-            Column("VM", share=3),
-            Column("service", share=2),
-            Column("today"),
-            Column("base plan"),
-            Column("new plan"),
-        ),
-        cells=[
-            (short_id(one.vm), short_id(one.service), one.today, one.base, one.scenario) for one in changes[:SHOWN]
-        ],
+        columns=columns,
+        cells=cells,
         total=len(changes),
+        note=(
+            "change: of a VM's own risk and its part of overlap and vault peaks, in at-risk backups per 30 days; for "
+            f"less than {least:g}, the price of a move, none is moved for its own sake"
+            + ("; must: the scenario forbids its start in the base plan" if must else "")
+        ),
+        styles=["" if one.must or abs(one.cost_change) >= least else "dim" for one in shown],
     )
 
 
@@ -188,8 +214,10 @@ def render_sensitivity(answer: Sensitivity) -> Page:
         yield table(_prices(answer), glyphs, width)
         yield Text()
         steady = sum(one.same_at_all_prices for one in answer.vms)
+        slight = sum(not one.same_at_all_prices and one.most_changed < answer.worth_a_move for one in answer.vms)
         yield Text(
-            f"{steady:,} of {plural(len(answer.vms), 'VM')} start as in the base plan at every one of these prices"
+            f"{steady:,} of {plural(len(answer.vms), 'VM')} start as in the base plan at every one of these prices, "
+            f"{slight:,} more elsewhere at some, but never for as much as {answer.worth_a_move:g}"
         )
         yield from _stability(answer, glyphs, width)
 
@@ -200,10 +228,9 @@ def _prices(answer: Sensitivity) -> Rows:
     base = answer.base
     cells = [("base plan", "", *_price_cells(base, base), "")]
     for one in answer.prices:
-        name = (
-            f"{one.price} {'halved' if one.factor == 0.5 else 'doubled' if one.factor == 2 else f'x {one.factor:g}'}"
-        )
-        cells.append((name, f"{one.value:g}", *_price_cells(one.plan, one.kept), f"{one.vms_changed:,}"))
+        matter = one.noticed.gain + one.noticed.lose
+        differ = f"{matter:,} of {one.vms_changed:,}" if one.vms_changed else "0"
+        cells.append((one.price, f"{one.value:g}", *_price_cells(one.plan, one.kept), differ))
     columns = (
         Column("price"),
         number("is"),
@@ -211,15 +238,16 @@ def _prices(answer: Sensitivity) -> Rows:
         *(number(name.replace("policy writes", "writes").replace("vault peak", "vault")) for name, _ in _TERMS),
         number("cost"),
         number("kept"),
-        number("VMs move"),
-        number("differ"),
+        number("moved"),
+        number("matter"),
     )
     return Rows(
         title="Each price halved and doubled",
         columns=columns,
         cells=cells,
         note="risk to moves: the cost by term, at the price of the row; kept: what the base plan costs at that price; "
-        "differ: VMs that start at another time than in the base plan",
+        f"matter: how many VMs gain or lose at least {answer.worth_a_move:g}, the usual price of a move, of those "
+        "that start at another time than in the base plan",
     )
 
 

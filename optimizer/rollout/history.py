@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date
 from pathlib import Path
@@ -10,6 +10,7 @@ from pathlib import Path
 from optimizer.errors import DataError
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import format_start
+from optimizer.plan.document import HistorySource
 from optimizer.plan.store import read_plan
 from optimizer.rollout.errors import JournalError
 from optimizer.rollout.journal import Record, RunRecord, is_journal, read_journal, rollback_journal_path
@@ -32,8 +33,55 @@ class _Journal:
         return {vm: at.astimezone(UTC).date() for vm, at in state_of(self.records).moved_at().items()}
 
 
-def last_moves(sources: Iterable[Path], inventory: Inventory) -> dict[str, date]:
-    """Day of the last move of each VM that the sources know of, by ``vm_id.lower()``.
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one journal or plan tells of moves.
+
+    Parameters
+    ----------
+    path, is_plan
+        Where it is from.
+    moves
+        VMs that it moved, or as a plan wanted to move.
+    in_force
+        Day (UTC) of each of these moves that holds, by ``vm_id.lower()``.
+    before
+        The same of earlier moves that a plan took into account.
+    """
+
+    path: Path
+    is_plan: bool
+    moves: int
+    in_force: Mapping[str, date]
+    before: Mapping[str, date]
+
+    def last(self) -> dict[str, date]:
+        """Day of the last move of each VM."""
+        return {**self.before, **self.in_force}
+
+    def summed_up(self, is_recent: Callable[[date], bool]) -> HistorySource:
+        """The same in figures, as a plan keeps it."""
+        return HistorySource(
+            file=self.path.name,
+            kind="plan" if self.is_plan else "journal",
+            moves=self.moves,
+            in_force=len(self.in_force),
+            known_before=len(self.before.keys() - self.in_force.keys()),
+            recent=sum(map(is_recent, self.last().values())),
+        )
+
+
+def last_moves(told: Iterable[Told]) -> dict[str, date]:
+    """Day of the last move of each VM that anything tells of, by ``vm_id.lower()``."""
+    last: dict[str, date] = {}
+    for one in told:
+        for vm, day in one.last().items():
+            last[vm] = max(day, last.get(vm, day))
+    return dict(sorted(last.items()))
+
+
+def read_history(sources: Iterable[Path], inventory: Inventory) -> tuple[Told, ...]:
+    """What journals and plans tell of moves, each for itself; of VMs that the estate has.
 
     Of a journal count the writes that were made and that no rollback has taken back; the rollback's journal is found
     beside it.  Of a plan count the VMs that start today when the plan wanted them to, on the day for which it was
@@ -44,7 +92,7 @@ def last_moves(sources: Iterable[Path], inventory: Inventory) -> dict[str, date]
     sources
         Journals, plans, or folders with journals.
     inventory
-        The estate of today; only its VMs are returned.
+        The estate of today.
 
     Raises
     ------
@@ -56,28 +104,44 @@ def last_moves(sources: Iterable[Path], inventory: Inventory) -> dict[str, date]
         A file is neither a journal nor a sound plan.
     """
     journals: dict[Path, _Journal] = {}
-    moves: list[Mapping[str, date]] = []
+    plans: list[Told] = []
+    starts = {item.vm_id.lower(): format_start(inventory.policy(item).start) for item in inventory.items}
     for path in _files(sources):
         if is_journal(path):
             for file in (path, rollback_journal_path(path)):
                 if file == path or file.exists():
                     journals[file.resolve()] = _read(file)
         else:
-            moves.append(_moves_of_plan(path, inventory))
+            plans.append(_told_by_plan(path, starts))
     returned: dict[str, set[str]] = {}
     for journal in journals.values():
         if journal.is_rollback:
             returned.setdefault(journal.plan, set()).update(journal.moved_on())
-    for journal in journals.values():
-        if not journal.is_rollback:
-            back = returned.get(journal.plan, set())
-            moves.append({vm: day for vm, day in journal.moved_on().items() if vm not in back})
-    known = {item.vm_id.lower() for item in inventory.items}
-    last: dict[str, date] = {}
-    for vm, day in (pair for found in moves for pair in found.items()):
-        if vm in known:
-            last[vm] = max(day, last.get(vm, day))
-    return dict(sorted(last.items()))
+    return *(
+        _told_by_journal(path, journal, returned.get(journal.plan, set()), starts)
+        for path, journal in journals.items()
+        if not journal.is_rollback
+    ), *plans
+
+
+def _told_by_journal(path: Path, journal: _Journal, back: Collection[str], known: Collection[str]) -> Told:
+    moved = journal.moved_on()
+    holds = {vm: day for vm, day in moved.items() if vm in known and vm not in back}
+    return Told(path, is_plan=False, moves=len(moved), in_force=holds, before={})
+
+
+def _told_by_plan(path: Path, starts: Mapping[str, str]) -> Told:
+    plan = read_plan(path)
+    made_for = plan.estate.as_of.astimezone(UTC).date()
+    wanted = {entry.vm.lower(): entry.start for entry in plan.schedule if entry.start != entry.start_today}
+    before = {vm.lower(): day for vm, day in plan.settings.recently_moved.items()}
+    return Told(
+        path,
+        is_plan=True,
+        moves=len(wanted),
+        in_force={vm: made_for for vm, start in wanted.items() if starts.get(vm) == start},
+        before={vm: day for vm, day in before.items() if vm in starts},
+    )
 
 
 def _files(sources: Iterable[Path]) -> Iterator[Path]:
@@ -107,14 +171,3 @@ def _read(path: Path) -> _Journal:
             f"{path}: is the journal of a rehearsal, which moved nothing in Azure; give that of an 'apply'"
         )
     return _Journal(first.plan_fingerprint, first.command == "rollback", records)
-
-
-def _moves_of_plan(path: Path, inventory: Inventory) -> dict[str, date]:
-    plan = read_plan(path)
-    starts = {item.vm_id.lower(): format_start(inventory.policy(item).start) for item in inventory.items}
-    moved = {vm.lower(): day for vm, day in plan.settings.recently_moved.items()}
-    made_for = plan.estate.as_of.astimezone(UTC).date()
-    for entry in plan.schedule:
-        if entry.start != entry.start_today and starts.get(entry.vm.lower()) == entry.start:
-            moved[entry.vm.lower()] = made_for
-    return moved

@@ -78,6 +78,28 @@ def row_costs(instance: Instance, counts: IntArray) -> FloatArray:
     return costs
 
 
+def cost_shares(instance: Instance, options: IntArray) -> FloatArray:
+    """What of risk, overlap and vault peak falls to each VM; shape (V,), in at-risk backups per 30 days.
+
+    Its own credited risk, and of each row that it is in the price divided by the VMs that meet there.  The shares add
+    up to these three terms of the objective.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    options
+        Shape (V,): start option of each VM.
+    """
+    rows = np.arange(instance.num_vms)
+    counts = row_counts(instance, options)
+    per_vm = np.append(row_costs(instance, counts) / np.maximum(counts, 1), 0.0)
+    shared = per_vm[instance.touched[instance.vm_class, options]].sum(axis=1)
+    moved = options != instance.today
+    shares: FloatArray = instance.linear[rows, options] - instance.move_price * moved + shared
+    return shares
+
+
 def evaluate(instance: Instance, options: IntArray) -> Cost:
     """Cost of an assignment.
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 
+from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.plan.occupancy import pair_slots, service_occupancy, service_of
-from optimizer.solve.cost import Cost, evaluate, violations
-from optimizer.solve.instance import IntArray
-from optimizer.whatif.document import CostTerms, Figures, PlanFigures, StartChange
+from optimizer.solve.cost import Cost, cost_shares, evaluate, violations
+from optimizer.solve.instance import FloatArray, IntArray
+from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
 from optimizer.whatif.planned import Planned
+
+TINY = 1e-9
+"""Rounding that does not keep a change from being as large as the price of a move."""
 
 
 def schedule_figures(case: Case, options: IntArray) -> Figures:
@@ -68,24 +73,79 @@ def _round(value: float) -> float:
     return round(float(value), 6) + 0.0
 
 
-def start_changes(base: Planned, other: Planned) -> tuple[StartChange, ...]:
-    """VMs of both plans that start at different times, in the order of the items."""
-    before = base.starts()
-    inventory = other.case.inventory
+def worth_a_move(rules: Rules) -> float:
+    """What a VM has to gain or lose for it to matter where it starts, in at-risk backups per 30 days.
+
+    The price of a move: for less nobody is moved.  Where moves are free, their usual price.
+    """
+    return rules.prices.move or Prices().move
+
+
+def cost_changes(case: Case, kept: IntArray, options: IntArray) -> FloatArray:
+    """By how much each VM's own risk and its part of what it shares change; shape (V,), below 0 it gains.
+
+    Parameters
+    ----------
+    case
+        With the prices that count.
+    kept, options
+        Shape (V,): start options of each VM in the base plan kept, and in the new plan.
+    """
+    return cost_shares(case.instance, options) - cost_shares(case.instance, kept)
+
+
+def noticed(changes: Iterable[tuple[float, bool]], least: float) -> Noticed:
+    """For how many VMs that start elsewhere it matters.
+
+    Parameters
+    ----------
+    changes
+        Of each its change of cost, and whether it must start elsewhere.
+    least
+        What is worth a move.
+    """
+    known = list(changes)
+    free = [change for change, must in known if not must]
+    return Noticed(
+        must=sum(must for _, must in known),
+        gain=sum(change <= TINY - least for change in free),
+        lose=sum(change >= least - TINY for change in free),
+    )
+
+
+def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartChange, ...]:
+    """VMs of both plans that start at different times, those first that must or for which it is worth a move.
+
+    Parameters
+    ----------
+    base, other
+        The plans.
+    kept
+        Shape (V,): the base plan's start options of the VMs of the other.
+    """
+    before, case = base.starts(), other.case
+    changes = cost_changes(case, kept, other.options)
     found = []
-    for item, option in zip(inventory.items, other.options.tolist(), strict=True):
-        was = before.get(item.vm_id.lower())
-        if was is not None and was != option:
+    for v in np.flatnonzero(other.options != kept).tolist():
+        item = case.inventory.items[v]
+        if item.vm_id.lower() in before:
             found.append(
                 StartChange(
                     vm=item.vm_id,
-                    service=service_of(inventory.vm(item)),
-                    today=format_start(inventory.policy(item).start),
-                    base=format_start(was),
-                    scenario=format_start(option),
+                    service=service_of(case.inventory.vm(item)),
+                    today=format_start(case.inventory.policy(item).start),
+                    base=format_start(int(kept[v])),
+                    scenario=format_start(int(other.options[v])),
+                    cost_change=_round(changes[v]),
+                    must=not case.instance.allowed[v, kept[v]],
                 )
             )
-    return tuple(found)
+    least = worth_a_move(base.case.rules)
+
+    def rank(one: StartChange) -> tuple[bool, float]:
+        return not one.must and abs(one.cost_change) < least - TINY, -abs(one.cost_change)
+
+    return tuple(sorted(found, key=rank))
 
 
 def broken_by(case: Case, options: IntArray) -> tuple[str, ...]:

@@ -5,18 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict
+from optimizer.model.strict import StrictModel
 
 ANSWER_SCHEMA_VERSION: Final = 1
 
 PriceName = Literal["overlap", "vault_peak", "policy_write", "move"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class CostTerms(_Strict):
+class CostTerms(StrictModel):
     """The objective by term, in at-risk backups per 30 days."""
 
     risk: float
@@ -27,7 +23,7 @@ class CostTerms(_Strict):
     total: float
 
 
-class Figures(_Strict):
+class Figures(StrictModel):
     """A schedule in figures; ``cost.risk`` is the risk as it is credited, ``at_risk_per_month`` as it is expected."""
 
     vms: int
@@ -48,17 +44,44 @@ class PlanFigures(Figures):
     status: Literal["optimal", "feasible"]
 
 
-class StartChange(_Strict):
-    """A VM whose start differs between two plans, in the zone of its policy."""
+class StartChange(StrictModel):
+    """A VM whose start differs between two plans, in the zone of its policy.
+
+    Parameters
+    ----------
+    cost_change
+        By how much its own risk and its part of what it shares with others (overlap, vault peaks) change against the
+        base plan kept, in at-risk backups per 30 days; below 0 it gains.
+    must
+        Whether the rules of the scenario do not let it start as in the base plan.
+    """
 
     vm: str
     service: str
     today: str
     base: str
     scenario: str
+    cost_change: float
+    must: bool
 
 
-class NewVm(_Strict):
+class Noticed(StrictModel):
+    """Of the VMs that start elsewhere those for which it matters, each counted once.
+
+    Parameters
+    ----------
+    must
+        They may not start as in the base plan.
+    gain, lose
+        They could, and gain or lose at least what is worth a move.
+    """
+
+    must: int
+    gain: int
+    lose: int
+
+
+class NewVm(StrictModel):
     """A VM that a scenario adds, and its start in the plan."""
 
     vm: str
@@ -66,14 +89,14 @@ class NewVm(_Strict):
     start: str
 
 
-class Range(_Strict):
+class Range(StrictModel):
     """Between which figures the truth lies, proven."""
 
     low: float
     high: float
 
 
-class ScenarioAnswer(_Strict):
+class ScenarioAnswer(StrictModel):
     """What a scenario comes to.
 
     Parameters
@@ -95,7 +118,9 @@ class ScenarioAnswer(_Strict):
     optimum_change
         By how much the least possible cost changes, as far as it is proven; None without a plan.
     start_changes
-        VMs of both plans that start at another time, by VM.
+        VMs of both plans that start at another time, those first for which it matters.
+    noticed
+        For how many of them it matters, that is for ``worth_a_move`` or more; the others are noise.
     new_vms
         VMs that are added.
     """
@@ -111,19 +136,27 @@ class ScenarioAnswer(_Strict):
     no_schedule: str | None
     optimum_change: Range | None
     start_changes: tuple[StartChange, ...]
+    noticed: Noticed
     new_vms: tuple[NewVm, ...]
 
 
-class WhatIf(_Strict):
-    """The base plan and what becomes of it in each scenario; ``plan --what-if --format json`` prints exactly this."""
+class WhatIf(StrictModel):
+    """The base plan and what becomes of it in each scenario; ``plan --what-if --format json`` prints exactly this.
+
+    Parameters
+    ----------
+    worth_a_move
+        Changes of a VM below this are noise: the price of a move, for less than which none is made.
+    """
 
     schema_version: Literal[1] = ANSWER_SCHEMA_VERSION
     as_of: datetime
     base: PlanFigures
+    worth_a_move: float
     scenarios: tuple[ScenarioAnswer, ...]
 
 
-class PriceAnswer(_Strict):
+class PriceAnswer(StrictModel):
     """The plan at another price.
 
     Parameters
@@ -136,6 +169,8 @@ class PriceAnswer(_Strict):
         The base plan, priced at it.
     vms_changed
         VMs whose start differs from the base plan.
+    noticed
+        For how many of them it matters, that is for ``worth_a_move`` or more; the others are noise.
     """
 
     price: PriceName
@@ -144,9 +179,10 @@ class PriceAnswer(_Strict):
     plan: PlanFigures
     kept: Figures
     vms_changed: int
+    noticed: Noticed
 
 
-class VmStability(_Strict):
+class VmStability(StrictModel):
     """What is the same for a VM in every good schedule and at every price tried.
 
     Parameters
@@ -161,6 +197,8 @@ class VmStability(_Strict):
         Whether every such schedule moves the VM: today's start is ruled out.
     same_at_all_prices
         Whether the plans at all the prices tried start it as the base plan does.
+    most_changed
+        The most that it gains or loses where one of them does not, in at-risk backups per 30 days.
     """
 
     vm: str
@@ -171,13 +209,16 @@ class VmStability(_Strict):
     starts_possible: tuple[str, ...]
     must_move: bool
     same_at_all_prices: bool
+    most_changed: float
 
 
-class Sensitivity(_Strict):
+class Sensitivity(StrictModel):
     """How much hangs on the prices, and what is the same in every good schedule.
 
     Parameters
     ----------
+    worth_a_move
+        Changes of a VM below this are noise: the price of a move, for less than which none is made.
     tolerance
         Schedules that cost up to ``1 + tolerance`` times the optimum are good.
     good_cost
@@ -189,6 +230,7 @@ class Sensitivity(_Strict):
     schema_version: Literal[1] = ANSWER_SCHEMA_VERSION
     as_of: datetime
     base: PlanFigures
+    worth_a_move: float
     prices: tuple[PriceAnswer, ...]
     tolerance: float
     good_cost: float

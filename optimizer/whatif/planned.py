@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from optimizer.engine import SERIAL, Engine
+from optimizer.engine import Engine
 from optimizer.estate.folder import Estate
+from optimizer.model.rules import Rules
 from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
@@ -18,7 +20,7 @@ from optimizer.solve.closest import closest, never_worse_than, usable_start
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import IntArray
 from optimizer.solve.solver import Result
-from optimizer.workflow import solve_case
+from optimizer.workflow import prepare, solve_case
 
 
 @dataclass(frozen=True)
@@ -43,67 +45,76 @@ class Planned:
         return {item.vm_id.lower(): int(t) for item, t in zip(items, self.options, strict=True)}
 
 
-def numbered(progress: Progress, number: int) -> Progress:
-    """Progress of one of several plans under names of its own."""
-
-    def report(stage: str, done: int, total: int, note: str = "") -> None:
-        progress(f"{stage} {number}", done, total, note)
-
-    return report
-
-
-def plan_near(
-    estate: Estate,
-    case: Case,
-    settings: Settings,
-    progress: Progress,
-    start: IntArray | None = None,
-    multipliers: Multipliers | None = None,
-    engine: Engine = SERIAL,
-) -> Planned:
-    """Solve a case, near to another schedule where there is one, and have the plan verified.
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """How the plans of one question are made.
 
     Parameters
     ----------
-    estate, case
-        The estate and what was worked out for it.
     settings
-        Of the solver.
-    progress
-        Told how far the work is.
-    start
-        Shape (V,): a schedule that the search begins from, feasible or not; what it can keep of it at no cost, it
-        keeps.  None: there is none.
-    multipliers
-        Of a case of the same shape, to begin the bound from.
+        Of the solver, for each plan.
     engine
         Where independent parts run.
-
-    Raises
-    ------
-    NoScheduleError
-        No schedule satisfies the rules; names those in conflict.
-    NotFoundWithinEffortError
-        None was found, nor was it proven that there is none.
+    progress
+        Told how far the work is.
     """
-    began = time.monotonic()
 
-    def solved(one: Case) -> Result:
-        usable = None if start is None else usable_start(one.instance, start)
-        result = solve_case(
-            one,
-            seed=settings.seed,
-            effort=settings.effort,
-            time_limit_seconds=settings.time_limit_seconds,
-            progress=progress,
-            start=usable,
-            multipliers=multipliers,
-            engine=engine,
-        )
-        if start is None:
-            return result
-        return closest(one.instance, never_worse_than(one.instance, result, usable), start)
+    settings: Settings
+    engine: Engine
+    progress: Progress
 
-    result = solve_within_write_limits(case, known_policies(estate), solved)
-    plan = compose_plan(estate, case, result, settings, path=Path("plan.json"), began=began)
-    return Planned(estate, case, result, plan, starts_in_schedule(case.inventory, plan.schedule))
+    def numbered(self, number: int) -> Planner:
+        """The same for one of several plans, with progress under names of its own."""
+
+        def report(stage: str, done: int, total: int, note: str = "") -> None:
+            self.progress(f"{stage} {number}", done, total, note)
+
+        return replace(self, progress=report)
+
+    def prepare(self, estate: Estate, rules: Rules, history: Iterable[Path] = ()) -> Case:
+        """Read an estate and work out the risk of every start; see :func:`optimizer.workflow.prepare`."""
+        return prepare(estate, rules, history=history, engine=self.engine, progress=self.progress)
+
+    def plan(
+        self, estate: Estate, case: Case, start: IntArray | None = None, multipliers: Multipliers | None = None
+    ) -> Planned:
+        """Solve a case, near to another schedule where there is one, and have the plan verified.
+
+        Parameters
+        ----------
+        estate, case
+            The estate and what was worked out for it.
+        start
+            Shape (V,): a schedule that the search begins from, feasible or not; what it can keep of it at no cost,
+            it keeps.  None: there is none.
+        multipliers
+            Of a case of the same shape, to begin the bound from.
+
+        Raises
+        ------
+        NoScheduleError
+            No schedule satisfies the rules; names those in conflict.
+        NotFoundWithinEffortError
+            None was found, nor was it proven that there is none.
+        """
+        began = time.monotonic()
+
+        def solved(one: Case) -> Result:
+            usable = None if start is None else usable_start(one.instance, start)
+            result = solve_case(
+                one,
+                seed=self.settings.seed,
+                effort=self.settings.effort,
+                time_limit_seconds=self.settings.time_limit_seconds,
+                progress=self.progress,
+                start=usable,
+                multipliers=multipliers,
+                engine=self.engine,
+            )
+            if start is None:
+                return result
+            return closest(one.instance, never_worse_than(one.instance, result, usable), start)
+
+        result = solve_within_write_limits(case, known_policies(estate), solved)
+        plan = compose_plan(estate, case, result, self.settings, path=Path("plan.json"), began=began)
+        return Planned(estate, case, result, plan, starts_in_schedule(case.inventory, plan.schedule))

@@ -17,15 +17,15 @@ from optimizer.ports import Progress, no_progress
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.solver import DEFAULT_EFFORT
 from optimizer.solve.stable import Stability, stable_assignments
-from optimizer.whatif.compare import plan_figures, schedule_figures
+from optimizer.whatif.compare import cost_changes, noticed, plan_figures, schedule_figures, worth_a_move
 from optimizer.whatif.document import (
     PriceAnswer,
     PriceName,
     Sensitivity,
     VmStability,
 )
-from optimizer.whatif.planned import Planned, numbered, plan_near
-from optimizer.workflow import prepare, prepare_forecast
+from optimizer.whatif.planned import Planned, Planner
+from optimizer.workflow import prepare_forecast
 
 PRICES: tuple[PriceName, ...] = ("overlap", "vault_peak", "policy_write", "move")
 FACTORS = (0.5, 2.0)
@@ -62,24 +62,19 @@ def sensitivity(
         No schedule satisfies the rules.
     """
     rules = rules if rules is not None else Rules()
-    settings = Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
-    base = plan_near(
-        estate,
-        prepare(estate, rules, history=history, engine=engine, progress=progress),
-        settings,
-        progress,
-        engine=engine,
-    )
-    answers, same = [], np.ones(len(base.options), dtype=np.bool_)
+    planner = Planner(Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds), engine, progress)
+    base = planner.plan(estate, planner.prepare(estate, rules, history))
+    answers, same, most = [], np.ones(len(base.options), dtype=np.bool_), np.zeros(len(base.options))
     asked = [(name, factor) for name in PRICES for factor in FACTORS if getattr(rules.prices, name) > 0]
     for number, (name, factor) in enumerate(asked, start=1):
         value = factor * getattr(rules.prices, name)
         repriced = rules.model_copy(update={"prices": Prices(**{**rules.prices.model_dump(), name: value})})
         case = prepare_forecast(base.case.inventory, repriced, base.case.forecast, base.case.recently_moved)
-        planned = plan_near(
-            estate, case, settings, numbered(progress, number), base.options, base.result.multipliers, engine
-        )
-        same &= planned.options == base.options
+        planned = planner.numbered(number).plan(estate, case, base.options, base.result.multipliers)
+        elsewhere = planned.options != base.options
+        changes = np.where(elsewhere, cost_changes(case, base.options, planned.options), 0.0)
+        same &= ~elsewhere
+        most = np.maximum(most, np.abs(changes))
         answers.append(
             PriceAnswer(
                 price=name,
@@ -87,10 +82,11 @@ def sensitivity(
                 value=value,
                 plan=plan_figures(planned),
                 kept=schedule_figures(case, base.options),
-                vms_changed=int((planned.options != base.options).sum()),
+                vms_changed=int(elsewhere.sum()),
+                noticed=noticed(((change, False) for change in changes[elsewhere].tolist()), worth_a_move(rules)),
             )
         )
-    return _sensitivity(base, tuple(answers), same.tolist(), _stability(base, tolerance))
+    return _sensitivity(base, tuple(answers), same.tolist(), most.tolist(), _stability(base, tolerance))
 
 
 def _stability(base: Planned, tolerance: float) -> Stability:
@@ -101,7 +97,7 @@ def _stability(base: Planned, tolerance: float) -> Stability:
 
 
 def _sensitivity(
-    base: Planned, prices: tuple[PriceAnswer, ...], same: list[bool], stability: Stability
+    base: Planned, prices: tuple[PriceAnswer, ...], same: list[bool], most: list[float], stability: Stability
 ) -> Sensitivity:
     inventory, allowed = base.case.inventory, base.case.instance.allowed
     fixed = stability.fixed
@@ -118,11 +114,13 @@ def _sensitivity(
                 starts_possible=tuple(map(format_start, np.flatnonzero(stability.possible[v]).tolist())),
                 must_move=not stability.possible[v, today],
                 same_at_all_prices=same[v],
+                most_changed=round(most[v], 6),
             )
         )
     return Sensitivity(
         as_of=base.estate.as_of,
         base=plan_figures(base),
+        worth_a_move=worth_a_move(base.case.rules),
         prices=prices,
         tolerance=stability.tolerance,
         good_cost=round(stability.limit, 6),

@@ -25,7 +25,7 @@ from optimizer.solve.why_not.no_schedule import (
     conflict_sentence,
 )
 from optimizer.whatif.apply import Applied, apply_scenario, with_copies
-from optimizer.whatif.compare import broken_by, plan_figures, schedule_figures, start_changes
+from optimizer.whatif.compare import broken_by, noticed, plan_figures, schedule_figures, start_changes, worth_a_move
 from optimizer.whatif.document import (
     NewVm,
     PlanFigures,
@@ -33,9 +33,9 @@ from optimizer.whatif.document import (
     ScenarioAnswer,
     WhatIf,
 )
-from optimizer.whatif.planned import Planned, numbered, plan_near
+from optimizer.whatif.planned import Planned, Planner
 from optimizer.whatif.scenario import Scenario
-from optimizer.workflow import prepare, prepare_forecast
+from optimizer.workflow import prepare_forecast
 
 
 def what_if(
@@ -81,42 +81,37 @@ def what_if(
     """
     rules = rules if rules is not None else Rules()
     applied = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # mistakes before any work
-    settings = Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
-    base = plan_near(
-        estate,
-        prepare(estate, rules, history=history, engine=engine, progress=progress),
-        settings,
-        progress,
-        engine=engine,
-    )
+    planner = Planner(Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds), engine, progress)
+    base = planner.plan(estate, planner.prepare(estate, rules, history))
     forecasts = {rules.threshold: base.case.forecast}
-    answers = []
-    for number, (scenario, one) in enumerate(zip(scenarios, applied, strict=True), start=1):
-        told = numbered(progress, number)
-        answers.append(_answer(base, scenario, one, settings, forecasts, told, engine))
-    return WhatIf(as_of=estate.as_of, base=plan_figures(base), scenarios=tuple(answers))
+    answers = [
+        _answer(base, scenario, one, forecasts, planner.numbered(number))
+        for number, (scenario, one) in enumerate(zip(scenarios, applied, strict=True), start=1)
+    ]
+    return WhatIf(
+        as_of=estate.as_of, base=plan_figures(base), worth_a_move=worth_a_move(rules), scenarios=tuple(answers)
+    )
 
 
 def _answer(
     base: Planned,
     scenario: Scenario,
     applied: Applied,
-    settings: Settings,
     forecasts: dict[Threshold, Forecast],
-    progress: Progress,
-    engine: Engine,
+    planner: Planner,
 ) -> ScenarioAnswer:
     unchanged = applied.document is base.estate.document and applied.rules == base.case.rules
-    case = base.case if unchanged else _changed_case(base, applied, forecasts, progress, engine)
+    case = base.case if unchanged else _changed_case(base, applied, forecasts, planner)
     kept = _kept(base, case, applied)
     planned, why = base, None
     if not unchanged:
         estate = Estate(base.estate.path, applied.document)
         try:
-            planned = plan_near(estate, case, settings, progress, kept, engine=engine)
+            planned = planner.plan(estate, case, kept)
         except (NoScheduleError, NotFoundWithinEffortError) as exc:
             why = exc
     figures, before = plan_figures(planned) if why is None else None, plan_figures(base)
+    elsewhere = () if why is not None else start_changes(base, planned, kept)
     return ScenarioAnswer(
         name=scenario.name,
         changes=tuple(map(str, scenario.changes)),
@@ -128,18 +123,17 @@ def _answer(
         broken=broken_by(case, kept),
         no_schedule=None if why is None else _reason(why),
         optimum_change=None if figures is None else _optimum_change(before, figures, unchanged=unchanged),
-        start_changes=start_changes(base, planned),
+        start_changes=elsewhere,
+        noticed=noticed(((one.cost_change, one.must) for one in elsewhere), worth_a_move(base.case.rules)),
         new_vms=() if why is not None else _new_vms(planned, applied),
     )
 
 
-def _changed_case(
-    base: Planned, applied: Applied, forecasts: dict[Threshold, Forecast], progress: Progress, engine: Engine
-) -> Case:
+def _changed_case(base: Planned, applied: Applied, forecasts: dict[Threshold, Forecast], planner: Planner) -> Case:
     """The case of a scenario: another threshold needs the load again, everything else only the forecast."""
     threshold = applied.rules.threshold
     if threshold not in forecasts:
-        forecasts[threshold] = prepare(base.estate, applied.rules, engine=engine, progress=progress).forecast
+        forecasts[threshold] = planner.prepare(base.estate, applied.rules).forecast
     inventory = Estate(base.estate.path, applied.document).inventory(applied.rules.service_from)
     return prepare_forecast(
         inventory, applied.rules, with_copies(forecasts[threshold], applied.copies), base.case.recently_moved

@@ -13,6 +13,7 @@ import pytest
 from rich.cells import cell_len
 
 from optimizer.cli import cli
+from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.estate.csv_import import ImportReport
 from optimizer.estate.demo import generate_demo
 from optimizer.plan.audit_document import Audit
@@ -190,9 +191,9 @@ def test_plan_prints_the_summary_that_it_wrote(home: Path, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        ("--max-moves", -1, "not in the range x>=0"),
-        ("--max-policy-writes", "many", "is not a valid integer"),
-        ("--budget-days", 0, "not in the range x>=1"),
+        ("--max-moves", -1, "'-1' is not a whole number of at least 0"),
+        ("--max-policy-writes", "many", "'many' is not a whole number of at least 0"),
+        ("--budget-days", 0, "'0' is not a whole number of at least 1"),
     ],
 )
 def test_limits_that_are_none_are_wrong_usage(
@@ -254,6 +255,18 @@ def test_a_plan_is_repeated_with_its_own_history(home: Path, tmp_path: Path) -> 
     assert read_plan(tmp_path / "plan.json").settings.recently_moved == {vm: made.estate.as_of.date()}
 
 
+def test_what_a_history_told_is_said(home: Path, tmp_path: Path) -> None:
+    """Of a plan that was never applied: that none of its moves is in force; in the text, as JSON and in the plan."""
+    call = ("plan", home / "estate", "--out", tmp_path / "plan.json", "--history", home / "plan.json", *EFFORT)
+    moved = read_plan(home / "plan.json").summary.moved
+    said = f"history: 0 of the {moved} moves of plan.json are in force (was it applied?); none counts as recent"
+    assert said in " ".join(run(*call).out.split())
+    (source,) = json.loads(run(*call, "--format", "json").out)["history"]
+    expected = {"file": "plan.json", "kind": "plan", "moves": moved, "in_force": 0, "known_before": 0, "recent": 0}
+    assert source == expected
+    assert [one.model_dump() for one in read_plan(tmp_path / "plan.json").settings.history] == [expected]
+
+
 @pytest.fixture(scope="module")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the same estate with names of every kind that are hard to lay out, and its plan."""
@@ -302,9 +315,20 @@ def test_demo_leaves_estate_plan_and_report(tmp_path: Path) -> None:
     assert plan.summary.vms >= 15  # a few of the twenty are not backed up on a schedule
     assert plan.estate.path == "estate"
     assert run("explain", tmp_path / "demo" / "plan.json", plan.schedule[0].vm).code == 0
+    assert plan.settings.model_dump() == {"seed": 3, "effort": 100, "time_limit_seconds": None}
     again = run("demo", tmp_path / "demo", "--vms", 20)
     assert again.code == 1
     assert "is not empty" in again.err
+
+
+def test_the_demo_searches_as_long_as_it_is_told(tmp_path: Path) -> None:
+    """Seed, effort and time limit are those of ``plan``, are passed on and stand in the plan."""
+    given = ("--seed", 4, "--effort", 2, "--time-limit", 100)
+    assert run("demo", tmp_path / "demo", "--vms", 12, *given).code == 0
+    settings = read_plan(tmp_path / "demo" / "plan.json").settings
+    assert settings.model_dump() == {"seed": 4, "effort": 2, "time_limit_seconds": 100}
+    options = [{one.name for one in cli.commands[name].params} for name in ("plan", "demo")]
+    assert {"seed", "effort", "time_limit"} <= options[0] & options[1]
 
 
 def test_the_exit_code_tells_changes_from_none(home: Path, tmp_path: Path) -> None:
@@ -327,11 +351,23 @@ WRONG_USAGE: dict[str, tuple[list[object], str]] = {
     "option missing": (["import", "--vms", __file__], "Missing option '--load'"),
     "file not there": (["import", "--vms", "no.csv", "--load", "x", "--out", "e"], "'no.csv' does not exist"),
     "unknown format": (["audit", "estate", "--format", "xml"], "'xml' is not one of 'text', 'json'"),
-    "effort of nothing": (["plan", "estate", "--effort", "0"], "0 is not in the range 1<=x<=10000"),
-    "effort in words": (["plan", "estate", "--effort", "much"], "'much' is not a valid integer"),
-    "no time": (["plan", "estate", "--time-limit", "0"], "0.0 is not in the range x>0"),
-    "negative seed": (["plan", "estate", "--seed", "-1"], "-1 is not in the range x>=0"),
-    "no VMs": (["demo", "demo", "--vms", "0"], "0 is not in the range"),
+    "effort of nothing": (["plan", "estate", "--effort", "0"], "'0' is not a whole number from 1 to 10,000"),
+    "effort in words": (["plan", "estate", "--effort", "much"], "'much' is not a whole number from 1 to 10,000"),
+    "no time": (["plan", "estate", "--time-limit", "0"], "'0' is not a number above 0"),
+    "time in words": (["plan", "estate", "--time-limit", "soon"], "'--time-limit': 'soon' is not a number above 0"),
+    "a time that is none": (["plan", "estate", "--time-limit", "nan"], "'nan' is not a number above 0"),
+    "half a move": (["plan", "estate", "--max-moves", "1.5"], "'1.5' is not a whole number of at least 0"),
+    "all of a plan as a wave": (
+        ["apply", "plan.json", "--wave", "100"],
+        "'100' is not a number above 0 and below 100",
+    ),
+    "faults in percent": (["emulate", "e", "--faults", "5"], "'5' is not a number of at least 0 and at most 0.15"),
+    "a seed of many digits": (
+        ["plan", "estate", "--seed", "9" * 20],
+        "is too large; allowed: a whole number from 0 to",
+    ),
+    "negative seed": (["plan", "estate", "--seed", "-1"], "'-1' is not a whole number of at least 0"),
+    "no VMs": (["demo", "demo", "--vms", "0"], "'0' is not a whole number from 1 to 20,000"),
     "as-of without zone": (
         ["import", "--vms", __file__, "--load", __file__, "--out", "e", "--as-of", "2026-01-01T00:00"],
         "has no zone; add Z for UTC",
@@ -354,6 +390,17 @@ def test_wrong_usage_ends_with_2(case: str) -> None:
     assert answer.out == ""
     assert expected in answer.err
     assert "Traceback" not in answer.err
+
+
+def test_every_number_is_of_a_type_that_says_what_is_allowed() -> None:
+    """No option takes a number in click's own words, which a planner does not read."""
+    numbers = [
+        (name, option.name, type(option.type))
+        for name, command in cli.commands.items()
+        for option in command.params
+        if isinstance(option.type, click.IntRange | click.FloatRange) or option.type in {click.INT, click.FLOAT}
+    ]
+    assert {kind for _, _, kind in numbers} == {Number, WholeNumber}
 
 
 @pytest.mark.parametrize("command", ["audit", "plan"])

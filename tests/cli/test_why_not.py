@@ -92,7 +92,7 @@ def test_following_the_advice_makes_the_plan_that_was_promised(home: Path, tmp_p
 
 
 def test_limits_that_bind_are_priced(home: Path, tmp_path: Path) -> None:
-    """``report --limits`` prices one more move; as JSON the same; it is not for a page and not for a journal."""
+    """``report --limits`` prices one more move; as JSON the same, and on the page where one is asked for."""
     rules, plan = tmp_path / "rules.toml", tmp_path / "plan.json"
     rules.write_text("max_moves = 3\n")
     assert run("plan", home / "estate", "--rules", rules, "--out", plan, *EFFORT).code == 0
@@ -103,5 +103,8 @@ def test_limits_that_bind_are_priced(home: Path, tmp_path: Path) -> None:
     prices = [LimitPriceEntry.model_validate(one) for one in json.loads(answer.out)["limits"]]
     assert [(one.was, one.to) for one in prices if one.name == "max_moves"] == [(3, 4)]
     assert max(one.saves for one in prices) > 0
-    refused = run("report", plan, "--limits", "--html", tmp_path / "page.html")
-    assert (refused.code, "do not go together" in refused.err) == (2, True)
+    both = run("report", plan, "--limits", "--html", tmp_path / "page.html")
+    assert (both.code, both.out) == (0, text)
+    assert "Limits that bind" in (tmp_path / "page.html").read_text("utf-8")
+    assert run("report", plan, "--html", tmp_path / "plain.html").code == 0
+    assert "Limits that bind" not in (tmp_path / "plain.html").read_text("utf-8")

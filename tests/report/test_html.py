@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from optimizer.model.inventory import Inventory
+from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.report.figures import OTHERS
 from optimizer.report.html import SHOWN_VMS, render_html
+from optimizer.solve.why_not.limits import LimitKind
 from tests.report.small_estate import AS_OF, HOSTILE, SmallLoad, SmallLoadSource, make_inventory, make_plan, make_risk
 from tests.report.test_text import unchanged
 
@@ -143,6 +145,23 @@ def test_a_plan_without_changes_says_so() -> None:
     page = render_html(unchanged(PLAN), INVENTORY, None)
     assert "Nothing: the schedule stays as it is." in page
     assert "policies written" not in page
+
+
+def test_limits_that_bind_are_on_the_page_where_they_are_known() -> None:
+    """Those with a price in a table, the others in a sentence; without a price there is no table; names are text."""
+    turns = LimitPriceEntry(
+        name="in <turns>", kind=LimitKind.RULE, vault=None, was=3, to=4, saves=2.0, at_risk_change=-1.5,
+        pair_slots_change=-20.0,
+    )  # fmt: skip
+    idle = turns.model_copy(update={"name": "idle", "saves": 0.0})
+    text = " ".join(" ".join(read(render_html(PLAN, INVENTORY, None, limits=[turns, idle])).text).split())
+    assert "in <turns> at once 3 4 2.00 -1.50 -20.0" in text
+    assert "1 further limit binds (idle), but one more of it would save less than 0.005" in text
+    alone = render_html(PLAN, INVENTORY, None, limits=[idle])
+    assert "1 limit binds (idle)" in alone
+    assert "Saves" not in alone
+    assert "No limit binds" in render_html(PLAN, INVENTORY, None, limits=[])
+    assert "Limits that bind" not in PAGE
 
 
 def test_an_empty_plan_makes_a_page() -> None:

@@ -83,7 +83,14 @@ def test_without_a_way_out_there_is_advice() -> None:
 
 def price(name: str, kind: LimitKind, saves: float, vault: str | None = None) -> LimitPriceEntry:
     return LimitPriceEntry(
-        name=name, kind=kind, vault=vault, was=3, to=4, saves=saves, at_risk=-0.5, pair_slots=saves * 10
+        name=name,
+        kind=kind,
+        vault=vault,
+        was=3,
+        to=4,
+        saves=saves,
+        at_risk_change=0.5,
+        pair_slots_change=-10 * saves,
     )
 
 
@@ -104,3 +111,29 @@ def test_the_vault_that_is_starved_is_named() -> None:
 def test_where_nothing_binds_that_is_said() -> None:
     """Silence would be mistaken for a failure."""
     assert "No limit binds" in to_text(render_limits([]))
+
+
+def test_limits_whose_price_is_nothing_have_no_row() -> None:
+    """What would be shown as 0.00 is counted and named in a sentence, beside rows and where there are none."""
+    idle = [
+        price("max_risk_increase", LimitKind.MAX_RISK_INCREASE, 0.004),
+        price(ROOM.name, ROOM.kind, 0.0, "vault-a"),
+    ]
+    text = to_text(render_limits([price("in turns", LimitKind.RULE, 0.02), *idle]))
+    assert "0.00" not in text.replace("0.005", "")
+    assert (
+        "2 further limits bind (max_risk_increase, policies in vault-a), but one more of each would save less than "
+        "0.005 per 30 days."
+    ) in " ".join(text.split())
+    alone = to_text(render_limits(idle[:1]))
+    assert "Limits that bind" not in alone
+    assert "1 limit binds (max_risk_increase), but one more of it would save less than 0.005" in " ".join(
+        alone.split()
+    )
+
+
+def test_limits_show_changes_as_json_has_them() -> None:
+    """A plan that would have fewer at-risk backups has them with a minus, here and there."""
+    one = price("in turns", LimitKind.RULE, 2.0).model_copy(update={"at_risk_change": -1.5})
+    (row,) = [line for line in to_text(render_limits([one])).splitlines() if "in turns" in line]
+    assert row.split()[-3:] == ["2.00", "-1.50", "-20.0"]

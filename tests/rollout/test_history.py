@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, timezone
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -10,11 +11,12 @@ import pytest
 from optimizer.errors import DataError
 from optimizer.estate.folder import Estate
 from optimizer.model.clock import VirtualClock
+from optimizer.model.inventory import Inventory
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.errors import PlanFormatError
 from optimizer.plan.store import write_plan
+from optimizer.rollout import history
 from optimizer.rollout.errors import JournalError
-from optimizer.rollout.history import last_moves
 from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Journal, Record, RunRecord, SkippedRecord
 from tests.rollout.conftest import Ready, run
 from tests.rollout.fake_service import FakeService
@@ -22,6 +24,10 @@ from tests.rollout.test_rollback import take_back
 
 WRITTEN = datetime(2026, 1, 2, 22, 30, tzinfo=UTC)
 LATER = WRITTEN + timedelta(days=3)
+
+
+def last_moves(sources: Iterable[Path], inventory: Inventory) -> dict[str, date]:
+    return history.last_moves(history.read_history(sources, inventory))
 
 
 def begin(command: str = "apply", plan: str = "sha256:0", at: datetime = WRITTEN) -> RunRecord:
@@ -144,6 +150,25 @@ def test_a_plan_counts_where_its_starts_are_in_place(planned: Ready) -> None:
     found = last_moves([planned.plan_path], after)
     assert set(found) == {e.vm.lower() for e in planned.plan.schedule if e.start != e.start_today}
     assert set(found.values()) == {planned.estate.as_of.date()}
+
+
+def test_each_source_says_what_of_it_is_in_force(planned: Ready, vms: list[str], tmp_path: Path) -> None:
+    """A journal counts what it moved and what was not taken back, a plan what is in place; both what is recent."""
+    write_plan(planned.plan, planned.plan_path)
+    moves = sum(entry.start != entry.start_today for entry in planned.plan.schedule)
+    applied = write(tmp_path / "a.journal.jsonl", begin(), intent(1, vms[0]), done(1), intent(2, vms[1]), done(2))
+    back = write(tmp_path / "b.rollback.jsonl", begin("rollback"), intent(2, vms[1]), done(2))
+    after = Estate(planned.estate.path, apply_in_memory(planned.document, planned.plan.changes)).inventory()
+    for inventory, in_place in ((planned.inventory, 0), (after, moves)):
+        journal, plan = [
+            one.summed_up(lambda day: day >= WRITTEN.date())
+            for one in history.read_history([planned.plan_path, applied, back], inventory)
+        ]
+        assert (journal.file, journal.kind) == ("a.journal.jsonl", "journal")
+        assert (journal.moves, journal.in_force, journal.recent) == (2, 1, 1)
+        assert (plan.file, plan.kind) == (planned.plan_path.name, "plan")
+        assert (plan.moves, plan.in_force, plan.known_before) == (moves, in_place, 0)
+        assert plan.recent == (in_place if planned.estate.as_of.date() >= WRITTEN.date() else 0)
 
 
 def test_a_history_that_cannot_be_used_is_refused(planned: Ready, tmp_path: Path) -> None:

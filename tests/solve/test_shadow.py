@@ -64,7 +64,7 @@ def test_one_more_move() -> None:
     (price,) = priced(limits).values()
     assert (price.limit.kind, price.was, price.to) == (LimitKind.MAX_MOVES, 1, 2)
     assert price.saves == pytest.approx(2.0 - 0.02, abs=0.02)
-    assert price.at_risk == pytest.approx(2.0)
+    assert price.at_risk_change == pytest.approx(-2.0)
 
 
 def test_one_more_at_once() -> None:
@@ -104,8 +104,8 @@ def test_more_risk_for_one_vm() -> None:
     limits = limits_of(Problem(inventory(POLICIES, [("web", "p"), ("web", "p")]), rules, risk))
     price = priced(limits)["max_risk_increase"]
     assert (price.was, price.to) == (0.1, pytest.approx(0.2))
-    assert price.at_risk == pytest.approx(-0.15)
-    assert price.pair_slots == pytest.approx(5.0)
+    assert price.at_risk_change == pytest.approx(0.15)
+    assert price.pair_slots_change == pytest.approx(-5.0)
     assert price.saves == pytest.approx(1.0 - 0.15 - 0.02, abs=0.02)
 
 

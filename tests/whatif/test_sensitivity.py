@@ -24,6 +24,9 @@ def test_each_price_is_halved_and_doubled(tmp_path: Path) -> None:
     assert found["overlap", 2.0].kept.cost.total == pytest.approx(0.21)
     assert found["overlap", 2.0].plan.cost.total == pytest.approx(0.12)
     assert found["policy_write", 0.5].plan.cost.total == pytest.approx(0.07)
+    assert found["overlap", 2.0].noticed.gain == 1
+    assert found["policy_write", 0.5].noticed.gain == 1
+    assert {one.most_changed > 0 for one in answer.vms if not one.same_at_all_prices} == {True}
     assert found["vault_peak", 2.0].plan.cost.total == pytest.approx(0.12)
     assert len(found) == 8
     # At 0.11 nothing is far enough from the best to be ruled out but moving both, which costs a policy and two moves.

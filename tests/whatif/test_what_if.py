@@ -66,6 +66,8 @@ def test_a_lower_threshold_needs_the_load_again(busy: Estate) -> None:
     assert one.plan.at_risk_per_month < 1
     assert [(change.vm, change.base) for change in one.start_changes] == [("erp-1", "23:00")]
     assert not is_night(one.start_changes[0].scenario) or one.start_changes[0].scenario >= "03:00"
+    assert one.start_changes[0].cost_change == pytest.approx(one.plan.cost.risk - one.kept.cost.risk)
+    assert (one.noticed.must, one.noticed.gain, one.noticed.lose) == (0, 1, 0)
     assert one.optimum_change is not None
     assert one.optimum_change.low <= one.plan.cost.total - answer.base.cost.total <= one.optimum_change.high
 
@@ -134,6 +136,9 @@ def test_forbidden_nights_move_what_is_backed_up_at_night(busy: Estate) -> None:
     assert one.plan is not None
     assert one.plan.cost.total == pytest.approx(0.12)
     assert not is_night(one.start_changes[0].scenario)
+    # It gains nothing and loses nothing, but where it was it may not stay.
+    assert (one.start_changes[0].must, one.start_changes[0].cost_change) == (True, pytest.approx(0.0))
+    assert (one.noticed.must, one.noticed.gain, one.noticed.lose) == (1, 0, 0)
     with pytest.raises(ConfigError, match="these dates are not among the 30 days of the plan, 2026-02-23"):
         ask(busy, "forbid=2027-02-24..2027-03-02 20:00-06:00")
 
@@ -146,6 +151,21 @@ def test_a_dearer_overlap_parts_the_pair(pair: Estate) -> None:
     assert one.plan is not None
     assert (one.plan.moved, one.plan.cost.total) == (1, pytest.approx(0.12))
     assert len(one.start_changes) == 1
+    # Its half of what the pair cost: 5 half hours at 0.05, and one start above the fair share.
+    assert one.start_changes[0].cost_change == pytest.approx(-0.13)
+    assert (one.noticed.must, one.noticed.gain, one.noticed.lose) == (0, 1, 0)
+
+
+def test_what_is_worth_no_move_is_noise(imported: Planned) -> None:
+    """VMs for which a start elsewhere matters come first, and are those that must or change by the price of a move."""
+    answer, one = ask(imported.estate, "prices.overlap=0.03", "prices.move=0.5")
+    assert answer.worth_a_move == 0.02  # of the rules that the base plan was made with
+    matters = [change.must or abs(change.cost_change) >= 0.02 for change in one.start_changes]
+    assert matters == sorted(matters, reverse=True)
+    assert sum(matters) == one.noticed.must + one.noticed.gain + one.noticed.lose
+    sizes = [abs(change.cost_change) for change in one.start_changes[: sum(matters)]]
+    assert sizes == sorted(sizes, reverse=True)
+    assert ask(imported.estate, "max_moves=3", rules=Rules(prices={"move": 0.0}))[0].worth_a_move == 0.02
 
 
 def test_rules_are_added_and_dropped(busy: Estate) -> None:

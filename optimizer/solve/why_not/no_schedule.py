@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from optimizer.errors import OptimizerError
-from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.inventory import Inventory
 from optimizer.model.strict import StrictModel
-from optimizer.model.timegrid import Frequency
 from optimizer.solve.why_not.conflicts import Conflict
 from optimizer.solve.why_not.limits import Change, Limit, LimitKind
 from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation
@@ -58,7 +57,7 @@ class NamedConflict(StrictModel):
     irreducible
         Whether it is proven that without any one of them the others can hold.
     circumstances
-        What makes windows hard to keep for these VMs.
+        What of these VMs' backups makes the rules hard to keep: without it they could hold.
     """
 
     limits: tuple[NamedLimit, ...]
@@ -141,8 +140,18 @@ class NotFoundWithinEffortError(OptimizerError):
     """The search ended without a schedule and without a proof that there is none."""
 
 
-def name_everything(inventory: Inventory, diagnosis: Diagnosis) -> NoSchedule:
-    """Put names in the place of rows."""
+def name_everything(
+    inventory: Inventory, diagnosis: Diagnosis, circumstances: Sequence[tuple[str, ...]]
+) -> NoSchedule:
+    """Put names in the place of rows.
+
+    Parameters
+    ----------
+    inventory, diagnosis
+        The estate, and why there is no schedule for it.
+    circumstances
+        Of each conflict; see :func:`optimizer.solve.why_not.circumstances.circumstances`.
+    """
 
     def names(rows: Sequence[int]) -> tuple[str, ...]:
         return tuple(inventory.vm(inventory.items[row]).name for row in rows)
@@ -159,9 +168,9 @@ def name_everything(inventory: Inventory, diagnosis: Diagnosis) -> NoSchedule:
                 vm_ids=tuple(inventory.items[row].vm_id for row in one.vms),
                 smallest=one.smallest,
                 irreducible=one.irreducible,
-                circumstances=tuple(_circumstances(inventory, one)),
+                circumstances=told,
             )
-            for one in diagnosis.conflicts
+            for one, told in zip(diagnosis.conflicts, circumstances, strict=True)
         ),
         relaxations=tuple(
             NamedRelaxation(changes=tuple(map(change, one.changes)), plan=_plan(one.effect))
@@ -183,16 +192,6 @@ def _plan(effect: Effect) -> RelaxedPlan:
         moved=effect.moved,
         policy_writes=effect.writes,
     )
-
-
-def _circumstances(inventory: Inventory, conflict: Conflict) -> list[str]:
-    """What makes windows hard to keep for the VMs of a conflict: several runs a day, clocks that change."""
-    policies = [inventory.policy(inventory.items[row]) for row in conflict.vms]
-    hourly = {describe_recurrence(p.recurrence) for p in policies if p.recurrence.frequency is Frequency.HOURLY}
-    zones = {p.timezone for p in policies if len(p.pattern(inventory.horizon).offsets) > 1}
-    parts = [f"some back up {text}, and every run has to keep the windows" for text in sorted(hourly)]
-    clocks = "where windows have to hold at both readings of the clock"
-    return parts + [f"some are in {zone}, {clocks}" for zone in sorted(zones)]
 
 
 def describe(answer: NoSchedule) -> str:

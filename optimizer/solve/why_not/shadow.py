@@ -39,8 +39,8 @@ class LimitPrice:
         Its amount; that of a vault are the policies that it may still be given.
     saves
         Cost per 30 days, in at-risk backups: the best improvement that the search finds; 0 where it finds none.
-    at_risk, pair_slots
-        By how much the plan's at-risk backups per 30 days and its pair-slots per day fall (below 0: grow).
+    at_risk_change, pair_slots_change
+        By how much the plan's at-risk backups per 30 days and its pair-slots per day change; below 0 they fall.
     options
         Shape (V,): the schedule behind it, which breaks none of the loosened limits.
     """
@@ -50,8 +50,8 @@ class LimitPrice:
     was: float
     to: float
     saves: float
-    at_risk: float
-    pair_slots: float
+    at_risk_change: float
+    pair_slots_change: float
     options: IntArray
 
 
@@ -90,7 +90,7 @@ def price_limits(
         saves, before, after = _price(limits.instance, one, options, num_rounds, seed)
         old, new = evaluate(limits.instance, before), evaluate(limits.instance, after)
         rows = np.arange(limits.instance.num_vms)
-        at_risk = limits.instance.risk[rows, before] - limits.instance.risk[rows, after]
+        risk_change = limits.instance.risk[rows, after] - limits.instance.risk[rows, before]
         found.append(
             LimitPrice(
                 limit=one.limit,
@@ -98,8 +98,8 @@ def price_limits(
                 was=one.was,
                 to=one.to,
                 saves=saves,
-                at_risk=float(at_risk.sum()),
-                pair_slots=old.pair_slots - new.pair_slots,
+                at_risk_change=float(risk_change.sum()),
+                pair_slots_change=new.pair_slots - old.pair_slots,
                 options=after,
             )
         )

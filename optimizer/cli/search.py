@@ -1,0 +1,55 @@
+"""Options that say how much work the search for a schedule is, wherever one is searched for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, TypedDict
+
+import click
+
+from optimizer.cli.numbers import Number, WholeNumber
+
+
+class SearchSettings(TypedDict):
+    """What :func:`optimizer.workflow.make_plan` and its like take of these options, by their names for it."""
+
+    seed: int
+    effort: int
+    time_limit_seconds: float | None
+
+
+def search_options(
+    seed: int = 0, seed_help: str = "Of the search."
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ``--seed``, ``--effort`` and ``--time-limit``; the command gets :class:`SearchSettings` as ``search``.
+
+    Parameters
+    ----------
+    seed, seed_help
+        Default of ``--seed``, and what it is the seed of.
+    """
+
+    def add(command: Callable[..., Any]) -> Callable[..., Any]:
+        @click.option("--seed", type=WholeNumber(0), default=seed, show_default=True, help=seed_help)
+        @click.option(
+            "--effort",
+            type=WholeNumber(1, 10_000),
+            default=100,
+            show_default=True,
+            help="Work of the search; twice as much takes about twice as long.",
+        )
+        @click.option(
+            "--time-limit",
+            type=Number(0, open_low=True),
+            metavar="SECONDS",
+            help="Stop the search after so long; the plan is then valid but not repeatable.  [default: none]",
+        )
+        @wraps(command)
+        def with_search(*args: Any, seed: int, effort: int, time_limit: float | None, **kwargs: Any) -> object:
+            settings = SearchSettings(seed=seed, effort=effort, time_limit_seconds=time_limit)
+            return command(*args, search=settings, **kwargs)
+
+        return with_search
+
+    return add

@@ -1,0 +1,30 @@
+"""What of a schedule's cost falls to each VM."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from optimizer.model.rules import Rules
+from optimizer.solve.cost import cost_shares, evaluate
+from tests.solve.examples import Problem, flat_risk, inventory, policy, problems
+
+
+@settings(max_examples=50, deadline=None)
+@given(problems(), st.integers(0, 2**16))
+def test_shares_add_up_to_what_is_shared(problem: Problem, seed: int) -> None:
+    """Of any schedule, all shares together are its risk, overlap and vault peak; policies and moves are nobody's."""
+    instance = problem.instance()
+    options = np.random.default_rng(seed).integers(0, 48, instance.num_vms)
+    cost = evaluate(instance, options)
+    assert cost_shares(instance, options).sum() == pytest.approx(cost.risk + cost.overlap + cost.vault_peak)
+
+
+def test_those_who_meet_bear_it_alike() -> None:
+    """Two of three VMs of a service meet for 5 half hours at 0.02: half of it each, and the third bears nothing."""
+    vms = [("web", "p"), ("web", "p"), ("web", "q")]
+    found = inventory([policy("p", "v", 46), policy("q", "w", 10)], vms)
+    instance = Problem(found, Rules(prices={"vault_peak": 0.0}), flat_risk(3)).instance()
+    assert cost_shares(instance, instance.today).tolist() == pytest.approx([0.05, 0.05, 0.0])
