@@ -15,12 +15,13 @@ from optimizer.solve.bound import Ascent, ascend, reduced_costs
 from optimizer.solve.clock import Beside, SolveClock, Standing
 from optimizer.solve.cost import Cost, evaluate, violations
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
-from optimizer.solve.dual import Multipliers, write_groups
+from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
 from optimizer.solve.parts import PART_VMS, cut, merge, search_part, vault_groups
 from optimizer.solve.reference import ReferenceName, find_reference
 from optimizer.solve.search import ShouldStop, improve_single_moves, settle, steepest
+from optimizer.solve.write_groups import write_groups
 
 DEFAULT_EFFORT = 100
 """Work is proportional to the effort; 100 is meant for a monthly plan."""
