@@ -49,7 +49,8 @@ class _Opposed:
     def __init__(self, instance: Instance) -> None:
         gates = instance.gates
         of_vm = np.repeat(np.arange(instance.num_vms), np.diff(gates.vm_begin))
-        self.vms = [of_vm[gates.vm_gate == gate] for gate in range(len(gates))]
+        order = np.argsort(gates.vm_gate, kind="stable")
+        self.vms = np.split(of_vm[order], np.searchsorted(gates.vm_gate[order], np.arange(1, len(gates))))
         self._used = [np.flatnonzero(instance.allowed[vms].any(axis=0)) for vms in self.vms]
         self._clashes = gates.clashes
         self._number: dict[tuple[int, int], int] = {}
@@ -75,7 +76,7 @@ class _Opposed:
         blocks = [
             [self._clashes[self._number[a, b]][np.ix_(self._used[a], self._used[b])] for b in after] for a in before
         ]
-        return np.block(blocks) if before and after else np.zeros((0, 0), dtype=np.bool_)
+        return np.block(blocks)
 
     def places(self, gates: Sequence[int]) -> Iterator[tuple[int, IntArray]]:
         """Gates with their options, in the order of :meth:`joint`."""
@@ -86,10 +87,12 @@ class _Opposed:
 def find_cuts(instance: Instance) -> list[Cut]:
     """Cuts that together hold every two opposed gates whose clashes are nested, as those of ``order`` are.
 
-    Each begins with the pair that has most VMs and takes in what lets the clashes nested and is not held yet: the
-    patterns of the same set, and sets further off, since ``A`` before ``B`` before ``C`` is ``A`` and ``B`` before
-    ``C``, and ``A`` before ``B``.
+    Each begins with the pair that has most VMs and takes in what is not held yet, as long as its clashes stay nested:
+    other patterns of the same sets, and sets further off, since ``A`` before ``B`` before ``C`` is ``A`` and ``B``
+    before ``C``, and ``A`` before ``B``.
     """
+    if not len(instance.gates):
+        return []
     opposed = _Opposed(instance)
     left = dict.fromkeys(opposed.pairs())
     cuts = []

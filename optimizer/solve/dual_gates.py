@@ -45,7 +45,7 @@ class CutArrays(NamedTuple):
 
 def cut_arrays(instance: Instance) -> CutArrays:
     """Flatten the cuts of an instance."""
-    cuts = find_cuts(instance) if len(instance.gates) else []
+    cuts = find_cuts(instance)
     none = np.zeros(0, dtype=np.int64)
     begin = np.cumsum([0] + [len(cut.vms) for cut in cuts], dtype=np.int64)
     vm = np.concatenate([none, *(cut.vms for cut in cuts)])
