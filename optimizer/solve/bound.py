@@ -61,7 +61,7 @@ from optimizer.solve.dual import (
     evaluate_dual,
     price_classes,
 )
-from optimizer.solve.dual_gates import less_copies
+from optimizer.solve.dual_gates import evaluate_cuts, less_copies
 from optimizer.solve.instance import FloatArray, Instance, RowKind
 
 SAFETY = 1e-7
@@ -184,10 +184,20 @@ def _adam_step(
         at[n] = min(max(moved, least), most)
 
 
+def evaluate(d: DualArrays, at: Multipliers, answer: Answer) -> float:
+    """Value of the dual function; subgradient and parts go to the answer.
+
+    Cuts are called from here: compiled code is cached by its own file and misses changes of what it calls elsewhere.
+    """
+    base = less_copies(d.base, d.cuts, at.kappa)
+    value = evaluate_dual(d, base, at.lam, at.mu, at.alpha, at.sigma, at.tau, answer)
+    return value + evaluate_cuts(d.cuts, at.kappa, answer.kappa, answer.cuts) if len(at.kappa) else value
+
+
 def dual_value(d: DualArrays, at: Multipliers, answer: Answer | None = None) -> float:
     """The lower bound at some multipliers, summed exactly and rounded down by a safety margin."""
     answer = answer if answer is not None else empty_answer(d)
-    evaluate_dual(d, at.lam, at.mu, at.alpha, at.sigma, at.tau, at.kappa, answer)
+    evaluate(d, at, answer)
     parts = [math.fsum(at.lam), math.fsum(answer.cells.ravel()), math.fsum(answer.rows), math.fsum(answer.cuts)]
     parts += [-at.sigma * max(0, int(d.max_moves[0])), -math.fsum(at.tau * d.group_limit)]
     value = math.fsum(parts)
@@ -227,7 +237,7 @@ def ascend(
     )
     bound, best = -math.inf, at.copy()
     for number in range(1, num_steps + 1):
-        value = evaluate_dual(d, at.lam, at.mu, at.alpha, at.sigma, at.tau, at.kappa, answer)
+        value = evaluate(d, at, answer)
         if value > bound:
             bound, best = value, at.copy()
         if not on_step(number, bound):

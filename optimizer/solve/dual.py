@@ -13,7 +13,7 @@ import numpy as np
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import FORBIDDEN, touched_lists
 from optimizer.solve.compiled import compiled
-from optimizer.solve.dual_gates import CutArrays, cut_arrays, evaluate_cuts, less_copies
+from optimizer.solve.dual_gates import CutArrays, cut_arrays
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 from optimizer.solve.write_groups import write_groups
 
@@ -191,15 +191,15 @@ def price_classes(d: DualArrays, per_row: FloatArray) -> FloatArray:
 @compiled
 def evaluate_dual(
     d: DualArrays,
+    base: FloatArray,
     lam: FloatArray,
     mu: FloatArray,
     alpha: FloatArray,
     sigma: float,
     tau: FloatArray,
-    kappa: FloatArray,
     out: Answer,
 ) -> float:
-    """Value of the dual function; subgradient and parts go to ``out``."""
+    """Value of all but the cuts; subgradient and parts go to ``out``.  Of ``base`` copies are paid already."""
     out.lam[:] = 1.0
     out.cells[:] = 0.0
     out.moves[0] = 0.0
@@ -208,7 +208,6 @@ def evaluate_dual(
     inner[:] = 0.0
     out.tau[:] = -d.group_limit
     out.kappa[:] = 0.0
-    base = less_copies(d.base, d.cuts, kappa)
     priced = price_classes(d, mu)
     charge = price_classes(d, alpha * d.pair_price)
     value = 0.0
@@ -217,7 +216,6 @@ def evaluate_dual(
     for k in range(len(d.key_begin) - 1):
         value += _evaluate_key(d, k, base, lam, alpha, sigma, tau, priced, charge, out)
     value += _evaluate_rows(d, mu, alpha, out)
-    value += evaluate_cuts(d.cuts, kappa, out.kappa, out.cuts)
     if d.max_moves[0] >= 0:
         value -= sigma * d.max_moves[0]
         out.moves[0] -= d.max_moves[0]

@@ -61,17 +61,20 @@ def cut_arrays(instance: Instance) -> CutArrays:
     )
 
 
-@compiled
 def less_copies(base: FloatArray, cuts: CutArrays, kappa: FloatArray) -> FloatArray:
     """Cost of each option less the prices of its copies; shape (V, 48), ``base`` itself where there are none."""
-    if len(kappa) == 0:
+    if not len(kappa):
         return base
     cost = base.copy()
-    for copy in range(len(kappa)):
-        v = cuts.vm[copy]
-        for t in range(NUM_OPTIONS):
-            cost[v, t] -= kappa[copy, t]
+    _take_off(cost, cuts.vm, kappa)
     return cost
+
+
+@compiled
+def _take_off(cost: FloatArray, vm: IntArray, kappa: FloatArray) -> None:
+    for copy in range(len(kappa)):
+        for t in range(NUM_OPTIONS):
+            cost[vm[copy], t] -= kappa[copy, t]
 
 
 @compiled

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import Rule, Rules
-from optimizer.solve.bound import ascend, dual_value, forced_bounds, start_multipliers
+from optimizer.solve.bound import ascend, dual_value, evaluate, forced_bounds, start_multipliers
 from optimizer.solve.cuts import Cut, find_cuts
-from optimizer.solve.dual import DualArrays, Multipliers, dual_arrays, empty_answer, evaluate_dual
+from optimizer.solve.dual import Multipliers, dual_arrays, empty_answer
 from optimizer.solve.dual_gates import evaluate_cuts
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import FloatArray, Instance, no_gates
@@ -134,14 +134,9 @@ def test_the_answer_is_a_subgradient(problem: Problem, seed: int) -> None:
     at = shaken(start_multipliers(d), seed)
     other = shaken(at, seed + 1, 0.5)
     answer = empty_answer(d)
-    value = _evaluate(d, at)
-    evaluate_dual(d, at.lam, at.mu, at.alpha, at.sigma, at.tau, at.kappa, answer)
+    value = evaluate(d, at, answer)
     tangent = answer.lam @ (other.lam - at.lam) + (answer.kappa * (other.kappa - at.kappa)).sum()
-    assert _evaluate(d, other) <= value + tangent + 1e-9 * (1 + abs(value) + abs(tangent))
-
-
-def _evaluate(d: DualArrays, at: Multipliers) -> float:
-    return evaluate_dual(d, at.lam, at.mu, at.alpha, at.sigma, at.tau, at.kappa, empty_answer(d))
+    assert evaluate(d, other, empty_answer(d)) <= value + tangent + 1e-9 * (1 + abs(value) + abs(tangent))
 
 
 def rounded(rule: Rule, number: int, num_vms: int, starts: int) -> Instance:
