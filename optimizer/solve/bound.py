@@ -1,8 +1,9 @@
 """Proven lower bound: a strengthened Lagrangian relaxation, ascended with Adam.
 
 Relaxed are "one option per VM" (``lam``), the link between a VM's option and the rows that it touches (``mu``), the
-limit on moves (``sigma``) and limits on policy writes (``tau``).  What is left splits into one problem per cell (twin
-key ``k``, start ``t``), which decides whether the start is opened and for whom, and one per row.  A plain relaxation
+limit on moves (``sigma``), limits on policy writes (``tau``), and that a VM and its copies in cuts, which stand for
+``order``, are at the same option (``kappa``).  What is left splits into one problem per cell (twin key ``k``, start
+``t``), which decides whether the start is opened and for whom, one per row, and one per cut.  A plain relaxation
 is weak because a fraction of a policy serves a whole service without a single pair, and a whole vault without a peak;
 here an opened cell is charged with the share ``alpha[r]`` of the cost that its own VMs cause in row ``r``.
 
@@ -19,11 +20,25 @@ The cell problem is solved exactly: within a service the j-th VM taken costs ``j
 marginal costs, in ascending order of the reduced costs, do not fall; merged over services in ascending order they get
 the charge for the peak, which does not fall either with the number taken; and for every number of policies the
 cheapest prefix is tried.  The row problem is a minimum over ``n`` in ``[0, min(size, cap)]`` of a convex function.
-Dropped altogether, which can only lower the bound: ``separate`` between sets and ``order``; of a vault's limit of
-policies, that edits have to leave their old start (it is counted as if every editable policy were edited).
+
+A cut (:mod:`optimizer.solve.cuts`) is two sides of VMs, no two of which may be at options that clash.  The options of
+its first side are nested by what they clash with.  So of those that a schedule uses one clashes with all that any of
+them clashes with, its row in the clashes is some position of the cut, and both sides are at options of that position.
+Give each VM of a cut a copy of its choice: a schedule is still one, with the copies at the VM's own option, and
+``sum over copies c of v, options t, of kappa[c, t] * (copy[c, t] - x[v, t])`` adds nothing to its cost, whatever the
+sign of ``kappa``.  The cells get ``-kappa``.  The copies get ``kappa``, and what they pay is at least the least that
+they could, each at an allowed option for itself: the minimum over positions of the sum over copies of the cheapest
+option of that position.  A side may have many VMs: each is at one option, so that a cut is as strong as if all its
+schedules were listed, where constraints on pairs of options would be satisfied by halves of two options.
+
+Dropped altogether, which can only lower the bound: ``separate`` between sets, and of ``order`` clashes that are not
+nested (of two weekly policies that may cross midnight); of a vault's limit of policies, that edits have to leave their
+old start (it is counted as if every editable policy were edited).  Copies gain next to nothing for ``separate``: the
+mean of two schedules in which the sets have changed places keeps it as well, and costs the relaxation no more.
 
 Fisher, "The Lagrangian relaxation method for solving integer programming problems", Management Science 27 (1981);
-Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, for the steps.
+Guignard and Kim, "Lagrangean decomposition: a model yielding stronger Lagrangean bounds", Mathematical Programming 39
+(1987), for the copies; Kingma and Ba, "Adam: a method for stochastic optimization", ICLR 2015, for the steps.
 """
 
 from __future__ import annotations
@@ -46,6 +61,7 @@ from optimizer.solve.dual import (
     evaluate_dual,
     price_classes,
 )
+from optimizer.solve.dual_gates import evaluate_cuts, less_copies
 from optimizer.solve.instance import FloatArray, Instance, RowKind
 
 SAFETY = 1e-7
@@ -55,6 +71,9 @@ FIRST_SHARE = 0.3
 """Share of the rows' cost that the cells are charged with at the beginning."""
 
 SHARE_RATE = 0.1
+COPY_RATE = 0.2
+"""First rate of the price of a copy's option, as a share of that of the VM's value."""
+
 LAST_RATE = 0.001
 """Rates decay geometrically to this share of the first ones."""
 
@@ -88,7 +107,8 @@ def start_multipliers(d: DualArrays) -> Multipliers:
     lam = np.where(second >= FORBIDDEN, d.base.min(axis=1), second)
     shared = (d.pair_price > 0) | (d.peak_price > 0)
     num_rows = len(d.pair_price)
-    return Multipliers(lam, np.zeros(num_rows), np.where(shared, FIRST_SHARE, 0.0), 0.0, np.zeros(len(d.group_limit)))
+    tau, kappa = np.zeros(len(d.group_limit)), np.zeros(d.cuts.level.shape)
+    return Multipliers(lam, np.zeros(num_rows), np.where(shared, FIRST_SHARE, 0.0), 0.0, tau, kappa)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +120,10 @@ class _Rates:
     alpha: FloatArray
     sigma: FloatArray
     tau: FloatArray
+    kappa: FloatArray
 
 
-def _first_rates(instance: Instance) -> _Rates:
+def _first_rates(instance: Instance, d: DualArrays) -> _Rates:
     """How far a multiplier may travel in one step.
 
     A multiplier must be able to get as far as its value may lie: a VM of a large service is worth up to the pairs
@@ -126,6 +147,7 @@ def _first_rates(instance: Instance) -> _Rates:
         np.where(shared, SHARE_RATE, 0.0),
         np.full(1, scarce),
         np.full(len(instance.write_limits) + len(instance.vault_room), scarce),
+        np.repeat(COPY_RATE * lam[d.cuts.vm], NUM_OPTIONS),
     )
 
 
@@ -162,11 +184,21 @@ def _adam_step(
         at[n] = min(max(moved, least), most)
 
 
+def evaluate(d: DualArrays, at: Multipliers, answer: Answer) -> float:
+    """Value of the dual function; subgradient and parts go to the answer.
+
+    Cuts are called from here: compiled code is cached by its own file and misses changes of what it calls elsewhere.
+    """
+    base = less_copies(d.base, d.cuts, at.kappa)
+    value = evaluate_dual(d, base, at.lam, at.mu, at.alpha, at.sigma, at.tau, answer)
+    return value + evaluate_cuts(d.cuts, at.kappa, answer.kappa, answer.cuts) if len(at.kappa) else value
+
+
 def dual_value(d: DualArrays, at: Multipliers, answer: Answer | None = None) -> float:
     """The lower bound at some multipliers, summed exactly and rounded down by a safety margin."""
     answer = answer if answer is not None else empty_answer(d)
-    evaluate_dual(d, at.lam, at.mu, at.alpha, at.sigma, at.tau, answer)
-    parts = [math.fsum(at.lam), math.fsum(answer.cells.ravel()), math.fsum(answer.rows)]
+    evaluate(d, at, answer)
+    parts = [math.fsum(at.lam), math.fsum(answer.cells.ravel()), math.fsum(answer.rows), math.fsum(answer.cuts)]
     parts += [-at.sigma * max(0, int(d.max_moves[0])), -math.fsum(at.tau * d.group_limit)]
     value = math.fsum(parts)
     return value - SAFETY * (1 + abs(value))
@@ -193,18 +225,19 @@ def ascend(
     at = start.copy() if start is not None and _fits(start, d) else start_multipliers(d)
     if instance.max_moves is None:
         at.sigma = 0.0
-    rates, answer = _first_rates(instance), empty_answer(d)
+    rates, answer = _first_rates(instance, d), empty_answer(d)
     sigma = np.array([at.sigma])
     steppers = (
         (_Adam(rates.lam, -math.inf, math.inf), at.lam, answer.lam),
         (_Adam(rates.mu, 0.0, math.inf), at.mu, answer.mu),
         (_Adam(rates.alpha, 0.0, 1.0), at.alpha, answer.alpha),
         (_Adam(rates.tau[: len(at.tau)], 0.0, math.inf), at.tau, answer.tau),
+        (_Adam(rates.kappa, -math.inf, math.inf), at.kappa.reshape(-1), answer.kappa.reshape(-1)),
         (_Adam(rates.sigma if instance.max_moves is not None else np.zeros(1), 0.0, math.inf), sigma, answer.moves),
     )
     bound, best = -math.inf, at.copy()
     for number in range(1, num_steps + 1):
-        value = evaluate_dual(d, at.lam, at.mu, at.alpha, at.sigma, at.tau, answer)
+        value = evaluate(d, at, answer)
         if value > bound:
             bound, best = value, at.copy()
         if not on_step(number, bound):
@@ -218,18 +251,19 @@ def ascend(
 
 def _fits(at: Multipliers, d: DualArrays) -> bool:
     """Whether multipliers have the shape of a dual function."""
-    return (len(at.lam), len(at.mu), len(at.tau)) == (len(d.today), len(d.pair_price), len(d.group_limit))
+    shapes = (at.lam.shape, at.mu.shape, at.tau.shape, at.kappa.shape)
+    return shapes == (d.today.shape, d.pair_price.shape, d.group_limit.shape, d.cuts.level.shape)
 
 
 def reduced_costs(instance: Instance, at: Multipliers) -> FloatArray:
-    """Cost of each option under the prices of the rows and of moves, before the VM's own value; shape (V, 48).
+    """Cost of each option under the prices of rows, moves and copies, before the VM's own value; shape (V, 48).
 
     :data:`~optimizer.solve.arrays.FORBIDDEN` and more where an option is not allowed.
     """
     d = dual_arrays(instance)
     priced = price_classes(d, at.mu).reshape(-1, NUM_OPTIONS)
     moved = np.arange(NUM_OPTIONS)[None, :] != instance.today[:, None]
-    cost: FloatArray = d.base + priced[instance.vm_class] + at.sigma * moved
+    cost: FloatArray = less_copies(d.base, d.cuts, at.kappa) + priced[instance.vm_class] + at.sigma * moved
     return cost
 
 
@@ -238,7 +272,8 @@ def forced_bounds(instance: Instance, at: Multipliers) -> FloatArray:
 
     The relaxed problem with ``x[v, t] = 1`` added costs at least its value without plus ``max(0, c[v, t] - lam[v])``:
     the cell has to take the VM, which is worth no less than its reduced cost, since charges for pairs and peaks and
-    the opening are not negative, and no cell gains by losing an offer.  Infinite where an option is not allowed.
+    the opening are not negative, and no cell gains by losing an offer; rows and cuts stay as they are.  Infinite where
+    an option is not allowed.
     """
     value = dual_value(dual_arrays(instance), at)
     surplus = np.maximum(0.0, reduced_costs(instance, at) - at.lam[:, None])

@@ -13,7 +13,9 @@ import numpy as np
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import FORBIDDEN, touched_lists
 from optimizer.solve.compiled import compiled
+from optimizer.solve.dual_gates import CutArrays, cut_arrays
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.write_groups import write_groups
 
 
 @dataclass(slots=True)
@@ -32,6 +34,8 @@ class Multipliers:
         Not negative: price of a move beyond the limit of moves.
     tau
         Shape (num_groups,), not negative: price of a policy write beyond each limit on writes.
+    kappa
+        Shape (num_copies, 48): what a VM is paid for an option, and its copy in a cut pays for the same.
     """
 
     lam: FloatArray
@@ -39,10 +43,12 @@ class Multipliers:
     alpha: FloatArray
     sigma: float
     tau: FloatArray
+    kappa: FloatArray
 
     def copy(self) -> Multipliers:
         """An independent copy."""
-        return Multipliers(self.lam.copy(), self.mu.copy(), self.alpha.copy(), self.sigma, self.tau.copy())
+        arrays = (self.lam.copy(), self.mu.copy(), self.alpha.copy(), self.sigma, self.tau.copy(), self.kappa.copy())
+        return Multipliers(*arrays)
 
 
 class DualArrays(NamedTuple):
@@ -68,6 +74,8 @@ class DualArrays(NamedTuple):
         Limits on writes that each key counts towards; the limits.
     policy_price, per_policy, max_moves
         Shape (1,) each; ``max_moves`` is -1 where there is no limit.
+    cuts
+        What ``order`` demands.
     """
 
     base: FloatArray
@@ -90,6 +98,7 @@ class DualArrays(NamedTuple):
     policy_price: FloatArray
     per_policy: IntArray
     max_moves: IntArray
+    cuts: CutArrays
 
 
 class Answer(NamedTuple):
@@ -97,10 +106,10 @@ class Answer(NamedTuple):
 
     Parameters
     ----------
-    lam, mu, alpha, tau
+    lam, mu, alpha, tau, kappa
         Subgradient, shaped like the multipliers.
-    cells, rows
-        Shapes (K, 48) and (num_rows,): value of each subproblem.
+    cells, rows, cuts
+        Shapes (K, 48), (num_rows,) and (num_cuts,): value of each subproblem.
     moves
         Shape (1,): moves of the relaxed solution.
     """
@@ -109,27 +118,11 @@ class Answer(NamedTuple):
     mu: FloatArray
     alpha: FloatArray
     tau: FloatArray
+    kappa: FloatArray
     cells: FloatArray
     rows: FloatArray
+    cuts: FloatArray
     moves: FloatArray
-
-
-def write_groups(instance: Instance) -> list[tuple[str, tuple[int, ...], int]]:
-    """Limits on policy writes: name, keys, limit.
-
-    Besides those that the rules state, each vault has one: what it may create, and what could at the most be edited
-    instead; left out where the vault can never get there.
-    """
-    found = [(limit.name, limit.keys, limit.limit) for limit in instance.write_limits]
-    editable = np.zeros(len(instance.vault_room), dtype=np.int64)
-    for policy in instance.policies:
-        editable[instance.key_vault[policy.key]] += policy.editable
-    vms = np.bincount(instance.key_vault[instance.key[instance.movable]], minlength=len(instance.vault_room))
-    for vault, room in enumerate((instance.vault_room + editable).tolist()):
-        keys = np.flatnonzero(instance.key_vault == vault).tolist()
-        if room < min(int(vms[vault]), NUM_OPTIONS * len(keys)):
-            found.append((f"policies of vault {vault}", tuple(keys), room))
-    return found
 
 
 def dual_arrays(instance: Instance) -> DualArrays:
@@ -164,6 +157,7 @@ def dual_arrays(instance: Instance) -> DualArrays:
         policy_price=np.array([instance.policy_write_price]),
         per_policy=np.array([instance.max_vms_per_policy], dtype=np.int64),
         max_moves=np.array([-1 if instance.max_moves is None else instance.max_moves], dtype=np.int64),
+        cuts=cut_arrays(instance),
     )
 
 
@@ -175,8 +169,10 @@ def empty_answer(d: DualArrays) -> Answer:
         np.empty(num_rows),
         np.empty(num_rows),
         np.empty(len(d.group_limit)),
+        np.empty(d.cuts.level.shape),
         np.empty(cells),
         np.empty(num_rows),
+        np.empty(len(d.cuts.positions)),
         np.empty(1),
     )
 
@@ -194,9 +190,16 @@ def price_classes(d: DualArrays, per_row: FloatArray) -> FloatArray:
 
 @compiled
 def evaluate_dual(
-    d: DualArrays, lam: FloatArray, mu: FloatArray, alpha: FloatArray, sigma: float, tau: FloatArray, out: Answer
+    d: DualArrays,
+    base: FloatArray,
+    lam: FloatArray,
+    mu: FloatArray,
+    alpha: FloatArray,
+    sigma: float,
+    tau: FloatArray,
+    out: Answer,
 ) -> float:
-    """Value of the dual function; subgradient and parts go to ``out``."""
+    """Value of all but the cuts; subgradient and parts go to ``out``.  Of ``base`` copies are paid already."""
     out.lam[:] = 1.0
     out.cells[:] = 0.0
     out.moves[0] = 0.0
@@ -204,13 +207,14 @@ def evaluate_dual(
     occupied[:] = 0.0
     inner[:] = 0.0
     out.tau[:] = -d.group_limit
+    out.kappa[:] = 0.0
     priced = price_classes(d, mu)
     charge = price_classes(d, alpha * d.pair_price)
     value = 0.0
     for v in range(len(lam)):
         value += lam[v]
     for k in range(len(d.key_begin) - 1):
-        value += _evaluate_key(d, k, lam, alpha, sigma, tau, priced, charge, out)
+        value += _evaluate_key(d, k, base, lam, alpha, sigma, tau, priced, charge, out)
     value += _evaluate_rows(d, mu, alpha, out)
     if d.max_moves[0] >= 0:
         value -= sigma * d.max_moves[0]
@@ -265,6 +269,7 @@ def _sort(value: FloatArray, v: IntArray, begin: int, end: int) -> None:
 def _evaluate_key(
     d: DualArrays,
     k: int,
+    base: FloatArray,
     lam: FloatArray,
     alpha: FloatArray,
     sigma: float,
@@ -283,7 +288,7 @@ def _evaluate_key(
         opening += tau[d.group[at]]
     value, offered = np.empty((NUM_OPTIONS, size)), np.empty((NUM_OPTIONS, size), dtype=np.int64)
     count = np.zeros(NUM_OPTIONS, dtype=np.int64)
-    base, key_vms = d.base, d.key_vms
+    key_vms = d.key_vms
     for number in range(begin, end):
         v = key_vms[number]
         first, worth, today = d.vm_class[v] * NUM_OPTIONS, lam[v], d.today[v]
@@ -384,7 +389,8 @@ def _evaluate_cell(
 def _take(d: DualArrays, taken: IntArray, ranks: IntArray, count: int, t: int, out: Answer) -> None:
     """Count the VMs that a cell takes: in their rows, and with the pairs that they make within the cell."""
     today, vm_class, begin, touched, pair = d.today, d.vm_class, d.touched_begin, d.touched, d.pair_price
-    lam, occupied, inner = out.lam, out.mu, out.alpha
+    lam, occupied, inner, copies = out.lam, out.mu, out.alpha, out.kappa
+    copy_begin, copy_of = d.cuts.of_vm_begin, d.cuts.of_vm
     moves = 0
     for number in range(count):
         v, rank = taken[number], ranks[number]
@@ -394,4 +400,6 @@ def _take(d: DualArrays, taken: IntArray, ranks: IntArray, count: int, t: int, o
         for touch in range(begin[place], begin[place + 1]):
             occupied[touched[touch]] += 1.0
             inner[touched[touch]] += pair[touched[touch]] * rank
+        for copy in range(copy_begin[v], copy_begin[v + 1]):
+            copies[copy_of[copy], t] -= 1.0
     out.moves[0] += moves

@@ -5,15 +5,16 @@ with one good start whose value ``lam`` has stayed high: the bound is as good at
 second best option.  Here the cells that lose the VM are looked into as well, so that ``lam`` cancels out.
 
 Proof of validity.  At fixed multipliers the relaxation of :mod:`optimizer.solve.bound` splits into cells (twin key
-``k``, start ``t``) and rows.  A schedule in which VM ``v`` starts at ``t`` satisfies all that the relaxation asks, and
-two things more: no other cell of its key takes ``v``, and cell ``(k, t)`` does.  Asking these of the cells keeps the
-split, hence with ``L`` the bound and ``rho`` the values of the cells
+``k``, start ``t``), rows and cuts.  A schedule in which VM ``v`` starts at ``t`` satisfies all that the relaxation
+asks, and three things more: no other cell of its key takes ``v``, cell ``(k, t)`` does, and the copies of ``v`` in
+cuts are at ``t``.  Asking these of cells and cuts keeps the split, hence with ``L`` the bound and ``rho`` the values
+of the cells
 
-    ``forced[v, t] = L + sum over u != t of (without[v, u] - rho[k, u]) + (with[v, t] - rho[k, t])``
+    ``forced[v, t] = L + sum over u != t of (without[v, u] - rho[k, u]) + (with[v, t] - rho[k, t]) + cuts[v, t]``
 
-where ``without`` and ``with`` are the least values of a cell that must not, or must, take ``v``.  Both differences are
-never negative, as the cell has fewer choices; so any lower bounds of ``without`` and ``with`` keep the formula valid,
-with differences cut off at 0.
+where ``without`` and ``with`` are the least values of a cell that must not, or must, take ``v``, and ``cuts`` is what
+the cuts of ``v`` cost more with its copies at ``t``.  All differences are never negative, as there are fewer choices;
+so any lower bounds of ``without``, ``with`` and ``cuts`` keep the formula valid, with differences cut off at 0.
 
 *Values.*  Within a service the VMs taken, in ascending order of their reduced costs ``r``, cost ``r + j * charge``
 (``j = 0, 1, ...``).  Without ``v`` those after it move up one rank: their marginal costs fall by one charge.  With
@@ -34,6 +35,7 @@ import numpy as np
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.bound import SAFETY, dual_value, forced_bounds, reduced_costs
 from optimizer.solve.dual import DualArrays, Multipliers, dual_arrays, empty_answer
+from optimizer.solve.dual_gates import forced_increases
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 
 
@@ -67,6 +69,7 @@ def sharp_forced_bounds(instance: Instance, at: Multipliers) -> FloatArray:
             instance, t, reduced[:, t], charge[:, t], price, answer.cells[:, t]
         )
     forced: FloatArray = bound + (shut_out.sum(axis=1)[:, None] - shut_out) + taken_in
+    forced_increases(d.cuts, at.kappa, forced)
     forced -= SAFETY * (1 + np.abs(forced))
     return np.where(instance.allowed, np.maximum(forced, forced_bounds(instance, at)), np.inf)
 

@@ -14,10 +14,11 @@ from optimizer.solve.arrays import Arrays, count, pack
 from optimizer.solve.bound import ascend
 from optimizer.solve.clock import SolveClock, Standing
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.dual import Multipliers, write_groups
+from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.parts import cut, merge, search_part, vault_groups
 from optimizer.solve.search import improve_single_moves, settle, steepest
+from optimizer.solve.write_groups import write_groups
 
 SEARCH_SHARE = 0.9
 """Share of a time limit that search and ascent may use; the rest is for CP-SAT and for the last settling."""

@@ -43,6 +43,7 @@ def test_a_forced_bound_is_never_above_the_restricted_optimum(problem: Problem, 
     shaken.mu = np.where(shaken.mu > 0, random.uniform(0, 2, len(shaken.mu)) * shaken.mu, random.uniform(0, 0.05))
     shaken.alpha = random.uniform(0, 1, len(shaken.alpha))
     shaken.tau = random.uniform(0, 0.2, len(shaken.tau))
+    shaken.kappa = shaken.kappa + random.normal(0, 0.2, shaken.kappa.shape)
     shaken.sigma = 0.0 if instance.max_moves is None else random.uniform(0, 0.2)
     for multipliers in (at, shaken):
         forced = sharp_forced_bounds(instance, multipliers)
