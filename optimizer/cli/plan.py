@@ -86,7 +86,7 @@ def write_report(
         "backup-optimizer report plan.json\n"
         "backup-optimizer plan estate --what-if add-vms=service=shop,count=20 --what-if prices.overlap=0.05\n"
         "backup-optimizer plan estate --what-if lose-vault=vault-weu\n"
-        "backup-optimizer plan estate --what-if 'forbid=2026-03-02..2026-03-08 20:00-06:00'\n"
+        "backup-optimizer plan estate --what-if 'forbid=2026-03-02..2026-03-08 20:00-06:00,service=shop'\n"
         "backup-optimizer plan estate --sensitivity"
     )
 )

@@ -40,6 +40,7 @@ from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.cuts import rules_without_cut
 from optimizer.solve.gates import demands, in_several_sets
 from optimizer.solve.restrict import matching_items
 from optimizer.solve.solver import OPTIMALITY_GAP, Result
@@ -266,6 +267,10 @@ def _notes(case: Case, diff: Diff) -> list[str]:
         if not matching_items(inventory, rule).any()
     ]
     notes += _notes_on_sets(case)
+    notes += [
+        f"what rule {name!r} costs is not all in the proven bound: more may be captured than is certified"
+        for name in rules_without_cut(case.instance)
+    ]
     tolerated = breaks_of_never_written(inventory, rules, case.restrictions, case.snapshot_minutes)
     for name, count in Counter(name for _, name in tolerated).items():
         notes.append(f"rule {name!r} is broken today by {count} VMs that are never written; they stay where they are")

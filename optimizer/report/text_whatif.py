@@ -87,7 +87,7 @@ def _scenario(answer: WhatIf, one: ScenarioAnswer, glyphs: Glyphs, width: int) -
     told = [*(change for change in one.changes if change not in one.name), *one.notes]
     if told:
         yield bullets(told, glyphs)
-    yield table(_comparison(answer.base, one, glyphs), glyphs, width)
+    yield table(_comparison(answer.base, one), glyphs, width)
     yield Text()
     yield from _verdict(one, answer.worth_a_move, glyphs)
     if one.start_changes:
@@ -98,14 +98,14 @@ def _scenario(answer: WhatIf, one: ScenarioAnswer, glyphs: Glyphs, width: int) -
         yield table(Rows("New VMs", columns, cells, total=len(one.new_vms)), glyphs, width)
 
 
-def _comparison(base: PlanFigures, one: ScenarioAnswer, glyphs: Glyphs) -> Rows:
+def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
     """Base plan, the same kept in the scenario, the plan made for it, and what that changes."""
     plan, kept = one.plan, one.kept
 
     def line(name: str, of: Callable[[Figures], float], *, whole: bool = False) -> tuple[str, ...]:
         show = (lambda value: f"{value:,.0f}") if whole else decimal
-        change = glyphs.dash if plan is None else _difference(of(plan) - of(base), whole=whole)
-        return name, show(of(base)), show(of(kept)), glyphs.dash if plan is None else show(of(plan)), change
+        new = ("", "") if plan is None else (show(of(plan)), _difference(of(plan) - of(base), whole=whole))
+        return name, show(of(base)), show(of(kept)), *new
 
     cells = [
         line("VMs", lambda figures: figures.vms, whole=True),
@@ -120,13 +120,14 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer, glyphs: Glyphs) -> Rows:
             "no schedule costs less than",
             decimal(base.bound),
             "",
-            decimal(plan.bound) if plan else glyphs.dash,
-            signed(plan.bound - base.bound) if plan else glyphs.dash,
+            *((decimal(plan.bound), signed(plan.bound - base.bound)) if plan else ("", "")),
         ),
-        ("dearer than that by at most", _gap(base), "", _gap(plan) if plan else glyphs.dash, ""),
-        ("captured, against", _captured(base), "", _captured(plan) if plan else glyphs.dash, ""),
+        ("dearer than that by at most", _gap(base), "", _gap(plan) if plan else "", ""),
+        ("captured, against", _captured(base), "", _captured(plan) if plan else "", ""),
     ]
-    columns = (Column(""), number("base plan"), number("base plan kept"), number("new plan"), number("new - base"))
+    columns = [Column(""), number("base plan"), number("base plan kept"), number("new plan"), number("new - base")]
+    if plan is None:  # nothing would stand in the last two
+        columns, cells = columns[:3], [row[:3] for row in cells]
     note = "kept: the base plan's starts under the conditions of the scenario"
     return Rows(title="Against the base plan", columns=columns, cells=cells, note=note)
 
@@ -152,6 +153,7 @@ def _verdict(one: ScenarioAnswer, least: float, glyphs: Glyphs) -> Iterator[Rend
     if one.no_schedule is not None:
         yield Text("No schedule keeps the rules of this scenario:", style="yellow")
         yield bullets(one.no_schedule.splitlines(), glyphs)
+        yield Text("With the same in a rules file, plan says what would make a schedule possible.", style="dim")
         return
     assert one.plan is not None and one.optimum_change is not None
     if not one.broken:

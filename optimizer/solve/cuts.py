@@ -108,6 +108,15 @@ def find_cuts(instance: Instance) -> list[Cut]:
     return cuts
 
 
+def rules_without_cut(instance: Instance) -> list[str]:
+    """Rules between sets that no cut holds in full: the lower bound does not know all that they cost."""
+    if not len(instance.gates):
+        return []
+    opposed = _Opposed(instance)
+    names = [instance.gates.name[a] for a, b in opposed.pairs() if not is_nested(opposed.joint([a], [b]))]
+    return sorted(set(names))
+
+
 def _take_in(opposed: _Opposed, left: dict[tuple[int, int], None], before: list[int], after: list[int]) -> None:
     """Add gates to the two sides of a cut, in place, as long as its clashes stay nested."""
     near = dict.fromkeys(opposed.opponents[before[0]] + opposed.opponents[after[0]])

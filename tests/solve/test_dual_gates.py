@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.bound import ascend, dual_value, evaluate, forced_bounds, start_multipliers
-from optimizer.solve.cuts import Cut, find_cuts
+from optimizer.solve.cuts import Cut, find_cuts, rules_without_cut
 from optimizer.solve.dual import Multipliers, dual_arrays, empty_answer
 from optimizer.solve.dual_gates import evaluate_cuts
 from optimizer.solve.forced import sharp_forced_bounds
@@ -196,3 +196,16 @@ def test_without_rules_between_sets_there_are_no_copies() -> None:
     at = ascend(without, 20).best
     assert at.kappa.shape == (0, 48)
     assert ascend(with_gates, 20, start=at).best.kappa.shape == (12, 48)
+
+
+@pytest.mark.parametrize(
+    ("rule", "names"),
+    [(ORDER, []), (CHAIN, []), (Rule(name="apart", separate=("vm?", "vm*")), ["apart"])],
+)
+def test_rules_that_the_bound_does_not_know_are_named(rule: Rule, names: list[str]) -> None:
+    """What ``order`` costs is in the bound, what ``separate`` costs is not, and that is said."""
+    problem = medium_problem(np.random.default_rng(1), 18, 8)
+    assert rules_without_cut(problem.instance()) == []
+    instance = replace(problem, rules=Rules(rule=(rule,))).instance()
+    assert len(instance.gates)
+    assert rules_without_cut(instance) == names
