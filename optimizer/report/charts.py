@@ -122,7 +122,7 @@ def risk_chart(hours: HalfHours) -> figure:
 
 
 def moves_chart(curve: MovesCurve) -> figure:
-    """Draw cost and bound by the number of moves, with the knee marked."""
+    """Draw cost, bound and backups at risk by the number of moves, with the knee marked."""
     from bokeh.models import ColumnDataSource, DataRange1d
     from bokeh.plotting import figure
 
@@ -140,9 +140,10 @@ def moves_chart(curve: MovesCurve) -> figure:
     plot = figure(
         height=230, sizing_mode="stretch_width", toolbar_location=None, tools="", background_fill_color=None,
         border_fill_color=None, outline_line_color=None, min_border_right=8, x_axis_label="VMs that move",
-        y_axis_label="cost",
+        y_axis_label="per 30 days",
     )  # fmt: skip
     plot.y_range = DataRange1d(start=0)
+    plot.line("moves", "at_risk", source=source, line_color=LOAD_COLOR, line_width=2)
     plot.line("moves", "bound", source=source, line_color=LIMIT_COLOR, line_dash="dashed")
     plot.line("moves", "cost", source=source, line_color=PLAN_COLOR, line_width=2)
     dots = plot.scatter("moves", "cost", source=source, size=7, color=PLAN_COLOR)

@@ -1,10 +1,12 @@
-"""The moves curve on a terminal: every point a row, the named ones marked, at any width and in ASCII."""
+"""The moves curve, in the terminal (every point a row, the named ones marked, any width, ASCII) and as a picture."""
 
 from __future__ import annotations
 
 import pytest
+from bokeh.models import GlyphRenderer, Line
 
 from optimizer.plan.moves_document import MovesCurve, MovesPoint
+from optimizer.report.charts import moves_chart
 from optimizer.report.text_moves import moves_sentences, render_moves_curve
 from optimizer.report.typeset import to_text
 
@@ -68,3 +70,17 @@ def test_where_nothing_is_gained_that_is_all_there_is_to_say() -> None:
     """A curve of today's schedule alone has no knee."""
     curve = MovesCurve(points=(point(0, 10.0, 0.0, 0),), knee=None, most_of_gain=None)
     assert "No number of moves gains anything" in to_text(render_moves_curve(curve))
+
+
+def test_the_picture_has_cost_risk_and_bound() -> None:
+    """Three lines over the number of moves, the points of the curve as they are."""
+    lines = {
+        one.glyph.y: one.data_source.data[one.glyph.y]
+        for one in moves_chart(CURVE).renderers
+        if isinstance(one, GlyphRenderer) and isinstance(one.glyph, Line)
+    }
+    assert lines == {
+        "cost": [one.cost for one in CURVE.points],
+        "at_risk": [one.at_risk_per_month for one in CURVE.points],
+        "bound": [one.bound for one in CURVE.points],
+    }
