@@ -268,7 +268,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
     ]
     notes += _notes_on_sets(case)
     notes += [
-        f"what rule {name!r} costs is not all in the proven bound: more may be captured than is certified"
+        f"the proven bound does not know what rule {name!r} costs: more may be captured than is certified"
         for name in rules_without_cut(case.instance)
     ]
     tolerated = breaks_of_never_written(inventory, rules, case.restrictions, case.snapshot_minutes)

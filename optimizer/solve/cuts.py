@@ -109,12 +109,14 @@ def find_cuts(instance: Instance) -> list[Cut]:
 
 
 def rules_without_cut(instance: Instance) -> list[str]:
-    """Rules between sets that no cut holds in full: the lower bound does not know all that they cost."""
+    """Rules between sets of which no cut holds anything, as ``separate``: the lower bound does not know their cost."""
     if not len(instance.gates):
         return []
-    opposed = _Opposed(instance)
-    names = [instance.gates.name[a] for a, b in opposed.pairs() if not is_nested(opposed.joint([a], [b]))]
-    return sorted(set(names))
+    opposed, held = _Opposed(instance), dict[str, bool]()
+    for a, b in opposed.pairs():
+        name = instance.gates.name[a]
+        held[name] = held.get(name, False) or is_nested(opposed.joint([a], [b]))
+    return sorted(name for name, any_pair in held.items() if not any_pair)
 
 
 def _take_in(opposed: _Opposed, left: dict[tuple[int, int], None], before: list[int], after: list[int]) -> None:
