@@ -299,7 +299,11 @@ def _notes_on_history(history: Sequence[HistorySource]) -> Iterator[str]:
         moves, in_force, recent = (
             sum(getattr(one, field) for one in journals) for field in ("moves", "in_force", "recent")
         )
-        yield f"history: {in_force} of the {moves} moves of {name} are in force; {_counted(recent)}"
+        yield (
+            f"history: {in_force} of the {moves} moves of {name} are in force; {_counted(recent)}"
+            if moves
+            else f"history: {name}: no move was made yet"
+        )
     for one in history:
         if one.kind == "plan":
             applied = "" if one.in_force or not one.moves else " (was it applied?)"
