@@ -32,6 +32,9 @@ NUM_OPTIONS = SLOTS_PER_DAY
 HORIZON_DAYS = 30
 """Length in days of the period that risk and rules are stated for."""
 
+ROLLOUT_DAYS = 60
+"""How far ahead a roll-out is laid out."""
+
 START_WINDOW_MINUTES = 120
 """A scheduled backup starts within two hours of its time (Azure VM backup FAQ, 2025-10-29)."""
 

@@ -36,7 +36,7 @@ from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import pair_slots, service_occupancy
-from optimizer.plan.rule_notes import notes_on_rpo
+from optimizer.plan.rule_notes import notes_on_freeze, notes_on_rpo
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.solve.cost import Cost, evaluate
@@ -276,7 +276,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"{diff.detours} policies more than the schedule needs are created: full policies exchange VMs, and "
             "without these one would go over its limit on the way; they are counted in the cost"
         )
-    return notes + _notes_on_days(case, diff)
+    return [*notes, *_notes_on_days(case, diff), *notes_on_freeze(inventory, rules, diff.changes)]
 
 
 def _notes_on_days(case: Case, diff: Diff) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 import numpy as np
+import pytest
 
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.plan.rule_notes import notes_on_rpo
+from optimizer.plan.rule_notes import notes_on_freeze, notes_on_rpo
 from optimizer.report.text import render_audit
 from optimizer.report.typeset import to_text
 from optimizer.rollout.recovery import rpo_of_items
@@ -46,3 +47,48 @@ def test_vms_that_stay_have_no_change_to_speak_of(imported: Planned) -> None:
     """Of VMs that a rule keeps where they are nothing is said."""
     rules = Rules(rule=(TIGHT, Rule(name="stay", where=Selector(name="web-*"), pin=True)))
     assert audit_case(prepare(imported.estate, rules)).notes == ()
+
+
+FROZEN = {
+    # ranges of freeze -> what the note says of when, None: no note; the estate is taken on 2026-02-22
+    "59 days": ([{"from": "2026-02-01", "to": "2026-04-22"}], None),
+    "60 days": ([{"from": "2026-02-01", "to": "2026-04-23"}], "before 2026-04-24, the first day that is free"),
+    "in two parts": (
+        [{"from": "2026-03-20", "to": "2026-05-01"}, {"from": "2026-02-01", "to": "2026-03-19"}],
+        "05-02",
+    ),
+    "a day between": ([{"from": "2026-03-20", "to": "2026-05-01"}, {"from": "2026-02-01", "to": "2026-03-18"}], None),
+    "one within another": ([{"from": "2026-02-01", "to": "2026-06-01"}, "2026-02-25"], "before 2026-06-02"),
+    "for good": ([{"from": "2026-02-01", "to": "9999-12-31"}], "nothing is ever written for them"),
+    "over": ([{"from": "2025-02-01", "to": "2026-02-01"}], None),
+}
+
+
+@pytest.mark.parametrize(("ranges", "when"), FROZEN.values(), ids=FROZEN)
+def test_changes_that_are_frozen_for_all_of_a_roll_out_are_said(
+    imported: Planned, ranges: list[object], when: str | None
+) -> None:
+    """Where every day that a roll-out looks ahead is frozen, the note counts the VMs and names the first free day."""
+    rules = Rules(rule=(Rule(name="quiet", where=Selector(service="erp"), freeze=ranges),))
+    inventory = imported.estate.inventory(rules.service_from)
+    assert str(inventory.horizon.start.date()) == "2026-02-23"
+    notes = notes_on_freeze(inventory, rules, imported.plan.changes)
+    if when is None:
+        assert notes == []
+        return
+    moved = {entry.vm for entry in imported.plan.schedule if entry.start != entry.start_today}
+    erp = sum(entry.vm in moved and entry.service == "erp" for entry in imported.plan.schedule)
+    (note,) = notes
+    assert note.startswith(
+        f"rule 'quiet' freezes every day of the 60 from 2026-02-23 on for {erp} of the {len(moved)}"
+    )
+    assert when in note
+
+
+def test_a_freeze_by_two_rules_is_said_in_the_plan(imported: Planned) -> None:
+    """Rules that only together leave no day are named together, in the notes of the plan."""
+    halves = ([{"from": "2026-02-01", "to": "2026-03-19"}], [{"from": "2026-03-20", "to": "2026-05-01"}])
+    frozen = [Rule(name=f"half {number}", freeze=half) for number, half in enumerate(halves, 1)]
+    rules = Rules(rule=(Rule(name="long over", freeze=("2025-12-24",)), *frozen))
+    notes = make_plan(imported.estate, rules, effort=1).notes
+    assert any(note.startswith("rules 'half 1' and 'half 2' freeze every day of the 60 from") for note in notes)
