@@ -6,7 +6,7 @@ import datetime as dt
 import difflib
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from optimizer.errors import ConfigError
-from optimizer.model.rule_windows import DateRange, Window
+from optimizer.model.rule_windows import DateRange, Window, too_short
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules, Threshold
 from optimizer.model.selectors import UNION_BRANCHES, Selector
 
@@ -115,12 +115,22 @@ def validate_rules(rules: Mapping[str, Any], place: Path | str) -> Rules:
         Names every mistake, as :func:`read_rules` does.
     """
     try:
-        return Rules.model_validate(rules, by_alias=True, by_name=False)
+        found = Rules.model_validate(rules, by_alias=True, by_name=False)
     except ValidationError as exc:
-        mistakes = [f"{place}: {_describe(error, rules)}" for error in exc.errors(include_url=False)]
-        more = len(mistakes) - _MOST_MISTAKES
-        shown = [*mistakes[:_MOST_MISTAKES], f"{place}: and {more} more"] if more > 0 else mistakes
-        raise ConfigError("\n".join(shown)) from exc
+        raise _refusal(place, [_describe(error, rules) for error in exc.errors(include_url=False)]) from exc
+    short = [(rule, said) for rule in found.rule if (said := too_short(rule.allow))]
+    if short:
+        raise _refusal(
+            place, [f"rule {json.dumps(rule.name, ensure_ascii=False)} > allow: {said}" for rule, said in short]
+        )
+    return found
+
+
+def _refusal(place: Path | str, mistakes: Sequence[str]) -> ConfigError:
+    """All mistakes, one in a line; of many the first."""
+    more = len(mistakes) - _MOST_MISTAKES
+    shown = [*mistakes[:_MOST_MISTAKES], f"and {more} more"] if more > 0 else mistakes
+    return ConfigError("\n".join(f"{place}: {one}" for one in shown))
 
 
 def _read_text(path: Path) -> str:

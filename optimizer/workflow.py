@@ -27,6 +27,7 @@ from optimizer.plan.explanation import Explanation
 from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.occupancy import starts_in_schedule
+from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
@@ -151,6 +152,7 @@ def audit_case(case: Case) -> Audit:
         allowed=case.restrictions.allowed,
         credited=case.table.credited,
         broken_rules=broken if case.rules.rule else None,
+        notes=tuple(notes_on_rpo(case.inventory, case.rules, case.restrictions.movable)),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.config import read_rules
+from optimizer.config import parse_rules, read_rules
 from optimizer.errors import ConfigError
 from optimizer.model.rule_windows import DateRange, Window
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules, Threshold
@@ -107,6 +107,18 @@ BAD = {
         ["allow[0] > days[0]", "'Mon' is not a weekday", "allowed: Monday"],
     ),
     "numbered weekday": (RULE + 'allow = [{ from = "20:00", to = "06:00", days = [1] }]', ["days = [1]", "Monday"]),
+    "window too short": (
+        RULE + 'allow = [{ from = "23:00", to = "00:00" }]',
+        [
+            'rule "nights" > allow: the window from 23:00 to 00:00 lasts 1 h, and no backup fits',
+            "a start window needs 2 h 15 min, 2 h in which Azure may start it and 15 min for the snapshot",
+            'make one longer, as { from = "23:00", to = "01:15" } or later, or take the rule out',
+        ],
+    ),
+    "windows too short": (
+        RULE + 'allow = [{ from = "20:00", to = "22:14" }, { from = "22:15", to = "22:30" }]',
+        ["the windows from 20:00 to 22:14 and from 22:15 to 22:30 last 2 h 14 min at most without a break"],
+    ),
     "no days": (RULE + 'allow = [{ from = "20:00", to = "06:00", days = [] }]', ["allow[0]", "leave the key out"]),
     "date with time": (
         RULE + 'forbid = [{ from = "20:00", to = "06:00", dates = [2026-12-24T00:00:00] }]',
@@ -189,6 +201,38 @@ def test_a_bad_rules_file_is_answered_in_its_own_words(tmp_path: Path, text: str
     path.write_text(text, encoding="utf-8")
     message = said_of(path)
     assert [part for part in parts if part not in message] == [], message
+
+
+JOINED = {
+    "long enough": ["20:00-22:15"],
+    "touching": ["20:00-21:00", "21:00-22:15"],
+    "over midnight": ["23:00-24:00", "00:00-01:15"],
+    "over the week's end": ["23:00-24:00 Sunday", "00:00-01:15 Monday"],
+    "overlapping": ["20:00-22:00", "21:00-22:15"],
+    "perhaps joined by zones": ["20:00-21:00 UTC", "22:00-23:15"],
+}
+APART = {
+    "days apart": ["23:00-24:00 Sunday", "00:00-01:15 Tuesday"],
+    "short in two zones": ["20:00-21:00 UTC", "22:00-23:14"],
+    "a gap": ["20:00-21:00", "21:01-22:15"],
+}
+
+
+@pytest.mark.parametrize(("name", "windows"), [*JOINED.items(), *APART.items()])
+def test_only_windows_that_no_start_window_can_fit_are_refused(name: str, windows: list[str]) -> None:
+    """What touches counts as one, over midnight and the week's end too; zones may join windows, which then pass."""
+    written = []
+    for window in windows:
+        times, _, place = window.partition(" ")
+        begin, end = times.split("-")
+        more = {"": "", "UTC": ', zone = "UTC"'}.get(place, f', days = ["{place}"]')
+        written.append(f'{{ from = "{begin}", to = "{end}"{more} }}')
+    text = f"{RULE}allow = [{', '.join(written)}]"
+    if name in JOINED:
+        assert len(parse_rules(text, "rules.toml").rule[0].allow) == len(windows)
+    else:
+        with pytest.raises(ConfigError, match=r"at most without a break, and no backup fits"):
+            parse_rules(text, "rules.toml")
 
 
 def test_all_mistakes_are_told_at_once(tmp_path: Path) -> None:

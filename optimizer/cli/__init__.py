@@ -26,7 +26,11 @@ Exit codes:
   5  applied in part: the journal says what
   6  finished with findings: alarms of watch, differences of rehearse, a part of a pull that failed
   10 there are changes (plan --detailed-exitcode)
+  130 stopped before the end (Ctrl-C)
 """
+
+STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 
 class Commands(click.Group):
@@ -77,9 +81,9 @@ def main(args: Sequence[str] | None = None) -> None:
     except click.ClickException as exc:
         exc.show()
         sys.exit(exc.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped before the end", err=True)
-        sys.exit(130)
+    except (click.Abort, KeyboardInterrupt) as exc:
+        click.echo(f"stopped before the end{f': {exc}' if str(exc) else ''}", err=True)
+        sys.exit(STOPPED)
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -159,7 +160,7 @@ def plan(
         return
     opened = open_estate(estate)
     require_writable(out, "--out")
-    with engine.open() as workers, screen.progress() as progress:
+    with stopped_without_plan(), engine.open() as workers, screen.progress() as progress:
         made = make_plan(
             opened,
             rules,
@@ -178,6 +179,18 @@ def plan(
     screen.remark(f"rollback file: {rollback_path(out)}")
     if detailed_exitcode and made.changes:
         sys.exit(HAS_CHANGES)
+
+
+@contextmanager
+def stopped_without_plan() -> Iterator[None]:
+    """Say to whom stops the work (Ctrl-C) that no plan was written, and how the best one so far is had."""
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        click.echo(err=True)  # the terminal shows ^C
+        raise click.Abort(
+            "no plan was written; give --time-limit SECONDS, and the search ends in time with the best schedule so far"
+        ) from exc
 
 
 def _summary_json(plan: PlanDocument) -> str:

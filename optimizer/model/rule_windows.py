@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -18,7 +18,14 @@ from optimizer.model.rule_values import (
     is_date,
     parse_date,
 )
-from optimizer.model.timegrid import MINUTES_PER_DAY, WEEKDAYS, format_minute
+from optimizer.model.timegrid import (
+    DEFAULT_SNAPSHOT_MINUTES,
+    MINUTES_PER_DAY,
+    MINUTES_PER_WEEK,
+    START_WINDOW_MINUTES,
+    WEEKDAYS,
+    format_minute,
+)
 
 _NEW_YEAR_FREEZE = "freeze = [{ from = 2026-12-18, to = 2027-01-04 }]"
 
@@ -79,6 +86,52 @@ class Window(SparseTable):
     def begins_on(self, day: dt.date) -> bool:
         """Whether the window begins on this local date."""
         return (self.days is None or day.weekday() in self.days) and (self.dates is None or day in self.dates)
+
+
+def longest_stretch(windows: Sequence[Window]) -> int:
+    """Minutes that windows can last without a break, at most: never less than they do.
+
+    Windows join where they touch, also over midnight.  Dates count as their weekdays, and windows in different zones
+    as if all of them touched.
+    """
+    if len({window.zone for window in windows}) > 1:
+        return sum(window.minutes for window in windows)
+    spans = []
+    for window in windows:
+        days = set(range(7)) if window.days is None else set(window.days)
+        if window.dates is not None:
+            days = days & {date.weekday() for date in window.dates} or days
+        begins = [day * MINUTES_PER_DAY + window.start for day in days]
+        spans += [(week + begin, week + begin + window.minutes) for begin in begins for week in (0, MINUTES_PER_WEEK)]
+    longest, since, until = 0, 0, -1
+    for begin, end in sorted(spans):
+        since, until = (since, max(until, end)) if begin <= until else (begin, end)
+        longest = max(longest, until - since)
+    return longest
+
+
+def too_short(windows: Sequence[Window]) -> str:
+    """Why no start window can ever lie in the ``allow`` windows of a rule; empty where one may."""
+    longest, needed = longest_stretch(windows), START_WINDOW_MINUTES + DEFAULT_SNAPSHOT_MINUTES
+    if not windows or longest >= needed:
+        return ""
+    first = windows[0]
+    named = " and ".join(f"from {format_minute(one.start)} to {format_minute(one.end)}" for one in windows[:3])
+    more = f" and {len(windows) - 3} more" if len(windows) > 3 else ""
+    lasts = f"the window {named} lasts {_duration(longest)}"
+    if len(windows) > 1:
+        lasts = f"the windows {named}{more} last {_duration(longest)} at most without a break"
+    until = (first.start + needed) % MINUTES_PER_DAY
+    return (
+        f"{lasts}, and no backup fits: a start window needs {_duration(needed)}, {_duration(START_WINDOW_MINUTES)} in "
+        f"which Azure may start it and {DEFAULT_SNAPSHOT_MINUTES} min for the snapshot; make one longer, as "
+        f'{{ from = "{format_minute(first.start)}", to = "{format_minute(until)}" }} or later, or take the rule out'
+    )
+
+
+def _duration(minutes: int) -> str:
+    hours, rest = divmod(minutes, 60)
+    return " ".join(part for part in (f"{hours} h" if hours else "", f"{rest} min" if rest else "") if part)
 
 
 def _require_no_dates(*ends: object) -> None:

@@ -32,6 +32,9 @@ NUM_OPTIONS = SLOTS_PER_DAY
 HORIZON_DAYS = 30
 """Length in days of the period that risk and rules are stated for."""
 
+ROLLOUT_DAYS = 60
+"""How far ahead a roll-out is laid out."""
+
 START_WINDOW_MINUTES = 120
 """A scheduled backup starts within two hours of its time (Azure VM backup FAQ, 2025-10-29)."""
 
@@ -219,6 +222,18 @@ class Recurrence:
     def runs_per_week(self) -> int:
         """Number of backups in a typical week."""
         return len(self.weekdays) * len(self.runs_after_start)
+
+    @cached_property
+    def widest_spacing(self) -> int:
+        """Longest time between two runs, in minutes."""
+        runs = sorted(self.run_minutes(0, 0).tolist())
+        following = [*runs[1:], runs[0] + MINUTES_PER_WEEK]
+        return int(max(later - earlier for earlier, later in zip(runs, following, strict=True)))
+
+    @property
+    def least_rpo(self) -> int:
+        """Minutes between two recovery points that the schedule leaves by itself: a start may be 2 h late."""
+        return self.widest_spacing + START_WINDOW_MINUTES
 
     def run_minutes(self, option: int, offset_minutes: int) -> npt.NDArray[np.int64]:
         """Minutes of the UTC week at which the runs of a start option begin.

@@ -62,6 +62,7 @@ def audit(
     allowed: npt.NDArray[np.bool_] | None = None,
     credited: npt.NDArray[np.bool_] | None = None,
     broken_rules: tuple[BrokenRule, ...] | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Audit:
     """Find what is wrong with the schedule of today.
 
@@ -82,6 +83,8 @@ def audit(
         promised: they are not called busy, and their best option is today's.
     broken_rules
         As :func:`optimizer.plan.broken_rules.find_broken_rules` has them; None where nobody looked.
+    notes
+        On rules, such as :func:`optimizer.plan.rule_notes.notes_on_rpo`.
 
     Raises
     ------
@@ -112,6 +115,7 @@ def audit(
             busy_vms=len(busy),
         ),
         broken_rules=broken_rules,
+        notes=notes,
         services=services,
         busy=busy,
         policies=_audit_policies(inventory, rules),

@@ -129,13 +129,15 @@ class ClockChange(StrictModel):
 class Audit(StrictModel):
     """What is wrong today; every list has the worst first.
 
-    ``broken_rules`` and ``history`` are None where nobody looked, the first also where there are no rules.
+    ``broken_rules`` and ``history`` are None where nobody looked, the first also where there are no rules.  ``notes``
+    says of rules what a planner may not expect.
     """
 
     schema_version: Literal[1] = AUDIT_SCHEMA_VERSION
     as_of: datetime
     totals: AuditTotals
     broken_rules: tuple[BrokenRule, ...] | None = None
+    notes: tuple[str, ...] = ()
     services: tuple[ServiceAudit, ...]
     busy: tuple[BusyVm, ...]
     policies: tuple[PolicyAudit, ...]

@@ -36,6 +36,7 @@ from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import pair_slots, service_occupancy
+from optimizer.plan.rule_notes import notes_on_freeze, notes_on_rpo
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.solve.cost import Cost, evaluate
@@ -271,6 +272,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
         f"the proven bound does not know what rule {name!r} costs: more may be captured than is certified"
         for name in rules_without_cut(case.instance)
     ]
+    notes += notes_on_rpo(inventory, rules, case.restrictions.movable)
     tolerated = breaks_of_never_written(inventory, rules, case.restrictions, case.snapshot_minutes)
     for name, count in Counter(name for _, name in tolerated).items():
         notes.append(f"rule {name!r} is broken today by {count} VMs that are never written; they stay where they are")
@@ -279,7 +281,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"{diff.detours} policies more than the schedule needs are created: full policies exchange VMs, and "
             "without these one would go over its limit on the way; they are counted in the cost"
         )
-    return notes + _notes_on_days(case, diff)
+    return [*notes, *_notes_on_days(case, diff), *notes_on_freeze(inventory, rules, diff.changes)]
 
 
 def _notes_on_days(case: Case, diff: Diff) -> list[str]:
@@ -304,7 +306,11 @@ def _notes_on_history(history: Sequence[HistorySource]) -> Iterator[str]:
         moves, in_force, recent = (
             sum(getattr(one, field) for one in journals) for field in ("moves", "in_force", "recent")
         )
-        yield f"history: {in_force} of the {moves} moves of {name} are in force; {_counted(recent)}"
+        yield (
+            f"history: {in_force} of the {moves} moves of {name} are in force; {_counted(recent)}"
+            if moves
+            else f"history: {name}: no move was made yet"
+        )
     for one in history:
         if one.kind == "plan":
             applied = "" if one.in_force or not one.moves else " (was it applied?)"

@@ -45,6 +45,7 @@ def render_audit(audit: Audit) -> Page:
             if rows.cells:
                 yield table(rows, glyphs, width)
         yield from _silent_lists(audit)
+        yield from _notes(audit.notes, glyphs)
 
     return Page(build)
 

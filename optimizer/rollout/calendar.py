@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, START_WINDOW_MINUTES
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, ROLLOUT_DAYS, START_WINDOW_MINUTES
 from optimizer.rollout.budget import DAY_SECONDS, Budget, Budgets
 from optimizer.rollout.gates import Gates
 from optimizer.rollout.lanes import lanes_of_vaults
@@ -33,7 +33,7 @@ def build_rollout(
     pilot: Collection[str] = frozenset(),
     seconds_per_write: int = 60,
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
-    horizon_days: int = 60,
+    horizon_days: int = ROLLOUT_DAYS,
     tolerated: Inventory | None = None,
 ) -> Rollout:
     """Lay writes out in time, each as early as it may be made.

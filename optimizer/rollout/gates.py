@@ -14,6 +14,7 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import (
     DEFAULT_SNAPSHOT_MINUTES,
     MINUTES_PER_WEEK,
+    ROLLOUT_DAYS,
     START_WINDOW_MINUTES,
     Frequency,
     parse_start,
@@ -24,9 +25,6 @@ from optimizer.rollout.spans import Span, span_at, to_datetime, to_seconds, unio
 from optimizer.rollout.stages import Write
 
 BoolArray = npt.NDArray[np.bool_]
-
-DEFAULT_DAYS = 60
-"""How far ahead windows are looked for."""
 
 MARGIN_MINUTES = 150
 """Distance of a write from the runs of a daily or weekly policy, before and after (azure-facts, 3.4)."""
@@ -88,7 +86,7 @@ class Gates:
         self._passages: dict[Hashable, _Passage] = {}
         self._spans: dict[Hashable, tuple[Span, ...]] = {}
 
-    def windows(self, write: Write, after: datetime, days: float = DEFAULT_DAYS) -> list[tuple[datetime, datetime]]:
+    def windows(self, write: Write, after: datetime, days: float = ROLLOUT_DAYS) -> list[tuple[datetime, datetime]]:
         """Half-open intervals in UTC in which a write may be made, ascending.
 
         Parameters

@@ -45,13 +45,6 @@ class Rpo:
         return f"{hours} by rule {self.rule!r}" if self.rule else f"{hours} by default"
 
 
-def widest_spacing(recurrence: Recurrence) -> int:
-    """Longest time between two runs, in minutes."""
-    runs = sorted(recurrence.run_minutes(0, 0).tolist())
-    following = [*runs[1:], runs[0] + MINUTES_PER_WEEK]
-    return int(max(later - earlier for earlier, later in zip(runs, following, strict=True)))
-
-
 def rpo_of_items(inventory: Inventory, rules: Rules) -> tuple[Rpo, ...]:
     """Limit of each item: the smallest of the matching rules, else the widest spacing of its runs + 12 h.
 
@@ -59,7 +52,6 @@ def rpo_of_items(inventory: Inventory, rules: Rules) -> tuple[Rpo, ...]:
     be kept by anybody: a change may then leave as much as the schedule does.
     """
     stating = [rule for rule in rules.rule if rule.rpo_hours is not None]
-    spacing = {policy.recurrence: widest_spacing(policy.recurrence) for policy in inventory.policies.values()}
     limits = []
     for item in inventory.items:
         policy = inventory.policy(item)
@@ -67,10 +59,9 @@ def rpo_of_items(inventory: Inventory, rules: Rules) -> tuple[Rpo, ...]:
         stated = [(rule.rpo_hours, rule.name) for rule in stating if rule.rpo_hours and rule.where.matches(*place)]
         if stated:
             hours, name = min(stated)
-            floor = spacing[policy.recurrence] + START_WINDOW_MINUTES
-            limits.append(Rpo(max(floor, int(hours * 60)), name))
+            limits.append(Rpo(max(policy.recurrence.least_rpo, int(hours * 60)), name))
         else:
-            limits.append(Rpo(spacing[policy.recurrence] + SLACK_MINUTES))
+            limits.append(Rpo(policy.recurrence.widest_spacing + SLACK_MINUTES))
     return tuple(limits)
 
 

@@ -151,24 +151,34 @@ def demands(inventory: Inventory, rules: Rules, never_written: BoolArray) -> Ite
 def _members(inventory: Inventory, rule: Rule, sets: Sequence[Selector]) -> Iterator[tuple[int, int]]:
     """Rows of the VMs of a rule that fit one of its sets, with its number."""
     for row in np.flatnonzero(matching_items(inventory, rule)).tolist() if sets else ():
-        item = inventory.items[row]
-        frequency = inventory.policy(item).recurrence.frequency
-        number = set_of(sets, inventory.vm(item), inventory.vault(item), frequency)
+        number = _set_of_item(inventory, row, sets)
         if number is not None:
             yield row, number
 
 
+def _set_of_item(inventory: Inventory, row: int, sets: Sequence[Selector]) -> int | None:
+    """Number of the first set that an item fits; None: none."""
+    item = inventory.items[row]
+    frequency = inventory.policy(item).recurrence.frequency
+    return set_of(sets, inventory.vm(item), inventory.vault(item), frequency)
+
+
 def in_several_sets(inventory: Inventory, rule: Rule) -> int:
-    """VMs that fit more than one of the sets of a rule, of ``separate`` or ``order``."""
+    """VMs that fit more than one of the sets of a rule, of ``separate`` or ``order``.
+
+    A last set that every VM of the rule fits, as ``"*"``, means all others and does not count.
+    """
     found = 0
     for sets in (rule.separate_sets, rule.order_sets):
-        several = 0
-        for row, number in _members(inventory, rule, sets):
-            item = inventory.items[row]
-            frequency = inventory.policy(item).recurrence.frequency
-            later = set_of(sets[number + 1 :], inventory.vm(item), inventory.vault(item), frequency)
-            several += later is not None
-        found = max(found, several)
+        rows = np.flatnonzero(matching_items(inventory, rule)).tolist() if sets else []
+        everyone = all(_set_of_item(inventory, row, sets[-1:]) is not None for row in rows)
+        named = sets[:-1] if everyone else sets
+        several = [
+            row
+            for row, number in _members(inventory, rule, named)
+            if _set_of_item(inventory, row, named[number + 1 :]) is not None
+        ]
+        found = max(found, len(several))
     return found
 
 

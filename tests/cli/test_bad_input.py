@@ -399,7 +399,11 @@ BAD = {
     ),
     "a window too short for any backup": Bad(
         rules(rule("one hour", "allow = " + window("20:00", "21:00"))),
-        ("'one hour' cannot hold for 2 VMs: db-1, web-1", "drop 'one hour'"),
+        ('rule "one hour" > allow: the window from 20:00 to 21:00 lasts 1 h', "needs 2 h 15 min", "make one longer"),
+    ),
+    "a window between two half hours": Bad(
+        rules(rule("odd", "allow = " + window("20:10", "22:30"))),
+        ("'odd' cannot hold for 2 VMs: db-1, web-1", "drop 'odd'"),
         3,
     ),
     "a cap too small for its window": Bad(

@@ -92,7 +92,7 @@ def test_the_help_of_the_program_lists_commands_and_exit_codes() -> None:
     assert "\\b" not in answer.out
     assert all(re.search(rf"^  {command}  ", answer.out, re.MULTILINE) for command in COMMANDS)
     assert unknown_words(answer.out) == []
-    assert re.findall(r"^    (\d+) ", answer.out, re.MULTILINE) == ["0", "1", "2", "3", "4", "5", "6", "10"]
+    assert re.findall(r"^    (\d+) ", answer.out, re.MULTILINE) == ["0", "1", "2", "3", "4", "5", "6", "10", "130"]
     assert answer.out.startswith("Usage: backup-optimizer ")
 
 
@@ -438,7 +438,7 @@ def test_a_program_of_its_own_behaves_the_same(home: Path, tmp_path: Path) -> No
 
 
 def test_an_interrupt_is_no_traceback(home: Path, tmp_path: Path) -> None:
-    """Stopped by the user, the program says so and leaves no plan."""
+    """Stopped by the user, the program says so, leaves no plan and says how the best so far is had."""
     interrupt = """
 import os, signal, sys, threading, time
 def stop():
@@ -451,7 +451,11 @@ threading.Thread(target=stop, daemon=True).start()
     answer = run_process(
         "plan", home / "estate", "--out", tmp_path / "plan.json", "--effort", 10_000, before=interrupt
     )
-    assert (answer.code, answer.err.strip()) == (130, "stopped before the end")
+    told = (
+        "stopped before the end: no plan was written; give --time-limit SECONDS, and the search ends in time with the "
+        "best schedule so far"
+    )
+    assert (answer.code, answer.err.strip()) == (130, told)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -23,6 +23,7 @@ from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
 from optimizer.plan.verify import Checked, Claims, verify
 from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.gates import in_several_sets
 from optimizer.workflow import audit_case, make_plan, make_plan_of, prepare
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import imported_estate, item, standard_policy, with_another_month
@@ -338,6 +339,21 @@ def test_sets_that_may_not_be_what_was_meant_are_said(imported: Planned) -> None
     assert "1 VMs fit several sets of rule 'erp first' and count in the first that they fit" in notes
     assert any(note.startswith("rule 'slip' demands nothing: nowhere are there VMs of two") for note in notes)
     assert any("rule 'apart' is broken today by 2 VMs that are never written" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("rule", "expected"),
+    [
+        (Rule(name="rest last", order=("erp-*", "shop-*", "*")), 0),
+        (Rule(name="rest of web", where=Selector(name="web-*"), separate=("web-00", "web-*")), 0),
+        (Rule(name="shared before the rest", separate=("erp-*", "erp-00", "*")), 1),
+        (Rule(name="rest first", order=("*", "erp-00")), 1),
+    ],
+    ids=lambda value: value.name if isinstance(value, Rule) else None,
+)
+def test_all_others_at_the_end_are_no_set_shared_with_another(imported: Planned, rule: Rule, expected: int) -> None:
+    """A last set that takes everything means all others: only VMs that the sets before it share are counted."""
+    assert in_several_sets(imported.estate.inventory(()), rule) == expected
 
 
 def test_a_roll_out_over_days_is_said(imported: Planned) -> None:

@@ -18,6 +18,7 @@ from optimizer.plan.store import write_plan
 from optimizer.rollout import history
 from optimizer.rollout.errors import JournalError
 from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Journal, Record, RunRecord, SkippedRecord
+from optimizer.workflow import make_plan
 from tests.rollout.conftest import Ready, run
 from tests.rollout.fake_service import FakeService
 from tests.rollout.test_rollback import take_back
@@ -150,6 +151,13 @@ def test_a_plan_counts_where_its_starts_are_in_place(planned: Ready) -> None:
     found = last_moves([planned.plan_path], after)
     assert set(found) == {e.vm.lower() for e in planned.plan.schedule if e.start != e.start_today}
     assert set(found.values()) == {planned.estate.as_of.date()}
+
+
+def test_a_journal_in_which_nothing_was_moved_yet_is_said(planned: Ready, vms: list[str], tmp_path: Path) -> None:
+    """A journal that only intends says that no move was made yet, not how many of none are in force."""
+    applied = write(tmp_path / "a.journal.jsonl", begin(), intent(1, vms[0]))
+    plan = make_plan(planned.estate, effort=1, history=[applied])
+    assert [note for note in plan.notes if "history" in note] == ["history: a.journal.jsonl: no move was made yet"]
 
 
 def test_each_source_says_what_of_it_is_in_force(planned: Ready, vms: list[str], tmp_path: Path) -> None:

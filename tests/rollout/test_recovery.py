@@ -13,7 +13,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import Frequency, Recurrence, parse_start, resolve_zone
 from optimizer.ports import Resource
-from optimizer.rollout.recovery import Rpo, Shift, rpo_of_items, widest_spacing
+from optimizer.rollout.recovery import Rpo, Shift, rpo_of_items
 from tests.plan.estates import hourly_policy, standard_policy
 from tests.rollout.small_rollouts import NOW, World, inventory_of, longest_gap_hours, weekly_policy, world
 
@@ -98,7 +98,7 @@ def test_a_vm_that_fails_anyway_may_be_moved() -> None:
 )
 def test_the_widest_spacing(recurrence: Recurrence, hours: int) -> None:
     """The longest time between two runs, over the week's end and through the night of an hourly window."""
-    assert widest_spacing(recurrence) == hours * 60
+    assert recurrence.widest_spacing == hours * 60
 
 
 def limits(resource: Resource, *hours: float) -> list[str]:

@@ -1,0 +1,114 @@
+"""Rules about changes that do less, or more, than the planner may think: what a plan says of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+import numpy as np
+import numpy.typing as npt
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.rule_windows import DateRange
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.timegrid import MINUTES_PER_WEEK, ROLLOUT_DAYS, START_WINDOW_MINUTES, Recurrence
+from optimizer.plan.document import Change
+from optimizer.solve.restrict import matching_items
+
+LAST_DAY = date(9998, 12, 31)
+"""A freeze that lasts until then never ends."""
+
+
+def notes_on_rpo(inventory: Inventory, rules: Rules, movable: npt.NDArray[np.bool_]) -> list[str]:
+    """Rules whose ``rpo_hours`` the schedule of some VMs cannot keep, with what a change may leave instead.
+
+    Parameters
+    ----------
+    inventory, rules
+        What is protected and what is demanded.
+    movable
+        Shape (V,): False for VMs that stay where they are, of which no change leaves anything.
+    """
+    notes = []
+    for rule in rules.rule:
+        if rule.rpo_hours is None:
+            continue
+        rows = np.flatnonzero(matching_items(inventory, rule) & movable).tolist()
+        recurrences = [inventory.policy(inventory.items[row]).recurrence for row in rows]
+        counts = Counter(
+            (one.least_rpo, _evenly_spaced(one)) for one in recurrences if one.least_rpo > rule.rpo_hours * 60
+        )
+        if counts:
+            parts = "; ".join(_allowed_anyway(least, even, count) for (least, even), count in sorted(counts.items()))
+            notes.append(f"rule {rule.name!r} asks for at most {rule.rpo_hours:g} h between recovery points; {parts}")
+    return notes
+
+
+def _evenly_spaced(recurrence: Recurrence) -> bool:
+    return recurrence.widest_spacing * recurrence.runs_per_week == MINUTES_PER_WEEK
+
+
+def _allowed_anyway(least_rpo: int, even: bool, count: int) -> str:
+    """What the roll-out allows some VMs, in words; ``least_rpo`` in minutes."""
+    vms, are, have, them = ("1 VM", "is", "has", "it") if count == 1 else (f"{count} VMs", "are", "have", "them")
+    spacing = f"{(least_rpo - START_WINDOW_MINUTES) / 60:g} h"
+    backups = f"{are} backed up every {spacing}" if even else f"{have} backups up to {spacing} apart"
+    return f"{vms} {backups}, for {them} a change may leave {least_rpo / 60:g} h"
+
+
+def notes_on_freeze(inventory: Inventory, rules: Rules, changes: Sequence[Change]) -> list[str]:
+    """VMs whose changes no roll-out can write, as every day that it looks ahead is frozen for them.
+
+    Days are counted from the one after that on which the estate was taken.
+
+    Parameters
+    ----------
+    inventory, rules
+        What is protected and what is demanded.
+    changes
+        Of the plan.
+    """
+    begin = inventory.horizon.start.date()
+    changed = _changed_items(inventory, changes)
+    freezing: dict[int, list[Rule]] = {}
+    for rule in rules.rule:
+        if any(days.last >= begin for days in rule.freeze):
+            for row in np.flatnonzero(matching_items(inventory, rule) & changed).tolist():
+                freezing.setdefault(row, []).append(rule)
+    by_names = Counter(tuple(rule.name for rule in of_row) for of_row in freezing.values())
+    ranges = {rule.name: rule.freeze for rule in rules.rule}
+    notes = []
+    for names, count in by_names.items():
+        free = first_day_outside([days for name in names for days in ranges[name]], begin)
+        if free is not None and (free - begin).days < ROLLOUT_DAYS:
+            continue
+        freeze = f"rule {names[0]!r} freezes" if len(names) == 1 else f"rules {' and '.join(map(repr, names))} freeze"
+        then = "nothing is ever written for them"
+        if free is not None:
+            then = f"nothing is written for them before {free}, the first day that is free"
+        notes.append(
+            f"{freeze} every day of the {ROLLOUT_DAYS} from {begin} on for {count} of the {int(changed.sum())} VMs "
+            f"that the plan changes: {then}"
+        )
+    return notes
+
+
+def _changed_items(inventory: Inventory, changes: Sequence[Change]) -> npt.NDArray[np.bool_]:
+    """Items that go to another policy or whose policy is edited; shape (V,)."""
+    moved = {change.vm.lower() for change in changes if change.kind == "reassign_item"}
+    edited = {change.policy_id.lower() for change in changes if change.kind == "edit_policy"}
+    return np.array(
+        [item.vm_id.lower() in moved or item.policy_id.lower() in edited for item in inventory.items], dtype=np.bool_
+    )
+
+
+def first_day_outside(ranges: Sequence[DateRange], begin: date) -> date | None:
+    """The first day from ``begin`` on that lies in none of the ranges; None: there is none."""
+    day = begin
+    for one in sorted(ranges, key=lambda one: one.first):
+        if day in one:
+            if one.last >= LAST_DAY:
+                return None
+            day = one.last + timedelta(days=1)
+    return day
