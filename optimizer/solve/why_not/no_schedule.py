@@ -169,7 +169,6 @@ def name_everything(
     circumstances
         Of each conflict; see :func:`optimizer.solve.why_not.circumstances.circumstances`.
     """
-
     by_name = {rule.name: rule for rule in rules.rule}
 
     def names(rows: Sequence[int]) -> tuple[str, ...]:
