@@ -30,6 +30,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "freeze": DateRange,
     "separate": Selector,
     "order": Selector,
+    "except": Selector,
     "rule": Rule,
 }
 """Which class reads the table or list of that key; the top level is :class:`Rules`."""

@@ -316,7 +316,7 @@ def solve_case(
             diagnosis = diagnose_case(case, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
         if diagnosis.outcome is Outcome.INFEASIBLE:
             told = _circumstances(case, diagnosis, effort, time_limit_seconds)
-            answer = name_everything(case.inventory, diagnosis, told)
+            answer = name_everything(case.inventory, case.rules, diagnosis, told)
             raise NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
         raise NotFoundWithinEffortError(
             f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
@@ -384,7 +384,7 @@ def _circumstances(
 
 def relaxed_instance(case: Case, changes: Sequence[Change]) -> Instance:
     """The problem as it would be if the planner had written the rules so."""
-    rules = relaxed_rules(case.rules, changes)
+    rules = relaxed_rules(case.rules, changes, case.inventory)
     relaxed = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved)
     return loosened(Limits(relaxed.instance, relaxed.restrictions, relaxed.rules), changes).instance
 

@@ -15,7 +15,8 @@ from pydantic import BeforeValidator, Field, model_validator
 from optimizer.model.inventory import MAX_POLICIES_PER_VAULT, MAX_VMS_PER_POLICY, Vault, Vm
 from optimizer.model.rule_values import AtLeastOne, Count, Flag, Percent, Price, RuleTable, SparseTable
 from optimizer.model.rule_windows import Days, Window
-from optimizer.model.selectors import Selector, Separate, VmSet, selector_of
+from optimizer.model.selectors import Selector, Separate, VmSet, fits, selector_of
+from optimizer.model.timegrid import Frequency
 
 Statistic = Literal["average", "maximum"]
 Scope = Literal["vault", "subscription"]
@@ -84,6 +85,8 @@ class Rule(SparseTable):
         As it is quoted in explanations and conflicts.
     where
         The VMs that it is for.
+    exempt
+        Sets of VMs that it is not for although ``where`` selects them (``except`` in the file).
     allow
         The whole start window of every run lies inside the union of these.
     forbid
@@ -99,7 +102,7 @@ class Rule(SparseTable):
         starts.
     per
         Within what the above is counted or demanded: each service, each vault, or, for ``separate`` and ``order``
-        alone and where nothing is said, everything that ``where`` selects.
+        alone and where nothing is said, everything that the rule is for.
     pin
         The VMs keep their start; they are counted.
     exclude
@@ -114,6 +117,7 @@ class Rule(SparseTable):
 
     name: str = Field(min_length=1)
     where: Selector = Selector()
+    exempt: Annotated[tuple[VmSet, ...], Field(alias="except")] = ()
     allow: tuple[Window, ...] = ()
     forbid: tuple[Window, ...] = ()
     max_concurrent: AtLeastOne | None = None
@@ -127,10 +131,10 @@ class Rule(SparseTable):
 
     @model_validator(mode="after")
     def _sets_differ(self) -> Rule:
-        for key, sets in (("separate", self.separate), ("order", self.order)):
-            if isinstance(sets, bool) or key not in self.model_fields_set:
+        for key, sets in (("separate", self.separate), ("order", self.order), ("except", self.exempt)):
+            if isinstance(sets, bool) or (key != "except" and key not in self.model_fields_set):
                 continue
-            if len(sets) < 2:
+            if len(sets) < 2 and key != "except":
                 raise ValueError(
                     f"rule {self.name!r}: {key!r} needs at least two sets of VMs and has {len(sets)}; write it as "
                     f'{key} = ["sql-*", "web-*"]'
@@ -160,6 +164,12 @@ class Rule(SparseTable):
                 "rules"
             )
         return self
+
+    def is_for(self, vm: Vm, vault: Vault, frequency: Frequency | None) -> bool:
+        """Whether a VM, protected by this vault as often as this (None: no scheduled backup), is under the rule."""
+        return self.where.matches(vm, vault, frequency) and not any(
+            fits(one, vm, vault, frequency) for one in self.exempt
+        )
 
     @property
     def cap(self) -> int | None:

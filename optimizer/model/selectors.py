@@ -108,6 +108,11 @@ def selector_of(written: str | Selector) -> Selector:
     return Selector(name=written) if isinstance(written, str) else written
 
 
+def fits(written: str | Selector, vm: Vm, vault: Vault, frequency: Frequency | None) -> bool:
+    """Whether a VM is in a set, which may be written as a pattern of names."""
+    return _like(vm.name, written) if isinstance(written, str) else written.matches(vm, vault, frequency)
+
+
 def set_of(sets: Sequence[Selector], vm: Vm, vault: Vault, frequency: Frequency | None) -> int | None:
     """Number of the first set that a VM fits, as ``["sql-*", "*"]`` means SQL first, then the others; None: none."""
     return next((n for n, one in enumerate(sets) if one.matches(vm, vault, frequency)), None)

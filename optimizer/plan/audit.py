@@ -281,7 +281,7 @@ def _audit_unwritable(inventory: Inventory, rules: Rules) -> tuple[UnwritableIte
         reasons += [
             f"{'excluded' if rule.exclude else 'pinned'} by rule {rule.name!r}"
             for rule in fixing
-            if vm is not None and rule.where.matches(vm, vault, policy.recurrence.frequency if policy else None)
+            if vm is not None and rule.is_for(vm, vault, policy.recurrence.frequency if policy else None)
         ]
         if reasons:
             name = policy.name if policy is not None else item.policy_id

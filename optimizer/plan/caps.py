@@ -139,6 +139,6 @@ def _groups(inventory: Inventory, rules: Rules) -> list[tuple[Group, ...]]:
     for item in inventory.items:
         vm, vault, frequency = inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency
         found.append(
-            tuple((rule.name, rule.group_of(vm, vault)) for rule in capped if rule.where.matches(vm, vault, frequency))
+            tuple((rule.name, rule.group_of(vm, vault)) for rule in capped if rule.is_for(vm, vault, frequency))
         )
     return found

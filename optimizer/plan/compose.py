@@ -43,11 +43,15 @@ from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.cuts import rules_without_cut
 from optimizer.solve.gates import demands, in_several_sets
-from optimizer.solve.restrict import matching_items
+from optimizer.solve.restrict import idle_exceptions, matching_items
 from optimizer.solve.solver import OPTIMALITY_GAP, Result
+from optimizer.solve.why_not.exemptions import set_as_toml
 
 HARM_TOLERANCE = 1e-6
 """Risks closer than this count as equal."""
+
+IDLE_NAMED = 5
+"""Sets of an ``except`` without effect that a note names."""
 
 VERSIONED = ("backup-schedule-optimizer", "ortools", "numpy")
 """Distributions that a plan depends on."""
@@ -264,9 +268,11 @@ def _notes(case: Case, diff: Diff) -> list[str]:
         )
     notes += [
         f"rule {rule.name!r} is for no VM of the estate; look at its 'where'"
+        + (" and its 'except'" if rule.exempt else "")
         for rule in rules.rule
         if not matching_items(inventory, rule).any()
     ]
+    notes += _notes_on_exceptions(case)
     notes += _notes_on_sets(case)
     notes += [
         f"the proven bound does not know what rule {name!r} costs: more may be captured than is certified"
@@ -323,6 +329,18 @@ def _notes_on_history(history: Sequence[HistorySource]) -> Iterator[str]:
 
 def _counted(recent: int) -> str:
     return f"{recent or 'none'} {'count' if recent > 1 else 'counts'} as recent"
+
+
+def _notes_on_exceptions(case: Case) -> Iterator[str]:
+    """Sets of ``except`` that take no VM out of their rule, as a name with a slip in it would not."""
+    for rule in case.rules.rule:
+        idle = [set_as_toml(one) for one in idle_exceptions(case.inventory, rule)]
+        if idle:
+            more = f" and {len(idle) - IDLE_NAMED} more" if len(idle) > IDLE_NAMED else ""
+            yield (
+                f"'except' of rule {rule.name!r} has sets that no VM of its 'where' fits: "
+                f"{', '.join(idle[:IDLE_NAMED])}{more}; look for a slip in a name"
+            )
 
 
 def _notes_on_sets(case: Case) -> list[str]:

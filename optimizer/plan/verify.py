@@ -19,7 +19,7 @@ from optimizer.errors import VerificationError
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.rules import Rule, Rules
 from optimizer.plan.verify_clock import WindowClock
-from optimizer.plan.verify_sets import SetRules
+from optimizer.plan.verify_sets import SetRules, is_under
 
 TOLERANCE = 1e-5
 """Relative difference of two figures that counts as rounding."""
@@ -214,7 +214,7 @@ def rules_of(inventory: Inventory, rules: Rules, item: ProtectedItem) -> list[Ru
     """Rules that are for the VM of an item."""
     vm, vault = inventory.vm(item), inventory.vault(item)
     frequency = inventory.policy(item).recurrence.frequency
-    return [rule for rule in rules.rule if rule.where.matches(vm, vault, frequency)]
+    return [rule for rule in rules.rule if is_under(rule, vm, vault, frequency)]
 
 
 def _check_single_vms(checked: Checked, clock: WindowClock) -> list[str]:

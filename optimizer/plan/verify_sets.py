@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 
-from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.inventory import Inventory, Policy, Vault, Vm
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.timegrid import format_start
+from optimizer.model.selectors import Selector
+from optimizer.model.timegrid import Frequency, format_start
 from optimizer.plan.verify_clock import WindowClock
 
 NOON = timedelta(hours=12)
@@ -139,6 +140,17 @@ def _describe(rule: Rule, one: _Member, other: _Member, starts: Sequence[int | N
     return f"rule {rule.name!r}: {first} meets {second}, against 'separate'"
 
 
+def is_under(rule: Rule, vm: Vm, vault: Vault, frequency: Frequency) -> bool:
+    """Whether ``where`` selects a VM for a rule and no set of ``except`` takes it out."""
+    if not rule.where.matches(vm, vault, frequency):
+        return False
+    for one in rule.exempt:
+        criteria = Selector(name=one) if isinstance(one, str) else one
+        if criteria.matches(vm, vault, frequency):
+            return False
+    return True
+
+
 def _groups(inventory: Inventory, rules: Rules, rule: Rule, *, ordered: bool) -> list[list[_Member]]:
     """VMs in the sets of a rule, by service or vault or all together."""
     sets = rule.order_sets if ordered else rule.separate_sets
@@ -146,14 +158,14 @@ def _groups(inventory: Inventory, rules: Rules, rule: Rule, *, ordered: bool) ->
     for row, item in enumerate(inventory.items if sets else ()):
         vm, vault, policy = inventory.vm(item), inventory.vault(item), inventory.policy(item)
         frequency = policy.recurrence.frequency
-        if not rule.where.matches(vm, vault, frequency):
+        if not is_under(rule, vm, vault, frequency):
             continue
         number = 0
         while number < len(sets) and not sets[number].matches(vm, vault, frequency):
             number += 1
         if number < len(sets):
             group = {"service": vm.service or vm.id, "vault": item.vault_id.lower(), None: ""}[rule.per]
-            excluded = any(other.exclude and other.where.matches(vm, vault, frequency) for other in rules.rule)
+            excluded = any(other.exclude and is_under(other, vm, vault, frequency) for other in rules.rule)
             left_alone = bool(item.unwritable) or excluded
             groups[group].append(_Member(row, item.vm_id, policy, number, left_alone))
     return list(groups.values())

@@ -14,12 +14,17 @@ from optimizer.solve.why_not.no_schedule import (
     NoSchedule,
     changes_sentence,
     conflict_sentence,
+    count_vms,
+    exemptions,
     proof_sentence,
 )
 
 CONFLICTS_SHOWN = 5
 RELAXATIONS_SHOWN = 10
 """Conflicts, and ways out, that a terminal shows; JSON has them all."""
+
+VMS_WRITTEN = 20
+"""Up to so many exempted VMs a terminal shows what to write."""
 
 
 def render_no_schedule(answer: NoSchedule) -> Page:
@@ -38,6 +43,7 @@ def render_no_schedule(answer: NoSchedule) -> Page:
             yield bullets([text for one in others[:CONFLICTS_SHOWN] for text in _told(one)], glyphs)
         if answer.relaxations:
             yield table(_ways_out(answer), glyphs, width)
+            yield from _as_written(answer, glyphs)
             if not answer.complete:
                 yield Text("Not every way out was tried; more --effort may find a cheaper one.", style="dim")
         else:
@@ -54,6 +60,25 @@ def _title(text: str, shown: int, total: int) -> Text:
 
 def _told(conflict: NamedConflict) -> list[str]:
     return [conflict_sentence(conflict), *conflict.circumstances]
+
+
+def _as_written(answer: NoSchedule, glyphs: Glyphs) -> Iterator[Text]:
+    """What exempts VMs, to be pasted into the rules file."""
+    shown = [one for one in exemptions(answer.relaxations[:RELAXATIONS_SHOWN]) if one.write]
+    if not shown:
+        return
+    yield Text()
+    yield Text("To exempt them", style="bold").append(
+        " (the whole key 'except' of the rule, those that it has today included)", style="dim"
+    )
+    for change in shown:
+        head = f"{count_vms(change.vms)} from rule {change.limit.name!r}:"
+        if len(change.vms) > VMS_WRITTEN:
+            yield Text(glyphs.clean(f"{head} --format json lists them, and the key as 'write'"))
+            continue
+        yield Text(glyphs.clean(head))
+        for line in change.write.splitlines():
+            yield Text(glyphs.clean(f"  {line}"), no_wrap=True, overflow="ignore")
 
 
 def _ways_out(answer: NoSchedule) -> Rows:

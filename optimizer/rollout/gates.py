@@ -259,7 +259,7 @@ def _freezes(inventory: Inventory, rules: Rules) -> list[_Freeze]:
     for item in inventory.items:
         policy = inventory.policy(item)
         place = (inventory.vm(item), inventory.vault(item), policy.recurrence.frequency)
-        numbers = tuple(number for number, rule in freezing if rule.where.matches(*place))
+        numbers = tuple(number for number, rule in freezing if rule.is_for(*place))
         found.append(_Freeze(policy.timezone if numbers else "UTC", numbers))
     return found
 

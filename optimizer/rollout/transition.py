@@ -313,7 +313,7 @@ class _VmRules:
             item = self._inventory.items[row]
             vm, vault = self._inventory.vm(item), self._inventory.vault(item)
             frequency = self._inventory.policy(item).recurrence.frequency
-            self._of_row[row] = [rule for rule in self._rules if rule.where.matches(vm, vault, frequency)]
+            self._of_row[row] = [rule for rule in self._rules if rule.is_for(vm, vault, frequency)]
         return self._of_row[row]
 
     def _options(self, rule: Rule, row: int) -> BoolArray:

@@ -9,6 +9,7 @@ import numpy as np
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector, fits
 from optimizer.model.timegrid import NUM_OPTIONS, Pattern
 from optimizer.risk.table import RiskTable
 from optimizer.solve.instance import BoolArray
@@ -116,11 +117,21 @@ def matching_items(inventory: Inventory, rule: Rule) -> BoolArray:
     """Items that a rule is for; shape (V,)."""
     return np.array(
         [
-            rule.where.matches(inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
+            rule.is_for(inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
             for item in inventory.items
         ],
         dtype=np.bool_,
     )
+
+
+def idle_exceptions(inventory: Inventory, rule: Rule) -> list[str | Selector]:
+    """Sets of ``except`` that no VM fits which ``where`` selects, as they are written."""
+    places = [
+        (inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
+        for item in (inventory.items if rule.exempt else ())
+    ]
+    selected = [place for place in places if rule.where.matches(*place)]
+    return [one for one in rule.exempt if not any(fits(one, *place) for place in selected)]
 
 
 def _window_mask(inventory: Inventory, rule: Rule, matching: BoolArray, snapshot_minutes: int) -> BoolArray:

@@ -91,6 +91,26 @@ def test_following_the_advice_makes_the_plan_that_was_promised(home: Path, tmp_p
     assert json.loads(answer.out)["cost"]["plan"] <= advised.plan.cost * 1.001
 
 
+@pytest.mark.parametrize("name", ["erp at night", "erp after the batch run"])
+def test_exempting_vms_as_advised_makes_the_plan_that_was_promised(home: Path, tmp_path: Path, name: str) -> None:
+    """The key that the answer gives, pasted into the rule, makes a plan with no more cost than was said."""
+    call = ("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--rules")
+    found = NoSchedule.model_validate_json(run(*call, home / "rules.toml", "--format", "json").out)
+    (advised,) = [
+        one for one in found.relaxations if (one.changes[0].limit.name, one.changes[0].action) == (name, "exempt")
+    ]
+    write = advised.changes[0].write
+    assert write in run(*call, home / "rules.toml").err
+    rules = tmp_path / "rules.toml"
+    rules.write_text(forty_rules().replace(f'name = "{name}"', f'name = "{name}"\n{write}'))
+    answer = run(*call, rules, "--format", "json")
+    assert answer.code == 0
+    plan = json.loads((tmp_path / "plan.json").read_text())
+    assert json.loads(answer.out)["cost"]["plan"] <= advised.plan.cost * 1.001
+    (kept,) = [rule for rule in plan["rules"]["rule"] if rule["name"] == name]
+    assert len(kept["except"]) == len(advised.changes[0].vms)
+
+
 def test_limits_that_bind_are_priced(home: Path, tmp_path: Path) -> None:
     """``report --limits`` prices one more move; as JSON the same, and on the page where one is asked for."""
     rules, plan = tmp_path / "rules.toml", tmp_path / "plan.json"

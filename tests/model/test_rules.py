@@ -68,11 +68,11 @@ SETS = st.lists(
     unique_by=lambda one: repr(without_nothing(one)).lower(),
 )
 RULES_OF_ONE = st.one_of(
-    keys({"pin": st.just(True)}, {"where": SELECTORS, "exclude": st.booleans()}),
+    keys({"pin": st.just(True)}, {"where": SELECTORS, "except": SETS, "exclude": st.booleans()}),
     keys({"max_concurrent": st.integers(1, 9)}, {"where": SELECTORS, "per": st.sampled_from(["service", "vault"])}),
     keys({"separate": st.just(True)}, {"where": SELECTORS, "per": st.sampled_from(["service", "vault"])}),
     keys({"separate": SETS}, {"where": SELECTORS, "pin": st.booleans()}),
-    keys({"order": SETS}, {"separate": SETS, "per": st.sampled_from(["service", "vault"])}),
+    keys({"order": SETS}, {"except": SETS, "separate": SETS, "per": st.sampled_from(["service", "vault"])}),
     keys({"freeze": st.lists(RANGES, min_size=1, max_size=3)}, {"rpo_hours": st.floats(0.5, 8784)}),
     keys({"allow": st.lists(WINDOWS, min_size=1, max_size=3)}, {"forbid": st.lists(WINDOWS, max_size=2)}),
 )

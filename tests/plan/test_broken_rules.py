@@ -12,6 +12,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.plan.audit_document import BrokenRule
 from optimizer.plan.broken_rules import breaks_of_never_written, find_broken_rules
 from optimizer.plan.occupancy import starts_today
+from optimizer.plan.verify import rules_of
 from optimizer.plan.verify_clock import WindowClock
 from tests.solve.examples import (
     SNAPSHOT_MINUTES,
@@ -63,7 +64,8 @@ def crowding(problem: Problem, rule: Rule) -> set[str]:
     for item in found.items:
         own = found.policy(item)
         group = item.vault_id if rule.per == "vault" else found.vm(item).service
-        places.append({(group, moment) for moment in clock.half_hours(own, own.start)})
+        counted = rule in rules_of(found, problem.rules, item)
+        places.append({(group, moment) for moment in clock.half_hours(own, own.start)} if counted else set())
     met = Counter(place for one in places for place in one)
     assert rule.max_concurrent is not None
     return {

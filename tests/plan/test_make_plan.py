@@ -291,6 +291,22 @@ def test_a_rule_for_nobody_is_said(imported: Planned) -> None:
     assert "rule 'databases' is for no VM of the estate; look at its 'where'" in plan.notes
 
 
+def test_exceptions_that_take_nobody_out_are_said(imported: Planned) -> None:
+    """A slip in a name leaves a VM under its rule: the notes quote the set, and a rule that exempts all its VMs."""
+    shop = Selector(service="shop")
+    rules = Rules(
+        rule=(
+            Rule(name="turns", where=shop, exempt=("shop-*1", "erp-00", {"tag": {"a b": "x"}}), max_concurrent=3),
+            Rule(name="nobody", where=shop, exempt=("*",), pin=True),
+        )
+    )
+    notes = make_plan(imported.estate, rules, effort=1).notes
+    assert "rule 'nobody' is for no VM of the estate; look at its 'where' and its 'except'" in notes
+    (said,) = [note for note in notes if note.startswith("'except'")]
+    assert said.startswith("'except' of rule 'turns' has sets that no VM of its 'where' fits: ")
+    assert '"erp-00", { tag = { "a b" = "x" } }; look' in said
+
+
 SETS = Rules(
     rule=(
         Rule(name="web before erp", order=(Selector(service="web"), Selector(service="erp"))),

@@ -75,6 +75,17 @@ def test_changes_are_written_as_one_would_make_them() -> None:
     assert "not every way out was tried" in text_of(answer(conflict(NIGHTS), ways=(one,), complete=False)).lower()
 
 
+def test_exemptions_are_written_out_once_while_they_are_few() -> None:
+    """What to paste stands below the ways out, once for equal changes; of more than twenty VMs JSON is told of."""
+    few = NamedChange(limit=NIGHTS, action="exempt", vms=("vm-1",), write='except = ["vm-0", "vm-1"]')
+    names = tuple(f"vm-{number}" for number in range(21))
+    many = NamedChange(limit=CALLS, action="exempt", vms=names, write="except = [...]")
+    said = text_of(answer(conflict(NIGHTS), ways=(way(few), way(few, many))))
+    assert said.count('1 VM from rule \'nights\': except = ["vm-0", "vm-1"]') == 1
+    assert "21 VMs from rule 'no backups during calls': --format json lists them" in said
+    assert "except = [...]" not in said
+
+
 def test_without_a_way_out_there_is_advice() -> None:
     """Where none was found within the effort, the planner is told what to look at."""
     assert "Loosen or drop one rule of each line" in text_of(answer(conflict(NIGHTS)))

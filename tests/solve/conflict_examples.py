@@ -39,7 +39,7 @@ def limits_of(problem: Problem, gates: Gates | None = None) -> Limits:
 
 def solved_again(problem: Problem, changes: Sequence[Change], gates: Gates | None = None) -> Effect | None:
     """Plan with the rules as they would be written then."""
-    relaxed = replace(problem, rules=relaxed_rules(problem.rules, changes))
+    relaxed = replace(problem, rules=relaxed_rules(problem.rules, changes, problem.inventory))
     return solved(loosened(limits_of(relaxed, gates), changes).instance, 5)
 
 
@@ -79,7 +79,7 @@ def broken_by_every_schedule(problem: Problem, gates: Gates | None = None) -> se
     broken: dict[str, np.ndarray] = {}
     for rule in rules.rule:
         bad = np.zeros(len(options), dtype=np.bool_)
-        mine = [v for v, item in enumerate(found.items) if rule.where.matches(found.vm(item), found.vault(item))]
+        mine = [v for v, item in enumerate(found.items) if rule.is_for(found.vm(item), found.vault(item), None)]
         for v in mine:
             allowed = replace(problem, rules=Rules(rule=(rule,), max_risk_increase=1e6)).restrictions.forbidden_by
             if rule.allow or rule.forbid:

@@ -300,8 +300,8 @@ def _slots(problem: Problem, v: int, t: int) -> set[int]:
 
 
 def _is_for(problem: Problem, rule: Rule, v: int) -> bool:
-    found, item = problem.inventory, problem.inventory.items[v]
-    return rule.where.matches(found.vm(item), found.vault(item), found.policy(item).recurrence.frequency)
+    exempt = [Selector(name=one) if isinstance(one, str) else one for one in rule.exempt]
+    return _first_set(problem, [rule.where], v) == 0 and _first_set(problem, exempt, v) is None
 
 
 def _is_never_written(problem: Problem, v: int) -> bool:
@@ -319,6 +319,10 @@ def best_of_all(problem: Problem) -> tuple[float, tuple[int, ...]] | None:
     """Cheapest feasible schedule by trying all; None where there is none."""
     costs = ((obvious_cost(problem, o), o) for o in every_schedule(problem) if obvious_feasible(problem, o))
     return min(costs, default=None)
+
+
+EXCEPTIONS = st.sampled_from([(), (), ("vm0",), ("vm2", Selector(vault="west"))])
+"""Sets of VMs that a rule is not for; mostly none."""
 
 
 @st.composite
@@ -351,10 +355,15 @@ def problems(draw: st.DrawFn) -> Problem:
     rules: list[Rule] = []
     if draw(st.booleans()):
         rules.append(
-            Rule(name="cap", max_concurrent=draw(st.integers(1, 2)), per=draw(st.sampled_from(["service", "vault"])))
+            Rule(
+                name="cap",
+                max_concurrent=draw(st.integers(1, 2)),
+                per=draw(st.sampled_from(["service", "vault"])),
+                exempt=draw(EXCEPTIONS),
+            )
         )
     if draw(st.booleans()):
-        rules.append(Rule(name="pinned", where={"name": "vm0"}, pin=True))
+        rules.append(Rule(name="pinned", where={"name": "vm0"}, pin=True, exempt=draw(EXCEPTIONS)))
     if draw(st.booleans()):
         rules.append(Rule(name="hands off", where={"name": "vm1"}, exclude=True))
     if draw(st.booleans()):
@@ -397,7 +406,9 @@ def rules_between_sets() -> st.SearchStrategy[Rule]:
     demands = st.one_of(
         st.just({"separate": True}), sets.map(lambda s: {"separate": s}), *[sets.map(lambda s: {"order": s})] * 3
     )
-    more = st.fixed_dictionaries({}, optional={"per": st.sampled_from(["service", "vault"])})
+    more = st.fixed_dictionaries(
+        {}, optional={"per": st.sampled_from(["service", "vault"]), "exempt": EXCEPTIONS.filter(bool)}
+    )
     where = st.sampled_from([Selector(), Selector(), Selector(name="vm*"), Selector(frequency=("Daily", "Weekly"))])
     return st.builds(lambda d, m, w: Rule(name="between", where=w, **d, **m), demands, more, where)
 

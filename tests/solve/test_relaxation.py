@@ -139,7 +139,7 @@ def test_three_of_forty_rules_and_what_it_would_take() -> None:
     assert {one.changes[0].limit.name for one in found.relaxations} == guilty
     assert (("erp in turns", 4, ()),) in ways(found)
     for one in found.relaxations:
-        again = replace(problem, rules=relaxed_rules(problem.rules, one.changes))
+        again = replace(problem, rules=relaxed_rules(problem.rules, one.changes, problem.inventory))
         relaxed = loosened(limits_of(again), one.changes).instance
         result = solve(relaxed, effort=5)
         assert result.options is not None

@@ -9,11 +9,13 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import count_edits, policy_counts, policy_writes, row_counts, shut_gates
 from optimizer.solve.instance import NO_CAP, BoolArray, Gates, Instance, IntArray
 from optimizer.solve.restrict import RISK_INCREASE, RISK_TOLERANCE, Restrictions
+from optimizer.solve.why_not.exemptions import exempted
 
 Bits = npt.NDArray[np.uint64]
 """Shape (V,): a set of start options for each VM, bit ``t`` for option ``t``."""
@@ -217,12 +219,15 @@ def limit_behind(restrictions: Restrictions, key: str) -> Limit:
     return Limit(key, LimitKind.MAX_RISK_INCREASE if key == RISK_INCREASE else LimitKind.FIXED)
 
 
-def relaxed_rules(rules: Rules, changes: Sequence[Change]) -> Rules:
-    """What the planner would write instead; changes that rules cannot express are for :func:`loosened`."""
+def relaxed_rules(rules: Rules, changes: Sequence[Change], inventory: Inventory | None = None) -> Rules:
+    """What the planner would write instead; changes that rules cannot express are for :func:`loosened`.
+
+    VMs are exempted by their names, which only an inventory tells: without one, that is for it as well.
+    """
     changed: dict[str, object] = {}
     by_rule: dict[str, Change] = {}
     for change in changes:
-        if change.limit.kind is LimitKind.RULE and not change.vms:
+        if change.limit.kind is LimitKind.RULE and (inventory is not None or not change.vms):
             by_rule[change.limit.name] = change
         elif change.limit.kind is LimitKind.MAX_MOVES:
             changed["max_moves"] = None if change.to is None else int(change.to)
@@ -232,11 +237,13 @@ def relaxed_rules(rules: Rules, changes: Sequence[Change]) -> Rules:
             changed["policies"] = rules.policies.model_copy(update={"max_policies_per_vault": int(change.to)})
     kept = []
     for rule in rules.rule:
-        to = by_rule[rule.name].to if rule.name in by_rule else rule.max_concurrent
-        if rule.name not in by_rule:
+        found = by_rule.get(rule.name)
+        if found is None:
             kept.append(rule)
-        elif to is not None:
-            kept.append(rule.model_copy(update={"max_concurrent": int(to)}))
+        elif inventory is not None and found.vms:
+            kept.append(exempted(rule, inventory, found.vms))
+        elif found.to is not None:
+            kept.append(rule.model_copy(update={"max_concurrent": int(found.to)}))
     return rules.model_copy(update={**changed, "rule": tuple(kept)})
 
 

@@ -8,8 +8,10 @@ from typing import Literal
 
 from optimizer.errors import OptimizerError
 from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rules
 from optimizer.model.strict import StrictModel
 from optimizer.solve.why_not.conflicts import Conflict
+from optimizer.solve.why_not.exemptions import except_as_toml, exempted
 from optimizer.solve.why_not.limits import Change, Limit, LimitKind
 from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation
 
@@ -69,13 +71,28 @@ class NamedConflict(StrictModel):
 
 
 class NamedChange(StrictModel):
-    """What is done to one limit: dropped, set to another amount, or no longer for some VMs."""
+    """What is done to one limit: dropped, set to another amount, or no longer for some VMs.
+
+    Parameters
+    ----------
+    limit
+        The limit.
+    action
+        What is done.
+    was, to
+        The amount, where another is set.
+    vms
+        Names of the VMs that are exempted.
+    write
+        The key ``except`` of the rule with them, as it would then stand in the rules file, in TOML.
+    """
 
     limit: NamedLimit
     action: Literal["drop", "set", "exempt"]
     was: float | None = None
     to: float | None = None
     vms: tuple[str, ...] = ()
+    write: str = ""
 
 
 class RelaxedPlan(StrictModel):
@@ -141,24 +158,29 @@ class NotFoundWithinEffortError(OptimizerError):
 
 
 def name_everything(
-    inventory: Inventory, diagnosis: Diagnosis, circumstances: Sequence[tuple[str, ...]]
+    inventory: Inventory, rules: Rules, diagnosis: Diagnosis, circumstances: Sequence[tuple[str, ...]]
 ) -> NoSchedule:
     """Put names in the place of rows.
 
     Parameters
     ----------
-    inventory, diagnosis
-        The estate, and why there is no schedule for it.
+    inventory, rules, diagnosis
+        The estate, its rules, and why there is no schedule.
     circumstances
         Of each conflict; see :func:`optimizer.solve.why_not.circumstances.circumstances`.
     """
+    by_name = {rule.name: rule for rule in rules.rule}
 
     def names(rows: Sequence[int]) -> tuple[str, ...]:
         return tuple(inventory.vm(inventory.items[row]).name for row in rows)
 
     def change(one: Change) -> NamedChange:
         action: Literal["drop", "set", "exempt"] = "exempt" if one.vms else "drop" if one.to is None else "set"
-        return NamedChange(limit=_named(one.limit), action=action, was=one.was, to=one.to, vms=names(one.vms))
+        rule = by_name.get(one.limit.name) if one.vms else None
+        write = "" if rule is None else except_as_toml(exempted(rule, inventory, one.vms))
+        return NamedChange(
+            limit=_named(one.limit), action=action, was=one.was, to=one.to, vms=names(one.vms), write=write
+        )
 
     return NoSchedule(
         conflicts=tuple(
@@ -228,7 +250,7 @@ def conflict_sentence(conflict: NamedConflict) -> str:
     """Which rules cannot all hold, for which VMs."""
     quoted = [repr(limit.name) for limit in conflict.limits]
     verb = "cannot all hold" if len(quoted) > 1 else "cannot hold"
-    vms = f" for {_count_vms(conflict.vms)}: {some_of(conflict.vms)}" if conflict.vms else ""
+    vms = f" for {count_vms(conflict.vms)}: {some_of(conflict.vms)}" if conflict.vms else ""
     return f"{listed(quoted)} {verb}{vms}"
 
 
@@ -237,7 +259,8 @@ def listed(texts: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
 
 
-def _count_vms(vms: Sequence[str]) -> str:
+def count_vms(vms: Sequence[str]) -> str:
+    """How many VMs, in words."""
     return f"{len(vms):,} VM{'s' if len(vms) != 1 else ''}"
 
 
@@ -262,9 +285,21 @@ def changes_sentence(changes: Sequence[NamedChange]) -> str:
     for change in changes:
         if change.action == "exempt":
             exempt.setdefault(change.vms, []).append(repr(change.limit.name))
-    parts += [f"exempt {_count_vms(vms)} ({some_of(vms)}) from {listed(names)}" for vms, names in exempt.items()]
+    parts += [f"exempt {count_vms(vms)} ({some_of(vms)}) from {listed(names)}" for vms, names in exempt.items()]
     dropped = [repr(change.limit.name) for change in changes if change.action == "drop"]
     return listed([*parts, *([f"drop {listed(dropped)}"] if dropped else [])])
+
+
+def exemptions(relaxations: Sequence[NamedRelaxation]) -> list[NamedChange]:
+    """Changes that exempt VMs from a rule, each once, in the order of the ways out."""
+    return list(
+        {
+            (change.limit.name, change.vms): change
+            for one in relaxations
+            for change in one.changes
+            if change.action == "exempt"
+        }.values()
+    )
 
 
 def _setting_phrase(change: NamedChange) -> str:

@@ -1,0 +1,96 @@
+"""How a planner would write that a rule is not for some VMs: the key ``except`` of the rule."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rule
+from optimizer.model.selectors import Selector, fits
+
+TOML_WIDTH = 88
+"""Characters of a line; longer lists are broken between their sets, which TOML allows."""
+
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+
+
+def exempted(rule: Rule, inventory: Inventory, rows: Sequence[int]) -> Rule:
+    """The same rule, not for some VMs.
+
+    Parameters
+    ----------
+    rule
+        The rule; what it exempts already stays.
+    inventory, rows
+        The VMs, and the rows of those that it is no longer for.
+    """
+    names = [inventory.vm(item).name.lower() for item in inventory.items]
+    others: defaultdict[str, list[int]] = defaultdict(list)
+    wanted = frozenset(rows)
+    for row, name in enumerate(names):
+        if row not in wanted:
+            others[name].append(row)
+    sets = list(rule.exempt)
+    for row in rows:
+        one = _set_of_one(inventory, row, others.get(names[row], []))
+        if one not in sets:
+            sets.append(one)
+    return rule.model_copy(update={"exempt": tuple(sets)})
+
+
+def _set_of_one(inventory: Inventory, row: int, namesakes: Sequence[int]) -> str | Selector:
+    """A VM by its name; where others have the same, with as many criteria as tell it from them."""
+    item = inventory.items[row]
+    vm, vault = inventory.vm(item), inventory.vault(item)
+    criteria: dict[str, str] = {"name": vm.name}
+    written: str | Selector = vm.name
+    for key, value in (
+        ("resource_group", vm.resource_group),
+        ("subscription", vm.subscription),
+        ("vault", vault.name),
+    ):
+        if not any(_fits(inventory, other, written) for other in namesakes):
+            break
+        criteria |= {key: value} if value else {}
+        written = Selector.model_validate(criteria)
+    return written
+
+
+def _fits(inventory: Inventory, row: int, written: str | Selector) -> bool:
+    item = inventory.items[row]
+    return fits(written, inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
+
+
+def except_as_toml(rule: Rule) -> str:
+    """The key ``except`` of a rule as it stands in a file, in as many lines as it needs."""
+    sets = [set_as_toml(one) for one in rule.exempt]
+    whole = f"except = [{', '.join(sets)}]"
+    if len(whole) <= TOML_WIDTH:
+        return whole
+    lines = ["except = ["]
+    for one in sets:
+        if len(lines) > 1 and len(lines[-1]) + len(one) + 2 <= TOML_WIDTH:
+            lines[-1] += f" {one},"
+        else:
+            lines.append(f"    {one},")
+    return "\n".join([*lines, "]"])
+
+
+def set_as_toml(written: str | Selector) -> str:
+    """A set of VMs as it stands in a file."""
+    return _toml(written.model_dump(mode="json") if isinstance(written, Selector) else written)
+
+
+def _toml(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(str(key))} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else json.dumps(name, ensure_ascii=False)
