@@ -123,7 +123,8 @@ class MixedIntegerProgram:
         price = np.full(len(cells), instance.policy_write_price)
         self._writes = program.add_columns(price, float(instance.num_vms), integer=True)
         self._writes_key = cells // NUM_OPTIONS
-        for n, members in enumerate(np.split(self._x[order], first[1:])):
+        # Of no cells at all, as where all VMs stay in policies over their limit, split would still make one part.
+        for n, members in enumerate(np.split(self._x[order], first[1:]) if len(cells) else ()):
             writes = self._writes[n]
             values = np.append(np.ones(len(members)), -limit)
             program.add(np.append(members, writes), values, float(limit * existing[n] - unknown[n]))
