@@ -10,7 +10,7 @@ import click
 from optimizer.cli.console import ESTATE, EXISTING_FILE, FILE, NEW_FOLDER, Screen, common_options, example
 from optimizer.cli.engine import EngineChoice, engine_options
 from optimizer.cli.numbers import WholeNumber
-from optimizer.cli.search import SearchSettings, search_options
+from optimizer.cli.search import DEFAULT_SEED, SearchSettings, search_options
 
 
 class UtcTime(click.ParamType[datetime]):
@@ -40,7 +40,9 @@ class UtcTime(click.ParamType[datetime]):
 )
 @click.argument("folder", metavar="[DIR]", type=NEW_FOLDER, default=Path("backup-demo"))
 @click.option("--vms", "num_vms", type=WholeNumber(1, 20_000), default=300, show_default=True, help="Number of VMs.")
-@search_options(seed=1, seed_help="Of the estate; equal seeds make equal estates. The search has that of plan, 0.")
+@search_options(
+    seed=1, seed_help=f"Of the estate; equal seeds, equal estates. The search has that of plan, {DEFAULT_SEED}."
+)
 @common_options
 def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> None:
     """Make a believable estate in DIR and run audit, plan and report on it.
@@ -59,7 +61,7 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
     screen.remark(f"making an estate of {num_vms} VMs in {estate_folder}")
     generate_demo(estate_folder, vms=num_vms, seed=search["seed"])
     estate = open_estate(estate_folder)
-    searched: SearchSettings = {**search, "seed": 0}  # so that a plan by hand is the same
+    searched: SearchSettings = {**search, "seed": DEFAULT_SEED}  # so that a plan by hand is the same
     with screen.progress() as progress:
         case = prepare(estate, progress=progress)
         found = audit_case(case)

@@ -10,6 +10,9 @@ import click
 
 from optimizer.cli.numbers import Number, WholeNumber
 
+DEFAULT_SEED = 0
+"""Of every search that is given no other."""
+
 
 class SearchSettings(TypedDict):
     """What :func:`optimizer.workflow.make_plan` and its like take of these options, by their names for it."""
@@ -20,7 +23,7 @@ class SearchSettings(TypedDict):
 
 
 def search_options(
-    seed: int = 0, seed_help: str = "Of the search."
+    seed: int = DEFAULT_SEED, seed_help: str = "Of the search."
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--seed``, ``--effort`` and ``--time-limit``; the command gets :class:`SearchSettings` as ``search``.
 

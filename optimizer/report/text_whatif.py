@@ -104,7 +104,7 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
 
     def line(name: str, of: Callable[[Figures], float], *, whole: bool = False) -> tuple[str, ...]:
         show = (lambda value: f"{value:,.0f}") if whole else decimal
-        new = ("", "") if plan is None else (show(of(plan)), _difference(of(plan) - of(base), whole=whole))
+        new = () if plan is None else (show(of(plan)), _difference(of(plan) - of(base), whole=whole))
         return name, show(of(base)), show(of(kept)), *new
 
     cells = [
@@ -120,14 +120,14 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
             "no schedule costs less than",
             decimal(base.bound),
             "",
-            *((decimal(plan.bound), signed(plan.bound - base.bound)) if plan else ("", "")),
+            *((decimal(plan.bound), signed(plan.bound - base.bound)) if plan else ()),
         ),
-        ("dearer than that by at most", _gap(base), "", _gap(plan) if plan else "", ""),
-        ("captured, against", _captured(base), "", _captured(plan) if plan else "", ""),
+        ("dearer than that by at most", _gap(base), "", *((_gap(plan), "") if plan else ())),
+        ("captured, against", _captured(base), "", *((_captured(plan), "") if plan else ())),
     ]
-    columns = [Column(""), number("base plan"), number("base plan kept"), number("new plan"), number("new - base")]
-    if plan is None:  # nothing would stand in the last two
-        columns, cells = columns[:3], [row[:3] for row in cells]
+    columns = [Column(""), number("base plan"), number("base plan kept")]
+    if plan is not None:
+        columns += [number("new plan"), number("new - base")]
     note = "kept: the base plan's starts under the conditions of the scenario"
     return Rows(title="Against the base plan", columns=columns, cells=cells, note=note)
 

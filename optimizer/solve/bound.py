@@ -75,7 +75,8 @@ COPY_RATE = 0.2
 """First rate of the price of a copy's option, as a share of that of the VM's value."""
 
 LEISURELY_STEPS, MOST_HURRY = 4000, 2.0
-"""With fewer steps than these the first rates are higher, by the square root of what is missing up to this factor."""
+"""With fewer steps than these first rates are higher: at ``mu`` by the root of how often they fit, up to this factor,
+at ``lam`` by somewhat less."""
 
 LAST_RATE = 0.001
 """Rates decay geometrically to this share of the first ones."""

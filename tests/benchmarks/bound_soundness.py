@@ -23,7 +23,7 @@ import numpy as np
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import Instance
+from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import (
     brute_force,
@@ -237,20 +237,24 @@ def check_medium(seed: int, number: int, num_vms: int, num_starts: int, effort: 
 
 def prove(instance: Instance, seconds: float) -> tuple[float | None, str | None]:
     """Optimum and who proved it: HiGHS, or else CP-SAT; None where neither did."""
+    answer = MixedIntegerProgram(instance).solve(seconds)
+    if answer.status == "optimal" and answer.options is not None and not violations(instance, answer.options):
+        return evaluate(instance, answer.options).total, "HiGHS"
+    optimum = prove_in_cpsat(instance, instance.today, seconds, num_workers=2)
+    return optimum, None if optimum is None else "CP-SAT"
+
+
+def prove_in_cpsat(instance: Instance, hint: IntArray, seconds: float, num_workers: int) -> float | None:
+    """Optimum, if CP-SAT proves it in time; the hint is a schedule, shape (V,)."""
     from ortools.sat.python import cp_model
 
     from optimizer.solve.cpsat import SCALE, ScopedModel, whole
 
-    answer = MixedIntegerProgram(instance).solve(seconds)
-    if answer.status == "optimal" and answer.options is not None and not violations(instance, answer.options):
-        return evaluate(instance, answer.options).total, "HiGHS"
-    built = ScopedModel(instance, whole(instance, instance.today))
+    built = ScopedModel(instance, whole(instance, hint))
     solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 2
+    solver.parameters.num_workers = num_workers
     solver.parameters.max_time_in_seconds = seconds
-    if solver.solve(built.model) != cp_model.OPTIMAL:
-        return None, None
-    return solver.objective_value / SCALE, "CP-SAT"
+    return solver.objective_value / SCALE if solver.solve(built.model) == cp_model.OPTIMAL else None
 
 
 def summarise_medium(found: Iterable[Medium]) -> list[dict[str, Any]]:

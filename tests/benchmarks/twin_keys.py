@@ -17,12 +17,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from ortools.sat.python import cp_model
 
 from optimizer.solve.cost import evaluate
-from optimizer.solve.cpsat import SCALE, Outcome, ScopedModel, whole
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.instance import Instance
 from optimizer.solve.solver import solve
+from tests.benchmarks.bound_soundness import prove_in_cpsat
 from tests.benchmarks.estates import bootstrap_case, read_trace
 from tests.benchmarks.solver_tables import markdown_table
 
@@ -74,15 +74,6 @@ def of_key(instance: Instance, key: int) -> Instance:
     )
 
 
-def prove(instance: Instance, plan: IntArray, seconds: float) -> float | None:
-    """The optimum, if CP-SAT proves it in time."""
-    built = ScopedModel(instance, whole(instance, plan))
-    solver = cp_model.CpSolver()
-    solver.parameters.num_workers = 8
-    solver.parameters.max_time_in_seconds = seconds
-    return solver.objective_value / SCALE if solver.solve(built.model) == cp_model.OPTIMAL else None
-
-
 def look_at(instance: Instance, key: int, seconds: float) -> TwinKey:
     """Plan, bound and optimum of one twin key."""
     alone = of_key(instance, key)
@@ -91,7 +82,7 @@ def look_at(instance: Instance, key: int, seconds: float) -> TwinKey:
     assert result.cost is not None
     began = time.monotonic()
     own = result.outcome is Outcome.OPTIMAL
-    optimum = result.cost.total if own else prove(alone, result.options, seconds)
+    optimum = result.cost.total if own else prove_in_cpsat(alone, result.options, seconds, num_workers=8)
     return TwinKey(
         key=key,
         vms=alone.num_vms,
