@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import tempfile
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from optimizer.estate.folder import Estate
-from optimizer.model.clock import VirtualClock
+from optimizer.model.clock import SYSTEM_CLOCK, VirtualClock
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import Progress, no_progress
 from optimizer.rollout.carry_out import Pace
@@ -31,7 +31,7 @@ def rehearse_plan(
     plan, plan_path, estate
         A plan, where it lies, and its estate.
     start
-        When the roll-out begins, on the clock of the emulator; None: now.
+        When the roll-out begins, on the emulator's own clock; None: now.
     scope
         Which part of the plan.
     progress
@@ -46,7 +46,7 @@ def rehearse_plan(
     from optimizer.azure.service import AzureBackupService
     from optimizer.emulator import Emulator
 
-    clock = VirtualClock(start if start is not None else datetime.now(UTC))
+    clock = VirtualClock(start if start is not None else SYSTEM_CLOCK.now())
     with (
         tempfile.TemporaryDirectory(prefix="rehearsal-") as folder,
         Emulator.of_estate(estate.document, clock=clock) as emulator,

@@ -13,6 +13,7 @@ import numpy as np
 from optimizer.engine import SERIAL, Engine
 from optimizer.errors import DataError
 from optimizer.estate.folder import Estate
+from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
@@ -29,7 +30,7 @@ from optimizer.plan.moves import trace_curve
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.write_limits import solve_within_write_limits
-from optimizer.ports import Progress, no_progress
+from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import risk_table, start_step
 from optimizer.rollout.history import last_moves, read_history
@@ -168,6 +169,7 @@ def make_plan(
     moves_curve: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
     """Find a schedule, derive the changes, verify the whole.
 
@@ -189,6 +191,8 @@ def make_plan(
         Where independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.
     progress
         Told how far the work is.
+    clock
+        Clock that gives the plan's ``created_at``.
 
     Raises
     ------
@@ -208,6 +212,7 @@ def make_plan(
         moves_curve=moves_curve,
         engine=engine,
         progress=progress,
+        clock=clock,
     )
 
 
@@ -222,6 +227,7 @@ def make_plan_of(
     moves_curve: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
     """The same for a case that is prepared already; see :func:`make_plan`."""
     began = time.monotonic()
@@ -261,6 +267,7 @@ def make_plan_of(
         path=path if path is not None else Path("plan.json"),
         began=began,
         moves_curve=curve,
+        clock=clock,
     )
 
 

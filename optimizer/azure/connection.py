@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -18,6 +17,10 @@ if TYPE_CHECKING:
     from azure.monitor.querymetrics import MetricsClient
 
 
+_NEVER = 2**33
+"""Seconds since 1970 of a time that is never reached, for a token that does not expire."""
+
+
 class _NoSecret:
     """A credential for an emulator, which asks for none."""
 
@@ -26,7 +29,7 @@ class _NoSecret:
         from azure.core.credentials import AccessToken
 
         del scopes, kwargs
-        return AccessToken("emulator", int(time.time()) + 3600)
+        return AccessToken("emulator", _NEVER)
 
 
 @dataclass(frozen=True)

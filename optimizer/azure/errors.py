@@ -25,6 +25,7 @@ from optimizer.errors import (
     ThrottledError,
     UncertainError,
 )
+from optimizer.model.clock import SYSTEM_CLOCK
 
 BLOCKED_SECONDS = 4 * 3600.0
 """How long to keep away after ``CloudDosTimeboudLimitReached``, which asks for "few hours"."""
@@ -262,19 +263,27 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     Parameters
     ----------
     headers
-        In any case; ``Retry-After`` in seconds or as a date, ``retry-after-ms``, ``x-ms-retry-after-ms``.
+        In any case; ``Retry-After`` in seconds or as a date, ``retry-after-ms``, ``x-ms-retry-after-ms``.  A
+        date is compared with the answer's own ``Date``, so that a wrong clock here does not change the wait.
     """
     by_name = {str(name).lower(): str(value).strip() for name, value in headers.items()}
     for name, unit in (("retry-after-ms", 1e-3), ("x-ms-retry-after-ms", 1e-3), ("retry-after", 1.0)):
         text = by_name.get(name, "")
         if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
             return float(text) * unit
+    due = _http_date(by_name.get("retry-after", ""))
+    if due is None:
+        return None
+    now = _http_date(by_name.get("date", "")) or SYSTEM_CLOCK.now()
+    return max(0.0, (due - now).total_seconds())
+
+
+def _http_date(text: str) -> datetime | None:
     try:
-        due = parsedate_to_datetime(by_name.get("retry-after", ""))
+        instant = parsedate_to_datetime(text)
     except ValueError:
         return None
-    due = due if due.tzinfo is not None else due.replace(tzinfo=UTC)
-    return max(0.0, (due - datetime.now(UTC)).total_seconds())
+    return instant if instant.tzinfo is not None else instant.replace(tzinfo=UTC)
 
 
 def _missing_right(text: str) -> str:

@@ -14,6 +14,8 @@ from optimizer.cli.plan import explain, plan, report
 from optimizer.cli.pull import pull
 from optimizer.cli.rollout import apply, rehearse, rollback, watch
 from optimizer.errors import OptimizerError
+from optimizer.model.clock import SYSTEM_CLOCK
+from optimizer.ports import Clock
 
 EXIT_CODES = """
 \b
@@ -66,16 +68,18 @@ for _command in (demo, pull, import_, audit, plan, explain, report, rehearse, ap
     cli.add_command(_command)
 
 
-def main(args: Sequence[str] | None = None) -> None:
+def main(args: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK) -> None:
     """Run the command line; an error of the user's ends with its exit code and a message, never a traceback.
 
     Parameters
     ----------
     args
-        What follows the name of the program; None: what it was called with.
+        Arguments after the name of the program; None: those of the process.
+    clock
+        Clock that every command goes by.
     """
     try:
-        cli.main(args, prog_name="backup-optimizer", standalone_mode=False)
+        cli.main(args, prog_name="backup-optimizer", standalone_mode=False, obj=clock)
     except click.exceptions.Exit as exc:
         sys.exit(exc.exit_code)
     except click.ClickException as exc:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 import click
 
 from optimizer.errors import OptimizerError
-from optimizer.ports import Progress, no_progress
+from optimizer.model.clock import SYSTEM_CLOCK
+from optimizer.ports import Clock, Progress, no_progress
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -24,6 +25,12 @@ NO_SCHEDULE = 3
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+def current_clock() -> Clock:
+    """The clock that the running command goes by: the one given to ``main``, or else the machine's."""
+    clock: Clock | None = click.get_current_context().obj
+    return clock if clock is not None else SYSTEM_CLOCK
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optimizer.cli.console import ESTATE, Screen, common_options, example
+from optimizer.cli.console import ESTATE, Screen, common_options, current_clock, example
 from optimizer.cli.numbers import Number, WholeNumber
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: 
     from optimizer.emulator import Emulator, Faults, Settings
     from optimizer.estate.folder import open_estate
     from optimizer.estate.moved import MovedLoad, move_jobs
-    from optimizer.model.clock import SystemClock
 
-    opened, clock = open_estate(estate), SystemClock()
+    opened, clock = open_estate(estate), current_clock()
     weeks = max(0, (clock.now() - opened.as_of) // timedelta(weeks=1))
     emulator = Emulator.of_estate(
         opened.document,

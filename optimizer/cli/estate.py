@@ -7,7 +7,16 @@ from pathlib import Path
 
 import click
 
-from optimizer.cli.console import ESTATE, EXISTING_FILE, FILE, NEW_FOLDER, Screen, common_options, example
+from optimizer.cli.console import (
+    ESTATE,
+    EXISTING_FILE,
+    FILE,
+    NEW_FOLDER,
+    Screen,
+    common_options,
+    current_clock,
+    example,
+)
 from optimizer.cli.engine import EngineChoice, engine_options
 from optimizer.cli.numbers import WholeNumber
 from optimizer.cli.search import DEFAULT_SEED, SearchSettings, search_options
@@ -59,13 +68,13 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
 
     estate_folder, plan_file, page = folder / "estate", folder / "plan.json", folder / "report.html"
     screen.remark(f"making an estate of {num_vms} VMs in {estate_folder}")
-    generate_demo(estate_folder, vms=num_vms, seed=search["seed"])
+    generate_demo(estate_folder, vms=num_vms, seed=search["seed"], clock=current_clock())
     estate = open_estate(estate_folder)
     searched: SearchSettings = {**search, "seed": DEFAULT_SEED}  # so that a plan by hand is the same
     with screen.progress() as progress:
         case = prepare(estate, progress=progress)
         found = audit_case(case)
-        made = make_plan_of(estate, case, **searched, path=plan_file, progress=progress)
+        made = make_plan_of(estate, case, **searched, path=plan_file, progress=progress, clock=current_clock())
     write_plan(made, plan_file)
     write_rollback(made, estate.document, rollback_path(plan_file))
     write_report(made, estate, page)
@@ -105,7 +114,9 @@ def import_(
 
     with screen.progress() as progress:
         progress("import", 0, 1)
-        found = import_estate(vms, load, out, append=append, as_of=as_of, drop_invalid=drop_invalid)
+        found = import_estate(
+            vms, load, out, append=append, as_of=as_of, drop_invalid=drop_invalid, clock=current_clock()
+        )
         progress("import", 1, 1)
     screen.show(*render_import(found))
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optimizer.cli.console import ESTATE, FILE, Screen, common_options, example
+from optimizer.cli.console import ESTATE, FILE, Screen, common_options, current_clock, example
 from optimizer.cli.engine import EngineChoice, engine_options
 from optimizer.cli.numbers import WholeNumber
 from optimizer.cli.search import SearchSettings, search_options
@@ -170,6 +170,7 @@ def plan(
             moves_curve=moves_curve,
             engine=workers,
             progress=progress,
+            clock=current_clock(),
         )
     write_plan(made, out)
     write_rollback(made, opened.document, rollback_path(out))

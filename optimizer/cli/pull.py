@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from optimizer.cli.connect import connection_options
-from optimizer.cli.console import NEW_FOLDER, Screen, common_options, example
+from optimizer.cli.console import NEW_FOLDER, Screen, common_options, current_clock, example
 from optimizer.cli.numbers import WholeNumber
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def pull(
         azure_source(connection, concurrency=concurrency, statistic=statistic, workspaces=workspaces) as source,
         screen.progress() as progress,
     ):
-        found = pull_estate(scope, out, source, options, progress=progress)
+        found = pull_estate(scope, out, source, options, clock=current_clock(), progress=progress)
     screen.show(*render_pull(found))
     if not found.complete:
         raise click.exceptions.Exit(PARTLY_FAILED)

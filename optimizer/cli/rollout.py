@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from optimizer.cli.connect import connection_options
-from optimizer.cli.console import FILE, Screen, common_options, example
+from optimizer.cli.console import FILE, Screen, common_options, current_clock, example
 from optimizer.cli.estate import UtcTime
 from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.cli.plan import ESTATE_OPTION
@@ -109,7 +109,8 @@ def rehearse(
     plan = read_plan(plan_file)
     estate = open_estate_of(plan, plan_file, estate_folder)
     with screen.progress() as progress:
-        shown = rehearse_plan(plan, plan_file, estate, start=start, scope=scope, progress=progress)
+        begin = start or current_clock().now()
+        shown = rehearse_plan(plan, plan_file, estate, start=begin, scope=scope, progress=progress)
     screen.show(render_rehearsal(shown), rehearsal_json(shown))
     if not shown.flawless:
         sys.exit(HAS_FINDINGS)
@@ -150,7 +151,6 @@ def apply(
     run again and again, as by a scheduler. Exit code 5 says that writes are left, 4 that Azure has changed since.
     """
     from optimizer.azure.service import AzureBackupService
-    from optimizer.model.clock import SystemClock
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.rollout.journal import journal_path
     from optimizer.rollout.ledger import Ledger, state_folder
@@ -164,7 +164,7 @@ def apply(
         plan_file,
         estate.document,
         AzureBackupService(connection),
-        SystemClock(),
+        current_clock(),
         Ledger(state_folder()),
         journal_file or journal_path(plan_file),
         resume=resume,
@@ -208,7 +208,6 @@ def rollback(
     for 'apply'. Policies that the plan created stay, empty, and are listed; --delete-created removes them.
     """
     from optimizer.azure.service import AzureBackupService
-    from optimizer.model.clock import SystemClock
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.rollout.earlier_runs import plan_of_journal
     from optimizer.rollout.journal import rollback_journal_path
@@ -224,7 +223,7 @@ def rollback(
         place,
         estate.document,
         AzureBackupService(connection),
-        SystemClock(),
+        current_clock(),
         Ledger(state_folder()),
         journal_file,
         rollback_journal_path(journal_file),
@@ -240,7 +239,6 @@ def _confirm_and_run(
 ) -> None:
     """Show what is to be done, ask, do it, and say how it ended."""
     from optimizer.azure.service import AzureBackupService
-    from optimizer.model.clock import SystemClock
     from optimizer.report.json_rollout import outcome_json
     from optimizer.report.text_rollout import render_apply_summary, render_outcome
     from optimizer.rollout.ledger import Ledger, state_folder
@@ -256,7 +254,7 @@ def _confirm_and_run(
 
             Console(stderr=True, highlight=False).print(render_apply_summary(prepared))
         click.confirm("Write this to Azure?", abort=True, err=True)
-    clock, folder = SystemClock(), state_folder()
+    clock, folder = current_clock(), state_folder()
     with screen.progress() as progress:
         outcome: Outcome = carry_out(
             prepared,
@@ -294,7 +292,6 @@ def watch(
     """
     from optimizer.azure.service import AzureBackupReader
     from optimizer.estate.arm import build_inventory
-    from optimizer.model.clock import SystemClock
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.text_watch import render_watch
     from optimizer.rollout.earlier_runs import moved_vms
@@ -305,7 +302,7 @@ def watch(
     estate = open_estate_of(plan, plan_file, estate_folder)
     moved = moved_vms(plan, journal_file or journal_path(plan_file))
     inventory = build_inventory(estate.document, plan.rules.service_from)
-    found = look(plan, moved, inventory, AzureBackupReader(connection), SystemClock())
+    found = look(plan, moved, inventory, AzureBackupReader(connection), current_clock())
     screen.show(render_watch(found), found.model_dump_json(indent=1))
     if found.alarms:
         sys.exit(HAS_FINDINGS)

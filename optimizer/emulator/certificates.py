@@ -1,11 +1,11 @@
-"""A certificate authority of a day's life, and a certificate for loopback."""
+"""A certificate authority that lives as long as its process, and a certificate for loopback."""
 
 from __future__ import annotations
 
 import ipaddress
 import os
 import ssl
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
@@ -13,8 +13,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-_LIFE = timedelta(days=30)
-_BACKDATED = timedelta(days=1)
+_VALID_FROM = datetime(2000, 1, 1, tzinfo=UTC)
+_VALID_TO = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+"""The value of RFC 5280, 4.1.2.5, for a certificate without an end. The keys exist only in the memory of this process,
+so the process is what ends the validity, whatever time the emulator plays and the machine's clock says."""
 
 CA_FILE = "ca.pem"
 
@@ -61,15 +63,14 @@ def _name(text: str) -> x509.Name:
 
 
 def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - _BACKDATED)
-        .not_valid_after(now + _LIFE)
+        .not_valid_before(_VALID_FROM)
+        .not_valid_after(_VALID_TO)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
     )
 

@@ -18,8 +18,10 @@ from optimizer.estate.parts import METRICS, is_unknown
 from optimizer.estate.problems import SHOWN, Problems
 from optimizer.estate.remote import require_local
 from optimizer.estate.writer import EstateWriter, require_free_folder
+from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, format_minute
+from optimizer.ports import Clock
 
 _NAMED = 5
 """VMs that a note names before it only counts."""
@@ -86,6 +88,7 @@ def import_estate(
     append: bool = False,
     as_of: datetime | None = None,
     drop_invalid: bool = False,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> ImportReport:
     """Make an estate of ``vms.csv`` and ``load.parquet``, or add to one.
 
@@ -103,6 +106,8 @@ def import_estate(
         Aware time at which the estate is taken; the last ``ts`` where None.
     drop_invalid
         Take values out of range for missing.
+    clock
+        Clock that gives the estate's ``created_at``.
 
     Raises
     ------
@@ -139,7 +144,7 @@ def import_estate(
         problems.raise_any()
         resources = to_resources(rows)
         writer.commit(
-            created_at=datetime.now(UTC),
+            created_at=clock.now(),
             as_of=taken,
             source="import",
             vaults=resources.vaults,

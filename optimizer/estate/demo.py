@@ -12,7 +12,9 @@ from optimizer.estate.demo_jobs import draw_runs, draw_trouble, judge_day, to_jo
 from optimizer.estate.demo_load import draw_behaviour, draw_day
 from optimizer.estate.remote import require_local
 from optimizer.estate.writer import EstateWriter
+from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.load import DayLoad
+from optimizer.ports import Clock
 
 DEMO_AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 """Every demo is taken then: its six weeks hold the ends of two months."""
@@ -24,7 +26,7 @@ The first number is chosen so that the default seed shows a little of everything
 """
 
 
-def generate_demo(out: Path, *, vms: int = 300, seed: int = 1, weeks: int = 6) -> None:
+def generate_demo(out: Path, *, vms: int = 300, seed: int = 1, weeks: int = 6, clock: Clock = SYSTEM_CLOCK) -> None:
     """Write a demo estate; the same arguments give the same estate.
 
     Parameters
@@ -37,6 +39,8 @@ def generate_demo(out: Path, *, vms: int = 300, seed: int = 1, weeks: int = 6) -
         Of the random numbers, not negative.
     weeks
         Weeks of 5-minute history before :data:`DEMO_AS_OF`, at least 1.
+    clock
+        Clock that gives the estate's ``created_at``.
 
     Raises
     ------
@@ -69,7 +73,7 @@ def generate_demo(out: Path, *, vms: int = 300, seed: int = 1, weeks: int = 6) -
             )
         writer.add_jobs(to_jobs(outcomes, fleet, begin))
         writer.commit(
-            created_at=datetime.now(UTC),
+            created_at=clock.now(),
             as_of=DEMO_AS_OF,
             source="demo",
             vaults=fleet.vaults,

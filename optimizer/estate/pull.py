@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -33,7 +33,7 @@ from optimizer.estate.pull_state import DayResult, Partial, Request, open_partia
 from optimizer.estate.raw_jobs import JobReader, learn_error_titles, logged_jobs, merge_jobs, to_frame
 from optimizer.estate.remote import require_local
 from optimizer.estate.writer import EstateWriter, require_free_folder
-from optimizer.model.clock import SystemClock
+from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
 from optimizer.ports import Clock, Progress, no_progress
 
@@ -50,7 +50,7 @@ def pull(
     source: PullSource,
     options: PullOptions | None = None,
     *,
-    clock: Clock | None = None,
+    clock: Clock = SYSTEM_CLOCK,
     progress: Progress = no_progress,
 ) -> PullReport:
     """Pull an estate, or what is new since the last pull.
@@ -66,7 +66,7 @@ def pull(
     options
         Periods and the like.
     clock
-        Says when the pull began; the machine's by default.
+        Clock that says when the pull began; the machine's by default.
     progress
         Told after each vault and each request for load.
 
@@ -79,7 +79,7 @@ def pull(
         way.
     """
     options, out = options or PullOptions(), require_local(out)
-    now = (clock or SystemClock()).now().replace(microsecond=0)
+    now = clock.now().replace(microsecond=0)
     old = _open_old(out) if options.append else None
     if old is None:
         require_free_folder(out)
@@ -92,7 +92,7 @@ def pull(
         old.fingerprint if old else "",
     )
     with open_partial(out, request, now, old.as_of if old else None) as partial:
-        return _Pull(scope, out, source, options, old, partial, progress).run()
+        return _Pull(scope, out, source, options, old, partial, progress, clock).run()
 
 
 def _open_old(out: Path) -> Estate:
@@ -116,6 +116,7 @@ class _Pull:
     old: Estate | None
     partial: Partial
     progress: Progress
+    clock: Clock
     began: float = field(default_factory=time.monotonic)
     received: int = 0
 
@@ -263,7 +264,7 @@ class _Pull:
             vm_ids = sorted(spelling_of(found).values())
             gaps = self._gaps(vm_ids, have, results)
             document = writer.commit(
-                created_at=datetime.now(UTC),
+                created_at=self.clock.now(),
                 as_of=as_of,
                 source="azure",
                 vaults=found.vaults,

@@ -1,4 +1,4 @@
-"""Clocks: the system's, and one that jumps."""
+"""Clocks: the machine's, and one that jumps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 
 class SystemClock:
-    """The clock of this machine; an :class:`optimizer.ports.Clock`."""
+    """The clock of this machine; an :class:`optimizer.ports.Clock`.
+
+    This is the only place of the program that reads the machine's time of day. Whatever depends on the time takes a
+    clock as an argument, so that a test or a rehearsal can choose the time.
+    """
 
     def now(self) -> datetime:
         """The present time, in UTC."""
@@ -17,6 +21,10 @@ class SystemClock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         time.sleep(max(0.0, seconds))
+
+
+SYSTEM_CLOCK = SystemClock()
+"""Default of functions that take a clock."""
 
 
 class VirtualClock:

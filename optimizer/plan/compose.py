@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.estate.folder import Estate
+from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.timegrid import WEEKDAYS, format_start
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.broken_rules import breaks_of_never_written
@@ -39,6 +39,7 @@ from optimizer.plan.occupancy import pair_slots, service_occupancy
 from optimizer.plan.rule_notes import notes_on_freeze, notes_on_rpo
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
+from optimizer.ports import Clock
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.cuts import rules_without_cut
@@ -66,6 +67,7 @@ def compose_plan(
     path: Path,
     began: float,
     moves_curve: MovesCurve | None = None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
     """Write a result down as a plan that has passed the verifier.
 
@@ -81,6 +83,8 @@ def compose_plan(
         ``time.monotonic()`` at the beginning of the work.
     moves_curve
         What fewer moves would gain, to be kept in the plan.
+    clock
+        Clock that gives the plan's ``created_at``.
 
     Raises
     ------
@@ -100,7 +104,7 @@ def compose_plan(
     )
     require_verified(to_check(estate, case, [entry.start for entry in schedule], diff), claims)
     plan = PlanDocument(
-        created_at=datetime.now(UTC),
+        created_at=clock.now(),
         fingerprint=NO_FINGERPRINT,
         estate=EstateReference(
             path=relative_to_plan(estate.path, path), fingerprint=estate.fingerprint, as_of=estate.as_of

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from optimizer.estate.pull_source import Scope
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import no_progress
 from tests.azure.clouds import resources_by_id, subscriptions_of
+from tests.conftest import NOW
 
 DAYS = 2
 JOB_KEYS = ["vm", "start", "operation", "status", "error_code"]
@@ -296,8 +297,7 @@ def test_command_says_that_a_part_failed(truth: Estate, tmp_path: Path) -> None:
     """The command exits with 6, its JSON has the failures, and neither it nor the estate has a token."""
     vault = str(truth.document.vaults[1]["id"])
     denied = frozenset({f"Microsoft.RecoveryServices/Vaults/backupProtectedItems/read {vault}"})
-    now = datetime.now(UTC)
-    with _cloud(truth, now, settings=Settings(denied_actions=denied)) as emulator:
+    with _cloud(truth, NOW, settings=Settings(denied_actions=denied)) as emulator:
         options = ["--emulator", emulator.endpoint, "--ca-file", str(emulator.ca_file), "--format", "json"]
         scope = [part for name in subscriptions_of(truth.document) for part in ("--subscription", name)]
         result = CliRunner().invoke(

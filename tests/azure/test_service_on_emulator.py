@@ -13,7 +13,7 @@ from optimizer.azure.service import AzureBackupService
 from optimizer.errors import RejectedError
 from optimizer.estate.arm_policy import with_start
 from optimizer.estate.document import EstateDocument
-from optimizer.model.clock import SystemClock
+from optimizer.model.clock import VirtualClock
 from tests.azure.wire import Token
 from tests.plan.estates import VAULT, item, machine, policy_id, sql_policy, standard_policy, vm_id
 
@@ -37,7 +37,7 @@ def emulated() -> Iterator[tuple[Any, AzureBackupService]]:
         protected_items=(item("vm-1", "nightly"), item("vm-2", "nightly", extendedProperties=disks)),
         vms=(machine("vm-1"), machine("vm-2")),
     )
-    with Emulator.of_estate(document, clock=SystemClock()) as emulator:
+    with Emulator.of_estate(document, clock=VirtualClock(NOW)) as emulator:
         connection = Connection(
             arm_endpoint=emulator.endpoint,
             metrics_endpoint=emulator.endpoint + "/metrics/{region}",
@@ -67,8 +67,7 @@ def test_a_vault_is_read(emulated: tuple[Any, AzureBackupService]) -> None:
     }
     assert service.vault_settings(VAULT)[0]["id"] == VAULT
     assert service.running_jobs(VAULT) == []
-    now = datetime.now(UTC)
-    assert service.list_jobs(VAULT, now - timedelta(days=1), now) == []
+    assert service.list_jobs(VAULT, NOW - timedelta(days=1), NOW) == []
     assert service.get_policy(policy_id("none")) is None
 
 

@@ -1,4 +1,4 @@
-"""The commands that talk to Azure, as a user calls them, against an emulator with the system's clock."""
+"""The commands that talk to Azure, as a user calls them, against an emulator that goes by the same clock."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 from rich.cells import cell_len
 
 from optimizer.emulator import Emulator
-from optimizer.estate.demo import generate_demo
+from optimizer.estate.demo import DEMO_AS_OF, generate_demo
 from optimizer.estate.folder import open_estate
-from optimizer.estate.moved import MovedLoad, move_jobs
-from optimizer.model.clock import SystemClock
+from optimizer.model.clock import VirtualClock
 from optimizer.plan.store import read_plan
+from optimizer.ports import Clock
 from tests.azure.clouds import subscriptions_of
 from tests.cli.command_line import Answer, run
 
@@ -29,6 +30,7 @@ class World:
 
     emulator: Emulator
     folder: Path
+    clock: Clock
 
     @property
     def azure(self) -> tuple[object, ...]:
@@ -37,7 +39,7 @@ class World:
 
     def run(self, *args: object) -> Answer:
         """Run a command that talks to Azure."""
-        return run(*args, *self.azure)
+        return run(*args, *self.azure, clock=self.clock)
 
     @property
     def plan(self) -> Path:
@@ -50,15 +52,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """Pull and plan an emulated estate of forty VMs."""
     folder = tmp_path_factory.mktemp("world")
     generate_demo(folder / "truth", vms=40, weeks=3)
-    truth, clock = open_estate(folder / "truth"), SystemClock()
-    weeks = timedelta(weeks=(clock.now() - truth.as_of) // timedelta(weeks=1))
+    truth, clock = open_estate(folder / "truth"), VirtualClock(DEMO_AS_OF - timedelta(hours=12))
+    jobs = truth.jobs().filter(pl.col("start") < clock.now())
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("BACKUP_OPTIMIZER_STATE", str(folder / "state"))
-        emulator = Emulator.of_estate(
-            truth.document, clock=clock, load=MovedLoad(truth.load, weeks), jobs=move_jobs(truth.jobs(), weeks)
-        )
-        with emulator:
-            world = World(emulator, folder)
+        with Emulator.of_estate(truth.document, clock=clock, load=truth.load, jobs=jobs) as emulator:
+            world = World(emulator, folder, clock)
             scope = [word for name in subscriptions_of(truth.document) for word in ("--subscription", name)]
             pulled = world.run("pull", *scope, "--out", folder / "estate", "--days", 20)
             assert pulled.code == 0, pulled

@@ -14,7 +14,7 @@ from azure.core.exceptions import HttpResponseError
 
 from optimizer.emulator import Emulator, Settings
 from optimizer.errors import CloudError
-from optimizer.model.clock import SystemClock
+from optimizer.model.clock import VirtualClock
 from tests.emulator.cloud import GROUP, NOW, OTHER_VAULT, VAULT, estate, item_id, properties_of, serving
 from tests.plan.estates import policy_id
 
@@ -100,8 +100,7 @@ def test_a_right_can_be_missing() -> None:
 
 def test_the_state_survives_a_restart() -> None:
     """The emulator can be entered again; what was written is there, and no thread is left behind."""
-    clock = SystemClock()
-    emulator = Emulator.of_estate(estate(), clock=clock)
+    emulator = Emulator.of_estate(estate(), clock=VirtualClock(NOW))
     with pytest.raises(ValueError, match="does not serve"):
         _ = emulator.endpoint
     for number in (1, 2):
@@ -116,7 +115,7 @@ def test_a_port_that_is_taken_is_said() -> None:
     with serving() as cloud:
         port = int(cloud.emulator.endpoint.rpartition(":")[2])
         with pytest.raises(CloudError, match=rf"127\.0\.0\.1:{port}"):
-            Emulator.of_estate(estate(), clock=SystemClock(), port=port).__enter__()
+            Emulator.of_estate(estate(), clock=VirtualClock(NOW), port=port).__enter__()
 
 
 def test_what_a_test_does_wrong_comes_out() -> None:
