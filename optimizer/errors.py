@@ -16,7 +16,7 @@ OptimizerError
         AuthError           nobody is signed in, or the sign-in was refused (401)
         ForbiddenError      a right is missing (403); names it
         NotFoundError       no such object (404)
-        ConflictError       another operation is in progress on the object (409, ObjectLocked)
+        ConflictError       not now: another operation is in progress on the object (some 409, ObjectLocked, 412)
         ThrottledError      too many requests (429); was not carried out
         RejectedError       the service understood and refused (other 4xx, failed operation); was not carried out
         UncertainError      connection lost, 5xx, time-out: it is not known whether it was carried out
@@ -77,15 +77,18 @@ class CloudError(OptimizerError):
         What was asked of which object, what the service answered, what to do; never a token or a signed URL.
     code
         The service's own error code, empty where it gave none.
+    status
+        HTTP status of the answer; None if no answer came.
     """
 
-    def __init__(self, message: str, *, code: str = "") -> None:
+    def __init__(self, message: str, *, code: str = "", status: int | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.status = status
 
 
 class AuthError(CloudError):
-    """Nobody is signed in, or the sign-in was refused."""
+    """Nobody is signed in, or the sign-in was refused; not raised where the network is in the way."""
 
 
 class ForbiddenError(CloudError):
@@ -97,7 +100,7 @@ class NotFoundError(CloudError):
 
 
 class ConflictError(CloudError):
-    """Another operation is in progress on the object; nothing was carried out."""
+    """The object's state does not allow it now, e.g. another operation is in progress; nothing was carried out."""
 
 
 class ThrottledError(CloudError):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
+    from azure.core.pipeline.policies import SansIOHTTPPolicy
     from azure.mgmt.recoveryservices import RecoveryServicesClient
     from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
     from azure.mgmt.resourcegraph import ResourceGraphClient
@@ -19,6 +22,26 @@ if TYPE_CHECKING:
 
 _NEVER = 2**33
 """Seconds since 1970 of a time that is never reached, for a token that does not expire."""
+
+REGION = re.compile(r"[a-z0-9]{2,40}")
+"""Name of a region; it becomes a part of a host name."""
+
+_SIGN_IN_HOSTS = ("https://login.microsoftonline.com", "https://login.microsoft.com")
+"""MSAL asks these for the sign-in hosts of every cloud."""
+
+_MANAGED_IDENTITY = "http://169.254.169.254"
+"""The instance metadata service of a VM: link-local, and without TLS by design."""
+
+_AUTHORITY_VARIABLE = "AZURE_AUTHORITY_HOST"
+_IDENTITY_VARIABLES = (
+    "AZURE_KUBERNETES_TOKEN_PROXY",
+    "AZURE_POD_IDENTITY_AUTHORITY_HOST",
+    "IDENTITY_ENDPOINT",
+    "IMDS_ENDPOINT",
+    "MSI_ENDPOINT",
+    "SYSTEM_OIDCREQUESTURI",
+)
+"""Environment variables in which Azure's own platforms name their endpoints for managed identities."""
 
 
 class _NoSecret:
@@ -53,7 +76,9 @@ class Connection:
     backoff_seconds
         First pause before a failed request is repeated; it doubles with each try.
     metrics_audience
-        For whom a token for metrics is asked; each cloud has its own.
+        Audience of the token for metrics; each cloud has its own.
+    authority
+        Where users and service principals sign in; the variable ``AZURE_AUTHORITY_HOST`` overrides it.
     """
 
     arm_endpoint: str = "https://management.azure.com"
@@ -64,6 +89,7 @@ class Connection:
     polling_seconds: float = 30.0
     backoff_seconds: float = 0.8
     metrics_audience: str = "https://metrics.monitor.azure.com"
+    authority: str = "https://login.microsoftonline.com"
 
     @cached_property
     def credential(self) -> TokenCredential:
@@ -72,7 +98,8 @@ class Connection:
             return self.token_credential
         from azure.identity import DefaultAzureCredential
 
-        return DefaultAzureCredential()
+        authority = os.environ.get(_AUTHORITY_VARIABLE) or self.authority
+        return DefaultAzureCredential(authority=authority, **self._trust(), **identity_options(authority))
 
     @classmethod
     def to_emulator(cls, endpoint: str, ca_file: Path | None) -> Connection:
@@ -96,32 +123,53 @@ class Connection:
             backoff_seconds=0.01,
         )
 
-    def _options(self) -> dict[str, Any]:
-        trust: Mapping[str, Any] = {} if self.ca_file is None else {"connection_verify": str(self.ca_file)}
-        from optimizer.azure.pipeline import BoundedRetry
+    def _trust(self) -> Mapping[str, Any]:
+        return {} if self.ca_file is None else {"connection_verify": str(self.ca_file)}
 
-        retry = BoundedRetry(retry_backoff_factor=self.backoff_seconds)
-        return {"retry_policy": retry, "logging_enable": False, **trust}
+    def _options(self, endpoint: str) -> dict[str, Any]:
+        """Options of a client that may talk to one endpoint only."""
+        from optimizer.azure.pipeline import BoundedRetry, StayHome
 
-    def _arm_options(self) -> dict[str, Any]:
+        return {
+            "retry_policy": BoundedRetry(retry_backoff_factor=self.backoff_seconds),
+            "redirect_policy": StayHome([endpoint]),
+            "logging_enable": False,
+            **self._trust(),
+        }
+
+    def _arm_options(self, *policies: SansIOHTTPPolicy[Any, Any]) -> dict[str, Any]:
         from optimizer.azure.pipeline import NoRegistration
 
-        endpoint, options = self.arm_endpoint.rstrip("/"), self._options()
+        endpoint = self.arm_endpoint.rstrip("/")
+        options = self._options(endpoint)
         options["per_retry_policies"] = [*options.get("per_retry_policies", ()), NoRegistration()]
+        options["per_call_policies"] = [*options.get("per_call_policies", ()), *policies]
         return {"base_url": endpoint, "credential_scopes": [endpoint + "/.default"], **options}
 
-    def vaults(self, subscription: str) -> RecoveryServicesClient:
-        """Client of the vaults of a subscription."""
+    def vaults(self, subscription: str, *policies: SansIOHTTPPolicy[Any, Any]) -> RecoveryServicesClient:
+        """Client of the vaults of a subscription.
+
+        Parameters
+        ----------
+        policies
+            More policies that each call passes once, outside of the retries.
+        """
         from azure.mgmt.recoveryservices import RecoveryServicesClient
 
-        return RecoveryServicesClient(self.credential, subscription, **self._arm_options())
+        return RecoveryServicesClient(self.credential, subscription, **self._arm_options(*policies))
 
-    def backup(self, subscription: str) -> RecoveryServicesBackupClient:
-        """Client of policies, protected items and jobs of a subscription."""
+    def backup(self, subscription: str, *policies: SansIOHTTPPolicy[Any, Any]) -> RecoveryServicesBackupClient:
+        """Client of policies, protected items and jobs of a subscription.
+
+        Parameters
+        ----------
+        policies
+            More policies that each call passes once, outside of the retries.
+        """
         from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
         return RecoveryServicesBackupClient(
-            self.credential, subscription, polling_interval=self.polling_seconds, **self._arm_options()
+            self.credential, subscription, polling_interval=self.polling_seconds, **self._arm_options(*policies)
         )
 
     def graph(self) -> ResourceGraphClient:
@@ -131,14 +179,42 @@ class Connection:
         return ResourceGraphClient(self.credential, **self._arm_options())
 
     def metrics(self, region: str) -> MetricsClient:
-        """Client of the metrics of a region."""
+        """Client of the metrics of a region.
+
+        Raises
+        ------
+        ValueError
+            The name is not one of a region, so it must not become a part of a host name.
+        """
         from azure.monitor.querymetrics import MetricsClient
 
+        if not REGION.fullmatch(region):
+            raise ValueError(f"{region!r} is not the name of a region; allowed: 2 to 40 lower-case letters and digits")
         endpoint = self.metrics_endpoint.format(region=region)
-        return MetricsClient(endpoint, self.credential, audience=self.metrics_audience, **self._options())
+        return MetricsClient(endpoint, self.credential, audience=self.metrics_audience, **self._options(endpoint))
 
     def logs(self) -> LogsQueryClient:
         """Client of Log Analytics."""
         from azure.monitor.query import LogsQueryClient
 
-        return LogsQueryClient(self.credential, endpoint=self.logs_endpoint, **self._options())
+        endpoint = self.logs_endpoint
+        return LogsQueryClient(self.credential, endpoint=endpoint, **self._options(endpoint))
+
+
+def identity_options(authority: str) -> dict[str, Any]:
+    """Options of ``azure.identity`` credentials that keep secrets at the sign-in hosts of the chosen cloud.
+
+    Their pipelines have no place for policies of others, but they call hooks before each request and after each
+    answer.
+
+    Parameters
+    ----------
+    authority
+        Where users and service principals sign in, with or without ``https://``.
+    """
+    from optimizer.azure.pipeline import StayHome
+
+    named = [os.environ[name] for name in _IDENTITY_VARIABLES if os.environ.get(name)]
+    chosen = authority if "://" in authority else "https://" + authority
+    guard = StayHome([chosen, *_SIGN_IN_HOSTS], plain=[_MANAGED_IDENTITY, *named])
+    return {"raw_request_hook": guard.on_request, "raw_response_hook": guard.check}

@@ -15,6 +15,8 @@ import requests
 from azure.core import exceptions as azure
 
 from optimizer.azure.permissions import how_to_get
+from optimizer.azure.pipeline import StrayError
+from optimizer.azure.sign_in import HOW_TO_SIGN_IN, network_advice, network_failure, refusal
 from optimizer.errors import (
     AuthError,
     CloudError,
@@ -47,11 +49,6 @@ _SECRET = re.compile(
 _ACTION = re.compile(r"perform action '([^']+)'")
 _SCOPE = re.compile(r"(?:over scope|linked scope\(s\)) '(?P<scope>[^']+)'")
 
-_SIGN_IN = (
-    "sign in with 'az login' (and 'az account set'), or set AZURE_TENANT_ID, AZURE_CLIENT_ID and the secret or "
-    "certificate of a service principal, or run where a managed identity is"
-)
-
 _REFUSED = {
     "scopelocked": "a lock forbids it: remove the lock, or leave this vault out",
     "missingsubscriptionregistration": "the subscription does not use Azure Backup: leave it out",
@@ -62,11 +59,17 @@ _REFUSED = {
 """What to do, by code in lower case: refusals that do not pass by waiting, whatever status they arrive with."""
 
 _BUSY = "another operation is in progress on it: try again later"
+_BUSY_CODE = re.compile(r"objectlocked|operationinprogress|anotheroperation|conflictingoperation|concurrent")
+_BUSY_TEXT = re.compile(
+    r"\bin progress\b|\balready (?:running|in process)|\b(?:being|currently) (?:processed|updated)"
+)
+_GENERAL_CONFLICTS = {"conflict", "conflicterror", "resourceconflict", "409"}
+"""Codes of 409 that say no more than the number does."""
+
 _GONE = "it was deleted or lies elsewhere: pull the estate again"
 _BY_STATUS: Mapping[int, tuple[type[CloudError], str]] = {
     404: (NotFoundError, _GONE),
     408: (UncertainError, "the service took too long: try again later"),
-    409: (ConflictError, _BUSY),
     410: (NotFoundError, _GONE),
     412: (ConflictError, "it was changed in the meantime: look at it again"),
 }
@@ -126,19 +129,21 @@ def translated(what: str) -> Iterator[None]:
     Raises
     ------
     AuthError
-        Nobody is signed in, or 401.
+        Nobody is signed in, the sign-in was refused, or 401.
     ForbiddenError
         403; the message names the right and the role that has it.
     NotFoundError
         404 or 410.
     ConflictError
-        409, 412, or a code that says that the object is locked by another operation.
+        412, a 409 or a code that says that another operation is in progress, or a 409 that says nothing at all.
     ThrottledError
         429, or the service's guard against floods.
     RejectedError
         Any other 4xx, or an operation that failed.
     UncertainError
-        No answer, half an answer, 408 or 5xx.
+        No answer, half an answer, 408, 5xx, or the network kept the sign-in from being asked.
+    CloudError
+        A redirect, or a link to a host that was not chosen.
     """
     try:
         yield
@@ -152,21 +157,31 @@ def translated(what: str) -> Iterator[None]:
 
 def translate(what: str, exc: Exception) -> CloudError:
     """The error of this package for one of the Azure packages; see :func:`translated`."""
+    if isinstance(exc, StrayError):
+        return CloudError(f"cannot {what}: {_short(str(exc))}")
     answer = read_answer(exc)
     if isinstance(exc, azure.ClientAuthenticationError) or answer.status == 401:
-        # The chain of credentials tells of every way that it tried; none of them is what the user meant.
-        nobody = answer.status is None and "failed to retrieve a token from the included credentials" in answer.text
-        return AuthError(
-            f"cannot {what}: {'nobody is signed in' if nobody else _said(answer)}; {_SIGN_IN}", code=answer.code
-        )
+        return _no_token(what, exc, answer)
     if answer.status is None or isinstance(exc, azure.DecodeError):
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__.removesuffix("Error")).lower()
+        advice = network_advice(answer.text) or "see whether the network and a proxy let it through"
         return UncertainError(
-            f"cannot {what}: {kind or 'failure'}: {_short(answer.text)}; see whether the network and a proxy let "
-            "it through, then try again",
+            f"cannot {what}: {kind or 'failure'}: {_short(answer.text)}; {advice}, then try again",
             code=answer.code,
+            status=answer.status,
         )
     return from_answer(what, answer)
+
+
+def _no_token(what: str, exc: Exception, answer: Answer) -> CloudError:
+    """The error where the service or the sign-in gave no access."""
+    if answer.status is not None:
+        return AuthError(f"cannot {what}: {_said(answer)}; {HOW_TO_SIGN_IN}", code=answer.code, status=answer.status)
+    if failure := network_failure(exc, answer.text):
+        return UncertainError(f"cannot {what}: the sign-in service could not be asked: {_short(failure)}; try again")
+    refused = refusal(answer.text)
+    reason = f"the sign-in was refused: {_short(refused)}" if refused else "nobody is signed in"
+    return AuthError(f"cannot {what}: {reason}; {HOW_TO_SIGN_IN}", code=answer.code)
 
 
 def from_answer(what: str, answer: Answer) -> CloudError:
@@ -180,17 +195,21 @@ def from_answer(what: str, answer: Answer) -> CloudError:
         What came; a status below 400 means that the operation was accepted and failed.
     """
     said = f"cannot {what}: {_said(answer)}"
-    return _by_code(said, answer) or _by_status(said, answer)
+    error = _by_code(said, answer) or _by_status(said, answer)
+    error.status = answer.status
+    return error
 
 
 def _by_code(said: str, answer: Answer) -> CloudError | None:
     if any(code.startswith("clouddostimebou") for code in answer.codes):
         text = f"{said}; the service asks to stay away for some hours"
         return ThrottledError(text, code=answer.code, retry_after_seconds=BLOCKED_SECONDS)
-    if any(code.endswith(("objectlocked", "operationinprogress")) for code in answer.codes):
+    refused = next((_REFUSED[code] for code in answer.codes if code in _REFUSED), "")
+    if refused:
+        return RejectedError(f"{said}; {refused}", code=answer.code)
+    if any(_BUSY_CODE.search(code) for code in answer.codes):
         return ConflictError(f"{said}; {_BUSY}", code=answer.code)
-    refusal = next((_REFUSED[code] for code in answer.codes if code in _REFUSED), "")
-    return RejectedError(f"{said}; {refusal}", code=answer.code) if refusal else None
+    return None
 
 
 def _by_status(said: str, answer: Answer) -> CloudError:
@@ -200,12 +219,24 @@ def _by_status(said: str, answer: Answer) -> CloudError:
     if status == 429:
         text = f"{said}; too many requests: try again later"
         return ThrottledError(text, code=answer.code, retry_after_seconds=answer.retry_after_seconds)
+    if status == 409:
+        return _conflict(said, answer)
     kind, advice = _BY_STATUS.get(status, (RejectedError, "see what the service says"))
     if status >= 500:
         kind, advice = UncertainError, "the service failed: try again later"
     elif 300 <= status < 400:
         kind, advice = CloudError, "no answer that the service gives: look for a proxy in between"
     return kind(f"{said}; {advice}", code=answer.code)
+
+
+def _conflict(said: str, answer: Answer) -> CloudError:
+    """A 409 whose code does not decide: Azure also sends it for what is not allowed at all."""
+    if _BUSY_TEXT.search(answer.text.lower()):
+        return ConflictError(f"{said}; {_BUSY}", code=answer.code)
+    if set(answer.codes) <= _GENERAL_CONFLICTS:
+        advice = "the object is in a state in which this cannot be done: look at it, then try again"
+        return ConflictError(f"{said}; {advice}", code=answer.code)
+    return RejectedError(f"{said}; the service does not allow it as things are: see what it says", code=answer.code)
 
 
 def read_answer(exc: Exception) -> Answer:

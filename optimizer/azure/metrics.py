@@ -17,6 +17,7 @@ import numpy as np
 from azure.core import exceptions as azure
 from azure.core.rest import HttpRequest
 
+from optimizer.azure.connection import REGION
 from optimizer.azure.errors import redact, translated
 from optimizer.azure.limiter import AdaptiveLimiter
 from optimizer.azure.memory import MemorySizes
@@ -37,7 +38,6 @@ CPU, MEMORY_PERCENT, MEMORY_BYTES = "Percentage CPU", "Available Memory Percenta
 _NAMESPACE = "Microsoft.Compute/virtualMachines"
 _PATH = "/subscriptions/{subscription}/metrics:getBatch"
 _API_VERSION = "2024-02-01"
-_REGION = re.compile(r"[a-z0-9]{2,40}")
 _SUBSCRIPTION = re.compile(r"[0-9a-f-]{36}", re.IGNORECASE)
 _TRIES = 4
 """For answers that break off in the middle, which the client does not repeat."""
@@ -154,7 +154,7 @@ class MetricsReader:
     def _read(self, batch: Batch) -> LoadChunk:
         """Load of a batch; where the service refuses it for the sake of one VM, in halves until that one is alone."""
         target = batch.targets[0]
-        if not (_REGION.fullmatch(target.region) and _SUBSCRIPTION.fullmatch(target.subscription)):
+        if not (REGION.fullmatch(target.region) and _SUBSCRIPTION.fullmatch(target.subscription)):
             where = f"region {target.region!r}, subscription {target.subscription!r}"
             return _nothing(batch, Refusal(f"request failed: no VM of Azure has such a place: {where}", final=True))
         try:

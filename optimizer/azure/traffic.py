@@ -93,9 +93,9 @@ class WatchedConnection(Connection):
 
     traffic: Traffic | None = field(default=None, repr=False)
 
-    def _options(self) -> dict[str, Any]:
+    def _options(self, endpoint: str) -> dict[str, Any]:
         # Answers of some megabytes: the default block of 4 KiB costs more than the reading.
-        options = super()._options()
+        options = super()._options(endpoint)
         policies = [*options.get("per_retry_policies", ()), self.traffic]
         return {**options, "per_retry_policies": policies, "connection_data_block_size": 1 << 17}
 

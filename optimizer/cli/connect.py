@@ -20,19 +20,26 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 CLOUDS = {
-    "public": ("https://management.azure.com", "metrics.monitor.azure.com", "https://api.loganalytics.io/v1"),
+    "public": (
+        "https://management.azure.com",
+        "metrics.monitor.azure.com",
+        "https://api.loganalytics.io/v1",
+        "https://login.microsoftonline.com",
+    ),
     "us-government": (
         "https://management.usgovcloudapi.net",
         "metrics.monitor.azure.us",
         "https://api.loganalytics.us/v1",
+        "https://login.microsoftonline.us",
     ),
     "china": (
         "https://management.chinacloudapi.cn",
         "metrics.monitor.azure.cn",
         "https://api.loganalytics.azure.cn/v1",
+        "https://login.chinacloudapi.cn",
     ),
 }
-"""Endpoints by cloud: Resource Manager, metrics below the region, logs."""
+"""Endpoints by cloud: Resource Manager, metrics below the region, logs, sign-in."""
 
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -48,9 +55,15 @@ def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connectio
     from optimizer.azure.connection import Connection
 
     if emulator is None:
-        arm, metrics, logs = CLOUDS[cloud]
-        audience = "https://" + metrics
-        return Connection(arm, "https://{region}." + metrics, logs, ca_file=ca_file, metrics_audience=audience)
+        arm, metrics, logs, authority = CLOUDS[cloud]
+        return Connection(
+            arm,
+            "https://{region}." + metrics,
+            logs,
+            ca_file=ca_file,
+            metrics_audience="https://" + metrics,
+            authority=authority,
+        )
     parts = urlsplit(emulator)
     if parts.scheme != "https" or parts.hostname not in _LOOPBACK:
         raise click.BadParameter(

@@ -126,7 +126,7 @@ STATUSES: dict[int, type[CloudError]] = {
     403: ForbiddenError,
     404: NotFoundError,
     408: UncertainError,
-    409: ConflictError,
+    409: RejectedError,
     410: NotFoundError,
     412: ConflictError,
     422: RejectedError,
@@ -155,6 +155,10 @@ def test_the_status_decides_whatever_the_class(status: int) -> None:
         (400, "BMSUserErrorObjectLocked", ConflictError, "another operation"),
         (500, "ObjectLocked", ConflictError, "another operation"),
         (200, "UserErrorBackupOperationInProgress", ConflictError, "another operation"),
+        (409, "AnotherOperationInProgress", ConflictError, "another operation"),
+        (409, "ConcurrentOperationError", ConflictError, "another operation"),
+        (409, "OperationNotAllowed", RejectedError, "see what it says"),
+        (409, "Conflict", ConflictError, "in which this cannot be done"),
         (409, "ScopeLocked", RejectedError, "remove the lock"),
         (409, "MissingSubscriptionRegistration", RejectedError, "does not use Azure Backup"),
         (403, "RequestDisallowedByPolicy", RejectedError, "an Azure Policy"),
@@ -168,6 +172,28 @@ def test_codes_go_before_the_status(status: int, code: str, kind: type[CloudErro
     found = translate(http_error(status, code))
     assert type(found) is kind
     assert advice in str(found)
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "kind", "in_progress"),
+    [
+        ("OperationNotAllowed", "The operation is not allowed on an immutable vault.", RejectedError, False),
+        ("UserErrorVaultInUse", "The vault cannot be changed.", RejectedError, False),
+        ("OperationNotAllowed", "Another update is in progress on the item.", ConflictError, True),
+        ("RetryableError", "The item is being updated by another request.", ConflictError, True),
+        ("Conflict", "", ConflictError, False),
+        ("", "", ConflictError, False),
+    ],
+)
+def test_a_conflict_says_in_progress_only_if_the_service_does(
+    code: str, text: str, kind: type[CloudError], in_progress: bool
+) -> None:
+    """A 409 is also sent for what is not allowed at all: that passes by no waiting, and the message says so."""
+    found = translate(http_error(409, code, text))
+    assert type(found) is kind
+    assert ("in progress" in str(found)) is in_progress
+    assert text.rstrip(".") in str(found)
+    assert found.status == 409
 
 
 def test_a_code_may_lie_deep() -> None:
@@ -273,6 +299,63 @@ def test_signing_in_is_explained() -> None:
     """Whoever is not signed in is told how to."""
     for exc in (CredentialUnavailableError("words"), http_error(401), azure.ClientAuthenticationError("words")):
         assert "az login" in str(translate(exc))
+
+
+CHAIN = (
+    "DefaultAzureCredential failed to retrieve a token from the included credentials.\nAttempted credentials:\n\t"
+    "{}\nTo mitigate this issue, please refer to the troubleshooting guidelines."
+)
+"""Words of a chain of credentials; what each one said stands on a line of its own."""
+
+NO_IDENTITY = "ManagedIdentityCredential: ManagedIdentityCredential authentication unavailable, connection timed out"
+"""What every machine outside of Azure gets."""
+
+
+FAILED = "EnvironmentCredential: Authentication failed: "
+CLI = f"{NO_IDENTITY}\n\tAzureCliCredential: "
+
+
+@pytest.mark.parametrize(
+    ("attempts", "kind", "words"),
+    [
+        (
+            FAILED + "HTTPSConnection(host='x'): Failed to resolve 'x' ([Errno -2])",
+            UncertainError,
+            "check DNS",
+        ),
+        (
+            CLI + "HTTPSConnectionPool: SSLError(CERTIFICATE_VERIFY_FAILED)",
+            UncertainError,
+            "--ca-file",
+        ),
+        (
+            CLI + "ProxyError('Cannot connect to proxy.', 'Tunnel connection failed: 407')",
+            UncertainError,
+            "HTTPS_PROXY",
+        ),
+        (FAILED + "Failed to establish a new connection: Connection refused", UncertainError, "a firewall"),
+        (CLI + "Please run 'az login' to set up an account", AuthError, "nobody is signed in"),
+        (
+            FAILED + "AADSTS7000215: Invalid client secret.",
+            AuthError,
+            "the sign-in was refused: " + FAILED + "AADSTS7000215",
+        ),
+    ],
+    ids=["dns", "tls", "proxy", "refused connection", "nobody", "wrong secret"],
+)
+def test_the_network_is_told_apart_from_a_missing_sign_in(attempts: str, kind: type[CloudError], words: str) -> None:
+    """Whoever is signed in and has no network is not sent to sign in; nor does a write fail for good then."""
+    found = translate(azure.ClientAuthenticationError(CHAIN.format(attempts)))
+    assert type(found) is kind
+    assert words in str(found)
+    assert ("az login" in str(found)) is (kind is AuthError)
+
+
+def test_a_single_credential_without_network_is_no_missing_sign_in() -> None:
+    """Outside of a chain the cause of the error says it, whatever the words are."""
+    exc = azure.ClientAuthenticationError("Authentication failed: broken")
+    exc.__cause__ = azure.ServiceRequestError("broken")
+    assert type(translate(exc)) is UncertainError
 
 
 def test_what_is_below_the_sdk_is_translated() -> None:

@@ -1,0 +1,103 @@
+"""Why no token was had: nobody is signed in, the sign-in was refused, or the network is in the way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from azure.core.exceptions import AzureError, ServiceRequestError, ServiceResponseError
+from requests import RequestException
+
+from optimizer.azure.pipeline import StrayError
+
+HOW_TO_SIGN_IN = (
+    "sign in with 'az login' (and 'az account set'), or set AZURE_TENANT_ID, AZURE_CLIENT_ID and the secret or "
+    "certificate of a service principal, or run where a managed identity is available"
+)
+
+_NETWORK = (
+    (
+        re.compile(
+            r"proxy ?error|(connect|connection) to proxy|tunnel connection failed|proxy authentication", re.IGNORECASE
+        ),
+        "the proxy did not let the request through: check HTTPS_PROXY, and its user and password",
+    ),
+    (
+        re.compile(
+            r"failed to resolve|name or service not known|name resolution|getaddrinfo|nodename nor servname"
+            r"|no such host|name does not resolve",
+            re.IGNORECASE,
+        ),
+        "the name of the host could not be resolved: check DNS and the network",
+    ),
+    (
+        re.compile(
+            r"certificate.verify.failed|ssl ?error|\bssl: |tlsv1|unexpected_eof|hostname mismatch", re.IGNORECASE
+        ),
+        "the TLS connection failed: where a proxy inspects TLS, pass its certificate authority with --ca-file",
+    ),
+    (
+        re.compile(
+            r"failed to establish a new connection|connection refused|connection (?:was )?(?:reset|aborted)"
+            r"|max retries exceeded|timed out|time-?out|network is unreachable|no route to host|remote end closed",
+            re.IGNORECASE,
+        ),
+        "no connection came about: check the network, a firewall and HTTPS_PROXY",
+    ),
+)
+"""What a text about a failed connection says, the most telling first, and what to do."""
+
+_ATTEMPT = re.compile(r"^\s*(?P<who>\w*Credential): (?P<said>.*)$", re.MULTILINE)
+_MANAGED_IDENTITY = "ManagedIdentityCredential"
+"""Outside of Azure it never gets an answer, which says nothing about the network."""
+
+_REFUSED = re.compile(r"AADSTS\d+|authentication failed|points to|redirects", re.IGNORECASE)
+
+
+def network_advice(text: str) -> str:
+    """Which part of the network failed, and what to do, by the words of an error; empty if it is not recognized."""
+    return next((advice for pattern, advice in _NETWORK if pattern.search(text)), "")
+
+
+def network_failure(exc: BaseException, text: str) -> str:
+    """What an error about a token says of the network; empty if the network is not its cause.
+
+    Parameters
+    ----------
+    exc
+        What the credential raised.
+    text
+        Its words; a chain of credentials puts one line for each into them.
+    """
+    if any(isinstance(cause, StrayError) for cause in _causes(exc)):
+        return ""
+    connection = any(
+        isinstance(cause, ServiceRequestError | ServiceResponseError | RequestException) for cause in _causes(exc)
+    )
+    lines = [said for who, said in _attempts(text) if who != _MANAGED_IDENTITY] if _attempts(text) else [text]
+    told = [line for line in lines if network_advice(line) and not re.search(r"AADSTS\d+", line)]
+    if told:
+        return f"{told[0].strip().rstrip('.')}; {network_advice(told[0])}"
+    return f"{text}; {_NETWORK[-1][1]}" if connection else ""
+
+
+def refusal(text: str) -> str:
+    """What the sign-in service refused, out of the words of a chain of credentials; empty if nobody is signed in."""
+    attempts = _attempts(text)
+    if not attempts:
+        return text
+    return next((f"{who}: {said.strip()}" for who, said in attempts if _REFUSED.search(said)), "")
+
+
+def _attempts(text: str) -> list[tuple[str, str]]:
+    return [(match["who"], match["said"]) for match in _ATTEMPT.finditer(text)]
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    cause: BaseException | None = exc
+    for _ in range(10):
+        if cause is None:
+            return
+        yield cause
+        inner = cause.inner_exception if isinstance(cause, AzureError) else None
+        cause = cause.__cause__ or inner
