@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 from optimizer.emulator.filters import parse_filter, same
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     import polars as pl
 
     from optimizer.ports import Resource
+
+JobNames = Literal["container", "name", "none"]
+"""How a job names its VM: by container and name, by the name alone (as recorded from 2016 to 2020), or not at all."""
 
 _SNAPSHOT = timedelta(minutes=10)
 _SUCCESS = {"completed", "completedwithwarnings"}
@@ -62,13 +65,15 @@ class Job:
         """Whether a recovery point comes of it."""
         return self.operation == "Backup" and self.status.lower() in _SUCCESS
 
-    def resource(self, now: datetime, *, detail: bool = False) -> Resource:
+    def resource(self, now: datetime, names: JobNames = "container", *, detail: bool = False) -> Resource:
         """The job as the service shows it at a time.
 
         Parameters
         ----------
         now
             The time.
+        names
+            How the job names its VM; a name that is not known is left out.
         detail
             Whether tasks are wanted.
         """
@@ -79,16 +84,18 @@ class Job:
             "jobType": "AzureIaaSVMJob",
             "isUserTriggered": self.on_demand,
             "actionsInfo": [1],
-            "containerName": self.container,
             "duration": iso_duration(end - self.start),
             "virtualMachineVersion": "Compute",
-            "entityFriendlyName": self.vm,
             "backupManagementType": "AzureIaasVM",
             "operation": self.operation,
             "status": status,
             "startTime": stamp(self.start),
             "activityId": guid("activity", self.id),
         }
+        if self.container and names == "container":
+            properties["containerName"] = self.container
+        if self.vm and names != "none":
+            properties["entityFriendlyName"] = self.vm
         if not running and self.end is not None:
             properties["endTime"] = stamp(self.end)
         if not running and self.error:
@@ -128,9 +135,16 @@ def guid(*parts: object) -> str:
 
 
 class JobBook:
-    """Every job, by vault and start; those that are still to come are not shown."""
+    """Every job, by vault and start; those that are still to come are not shown.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    names
+        How jobs name their VM.
+    """
+
+    def __init__(self, names: JobNames = "container") -> None:
+        self.names = names
         self._by_vault: dict[str, list[Job]] = {}
         self._by_id: dict[str, Job] = {}
 
@@ -170,7 +184,7 @@ class JobBook:
         book = self._by_vault.get(key(vault_id), [])
         first = bisect.bisect_left(book, since, key=lambda one: one.start) if since else 0
         last = bisect.bisect_right(book, min(until or now, now), key=lambda one: one.start)
-        shown = (job.resource(now) for job in reversed(book[first:last]))
+        shown = (job.resource(now, self.names) for job in reversed(book[first:last]))
         return [
             job
             for job in shown

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from optimizer.emulator.jobs import JobNames
+
 Ids = frozenset[str]
 
 
@@ -28,6 +30,8 @@ class Settings:
         Ids of objects whose operations are accepted and then fail.
     inconsistent_items
         Ids of items that report ``policyInconsistent`` once they were reassigned.
+    job_names
+        How jobs name their VM: by ``container`` and name, by ``name`` alone, or by ``none`` of the two.
     job_minutes
         Length of a backup job.
     longest_delay_minutes
@@ -82,6 +86,7 @@ class Settings:
     operation_retry_after: float | None = None
     failing_operations: Ids = frozenset()
     inconsistent_items: Ids = frozenset()
+    job_names: JobNames = "container"
     job_minutes: float = 40.0
     longest_delay_minutes: float = 120.0
     failure_rate: float = 0.0

@@ -133,7 +133,7 @@ class CloudState:
         self.operations = Operations(seed)
         self.policy_writes, self.item_writes = Window(), Window()
         self.reassigned: set[str] = set()
-        self.book = JobBook()
+        self.book = JobBook(settings.job_names)
         if jobs is not None:
             self.book.add_all(jobs_of(jobs, self._containers()))
         since = settings.backups_since or clock.now()
@@ -152,7 +152,7 @@ class CloudState:
         """Raw jobs that have started by now, by start in each vault."""
         with self.lock:
             now = self.advance()
-            return [job.resource(now) for job in self.book.started(now)]
+            return [job.resource(now, self.book.names) for job in self.book.started(now)]
 
     def advance(self, until: datetime | None = None) -> datetime:
         """Let everything happen that is due by a time (None: by now), and return it."""

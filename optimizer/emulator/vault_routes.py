@@ -165,7 +165,7 @@ def get_job(call: Call) -> Answer:
     job = call.state.book.get(call.parts["job"], now)
     if job is None or key(job.vault_id) != key(call.vault_id):
         raise not_found(call.path)
-    return Answer(200, job.resource(now, detail=True))
+    return Answer(200, job.resource(now, call.state.book.names, detail=True))
 
 
 def get_config(call: Call) -> Answer:

@@ -20,6 +20,7 @@ from optimizer.estate.arm_policy import is_vm_policy, read_schedule, twin_key, w
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.services import assign_services
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, Vault, Vm
+from optimizer.model.raw import text
 from optimizer.ports import Resource
 
 __all__ = ["build_inventory", "twin_key", "with_start"]
@@ -189,7 +190,12 @@ def _read_item(resource: Resource, draft: _Draft) -> ProtectedItem:
     vm_id, policy_id = _source_vm(properties), str(properties.get("policyId") or "")
     vm = draft.vms.setdefault(vm_id.lower(), _unlisted_vm(vm_id, properties))
     item = ProtectedItem(
-        id=item_id, vm_id=vm.id, policy_id=policy_id, vault_id=_vault_id(item_id, "backupFabrics", draft)
+        id=item_id,
+        vm_id=vm.id,
+        policy_id=policy_id,
+        vault_id=_vault_id(item_id, "backupFabrics", draft),
+        container=text(properties.get("containerName")),
+        friendly_name=text(properties.get("friendlyName")),
     )
     state = str(properties.get("protectionState") or "").lower()
     key = policy_id.lower()

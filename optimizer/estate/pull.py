@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from optimizer.errors import AuthError, CloudError, DataError, EstateError
+from optimizer.errors import AuthError, CloudError, EstateError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.job_slots import add_scheduled
@@ -34,6 +34,7 @@ from optimizer.estate.raw_jobs import JobReader, learn_error_titles, logged_jobs
 from optimizer.estate.remote import require_local
 from optimizer.estate.writer import EstateWriter, require_free_folder
 from optimizer.model.clock import SYSTEM_CLOCK
+from optimizer.model.raw import id_of
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
 from optimizer.ports import Clock, Progress, no_progress
 
@@ -119,6 +120,7 @@ class _Pull:
     clock: Clock
     began: float = field(default_factory=time.monotonic)
     received: int = 0
+    unassigned: Mapping[str, int] = field(default_factory=dict)
 
     def run(self) -> PullReport:
         """All stages."""
@@ -151,10 +153,6 @@ class _Pull:
 
     def _jobs(self, found: Found, as_of: datetime) -> pl.DataFrame:
         """New jobs, with their scheduled time where it is certain."""
-        reader = JobReader(spelling_of(found), learn_error_titles(found.protected_items))
-        rows = [row for vault_id, jobs in found.jobs.items() for row in reader.read(vault_id, jobs)]
-        vaults = {str(vault["id"]).lower(): str(vault["id"]) for vault in found.vaults}
-        rows = merge_jobs(rows, logged_jobs(found.logged_jobs, reader, vaults))
         document = EstateDocument(
             created_at=as_of,
             as_of=as_of,
@@ -164,10 +162,13 @@ class _Pull:
             protected_items=tuple(found.protected_items),
             vms=tuple(found.vms),
         )
-        try:
-            add_scheduled(rows, Estate(self.out, document).inventory(DEFAULT_SERVICE_FROM))
-        except DataError as exc:
-            found.failures.append(Failure("backup policies", str(exc)))
+        inventory = Estate(self.out, document).inventory(DEFAULT_SERVICE_FROM)
+        reader = JobReader(spelling_of(found), inventory.job_owners, learn_error_titles(found.protected_items))
+        rows = [row for vault_id, jobs in found.jobs.items() for row in reader.read(vault_id, jobs)]
+        vaults = {id_of(vault).lower(): id_of(vault) for vault in found.vaults}
+        rows = merge_jobs(rows, logged_jobs(found.logged_jobs, reader, vaults))
+        self.unassigned = dict(sorted(reader.unassigned.items()))
+        add_scheduled(rows, inventory)
         frame = to_frame(rows)
         if self.old is None:
             return frame
@@ -296,6 +297,7 @@ class _Pull:
             policies=len(found.policies),
             items=len(found.protected_items),
             jobs=num_jobs,
+            unassigned_jobs=self.unassigned,
             unprotected=found.unprotected,
             points=self.received,
             days=num_days,

@@ -11,6 +11,7 @@ from typing import Any
 from optimizer.errors import AuthError, CloudError, DataError, OptimizerError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.pull_source import PullSource, Scope
+from optimizer.model.raw import id_of
 from optimizer.ports import Progress, Resource
 
 VAULT_TYPE = "microsoft.recoveryservices/vaults"
@@ -246,18 +247,14 @@ def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> No
         vm_id = source_vm(item)
         if vm_id:
             wanted.setdefault(vm_id.lower(), vm_id)
-    subscriptions = sorted({str(vault["id"]).split("/")[2].lower() for vault in found.vaults})
-    listed: list[Resource] = []
-    try:
-        listed = source.directory.find_vms(subscriptions)
-    except AuthError:
-        raise
-    except OptimizerError as exc:
-        found.failures.append(Failure("VMs", str(exc)))
+    own = {subscription_of(id_of(vault)) for vault in found.vaults} - {""}
+    listed = _list_vms(source, own, found)
+    found.unprotected = len({id_of(vm).lower() for vm in listed} - wanted.keys())
+    # A vault may protect VMs of other subscriptions.
+    listed += _list_vms(source, {subscription_of(key) for key in wanted} - own - {""}, found)
     spelt = old_spelling(old) if old else {}
     before = {str(vm["id"]).lower(): vm for vm in old.vms} if old else {}
     by_id = {str(vm["id"]).lower(): vm for vm in listed}
-    found.unprotected = len(by_id.keys() - wanted.keys())
     for key, vm_id in wanted.items():
         resource = by_id.get(key) or before.get(key)
         spelling = spelt.get(key, vm_id)
@@ -265,6 +262,27 @@ def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> No
             found.vms.append({**resource, "id": spelt.get(key, str(resource["id"]))})
         elif spelling != vm_id:
             found.vms.append({"id": spelling, "name": spelling.rpartition("/")[2]})
+
+
+def _list_vms(source: PullSource, subscriptions: set[str], found: Found) -> list[Resource]:
+    """VMs of some subscriptions; one that cannot be searched is a failure of its own."""
+    if not subscriptions:
+        return []
+    try:
+        return source.directory.find_vms(sorted(subscriptions))
+    except AuthError:
+        raise
+    except OptimizerError as exc:
+        if len(subscriptions) == 1:
+            found.failures.append(Failure(f"VMs of subscription {next(iter(subscriptions))}", str(exc)))
+            return []
+    return [vm for one in sorted(subscriptions) for vm in _list_vms(source, {one}, found)]
+
+
+def subscription_of(arm_id: str) -> str:
+    """Subscription of an id, in lower case; empty where there is none."""
+    parts = arm_id.lower().split("/")
+    return parts[2] if len(parts) > 2 and parts[1] == "subscriptions" else ""
 
 
 def old_spelling(old: EstateDocument) -> dict[str, str]:

@@ -25,6 +25,8 @@ class PullReport:
         In the estate now.
     jobs
         New jobs.
+    unassigned_jobs
+        Number of jobs that were left out because it is not certain which VM they belong to, by reason.
     unprotected
         VMs of the subscriptions that no vault of the scope protects; not in the estate.
     points
@@ -52,6 +54,7 @@ class PullReport:
     policies: int
     items: int
     jobs: int
+    unassigned_jobs: Mapping[str, int]
     unprotected: int
     points: int
     days: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -11,6 +12,8 @@ from typing import Any
 import polars as pl
 
 from optimizer.estate.parts import JOB_SCHEMA
+from optimizer.model.job_owners import JobOwners
+from optimizer.model.raw import mapping, objects, properties_of, text
 from optimizer.ports import Resource
 
 BACKUP = "Backup"
@@ -28,9 +31,13 @@ _ISO = re.compile(
 _DOT_NET = re.compile(r"(?:(?P<days>\d+)\.)?(?P<hours>\d+):(?P<minutes>\d\d):(?P<seconds>\d\d(?:\.\d+)?)", re.ASCII)
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{5,}", re.ASCII)
-_CONTAINER = re.compile(r"iaasvmcontainerv2;(?P<group>[^;]+);(?P<vm>[^;]+)$", re.IGNORECASE)
 _SAME_JOB = timedelta(minutes=2)
 """Two records of one VM that begin so close to each other are of one job."""
+
+NAMELESS = "without the name of a VM"
+STRANGER = "of VMs that the vault does not protect now"
+SEVERAL = "with a name that several VMs of the vault have"
+UNREADABLE = "without a readable start or status"
 
 
 def parse_duration(text: object) -> timedelta | None:
@@ -38,7 +45,10 @@ def parse_duration(text: object) -> timedelta | None:
     match = _ISO.fullmatch(str(text)) or _DOT_NET.fullmatch(str(text))
     if match is None or not any(match.groups()):
         return None
-    return timedelta(**{unit: float(value or 0) for unit, value in match.groupdict().items()})
+    try:
+        return timedelta(**{unit: float(value or 0) for unit, value in match.groupdict().items()})
+    except OverflowError:
+        return None
 
 
 def parse_time(text: object) -> datetime | None:
@@ -49,37 +59,24 @@ def parse_time(text: object) -> datetime | None:
     fraction = (match[2] or "")[:7]  # Azure writes tenths of a microsecond
     try:
         instant = datetime.fromisoformat(match[1] + fraction.ljust(7, "0") * bool(fraction) + (match[3] or "Z"))
-    except ValueError:
+        return None if instant.year in _UNSET_YEARS else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return None if instant.year in _UNSET_YEARS else instant.astimezone(UTC)
-
-
-def container_key(subscription: str, container: object) -> str:
-    """Key of the VM that a container's name tells of; empty where it is none of Resource Manager's."""
-    match = _CONTAINER.search(str(container))
-    return vm_key(subscription, match["group"], match["vm"]) if match else ""
-
-
-def vm_key(subscription: str, group: str, name: str) -> str:
-    """ARM id of a VM in lower case."""
-    return (
-        f"/subscriptions/{subscription}/resourcegroups/{group}/providers/microsoft.compute/virtualmachines/{name}"
-    ).lower()
 
 
 def learn_error_titles(items: Iterable[Resource]) -> dict[str, str]:
-    """Names of errors by number, as the health details of items tell them.
+    """Names of errors by number, as the health details of items state them.
 
     Jobs state the number for sure; what helps a person is the name, e.g. ``UserErrorGuestAgentStatusUnavailable``.
     """
     titles: dict[str, str] = {}
     for item in items:
-        properties = item.get("properties") or {}
-        details = list(properties.get("healthDetails") or ())
-        for kpi in (properties.get("kpisHealths") or {}).values():
-            details += (kpi or {}).get("resourceHealthDetails") or ()
+        properties = properties_of(item)
+        details = objects(properties.get("healthDetails"))
+        for kpi in mapping(properties.get("kpisHealths")).values():
+            details += objects(mapping(kpi).get("resourceHealthDetails"))
         for detail in details:
-            code, title = detail.get("code"), str(detail.get("title") or "")
+            code, title = detail.get("code"), text(detail.get("title"))
             if code and _CODE.fullmatch(title):
                 titles[str(code)] = title
     return titles
@@ -93,12 +90,18 @@ class JobReader:
     ----------
     spelling
         VM id of the estate by the same in lower case.
+    owners
+        Tells which VM a job belongs to.
     titles
         Names of errors by number.
+    unassigned
+        Number of jobs that no VM of the estate can be said to own, by reason; counted while jobs are read.
     """
 
     spelling: Mapping[str, str]
+    owners: JobOwners
     titles: Mapping[str, str] = field(default_factory=dict)
+    unassigned: Counter[str] = field(default_factory=Counter)
 
     def read(self, vault_id: str, jobs: Iterable[Resource]) -> list[dict[str, Any]]:
         """Rows of ``JOB_SCHEMA`` of the jobs of a vault that have ended, whatever their operation.
@@ -109,38 +112,51 @@ class JobReader:
         Parameters
         ----------
         vault_id
-            As the estate spells it; a job names its VM by resource group and name only.
+            As the estate spells it.
         jobs
             As the service lists them.
         """
-        subscription = vault_id.split("/")[2]
         rows = []
         for job in jobs:
-            properties = job.get("properties") or {}
-            key = container_key(subscription, properties.get("containerName"))
-            start = parse_time(properties.get("startTime"))
-            status = str(properties.get("status") or "")
-            if not key or start is None or status.lower() in {"inprogress", "cancelling", ""}:
+            properties = properties_of(job)
+            status = text(properties.get("status"))
+            if status.lower() in {"inprogress", "cancelling"}:
                 continue
-            rows.append(
-                {
-                    "vm": self.spelling.get(key, key),
-                    "vault": vault_id,
-                    "start": start,
-                    "end": _end(properties, start),
-                    "scheduled": None,
-                    "operation": _operation(properties),
-                    "status": status,
-                    "error_code": self._error(properties) if status.lower() != "completed" else None,
-                }
-            )
+            start = parse_time(properties.get("startTime"))
+            if not status or start is None:
+                self.unassigned[UNREADABLE] += 1
+                continue
+            vm_id = self.owner(vault_id, properties)
+            if vm_id:
+                rows.append(self._row(vm_id, vault_id, start, properties))
         return rows
 
+    def owner(self, vault_id: str, properties: Mapping[str, Any]) -> str:
+        """VM that a job belongs to for certain, as the estate spells it; empty, and counted, where there is none."""
+        found = self.owners.find(vault_id, properties)
+        if found.vm:
+            return self.spelling.get(found.vm, found.vm)
+        self.unassigned[NAMELESS if not found.named else SEVERAL if found.exact and found.vms else STRANGER] += 1
+        return ""
+
+    def _row(self, vm_id: str, vault_id: str, start: datetime, properties: Mapping[str, Any]) -> dict[str, Any]:
+        status = text(properties.get("status"))
+        return {
+            "vm": vm_id,
+            "vault": vault_id,
+            "start": start,
+            "end": _end(properties, start),
+            "scheduled": None,
+            "operation": _operation(properties),
+            "status": status,
+            "error_code": self._error(properties) if status.lower() != "completed" else None,
+        }
+
     def _error(self, properties: Mapping[str, Any]) -> str | None:
-        """The error's name where one is told, else its number."""
+        """The error's name where one is stated, else its number."""
         number = ""
-        for detail in properties.get("errorDetails") or ():
-            title, code = str(detail.get("errorTitle") or ""), detail.get("errorCode")
+        for detail in objects(properties.get("errorDetails")):
+            title, code = text(detail.get("errorTitle")), detail.get("errorCode")
             if _CODE.fullmatch(title):
                 return title
             number = number or str(code or "")
@@ -152,11 +168,14 @@ def _end(properties: Mapping[str, Any], start: datetime) -> datetime | None:
     if end is not None and end >= start:
         return end
     duration = parse_duration(properties.get("duration"))
-    return start + duration if duration is not None else None
+    try:
+        return start + duration if duration is not None else None
+    except OverflowError:
+        return None
 
 
 def _operation(properties: Mapping[str, Any]) -> str:
-    operation = str(properties.get("operation") or "")
+    operation = text(properties.get("operation"))
     if operation.lower() != BACKUP.lower():
         return operation
     return ON_DEMAND_BACKUP if properties.get("isUserTriggered") is True else BACKUP
@@ -171,49 +190,53 @@ def logged_jobs(
     ----------
     rows
         With ``_ResourceId`` (the vault), ``BackupItemUniqueId``, ``BackupItemFriendlyName``, ``AdhocOrScheduledJob``,
-        ``JobStartDateTime``, ``JobDurationInSecs``, ``JobStatus``, ``JobFailureCode``; those that fit no VM of the
-        estate are left out.
+        ``JobStartDateTime``, ``JobDurationInSecs``, ``JobStatus``, ``JobFailureCode``; rows of other vaults are left
+        out.
     reader
-        Knows the VMs.
+        Knows the VMs, and counts the jobs that it cannot assign.
     vaults
         Vault id of the estate by the same in lower case.
     """
-    by_name: dict[tuple[str, str], list[str]] = {}
-    for key, vm_id in reader.spelling.items():
-        parts = key.split("/")
-        if len(parts) == 9:
-            by_name.setdefault((parts[2], parts[8]), []).append(vm_id)
     found = []
     for row in rows:
-        vault_id = vaults.get(str(row.get("_ResourceId") or "").lower())
+        vault_id = vaults.get(text(row.get("_ResourceId")).lower())
         if vault_id is None:
             continue
-        subscription = vault_id.split("/")[2].lower()
-        named = by_name.get((subscription, str(row.get("BackupItemFriendlyName") or "").lower()), [])
-        key = container_key(subscription, row.get("BackupItemUniqueId"))
-        its_vm = reader.spelling.get(key) or (named[0] if len(named) == 1 else None)
-        job = _logged_job(row, vault_id, its_vm) if its_vm else None
-        if job:
-            found.append(job)
+        start, status = parse_time(row.get("JobStartDateTime")), text(row.get("JobStatus"))
+        if status.lower() == "inprogress":
+            continue
+        if not status or start is None:
+            reader.unassigned[UNREADABLE] += 1
+            continue
+        names = {
+            "containerName": row.get("BackupItemUniqueId"),
+            "entityFriendlyName": row.get("BackupItemFriendlyName"),
+        }
+        if its_vm := reader.owner(vault_id, names):
+            found.append(_logged_job(row, vault_id, its_vm, start))
     return found
 
 
-def _logged_job(row: Mapping[str, Any], vault_id: str, vm_id: str) -> dict[str, Any] | None:
-    start, status = parse_time(row.get("JobStartDateTime")), str(row.get("JobStatus") or "")
-    if start is None or status.lower() in {"inprogress", ""}:
-        return None
-    seconds, code = row.get("JobDurationInSecs"), str(row.get("JobFailureCode") or "")
-    on_demand = str(row.get("AdhocOrScheduledJob") or "").lower() in {"adhoc", "ad hoc", "ondemand"}
+def _logged_job(row: Mapping[str, Any], vault_id: str, vm_id: str, start: datetime) -> dict[str, Any]:
+    status, code = text(row.get("JobStatus")), text(row.get("JobFailureCode"))
+    on_demand = text(row.get("AdhocOrScheduledJob")).lower() in {"adhoc", "ad hoc", "ondemand"}
     return {
         "vm": vm_id,
         "vault": vault_id,
         "start": start,
-        "end": start + timedelta(seconds=float(seconds)) if seconds is not None else None,
+        "end": _after_seconds(start, row.get("JobDurationInSecs")),
         "scheduled": None,
         "operation": ON_DEMAND_BACKUP if on_demand else BACKUP,
         "status": status,
         "error_code": code if code and code.lower() != "success" and status.lower() != "completed" else None,
     }
+
+
+def _after_seconds(start: datetime, seconds: object) -> datetime | None:
+    try:
+        return start + timedelta(seconds=float(str(seconds)))
+    except (ValueError, OverflowError):
+        return None
 
 
 def to_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from optimizer.model.job_owners import JobOwners
 from optimizer.model.timegrid import WEEKDAYS, Frequency, Horizon, Pattern, Recurrence, resolve_zone
 
 MAX_VMS_PER_POLICY = 100
@@ -119,6 +120,8 @@ class ProtectedItem:
         Why the item must never be written (stopped, soft-deleted, initial backup pending ...); empty where it may.
     runs
         False where no scheduled backup takes place (stopped, suspended, soft-deleted).
+    container, friendly_name
+        How jobs name the item, as its own properties state it; empty where they do not.
     """
 
     id: str
@@ -127,6 +130,8 @@ class ProtectedItem:
     vault_id: str
     unwritable: str = ""
     runs: bool = True
+    container: str = ""
+    friendly_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -156,6 +161,11 @@ class Inventory:
     def horizon(self) -> Horizon:
         """The 30 days that plans are made for."""
         return Horizon(self.as_of)
+
+    @cached_property
+    def job_owners(self) -> JobOwners:
+        """Tells which VM a backup job belongs to; items without scheduled backups have jobs too."""
+        return JobOwners.of((*self.items, *self.idle_items))
 
     def vm(self, item: ProtectedItem) -> Vm:
         """The VM of an item."""

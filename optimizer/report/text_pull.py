@@ -66,6 +66,10 @@ def _notes(found: PullReport) -> Iterator[str]:
             f"{plural(len(found.too_little), 'VM')} gave too little data, fewer than {ENOUGH_DAYS} usable days: "
             f"{_some(found.too_little)}."
         )
+    if found.unassigned_jobs:
+        why = "; ".join(f"{count:,} {reason}" for reason, count in found.unassigned_jobs.items())
+        jobs = plural(sum(found.unassigned_jobs.values()), "job")
+        yield f"{jobs} left out because it is not certain which VM they belong to: {why}."
     if found.unprotected:
         left_out = plural(found.unprotected, "VM")
         yield f"{left_out} of these subscriptions are in no vault that was pulled; they were left out."

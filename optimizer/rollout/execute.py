@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from optimizer.errors import CloudError
-from optimizer.estate.raw_jobs import container_key, parse_time
+from optimizer.estate.raw_jobs import parse_time
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
-from optimizer.ports import BackupReader, Progress, Resource, no_progress
+from optimizer.ports import Progress, Resource, no_progress
 from optimizer.rollout.budget import BATCH_SECONDS, MOST_ITEMS_AT_ONCE, MOST_ITEMS_PER_DAY
 from optimizer.rollout.calendar import build_rollout
 from optimizer.rollout.carry_out import Attempt, Carrier, End
@@ -20,6 +20,7 @@ from optimizer.rollout.gates import Gates
 from optimizer.rollout.journal import EndRecord
 from optimizer.rollout.ledger import BUDGET_PERIOD
 from optimizer.rollout.progress import JournalState, state_of
+from optimizer.rollout.running_jobs import running_job
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 from optimizer.rollout.transition import Transition
 from optimizer.rollout.writes import policy_state
@@ -304,18 +305,6 @@ _IDLE_ROUNDS = 5
 def _budget_place(vault_id: str, scope: str) -> str:
     key = vault_id.lower()
     return key if scope == "vault" else key.partition("/resourcegroups/")[0]
-
-
-def running_job(reader: BackupReader, inventory: Inventory, write: Write) -> str:
-    """Which job of a VM of a write is in progress, in words; empty where there is none."""
-    if not write.vms:
-        return ""
-    subscription, vms = write.vault_id.split("/")[2], {vm_id.lower() for vm_id in write.vms}
-    for job in reader.running_jobs(write.vault_id):
-        vm_id = container_key(subscription, job["properties"].get("containerName"))
-        if vm_id in vms:
-            return f"a job of {inventory.vms[vm_id].name} is in progress"
-    return ""
 
 
 def vaults_of(writes: Iterable[Write]) -> list[str]:

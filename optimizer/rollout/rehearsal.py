@@ -10,7 +10,8 @@ from typing import Protocol
 
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
-from optimizer.estate.raw_jobs import container_key, parse_time
+from optimizer.estate.raw_jobs import parse_time
+from optimizer.model.raw import properties_of
 from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService, Clock, Progress, Resource, no_progress
@@ -195,8 +196,8 @@ def _gaps(prepared: Prepared, service: BackupService, since: datetime, until: da
     points: dict[str, list[datetime]] = {}
     for vault_id in vaults_of(prepared.writes):
         for job in service.list_jobs(vault_id, since, until):
-            properties = job["properties"]
-            vm_id = container_key(vault_id.split("/")[2], properties.get("containerName"))
+            properties = properties_of(job)
+            vm_id = prepared.inventory.job_owners.find(vault_id, properties).vm
             start = parse_time(properties.get("startTime"))
             if start is not None and vm_id in vms and properties.get("operation") == "Backup":
                 points.setdefault(vm_id, []).append(start)

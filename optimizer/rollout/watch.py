@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from optimizer.errors import AuthError, CloudError
 from optimizer.estate.raw_jobs import parse_time
 from optimizer.model.inventory import Inventory
+from optimizer.model.raw import id_of, properties_of
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.document import PlanDocument, ReassignItem, ScheduleEntry
@@ -22,18 +23,16 @@ from optimizer.rollout.recovery import rpo_of_items
 from optimizer.rollout.watch_checks import (
     Job,
     ScheduleCheck,
+    VaultJobs,
     Watched,
-    check_gap,
     check_item,
     check_jobs,
+    check_points,
     check_policy,
-    container_key,
-    container_of,
     hours,
-    longest_gap,
     read_jobs,
 )
-from optimizer.rollout.watch_report import Finding, Verdict, WatchedVm, WatchReport
+from optimizer.rollout.watch_report import NOT_KNOWN, Finding, Verdict, WatchedVm, WatchReport
 
 __all__ = ["WatchReport", "watch"]
 
@@ -50,7 +49,7 @@ class _VaultState:
 
     policies: Mapping[str, Resource]
     items: Mapping[str, Resource]
-    jobs: Mapping[str, Sequence[Job]]
+    jobs: VaultJobs
 
 
 def watch(
@@ -90,7 +89,7 @@ def watch(
         key = vm.vault.id.lower()
         if key not in states:
             since = min(_since(other, now) for _, other in watched if other.vault.id.lower() == key)
-            states[key] = _read_vault(reader, vm.vault.id, since, now)
+            states[key] = _read_vault(reader, vm.vault.id, inventory, since, now)
         found.append(_look_at(entry, vm, states[key], inventory, reader, now))
         progress("watch", number, len(watched), vm.vault.name)
     moving = sum(entry.start != entry.start_today for entry in plan.schedule)
@@ -127,12 +126,15 @@ def _since(vm: Watched, now: datetime) -> datetime:
     return max(vm.written_at - 2 * vm.rpo, now - _LONGEST_LOOK_BACK)
 
 
-def _read_vault(reader: BackupReader, vault_id: str, since: datetime, now: datetime) -> _VaultState | CloudError:
+def _read_vault(
+    reader: BackupReader, vault_id: str, inventory: Inventory, since: datetime, now: datetime
+) -> _VaultState | CloudError:
     try:
+        jobs = reader.list_jobs(vault_id, since, now + timedelta(minutes=1))
         return _VaultState(
-            policies={str(policy["id"]).lower(): policy for policy in reader.list_policies(vault_id)},
-            items={str(item["id"]).lower(): item for item in reader.list_items(vault_id)},
-            jobs=read_jobs(reader.list_jobs(vault_id, since, now + timedelta(minutes=1))),
+            policies={id_of(policy).lower(): policy for policy in reader.list_policies(vault_id)},
+            items={id_of(item).lower(): item for item in reader.list_items(vault_id)},
+            jobs=read_jobs(vault_id, jobs, inventory.job_owners),
         )
     except AuthError:
         raise
@@ -160,25 +162,30 @@ def _look_at(
         findings.append(_unanswered(exc))
     findings += check_item(vm, item)
     findings += check_policy(vm, state.policies)
-    jobs = state.jobs.get(container_key(container_of(vm.item.id)), [])
-    schedule = _check_schedule(entry, vm, jobs, inventory, now)
+    jobs = state.jobs.of(vm.item.vm_id, item)
+    unclear = [job for job in state.jobs.unclear_of(vm.item.vm_id) if job not in jobs]
+    schedule = _check_schedule(entry, vm, jobs, unclear, inventory, now)
     points = [job.start for job in jobs if job.made_a_point]
-    last = parse_time(((item or {}).get("properties") or {}).get("lastRecoveryPoint"))
+    last = parse_time(properties_of(item).get("lastRecoveryPoint"))
     points += [last] if last is not None and last <= now else []
     running = next((job.start for job in reversed(jobs) if job.running), None)
-    gap = longest_gap(vm, points, running, now)
-    findings += schedule.findings
-    findings += check_gap(vm, gap, max(points, default=None), running or now)
+    gap, late = check_points(vm, points, running, now, unclear)
+    findings += [*schedule.findings, *late]
     return _report(entry, vm, findings, schedule, gap)
 
 
 def _check_schedule(
-    entry: ScheduleEntry, vm: Watched, jobs: Sequence[Job], inventory: Inventory, now: datetime
+    entry: ScheduleEntry,
+    vm: Watched,
+    jobs: Sequence[Job],
+    unclear: Sequence[Job],
+    inventory: Inventory,
+    now: datetime,
 ) -> ScheduleCheck:
     offsets = inventory.policy(vm.item).pattern(inventory.horizon).offsets
     new = runs_between(vm.recurrence, vm.option, offsets, vm.written_at, now + _LOOK_AHEAD)
     old = runs_between(vm.recurrence, parse_start(entry.start_today), offsets, vm.written_at, now)
-    return check_jobs(vm, jobs, new, old, now)
+    return check_jobs(vm, jobs, new, old, now, unclear)
 
 
 def _unanswered(error: CloudError) -> Finding:
@@ -212,7 +219,7 @@ def _report(
 
 
 def _verdict(findings: Sequence[Finding], schedule: ScheduleCheck) -> tuple[Verdict, str]:
-    alarms = [finding for finding in findings if finding.kind != "request_failed"]
+    alarms = [finding for finding in findings if finding.kind not in NOT_KNOWN]
     if alarms:
         return "alarm", "; ".join(finding.what for finding in alarms)
     if findings:

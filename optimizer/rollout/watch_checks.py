@@ -11,6 +11,8 @@ from typing import Any
 from optimizer.estate.arm_policy import read_schedule
 from optimizer.estate.raw_jobs import parse_time
 from optimizer.model.inventory import ProtectedItem, Vault
+from optimizer.model.job_owners import JobOwners, container_of
+from optimizer.model.raw import MALFORMED, mapping, objects, properties_of, text
 from optimizer.model.timegrid import Recurrence, format_start
 from optimizer.ports import Resource
 from optimizer.rollout.due import TOLERANCE, Due
@@ -18,6 +20,9 @@ from optimizer.rollout.watch_report import Finding, FindingKind
 
 ON_DEMAND_KEPT_DAYS = 30
 """For how long an offered on-demand backup is kept."""
+
+_SAME_TIME = timedelta(minutes=2)
+"""An item's last backup and a job that begin so close to each other are the same backup."""
 
 _MADE_A_POINT = {"completed", "completedwithwarnings"}
 _RUNNING = {"inprogress", "cancelling"}
@@ -51,36 +56,84 @@ class Job:
         return self.status.lower() in _RUNNING
 
 
-def read_jobs(resources: Iterable[Resource]) -> dict[str, list[Job]]:
-    """Backup jobs by the end of their container's name (``group;vm``, lower case), by start."""
-    jobs: dict[str, list[Job]] = {}
+@dataclass(frozen=True)
+class VaultJobs:
+    """Backup jobs of a vault, by VM.
+
+    Parameters
+    ----------
+    by_vm
+        Jobs that belong to a VM for certain, by ``vm_id.lower()``, by start.
+    unclear
+        Jobs that do not say which VM they belong to, with the VMs that they may belong to; no VM: any of the vault.
+    """
+
+    by_vm: Mapping[str, Sequence[Job]]
+    unclear: Sequence[tuple[Job, frozenset[str]]] = ()
+
+    def of(self, vm_id: str, item: Resource | None) -> list[Job]:
+        """Jobs of a VM, by start.
+
+        A job that does not name its VM belongs to the VM whose item states a backup, or a recovery point, of that
+        very time.
+
+        Parameters
+        ----------
+        vm_id
+            The VM.
+        item
+            Its protected item; None where the vault has none.
+        """
+        fields = properties_of(item)
+        stated = [parse_time(fields.get(name)) for name in ("lastBackupTime", "lastRecoveryPoint")]
+        claimed = [
+            job
+            for job in self.unclear_of(vm_id)
+            if any(time is not None and abs(time - job.start) <= _SAME_TIME for time in stated)
+        ]
+        return sorted([*self.by_vm.get(vm_id.lower(), ()), *claimed], key=lambda job: job.start)
+
+    def unclear_of(self, vm_id: str) -> list[Job]:
+        """Jobs that may belong to a VM, or to another one."""
+        return [job for job, vms in self.unclear if not vms or vm_id.lower() in vms]
+
+
+def read_jobs(vault_id: str, resources: Iterable[Resource], owners: JobOwners) -> VaultJobs:
+    """Backup jobs of a vault.
+
+    Parameters
+    ----------
+    vault_id
+        The vault that listed them.
+    resources
+        As the service lists them.
+    owners
+        Tells which VM a job belongs to.
+    """
+    by_vm: dict[str, list[Job]] = {}
+    unclear: list[tuple[Job, frozenset[str]]] = []
     for resource in resources:
-        properties = resource.get("properties") or {}
+        properties = properties_of(resource)
         start = parse_time(properties.get("startTime"))
-        if start is None or str(properties.get("operation")).lower() != "backup":
+        if start is None or text(properties.get("operation")).lower() != "backup":
             continue
-        job = Job(start, str(properties.get("status")), not properties.get("isUserTriggered"), _error(properties))
-        jobs.setdefault(container_key(str(properties.get("containerName") or "")), []).append(job)
-    for found in jobs.values():
+        job = Job(start, text(properties.get("status")), not properties.get("isUserTriggered"), _error(properties))
+        owner = owners.find(vault_id, properties)
+        if owner.vm:
+            by_vm.setdefault(owner.vm, []).append(job)
+        elif owner.vms or not owner.named:
+            unclear.append((job, owner.vms))
+    for found in by_vm.values():
         found.sort(key=lambda job: job.start)
-    return jobs
-
-
-def container_key(container: str) -> str:
-    """``group;vm``, lower case, of a container's name: items spell it with a prefix more than jobs."""
-    return ";".join(container.lower().split(";")[-2:])
+    return VaultJobs(by_vm, sorted(unclear, key=lambda pair: pair[0].start))
 
 
 def _error(properties: Mapping[str, Any]) -> str:
-    details = properties.get("errorDetails") or [{}]
-    return str(details[0].get("errorTitle") or details[0].get("errorString") or "")
-
-
-def container_of(item_id: str) -> str:
-    """Container in the id of a protected item."""
-    parts = item_id.split("/")
-    keys = [part.lower() for part in parts]
-    return parts[keys.index("protectioncontainers") + 1] if "protectioncontainers" in keys[:-1] else ""
+    """Title or text of the first error; empty where there is none."""
+    for detail in objects(properties.get("errorDetails")):
+        if found := text(detail.get("errorTitle")) or text(detail.get("errorString")):
+            return found
+    return ""
 
 
 @dataclass(frozen=True)
@@ -138,9 +191,9 @@ def check_item(vm: Watched, item: Resource | None) -> list[Finding]:
     """
     if item is None:
         return [_finding("not_protected", "the VM is no longer protected in this vault", "find out who removed it")]
-    properties = item.get("properties") or {}
+    properties = properties_of(item)
     findings = []
-    policy = str(properties.get("policyId") or "")
+    policy = text(properties.get("policyId"))
     if not policy:
         findings.append(
             _finding("not_protected", "the VM has no policy: its protection is stopped", "find out who stopped it")
@@ -149,10 +202,10 @@ def check_item(vm: Watched, item: Resource | None) -> list[Finding]:
         found = policy.rpartition("/")[2]
         advice = "somebody or a tool moved it: if that is wanted, pull and plan again, else assign it to the plan's"
         findings.append(_finding("other_policy", f"it is under policy {found}, not under {vm.policy}", advice))
-    if (properties.get("extendedInfo") or {}).get("policyInconsistent"):
+    if mapping(properties.get("extendedInfo")).get("policyInconsistent"):
         advice = "open its backup settings in the portal and save them, or take the change back with 'rollback'"
         findings.append(_finding("inconsistent", "Azure reports that it does not follow its policy", advice))
-    state = str(properties.get("protectionState") or "")
+    state = text(properties.get("protectionState"))
     deleted = properties.get("isScheduledForDeferredDelete")
     if deleted or state.lower() not in {"", "protected"}:
         seen = "it is soft-deleted" if deleted else f"its protection is in state {state}"
@@ -173,8 +226,8 @@ def check_policy(vm: Watched, policies: Mapping[str, Resource]) -> list[Finding]
         advice = "somebody deleted it: pull and plan again"
         return [_finding("policy_time", f"policy {vm.policy} is not in the vault", advice)]
     try:
-        option = read_schedule(policy.get("properties") or {}).start
-    except (ValueError, KeyError):
+        option = read_schedule(properties_of(policy)).start
+    except MALFORMED:
         advice = "somebody changed it: pull and plan again"
         return [_finding("policy_time", f"policy {vm.policy} has no schedule that can be read", advice)]
     if option == vm.option:
@@ -206,7 +259,12 @@ class ScheduleCheck:
 
 
 def check_jobs(
-    vm: Watched, jobs: Sequence[Job], new: Sequence[Due], old: Sequence[Due], now: datetime
+    vm: Watched,
+    jobs: Sequence[Job],
+    new: Sequence[Due],
+    old: Sequence[Due],
+    now: datetime,
+    unclear: Sequence[Job] = (),
 ) -> ScheduleCheck:
     """Whether scheduled jobs come at the new start, and how the last one ended.
 
@@ -220,6 +278,8 @@ def check_jobs(
         Runs of the new and of the old start about and after the change, by time.
     now
         The present.
+    unclear
+        Jobs of the vault that may be the VM's.
     """
     after = [job for job in jobs if job.scheduled and job.start >= vm.written_at]
     check = ScheduleCheck()
@@ -238,10 +298,26 @@ def check_jobs(
     last = check.on_time[1].start if check.on_time else vm.written_at
     strays = [job for job in after if job.start >= last and not any(run.holds(job.start) for run in new)]
     _judge_strays(vm, check, strays, missed, old, now)
+    check.findings = [_unless_unclear(finding, missed, unclear) for finding in check.findings]
     if check.on_time is not None:
         _judge_job(vm, check, check.on_time[1], now)
         check.waits_for = None
     return check
+
+
+def _unless_unclear(finding: Finding, missed: Sequence[Due], unclear: Sequence[Job]) -> Finding:
+    """The finding, or that nothing is known: a job in time that does not name its VM may be the missing one."""
+    in_time = [job for job in unclear if missed and missed[-1].holds(job.start)]
+    if finding.kind != "no_job" or not in_time:
+        return finding
+    seen = (
+        f"no job that names this VM started in time for the run of {_utc(missed[-1].opens)}; one that does not name "
+        f"its VM started at {_utc(in_time[0].start)}"
+    )
+    return _finding("unclear_jobs", seen, _LOOK_FOR_POINTS, finding.command)
+
+
+_LOOK_FOR_POINTS = "see the VM's recovery points in the portal"
 
 
 def _judge_strays(
@@ -309,6 +385,30 @@ def longest_gap(vm: Watched, points: Iterable[datetime], running: datetime | Non
         return None
     ends = [*known[1:], max(running or now, known[-1])]
     return max((end - begin for begin, end in zip(known, ends, strict=True) if end > vm.written_at), default=None)
+
+
+def check_points(
+    vm: Watched, points: Sequence[datetime], running: datetime | None, now: datetime, unclear: Sequence[Job]
+) -> tuple[timedelta | None, list[Finding]]:
+    """The longest time between recovery points, and whether it kept the RPO.
+
+    Parameters
+    ----------
+    points, running
+        As of :func:`longest_gap`.
+    unclear
+        Jobs that may be the VM's: a gap that one of them may have closed is not certain.
+    """
+    gap = longest_gap(vm, points, running, now)
+    findings = check_gap(vm, gap, max(points, default=None), running or now)
+    maybe = [*points, *(job.start for job in unclear if job.made_a_point)]
+    if not findings or len(maybe) == len(points):
+        return gap, findings
+    least = longest_gap(vm, maybe, running, now)
+    if check_gap(vm, least, max(maybe), running or now):
+        return gap, findings
+    seen = f"{findings[0].what}, unless a job that does not name its VM was this VM's"
+    return gap, [_finding("unclear_jobs", seen, _LOOK_FOR_POINTS, findings[0].command)]
 
 
 def check_gap(vm: Watched, gap: timedelta | None, last: datetime | None, now: datetime) -> list[Finding]:

@@ -25,8 +25,11 @@ FindingKind = Literal[
     "job_failed",
     "gap",
     "request_failed",
+    "unclear_jobs",
 ]
-"""All but ``request_failed`` are alarms; that one says that nothing is known."""
+"""All are alarms but ``request_failed`` and ``unclear_jobs``: these two mean that something is not known."""
+
+NOT_KNOWN: frozenset[FindingKind] = frozenset({"request_failed", "unclear_jobs"})
 
 
 class Finding(StrictModel):
@@ -61,7 +64,7 @@ class WatchedVm(StrictModel):
         When the change was made.
     verdict
         ``ok``: a job came in time and ended well; ``waiting``: not due yet, or in progress; ``alarm``: see
-        ``findings``; ``unknown``: the service did not tell.
+        ``findings``; ``unknown``: the service did not answer, or its jobs do not name their VMs.
     reason
         The verdict in words.
     due_from, due_until

@@ -13,9 +13,12 @@ from optimizer.estate.job_slots import add_scheduled, find_slot
 from optimizer.estate.parts import JOB_SCHEMA
 from optimizer.estate.raw_jobs import (
     BACKUP,
+    NAMELESS,
     ON_DEMAND_BACKUP,
+    SEVERAL,
+    STRANGER,
+    UNREADABLE,
     JobReader,
-    container_key,
     learn_error_titles,
     logged_jobs,
     merge_jobs,
@@ -24,12 +27,19 @@ from optimizer.estate.raw_jobs import (
     to_frame,
 )
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType
+from optimizer.model.job_owners import JobOwners
 from optimizer.model.timegrid import Frequency, Recurrence, parse_start
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 VAULT = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-b/providers/Microsoft.RecoveryServices/vaults/v-1"
 VM = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-App/providers/Microsoft.Compute/virtualMachines/VM-01"
-READER = JobReader({VM.lower(): VM})
+ITEM = ProtectedItem(
+    f"{VAULT}/backupFabrics/Azure/protectionContainers/IaasVMContainer;iaasvmcontainerv2;rg-app;vm-01/protectedItems/x",
+    VM,
+    f"{VAULT}/backupPolicies/p",
+    VAULT,
+)
+READER = JobReader({VM.lower(): VM}, JobOwners.of([ITEM]))
 START = "2026-11-20T22:31:02.1234567Z"
 BEGUN = datetime(2026, 11, 20, 22, 31, 2, 123456, tzinfo=UTC)
 
@@ -92,13 +102,35 @@ def test_dates_that_mean_never(text: str | None, instant: datetime | None) -> No
 
 
 def test_job_is_joined_to_its_vm_whatever_the_case() -> None:
-    """A job names its VM by resource group and name; the estate's spelling is kept, an unknown VM is built."""
+    """A job names its VM by resource group and name; the estate's spelling is kept."""
     assert _row(jobType="AzureIaasVMJob")["vm"] == VM
     assert _row(containerName="IaasVMContainer;IAASVMCONTAINERV2;RG-APP;VM-01")["vm"] == VM
-    assert _row(containerName="iaasvmcontainerv2;rg-app;gone")["vm"] == container_key(
-        SUBSCRIPTION, "iaasvmcontainerv2;rg-app;gone"
-    )
-    assert READER.read(VAULT, [_job(containerName="iaasvmcontainer;classic;vm"), {"id": "x"}]) == []
+
+
+def test_jobs_without_a_certain_vm_are_counted() -> None:
+    """A job is left out, and counted by reason, where it names no VM, one that is not there, or several."""
+    other = VM.replace("RG-App", "RG-Other")
+    twin = ProtectedItem(ITEM.id.replace("rg-app", "rg-other"), other, ITEM.policy_id, VAULT)
+    one, two = (JobReader({}, JobOwners.of(items)) for items in ([ITEM], [ITEM, twin]))
+    named = {"containerName": None, "entityFriendlyName": "vm-01"}
+    assert [row["vm"] for row in one.read(VAULT, [_job(**named)])] == [VM.lower()]
+    assert two.read(VAULT, [_job(**named)]) == []
+    strange = [_job(containerName="iaasvmcontainerv2;rg-app;gone"), _job(containerName="iaasvmcontainerv2;rg-x;vm-01")]
+    assert one.read(VAULT, strange) == []
+    broken = [_job(containerName=7), _job(startTime=None), {"id": "x"}, None, _job(status="InProgress")]
+    assert one.read(VAULT, broken) == []  # type: ignore[arg-type]  # what a service might answer
+    assert one.unassigned == {STRANGER: 2, NAMELESS: 1, UNREADABLE: 3}
+    assert two.unassigned == {SEVERAL: 1}
+
+
+def test_a_job_belongs_to_a_vm_of_its_own_vault() -> None:
+    """Container and name count within a vault only, and the VM may be in another subscription than the vault."""
+    elsewhere = VM.replace(SUBSCRIPTION, "99999999-2222-4333-8444-555555555555")
+    item = ProtectedItem(ITEM.id, elsewhere, ITEM.policy_id, VAULT)
+    owners = JobOwners.of([item])
+    for names in ({"containerName": "iaasvmcontainerv2;rg-app;vm-01"}, {"entityFriendlyName": "VM-01"}):
+        assert owners.find(VAULT.upper(), names).vm == elsewhere.lower()
+        assert not owners.find(VAULT + "-2", names).vms
 
 
 def test_end_is_the_start_and_the_duration_where_no_end_is_told() -> None:
@@ -129,7 +161,7 @@ def test_error_has_a_name_where_one_is_known() -> None:
     assert _row(status="Failed", errorDetails=prose)["error_code"] == "400158"
     health = {"code": 400158, "title": "UserErrorJobSuccessfullyCancelled"}
     items = [{"properties": {"kpisHealths": {"BackupOperationStatusKPI": {"resourceHealthDetails": [health]}}}}, {}]
-    reader = JobReader(READER.spelling, learn_error_titles(items))
+    reader = JobReader(READER.spelling, READER.owners, learn_error_titles(items))
     rows = reader.read(VAULT, [_job(status="Failed", errorDetails=prose)])
     assert rows[0]["error_code"] == "UserErrorJobSuccessfullyCancelled"
     assert _row(errorDetails=details)["error_code"] is None, "a completed job has no error"

@@ -17,6 +17,7 @@ REPORT = PullReport(
     policies=7,
     items=121,
     jobs=3500,
+    unassigned_jobs={"without the name of a VM": 3, "of VMs that the vault does not protect now": 1},
     unprotected=4,
     points=1_000_000,
     days=31,
@@ -45,6 +46,7 @@ def test_whole_pull_fits_a_terminal() -> None:
         "1,240",
         "1 VM gave no data: vm-silent.",
         "1 VM gave too little data, fewer than 7 usable days: vm-young.",
+        "4 jobs left out because it is not certain which VM they belong to: 3 without the name of",
         "4 VMs of these subscriptions are in no vault that was pulled",
     ):
         assert part in text

@@ -295,6 +295,44 @@ def test_jobs_of_others_and_other_operations_do_not_count(scene: Scene) -> None:
     assert kinds(found) == ["no_job"]
 
 
+def test_a_job_that_states_only_the_name_of_its_vm_is_its_job(scene: Scene) -> None:
+    """Jobs of older answers have no container; the name is enough where one VM of the vault has it."""
+    mine = {"containerName": None, "entityFriendlyName": "APP"}
+    found = scene.look_at_vm(at(18, 9), NIGHT_BEFORE, job("app", at(18, 3, 50), **mine))
+    assert (found.verdict, found.findings) == ("ok", ())
+    failed = job("app", at(18, 3, 50), "Failed", **mine)
+    assert kinds(scene.look_at_vm(at(18, 9), NIGHT_BEFORE, failed)) == ["job_failed"]
+
+
+NAMELESS = {"containerName": None}
+
+
+def test_a_job_without_a_name_is_no_false_alarm(scene: Scene) -> None:
+    """A job in time that names no VM may be the one that is missing: nothing is known, and nothing is alarmed."""
+    found = scene.look_at_vm(at(18, 9), NIGHT_BEFORE, job("app", at(18, 3, 50), **NAMELESS))
+    assert (found.verdict, kinds(found)) == ("unknown", ["unclear_jobs"])
+    assert found.reason.startswith("no job that names this VM started in time for the run of 2026-02-18 03:00 UTC")
+    late = scene.look_at_vm(at(18, 9), NIGHT_BEFORE, job("app", at(18, 8), **NAMELESS))
+    assert kinds(late) == ["no_job"], "a job at another time says nothing about the run"
+
+
+def test_an_item_that_states_its_last_backup_claims_the_job_without_a_name(scene: Scene) -> None:
+    """The time of the item's last backup tells whose the job is; another time does not."""
+    scene.own["lastBackupTime"] = "2026-02-18T03:50:04Z"
+    jobs = (NIGHT_BEFORE, job("app", at(18, 3, 50), **NAMELESS))
+    assert scene.look_at_vm(at(18, 9), *jobs).verdict == "ok"
+    scene.own["lastBackupTime"] = "2026-02-16T23:40:00Z"
+    assert scene.look_at_vm(at(18, 9), *jobs).verdict == "unknown"
+
+
+def test_a_gap_that_a_job_without_a_name_may_have_closed_is_not_certain(scene: Scene) -> None:
+    """A recovery point that may be the VM's is no proof of a gap, nor of its absence."""
+    maybe = job("app", at(17, 23, 0), **NAMELESS)
+    found = scene.look_at_vm(at(18, 14), NIGHT_BEFORE, maybe, job("app", at(18, 3, 10), "Failed"))
+    assert kinds(found) == ["job_failed", "unclear_jobs"]
+    assert "unless a job that does not name its VM was this VM's" in found.findings[1].what
+
+
 def test_a_gap_above_the_rpo_is_an_alarm_before_any_job_is_missed(scene: Scene) -> None:
     """A rule asks for 27 hours; the last point is older."""
     rules = Rules(rule=(Rule(name="strict", rpo_hours=27.0),))

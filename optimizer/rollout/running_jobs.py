@@ -1,0 +1,43 @@
+"""Whether a backup job that is in progress forbids a write now; what is not certain forbids it too."""
+
+from __future__ import annotations
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.raw import properties_of
+from optimizer.ports import BackupReader
+from optimizer.rollout.stages import Write
+
+
+def running_job(reader: BackupReader, inventory: Inventory, write: Write) -> str:
+    """Why a write has to wait for a job that is in progress; empty where no job forbids it.
+
+    A job without its container's name may belong to any VM of the vault that has the VM's name which it states.  A job
+    that names no VM at all may belong to any VM of the vault, so it closes the whole vault.
+
+    Parameters
+    ----------
+    reader
+        The service.
+    inventory
+        The estate, which tells whose a job is.
+    write
+        A write of one vault; only the VMs that it moves matter.
+
+    Raises
+    ------
+    CloudError
+        The service cannot be asked.
+    """
+    vms = {vm_id.lower() for vm_id in write.vms}
+    if not vms:
+        return ""
+    for job in reader.running_jobs(write.vault_id):
+        owner = inventory.job_owners.find(write.vault_id, properties_of(job))
+        if not owner.named:
+            vault = inventory.vaults.get(write.vault_id.lower())
+            name = vault.name if vault is not None else write.vault_id.rpartition("/")[2]
+            return f"a job in progress in vault {name} does not name its VM: no VM of the vault is moved until it ends"
+        for vm_id in sorted(owner.vms & vms):
+            vm = inventory.vms.get(vm_id)
+            return f"a job of {vm.name if vm is not None else vm_id.rpartition('/')[2]} is in progress"
+    return ""
