@@ -275,6 +275,13 @@ def _confirm_and_run(
 @click.command(epilog=example("backup-optimizer watch plan.json"))
 @PLAN
 @click.option("--journal", "journal_file", type=FILE, help="The journal.  [default: beside the plan]")
+@click.option(
+    "--deep",
+    is_flag=True,
+    help="Read every moved VM's protected item on its own, one request for each VM. This also finds VMs that Azure "
+    "reports as not following their policy although their backups are on time.  [default: only where a backup is "
+    "missing or something else is wrong]",
+)
 @ESTATE_OPTION
 @connection_options
 @common_options
@@ -283,6 +290,7 @@ def watch(
     connection: Connection,
     plan_file: Path,
     journal_file: Path | None,
+    deep: bool,
     estate_folder: str | Path | None,
 ) -> None:
     """Check that the VMs moved by PLAN are backed up at their new times.
@@ -302,7 +310,7 @@ def watch(
     estate = open_estate_of(plan, plan_file, estate_folder)
     moved = moved_vms(plan, journal_file or journal_path(plan_file))
     inventory = build_inventory(estate.document, plan.rules.service_from)
-    found = look(plan, moved, inventory, AzureBackupReader(connection), current_clock())
+    found = look(plan, moved, inventory, AzureBackupReader(connection), current_clock(), deep=deep)
     screen.show(render_watch(found), found.model_dump_json(indent=1))
     if found.alarms:
         sys.exit(HAS_FINDINGS)

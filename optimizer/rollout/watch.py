@@ -1,7 +1,7 @@
 """After a change: does each moved VM's backup come at its new time, and was no recovery point lost on the way.
 
-Only reads.  Of each vault the policies, the items and the jobs are listed once; the extended info, which no list
-gives, is read of the moved VMs alone.
+Only reads.  Policies, items and jobs of each vault are listed once.  The extended info, which no list gives, is read
+only for moved VMs with a finding, because it takes a request for each VM; ``deep`` reads it for all of them.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ def watch(
     clock: Clock,
     rules: Rules | None = None,
     progress: Progress = no_progress,
+    *,
+    deep: bool = False,
 ) -> WatchReport:
     """Look after every VM whose change was made.
 
@@ -75,6 +77,9 @@ def watch(
         For ``rpo_hours``; None: those of the plan.
     progress
         Told after each VM.
+    deep
+        Whether to read the extended info of every moved VM, one request each; by default only of those for which
+        the lists raise a finding.
 
     Raises
     ------
@@ -90,7 +95,7 @@ def watch(
         if key not in states:
             since = min(_since(other, now) for _, other in watched if other.vault.id.lower() == key)
             states[key] = _read_vault(reader, vm.vault.id, inventory, since, now)
-        found.append(_look_at(entry, vm, states[key], inventory, reader, now))
+        found.append(_look_at(entry, vm, states[key], inventory, reader, now, deep=deep))
         progress("watch", number, len(watched), vm.vault.name)
     moving = sum(entry.start != entry.start_today for entry in plan.schedule)
     return WatchReport(at=now, vms=tuple(found), not_written=max(moving - len(watched), 0))
@@ -149,19 +154,34 @@ def _look_at(
     inventory: Inventory,
     reader: BackupReader,
     now: datetime,
+    *,
+    deep: bool,
 ) -> WatchedVm:
     if isinstance(state, CloudError):
         return _report(entry, vm, [_unanswered(state)], ScheduleCheck(), None)
-    findings: list[Finding] = []
     item = state.items.get(vm.item.id.lower())
-    try:
-        item = item and (reader.get_item(vm.item.id) or item)
-    except AuthError:
-        raise
-    except CloudError as exc:
-        findings.append(_unanswered(exc))
-    findings += check_item(vm, item)
-    findings += check_policy(vm, state.policies)
+    findings, schedule, gap = _judge(entry, vm, state, item, inventory, now)
+    if item is not None and (deep or findings):
+        try:
+            item = reader.get_item(vm.item.id) or item
+        except AuthError:
+            raise
+        except CloudError as exc:
+            findings = [_unanswered(exc), *findings]
+        else:
+            findings, schedule, gap = _judge(entry, vm, state, item, inventory, now)
+    return _report(entry, vm, findings, schedule, gap)
+
+
+def _judge(
+    entry: ScheduleEntry,
+    vm: Watched,
+    state: _VaultState,
+    item: Resource | None,
+    inventory: Inventory,
+    now: datetime,
+) -> tuple[list[Finding], ScheduleCheck, timedelta | None]:
+    """What an item, with or without its extended info, its policy and its jobs say."""
     jobs = state.jobs.of(vm.item.vm_id, item)
     unclear = [job for job in state.jobs.unclear_of(vm.item.vm_id) if job not in jobs]
     schedule = _check_schedule(entry, vm, jobs, unclear, inventory, now)
@@ -170,8 +190,8 @@ def _look_at(
     points += [last] if last is not None and last <= now else []
     running = next((job.start for job in reversed(jobs) if job.running), None)
     gap, late = check_points(vm, points, running, now, unclear)
-    findings += [*schedule.findings, *late]
-    return _report(entry, vm, findings, schedule, gap)
+    findings = [*check_item(vm, item), *check_policy(vm, state.policies), *schedule.findings, *late]
+    return findings, schedule, gap
 
 
 def _check_schedule(

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from optimizer.azure.connection import Connection
+from optimizer.azure.reader import AzureBackupReader
+from optimizer.emulator import Emulator, Settings
 from optimizer.errors import AuthError, CloudError, UncertainError
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
@@ -17,6 +20,7 @@ from optimizer.model.clock import VirtualClock
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rule, Rules
 from optimizer.model.timegrid import Frequency, Recurrence, format_start
+from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import Change, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry
 from optimizer.ports import Resource
 from optimizer.rollout.due import Due, runs_between
@@ -24,7 +28,9 @@ from optimizer.rollout.watch import watch
 from optimizer.rollout.watch_report import WatchedVm, WatchReport
 from tests.plan.estates import VAULT, hourly_policy, item, machine, policy_id, standard_policy, vm_id
 from tests.report import small_estate
+from tests.rollout.azure_rollouts import ready_of
 from tests.rollout.fake_service import FakeService
+from tests.rollout.small_rollouts import world
 
 WRITTEN = datetime(2026, 2, 17, 15, 0, tzinfo=UTC)
 """A Tuesday afternoon: the old start is 23:00, the new one 03:00."""
@@ -94,12 +100,13 @@ class Scene:
     plan: PlanDocument
     inventory: Inventory
     service: CountingService
+    deep: bool = False
 
     def look(self, now: datetime, *jobs: Resource, rules: Rules | None = None) -> WatchReport:
         """Watch at a time, with the jobs that there are by then."""
         self.service.jobs = list(jobs)
         moved = {vm_id("app").lower(): WRITTEN}
-        return watch(self.plan, moved, self.inventory, self.service, VirtualClock(now), rules)
+        return watch(self.plan, moved, self.inventory, self.service, VirtualClock(now), rules, deep=self.deep)
 
     def look_at_vm(self, now: datetime, *jobs: Resource, rules: Rules | None = None) -> WatchedVm:
         """The one VM."""
@@ -384,8 +391,9 @@ def drop_policy(scene: Scene) -> None:
 def test_what_is_wrong_with_item_or_policy_is_told(
     scene: Scene, disturb: Callable[[Scene], None], kind: str, words: str
 ) -> None:
-    """Even where the first job came in time."""
+    """Even where the first job came in time; of a VM that is otherwise fine, only a deep look finds inconsistency."""
     disturb(scene)
+    scene.deep = kind == "inconsistent"
     found = scene.look_at_vm(at(18, 9), NIGHT_BEFORE, job("app", at(18, 3, 5)))
     assert (found.verdict, kinds(found)) == ("alarm", [kind])
     assert words in found.findings[0].what
@@ -398,16 +406,73 @@ def test_ids_are_compared_without_regard_to_case(scene: Scene) -> None:
     assert scene.look_at_vm(at(18, 9), NIGHT_BEFORE, job("app", at(18, 3, 5))).verdict == "ok"
 
 
-def test_lists_are_asked_once_per_vault_and_items_only_where_moved(scene: Scene) -> None:
-    """Two VMs are in the vault, one was moved."""
-    report = scene.look(at(18, 9), NIGHT_BEFORE, job("app", at(18, 3, 5)))
-    assert sorted(scene.service.asked) == ["item", "items", "jobs", "policies"]
+@pytest.mark.parametrize(
+    ("jobs", "deep", "asked"),
+    [
+        ((NIGHT_BEFORE, job("app", at(18, 3, 5))), False, ["items", "jobs", "policies"]),
+        ((NIGHT_BEFORE, job("app", at(18, 3, 5))), True, ["item", "items", "jobs", "policies"]),
+        ((NIGHT_BEFORE,), False, ["item", "items", "jobs", "policies"]),
+        ((NIGHT_BEFORE, job("app", at(18, 3, 5), "Failed")), False, ["item", "items", "jobs", "policies"]),
+    ],
+    ids=["on time", "on time, deep", "missing", "failed"],
+)
+def test_a_single_item_is_asked_for_only_if_something_is_wrong(
+    scene: Scene, jobs: tuple[Resource, ...], deep: bool, asked: list[str]
+) -> None:
+    """Lists are read once per vault; two VMs are in it, and only the one that was moved is ever asked for."""
+    scene.deep = deep
+    report = scene.look(at(18, 9), *jobs)
+    assert sorted(scene.service.asked) == asked
     assert (len(report.vms), report.not_written) == (1, 0)
+
+
+def test_a_vm_that_is_waited_for_is_not_asked_for(scene: Scene) -> None:
+    """Right after a change every VM waits for its first job: that alone is nothing wrong."""
+    assert scene.look_at_vm(at(17, 18), NIGHT_BEFORE).verdict == "waiting"
+    assert "item" not in scene.service.asked
+
+
+def test_a_missing_job_is_explained_by_the_extended_info(scene: Scene) -> None:
+    """Where a job is missing, the item is read, and its inconsistency is part of the alarm."""
+    scene.own["extendedInfo"] = {"policyInconsistent": True}
+    assert set(kinds(scene.look_at_vm(at(18, 9), NIGHT_BEFORE))) == {"inconsistent", "no_job"}
+
+
+def test_requests_do_not_grow_with_the_number_of_vms() -> None:
+    """90 VMs that are fine take as many requests as the pages of three lists; two without a job take one more each."""
+    names = [f"app-{n:02d}" for n in range(90)]
+    policy = standard_policy("nightly", "23:00", items=90)
+    found = world([policy], dict.fromkeys(names, "nightly"), dict.fromkeys(names, "03:00"), Rules())
+    changes = found.diff().changes
+    document = apply_in_memory(ready_of(found).document, changes)
+    after = {one["id"].rpartition(";")[2]: one for one in document.protected_items}
+    sample = small_estate.make_inventory(4)
+    schedule = [
+        entry(found.inventory, name, after[name]["properties"]["policyId"].rpartition("/")[2], "03:00")
+        for name in names
+    ]
+    plan = small_estate.make_plan(sample, small_estate.make_risk(sample)).model_copy(
+        update={"schedule": tuple(schedule), "changes": changes, "rules": Rules()}
+    )
+    clock = VirtualClock(WRITTEN)
+    moved = {vm_id(name).lower(): WRITTEN for name in names}
+    settings = Settings(missed_vms=frozenset(vm_id(name) for name in names[:2]), page_size=40)
+    counts = []
+    with Emulator.of_estate(document, clock=clock, settings=settings) as emulator:
+        clock.sleep(timedelta(hours=22).total_seconds())
+        for deep in (False, True):
+            before = emulator.requests.total()
+            with AzureBackupReader(Connection.to_emulator(emulator.endpoint, emulator.ca_file)) as reader:
+                report = watch(plan, moved, found.inventory, reader, clock, deep=deep)
+            counts.append(emulator.requests.total() - before)
+            assert report.verdicts == {"ok": 88, "waiting": 0, "alarm": 2, "unknown": 0}
+    lists = 1 + 3 + 3  # policies, and 90 items and 88 jobs, 40 a page
+    assert counts == [lists + 2, lists + 90]
 
 
 def test_what_the_service_does_not_tell_is_unknown(scene: Scene) -> None:
     """A failed request is neither fine nor an alarm, and somebody has to look again."""
-    scene.service.refusal = UncertainError("the service does not answer")
+    scene.service.refusal, scene.deep = UncertainError("the service does not answer"), True
     report = scene.look(at(18, 9), NIGHT_BEFORE, job("app", at(18, 3, 5)))
     assert report.verdicts == {"ok": 0, "waiting": 0, "alarm": 0, "unknown": 1}
     assert report.alarms
@@ -418,7 +483,7 @@ def test_without_a_sign_in_nothing_is_watched(scene: Scene) -> None:
     """It is the user's to mend, not a finding of each VM."""
     scene.service.refusal = AuthError("not signed in")
     with pytest.raises(AuthError):
-        scene.look(at(18, 9))
+        scene.look(at(18, 9))  # no job: the item is asked for
 
 
 def test_vms_that_were_not_written_yet_are_counted() -> None:
