@@ -76,7 +76,8 @@ def _runs(records: Sequence[Record]) -> Iterator[_Run]:
 
 
 def _totals(runs: Sequence[_Run], state: JournalState) -> str:
-    parts = [f"{plural(len(state.done), 'write')} made"]
+    parts = [f"{plural(len(state.done) - len(state.found), 'write')} made"]
+    parts += [f"{len(state.found):,} found in place"] if state.found else []
     parts += [f"{len(state.failed):,} failed"] if state.failed else []
     parts += [f"{len(state.skipped):,} skipped"] if state.skipped else []
     parts += [f"{len(state.open):,} begun without a known end"] if state.open else []
@@ -114,6 +115,14 @@ def _writes(state: JournalState, records: Sequence[Record], glyphs: Glyphs) -> d
         if isinstance(record, IntentRecord):
             tries[record.number] = tries.get(record.number, 0) + 1
     lines: dict[str, list[str]] = {}
+    for count in sorted(state.found):
+        after = state.done[count].after
+        if after is not None:  # older versions did not record what they saw
+            place = str(after["id"])
+            vault_id, _, _ = place.partition("/backup")
+            when = _minute(state.done[count].at)
+            text = f"{count} {short_id(place)}: found in place {when} UTC, not written by this journal"
+            lines.setdefault(vault_id, []).append(text)
     for count, intent in sorted(state.intents.items()):
         done = state.done.get(count)
         again = f", try {tries[count]}" if tries[count] > 1 else ""

@@ -13,6 +13,7 @@ from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, ROLLOUT_DAYS, STA
 from optimizer.rollout.budget import DAY_SECONDS, Budget, Budgets
 from optimizer.rollout.gates import Gates
 from optimizer.rollout.lanes import lanes_of_vaults
+from optimizer.rollout.progress import with_what_they_need
 from optimizer.rollout.reserve import Reservations
 from optimizer.rollout.spans import Span, next_begin, span_at, to_datetime, to_seconds
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
@@ -68,7 +69,8 @@ def build_rollout(
     tolerated
         For a rollback the state that it leads back to; see :class:`~optimizer.rollout.transition.Transition`.
     """
-    times = made if isinstance(made, Mapping) else dict.fromkeys(made, now)
+    times = dict.fromkeys(with_what_they_need(made, writes), now)
+    times |= made if isinstance(made, Mapping) else {}
     gates = Gates(inventory, rules, snapshot_minutes)
     begin = to_seconds(now)
 

@@ -118,9 +118,8 @@ class Carrier:
         except CloudError as exc:
             return Attempt(End.LATER, str(exc), fatal=True)
         if is_made(write, current):
-            if write.number in self.journal.begun_numbers:  # it took effect after it was given up
-                return self._done(write, current, "found")
-            return self.skip(write, "it was as planned before anything was written", End.DONE)
+            # Ours, late, where the journal has an intent; else somebody else's, and a rollback leaves it alone.
+            return self._done(write, current, "found")
         if reason := _why_not(write, current) or surroundings:
             return self.skip(write, reason)
         if reason := self.gate(write, current):
@@ -140,10 +139,21 @@ class Carrier:
             return self._not_taken(write, "the run ended before the service had taken the write")
         return self.skip(write, f"{write.name} was changed by somebody else while it was written")
 
-    def skip(self, write: Write, reason: str, end: End = End.SKIPPED) -> Attempt:
-        """Put down that a write is not made, and why."""
+    def confirm(self, write: Write) -> Attempt:
+        """Look whether a write is in place that must be, because writes that need it are done; nothing is sent."""
+        try:
+            current = self._read(write)
+        except CloudError as exc:
+            return Attempt(End.LATER, str(exc), fatal=True)
+        if is_made(write, current):
+            return self._done(write, current, "found")
+        what = "is gone" if current is None else "was changed by somebody else"
+        return self.skip(write, f"{write.name} {what} since writes that need it were made; make the plan again")
+
+    def skip(self, write: Write, reason: str) -> Attempt:
+        """Record that a write is not made, and why."""
         self.journal.append(SkippedRecord(number=write.number, at=self.clock.now(), reason=reason))
-        return Attempt(end, reason)
+        return Attempt(End.SKIPPED, reason)
 
     def _read(self, write: Write) -> Resource | None:
         if write.kind == "reassign_item":

@@ -19,7 +19,7 @@ from optimizer.rollout.carry_out import Attempt, Carrier, End
 from optimizer.rollout.gates import Gates
 from optimizer.rollout.journal import EndRecord
 from optimizer.rollout.ledger import BUDGET_PERIOD
-from optimizer.rollout.progress import JournalState, state_of
+from optimizer.rollout.progress import JournalState, state_of, with_what_they_need
 from optimizer.rollout.running_jobs import running_job
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 from optimizer.rollout.transition import Transition
@@ -117,6 +117,7 @@ class Executor:
         state = state_of(self.carrier.journal.records)
         left.num_done = len(state.done)
         transition = self._transition(state)
+        self._confirm(state, left)
         while True:
             rollout = self._lay_out(state_of(self.carrier.journal.records), left)
             if self._make_what_is_open(rollout, transition, left):
@@ -168,10 +169,22 @@ class Executor:
     def _transition(self, state: JournalState) -> Transition:
         """The state of the estate after what the journal says is done."""
         transition = Transition(self.inventory, self.rules, self.snapshot_minutes, tolerated=self.tolerated)
+        done = with_what_they_need(state.done, self.writes)
         for write in self.writes:
-            if write.number in state.done:
+            if write.number in done:
                 transition.make(write)
         return transition
+
+    def _confirm(self, state: JournalState, left: _Left) -> None:
+        """Record the writes that must be in place, although the journal does not say how they ended."""
+        implied = with_what_they_need(state.done, self.writes) - state.done.keys()
+        for write in self.writes:
+            if write.number in implied:
+                attempt = self.carrier.confirm(write)
+                if attempt.end is End.LATER:
+                    left.waiting[write.number] = attempt.reason
+                else:
+                    left.ended[write.number] = attempt
 
     def _make_what_is_open(self, rollout: Rollout, transition: Transition, left: _Left) -> int:
         """Go through the calendar once; how many writes were made."""

@@ -10,7 +10,7 @@ from optimizer.estate.document import EstateDocument
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import BackupReader, Resource
 from optimizer.rollout.stages import Write
-from optimizer.rollout.writes import item_state, policy_state
+from optimizer.rollout.writes import is_made, item_state, policy_state
 
 _SHOWN = 8
 """Changes of one vault that a message lists."""
@@ -87,13 +87,16 @@ def compare_with_service(
     broken, remarks, holds = {}, {}, []
     unsure = frozenset(write.object_id.lower() for write in writes if write.number in begun)
     for vault_id in dict.fromkeys(write.vault_id for write in to_do):
+        of_vault = [write for write in to_do if write.vault_id.lower() == vault_id.lower()]
+        policies = _by_id(reader.list_policies(vault_id), vault_id)
+        items = _by_id(reader.list_items(vault_id), vault_id)
         compared = _Compared(
             _by_id(expected.policies, vault_id),
-            _by_id(reader.list_policies(vault_id), vault_id),
+            policies,
             _by_id(expected.protected_items, vault_id),
-            _by_id(reader.list_items(vault_id), vault_id),
-            _relied_on(expected, [write for write in to_do if write.vault_id.lower() == vault_id.lower()]),
-            unsure,
+            items,
+            _relied_on(expected, of_vault),
+            unsure | _in_place(of_vault, {**policies, **items}),
         )
         _compare_policies(compared)
         _compare_items(compared)
@@ -120,6 +123,12 @@ def _relied_on(expected: EstateDocument, writes: Sequence[Write]) -> frozenset[s
     edited = {write.object_id.lower() for write in writes if write.kind == "edit_policy"}
     ids |= {str(item["id"]).lower() for item in expected.protected_items if str(_policy_of(item)).lower() in edited}
     return frozenset(ids - {""})
+
+
+def _in_place(writes: Sequence[Write], now: Mapping[str, Resource]) -> frozenset[str]:
+    """Ids of the objects that are already as their write leaves them: another machine made it, or a person did."""
+    keys = [write.object_id.lower() for write in writes]
+    return frozenset(key for key, write in zip(keys, writes, strict=True) if key in now and is_made(write, now[key]))
 
 
 def _policy_of(item: Resource) -> str:

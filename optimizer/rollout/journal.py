@@ -1,8 +1,9 @@
 """The journal of an apply or a rollback: JSON lines, on disk before anything is written to Azure.
 
 One line is one record.  A write has an ``intent`` line before its request is sent and one of ``done``, ``failed`` or
-``skipped`` after; an intent without an end is a write of which it is not known whether it took place, and whoever
-resumes looks first.  A line that a crash cut off never counted, and is cut away on the next opening.
+``skipped`` after it.  An intent without an end is a write whose outcome is unknown; whoever resumes looks first.  A
+write that was already in place has a ``done`` line without an intent.  A line that a crash cut off does not count; it
+is cut away when the journal is next opened.
 """
 
 from __future__ import annotations
@@ -95,7 +96,9 @@ class DoneRecord(StrictModel):
     after
         The object as it was read afterwards; None after a deletion.
     how
-        ``written``: the service confirmed it; ``found``: it was in place when somebody looked after an interruption.
+        ``written``: the service confirmed it. ``found``: the object was already as planned when it was read. With an
+        intent before it, this journal's own request took effect after an interruption; without one, somebody else made
+        the change, and a rollback leaves it alone.
     """
 
     record: Literal["done"] = "done"
@@ -116,7 +119,7 @@ class FailedRecord(StrictModel):
 
 
 class SkippedRecord(StrictModel):
-    """A write that was not made, and why: what it was planned for is no longer there, or it was there already."""
+    """A write that was not made, and why: the object is no longer what the plan was made for."""
 
     record: Literal["skipped"] = "skipped"
     number: int
@@ -159,7 +162,6 @@ class Journal:
         self._records = list(read_journal(path)) if path.exists() else []
         self._descriptor: int | None = None
         self._open_numbers: set[int] = set()
-        self._begun_numbers: set[int] = set()
         for record in self._records:
             self._follow(record)
 
@@ -193,15 +195,8 @@ class Journal:
         with self._lock:
             return frozenset(self._open_numbers)
 
-    @property
-    def begun_numbers(self) -> frozenset[int]:
-        """Writes that were begun at any time, however they ended."""
-        with self._lock:
-            return frozenset(self._begun_numbers)
-
     def _follow(self, record: Record) -> None:
         if isinstance(record, IntentRecord):
-            self._begun_numbers.add(record.number)
             self._open_numbers.add(record.number)
         elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
             self._open_numbers.discard(record.number)

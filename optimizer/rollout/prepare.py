@@ -20,7 +20,7 @@ from optimizer.rollout.freshness import Freshness, compare_with_service, require
 from optimizer.rollout.journal import DoneRecord, Record, read_journal
 from optimizer.rollout.ledger import BUDGET_PERIOD, Ledger
 from optimizer.rollout.prepared import Approval, Command, Prepared, Scope
-from optimizer.rollout.progress import JournalState, state_of
+from optimizer.rollout.progress import JournalState, state_of, with_what_they_need
 from optimizer.rollout.protections import Protection, read_protection
 from optimizer.rollout.rollback import estate_after, rollback_writes
 from optimizer.rollout.selection import choose_pilot, select_writes
@@ -80,7 +80,8 @@ def prepare_apply(
     every = writes_of(plan, document, inventory)
     selection = select_writes(every, plan, inventory, only=scope.only, max_moves=scope.max_moves)
     state = state_of(records)
-    freshness = _compare(estate_after(plan, document, state.done), selection.writes, reader, state)
+    expected = estate_after(plan, document, with_what_they_need(state.done, every))
+    freshness = _compare(expected, selection.writes, reader, state)
     require_fresh(freshness, str(plan_path))
     pilot = choose_pilot(selection.writes, inventory, scope.wave_percent) if scope.wave_percent else frozenset()
     protections = {vault_id: read_protection(reader.vault_settings(vault_id)) for vault_id in vaults_of(every)}
@@ -150,10 +151,10 @@ def prepare_rollback(
     writes = rollback_writes(done_records, every, delete_created=delete_created)
     if not writes:
         raise ApplyError(f"{applied}: nothing was done in it that could be taken back")
-    after = estate_after(plan, document, state_of(done_records).done)
-    inventory = build_inventory(after, plan.rules.service_from)
+    done = with_what_they_need(state_of(done_records).done, every)
+    inventory = build_inventory(estate_after(plan, document, done), plan.rules.service_from)
     state = state_of(records)
-    left = estate_after(plan, document, state_of(done_records).done.keys() - state.done.keys())
+    left = estate_after(plan, document, with_what_they_need(done - state.done.keys(), every))
     freshness = _compare(left, writes, reader, state)
     require_fresh(freshness, str(applied), command="rollback")
     protections = {vault_id: read_protection(reader.vault_settings(vault_id)) for vault_id in vaults_of(writes)}

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
+from optimizer.rollout.stages import Write
 
 Ended = DoneRecord | FailedRecord | SkippedRecord
+
+_FOUND_BY_OLDER_VERSIONS = "it was as planned before anything was written"
+"""Reason of the ``skipped`` record with which older versions put down what they found in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +37,11 @@ class JournalState:
         """Writes that were begun and of whose end nothing is known."""
         return frozenset(self.intents) - frozenset(self.done) - frozenset(self.failed) - frozenset(self.skipped)
 
+    @property
+    def found(self) -> frozenset[int]:
+        """Writes whose result was there before this journal began them: they are done, and not ours to take back."""
+        return frozenset(self.done) - frozenset(self.intents)
+
     def moved_at(self) -> dict[str, datetime]:
         """When each VM got its new start, by ``vm_id.lower()``."""
         return {
@@ -44,10 +53,10 @@ class JournalState:
 
 
 def state_of(records: Iterable[Record]) -> JournalState:
-    """What became of each write of a journal; later records go before earlier ones."""
+    """What became of each write of a journal; later records replace earlier ones."""
     intents: dict[int, IntentRecord] = {}
     ends: dict[int, Ended] = {}
-    for record in records:
+    for record in map(_as_today, records):
         if isinstance(record, IntentRecord):
             intents[record.number] = record
             ends.pop(record.number, None)
@@ -59,3 +68,34 @@ def state_of(records: Iterable[Record]) -> JournalState:
         {n: end for n, end in ends.items() if isinstance(end, FailedRecord)},
         {n: end for n, end in ends.items() if isinstance(end, SkippedRecord)},
     )
+
+
+def with_what_they_need(numbers: Iterable[int], writes: Sequence[Write]) -> frozenset[int]:
+    """Numbers of writes, together with those of all writes that these need.
+
+    A VM cannot have moved to a policy that was never created. So where a write is done, everything it needs is done
+    too, even if the journal does not say so: its line may be missing, or another machine may have made that write.
+
+    Parameters
+    ----------
+    numbers
+        Writes that are done.
+    writes
+        All writes of the plan.
+    """
+    by_number = {write.number: write for write in writes}
+    found: set[int] = set()
+    waiting = list(numbers)
+    while waiting:
+        number = waiting.pop()
+        if number not in found:
+            found.add(number)
+            waiting += by_number[number].needs if number in by_number else ()
+    return frozenset(found)
+
+
+def _as_today(record: Record) -> Record:
+    """A record of an older version, as this version would have written it."""
+    if isinstance(record, SkippedRecord) and record.reason == _FOUND_BY_OLDER_VERSIONS:
+        return DoneRecord(number=record.number, at=record.at, how="found", after=None)
+    return record
