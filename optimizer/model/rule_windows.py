@@ -83,6 +83,11 @@ class Window(SparseTable):
         """Length in minutes of local time."""
         return (self.end - self.start - 1) % MINUTES_PER_DAY + 1
 
+    @property
+    def recurs(self) -> bool:
+        """Whether the window opens week after week, not only on some dates."""
+        return self.dates is None
+
     def begins_on(self, day: dt.date) -> bool:
         """Whether the window begins on this local date."""
         return (self.days is None or day.weekday() in self.days) and (self.dates is None or day in self.dates)

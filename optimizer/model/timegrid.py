@@ -30,7 +30,13 @@ SLOTS_PER_WEEK = 7 * SLOTS_PER_DAY
 NUM_OPTIONS = SLOTS_PER_DAY
 
 HORIZON_DAYS = 30
-"""Length in days of the period that risk and rules are stated for."""
+"""Length in days of the period for which risk is stated."""
+
+RULE_DAYS = 366
+"""Length in days of the period in which windows of rules must hold: a year, so that every clock change is in it.
+
+Plans are renewed monthly, but a schedule stays in force until somebody changes it.
+"""
 
 ROLLOUT_DAYS = 60
 """How far ahead a roll-out is laid out."""
@@ -152,24 +158,29 @@ class Horizon:
         """The 30 dates of the horizon."""
         return [self.start.date() + timedelta(days=n) for n in range(HORIZON_DAYS)]
 
+    @property
+    def rule_days(self) -> int:
+        """Number of days, from the start of the horizon, in which windows of rules must hold."""
+        return RULE_DAYS
+
     def nominal_offset(self, zone: ZoneInfo) -> int:
         """UTC offset of the zone at the start of the horizon, in minutes."""
         return _offset_minutes(self.start, zone)
 
     def offsets(self, zone: ZoneInfo) -> tuple[int, ...]:
-        """UTC offsets in minutes at which a time of day of the zone may be run.
+        """UTC offsets in minutes at which Azure may run a time of day of the zone, the present one first.
 
         Whether Azure moves a schedule when clocks change is not settled (documentation and users' reports
-        differ), so a zone that changed its clock in the year before the end of the horizon counts at each offset
-        that it had, the one at the start of the horizon first.
+        differ).  A policy may therefore run at any offset that its zone had in the past year, when the policy may
+        have been written, or has in the coming year.
         """
-        return _offsets_of_a_year(self.start, zone)
+        return _offsets_of_two_years(self.start, zone)
 
 
 @lru_cache(maxsize=1024)
-def _offsets_of_a_year(start: datetime, zone: ZoneInfo) -> tuple[int, ...]:
-    """Offsets in the year before the end of the horizon, that at its start first; the same for all VMs of a zone."""
-    days = range(-(365 - HORIZON_DAYS), HORIZON_DAYS + 1)
+def _offsets_of_two_years(start: datetime, zone: ZoneInfo) -> tuple[int, ...]:
+    """Offsets in the year before and after an instant, the one at the instant first; cached, as VMs share zones."""
+    days = range(-RULE_DAYS, RULE_DAYS + 1)
     seen = {_offset_minutes(start + timedelta(days=n), zone) for n in days}
     nominal = _offset_minutes(start, zone)
     return (nominal, *sorted(seen - {nominal}))

@@ -5,8 +5,9 @@ It shares no code with :mod:`optimizer.solve`; the verifier of plans and the jud
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 
 from optimizer.model.inventory import Policy
@@ -17,6 +18,10 @@ from optimizer.model.timegrid import Frequency, Horizon, resolve_zone
 TWO_HOURS = timedelta(hours=2)
 HALF_HOUR = timedelta(minutes=30)
 HALF_HOURS_PER_WEEK = 336
+A_YEAR = 366
+"""Days for which windows of rules must hold: every change of clocks lies in them."""
+
+Span = tuple[datetime, datetime]
 
 
 class WindowClock:
@@ -25,7 +30,7 @@ class WindowClock:
     Parameters
     ----------
     horizon
-        The period in which windows have to keep the rules.
+        Its start is where the year begins in which windows must keep the rules.
     snapshot_minutes
         Length of the snapshot at the end of a window.
     """
@@ -37,6 +42,8 @@ class WindowClock:
         self._fits: dict[tuple[object, ...], bool] = {}
         self._offsets: dict[str, list[timedelta]] = {}
         self._starts: dict[tuple[object, ...], list[int]] = {}
+        self._instants: dict[tuple[object, ...], list[datetime]] = {}
+        self._open: dict[tuple[object, ...], list[Span]] = {}
 
     def wall_times(self, policy: Policy, option: int) -> list[tuple[int, timedelta]]:
         """Weekday and time after midnight of every run of a typical week, on the policy's own clock."""
@@ -50,22 +57,15 @@ class WindowClock:
         return [(day, first + span) for day in days for span in spans]
 
     def offsets(self, policy: Policy) -> list[timedelta]:
-        """Offsets from UTC that the policy's zone has in the year that ends with the horizon."""
+        """Offsets from UTC that the policy's zone had in the past year or has in the coming year, today's first."""
         if policy.timezone not in self._offsets:
             self._offsets[policy.timezone] = self._find_offsets(policy.timezone)
         return self._offsets[policy.timezone]
 
     def _find_offsets(self, timezone: str) -> list[timedelta]:
-        zone, horizon = resolve_zone(timezone), self.horizon
-        found: list[timedelta] = []
-        instant = horizon.start
-        while instant <= horizon.end:
-            found.append(instant.astimezone(zone).utcoffset() or timedelta())
-            instant += timedelta(days=1)
-        instant = horizon.start
-        while instant > horizon.end - timedelta(days=366):
-            found.append(instant.astimezone(zone).utcoffset() or timedelta())
-            instant -= timedelta(days=1)
+        zone, start = resolve_zone(timezone), self.horizon.start
+        days = [0, *range(-A_YEAR, 0), *range(1, A_YEAR + 1)]
+        found = [(start + timedelta(days=day)).astimezone(zone).utcoffset() or timedelta() for day in days]
         return list(dict.fromkeys(found))
 
     def half_hours(self, policy: Policy, option: int) -> frozenset[int]:
@@ -95,62 +95,91 @@ class WindowClock:
         return self._starts[key]
 
     def fits(self, rule: Rule, policy: Policy, option: int) -> bool:
-        """Whether every window of the horizon keeps the allowed and forbidden windows of a rule."""
+        """Whether every start window keeps the allowed and forbidden windows of a rule.
+
+        Windows of the week are looked at for a year, windows on dates for the horizon.
+        """
         key = (rule.name, policy.recurrence, policy.timezone, option)
         if key not in self._fits:
-            self._fits[key] = all(
-                (not rule.allow or _covered(begin, begin + self.length, rule.allow, policy.timezone))
-                and not _touched(begin, begin + self.length, rule.forbid, policy.timezone)
-                for begin in self.instants(policy, option)
+            zone = policy.timezone
+            dated = [window for window in rule.forbid if window.dates is not None]
+            weekly = [window for window in rule.forbid if window.dates is None]
+            month, year = self.horizon.end, self.horizon.start + timedelta(days=A_YEAR)
+            only_dates = all(window.dates is not None for window in rule.allow)
+            self._fits[key] = (
+                all(
+                    _covered(begin, begin + self.length, self._spans(rule.allow, zone))
+                    for begin in self.instants(policy, option, month if only_dates else year)
+                    if rule.allow
+                )
+                and not any(
+                    _touched(begin, begin + self.length, self._spans(weekly, zone))
+                    for begin in self.instants(policy, option, year)
+                    if weekly
+                )
+                and not any(
+                    _touched(begin, begin + self.length, self._spans(dated, zone))
+                    for begin in self.instants(policy, option, month)
+                    if dated
+                )
             )
         return self._fits[key]
 
-    def instants(self, policy: Policy, option: int) -> list[datetime]:
-        """Begin of every start window of the horizon, read at any offset."""
-        horizon = self.horizon
+    def instants(self, policy: Policy, option: int, until: datetime) -> list[datetime]:
+        """Begin of every start window from the start of the horizon to a given time, read at any offset."""
+        key = (policy.recurrence, policy.timezone, option, until)
+        if key not in self._instants:
+            self._instants[key] = list(self._find_instants(policy, option, until))
+        return self._instants[key]
+
+    def _find_instants(self, policy: Policy, option: int, until: datetime) -> Iterator[datetime]:
         by_day: dict[int, list[timedelta]] = defaultdict(list)
         for day, wall in self.wall_times(policy, option):
             by_day[day].append(wall)
-        found = []
-        date = horizon.start.date() - timedelta(days=2)
-        while date <= horizon.end.date() + timedelta(days=2):
+        date = self.horizon.start.date() - timedelta(days=2)
+        while date <= until.date() + timedelta(days=2):
             for wall in by_day[date.weekday()]:
                 for offset in self.offsets(policy):
                     instant = datetime.combine(date, time.min, UTC) + wall - offset
-                    if horizon.start <= instant < horizon.end:
-                        found.append(instant)
+                    if self.horizon.start <= instant < until:
+                        yield instant
             date += timedelta(days=1)
-        return found
+
+    def _spans(self, windows: Sequence[Window], own_zone: str) -> list[Span]:
+        """Every time at which one of some windows is open, from its opening to its closing, by its opening."""
+        key = (tuple(windows), own_zone)
+        if key not in self._open:
+            found = []
+            for window in windows:
+                zone = resolve_zone(window.zone or own_zone)
+                for day in range(-3, A_YEAR + 4):
+                    date = self.horizon.start.date() + timedelta(days=day)
+                    if window.begins_on(date):
+                        midnight = datetime.combine(date, time.min)
+                        opens = (midnight + timedelta(minutes=window.start)).replace(tzinfo=zone).astimezone(UTC)
+                        closes = midnight + timedelta(minutes=window.end, days=int(window.end <= window.start))
+                        found.append((opens, closes.replace(tzinfo=zone).astimezone(UTC)))
+            self._open[key] = sorted(found)
+        return self._open[key]
 
 
-def _spans(
-    begin: datetime, end: datetime, windows: Sequence[Window], own_zone: str
-) -> list[tuple[datetime, datetime]]:
-    """Windows that could meet an interval, as instants."""
-    found = []
-    for window in windows:
-        zone = resolve_zone(window.zone or own_zone)
-        date = begin.astimezone(zone).date() - timedelta(days=2)
-        while date <= end.astimezone(zone).date() + timedelta(days=1):
-            if window.begins_on(date):
-                midnight = datetime.combine(date, time.min)
-                opens = (midnight + timedelta(minutes=window.start)).replace(tzinfo=zone).astimezone(UTC)
-                closes_on = midnight + timedelta(minutes=window.end, days=int(window.end <= window.start))
-                found.append((opens, closes_on.replace(tzinfo=zone).astimezone(UTC)))
-            date += timedelta(days=1)
-    return found
+def _near(begin: datetime, end: datetime, spans: Sequence[Span]) -> Iterator[Span]:
+    """Spans that could meet an interval: those that open before its end and at most two days before its begin."""
+    place = bisect_left(spans, (begin - timedelta(days=2), begin))
+    while place < len(spans) and spans[place][0] < end:
+        yield spans[place]
+        place += 1
 
 
-def _covered(begin: datetime, end: datetime, windows: Sequence[Window], own_zone: str) -> bool:
-    reached = begin
-    spans = _spans(begin, end, windows, own_zone)
+def _covered(begin: datetime, end: datetime, spans: Sequence[Span]) -> bool:
+    reached, near = begin, list(_near(begin, end, spans))
     while reached < end:
-        further = max((closes for opens, closes in spans if opens <= reached < closes), default=reached)
+        further = max((closes for opens, closes in near if opens <= reached < closes), default=reached)
         if further == reached:
             return False
         reached = further
     return True
 
 
-def _touched(begin: datetime, end: datetime, windows: Sequence[Window], own_zone: str) -> bool:
-    return any(opens < end and begin < closes for opens, closes in _spans(begin, end, windows, own_zone))
+def _touched(begin: datetime, end: datetime, spans: Sequence[Span]) -> bool:
+    return any(begin < closes for _, closes in _near(begin, end, spans))

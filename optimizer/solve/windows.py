@@ -1,9 +1,10 @@
-"""Which start options the windows of the rules allow: local time of rules against every run of the horizon."""
+"""Which start options the windows of the rules allow: local time of rules against every run of the coming year."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -28,8 +29,8 @@ Intervals = npt.NDArray[np.int64]
 """Shape (n, 2): half-open intervals in minutes after the start of the horizon, sorted and disjoint."""
 
 
-def windows_in_utc(windows: Iterable[Window], own_zone: str, horizon: Horizon) -> Intervals:
-    """Union of windows over the horizon.
+def windows_in_utc(windows: Iterable[Window], own_zone: str, horizon: Horizon, num_days: int) -> Intervals:
+    """Union of windows over a period that begins with the horizon.
 
     Parameters
     ----------
@@ -38,25 +39,33 @@ def windows_in_utc(windows: Iterable[Window], own_zone: str, horizon: Horizon) -
     own_zone
         Zone of windows that name none.
     horizon
-        The period, widened by two days on both sides for windows that reach into it.
+        Its start is the start of the period.
+    num_days
+        Length of the period in days; two days on both sides are added for windows that reach into it.
     """
     found: list[tuple[int, int]] = []
-    first_day = horizon.start.date() - timedelta(days=2)
     for window in windows:
-        zone = resolve_zone(window.zone or own_zone)
-        for n in range(HORIZON_DAYS + 4):
-            day = first_day + timedelta(days=n)
-            if window.begins_on(day):
-                midnight = datetime.combine(day, time.min)
-                begin = midnight + timedelta(minutes=window.start)
-                end = begin + timedelta(minutes=window.minutes)
-                found.append((_utc_minute(begin, zone, horizon), _utc_minute(end, zone, horizon)))
+        found += _occurrences(window, resolve_zone(window.zone or own_zone), horizon.start, num_days)
     return _union(found)
 
 
-def _utc_minute(wall: datetime, zone: ZoneInfo, horizon: Horizon) -> int:
+@lru_cache(maxsize=1024)
+def _occurrences(window: Window, zone: ZoneInfo, start: datetime, num_days: int) -> tuple[tuple[int, int], ...]:
+    """Each time a window opens and closes, in minutes after a start; cached, as many policies share one zone."""
+    found = []
+    first_day = start.date() - timedelta(days=2)
+    for n in range(num_days + 4):
+        day = first_day + timedelta(days=n)
+        if window.begins_on(day):
+            begin = datetime.combine(day, time.min) + timedelta(minutes=window.start)
+            end = begin + timedelta(minutes=window.minutes)
+            found.append((_utc_minute(begin, zone, start), _utc_minute(end, zone, start)))
+    return tuple(found)
+
+
+def _utc_minute(wall: datetime, zone: ZoneInfo, start: datetime) -> int:
     instant = wall.replace(tzinfo=zone).astimezone(UTC)
-    return int((instant - horizon.start).total_seconds() // 60)
+    return int((instant - start).total_seconds() // 60)
 
 
 def _union(intervals: list[tuple[int, int]]) -> Intervals:
@@ -69,16 +78,25 @@ def _union(intervals: list[tuple[int, int]]) -> Intervals:
     return np.array(merged, dtype=np.int64).reshape(-1, 2)
 
 
-def run_windows(pattern: Pattern, horizon: Horizon) -> npt.NDArray[np.int64]:
-    """Begin of every start window of the horizon, for each option and whichever way the clock is read.
+def run_windows(pattern: Pattern, horizon: Horizon, num_days: int) -> npt.NDArray[np.int64]:
+    """Begin of every start window in a period, for each option and each UTC offset at which Azure may run it.
+
+    Parameters
+    ----------
+    pattern
+        The runs and the offsets.
+    horizon
+        Its start is the start of the period.
+    num_days
+        Length of the period in days.
 
     Returns
     -------
     numpy.ndarray
-        Shape (48, n): minutes after the start of the horizon; -1 pads runs that lie outside it.
+        Shape (48, n): minutes after the start of the period; -1 pads runs that lie outside it.
     """
     first_day = horizon.start.date() - timedelta(days=2)
-    days = [n - 2 for n in range(HORIZON_DAYS + 4)]
+    days = [n - 2 for n in range(num_days + 4)]
     if pattern.recurrence.frequency is Frequency.WEEKLY:
         days = [n for n in days if (first_day + timedelta(days=n + 2)).weekday() in pattern.recurrence.days]
     day_minutes = np.array(days, dtype=np.int64)[None, :, None, None] * MINUTES_PER_DAY
@@ -86,14 +104,28 @@ def run_windows(pattern: Pattern, horizon: Horizon) -> npt.NDArray[np.int64]:
     runs = np.array(pattern.recurrence.runs_after_start, dtype=np.int64)[None, None, :, None]
     offsets = np.array(pattern.offsets, dtype=np.int64)[None, None, None, :]
     begin = (day_minutes + options + runs - offsets).reshape(NUM_OPTIONS, -1)
-    inside = (begin >= 0) & (begin < HORIZON_DAYS * MINUTES_PER_DAY)
+    inside = (begin >= 0) & (begin < num_days * MINUTES_PER_DAY)
     return np.where(inside, begin, -1)
 
 
-def options_within(pattern: Pattern, intervals: Intervals, horizon: Horizon, snapshot_minutes: int) -> BoolArray:
-    """Options all of whose start windows lie inside the intervals; shape (48,), bool."""
-    begin = run_windows(pattern, horizon)
-    end = begin + START_WINDOW_MINUTES + snapshot_minutes
+def options_within(begin: npt.NDArray[np.int64], length: int, intervals: Intervals) -> BoolArray:
+    """Options all of whose start windows lie inside the intervals.
+
+    Parameters
+    ----------
+    begin
+        Shape (48, n): begin of each start window in minutes, -1 for padding.
+    length
+        Length of a start window in minutes.
+    intervals
+        Shape (m, 2), in minutes.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (48,), bool.
+    """
+    end = begin + length
     if len(intervals) == 0:
         return np.asarray(np.all(begin < 0, axis=1))
     at = np.searchsorted(intervals[:, 0], begin, side="right") - 1
@@ -101,10 +133,9 @@ def options_within(pattern: Pattern, intervals: Intervals, horizon: Horizon, sna
     return np.asarray(np.all(inside | (begin < 0), axis=1))
 
 
-def options_clear_of(pattern: Pattern, intervals: Intervals, horizon: Horizon, snapshot_minutes: int) -> BoolArray:
-    """Options none of whose start windows touches the intervals; shape (48,), bool."""
-    begin = run_windows(pattern, horizon)
-    end = begin + START_WINDOW_MINUTES + snapshot_minutes
+def options_clear_of(begin: npt.NDArray[np.int64], length: int, intervals: Intervals) -> BoolArray:
+    """Options none of whose start windows touches the intervals; parameters as in :func:`options_within`."""
+    end = begin + length
     if len(intervals) == 0:
         return np.ones(NUM_OPTIONS, dtype=np.bool_)
     first_after = np.searchsorted(intervals[:, 1], begin, side="right")
@@ -113,12 +144,20 @@ def options_clear_of(pattern: Pattern, intervals: Intervals, horizon: Horizon, s
 
 
 def options_allowed(rule: Rule, pattern: Pattern, own_zone: str, horizon: Horizon, snapshot_minutes: int) -> BoolArray:
-    """Options that the ``allow`` and ``forbid`` windows of a rule leave; shape (48,), bool."""
+    """Options that the ``allow`` and ``forbid`` windows of a rule leave; shape (48,), bool.
+
+    Windows that recur must hold for the coming year, through every change of clocks.  Windows on dates must hold
+    within the horizon: the next monthly plan takes care of later dates.
+    """
+    length = START_WINDOW_MINUTES + snapshot_minutes
     allowed = np.ones(NUM_OPTIONS, dtype=np.bool_)
     if rule.allow:
-        intervals = windows_in_utc(rule.allow, own_zone, horizon)
-        allowed &= options_within(pattern, intervals, horizon, snapshot_minutes)
-    if rule.forbid:
-        intervals = windows_in_utc(rule.forbid, own_zone, horizon)
-        allowed &= options_clear_of(pattern, intervals, horizon, snapshot_minutes)
+        num_days = horizon.rule_days if any(window.recurs for window in rule.allow) else HORIZON_DAYS
+        intervals = windows_in_utc(rule.allow, own_zone, horizon, num_days)
+        allowed &= options_within(run_windows(pattern, horizon, num_days), length, intervals)
+    for recurs, num_days in ((True, horizon.rule_days), (False, HORIZON_DAYS)):
+        windows = [window for window in rule.forbid if window.recurs is recurs]
+        if windows:
+            intervals = windows_in_utc(windows, own_zone, horizon, num_days)
+            allowed &= options_clear_of(run_windows(pattern, horizon, num_days), length, intervals)
     return allowed

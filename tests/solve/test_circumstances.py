@@ -17,8 +17,11 @@ from tests.solve.conflict_examples import limits_of
 from tests.solve.examples import DAILY, HOURLY, Problem, flat_risk, inventory, policy
 
 BERLIN = "Europe/Berlin"
-HOURS = "some back up every 6 h for 12 h, and every run has to keep the rules: one a day could"
-CLOCK = f"some are in {BERLIN}, where the rules have to hold at both readings of the clock: at one they could"
+HOURS = "some are backed up every 6 h for 12 h, and every run must keep the rules: with one run a day they could hold"
+CLOCK = (
+    f"clocks change in {BERLIN}, and rules must hold at every UTC offset of the coming year: at today's offset alone "
+    "they could hold"
+)
 
 
 def window(hours: float) -> Rule:

@@ -1,15 +1,17 @@
-"""What makes rules hard to keep for some VMs: several backups a day, clocks that change; said only where it matters.
+"""What makes rules hard to keep for some VMs: several backups a day, clocks that change.
 
-Each is thought away in turn.  Where the rules of a conflict can hold then, it is part of the reason.
+Each is assumed away in turn.  It is reported only where the rules of a conflict could hold without it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import cached_property
+from zoneinfo import ZoneInfo
 
 from optimizer.model.inventory import Inventory, Policy, describe_recurrence
-from optimizer.model.timegrid import Frequency, Horizon, Pattern, Recurrence
+from optimizer.model.timegrid import HORIZON_DAYS, Frequency, Horizon, Pattern, Recurrence, resolve_zone
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.restrict import AZURE_GRID
 from optimizer.solve.why_not.conflicts import Conflict
@@ -24,60 +26,87 @@ class _OnceADay(Policy):
         return replace(super().pattern(horizon), recurrence=Recurrence(Frequency.DAILY))
 
 
-class _OneReading(Policy):
-    """A policy as if its zone kept the offset that it has at the start of the horizon."""
+class _SteadyClocks(Horizon):
+    """A horizon as if no clock changed: every zone keeps the offset that it has at the start."""
 
-    def pattern(self, horizon: Horizon) -> Pattern:
-        known = super().pattern(horizon)
-        return replace(known, offsets=known.offsets[:1])
+    @property
+    def rule_days(self) -> int:
+        return HORIZON_DAYS
+
+    def offsets(self, zone: ZoneInfo) -> tuple[int, ...]:
+        return (self.nominal_offset(zone),)
+
+
+class _SteadyEstate(Inventory):
+    """An estate as if no clock changed."""
+
+    @cached_property
+    def horizon(self) -> Horizon:
+        return _SteadyClocks(self.as_of)
+
+
+def _with_steady_clocks(inventory: Inventory) -> Inventory:
+    return _SteadyEstate(**{field.name: getattr(inventory, field.name) for field in fields(inventory)})
 
 
 def circumstances(
     inventory: Inventory, conflicts: Sequence[Conflict], limits_of: Callable[[Inventory], Limits], budget: Budget
 ) -> list[tuple[str, ...]]:
-    """For each conflict, what of its VMs' backups it would not be one without, in words.
+    """For each conflict, the circumstances without which its rules could hold, in words.
 
     Parameters
     ----------
     inventory
         The estate.
     conflicts
-        What cannot hold there.
+        Rules and limits that cannot all hold there.
     limits_of
-        The limits that the rules make of an estate.
+        Returns the limits that the rules make of an estate.
     budget
-        Work that may be done; what cannot be shown within it is not said.
+        Work that may be done.  What it does not suffice to prove is left out.
     """
-    hourly, clocks = (
-        _Thought(_OnceADay, inventory, limits_of, budget),
-        _Thought(_OneReading, inventory, limits_of, budget),
-    )
+    once_a_day = {key: _OnceADay(**vars(policy)) for key, policy in inventory.policies.items()}
+    hourly = _Thought(replace(inventory, policies=once_a_day), limits_of, budget, ignored=AZURE_GRID)
+    clocks = _Thought(_with_steady_clocks(inventory), limits_of, budget)
     found = []
     for conflict in conflicts:
         policies = [inventory.policy(inventory.items[row]) for row in conflict.vms]
         found.append(
-            (*_several_runs(policies, conflict, hourly), *_two_readings(inventory, policies, conflict, clocks))
+            (*_several_runs(policies, conflict, hourly), *_clock_changes(inventory, policies, conflict, clocks))
         )
     return found
 
 
 class _Thought:
-    """An estate in which one thing is otherwise, made when it is first asked for."""
+    """An estate in which one thing is different; its limits are worked out when they are first needed.
+
+    Parameters
+    ----------
+    inventory
+        The estate.
+    limits_of, budget
+        As in :func:`circumstances`.
+    ignored
+        Name of a limit that goes with the thing that is different.
+    """
 
     def __init__(
-        self, kind: type[Policy], inventory: Inventory, limits_of: Callable[[Inventory], Limits], budget: Budget
+        self, inventory: Inventory, limits_of: Callable[[Inventory], Limits], budget: Budget, ignored: str = ""
     ) -> None:
-        self._kind, self._inventory, self._limits_of, self._budget = kind, inventory, limits_of, budget
-        self._feasibility: Feasibility | None = None
+        self._inventory, self._limits_of, self._budget, self._ignored = inventory, limits_of, budget, ignored
+
+    @cached_property
+    def _feasibility(self) -> Feasibility:
+        return Feasibility(self._limits_of(self._inventory), self._budget)
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the estate."""
+        return self._feasibility.limits
 
     def resolves(self, conflict: Conflict) -> bool:
-        """Whether the limits of a conflict can hold there."""
-        if self._feasibility is None:
-            policies = {key: self._kind(**vars(policy)) for key, policy in self._inventory.policies.items()}
-            self._feasibility = Feasibility(self._limits_of(replace(self._inventory, policies=policies)), self._budget)
-        wanted = [limit for limit in self._feasibility.limits.all if limit in conflict.limits]
-        if self._kind is _OnceADay:  # what Azure demands of several runs a day goes with them
-            wanted = [limit for limit in wanted if limit.name != AZURE_GRID]
+        """Whether the limits of a conflict can all hold there."""
+        wanted = [one for one in self.limits.all if one in conflict.limits and one.name != self._ignored]
         return self._feasibility.check(wanted).outcome is Outcome.FEASIBLE
 
 
@@ -85,13 +114,18 @@ def _several_runs(policies: Sequence[Policy], conflict: Conflict, once: _Thought
     kinds = {describe_recurrence(p.recurrence) for p in policies if p.recurrence.frequency is Frequency.HOURLY}
     if kinds and once.resolves(conflict):
         for text in sorted(kinds):
-            yield f"some back up {text}, and every run has to keep the rules: one a day could"
+            yield f"some are backed up {text}, and every run must keep the rules: with one run a day they could hold"
 
 
-def _two_readings(
+def _clock_changes(
     inventory: Inventory, policies: Sequence[Policy], conflict: Conflict, steady: _Thought
 ) -> Iterator[str]:
-    zones = {p.timezone for p in policies if len(p.pattern(inventory.horizon).offsets) > 1}
-    if zones and steady.resolves(conflict):
-        for zone in sorted(zones):
-            yield f"some are in {zone}, where the rules have to hold at both readings of the clock: at one they could"
+    rules = [rule for rule in steady.limits.rules.rule if any(rule.name == limit.name for limit in conflict.limits)]
+    zones = {policy.timezone for policy in policies}
+    zones |= {window.zone for rule in rules for window in (*rule.allow, *rule.forbid) if window.zone}
+    changing = sorted(zone for zone in zones if len(inventory.horizon.offsets(resolve_zone(zone))) > 1)
+    if changing and steady.resolves(conflict):
+        yield (
+            f"clocks change in {' and '.join(changing)}, and rules must hold at every UTC offset of the coming year: "
+            "at today's offset alone they could hold"
+        )
