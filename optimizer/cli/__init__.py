@@ -10,6 +10,7 @@ import click
 
 from optimizer.cli.emulate import emulate
 from optimizer.cli.estate import audit, demo, import_
+from optimizer.cli.failures import report_failure
 from optimizer.cli.plan import explain, plan, report
 from optimizer.cli.pull import pull
 from optimizer.cli.rollout import apply, rehearse, rollback, watch
@@ -20,19 +21,19 @@ from optimizer.ports import Clock
 EXIT_CODES = """
 \b
 Exit codes:
-  0  done
-  1  an error: the message says what, where, which value, what is allowed and what to do
-  2  wrong usage
-  3  no schedule satisfies the rules
-  4  the plan is stale: the estate, or Azure, has changed since
-  5  applied in part: the journal says what
-  6  finished with findings: alarms of watch, differences of rehearse, a part of a pull that failed
-  10 there are changes (plan --detailed-exitcode)
-  130 stopped before the end (Ctrl-C)
-"""
+  0    success
+  1    error: the message says what is wrong, where, and what to do
+  2    wrong usage: an unknown option, a missing argument, a value that is not allowed
+  3    no schedule satisfies the rules
+  4    stale plan: the estate or Azure has changed since the plan was made
+  5    applied in part: writes are left for 'apply --resume' or 'rollback --resume'
+  6    findings: alarms of 'watch', differences of 'rehearse', or parts that 'pull' could not read
+  10   the plan has changes (only with 'plan --detailed-exitcode')
+  130  stopped before the end (Ctrl-C)
 
-STOPPED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+With --format json an error is also printed to stdout as JSON:
+{"error": {"kind": "usage", "message": "...", "exit_code": 2}}
+"""
 
 
 class Commands(click.Group):
@@ -69,7 +70,9 @@ for _command in (demo, pull, import_, audit, plan, explain, report, rehearse, ap
 
 
 def main(args: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK) -> None:
-    """Run the command line; an error of the user's ends with its exit code and a message, never a traceback.
+    """Run the command line. A mistake of the user ends with a message and an exit code, never with a traceback.
+
+    With ``--format json`` stdout gets ``{"error": {"kind": ..., "message": ..., "exit_code": ...}}`` as well.
 
     Parameters
     ----------
@@ -78,19 +81,13 @@ def main(args: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK) -> N
     clock
         Clock that every command goes by.
     """
+    given = list(sys.argv[1:] if args is None else args)
     try:
-        cli.main(args, prog_name="backup-optimizer", standalone_mode=False, obj=clock)
-    except click.exceptions.Exit as exc:
-        sys.exit(exc.exit_code)
-    except click.ClickException as exc:
-        exc.show()
-        sys.exit(exc.exit_code)
-    except (click.Abort, KeyboardInterrupt) as exc:
-        click.echo(f"stopped before the end{f': {exc}' if str(exc) else ''}", err=True)
-        sys.exit(STOPPED)
+        code = cli.main(given, prog_name="backup-optimizer", standalone_mode=False, obj=clock)
+    except (click.ClickException, click.Abort, KeyboardInterrupt, OptimizerError) as exc:
+        sys.exit(report_failure(exc, given))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except OptimizerError as exc:
-        click.echo(f"error: {exc}", err=True)
-        sys.exit(exc.exit_code)
+    if code:  # click returns the code of an Exit that a command raised
+        sys.exit(code)

@@ -6,16 +6,18 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
 
+from optimizer.cli.failures import failure_of
 from optimizer.errors import OptimizerError
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.ports import Clock, Progress, no_progress
+from optimizer.report.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -63,7 +65,7 @@ class Screen:
         Console(width=width, highlight=False, soft_wrap=False).print(renderable)
 
     def refuse(self, renderable: RenderableType, headline: str, json_text: str) -> None:
-        """Say why there is no result: in full on stderr, or as JSON on stdout and in one sentence on stderr."""
+        """Print why there is no result: in full to stderr, or as JSON to stdout and in one sentence to stderr."""
         if self.as_json:
             click.echo(json_text)
             click.echo(f"error: {headline}", err=True)
@@ -75,9 +77,9 @@ class Screen:
         Console(width=width, stderr=True, highlight=False, soft_wrap=False).print(renderable)
 
     def remark(self, text: str) -> None:
-        """Say something on stderr."""
+        """Print a remark to stderr."""
         if not self.quiet:
-            click.echo(text, err=True)
+            click.echo(printable(text), err=True)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
@@ -159,8 +161,9 @@ def _say_why_not(screen: Screen, error: OptimizerError) -> NoReturn:
 
     if not isinstance(error, NoScheduleError):
         raise error
-    answer = error.answer
-    screen.refuse(render_no_schedule(answer), "no schedule satisfies the rules", answer.model_dump_json(indent=1))
+    answer, headline = error.answer, "no schedule satisfies the rules"
+    failure = replace(failure_of(error), message=headline)
+    screen.refuse(render_no_schedule(answer), headline, failure.as_json(**answer.model_dump(mode="json")))
     sys.exit(error.exit_code)
 
 

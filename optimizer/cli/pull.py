@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -89,4 +90,4 @@ def pull(
         found = pull_estate(scope, out, source, options, clock=current_clock(), progress=progress)
     screen.show(*render_pull(found))
     if not found.complete:
-        raise click.exceptions.Exit(PARTLY_FAILED)
+        sys.exit(PARTLY_FAILED)

@@ -13,8 +13,11 @@ from dataclasses import dataclass, field
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
 from rich.padding import Padding
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
+
+from optimizer.report.printable import printable
 
 TEXT_WIDTH = 100
 """Columns that reports are made for; they stay readable at 80."""
@@ -39,8 +42,8 @@ class Glyphs:
 
     def clean(self, text: str) -> str:
         """Text that can be written: nothing that steers a terminal, and no character that it cannot show."""
-        printable = "".join(char if char.isprintable() else "?" for char in text)
-        return printable.encode("ascii", "backslashreplace").decode() if self.ascii_only else printable
+        shown = printable(text).replace("\n", "?")
+        return shown.encode("ascii", "backslashreplace").decode() if self.ascii_only else shown
 
     def shorten(self, text: str, width: int) -> str:
         """At most ``width`` characters of a text, the middle left out: names differ at their ends."""
@@ -69,8 +72,10 @@ class Page:
     build: Callable[[Glyphs, int], Iterable[RenderableType]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw the parts for this console."""
-        yield from self.build(ASCII if options.ascii_only else UNICODE, options.max_width)
+        """Draw the parts for this console; no text of theirs reaches the terminal as a command."""
+        for part in self.build(ASCII if options.ascii_only else UNICODE, options.max_width):
+            for segment in console.render(part, options):
+                yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
 
 def to_text(renderable: RenderableType, width: int = TEXT_WIDTH, *, ascii_only: bool = False) -> str:

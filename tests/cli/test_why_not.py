@@ -10,7 +10,7 @@ from rich.cells import cell_len
 
 from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.solve.why_not.no_schedule import NoSchedule
-from tests.cli.command_line import run
+from tests.cli.command_line import Answer, run
 from tests.plan.estates import write_inputs
 
 EFFORT = ("--effort", 10)
@@ -35,6 +35,13 @@ def forty_rules() -> str:
         where = ERP if number in GUILTY else f'where = {{ service = "{services[number % 5]}" }}'
         lines += ["[[rule]]", f'name = "{name}"', where, demand]
     return "\n".join(lines)
+
+
+def no_schedule(answer: Answer) -> NoSchedule:
+    """Return the conflicts and ways out of JSON output, which stand beside the error."""
+    content = json.loads(answer.out)
+    assert content.pop("error")["exit_code"] == 3
+    return NoSchedule.model_validate(content)
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +75,7 @@ def test_a_pipeline_gets_conflicts_and_ways_out_as_json(home: Path) -> None:
     answer = run(*call, "--format", "json")
     assert answer.code == 3
     assert answer.err == "error: no schedule satisfies the rules\n"
-    found = NoSchedule.model_validate_json(answer.out)
+    found = no_schedule(answer)
     (conflict,) = found.conflicts
     assert [limit.name for limit in conflict.limits] == [name for name, _ in GUILTY.values()]
     assert (len(conflict.vms), conflict.smallest) == (12, True)
@@ -81,7 +88,7 @@ def test_a_pipeline_gets_conflicts_and_ways_out_as_json(home: Path) -> None:
 def test_following_the_advice_makes_the_plan_that_was_promised(home: Path, tmp_path: Path) -> None:
     """With the rule changed as advised, a plan is made, with no more cost than was said."""
     call = ("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--format", "json", "--rules")
-    found = NoSchedule.model_validate_json(run(*call, home / "rules.toml").out)
+    found = no_schedule(run(*call, home / "rules.toml"))
     (advised,) = [one for one in found.relaxations if one.changes[0].action == "set"]
     assert (advised.changes[0].limit.name, advised.changes[0].to) == ("erp in turns", 6)
     rules = tmp_path / "rules.toml"
@@ -95,7 +102,7 @@ def test_following_the_advice_makes_the_plan_that_was_promised(home: Path, tmp_p
 def test_exempting_vms_as_advised_makes_the_plan_that_was_promised(home: Path, tmp_path: Path, name: str) -> None:
     """The key that the answer gives, pasted into the rule, makes a plan with no more cost than was said."""
     call = ("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--rules")
-    found = NoSchedule.model_validate_json(run(*call, home / "rules.toml", "--format", "json").out)
+    found = no_schedule(run(*call, home / "rules.toml", "--format", "json"))
     (advised,) = [
         one for one in found.relaxations if (one.changes[0].limit.name, one.changes[0].action) == (name, "exempt")
     ]

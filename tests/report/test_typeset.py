@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from rich.text import Text
 
 from optimizer.report.typeset import (
@@ -126,3 +129,14 @@ def test_profile_bars_scale_to_the_largest() -> None:
     """The largest is full, nought is the lowest bar, and what is missing is blank."""
     assert profile_bars([0, 8, None, 4], UNICODE) == "▁█ ▄"
     assert profile_bars([0.0, None], ASCII) == ". "
+
+
+def test_no_report_can_steer_the_terminal() -> None:
+    """Whatever a part of a page holds, only line breaks and printable characters come out; styles still do."""
+    hostile = "approved by \x1b[31mboard\x1b[0m\x07\u202egnirts\x9b1m"
+    page = Page(lambda _glyphs, _width: [Text(hostile, style="bold"), hostile.replace("[", "("), Text("a\nb")])
+    assert to_text(page) == ("approved by ?[31mboard?[0m?gnirts?1m\napproved by ?(31mboard?(0m?gnirts?1m\na\nb\n")
+    console = Console(file=io.StringIO(), color_system="standard", force_terminal=True, width=80, highlight=False)
+    with console.capture() as capture:
+        console.print(page)
+    assert capture.get().count("\x1b[1m") == 1
