@@ -87,38 +87,92 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
 
 @click.command(
     "import",
-    epilog=example("backup-optimizer import --vms vms.csv --load load.parquet --out estate"),
+    epilog=example(
+        "backup-optimizer import --vms vms.csv --load load.parquet --out estate\n"
+        "backup-optimizer import --resources policies.json items.json vms.json --load load.parquet --out estate"
+    ),
 )
-@click.option("--vms", type=EXISTING_FILE, required=True, help="vms.csv: which VM is backed up by which policy, when.")
+@click.argument("more_resources", metavar="[FILE]...", nargs=-1, type=EXISTING_FILE)
+@click.option("--vms", type=EXISTING_FILE, help="vms.csv: which VM is backed up by which policy, and when.")
+@click.option(
+    "--resources",
+    type=EXISTING_FILE,
+    multiple=True,
+    metavar="FILE",
+    help="JSON of ARM resources, instead of --vms; further files may follow it.",
+)
+@click.option(
+    "--resource-group",
+    default="",
+    metavar="ID",
+    help="ARM id of the resource group that a template was exported from.",
+)
 @click.option("--load", type=EXISTING_FILE, required=True, help="load.parquet: CPU and memory of the VMs over time.")
 @click.option("--out", type=NEW_FOLDER, required=True, help="Folder of the estate.")
-@click.option("--append", is_flag=True, help="Add to the estate that is there; old load is not rewritten.")
+@click.option("--append", is_flag=True, help="Add to the estate in the folder; old load is not rewritten.")
 @click.option("--as-of", type=UtcTime(), help="When the estate was taken.  [default: the last time in the load]")
 @click.option("--drop-invalid", is_flag=True, help="Treat load below 0 or above 105 percent as missing.")
 @common_options
 def import_(
-    screen: Screen, vms: Path, load: Path, out: Path, append: bool, as_of: datetime | None, drop_invalid: bool
+    screen: Screen,
+    more_resources: tuple[Path, ...],
+    vms: Path | None,
+    resources: tuple[Path, ...],
+    resource_group: str,
+    load: Path,
+    out: Path,
+    append: bool,
+    as_of: datetime | None,
+    drop_invalid: bool,
 ) -> None:
-    """Make an estate folder from the files of any monitoring.
+    """Make an estate folder from files, without access to Azure.
+
+    The inventory comes from --vms or from --resources, the load from any monitoring.
 
     \b
     vms.csv:       vm,service,vault,policy,frequency,days,time,timezone,retention_days
                    frequency Daily or Weekly, days as Sunday;Wednesday, time as HH:MM in timezone
+    resources:     JSON as printed by az backup vault list, az backup policy list,
+                   az backup item list, az vm list, az lock list, az graph query,
+                   REST, or a template export; also one object with the keys vaults,
+                   policies, protected_items, vms, vault_settings
     load.parquet:  vm, ts (with zone), cpu_percent, mem_percent [, cpu_max, mem_max, running]
-                   one regular interval from 1 to 60 minutes; gaps are allowed
+                   one regular interval from 1 to 60 minutes; gaps are allowed;
+                   with --resources, vm is the ARM id, or the name where only one VM has it
 
-    Nothing is written unless both files are sound.
+    A plan made from --resources can be handed to somebody who may apply it; a plan made from --vms cannot be
+    applied. Nothing is written unless all files are sound.
     """  # noqa: D301  # click looks for the character, not for its name
-    from optimizer.estate.csv_import import import_estate
+    from optimizer.estate.csv_import import ImportOptions, import_estate, import_resources
     from optimizer.report.text_import import render_import
 
+    _check_inputs(vms, resources, more_resources, resource_group)
     with screen.progress() as progress:
         progress("import", 0, 1)
-        found = import_estate(
-            vms, load, out, append=append, as_of=as_of, drop_invalid=drop_invalid, clock=current_clock()
-        )
+        options: ImportOptions = {
+            "append": append,
+            "as_of": as_of,
+            "drop_invalid": drop_invalid,
+            "clock": current_clock(),
+        }
+        if vms is not None:
+            found = import_estate(vms, load, out, **options)
+        else:
+            files = [*resources, *more_resources]
+            found = import_resources(files, load, out, resource_group=resource_group, **options)
         progress("import", 1, 1)
     screen.show(*render_import(found))
+
+
+def _check_inputs(
+    vms: Path | None, resources: tuple[Path, ...], more_resources: tuple[Path, ...], resource_group: str
+) -> None:
+    if (vms is None) == (not resources):
+        raise click.UsageError("give either --vms (a CSV list) or --resources (ARM resources as JSON)")
+    if vms is not None and more_resources:
+        raise click.UsageError(f"unexpected file {more_resources[0]}; files of ARM resources follow --resources")
+    if vms is not None and resource_group:
+        raise click.UsageError("--resource-group belongs to templates given with --resources")
 
 
 @click.command(

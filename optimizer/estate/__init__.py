@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from optimizer.estate.arm_policy import with_start as with_start
     from optimizer.estate.csv_import import ImportReport as ImportReport
     from optimizer.estate.csv_import import import_estate as import_estate
+    from optimizer.estate.csv_import import import_resources as import_resources
     from optimizer.estate.demo import generate_demo as generate_demo
     from optimizer.estate.document import EstateDocument as EstateDocument
     from optimizer.estate.folder import Estate as Estate
@@ -26,7 +27,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submod_attrs={
         "arm": ["build_inventory"],
         "arm_policy": ["twin_key", "with_start"],
-        "csv_import": ["ImportReport", "import_estate"],
+        "csv_import": ["ImportReport", "import_estate", "import_resources"],
         "demo": ["generate_demo"],
         "document": ["EstateDocument"],
         "folder": ["Estate", "open_estate"],

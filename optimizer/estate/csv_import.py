@@ -1,21 +1,25 @@
-"""``import``: an estate out of a list of VMs and the load history of any monitoring."""
+"""``import``: an estate from an inventory (``vms.csv`` or ARM resources) and the load history of any monitoring."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import numpy as np
 
 from optimizer.errors import DataError, EstateError
 from optimizer.estate.document import EstateDocument, read_document
 from optimizer.estate.import_load import LoadCounts, LoadFile, Overview
-from optimizer.estate.import_vms import Resources, VmRow, has_byte_order_mark, keep_spelling, read_vms, to_resources
+from optimizer.estate.import_resources import read_resources
+from optimizer.estate.import_vms import list_vms
+from optimizer.estate.listing import Listing
 from optimizer.estate.load_store import LoadStore
 from optimizer.estate.parts import METRICS, is_unknown
 from optimizer.estate.problems import SHOWN, Problems
+from optimizer.estate.pull_inventory import old_spelling
 from optimizer.estate.remote import require_local
 from optimizer.estate.writer import EstateWriter, require_free_folder
 from optimizer.model.clock import SYSTEM_CLOCK
@@ -53,9 +57,11 @@ class ImportReport:
         Rows dropped as exact duplicates; values cut to 100; values out of range taken for missing; rows that were
         put into the bin that they are in the middle of.
     vms_without_load, load_without_vm
-        VMs in only one of the two files.
+        VMs in only one of the two inputs.
+    left_out
+        Objects of the resource files that were not used, and why.
     notes
-        The same in words, for people.
+        What was accepted although it was not as expected, for people.
     """
 
     vms: int
@@ -77,37 +83,44 @@ class ImportReport:
     off_grid: int
     vms_without_load: tuple[str, ...]
     load_without_vm: tuple[str, ...]
+    left_out: tuple[str, ...]
     notes: tuple[str, ...]
 
 
-def import_estate(
-    vms: Path,
-    load: Path,
-    out: Path,
-    *,
-    append: bool = False,
-    as_of: datetime | None = None,
-    drop_invalid: bool = False,
-    clock: Clock = SYSTEM_CLOCK,
-) -> ImportReport:
-    """Make an estate of ``vms.csv`` and ``load.parquet``, or add to one.
+class ImportOptions(TypedDict, total=False):
+    """Options of every import.
 
-    Nothing is written where anything is wrong with either file.
+    Parameters
+    ----------
+    append
+        Add the load to the estate in the folder and replace its inventory.
+    as_of
+        Aware time at which the estate is taken; the last ``ts`` where None or absent.
+    drop_invalid
+        Treat values out of range as missing.
+    clock
+        Clock that gives the estate's ``created_at``; the machine's by default.
+    """
+
+    append: bool
+    as_of: datetime | None
+    drop_invalid: bool
+    clock: Clock
+
+
+def import_estate(vms: Path, load: Path, out: Path, **options: Unpack[ImportOptions]) -> ImportReport:
+    """Make an estate of ``vms.csv`` and a load file, or add to one.
+
+    Nothing is written if anything is wrong with either file.
 
     Parameters
     ----------
     vms, load
-        The two files; their columns are described in the documentation of ``import``.
+        The two files; the documentation of ``import`` describes their columns.
     out
         The estate folder.
-    append
-        Add the load to the estate in ``out`` and replace its inventory.
-    as_of
-        Aware time at which the estate is taken; the last ``ts`` where None.
-    drop_invalid
-        Take values out of range for missing.
-    clock
-        Clock that gives the estate's ``created_at``.
+    options
+        See :class:`ImportOptions`.
 
     Raises
     ------
@@ -116,24 +129,88 @@ def import_estate(
     EstateError
         ``out`` is not free (or, with ``append``, no estate), or cannot be written.
     """
+    return _import(
+        lambda old: list_vms(vms, list(old.vms) if old else []),
+        (str(vms), "import"),
+        load,
+        out,
+        options,
+    )
+
+
+def import_resources(
+    resources: Sequence[Path],
+    load: Path,
+    out: Path,
+    *,
+    resource_group: str = "",
+    **options: Unpack[ImportOptions],
+) -> ImportReport:
+    """Make an estate of ARM resources and a load file, or add to one.
+
+    Parameters
+    ----------
+    resources
+        JSON files with vaults, policies, protected items, VMs and vault settings, in any mixture.
+    load, out
+        As for :func:`import_estate`; the load may name a VM by its ARM id, or by its name where only one VM has it.
+    resource_group
+        ARM id of the resource group that exported templates came from.
+    options
+        See :class:`ImportOptions`.
+
+    Raises
+    ------
+    DataError
+        An input cannot be used.
+    EstateError
+        ``out`` is not free (or, with ``append``, no estate), or cannot be written.
+    """
+    return _import(
+        lambda old: read_resources(resources, resource_group, old_spelling(old) if old else None),
+        (", ".join(map(str, resources)), "resources"),
+        load,
+        out,
+        options,
+    )
+
+
+def _import(
+    read_listing: Callable[[EstateDocument | None], Listing],
+    origin: tuple[str, str],
+    load: Path,
+    out: Path,
+    options: ImportOptions,
+) -> ImportReport:
+    """Import a listing; ``origin`` holds the files that it is read from, and the source that the estate states."""
     out = require_local(out)
-    old = read_document(out) if append else None
+    old = read_document(out) if options.get("append") else None
     if old is None:
         require_free_folder(out)
-    elif old.source != "import":
-        raise EstateError(f"{out} was not imported but comes from '{old.source}'; import into a folder of its own")
-    rows = keep_spelling(read_vms(vms), list(old.vms) if old else [])
+    elif old.source != origin[1]:
+        raise EstateError(
+            f"{out} holds an estate from {_COMMANDS[old.source]}, and this import would add to it from "
+            f"{_COMMANDS[origin[1]]}; import into a folder of its own"
+        )
+    listing = read_listing(old)
     file = LoadFile(load)
     overview = file.overview()
-    taken = _as_of(as_of, overview, old)
-    vm_ids = sorted(row.vm for row in rows)
-    _require_common_vm(vms, load, vm_ids, overview.names)
+    taken = _as_of(options.get("as_of"), overview, old)
+    _require_common_vm(origin[0], load, listing, overview.names)
     counts, problems = LoadCounts(), Problems(str(load))
     seen: set[str] = set()
     num_days = 0
     with EstateWriter(out, old) as writer:
         store = LoadStore(out, old.load if old else ())
-        for day in file.read(overview, vm_ids, counts, problems, drop_invalid=drop_invalid):
+        days = file.read(
+            overview,
+            listing.vm_ids,
+            counts,
+            problems,
+            drop_invalid=options.get("drop_invalid", False),
+            aliases=listing.aliases,
+        )
+        for day in days:
             fresh = _without_known(day, store, problems, counts)
             seen.update(day.vm_ids)
             counts.largest_cpu = max(counts.largest_cpu, float(np.nanmax(day.cpu_percent, initial=0.0)))
@@ -142,18 +219,27 @@ def import_estate(
                 writer.add_load(fresh)
                 num_days += bool(fresh.vm_ids)
         problems.raise_any()
-        resources = to_resources(rows)
         writer.commit(
-            created_at=clock.now(),
+            created_at=options.get("clock", SYSTEM_CLOCK).now(),
             as_of=taken,
-            source="import",
-            vaults=resources.vaults,
-            policies=resources.policies,
-            protected_items=resources.protected_items,
-            vms=resources.vms,
+            source=listing.source,
+            vaults=listing.vaults,
+            policies=listing.policies,
+            protected_items=listing.protected_items,
+            vms=listing.vms,
+            vault_settings=listing.vault_settings,
         )
     history = {part.date for part in read_document(out).load}
-    return _report(rows, resources, overview, counts, seen, taken, num_days, history, has_byte_order_mark(vms))
+    return _report(listing, overview, counts, seen, taken, num_days, history)
+
+
+_COMMANDS = {
+    "import": "'import --vms'",
+    "resources": "'import --resources'",
+    "demo": "'demo'",
+    "azure": "'pull'",
+}
+"""Command that makes an estate of each source."""
 
 
 def _as_of(as_of: datetime | None, overview: Overview, old: EstateDocument | None) -> datetime:
@@ -176,10 +262,14 @@ def _text(instant: datetime) -> str:
     return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _require_common_vm(vms: Path, load: Path, vm_ids: Sequence[str], names: Sequence[str]) -> None:
-    if not {vm.lower() for vm in vm_ids} & {name.lower() for name in names}:
+def _require_common_vm(origin: str, load: Path, listing: Listing, names: Sequence[str]) -> None:
+    if not listing.aliases.keys() & {name.lower() for name in names}:
+        hint = ""
+        if shared := listing.ambiguous(names):
+            hint = f"; several VMs have the same name ({_some(shared)}): give their ARM ids"
         raise DataError(
-            f"no VM of {vms} ({_some(vm_ids)}) has load in {load} ({_some(names)}); the names must be the same in both"
+            f"no VM of {origin} ({_some(listing.vm_ids)}) has load in {load} ({_some(names)}); the names must be the "
+            f"same in both{hint}"
         )
 
 
@@ -228,25 +318,22 @@ def _without_known(day: DayLoad, store: LoadStore, problems: Problems, counts: L
 
 
 def _report(
-    rows: Sequence[VmRow],
-    resources: Resources,
+    listing: Listing,
     overview: Overview,
     counts: LoadCounts,
     seen: set[str],
     as_of: datetime,
     num_days: int,
     history: set[date],
-    with_mark: bool,
 ) -> ImportReport:
-    listed = {row.vm.lower() for row in rows}
-    without_load = tuple(sorted(row.vm for row in rows if row.vm not in seen))
-    without_vm = tuple(name for name in overview.names if name.lower() not in listed)
+    without_load = tuple(vm for vm in listing.vm_ids if vm not in seen)
+    without_vm = tuple(name for name in overview.names if name.lower() not in listing.aliases)
     bins = len(seen) * (int((overview.last - overview.first).total_seconds()) // (60 * BIN_MINUTES) + 1)
     missing = max(0.0, 1 - counts.known_bins / bins) if bins else 0.0
     return ImportReport(
-        vms=len(rows),
-        policies=len(resources.policies),
-        vaults=len(resources.vaults),
+        vms=len(listing.vm_ids),
+        policies=len(listing.policies),
+        vaults=len(listing.vaults),
         samples=counts.samples,
         days=num_days,
         history_from=min(history, default=overview.first.date()),
@@ -263,7 +350,8 @@ def _report(
         off_grid=counts.off_grid,
         vms_without_load=without_load,
         load_without_vm=without_vm,
-        notes=_notes(rows, counts, without_load, without_vm, missing, with_mark),
+        left_out=listing.left_out,
+        notes=(*listing.notes, *_notes(counts, without_load, without_vm, listing.ambiguous(without_vm), missing)),
     )
 
 
@@ -272,20 +360,17 @@ def _share(value: float) -> str:
 
 
 def _notes(
-    rows: Sequence[VmRow],
     counts: LoadCounts,
     without_load: Sequence[str],
     without_vm: Sequence[str],
+    ambiguous: Sequence[str],
     missing: float,
-    with_mark: bool,
 ) -> tuple[str, ...]:
-    """What was accepted although it was not as expected."""
+    """What was accepted in the load although it was not as expected."""
     odd = sorted(counts.intervals - {BIN_MINUTES})
-    alone = sum(not row.service for row in rows)
     return tuple(
         text
         for applies, text in (
-            (with_mark, "The list of VMs begins with a byte-order mark; it was ignored."),
             (
                 counts.largest_cpu <= 1,
                 "No CPU value is above 1 %: if the load is in fractions, multiply it by 100 and import again.",
@@ -304,7 +389,10 @@ def _notes(
             (without_load, f"{len(without_load)} VMs have no load: {_some(without_load)}."),
             (without_vm, f"{len(without_vm)} VMs in the load are not in the list of VMs: {_some(without_vm)}."),
             (counts.unknown_vm_samples, f"{counts.unknown_vm_samples} samples of such VMs were left out."),
-            (alone, f"{alone} VMs name no service; each is a service of its own."),
+            (
+                ambiguous,
+                f"Names in the load that several VMs have: {_some(ambiguous)}; give the ARM id in the column vm.",
+            ),
         )
         if applies
     )

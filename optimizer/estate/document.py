@@ -75,7 +75,8 @@ class EstateDocument(StrictModel):
     as_of
         When the estate was taken.
     source
-        Where it came from.
+        Where it came from: ``vms.csv`` (``import``), ARM resources in files (``resources``), ``demo`` or ``pull``
+        (``azure``).
     vaults, policies, protected_items, vms
         Raw ARM resources.
     vault_settings
@@ -91,7 +92,7 @@ class EstateDocument(StrictModel):
     schema_version: Literal[1] = ESTATE_SCHEMA_VERSION
     created_at: UtcDatetime
     as_of: UtcDatetime
-    source: Literal["import", "demo", "azure"]
+    source: Literal["import", "resources", "demo", "azure"]
     vaults: tuple[Resource, ...] = ()
     policies: tuple[Resource, ...] = ()
     protected_items: tuple[Resource, ...] = ()

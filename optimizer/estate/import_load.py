@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -181,6 +181,7 @@ class LoadFile:
         *,
         drop_invalid: bool = False,
         rows_per_pass: int = ROWS_PER_PASS,
+        aliases: Mapping[str, str] | None = None,
     ) -> Iterator[DayLoad]:
         """Load of the given VMs by day, ascending; days without any are left out.
 
@@ -199,14 +200,17 @@ class LoadFile:
             Take values out of range for missing.
         rows_per_pass
             Rows to work on at once, at least those of one day.
+        aliases
+            VM id by the names that the file may use for it, in lower case; the ids themselves where None.
 
         Raises
         ------
         DataError
             The file is damaged.
         """
-        rows_of = {vm.lower(): row for row, vm in enumerate(vm_ids)}
-        row_by_code = np.array([rows_of.get(name.lower(), -1) for name in overview.names], dtype=np.int64)
+        rows = {vm: row for row, vm in enumerate(vm_ids)}
+        names = {vm.lower(): vm for vm in vm_ids} if aliases is None else aliases
+        row_by_code = np.array([rows.get(names.get(name.lower(), ""), -1) for name in overview.names], dtype=np.int64)
         distances: Counter[int] = Counter()
         for days in _passes(overview.rows, rows_per_pass):
             samples = self._read_pass(days, overview.names, row_by_code, counts)

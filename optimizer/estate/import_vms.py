@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from optimizer.errors import DataError
+from optimizer.estate.listing import Listing
 from optimizer.estate.problems import Problems
 from optimizer.model.timegrid import WEEKDAYS, Frequency, format_start, parse_start, parse_weekday, resolve_zone
 from optimizer.ports import Resource
@@ -50,16 +51,6 @@ class VmRow:
         if field == "days":
             return ";".join(WEEKDAYS[day] for day in self.days) or "(none)"
         return format_start(self.time) if field == "time" else str(getattr(self, field))
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What an import makes of ``vms.csv``: raw ARM resources."""
-
-    vaults: list[Resource]
-    policies: list[Resource]
-    protected_items: list[Resource]
-    vms: list[Resource]
 
 
 def has_byte_order_mark(path: Path) -> bool:
@@ -214,8 +205,36 @@ def keep_spelling(rows: list[VmRow], known: list[Resource]) -> list[VmRow]:
     return [replace(row, vm=spelt.get(row.vm.lower(), row.vm)) for row in rows]
 
 
-def to_resources(rows: list[VmRow]) -> Resources:
-    """ARM-shaped resources: Standard policies, made-up ids, the VM's id its name, the service a tag."""
+def list_vms(path: Path, known: list[Resource]) -> Listing:
+    """Inventory of ``vms.csv``.
+
+    Parameters
+    ----------
+    path
+        The file.
+    known
+        VMs of the estate that is appended to: their spelling is kept.
+
+    Raises
+    ------
+    DataError
+        The file cannot be used.
+    """
+    rows = keep_spelling(read_vms(path), known)
+    alone = sum(not row.service for row in rows)
+    notes = [
+        text
+        for applies, text in (
+            (has_byte_order_mark(path), "The list of VMs begins with a byte-order mark; it was ignored."),
+            (alone, f"{alone} VMs name no service; each is a service of its own."),
+        )
+        if applies
+    ]
+    return to_resources(rows, tuple(notes))
+
+
+def to_resources(rows: list[VmRow], notes: tuple[str, ...] = ()) -> Listing:
+    """ARM-shaped resources: Standard policies and made-up ids; the VM's id is its name, its service a tag."""
     vaults: dict[str, Resource] = {}
     policies: dict[str, Resource] = {}
     items, vms = [], []
@@ -230,7 +249,15 @@ def to_resources(rows: list[VmRow]) -> Resources:
         items.append(_item(row, vault, policy))
         tags = {"backup-service": row.service} if row.service else {}
         vms.append({"id": row.vm, "name": row.vm, "tags": tags, "properties": {}})
-    return Resources(list(vaults.values()), list(policies.values()), items, vms)
+    return Listing(
+        source="import",
+        vaults=tuple(vaults.values()),
+        policies=tuple(policies.values()),
+        protected_items=tuple(items),
+        vms=tuple(vms),
+        vm_ids=tuple(sorted(row.vm for row in rows)),
+        notes=notes,
+    )
 
 
 def _policy(row: VmRow, folder: str, policy_id: str) -> Resource:

@@ -105,7 +105,7 @@ class EstateWriter:
         *,
         created_at: datetime,
         as_of: datetime,
-        source: Literal["import", "demo", "azure"],
+        source: Literal["import", "resources", "demo", "azure"],
         vaults: Sequence[Resource],
         policies: Sequence[Resource],
         protected_items: Sequence[Resource],

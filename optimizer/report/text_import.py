@@ -29,7 +29,7 @@ def render_import(found: ImportReport) -> tuple[Page, str]:
             f"the file: load from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC, "
             f"every {' or '.join(map(str, found.interval_minutes))} minutes; as of {found.as_of:%Y-%m-%d %H:%M} UTC"
         )
-        if found.notes:
-            yield bullets(found.notes, glyphs)
+        if found.left_out or found.notes:
+            yield bullets((*found.left_out, *found.notes), glyphs)
 
     return Page(build), TypeAdapter(ImportReport).dump_json(found, indent=1).decode()

@@ -369,7 +369,7 @@ def test_appending_needs_an_imported_estate(tmp_path: Path) -> None:
     with pytest.raises(EstateError, match=r"is no estate: it has no estate\.json"):
         import_estate(vms, load, tmp_path / "nothing", append=True)
     generate_demo(tmp_path / "demo", vms=2, weeks=1)
-    with pytest.raises(EstateError, match="comes from 'demo'"):
+    with pytest.raises(EstateError, match="holds an estate from 'demo'"):
         import_estate(vms, load, tmp_path / "demo", append=True)
 
 

@@ -1,0 +1,256 @@
+"""Inventory out of JSON files that the Azure CLI, REST, Resource Graph or a template export wrote."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from optimizer.errors import DataError
+from optimizer.estate.arm_ids import is_group_id
+from optimizer.estate.json_files import read_json
+from optimizer.estate.listing import Listing, by_name
+from optimizer.estate.pull_inventory import source_vm
+from optimizer.estate.resource_shapes import KINDS, Kind, fault_in, kind_of, to_arm
+from optimizer.estate.template import Template
+from optimizer.ports import Resource
+
+_SHOWN = 5
+"""Objects that a note names before it only counts."""
+
+_MOST_WRAPPERS = 6
+"""Lists and pages within each other: pages of a list of lists have fewer."""
+
+_TRUNCATED = ("nextLink", "$skipToken", "skip_token", "skipToken")
+"""Fields of an answer that is not the last page."""
+
+
+@dataclass
+class _Reading:
+    """What was read so far.
+
+    Parameters
+    ----------
+    group_id
+        ARM id of the resource group of exported templates; empty where nobody said it.
+    found
+        Resources by kind and by id in lower case.
+    left_out
+        Places of what was left out, by reason.
+    not_used
+        Number of resources of other types, by type.
+    """
+
+    group_id: str = ""
+    found: dict[Kind, dict[str, Resource]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    left_out: dict[str, list[str]] = field(default_factory=dict)
+    not_used: Counter[str] = field(default_factory=Counter)
+    templates: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
+    cut: list[str] = field(default_factory=list)
+    repeated: int = 0
+
+    def leave_out(self, place: str, reason: str) -> None:
+        """Note something that is not used, and why."""
+        self.left_out.setdefault(reason, []).append(place)
+
+    def walk(self, value: object, place: str, wrappers: int = 0) -> None:
+        """Take every resource of a value: a resource, a list, a page, a table, a template or an object of lists."""
+        if wrappers > _MOST_WRAPPERS:
+            self.leave_out(place, "it is nested too deeply to be a list of resources")
+        elif isinstance(value, list):
+            for number, entry in enumerate(value, start=1):
+                self.walk(entry, f"{place}, element {number}", wrappers + 1)
+        elif not isinstance(value, dict):
+            self.leave_out(place, f"it is {_shown(value)}, not a resource")
+        elif isinstance(value.get("template"), dict) or "contentVersion" in value:
+            self.templates.append((place, value.get("template") or value))
+        elif "id" in value:
+            self.take(value, place)
+        else:
+            self._unwrap(value, place, wrappers)
+
+    def _unwrap(self, value: Mapping[str, Any], place: str, wrappers: int) -> None:
+        lists = [key for key in (*KINDS, "value") if key in value]
+        for key in lists:
+            self.walk(value[key] if value[key] is not None else [], f"{place}, {key}", wrappers + 1)
+        data = value.get("data")
+        if isinstance(data, dict) and isinstance(data.get("columns"), list) and isinstance(data.get("rows"), list):
+            for number, row in enumerate(_table(data), start=1):
+                self.walk(row, f"{place}, row {number}", wrappers + 1)
+        elif isinstance(data, list):
+            self.walk(data, f"{place}, data", wrappers + 1)
+        elif not lists:
+            keys = ", ".join(map(repr, list(value)[:_SHOWN])) or "nothing"
+            self.leave_out(place, f"it has no id, and none of the keys that hold resources, but {keys}")
+        if any(value.get(key) for key in _TRUNCATED) or str(value.get("resultTruncated")).lower() == "true":
+            self.cut.append(place)
+
+    def take(self, resource: Mapping[str, Any], place: str) -> None:
+        """Keep a resource, or note why not."""
+        kind, arm_type = kind_of(resource)
+        if not arm_type:
+            self.leave_out(place, f"its id is {_shown(resource.get('id'))}, which is not the ARM id of a resource")
+        elif kind is None:
+            self.not_used[arm_type] += 1
+        elif fault := fault_in(resource):
+            self.leave_out(place, fault)
+        else:
+            arm = to_arm(kind, resource)
+            kept = self.found[kind].setdefault(str(arm["id"]).lower(), arm)
+            if kept is not arm:
+                self.repeated += 1
+
+    def take_templates(self) -> None:
+        """Read the templates, now that the vaults of the other files are known."""
+        vault_ids = by_name(self.found["vaults"].values())
+        for place, content in self.templates:
+            for where, read in Template(content, self.group_id, vault_ids).resources():
+                if isinstance(read, str):
+                    self.leave_out(f"{place}, {where}", read)
+                else:
+                    self.take(read, f"{place}, {where}")
+
+
+def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str, str] | None = None) -> Listing:
+    """Inventory of files that hold ARM resources.
+
+    Parameters
+    ----------
+    files
+        JSON files in any mixture; where two hold the same resource, the first is used.
+    group_id
+        ARM id of the resource group that exported templates came from; they do not say it themselves.
+    known
+        How the estate that is appended to spells its VMs, by id in lower case.
+
+    Raises
+    ------
+    DataError
+        A file cannot be read, or no file holds a protected item.
+    """
+    if group_id and not is_group_id(group_id.rstrip("/")):
+        raise DataError(
+            f"the resource group is {group_id!r}; allowed: an ARM id such as "
+            "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/backup"
+        )
+    reading = _Reading(group_id.rstrip("/"))
+    for file in files:
+        reading.walk(read_json(file), str(file))
+    reading.take_templates()
+    found = reading.found
+    if not found["protected_items"]:
+        raise DataError(_nothing(files, reading))
+    missing = list(_missing_vaults(found))
+    for vault in missing:
+        found["vaults"][str(vault["id"]).lower()] = vault
+    vms, unprotected, unlisted = _protected_vms(found, known or {})
+    return Listing(
+        source="resources",
+        vaults=tuple(found["vaults"].values()),
+        policies=tuple(found["policies"].values()),
+        protected_items=tuple(found["protected_items"].values()),
+        vms=tuple(vms),
+        vault_settings=tuple(found["vault_settings"].values()),
+        vm_ids=tuple(sorted(str(vm["id"]) for vm in _with_unlisted(vms, found, known or {}))),
+        left_out=tuple(_left_out(reading)),
+        notes=tuple(_notes(reading, len(missing), unprotected, unlisted)),
+    )
+
+
+def _shown(value: object) -> str:
+    """A value that is not what it should be, short enough for a message."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _table(data: Mapping[str, Any]) -> Iterator[object]:
+    """Rows of a table of Resource Graph as objects."""
+    names = [str(column.get("name")) if isinstance(column, dict) else str(column) for column in data["columns"]]
+    for row in data["rows"]:
+        yield dict(zip(names, row, strict=True)) if isinstance(row, list) and len(row) == len(names) else row
+
+
+def _missing_vaults(found: Mapping[Kind, Mapping[str, Resource]]) -> Iterator[Resource]:
+    """Vaults that only the ids of their policies and items name."""
+    known = set(found["vaults"])
+    for resource in chain(found["policies"].values(), found["protected_items"].values()):
+        parts = str(resource["id"]).split("/")
+        vault_id = "/".join(parts[:9])
+        if vault_id.lower() not in known:
+            known.add(vault_id.lower())
+            yield {"id": vault_id, "name": parts[8], "type": "Microsoft.RecoveryServices/vaults"}
+
+
+def _protected_ids(found: Mapping[Kind, Mapping[str, Resource]]) -> dict[str, str]:
+    """Ids of the VMs that items protect, by id in lower case."""
+    protected: dict[str, str] = {}
+    for item in found["protected_items"].values():
+        if vm_id := source_vm(item):
+            protected.setdefault(vm_id.lower(), vm_id)
+    return protected
+
+
+def _protected_vms(
+    found: Mapping[Kind, Mapping[str, Resource]], known: Mapping[str, str]
+) -> tuple[list[Resource], int, bool]:
+    """VMs with a protected item, the number of those without, and whether no file lists VMs at all."""
+    protected, listed = _protected_ids(found), found["vms"]
+    if not listed:
+        stubs = [known.get(key, vm_id) for key, vm_id in protected.items()]
+        return [{"id": vm_id, "name": vm_id.rpartition("/")[2]} for vm_id in stubs], 0, True
+    vms = [{**vm, "id": known.get(key, vm["id"])} for key, vm in listed.items() if key in protected]
+    return vms, len(listed) - len(vms), False
+
+
+def _with_unlisted(
+    vms: Sequence[Resource], found: Mapping[Kind, Mapping[str, Resource]], known: Mapping[str, str]
+) -> list[Resource]:
+    listed = {str(vm["id"]).lower() for vm in vms}
+    rest = {key: vm_id for key, vm_id in _protected_ids(found).items() if key not in listed}
+    return [*vms, *({"id": known.get(key, vm_id)} for key, vm_id in rest.items())]
+
+
+def _nothing(files: Sequence[Path], reading: _Reading) -> str:
+    counts = ", ".join(f"{len(held)} {kind.replace('_', ' ')}" for kind, held in reading.found.items())
+    reasons = "".join(f"\n  {line}" for line in _left_out(reading))
+    return (
+        f"no protected item in {', '.join(map(str, files))} (found: {counts}); add the output of 'az backup item "
+        f"list', and of 'az backup policy list' for each vault{reasons}"
+    )
+
+
+def _left_out(reading: _Reading) -> Iterator[str]:
+    for reason, places in reading.left_out.items():
+        more = f" and {len(places) - _SHOWN} more" if len(places) > _SHOWN else ""
+        yield f"Left out, because {reason}: {'; '.join(places[:_SHOWN])}{more}."
+    for arm_type, count in sorted(reading.not_used.items()):
+        yield f"Not used: {count} of type {arm_type}."
+
+
+def _notes(reading: _Reading, missing_vaults: int, unprotected: int, unlisted: bool) -> Iterator[str]:
+    if reading.cut:
+        yield (
+            f"Only a part of the answer is in {'; '.join(reading.cut)}: save every page (az graph query returns 100 "
+            "rows unless --first 1000 is given)."
+        )
+    if not reading.found["policies"]:
+        yield "No file holds backup policies, so no VM can be planned: add the output of 'az backup policy list'."
+    if reading.repeated:
+        yield f"Resources that were given more than once: {reading.repeated}; the first of each is used."
+    if missing_vaults:
+        yield (
+            f"Vaults known only from the ids of their policies and items: {missing_vaults}; their region and tags are "
+            "unknown."
+        )
+    if unlisted:
+        yield (
+            "No file lists VMs, so their tags, and whether they still exist, are unknown: add the output of "
+            "'az vm list'."
+        )
+    if unprotected:
+        yield f"VMs without a protected item in these files: {unprotected}; they are not in the estate."
+    if not reading.found["vault_settings"]:
+        yield "No file holds vault settings: Resource Guards and locks are unknown until somebody runs 'apply'."

@@ -1,0 +1,86 @@
+"""JSON files as people save them: from the Azure CLI, a PowerShell redirect, or an editor."""
+
+from __future__ import annotations
+
+import codecs
+import json
+from pathlib import Path
+from typing import NoReturn
+
+from optimizer.errors import DataError
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte-order marks: Windows PowerShell writes UTF-16 for ``>``, and UTF-8 with a mark for ``-Encoding utf8``."""
+
+MAX_DEPTH = 64
+"""Levels of nesting in one resource. Azure's own answers have fewer than 20; deeper ones break recursive readers."""
+
+
+def read_json(path: Path) -> object:
+    """Content of a JSON file in UTF-8 or UTF-16, with or without a byte-order mark.
+
+    Raises
+    ------
+    DataError
+        The file cannot be read, or is not JSON.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as exc:
+        raise DataError(f"cannot read {path}: {exc.strerror}; give the path of a readable JSON file") from exc
+    try:
+        text = content.decode(_encoding(content))
+    except UnicodeDecodeError as exc:
+        raise DataError(
+            f"{path} is not UTF-8 or UTF-16 text (byte {exc.start}); save the output of the Azure CLI as it is"
+        ) from exc
+    if not text.strip():
+        raise DataError(f"{path} is empty; the command that should have filled it may have failed: run it again")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as exc:
+        raise DataError(f"{path} is nested too deeply to be a list of resources") from exc
+    except ValueError as exc:
+        raise DataError(
+            f"{path} is not valid JSON ({exc}); use --output json with the Azure CLI, and redirect only stdout"
+        ) from exc
+
+
+def _encoding(content: bytes) -> str:
+    for mark, encoding in _MARKS:
+        if content.startswith(mark):
+            return encoding
+    # JSON begins with an ASCII character: a zero byte next to it can only be half of a UTF-16 unit.
+    if content[1:2] == b"\0":
+        return "utf-16-le"
+    return "utf-16-be" if content[:1] == b"\0" else "utf-8"
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON value")
+
+
+def fault_of(value: object) -> str:
+    """Why a JSON value cannot be kept in an estate; empty where it can."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [inner for outer in level for inner in _members(outer)]
+        if not level:
+            break
+    else:
+        return f"it is nested more than {MAX_DEPTH} levels deep"
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return "its text holds half of a surrogate pair, which is not a character"
+    return ""
+
+
+def _members(value: object) -> list[object]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []

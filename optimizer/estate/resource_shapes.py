@@ -1,0 +1,113 @@
+"""One resource as the Azure CLI, Resource Graph or an ARM template prints it, brought into the shape of ARM."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal, get_args
+
+from optimizer.estate.arm_ids import type_of_id
+from optimizer.estate.json_files import fault_of
+from optimizer.ports import Resource
+
+Kind = Literal["vaults", "policies", "protected_items", "vms", "vault_settings"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+_KIND_BY_TYPE: dict[str, Kind] = {
+    "microsoft.recoveryservices/vaults": "vaults",
+    "microsoft.recoveryservices/vaults/backuppolicies": "policies",
+    "microsoft.recoveryservices/vaults/backupfabrics/protectioncontainers/protecteditems": "protected_items",
+    "microsoft.compute/virtualmachines": "vms",
+    "microsoft.recoveryservices/vaults/backupconfig": "vault_settings",
+    "microsoft.recoveryservices/vaults/backupstorageconfig": "vault_settings",
+    "microsoft.recoveryservices/vaults/backupresourceguardproxies": "vault_settings",
+    "microsoft.authorization/locks": "vault_settings",
+}
+
+_TOP_LEVEL = ("id", "name", "type", "location", "tags", "eTag", "etag", "sku", "identity", "zones", "properties")
+"""Fields that ARM keeps beside ``properties``, and that an estate keeps."""
+
+_OF_THE_PRINTER = frozenset(
+    {"resourceGroup", "subscriptionId", "tenantId", "kind", "managedBy", "plan", "extendedLocation", "systemData",
+     "apiVersion", "dependsOn", "resources"}
+)  # fmt: skip
+"""Fields that printers add, or that say nothing about backups."""
+
+_NOT_KEPT = ("osProfile", "networkProfile", "diagnosticsProfile", "userData")
+"""Properties of VMs that say nothing about backups, but name accounts, keys and networks; ``pull`` omits them too."""
+
+_CLI_SPELLING = {
+    "instantRpDetails": "instantRPDetails",
+    "azureBackupRgNamePrefix": "azureBackupRGNamePrefix",
+    "azureBackupRgNameSuffix": "azureBackupRGNameSuffix",
+    "deferredDeleteTimeInUtc": "deferredDeleteTimeInUTC",
+    "existingBasicVmProtection": "existingBasicVMProtection",
+}
+"""Names that the Azure CLI derives from Python attributes, and that differ from those of ARM (SDK 11.2 compared)."""
+
+_NOMINAL_TIMES = frozenset({"scheduleRunTimes", "retentionTimes", "scheduleWindowStartTime"})
+_CLI_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\+00:00")
+
+
+def kind_of(resource: Mapping[str, Any]) -> tuple[Kind | None, str]:
+    """Kind of a resource and its ARM type in lower case; the type is empty where there is no ARM id."""
+    arm_id = resource.get("id")
+    kind = type_of_id(arm_id) if isinstance(arm_id, str) else ""
+    return _KIND_BY_TYPE.get(kind), kind
+
+
+def fault_in(resource: Mapping[str, Any]) -> str:
+    """Why a resource of a known kind cannot be kept; empty where it can."""
+    for field, allowed in (("properties", "an object"), ("tags", "an object")):
+        if not isinstance(resource.get(field), dict | None):
+            return f"its {field} are {type(resource[field]).__name__}; allowed: {allowed} or null"
+    return fault_of(resource)
+
+
+def to_arm(kind: Kind, resource: Mapping[str, Any]) -> Resource:
+    """The resource as ARM itself spells it.
+
+    Parameters
+    ----------
+    kind
+        Kind of the resource.
+    resource
+        As it was printed.  Fields that the Azure CLI flattens (``az vm list``, ``az lock list``) go back into
+        ``properties``; nulls, names and times that the CLI spells in its own way are written as ARM does.
+    """
+    by_cli = "resourceGroup" in resource and "subscriptionId" not in resource
+    arm: Resource = {key: resource[key] for key in _TOP_LEVEL if key in resource}
+    flat = {key: value for key, value in resource.items() if key not in arm and key not in _OF_THE_PRINTER}
+    if "properties" not in arm and flat:
+        arm["properties"] = flat
+    if by_cli:
+        arm = _without_cli_spelling(arm)
+    properties = arm.get("properties")
+    if isinstance(properties, dict):
+        if kind == "vms":
+            arm["properties"] = {key: value for key, value in properties.items() if key not in _NOT_KEPT}
+        elif kind == "protected_items":
+            _name_the_vm(properties)
+    return arm
+
+
+def _without_cli_spelling(value: Any, key: str = "") -> Any:
+    if isinstance(value, dict):
+        return {
+            _CLI_SPELLING.get(name, name): _without_cli_spelling(inner, name)
+            for name, inner in value.items()
+            if inner is not None
+        }
+    if isinstance(value, list):
+        return [_without_cli_spelling(inner, key) for inner in value]
+    if key in _NOMINAL_TIMES and isinstance(value, str) and (match := _CLI_TIME.fullmatch(value)):
+        return match[1] + "Z"
+    return value
+
+
+def _name_the_vm(properties: dict[str, Any]) -> None:
+    """State the VM where Resource Graph alone does, so that the estate's readers find it in the usual field."""
+    source = properties.get("dataSourceInfo")
+    vm_id = source.get("resourceID") if isinstance(source, dict) else None
+    if isinstance(vm_id, str) and not (properties.get("sourceResourceId") or properties.get("virtualMachineId")):
+        properties["sourceResourceId"] = vm_id

@@ -1,0 +1,70 @@
+"""``import`` through the command line: ARM resources in files, then plan and rehearsal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from tests.cases import case_load
+from tests.cli.command_line import run
+from tests.estate import resource_inputs as inputs
+from tests.estate.inputs import write_load, write_vms
+
+
+@pytest.fixture
+def exported(tmp_path: Path) -> list[Path]:
+    """Return the four files of the Azure CLI, beside a load whose first VM is busy at its backup."""
+    case_load(list(inputs.NAMES), days=8).write_parquet(tmp_path / "load.parquet")
+    return inputs.write_json(tmp_path, inputs.as_azure_cli())
+
+
+def test_resources_can_be_planned_and_rehearsed(tmp_path: Path, exported: list[Path]) -> None:
+    """The journey of a planner without rights in Azure ends in a plan that a rehearsal carries out."""
+    estate, plan = tmp_path / "estate", tmp_path / "plan.json"
+    answer = run("import", "--resources", *exported, "--load", tmp_path / "load.parquet", "--out", estate)
+    assert (answer.code, answer.err) == (0, "")
+    assert "2 VMs in 1 vault with 1 policy" in answer.out
+    assert run("plan", estate, "--out", plan, "--effort", "1").code == 0
+    changes = json.loads(plan.read_text(encoding="utf-8"))["changes"]
+    assert {change["policy_id"].lower().startswith(inputs.VAULT.lower()) for change in changes} == {True}
+    answer = run("rehearse", plan, "--from", "2026-11-20T12:00Z")
+    assert answer.code == 0, answer.err
+
+
+def test_reports_name_what_was_left_out(tmp_path: Path, exported: list[Path]) -> None:
+    """Text and JSON both list objects that were not used."""
+    other = tmp_path / "other.json"
+    other.write_text(json.dumps([{"id": "web-1"}, {"id": f"{inputs.APP}/providers/Microsoft.Compute/disks/d"}]))
+    files = ["--resources", *exported, "--resources", other, "--load", tmp_path / "load.parquet"]
+    text = " ".join(run("import", *files, "--out", tmp_path / "one").out.split())
+    assert "its id is 'web-1', which is not the ARM id of a resource" in text
+    assert "Not used: 1 of type microsoft.compute/disks." in text
+    found = json.loads(run("import", *files, "--out", tmp_path / "two", "--format", "json").out)
+    assert len(found["left_out"]) == 2
+
+
+def test_load_without_one_of_the_vms_is_said(tmp_path: Path, exported: list[Path]) -> None:
+    """A VM without load is named by its id."""
+    frame = pl.read_parquet(tmp_path / "load.parquet").filter(vm="db-1")
+    load = write_load(tmp_path, frame, "one.parquet")
+    found = run("import", "--resources", *exported, "--load", load, "--out", tmp_path / "e", "--format", "json")
+    assert json.loads(found.out)["vms_without_load"] == [inputs.vm_id("web-1")]
+
+
+def test_vms_and_resources_exclude_each_other(tmp_path: Path, exported: list[Path]) -> None:
+    """One of the two inventories has to be given, and only one."""
+    write_vms(tmp_path)
+    rest = ["--load", tmp_path / "load.parquet", "--out", tmp_path / "estate"]
+    vms = ["--vms", tmp_path / "vms.csv"]
+    for args, said in (
+        ([], "give either --vms"),
+        ([*vms, "--resources", exported[0]], "give either --vms"),
+        ([*vms, exported[0]], "unexpected file"),
+        ([*vms, "--resource-group", inputs.GROUP], "--resource-group belongs to templates"),
+    ):
+        answer = run("import", *args, *rest)
+        assert answer.code == 2
+        assert said in answer.err
