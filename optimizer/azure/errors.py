@@ -17,6 +17,7 @@ from azure.core import exceptions as azure
 from optimizer.azure.permissions import how_to_get
 from optimizer.azure.pipeline import StrayError
 from optimizer.azure.sign_in import HOW_TO_SIGN_IN, network_advice, network_failure, refusal
+from optimizer.azure.waits import asked_seconds, blocked_seconds
 from optimizer.errors import (
     AuthError,
     CloudError,
@@ -28,9 +29,6 @@ from optimizer.errors import (
     UncertainError,
 )
 from optimizer.model.clock import SYSTEM_CLOCK
-
-BLOCKED_SECONDS = 4 * 3600.0
-"""How long to keep away after ``CloudDosTimeboudLimitReached``, which asks for "few hours"."""
 
 _LONGEST_TEXT = 600
 """Characters of the service's own text that a message repeats."""
@@ -65,6 +63,9 @@ _BUSY_TEXT = re.compile(
 )
 _GENERAL_CONFLICTS = {"conflict", "conflicterror", "resourceconflict", "409"}
 """Codes of 409 that say no more than the number does."""
+
+_MAY_ASK_TO_WAIT = (200, 202, 400, 409, 429)
+"""Statuses of answers whose text may ask to try again later; with them nothing was carried out."""
 
 _GONE = "it was deleted or lies elsewhere: pull the estate again"
 _BY_STATUS: Mapping[int, tuple[type[CloudError], str]] = {
@@ -201,9 +202,9 @@ def from_answer(what: str, answer: Answer) -> CloudError:
 
 
 def _by_code(said: str, answer: Answer) -> CloudError | None:
-    if any(code.startswith("clouddostimebou") for code in answer.codes):
-        text = f"{said}; the service asks to stay away for some hours"
-        return ThrottledError(text, code=answer.code, retry_after_seconds=BLOCKED_SECONDS)
+    blocked = blocked_seconds(answer.codes, answer.text, answer.retry_after_seconds)
+    if blocked is not None:
+        return _throttled(said, answer, blocked)
     refused = next((_REFUSED[code] for code in answer.codes if code in _REFUSED), "")
     if refused:
         return RejectedError(f"{said}; {refused}", code=answer.code)
@@ -216,9 +217,10 @@ def _by_status(said: str, answer: Answer) -> CloudError:
     status = answer.status or 0
     if status == 403:
         return ForbiddenError(f"{said}; {_missing_right(answer.text)}", code=answer.code)
-    if status == 429:
-        text = f"{said}; too many requests: try again later"
-        return ThrottledError(text, code=answer.code, retry_after_seconds=answer.retry_after_seconds)
+    asked = asked_seconds(answer.text) if status in _MAY_ASK_TO_WAIT else None
+    if status == 429 or asked is not None:
+        waits = [wait for wait in (asked, answer.retry_after_seconds) if wait is not None]
+        return _throttled(said, answer, max(waits, default=None))
     if status == 409:
         return _conflict(said, answer)
     kind, advice = _BY_STATUS.get(status, (RejectedError, "see what the service says"))
@@ -227,6 +229,14 @@ def _by_status(said: str, answer: Answer) -> CloudError:
     elif 300 <= status < 400:
         kind, advice = CloudError, "no answer that the service gives: look for a proxy in between"
     return kind(f"{said}; {advice}", code=answer.code)
+
+
+def _throttled(said: str, answer: Answer, seconds: float | None) -> CloudError:
+    if seconds is None or seconds < 3600:
+        text = f"{said}; too many requests: try again later"
+    else:
+        text = f"{said}; the service asks to stay away for {seconds / 3600:.3g} h"
+    return ThrottledError(text, code=answer.code, retry_after_seconds=seconds)
 
 
 def _conflict(said: str, answer: Answer) -> CloudError:

@@ -164,7 +164,7 @@ def test_the_status_decides_whatever_the_class(status: int) -> None:
         (403, "RequestDisallowedByPolicy", RejectedError, "an Azure Policy"),
         (400, "BMSUserErrorInvalidPolicyInput", RejectedError, "look at its times"),
         (400, "UserErrorOperationDeniedOnImmutableItem", RejectedError, "immutable"),
-        (400, "CloudDosTimeboudLimitReached", ThrottledError, "some hours"),
+        (400, "CloudDosTimeboudLimitReached", ThrottledError, "stay away for 4 h"),
     ],
 )
 def test_codes_go_before_the_status(status: int, code: str, kind: type[CloudError], advice: str) -> None:
@@ -229,6 +229,61 @@ def test_throttling_says_how_long() -> None:
     plain = translate(http_error(429))
     assert isinstance(plain, ThrottledError)
     assert plain.retry_after_seconds is None
+
+
+DAILY_LIMIT = "Operation is blocked as you have reached the limit on number of operations permitted in 24 hours."
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "text", "header", "hours"),
+    [
+        (429, "Throttled", "Too many requests.", "86400", 24),
+        (429, "Throttled", "Please retry after few hours.", None, 4),
+        (429, "Throttled", "Too many requests. Try after 24 hours.", "60", 24),
+        (429, "TooManyRequests", "Please try again after 90 minutes.", None, 1.5),
+        (429, "TooManyRequests", "Please wait for an hour and then try.", None, 1),
+        (400, "CloudDosTimeboudLimitReached", "", None, 4),
+        (503, "CloudDosTimeboudLimitReached", "You reached a limit; retry after few hours", None, 4),
+        (400, "CloudDosTimeboudLimitReached", "Retry after 6 hours.", "10", 6),
+        (429, "CloudDosTimeBoundLimitReached", "", "7200", 2),
+        (400, "UserErrorX", DAILY_LIMIT, None, 24),
+        (409, "BMSUserErrorLimit", DAILY_LIMIT.upper(), "30", 24),
+        (200, "BMSUserErrorLimit", DAILY_LIMIT, None, 24),
+        (500, "", DAILY_LIMIT, None, 24),
+        (400, "", "The request exceeded the limit of 50 policies per day", None, 24),
+        (400, "", "You have exceeded the daily limit", None, None),
+        (400, "UserErrorX", "The VM is busy. Wait for a few minutes and then retry.", None, 1 / 6),
+        (409, "Busy", "Retry the operation after 2 days", None, 48),
+    ],
+)
+def test_a_request_to_stay_away_is_understood(
+    status: int, code: str, text: str, header: str | None, hours: float | None
+) -> None:
+    """Whatever status it comes with: by header, by its words, by its code, the longest of them."""
+    found = translate(http_error(status, code, text, headers={"Retry-After": header} if header else {}))
+    if hours is None:
+        assert not isinstance(found, ThrottledError)
+        return
+    assert isinstance(found, ThrottledError)
+    assert found.retry_after_seconds == pytest.approx(hours * HOUR)
+    assert ("stay away for" in str(found)) is (hours >= 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "text", "kind"),
+    [
+        (400, "The maximum number of policies per vault is reached.", RejectedError),
+        (400, "The retention must be at least 7 days.", RejectedError),
+        (400, "Try a time that is not within 2 hours of another", RejectedError),
+        (403, "Retry after 5 minutes", ForbiddenError),
+        (404, "Retry after 5 minutes", NotFoundError),
+        (500, "Please try again in 5 minutes", UncertainError),
+    ],
+)
+def test_not_every_number_of_hours_is_a_wait(status: int, text: str, kind: type[CloudError]) -> None:
+    """Limits without a period, missing rights and failures that may have had an effect are no throttling."""
+    assert type(translate(http_error(status, "Code", text))) is kind
 
 
 @pytest.mark.parametrize(
