@@ -12,7 +12,7 @@ from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
-from optimizer.report.text_broken_rules import broken_rules_rows
+from optimizer.report.text_broken_rules import broken_rules_rows, idle_rules_rows, rules_kept
 from optimizer.report.text_moves import moves_parts
 from optimizer.report.typeset import (
     Column,
@@ -41,7 +41,8 @@ def render_audit(audit: Audit) -> Page:
         yield Text(f"Audit of the schedule as of {audit.as_of:%Y-%m-%d %H:%M %Z}", style="bold")
         yield from _audit_totals(audit)
         yield from _starts_picture(audit, glyphs)
-        for rows in (broken_rules_rows(audit.broken_rules or (), WORST), *_audit_tables(audit, glyphs)):
+        rules = broken_rules_rows(audit.broken_rules or (), WORST), idle_rules_rows(audit.idle_rules, WORST)
+        for rows in (*rules, *_audit_tables(audit, glyphs)):
             if rows.cells:
                 yield table(rows, glyphs, width)
         yield from _silent_lists(audit)
@@ -192,6 +193,7 @@ def _knowledge_tables(audit: Audit, glyphs: Glyphs) -> Iterator[Rows]:
 
 def _silent_lists(audit: Audit) -> Iterator[RenderableType]:
     """Say what was looked for and not found, so that silence is not mistaken for it."""
+    kept = rules_kept(audit.broken_rules, audit.num_rules, len(audit.idle_rules))
     fine = [
         words
         for words, found in (
@@ -201,7 +203,7 @@ def _silent_lists(audit: Audit) -> Iterator[RenderableType]:
             ("no vault is near its limit", all(one.state is None for one in audit.vaults)),
             ("every VM has history enough", audit.history == ()),
             ("every item can be written", not audit.unwritable),
-            ("today's schedule keeps every rule", audit.broken_rules == ()),
+            (kept, kept),
         )
         if found
     ]
