@@ -187,21 +187,21 @@ def _knowledge_tables(audit: Audit, glyphs: Glyphs) -> Iterator[Rows]:
             for one in audit.clock_changes[:WORST]
         ],
         total=len(audit.clock_changes),
-        note="what Azure does to a schedule there is not settled: starts are judged at each offset",
+        note="whether Azure shifts a schedule there is not documented; starts are judged at each offset",
     )
 
 
 def _silent_lists(audit: Audit) -> Iterator[RenderableType]:
-    """Say what was looked for and not found, so that silence is not mistaken for it."""
+    """List the checks that found nothing, so that a reader knows that they were made."""
     kept = rules_kept(audit.broken_rules, audit.num_rules, len(audit.idle_rules))
     fine = [
         words
         for words, found in (
-            ("no service has two windows that meet", not audit.totals.overlap_pair_slots),
+            ("no service has overlapping start windows", not audit.totals.overlap_pair_slots),
             ("no VM is often busy when it is backed up", not audit.busy),
             ("no policy is near its limit", not audit.policies),
             ("no vault is near its limit", all(one.state is None for one in audit.vaults)),
-            ("every VM has history enough", audit.history == ()),
+            ("every VM has enough history", audit.history == ()),
             ("every item can be written", not audit.unwritable),
             (kept, kept),
         )
@@ -261,7 +261,7 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
             line("at-risk backups per 30 days", summary.at_risk_per_month.today, summary.at_risk_per_month.plan),
             line("pair-slots per day", summary.overlap_pair_slots.today, summary.overlap_pair_slots.plan),
             line(
-                "windows of one service that meet, peak",
+                "most overlapping start windows in one service",
                 summary.peak_concurrency.today,
                 summary.peak_concurrency.plan,
                 whole=True,
@@ -431,7 +431,7 @@ def _compare_services(services: Sequence[Comparison]) -> Rows:
                 strict=True,
             )
         ),
-        note="at-risk backups per 30 days; pair-slots per day; most windows that meet",
+        note="at-risk backups per 30 days; pair-slots per day; most overlapping start windows",
     )
 
 

@@ -452,8 +452,8 @@ threading.Thread(target=stop, daemon=True).start()
         "plan", home / "estate", "--out", tmp_path / "plan.json", "--effort", 10_000, before=interrupt
     )
     told = (
-        "stopped before the end: no plan was written; give --time-limit SECONDS, and the search ends in time with the "
-        "best schedule so far"
+        "stopped before the end: no plan was written; to keep the best schedule found within a time, use "
+        "--time-limit SECONDS"
     )
     assert (answer.code, answer.err.strip()) == (130, told)
     assert list(tmp_path.iterdir()) == []

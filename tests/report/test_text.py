@@ -89,8 +89,8 @@ def test_audit_of_an_empty_estate_says_what_is_fine() -> None:
     """Where nothing was found the report says what was looked for."""
     empty = Inventory(as_of=AS_OF, vaults={}, policies={}, vms={}, items=())
     text = to_text(render_audit(audit(empty, np.zeros((0, 48)), Rules(), history_days=np.zeros(0))))
-    assert "no service has two windows that meet" in text
-    assert "every VM has history enough" in text
+    assert "no service has overlapping start windows" in text
+    assert "every VM has enough history" in text
 
 
 def test_plan_shows_the_figures_before_and_after() -> None:
