@@ -21,11 +21,12 @@ EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_
 
 
 @click.command(
+    short_help="Serve an estate as if it were Azure.",
     epilog=example(
         "backup-optimizer emulate estate --port 8443\n"
         "export BACKUP_OPTIMIZER_EMULATOR=... BACKUP_OPTIMIZER_CA_FILE=...   (as it prints them, in another shell)\n"
         "backup-optimizer pull --subscription ... --out pulled"
-    )
+    ),
 )
 @click.argument("estate", type=ESTATE)
 @click.option("--port", type=WholeNumber(0, 65535), default=0, help="Port on 127.0.0.1.  [default: any free port]")

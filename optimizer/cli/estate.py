@@ -45,7 +45,8 @@ class UtcTime(click.ParamType[datetime]):
 
 
 @click.command(
-    epilog=example("backup-optimizer demo backup-demo\nbackup-optimizer explain backup-demo/plan.json vm-name")
+    short_help="Make up an estate, then audit and plan it.",
+    epilog=example("backup-optimizer demo backup-demo\nbackup-optimizer explain backup-demo/plan.json vm-name"),
 )
 @click.argument("folder", metavar="[DIR]", type=NEW_FOLDER, default=Path("backup-demo"))
 @click.option(
@@ -89,6 +90,7 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
 
 @click.command(
     "import",
+    short_help="Make an estate from files, without Azure.",
     epilog=example(
         "backup-optimizer import --vms vms.csv --load load.parquet --out estate\n"
         "backup-optimizer import --resources policies.json items.json vms.json --load load.parquet --out estate"
@@ -178,11 +180,12 @@ def _check_inputs(
 
 
 @click.command(
+    short_help="Report what is wrong with today's schedule.",
     epilog=example(
         "backup-optimizer audit estate\n"
         "backup-optimizer audit estate --rules rules.toml\n"
         "backup-optimizer audit estate --format json > audit.json"
-    )
+    ),
 )
 @click.argument("estate", type=ESTATE)
 @click.option(

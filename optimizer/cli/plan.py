@@ -80,6 +80,7 @@ def write_report(
 
 
 @click.command(
+    short_help="Find a better schedule for an estate.",
     epilog=example(
         "backup-optimizer plan estate --rules rules.toml --out plan.json\n"
         "backup-optimizer plan estate --moves-curve\n"
@@ -89,7 +90,7 @@ def write_report(
         "backup-optimizer plan estate --what-if lose-vault=vault-weu\n"
         "backup-optimizer plan estate --what-if 'forbid=2026-03-02..2026-03-08 20:00-06:00,service=shop'\n"
         "backup-optimizer plan estate --sensitivity"
-    )
+    ),
 )
 @click.argument("estate", type=ESTATE)
 @click.option("--rules", "rules_file", type=FILE, help="Rules file (TOML). See data/rules for examples.")
@@ -216,7 +217,9 @@ def _point_out_journals(screen: Screen, out: Path, history: tuple[Path, ...]) ->
         )
 
 
-@click.command(epilog=example("backup-optimizer explain plan.json sql-prod-03"))
+@click.command(
+    short_help="Explain why a VM moves or stays.", epilog=example("backup-optimizer explain plan.json sql-prod-03")
+)
 @click.argument("plan_file", metavar="PLAN", type=FILE)
 @click.argument("vm")
 @ESTATE_OPTION
@@ -240,13 +243,14 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path 
 
 
 @click.command(
+    short_help="Show a plan or a journal.",
     epilog=example(
         "backup-optimizer report plan.json\n"
         "backup-optimizer report plan.json --html report.html\n"
         "backup-optimizer report plan.json --limits\n"
         "backup-optimizer report plan.json --limits --html report.html\n"
         "backup-optimizer report plan.journal.jsonl"
-    )
+    ),
 )
 @click.argument("file", metavar="PLAN|JOURNAL", type=FILE)
 @click.option("--html", "page", type=FILE, help="Write an HTML page with charts: one file that works offline.")

@@ -89,7 +89,8 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(
-    epilog=example("backup-optimizer rehearse plan.json\nbackup-optimizer rehearse plan.json --only vault=weu-01")
+    short_help="Carry out a plan on an emulated Azure.",
+    epilog=example("backup-optimizer rehearse plan.json\nbackup-optimizer rehearse plan.json --only vault=weu-01"),
 )
 @PLAN
 @click.option(
@@ -126,11 +127,12 @@ def rehearse(
 
 
 @click.command(
+    short_help="Write a plan's new start times to Azure.",
     epilog=example(
         "backup-optimizer apply plan.json --approved-by 'Change board' --ticket CHG0042\n"
         "backup-optimizer apply plan.json --only vault=weu-01 --wave 10\n"
         "backup-optimizer apply plan.json --resume --yes --wait 8"
-    )
+    ),
 )
 @PLAN
 @scope_options
@@ -185,9 +187,10 @@ def apply(
 
 
 @click.command(
+    short_help="Undo what a journal records.",
     epilog=example(
         "backup-optimizer rollback plan.journal.jsonl\nbackup-optimizer rollback plan.journal.jsonl --resume"
-    )
+    ),
 )
 @click.argument("journal_file", metavar="JOURNAL", type=FILE)
 @click.option(
@@ -285,7 +288,9 @@ def _confirm_and_run(
         sys.exit(APPLIED_IN_PART)
 
 
-@click.command(epilog=example("backup-optimizer watch plan.json"))
+@click.command(
+    short_help="Check the first backups at the new times.", epilog=example("backup-optimizer watch plan.json")
+)
 @PLAN
 @click.option("--journal", "journal_file", type=FILE, help="File of the journal.  [default: beside the plan]")
 @click.option(
