@@ -13,6 +13,7 @@ from optimizer.plan.document import PlanDocument
 from optimizer.plan.fingerprint import check_changes
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.calendar import build_rollout
+from optimizer.rollout.clock_check import require_clock
 from optimizer.rollout.earlier_runs import carried_on, records_of, refuse_taken_back, require_same_plan
 from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.execute import vaults_of
@@ -69,6 +70,8 @@ def prepare_apply(
         Azure has changed since in what the plan relies on.
     ApplyError
         There is a journal without ``resume``, or none with it; nothing is selected.
+    ClockError
+        This machine's clock and the service's differ.
     CloudError
         The service cannot be read.
     """
@@ -85,6 +88,7 @@ def prepare_apply(
     require_fresh(freshness, str(plan_path))
     pilot = choose_pilot(selection.writes, inventory, scope.wave_percent) if scope.wave_percent else frozenset()
     protections = {vault_id: read_protection(reader.vault_settings(vault_id)) for vault_id in vaults_of(every)}
+    require_clock(reader, clock, command)
     return Prepared(
         command=command,
         plan=plan,
@@ -135,7 +139,7 @@ def prepare_rollback(
 
     Raises
     ------
-    PlanFormatError, StalePlanError, CloudError
+    PlanFormatError, StalePlanError, ClockError, CloudError
         As of :func:`prepare_apply`.
     ApplyError
         The journal is of another plan, or nothing in it was done; as of :func:`prepare_apply` for the rollback's own.
@@ -158,6 +162,7 @@ def prepare_rollback(
     freshness = _compare(left, writes, reader, state)
     require_fresh(freshness, str(applied), command="rollback")
     protections = {vault_id: read_protection(reader.vault_settings(vault_id)) for vault_id in vaults_of(writes)}
+    require_clock(reader, clock, "rollback")
     return Prepared(
         command="rollback",
         plan=plan,
