@@ -312,15 +312,14 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         text = by_name.get(name, "")
         if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
             return float(text) * unit
-    due = http_date(by_name.get("retry-after", ""))
+    due = _http_date(by_name.get("retry-after", ""))
     if due is None:
         return None
-    now = http_date(by_name.get("date", "")) or SYSTEM_CLOCK.now()
+    now = _http_date(by_name.get("date", "")) or SYSTEM_CLOCK.now()
     return max(0.0, (due - now).total_seconds())
 
 
-def http_date(text: str) -> datetime | None:
-    """The time in an HTTP header, e.g. ``Wed, 21 Oct 2015 07:28:00 GMT``; None if it is not one."""
+def _http_date(text: str) -> datetime | None:
     try:
         instant = parsedate_to_datetime(text)
     except ValueError:

@@ -1,14 +1,18 @@
-"""Whether Azure is still as the plan knows it: what changed since, vault by vault, and which part still holds."""
+"""Whether Azure is still as the plan knows it: what changed, vault by vault, and which vaults can still be written."""
 
 from __future__ import annotations
 
+import shlex
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
+from optimizer.errors import CloudError, ForbiddenError, NotFoundError
 from optimizer.estate.document import EstateDocument
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import BackupReader, Resource
+from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import is_made, item_state, policy_state
 
@@ -28,11 +32,14 @@ class Freshness:
         By vault id: other changes, which the plan can live with.
     holds
         Ids of the vaults whose part of the plan still holds.
+    unreadable
+        By vault id: why the vault cannot be read.  Nothing is known about such a vault, so it is never written.
     """
 
     broken: Mapping[str, Sequence[str]]
     remarks: Mapping[str, Sequence[str]]
     holds: tuple[str, ...]
+    unreadable: Mapping[str, CloudError] = field(default_factory=dict)
 
 
 @dataclass
@@ -62,8 +69,12 @@ def compare_with_service(
     *,
     pending: frozenset[int],
     begun: frozenset[int] = frozenset(),
+    unreadable: Mapping[str, CloudError] | None = None,
 ) -> Freshness:
-    """Compare the vaults that a plan writes to with what the service says now.
+    """Compare the vaults that a plan writes to with what the service shows now.
+
+    Vaults without a pending write are not read.  A vault that cannot be read does not keep the others from being
+    compared.
 
     Parameters
     ----------
@@ -76,20 +87,24 @@ def compare_with_service(
     pending
         Numbers of the writes that are still to be made: only what these rely on can break the plan.
     begun
-        Numbers of the writes of which it is not known whether they took place: their objects may be either way.
-
-    Raises
-    ------
-    CloudError
-        A vault cannot be read.
+        Numbers of the writes whose outcome is unknown: their objects may be in either state.
+    unreadable
+        Vaults, by id, that are known to be unreadable already.
     """
     to_do = [write for write in writes if write.number in pending]
     broken, remarks, holds = {}, {}, []
+    lost = dict(unreadable or {})
     unsure = frozenset(write.object_id.lower() for write in writes if write.number in begun)
-    for vault_id in dict.fromkeys(write.vault_id for write in to_do):
+    for vault_id in vaults_of(to_do):
+        if vault_id in lost:
+            continue
         of_vault = [write for write in to_do if write.vault_id.lower() == vault_id.lower()]
-        policies = _by_id(reader.list_policies(vault_id), vault_id)
-        items = _by_id(reader.list_items(vault_id), vault_id)
+        try:
+            policies = _by_id(reader.list_policies(vault_id), vault_id)
+            items = _by_id(reader.list_items(vault_id), vault_id)
+        except CloudError as exc:
+            lost[vault_id] = exc
+            continue
         compared = _Compared(
             _by_id(expected.policies, vault_id),
             policies,
@@ -106,13 +121,17 @@ def compare_with_service(
             holds.append(vault_id)
         if compared.remarks:
             remarks[vault_id] = compared.remarks
-    return Freshness(broken, remarks, tuple(holds))
+    return Freshness(broken, remarks, tuple(holds), lost)
 
 
 def _by_id(resources: Iterable[Resource], vault_id: str) -> dict[str, Resource]:
     prefix = vault_id.lower() + "/"
-    pairs = ((str(resource["id"]).lower(), resource) for resource in resources)
+    pairs = ((str(resource.get("id") or "").lower(), resource) for resource in resources)
     return {key: resource for key, resource in pairs if key.startswith(prefix)}
+
+
+def _properties(resource: Resource) -> Mapping[str, Any]:
+    return resource.get("properties") or {}
 
 
 def _relied_on(expected: EstateDocument, writes: Sequence[Write]) -> frozenset[str]:
@@ -132,7 +151,7 @@ def _in_place(writes: Sequence[Write], now: Mapping[str, Resource]) -> frozenset
 
 
 def _policy_of(item: Resource) -> str:
-    return str((item.get("properties") or {}).get("policyId") or "")
+    return str(_properties(item).get("policyId") or "")
 
 
 def _compare_policies(compared: _Compared) -> None:
@@ -140,7 +159,7 @@ def _compare_policies(compared: _Compared) -> None:
         now = compared.policies_now.get(key)
         if now is None:
             compared.report(key, f"policy {_name(then)} is gone")
-        elif policy_state(then["properties"]) != policy_state(now["properties"]):
+        elif policy_state(_properties(then)) != policy_state(_properties(now)):
             compared.report(key, f"policy {_name(now)} was changed{_what_changed(then, now)}")
     for key, now in compared.policies_now.items():
         if key not in compared.policies_then:
@@ -150,8 +169,8 @@ def _compare_policies(compared: _Compared) -> None:
 def _what_changed(then: Resource, now: Resource) -> str:
     keys = sorted(
         key
-        for key in {*then["properties"], *now["properties"]}
-        if policy_state({key: then["properties"].get(key)}) != policy_state({key: now["properties"].get(key)})
+        for key in {*_properties(then), *_properties(now)}
+        if policy_state({key: _properties(then).get(key)}) != policy_state({key: _properties(now).get(key)})
     )
     return f": {', '.join(keys)}" if keys else ""
 
@@ -161,7 +180,7 @@ def _compare_items(compared: _Compared) -> None:
         now = compared.items_now.get(key)
         if now is None:
             compared.report(key, f"VM {_name(then)} is no longer protected")
-        elif item_state(then["properties"]) != item_state(now["properties"]):
+        elif item_state(_properties(then)) != item_state(_properties(now)):
             compared.report(key, f"VM {_name(now)} {_how_it_changed(then, now)}")
     for key, now in compared.items_now.items():
         if key not in compared.items_then:
@@ -174,41 +193,85 @@ def _how_it_changed(then: Resource, now: Resource) -> str:
     before, after = _policy_of(then), _policy_of(now)
     if before.lower() != after.lower():
         return f"was moved from policy {before.rpartition('/')[2]} to {after.rpartition('/')[2] or 'none'}"
-    if (then["properties"].get("protectionState")) != (now["properties"].get("protectionState")):
+    if _properties(then).get("protectionState") != _properties(now).get("protectionState"):
         return f"is now in state {now['properties'].get('protectionState')}"
     return "has other backup settings (disk exclusion)"
 
 
 def _name(resource: Resource) -> str:
-    friendly = (resource.get("properties") or {}).get("friendlyName")
+    friendly = _properties(resource).get("friendlyName")
     return repr(friendly or resource.get("name") or str(resource["id"]).rpartition("/")[2])
 
 
-def require_fresh(freshness: Freshness, plan_name: str, *, command: Literal["apply", "rollback"] = "apply") -> None:
-    """Refuse a plan that rests on what is no longer so.
+def require_fresh(
+    freshness: Freshness, plan_name: str, *, command: Literal["apply", "rollback"] = "apply", resume: bool = False
+) -> None:
+    """Refuse a plan that relies on something that has changed or cannot be read.
+
+    Parameters
+    ----------
+    freshness
+        What the comparison found.
+    plan_name
+        The plan or the journal, for the message.
+    command
+        The command that is refused.
+    resume
+        Whether the command has a journal, so that the part that still holds needs ``--resume``.
 
     Raises
     ------
     StalePlanError
-        Something that the plan relies on was changed; names it, and what of the plan still holds.
+        Something that the plan relies on was changed, or a vault cannot be read.  The message lists the changes and
+        the command for the vaults that can still be written.
+    CloudError
+        No vault can be read, and the reason is neither a missing vault nor a missing right: the service cannot be
+        reached or nobody is signed in.
     """
-    if not freshness.broken:
+    lost = freshness.unreadable
+    if not freshness.broken and not lost:
         return
-    if command == "rollback":
-        lines = [f"{plan_name}: not everything is as it was left, so that the way back is not safe; in Azure:"]
-    else:
-        lines = [f"{plan_name}: the plan is stale; since its estate was taken, in Azure:"]
+    told = [exc for exc in lost.values() if isinstance(exc, NotFoundError | ForbiddenError)]
+    if not freshness.broken and not freshness.holds and not told:
+        raise next(iter(lost.values()))
+    lines = [f"{plan_name}: {_HEADINGS[command] if freshness.broken else _UNREADABLE[command]}"]
     for vault_id, changes in freshness.broken.items():
         more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-        lines.append(f"  vault {vault_id.rpartition('/')[2]}: {'; '.join(changes[:_SHOWN])}{more}")
-    if command == "rollback":
-        lines.append("bring that back by hand, then run 'rollback' again; or pull the estate and make a new plan")
-        raise StalePlanError("\n".join(lines))
+        lines.append(f"  vault {_last(vault_id)}: {'; '.join(changes[:_SHOWN])}{more}")
+    lines += [f"  vault {_last(vault_id)} cannot be read: {exc}" for vault_id, exc in lost.items()]
     if freshness.holds:
-        names = [vault_id.rpartition("/")[2] for vault_id in freshness.holds]
-        options = " ".join(f"--only vault={name}" for name in names)
-        lines.append(f"the part for {', '.join(names)} still holds: 'apply {options}' carries out that part")
+        names = ", ".join(_last(vault_id) for vault_id in freshness.holds)
+        everywhere = [*freshness.holds, *freshness.broken, *lost]
+        options = " ".join(
+            f"--only {shlex.quote(f'vault={name}')}" for name in _selectors(freshness.holds, everywhere)
+        )
+        again = f"{command} --resume {options}" if resume else f"{command} {options}"
+        lines.append(f"the part for {names} still holds: '{again}' carries out that part")
     else:
         lines.append("no part of it holds")
-    lines.append("to plan anew: pull the estate again, then plan")
+    lines.append(_NEXT[command])
     raise StalePlanError("\n".join(lines))
+
+
+_HEADINGS = {
+    "apply": "the plan is stale; since its estate was taken, in Azure:",
+    "rollback": "not everything is as it was left, so that the way back is not safe; in Azure:",
+}
+_UNREADABLE = {
+    "apply": "the plan cannot be applied as a whole:",
+    "rollback": "the way back cannot be taken as a whole:",
+}
+_NEXT = {
+    "apply": "to make a new plan, run 'pull' and then 'plan'",
+    "rollback": "undo those changes by hand, then run 'rollback' again; or run 'pull' and make a new plan",
+}
+
+
+def _last(arm_id: str) -> str:
+    return arm_id.rpartition("/")[2]
+
+
+def _selectors(vault_ids: Iterable[str], everywhere: Sequence[str]) -> list[str]:
+    """What ``--only vault=`` takes for each vault: its name, or its ARM id where another vault has that name."""
+    names = Counter(_last(vault_id).lower() for vault_id in everywhere)
+    return [_last(vault) if names[_last(vault).lower()] == 1 else vault for vault in vault_ids]

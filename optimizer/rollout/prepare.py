@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from optimizer.errors import CloudError
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.model.inventory import Inventory
@@ -13,20 +14,19 @@ from optimizer.plan.document import PlanDocument
 from optimizer.plan.fingerprint import check_changes
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.calendar import build_rollout
-from optimizer.rollout.clock_check import require_clock
 from optimizer.rollout.earlier_runs import carried_on, records_of, refuse_taken_back, require_same_plan
 from optimizer.rollout.errors import ApplyError
-from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
 from optimizer.rollout.journal import DoneRecord, Record, read_journal
 from optimizer.rollout.ledger import BUDGET_PERIOD, Ledger
+from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.prepared import Approval, Command, Prepared, Scope
 from optimizer.rollout.progress import JournalState, state_of, with_what_they_need
-from optimizer.rollout.protections import Protection, read_protection
+from optimizer.rollout.remarks import changes_elsewhere, left_for_later, outside_of_scope, read_protections
 from optimizer.rollout.rollback import estate_after, rollback_writes
-from optimizer.rollout.selection import choose_pilot, select_writes
+from optimizer.rollout.selection import Selector, is_meant, select_writes
 from optimizer.rollout.stages import Rollout, Write
-from optimizer.rollout.writes import is_made, writes_of
+from optimizer.rollout.writes import expected_after, is_made, writes_of
 
 
 def prepare_apply(
@@ -70,8 +70,6 @@ def prepare_apply(
         Azure has changed since in what the plan relies on.
     ApplyError
         There is a journal without ``resume``, or none with it; nothing is selected.
-    ClockError
-        This machine's clock and the service's differ.
     CloudError
         The service cannot be read.
     """
@@ -81,14 +79,15 @@ def prepare_apply(
     scope, approval = carried_on(records, scope, approval)
     inventory = build_inventory(document, plan.rules.service_from)
     every = writes_of(plan, document, inventory)
-    selection = select_writes(every, plan, inventory, only=scope.only, max_moves=scope.max_moves)
     state = state_of(records)
-    expected = estate_after(plan, document, with_what_they_need(state.done, every))
-    freshness = _compare(expected, selection.writes, reader, state)
-    require_fresh(freshness, str(plan_path))
-    pilot = choose_pilot(selection.writes, inventory, scope.wave_percent) if scope.wave_percent else frozenset()
-    protections = {vault_id: read_protection(reader.vault_settings(vault_id)) for vault_id in vaults_of(every)}
-    require_clock(reader, clock, command)
+    done = with_what_they_need(state.done, every)
+    selection = select_writes(every, plan, inventory, only=scope.only, max_moves=scope.max_moves, made=done)
+    freshness = _compare(estate_after(plan, document, done), selection.writes, reader, state)
+    require_fresh(freshness, str(plan_path), resume=bool(records))
+    pilot: frozenset[str] = frozenset()
+    if scope.wave_percent is not None:
+        pilot = choose_pilot(selection.writes, inventory, plan.rules, scope.wave_percent, earlier=selection.earlier)
+    protections, protected = read_protections(_to_do(selection.writes, state), reader)
     return Prepared(
         command=command,
         plan=plan,
@@ -104,8 +103,9 @@ def prepare_apply(
         protections=protections,
         remarks=(
             *selection.left_out,
-            *_outside(every, selection.writes, scope),
-            *_remarks(selection.writes, protections, freshness),
+            *outside_of_scope(every, selection.writes, scope),
+            *protected,
+            *changes_elsewhere(freshness),
         ),
     )
 
@@ -122,6 +122,7 @@ def prepare_rollback(
     *,
     delete_created: bool = False,
     resume: bool = False,
+    only: Sequence[Selector] = (),
     approval: Approval = Approval(),  # noqa: B008  # frozen
 ) -> Prepared:
     """Lay out the writes that undo what a journal says was done; nothing is written.
@@ -130,6 +131,8 @@ def prepare_rollback(
     ----------
     plan, plan_path, document, reader, clock, ledger, resume, approval
         As of :func:`prepare_apply`.
+    only
+        VMs that are taken back; none given means all.
     applied
         The journal that is undone.
     journal_path
@@ -139,7 +142,7 @@ def prepare_rollback(
 
     Raises
     ------
-    PlanFormatError, StalePlanError, ClockError, CloudError
+    PlanFormatError, StalePlanError, CloudError
         As of :func:`prepare_apply`.
     ApplyError
         The journal is of another plan, or nothing in it was done; as of :func:`prepare_apply` for the rollback's own.
@@ -148,21 +151,23 @@ def prepare_rollback(
     done_records = read_journal(applied)
     require_same_plan(done_records, plan, applied)
     records = records_of(plan, journal_path, resume=resume, command="rollback")
-    _, approval = carried_on(records, Scope(), approval)
+    scope, approval = carried_on(records, Scope(only=tuple(only)), approval)
     before = build_inventory(document, plan.rules.service_from)
     every = writes_of(plan, document, before)
-    done_records = _with_open_ends(done_records, records, every, reader, clock)
-    writes = rollback_writes(done_records, every, delete_created=delete_created)
-    if not writes:
-        raise ApplyError(f"{applied}: nothing was done in it that could be taken back")
-    done = with_what_they_need(state_of(done_records).done, every)
-    inventory = build_inventory(estate_after(plan, document, done), plan.rules.service_from)
     state = state_of(records)
+    wanted = [write for write in every if is_meant(write, before, scope.only)]
+    done_records, unreadable = _with_open_ends(done_records, state, every, wanted, reader, clock)
+    done = with_what_they_need(state_of(done_records).done, every)
+    undone = rollback_writes(done_records, every, delete_created=delete_created)
+    if not undone and not unreadable:
+        raise ApplyError(f"{applied}: nothing was done in it that could be taken back")
+    inventory = build_inventory(estate_after(plan, document, done), plan.rules.service_from)
+    selection = select_writes(undone, plan, inventory, only=scope.only, made=state.done.keys(), tolerated=before)
     left = estate_after(plan, document, with_what_they_need(done - state.done.keys(), every))
-    freshness = _compare(left, writes, reader, state)
-    require_fresh(freshness, str(applied), command="rollback")
-    protections = {vault_id: read_protection(reader.vault_settings(vault_id)) for vault_id in vaults_of(writes)}
-    require_clock(reader, clock, "rollback")
+    freshness = _compare(left, selection.writes, reader, state, unreadable)
+    require_fresh(freshness, str(applied), command="rollback", resume=bool(records))
+    protections, protected = read_protections(_to_do(selection.writes, state), reader)
+    writes = selection.writes
     return Prepared(
         command="rollback",
         plan=plan,
@@ -172,45 +177,84 @@ def prepare_rollback(
         rollout=_lay_out(writes, plan, inventory, clock, ledger, _made(state), frozenset(), tolerated=before),
         journal_path=journal_path,
         records=records,
+        scope=scope,
         approval=approval,
         protections=protections,
-        remarks=tuple(_remarks(writes, protections, freshness)),
+        remarks=(
+            *selection.left_out,
+            *left_for_later(undone, writes, scope.only),
+            *protected,
+            *changes_elsewhere(freshness),
+        ),
         tolerated=before,
     )
 
 
+def _to_do(writes: Sequence[Write], state: JournalState) -> list[Write]:
+    return [write for write in writes if write.number not in state.done]
+
+
 def _compare(
-    expected: EstateDocument, writes: Sequence[Write], reader: BackupReader, state: JournalState
+    expected: EstateDocument,
+    writes: Sequence[Write],
+    reader: BackupReader,
+    state: JournalState,
+    unreadable: Mapping[str, CloudError] | None = None,
 ) -> Freshness:
-    """What differs in Azure from what the run left there; a write of unknown end may have taken place or not."""
-    made = frozenset(state.done)
-    pending = frozenset(write.number for write in writes) - made
-    return compare_with_service(expected, writes, reader, pending=pending, begun=frozenset(state.intents) - made)
+    """What differs in Azure from what the run left there; a write with an unknown outcome may have taken place."""
+    pending = frozenset(write.number for write in _to_do(writes, state))
+    begun = frozenset(state.intents) - frozenset(state.done)
+    return compare_with_service(expected, writes, reader, pending=pending, begun=begun, unreadable=unreadable)
 
 
 def _with_open_ends(
     applied: Sequence[Record],
-    taken_back: Sequence[Record],
+    back: JournalState,
     writes: Sequence[Write],
+    wanted: Sequence[Write],
     reader: BackupReader,
     clock: Clock,
-) -> tuple[Record, ...]:
-    """A journal with the ends of the writes that were begun and of which it does not say what became of them.
+) -> tuple[tuple[Record, ...], dict[str, CloudError]]:
+    """Add to a journal the ends of the writes that were begun and whose outcome it does not know.
 
-    A process may have been killed between a request and its record: whether the write took place is seen in Azure.
+    A process may have been killed between a request and its record: whether the write took place is looked up in
+    Azure.
+
+    Parameters
+    ----------
+    applied
+        Records of the journal.
+    back
+        State of the rollback's own journal: a write whose way back has begun had taken place.
+    writes, wanted
+        Writes of the plan, and those of them that are to be taken back.
+    reader, clock
+        The service and the present time.
+
+    Returns
+    -------
+    tuple
+        The records, and the vaults of wanted writes that cannot be read.
     """
-    state, back = state_of(applied), state_of(taken_back)
+    state, sought = state_of(applied), {write.number for write in wanted}
     found: list[Record] = []
+    unreadable: dict[str, CloudError] = {}
     for write in writes:
         if write.number not in state.intents or write.number in state.done:
             continue
+        if write.number in back.intents:
+            found.append(DoneRecord(number=write.number, at=clock.now(), how="found", after=expected_after(write)))
+            continue
         is_item = write.kind == "reassign_item"
-        current = reader.get_item(write.object_id) if is_item else reader.get_policy(write.object_id)
-        if write.number in back.intents:  # it was seen to have taken place when its way back began
-            current = back.intents[write.number].before
+        try:
+            current = reader.get_item(write.object_id) if is_item else reader.get_policy(write.object_id)
+        except CloudError as exc:
+            if write.number in sought:
+                unreadable.setdefault(write.vault_id, exc)
+            continue
         if is_made(write, current):
             found.append(DoneRecord(number=write.number, at=clock.now(), how="found", after=current))
-    return (*applied, *found)
+    return (*applied, *found), unreadable
 
 
 def _made(state: JournalState) -> dict[int, datetime]:
@@ -233,28 +277,3 @@ def _lay_out(
     return build_rollout(
         writes, inventory, plan.rules, now=now, made=made, policy_writes=recent, pilot=pilot, tolerated=tolerated
     )
-
-
-def _outside(every: Sequence[Write], chosen: Sequence[Write], scope: Scope) -> list[str]:
-    """That a part of the plan is left for another run, and how to go on with it."""
-    moved = {vm for write in chosen for vm in write.vms}
-    others = len({vm for write in every for vm in write.vms} - moved)
-    if not others or not (scope.only or scope.max_moves is not None):
-        return []
-    remark = (
-        f"{others} more VMs of the plan are outside this run's scope; afterwards go on with "
-        "'apply --resume --only vm=*' or a scope of its own, and with a larger --max-moves where that was given"
-    )
-    return [remark]
-
-
-def _remarks(writes: Sequence[Write], protections: Mapping[str, Protection], freshness: Freshness) -> list[str]:
-    found = []
-    for vault_id in vaults_of(writes):
-        name = vault_id.rpartition("/")[2]
-        found += protections[vault_id].remarks(name)
-        if freshness.remarks.get(vault_id):
-            changes = freshness.remarks[vault_id]
-            more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-            found.append(f"vault {name} has changed where the plan does not touch it: {'; '.join(changes[:3])}{more}")
-    return found

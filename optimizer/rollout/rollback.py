@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from optimizer.estate.document import EstateDocument
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, PlanDocument
-from optimizer.rollout.journal import IntentRecord, Record
-from optimizer.rollout.progress import state_of
+from optimizer.rollout.journal import Record
+from optimizer.rollout.progress import JournalState, state_of
 from optimizer.rollout.stages import Write
-from optimizer.rollout.writes import item_body, policy_body
+from optimizer.rollout.writes import expected_after, item_body, policy_body
 
 
 def estate_after(plan: PlanDocument, document: EstateDocument, done: Iterable[int]) -> EstateDocument:
@@ -29,46 +29,50 @@ def estate_after(plan: PlanDocument, document: EstateDocument, done: Iterable[in
 
 
 def rollback_writes(records: Sequence[Record], writes: Sequence[Write], *, delete_created: bool) -> tuple[Write, ...]:
-    """Writes that undo what a journal says was done.
+    """Writes that undo what a journal shows as done, the last first.
 
-    Every object gets back what was read of it right before it was written.  Policies that were created stay, empty;
-    only on demand they are deleted, last.  A write has the number of the one that it undoes, whatever else was done.
+    Every object gets back the state that the plan knew: right before each write, the object was found in that state.
+    What the journal holds of the object itself is not used.  Created policies stay, empty; they are deleted last, and
+    only on demand.  Objects that were found as planned, and that no run of the journal wrote, are left alone.  A write
+    has the number of the one that it undoes.
 
     Parameters
     ----------
     records
-        Of the journal.
+        Records of the journal.
     writes
-        Of the plan that was applied.
+        Writes of the plan that was applied.
     delete_created
         Whether to delete the policies that the plan created.
     """
     state = state_of(records)
-    made = [write for write in writes if write.number in state.done and write.number in state.intents]
+    place = {number: n for n, number in enumerate(state.done)}
+    ours = [write for write in writes if write.number in place and _is_ours(write, state)]
+    made = sorted(ours, key=lambda write: -place[write.number])
     needed_by = {write.number: tuple(other.number for other in made if write.number in other.needs) for write in made}
-    undone = [
-        _undo(write, state.intents[write.number], state.done[write.number].after, needed_by[write.number])
-        for write in reversed(made)
-        if write.kind != "create_policy"
-    ]
+    undone = [_undo(write, needed_by[write.number]) for write in made if write.kind != "create_policy"]
     if delete_created:
-        created = [write for write in reversed(made) if write.kind == "create_policy"]
-        undone += [_deletion(write, needed_by[write.number]) for write in created]
+        undone += [_deletion(write, needed_by[write.number]) for write in made if write.kind == "create_policy"]
     return tuple(undone)
 
 
-def _undo(write: Write, intent: IntentRecord, after: object, needs: tuple[int, ...]) -> Write:
-    assert intent.before is not None and isinstance(after, dict)
+def _is_ours(write: Write, state: JournalState) -> bool:
+    """Whether a run wrote an object itself, and did not merely find it as planned."""
+    return write.number in state.intents or state.done[write.number].how == "written"
+
+
+def _undo(write: Write, needs: tuple[int, ...]) -> Write:
+    assert write.before is not None
     is_item = write.kind == "reassign_item"
-    policy = str(intent.before["properties"].get("policyId") or "") if is_item else ""
+    policy = str(write.before["properties"].get("policyId") or "") if is_item else ""
     return Write(
         number=write.number,
         kind=write.kind,
         vault_id=write.vault_id,
         object_id=write.object_id,
         name=write.name,
-        body=item_body(intent.before, policy) if is_item else policy_body(intent.before),
-        before=after,
+        body=item_body(write.before, policy) if is_item else policy_body(write.before),
+        before=expected_after(write),
         vms=write.vms,
         start_before=write.start_after,
         start_after=write.start_before,
@@ -86,7 +90,7 @@ def _deletion(write: Write, needs: tuple[int, ...]) -> Write:
         object_id=write.object_id,
         name=write.name,
         body={},
-        before={"id": write.object_id, "name": write.name, "properties": dict(write.body)},
+        before=expected_after(write),
         needs=needs,
     )
 

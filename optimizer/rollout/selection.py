@@ -1,46 +1,54 @@
-"""Part of a plan: some vaults, services or VMs, at most so many moves, a pilot that goes first."""
+"""Part of a plan: the writes for some vaults, services or VMs, and for at most a number of VMs."""
 
 from __future__ import annotations
 
 import fnmatch
-from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from heapq import heapify, heappop, heappush
 
-from optimizer.model.inventory import Inventory, Vm
+from optimizer.model.inventory import Inventory, Vault, Vm
 from optimizer.plan.document import PlanDocument
+from optimizer.rollout.admission import Admission, is_in_order
 from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.stages import Write
+from optimizer.rollout.transition import Key
 
 KINDS = ("vault", "service", "vm")
+
+_NAMED = 3
+"""VMs or reasons that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """VMs that are meant: those of a vault, a service, or by name; names may hold ``*`` and ``?``."""
+    """Selects the VMs of a vault or a service, or VMs by name or ARM id; the pattern may contain ``*`` and ``?``."""
 
     kind: str
     pattern: str
 
-    def matches(self, vm: Vm, vault_name: str) -> bool:
-        """Whether a VM is meant."""
-        values = {"vault": (vault_name,), "service": (vm.service or vm.id,), "vm": (vm.name, vm.id)}[self.kind]
+    def matches(self, vm: Vm | None, vault: Vault) -> bool:
+        """Whether the selector matches a VM that this vault protects, or, without a VM, the vault itself."""
+        values: tuple[str, ...] = (vault.name, vault.id)
+        if self.kind != "vault":
+            assert vm is not None
+            values = (vm.name, vm.id) if self.kind == "vm" else (vm.service or vm.id,)
         wanted = self.pattern.lower().replace("[", "[[]")
         return any(fnmatch.fnmatchcase(value.lower(), wanted) for value in values)
 
 
 def parse_selector(text: str) -> Selector:
-    """Selector of a text such as ``vault=weu-01``.
+    """Read a selector such as ``vault=weu-01``.
 
     Raises
     ------
     ApplyError
-        The text is none.
+        The text is not a selector.
     """
     kind, equals, pattern = text.partition("=")
     if not equals or kind not in KINDS or not pattern:
         allowed = ", ".join(f"{name}=NAME" for name in KINDS)
-        raise ApplyError(f"--only {text!r} selects nothing; allowed: {allowed}, where NAME may hold * and ?")
+        raise ApplyError(f"--only {text!r} selects nothing; allowed: {allowed}, where NAME may contain * and ?")
     return Selector(kind, pattern)
 
 
@@ -51,13 +59,17 @@ class Selection:
     Parameters
     ----------
     writes
-        Those that are chosen, in the order of the plan.
+        Writes that were made in earlier runs and writes that this run is to make, in an order in which they can be
+        made: that of the plan wherever it allows it.
     left_out
-        Remarks on what could not be chosen although a part of it was.
+        Remarks on selected VMs that cannot be moved without others.
+    earlier
+        Numbers of the writes that earlier runs made outside the present selection.
     """
 
     writes: tuple[Write, ...]
     left_out: tuple[str, ...] = ()
+    earlier: frozenset[int] = frozenset()
 
 
 def select_writes(
@@ -67,108 +79,184 @@ def select_writes(
     *,
     only: Sequence[Selector] = (),
     max_moves: int | None = None,
+    made: Collection[int] = frozenset(),
+    tolerated: Inventory | None = None,
 ) -> Selection:
-    """Choose writes of a plan.
+    """Choose a part of the writes that can be carried out by itself.
 
-    An edited policy moves all its VMs: it is chosen only where all of them are.  Policies are created only where a
-    chosen VM goes to them.
+    The VMs that gain most in risk are chosen first.  A write is chosen only when everything that must happen before it
+    is chosen as well: a new policy is created, another VM leaves a full policy, a window under a cap becomes free.  No
+    VM outside the selection is touched: a policy is edited only when all its VMs are selected.  Every VM that moves
+    counts toward ``max_moves``, and so do VMs that earlier runs moved.
 
     Parameters
     ----------
     writes, plan, inventory
-        The whole.
+        All writes, their plan, and the state before the first of them.
     only
-        VMs that may move: those that any selector of each kind matches; none given means all.
+        VMs that may move: those that match a selector of each given kind.  By default, all VMs.
     max_moves
-        VMs that may move at most; the ones that gain most in risk go first.
+        Maximum number of VMs that move.  By default, there is no maximum.
+    made
+        Numbers of the writes that earlier runs made.
+    tolerated
+        For a rollback, the state that it leads back to; see :class:`~optimizer.rollout.transition.Transition`.
 
     Raises
     ------
     ApplyError
-        Nothing is left.
+        No part of the plan matches, or none can be carried out by itself; the message says what it would take.
     """
-    vaults = {entry.vm.lower(): entry.vault for entry in plan.schedule}
-    chosen_vms = {
-        key
-        for write in writes
-        for vm in write.vms
-        if _is_meant(inventory.vms[key := vm.lower()], vaults.get(key, ""), only)
-    }
-    movers = [write for write in writes if write.vms]
-    notes = []
-    chosen = []
-    for write in movers:
-        inside = [vm for vm in write.vms if vm.lower() in chosen_vms]
-        if len(inside) == len(write.vms):
-            chosen.append(write)
-        elif inside:
-            notes.append(
-                f"policy {write.name} is edited for all its {len(write.vms)} VMs, of which {len(inside)} are "
-                "selected: it is left as it is"
-            )
-    if max_moves is not None:
-        chosen = _best(chosen, plan, max_moves)
-    numbers = {write.number for write in chosen}
-    needed = {number for write in chosen for number in write.needs} | numbers
-    picked = tuple(write for write in writes if write.number in needed)
-    complete = tuple(write for write in picked if set(write.needs) <= needed)
-    if writes and not complete:
-        raise ApplyError("nothing of the plan is selected; look at --only and --max-moves, and at 'report' for names")
-    return Selection(complete, tuple(notes))
+    if not only and max_moves is None:
+        return Selection(tuple(writes))
+    chooser = _Chooser(writes, plan, inventory, only, frozenset(made), tolerated)
+    chooser.choose(max_moves)
+    before = tuple(write for write in writes if write.number in made)
+    outside = frozenset(write.number for write in before if not is_meant(write, inventory, only))
+    if writes and not chooser.picked and len(outside) == len(before):
+        raise ApplyError(chooser.why_nothing(max_moves))
+    return Selection((*before, *chooser.in_order()), tuple(chooser.remarks(max_moves)), outside)
 
 
-def _is_meant(vm: Vm, vault: str, only: Sequence[Selector]) -> bool:
+def is_meant(write: Write, inventory: Inventory, only: Sequence[Selector]) -> bool:
+    """Whether selectors match every VM of a write, or its vault where it moves no VM."""
+    if write.vms:
+        return _num_meant(write, inventory, only) == len(write.vms)
+    vault = inventory.vaults[write.vault_id.lower()]
+    return all(selector.kind == "vault" for selector in only) and _fits(None, vault, only)
+
+
+def _num_meant(write: Write, inventory: Inventory, only: Sequence[Selector]) -> int:
+    vault = inventory.vaults[write.vault_id.lower()]
+    return sum(_fits(inventory.vms[vm.lower()], vault, only) for vm in write.vms)
+
+
+def _fits(vm: Vm | None, vault: Vault, only: Sequence[Selector]) -> bool:
+    """Whether a selector of each given kind matches."""
     kinds = {selector.kind for selector in only}
-    return all(any(s.matches(vm, vault) for s in only if s.kind == kind) for kind in kinds)
+    return all(any(one.matches(vm, vault) for one in only if one.kind == kind) for kind in kinds)
 
 
-def _gain(write: Write, gains: dict[str, float]) -> float:
-    return sum(gains[vm.lower()] for vm in write.vms) / len(write.vms)
+class _Chooser:
+    """Picks writes one by one, each when the state that the earlier ones leave admits it."""
+
+    def __init__(
+        self,
+        writes: Sequence[Write],
+        plan: PlanDocument,
+        inventory: Inventory,
+        only: Sequence[Selector],
+        made: frozenset[int],
+        tolerated: Inventory | None,
+    ) -> None:
+        self._writes, self._plan, self._inventory, self._only = writes, plan, inventory, only
+        self._made, self._tolerated = made, tolerated
+        self._state = Admission(writes, inventory, plan.rules, made=made, tolerated=tolerated)
+        self._stuck: dict[Key, list[Write]] = {}
+        self._too_large: list[Write] = []
+        self._partly: list[str] = []
+        self._moved = len({vm.lower() for write in writes if write.number in made for vm in write.vms})
+
+    @property
+    def picked(self) -> Sequence[Write]:
+        """The writes that were picked so far."""
+        return self._state.picked
+
+    def choose(self, max_moves: int | None) -> None:
+        """Pick as many writes as the state and the maximum admit, those that gain most first."""
+        gains = {entry.vm.lower(): entry.risk_today - entry.risk for entry in self._plan.schedule}
+        rank: dict[int, tuple[float, int, Write]] = {}
+        for write in self._writes:
+            inside = (
+                _num_meant(write, self._inventory, self._only) if write.vms and write.number not in self._made else 0
+            )
+            if inside and inside == len(write.vms):
+                gain = sum(gains.get(vm.lower(), 0.0) for vm in write.vms) / len(write.vms)
+                rank[write.number] = (-gain, write.number, write)
+            elif inside:
+                self._partly.append(_partly(write, inside))
+        queue = list(rank.values())
+        heapify(queue)
+        while queue:
+            write = heappop(queue)[2]
+            if obstacle := self._state.obstacle(write):
+                self._stuck.setdefault(obstacle.key, []).append(write)
+            elif max_moves is not None and self._moved + len(write.vms) > max_moves:
+                self._too_large.append(write)
+            else:
+                self._moved += len(write.vms)
+                for key in self._state.take(write):
+                    for freed in self._stuck.pop(key, ()):
+                        heappush(queue, rank[freed.number])
+        for write in self._writes:
+            if write.kind == "delete_policy" and write.number not in self._made and self._may_delete(write):
+                self._state.take(write)
+
+    def in_order(self) -> Sequence[Write]:
+        """The picked writes in the order of the plan or, where that order does not work, as they were picked."""
+        numbers = {write.number for write in self.picked}
+        as_planned = [write for write in self._writes if write.number in numbers]
+        place = (self._writes, self._inventory, self._plan.rules)
+        fits = is_in_order(as_planned, *place, made=self._made, tolerated=self._tolerated)
+        return as_planned if fits else self.picked
+
+    def why_nothing(self, max_moves: int | None) -> str:
+        """Explain why no write was picked and what it would take."""
+        if self._too_large:
+            least = min(len(write.vms) for write in self._too_large)
+            before = f"earlier runs moved {_vms(self._moved)}, and " if self._moved else ""
+            return (
+                f"--max-moves {max_moves} is too small: {before}the smallest part that can be carried out moves "
+                f"{_vms(least)}{' more' if before else ''}; use --max-moves {self._moved + least} or more"
+            )
+        if stuck := self._left_stuck():
+            reasons = "; ".join(self._why_stuck(write) for write in stuck[:_NAMED])
+            more = f"; and {len(stuck) - _NAMED} more" if len(stuck) > _NAMED else ""
+            return f"the selected VMs cannot move without others: {reasons}{more}; add those VMs to --only"
+        if self._partly:
+            return f"{'; '.join(self._partly[:_NAMED])}; select all VMs of the policy with --only"
+        return "nothing of the plan is selected: --only matches no VM that it moves; 'report PLAN' shows their names"
+
+    def remarks(self, max_moves: int | None) -> list[str]:
+        """What was selected but is not part of the run, and why."""
+        found = [f"{one}: it stays as it is" for one in self._partly]
+        if stuck := self._left_stuck():
+            vms, verb = _vms(sum(len(write.vms) for write in stuck)), "is" if len(stuck) == 1 else "are"
+            found.append(f"{vms} {verb} left out because others would have to move first: {self._why_stuck(stuck[0])}")
+        if self._too_large and not self.picked:
+            found.append(f"--max-moves {max_moves} is used up: earlier runs moved {_vms(self._moved)}")
+        return found
+
+    def _may_delete(self, write: Write) -> bool:
+        """Whether a policy is left empty by what was picked, or belongs to a vault that is selected as a whole."""
+        is_ours = bool(write.needs) or is_meant(write, self._inventory, self._only)
+        return is_ours and self._state.has_taken(write.needs) and self._state.obstacle(write) is None
+
+    def _left_stuck(self) -> list[Write]:
+        return sorted((write for group in self._stuck.values() for write in group), key=lambda write: write.number)
+
+    def _why_stuck(self, write: Write) -> str:
+        """What a write waits for, with the VMs that the plan moves to make way for it."""
+        obstacle = self._state.obstacle(write)
+        if obstacle is None:  # it was freed by the last pick, which used up --max-moves
+            return write.name
+        vms = [vm.rpartition("/")[2] for other in self._writes if _makes_way(other, obstacle.key) for vm in other.vms]
+        more = f" and {len(vms) - _NAMED} more" if len(vms) > _NAMED else ""
+        first = f"; the plan first moves {', '.join(vms[:_NAMED])}{more}" if vms else ""
+        return f"{write.name}: {obstacle.text}{first}"
 
 
-def _best(writes: Sequence[Write], plan: PlanDocument, max_moves: int) -> list[Write]:
-    gains = {entry.vm.lower(): entry.risk_today - entry.risk for entry in plan.schedule}
-    taken: set[int] = set()
-    room = max_moves
-    for write in sorted(writes, key=lambda write: (-_gain(write, gains), write.number)):
-        if len(write.vms) <= room:
-            taken.add(write.number)
-            room -= len(write.vms)
-    return [write for write in writes if write.number in taken]
+def _partly(write: Write, inside: int) -> str:
+    verb = "is" if inside == 1 else "are"
+    return f"policy {write.name} is edited for all its {_vms(len(write.vms))}, of which {inside} {verb} selected"
 
 
-def choose_pilot(writes: Sequence[Write], inventory: Inventory, percent: float) -> frozenset[str]:
-    """VMs that go first: a share of those that move, at least one, taken from one service after the other.
+def _makes_way(write: Write, key: Key) -> bool:
+    """Whether a write may remove an obstacle."""
+    if key[0] == "write":
+        return write.number == key[1]
+    return key[0] == "policy" and key[1] in {write.policy_before.lower(), write.object_id.lower()}
 
-    Parameters
-    ----------
-    writes
-        What is to be done.
-    inventory
-        Tells the services.
-    percent
-        Share in percent, above 0 and below 100.
 
-    Returns
-    -------
-    frozenset of str
-        VM ids as the writes spell them.
-    """
-    by_service: dict[str, list[Write]] = defaultdict(list)
-    for write in writes:
-        if write.vms:
-            first = inventory.vms[write.vms[0].lower()]
-            by_service[first.service or first.id].append(write)
-    total = sum(len(write.vms) for group in by_service.values() for write in group)
-    wanted = max(1, round(total * percent / 100))
-    queues = [
-        sorted(group, key=lambda write: (len(write.vms), write.number)) for _, group in sorted(by_service.items())
-    ]
-    pilot: set[str] = set()
-    depth = 0
-    while len(pilot) < wanted and any(depth < len(queue) for queue in queues):
-        for queue in queues:
-            if depth < len(queue) and len(pilot) < wanted:
-                pilot.update(queue[depth].vms)
-        depth += 1
-    return frozenset(pilot)
+def _vms(count: int) -> str:
+    return "1 VM" if count == 1 else f"{count} VMs"

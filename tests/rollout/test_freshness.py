@@ -63,7 +63,7 @@ def test_a_change_of_what_the_plan_relies_on_makes_it_stale(planned: Ready, chan
     text = str(caught.value)
     assert said in text
     assert "rsv-one" in text
-    assert "pull the estate again" in text
+    assert "run 'pull' and then 'plan'" in text
     assert caught.value.exit_code == 4
 
 

@@ -181,7 +181,7 @@ def test_a_way_back_that_would_cost_recovery_points_is_refused(planned: Ready, t
     retention["dailySchedule"]["retentionDuration"]["count"] = 7
     with pytest.raises(StalePlanError, match=r"(?s)way back is not safe.*retentionPolicy") as caught:
         prepare(planned, service, tmp_path, clock)
-    assert "bring that back by hand" in str(caught.value)
+    assert "undo those changes by hand" in str(caught.value)
 
 
 def test_what_was_taken_back_is_not_watched(planned: Ready, tmp_path: Path) -> None:

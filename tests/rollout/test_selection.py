@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from optimizer.rollout.errors import ApplyError
-from optimizer.rollout.selection import choose_pilot, parse_selector, select_writes
+from optimizer.rollout.pilot import choose_pilot
+from optimizer.rollout.selection import parse_selector, select_writes
 from tests.rollout.conftest import Ready
 
 
@@ -48,7 +49,7 @@ def test_the_moves_that_gain_most_are_taken(planned: Ready) -> None:
 
 def test_a_pilot_is_spread_over_services(planned: Ready) -> None:
     """The pilot has its share of the VMs, at least one, from several services where there are several."""
-    pilot = choose_pilot(planned.writes, planned.inventory, 1)
+    pilot = choose_pilot(planned.writes, planned.inventory, planned.plan.rules, 1)
     assert len(pilot) >= 1
-    more = choose_pilot(planned.writes, planned.inventory, 60)
+    more = choose_pilot(planned.writes, planned.inventory, planned.plan.rules, 60)
     assert pilot <= more

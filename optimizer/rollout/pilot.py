@@ -1,0 +1,94 @@
+"""The pilot of a roll-out: VMs that move first, before the others follow."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rules
+from optimizer.rollout.admission import Admission
+from optimizer.rollout.errors import ApplyError
+from optimizer.rollout.stages import Write
+
+
+def choose_pilot(
+    writes: Sequence[Write],
+    inventory: Inventory,
+    rules: Rules,
+    percent: float,
+    *,
+    earlier: Collection[int] = frozenset(),
+) -> frozenset[str]:
+    """Choose the VMs that move first: a share of those that move, taken from one service after the other.
+
+    The writes for the pilot can be made without those for other VMs, and the pilot is never larger than its share,
+    but it has at least one VM.
+
+    Parameters
+    ----------
+    writes
+        The writes of the run, in order.
+    inventory, rules
+        The state before the first of them, and what must hold after each.
+    percent
+        The share of the pilot in percent, above 0 and below 100.
+    earlier
+        Numbers of the writes that earlier runs made outside the present selection; they do not count.
+
+    Returns
+    -------
+    frozenset of str
+        VM ids as the writes spell them.
+
+    Raises
+    ------
+    ApplyError
+        The smallest pilot that can be moved by itself is larger than the share.
+    """
+    movers = [write for write in writes if write.vms and write.number not in earlier]
+    total = sum(len(write.vms) for write in movers)
+    if not total:
+        return frozenset()
+    wanted = max(1, math.floor(total * percent / 100))
+    state = Admission(writes, inventory, rules, made=earlier)
+    pilot: set[str] = set()
+    waiting = _one_service_after_the_other(movers, inventory)
+    progress = True
+    while progress:
+        progress, left = False, []
+        for write in waiting:
+            if len(pilot) + len(write.vms) <= wanted and state.obstacle(write) is None:
+                state.take(write)
+                pilot.update(write.vms)
+                progress = True
+            else:
+                left.append(write)
+        waiting = left
+    if not pilot:
+        raise ApplyError(_too_small(percent, total, [w for w in movers if state.obstacle(w) is None]))
+    return frozenset(pilot)
+
+
+def _one_service_after_the_other(movers: Sequence[Write], inventory: Inventory) -> list[Write]:
+    """Writes in rounds: of each service the smallest first, then of each the next."""
+    by_service: dict[str, list[Write]] = defaultdict(list)
+    for write in movers:
+        first = inventory.vms[write.vms[0].lower()]
+        by_service[first.service or first.id].append(write)
+    rounds = [
+        (depth, service, write)
+        for service, group in by_service.items()
+        for depth, write in enumerate(sorted(group, key=lambda write: (len(write.vms), write.number)))
+    ]
+    return [write for _, _, write in sorted(rounds, key=lambda one: one[:2])]
+
+
+def _too_small(percent: float, total: int, first: Sequence[Write]) -> str:
+    """What a pilot would take."""
+    least = min((len(write.vms) for write in first), default=total)
+    share = math.ceil(100 * least / total)
+    advice = f"use --wave {share} or more" if share < 100 else "leave out --wave"
+    vms = f"{least} of the {total} VMs" if total > 1 else "the only VM"
+    return f"--wave {percent:g} is too small: the smallest pilot that can be moved by itself has {vms}; {advice}"

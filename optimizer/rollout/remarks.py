@@ -1,0 +1,88 @@
+"""What somebody should know before confirming a run: protected vaults, changes elsewhere, what is left for later."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optimizer.errors import AuthError, CloudError
+from optimizer.ports import BackupReader
+from optimizer.rollout.execute import vaults_of
+from optimizer.rollout.freshness import Freshness
+from optimizer.rollout.prepared import Scope
+from optimizer.rollout.protections import Protection, read_protection
+from optimizer.rollout.stages import Write
+
+
+def read_protections(writes: Sequence[Write], reader: BackupReader) -> tuple[dict[str, Protection], list[str]]:
+    """Read how the vaults that are written to are protected.
+
+    Settings that cannot be read do not stop a run: they only tell in advance what the service would refuse later.
+
+    Parameters
+    ----------
+    writes
+        Writes that are still to be made.
+    reader
+        The service.
+
+    Returns
+    -------
+    tuple
+        The protection of each vault by id, and a remark for each vault whose settings cannot be read.
+
+    Raises
+    ------
+    AuthError
+        Nobody is signed in.
+    """
+    found: dict[str, Protection] = {}
+    remarks: list[str] = []
+    for vault_id in vaults_of(writes):
+        name = vault_id.rpartition("/")[2]
+        try:
+            found[vault_id] = read_protection(reader.vault_settings(vault_id))
+        except AuthError:
+            raise
+        except CloudError as exc:
+            found[vault_id] = Protection()
+            remarks.append(
+                f"the settings of vault {name} cannot be read, so a read-only lock or a Resource Guard on it is not "
+                f"known: {exc}"
+            )
+            continue
+        remarks += found[vault_id].remarks(name)
+    return found, remarks
+
+
+def changes_elsewhere(freshness: Freshness) -> list[str]:
+    """Report changes in Azure that the plan does not depend on."""
+    found = []
+    for vault_id, changes in freshness.remarks.items():
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        name = vault_id.rpartition("/")[2]
+        found.append(f"vault {name} has changed where the plan does not touch it: {'; '.join(changes[:3])}{more}")
+    return found
+
+
+def outside_of_scope(every: Sequence[Write], chosen: Sequence[Write], scope: Scope) -> list[str]:
+    """Report how many VMs are left for another run, and how to continue."""
+    moved = {vm.lower() for write in chosen for vm in write.vms}
+    others = len({vm.lower() for write in every for vm in write.vms} - moved)
+    if not others or not (scope.only or scope.max_moves is not None):
+        return []
+    vms = "1 more VM" if others == 1 else f"{others} more VMs"
+    cap = "" if scope.max_moves is None else ", with a larger --max-moves"
+    remark = (
+        f"the plan moves {vms} outside this run's selection; to continue afterwards, run 'apply --resume' with "
+        f"another --only (--only 'vm=*' selects all){cap}"
+    )
+    return [remark]
+
+
+def left_for_later(every: Sequence[Write], chosen: Sequence[Write], only: Sequence[object]) -> list[str]:
+    """Report how many VMs a partial rollback leaves at their new times."""
+    others = len({vm.lower() for write in every for vm in write.vms} - {vm.lower() for w in chosen for vm in w.vms})
+    if not others or not only:
+        return []
+    vms = "1 more VM stays" if others == 1 else f"{others} more VMs stay"
+    return [f"{vms} at the new time; to move them back later, run 'rollback --resume --only \"vm=*\"'"]
