@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # numpy comes with it, and the command line needs the protocols for every --help
@@ -32,6 +32,13 @@ class BackupReader(Protocol):
     Every method raises a :class:`optimizer.errors.CloudError` where the service cannot be asked; what is transient has
     been retried before.
     """
+
+    def clock_ahead(self, now: datetime) -> timedelta | None:
+        """By how much ``now`` is ahead of the service's clock, negative if behind.
+
+        It goes by the last answer; None if that did not tell the time, or if nothing was asked yet.
+        """
+        ...
 
     def get_policy(self, policy_id: str) -> Resource | None:
         """A backup policy; None where there is none."""

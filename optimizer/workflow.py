@@ -29,6 +29,7 @@ from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.plan.rule_notes import notes_on_rpo
+from optimizer.plan.rule_scope import idle_rules, notes_on_sets
 from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
@@ -153,7 +154,11 @@ def audit_case(case: Case) -> Audit:
         allowed=case.restrictions.allowed,
         credited=case.table.credited,
         broken_rules=broken if case.rules.rule else None,
-        notes=tuple(notes_on_rpo(case.inventory, case.rules, case.restrictions.movable)),
+        idle_rules=idle_rules(case.inventory, case.rules, case.restrictions.never_written),
+        notes=(
+            *notes_on_sets(case.inventory, case.rules),
+            *notes_on_rpo(case.inventory, case.rules, case.restrictions.movable),
+        ),
     )
 
 

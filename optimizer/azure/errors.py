@@ -312,14 +312,15 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         text = by_name.get(name, "")
         if re.fullmatch(r"\d{1,9}(\.\d+)?", text):
             return float(text) * unit
-    due = _http_date(by_name.get("retry-after", ""))
+    due = http_date(by_name.get("retry-after", ""))
     if due is None:
         return None
-    now = _http_date(by_name.get("date", "")) or SYSTEM_CLOCK.now()
+    now = http_date(by_name.get("date", "")) or SYSTEM_CLOCK.now()
     return max(0.0, (due - now).total_seconds())
 
 
-def _http_date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """The time in an HTTP header, e.g. ``Wed, 21 Oct 2015 07:28:00 GMT``; None if it is not one."""
     try:
         instant = parsedate_to_datetime(text)
     except ValueError:

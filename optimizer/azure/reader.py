@@ -13,6 +13,7 @@ from azure.core.rest import HttpRequest
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.errors import translated
+from optimizer.azure.service_clock import ServiceClock
 from optimizer.errors import NotFoundError
 from optimizer.model.arm_id import ItemId, PolicyId, VaultId
 from optimizer.ports import Resource
@@ -55,6 +56,7 @@ class AzureBackupReader:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._service_clock = ServiceClock()
         self._lock = threading.Lock()
         self._backup_clients: dict[str, RecoveryServicesBackupClient] = {}
         self._vault_clients: dict[str, RecoveryServicesClient] = {}
@@ -84,15 +86,21 @@ class AzureBackupReader:
         with self._lock:
             if key not in self._backup_clients:
                 # Entered: the transport's session is then made here, and not by two threads at once.
-                self._backup_clients[key] = self._connection.backup(vault.subscription).__enter__()
+                client = self._connection.backup(vault.subscription, self._service_clock)
+                self._backup_clients[key] = client.__enter__()
             return self._backup_clients[key]
 
     def _vaults(self, vault: VaultId) -> RecoveryServicesClient:
         key = vault.subscription.lower()
         with self._lock:
             if key not in self._vault_clients:
-                self._vault_clients[key] = self._connection.vaults(vault.subscription).__enter__()
+                client = self._connection.vaults(vault.subscription, self._service_clock)
+                self._vault_clients[key] = client.__enter__()
             return self._vault_clients[key]
+
+    def clock_ahead(self, now: datetime) -> timedelta | None:
+        """By how much ``now`` is ahead of the service's clock, by the ``Date`` of its last answer."""
+        return self._service_clock.ahead(now)
 
     def get_policy(self, policy_id: str) -> Resource | None:
         """A backup policy; None where there is none.

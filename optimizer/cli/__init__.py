@@ -1,4 +1,4 @@
-"""The command line: parse, call one workflow, show what it answers, exit with a meaning."""
+"""The command line: parse arguments, call one workflow, show its result, set the exit code."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ With --format json an error is also printed to stdout as JSON:
 
 
 class Commands(click.Group):
-    """The commands in the order in which they are used."""
+    """A group that lists its commands in the order in which they are used."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names in the order of their registration."""
@@ -48,13 +48,14 @@ class Commands(click.Group):
 @click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
 @click.version_option(distribution_version("backup-schedule-optimizer"), prog_name="backup-optimizer")
 def cli() -> None:
-    """Plan when Azure VMs are backed up.
+    """Find better start times for Azure VM backups, and apply them safely.
 
-    Out of CPU and memory history and of today's backup policies comes a schedule in which no service has all its VMs
-    snapshotted at once and no VM is snapshotted while it is busy.
+    The optimizer reads the CPU and memory history of your VMs and the backup policies of your Recovery Services
+    vaults. It spreads the snapshots of each service over time and moves them away from hours in which a VM is usually
+    busy. Only 'apply' and 'rollback' write to Azure.
 
     \b
-    Once a month:
+    The monthly round:
       backup-optimizer pull --subscription ID --out estate
       backup-optimizer audit estate
       backup-optimizer plan estate --out plan.json

@@ -75,18 +75,20 @@ def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connectio
 def connection_options(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:
     """Add ``--cloud``, ``--emulator`` and ``--ca-file``; the command gets a ``Connection`` first."""
 
-    @click.option("--cloud", type=click.Choice(list(CLOUDS)), default="public", show_default=True, help="Which Azure.")
+    @click.option(
+        "--cloud", type=click.Choice(list(CLOUDS)), default="public", show_default=True, help="Azure cloud to use."
+    )
     @click.option(
         "--emulator",
         envvar="BACKUP_OPTIMIZER_EMULATOR",
         metavar="URL",
-        help="Talk to 'backup-optimizer emulate' at this address instead.",
+        help="Use the emulator at this address (see 'backup-optimizer emulate') instead of Azure.",
     )
     @click.option(
         "--ca-file",
         envvar="BACKUP_OPTIMIZER_CA_FILE",
         type=EXISTING_FILE,
-        help="Certificate authority to trust (PEM): an emulator's, or a proxy's.",
+        help="PEM file of a certificate authority to trust, for the emulator or for your network's proxy.",
     )
     @wraps(command)
     def with_connection(*args: Any, cloud: str, emulator: str | None, ca_file: Path | None, **kwargs: Any) -> R:

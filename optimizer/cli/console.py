@@ -1,4 +1,4 @@
-"""What every command shares: options, progress on a terminal, output as text or JSON."""
+"""Options, progress bars and output formats that all commands share."""
 
 from __future__ import annotations
 
@@ -137,10 +137,10 @@ def common_options(command: Callable[Concatenate[Screen, P], R]) -> Callable[...
         type=click.Choice(["text", "json"]),
         default="text",
         show_default=True,
-        help="What stdout gets; with json it is JSON alone.",
+        help="Output format on stdout.",
     )
-    @click.option("--quiet", "-q", is_flag=True, help="No progress and no remarks on stderr.")
-    @click.option("--verbose", "-v", is_flag=True, help="Say on stderr how long each stage took.")
+    @click.option("--quiet", "-q", is_flag=True, help="Hide progress and remarks on stderr.")
+    @click.option("--verbose", "-v", is_flag=True, help="Show on stderr how long each stage took.")
     @wraps(command)
     def with_screen(*args: Any, output_format: str, quiet: bool, verbose: bool, **kwargs: Any) -> R:
         screen = Screen(output_format == "json", quiet, verbose)

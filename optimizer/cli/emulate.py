@@ -21,28 +21,31 @@ EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_
 
 
 @click.command(
+    short_help="Serve an estate as if it were Azure.",
     epilog=example(
         "backup-optimizer emulate estate --port 8443\n"
         "export BACKUP_OPTIMIZER_EMULATOR=... BACKUP_OPTIMIZER_CA_FILE=...   (as it prints them, in another shell)\n"
         "backup-optimizer pull --subscription ... --out pulled"
-    )
+    ),
 )
 @click.argument("estate", type=ESTATE)
-@click.option("--port", type=WholeNumber(0, 65535), default=0, help="On 127.0.0.1.  [default: any that is free]")
+@click.option("--port", type=WholeNumber(0, 65535), default=0, help="Port on 127.0.0.1.  [default: any free port]")
 @click.option(
     "--faults",
     type=Number(0, 0.15),
     default=0.0,
     metavar="SHARE",
-    help="Share of requests that are refused (429), that fail (500, 502) and whose connection is lost, each.",
+    help="Share of requests to answer with each kind of fault: 429, 500, 502, and a lost connection.",
 )
-@click.option("--seed", type=WholeNumber(0), default=0, show_default=True, help="Of start delays and faults.")
+@click.option(
+    "--seed", type=WholeNumber(0), default=0, show_default=True, help="Random seed of start delays and faults."
+)
 @common_options
 def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: int) -> None:
-    """Serve ESTATE as if it were Azure, on this machine only, until Ctrl-C.
+    """Serve ESTATE on this machine as if it were Azure, until Ctrl-C.
 
-    Its load and jobs are moved by whole weeks to end within the last seven days, so that 'pull' finds a history. What
-    is written to it is forgotten at the end; the estate folder is not changed.
+    Load and jobs are shifted by whole weeks so that they end within the last seven days and 'pull' finds a history.
+    The emulator keeps writes in memory only; the estate folder never changes.
     """
     from optimizer.emulator import Emulator, Faults, Settings
     from optimizer.estate.folder import open_estate

@@ -87,14 +87,15 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="local|dask|ADDRESS",
         default="local",
         show_default=True,
-        help="Where the work runs: processes of this machine, the Dask cluster that DASK_SCHEDULER_ADDRESS names, or "
-        "that of a scheduler such as tcp://scheduler:8786. The result is the same.",
+        help="Where to compute: 'local' uses processes on this machine, 'dask' the cluster named by "
+        "DASK_SCHEDULER_ADDRESS, and an address such as tls://scheduler:8786 that scheduler. The result is the same. "
+        "Dask runs pickled code: use only a cluster that you trust, with TLS.",
     )
     @click.option(
         "--processes",
         type=WholeNumber(1),
         metavar="N",
-        help="Processes of --engine local, used where they pay; 1: this one alone.  [default: one per core]",
+        help="Maximum number of processes of --engine local. 1 uses no others.  [default: one per core]",
     )
     @wraps(command)
     def with_engine(*args: Any, kind: str, processes: int | None, **kwargs: Any) -> object:

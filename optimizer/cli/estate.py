@@ -45,18 +45,21 @@ class UtcTime(click.ParamType[datetime]):
 
 
 @click.command(
-    epilog=example("backup-optimizer demo backup-demo\nbackup-optimizer explain backup-demo/plan.json vm-name")
+    short_help="Make up an estate, then audit and plan it.",
+    epilog=example("backup-optimizer demo backup-demo\nbackup-optimizer explain backup-demo/plan.json vm-name"),
 )
 @click.argument("folder", metavar="[DIR]", type=NEW_FOLDER, default=Path("backup-demo"))
-@click.option("--vms", "num_vms", type=WholeNumber(1, 20_000), default=300, show_default=True, help="Number of VMs.")
+@click.option(
+    "--vms", "num_vms", type=WholeNumber(1, 20_000), default=300, show_default=True, help="Number of VMs to make up."
+)
 @search_options(
-    seed=1, seed_help=f"Of the estate; equal seeds, equal estates. The search has that of plan, {DEFAULT_SEED}."
+    seed=1, seed_help=f"Random seed of the estate. The search uses the default seed of 'plan', {DEFAULT_SEED}."
 )
 @common_options
 def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> None:
-    """Make a believable estate in DIR and run audit, plan and report on it.
+    """Make up a realistic estate in DIR, then audit it, plan it, and write a report.
 
-    DIR (default: backup-demo) then holds the estate, plan.json and report.html.
+    DIR (default: backup-demo) then contains the estate, plan.json and report.html.
     """
     from optimizer.cli.plan import write_report
     from optimizer.estate.demo import generate_demo
@@ -87,6 +90,7 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
 
 @click.command(
     "import",
+    short_help="Make an estate from files, without Azure.",
     epilog=example(
         "backup-optimizer import --vms vms.csv --load load.parquet --out estate\n"
         "backup-optimizer import --resources policies.json items.json vms.json --load load.parquet --out estate"
@@ -176,23 +180,24 @@ def _check_inputs(
 
 
 @click.command(
+    short_help="Report what is wrong with today's schedule.",
     epilog=example(
         "backup-optimizer audit estate\n"
         "backup-optimizer audit estate --rules rules.toml\n"
         "backup-optimizer audit estate --format json > audit.json"
-    )
+    ),
 )
 @click.argument("estate", type=ESTATE)
 @click.option(
-    "--rules", "rules_file", type=FILE, help="Rules (TOML): thresholds, limits, and which rules are broken today."
+    "--rules", "rules_file", type=FILE, help="Rules file (TOML). Also reports which rules today's schedule breaks."
 )
 @engine_options
 @common_options
 def audit(screen: Screen, estate: str | Path, rules_file: Path | None, engine: EngineChoice) -> None:
-    """Say what is wrong with today's schedule of ESTATE, a folder or a URL.
+    """Report what is wrong with today's schedule of ESTATE (a folder or a URL).
 
-    The rules that it breaks, the worst services, VMs whose start window is busy, policies and vaults at their limits,
-    and what is not known.
+    Shows broken rules, the services with the most overlap, VMs that are busy in their start window, policies and
+    vaults at their limits, and what is unknown.
     """
     from optimizer.cli.plan import load_rules
     from optimizer.estate.folder import open_estate

@@ -31,7 +31,7 @@ ESTATE_OPTION = click.option(
     "--estate",
     "estate_folder",
     type=ESTATE,
-    help="Folder or URL of the estate.  [default: the one that the plan names]",
+    help="Folder or URL of the estate.  [default: the one named in the plan]",
 )
 
 
@@ -80,6 +80,7 @@ def write_report(
 
 
 @click.command(
+    short_help="Find a better schedule for an estate.",
     epilog=example(
         "backup-optimizer plan estate --rules rules.toml --out plan.json\n"
         "backup-optimizer plan estate --moves-curve\n"
@@ -89,23 +90,24 @@ def write_report(
         "backup-optimizer plan estate --what-if lose-vault=vault-weu\n"
         "backup-optimizer plan estate --what-if 'forbid=2026-03-02..2026-03-08 20:00-06:00,service=shop'\n"
         "backup-optimizer plan estate --sensitivity"
-    )
+    ),
 )
 @click.argument("estate", type=ESTATE)
-@click.option("--rules", "rules_file", type=FILE, help="Rules (TOML); see data/rules for samples.")
-@click.option("--out", type=FILE, default=Path("plan.json"), show_default=True, help="Where the plan is written.")
+@click.option("--rules", "rules_file", type=FILE, help="Rules file (TOML). See data/rules for examples.")
+@click.option("--out", type=FILE, default=Path("plan.json"), show_default=True, help="File to write the plan to.")
 @search_options()
-@click.option("--max-moves", type=WholeNumber(0), help="Move so many VMs at most.  [default: as the rules say]")
+@click.option("--max-moves", type=WholeNumber(0), help="Maximum number of VMs to move.  [default: from the rules]")
 @click.option(
     "--max-policy-writes",
     type=WholeNumber(0),
-    help="Create or edit so many policies at most.  [default: as the rules say]",
+    help="Maximum number of policies to create or edit.  [default: from the rules]",
 )
 @click.option(
     "--budget-days",
     type=WholeNumber(1),
     metavar="DAYS",
-    help="Policy writes have to fit into so many days of the rules' max_writes_per_day.  [default: as the rules say]",
+    help="Number of days within which all policy writes must fit, at max_writes_per_day each day.  "
+    "[default: from the rules]",
 )
 @click.option(
     "--history",
@@ -113,13 +115,11 @@ def write_report(
     type=click.Path(path_type=Path),
     multiple=True,
     metavar="FILE|DIR",
-    help="Journal of an 'apply', plan that was applied, or folder with journals: VMs moved lately stay unless it is "
-    "worth it. May be given several times.",
+    help="Journal of an earlier 'apply', an applied plan, or a folder of journals. VMs that moved recently stay "
+    "unless moving them again clearly pays. Repeatable.",
 )
-@click.option("--moves-curve", is_flag=True, help="Also say what fewer moves would gain: to choose a --max-moves by.")
-@click.option(
-    "--detailed-exitcode", is_flag=True, help="Exit with 10 where there are changes, 0 where there are none."
-)
+@click.option("--moves-curve", is_flag=True, help="Also show what fewer moves would gain, to help choose --max-moves.")
+@click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 if the plan contains changes, with 0 if not.")
 @engine_options
 @question_options
 @common_options
@@ -140,10 +140,10 @@ def plan(
     scenarios_file: Path | None,
     asks_sensitivity: bool,
 ) -> None:
-    """Find a better schedule for ESTATE, a folder or a URL, and write it, verified, as a plan.
+    """Find a better schedule for ESTATE (a folder or a URL) and write it as a verified plan.
 
-    Nothing is changed in Azure. With --format json the summary is printed; the plan itself is in the file.
-    With --what-if, --scenarios or --sensitivity a question about the plan is answered instead, and none is written.
+    This command changes nothing in Azure. With --format json it prints the summary; the plan itself is in the file.
+    With --what-if, --scenarios or --sensitivity it answers a question about the plan instead, and writes no plan.
     """
     from optimizer.estate.folder import open_estate
     from optimizer.plan.rollback_file import rollback_path, write_rollback
@@ -184,13 +184,13 @@ def plan(
 
 @contextmanager
 def stopped_without_plan() -> Iterator[None]:
-    """Say to whom stops the work (Ctrl-C) that no plan was written, and how the best one so far is had."""
+    """On Ctrl-C, explain that no plan was written and how to keep the best one found."""
     try:
         yield
     except KeyboardInterrupt as exc:
         click.echo(err=True)  # the terminal shows ^C
         raise click.Abort(
-            "no plan was written; give --time-limit SECONDS, and the search ends in time with the best schedule so far"
+            "no plan was written; to keep the best schedule found within a time, use --time-limit SECONDS"
         ) from exc
 
 
@@ -217,17 +217,19 @@ def _point_out_journals(screen: Screen, out: Path, history: tuple[Path, ...]) ->
         )
 
 
-@click.command(epilog=example("backup-optimizer explain plan.json sql-prod-03"))
+@click.command(
+    short_help="Explain why a VM moves or stays.", epilog=example("backup-optimizer explain plan.json sql-prod-03")
+)
 @click.argument("plan_file", metavar="PLAN", type=FILE)
 @click.argument("vm")
 @ESTATE_OPTION
 @engine_options
 @common_options
 def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path | None, engine: EngineChoice) -> None:
-    """Say why VM (a name or an ARM id) moves or stays in PLAN.
+    """Explain why VM (a name or an ARM id) moves or stays in PLAN.
 
-    Its load over the day, today's start against the proposed one, the next best two with what each would cost, and
-    what forbids the starts that would be better.
+    Shows its load over the day, today's start beside the proposed one, the next best two starts and their cost, and
+    the rules or limits that forbid better starts.
     """
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.text_explanation import render_explanation
@@ -241,36 +243,39 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path 
 
 
 @click.command(
+    short_help="Show a plan or a journal.",
     epilog=example(
         "backup-optimizer report plan.json\n"
         "backup-optimizer report plan.json --html report.html\n"
         "backup-optimizer report plan.json --limits\n"
         "backup-optimizer report plan.json --limits --html report.html\n"
         "backup-optimizer report plan.journal.jsonl"
-    )
+    ),
 )
 @click.argument("file", metavar="PLAN|JOURNAL", type=FILE)
-@click.option("--html", "page", type=FILE, help="Write a page with pictures: one file, works offline.")
+@click.option("--html", "page", type=FILE, help="Write an HTML page with charts: one file that works offline.")
 @click.option(
     "--limits",
     "with_limits",
     is_flag=True,
-    help="Which limits bind, and what one more of each would save (seconds); with --html on the page as well.",
+    help="Show which limits bind and what one more of each would save. Takes some seconds. With --html, the page "
+    "shows it as well.",
 )
 @ESTATE_OPTION
 @common_options
 def report(screen: Screen, file: Path, page: Path | None, with_limits: bool, estate_folder: str | Path | None) -> None:
-    """Show PLAN: what it gains, what it changes, where everything goes; with --limits, what keeps it from more.
+    """Show a PLAN, or the JOURNAL of an 'apply' or 'rollback'.
 
-    Of a JOURNAL, for an auditor: who changed what, when, for which plan and with whose approval.
+    For a plan: what it gains, what it changes, and where every VM goes. For a journal, as an auditor needs it: who
+    changed what, when, for which plan, and with whose approval.
     """
     from optimizer.rollout.journal import is_journal
 
     if is_journal(file):
         if page is not None:
-            raise click.UsageError("--html is for a plan; a journal is shown as text or as JSON")
+            raise click.UsageError("--html works for a plan only; a journal is shown as text or as JSON")
         if with_limits:
-            raise click.UsageError("--limits is for a plan; a journal has none")
+            raise click.UsageError("--limits works for a plan only, not for a journal")
         _show_journal(screen, file)
     elif with_limits:
         _show_limits(screen, file, page, estate_folder)

@@ -20,39 +20,50 @@ PARTLY_FAILED = 6
 
 
 @click.command(
+    short_help="Make an estate from Azure.",
     epilog=example(
         "backup-optimizer pull --subscription 00000000-0000-0000-0000-000000000000 --out estate\n"
         "backup-optimizer pull --management-group production --days 60 --out estate\n"
         "backup-optimizer pull --management-group production --out estate --append"
-    )
+    ),
 )
-@click.option("--subscription", "subscriptions", multiple=True, metavar="ID", help="Pull its vaults; repeatable.")
-@click.option("--management-group", "groups", multiple=True, metavar="NAME", help="Pull its vaults; repeatable.")
-@click.option("--vault", "vaults", multiple=True, metavar="ARM_ID", help="Pull this vault; repeatable.")
-@click.option("--out", type=NEW_FOLDER, required=True, help="Folder of the estate.")
-@click.option("--append", is_flag=True, help="Add to the estate that is there; only what is new is asked for.")
-@click.option("--days", type=WholeNumber(1, 93), default=30, show_default=True, help="Days of load.")
-@click.option("--job-days", type=WholeNumber(1, 93), default=35, show_default=True, help="Days of backup jobs.")
+@click.option(
+    "--subscription",
+    "subscriptions",
+    multiple=True,
+    metavar="ID",
+    help="Pull the vaults of this subscription. Repeatable.",
+)
+@click.option(
+    "--management-group", "groups", multiple=True, metavar="NAME", help="Pull the vaults of this group. Repeatable."
+)
+@click.option("--vault", "vaults", multiple=True, metavar="ARM_ID", help="Pull this vault. Repeatable.")
+@click.option("--out", type=NEW_FOLDER, required=True, help="Folder to write the estate to.")
+@click.option("--append", is_flag=True, help="Add to an existing estate. Only new data is requested.")
+@click.option("--days", type=WholeNumber(1, 93), default=30, show_default=True, help="Days of load history to pull.")
+@click.option(
+    "--job-days", type=WholeNumber(1, 93), default=35, show_default=True, help="Days of backup jobs to pull."
+)
 @click.option(
     "--statistic",
     type=click.Choice(["average", "maximum"]),
     default="average",
     show_default=True,
-    help="What the rules' threshold looks at; with maximum, maxima are pulled as well as averages.",
+    help="Statistic that the threshold of the rules compares. 'maximum' pulls both averages and maxima.",
 )
 @click.option(
     "--workspace",
     "workspaces",
     multiple=True,
     metavar="ID",
-    help="Log Analytics workspace to ask for what metrics and vaults do not give; repeatable.",
+    help="Log Analytics workspace to query for load and jobs that metrics and vaults do not have. Repeatable.",
 )
 @click.option(
     "--concurrency",
     type=WholeNumber(1, 32),
     default=8,
     show_default=True,
-    help="The most requests at a time; fewer while Azure asks to slow down.",
+    help="Maximum number of requests at a time. Lowered while Azure asks to slow down.",
 )
 @connection_options
 @common_options
@@ -72,8 +83,8 @@ def pull(
 ) -> None:
     """Pull vaults, policies, protected VMs, jobs and load from Azure into an estate folder.
 
-    Reads only; nothing is written to Azure.  A pull that was stopped goes on where it was when the same command is
-    given again.  Where a vault or a VM fails, the rest is pulled all the same, and the exit code is 6.
+    This command only reads from Azure. To continue a pull that was interrupted, run the same command again. If a
+    vault or a VM cannot be read, the rest is still pulled, and the exit code is 6.
     """
     from optimizer.azure.pull import azure_source
     from optimizer.estate.pull import pull as pull_estate

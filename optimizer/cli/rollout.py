@@ -35,7 +35,7 @@ def approval_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Options of what writes to Azure: who stands behind it, how long to wait."""
     for option in (
         click.option(
-            "--guard-request", is_flag=True, help="Send the approved requests that a Resource Guard asks for."
+            "--guard-request", is_flag=True, help="Send the approved request that a Resource Guard asks for."
         ),
         click.option(
             "--wait",
@@ -43,12 +43,15 @@ def approval_options(command: Callable[..., Any]) -> Callable[..., Any]:
             type=Number(0, 24 * 60),
             default=0,
             metavar="HOURS",
-            help="Wait for writes that open within so many hours.  [default: make what is open now, then stop]",
+            help="Keep running for this many hours and make writes as they become possible.  "
+            "[default: make the writes that are possible now, then stop]",
         ),
-        click.option("--ticket", default="", help="Change ticket; recorded in the journal."),
-        click.option("--approved-by", default="", metavar="NAME", help="Who approved; recorded in the journal."),
-        click.option("--yes", is_flag=True, help="Do not ask for confirmation."),
-        click.option("--resume", is_flag=True, help="Go on with the journal that is there."),
+        click.option("--ticket", default="", help="Change ticket to record in the journal."),
+        click.option(
+            "--approved-by", default="", metavar="NAME", help="Name of the approver to record in the journal."
+        ),
+        click.option("--yes", is_flag=True, help="Skip the confirmation."),
+        click.option("--resume", is_flag=True, help="Continue with the existing journal."),
     ):
         command = option(command)
     return command
@@ -92,21 +95,27 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @click.command(
-    epilog=example("backup-optimizer rehearse plan.json\nbackup-optimizer rehearse plan.json --only vault=weu-01")
+    short_help="Carry out a plan on an emulated Azure.",
+    epilog=example("backup-optimizer rehearse plan.json\nbackup-optimizer rehearse plan.json --only vault=weu-01"),
 )
 @PLAN
-@click.option("--from", "start", type=UtcTime(), help="When the roll-out begins.  [default: now]")
+@click.option(
+    "--from",
+    "start",
+    type=UtcTime(),
+    help="Time at which the rehearsal begins, such as 2026-03-01T20:00Z.  [default: now]",
+)
 @scope_options
 @ESTATE_OPTION
 @common_options
 def rehearse(
     screen: Screen, plan_file: Path, start: datetime | None, scope: Scope, estate_folder: str | Path | None
 ) -> None:
-    """Carry PLAN out on an emulated Azure: the dry run that Azure does not offer.
+    """Carry out PLAN on an emulated Azure, as a dry run.
 
-    The same writes go through the same code and the same clients as with 'apply'. Shown are the sequence, the days
-    it takes, whether every intermediate state kept limits and rules, whether the end is what the plan says, what
-    'watch' would say, and whether the rollback restores the start. Nothing leaves this machine.
+    The rehearsal uses the same code and the same clients as 'apply', on this machine only. It shows the order of
+    writes and the days they take, whether every state on the way kept the limits and rules, whether the result is
+    what the plan promises, what 'watch' would report, and whether a rollback restores the start.
     """
     from optimizer.cloud import rehearse_plan
     from optimizer.plan.store import open_estate_of, read_plan
@@ -124,15 +133,16 @@ def rehearse(
 
 
 @click.command(
+    short_help="Write a plan's new start times to Azure.",
     epilog=example(
         "backup-optimizer apply plan.json --approved-by 'Change board' --ticket CHG0042\n"
         "backup-optimizer apply plan.json --only vault=weu-01 --wave 10\n"
         "backup-optimizer apply plan.json --resume --yes --wait 8"
-    )
+    ),
 )
 @PLAN
 @scope_options
-@click.option("--journal", "journal_file", type=FILE, help="Where the journal is kept.  [default: beside the plan]")
+@click.option("--journal", "journal_file", type=FILE, help="File of the journal.  [default: beside the plan]")
 @ESTATE_OPTION
 @approval_options
 @connection_options
@@ -151,11 +161,12 @@ def apply(
     wait_hours: float,
     guard_request: bool,
 ) -> None:
-    """Write the new times of PLAN to Azure, safely, over as many days as it takes.
+    """Write the new start times of PLAN to Azure, over as many days as it takes.
 
-    Each write is compared with what is there, put into the journal and checked afterwards. What is not open now (a
-    backup is near, the day's budget of policy writes is used up, a freeze) is left for 'apply --resume', which can be
-    run again and again, as by a scheduler. Exit code 5 says that writes are left, 4 that Azure has changed since.
+    Before each write, 'apply' compares the object in Azure with the plan and records its intent in the journal; after
+    it, it checks the result. Writes that are not possible now (a backup is near, the daily budget of policy writes is
+    used up, a freeze is in force) are left for 'apply --resume', which you can run as often as you like, for example
+    from a scheduler. Exit code 5 means that writes are left, 4 that Azure has changed since the plan was made.
     """
     from optimizer.azure.service import AzureBackupService
     from optimizer.plan.store import open_estate_of, read_plan
@@ -182,14 +193,17 @@ def apply(
 
 
 @click.command(
+    short_help="Undo what a journal records.",
     epilog=example(
         "backup-optimizer rollback plan.journal.jsonl\nbackup-optimizer rollback plan.journal.jsonl --resume"
-    )
+    ),
 )
 @click.argument("journal_file", metavar="JOURNAL", type=FILE)
-@click.option("--plan", "plan_file", type=FILE, help="The plan that was applied.  [default: beside the journal]")
 @click.option(
-    "--delete-created", is_flag=True, help="Delete the policies that the plan created, where they are empty."
+    "--plan", "plan_file", type=FILE, help="File of the plan that was applied.  [default: beside the journal]"
+)
+@click.option(
+    "--delete-created", is_flag=True, help="Also delete the policies that the plan created, if they protect nothing."
 )
 @ONLY
 @ESTATE_OPTION
@@ -211,10 +225,11 @@ def rollback(
     wait_hours: float,
     guard_request: bool,
 ) -> None:
-    """Take back what JOURNAL says was done, the last write first.
+    """Undo the writes in JOURNAL, the last one first.
 
-    Every object gets back what was read of it right before it was written. The same gates, budget and journal hold as
-    for 'apply'. Policies that the plan created stay, empty, and are listed; --delete-created removes them.
+    Each object gets back the state that was read right before it was written. The rules of 'apply' hold here too:
+    the same waiting times, the same budget, and a journal. Policies that the plan created stay, without VMs, and are
+    listed; --delete-created deletes them.
     """
     from optimizer.azure.service import AzureBackupService
     from optimizer.plan.store import open_estate_of, read_plan
@@ -259,7 +274,7 @@ def _confirm_and_run(
         screen.show(render_apply_summary(prepared), "")
     if not yes:
         if not sys.stdin.isatty():
-            raise click.UsageError("nobody is there to confirm; look at the summary, then add --yes")
+            raise click.UsageError("cannot ask for confirmation (not a terminal): review the summary, then pass --yes")
         if screen.as_json or screen.quiet:  # nobody agrees to what he has not seen
             from rich.console import Console
 
@@ -283,9 +298,11 @@ def _confirm_and_run(
         sys.exit(APPLIED_IN_PART)
 
 
-@click.command(epilog=example("backup-optimizer watch plan.json"))
+@click.command(
+    short_help="Check the first backups at the new times.", epilog=example("backup-optimizer watch plan.json")
+)
 @PLAN
-@click.option("--journal", "journal_file", type=FILE, help="The journal.  [default: beside the plan]")
+@click.option("--journal", "journal_file", type=FILE, help="File of the journal.  [default: beside the plan]")
 @click.option(
     "--deep",
     is_flag=True,
@@ -306,8 +323,9 @@ def watch(
 ) -> None:
     """Check that the VMs moved by PLAN are backed up at their new times.
 
-    For each: its next scheduled job appeared within its window, its policy is in force, and no gap between recovery
-    points exceeded the RPO; and what to do where not. Exit code 6 says that there are alarms. Nothing is written.
+    For each VM: did its next scheduled job start within its window, is its policy in force, and was every gap between
+    recovery points within the RPO? Each alarm comes with what to do. Exit code 6 means that there are alarms. This
+    command only reads from Azure.
     """
     from optimizer.azure.service import AzureBackupReader
     from optimizer.estate.arm import build_inventory

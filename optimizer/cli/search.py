@@ -23,7 +23,7 @@ class SearchSettings(TypedDict):
 
 
 def search_options(
-    seed: int = DEFAULT_SEED, seed_help: str = "Of the search."
+    seed: int = DEFAULT_SEED, seed_help: str = "Random seed of the search."
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add ``--seed``, ``--effort`` and ``--time-limit``; the command gets :class:`SearchSettings` as ``search``.
 
@@ -40,13 +40,14 @@ def search_options(
             type=WholeNumber(1, 10_000),
             default=100,
             show_default=True,
-            help="Work of the search; twice as much takes about twice as long.",
+            help="Amount of search work. Twice the effort takes about twice as long.",
         )
         @click.option(
             "--time-limit",
             type=Number(0, open_low=True),
             metavar="SECONDS",
-            help="Stop the search after so long; the plan is then valid but not repeatable.  [default: none]",
+            help="Stop the search after this time. The plan is valid, but another run may give a different one.  "
+            "[default: no limit]",
         )
         @wraps(command)
         def with_search(*args: Any, seed: int, effort: int, time_limit: float | None, **kwargs: Any) -> object:

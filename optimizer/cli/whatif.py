@@ -31,22 +31,24 @@ def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
             "--sensitivity",
             "asks_sensitivity",
             is_flag=True,
-            help="Say how the plan changes when each price is halved and doubled, to how many VMs it matters, and "
-            "what is the same in every schedule within 1 % of the optimum; writes no plan.",
+            help="Show how the plan changes if each price is halved or doubled, for how many VMs that matters, and "
+            "which starts are the same in every schedule within 1 % of the optimum. Writes no plan.",
         ),
         click.option(
             "--scenarios",
             "scenarios_file",
             type=FILE,
-            help="Several scenarios (TOML): [[scenario]] with name and what_if = [KIND=VALUE, ...]; writes no plan.",
+            help="TOML file of scenarios. Each [[scenario]] has a name and what_if = [KIND=VALUE, ...]. Writes no "
+            "plan.",
         ),
         click.option(
             "--what-if",
             "what_if_texts",
             metavar="KIND=VALUE",
             multiple=True,
-            help="Say what would differ from the plan if ...; several make one scenario; writes no plan. KIND is a "
-            "key of the rules (prices.overlap=0.05), add-vms, lose-vault, forbid, add-rule or drop-rule.",
+            help="Show how the plan would differ in a scenario. KIND is a key of the rules file (such as "
+            "prices.overlap=0.05), add-vms, lose-vault, forbid, add-rule or drop-rule. Repeat it to combine changes. "
+            "Writes no plan.",
         ),
     ):
         command = option(command)
@@ -90,7 +92,9 @@ def answer_questions(
     """
     _refuse_options_of_plans()
     if questions.sensitivity and (questions.what_if or questions.scenarios_file):
-        raise click.UsageError("--sensitivity asks about the plan, --what-if about another; ask one at a time")
+        raise click.UsageError(
+            "--sensitivity cannot be combined with --what-if or --scenarios; run them one at a time"
+        )
     if questions.sensitivity:
         _answer_sensitivity(screen, estate, rules, solver, engine)
     else:

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections import Counter
 from collections.abc import Callable
+from email.utils import format_datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -29,6 +30,8 @@ from optimizer.emulator.state import AcceptedWrite, CloudState
 from optimizer.errors import CloudError
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     import polars as pl
 
     from optimizer.estate.document import EstateDocument
@@ -238,7 +241,7 @@ class Emulator:
         except Exception as exc:
             self.state.errors.append(exc)
             raise
-        return _respond(answer)
+        return _respond(answer, self.state.clock.now())
 
     async def _answer_or_fault(self, request: web.Request) -> Answer:
         route, parts = self._find(request)
@@ -330,8 +333,9 @@ async def _read_body(request: web.Request) -> Any:
         raise Refusal(400, "InvalidRequestContent", "The request content was invalid and could not be read.") from exc
 
 
-def _respond(answer: Answer) -> web.Response:
-    headers = {"x-ms-request-id": "00000000-0000-0000-0000-000000000000", **answer.headers}
+def _respond(answer: Answer, now: datetime) -> web.Response:
+    told = {"Date": format_datetime(now, usegmt=True), "x-ms-request-id": "00000000-0000-0000-0000-000000000000"}
+    headers = {**told, **answer.headers}
     if answer.content is None:
         return web.Response(status=answer.status, headers=headers)
     content = answer.content if isinstance(answer.content, bytes) else msgspec.json.encode(answer.content)

@@ -26,6 +26,7 @@ from optimizer.plan.audit_document import (
     ClockChange,
     GapKind,
     HistoryGap,
+    IdleRule,
     LimitState,
     PolicyAudit,
     ServiceAudit,
@@ -62,6 +63,7 @@ def audit(
     allowed: npt.NDArray[np.bool_] | None = None,
     credited: npt.NDArray[np.bool_] | None = None,
     broken_rules: tuple[BrokenRule, ...] | None = None,
+    idle_rules: tuple[IdleRule, ...] = (),
     notes: tuple[str, ...] = (),
 ) -> Audit:
     """Find what is wrong with the schedule of today.
@@ -83,8 +85,10 @@ def audit(
         promised: they are not called busy, and their best option is today's.
     broken_rules
         As :func:`optimizer.plan.broken_rules.find_broken_rules` has them; None where nobody looked.
+    idle_rules
+        As :func:`optimizer.plan.rule_scope.idle_rules` has them.
     notes
-        On rules, such as :func:`optimizer.plan.rule_notes.notes_on_rpo`.
+        Notes on rules, such as :func:`optimizer.plan.rule_notes.notes_on_rpo`.
 
     Raises
     ------
@@ -115,6 +119,8 @@ def audit(
             busy_vms=len(busy),
         ),
         broken_rules=broken_rules,
+        num_rules=len(rules.rule),
+        idle_rules=idle_rules,
         notes=notes,
         services=services,
         busy=busy,

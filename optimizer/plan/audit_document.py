@@ -77,6 +77,19 @@ class BrokenRule(StrictModel):
     never_written: int
 
 
+class IdleRule(StrictModel):
+    """A rule of the planner's that asks nothing of this estate.
+
+    Parameters
+    ----------
+    why
+        Why it applies to no VM, or why its sets ask nothing.
+    """
+
+    rule: str
+    why: str
+
+
 class PolicyAudit(StrictModel):
     """A policy near, at or over the number of VMs that one policy may protect."""
 
@@ -129,14 +142,17 @@ class ClockChange(StrictModel):
 class Audit(StrictModel):
     """What is wrong today; every list has the worst first.
 
-    ``broken_rules`` and ``history`` are None where nobody looked, the first also where there are no rules.  ``notes``
-    says of rules what a planner may not expect.
+    ``broken_rules`` and ``history`` are None where nobody looked, the first also where there are no rules.
+    ``num_rules`` counts the rules that were looked at.  ``idle_rules`` ask nothing of this estate, so keeping them
+    means nothing.  ``notes`` are about rules that do less, or more, than a planner may expect.
     """
 
     schema_version: Literal[1] = AUDIT_SCHEMA_VERSION
     as_of: datetime
     totals: AuditTotals
     broken_rules: tuple[BrokenRule, ...] | None = None
+    num_rules: int = 0
+    idle_rules: tuple[IdleRule, ...] = ()
     notes: tuple[str, ...] = ()
     services: tuple[ServiceAudit, ...]
     busy: tuple[BusyVm, ...]

@@ -37,22 +37,17 @@ from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import pair_slots, service_occupancy
 from optimizer.plan.rule_notes import notes_on_freeze, notes_on_rpo
+from optimizer.plan.rule_scope import notes_on_scope
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.ports import Clock
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.cuts import rules_without_cut
-from optimizer.solve.gates import demands, in_several_sets
-from optimizer.solve.restrict import idle_exceptions, matching_items
 from optimizer.solve.solver import OPTIMALITY_GAP, Result
-from optimizer.solve.why_not.exemptions import set_as_toml
 
 HARM_TOLERANCE = 1e-6
 """Risks closer than this count as equal."""
-
-IDLE_NAMED = 5
-"""Sets of an ``except`` without effect that a note names."""
 
 VERSIONED = ("backup-schedule-optimizer", "ortools", "numpy")
 """Distributions that a plan depends on."""
@@ -270,14 +265,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"clocks change in {', '.join(zones)}: whether Azure follows is not settled, so windows there count at "
             "both readings"
         )
-    notes += [
-        f"rule {rule.name!r} is for no VM of the estate; look at its 'where'"
-        + (" and its 'except'" if rule.exempt else "")
-        for rule in rules.rule
-        if not matching_items(inventory, rule).any()
-    ]
-    notes += _notes_on_exceptions(case)
-    notes += _notes_on_sets(case)
+    notes += notes_on_scope(inventory, rules, case.restrictions.never_written)
     notes += [
         f"the proven bound does not know what rule {name!r} costs: more may be captured than is certified"
         for name in rules_without_cut(case.instance)
@@ -333,38 +321,6 @@ def _notes_on_history(history: Sequence[HistorySource]) -> Iterator[str]:
 
 def _counted(recent: int) -> str:
     return f"{recent or 'none'} {'count' if recent > 1 else 'counts'} as recent"
-
-
-def _notes_on_exceptions(case: Case) -> Iterator[str]:
-    """Sets of ``except`` that take no VM out of their rule, as a name with a slip in it would not."""
-    for rule in case.rules.rule:
-        idle = [set_as_toml(one) for one in idle_exceptions(case.inventory, rule)]
-        if idle:
-            more = f" and {len(idle) - IDLE_NAMED} more" if len(idle) > IDLE_NAMED else ""
-            yield (
-                f"'except' of rule {rule.name!r} has sets that no VM of its 'where' fits: "
-                f"{', '.join(idle[:IDLE_NAMED])}{more}; look for a slip in a name"
-            )
-
-
-def _notes_on_sets(case: Case) -> list[str]:
-    """Rules between sets of VMs that may not mean what the planner thinks."""
-    notes = []
-    inventory, rules = case.inventory, case.rules
-    acting = {demanded.rule.name for demanded in demands(inventory, rules, case.restrictions.never_written)}
-    for rule in rules.rule:
-        if (
-            (rule.separate_sets or rule.order_sets)
-            and rule.name not in acting
-            and matching_items(inventory, rule).any()
-        ):
-            notes.append(
-                f"rule {rule.name!r} demands nothing: nowhere are there VMs of two of its sets; look at its sets and "
-                "its 'where'"
-            )
-        elif several := in_several_sets(inventory, rule):
-            notes.append(f"{several} VMs fit several sets of rule {rule.name!r} and count in the first that they fit")
-    return notes
 
 
 def _changes_clock(case: Case, policy_key: str) -> bool:

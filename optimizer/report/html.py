@@ -130,7 +130,7 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
             "Worst half hour",
             f"{peak.today:,}",
             f"{peak.plan:,}",
-            "Start windows of one service that meet at its most crowded half hour.",
+            "Most start windows of one service that overlap in a half hour.",
             _change(peak.today, peak.plan),
         ),
         _tile(

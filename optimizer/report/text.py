@@ -12,7 +12,7 @@ from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
-from optimizer.report.text_broken_rules import broken_rules_rows
+from optimizer.report.text_broken_rules import broken_rules_rows, idle_rules_rows, rules_kept
 from optimizer.report.text_moves import moves_parts
 from optimizer.report.typeset import (
     Column,
@@ -41,7 +41,8 @@ def render_audit(audit: Audit) -> Page:
         yield Text(f"Audit of the schedule as of {audit.as_of:%Y-%m-%d %H:%M %Z}", style="bold")
         yield from _audit_totals(audit)
         yield from _starts_picture(audit, glyphs)
-        for rows in (broken_rules_rows(audit.broken_rules or (), WORST), *_audit_tables(audit, glyphs)):
+        rules = broken_rules_rows(audit.broken_rules or (), WORST), idle_rules_rows(audit.idle_rules, WORST)
+        for rows in (*rules, *_audit_tables(audit, glyphs)):
             if rows.cells:
                 yield table(rows, glyphs, width)
         yield from _silent_lists(audit)
@@ -186,22 +187,23 @@ def _knowledge_tables(audit: Audit, glyphs: Glyphs) -> Iterator[Rows]:
             for one in audit.clock_changes[:WORST]
         ],
         total=len(audit.clock_changes),
-        note="what Azure does to a schedule there is not settled: starts are judged at each offset",
+        note="whether Azure shifts a schedule there is not documented; starts are judged at each offset",
     )
 
 
 def _silent_lists(audit: Audit) -> Iterator[RenderableType]:
-    """Say what was looked for and not found, so that silence is not mistaken for it."""
+    """List the checks that found nothing, so that a reader knows that they were made."""
+    kept = rules_kept(audit.broken_rules, audit.num_rules, len(audit.idle_rules))
     fine = [
         words
         for words, found in (
-            ("no service has two windows that meet", not audit.totals.overlap_pair_slots),
+            ("no service has overlapping start windows", not audit.totals.overlap_pair_slots),
             ("no VM is often busy when it is backed up", not audit.busy),
             ("no policy is near its limit", not audit.policies),
             ("no vault is near its limit", all(one.state is None for one in audit.vaults)),
-            ("every VM has history enough", audit.history == ()),
+            ("every VM has enough history", audit.history == ()),
             ("every item can be written", not audit.unwritable),
-            ("today's schedule keeps every rule", audit.broken_rules == ()),
+            (kept, kept),
         )
         if found
     ]
@@ -259,7 +261,7 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
             line("at-risk backups per 30 days", summary.at_risk_per_month.today, summary.at_risk_per_month.plan),
             line("pair-slots per day", summary.overlap_pair_slots.today, summary.overlap_pair_slots.plan),
             line(
-                "windows of one service that meet, peak",
+                "most overlapping start windows in one service",
                 summary.peak_concurrency.today,
                 summary.peak_concurrency.plan,
                 whole=True,
@@ -429,7 +431,7 @@ def _compare_services(services: Sequence[Comparison]) -> Rows:
                 strict=True,
             )
         ),
-        note="at-risk backups per 30 days; pair-slots per day; most windows that meet",
+        note="at-risk backups per 30 days; pair-slots per day; most overlapping start windows",
     )
 
 

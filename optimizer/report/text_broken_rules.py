@@ -1,11 +1,11 @@
-"""The part of an audit that says which rules today's schedule breaks."""
+"""The part of an audit about rules: which of them today's schedule breaks, and which ask nothing of it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.plan.audit_document import BrokenRule
-from optimizer.report.typeset import Column, Rows, number, short_id
+from optimizer.plan.audit_document import BrokenRule, IdleRule
+from optimizer.report.typeset import Column, Rows, number, plural, short_id
 
 MOST_NAMES = 3
 """VMs that are named of each rule; JSON has them all."""
@@ -37,6 +37,36 @@ def broken_rules_rows(broken: Sequence[BrokenRule], most: int) -> Rows:
         total=len(broken),
         note="stay: those of the VMs that are never written; a plan leaves them where they are",
     )
+
+
+def idle_rules_rows(idle: Sequence[IdleRule], most: int) -> Rows:
+    """Table of rules that ask nothing of this estate, in the order of the file."""
+    return Rows(
+        title="Rules that ask nothing of this estate",
+        columns=(Column("rule", share=2, prose=True), Column("why", share=3, prose=True)),
+        cells=[(one.rule, one.why) for one in idle[:most]],
+        total=len(idle),
+        note="they protect no VM: correct a misspelled name, or remove the rule",
+        styles=["red"] * len(idle[:most]),
+    )
+
+
+def rules_kept(broken: Sequence[BrokenRule] | None, num_rules: int, num_idle: int) -> str:
+    """What may be said in favor of today's schedule; empty where a rule is broken or none was put to the test.
+
+    Parameters
+    ----------
+    broken
+        Broken rules; None: there are no rules.
+    num_rules, num_idle
+        Number of rules, and of those that ask nothing.
+    """
+    tested = num_rules - num_idle
+    if broken is None or broken or tested <= 0:
+        return ""
+    if not num_idle:
+        return "today's schedule keeps every rule"
+    return f"today's schedule keeps the {plural(tested, 'rule')} that {'applies' if tested == 1 else 'apply'} to it"
 
 
 def _names(vms: Sequence[str]) -> str:

@@ -111,7 +111,7 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
         line("VMs", lambda figures: figures.vms, whole=True),
         line("at-risk backups per 30 days", lambda figures: figures.at_risk_per_month),
         line("pair-slots per day", lambda figures: figures.overlap_pair_slots),
-        line("windows of one service that meet, peak", lambda figures: figures.peak_concurrency, whole=True),
+        line("most overlapping start windows in one service", lambda figures: figures.peak_concurrency, whole=True),
         line("VMs that move", lambda figures: figures.moved, whole=True),
         line("policies written", lambda figures: figures.policies_written, whole=True),
         *(line(f"cost: {name}", of) for name, of in _TERMS),

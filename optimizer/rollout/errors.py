@@ -13,5 +13,9 @@ class BusyError(ApplyError):
     """Another apply or rollback is at work."""
 
 
+class ClockError(ApplyError):
+    """The clocks of this machine and of the service differ, or the service's is not known; nothing was written."""
+
+
 class JournalError(ApplyError):
     """A journal that cannot be read, or that belongs to something else."""

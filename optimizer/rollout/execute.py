@@ -16,6 +16,7 @@ from optimizer.ports import Progress, Resource, no_progress
 from optimizer.rollout.budget import BATCH_SECONDS, MOST_ITEMS_AT_ONCE, MOST_ITEMS_PER_DAY
 from optimizer.rollout.calendar import build_rollout
 from optimizer.rollout.carry_out import Attempt, Carrier, End
+from optimizer.rollout.clock_check import clock_fault
 from optimizer.rollout.gates import Gates
 from optimizer.rollout.journal import EndRecord
 from optimizer.rollout.ledger import BUDGET_PERIOD
@@ -144,6 +145,8 @@ class Executor:
             point = parse_time(current["properties"].get("lastRecoveryPoint"))
             points = {vm.lower(): point for vm in write.vms if point is not None}
         shut = gates.closed(write, self.carrier.clock.now(), points)
+        if fault := clock_fault(self.carrier.service, self.carrier.clock):
+            return fault
         try:
             return shut or running_job(self.carrier.service, self.inventory, write)
         except CloudError as exc:

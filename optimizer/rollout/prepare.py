@@ -14,6 +14,7 @@ from optimizer.plan.document import PlanDocument
 from optimizer.plan.fingerprint import check_changes
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.calendar import build_rollout
+from optimizer.rollout.clock_check import require_clock
 from optimizer.rollout.earlier_runs import carried_on, records_of, refuse_taken_back, require_same_plan
 from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
@@ -70,6 +71,8 @@ def prepare_apply(
         Azure has changed since in what the plan relies on.
     ApplyError
         There is a journal without ``resume``, or none with it; nothing is selected.
+    ClockError
+        This machine's clock and the service's differ.
     CloudError
         The service cannot be read.
     """
@@ -88,6 +91,7 @@ def prepare_apply(
     if scope.wave_percent is not None:
         pilot = choose_pilot(selection.writes, inventory, plan.rules, scope.wave_percent, earlier=selection.earlier)
     protections, protected = read_protections(_to_do(selection.writes, state), reader)
+    require_clock(reader, clock, command)
     return Prepared(
         command=command,
         plan=plan,
@@ -142,7 +146,7 @@ def prepare_rollback(
 
     Raises
     ------
-    PlanFormatError, StalePlanError, CloudError
+    PlanFormatError, StalePlanError, ClockError, CloudError
         As of :func:`prepare_apply`.
     ApplyError
         The journal is of another plan, or nothing in it was done; as of :func:`prepare_apply` for the rollback's own.
@@ -168,6 +172,7 @@ def prepare_rollback(
     require_fresh(freshness, str(applied), command="rollback", resume=bool(records))
     protections, protected = read_protections(_to_do(selection.writes, state), reader)
     writes = selection.writes
+    require_clock(reader, clock, "rollback")
     return Prepared(
         command="rollback",
         plan=plan,

@@ -18,6 +18,7 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.document import PlanDocument, ReassignItem, ScheduleEntry
 from optimizer.ports import BackupReader, Clock, Progress, Resource, no_progress
+from optimizer.rollout.clock_check import require_clock
 from optimizer.rollout.due import runs_between
 from optimizer.rollout.recovery import rpo_of_items
 from optimizer.rollout.watch_checks import (
@@ -85,6 +86,8 @@ def watch(
     ------
     AuthError
         Nobody is signed in.  What else cannot be asked becomes a finding of the VMs concerned.
+    ClockError
+        This machine's clock and the service's differ, so that due and overdue cannot be told apart.
     """
     now = clock.now()
     watched = list(_watched(plan, moved_at, inventory, rules or plan.rules))
@@ -95,6 +98,8 @@ def watch(
         if key not in states:
             since = min(_since(other, now) for _, other in watched if other.vault.id.lower() == key)
             states[key] = _read_vault(reader, vm.vault.id, inventory, since, now)
+            if not isinstance(states[key], CloudError):
+                require_clock(reader, clock, "watch")
         found.append(_look_at(entry, vm, states[key], inventory, reader, now, deep=deep))
         progress("watch", number, len(watched), vm.vault.name)
     moving = sum(entry.start != entry.start_today for entry in plan.schedule)

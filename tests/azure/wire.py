@@ -175,7 +175,7 @@ def serve(key_file: Path, certificate_file: Path) -> Iterator[Wire]:
                 return
             content = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
             content = b"" if answer.body is None else content
-            self.send_response(answer.status)
+            self.send_response_only(answer.status)  # without the Date of the machine's clock
             for name, value in {"Content-Type": "application/json", **answer.headers}.items():
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))

@@ -96,7 +96,7 @@ def test_the_help_of_the_program_lists_commands_and_exit_codes() -> None:
     assert answer.out.startswith("Usage: backup-optimizer ")
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "data/rules/defaults.toml"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/planning.md", "docs/rules.md", "data/rules/defaults.toml"])
 def test_calls_in_the_documentation_exist(page: str) -> None:
     """Commands and options that the documentation shows are there."""
     assert unknown_words((ROOT / page).read_text(encoding="utf-8")) == []
@@ -452,8 +452,8 @@ threading.Thread(target=stop, daemon=True).start()
         "plan", home / "estate", "--out", tmp_path / "plan.json", "--effort", 10_000, before=interrupt
     )
     told = (
-        "stopped before the end: no plan was written; give --time-limit SECONDS, and the search ends in time with the "
-        "best schedule so far"
+        "stopped before the end: no plan was written; to keep the best schedule found within a time, use "
+        "--time-limit SECONDS"
     )
     assert (answer.code, answer.err.strip()) == (130, told)
     assert list(tmp_path.iterdir()) == []

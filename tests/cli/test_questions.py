@@ -105,7 +105,7 @@ WRONG: dict[str, tuple[list[object], int, str]] = {
     ),
     "an exit code": (["--sensitivity", "--detailed-exitcode"], 2, "--detailed-exitcode is for a plan"),
     "a moves curve": (["--sensitivity", "--moves-curve"], 2, "--moves-curve is for a plan"),
-    "two questions": (["--sensitivity", "--what-if", "max_moves=1"], 2, "ask one at a time"),
+    "two questions": (["--sensitivity", "--what-if", "max_moves=1"], 2, "run them one at a time"),
 }
 
 

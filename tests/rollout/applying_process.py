@@ -1,27 +1,27 @@
 """A process that applies a plan at an emulator, to be killed.
 
-python -m tests.rollout.applying_process ENDPOINT CA_FILE ESTATE PLAN FOLDER START
+python -m tests.rollout.applying_process ENDPOINT CA_FILE ESTATE PLAN FOLDER CLOCK
 """
 
 from __future__ import annotations
 
 import sys
-from datetime import datetime
 from pathlib import Path
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
 from optimizer.estate.folder import open_estate
-from optimizer.model.clock import VirtualClock
 from optimizer.plan.store import read_plan
+from optimizer.ports import Clock
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepare import prepare_apply
 from optimizer.rollout.prepared import latest_end
 from optimizer.rollout.run import carry_out
+from tests.rollout.shared_clock import SharedClock
 
 
-def apply_once(endpoint: str, ca_file: Path, estate: Path, plan: Path, folder: Path, start: datetime) -> Outcome:
+def apply_once(endpoint: str, ca_file: Path, estate: Path, plan: Path, folder: Path, clock: Clock) -> Outcome:
     """Begin, or resume where there is a journal.
 
     Parameters
@@ -32,10 +32,10 @@ def apply_once(endpoint: str, ca_file: Path, estate: Path, plan: Path, folder: P
         Where they lie.
     folder
         For journal, ledger and locks.
-    start
-        What time it is; waiting takes none.
+    clock
+        The emulator's; waiting takes no time.
     """
-    clock, ledger, journal = VirtualClock(start), Ledger(folder / "state"), folder / "plan.journal.jsonl"
+    ledger, journal = Ledger(folder / "state"), folder / "plan.journal.jsonl"
     service = AzureBackupService(Connection.to_emulator(endpoint, ca_file), sleep=clock.sleep)
     try:
         prepared = prepare_apply(
@@ -55,6 +55,5 @@ def apply_once(endpoint: str, ca_file: Path, estate: Path, plan: Path, folder: P
 
 
 if __name__ == "__main__":
-    endpoint, start = sys.argv[1], datetime.fromisoformat(sys.argv[6])
-    ca_file, estate, plan, folder = (Path(name) for name in sys.argv[2:6])
-    sys.exit(not apply_once(endpoint, ca_file, estate, plan, folder, start).complete)
+    ca_file, estate, plan, folder, clock_file = (Path(name) for name in sys.argv[2:7])
+    sys.exit(not apply_once(sys.argv[1], ca_file, estate, plan, folder, SharedClock(clock_file)).complete)

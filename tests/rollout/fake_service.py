@@ -7,7 +7,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from optimizer.errors import ConflictError, RejectedError, ThrottledError, UncertainError
@@ -70,6 +70,7 @@ class FakeService:
         self.order: list[str] = []
         self.jobs: list[Resource] = []
         self.retry_after_seconds = 1.0
+        self.ahead: timedelta | None = timedelta()
         self.before_write: Callable[[str], None] = lambda _: None
 
     def snapshot(self) -> EstateDocument:
@@ -80,6 +81,11 @@ class FakeService:
     def _read(self) -> None:
         if self.faults.draw(write=False):
             raise UncertainError("the service does not answer")
+
+    def clock_ahead(self, now: datetime) -> timedelta | None:
+        """By how much a time is ahead of the service's."""
+        del now
+        return self.ahead
 
     def get_policy(self, policy_id: str) -> Resource | None:
         """A policy as it is now."""

@@ -1,0 +1,56 @@
+"""What time it is for the service: the ``Date`` header of its answers."""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import SansIOHTTPPolicy
+
+from optimizer.azure.errors import http_date
+
+_EARLIEST_YEAR = 2020
+"""A ``Date`` before that comes from a clock that was never set."""
+
+
+class ServiceClock(SansIOHTTPPolicy[Any, Any]):
+    """A policy that remembers when the last answer was made, by the service's own clock.
+
+    Only answers of success and 404 count: what refuses or fails may come from a proxy on the way, with its own clock.
+    """
+
+    def __init__(self) -> None:
+        self._told: datetime | None = None
+        self._lock = threading.Lock()
+
+    def on_response(self, request: PipelineRequest[Any], response: PipelineResponse[Any, Any]) -> None:
+        """Remember the time of an answer; one without a usable time is remembered as such."""
+        del request
+        answer = response.http_response
+        if 200 <= answer.status_code < 300 or answer.status_code == 404:
+            with self._lock:
+                self._told = time_of(answer.headers)
+
+    def ahead(self, now: datetime) -> timedelta | None:
+        """By how much a time is ahead of that of the last answer; None if that answer told no time."""
+        with self._lock:
+            return None if self._told is None else now - self._told
+
+
+def time_of(headers: Mapping[str, str]) -> datetime | None:
+    """When an answer was made or, if it comes out of a cache, when it was handed out; None if it does not tell.
+
+    Parameters
+    ----------
+    headers
+        In any case: ``Date``, and ``Age``, the seconds that the answer has spent in caches.
+    """
+    by_name = {str(name).lower(): str(value).strip() for name, value in headers.items()}
+    made, age = http_date(by_name.get("date", "")), by_name.get("age", "0")
+    if made is None or made.year < _EARLIEST_YEAR or not re.fullmatch(r"\d{1,9}", age):
+        return None
+    return made + timedelta(seconds=int(age))

@@ -1,0 +1,131 @@
+"""Rules that ask nothing of this estate, and why: a slip in a name would drop a protection in silence."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from optimizer.model.inventory import Inventory, ProtectedItem
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector
+from optimizer.plan.audit_document import IdleRule
+from optimizer.solve.gates import demands, in_several_sets
+from optimizer.solve.instance import BoolArray
+from optimizer.solve.restrict import idle_exceptions, matching_items
+from optimizer.solve.why_not.exemptions import set_as_toml
+
+VALUES_NAMED = 3
+"""Values of the estate, or idle exceptions, that a sentence lists."""
+
+NO_TWO_SETS = {
+    None: "no two of its sets have VMs",
+    "service": "no service has VMs of two of its sets",
+    "vault": "no vault has VMs of two of its sets",
+}
+"""Why sets ask nothing, by the ``per`` of the rule."""
+
+
+def idle_rules(inventory: Inventory, rules: Rules, never_written: BoolArray) -> tuple[IdleRule, ...]:
+    """Rules that apply to no VM, or whose sets ask nothing of the VMs they apply to, in the order of the file.
+
+    Parameters
+    ----------
+    inventory, rules
+        What is protected and what is demanded.
+    never_written
+        Shape (V,): VMs that are never written.
+    """
+    acting = {demanded.rule.name for demanded in demands(inventory, rules, never_written)}
+    found = []
+    for rule in rules.rule:
+        if not matching_items(inventory, rule).any():
+            found.append(IdleRule(rule=rule.name, why=_why_no_vm(inventory, rule)))
+        elif (rule.separate_sets or rule.order_sets) and rule.name not in acting:
+            found.append(IdleRule(rule=rule.name, why=NO_TWO_SETS[rule.per]))
+    return tuple(found)
+
+
+def notes_on_scope(inventory: Inventory, rules: Rules, never_written: BoolArray) -> list[str]:
+    """What a reader of a plan should know about which VMs the rules apply to."""
+    idle = idle_rules(inventory, rules, never_written)
+    notes = [f"rule {one.rule!r} asks nothing of this estate: {one.why}" for one in idle]
+    return [*notes, *notes_on_sets(inventory, rules)]
+
+
+def notes_on_sets(inventory: Inventory, rules: Rules) -> Iterator[str]:
+    """Exceptions that exempt no VM, and VMs that are in several sets of a rule."""
+    for rule in rules.rule:
+        idle = [set_as_toml(one) for one in idle_exceptions(inventory, rule)]
+        if idle:
+            more = f" and {len(idle) - VALUES_NAMED} more" if len(idle) > VALUES_NAMED else ""
+            yield (
+                f"'except' of rule {rule.name!r} has sets that no VM of its 'where' fits: "
+                f"{', '.join(idle[:VALUES_NAMED])}{more}; check the spelling"
+            )
+        if several := in_several_sets(inventory, rule):
+            fit, count = ("fits", "counts") if several == 1 else ("fit", "count")
+            yield (
+                f"{several} {'VM' if several == 1 else 'VMs'} {fit} several sets of rule {rule.name!r} and {count} in "
+                "the first of them"
+            )
+
+
+def _why_no_vm(inventory: Inventory, rule: Rule) -> str:
+    selected = sum(_matches(inventory, item, rule.where) for item in inventory.items)
+    if selected:
+        return f"its 'except' exempts {'the only VM' if selected == 1 else f'all {selected} VMs'} of its 'where'"
+    reasons = [
+        text for part, text in _criteria(inventory, rule.where) if not any(_each(inventory, part))
+    ]  # where each criterion alone fits some VM, they contradict each other
+    return "; ".join(reasons) or "each criterion of its 'where' fits some VM, but no VM fits all of them"
+
+
+def _each(inventory: Inventory, where: Selector) -> Iterator[bool]:
+    return (_matches(inventory, item, where) for item in inventory.items)
+
+
+def _matches(inventory: Inventory, item: ProtectedItem, where: Selector) -> bool:
+    return where.matches(inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
+
+
+def _criteria(inventory: Inventory, where: Selector) -> Iterator[tuple[Selector, str]]:
+    """Each criterion of a selector alone, and the sentence for the case that no VM fits it."""
+    for key, pattern in where.tag.items():
+        values = [
+            value
+            for item in inventory.items
+            for name, value in inventory.vm(item).tags.items()
+            if name.lower() == key.lower()
+        ]
+        told = f"no VM has the tag {key!r}"
+        if values:
+            told = f"no VM has the tag {key} = {pattern!r}; this estate has {_some(values)}"
+        yield Selector(tag={key: pattern}), told
+    vms = [inventory.vm(item) for item in inventory.items]
+    values_of = {
+        "name": [vm.name for vm in vms],
+        "service": [vm.service or "" for vm in vms],
+        "vault": [inventory.vault(item).name for item in inventory.items],
+        "subscription": [vm.subscription for vm in vms],
+        "resource_group": [vm.resource_group for vm in vms],
+        "os": [str(vm.os or "") for vm in vms],
+    }
+    for field, there in values_of.items():
+        wanted = getattr(where, field)
+        if wanted is not None:
+            yield Selector(**{field: wanted}), f"no VM has {field} = {wanted!r}; this estate has {_some(there)}"
+    if where.frequency:
+        wanted = " or ".join(where.frequency)
+        there = [inventory.policy(item).recurrence.frequency.value for item in inventory.items]
+        yield Selector(frequency=where.frequency), f"no VM is backed up {wanted}; this estate has {_some(there)}"
+
+
+def _some(values: Sequence[str]) -> str:
+    """The most frequent values, e.g. ``'db' and 'web'``."""
+    counts = Counter(value for value in values if value)
+    ranked = [repr(value) for value in sorted(counts, key=lambda value: (-counts[value], value))]
+    if not ranked:
+        return "none"
+    if len(ranked) > VALUES_NAMED:
+        return f"{', '.join(ranked[:VALUES_NAMED])} and {len(ranked) - VALUES_NAMED:,} more"
+    return " and ".join(filter(None, (", ".join(ranked[:-1]), ranked[-1])))

@@ -1,0 +1,60 @@
+"""Whether this machine's clock agrees with the service's: every gate, freeze and budget is a time of day."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from optimizer.ports import BackupReader, Clock
+from optimizer.rollout.errors import ClockError
+
+CLOCK_TOLERANCE = timedelta(minutes=5)
+"""The most by which the two clocks may differ; Kerberos allows as much, and gates keep half an hour of slack."""
+
+
+def clock_fault(reader: BackupReader, clock: Clock) -> str:
+    """What is wrong with this machine's clock; empty if it agrees with the service's.
+
+    Call it right after something was read: it judges by the service's last answer.
+    """
+    now = clock.now()
+    ahead = reader.clock_ahead(now)
+    if ahead is None:
+        return (
+            "this machine's clock cannot be checked, because the last answer of the service carried no usable Date "
+            "header: look for a proxy that removes or changes it"
+        )
+    if abs(ahead) <= CLOCK_TOLERANCE:
+        return ""
+    allowed, way = round(CLOCK_TOLERANCE / timedelta(minutes=1)), "ahead of" if ahead > timedelta() else "behind"
+    return (
+        f"this machine's clock is {_span(abs(ahead))} {way} the service's: "
+        f"here it is {now:%Y-%m-%d %H:%M:%S} UTC, there {now - ahead:%Y-%m-%d %H:%M:%S} UTC (header Date); at most "
+        f"{allowed} minutes are allowed. Set this machine's clock, or look for a proxy that answers from a cache"
+    )
+
+
+def require_clock(reader: BackupReader, clock: Clock, command: str) -> None:
+    """Refuse to go on by a clock that is wrong or cannot be checked.
+
+    Parameters
+    ----------
+    reader, clock
+        The service, right after something was read of it, and this machine's clock.
+    command
+        The command to run again.
+
+    Raises
+    ------
+    ClockError
+        The clocks differ by more than ``CLOCK_TOLERANCE``, or the service's is not known.
+    """
+    if fault := clock_fault(reader, clock):
+        raise ClockError(f"{fault}; then run '{command}' again. Nothing was written")
+
+
+def _span(span: timedelta) -> str:
+    """A span in days, hours, minutes and seconds, the two largest of them."""
+    seconds = round(span.total_seconds())
+    parts = (("d", seconds // 86400), ("h", seconds // 3600 % 24), ("min", seconds // 60 % 60), ("s", seconds % 60))
+    first = next((index for index, (_, count) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count} {unit}" for unit, count in parts[first : first + 2] if count) or "0 s"

@@ -1,0 +1,119 @@
+"""Rules that ask nothing of an estate are named with the reason, by the audit as by the plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from optimizer.config import read_rules
+from optimizer.estate.csv_import import import_estate
+from optimizer.estate.folder import Estate, open_estate
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector
+from optimizer.plan.audit_document import Audit
+from optimizer.plan.rule_scope import idle_rules
+from optimizer.report.text import render_audit
+from optimizer.report.typeset import to_text
+from optimizer.workflow import audit_case, prepare
+from tests.plan.estates import arm_estate, write_inputs
+
+EVENING = {"forbid": [{"from": "22:00", "to": "24:00", "zone": "UTC"}]}
+NOON = {"forbid": [{"from": "12:00", "to": "12:30", "zone": "UTC"}]}
+
+
+@pytest.fixture(scope="module")
+def estate(tmp_path_factory: pytest.TempPathFactory) -> Estate:
+    """Return forty VMs of five services, without tags."""
+    folder = tmp_path_factory.mktemp("scope")
+    vms, load = write_inputs(folder)
+    import_estate(vms, load, folder / "estate")
+    return open_estate(folder / "estate")
+
+
+def audited(estate: Estate, *rules: dict[str, Any]) -> Audit:
+    named = [{"name": f"rule {number}", **rule} for number, rule in enumerate(rules)]
+    return audit_case(prepare(estate, Rules(rule=tuple(Rule.model_validate(rule) for rule in named))))
+
+
+@pytest.mark.parametrize(
+    ("where", "why"),
+    [
+        ({"tag": {"tier": "db"}}, "no VM has the tag 'tier'"),
+        ({"name": "sql-*"}, "no VM has name = 'sql-*'; this estate has 'erp-00', 'erp-01', 'erp-02' and 37 more"),
+        ({"service": "epr"}, "no VM has service = 'epr'; this estate has 'erp', 'shop', 'web' and 7 more"),
+        ({"vault": "vault-c"}, "no VM has vault = 'vault-c'; this estate has 'vault-a' and 'vault-b'"),
+        ({"subscription": "prod"}, "no VM has subscription = 'prod'; this estate has none"),
+        ({"resource_group": "rg-*"}, "no VM has resource_group = 'rg-*'; this estate has none"),
+        ({"os": "Linux"}, "no VM has os = 'Linux'; this estate has none"),
+        ({"frequency": ["Hourly"]}, "no VM is backed up Hourly; this estate has 'Daily' and 'Weekly'"),
+        ({"service": "epr", "tag": {"tier": "db"}}, "no VM has the tag 'tier'; no VM has service = 'epr'; this"),
+        (
+            {"service": "mail", "vault": "vault-b"},
+            "each criterion of its 'where' fits some VM, but no VM fits all of them",
+        ),
+    ],
+)
+def test_a_rule_for_no_vm_is_an_alarm_of_the_audit(estate: Estate, where: dict[str, Any], why: str) -> None:
+    """The audit names the criterion that fits no VM and what there is, and does not call the rule kept."""
+    found = audited(estate, {"where": where, **EVENING})
+    (idle,) = found.idle_rules
+    assert idle.rule == "rule 0"
+    assert idle.why.startswith(why)
+    text = to_text(render_audit(found))
+    assert "Rules that ask nothing of this estate" in text
+    assert "today's schedule keeps" not in text
+
+
+def test_exceptions_can_leave_no_vm(estate: Estate) -> None:
+    """A rule that exempts every VM it selects protects none, and the audit counts them."""
+    found = audited(estate, {"where": {"service": "pay"}, "except": ["pay-*"], **EVENING})
+    assert [one.why for one in found.idle_rules] == ["its 'except' exempts all 4 VMs of its 'where'"]
+
+
+@pytest.mark.parametrize(
+    ("per", "why"),
+    [
+        ({}, "no two of its sets have VMs"),
+        ({"per": "service"}, "no service has VMs of two of its sets"),
+        ({"per": "vault"}, "no vault has VMs of two of its sets"),
+    ],
+)
+def test_sets_that_never_meet_are_an_alarm(estate: Estate, per: dict[str, str], why: str) -> None:
+    """A rule between sets asks nothing where no two of its sets have VMs."""
+    found = audited(estate, {"order": [{"service": "erp"}, {"service": "epr"}], **per})
+    assert [one.why for one in found.idle_rules] == [why]
+
+
+def test_only_rules_that_apply_are_called_kept(estate: Estate) -> None:
+    """One rule of two applies and holds: the audit claims just that; with both applying it claims every rule."""
+    text = to_text(render_audit(audited(estate, NOON, {"where": {"service": "epr"}, **EVENING})))
+    assert "today's schedule keeps the 1 rule that applies to it" in text
+    assert "today's schedule keeps every rule" in to_text(render_audit(audited(estate, NOON, NOON)))
+    broken = to_text(render_audit(audited(estate, EVENING, {"where": {"service": "epr"}, **EVENING})))
+    assert "Rules that today's schedule breaks" in broken
+    assert "Rules that ask nothing of this estate" in broken
+    assert "today's schedule keeps" not in broken
+
+
+@pytest.mark.parametrize("sample", ["business-hours", "defaults", "minimal", "regulated", "app-tiers"])
+def test_no_sample_is_silent_about_rules_without_vms(root: Path, estate: Estate, sample: str) -> None:
+    """Each rule of the samples that applies to no VM of an estate without tags is explained."""
+    rules = read_rules(root / "data" / "rules" / f"{sample}.toml")
+    found = audit_case(prepare(estate, rules))
+    tagged = {rule.name for rule in rules.rule if rule.where.tag}
+    told = {one.rule: one.why for one in found.idle_rules}
+    assert tagged <= told.keys()
+    assert all("no VM has the tag" in told[name] for name in tagged)
+
+
+def test_a_tag_with_another_value_is_told_with_the_values_there_are(tmp_path: Path) -> None:
+    """A tag that exists with other values is most often a slip: the sentence lists them, in any case of the key."""
+    inventory = arm_estate(tmp_path / "estate").inventory(Rules().service_from)
+    key, value = next((key, value) for vm in inventory.vms.values() for key, value in vm.tags.items())
+    rule = Rule(name="tier", where=Selector(tag={key.upper(): value + "x"}), pin=True)
+    (idle,) = idle_rules(inventory, Rules(rule=(rule,)), np.zeros(len(inventory.items), dtype=np.bool_))
+    assert idle.why.startswith(f"no VM has the tag {key.upper()} = '{value}x'; this estate has ")
+    assert repr(value) in idle.why
