@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from optimizer.estate.folder import Estate
 from optimizer.model.clock import SYSTEM_CLOCK, VirtualClock
@@ -13,6 +14,9 @@ from optimizer.ports import Progress, no_progress
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.prepared import Scope
 from optimizer.rollout.rehearsal import Rehearsal, rehearse
+
+if TYPE_CHECKING:
+    from optimizer.emulator.settings import Settings as EmulatorSettings
 
 
 def rehearse_plan(
@@ -49,7 +53,7 @@ def rehearse_plan(
     clock = VirtualClock(start if start is not None else SYSTEM_CLOCK.now())
     with (
         tempfile.TemporaryDirectory(prefix="rehearsal-") as folder,
-        Emulator.of_estate(estate.document, clock=clock) as emulator,
+        Emulator.of_estate(estate.document, clock=clock, settings=_limits(plan)) as emulator,
     ):
         service = AzureBackupService(Connection.to_emulator(emulator.endpoint, emulator.ca_file))
         return rehearse(
@@ -64,6 +68,18 @@ def rehearse_plan(
             pace=_PACE,
             progress=progress,
         )
+
+
+def _limits(plan: PlanDocument) -> EmulatorSettings:
+    """The emulator's limits, widened to those that the planner states for the real service."""
+    from optimizer.emulator.settings import Settings
+
+    usual, stated = Settings(), plan.rules.policies
+    return Settings(
+        max_items_per_policy=max(usual.max_items_per_policy, stated.max_vms_per_policy or 0),
+        max_policies_per_vault=max(usual.max_policies_per_vault, stated.max_policies_per_vault),
+        policy_writes_per_day=max(usual.policy_writes_per_day, stated.max_writes_per_day),
+    )
 
 
 _PACE = Pace(settle_seconds=5.0, busy_seconds=300.0)

@@ -28,6 +28,7 @@ from optimizer.plan.explanation import Explanation
 from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.occupancy import starts_in_schedule
+from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.rule_scope import idle_rules, notes_on_sets
 from optimizer.plan.write_limits import solve_within_write_limits
@@ -134,7 +135,7 @@ def prepare_forecast(
     recently_moved = {
         vm: day for vm, day in (moved_on or {}).items() if vm in known and rules.prices.is_recent(day, inventory.as_of)
     }
-    table = risk_table(inventory, forecast)
+    table = risk_table(inventory, forecast, agentless_at_risk=rules.threshold.agentless)
     restrictions = restrict_options(inventory, rules, table, DEFAULT_SNAPSHOT_MINUTES)
     instance = build_instance(inventory, table, rules, restrictions, DEFAULT_SNAPSHOT_MINUTES, recently_moved)
     row_of = {vm_id: row for row, vm_id in enumerate(forecast.vm_ids)}
@@ -158,6 +159,7 @@ def audit_case(case: Case) -> Audit:
         notes=(
             *notes_on_sets(case.inventory, case.rules),
             *notes_on_rpo(case.inventory, case.rules, case.restrictions.movable),
+            *notes_on_policies(case.inventory, case.rules),
         ),
     )
 

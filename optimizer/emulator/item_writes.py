@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 _KINDS = {"microsoft.compute/virtualmachines", "microsoft.classiccompute/virtualmachines"}
 _STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
+MOST_ITEMS = 1000
+"""Items of one policy that Microsoft's own clients allow."""
+
 _NOT_STORED = "resourceGuardOperationRequests"
 
 
@@ -96,11 +99,14 @@ def _check_room(state: CloudState, item: Resource, policy: Resource) -> None:
     if key(item["properties"].get("policyId") or "") == key(policy["id"]):
         return
     number = item_count(state, policy["id"]) + state.operations.towards(policy["id"])
-    if number >= state.settings.max_items_per_policy:
+    most = state.settings.max_items_per_policy
+    if key(policy["id"]) in state.first_policies:
+        most = max(most, min(state.largest_policy, MOST_ITEMS))
+    if number >= most:
         raise Refusal(
             400,
             "BMSUserErrorMaxItemsPerPolicyLimitReached",
-            f"The backup policy protects {number} items; the limit is {state.settings.max_items_per_policy}.",
+            f"The backup policy protects {number} items; the limit is {most}.",
         )
 
 

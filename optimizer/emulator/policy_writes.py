@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -26,6 +27,15 @@ def item_count(state: CloudState, policy_id: str) -> int:
     stated = (policy.get("properties") or {}).get("protectedItemsCount")
     known = sum(key(item["properties"].get("policyId") or "") == key(policy_id) for item in state.items.values())
     return max(known, stated) if isinstance(stated, int) else known
+
+
+def largest_policy(state: CloudState) -> int:
+    """Items of the largest policy: as many as its own count or its items say."""
+    known = Counter(key(item["properties"].get("policyId") or "") for item in state.items.values())
+    stated = (
+        (name, (policy.get("properties") or {}).get("protectedItemsCount")) for name, policy in state.policies.items()
+    )
+    return max((max(known[name], count if isinstance(count, int) else 0) for name, count in stated), default=0)
 
 
 def check_policy_write(state: CloudState, policy_id: str, properties: Mapping[str, Any], now: datetime) -> None:

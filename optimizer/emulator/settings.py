@@ -50,8 +50,10 @@ class Settings:
         How old the copy is that Resource Graph answers from.
     management_groups
         Subscriptions by management group; empty: every group holds them all.
-    max_items_per_policy, max_policies_per_vault
-        Limits.
+    max_items_per_policy
+        Limit of a policy that is created; policies of the estate hold as many as the largest of them, at most 1,000.
+    max_policies_per_vault
+        Limit of a vault.
     policy_writes_per_day
         Policies that may be created or edited in 24 hours, per ``policy_writes_scope``.
     protection_changes_per_day

@@ -14,7 +14,13 @@ from optimizer.emulator.ids import key, vault_key
 from optimizer.emulator.item_writes import check_item_write, store_item
 from optimizer.emulator.jobs import Job, JobBook, guid, jobs_of
 from optimizer.emulator.operations import Operation, Operations, Window
-from optimizer.emulator.policy_writes import check_deletion, check_policy_write, item_count, store_policy
+from optimizer.emulator.policy_writes import (
+    check_deletion,
+    check_policy_write,
+    item_count,
+    largest_policy,
+    store_policy,
+)
 from optimizer.emulator.protections import GUARD_TYPE, attached, check_locks
 from optimizer.emulator.refusal import Refusal, locked
 from optimizer.emulator.settings import Settings
@@ -104,6 +110,8 @@ class CloudState:
         Every write that took effect, in order.
     on_write
         Called after each of them.
+    first_policies, largest_policy
+        Keys of the policies of the estate, and the number of items in the largest of them.
     flags
         Changes that Azure allows and nobody should want.
     errors
@@ -126,6 +134,8 @@ class CloudState:
         self.items = _by_key(document.protected_items)
         self.vms = _by_key(document.vms)
         self.attached = list(document.vault_settings)
+        self.first_policies = frozenset(self.policies)
+        self.largest_policy = largest_policy(self)
         self.writes: list[AcceptedWrite] = []
         self.on_write: list[Callable[[], None]] = []
         self.flags: list[str] = []

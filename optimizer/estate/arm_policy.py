@@ -29,6 +29,18 @@ _TIME = re.compile(r"(?P<date>\d{4}-\d\d-\d\dT)(?P<time>\d\d:\d\d)(?P<rest>(:00(
 
 _TIME_KEYS = frozenset({"scheduleRunTimes", "retentionTimes", "scheduleWindowStartTime"})
 _NOT_IN_TWIN_KEY = _TIME_KEYS | {"protectedItemsCount", "resourceGuardOperationRequests"}
+_DEFAULTS: Mapping[str, object] = {
+    "ArchivedRP": {"tieringMode": "donottier", "duration": 0, "durationType": "invalid"},
+    "scheduleWeeklyFrequency": 0,
+    "instantAccessSnapshotEnabled": False,
+    "instantAccessDurationMinutes": 0,
+}
+"""Values, text in lower case, that some answers spell out and others leave out.
+
+Today's answers write ``tieringPolicy.ArchivedRP`` in full (azure-cli #33507), older ones do not have it; the service
+adds ``scheduleWeeklyFrequency`` to what was sent without it (recorded); the fields for instant access came in 2026.
+"""
+
 _SETS = frozenset({"scheduleRunDays", "daysOfTheWeek", "weeksOfTheMonth", "monthsOfYear", "daysOfTheMonth"})
 """Lists whose order says nothing."""
 
@@ -155,7 +167,8 @@ def twin_key(properties: Mapping[str, Any]) -> str:
     """Digest of everything in a policy but the time of day.
 
     SHA-256 of the canonical JSON of the properties without times of day, item count and guard requests.  An absent
-    field, null and an object without fields are one; so is the order of days; an absent zone is UTC and an absent
+    field, null and an object or list without content are the same, and so are a default that is spelled out and one
+    that is not (:data:`_DEFAULTS`).  The order of days does not matter; an absent zone is UTC and an absent
     ``policyType`` that of the schedule.  Everything else counts, fields that this program does not know included.
     """
     content = _timeless(properties)
@@ -169,11 +182,25 @@ def twin_key(properties: Mapping[str, Any]) -> str:
 def _timeless(value: object, key: str = "") -> object:
     if isinstance(value, Mapping):
         inner = {name: _timeless(item, name) for name, item in value.items() if name not in _NOT_IN_TWIN_KEY}
-        return {name: item for name, item in inner.items() if item is not None and item != {}}
+        return {name: item for name, item in inner.items() if not _says_nothing(name, item)}
     if isinstance(value, list):
         items = [_timeless(item) for item in value]
         return sorted(items, key=canonical_json) if key in _SETS else items
     return value
+
+
+def _says_nothing(name: str, value: object) -> bool:
+    if value is None or value in ({}, [], ""):
+        return True
+    # As JSON, because False == 0 in Python.
+    return name in _DEFAULTS and canonical_json(_folded(value)) == canonical_json(_DEFAULTS[name])
+
+
+def _folded(value: object) -> object:
+    """A value with text in lower case."""
+    if isinstance(value, dict):
+        return {name: _folded(item) for name, item in value.items()}
+    return value.lower() if isinstance(value, str) else value
 
 
 def with_start(properties: Mapping[str, Any], option: int) -> dict[str, Any]:

@@ -12,11 +12,12 @@ from typing import Any
 from optimizer.model.job_owners import JobOwners
 from optimizer.model.timegrid import WEEKDAYS, Frequency, Horizon, Pattern, Recurrence, resolve_zone
 
-MAX_VMS_PER_POLICY = 100
-"""VMs that one policy may protect (Azure Backup FAQ, 2025-12-30)."""
-
 MAX_POLICIES_PER_VAULT = 200
 """Policies that one vault may hold (Azure Backup FAQ, 2025-12-30; the support matrix says more)."""
+
+
+DEFAULT_POLICY_NAMES = frozenset({"defaultpolicy", "enhancedpolicy"})
+"""Policies that Azure makes in every vault and manages itself (Azure Backup FAQ, 2026-01-07), in lower case."""
 
 
 class SubType(StrEnum):
@@ -78,6 +79,16 @@ class Policy:
     twin_key: str
     properties: Mapping[str, Any] = field(repr=False, hash=False, compare=False)
     items_reported: int | None = None
+
+    @property
+    def is_default(self) -> bool:
+        """Whether Azure manages the policy itself: its time is never edited; its VMs may be assigned to a twin."""
+        return self.name.lower() in DEFAULT_POLICY_NAMES
+
+    @property
+    def is_agentless(self) -> bool:
+        """Whether its snapshots are crash-consistent and use neither VM agent nor extension, VSS or fsfreeze."""
+        return str(self.properties.get("snapshotConsistencyType") or "").lower() == "onlycrashconsistent"
 
     def pattern(self, horizon: Horizon) -> Pattern:
         """Where the windows of this policy's start options lie in the week."""
@@ -198,6 +209,11 @@ class Inventory:
             key: max(idle[key], (policy.items_reported or 0) - len(self.items_by_policy[key]))
             for key, policy in self.policies.items()
         }
+
+    @cached_property
+    def policy_sizes(self) -> Mapping[str, int]:
+        """Items of each policy, by ``policy.id.lower()``: scheduled, idle, and those that only Azure's count knows."""
+        return {key: len(rows) + self.unknown_items[key] for key, rows in self.items_by_policy.items()}
 
     def policies_in_vault(self, vault_id: str) -> int:
         """Policies that count towards the vault's limit, those of other workloads included."""

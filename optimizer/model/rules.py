@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from optimizer.model.inventory import MAX_POLICIES_PER_VAULT, MAX_VMS_PER_POLICY, Vault, Vm
+from optimizer.model.inventory import MAX_POLICIES_PER_VAULT, Vault, Vm
 from optimizer.model.rule_values import AtLeastOne, Count, Flag, Percent, Price, RuleTable, SparseTable
 from optimizer.model.rule_windows import Days, Window
 from optimizer.model.selectors import Selector, Separate, VmSet, fits, selector_of
@@ -38,11 +38,15 @@ class Threshold(RuleTable):
         Load in percent; at risk is strictly above.
     statistic
         Which figure of a 5-minute bin is compared.
+    agentless
+        Whether load puts the snapshots of agentless policies (``snapshotConsistencyType`` is ``OnlyCrashConsistent``)
+        at risk as well.  They take no part in the guest, so the default is no.
     """
 
     cpu_percent: Percent = 90.0
     memory_percent: Percent = 90.0
     statistic: Statistic = "average"
+    agentless: Annotated[Flag, Field(exclude_if=lambda agentless: not agentless)] = False
 
 
 class Prices(RuleTable):
@@ -201,8 +205,11 @@ class PolicyLimits(RuleTable):
     ----------
     edit
         Whether the time of an existing policy may be edited where all its VMs go to one new time.
-    max_vms_per_policy, max_policies_per_vault
-        Azure's limits; the second is documented with more than one value.
+    max_vms_per_policy
+        Most VMs in one policy.  None: 100 for policies that a plan creates, and for existing ones as many as the
+        largest policy of the estate holds, from 100 to 1,000 (:mod:`optimizer.model.policy_limits`).
+    max_policies_per_vault
+        Azure's limit, which is documented with more than one value.
     max_writes_per_day
         Policies that may be created or edited in 24 hours, in each ``scope``: how many days a roll-out takes.
     scope
@@ -210,7 +217,7 @@ class PolicyLimits(RuleTable):
     """
 
     edit: Flag = True
-    max_vms_per_policy: AtLeastOne = MAX_VMS_PER_POLICY
+    max_vms_per_policy: Annotated[AtLeastOne | None, Field(exclude_if=lambda vms: vms is None)] = None
     max_policies_per_vault: AtLeastOne = MAX_POLICIES_PER_VAULT
     max_writes_per_day: AtLeastOne = 50
     scope: Scope = "vault"

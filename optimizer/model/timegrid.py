@@ -269,17 +269,12 @@ class Recurrence:
     def options(self, today: int) -> tuple[int, ...]:
         """Start options that Azure accepts for this recurrence.
 
-        An hourly window may not start after 19:30.  Whether it may cross midnight is not documented, so it does
-        so only where today's already does.
+        An hourly window starts at 00:00 to 19:30, whatever its length: Microsoft's own default (08:00, 24 hours)
+        crosses midnight.  The start of today stays possible.
         """
         if self.frequency is not Frequency.HOURLY:
             return tuple(range(NUM_OPTIONS))
-        assert self.duration_hours is not None
-        last_without_crossing = NUM_OPTIONS - 2 * self.duration_hours
-        limit = LAST_HOURLY_OPTION
-        if today <= last_without_crossing:
-            limit = min(limit, last_without_crossing)
-        return tuple(sorted({*range(limit + 1), today}))
+        return tuple(sorted({*range(LAST_HOURLY_OPTION + 1), today}))
 
 
 @dataclass(frozen=True)

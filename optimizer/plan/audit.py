@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import (
     DEFAULT_SNAPSHOT_MINUTES,
@@ -226,10 +227,10 @@ def _limit_state(count: int, limit: int) -> LimitState | None:
 
 
 def _audit_policies(inventory: Inventory, rules: Rules) -> tuple[PolicyAudit, ...]:
-    limit = rules.policies.max_vms_per_policy
+    limit = vm_limit(rules.policies, inventory).existing
     found = []
     for key, policy in inventory.policies.items():
-        count = len(inventory.items_by_policy[key]) + inventory.unknown_items[key]
+        count = inventory.policy_sizes[key]
         state = _limit_state(count, limit)
         if state is not None:
             vault = inventory.vault(policy).name

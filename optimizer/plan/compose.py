@@ -36,6 +36,7 @@ from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import pair_slots, service_occupancy
+from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rule_notes import notes_on_freeze, notes_on_rpo
 from optimizer.plan.rule_scope import notes_on_scope
 from optimizer.plan.store import relative_to_plan
@@ -271,6 +272,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
         for name in rules_without_cut(case.instance)
     ]
     notes += notes_on_rpo(inventory, rules, case.restrictions.movable)
+    notes += notes_on_policies(inventory, rules)
     tolerated = breaks_of_never_written(inventory, rules, case.restrictions, case.snapshot_minutes)
     for name, count in Counter(name for _, name in tolerated).items():
         notes.append(f"rule {name!r} is broken today by {count} VMs that are never written; they stay where they are")

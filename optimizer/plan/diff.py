@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from optimizer.estate.arm_policy import with_start
 from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
 from optimizer.plan.caps import CapCounts
@@ -75,6 +76,7 @@ class _Draft:
     rules: Rules
     options: IntArray
     names: dict[str, set[str]]
+    limit: VmLimit
     host_of: dict[int, _Host] = field(default_factory=dict)
     family_of: dict[int, dict[str, _Host]] = field(default_factory=dict)
     creations: list[CreatePolicy] = field(default_factory=list)
@@ -111,7 +113,7 @@ def derive_changes(
     for policy_id in (*inventory.policies, *reserved):
         vault_id, _, name = policy_id.lower().rpartition("/backuppolicies/")
         names.setdefault(vault_id, set()).add(name)
-    draft = _Draft(inventory, rules, options, names)
+    draft = _Draft(inventory, rules, options, names, vm_limit(rules.policies, inventory))
     families: dict[tuple[str, str], list[Policy]] = {}
     for policy in inventory.policies.values():
         families.setdefault((policy.vault_id.lower(), policy.twin_key), []).append(policy)
@@ -129,7 +131,7 @@ def derive_changes(
 
 def _host_family(draft: _Draft, twins: list[Policy], movable: BoolArray) -> None:
     """Find a policy for every item of a twin key."""
-    limit = draft.rules.policies.max_vms_per_policy
+    limit = draft.limit.existing
     inventory, options = draft.inventory, draft.options
     hosts: dict[str, _Host] = {}
     arriving: Counter[int] = Counter()
@@ -138,7 +140,7 @@ def _host_family(draft: _Draft, twins: list[Policy], movable: BoolArray) -> None
         staying = [row for row in rows if options[row] == policy.start]
         arriving.update(int(options[row]) for row in rows if options[row] != policy.start)
         strangers = inventory.unknown_items[policy.id.lower()]
-        over = len(rows) + strangers > limit
+        over = inventory.policy_sizes[policy.id.lower()] > limit
         host = _Host(policy.id, policy.name, policy.start, 0 if over else limit - strangers - len(staying))
         hosts[policy.id.lower()] = host
         draft.family_of.update(dict.fromkeys(rows, hosts))
@@ -161,13 +163,14 @@ def _edit(
     """Edit policies all of whose items go to one start that lacks room, where nobody needs them at their own."""
     if not draft.rules.policies.edit:
         return
-    inventory, limit = draft.inventory, draft.rules.policies.max_vms_per_policy
+    inventory, limit = draft.inventory, draft.limit.new
     # The largest first: it spares most reassignments.  The solver counts edits in this order.
     for policy in sorted(twins, key=lambda p: -len(inventory.items_by_policy[p.id.lower()])):
         rows = inventory.items_by_policy[policy.id.lower()]
         targets = {int(draft.options[row]) for row in rows}
         untouchable = inventory.unknown_items[policy.id.lower()] > 0 or not movable[list(rows)].all()
-        if len(targets) != 1 or policy.start in targets or untouchable or len(rows) > limit:
+        untouchable |= policy.is_default or len(rows) > limit
+        if len(targets) != 1 or policy.start in targets or untouchable:
             continue
         start = targets.pop()
         room_there = sum(host.room for host in hosts.values() if host.start == start)
@@ -225,7 +228,7 @@ def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
             properties=_body(twin, start),
         )
     )
-    return _Host(policy_id, name, start, draft.rules.policies.max_vms_per_policy)
+    return _Host(policy_id, name, start, draft.limit.new)
 
 
 def _body(policy: Policy, start: int) -> dict[str, Any]:
@@ -269,7 +272,7 @@ def _order(draft: _Draft, snapshot_minutes: int) -> list[Step]:
         draft.inventory,
         CapCounts(draft.inventory, draft.rules, snapshot_minutes),
         ClashCounts(draft.inventory, draft.rules, snapshot_minutes),
-        draft.rules.policies.max_vms_per_policy,
+        draft.limit,
         at_new_time,
     )
     waiting = progress.admit([step for step in moves if step.target not in at_new_time])

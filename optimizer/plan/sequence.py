@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from optimizer.model.inventory import Inventory
+from optimizer.model.policy_limits import VmLimit
 from optimizer.plan.caps import CapCounts
 from optimizer.plan.clashes import ClashCounts
 from optimizer.plan.document import EditPolicy, ReassignItem
@@ -48,25 +49,21 @@ class Progress:
     clashes
         Starts of VMs in sets that are kept apart or in order, today's.
     limit
-        Items that one policy may hold.
+        Items that one policy may hold, a new one or one of today.
     edited
         Keys of policies that are to be edited: nobody arrives before that is done.
     """
 
     def __init__(
-        self, inventory: Inventory, caps: CapCounts, clashes: ClashCounts, limit: int, edited: Iterable[str]
+        self, inventory: Inventory, caps: CapCounts, clashes: ClashCounts, limit: VmLimit, edited: Iterable[str]
     ) -> None:
         self.taken: list[Step] = []
         self._caps = caps
         self._clashes = clashes
         self._limit = limit
         self._not_edited_yet = set(edited)
-        self._items = Counter(
-            {
-                policy_id: len(rows) + inventory.unknown_items[policy_id]
-                for policy_id, rows in inventory.items_by_policy.items()
-            }
-        )
+        self._existing = inventory.policies.keys()
+        self._items = Counter(inventory.policy_sizes)
 
     def admit(self, steps: Iterable[Step]) -> list[Step]:
         """Take the steps that can be taken, as often as that opens the way for others; those that are left."""
@@ -94,7 +91,8 @@ class Progress:
     def has_room(self, policy_id: str) -> bool:
         """Whether one more item may be assigned to a policy now."""
         key = policy_id.lower()
-        return key not in self._not_edited_yet and self._items[key] < self._limit
+        limit = self._limit.existing if key in self._existing else self._limit.new
+        return key not in self._not_edited_yet and self._items[key] < limit
 
     def only_lacks_room(self, step: Step) -> bool:
         """Whether a step would fit if its policy were not full."""

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from optimizer.errors import VerificationError
 from optimizer.model.inventory import Inventory, ProtectedItem
+from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rule, Rules
 from optimizer.plan.verify_clock import WindowClock
 from optimizer.plan.verify_sets import SetRules, is_under
@@ -155,9 +156,11 @@ def _check_policies(checked: Checked) -> list[str]:
         ):
             faults.append(f"{item.vm_id}: is written although it is excluded")
     members_before, members_after = (_members(inventory) for inventory in (checked.before, checked.after))
+    most = vm_limit(limits, checked.before)
     for policy_id, members in members_after.items():
         size = len(members) + checked.before.unknown_items.get(policy_id, 0)
-        if size > limits.max_vms_per_policy and not members <= members_before[policy_id]:
+        limit = most.existing if policy_id in checked.before.policies else most.new
+        if size > limit and not members <= members_before[policy_id]:
             faults.append(f"policy {policy_id} holds {size} VMs, and not only those of today")
     for vault_id in checked.after.vaults:
         count, was = checked.after.policies_in_vault(vault_id), checked.before.policies_in_vault(vault_id)
@@ -175,6 +178,8 @@ def _check_edits(checked: Checked) -> list[str]:
         strangers = checked.before.unknown_items.get(policy_id, 0)
         if not checked.rules.policies.edit:
             faults.append(f"policy {policy.name!r} is edited although policies.edit is false")
+        if policy.is_default:
+            faults.append(f"policy {policy.name!r} is edited although Azure manages default policies itself")
         if strangers:
             faults.append(f"policy {policy.name!r} is edited although it holds {strangers} items that nobody knows")
     return faults

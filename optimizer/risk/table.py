@@ -60,7 +60,7 @@ def start_step(inventory: Inventory) -> int:
     return common_start_step(offset for pattern in patterns for offset in pattern.offsets)
 
 
-def risk_table(inventory: Inventory, forecast: Forecast) -> RiskTable:
+def risk_table(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: bool = False) -> RiskTable:
     """Sum a forecast over the runs of a typical week: ``risk[v, t] = 30 / 7 * sum over runs of P[v, start of run]``.
 
     In zones that change their clocks the worse of the offsets counts.
@@ -71,6 +71,9 @@ def risk_table(inventory: Inventory, forecast: Forecast) -> RiskTable:
         The items, one row each.
     forecast
         Has every VM of the items and a spacing of starts that their zones can use (:func:`start_step`).
+    agentless_at_risk
+        Whether load puts agentless snapshots at risk.  By default the risk of their VMs is 0 at every start: the
+        host takes these snapshots without the guest.
 
     Raises
     ------
@@ -85,6 +88,8 @@ def risk_table(inventory: Inventory, forecast: Forecast) -> RiskTable:
     risk = np.zeros((len(rows), NUM_OPTIONS))
     for pattern, members in _items_by_pattern(inventory).items():
         risk[members] = _pattern_risk(forecast.probability[rows[members]], pattern, forecast.step_minutes)
+    if not agentless_at_risk:
+        risk[[inventory.policy(item).is_agentless for item in inventory.items]] = 0.0
     starts = np.array([inventory.policy(item).start for item in inventory.items], dtype=np.intp)
     own = np.array([kind is Evidence.OWN_HISTORY for kind in forecast.evidence], dtype=np.bool_)
     risk = risk.round(RISK_DECIMALS)

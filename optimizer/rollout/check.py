@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from optimizer.model.inventory import Inventory, ProtectedItem
+from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
 from optimizer.plan.verify import counted_within, rules_of
@@ -62,15 +63,18 @@ class StateJudge:
         """Limits: what is over one today may stay, never grow; nothing but the time of a policy changes."""
         faults = []
         limits = self._rules.policies
+        most = vm_limit(limits, self._before)
         for key, policy in now.policies.items():
-            size, was = _size(now, key), _size(self._before, key)
-            if size > max(limits.max_vms_per_policy, was):
+            size, was = now.policy_sizes[key], self._before.policy_sizes.get(key)
+            if size > (most.new if was is None else max(most.existing, was)):
                 faults.append(f"policy {policy.name!r} protects {size} VMs")
             old = self._before.policies.get(key)
             if old is not None and (
                 old.twin_key != policy.twin_key or old.vault_id.lower() != policy.vault_id.lower()
             ):
                 faults.append(f"policy {policy.name!r}: more than its time has changed")
+            if old is not None and old.is_default and old.start != policy.start:
+                faults.append(f"policy {policy.name!r}: is one of Azure's default policies, and was edited")
         for vault_id, vault in now.vaults.items():
             count = now.policies_in_vault(vault_id)
             was = self._before.policies_in_vault(vault_id) if vault_id in self._before.vaults else 0
@@ -195,10 +199,6 @@ def _longest_gap(inventory: Inventory, clock: WindowClock, item: ProtectedItem, 
 
 def _hours(length: timedelta) -> str:
     return f"{length / timedelta(hours=1):.3g} h"
-
-
-def _size(inventory: Inventory, policy_key: str) -> int:
-    return len(inventory.items_by_policy.get(policy_key, ())) + inventory.unknown_items.get(policy_key, 0)
 
 
 def _plain(value: object) -> object:

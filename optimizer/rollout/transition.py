@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from optimizer.estate.arm_policy import read_schedule, twin_key
-from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.inventory import DEFAULT_POLICY_NAMES, Inventory, Policy
+from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start, parse_start
 from optimizer.plan.caps import CapCounts
@@ -84,15 +84,15 @@ class Transition:
         self.clashes = ClashCounts(inventory, rules, snapshot_minutes, tolerated)
         self._inventory = inventory
         self._limits = rules.policies
+        self._most_vms = vm_limit(rules.policies, inventory, tolerated)
         self._policies = {key: _policy_now(inventory, key, policy) for key, policy in inventory.policies.items()}
         self._num_policies = {vault: inventory.policies_in_vault(vault) for vault in inventory.vaults}
         self._at = [item.policy_id.lower() for item in inventory.items]
         self._row_of_vm = {item.vm_id.lower(): row for row, item in enumerate(inventory.items)}
         self._made: set[int] = set()
+        self._goes_back = tolerated is not None
         accepted = [inventory] if tolerated is None else [inventory, tolerated]
-        self._most_items = _most(
-            ({key: _policy_now(one, key, p).size for key, p in one.policies.items()} for one in accepted),
-        )
+        self._most_items = _most(one.policy_sizes for one in accepted)
         self._most_policies = _most({vault: one.policies_in_vault(vault) for vault in one.vaults} for one in accepted)
         self._starts_before = [{item.vm_id.lower(): one.policy(item).start for item in one.items} for one in accepted]
         self._windows = _VmRules(inventory, rules, snapshot_minutes)
@@ -138,9 +138,10 @@ class Transition:
         return loosened
 
     def room(self, policy_id: str) -> int:
-        """How many more VMs a policy takes, by lower-case id; one that is still to come takes as many as any."""
+        """How many more VMs a policy takes, by lower-case id; one that is still to come takes as many as a new one."""
         policy = self._policies.get(policy_id)
-        most = max(self._limits.max_vms_per_policy, self._most_items.get(policy_id, 0))
+        was = self._most_items.get(policy_id)
+        most = self._most_vms.new if was is None else max(self._most_vms.existing, was)
         return most - (policy.size if policy is not None else 0)
 
     def rows_of(self, vms: Iterable[str]) -> list[int]:
@@ -170,6 +171,11 @@ class Transition:
         policy = self._policies.get(key)
         if policy is None:
             return [Obstacle(("policy", key), f"there is no policy {write.name!r}")]
+        if write.name.lower() in DEFAULT_POLICY_NAMES and not self._goes_back:
+            text = (
+                f"policy {write.name!r} is one of Azure's default policies, which are not edited; make the plan again"
+            )
+            return [Obstacle(NEVER, text)]
         named = {self._row_of_vm.get(vm.lower(), -1) for vm in write.vms}
         if named != policy.members:
             others = len(policy.members ^ named)
@@ -275,11 +281,12 @@ def _policy_now(inventory: Inventory, key: str, policy: Policy) -> _PolicyNow:
     )
 
 
-def _most(counts: Iterable[dict[str, int]]) -> dict[str, int]:
-    most: Counter[str] = Counter()
+def _most(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    most: dict[str, int] = {}
     for one in counts:
-        most |= Counter(one)
-    return dict(most)
+        for key, count in one.items():
+            most[key] = max(count, most.get(key, 0))
+    return most
 
 
 def _last(arm_id: str) -> str:

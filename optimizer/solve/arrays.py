@@ -44,8 +44,10 @@ class Arrays(NamedTuple):
         Policies of today that may be edited, by vault, the largest first, with their VMs.
     policy_price
         Shape (K,): price of a policy write of each key.
-    vms_per_policy, max_moves
-        Shape (1,) each.
+    vms_per_policy
+        Shape (2,): most VMs in a policy that is created or edited, and in one of today.
+    max_moves
+        Shape (1,).
     """
 
     base: FloatArray
@@ -189,7 +191,7 @@ def pack(instance: Instance) -> Arrays:
         policy_vm_begin=_int(np.concatenate(([0], np.cumsum([len(policy.vms) for policy in by_vault])))),
         policy_vm=_int([v for policy in by_vault for v in policy.vms]),
         policy_price=np.full(instance.num_keys, instance.policy_write_price),
-        vms_per_policy=_int([instance.max_vms_per_policy]),
+        vms_per_policy=_int([instance.vms_per_new_policy, instance.vms_per_existing_policy]),
         max_moves=_int([instance.num_vms if instance.max_moves is None else instance.max_moves]),
     )
 

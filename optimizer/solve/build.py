@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 
 from optimizer.model.inventory import Inventory, Vm
+from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_DAY, Pattern
 from optimizer.risk.table import RiskTable
@@ -74,7 +75,8 @@ def build_instance(
     stays = restrictions.never_written
     separated = [group for group, (rule, _) in enumerate(caps) if rule.separate is True]
     rows = _with_standing(builder.rows(), touched[vm_class[stays], today[stays]], separated)
-    existing, unknown, counted_today, editable = _policies(inventory, rules, keys, restrictions)
+    limit = vm_limit(rules.policies, inventory)
+    existing, unknown, counted_today, editable = _policies(inventory, rules, limit, keys, restrictions)
     moved = np.arange(NUM_OPTIONS)[None, :] != today[:, None]
     move_price = _move_prices(inventory, rules, recently_moved or {})
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
@@ -98,7 +100,8 @@ def build_instance(
         move_price=move_price,
         policy_write_price=rules.prices.policy_write,
         max_moves=rules.max_moves,
-        max_vms_per_policy=rules.policies.max_vms_per_policy,
+        vms_per_new_policy=limit.new,
+        vms_per_existing_policy=limit.existing,
         cap_names=tuple(rule.name for rule, _ in caps),
         write_limits=_write_limits(inventory, rules, key, key_vault),
         gates=build_gates(inventory, rules, restrictions, snapshot_minutes),
@@ -231,12 +234,16 @@ def _fair_share(members: IntArray, vm_pattern: IntArray, allowed: BoolArray, sta
 
 
 def _policies(
-    inventory: Inventory, rules: Rules, keys: dict[tuple[str, str], int], restrictions: Restrictions
+    inventory: Inventory,
+    rules: Rules,
+    limit: VmLimit,
+    keys: dict[tuple[str, str], int],
+    restrictions: Restrictions,
 ) -> tuple[IntArray, IntArray, BoolArray, tuple[ExistingPolicy, ...]]:
     """Policies that can take VMs, their unknown items, VMs that count where they are, policies of today.
 
     A policy that is over its limit today takes nobody: its VMs may stay without counting, and it is not among those
-    that exist for others.
+    that exist for others.  A policy that holds more than a new one may is not edited: its VMs are moved one by one.
     """
     existing = np.zeros((len(keys), NUM_OPTIONS), dtype=np.int64)
     unknown = np.zeros_like(existing)
@@ -246,14 +253,14 @@ def _policies(
         k = keys[policy.vault_id.lower(), policy.twin_key]
         rows = inventory.items_by_policy[policy_id]
         strangers = inventory.unknown_items[policy_id]
-        over = len(rows) + strangers > rules.policies.max_vms_per_policy
+        over = inventory.policy_sizes[policy_id] > limit.existing
         if over:
             counted[list(rows)] = False
         else:
             existing[k, policy.start] += 1
             unknown[k, policy.start] += strangers
         all_ours = bool(rows) and strangers == 0
-        unpinned = rules.policies.edit and all_ours and not over
+        unpinned = rules.policies.edit and all_ours and len(rows) <= limit.new and not policy.is_default
         editable = unpinned and bool(restrictions.movable[list(rows)].all())
         policies.append(ExistingPolicy(k, policy.start, rows, editable, unpinned))
     return existing, unknown, counted, tuple(policies)

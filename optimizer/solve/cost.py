@@ -65,8 +65,8 @@ def policy_counts(instance: Instance, options: IntArray, vms: IntArray | None = 
 
 def policy_writes(instance: Instance, counts: IntArray) -> IntArray:
     """Policies to create or edit at each start of each twin key; shape (K, 48)."""
-    needed = -(-counts // instance.max_vms_per_policy)
-    writes: IntArray = np.maximum(0, needed - instance.existing)
+    without_place = counts - instance.existing * instance.vms_per_existing_policy
+    writes: IntArray = np.maximum(0, -(-without_place // instance.vms_per_new_policy))
     return writes
 
 
@@ -165,7 +165,7 @@ def count_edits(instance: Instance, options: IntArray) -> IntArray:
     its own start by others.
     """
     counts = policy_counts(instance, options)
-    needed = -(-counts // instance.max_vms_per_policy)
+    needed = -(-counts // instance.vms_per_existing_policy)
     lacking = policy_writes(instance, counts)
     spare = np.maximum(0, instance.existing - needed)
     edits = np.zeros(len(instance.vault_room), dtype=np.int64)

@@ -185,26 +185,27 @@ def add_policy_capacity(m: ScopedModel) -> None:
     """Keep every policy within the limit of VMs, and price what has to be created or edited.
 
     For every twin key ``k`` and start ``t``:
-    ``items[k, t] + sum of x[v, t] over v in k <= max_vms_per_policy * (existing[k, t] + writes[k, t])``,
+    ``items[k, t] + sum of x[v, t] over v in k <= vms_per_existing_policy * existing[k, t] + vms_per_new_policy *
+    writes[k, t]``,
     and, which is implied but tighter, ``x[v, t] <= writes[k, t]`` where there is no room without a write.
     """
     instance = m.instance
-    limit = instance.max_vms_per_policy
+    limit = instance.vms_per_new_policy
     cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
     for (v, t), x in m.variables.x.items():
         if instance.counted(v, t):
             cells.setdefault((int(instance.key[v]), t), []).append(x)
     for (k, t), members in cells.items():
-        items, existing = int(m.fixed_policies[k, t]), int(instance.existing[k, t])
-        most = max(0, -(-(items + len(members)) // limit) - existing)
+        items = int(m.fixed_policies[k, t]) - instance.vms_per_existing_policy * int(instance.existing[k, t])
+        most = max(0, -(-(items + len(members)) // limit))
         if most == 0:
             continue
         writes = m.model.new_int_var(0, most, f"writes[{k},{t}]")
         m.variables.writes[k, t] = writes
-        m.model.add(items + sum(members) <= limit * (existing + writes))
-        if items >= existing * limit and items % limit == 0:
+        m.model.add(items + sum(members) <= limit * writes)
+        if items >= 0 and items % limit == 0:
             for x in members:
-                m.model.add(writes >= x + (items // limit - existing))
+                m.model.add(writes >= x + items // limit)
         m.variables.objective.append((int(instance.policy_write_price * SCALE), writes))
 
 
@@ -230,7 +231,7 @@ def add_vault_policy_limit(m: ScopedModel) -> None:
 
 def _add_edits(m: ScopedModel, cells: Sequence[tuple[int, int]]) -> list[cp_model.IntVar]:
     """Edits that can stand in for new policies in one vault."""
-    instance, limit = m.instance, m.instance.max_vms_per_policy
+    instance, limit = m.instance, m.instance.vms_per_existing_policy
     by_target: dict[tuple[int, int], list[cp_model.IntVar]] = {}
     by_source: dict[tuple[int, int], list[cp_model.IntVar]] = {}
     for p, policy in enumerate(instance.policies):

@@ -177,8 +177,8 @@ class Instance:
         Price of a policy write.
     max_moves
         Most VMs that may move, or None.
-    max_vms_per_policy
-        Limit of VMs in one policy.
+    vms_per_new_policy, vms_per_existing_policy
+        Most VMs in a policy that is created or edited, and in one of today.
     cap_names
         Labels for messages.
     write_limits
@@ -206,7 +206,8 @@ class Instance:
     move_price: FloatArray
     policy_write_price: float
     max_moves: int | None
-    max_vms_per_policy: int
+    vms_per_new_policy: int
+    vms_per_existing_policy: int
     cap_names: tuple[str, ...] = field(repr=False)
     write_limits: tuple[WriteLimit, ...] = ()
     gates: Gates = field(default_factory=no_gates)

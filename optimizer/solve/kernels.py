@@ -46,9 +46,9 @@ _LARGEST_RUIN = MAX_FROM_CLOSED + max(OTHERS_WITH_CLOSED, OTHERS_ALONE)
 
 
 @compiled
-def _needed(items: int, existing: int, per_policy: int) -> int:
-    """Policies to write for so many items at one start."""
-    return max(0, (items + per_policy - 1) // per_policy - existing)
+def _needed(items: int, existing: int, per_policy: IntArray) -> int:
+    """Policies to write for so many items at one start, where a new policy and one of today hold ``per_policy``."""
+    return int(max(0, (items - per_policy[1] * existing + per_policy[0] - 1) // per_policy[0]))
 
 
 @compiled
@@ -73,7 +73,7 @@ def shift(a: Arrays, c: Counts, v: int, t: int, by: int) -> float:
     if t != a.today[v]:
         c.moves[0] += by
     if t != a.today[v] or a.counted_today[v]:
-        k, per_policy = a.key[v], a.vms_per_policy[0]
+        k, per_policy = a.key[v], a.vms_per_policy
         change = -_needed(c.policies[k, t], a.existing[k, t], per_policy)
         c.policies[k, t] += by
         change += _needed(c.policies[k, t], a.existing[k, t], per_policy)
@@ -120,7 +120,7 @@ def price_options(a: Arrays, c: Counts, v: int, price: FloatArray) -> None:
 @compiled
 def price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int) -> None:
     """Add what policies cost that have to be opened for a VM, but at the option ``free`` if that is empty."""
-    k, per_policy, today = a.key[v], a.vms_per_policy[0], a.today[v]
+    k, today = a.key[v], a.today[v]
     vault = a.key_vault[k]
     opening = a.policy_price[k]
     if c.vault_writes[vault] >= a.vault_room[vault]:
@@ -130,7 +130,8 @@ def price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int) -
             opening += BLOCKED
     for t in range(NUM_OPTIONS):
         items = c.policies[k, t]
-        if items % per_policy == 0 and items >= per_policy * a.existing[k, t]:
+        without_place = items - a.vms_per_policy[1] * a.existing[k, t]
+        if without_place >= 0 and without_place % a.vms_per_policy[0] == 0:
             if t == today and not a.counted_today[v]:
                 continue
             if t != free or items > 0 or opening >= BLOCKED:
@@ -141,7 +142,7 @@ def price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int) -
 def _edits_of_vault(a: Arrays, c: Counts, vault: int) -> int:
     """Writes of a vault that can be edits; see :func:`optimizer.solve.cost.count_edits`."""
     first, last = a.vault_policy_begin[vault], a.vault_policy_begin[vault + 1]
-    per_policy, edits = a.vms_per_policy[0], 0
+    per_policy, edits = a.vms_per_policy, 0
     # Few vaults are ever above their room, and few policies of these are edited: used places are looked up by hand.
     lacking_used = np.zeros((last - first, 2), dtype=np.int64)
     spare_used = np.zeros((last - first, 2), dtype=np.int64)
@@ -158,7 +159,7 @@ def _edits_of_vault(a: Arrays, c: Counts, vault: int) -> int:
         if target < 0 or target == here:
             continue
         lacking = _needed(c.policies[k, target], a.existing[k, target], per_policy)
-        spare = max(0, a.existing[k, here] - (c.policies[k, here] + per_policy - 1) // per_policy)
+        spare = max(0, a.existing[k, here] - (c.policies[k, here] + per_policy[1] - 1) // per_policy[1])
         for q in range(p - first):
             lacking -= lacking_used[q, 0] == k and lacking_used[q, 1] == target
             spare -= spare_used[q, 0] == k and spare_used[q, 1] == here

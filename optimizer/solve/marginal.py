@@ -150,8 +150,8 @@ class Marginals:
         counted |= bool(instance.counted_today[v])
         if counted[here]:
             items[here] -= 1
-        limit = instance.max_vms_per_policy
-        before = np.maximum(0, -(-items // limit) - instance.existing[k])
-        after = np.maximum(0, -(-(items + counted) // limit) - instance.existing[k])
+        limit, items = instance.vms_per_new_policy, items - instance.vms_per_existing_policy * instance.existing[k]
+        before = np.maximum(0, -(-items // limit))
+        after = np.maximum(0, -(-(items + counted) // limit))
         price: FloatArray = instance.policy_write_price * (after - before)
         return price

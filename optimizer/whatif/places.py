@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from optimizer.estate.document import EstateDocument
 from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rules
 from optimizer.plan.diff import free_name
 from optimizer.ports import Resource
@@ -16,10 +17,11 @@ from optimizer.ports import Resource
 
 @dataclass(slots=True)
 class _Host:
-    """A policy that VMs may join: its resource, and how many items it has."""
+    """A policy that VMs may join: its resource, how many items it has, and how many it may have."""
 
     resource: Resource
     items: int
+    limit: int
 
 
 class Places:
@@ -34,7 +36,7 @@ class Places:
     """
 
     def __init__(self, document: EstateDocument, inventory: Inventory, rules: Rules) -> None:
-        self._limit = rules.policies.max_vms_per_policy
+        self._limit = vm_limit(rules.policies, inventory)
         self._resources = {str(resource["id"]).lower(): copy.deepcopy(resource) for resource in document.policies}
         self._hosts: dict[tuple[str, str, int], list[_Host]] = {}
         self._names: dict[str, set[str]] = {}
@@ -42,9 +44,10 @@ class Places:
             vault, _, name = key.rpartition("/backuppolicies/")
             self._names.setdefault(vault, set()).add(name)
         for key, policy in inventory.policies.items():
-            count = len(inventory.items_by_policy[key]) + inventory.unknown_items[key]
             place = (policy.vault_id.lower(), policy.twin_key, policy.start)
-            self._hosts.setdefault(place, []).append(_Host(self._resources[key], count))
+            self._hosts.setdefault(place, []).append(
+                _Host(self._resources[key], inventory.policy_sizes[key], self._limit.existing)
+            )
         self.made: Counter[str] = Counter()
 
     def join(self, policy: Policy, vault_id: str) -> Resource:
@@ -58,10 +61,10 @@ class Places:
             Where the item is.
         """
         hosts = self._hosts.setdefault((vault_id.lower(), policy.twin_key, policy.start), [])
-        with_room = [host for host in hosts if host.items < self._limit]
+        with_room = [host for host in hosts if host.items < host.limit]
         host = min(with_room, key=lambda host: (host.resource["id"] != policy.id, -host.items), default=None)
         if host is None:
-            host = _Host(self._make(policy, vault_id), 0)
+            host = _Host(self._make(policy, vault_id), 0, self._limit.new)
             hosts.append(host)
         host.items += 1
         properties = host.resource["properties"]

@@ -80,8 +80,8 @@ class MixedIntegerProgram:
     Minimise ``linear @ x + policy_write_price * writes + prices @ levels`` subject to
 
     - ``sum over t of x[v, t] = 1``;
-    - ``items[k, t] + sum of x <= max_vms_per_policy * (existing + writes)[k, t]``, and ``x <= writes`` where no policy
-      has room: weaker without;
+    - ``items[k, t] + sum of x <= vms_per_existing_policy * existing[k, t] + vms_per_new_policy * writes[k, t]``, and
+      ``x <= writes`` where no policy has room: weaker without;
     - ``sum of x in row r <= free[r] + sum of its levels``: the cost of a row is convex, so levels may be fractional;
     - caps, the limits of moves and writes.  The limit of policies of a vault is widened by those that may be edited,
       so the bound holds and a schedule has to be checked.
@@ -114,7 +114,7 @@ class MixedIntegerProgram:
             self._program.add(members, 1.0, 1.0, 1.0)
 
     def _add_policies(self) -> None:
-        instance, program, limit = self._instance, self._program, self._instance.max_vms_per_policy
+        instance, program, limit = self._instance, self._program, self._instance.vms_per_new_policy
         counted = instance.counted(self._v, self._t)
         cell = instance.key[self._v] * NUM_OPTIONS + self._t
         order = np.flatnonzero(counted)[np.argsort(cell[counted], kind="stable")]
@@ -127,9 +127,10 @@ class MixedIntegerProgram:
         for n, members in enumerate(np.split(self._x[order], first[1:]) if len(cells) else ()):
             writes = self._writes[n]
             values = np.append(np.ones(len(members)), -limit)
-            program.add(np.append(members, writes), values, float(limit * existing[n] - unknown[n]))
-            if unknown[n] >= existing[n] * limit and unknown[n] % limit == 0:
-                excess = float(existing[n] - unknown[n] // limit)
+            room = int(instance.vms_per_existing_policy * existing[n] - unknown[n])
+            program.add(np.append(members, writes), values, float(room))
+            if room <= 0 and -room % limit == 0:
+                excess = float(room // limit)
                 for x in members.tolist():
                     program.add([x, writes], [1.0, -1.0], excess)
 

@@ -95,6 +95,30 @@ def test_the_policy_is_full_with_its_hundredth_item() -> None:
     assert counts == [100, 2]
 
 
+@pytest.mark.parametrize(("size", "limit"), [(130, 130), (99, 100), (1003, 1000)])
+def test_policies_of_the_estate_hold_as_many_as_the_largest(size: int, limit: int) -> None:
+    """A policy of 130 items shows that the estate may; a created one still takes 100, and none more than 1,000."""
+    items = [item(f"vm-{number}", "large") for number in range(size)]
+    items += [item(f"to-{number}", "other") for number in range(2)]
+    policies = [
+        standard_policy("large", "20:00", items=size),
+        standard_policy("full", "21:00", items=limit),
+        standard_policy("fits", "21:00", items=limit - 1),
+        standard_policy("other", "22:00", items=2),
+    ]
+    state = state_of(estate(policies=policies, items=items))
+    assert refused(state, "to-0", "full").code == "BMSUserErrorMaxItemsPerPolicyLimitReached"
+    put(state, "to-1", "fits")
+    body = {key: value for key, value in policies[0]["properties"].items() if key != "protectedItemsCount"}
+    state.put_policy(policy_id("created"), {"properties": body})
+    created = state.policies[policy_id("created").lower()]
+    state.policies[policy_id("created").lower()] = {
+        **created,
+        "properties": {**created["properties"], "protectedItemsCount": 100},
+    }
+    assert refused(state, "to-0", "created").code == "BMSUserErrorMaxItemsPerPolicyLimitReached"
+
+
 def test_an_empty_policy_stops_the_protection() -> None:
     """The service does what the request says: backups stop, whoever did not mean it."""
     state = state_of()

@@ -139,6 +139,56 @@ def test_spelling_does_not_change_the_twin_key(properties: dict[str, Any]) -> No
     assert twin_key(other) == twin_key(properties)
 
 
+SPELLED_OUT: list[dict[str, Any]] = [
+    {"tieringPolicy": {"ArchivedRP": {"tieringMode": "DoNotTier", "duration": 0, "durationType": "Invalid"}}},
+    {"tieringPolicy": {"ArchivedRP": {"tieringMode": "donottier", "duration": 0, "durationType": "INVALID"}}},
+    {"tieringPolicy": {}},
+    {"tieringPolicy": None},
+    {"instantRPDetails": {"azureBackupRGNamePrefix": "", "azureBackupRGNameSuffix": None}},
+    {"instantAccessSnapshotEnabled": False, "instantAccessDurationMinutes": 0},
+    {"resourceGuardOperationRequests": []},
+    {"snapshotConsistencyType": ""},
+]
+
+
+@pytest.mark.parametrize("more", SPELLED_OUT)
+@given(policies())
+def test_a_default_that_is_spelled_out_is_no_difference(more: dict[str, Any], properties: dict[str, Any]) -> None:
+    """Today's answers write out what older ones leave out: the policies stay twins."""
+    plain = {key: value for key, value in properties.items() if key not in more}
+    assert twin_key({**plain, **copy.deepcopy(more)}) == twin_key(plain)
+
+
+@given(policies())
+def test_the_weekly_frequency_that_the_service_adds_is_no_difference(properties: dict[str, Any]) -> None:
+    """A policy that was sent without ``scheduleWeeklyFrequency`` comes back with 0."""
+    schedule = properties["schedulePolicy"]
+    plain = {key: value for key, value in schedule.items() if key != "scheduleWeeklyFrequency"}
+    with_it = {**properties, "schedulePolicy": {**plain, "scheduleWeeklyFrequency": 0}}
+    assert twin_key(with_it) == twin_key({**properties, "schedulePolicy": plain})
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"tieringPolicy": {"ArchivedRP": {"tieringMode": "TierAfter", "duration": 3, "durationType": "Months"}}},
+        {
+            "tieringPolicy": {
+                "ArchivedRP": {"tieringMode": "TierRecommended", "duration": 0, "durationType": "Invalid"}
+            }
+        },
+        {"instantAccessSnapshotEnabled": True, "instantAccessDurationMinutes": 60},
+        {"snapshotConsistencyType": "OnlyCrashConsistent"},
+        {"instantRPDetails": {"azureBackupRGNamePrefix": "rg-"}},
+    ],
+)
+@given(policies())
+def test_what_is_no_default_is_a_difference(more: dict[str, Any], properties: dict[str, Any]) -> None:
+    """Tiering, instant access, another consistency and other resource groups make policies differ."""
+    plain = {key: value for key, value in properties.items() if key not in more}
+    assert twin_key({**plain, **more}) != twin_key(plain)
+
+
 def test_order_of_unknown_lists_counts() -> None:
     """Only lists that are known to be sets may be reordered."""
     base = {"schedulePolicy": {}, "unknown": [1, 2]}

@@ -264,6 +264,73 @@ def test_the_solver_counts_the_edits_that_are_made() -> None:
     assert task.diff().count("edit_policy") == count_edits(task.instance(), options).sum()
 
 
+@st.composite
+def crowded_tasks(draw: st.DrawFn) -> Task:
+    """A vault in which one policy holds more than the 100 VMs of a new one, its limit left to the estate."""
+    sizes = {"huge": draw(st.integers(101, 180)), "mid": draw(st.integers(0, 110)), "tiny": draw(st.integers(0, 3))}
+    strangers = draw(st.sampled_from([0, 0, 7]))
+    policies = [
+        standard_policy("huge", "01:00", items=sizes["huge"] + strangers),
+        standard_policy("mid", "04:30"),
+        standard_policy("tiny", "05:00"),
+    ]
+    items = [item(f"{name}-{number:03}", name) for name, size in sizes.items() for number in range(size)]
+    today = {"huge": 2, "mid": 9, "tiny": 10}
+    shares = {name: draw(st.sampled_from([(1, 0, 0), (0, 1, 0), (0, 0, 1), (2, 1, 1), (0, 1, 2)])) for name in sizes}
+    draws = np.random.default_rng(draw(st.integers(0, 2**16)))
+    options = []
+    for name, size in sizes.items():
+        share = np.array(shares[name]) / sum(shares[name])
+        options += draws.choice([today[name], 9, 47], size, p=share).tolist()
+    rules = Rules(policies=PolicyLimits(edit=draw(st.booleans())))
+    document = document_of(policies, items)
+    names = (str(one["properties"]["sourceResourceId"]).rpartition("/")[2] for one in items)
+    by_name = dict(zip(names, options, strict=True))
+    chosen = [by_name[one.vm_id.rpartition("/")[2]] for one in inventory_of(document).items]
+    return Task(document, rules, np.array(chosen, dtype=np.int64))
+
+
+@settings(max_examples=40)
+@given(crowded_tasks())
+def test_new_policies_stay_small_where_one_of_today_is_large(task: Task) -> None:
+    """Policies of today fill up to the largest one, new and edited ones to 100; the solver counts the same writes."""
+    largest = max(task.inventory.policy_sizes.values())
+    diff, instance = task.diff(), task.instance()
+    writes = policy_writes(instance, policy_counts(instance, task.options))
+    assert diff.count("create_policy") + diff.count("edit_policy") == writes.sum() + diff.detours
+    assert diff.count("edit_policy") == count_edits(instance, task.options).sum()
+    after = inventory_of(apply_in_memory(task.document, diff.changes))
+    assert [after.policy(one).start for one in after.items] == task.options.tolist()
+    for key, size in after.policy_sizes.items():
+        of_today = key in task.inventory.policies and after.policies[key].start == task.inventory.policies[key].start
+        assert size <= (largest if of_today else 100)
+
+
+def test_a_policy_of_300_vms_takes_more() -> None:
+    """A policy that holds 300 VMs is not over its limit: a twin at its start takes the VMs that come to it."""
+    policies = [standard_policy("huge", "01:00"), standard_policy("busy", "04:30"), standard_policy("twin", "01:00")]
+    items = [item(f"{number:03}", "huge") for number in range(300)]
+    items += [item(f"x{number:03}", "busy") for number in range(150)]
+    task = Task(document_of(policies, items), Rules(), np.array([2] * 450))
+    diff = task.diff()
+    assert diff.count("create_policy") == 0
+    assert set(diff.policy_names[300:]) == {"twin"}
+
+
+@pytest.mark.parametrize("name", ["DefaultPolicy", "enhancedpolicy"])
+def test_a_default_policy_is_cloned_and_never_edited(name: str) -> None:
+    """All VMs of Azure's own policy go to a new twin; of any other policy the time would be edited."""
+    items = [item("a", name), item("b", name)]
+    for policy, kinds in (
+        (name, ["create_policy", "reassign_item", "reassign_item"]),
+        ("other", ["edit_policy"]),
+    ):
+        named = [{**one, "properties": {**one["properties"], "policyId": policy_id(policy)}} for one in items]
+        task = Task(document_of([standard_policy(policy, "01:00")], named), Rules(), np.array([9, 9]))
+        assert [change.kind for change in task.diff().changes] == kinds
+        assert [one.editable for one in task.instance().policies] == [policy == "other"]
+
+
 def test_arrivals_wait_for_room_that_an_edit_makes() -> None:
     """A full policy takes a newcomer only after one of its own has gone on to an edited policy."""
     policies = [standard_policy("one", "01:00"), standard_policy("two", "05:00"), standard_policy("three", "23:00")]

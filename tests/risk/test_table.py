@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, time, timedelta
 
 import numpy as np
@@ -122,6 +123,20 @@ def test_a_vm_without_own_history_gains_nothing(evidence: Evidence) -> None:
     np.testing.assert_array_equal(table.allowed[0], better)
     assert (table.cost[0, better] == table.today[0]).all()
     np.testing.assert_array_equal(table.cost[0, ~better], table.risk[0, ~better])
+
+
+def test_agentless_snapshots_are_not_at_risk_unless_asked() -> None:
+    """A policy that is only crash-consistent takes no part in the guest: risk 0, or as the others where it is set."""
+    inventory = make_inventory([(DAILY, "UTC"), (DAILY, "UTC")])
+    agentless = replace(inventory.policies["policy-1"], properties={"snapshotConsistencyType": "onlycrashconsistent"})
+    inventory = replace(inventory, policies={**inventory.policies, "policy-1": agentless})
+    forecast = make_forecast(2, 30)
+    table, counted = risk_table(inventory, forecast), risk_table(inventory, forecast, agentless_at_risk=True)
+    assert (table.risk[1] == 0).all()
+    assert (table.cost[1] == 0).all()
+    assert (table.today[1], table.allowed[1].all()) == (0.0, True)
+    assert counted.today[1] > 0
+    np.testing.assert_array_equal(table.risk[0], counted.risk[0])
 
 
 def test_a_vm_with_own_history_is_credited() -> None:

@@ -98,6 +98,25 @@ def test_every_fault_is_found(fault: Callable[[Inventory], Inventory], said: str
     assert any(said in text for text in faults), faults
 
 
+def test_the_limit_of_an_estate_with_a_large_policy_is_its_size() -> None:
+    """By default a policy of today may grow to the largest one, and a created one to 100 VMs."""
+    policies = [standard_policy("one", "01:00", items=104), standard_policy("two", "05:00")]
+    before = world(policies, {f"vm{n}": "two" for n in range(103)}, {}, Rules()).inventory
+    grown = replace(policy_of(before, "two"), items_reported=104)
+    too_large = replace(grown, items_reported=105)
+    created = replace(policy_of(before, "one"), id=policy_id("new"), name="new", items_reported=101)
+    assert StateJudge(before, Rules()).faults(with_policy(before, grown)) == []
+    assert StateJudge(before, Rules()).faults(with_policy(before, too_large)) == ["policy 'two' protects 105 VMs"]
+    assert StateJudge(before, Rules()).faults(with_policy(before, created)) == ["policy 'new' protects 101 VMs"]
+
+
+def test_an_edited_default_policy_is_a_fault() -> None:
+    """The time of ``EnhancedPolicy``, in any case of letters, must not change."""
+    before = world([standard_policy("ENHANCEDPolicy", "01:00")], {"a": "ENHANCEDPolicy"}, {}, Rules()).inventory
+    (fault,) = StateJudge(before, Rules()).faults(edited(before, "ENHANCEDPolicy", start=8))
+    assert "one of Azure's default policies" in fault
+
+
 def test_what_is_over_a_limit_today_may_stay_but_not_grow() -> None:
     """Three VMs where two are allowed, in a policy and under a cap: they may stay, a fourth is a fault."""
     rules = Rules(policies=PolicyLimits(max_vms_per_policy=2), rule=(Rule(name="two at once", max_concurrent=2),))

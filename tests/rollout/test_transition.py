@@ -76,6 +76,27 @@ def test_a_policy_that_is_over_its_limit_today_may_stay_and_not_grow() -> None:
     assert state.blockers(move("c", "far", "two")) == ()
 
 
+def test_new_policies_take_fewer_than_those_of_an_estate_with_a_large_one() -> None:
+    """Where one policy holds 150 VMs, one of today takes as many and a created one 100; an explicit limit wins."""
+    policies = [standard_policy("one", "01:00", items=150), standard_policy("two", "05:00")]
+    found = world(policies, {"a": "one"}, {}, Rules())
+    state = Transition(found.inventory, found.rules)
+    assert (state.room(policy_id("two").lower()), state.room(policy_id("new").lower())) == (150, 100)
+    explicit = Transition(found.inventory, Rules(policies=PolicyLimits(max_vms_per_policy=120)))
+    assert (explicit.room(policy_id("two").lower()), explicit.room(policy_id("new").lower())) == (120, 120)
+
+
+def test_a_default_policy_is_not_edited_but_goes_back() -> None:
+    """An edit of ``DefaultPolicy`` in a plan of an older version is blocked for good; a rollback may undo it."""
+    policies = [standard_policy("defaultPOLICY", "01:00"), standard_policy("two", "05:00")]
+    found = world(policies, {"a": "defaultPOLICY"}, {}, Rules())
+    write = edit("defaultPOLICY", "01:00", "20:00", "a")
+    (obstacle,) = Transition(found.inventory, found.rules).obstacles(write)
+    assert obstacle.key == NEVER
+    assert "one of Azure's default policies" in obstacle.text
+    assert Transition(found.inventory, found.rules, tolerated=found.inventory).obstacles(write) == ()
+
+
 def test_a_vault_takes_as_many_policies_as_it_may_hold() -> None:
     """One more policy has room, a second only when another is deleted, which must protect nothing."""
     _, state = given_by()

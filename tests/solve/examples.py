@@ -14,6 +14,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
+from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
@@ -61,13 +62,24 @@ def inventory(policies: Sequence[Policy], vms: Sequence[tuple[str, str]], **item
 
 @dataclass(frozen=True)
 class Problem:
-    """An inventory with rules and risks, and what the solver makes of it."""
+    """An inventory with rules and risks, and what the solver makes of it.
+
+    ``vms_per_new_policy`` makes new policies smaller than those of today, as where one holds more than 100 VMs.
+    """
 
     inventory: Inventory
     rules: Rules
     risk: np.ndarray
     credited: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     max_writes: int | None = None
+    vms_per_new_policy: int | None = None
+
+    @property
+    def limit(self) -> VmLimit:
+        """Most VMs in one policy."""
+        stated = vm_limit(self.rules.policies, self.inventory)
+        new = stated.new if self.vms_per_new_policy is None else min(stated.new, self.vms_per_new_policy)
+        return VmLimit(new, stated.existing)
 
     @property
     def table(self) -> RiskTable:
@@ -84,6 +96,9 @@ class Problem:
     def instance(self) -> Instance:
         """The instance."""
         made = build_instance(self.inventory, self.table, self.rules, self.restrictions, SNAPSHOT_MINUTES)
+        new = self.limit.new
+        small = tuple(p if len(p.vms) <= new else replace(p, editable=False) for p in made.policies)
+        made = replace(made, vms_per_new_policy=new, policies=small)
         if self.max_writes is None:
             return made
         return replace(made, write_limits=(WriteLimit("writes", tuple(range(made.num_keys)), self.max_writes),))
@@ -133,27 +148,25 @@ def obvious_cost(problem: Problem, options: Sequence[int]) -> float:
 
 
 def _over(problem: Problem, policy_: Policy) -> bool:
-    size = (
-        len(problem.inventory.items_by_policy[policy_.id.lower()])
-        + problem.inventory.unknown_items[policy_.id.lower()]
-    )
-    return size > problem.rules.policies.max_vms_per_policy
+    return problem.inventory.policy_sizes[policy_.id.lower()] > problem.limit.existing
 
 
 def obvious_writes(
     problem: Problem, held: Counter[tuple[str, str, int]], edited: dict[str, int] | None = None
 ) -> Counter[str]:
     """Policies that each vault lacks, where some (by id) are edited to another start."""
-    limit = problem.rules.policies.max_vms_per_policy
-    exist: Counter[tuple[str, str, int]] = Counter()
+    limit = problem.limit
+    room: Counter[tuple[str, str, int]] = Counter()
     strangers: Counter[tuple[str, str, int]] = Counter()
     for p in problem.inventory.policies.values():
         if not _over(problem, p):
-            exist[p.vault_id, p.twin_key, (edited or {}).get(p.id, p.start)] += 1
+            start = (edited or {}).get(p.id, p.start)
+            room[p.vault_id, p.twin_key, start] += limit.existing if start == p.start else limit.new
             strangers[p.vault_id, p.twin_key, p.start] += problem.inventory.unknown_items[p.id.lower()]
     writes: Counter[str] = Counter()
     for place in held:
-        writes[place[0]] += max(0, math.ceil((held[place] + strangers[place]) / limit) - exist[place])
+        without_place = held[place] + strangers[place] - room[place]
+        writes[place[0]] += max(0, math.ceil(without_place / limit.new))
     return writes
 
 
@@ -173,7 +186,7 @@ def _vaults_have_room(problem: Problem, options: Sequence[int]) -> bool:
             len(goes_to) == 1
             and p.start not in goes_to
             and not fixed
-            and not _over(problem, p)
+            and len(rows) <= problem.limit.new
             and rules.policies.edit
         ):
             targets[p.id] = goes_to.pop()
@@ -382,6 +395,7 @@ def problems(draw: st.DrawFn) -> Problem:
         risk,
         np.array([draw(st.sampled_from([True, True, True, False])) for _ in vms]),
         draw(st.sampled_from([None, None, None, 1, 2])),
+        draw(st.sampled_from([None, None, 1])),
     )
 
 

@@ -84,8 +84,8 @@ class Tally:
     def opening_prices(self, k: int) -> FloatArray:
         """What one more VM of a twin key costs in policies at each start; shape (48,)."""
         instance = self.instance
-        limit, items = instance.max_vms_per_policy, self._policies[k]
-        opens = (items % limit == 0) & (items >= limit * instance.existing[k])
+        without_place = self._without_place(k)
+        opens = (without_place >= 0) & (without_place % instance.vms_per_new_policy == 0)
         return np.where(opens, self._write_price(k), 0.0)
 
     def _write_price(self, k: int) -> float:
@@ -101,9 +101,15 @@ class Tally:
     def leaving_to_close(self, k: int) -> IntArray:
         """How many VMs have to leave each start of a key until a policy less is written; 0: none is; shape (48,)."""
         instance = self.instance
-        limit, items = instance.max_vms_per_policy, self._policies[k]
-        needed = -(-items // limit)
-        return np.where(needed > instance.existing[k], items - limit * (needed - 1), 0)
+        limit, without_place = instance.vms_per_new_policy, self._without_place(k)
+        needed = -(-without_place // limit)
+        return np.where(needed > 0, without_place - limit * (needed - 1), 0)
+
+    def _without_place(self, k: int) -> IntArray:
+        """Items of a key at each start beyond what the policies of today hold; negative where they have room."""
+        instance = self.instance
+        beyond: IntArray = self._policies[k] - instance.vms_per_existing_policy * instance.existing[k]
+        return beyond
 
     def keeps_limits(self) -> bool:
         """Whether limits of policies hold; a vault may be above its room where policies are edited as a whole."""
@@ -128,8 +134,7 @@ class Tally:
         for t, by in ((here, -1), (option, 1)):
             if instance.counted(v, t):
                 self._policies[k, t] += by
-        needed = -(-self._policies[k] // instance.max_vms_per_policy)
-        self._writes[k] = np.maximum(0, needed - instance.existing[k]).sum()
+        self._writes[k] = np.maximum(0, -(-self._without_place(k) // instance.vms_per_new_policy)).sum()
         after = self._shared(concerned) + instance.policy_write_price * int(self._writes[k])
         self.cost += after - before + float(instance.linear[v, option] - instance.linear[v, here])
         self.num_moves += int(option != instance.today[v]) - int(here != instance.today[v])

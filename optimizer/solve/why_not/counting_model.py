@@ -277,11 +277,12 @@ class CountingModel:
     def _add_policies(self) -> None:
         """Count the policies that have to be created or edited, and keep their limits.
 
-        ``unknown[k, t] + sum of n[g, t] over g in k <= max_vms_per_policy * (existing[k, t] + writes[k, t])``,
+        ``unknown[k, t] + sum of n[g, t] over g in k <= vms_per_existing_policy * existing[k, t] +
+        vms_per_new_policy * writes[k, t]``,
         ``sum of writes over the keys of a write limit <= limit`` and, for each vault,
         ``sum of writes - sum of edits <= room``.
         """
-        instance, per_policy = self.instance, self.instance.max_vms_per_policy
+        instance, per_policy = self.instance, self.instance.vms_per_new_policy
         cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
         for (g, t), n in self.n.items():
             v = self._first_of(g)
@@ -293,7 +294,8 @@ class CountingModel:
             most[k, t] = -(-(int(instance.unknown[k, t]) + len(self.vms)) // per_policy)
             writes[k, t] = self.model.new_int_var(0, most[k, t], "")
             held = int(instance.unknown[k, t]) + sum(members)
-            self.model.add(held <= per_policy * (int(instance.existing[k, t]) + writes[k, t]))
+            room = instance.vms_per_existing_policy * int(instance.existing[k, t])
+            self.model.add(held <= room + per_policy * writes[k, t])
         for limit, one in self.limits.write_limits.items():
             if limit in self.kept:
                 counted = [w for (k, _), w in writes.items() if k in one.keys]
@@ -332,7 +334,7 @@ class CountingModel:
         for (k, t), edits in by_source.items():
             staying = int(instance.unknown[k, t]) + sum(cells.get((k, t), []))
             room = int(instance.existing[k, t]) - sum(edits)
-            self.model.add(staying <= instance.max_vms_per_policy * room)
+            self.model.add(staying <= instance.vms_per_existing_policy * room)
         return [edit for edits in by_target.values() for edit in edits]
 
     def solve(self, deterministic_time: float, time_limit_seconds: float | None = None) -> Counted:

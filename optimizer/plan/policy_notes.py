@@ -1,0 +1,56 @@
+"""Notes about policies that Azure treats in a special way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.rules import Rules
+
+_SHOWN = 3
+"""Policies that a note names."""
+
+
+def notes_on_policies(inventory: Inventory, rules: Rules) -> list[str]:
+    """VMs on default policies, and VMs whose snapshots load does not put at risk.
+
+    Parameters
+    ----------
+    inventory
+        The estate.
+    rules
+        With the setting for agentless policies.
+    """
+    notes = []
+    default, vms = _used(inventory, [policy for policy in inventory.policies.values() if policy.is_default])
+    if vms:
+        notes.append(
+            f"{_count(vms, 'VM')} on {_named(inventory, default)}: Azure manages default policies itself, so a plan "
+            "never edits them; it assigns the VMs that move to other policies"
+        )
+    agentless, vms = _used(inventory, [policy for policy in inventory.policies.values() if policy.is_agentless])
+    if vms and not rules.threshold.agentless:
+        notes.append(
+            f"{_count(vms, 'VM')} on {_named(inventory, agentless)}: agentless snapshots do not depend on the guest, "
+            "so load does not put these backups at risk; their overlap counts. To count their risk as well, set "
+            "agentless = true under [threshold]"
+        )
+    return notes
+
+
+def _used(inventory: Inventory, policies: Sequence[Policy]) -> tuple[list[Policy], int]:
+    """The policies that have scheduled VMs, and how many VMs that are."""
+    rows = {policy.id: len(inventory.items_by_policy[policy.id.lower()]) for policy in policies}
+    return [policy for policy in policies if rows[policy.id]], sum(rows.values())
+
+
+def _named(inventory: Inventory, policies: Sequence[Policy]) -> str:
+    """Policies with their vaults, cut after a few."""
+    names = [f"{policy.name!r} (vault {inventory.vault(policy).name!r})" for policy in policies]
+    more = len(names) - _SHOWN
+    shown = ", ".join(names[:_SHOWN]) + (f" and {_count(more, 'more policy', 'more policies')}" if more > 0 else "")
+    return f"{'policy' if len(policies) == 1 else 'policies'} {shown}"
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"
