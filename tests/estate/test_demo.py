@@ -12,7 +12,8 @@ import pytest
 from optimizer.errors import EstateError
 from optimizer.estate import Estate, generate_demo, open_estate
 from optimizer.estate.demo import DEMO_AS_OF
-from optimizer.model.inventory import MAX_VMS_PER_POLICY, SubType
+from optimizer.model.inventory import SubType
+from optimizer.model.policy_limits import NEW_POLICY_VMS
 from optimizer.model.timegrid import Frequency, format_start
 from tests.estate.inputs import contents
 
@@ -45,7 +46,7 @@ def test_fleet_has_the_shape_that_people_choose(demo: Estate) -> None:
     assert 290 <= len(inventory.items) <= 300
     per_vault = Counter(policy.vault_id for policy in inventory.policies.values())
     assert all(4 <= count <= 9 for count in per_vault.values())  # a full policy has a copy
-    assert max(map(len, inventory.items_by_policy.values())) <= MAX_VMS_PER_POLICY
+    assert max(map(len, inventory.items_by_policy.values())) <= NEW_POLICY_VMS
     frequencies = Counter(inventory.policy(item).recurrence.frequency for item in inventory.items)
     assert frequencies[Frequency.DAILY] > 0.75 * len(inventory.items)
     assert frequencies[Frequency.WEEKLY] > frequencies[Frequency.HOURLY] > 0
@@ -134,7 +135,7 @@ def test_any_size_is_an_estate(tmp_path: Path, vms: int) -> None:
     estate = open_estate(tmp_path / "estate")
     inventory = estate.inventory()
     assert len(inventory.vms) == len(inventory.items) + len(inventory.idle_items) == vms
-    assert all(len(rows) <= MAX_VMS_PER_POLICY for rows in inventory.items_by_policy.values())
+    assert all(len(rows) <= NEW_POLICY_VMS for rows in inventory.items_by_policy.values())
     for item in inventory.items:
         assert inventory.vault(item) == inventory.vault(inventory.policy(item))
 

@@ -98,10 +98,10 @@ def test_hourly_policy_that_the_night_cannot_hold() -> None:
     assert conflict.names == ("nights",)
 
 
-def test_hourly_policy_that_may_not_cross_midnight() -> None:
-    """A window that holds the runs only past midnight is in conflict with Azure's grid, which nobody can drop."""
+def test_hourly_policy_that_may_not_start_late() -> None:
+    """A window that holds the runs only from 20:00 on is in conflict with Azure's grid, which nobody can drop."""
     found = inventory([policy("p", "v", 16, HOURLY)], [("web", "p")])
-    evening = Window(start=16 * 60, end=8 * 60)
+    evening = Window(start=20 * 60, end=10 * 60 + 30)
     (conflict,) = conflicts_of(Problem(found, Rules(rule=(Rule(name="evening", allow=(evening,)),)), flat_risk(1)))
     assert set(conflict.names) == {"evening", "Azure's limits on hourly windows"}
     assert [limit.can_change for limit in conflict.limits] == [True, False]
