@@ -33,7 +33,7 @@ class EngineName(click.ParamType[str]):
         text = str(value)
         if text not in {"local", "dask"} and "://" not in text:
             self.fail(
-                f"{text!r} is no engine; allowed: local, dask, or a Dask scheduler such as tcp://scheduler:8786",
+                f"{text!r} is not an engine; allowed: local, dask, or a Dask scheduler such as tls://scheduler:8786",
                 param,
                 ctx,
             )
@@ -89,7 +89,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
         show_default=True,
         help="Where to compute: 'local' uses processes on this machine, 'dask' the cluster named by "
         "DASK_SCHEDULER_ADDRESS, and an address such as tls://scheduler:8786 that scheduler. The result is the same. "
-        "Dask runs pickled code: use only a cluster that you trust, with TLS.",
+        "Dask runs pickled code: use only a cluster that you trust, with TLS (docs/dask.md).",
     )
     @click.option(
         "--processes",

@@ -28,7 +28,7 @@ def open_engine(kind: str = "local", *, processes: int | None = None, address: s
     ----------
     kind
         ``local``: processes of this machine, started when there is work for them.  ``dask``: the workers of a Dask
-        cluster.  The address of a Dask scheduler (``tcp://scheduler:8786``) stands for ``dask`` there.
+        cluster.  The address of a Dask scheduler (``tls://scheduler:8786``) stands for ``dask`` there.
     processes
         Of ``local``: how many; None: one per core that this process may use; 1: none but this one.
     address

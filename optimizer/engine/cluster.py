@@ -54,7 +54,7 @@ def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> D
     if not address:
         raise EngineError(
             "no Dask scheduler is named; set DASK_SCHEDULER_ADDRESS, or give its address instead of 'dask', such as "
-            "tcp://scheduler:8786"
+            "tls://scheduler:8786"
         )
     try:
         from distributed import Client as UntypedClient
@@ -63,6 +63,7 @@ def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> D
             f"Dask is not installed, and the engine at {address} needs it: pip install '{PACKAGE}[dask]', or use the "
             "engine 'local'"
         ) from exc
+    _require_tls_setup(address)
     new_client: Any = UntypedClient
     try:
         with warnings.catch_warnings():
@@ -80,6 +81,31 @@ def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> D
         client.close()
         raise
     return DaskEngine(client, address)
+
+
+def _require_tls_setup(address: str) -> None:
+    """Refuse an address that Dask's TLS settings do not fit; the client would only fail 20 s later, with a traceback.
+
+    Raises
+    ------
+    EngineError
+        Certificates are missing for ``tls://``, or encryption is required and the address has none.
+    """
+    from distributed.security import Security
+
+    settings: dict[str, Any] = Security().get_connection_args("client")  # type: ignore[no-untyped-call]
+    encrypted = address.partition("://")[0] in {"tls", "wss"}
+    if encrypted and settings.get("ssl_context") is None:
+        raise EngineError(
+            f"the Dask scheduler at {address} needs TLS, and no certificate of the client is set; set "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and ..._CLIENT__KEY "
+            "(docs/dask.md)"
+        )
+    if not encrypted and settings.get("require_encryption"):
+        raise EngineError(
+            f"Dask's settings require encryption (DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION), and {address} has "
+            "none; give the scheduler's address as tls://..."
+        )
 
 
 def _first_line(error: Exception) -> str:

@@ -257,12 +257,32 @@ def _find(inventory: Inventory, vm: str) -> int:
     if found:
         ids = ", ".join(inventory.items[row].vm_id for row in found[:5])
         raise DataError(f"{vm!r} is the name of {len(found)} VMs; give the id of one: {ids}")
+    _require_not_idle(inventory, wanted, vm)
     import difflib
 
     names = [inventory.vm(item).name for item in inventory.items]
     near = difflib.get_close_matches(vm, names, n=3)
     hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
     raise DataError(f"the plan has no VM {vm!r} among its {len(names)}{hint}")
+
+
+def _require_not_idle(inventory: Inventory, wanted: str, vm: str) -> None:
+    """Refuse a VM that the estate has, but no schedule: other names would be a wrong trail.
+
+    Raises
+    ------
+    DataError
+        The VM is one without scheduled backups; the message says why.
+    """
+    for item in inventory.idle_items:
+        known = inventory.vms.get(item.vm_id.lower())
+        if wanted in {item.vm_id.lower(), known.name.lower() if known else item.vm_id.rpartition("/")[2].lower()}:
+            why = item.unwritable or "it has no scheduled backups"
+            policy = inventory.policies.get(item.policy_id.lower())
+            of = f" (policy {policy.name!r})" if policy else ""
+            raise DataError(f"{vm!r} is protected{of} but not part of the plan: {why}")
+    if any(wanted in {known.id.lower(), known.name.lower()} for known in inventory.vms.values()):
+        raise DataError(f"{vm!r} is in the estate but not part of the plan: no policy backs it up")
 
 
 def _difference(costs: OptionCosts, t: int, here: int) -> CostParts:

@@ -24,7 +24,7 @@ from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.prepared import Approval, Command, Prepared, Scope
 from optimizer.rollout.progress import JournalState, state_of, with_what_they_need
 from optimizer.rollout.remarks import changes_elsewhere, left_for_later, outside_of_scope, read_protections
-from optimizer.rollout.rollback import estate_after, rollback_writes
+from optimizer.rollout.rollback import estate_after, nothing_to_take_back, rollback_writes
 from optimizer.rollout.selection import Selector, is_meant, select_writes
 from optimizer.rollout.stages import Rollout, Write
 from optimizer.rollout.writes import expected_after, is_made, writes_of
@@ -164,7 +164,7 @@ def prepare_rollback(
     done = with_what_they_need(state_of(done_records).done, every)
     undone = rollback_writes(done_records, every, delete_created=delete_created)
     if not undone and not unreadable:
-        raise ApplyError(f"{applied}: nothing was done in it that could be taken back")
+        raise ApplyError(f"{applied}: {nothing_to_take_back(done_records, every)}")
     inventory = build_inventory(estate_after(plan, document, done), plan.rules.service_from)
     selection = select_writes(undone, plan, inventory, only=scope.only, made=state.done.keys(), tolerated=before)
     left = estate_after(plan, document, with_what_they_need(done - state.done.keys(), every))

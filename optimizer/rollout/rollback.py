@@ -12,6 +12,9 @@ from optimizer.rollout.progress import JournalState, state_of
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import expected_after, item_body, policy_body
 
+CREATED_NAMED = 5
+"""Created policies that a message lists."""
+
 
 def estate_after(plan: PlanDocument, document: EstateDocument, done: Iterable[int]) -> EstateDocument:
     """The estate after some of a plan's writes.
@@ -103,3 +106,20 @@ def created_policies(plan: PlanDocument, done: Iterable[int]) -> list[CreatePoli
         for number, change in enumerate(plan.changes, start=1)
         if isinstance(change, CreatePolicy) and number in numbers
     ]
+
+
+def nothing_to_take_back(records: Sequence[Record], writes: Sequence[Write]) -> str:
+    """What a journal did although no backup has another time because of it."""
+    state = state_of(records)
+    created = [write.name for write in writes if write.kind == "create_policy" and write.number in state.done]
+    if not created:
+        return "none of its writes was made, so there is nothing to take back"
+    policies = "1 policy" if len(created) == 1 else f"{len(created)} policies"
+    it, has = ("it", "has") if len(created) == 1 else ("them", "have")
+    names = ", ".join(created[:CREATED_NAMED]) + (
+        f" and {len(created) - CREATED_NAMED} more" if len(created) > CREATED_NAMED else ""
+    )
+    return (
+        f"no VM was moved and no policy was edited, so every backup still has its old time; {policies} created by the "
+        f"plan {has} no VMs: {names}; delete {it} with --delete-created, or keep {it} for 'apply --resume'"
+    )

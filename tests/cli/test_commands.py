@@ -96,7 +96,9 @@ def test_the_help_of_the_program_lists_commands_and_exit_codes() -> None:
     assert answer.out.startswith("Usage: backup-optimizer ")
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/planning.md", "docs/rules.md", "data/rules/defaults.toml"])
+@pytest.mark.parametrize(
+    "page", ["README.md", "CONTRIBUTING.md", "docs/planning.md", "docs/rules.md", "data/rules/defaults.toml"]
+)
 def test_calls_in_the_documentation_exist(page: str) -> None:
     """Commands and options that the documentation shows are there."""
     assert unknown_words((ROOT / page).read_text(encoding="utf-8")) == []

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from dask import config
 
 from optimizer.engine import SERIAL, Engine, open_engine
 from optimizer.engine.cluster import PACKAGE, connect, require_equal
@@ -135,6 +136,7 @@ def test_a_scheduler_without_workers_is_refused(tmp_path: Path) -> None:
         ("tcp://127.0.0.1:1", "the Dask scheduler at tcp://127.0.0.1:1 cannot be reached .* 'dask scheduler' runs"),
         ("carrier-pigeon://roof", "cannot be reached .*carrier-pigeon"),
         ("", "no Dask scheduler is named; set DASK_SCHEDULER_ADDRESS"),
+        ("tls://127.0.0.1:1", "needs TLS, and no certificate of the client is set; set DASK_DISTRIBUTED__COMM__TLS"),
     ],
 )
 def test_a_scheduler_that_is_not_there_is_told(place: str, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,6 +144,15 @@ def test_a_scheduler_that_is_not_there_is_told(place: str, message: str, monkeyp
     monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
     with pytest.raises(EngineError, match=message):
         connect(place, patience_seconds=0.5)
+
+
+def test_required_encryption_is_not_given_up() -> None:
+    """Where Dask's settings require encryption, an address without it is refused before anything is sent."""
+    with (
+        config.set({"distributed.comm.require-encryption": True}),
+        pytest.raises(EngineError, match=r"require encryption .* tcp://127.0.0.1:1 has none; .* as tls://"),
+    ):
+        connect("tcp://127.0.0.1:1", patience_seconds=0.5)
 
 
 def test_without_dask_the_extra_is_named(estate: Estate) -> None:

@@ -221,6 +221,28 @@ def test_an_unknown_vm_gives_near_names(imported: Planned) -> None:
         explain_vm(imported.plan, imported.estate, "Zürich")
 
 
+@pytest.mark.parametrize("vm", ["stopped", "STOPPED", "by id"])
+def test_a_vm_that_is_not_planned_is_told_why(arm: Planned, vm: str) -> None:
+    """A VM without scheduled backups gets the reason, and no names that look like its own."""
+    (item,) = [one for one in arm.case.inventory.idle_items if one.vm_id.endswith("/stopped")]
+    asked = item.vm_id if vm == "by id" else vm
+    with pytest.raises(DataError) as raised:
+        explain(arm.plan, solution_of(arm), asked)
+    assert (
+        str(raised.value) == f"{asked!r} is protected (policy 'nightly') but not part of the plan: {item.unwritable}"
+    )
+
+
+def test_a_vm_without_a_policy_is_told_so(arm: Planned) -> None:
+    """A VM of the estate that no policy backs up is not called unknown."""
+    document = arm.estate.document
+    alone = document.vms[0] | {"id": str(document.vms[0]["id"]) + "x", "name": "alone"}
+    estate = Estate(arm.estate.path, document.model_copy(update={"vms": (*document.vms, alone)}))
+    solution = replace(solution_of(arm), inventory=estate.inventory())
+    with pytest.raises(DataError, match="'alone' is in the estate but not part of the plan: no policy backs it up"):
+        explain(arm.plan, solution, "alone")
+
+
 def test_an_ambiguous_name_lists_the_ids(arm: Planned) -> None:
     """Two VMs of one name in different groups are told apart by id."""
     document = arm.estate.document

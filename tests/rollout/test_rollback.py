@@ -15,6 +15,7 @@ from optimizer.rollout.journal import Journal, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepare import prepare_rollback
 from optimizer.rollout.prepared import Prepared, latest_end
+from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.run import carry_out
 from tests.rollout.conftest import PACE, Ready, run
@@ -131,8 +132,23 @@ def test_nothing_done_is_nothing_to_take_back(planned: Ready, tmp_path: Path) ->
     service, clock = FakeService(planned.document), VirtualClock(planned.noon)
     with pytest.raises(Killed):
         run(planned, service, tmp_path, clock=clock, journal_of=_kill_at(1, after=True))
-    with pytest.raises(ApplyError, match="nothing was done"):
+    with pytest.raises(ApplyError, match="none of its writes was made"):
         prepare(planned, service, tmp_path, clock)
+
+
+def test_policies_made_but_not_used_are_named(planned: Ready, tmp_path: Path) -> None:
+    """After an 'apply' that only created policies, the answer says so and how to delete them, and that works."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    with pytest.raises(Killed):
+        run(planned, service, tmp_path, clock=clock, journal_of=_kill_at(3, after=True))
+    (done,) = state_of(read_journal(tmp_path / "plan.journal.jsonl")).done
+    (policy,) = [write for write in planned.writes if write.number == done]
+    assert policy.kind == "create_policy"
+    told = f"no VM was moved and no policy was edited, .* 1 policy created by the plan has no VMs: {policy.name}; "
+    with pytest.raises(ApplyError, match=told + "delete it with --delete-created"):
+        prepare(planned, service, tmp_path, clock)
+    assert take_back(planned, service, tmp_path, clock, delete=True).complete
+    assert compare_estates(planned.document, service.snapshot()) == ()
 
 
 def test_a_plan_that_was_taken_back_is_not_carried_on(planned: Ready, tmp_path: Path) -> None:
