@@ -22,6 +22,7 @@ from optimizer.azure.errors import redact, translated
 from optimizer.azure.limiter import AdaptiveLimiter
 from optimizer.azure.memory import MemorySizes
 from optimizer.azure.metrics_answer import BatchAnswer, Floats, read_answer
+from optimizer.azure.splitting import SplitBudget
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, RejectedError, UncertainError
 from optimizer.estate.pull_source import LoadChunk, LoadTarget, Refusal
@@ -41,6 +42,12 @@ _API_VERSION = "2024-02-01"
 _SUBSCRIPTION = re.compile(r"[0-9a-f-]{36}", re.IGNORECASE)
 _TRIES = 4
 """For answers that break off in the middle, which the client does not repeat."""
+
+_TRIES_OF_A_PART, _RETRIES_OF_A_PART = 2, 1
+"""Fewer of both where a batch is narrowed down, so that retries do not multiply with the parts."""
+
+MOST_PARTS = 120
+"""Requests for parts of batches that fail: one VM among 50 takes about a dozen, so ten such VMs are found at once."""
 
 Memory = Literal["percent", "bytes"]
 Statistic = Literal["average", "maximum"]
@@ -108,6 +115,9 @@ class MetricsReader:
         self._lock = threading.Lock()
         self._without_percentage: set[str] = set()
         """VMs, and regions, that give their memory in bytes only."""
+        self._alone: set[str] = set()
+        """VMs that made a batch fail; each is asked for in a batch of its own."""
+        self._spare = SplitBudget(MOST_PARTS)
 
     def close(self) -> None:
         """Let no request begin any more, and wait for those that run."""
@@ -135,14 +145,17 @@ class MetricsReader:
 
     def _batches(self, targets: Sequence[LoadTarget], day: date, end: datetime) -> list[Batch]:
         midnight = datetime.combine(day, time.min, UTC)
-        groups: dict[tuple[str, str, Memory, bool], list[LoadTarget]] = defaultdict(list)
+        groups: dict[tuple[str, str, Memory, bool, str], list[LoadTarget]] = defaultdict(list)
+        with self._lock:
+            alone = set(self._alone)
         for target in targets:
-            memory = self._memory_of(target)
-            groups[target.subscription.lower(), target.region, memory, target.start > midnight].append(target)
+            memory, vm = self._memory_of(target), target.vm_id.lower()
+            place = (target.subscription.lower(), target.region, memory, target.start > midnight)
+            groups[*place, vm if vm in alone else ""].append(target)
         until = min(end, midnight + timedelta(days=1))
         return [
             Batch(tuple(part), (CPU, MEMORY_PERCENT if memory == "percent" else MEMORY_BYTES), day, until)
-            for (_, _, memory, _), group in sorted(groups.items())
+            for (_, _, memory, _, _), group in sorted(groups.items())
             for part in _parts(sorted(group, key=lambda target: (target.start, target.vm_id.lower())))
         ]
 
@@ -151,31 +164,64 @@ class MetricsReader:
             known = self._without_percentage
             return "bytes" if target.region in known or target.vm_id.lower() in known else "percent"
 
+    def _is_alone(self, batch: Batch) -> bool:
+        with self._lock:
+            return len(batch.targets) == 1 and batch.vm_ids[0].lower() in self._alone
+
     def _read(self, batch: Batch) -> LoadChunk:
-        """Load of a batch; where the service refuses it for the sake of one VM, in halves until that one is alone."""
+        """Load of a batch; a VM that makes it fail costs nothing but its own load."""
         target = batch.targets[0]
         if not (REGION.fullmatch(target.region) and _SUBSCRIPTION.fullmatch(target.subscription)):
             where = f"region {target.region!r}, subscription {target.subscription!r}"
             return _nothing(batch, Refusal(f"request failed: no VM of Azure has such a place: {where}", final=True))
+        return _joined([self._measure(part, answer) for part, answer in self._answers(batch)])
+
+    def _answers(self, batch: Batch, *, is_part: bool = False) -> Iterator[tuple[Batch, BatchAnswer | Refusal]]:
+        """Answers for a batch, or for parts of it where one VM makes the whole fail.
+
+        A refusal (4xx) is about some VM, so it is followed to its end, once.  A failure (5xx, an answer that cannot
+        be read) may be about everything, so it is followed as far as the budget goes, and each part is hardly
+        retried: the parts are the retries.
+        """
         try:
-            return self._measure(batch)
+            answer = self._ask(batch, is_part=is_part)
         except AuthError:
             raise
-        except (RejectedError, NotFoundError) as exc:
+        except CloudError as exc:
             if MEMORY_PERCENT in batch.names and f"metric: {MEMORY_PERCENT}".lower() in str(exc).lower():
                 with self._lock:
-                    self._without_percentage.add(target.region)
-                return self._read(replace(batch, names=(CPU, MEMORY_BYTES)))
-            if len(batch.targets) == 1:
-                return _nothing(batch, Refusal(f"request failed: {exc}", final=True))
-            half = len(batch.targets) // 2
-            parts = (replace(batch, targets=batch.targets[:half]), replace(batch, targets=batch.targets[half:]))
-            return _joined([self._read(part) for part in parts])
-        except CloudError as exc:
-            return _nothing(batch, Refusal(f"request failed: {exc}", final=isinstance(exc, ForbiddenError)))
+                    self._without_percentage.add(batch.targets[0].region)
+                yield from self._answers(replace(batch, names=(CPU, MEMORY_BYTES)), is_part=is_part)
+            else:
+                yield from self._narrow_down(batch, exc)
+            return
+        if not is_part:
+            self._spare.earn()
+        if len(batch.targets) == 1:
+            with self._lock:
+                self._alone.discard(batch.vm_ids[0].lower())
+        yield batch, answer
 
-    def _measure(self, batch: Batch) -> LoadChunk:
-        answer = self._ask(batch)
+    def _narrow_down(self, batch: Batch, exc: CloudError) -> Iterator[tuple[Batch, BatchAnswer | Refusal]]:
+        """Halves of a batch that failed; itself where nothing is to be learnt from halves."""
+        refused, failed = isinstance(exc, RejectedError | NotFoundError), _is_failure(exc)
+        refusal = Refusal(f"request failed: {exc}", final=refused or isinstance(exc, ForbiddenError))
+        if len(batch.targets) == 1 or not (refused or failed):
+            if failed:  # tomorrow it is asked for alone, and spoils no batch
+                with self._lock:
+                    self._alone |= {vm_id.lower() for vm_id in batch.vm_ids}
+            yield batch, refusal
+        elif failed and not self._spare.take(2):
+            why = "smaller batches were not tried, because too many requests fail"
+            yield batch, replace(refusal, reason=f"{refusal.reason}; {why}")
+        else:
+            half = len(batch.targets) // 2
+            for targets in (batch.targets[:half], batch.targets[half:]):
+                yield from self._answers(replace(batch, targets=targets), is_part=True)
+
+    def _measure(self, batch: Batch, answer: BatchAnswer | Refusal) -> LoadChunk:
+        if isinstance(answer, Refusal):
+            return _nothing(batch, answer)
         values = self._in_percent(batch, answer)
         refused = {
             batch.vm_ids[row]: Refusal(f"request failed: {redact(text)}", final=True)
@@ -190,43 +236,46 @@ class MetricsReader:
         return self._fill_from_bytes(batch, chunk, rows.tolist()) if rows.size else chunk
 
     def _fill_from_bytes(self, batch: Batch, chunk: LoadChunk, rows: list[int]) -> LoadChunk:
-        """Memory of VMs that have a processor load but no percentage of memory."""
+        """Memory of VMs that have a processor load but no percentage of memory; where it fails, it stays unknown."""
         less = replace(batch, targets=tuple(batch.targets[row] for row in rows), names=(MEMORY_BYTES,))
-        try:
-            answer = self._ask(less)
-        except AuthError:
-            raise
-        except CloudError:
-            return chunk  # memory stays unknown on this day; the processor's load is there
-        filled = self._in_percent(less, answer)
-        found = ~np.isnan(filled["mem_percent"]).all(axis=1)
-        with self._lock:
-            self._without_percentage |= {less.vm_ids[row].lower() for row in np.flatnonzero(found)}
-        for metric in ("mem_percent", "mem_max"):
-            if metric in filled:
-                chunk.values[metric][rows] = filled[metric]
-        return replace(chunk, points=chunk.points + answer.points)
+        place = dict(zip(less.vm_ids, rows, strict=True))
+        points = chunk.points
+        for part, answer in self._answers(less):
+            if isinstance(answer, Refusal):
+                continue
+            filled = self._in_percent(part, answer)
+            found = ~np.isnan(filled["mem_percent"]).all(axis=1)
+            with self._lock:
+                self._without_percentage |= {part.vm_ids[row].lower() for row in np.flatnonzero(found)}
+            for metric in ("mem_percent", "mem_max"):
+                if metric in filled:
+                    chunk.values[metric][[place[vm_id] for vm_id in part.vm_ids]] = filled[metric]
+            points += answer.points
+        return replace(chunk, points=points)
 
-    def _ask(self, batch: Batch) -> BatchAnswer:
+    def _ask(self, batch: Batch, *, is_part: bool) -> BatchAnswer:
         target = batch.targets[0]
         vms = f"{len(batch.targets)} VMs" if len(batch.targets) > 1 else f"VM {target.vm_id.rpartition('/')[2]!r}"
         where = f"(subscription {target.subscription}, {target.region})"
         what = f"read the metrics of {vms} on {batch.day} {where}"
-        for last in (False,) * (_TRIES - 1) + (True,):
+        tries = _TRIES_OF_A_PART if is_part else _TRIES
+        for tries_left in reversed(range(tries)):
             with translated(what):
                 try:
                     with self._limiter.slot():
-                        content = self._post(batch)
+                        content = self._post(batch, is_part=is_part)
                     return read_answer(content, batch.vm_ids, batch.day, self._aggregations)
                 except (azure.ServiceResponseError, azure.DecodeError, azure.IncompleteReadError):
-                    if last:
+                    if not tries_left:
                         raise
                 except msgspec.DecodeError as exc:
-                    if last:
-                        raise UncertainError(f"cannot {what}: the answer cannot be read ({exc}); try again") from exc
+                    if not tries_left:
+                        raise UncertainError(
+                            f"cannot {what}: the answer cannot be read ({exc}); try again", status=200
+                        ) from exc
         raise AssertionError("the last try returns or raises")
 
-    def _post(self, batch: Batch) -> bytes:
+    def _post(self, batch: Batch, *, is_part: bool) -> bytes:
         target = batch.targets[0]
         request = HttpRequest(
             "POST",
@@ -243,7 +292,8 @@ class MetricsReader:
             headers={"Accept": "application/json", "Accept-Encoding": "gzip"},
             json={"resourceids": list(batch.vm_ids)},
         )
-        response = self._client(target.region).send_request(request, stream=True, **RETRIES)
+        again = {"retry_failures": _RETRIES_OF_A_PART} if is_part or self._is_alone(batch) else {}
+        response = self._client(target.region).send_request(request, stream=True, **RETRIES, **again)
         try:
             content: bytes = response.read()
             response.raise_for_status()
@@ -275,6 +325,11 @@ class MetricsReader:
                 if memory:
                     used[row] = 100 * (1 - available[row] / memory)
         return _plausible(used)
+
+
+def _is_failure(exc: CloudError) -> bool:
+    """Whether the service answered, and failed: 5xx, 408, or nothing that can be read; not a lost connection."""
+    return isinstance(exc, UncertainError) and exc.status is not None
 
 
 def _plausible(values: Floats) -> Floats:

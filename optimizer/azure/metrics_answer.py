@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -17,6 +18,9 @@ import numpy.typing as npt
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
 
 Floats = npt.NDArray[np.float32]
+
+_OUTSIDE = -(10**6)
+"""Bin of a time that cannot be read: far from every day."""
 
 AGGREGATIONS = ("average", "maximum", "minimum")
 
@@ -29,30 +33,31 @@ class _Point(msgspec.Struct, gc=False):
 
 
 class _Series(msgspec.Struct):
-    data: list[_Point] = []
+    data: list[_Point] | None = None
 
 
 class _Name(msgspec.Struct):
-    value: str = ""
+    value: str | None = None
 
 
 class _Metric(msgspec.Struct):
-    name: _Name
-    timeseries: list[_Series] = []
+    name: _Name | None = None
+    timeseries: list[_Series] | None = None
     errorCode: str | None = None  # noqa: N815
     errorMessage: str | None = None  # noqa: N815
 
 
 class _Resource(msgspec.Struct):
-    resourceid: str = ""
-    value: list[_Metric] = []
+    resourceid: str | None = None
+    value: list[_Metric] | None = None
 
 
 class _Answer(msgspec.Struct):
-    values: list[_Resource] = []
+    values: list[_Resource] | None = None
 
 
 _DECODER = msgspec.json.Decoder(_Answer)
+_T = TypeVar("_T")
 
 
 @dataclass
@@ -91,19 +96,79 @@ def read_answer(content: bytes, vm_ids: Sequence[str], day: date, aggregations: 
     Raises
     ------
     msgspec.DecodeError
-        The content is cut short or no such answer.
+        The content is cut short or no such answer.  An answer with a part of an unexpected shape, e.g. a text for a
+        number, loses that part only.
     """
-    if content[:1] == b'"':  # the service has been seen to send its JSON as a string
-        content = msgspec.json.decode(content, type=str).encode()
-    decoded = _DECODER.decode(content)
+    try:
+        resources = _resources(content)
+    except RecursionError as exc:
+        raise msgspec.DecodeError("JSON nested too deep") from exc
     rows = {vm_id.lower(): row for row, vm_id in enumerate(vm_ids)}
     answer = BatchAnswer()
-    for position, resource in enumerate(decoded.values):
+    for position, resource in enumerate(resources):
         row = rows.get(resource.resourceid.lower(), -1) if resource.resourceid else position
         if 0 <= row < len(vm_ids):
-            for metric in resource.value:
+            for metric in resource.value or ():
                 _read_metric(answer, metric, row, len(vm_ids), day, aggregations)
     return answer
+
+
+def _resources(content: bytes) -> list[_Resource]:
+    if content[:1] == b'"':  # the service has been seen to send its JSON as a string
+        content = msgspec.json.decode(content, type=str).encode("utf-8", "replace")
+    try:
+        return _DECODER.decode(content).values or []
+    except msgspec.ValidationError as exc:  # whole JSON, but not quite of this shape
+        return _salvage(content, exc)
+
+
+def _salvage(content: bytes, exc: msgspec.ValidationError) -> list[_Resource]:
+    """What can be read of an answer; entries keep their positions, which may be all that says which VM they are of.
+
+    Raises
+    ------
+    msgspec.ValidationError
+        It is no object with a list of values.
+    """
+    raw = msgspec.json.decode(content)
+    values = raw.get("values") if isinstance(raw, dict) else None
+    if not isinstance(values, list):
+        raise exc
+    return [
+        _Resource(
+            resourceid=_of_type(_part(resource, "resourceid"), str),
+            value=[
+                _Metric(
+                    name=_of_type(_part(metric, "name"), _Name),
+                    timeseries=[
+                        _Series(
+                            [p for one in _list(_part(series, "data")) if (p := _of_type(one, _Point)) is not None]
+                        )
+                        for series in _list(_part(metric, "timeseries"))
+                    ],
+                    errorCode=_of_type(_part(metric, "errorCode"), str),
+                    errorMessage=_of_type(_part(metric, "errorMessage"), str),
+                )
+                for metric in _list(_part(resource, "value"))
+            ],
+        )
+        for resource in values
+    ]
+
+
+def _part(node: object, name: str) -> object:
+    return node.get(name) if isinstance(node, dict) else None
+
+
+def _list(node: object) -> list[Any]:
+    return node if isinstance(node, list) else []
+
+
+def _of_type(value: object, kind: type[_T]) -> _T | None:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return None
 
 
 def _read_metric(
@@ -111,7 +176,8 @@ def _read_metric(
 ) -> None:
     if metric.errorCode and metric.errorCode.lower() != "success":
         answer.refused[row] = f"{metric.errorCode}: {metric.errorMessage or 'the service says no more'}"
-    for series in metric.timeseries:
+    name = (metric.name.value or "").lower() if metric.name is not None else ""
+    for series in metric.timeseries or ():
         if not series.data:
             continue
         bins = _bins(series.data, day)
@@ -120,7 +186,7 @@ def _read_metric(
             known = ~np.isnan(values)
             if not known.any():
                 continue
-            key = (metric.name.value.lower(), aggregation)
+            key = (name, aggregation)
             grid = answer.values.setdefault(key, np.full((num_vms, BINS_PER_DAY), np.nan, dtype=np.float32))
             inside = known & (bins >= 0) & (bins < BINS_PER_DAY)
             grid[row, bins[inside]] = values[inside]
@@ -142,7 +208,7 @@ def _bins(points: list[_Point], day: date) -> npt.NDArray[np.int64]:
     """Bin of the day of each point; outside of 0 to 287 where it is of another day.
 
     Distinct times on the grid that begin and end as far apart as there are points leave no gap: then the first one
-    tells all others.
+    tells all others.  A time that cannot be read is outside.
     """
     first, last = _bin(points[0].timeStamp, day), _bin(points[-1].timeStamp, day)
     if last - first == len(points) - 1:
@@ -151,6 +217,9 @@ def _bins(points: list[_Point], day: date) -> npt.NDArray[np.int64]:
 
 
 def _bin(stamp: str, day: date) -> int:
-    """Bin of ``YYYY-MM-DDTHH:MM...Z``."""
-    days = (date(int(stamp[:4]), int(stamp[5:7]), int(stamp[8:10])) - day).days
-    return days * BINS_PER_DAY + (int(stamp[11:13]) * 60 + int(stamp[14:16])) // BIN_MINUTES
+    """Bin of ``YYYY-MM-DDTHH:MM...Z``; ``_OUTSIDE`` where it is not such a time."""
+    try:
+        days = (date(int(stamp[:4]), int(stamp[5:7]), int(stamp[8:10])) - day).days
+        return days * BINS_PER_DAY + (int(stamp[11:13]) * 60 + int(stamp[14:16])) // BIN_MINUTES
+    except ValueError:
+        return _OUTSIDE

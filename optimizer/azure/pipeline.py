@@ -33,8 +33,8 @@ class StrayError(AzureError):
 class BoundedRetry(RetryPolicy[Any, Any]):
     """The SDK's retry policy, except that it does not wait for hours.
 
-    One more option of a single call: ``retry_failures`` limits how often an answer of 5xx other than 503 is
-    retried, within the limits that the SDK has for all answers.
+    One more option of a single call: ``retry_failures`` limits how often an answer of 5xx or 408 is retried,
+    within the limits that the SDK has for all answers.
     """
 
     def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class BoundedRetry(RetryPolicy[Any, Any]):
 
 
 def _is_failure(response: Any) -> bool:
-    return response is not None and response.status_code >= 500 and response.status_code != 503
+    return response is not None and (response.status_code >= 500 or response.status_code == 408)
 
 
 class NoRegistration(SansIOHTTPPolicy[Any, Any]):

@@ -71,7 +71,9 @@ class _Metrics:
         question = _read(call)
         failing = sorted({key(vm_id) for vm_id in question.vm_ids} & self._settings.failing_metrics)
         if failing:
-            raise Refusal(400, "BadRequest", f"The metrics of resource '{failing[0]}' cannot be read.")
+            status = self._settings.failing_metrics_status
+            code = "BadRequest" if status < 500 else "InternalServerError"
+            raise Refusal(status, code, f"The metrics of resource '{failing[0]}' cannot be read.")
         if self._settings.prebuilt_metrics:
             return self._from_prebuilt(question, compress=call.gzip)
         texts = [self._resource(call.state, question, vm_id) for vm_id in question.vm_ids]

@@ -64,8 +64,8 @@ class Settings:
         Actions that answer 403, as ``ACTION`` or ``ACTION SCOPE`` where only ids below a scope are denied.
     no_memory_percentage
         Ids of VMs that have no ``Available Memory Percentage``.
-    failing_metrics
-        Ids of VMs for whose sake a metrics request is refused as a whole.
+    failing_metrics, failing_metrics_status
+        Ids of VMs that make a metrics request fail as a whole, and the HTTP status of that failure.
     metric_errors
         Ids of VMs for which an answer carries an error instead of data.
     stopped_vms
@@ -107,6 +107,7 @@ class Settings:
     denied_actions: frozenset[str] = frozenset()
     no_memory_percentage: Ids = frozenset()
     failing_metrics: Ids = frozenset()
+    failing_metrics_status: int = 400
     metric_errors: Ids = frozenset()
     stopped_vms: Ids = frozenset()
     prebuilt_metrics: bool = False

@@ -174,10 +174,13 @@ def test_metrics_without_rights_stop_the_pull(truth: Estate, tmp_path: Path) -> 
     assert not (tmp_path / "estate").exists()
 
 
-def test_one_failing_vm_costs_only_itself(truth: Estate, tmp_path: Path) -> None:
+@pytest.mark.parametrize("status", [400, 501])
+def test_one_failing_vm_costs_only_itself(truth: Estate, tmp_path: Path, status: int) -> None:
     """A VM for whose sake whole requests are refused, and one with an error in the answer, are told apart from all."""
     refused, erring = (str(truth.document.vms[n]["id"]) for n in (3, 4))
-    settings = Settings(failing_metrics=frozenset({refused}), metric_errors=frozenset({erring}))
+    settings = Settings(
+        failing_metrics=frozenset({refused}), failing_metrics_status=status, metric_errors=frozenset({erring})
+    )
     with _cloud(truth, settings=settings) as emulator:
         report = _pull(emulator, truth, tmp_path / "estate")
     assert report.failed.keys() == {refused, erring}
