@@ -23,6 +23,7 @@ from optimizer.plan.broken_rules import find_broken_rules
 from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
+from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
@@ -157,6 +158,7 @@ def audit_case(case: Case) -> Audit:
         broken_rules=broken if case.rules.rule else None,
         idle_rules=idle_rules(case.inventory, case.rules, case.restrictions.never_written),
         notes=(
+            *notes_on_estate(case.inventory),
             *notes_on_sets(case.inventory, case.rules),
             *notes_on_rpo(case.inventory, case.rules, case.restrictions.movable),
             *notes_on_policies(case.inventory, case.rules),

@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from optimizer.emulator.ids import key
+from optimizer.emulator.ids import container_of, key
 from optimizer.emulator.jobs import Job, JobBook, guid
 from optimizer.emulator.moments import stamp
 from optimizer.emulator.runs import next_run
 from optimizer.emulator.settings import Settings
+from optimizer.model.raw import properties_of
 
 if TYPE_CHECKING:
     from optimizer.ports import Resource
@@ -25,7 +26,7 @@ _STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
 
 def is_scheduled(item: Resource) -> bool:
     """Whether backups of an item are started."""
-    properties = item["properties"]
+    properties = properties_of(item)
     stopped = str(properties.get("protectionState") or "").lower() in _STOPPED
     return bool(properties.get("policyId")) and not stopped and not properties.get("isScheduledForDeferredDelete")
 
@@ -87,14 +88,14 @@ class Scheduler:
         running = {name for name in self._policies if self._next[name][1] == due}
         by_policy = defaultdict(list)
         for name, item in self._items.items():
-            policy = key(item["properties"].get("policyId") or "")
+            policy = key(properties_of(item).get("policyId") or "")
             if policy in running and is_scheduled(item):
                 by_policy[policy].append((name, item))
         for name, item in (pair for policy in sorted(by_policy) for pair in by_policy[policy]):
             self._start_job(name, item, due)
 
     def _start_job(self, name: str, item: Resource, due: datetime) -> None:
-        properties = item["properties"]
+        properties = properties_of(item)
         vm_id = key(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "")
         if vm_id in self._settings.missed_vms:
             return
@@ -111,7 +112,7 @@ class Scheduler:
         job = Job(
             id=guid("backup", self._seed, name, due.isoformat()),
             vault_id=item["id"][: key(item["id"]).index("/backupfabrics/")],
-            container=str(properties.get("containerName") or ""),
+            container=container_of(item),
             vm=str(properties.get("friendlyName") or vm_id.rpartition("/")[2]),
             start=start,
             end=end,
@@ -134,7 +135,7 @@ class Scheduler:
                 self.points[name] = self.points.get(name, 0) + 1
             if not is_scheduled(item):
                 known.pop("protectionState", None)
-            self._items[name] = {**item, "properties": {**item["properties"], **known}}
+            self._items[name] = {**item, "properties": {**properties_of(item), **known}}
 
     def _ended(self, now: datetime) -> Iterator[tuple[str, Job]]:
         while self._ending and self._ending[0][0] <= now:

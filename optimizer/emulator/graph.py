@@ -11,6 +11,7 @@ from optimizer.emulator.filters import page
 from optimizer.emulator.ids import key, segment
 from optimizer.emulator.machines import groups_of, power_state
 from optimizer.emulator.refusal import Refusal
+from optimizer.model.raw import id_of
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
@@ -35,7 +36,7 @@ def post_query(call: Call) -> Answer:
     body = call.body if isinstance(call.body, dict) else {}
     query = str(body.get("query") or "")
     options = body.get("options") or {}
-    rows = sorted(_wanted(call.state, query, _scope(call.state, body)), key=lambda row: str(row["id"]).lower())
+    rows = sorted(_wanted(call.state, query, _scope(call.state, body)), key=lambda row: id_of(row).lower())
     size = min(int(options.get("$top") or 100), call.state.settings.graph_page_size)
     shown, token = page(rows, options.get("$skipToken"), size)
     content = {
@@ -100,7 +101,7 @@ def _rows(state: CloudState, table: str, types: set[str]) -> Iterator[dict[str, 
 
 
 def _row(resource: Resource, kind: str) -> dict[str, Any]:
-    arm_id = str(resource["id"])
+    arm_id = id_of(resource)
     place = {
         "name": resource.get("name") or arm_id.rpartition("/")[2],
         "type": kind,
@@ -115,7 +116,7 @@ def _with_power(state: CloudState, vm: Resource) -> Resource:
     properties = vm.get("properties") or {}
     if "extended" in properties and key(vm["id"]) not in state.settings.stopped_vms:
         return vm
-    power = {"instanceView": {"powerState": {"code": power_state(state, str(vm["id"]))}}}
+    power = {"instanceView": {"powerState": {"code": power_state(state, id_of(vm))}}}
     return {**vm, "properties": {**properties, "extended": power}}
 
 

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from optimizer.model.raw import id_of, properties_of, text
+
+if TYPE_CHECKING:
+    from optimizer.ports import Resource
 
 
 def key(arm_id: object) -> str:
@@ -27,3 +33,9 @@ def vault_key(arm_id: str) -> str:
 def lies_in(arm_id: str, scope: str) -> bool:
     """Whether an object is a scope or lies below it."""
     return key(arm_id) == key(scope) or key(arm_id).startswith(key(scope) + "/")
+
+
+def container_of(item: Resource) -> str:
+    """Name of the container of an item, as jobs state it: one prefix shorter than in the item's id."""
+    stated = properties_of(item).get("containerName")
+    return text(stated) or segment(id_of(item), "protectionContainers").partition(";")[2]

@@ -11,6 +11,7 @@ from optimizer.emulator.policies import ENHANCED, keeps_less, sub_type
 from optimizer.emulator.policy_writes import count_item, item_count
 from optimizer.emulator.protections import ITEM_WRITE, check_guard, check_immutability
 from optimizer.emulator.refusal import Refusal, not_found, throttled
+from optimizer.model.raw import properties_of
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
@@ -36,13 +37,13 @@ def check_item_write(state: CloudState, item_id: str, properties: Mapping[str, A
     if item is None:
         raise not_found(item_id)
     _check_body(item, properties)
-    before = state.policies.get(key(item["properties"].get("policyId") or ""))
+    before = state.policies.get(key(properties_of(item).get("policyId") or ""))
     vault = state.vaults.get(vault_key(item_id)) or {}
     if properties["policyId"] == "":
         less = True  # a point that is never made is the shortest kept
     else:
         policy = _target(state, item, str(properties["policyId"]))
-        less = before is not None and keeps_less(before["properties"], policy["properties"])
+        less = before is not None and keeps_less(properties_of(before), properties_of(policy))
         check_immutability(vault, keeps_less=less)
         _check_room(state, item, policy)
     asks = state.settings.guard_asks
@@ -57,7 +58,7 @@ def check_item_write(state: CloudState, item_id: str, properties: Mapping[str, A
 
 
 def _check_body(item: Resource, properties: Mapping[str, Any]) -> None:
-    own = item["properties"]
+    own = properties_of(item)
     kind, source = str(properties.get("protectedItemType") or ""), key(properties.get("sourceResourceId") or "")
     if own.get("isScheduledForDeferredDelete"):
         raise Refusal(400, "BMSUserErrorItemSoftDeleted", "The item is in the soft-deleted state; undelete it first.")
@@ -86,17 +87,17 @@ def _target(state: CloudState, item: Resource, policy_id: str) -> Resource:
         raise Refusal(400, "BMSUserErrorPolicyNotFound", f"The backup policy '{policy_id}' was not found.")
     if vault_key(policy_id) != vault_key(item["id"]):
         raise _invalid(f"The backup policy '{policy_id}' is of another vault.")
-    kind = sub_type(policy["properties"])
-    before = state.policies.get(key(item["properties"].get("policyId") or ""))
+    kind = sub_type(properties_of(policy))
+    before = state.policies.get(key(properties_of(item).get("policyId") or ""))
     if not kind:
         raise _invalid(f"The backup policy '{policy_id}' is not for virtual machines.")
-    if before is not None and sub_type(before["properties"]) != kind:
+    if before is not None and sub_type(properties_of(before)) != kind:
         raise Refusal(400, "BMSUserErrorPolicySubTypeChangeNotSupported", "The item's policy is of another sub-type.")
     return policy
 
 
 def _check_room(state: CloudState, item: Resource, policy: Resource) -> None:
-    if key(item["properties"].get("policyId") or "") == key(policy["id"]):
+    if key(properties_of(item).get("policyId") or "") == key(policy["id"]):
         return
     number = item_count(state, policy["id"]) + state.operations.towards(policy["id"])
     most = state.settings.max_items_per_policy
@@ -118,7 +119,7 @@ def store_item(state: CloudState, item_id: str, properties: Mapping[str, Any]) -
     """
     item = state.items[key(item_id)]
     sent = {name: value for name, value in properties.items() if name != _NOT_STORED}
-    kept = {name: value for name, value in item["properties"].items() if name != "extendedProperties"}
+    kept = {name: value for name, value in properties_of(item).items() if name != "extendedProperties"}
     before, after = str(kept.get("policyId") or ""), str(sent["policyId"])
     changed = {**kept, **sent}
     if key(before) != key(after):
@@ -128,7 +129,7 @@ def store_item(state: CloudState, item_id: str, properties: Mapping[str, Any]) -
         policy = state.policies.get(key(after))  # None where a test took it away in the meantime
         changed["policyName"] = after.rpartition("/")[2] if policy is None else policy["name"]
         if policy is not None and "policyType" in changed:
-            changed["policyType"] = "V2" if sub_type(policy["properties"]) == ENHANCED else "V1"
+            changed["policyType"] = "V2" if sub_type(properties_of(policy)) == ENHANCED else "V1"
         if str(kept.get("protectionState") or "").lower() in _STOPPED:
             changed["protectionState"] = "Protected"
     else:

@@ -9,6 +9,7 @@ from optimizer.emulator.calls import Answer, Call
 from optimizer.emulator.filters import parse_filter
 from optimizer.emulator.ids import key
 from optimizer.emulator.refusal import not_found
+from optimizer.model.raw import id_of
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
@@ -67,7 +68,7 @@ def _vm(call: Call, vm_id: str) -> Resource:
 
 def _instance_view(state: CloudState, vm: Resource) -> Resource:
     ready = {"code": "ProvisioningState/succeeded", "level": "Info", "displayStatus": "Ready"}
-    power = {"code": power_state(state, str(vm["id"])), "level": "Info"}
+    power = {"code": power_state(state, id_of(vm)), "level": "Info"}
     return {
         "vmAgent": {"vmAgentVersion": "2.7.41491.1145", "statuses": [ready]},
         "statuses": [{**ready, "displayStatus": "Provisioning succeeded"}, power],

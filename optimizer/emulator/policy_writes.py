@@ -11,6 +11,7 @@ from optimizer.emulator.ids import key, vault_key
 from optimizer.emulator.policies import check_name, check_policy, frequency, keeps_less, sub_type, tidied
 from optimizer.emulator.protections import POLICY_WRITE, check_guard, check_immutability
 from optimizer.emulator.refusal import Refusal, not_found, throttled
+from optimizer.model.raw import properties_of
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
@@ -25,7 +26,7 @@ def item_count(state: CloudState, policy_id: str) -> int:
     """Items of a policy, those included that only the count of the service tells of."""
     policy = state.policies.get(key(policy_id)) or {}
     stated = (policy.get("properties") or {}).get("protectedItemsCount")
-    known = sum(key(item["properties"].get("policyId") or "") == key(policy_id) for item in state.items.values())
+    known = sum(key(properties_of(item).get("policyId") or "") == key(policy_id) for item in state.items.values())
     return max(known, stated) if isinstance(stated, int) else known
 
 
@@ -120,7 +121,7 @@ def count_item(state: CloudState, policy_id: str, change: int) -> None:
         count = max(0, item_count(state, policy_id) + change)
         state.policies[key(policy_id)] = {
             **policy,
-            "properties": {**policy["properties"], "protectedItemsCount": count},
+            "properties": {**properties_of(policy), "protectedItemsCount": count},
         }
 
 

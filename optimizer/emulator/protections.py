@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from optimizer.emulator.ids import key, lies_in
 from optimizer.emulator.refusal import GUARD_EMPTY, Refusal
+from optimizer.model.raw import id_of
 
 if TYPE_CHECKING:
     from optimizer.ports import Resource
@@ -24,7 +25,7 @@ def attached(settings: Iterable[Resource], vault_id: str, kind: str) -> list[Res
     return [
         resource
         for resource in settings
-        if str(resource.get("type") or "").lower() == kind and lies_in(str(resource["id"]), vault_id)
+        if str(resource.get("type") or "").lower() == kind and lies_in(id_of(resource), vault_id)
     ]
 
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from optimizer.emulator.backups import Scheduler
-from optimizer.emulator.ids import key, vault_key
+from optimizer.emulator.ids import container_of, key, vault_key
 from optimizer.emulator.item_writes import check_item_write, store_item
 from optimizer.emulator.jobs import Job, JobBook, guid, jobs_of
 from optimizer.emulator.operations import Operation, Operations, Window
@@ -24,6 +24,7 @@ from optimizer.emulator.policy_writes import (
 from optimizer.emulator.protections import GUARD_TYPE, attached, check_locks
 from optimizer.emulator.refusal import Refusal, locked
 from optimizer.emulator.settings import Settings
+from optimizer.model.raw import id_of, properties_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -151,11 +152,8 @@ class CloudState:
         self._views: deque[tuple[datetime, View]] = deque([(clock.now(), self._view())])
 
     def _containers(self) -> dict[str, str]:
-        return {
-            key(item["properties"].get("sourceResourceId") or ""): str(item["properties"].get("containerName") or "")
-            for item in self.items.values()
-            if item["properties"].get("containerName")
-        }
+        pairs = ((key(properties_of(item).get("sourceResourceId") or ""), item) for item in self.items.values())
+        return {vm_id: container for vm_id, item in pairs if vm_id and (container := container_of(item))}
 
     @property
     def jobs(self) -> list[Resource]:
@@ -212,7 +210,7 @@ class CloudState:
             return None if item is None else self._shown(name, item, extended=extended)
 
     def _shown(self, name: str, item: Resource, *, extended: bool) -> Resource:
-        properties = dict(item["properties"])
+        properties = dict(properties_of(item))
         known = properties.pop("extendedInfo", None) or {}
         if extended:
             properties["extendedInfo"] = {
@@ -298,7 +296,7 @@ class CloudState:
                 return jobs
 
             target = key(properties["policyId"])
-            moves = target != key(self.items[key(item_id)]["properties"].get("policyId") or "")
+            moves = target != key(properties_of(self.items[key(item_id)]).get("policyId") or "")
             return Written(202, operation=self._begin(item_id, now, effect, target=target if moves else ""))
 
     def delete_policy(self, policy_id: str) -> Written:
@@ -350,11 +348,12 @@ class CloudState:
 
     def _configured(self, object_id: str, item_id: str, began: datetime, at: datetime) -> str:
         """Enter the job that a change of protection leaves behind."""
-        properties = self.items[key(item_id)]["properties"] if item_id else {}
+        item = self.items[key(item_id)] if item_id else {}
+        properties, vault = properties_of(item), vault_key(object_id)
         job = Job(
             id=guid("configure", self._seed, object_id, len(self.writes), at.isoformat()),
-            vault_id=str(self.vaults[vault_key(object_id)]["id"]),
-            container=str(properties.get("containerName") or ""),
+            vault_id=str(self.vaults.get(vault, {}).get("id") or object_id[: len(vault)]),
+            container=container_of(item) if item_id else "",
             vm=str(properties.get("friendlyName") or object_id.rpartition("/")[2]),
             start=began,
             end=at,
@@ -391,7 +390,8 @@ class CloudState:
 
 
 def _by_key(resources: Sequence[Resource]) -> dict[str, Resource]:
-    return {key(resource["id"]): resource for resource in resources}
+    """Resources by key; what has no id cannot be served."""
+    return {key(id_of(resource)): resource for resource in resources if id_of(resource)}
 
 
 def _properties(body: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -10,6 +10,7 @@ from optimizer.emulator.ids import key, lies_in, segment
 from optimizer.emulator.operations import Operation
 from optimizer.emulator.protections import CONFIG_TYPE, attached, lock_scope
 from optimizer.emulator.refusal import Refusal, not_found
+from optimizer.model.raw import properties_of
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import Written
@@ -79,7 +80,7 @@ def list_items(call: Call) -> Answer:
     """Protected items of a vault."""
     _vault(call)
     terms = parse_filter(call.query.get("$filter"))
-    found = [item for item in call.state.items_of(call.vault_id) if _is_wanted(item["properties"], terms)]
+    found = [item for item in call.state.items_of(call.vault_id) if _is_wanted(properties_of(item), terms)]
     return call.paged(found, call.state.settings.page_size)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from datetime import UTC, date
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
@@ -18,6 +18,9 @@ ESTATE_SCHEMA_VERSION: Final = 1
 ESTATE_FILE = "estate.json"
 
 Metric = Literal["cpu_percent", "mem_percent", "cpu_max", "mem_max", "running"]
+
+Absence = Literal["gone", "hidden"]
+"""How a VM is not to be found: the service says that there is none, or this account may not read it."""
 
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
 
@@ -83,6 +86,9 @@ class EstateDocument(StrictModel):
         Raw ARM resources attached to vaults: Resource Guard proxies, backup configuration, locks; told by ``type``.
     load_gaps
         VMs whose load the source could not or did not give, by VM id: ``no data`` or ``request failed: why``.
+    missing_vms
+        VMs that a pull looked for and did not find, by VM id, and how.  Left out of the file and of the fingerprint
+        where there are none, so that both are the same as before pulls looked.
     services
         Service by VM id where the source states it outright; it goes before every other rule.
     load, jobs
@@ -99,6 +105,7 @@ class EstateDocument(StrictModel):
     vms: tuple[Resource, ...] = ()
     vault_settings: tuple[Resource, ...] = ()
     load_gaps: dict[str, str] = Field(default_factory=dict)
+    missing_vms: dict[str, Absence] = Field(default_factory=dict)
     services: dict[str, str] = Field(default_factory=dict)
     load_metadata: LoadMetadata = LoadMetadata()
     load: tuple[LoadPart, ...] = ()
@@ -109,18 +116,22 @@ class EstateDocument(StrictModel):
 
         The digests of the parts are in it, so it covers load and jobs as well.
         """
-        content = self.model_dump(mode="json", exclude={"created_at"})
+        content = self._content()
+        del content["created_at"]
         return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
 
     def to_json(self) -> str:
         """Text of ``estate.json``: one line for each field, resource and part, so that it can be compared."""
         lines = []
-        for key, value in self.model_dump(mode="json").items():
+        for key, value in self._content().items():
             text = _one_line(value)
             if isinstance(value, list) and value:
                 text = "[\n    " + ",\n    ".join(map(_one_line, value)) + "\n  ]"
             lines.append(f"  {json.dumps(key)}: {text}")
         return "{\n" + ",\n".join(lines) + "\n}\n"
+
+    def _content(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", exclude=set() if self.missing_vms else {"missing_vms"})
 
 
 def _one_line(value: object) -> str:

@@ -184,11 +184,11 @@ class _Pull:
         """Every protected VM and since when its load is wanted."""
         start, _ = window(as_of, self.options.days)
         spelling = spelling_of(found)
-        vms = {str(vm["id"]).lower(): vm for vm in found.vms}
-        regions = {str(vault["id"]).lower(): str(vault.get("location") or "") for vault in found.vaults}
+        vms = {id_of(vm).lower(): vm for vm in found.vms}
+        regions = {id_of(vault).lower(): str(vault.get("location") or "") for vault in found.vaults}
         region_of: dict[str, str] = {}
         for item in found.protected_items:
-            vault_key = str(item["id"]).lower().partition("/backupfabrics/")[0]
+            vault_key = id_of(item).lower().partition("/backupfabrics/")[0]
             region_of.setdefault(source_vm(item).lower(), regions.get(vault_key, ""))
         starts = find_starts(self.old, spelling.values(), start, oldest(as_of)) if self.old else {}
         return [
@@ -202,7 +202,7 @@ class _Pull:
         _, end = window(as_of, self.options.days)
         days = days_between(min((target.start for target in targets), default=end), end)
         results = self.partial.days()
-        silent = frozenset(str(vm["id"]) for vm in found.vms if is_off(vm))
+        silent = frozenset(id_of(vm) for vm in found.vms if is_off(vm))
         trouble: Counter[str] = Counter()
         for number, day in enumerate(days):
             wanted = [target for target in targets if target.start.date() <= day and trouble[target.vm_id] >= 0]

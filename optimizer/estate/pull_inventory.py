@@ -11,6 +11,7 @@ from typing import Any
 from optimizer.errors import AuthError, CloudError, DataError, OptimizerError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.pull_source import PullSource, Scope
+from optimizer.model.arm_id import subscription_of
 from optimizer.model.raw import id_of
 from optimizer.ports import Progress, Resource
 
@@ -136,7 +137,7 @@ def _find_vaults(scope: Scope, source: PullSource, found: Found) -> list[Resourc
     errors: list[CloudError] = []
     for what, search in searches:
         try:
-            vaults |= {str(vault["id"]).lower(): vault for vault in search()}
+            vaults |= {id_of(vault).lower(): vault for vault in search()}
         except AuthError:
             raise
         except CloudError as exc:
@@ -176,7 +177,7 @@ def _read_vaults(
 
 def _read_vault(vault: Resource, source: PullSource, jobs_between: tuple[datetime, datetime]) -> _VaultAnswer:
     """A vault; without settings and jobs it is of use, without policies and items it is lost."""
-    vault_id = str(vault["id"])
+    vault_id = id_of(vault)
     name = f"vault {vault_id}"
     failures: list[Failure] = []
     try:
@@ -212,7 +213,7 @@ def _take(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> Non
         found.vault_settings += _inside(vault, old.vault_settings)
     found.policies += answer.policies
     found.protected_items += answer.items
-    found.jobs[str(vault["id"])] = list(answer.jobs)
+    found.jobs[id_of(vault)] = list(answer.jobs)
 
 
 def _is_vault(resource: Resource) -> bool:
@@ -223,14 +224,14 @@ def _keep_old(answer: _VaultAnswer, old: EstateDocument | None, found: Found) ->
     """What the estate already knew of a vault that cannot be read now: dropped, its VMs would seem unprotected."""
     if old is None:
         return
-    found.vaults += [vault for vault in old.vaults if str(vault["id"]).lower() == str(answer.vault["id"]).lower()]
+    found.vaults += [vault for vault in old.vaults if id_of(vault).lower() == id_of(answer.vault).lower()]
     found.policies += _inside(answer.vault, old.policies)
     found.protected_items += _inside(answer.vault, old.protected_items)
     found.vault_settings += _inside(answer.vault, old.vault_settings)
 
 
 def _inside(vault: Resource, resources: Iterable[Resource]) -> list[Resource]:
-    key = str(vault["id"]).lower() + "/"
+    key = id_of(vault).lower() + "/"
     return [part for part in resources if str(part.get("id") or "").lower().startswith(key)]
 
 
@@ -253,13 +254,13 @@ def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> No
     # A vault may protect VMs of other subscriptions.
     listed += _list_vms(source, {subscription_of(key) for key in wanted} - own - {""}, found)
     spelt = old_spelling(old) if old else {}
-    before = {str(vm["id"]).lower(): vm for vm in old.vms} if old else {}
-    by_id = {str(vm["id"]).lower(): vm for vm in listed}
+    before = {id_of(vm).lower(): vm for vm in old.vms} if old else {}
+    by_id = {id_of(vm).lower(): vm for vm in listed}
     for key, vm_id in wanted.items():
         resource = by_id.get(key) or before.get(key)
         spelling = spelt.get(key, vm_id)
         if resource is not None:
-            found.vms.append({**resource, "id": spelt.get(key, str(resource["id"]))})
+            found.vms.append({**resource, "id": spelt.get(key, id_of(resource))})
         elif spelling != vm_id:
             found.vms.append({"id": spelling, "name": spelling.rpartition("/")[2]})
 
@@ -279,17 +280,11 @@ def _list_vms(source: PullSource, subscriptions: set[str], found: Found) -> list
     return [vm for one in sorted(subscriptions) for vm in _list_vms(source, {one}, found)]
 
 
-def subscription_of(arm_id: str) -> str:
-    """Subscription of an id, in lower case; empty where there is none."""
-    parts = arm_id.lower().split("/")
-    return parts[2] if len(parts) > 2 and parts[1] == "subscriptions" else ""
-
-
 def old_spelling(old: EstateDocument) -> dict[str, str]:
     """How an estate spells its VMs, by id in lower case: its load is found by exactly this."""
     spelt: dict[str, str] = {}
     for vm in old.vms:
-        spelt.setdefault(str(vm["id"]).lower(), str(vm["id"]))
+        spelt.setdefault(id_of(vm).lower(), id_of(vm))
     for item in old.protected_items:
         vm_id = source_vm(item)
         if vm_id:
@@ -299,7 +294,7 @@ def old_spelling(old: EstateDocument) -> dict[str, str]:
 
 def spelling_of(found: Found) -> dict[str, str]:
     """How the new estate spells its VMs, by id in lower case."""
-    spelt = {str(vm["id"]).lower(): str(vm["id"]) for vm in found.vms}
+    spelt = {id_of(vm).lower(): id_of(vm) for vm in found.vms}
     for item in found.protected_items:
         vm_id = source_vm(item)
         if vm_id:

@@ -42,6 +42,12 @@ def _take_apart(pattern: re.Pattern[str], text: object, what: str, form: str) ->
     return match.groupdict()
 
 
+def subscription_of(arm_id: str) -> str:
+    """Subscription of any ARM id, in lower case; empty where the text is none."""
+    parts = arm_id.lower().split("/")
+    return parts[2] if len(parts) > 3 and parts[:2] == ["", "subscriptions"] else ""
+
+
 @dataclass(frozen=True, slots=True)
 class _ArmId:
     """What every id has.

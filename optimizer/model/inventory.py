@@ -145,6 +145,22 @@ class ProtectedItem:
     friendly_name: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """A resource of the estate that could not be read.
+
+    Parameters
+    ----------
+    what
+        The resource, such as ``policy /subscriptions/...``.
+    reason
+        What is wrong with it.
+    """
+
+    what: str
+    reason: str
+
+
 @dataclass(frozen=True)
 class Inventory:
     """Vaults, policies, items and VMs of an estate at one time; every reference resolves.
@@ -159,6 +175,8 @@ class Inventory:
         One item per VM that has a schedule, in a fixed order: row ``v`` of every array is ``items[v]``.
     idle_items
         Items without scheduled backups; they hold a place in their policy, nothing more.
+    left_out
+        Resources that are not part of the inventory, or only as a policy that cannot be planned.
     """
 
     as_of: datetime
@@ -167,6 +185,7 @@ class Inventory:
     vms: Mapping[str, Vm]
     items: tuple[ProtectedItem, ...]
     idle_items: tuple[ProtectedItem, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
 
     @cached_property
     def horizon(self) -> Horizon:

@@ -105,25 +105,44 @@ def parse_weekday(text: str) -> int:
         raise ValueError(f"{text!r} is not a weekday; allowed: {', '.join(WEEKDAYS)}") from None
 
 
+_OLD_ZONES = {"Kamchatka Standard Time": "Asia/Kamchatka", "Mid-Atlantic Standard Time": "Etc/GMT+2"}
+"""Zones that Windows and Azure still offer ("- Old" in their display names) and that the table of CLDR lacks.
+
+Their clocks are taken as they are at the place today: without the summer time that Windows still has for them.
+"""
+
+
+@lru_cache(maxsize=1)
+def _zones() -> dict[str, str]:
+    """IANA name by Windows or IANA name in lower case: Azure does not tell the cases of zones apart."""
+    known = {name.lower(): name for name in available_timezones()}
+    windows = {**win_tz, **_OLD_ZONES}
+    return known | {name.lower(): iana for name, iana in windows.items() if iana.lower() in known}
+
+
 @lru_cache(maxsize=1024)
 def resolve_zone(name: str) -> ZoneInfo:
-    """Zone of a Windows name (as Azure writes it) or an IANA name.
+    """Zone of a Windows name (as Azure writes it) or an IANA name; upper and lower case are the same.
 
     Raises
     ------
     ValueError
         No such zone; the message offers the nearest names.
     """
-    known = available_timezones()
-    iana = win_tz.get(name, name)
-    if iana not in known:
-        near = difflib.get_close_matches(name, [*win_tz, *known], n=3)
+    iana = _zones().get(name.lower())
+    if iana is None:
+        near = _near_zones(name)
         hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
         raise ValueError(
             f"{name!r} is not a time zone; allowed: Windows names such as 'W. Europe Standard Time' "
             f"or IANA names such as 'Europe/Berlin'{hint}"
         )
     return ZoneInfo(iana)
+
+
+def _near_zones(name: str) -> list[str]:
+    """Names of zones that look like a wrong one."""
+    return difflib.get_close_matches(name[:60], [*win_tz, *_OLD_ZONES, *available_timezones()], n=3)
 
 
 @dataclass(frozen=True, slots=True)

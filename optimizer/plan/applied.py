@@ -6,6 +6,7 @@ import copy
 from collections.abc import Iterable
 
 from optimizer.estate.document import EstateDocument
+from optimizer.model.raw import id_of, properties_of
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignItem
 from optimizer.ports import Resource
 
@@ -20,15 +21,15 @@ def apply_in_memory(document: EstateDocument, changes: Iterable[Change]) -> Esta
     KeyError
         A change names a policy or an item that the estate does not have: it was made for another one.
     """
-    policies = {str(resource["id"]).lower(): copy.deepcopy(resource) for resource in document.policies}
-    items = {str(resource["id"]).lower(): copy.deepcopy(resource) for resource in document.protected_items}
+    policies = {id_of(resource).lower(): copy.deepcopy(resource) for resource in document.policies}
+    items = {id_of(resource).lower(): copy.deepcopy(resource) for resource in document.protected_items}
     for change in changes:
         match change:
             case CreatePolicy():
                 policies[change.policy_id.lower()] = _new_policy(change)
             case EditPolicy():
                 policy = policies[change.policy_id.lower()]
-                counted = {k: v for k, v in policy["properties"].items() if k == "protectedItemsCount"}
+                counted = {k: v for k, v in properties_of(policy).items() if k == "protectedItemsCount"}
                 policy["properties"] = {**copy.deepcopy(change.properties), **counted}
             case ReassignItem():
                 properties = items[change.item_id.lower()]["properties"]
@@ -48,5 +49,5 @@ def _new_policy(change: CreatePolicy) -> Resource:
 def _count(policy: Resource, by: int) -> None:
     """Keep the number of items that Azure states in step."""
     properties = policy["properties"]
-    if "protectedItemsCount" in properties:
-        properties["protectedItemsCount"] = int(properties["protectedItemsCount"] or 0) + by
+    if isinstance(properties.get("protectedItemsCount"), int):
+        properties["protectedItemsCount"] += by

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from optimizer.estate.folder import Estate
 from optimizer.model.clock import SYSTEM_CLOCK
+from optimizer.model.raw import id_of
 from optimizer.model.timegrid import WEEKDAYS, format_start
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.broken_rules import breaks_of_never_written
@@ -32,6 +33,7 @@ from optimizer.plan.document import (
     TodayAndPlan,
     TodayAndPlanCount,
 )
+from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
@@ -119,7 +121,7 @@ def compose_plan(
 
 def known_policies(estate: Estate) -> list[str]:
     """ARM ids of every policy of an estate, those of other workloads included."""
-    return [str(resource["id"]) for resource in estate.document.policies]
+    return [id_of(resource) for resource in estate.document.policies]
 
 
 def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> Checked:
@@ -245,8 +247,8 @@ def _round(value: float) -> float:
 
 def _notes(case: Case, diff: Diff) -> list[str]:
     """What a reader of the plan should know beside the figures."""
-    notes = []
     inventory, rules = case.inventory, case.rules
+    notes = notes_on_estate(inventory)
     without = int((~case.table.credited).sum())
     if without:
         notes.append(

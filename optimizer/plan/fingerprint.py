@@ -10,6 +10,7 @@ from optimizer.errors import DataError
 from optimizer.estate.arm_policy import is_vm_policy, twin_key, with_start
 from optimizer.estate.document import EstateDocument, canonical_json
 from optimizer.model.arm_id import ItemId, PolicyId, VaultId, VmId
+from optimizer.model.raw import id_of
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.diff import NEVER_WRITTEN
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, PlanDocument, ReassignItem
@@ -79,8 +80,8 @@ class _Check:
     """
 
     def __init__(self, document: EstateDocument, created: Mapping[str, CreatePolicy]) -> None:
-        self._policies = {str(resource["id"]).lower(): resource for resource in document.policies}
-        self._items = {str(resource["id"]).lower(): resource for resource in document.protected_items}
+        self._policies = {id_of(resource).lower(): resource for resource in document.policies}
+        self._items = {id_of(resource).lower(): resource for resource in document.protected_items}
         self._created = created
 
     def change(self, change: Change) -> None:

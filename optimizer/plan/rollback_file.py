@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.document import EstateDocument
+from optimizer.model.raw import id_of
 from optimizer.model.strict import StrictModel
 from optimizer.plan.document import Change, CreatePolicy, PlanDocument, ReassignItem
 from optimizer.plan.errors import PlanFormatError
@@ -71,7 +72,7 @@ def prior_states(plan: PlanDocument, document: EstateDocument) -> RollbackDocume
     PlanFormatError
         A change names an object that the estate does not have.
     """
-    resources = {str(resource["id"]).lower(): resource for resource in (*document.policies, *document.protected_items)}
+    resources = {id_of(resource).lower(): resource for resource in (*document.policies, *document.protected_items)}
     return RollbackDocument(
         plan_fingerprint=plan.fingerprint,
         created_at=plan.created_at,

@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import Any, Literal
 
 from optimizer.errors import AuthError, CloudError, ConflictError, ForbiddenError, RejectedError, ThrottledError
+from optimizer.model.raw import properties_of
 from optimizer.ports import BackupService, Clock, Resource
 from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Journal, SkippedRecord
 from optimizer.rollout.ledger import CountedWrite, Ledger
@@ -169,12 +170,12 @@ class Carrier:
         if write.kind == "reassign_item":
             target = self.service.get_policy(write.policy_after)
             wanted = self.targets.get(write.policy_after.lower())
-            if target is None or (wanted is not None and policy_state(target["properties"]) != wanted):
+            if target is None or (wanted is not None and policy_state(properties_of(target)) != wanted):
                 what = "is gone" if target is None else "was changed by somebody else since the plan was made"
                 return f"policy {write.policy_after.rpartition('/')[2]} {what}; make the plan again"
         elif write.kind == "edit_policy":
             key = write.object_id.lower()
-            items = [item["properties"] for item in self.service.list_items(write.vault_id)]
+            items = [properties_of(item) for item in self.service.list_items(write.vault_id)]
             members = {
                 str(item.get("sourceResourceId") or item.get("virtualMachineId") or "").lower()
                 for item in items
@@ -292,7 +293,7 @@ def _why_not(write: Write, current: Resource | None) -> str:
         return f"{write.name} was changed by somebody else since the plan was made; make the plan again"
     if write.kind == "reassign_item":
         assert current is not None
-        properties = current["properties"]
+        properties = properties_of(current)
         if not properties.get("policyId"):
             return f"{write.name} has no policy: its protection is stopped"
         if str(properties.get("protectionState") or "").lower() not in {"protected", ""}:

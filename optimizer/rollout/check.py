@@ -13,6 +13,7 @@ from itertools import pairwise
 
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
+from optimizer.model.raw import id_of, properties_of
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
 from optimizer.plan.verify import counted_within, rules_of
@@ -142,9 +143,9 @@ def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str
         ARM resources of the items as they came.
     """
     faults = []
-    present = {str(item["id"]).lower(): item["properties"] for item in now}
+    present = {id_of(item).lower(): properties_of(item) for item in now}
     for item in before:
-        old, name = item["properties"], item["id"]
+        old, name = properties_of(item), item["id"]
         new = present.get(str(name).lower())
         if new is None:
             faults.append(f"{name}: is gone")

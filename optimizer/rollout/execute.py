@@ -10,6 +10,7 @@ from functools import partial
 from optimizer.errors import CloudError
 from optimizer.estate.raw_jobs import parse_time
 from optimizer.model.inventory import Inventory
+from optimizer.model.raw import properties_of
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.ports import Progress, Resource, no_progress
@@ -142,7 +143,7 @@ class Executor:
         """Why the time is not right, seeing the last recovery point that the service states."""
         points = {}
         if write.kind == "reassign_item" and current is not None:
-            point = parse_time(current["properties"].get("lastRecoveryPoint"))
+            point = parse_time(properties_of(current).get("lastRecoveryPoint"))
             points = {vm.lower(): point for vm in write.vms if point is not None}
         shut = gates.closed(write, self.carrier.clock.now(), points)
         if fault := clock_fault(self.carrier.service, self.carrier.clock):

@@ -6,10 +6,11 @@ import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from optimizer.errors import CloudError, ForbiddenError, NotFoundError
 from optimizer.estate.document import EstateDocument
+from optimizer.model.raw import id_of, properties_of
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import BackupReader, Resource
 from optimizer.rollout.execute import vaults_of
@@ -126,12 +127,8 @@ def compare_with_service(
 
 def _by_id(resources: Iterable[Resource], vault_id: str) -> dict[str, Resource]:
     prefix = vault_id.lower() + "/"
-    pairs = ((str(resource.get("id") or "").lower(), resource) for resource in resources)
+    pairs = ((id_of(resource).lower(), resource) for resource in resources)
     return {key: resource for key, resource in pairs if key.startswith(prefix)}
-
-
-def _properties(resource: Resource) -> Mapping[str, Any]:
-    return resource.get("properties") or {}
 
 
 def _relied_on(expected: EstateDocument, writes: Sequence[Write]) -> frozenset[str]:
@@ -151,7 +148,7 @@ def _in_place(writes: Sequence[Write], now: Mapping[str, Resource]) -> frozenset
 
 
 def _policy_of(item: Resource) -> str:
-    return str(_properties(item).get("policyId") or "")
+    return str(properties_of(item).get("policyId") or "")
 
 
 def _compare_policies(compared: _Compared) -> None:
@@ -159,7 +156,7 @@ def _compare_policies(compared: _Compared) -> None:
         now = compared.policies_now.get(key)
         if now is None:
             compared.report(key, f"policy {_name(then)} is gone")
-        elif policy_state(_properties(then)) != policy_state(_properties(now)):
+        elif policy_state(properties_of(then)) != policy_state(properties_of(now)):
             compared.report(key, f"policy {_name(now)} was changed{_what_changed(then, now)}")
     for key, now in compared.policies_now.items():
         if key not in compared.policies_then:
@@ -169,8 +166,8 @@ def _compare_policies(compared: _Compared) -> None:
 def _what_changed(then: Resource, now: Resource) -> str:
     keys = sorted(
         key
-        for key in {*_properties(then), *_properties(now)}
-        if policy_state({key: _properties(then).get(key)}) != policy_state({key: _properties(now).get(key)})
+        for key in {*properties_of(then), *properties_of(now)}
+        if policy_state({key: properties_of(then).get(key)}) != policy_state({key: properties_of(now).get(key)})
     )
     return f": {', '.join(keys)}" if keys else ""
 
@@ -180,7 +177,7 @@ def _compare_items(compared: _Compared) -> None:
         now = compared.items_now.get(key)
         if now is None:
             compared.report(key, f"VM {_name(then)} is no longer protected")
-        elif item_state(_properties(then)) != item_state(_properties(now)):
+        elif item_state(properties_of(then)) != item_state(properties_of(now)):
             compared.report(key, f"VM {_name(now)} {_how_it_changed(then, now)}")
     for key, now in compared.items_now.items():
         if key not in compared.items_then:
@@ -193,13 +190,13 @@ def _how_it_changed(then: Resource, now: Resource) -> str:
     before, after = _policy_of(then), _policy_of(now)
     if before.lower() != after.lower():
         return f"was moved from policy {before.rpartition('/')[2]} to {after.rpartition('/')[2] or 'none'}"
-    if _properties(then).get("protectionState") != _properties(now).get("protectionState"):
+    if properties_of(then).get("protectionState") != properties_of(now).get("protectionState"):
         return f"is now in state {now['properties'].get('protectionState')}"
     return "has other backup settings (disk exclusion)"
 
 
 def _name(resource: Resource) -> str:
-    friendly = _properties(resource).get("friendlyName")
+    friendly = properties_of(resource).get("friendlyName")
     return repr(friendly or resource.get("name") or str(resource["id"]).rpartition("/")[2])
 
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.raw_jobs import parse_time
-from optimizer.model.raw import properties_of
+from optimizer.model.raw import id_of, properties_of
 from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService, Clock, Progress, Resource, no_progress
@@ -263,4 +263,4 @@ def compare_estates(
 
 
 def _by_id(resources: tuple[Resource, ...]) -> Mapping[str, Resource]:
-    return {str(resource["id"]).lower(): resource for resource in resources}
+    return {id_of(resource).lower(): resource for resource in resources}

@@ -8,6 +8,7 @@ from typing import Any
 
 from optimizer.estate.document import EstateDocument, canonical_json
 from optimizer.model.inventory import Inventory
+from optimizer.model.raw import id_of, properties_of
 from optimizer.plan.diff import NEVER_WRITTEN
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
 from optimizer.ports import Resource
@@ -27,8 +28,8 @@ def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory
     document, inventory
         The estate that it was made for.
     """
-    policies = {str(resource["id"]).lower(): resource for resource in document.policies}
-    items = {str(resource["id"]).lower(): resource for resource in document.protected_items}
+    policies = {id_of(resource).lower(): resource for resource in document.policies}
+    items = {id_of(resource).lower(): resource for resource in document.protected_items}
     starts = {entry.vm.lower(): (entry.start_today, entry.start) for entry in plan.schedule}
     made_by: dict[str, int] = {}
     writes = []
@@ -115,7 +116,7 @@ def item_body(item: Resource, policy_id: str) -> dict[str, Any]:
     """
     if not policy_id:
         raise ValueError("an item without a policy is no longer protected")
-    properties = item["properties"]
+    properties = properties_of(item)
     body = {
         "protectedItemType": properties.get("protectedItemType") or "Microsoft.Compute/virtualMachines",
         "sourceResourceId": properties.get("sourceResourceId") or properties.get("virtualMachineId"),
@@ -128,7 +129,7 @@ def item_body(item: Resource, policy_id: str) -> dict[str, Any]:
 
 def policy_body(policy: Resource) -> dict[str, Any]:
     """What is sent to bring a policy back to an earlier state."""
-    return {key: value for key, value in policy["properties"].items() if key not in NEVER_WRITTEN}
+    return {key: value for key, value in properties_of(policy).items() if key not in NEVER_WRITTEN}
 
 
 def policy_state(properties: Mapping[str, Any]) -> bytes:
@@ -176,7 +177,7 @@ def is_as(write: Write, current: Resource | None, wanted: Resource | None) -> bo
     if current is None or wanted is None:
         return current is wanted
     state = item_state if write.kind == "reassign_item" else policy_state
-    return state(current["properties"]) == state(wanted["properties"])
+    return state(properties_of(current)) == state(properties_of(wanted))
 
 
 def is_made(write: Write, current: Resource | None) -> bool:
@@ -186,6 +187,6 @@ def is_made(write: Write, current: Resource | None) -> bool:
     if current is None:
         return False
     if write.kind != "reassign_item":
-        return policy_state(current["properties"]) == policy_state(write.body)
+        return policy_state(properties_of(current)) == policy_state(write.body)
     assert write.before is not None
-    return item_state(current["properties"]) == item_state({**write.before["properties"], **write.body})
+    return item_state(properties_of(current)) == item_state({**properties_of(write.before), **write.body})

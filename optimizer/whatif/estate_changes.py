@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from optimizer.errors import ConfigError
 from optimizer.estate.document import EstateDocument
 from optimizer.model.inventory import Inventory, ProtectedItem, Vault
+from optimizer.model.raw import id_of
 from optimizer.model.rules import Rules
 from optimizer.ports import Resource
 from optimizer.whatif.places import Places
@@ -69,8 +70,8 @@ def add_vms(document: EstateDocument, inventory: Inventory, rules: Rules, change
     if not models:
         raise ConfigError(f"what if '{change}': it selects no VM with a schedule; {_selectable(inventory, change)}")
     places = Places(document, inventory, rules)
-    machines = {str(resource["id"]).lower(): resource for resource in document.vms}
-    items = {str(resource["id"]).lower(): resource for resource in document.protected_items}
+    machines = {id_of(resource).lower(): resource for resource in document.vms}
+    items = {id_of(resource).lower(): resource for resource in document.protected_items}
     stated_by_id = {vm_id.lower(): service for vm_id, service in document.services.items()}
     new_vms, new_items, copies, stated = [], [], {}, dict(document.services)
     number = 0
@@ -121,7 +122,7 @@ def _selectable(inventory: Inventory, change: AddVms) -> str:
 def _copied_item(model: Resource, suffix: str, machine: Resource, policy: Resource) -> Resource:
     """A protected item under a container of its own, for another VM."""
     made = copy.deepcopy(model)
-    parts = str(made["id"]).split("/")
+    parts = id_of(made).split("/")
     parts[-1] += suffix
     if len(parts) > 3:
         parts[-3] += suffix
@@ -161,7 +162,7 @@ def lose_vault(document: EstateDocument, inventory: Inventory, rules: Rules, cha
     kept: list[Resource] = []
     dropped = 0
     for resource in document.protected_items:
-        item = moved.get(str(resource["id"]).lower())
+        item = moved.get(id_of(resource).lower())
         if item is not None:
             kept.append(_rehomed_item(resource, lost, target, places.join(inventory.policy(item), target.id)))
         elif _below(resource, lost):
@@ -170,11 +171,11 @@ def lose_vault(document: EstateDocument, inventory: Inventory, rules: Rules, cha
             kept.append(resource)
     changed = document.model_copy(
         update={
-            "vaults": tuple(r for r in document.vaults if str(r["id"]).lower() != lost.id.lower()),
+            "vaults": tuple(r for r in document.vaults if id_of(r).lower() != lost.id.lower()),
             "policies": tuple(r for r in places.resources().values() if not _below(r, lost)),
             "protected_items": tuple(kept),
             "vault_settings": tuple(
-                r for r in document.vault_settings if not _below(r, lost) and str(r["id"]).lower() != lost.id.lower()
+                r for r in document.vault_settings if not _below(r, lost) and id_of(r).lower() != lost.id.lower()
             ),
         }
     )
@@ -236,12 +237,12 @@ def _is_in(item: ProtectedItem, vault: Vault) -> bool:
 
 
 def _below(resource: Resource, vault: Vault) -> bool:
-    return str(resource["id"]).lower().startswith(vault.id.lower() + "/")
+    return id_of(resource).lower().startswith(vault.id.lower() + "/")
 
 
 def _rehomed_item(model: Resource, lost: Vault, target: Vault, policy: Resource) -> Resource:
     made = copy.deepcopy(model)
-    made["id"] = target.id + str(made["id"])[len(lost.id) :]
+    made["id"] = target.id + id_of(made)[len(lost.id) :]
     _assign(made["properties"], policy)
     return made
 

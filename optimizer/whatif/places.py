@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from optimizer.estate.document import EstateDocument
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.policy_limits import vm_limit
+from optimizer.model.raw import id_of
 from optimizer.model.rules import Rules
 from optimizer.plan.diff import free_name
 from optimizer.ports import Resource
@@ -37,7 +38,7 @@ class Places:
 
     def __init__(self, document: EstateDocument, inventory: Inventory, rules: Rules) -> None:
         self._limit = vm_limit(rules.policies, inventory)
-        self._resources = {str(resource["id"]).lower(): copy.deepcopy(resource) for resource in document.policies}
+        self._resources = {id_of(resource).lower(): copy.deepcopy(resource) for resource in document.policies}
         self._hosts: dict[tuple[str, str, int], list[_Host]] = {}
         self._names: dict[str, set[str]] = {}
         for key in self._resources:
@@ -81,7 +82,7 @@ class Places:
         if "protectedItemsCount" in properties:
             properties["protectedItemsCount"] = 0
         made = {**model, "id": f"{vault_id}/backupPolicies/{name}", "name": name, "properties": properties}
-        self._resources[str(made["id"]).lower()] = made
+        self._resources[id_of(made).lower()] = made
         self.made[vault_id.lower()] += 1
         return made
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from optimizer.errors import DataError
 from optimizer.estate import EstateDocument, build_inventory
 from optimizer.model.inventory import Inventory, SubType
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
@@ -153,30 +152,80 @@ def test_policy_that_keeps_points_at_another_time_is_not_touched() -> None:
     assert inventory.policy(plain).twin_key != inventory.policy(strange).twin_key
 
 
-def test_schedules_that_azure_refuses_are_all_listed() -> None:
-    """A damaged policy in use stops with policy, value and what is allowed; an unused one is only counted."""
-    times = {f"p{n:02d}": f"2024-01-01T{n:02d}:10:00Z" for n in range(12)}
-    policies = [_policy(name, time) for name, time in times.items()]
-    with pytest.raises(DataError) as caught:
-        _inventory(policies=policies, protected_items=[_item(_vm_id(name), name) for name in times])
-    message = str(caught.value)
-    assert "policy 'p03' of vault 'vault-a': scheduleRunTimes is '2024-01-01T03:10:00Z'" in message
-    assert "allowed: HH:00 or HH:30" in message
-    assert "and 2 more" in message
-    assert _inventory(policies=policies).vaults[VAULT.lower()].other_policies == 12
+@pytest.mark.parametrize(
+    ("time", "said"),
+    [
+        ("2024-01-01T03:15:00Z", "scheduleRunTimes is '2024-01-01T03:15:00Z'"),
+        ("soon", "scheduleRunTimes is 'soon'"),
+        (None, "scheduleRunTimes is None"),
+    ],
+)
+def test_a_policy_off_the_grid_costs_only_its_own_vms(time: Any, said: str) -> None:
+    """Its VMs are idle and state the field, the value and what is allowed; the others are planned."""
+    policies = [_policy(), _policy("odd", time)]
+    items = [_item(_vm_id("fine")), _item(_vm_id("held"), "odd")]
+    inventory = _inventory(policies=policies, protected_items=items)
+    assert [item.vm_id for item in inventory.items] == [_vm_id("fine")]
+    (idle,) = inventory.idle_items
+    assert idle.unwritable.startswith(f"its policy cannot be planned: {said}")
+    assert "allowed: " in idle.unwritable
+    assert [(one.what, said in one.reason) for one in inventory.left_out] == [
+        (f"policy {VAULT}/backupPolicies/odd", True)
+    ]
+    assert inventory.vaults[VAULT.lower()].other_policies == 1
 
 
-def test_vm_in_two_vaults_is_refused() -> None:
-    """Two schedules for one VM cannot be told apart in a plan."""
+@pytest.mark.parametrize("state", ["Protected", "ProtectionError"])
+def test_a_vm_in_two_vaults_is_written_in_neither(state: str) -> None:
+    """Both items name both vaults; the backups of one of them, the healthy one, are counted; a stopped one is none."""
     second = VAULT.replace("vault-a", "vault-b")
     policy = _policy()
     policy["id"] = f"{second}/backupPolicies/nightly"
-    items = [_item(_vm_id("web-1")), _item(_vm_id("WEB-1"), vault=second)]
-    with pytest.raises(DataError, match=r"web-1 is backed up twice, .*vault-a.*vault-b"):
-        _inventory(policies=[_policy(), policy], protected_items=items)
+    items = [
+        _item(_vm_id("web-1"), protectionState=state),
+        _item(_vm_id("WEB-1"), vault=second),
+        _item(_vm_id("web-2")),
+    ]
+    inventory = _inventory(policies=[_policy(), policy], protected_items=items)
+    assert {item.vm_id: item.unwritable for item in inventory.items} == {
+        _vm_id("web-1"): "VM is protected 2 times, in vault vault-a and in vault vault-b: stop all but one of them",
+        _vm_id("web-2"): "",
+    }
+    (idle,) = inventory.idle_items
+    assert idle.unwritable == inventory.items[0].unwritable
+    kept = "vault-a" if state == "Protected" else "vault-b"
+    assert inventory.vault(inventory.items[0]).name == kept
     items[0]["properties"]["protectionState"] = "ProtectionStopped"
     inventory = _inventory(policies=[_policy(), policy], protected_items=items)
-    assert [inventory.vault(item).name for item in inventory.items] == ["vault-b"]
+    assert [(inventory.vault(item).name, item.unwritable) for item in inventory.items] == [
+        ("vault-b", ""),
+        ("vault-a", ""),
+    ]
+
+
+def test_a_vm_that_its_subscription_does_not_list_is_gone() -> None:
+    """Its item is idle and says what to do; where no VM of the subscription is listed, nobody looked for it."""
+    other = _vm_id("far", subscription=SUBSCRIPTION.replace("1111", "9999"))
+    items = [_item(_vm_id("here")), _item(_vm_id("gone")), _item(other)]
+    inventory = _inventory(vms=[_vm("here")], protected_items=items)
+    assert [item.vm_id for item in inventory.items] == [_vm_id("here"), other]
+    (idle,) = inventory.idle_items
+    assert idle.unwritable.startswith("VM not found: deleted, moved, or not visible; if it was deleted, stop its")
+    assert len(_inventory(protected_items=items).items) == 3, "an estate without VMs"
+    imported = [{"id": "here", "name": "here"}]
+    assert len(_inventory(vms=imported, protected_items=items).items) == 3, "an estate of another source"
+
+
+def test_what_a_pull_found_out_about_a_vm_goes_before_the_list() -> None:
+    """A VM that may not be read keeps running and is never written; one that is gone is idle, listed or not."""
+    items = [_item(_vm_id(name)) for name in ("here", "gone", "hidden")]
+    missing = {_vm_id("GONE"): "gone", _vm_id("hidden"): "hidden"}
+    inventory = _inventory(vms=[_vm("here"), _vm("gone")], protected_items=items, missing_vms=missing)
+    assert {item.vm_id: item.unwritable[:14] for item in inventory.items} == {
+        _vm_id("here"): "",
+        _vm_id("hidden"): "VM not visible",
+    }
+    assert [item.vm_id for item in inventory.idle_items] == [_vm_id("gone")]
 
 
 def test_services_come_from_the_first_rule_that_finds_one() -> None:

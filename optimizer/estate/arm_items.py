@@ -1,0 +1,211 @@
+"""Raw protected items of an estate: which VM each protects, whether it is planned, and if not, why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import Any
+
+from optimizer.estate.document import Absence
+from optimizer.model.arm_id import subscription_of
+from optimizer.model.inventory import LeftOut, Policy, ProtectedItem, Vault, Vm
+from optimizer.model.raw import id_of, properties_of, text
+from optimizer.ports import Resource
+
+_STOPPED = {
+    "protectionstopped": "protection stopped",
+    "protectionpaused": "protection paused",
+    "backupssuspended": "backups suspended",
+}
+_PENDING = {
+    "irpending": "initial backup pending",
+    "protectionerror": "protection reports an error",
+    "invalid": "protection state is invalid",
+}
+
+EXPECTED = frozenset({"soft-deleted", *_STOPPED.values(), *_PENDING.values()})
+"""Reasons that are part of everyday work: nothing is wrong with the estate."""
+
+GONE = (
+    "VM not found: deleted, moved, or not visible; if it was deleted, stop its protection in the vault; if it was "
+    "moved, protect it again where it is now; if it exists, let this account read it (role Reader) and pull again"
+)
+"""Why an item whose VM is not among the VMs of its subscription is idle, and what to do."""
+
+HIDDEN = (
+    "VM not visible to this account: its tags and load are unknown, so it stays where it is; let this account read it "
+    "(role Reader) and pull again"
+)
+"""Why an item whose VM may not be read is never written: rules that select by tag could be broken unseen."""
+
+
+@dataclass
+class Draft:
+    """An inventory in the making.
+
+    Parameters
+    ----------
+    missing
+        VMs that were looked for and not found, by id in lower case, and how.
+    vaults, policies, vms
+        By id in lower case.
+    listed, listed_subscriptions
+        VMs that the estate lists, and the subscriptions of them, in lower case.
+    unlisted
+        Id, as written, and name of the VMs that only their items mention, by id in lower case.
+    unlisted_vaults
+        Ids, as written, of vaults that only policies and items mention, by the same in lower case.
+    odd, faults
+        Why VMs of a policy are not moved, or why the policy cannot be planned at all, by policy id in lower case.
+    foreign
+        Policies of other workloads or of unknown kinds, by id in lower case.
+    left_out
+        Resources that are not part of the inventory.
+    """
+
+    missing: Mapping[str, Absence]
+    vaults: dict[str, Vault] = field(default_factory=dict)
+    policies: dict[str, Policy] = field(default_factory=dict)
+    vms: dict[str, Vm] = field(default_factory=dict)
+    listed: frozenset[str] = frozenset()
+    listed_subscriptions: frozenset[str] = frozenset()
+    unlisted: dict[str, tuple[str, str]] = field(default_factory=dict)
+    unlisted_vaults: dict[str, str] = field(default_factory=dict)
+    odd: dict[str, str] = field(default_factory=dict)
+    faults: dict[str, str] = field(default_factory=dict)
+    foreign: set[str] = field(default_factory=set)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+    def leave_out(self, what: str, reason: str) -> None:
+        """Note a resource that is not part of the inventory."""
+        self.left_out.append(LeftOut(what, reason))
+
+    def vault_of(self, arm_id: str, collection: str) -> str:
+        """Id of the vault that an id lies in; empty where it lies in none.
+
+        A vault that the estate does not list is taken from the id.
+        """
+        position = arm_id.lower().rfind(f"/{collection.lower()}/")
+        vault_id = arm_id[:position] if position > 0 else ""
+        if not vault_id:
+            return ""
+        known = self.vaults.get(vault_id.lower())
+        return known.id if known is not None else self.unlisted_vaults.setdefault(vault_id.lower(), vault_id)
+
+    def vm_of(self, vm_id: str, name: str) -> str:
+        """Id of a VM as the estate spells it; one that it does not list is taken from the item."""
+        if (known := self.vms.get(vm_id.lower())) is not None:
+            return known.id
+        return self.unlisted.setdefault(vm_id.lower(), (vm_id, vm_id.rpartition("/")[2] or name))[0]
+
+
+def read_items(resources: Iterable[Resource], draft: Draft) -> list[ProtectedItem]:
+    """Items of VMs, by VM and vault; at most one of a VM has scheduled backups.
+
+    Parameters
+    ----------
+    resources
+        Raw items, each with an id.
+    draft
+        Vaults, policies and VMs; what only items mention is added.
+    """
+    found = []
+    for resource in resources:
+        item_id, properties = id_of(resource), properties_of(resource)
+        if not _is_of_a_vm(properties):
+            continue
+        vm_id = source_vm(properties)
+        vault_id = draft.vault_of(item_id, "backupFabrics")
+        if not vault_id:
+            draft.leave_out(f"protected item {item_id}", "its id is not that of a protected item of a vault")
+        elif not vm_id:
+            draft.leave_out(f"protected item {item_id}", "it does not say which VM it protects")
+        else:
+            item = ProtectedItem(
+                id=item_id,
+                vm_id=draft.vm_of(vm_id, text(properties.get("friendlyName"))),
+                policy_id=text(properties.get("policyId")),
+                vault_id=vault_id,
+                container=text(properties.get("containerName")),
+                friendly_name=text(properties.get("friendlyName")),
+            )
+            found.append(_judged(item, properties, draft))
+    found.sort(key=lambda item: (item.vm_id.lower(), item.vault_id.lower(), item.id.lower()))
+    groups = [list(group) for _, group in groupby(found, key=lambda item: item.vm_id.lower())]
+    return [item for group in groups for item in _once(group)]
+
+
+def _is_of_a_vm(properties: Mapping[str, Any]) -> bool:
+    """Whether an item is not of another workload, as files and databases are."""
+    return (text(properties.get("backupManagementType")) or "AzureIaasVM").lower() == "azureiaasvm"
+
+
+def source_vm(properties: Mapping[str, Any]) -> str:
+    """Id of the VM that an item protects; empty where it states none."""
+    return text(properties.get("sourceResourceId")) or text(properties.get("virtualMachineId"))
+
+
+def _judged(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> ProtectedItem:
+    """The item, with whether it runs and may be written."""
+    vm_key, policy_key = item.vm_id.lower(), item.policy_id.lower()
+    if idle := _why_stopped(properties) or _why_unplanned(item, properties, draft) or _why_gone(vm_key, draft):
+        return replace(item, unwritable=idle, runs=False)
+    hidden = HIDDEN if draft.missing.get(vm_key) == "hidden" else ""
+    return replace(item, unwritable=_why_pending(properties) or draft.odd.get(policy_key, "") or hidden)
+
+
+def _why_stopped(properties: Mapping[str, Any]) -> str:
+    """Why no scheduled backup takes place; empty where one does."""
+    if properties.get("isScheduledForDeferredDelete"):
+        return "soft-deleted"
+    return _STOPPED.get(text(properties.get("protectionState")).lower(), "")
+
+
+def _why_unplanned(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:
+    """Why the policy of an item cannot be planned; empty where it can."""
+    key, stated = item.policy_id.lower(), properties.get("policyId")
+    if not key:
+        return "its policyId is not the id of a policy" if stated else "protection stopped"
+    if key in draft.faults:
+        return f"its policy cannot be planned: {draft.faults[key]}"
+    if key in draft.foreign:
+        return "its policy is of a kind that this program does not know: neither planned nor counted"
+    policy = draft.policies.get(key)
+    if policy is None:
+        return "its policy is not in the estate: neither planned nor counted"
+    if policy.vault_id.lower() != item.vault_id.lower():
+        return "its policy is of another vault: neither planned nor counted"
+    return ""
+
+
+def _why_pending(properties: Mapping[str, Any]) -> str:
+    """Why Azure would not take a write now; empty where it would."""
+    stated = properties.get("protectionState")
+    state = text(stated).lower()
+    if stated and state != "protected":
+        return _PENDING.get(state) or f"its protection state is {str(stated)[:60]!r}, which this program does not know"
+    return ""
+
+
+def _why_gone(vm_key: str, draft: Draft) -> str:
+    """Why a VM counts as not there; empty where it may be there.
+
+    A VM that the estate does not list counts as gone only where other VMs of its subscription are listed: where none
+    are, the list may not cover the subscription.
+    """
+    if vm_key in draft.missing:
+        return GONE if draft.missing[vm_key] == "gone" else ""
+    looked_for = subscription_of(vm_key) in draft.listed_subscriptions
+    return GONE if looked_for and vm_key not in draft.listed else ""
+
+
+def _once(items: list[ProtectedItem]) -> list[ProtectedItem]:
+    """Items of one VM.  Where several have scheduled backups, none is written, and one stands for the backups."""
+    running = [item for item in items if item.runs]
+    if len(running) < 2:
+        return items
+    vaults = [item.vault_id.rpartition("/")[2] for item in running]
+    why = f"VM is protected {len(running)} times, in vault {' and in vault '.join(vaults)}: stop all but one of them"
+    kept = next((item for item in running if not item.unwritable), running[0])
+    return [replace(item, unwritable=why, runs=item is kept) if item.runs else item for item in items]

@@ -1,0 +1,47 @@
+"""What of an estate a plan leaves alone because it could not be read, or because it is not as it should be."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from optimizer.estate.arm_items import EXPECTED
+from optimizer.model.inventory import Inventory
+
+_SHOWN = 3
+"""Names that a note spells out; the audit lists all items."""
+
+
+def notes_on_estate(inventory: Inventory) -> list[str]:
+    """Items that are left alone for a reason that somebody should mend, and resources that could not be read.
+
+    Items whose protection was stopped, or whose first backup is still to come, are not mentioned: they are as they
+    should be.
+    """
+    return [*_notes_on_items(inventory), *_notes_on_resources(inventory)]
+
+
+def _notes_on_items(inventory: Inventory) -> Iterator[str]:
+    by_reason: defaultdict[tuple[bool, str], dict[str, str]] = defaultdict(dict)
+    for item in (*inventory.items, *inventory.idle_items):
+        if item.unwritable and item.unwritable not in EXPECTED:
+            by_reason[item.runs, item.unwritable][item.vm_id.lower()] = inventory.vm(item).name
+    twice = {reason for runs, reason in by_reason if (not runs, reason) in by_reason}
+    for (runs, reason), vms in by_reason.items():
+        if runs or reason not in twice:
+            what = "left where it is" if runs else "not planned and not counted"
+            yield f"{_vms(list(vms.values()))} {what}: {reason}"
+
+
+def _vms(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    listed = f"({', '.join(names[:_SHOWN])}{more})"
+    return f"1 VM {listed} is" if len(names) == 1 else f"{len(names):,} VMs {listed} are"
+
+
+def _notes_on_resources(inventory: Inventory) -> Iterator[str]:
+    left_out = [f"{one.what}: {one.reason}" for one in inventory.left_out]
+    if left_out:
+        more = f"; and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+        count = "1 resource" if len(left_out) == 1 else f"{len(left_out):,} resources"
+        yield f"{count} of the estate could not be read: {'; '.join(left_out[:_SHOWN])}{more}"
