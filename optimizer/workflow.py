@@ -26,6 +26,7 @@ from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
+from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.occupancy import starts_in_schedule
@@ -37,6 +38,7 @@ from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import risk_table, start_step
 from optimizer.rollout.history import last_moves, read_history
+from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
 from optimizer.solve.cost import violations
@@ -262,7 +264,7 @@ def make_plan_of(
         curve, result = trace_curve(
             estate, case, result, effort=effort, seed=seed, time_limit_seconds=curve_seconds, progress=progress
         )
-    return compose_plan(
+    plan = compose_plan(
         estate,
         case,
         result,
@@ -278,6 +280,8 @@ def make_plan_of(
         moves_curve=curve,
         clock=clock,
     )
+    never = notes_on_writes(plan, estate.document, case.inventory)
+    return with_fingerprint(plan.model_copy(update={"notes": (*never, *plan.notes)})) if never else plan
 
 
 def _by_vm_id(case: Case) -> dict[str, date]:

@@ -162,6 +162,29 @@ class Gates:
             return f"until {until} there is no time for it that is not frozen, by rule {rules}"
         return f"until {until} there is no time for it"
 
+    def never(self, write: Write, after: datetime) -> str:
+        """Why no time at all admits a write; empty where some time does, or where freezes alone leave none.
+
+        Parameters
+        ----------
+        write
+            The write.
+        after
+            The time from which the days of a roll-out are counted.
+        """
+        rows = self._rows(write)
+        if not rows:
+            return ""
+        if reason := self._passage(write, rows).reason:
+            return reason
+        begin, end = to_seconds(after), to_seconds(after + timedelta(days=ROLLOUT_DAYS))
+        if self.spans(write, begin, end):
+            return ""
+        thawed: list[Span] = [(begin, end)]
+        for frozen in self._freezes(write, rows):
+            thawed = without(thawed, frozen)
+        return f"until {to_datetime(end):%Y-%m-%d}, every time that admits it is frozen" if thawed else ""
+
     def shift(self, write: Write, row: int) -> Shift:
         """How a write changes the runs of an item."""
         policy = self._inventory.policy(self._inventory.items[row])

@@ -6,11 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from optimizer.estate.arm_policy import read_schedule
 from optimizer.estate.document import EstateDocument, canonical_json
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import id_of, properties_of
+from optimizer.model.timegrid import format_start
 from optimizer.plan.diff import NEVER_WRITTEN
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
+from optimizer.plan.errors import PlanFormatError
 from optimizer.ports import Resource
 from optimizer.rollout.stages import Write
 
@@ -21,34 +24,61 @@ _NOMINAL = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):\d\d(\.\d+)?(Z|[+-]00:00)")
 def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory) -> tuple[Write, ...]:
     """Writes that carry a plan out, in its order.
 
+    Starts before and after are those of the policies themselves: what the plan's schedule says of them is not used,
+    so that nobody can open a gate by editing it.
+
     Parameters
     ----------
     plan
         The plan.
     document, inventory
         The estate that it was made for.
+
+    Raises
+    ------
+    PlanFormatError
+        A policy of a change has no readable schedule.
     """
     policies = {id_of(resource).lower(): resource for resource in document.policies}
     items = {id_of(resource).lower(): resource for resource in document.protected_items}
-    starts = {entry.vm.lower(): (entry.start_today, entry.start) for entry in plan.schedule}
-    made_by: dict[str, int] = {}
+    before = {key: policy.start for key, policy in inventory.policies.items()}
+    after, made_by = dict(before), {}
+    for number, change in enumerate(plan.changes, start=1):
+        if not isinstance(change, ReassignItem):
+            key = change.policy_id.lower()
+            made_by[key], after[key] = number, _start_in(change)
     writes = []
     for number, change in enumerate(plan.changes, start=1):
         match change:
             case CreatePolicy():
-                made_by[change.policy_id.lower()] = number
-                writes.append(_creation(number, change))
+                writes.append(_creation(number, change, after[change.policy_id.lower()]))
             case EditPolicy():
-                made_by[change.policy_id.lower()] = number
-                writes.append(_edit(number, change, policies[change.policy_id.lower()], inventory))
+                key = change.policy_id.lower()
+                starts = (_known(before, key), after[key])
+                writes.append(_edit(number, change, policies[key], inventory, starts))
             case ReassignItem():
-                maker = made_by.get(change.policy_id.lower())
-                item, times = items[change.item_id.lower()], starts[change.vm.lower()]
-                writes.append(_reassignment(number, change, item, times, maker))
+                key = change.policy_id.lower()
+                starts = (_known(before, change.policy_today_id.lower()), _known(after, key))
+                item = items[change.item_id.lower()]
+                writes.append(_reassignment(number, change, item, starts, made_by.get(key)))
     return tuple(writes)
 
 
-def _creation(number: int, change: CreatePolicy) -> Write:
+def _start_in(change: CreatePolicy | EditPolicy) -> int:
+    try:
+        return read_schedule(change.properties).start
+    except ValueError as exc:
+        raise PlanFormatError(f"policy {change.policy!r} in the plan: {exc}; make the plan again") from exc
+
+
+def _known(starts: Mapping[str, int], key: str) -> int:
+    if key not in starts:
+        name = key.rpartition("/")[2]
+        raise PlanFormatError(f"policy {name!r} has no schedule that can be changed; make the plan again")
+    return starts[key]
+
+
+def _creation(number: int, change: CreatePolicy, start: int) -> Write:
     return Write(
         number=number,
         kind=change.kind,
@@ -57,11 +87,11 @@ def _creation(number: int, change: CreatePolicy) -> Write:
         name=change.policy,
         body=change.properties,
         before=None,
-        start_after=change.start,
+        start_after=format_start(start),
     )
 
 
-def _edit(number: int, change: EditPolicy, policy: Resource, inventory: Inventory) -> Write:
+def _edit(number: int, change: EditPolicy, policy: Resource, inventory: Inventory, starts: tuple[int, int]) -> Write:
     rows = inventory.items_by_policy[change.policy_id.lower()]
     return Write(
         number=number,
@@ -72,20 +102,20 @@ def _edit(number: int, change: EditPolicy, policy: Resource, inventory: Inventor
         body=change.properties,
         before=policy,
         vms=tuple(inventory.items[row].vm_id for row in rows),
-        start_before=change.start_today,
-        start_after=change.start,
+        start_before=format_start(starts[0]),
+        start_after=format_start(starts[1]),
     )
 
 
 def _reassignment(
-    number: int, change: ReassignItem, item: Resource, times: tuple[str, str], maker: int | None
+    number: int, change: ReassignItem, item: Resource, starts: tuple[int, int], maker: int | None
 ) -> Write:
-    """A VM goes to another policy, after the write that makes or edits it where there is one.
+    """Assign a VM to another policy, after the write that creates or edits that policy if there is one.
 
     Parameters
     ----------
-    times
-        Start before and after.
+    starts
+        Start options before and after.
     maker
         Number of that write.
     """
@@ -98,8 +128,8 @@ def _reassignment(
         body=item_body(item, change.policy_id),
         before=item,
         vms=(change.vm,),
-        start_before=times[0],
-        start_after=times[1],
+        start_before=format_start(starts[0]),
+        start_after=format_start(starts[1]),
         policy_before=change.policy_today_id,
         policy_after=change.policy_id,
         needs=() if maker is None else (maker,),

@@ -110,7 +110,7 @@ def test_apply_watch_report_and_rollback(world: World) -> None:
     """What was confirmed is written, watched, shown to an auditor and taken back."""
     refused = world.run("apply", world.plan)
     assert refused.code == 2
-    assert "add --yes" in refused.err
+    assert "pass --yes" in refused.err
     assert not world.emulator.writes
 
     applied = world.run("apply", world.plan, "--yes", "--approved-by", "board", "--ticket", "CHG1")

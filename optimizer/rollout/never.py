@@ -1,0 +1,89 @@
+"""Writes of a plan that no time admits: a plan says so before anybody tries to apply it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+from optimizer.estate.document import EstateDocument
+from optimizer.model.inventory import Inventory
+from optimizer.plan.document import PlanDocument
+from optimizer.rollout.gates import Gates
+from optimizer.rollout.stages import Write
+from optimizer.rollout.transition import Obstacle, Transition
+from optimizer.rollout.writes import writes_of
+
+_NAMED = 3
+"""VMs that a note lists."""
+
+
+@dataclass
+class _Group:
+    """VMs that cannot be moved for the same kind of reason."""
+
+    reason: str
+    vms: list[str] = field(default_factory=list)
+
+
+def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inventory) -> list[str]:
+    """Notes about the moves of a plan that ``apply`` could never make, such as under an RPO that no time keeps.
+
+    Checked are the gates of each write and, without regard to time, the order in which the writes open the way for
+    each other.  Freezes that leave no day at all are noted elsewhere; see
+    :func:`optimizer.plan.rule_notes.notes_on_freeze`.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    document, inventory
+        The estate that it was made for.
+    """
+    writes = writes_of(plan, document, inventory)
+    gates = Gates(inventory, plan.rules)
+    reasons: dict[Hashable, str] = {}
+    groups: dict[Hashable, _Group] = {}
+    left = []
+    for write in writes:
+        key = gates.key(write)
+        if key not in reasons:
+            reasons[key] = gates.never(write, inventory.horizon.start)
+        if reasons[key]:
+            limits = tuple(dict.fromkeys(str(gates.rpo(row)) for row in gates.rows_of(write.vms)))
+            groups.setdefault(limits, _Group(reasons[key])).vms.extend(write.vms)
+        else:
+            left.append(write)
+    for write, obstacle in _stuck(left, inventory, plan):
+        if write.vms:
+            groups.setdefault(obstacle.key[0], _Group(obstacle.text)).vms.extend(write.vms)
+    total = len({vm.lower() for write in writes for vm in write.vms})
+    return [_note(group, total) for group in groups.values()]
+
+
+def _stuck(writes: Sequence[Write], inventory: Inventory, plan: PlanDocument) -> Iterator[tuple[Write, Obstacle]]:
+    """Writes that stay impossible however often the others are made, with what stands in the way."""
+    state = Transition(inventory, plan.rules)
+    waiting, progress = list(writes), True
+    while waiting and progress:
+        stuck = []
+        for write in waiting:
+            if state.obstacles(write):
+                stuck.append(write)
+            else:
+                state.make(write)
+        waiting, progress = stuck, len(stuck) < len(waiting)
+    for write in waiting:
+        yield write, state.obstacles(write)[0]
+
+
+def _note(group: _Group, total: int) -> str:
+    names = ", ".join(map(_name, group.vms[:_NAMED]))
+    more = f" and {len(group.vms) - _NAMED} more" if len(group.vms) > _NAMED else ""
+    return (
+        f"{len(group.vms)} of the {total} VMs that the plan moves can never be moved ({names}{more}): {group.reason}; "
+        "'apply' will report these writes as blocked; loosen the rule or the limit, and make the plan again"
+    )
+
+
+def _name(arm_id: str) -> str:
+    return arm_id.rpartition("/")[2]
