@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import ValidationError
 
-from optimizer.estate.atomic import translate_write_errors
 from optimizer.estate.document import UtcDatetime
 from optimizer.model.strict import StrictModel
 from optimizer.rollout.errors import BusyError
+from optimizer.rollout.state_files import (
+    STATE_VARIABLE,
+    access_to_files,
+    explain_access,
+    holder_of,
+    make_named_folder,
+    make_part,
+    make_state_folder,
+    open_shared,
+    require_torn,
+    share,
+    sign,
+)
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 BUDGET_PERIOD = timedelta(hours=24)
 """Period over which Azure counts policy writes (Azure Backup FAQ, 2025-12-30)."""
 
-STATE_VARIABLE = "BACKUP_OPTIMIZER_STATE"
-_OWNER_ONLY_FOLDER = 0o700
+_LOCK_SECONDS = 60.0
+"""How long to wait for another process that adds a line; that takes it milliseconds."""
 
 
 class CountedWrite(StrictModel):
@@ -45,10 +60,21 @@ class CountedWrite(StrictModel):
     key: str = ""
 
 
-def state_folder() -> Path:
-    """Where this user's runs keep ledger and locks: ``BACKUP_OPTIMIZER_STATE``, else the system's usual place."""
-    given = os.environ.get(STATE_VARIABLE)
-    if given:
+def state_folder(variables: Mapping[str, str] = os.environ) -> Path:
+    """Where runs keep ledger and locks: ``BACKUP_OPTIMIZER_STATE``, by default this user's usual place.
+
+    Parameters
+    ----------
+    variables
+        Environment variables.
+
+    Raises
+    ------
+    EstateError
+        The folder that is named cannot be made or used.
+    """
+    if given := variables.get(STATE_VARIABLE):
+        make_named_folder(Path(given))
         return Path(given)
     import platformdirs
 
@@ -75,9 +101,12 @@ class Ledger:
         self._file = folder / "writes.jsonl"
         self._writes: list[CountedWrite] = []
         self._read_to = 0
-        with translate_write_errors(folder):
-            folder.mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY_FOLDER)
-        self._lock = filelock.FileLock(folder / "writes.lock", mode=0o600)
+        self._folder = folder
+        make_state_folder(folder)
+        lock_file = folder / "writes.lock"
+        self._lock = filelock.FileLock(lock_file, timeout=_LOCK_SECONDS, mode=access_to_files(folder))
+        for file in (self._file, lock_file):
+            share(file, folder)
 
     def since(self, moment: datetime, kind: Literal["policy", "item"] = "policy") -> tuple[CountedWrite, ...]:
         """Writes of a kind after a moment, oldest first."""
@@ -92,8 +121,8 @@ class Ledger:
         EstateError
             The file cannot be written.
         """
-        with translate_write_errors(self._file), self._lock:
-            descriptor = os.open(self._file, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        with explain_access(self._file, self._folder), _patiently(self._lock):
+            descriptor = open_shared(self._file, self._folder)
             try:
                 size = os.fstat(descriptor).st_size
                 torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
@@ -104,17 +133,19 @@ class Ledger:
 
     def _catch_up(self) -> None:
         """Read what was added since the last look, by this process or another."""
-        size = self._file.stat().st_size if self._file.exists() else 0
-        if size == self._read_to:
-            return
-        with self._file.open("rb") as file:
-            file.seek(self._read_to)
-            lines = file.read().split(b"\n")
+        with explain_access(self._file, self._folder):
+            size = self._file.stat().st_size if self._file.exists() else 0
+            if size == self._read_to:
+                return
+            with self._file.open("rb") as file:
+                file.seek(self._read_to)
+                lines = file.read(size - self._read_to).split(b"\n")
         self._read_to = size - len(lines[-1])
         for line in lines[:-1]:
             try:
                 self._writes.append(CountedWrite.model_validate_json(line))
             except ValidationError:
+                require_torn(line, self._file)
                 continue  # the end of a line that a crash cut off: that write was never sent
         self._writes.sort(key=lambda write: write.at)
 
@@ -139,22 +170,50 @@ def hold_locks(folder: Path, journal: Path, vault_ids: Iterable[str]) -> Iterato
     """
     import filelock
 
-    with translate_write_errors(folder):
-        (folder / "locks").mkdir(parents=True, exist_ok=True, mode=_OWNER_ONLY_FOLDER)
+    make_state_folder(folder)
+    locks = make_part(folder, "locks")
     places = {f"journal {journal}": journal.with_name(journal.name + ".lock")}
     for vault_id in sorted({vault_id.lower() for vault_id in vault_ids}):
         name = hashlib.sha256(vault_id.encode()).hexdigest()[:24]
-        places[f"vault {vault_id.rpartition('/')[2]}"] = folder / "locks" / f"{name}.lock"
+        places[f"vault {vault_id.rpartition('/')[2]}"] = locks / f"{name}.lock"
     with ExitStack() as stack:
         for what, place in places.items():
-            lock = filelock.FileLock(place, timeout=0, mode=0o600)
-            with translate_write_errors(place):
+            home = locks if place.parent == locks else None
+            lock = filelock.FileLock(place, timeout=0, mode=0o600 if home is None else access_to_files(home))
+            with explain_access(place, folder if home is not None else place.parent, shared=home is not None):
                 try:
                     lock.acquire()
                 except filelock.Timeout as exc:
                     raise BusyError(
-                        f"{what}: another apply or rollback is at work on it on this machine (lock {place}); wait "
-                        "until it has ended, then go on with --resume"
+                        f"{what}: another apply or rollback{holder_of(place)} is at work on it on this machine (lock "
+                        f"{place}); wait until it has ended, then go on with --resume"
                     ) from exc
-            stack.callback(lock.release)
+                stack.callback(lock.release)
+                if home is not None:
+                    share(place, home)
+                sign(place)
         yield
+
+
+@contextmanager
+def _patiently(lock: FileLock) -> Iterator[None]:
+    """Hold a lock that others hold for moments only.
+
+    Raises
+    ------
+    BusyError
+        Somebody holds it for longer: a process that hangs.
+    """
+    import filelock
+
+    try:
+        lock.acquire()
+    except filelock.Timeout as exc:
+        raise BusyError(
+            f"{lock.lock_file}: another process has held this lock for {_LOCK_SECONDS:.0f} s; look for an apply or "
+            "rollback that hangs, on this machine or on one that shares the folder"
+        ) from exc
+    try:
+        yield
+    finally:
+        lock.release()
