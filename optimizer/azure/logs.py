@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import product
@@ -172,11 +173,23 @@ def _fill(
             continue
         place_in_day = (stamp.hour * 60 + stamp.minute) // BIN_MINUTES
         prefix = "cpu" if row["Metric"] == "cpu" else "mem"
-        for metric, value in ((f"{prefix}_percent", row["Average"]), (f"{prefix}_max", row["Maximum"])):
+        for metric, told in ((f"{prefix}_percent", row["Average"]), (f"{prefix}_max", row["Maximum"])):
+            value = _number(told)
             if metric in values and value is not None and np.isnan(values[metric][vm, place_in_day]):
-                values[metric][vm, place_in_day] = min(100.0, max(0.0, float(value)))
+                values[metric][vm, place_in_day] = min(100.0, max(0.0, value))
                 points += metric.endswith("_percent")
     return points
+
+
+def _number(value: object) -> float | None:
+    """A number as a workspace gives it; None for no number, and for ``NaN`` and ``Infinity``, which come as texts."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
-from urllib.parse import urlsplit
 
 import click
 
@@ -41,7 +40,7 @@ CLOUDS = {
 }
 """Endpoints by cloud: Resource Manager, metrics below the region, logs, sign-in."""
 
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
 
 def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connection:
@@ -64,10 +63,14 @@ def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connectio
             metrics_audience="https://" + metrics,
             authority=authority,
         )
-    parts = urlsplit(emulator)
-    if parts.scheme != "https" or parts.hostname not in _LOOPBACK:
+    from optimizer.azure.pipeline import origin_of
+
+    plain = emulator.rstrip("/")
+    origin = None if set("/?#") & set(plain.partition("://")[2]) else origin_of(plain)
+    if origin is None or origin[0] != "https" or origin[1] not in _LOOPBACK:
         raise click.BadParameter(
-            f"{emulator!r} is no emulator on this machine; allowed: https://127.0.0.1:PORT", param_hint="--emulator"
+            f"{emulator!r} is not the address of an emulator on this machine; allowed: https://127.0.0.1:PORT",
+            param_hint="--emulator",
         )
     return Connection.to_emulator(emulator, ca_file)
 

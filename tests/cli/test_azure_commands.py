@@ -126,6 +126,9 @@ def test_apply_watch_report_and_rollback(world: World) -> None:
     done = json.loads(resumed.out)["done"]
     assert len(done) == len(world.emulator.writes)
 
+    for args in (("watch", world.plan), ("rollback", journal, "--yes"), ("apply", world.plan, "--yes", "--resume")):
+        _refuses_a_wrong_clock(world, *args)
+
     watched = world.run("watch", world.plan)
     assert watched.code in {0, 6}
     narrow(watched.out)
@@ -146,6 +149,19 @@ def test_apply_watch_report_and_rollback(world: World) -> None:
         record["record"] == "done"
         for record in json.loads(run("report", world.folder / "plan.rollback.jsonl", "--format", "json").out)
     )
+
+
+def _refuses_a_wrong_clock(world: World, *args: object) -> None:
+    """A machine that is seven hours ahead or behind ends with 1, a message about its clock, and no write."""
+    before = len(world.emulator.writes)
+    for hours, word in ((7, "ahead of"), (-7, "behind")):
+        wrong = VirtualClock(world.clock.now() + timedelta(hours=hours))
+        answer = run(*args, *world.azure, clock=wrong)
+        assert answer.code == 1, answer
+        said = " ".join(answer.err.split())
+        assert f"this machine's clock is 7 h {word} the service's" in said
+        assert f"then run '{args[0]}' again. Nothing was written" in said
+    assert len(world.emulator.writes) == before
 
 
 @pytest.mark.parametrize(
@@ -179,8 +195,21 @@ def test_a_plan_that_was_edited_by_hand_is_refused(world: World, tmp_path: Path)
     assert "fingerprint" in answer.err
 
 
-def test_an_emulator_elsewhere_is_refused(world: World) -> None:
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://example.com",
+        "http://127.0.0.1:8443",
+        "127.0.0.1:8443",
+        "https://127.0.0.1@example.com",
+        "https://example.com\\@127.0.0.1",
+        "https://127.0.0.1.example.com",
+        "https://127.0.0.1:8443/elsewhere",
+        "https://[::1",
+    ],
+)
+def test_an_emulator_elsewhere_is_refused(world: World, address: str) -> None:
     """No token is sent to an address that only claims to be an emulator."""
-    answer = run("watch", world.plan, "--emulator", "https://example.com")
+    answer = run("watch", world.plan, "--emulator", address)
     assert answer.code == 2
     assert "127.0.0.1" in answer.err
