@@ -11,6 +11,7 @@ from optimizer.estate.folder import Estate
 from optimizer.model.clock import SYSTEM_CLOCK, VirtualClock
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import Progress, no_progress
+from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.prepared import Scope
 from optimizer.rollout.rehearsal import Rehearsal, rehearse
@@ -26,6 +27,7 @@ def rehearse_plan(
     *,
     start: datetime | None = None,
     scope: Scope = Scope(),  # noqa: B008  # frozen
+    workers: int = DEFAULT_WORKERS,
     progress: Progress = no_progress,
 ) -> Rehearsal:
     """Carry a plan out on an emulated Azure, in no time, watch it and take it back.
@@ -38,6 +40,8 @@ def rehearse_plan(
         When the roll-out begins, on the emulator's own clock; None: now.
     scope
         Which part of the plan.
+    workers
+        Lanes that are written side by side.
     progress
         Told after each write.
 
@@ -65,6 +69,7 @@ def rehearse_plan(
             clock,
             Path(folder),
             scope=scope,
+            workers=workers,
             pace=_PACE,
             progress=progress,
         )

@@ -18,6 +18,7 @@ OptimizerError
         NotFoundError       no such object (404)
         ConflictError       not now: another operation is in progress on the object (some 409, ObjectLocked, 412)
         ThrottledError      too many requests (429); was not carried out
+        NotSentError        no connection came about: nothing was sent
         RejectedError       the service understood and refused (other 4xx, failed operation); was not carried out
         UncertainError      connection lost, 5xx, time-out: it is not known whether it was carried out
 """
@@ -34,6 +35,7 @@ __all__ = [
     "EstateError",
     "ForbiddenError",
     "NotFoundError",
+    "NotSentError",
     "OptimizerError",
     "RejectedError",
     "ThrottledError",
@@ -115,6 +117,10 @@ class ThrottledError(CloudError):
     def __init__(self, message: str, *, code: str = "", retry_after_seconds: float | None = None) -> None:
         super().__init__(message, code=code)
         self.retry_after_seconds = retry_after_seconds
+
+
+class NotSentError(CloudError):
+    """No connection came about, so no request was sent; nothing was carried out."""
 
 
 class RejectedError(CloudError):

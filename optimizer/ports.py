@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from optimizer.errors import CloudError
 
 if TYPE_CHECKING:  # numpy comes with it, and the command line needs the protocols for every --help
     from optimizer.model.load import DayLoad
@@ -12,6 +15,42 @@ if TYPE_CHECKING:  # numpy comes with it, and the command line needs the protoco
 
 Resource = dict[str, Any]
 """One ARM resource as it came: ``id``, ``name``, ``type``, ``properties`` ..."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the service says when it accepts a write and carries it out later.
+
+    Parameters
+    ----------
+    operation
+        Path and query at which the operation can be looked at; empty where the service did not say.
+    retry_after_seconds
+        When to look first; None where the service did not say.
+    """
+
+    operation: str
+    retry_after_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at an operation shows.
+
+    Parameters
+    ----------
+    ended
+        Whether the operation has ended.
+    failure
+        How it failed; None where it is in progress or succeeded.  An ``UncertainError`` means that it ended without
+        saying whether the write was carried out.
+    retry_after_seconds
+        When to look again; None where the service did not say.
+    """
+
+    ended: bool
+    failure: CloudError | None = None
+    retry_after_seconds: float | None = None
 
 
 class Clock(Protocol):
@@ -23,6 +62,13 @@ class Clock(Protocol):
 
     def sleep(self, seconds: float) -> None:
         """Wait."""
+        ...
+
+    def side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run tasks, each in a thread of its own, until all have ended.
+
+        If a task raises, the others are stopped the next time they sleep, and the exception is raised here.
+        """
         ...
 
 
@@ -68,17 +114,37 @@ class BackupReader(Protocol):
         """The vault itself and what is attached to it (guard proxies, backup configuration, locks), by ``type``."""
         ...
 
+    def look_at_operation(self, operation: str) -> Look:
+        """Look once at an operation that the service accepted; the look is not repeated.
+
+        Parameters
+        ----------
+        operation
+            As :class:`Accepted` holds it.
+
+        Raises
+        ------
+        ValueError
+            It is not the path of an operation.
+        NotFoundError
+            The service knows no such operation.
+        """
+        ...
+
 
 class BackupWriter(Protocol):
     """What is written to the backup service.
 
-    Each method sends one request, waits until the service says that its operation ended, and raises
-    ``ThrottledError``, ``ConflictError``, ``ForbiddenError`` or ``RejectedError`` where nothing was carried out (what
-    asks to be tried later has been tried again, within bounds), ``UncertainError`` where it is not known.  A request
-    that may have been carried out is never sent again: that is for the caller, after a look.
+    Each method sends exactly one request and returns at once: None where the write is done, :class:`Accepted` where
+    the service carries it out later.  Nothing is waited for and nothing is sent again, whatever the answer: only the
+    caller can look at the object, the gates and the running jobs before the next try.
+
+    Raised are ``ThrottledError`` (with the seconds to stay away, where the service says so), ``NotSentError``,
+    ``ConflictError``, ``ForbiddenError``, ``AuthError`` and ``RejectedError`` where nothing was carried out, and
+    ``UncertainError`` where it is not known whether the write was carried out.
     """
 
-    def put_policy(self, policy_id: str, properties: Mapping[str, Any]) -> None:
+    def put_policy(self, policy_id: str, properties: Mapping[str, Any]) -> Accepted | None:
         """Create or replace a policy.
 
         Raises
@@ -88,7 +154,7 @@ class BackupWriter(Protocol):
         """
         ...
 
-    def put_item(self, item_id: str, properties: Mapping[str, Any]) -> None:
+    def put_item(self, item_id: str, properties: Mapping[str, Any]) -> Accepted | None:
         """Assign a protected item to a policy.
 
         Raises
@@ -98,7 +164,7 @@ class BackupWriter(Protocol):
         """
         ...
 
-    def delete_policy(self, policy_id: str) -> None:
+    def delete_policy(self, policy_id: str) -> Accepted | None:
         """Delete a policy that protects nothing."""
         ...
 

@@ -72,7 +72,7 @@ class Connection:
     token_credential
         Who asks; None: ``DefaultAzureCredential``, which knows environment, managed identity and ``az login``.
     polling_seconds
-        Pause between two looks at an operation whose answer does not say how long.
+        First pause between two looks at an operation, in seconds, if the service does not say; it doubles each time.
     backoff_seconds
         First pause before a failed request is repeated; it doubles with each try.
     metrics_audience
@@ -86,7 +86,7 @@ class Connection:
     logs_endpoint: str = "https://api.loganalytics.io/v1"
     ca_file: Path | None = None
     token_credential: TokenCredential | None = field(default=None, repr=False)
-    polling_seconds: float = 30.0
+    polling_seconds: float = 1.0
     backoff_seconds: float = 0.8
     metrics_audience: str = "https://metrics.monitor.azure.com"
     authority: str = "https://login.microsoftonline.com"
@@ -168,9 +168,7 @@ class Connection:
         """
         from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
-        return RecoveryServicesBackupClient(
-            self.credential, subscription, polling_interval=self.polling_seconds, **self._arm_options(*policies)
-        )
+        return RecoveryServicesBackupClient(self.credential, subscription, **self._arm_options(*policies))
 
     def graph(self) -> ResourceGraphClient:
         """Client of the Resource Graph."""

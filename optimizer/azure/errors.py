@@ -16,7 +16,7 @@ from azure.core import exceptions as azure
 
 from optimizer.azure.permissions import how_to_get
 from optimizer.azure.pipeline import StrayError
-from optimizer.azure.sign_in import HOW_TO_SIGN_IN, is_unavailable, network_advice, network_failure, refusal
+from optimizer.azure.sign_in import HOW_TO_SIGN_IN, network_advice, network_failure, refusal
 from optimizer.azure.waits import asked_seconds, blocked_seconds
 from optimizer.errors import (
     AuthError,
@@ -180,7 +180,7 @@ def _no_token(what: str, exc: Exception, answer: Answer) -> CloudError:
         return AuthError(f"cannot {what}: {_said(answer)}; {HOW_TO_SIGN_IN}", code=answer.code, status=answer.status)
     if failure := network_failure(exc, answer.text):
         return UncertainError(f"cannot {what}: the sign-in service could not be asked: {_short(failure)}; try again")
-    refused = "" if is_unavailable(exc) else refusal(answer.text)
+    refused = refusal(answer.text)
     reason = f"the sign-in was refused: {_short(refused)}" if refused else "nobody is signed in"
     return AuthError(f"cannot {what}: {reason}; {HOW_TO_SIGN_IN}", code=answer.code)
 

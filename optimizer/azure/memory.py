@@ -62,38 +62,27 @@ class MemorySizes:
     def _sizes(self, subscription: str, region: str) -> Iterator[tuple[str, float]]:
         client = self._client(subscription)
         params = {"api-version": _API_VERSION, "$filter": f"location eq '{region}'"}
-        request = HttpRequest("GET", _SKUS.format(subscription=subscription), params=params)
-        links: set[str] = set()
-        while True:
+        request: HttpRequest | None = HttpRequest("GET", _SKUS.format(subscription=subscription), params=params)
+        while request is not None:
             response = client.send_request(request, **RETRIES)
             response.raise_for_status()
-            content = response.json()
-            page = content if isinstance(content, dict) else {}
-            for sku in _dicts(page.get("value")):
+            page: dict[str, Any] = response.json()
+            for sku in page.get("value") or ():
                 memory = _memory_gb(sku)
                 if memory is not None:
-                    yield str(sku.get("name")).lower(), memory * 1024**3
-            link = str(page.get("nextLink") or "")
-            if not link or link in links:  # a page that leads to itself would never end
-                return
-            links.add(link)
-            # Only its path and query: the token goes to the endpoint that was chosen.
-            parts = urlsplit(link)
-            request = HttpRequest("GET", f"{parts.path}?{parts.query}")
-
-
-def _dicts(value: object) -> list[dict[str, Any]]:
-    """Objects of a list; whatever else stands in it, or for it, is passed over."""
-    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+                    yield str(sku["name"]).lower(), memory * 1024**3
+            link = urlsplit(str(page.get("nextLink") or ""))
+            # Only its path and query: a token goes to nobody but the endpoint that was chosen.
+            request = HttpRequest("GET", f"{link.path}?{link.query}") if link.path else None
 
 
 def _memory_gb(sku: Mapping[str, Any]) -> float | None:
     if sku.get("resourceType") != "virtualMachines":
         return None
-    for capability in _dicts(sku.get("capabilities")):
+    for capability in sku.get("capabilities") or ():
         if capability.get("name") == "MemoryGB":
             try:
                 return float(capability["value"])
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, ValueError):
                 return None
     return None

@@ -1,10 +1,10 @@
-"""What the service accepted and carries out by and by: how it is followed to its end."""
+"""Operations that go on after the service accepted a write: where to look at them, and what a look shows."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn, Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from azure.core.exceptions import HttpResponseError
@@ -12,16 +12,8 @@ from azure.core.polling import PollingMethod
 from azure.core.rest import HttpRequest, HttpResponse
 
 from optimizer.azure.errors import Answer, from_answer, read_error, retry_after, translated
-from optimizer.errors import CloudError, ConflictError, NotFoundError, RejectedError, ThrottledError, UncertainError
-
-LONGEST_OPERATION_SECONDS = 3600.0
-"""How long an operation is followed before its end counts as unknown."""
-
-LONGEST_PAUSE_SECONDS = 120.0
-"""The most between two looks, whatever the service asks for."""
-
-MOST_LOSSES = 10
-"""Looks in a row that may fail before the end of an operation counts as unknown."""
+from optimizer.errors import CloudError, ConflictError, RejectedError, UncertainError
+from optimizer.ports import Accepted, Look
 
 
 class Client(Protocol):
@@ -33,36 +25,42 @@ class Client(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class FirstReply:
     """The first answer to a write.
 
     Parameters
     ----------
     status
-        200 or 204 where it is done, 202 where it has only begun.
+        200 or 204 where the write is done, 202 where the service has only accepted it.
     headers
-        By name in lower case.
+        Headers by name in lower case.
     """
 
     status: int
     headers: Mapping[str, str]
 
     @classmethod
-    def of(cls, response: Any) -> Accepted:
-        """Of a response of the SDK."""
+    def of(cls, response: Any) -> FirstReply:
+        """The reply in a response of the SDK."""
         return cls(response.status_code, {str(name).lower(): value for name, value in response.headers.items()})
+
+    def accepted(self) -> Accepted | None:
+        """The operation that was begun; None where the write is done."""
+        if self.status != 202:
+            return None
+        return Accepted(_where_to_look(self.headers), retry_after(self.headers))
 
 
 class FirstAnswer(PollingMethod[Any]):
-    """A polling method of the SDK that polls nothing: its result is the first answer."""
+    """A polling method of the SDK that does not poll: its result is the first answer."""
 
     def __init__(self) -> None:
-        self._accepted: Accepted | None = None
+        self._reply: FirstReply | None = None
 
     def initialize(self, client: Any, initial_response: Any, deserialization_callback: Any) -> None:
         """Keep the answer."""
         del client, deserialization_callback
-        self._accepted = Accepted.of(initial_response.http_response)
+        self._reply = FirstReply.of(initial_response.http_response)
 
     def run(self) -> None:
         """Do nothing."""
@@ -75,130 +73,79 @@ class FirstAnswer(PollingMethod[Any]):
         """Whether there is nothing to wait for: always."""
         return True
 
-    def resource(self) -> Accepted | None:
+    def resource(self) -> FirstReply | None:
         """The first answer."""
-        return self._accepted
+        return self._reply
 
 
-@dataclass(frozen=True)
-class Follower:
-    """Looks at an accepted operation until it has ended.
+def check_operation(operation: str) -> str:
+    """Return an operation's path and query if they name an operation and nothing else.
+
+    The host is never part of it: the token goes to the endpoint of the connection, whatever an answer or a journal
+    names.
+
+    Raises
+    ------
+    ValueError
+        It is something else.
+    """
+    parts = urlsplit(operation)
+    path = parts.path
+    if (
+        parts.scheme
+        or parts.netloc
+        or not path.lower().startswith("/subscriptions/")
+        or ".." in path
+        or "{" in operation
+    ):
+        raise ValueError(f"{operation!r} is not the path of an operation; it begins with /subscriptions/")
+    return f"{path}?{parts.query}" if parts.query else path
+
+
+def look_at(client: Client, operation: str) -> Look:
+    """Look at an operation once; the request is not repeated.
 
     Parameters
     ----------
     client
-        Through which it was accepted.
-    sleep
-        Waits so many seconds.
-    pause_seconds
-        Between two looks, where the service does not say; the first ones come sooner.
-    """
-
-    client: Client
-    sleep: Callable[[float], None]
-    pause_seconds: float
-
-    def follow(self, what: str, accepted: Accepted) -> None:
-        """Wait until an operation has ended.
-
-        Parameters
-        ----------
-        what
-            What was asked of which object, to follow "cannot".
-        accepted
-            The first answer.
-
-        Raises
-        ------
-        RejectedError, ConflictError
-            It failed.
-        UncertainError
-            Its end could not be learnt, or some of its jobs failed.
-        """
-        if accepted.status != 202:
-            return
-        path, is_status = _where(what, accepted.headers)
-        wait, waited, losses, looks = retry_after(accepted.headers), 0.0, 0, 0
-        while waited < LONGEST_OPERATION_SECONDS:
-            pause = min(self._pause(looks) if wait is None else wait, LONGEST_PAUSE_SECONDS)
-            self.sleep(pause)
-            waited, looks = waited + max(pause, 0.01), looks + 1
-            try:
-                response = self._look(what, path, is_result=not is_status)
-            except (UncertainError, ThrottledError, NotFoundError) as exc:
-                losses += 1
-                if losses > MOST_LOSSES:
-                    _lost(what, exc)
-                wait = exc.retry_after_seconds if isinstance(exc, ThrottledError) else None
-                continue
-            losses, wait = 0, retry_after(response.headers)
-            if _ended(what, response, is_status=is_status):
-                return
-        raise UncertainError(
-            f"cannot say whether it was done to {what}: it was accepted, but had not ended after {waited:.0f} s; "
-            "look at the object in the portal"
-        )
-
-    def _pause(self, looks: int) -> float:
-        return float(self.pause_seconds * min(1.0, 2.0 ** (looks - 3)))
-
-    def _look(self, what: str, path: str, *, is_result: bool) -> HttpResponse:
-        """One look, not repeated.
-
-        Parameters
-        ----------
-        is_result
-            Whether a refusal is the operation's own, not one of the look.
-        """
-        try:
-            with translated(what):
-                response = self.client.send_request(HttpRequest("GET", path), retry_total=0)
-                if response.status_code >= 400:
-                    raise HttpResponseError(response=response)
-                return response
-        except (UncertainError, ThrottledError, NotFoundError):
-            raise
-        except (RejectedError, ConflictError) as exc:
-            if is_result:
-                raise
-            _lost(what, exc)
-        except CloudError as exc:
-            _lost(what, exc)
-
-
-def _where(what: str, headers: Mapping[str, str]) -> tuple[str, bool]:
-    """Path and query at which an operation is looked at, and whether it gives a status (or else the result).
-
-    The host is left out: the token goes to the endpoint that was asked, whatever the answer names.
-    """
-    for name in ("azure-asyncoperation", "operation-location", "location"):
-        parts = urlsplit(headers.get(name, ""))
-        path = parts.path
-        if path.lower().startswith("/subscriptions/") and ".." not in path and "{" not in path + parts.query:
-            return f"{path}?{parts.query}" if parts.query else path, name != "location"
-    raise UncertainError(
-        f"cannot say whether it was done to {what}: it was accepted, but the answer does not say where to ask; "
-        "look at the object in the portal"
-    )
-
-
-def _lost(what: str, exc: CloudError) -> NoReturn:
-    raise UncertainError(
-        f"cannot say whether it was done to {what}: it was accepted, but its end cannot be learnt: {exc}",
-        code=exc.code,
-    ) from exc
-
-
-def _ended(what: str, response: HttpResponse, *, is_status: bool) -> bool:
-    """Whether an operation has ended well.
+        Client of the operation's subscription.
+    operation
+        Path and query, as :class:`~optimizer.ports.Accepted` holds them.
 
     Raises
     ------
-    RejectedError, ConflictError
-        It failed.
-    UncertainError
-        It was cancelled, or some of its jobs failed.
+    CloudError
+        The look itself failed; the operation may be in any state.
     """
+    path = check_operation(operation)
+    is_result = not any(part in path.lower() for part in ("/operations/", "/operationsstatus/"))
+    what = f"learn how operation {path.partition('?')[0].rpartition('/')[2]} ended"
+    try:
+        with translated(what):
+            response = client.send_request(HttpRequest("GET", path), retry_total=0)
+            if response.status_code >= 400:
+                raise HttpResponseError(response=response)
+    except (RejectedError, ConflictError) as exc:
+        if is_result:  # this refusal is the operation's own, not one of the look
+            return Look(ended=True, failure=exc)
+        raise
+    ended, failure = _read(response, is_result=is_result)
+    return Look(ended, failure, retry_after(response.headers))
+
+
+def _where_to_look(headers: Mapping[str, str]) -> str:
+    """Path and query at which an operation can be looked at; empty where the answer does not say."""
+    for name in ("azure-asyncoperation", "operation-location", "location"):
+        parts = urlsplit(headers.get(name, ""))
+        try:
+            return check_operation(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+        except ValueError:
+            continue
+    return ""
+
+
+def _read(response: HttpResponse, *, is_result: bool) -> tuple[bool, CloudError | None]:
+    """Whether an operation has ended, and how it failed."""
     try:
         body = response.json() if response.text().strip() else {}
     except ValueError:
@@ -207,18 +154,18 @@ def _ended(what: str, response: HttpResponse, *, is_status: bool) -> bool:
     properties = body.get("properties")
     status = str(body.get("status") or "").lower()
     if not status:
-        return not is_status and response.status_code != 202
+        return is_result and response.status_code != 202, None
     failed = (properties.get("failedJobsError") if isinstance(properties, dict) else None) or {}
     code, text = read_error(body)
     if status in {"canceled", "cancelled"} or (failed and status in {"succeeded", "failed"}):
         jobs = (
             "; ".join(f"job {job}: {error}" for job, error in failed.items()) if isinstance(failed, dict) else failed
         )
-        raise UncertainError(
-            f"cannot say whether it was done to {what}: the operation ended as {body['status']}: {jobs or text}; "
-            "look at the object and at its jobs in the portal",
-            code=code,
+        said = (
+            f"the operation ended as {body['status']}: {jobs or text}; look at the object and its jobs in the portal"
         )
+        return True, UncertainError(said, code=code)
     if status == "failed":
-        raise from_answer(what, Answer(response.status_code, code, text or "the operation failed"))
-    return status == "succeeded"
+        answer = Answer(response.status_code, code, text or "the operation failed", retry_after(response.headers))
+        return True, from_answer("carry out what was accepted", answer)
+    return status == "succeeded", None

@@ -13,10 +13,11 @@ from azure.core.rest import HttpRequest
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.errors import translated
+from optimizer.azure.operations import check_operation, look_at
 from optimizer.azure.service_clock import ServiceClock
 from optimizer.errors import NotFoundError
 from optimizer.model.arm_id import ItemId, PolicyId, VaultId
-from optimizer.ports import Resource
+from optimizer.ports import Look, Resource
 
 if TYPE_CHECKING:
     from azure.mgmt.recoveryservices import RecoveryServicesClient
@@ -81,12 +82,20 @@ class AzureBackupReader:
         for client in clients:
             client.close()
 
+    def look_at_operation(self, operation: str) -> Look:
+        """Look once at an operation; see :meth:`optimizer.ports.BackupReader.look_at_operation`."""
+        path = check_operation(operation)
+        return look_at(self._backup_of(path.split("/")[2]), path)
+
     def _backup(self, vault: VaultId) -> RecoveryServicesBackupClient:
-        key = vault.subscription.lower()
+        return self._backup_of(vault.subscription)
+
+    def _backup_of(self, subscription: str) -> RecoveryServicesBackupClient:
+        key = subscription.lower()
         with self._lock:
             if key not in self._backup_clients:
                 # Entered: the transport's session is then made here, and not by two threads at once.
-                client = self._connection.backup(vault.subscription, self._service_clock)
+                client = self._connection.backup(subscription, self._service_clock)
                 self._backup_clients[key] = client.__enter__()
             return self._backup_clients[key]
 

@@ -1,23 +1,21 @@
-"""Writing backup objects with the real clients: one request, never repeated where it may have been carried out."""
+"""Writing backup objects with the real clients: each call sends one request, once."""
 
 from __future__ import annotations
 
 import io
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
-from optimizer.azure.connection import Connection
 from optimizer.azure.errors import translated
-from optimizer.azure.operations import Accepted, FirstAnswer, Follower
-from optimizer.azure.pipeline import LONGEST_WAIT_SECONDS
+from optimizer.azure.operations import FirstAnswer, FirstReply
 from optimizer.azure.reader import AzureBackupReader
-from optimizer.errors import ThrottledError, UncertainError
+from optimizer.errors import NotSentError, UncertainError
 from optimizer.estate.arm_policy import is_vm_policy
-from optimizer.model.arm_id import ItemId, PolicyId, VaultId, VmId
+from optimizer.model.arm_id import ItemId, PolicyId, VmId
+from optimizer.ports import Accepted
 
 __all__ = ["AzureBackupReader", "AzureBackupService"]
 
@@ -25,9 +23,6 @@ ITEM_FIELDS = frozenset(
     {"protectedItemType", "sourceResourceId", "policyId", "extendedProperties", "resourceGuardOperationRequests"}
 )
 """Fields of a protected item that are sent: others would be taken as changes (azure-facts 4.3, trap 8)."""
-
-MOST_TRIES = 5
-"""Times that a request is sent which the service turned away, or did not hear, before carrying anything out."""
 
 ONCE: dict[str, Any] = {"retry_total": 0}
 """Keeps the SDK from repeating a write: after a 5xx or a lost connection it may have been carried out.
@@ -43,23 +38,16 @@ class AzureBackupService(AzureBackupReader):
     ----------
     connection
         Endpoints and credential.
-    sleep
-        Waits so many seconds.
     """
 
-    def __init__(self, connection: Connection, *, sleep: Callable[[float], None] = time.sleep) -> None:
-        super().__init__(connection)
-        self._sleep = sleep
-
-    def put_policy(self, policy_id: str, properties: Mapping[str, Any]) -> None:
+    def put_policy(self, policy_id: str, properties: Mapping[str, Any]) -> Accepted | None:
         """Create or replace a policy; see :meth:`optimizer.ports.BackupWriter.put_policy`."""
         policy, body = PolicyId.parse(policy_id), {"properties": dict(properties)}
         if not is_vm_policy(body):
             raise ValueError(f"{policy_id}: not the properties of a VM policy: {sorted(properties)}")
         vault = policy.vault
-        self._write(
+        return _send(
             f"write policy {policy.name!r} of vault {vault.name!r}",
-            vault,
             lambda: self._backup(vault).protection_policies.create_or_update(
                 vault.name,
                 vault.resource_group,
@@ -70,14 +58,13 @@ class AzureBackupService(AzureBackupReader):
             ),
         )
 
-    def put_item(self, item_id: str, properties: Mapping[str, Any]) -> None:
+    def put_item(self, item_id: str, properties: Mapping[str, Any]) -> Accepted | None:
         """Assign a protected item to a policy; see :meth:`optimizer.ports.BackupWriter.put_item`."""
         item = ItemId.parse(item_id)
         _check_item(item, properties)
         vault, policy = item.vault, PolicyId.parse(properties["policyId"])
-        self._write(
+        return _send(
             f"assign {item.name!r} of vault {vault.name!r} to policy {policy.name!r}",
-            vault,
             lambda: (
                 self._backup(vault)
                 .protected_items.begin_create_or_update(
@@ -94,13 +81,12 @@ class AzureBackupService(AzureBackupReader):
             ),
         )
 
-    def delete_policy(self, policy_id: str) -> None:
+    def delete_policy(self, policy_id: str) -> Accepted | None:
         """Delete a policy that protects nothing; see :meth:`optimizer.ports.BackupWriter.delete_policy`."""
         policy = PolicyId.parse(policy_id)
         vault = policy.vault
-        self._write(
+        return _send(
             f"delete policy {policy.name!r} of vault {vault.name!r}",
-            vault,
             lambda: (
                 self._backup(vault)
                 .protection_policies.begin_delete(
@@ -110,40 +96,24 @@ class AzureBackupService(AzureBackupReader):
             ),
         )
 
-    def _write(self, what: str, vault: VaultId, request: Callable[[], Any]) -> None:
-        """Send a request and follow what it started.
 
-        A request is sent again only where it was turned away by 429 or where no connection came about.
+def _send(what: str, request: Callable[[], Any]) -> Accepted | None:
+    """Send a request, once.
 
-        Raises
-        ------
-        ThrottledError
-            It was turned away each time, or is to wait for longer than ``LONGEST_WAIT_SECONDS``.
-        """
-        accepted = self._send(what, request)
-        Follower(self._backup(vault), self._sleep, self._connection.polling_seconds).follow(what, accepted)
-
-    def _send(self, what: str, request: Callable[[], Any]) -> Accepted:
-        for tries_left in reversed(range(MOST_TRIES)):
-            wait = self._connection.backoff_seconds * 2.0 ** (MOST_TRIES - tries_left)
-            try:
-                return _ask(what, request)
-            except ThrottledError as exc:
-                wait = wait if exc.retry_after_seconds is None else exc.retry_after_seconds
-                if not tries_left or wait > LONGEST_WAIT_SECONDS:
-                    raise
-            except UncertainError as exc:
-                if not tries_left or not never_sent(exc):
-                    raise
-            self._sleep(wait)
-        raise AssertionError("the last try returns or raises")
-
-
-def _ask(what: str, request: Callable[[], Any]) -> Accepted:
-    with translated(what):
-        answer = request()
-    assert isinstance(answer, Accepted)
-    return answer
+    Raises
+    ------
+    NotSentError
+        No connection came about.
+    """
+    try:
+        with translated(what):
+            reply = request()
+    except UncertainError as exc:
+        if never_sent(exc):
+            raise NotSentError(str(exc), code=exc.code, status=exc.status) from exc
+        raise
+    assert isinstance(reply, FirstReply)
+    return reply.accepted()
 
 
 def _json(body: Mapping[str, Any]) -> io.BytesIO:
@@ -153,7 +123,7 @@ def _json(body: Mapping[str, Any]) -> io.BytesIO:
 
 def _first_answer(response: Any, model: object, headers: object) -> Any:
     del model, headers
-    return Accepted.of(response.http_response)
+    return FirstReply.of(response.http_response)
 
 
 def _check_item(item: ItemId, properties: Mapping[str, Any]) -> None:

@@ -81,11 +81,6 @@ def network_failure(exc: BaseException, text: str) -> str:
     return f"{text}; {_NETWORK[-1][1]}" if connection else ""
 
 
-def is_unavailable(exc: BaseException) -> bool:
-    """Whether a credential has nobody to sign in; by name, as importing ``azure.identity`` takes long."""
-    return any(kind.__name__ == "CredentialUnavailableError" for kind in type(exc).__mro__)
-
-
 def refusal(text: str) -> str:
     """What the sign-in service refused, out of the words of a chain of credentials; empty if nobody is signed in."""
     attempts = _attempts(text)

@@ -19,7 +19,7 @@ from optimizer.cli.plan import ESTATE_OPTION
 
 if TYPE_CHECKING:
     from optimizer.azure.connection import Connection
-    from optimizer.rollout.execute import Outcome
+    from optimizer.rollout.outcome import Outcome
     from optimizer.rollout.prepared import Prepared, Scope
 
 APPLIED_IN_PART = 5
@@ -52,9 +52,19 @@ def approval_options(command: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--yes", is_flag=True, help="Skip the confirmation."),
         click.option("--resume", is_flag=True, help="Continue with the existing journal."),
+        WORKERS,
     ):
         command = option(command)
     return command
+
+
+WORKERS = click.option(
+    "--workers",
+    type=WholeNumber(1, 32),
+    default=4,
+    show_default=True,
+    help="Number of vaults to write side by side. The writes of one vault are always made one after the other.",
+)
 
 
 ONLY = click.option(
@@ -106,10 +116,16 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="Time at which the rehearsal begins, such as 2026-03-01T20:00Z.  [default: now]",
 )
 @scope_options
+@WORKERS
 @ESTATE_OPTION
 @common_options
 def rehearse(
-    screen: Screen, plan_file: Path, start: datetime | None, scope: Scope, estate_folder: str | Path | None
+    screen: Screen,
+    plan_file: Path,
+    start: datetime | None,
+    scope: Scope,
+    workers: int,
+    estate_folder: str | Path | None,
 ) -> None:
     """Carry out PLAN on an emulated Azure, as a dry run.
 
@@ -126,7 +142,7 @@ def rehearse(
     estate = open_estate_of(plan, plan_file, estate_folder)
     with screen.progress() as progress:
         begin = start or current_clock().now()
-        shown = rehearse_plan(plan, plan_file, estate, start=begin, scope=scope, progress=progress)
+        shown = rehearse_plan(plan, plan_file, estate, start=begin, scope=scope, workers=workers, progress=progress)
     screen.show(render_rehearsal(shown), rehearsal_json(shown))
     if not shown.flawless:
         sys.exit(HAS_FINDINGS)
@@ -160,6 +176,7 @@ def apply(
     ticket: str,
     wait_hours: float,
     guard_request: bool,
+    workers: int,
 ) -> None:
     """Write the new start times of PLAN to Azure, over as many days as it takes.
 
@@ -188,6 +205,7 @@ def apply(
         resume=resume,
         scope=scope,
         approval=Approval(approved_by, ticket),
+        workers=workers,
     )
     _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
 
@@ -224,6 +242,7 @@ def rollback(
     ticket: str,
     wait_hours: float,
     guard_request: bool,
+    workers: int,
 ) -> None:
     """Undo the writes in JOURNAL, the last one first.
 
@@ -256,6 +275,7 @@ def rollback(
         only=tuple(parse_selector(text) for text in only),
         resume=resume,
         approval=Approval(approved_by, ticket),
+        workers=workers,
     )
     _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
 
@@ -267,6 +287,7 @@ def _confirm_and_run(
     from optimizer.azure.service import AzureBackupService
     from optimizer.report.json_rollout import outcome_json
     from optimizer.report.text_rollout import render_apply_summary, render_outcome
+    from optimizer.rollout.carry_out import Pace
     from optimizer.rollout.ledger import Ledger, state_folder
     from optimizer.rollout.run import carry_out
 
@@ -289,6 +310,7 @@ def _confirm_and_run(
             Ledger(folder),
             folder,
             until=clock.now() + timedelta(hours=wait_hours) if wait_hours else None,
+            pace=Pace(poll_seconds=connection.polling_seconds),
             guard_request=guard_request,
             progress=progress,
         )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 
 class SystemClock:
@@ -14,13 +16,38 @@ class SystemClock:
     clock as an argument, so that a test or a rehearsal can choose the time.
     """
 
+    def __init__(self) -> None:
+        self._of_thread = threading.local()
+
     def now(self) -> datetime:
         """The present time, in UTC."""
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
-        time.sleep(max(0.0, seconds))
+        """Wait; within :meth:`side_by_side`, until the task is stopped.
+
+        Raises
+        ------
+        Stopped
+            Another task failed, or the program was interrupted.
+        """
+        team: Team | None = getattr(self._of_thread, "team", None)
+        if team is None:
+            time.sleep(max(0.0, seconds))
+        else:
+            team.sleep(max(0.0, seconds))
+
+    def side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run tasks, each in a thread of its own, until all have ended."""
+        if len(tasks) == 1:
+            tasks[0]()
+            return
+        team = Team()
+        team.run([partial(self._take_part, team, task) for task in tasks])
+
+    def _take_part(self, team: Team, task: Callable[[], None]) -> None:
+        self._of_thread.team = team
+        task()
 
 
 SYSTEM_CLOCK = SystemClock()
@@ -38,14 +65,140 @@ class VirtualClock:
 
     def __init__(self, start: datetime) -> None:
         self._now = start.astimezone(UTC)
-        self._lock = threading.Lock()
+        self._changed = threading.Condition()
+        self._place = threading.local()
+        self._turn: int | None = None
+        self._wakes: dict[int, tuple[datetime, int]] = {}
+        self._count = 0
+        self._team: Team | None = None
 
     def now(self) -> datetime:
         """The time that was reached, in UTC."""
-        with self._lock:
+        with self._changed:
             return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Jump ahead."""
-        with self._lock:
-            self._now += timedelta(seconds=max(0.0, seconds))
+        """Jump ahead; within :meth:`side_by_side`, when every task sleeps, to the time when the first one wakes."""
+        place: int | None = getattr(self._place, "number", None)
+        with self._changed:
+            wakes = self._now + timedelta(seconds=max(0.0, seconds))
+            if place is None:
+                self._now = wakes
+                return
+            self._count += 1
+            self._wakes[place] = (wakes, self._count)
+            self._pass_on()
+            self._await_turn(place)
+
+    def side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run tasks in threads of which one runs at a time, until it sleeps: the order is the same every time."""
+        if len(tasks) == 1:
+            tasks[0]()
+            return
+        self._team = Team()
+        with self._changed:
+            self._wakes = {place: (self._now, place) for place in range(len(tasks))}
+            self._count = len(tasks)
+            self._pass_on()
+        self._team.run([partial(self._take_part, place, task) for place, task in enumerate(tasks)], self._wake_all)
+
+    def _take_part(self, place: int, task: Callable[[], None]) -> None:
+        self._place.number = place
+        try:
+            with self._changed:
+                self._await_turn(place)
+            task()
+        except BaseException:
+            assert self._team is not None
+            self._team.stop()
+            raise
+        finally:
+            with self._changed:
+                self._wakes.pop(place, None)
+                self._pass_on()
+
+    def _await_turn(self, place: int) -> None:
+        assert self._team is not None
+        while self._turn != place and not self._team.stopped:
+            self._changed.wait()
+        if self._team.stopped:
+            raise Stopped
+
+    def _pass_on(self) -> None:
+        """Give the turn to whoever wakes first, at the time at which he does."""
+        self._turn = min(self._wakes, key=self._wakes.__getitem__, default=None)
+        if self._turn is not None:
+            self._now = max(self._now, self._wakes.pop(self._turn)[0])
+        self._changed.notify_all()
+
+    def _wake_all(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+
+class Stopped(BaseException):
+    """Ends a task because another one failed or the program was interrupted."""
+
+
+class Team:
+    """Threads that run side by side and end together."""
+
+    def __init__(self) -> None:
+        self._stop = threading.Event()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether a task failed, or the program was interrupted."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Let every task end when it next sleeps."""
+        self._stop.set()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait, unless the tasks are to end.
+
+        Raises
+        ------
+        Stopped
+            They are.
+        """
+        if self._stop.wait(seconds):
+            raise Stopped
+
+    def run(self, tasks: Sequence[Callable[[], None]], on_stop: Callable[[], None] = lambda: None) -> None:
+        """Run tasks until all have ended; raise the first exception of one of them.
+
+        Parameters
+        ----------
+        tasks
+            The tasks.
+        on_stop
+            Wakes tasks that wait for something else than :meth:`sleep`.
+        """
+        errors: list[BaseException] = []
+
+        def run_one(task: Callable[[], None]) -> None:
+            try:
+                task()
+            except Stopped:
+                pass
+            except BaseException as exc:  # noqa: BLE001  # raised again in the calling thread
+                errors.append(exc)
+                self.stop()
+                on_stop()
+
+        threads = [threading.Thread(target=run_one, args=(task,), daemon=True) for task in tasks]
+        for thread in threads:
+            thread.start()
+        try:
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            self.stop()
+            on_stop()
+            for thread in threads:
+                thread.join()
+            raise
+        if errors:
+            raise errors[0]

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from optimizer.rollout.execute import Outcome
+    from optimizer.rollout.outcome import Outcome
     from optimizer.rollout.prepared import Prepared
     from optimizer.rollout.rehearsal import Rehearsal
     from optimizer.rollout.stages import Rollout, Write

@@ -17,7 +17,7 @@ from optimizer.rollout.progress import state_of
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 
 if TYPE_CHECKING:
-    from optimizer.rollout.execute import Outcome
+    from optimizer.rollout.outcome import Outcome
     from optimizer.rollout.prepared import Prepared
     from optimizer.rollout.rehearsal import Rehearsal
 

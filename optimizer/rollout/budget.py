@@ -53,17 +53,25 @@ class Budgets:
     ----------
     writes_per_day, scope
         Policies that may be created or edited in any 24 h, and where that is counted.
-    policy_writes
-        When and in which vault policies have been written already.
+    policy_writes, item_writes
+        When and in which vault policies were written and VMs were assigned already.
     """
 
-    def __init__(self, writes_per_day: int, scope: Scope, policy_writes: Iterable[tuple[datetime, str]] = ()) -> None:
+    def __init__(
+        self,
+        writes_per_day: int,
+        scope: Scope,
+        policy_writes: Iterable[tuple[datetime, str]] = (),
+        item_writes: Iterable[tuple[datetime, str]] = (),
+    ) -> None:
         self._writes_per_day = writes_per_day
         self._scope = scope
         self._policies: dict[str, Budget] = {}
         self._items: dict[str, Budget] = {}
         for at, vault_id in policy_writes:
             self.of_policies(vault_id).add(to_seconds(at))
+        for at, vault_id in item_writes:
+            self.of_items(vault_id).add(to_seconds(at))
 
     def of_policies(self, vault_id: str) -> Budget:
         """Budget of policy writes that a vault shares."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush, heapreplace
+from types import MappingProxyType
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
@@ -19,6 +20,12 @@ from optimizer.rollout.spans import Span, next_begin, span_at, to_datetime, to_s
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 from optimizer.rollout.transition import Key, Transition
 
+NOTHING_CLOSED: Mapping[str, datetime] = MappingProxyType({})
+"""No vault is closed."""
+
+DEFAULT_WORKERS = 4
+"""Lanes that are written side by side by default: more gain little, as each vault is written one by one."""
+
 JOB_MINUTES = 60
 """How long after its snapshot a backup of the pilot is given to end."""
 
@@ -31,6 +38,9 @@ def build_rollout(
     now: datetime,
     made: Mapping[int, datetime] | Collection[int] = frozenset(),
     policy_writes: Sequence[tuple[datetime, str]] = (),
+    item_writes: Sequence[tuple[datetime, str]] = (),
+    closed_until: Mapping[str, datetime] = NOTHING_CLOSED,
+    workers: int = DEFAULT_WORKERS,
     pilot: Collection[str] = frozenset(),
     seconds_per_write: int = 60,
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
@@ -40,7 +50,7 @@ def build_rollout(
     """Lay writes out in time, each as early as it may be made.
 
     At any time the first write in the order of the plan is made that its gates, the state of the estate and the
-    budgets admit; the vaults of different lanes do not wait for each other.
+    budgets admit; the vaults of different lanes do not wait for each other, as far as there are workers for them.
 
     Parameters
     ----------
@@ -57,6 +67,12 @@ def build_rollout(
         waits for the next backups of the pilot.
     policy_writes
         When and in which vault policies were written in the last 24 h, by this plan and others.
+    item_writes
+        When and in which vault VMs were assigned in the last 24 h.
+    closed_until
+        Vaults (lower-case id) from which the service asked to stay away, with until when.
+    workers
+        Lanes that are written side by side.
     pilot
         VM ids.  Writes for any of them go first; the others follow when each VM of the pilot has been backed up at its
         new start: 2 h, the snapshot and an hour after it.
@@ -69,6 +85,8 @@ def build_rollout(
     tolerated
         For a rollback the state that it leads back to; see :class:`~optimizer.rollout.transition.Transition`.
     """
+    if workers < 1:
+        raise ValueError(f"workers must be at least 1, not {workers}")
     times = dict.fromkeys(with_what_they_need(made, writes), now)
     times |= made if isinstance(made, Mapping) else {}
     gates = Gates(inventory, rules, snapshot_minutes)
@@ -84,7 +102,9 @@ def build_rollout(
             writes=left,
             gates=gates,
             transition=transition,
-            budgets=Budgets(rules.policies.max_writes_per_day, rules.policies.scope, policy_writes),
+            budgets=Budgets(rules.policies.max_writes_per_day, rules.policies.scope, policy_writes, item_writes),
+            closed_until={vault.lower(): to_seconds(at) + 1 for vault, at in closed_until.items()},
+            workers=workers,
             lanes=lanes_of_vaults(
                 inventory, transition.caps, transition.clashes, [write.vault_id for write in writes]
             ),
@@ -193,12 +213,20 @@ class _Layout:
         end: int,
         step: int,
         reservations: Reservations | None,
+        closed_until: Mapping[str, int],
+        workers: int,
     ) -> None:
         self.writes, self.gates, self.begin = writes, gates, begin
         self.timed: list[TimedWrite] = []
         self.pending = set(range(len(writes)))
         self._transition, self._budgets, self._lane_of = transition, budgets, lanes
         self._end, self._step, self._reservations = end, step, reservations
+        self._workers = workers
+        self._opens: dict[int, int] = {}
+        """When each lane that is closed opens again."""
+        for vault, second in closed_until.items():
+            if vault in lanes:
+                self._opens[lanes[vault]] = max(second, self._opens.get(lanes[vault], begin))
         self._spans: list[tuple[Span, ...]] = [gates.spans(write, begin, end) for write in writes]
         number: dict[object, int] = {}
         self._freed_at: dict[int, int] = {}
@@ -210,18 +238,29 @@ class _Layout:
         for n in chosen:
             lane = lanes.setdefault(self._lane(n), _Lane())
             lane.by_gate.setdefault(self._gate[n], []).append(n)
-        turns: list[tuple[int, int]] = []
+        turns: list[tuple[int, int, int]] = []
+        """When each lane gets a turn, since when it has waited for one, and its number."""
         for number, lane in lanes.items():
+            first = max(begin, self._opens.get(number, begin))
             for gate, members in lane.by_gate.items():
-                self._expect_opening(lane, gate, self._spans[members[0]], begin - 1)
-                if span_at(self._spans[members[0]], begin):
-                    heappush(lane.openings, (begin, gate))
-            heappush(turns, (begin, number))
+                self._expect_opening(lane, gate, self._spans[members[0]], first - 1)
+                if span_at(self._spans[members[0]], first):
+                    heappush(lane.openings, (first, gate))
+            turns.append((first, first, number))
+        heapify(turns)
+        free = [begin] * self._workers
+        """When each worker has made its write."""
         while turns:
-            second, number = heappop(turns)
-            following = self._take_turn(lanes[number], second, max(begin, self.begin), wave)
+            second, since, number = heappop(turns)
+            if free[0] > second:
+                heappush(turns, (free[0], since, number))
+                continue
+            made, not_before = len(self.timed), max(begin, self.begin, self._opens.get(number, begin))
+            following = self._take_turn(lanes[number], second, not_before, wave)
+            if len(self.timed) > made:
+                heapreplace(free, second + self._step)
             if following is not None and following < self._end:
-                heappush(turns, (following, number))
+                heappush(turns, (following, following, number))
 
     def run_without_reservations(self, wave: int) -> None:
         """Make what can be made although places are kept for others, which turned out not to come."""

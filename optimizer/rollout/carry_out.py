@@ -1,23 +1,42 @@
-"""One write, made exactly once: read, compare, journal, send, look, journal."""
+"""One write, made exactly once: read, compare, check gate and budget, journal, send, look, journal."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Literal
 
-from optimizer.errors import AuthError, CloudError, ConflictError, ForbiddenError, RejectedError, ThrottledError
+from optimizer.errors import (
+    AuthError,
+    CloudError,
+    ConflictError,
+    ForbiddenError,
+    NotSentError,
+    RejectedError,
+    ThrottledError,
+    UncertainError,
+)
 from optimizer.model.raw import properties_of
-from optimizer.ports import BackupService, Clock, Resource
-from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Journal, SkippedRecord
+from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
+from optimizer.rollout.journal import AcceptedRecord, DoneRecord, FailedRecord, IntentRecord, Journal, SkippedRecord
 from optimizer.rollout.ledger import CountedWrite, Ledger
 from optimizer.rollout.protections import advice_on_refusal
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import is_as, is_made, policy_state
 
-_LONGEST_PAUSE_SECONDS = 300.0
-"""What asks to wait longer than this is left for a later run."""
+LONGEST_POLL_SECONDS = 30.0
+"""The longest pause between two looks at an operation where the service does not say how long to wait."""
+
+LONGEST_ASKED_SECONDS = 120.0
+"""The longest pause between two looks at an operation, whatever the service asks for."""
+
+UNKNOWABLE = timedelta(hours=24)
+"""After this time an accepted operation whose end cannot be learned counts as over."""
+
+Holds = Literal["", "operation", "write", "lane", "subscription", "rights"]
 
 
 class End(Enum):
@@ -36,16 +55,21 @@ class Attempt:
     Parameters
     ----------
     end
-        Done, failed and skipped stand in the journal; ``LATER``: nothing was changed, it can be tried again.
+        Done, failed and skipped are in the journal.  ``LATER``: nothing was changed, or it is not known yet.
     reason
         Why it was not done.
-    fatal
-        Whether further writes of the lane would meet the same: a right is missing, the service does not answer.
+    holds
+        What has to wait: this write until its gates open (empty), this write until its ``operation`` ends, this
+        ``write`` for a while, its ``lane``, every lane of its ``subscription``, or the lane for good because a right
+        is missing (``rights``).
+    wait_seconds
+        How long the service asks to wait; None where it does not say.
     """
 
     end: End
     reason: str = ""
-    fatal: bool = False
+    holds: Holds = ""
+    wait_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,20 +79,29 @@ class Pace:
     Parameters
     ----------
     settle_seconds
-        Pauses between looks at an object of which it is not known whether a write reached it: a quarter of this,
-        this, four times this ...
+        Pauses between looks at an object that may or may not have been written: a quarter of this, this, four times
+        this ...
     settle_looks
-        Looks that must show the old state before such a write is sent again.
+        Number of such looks.
     tries
-        Times that a write is sent at most.
+        Number of times in a row that a write or a lane may meet trouble before this run gives it up.
     busy_seconds
-        Pause while another operation or a backup job is at work on the object.
+        First pause after trouble for which the service states no time; it doubles with each trouble in a row.
+    poll_seconds
+        First pause between two looks at an accepted operation; it doubles up to 30 s.
+    follow_seconds
+        How long an operation is followed before it is left open, so that other writes can go on.
+    lost_seconds
+        Age at which a request whose answer was lost, and that shows no effect, counts as never received.
     """
 
     settle_seconds: float = 10.0
     settle_looks: int = 4
     tries: int = 5
     busy_seconds: float = 60.0
+    poll_seconds: float = 1.0
+    follow_seconds: float = 300.0
+    lost_seconds: float = 300.0
 
 
 def _open(write: Write, current: Resource | None) -> str:
@@ -77,9 +110,15 @@ def _open(write: Write, current: Resource | None) -> str:
     return ""
 
 
+def _roomy(write: Write) -> str:
+    """A budget that is never used up."""
+    del write
+    return ""
+
+
 @dataclass(frozen=True)
 class Carrier:
-    """Makes single writes.
+    """Makes single writes.  Safe among threads, for different objects.
 
     Parameters
     ----------
@@ -97,6 +136,8 @@ class Carrier:
         Requests to a Resource Guard to be sent along, by ``vault_id.lower()`` and ``policy`` or ``item``.
     gate
         Why a write must wait, seeing its object as it is now; empty where it may be made.
+    room
+        Which of Azure's limits leaves no room for a write; empty where there is room.
     targets
         State that each policy must be in where an item is assigned to it, by ``policy_id.lower()``.
     """
@@ -109,43 +150,48 @@ class Carrier:
     label: str = ""
     guard_requests: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     gate: Callable[[Write, Resource | None], str] = _open
+    room: Callable[[Write], str] = _roomy
     targets: Mapping[str, bytes] = field(default_factory=dict)
+    booking: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     def carry_out(self, write: Write) -> Attempt:
-        """Make a write, unless the object is no longer what the plan was made for."""
+        """Make a write, unless the object is no longer what the plan was made for; at most one request is sent."""
         try:
-            current = self._read(write)
-            surroundings = self._changed_around(write)
+            current, surroundings = self._read(write), self._changed_around(write)
+            if is_made(write, current):
+                # Ours, late, where the journal has an intent; else somebody else's, and a rollback leaves it alone.
+                return self._done(write, current, "found")
+            if reason := _why_not(write, current) or surroundings:
+                return self.skip(write, reason)
+            shut = self.gate(write, current)
         except CloudError as exc:
-            return Attempt(End.LATER, str(exc), fatal=True)
-        if is_made(write, current):
-            # Ours, late, where the journal has an intent; else somebody else's, and a rollback leaves it alone.
-            return self._done(write, current, "found")
-        if reason := _why_not(write, current) or surroundings:
-            return self.skip(write, reason)
-        if reason := self.gate(write, current):
-            return Attempt(End.LATER, reason)
-        self._intend(write, current)
-        return self._send_until_known(write)
+            return _unreadable(exc)
+        return Attempt(End.LATER, shut) if shut else self._book_and_send(write, current)
 
     def resolve(self, write: Write) -> Attempt:
-        """Find out what became of a write whose intent stands in the journal without an end; nothing is sent."""
-        try:
-            current = self._settled(write)
-        except CloudError as exc:
-            return Attempt(End.LATER, str(exc), fatal=True)
-        if is_made(write, current):
-            return self._done(write, current, "found")
-        if is_as(write, current, write.before):
-            return self._not_taken(write, "the run ended before the service had taken the write")
-        return self.skip(write, f"{write.name} was changed by somebody else while it was written")
+        """Find out what became of a write whose intent is in the journal without an end; nothing is sent.
+
+        An operation that is still in progress stays open.  A request that shows no effect counts as not received only
+        when enough time has passed.
+        """
+        accepted = self.journal.open_writes[write.number].accepted
+        look: Look | None = None
+        if accepted is not None and accepted.operation:
+            try:
+                look = self.service.look_at_operation(accepted.operation)
+            except ThrottledError as exc:
+                return _unreadable(exc)
+            except (CloudError, ValueError):
+                look = None  # only the object can tell
+        reason = "the run ended before the service had carried out the write"
+        return self._conclude(write, look, reason, how="found")
 
     def confirm(self, write: Write) -> Attempt:
         """Look whether a write is in place that must be, because writes that need it are done; nothing is sent."""
         try:
             current = self._read(write)
         except CloudError as exc:
-            return Attempt(End.LATER, str(exc), fatal=True)
+            return _unreadable(exc)
         if is_made(write, current):
             return self._done(write, current, "found")
         what = "is gone" if current is None else "was changed by somebody else"
@@ -185,6 +231,134 @@ class Carrier:
                 return f"policy {write.name} has other VMs than when the plan was made; make the plan again"
         return ""
 
+    def _book_and_send(self, write: Write, current: Resource | None) -> Attempt:
+        """Send one request if Azure's limits leave room for it, and find out what became of it."""
+        counted, reason = self._book(write)
+        if reason:
+            return Attempt(End.LATER, reason)
+        self._intend(write, current)
+        return self._send_once(write, counted)
+
+    def _book(self, write: Write) -> tuple[CountedWrite | None, str]:
+        """Count a write towards Azure's limits, or say which of them leaves no room; one write at a time."""
+        if write.kind == "delete_policy":
+            return None, ""
+        kind: Literal["policy", "item"] = "policy" if write.counts_as_policy_write else "item"
+        key = f"{self.label}#{write.number}"
+        with self.booking:
+            if reason := self.room(write):
+                return None, reason
+            counted = CountedWrite(at=self.clock.now(), vault_id=write.vault_id.lower(), kind=kind, key=key)
+            self.ledger.add(counted)
+        return counted, ""
+
+    def _intend(self, write: Write, current: Resource | None) -> None:
+        self.journal.append(
+            IntentRecord(
+                number=write.number,
+                at=self.clock.now(),
+                kind=write.kind,
+                vault_id=write.vault_id,
+                object_id=write.object_id,
+                name=write.name,
+                vms=write.vms,
+                before=current,
+                body=None if write.kind == "delete_policy" else dict(write.body),
+            )
+        )
+
+    def _send_once(self, write: Write, counted: CountedWrite | None) -> Attempt:
+        """Send one request, and find out what became of it."""
+        try:
+            accepted = self._send(write)
+        except (ThrottledError, NotSentError, ConflictError, ForbiddenError, RejectedError, AuthError) as exc:
+            if counted is not None:  # turned away: Azure does not count it, so neither does the ledger
+                self.ledger.give_back(counted)
+            return self._turned_away(write, exc)
+        except CloudError as exc:
+            return self._conclude(write, None, str(exc))
+        if accepted is None:
+            return self._conclude(write, None, "the service confirmed the write, but shows the old state")
+        self.journal.append(AcceptedRecord(number=write.number, at=self.clock.now(), operation=accepted.operation))
+        return self._follow(write, accepted)
+
+    def _follow(self, write: Write, accepted: Accepted) -> Attempt:
+        """Look at an accepted operation until it ends, or has taken so long that other writes should go on."""
+        look: Look | None = None
+        pause, asked, waited = self.pace.poll_seconds, accepted.retry_after_seconds, 0.0
+        while accepted.operation and waited < self.pace.follow_seconds:
+            seconds = pause if asked is None else min(asked, LONGEST_ASKED_SECONDS)
+            self.clock.sleep(min(seconds, self.pace.follow_seconds - waited))
+            waited += max(seconds, 0.01)
+            pause = min(2 * pause, LONGEST_POLL_SECONDS)
+            try:
+                look = self.service.look_at_operation(accepted.operation)
+            except (ForbiddenError, AuthError):  # no look will succeed: the object has to tell
+                look = None
+                break
+            except (CloudError, ValueError) as exc:
+                look, asked = None, getattr(exc, "retry_after_seconds", None)
+                continue
+            asked = look.retry_after_seconds
+            if look.ended:
+                break
+        return self._conclude(write, look, "the service accepted the write, but shows the old state")
+
+    def _conclude(
+        self, write: Write, look: Look | None, reason: str, *, how: Literal["written", "found"] = "written"
+    ) -> Attempt:
+        """What became of a request, by its object and the last look at its operation.
+
+        Parameters
+        ----------
+        look
+            The last look at its operation; None where there was none, or where it showed nothing.
+        reason
+            What is known so far, for people.
+        how
+            How the journal calls it where the object is as planned.
+        """
+        in_progress, old = look is not None and not look.ended, self._is_old(write, look)
+        try:
+            current = self._read(write) if in_progress or old else self._settled(write)
+        except CloudError as exc:  # carried out or not, nobody knows: whoever comes next looks first
+            return _unreadable(exc)
+        if is_made(write, current):
+            return self._done(write, current, how)
+        accepted = self.journal.open_writes[write.number].accepted
+        if look is not None and not look.ended and accepted is not None:
+            text = f"Azure accepted it at {accepted.at:%Y-%m-%d %H:%M} UTC and is still carrying it out"
+            return Attempt(End.LATER, text, "operation", look.retry_after_seconds)
+        if not is_as(write, current, write.before):
+            return self.skip(write, f"{write.name} was changed by somebody else while it was written")
+        return self._without_effect(write, look.failure if look is not None else None, reason, old=old)
+
+    def _without_effect(self, write: Write, failure: CloudError | None, reason: str, *, old: bool) -> Attempt:
+        """What to do about a request that shows no effect.
+
+        Parameters
+        ----------
+        failure
+            How its operation failed; None where it did not, or where that is not known.
+        reason
+            What is known so far, for people.
+        old
+            Whether it was begun so long ago that it will have none.
+        """
+        if failure is not None and not isinstance(failure, UncertainError):
+            return self._turned_away(write, failure)
+        if failure is None and not old:
+            text = f"{reason}; it is not sent again until it is clear that the first request had no effect"
+            return Attempt(End.LATER, text, "write")
+        return self._not_carried_out(write, Attempt(End.LATER, str(failure or reason), "write"))
+
+    def _is_old(self, write: Write, look: Look | None) -> bool:
+        """Whether a request without effect was begun so long ago that it will have none."""
+        opened = self.journal.open_writes[write.number]
+        unknowable = opened.accepted is not None and look is None
+        patience = UNKNOWABLE if unknowable else timedelta(seconds=self.pace.lost_seconds)
+        return self.clock.now() - opened.intent.at >= patience
+
     def _settled(self, write: Write) -> Resource | None:
         """The object once an operation that may be under way has had time to end."""
         current = self._read(write)
@@ -195,92 +369,62 @@ class Carrier:
             current = self._read(write)
         return current
 
-    def _intend(self, write: Write, current: Resource | None) -> None:
-        now = self.clock.now()
-        self.journal.append(
-            IntentRecord(
-                number=write.number,
-                at=now,
-                kind=write.kind,
-                vault_id=write.vault_id,
-                object_id=write.object_id,
-                name=write.name,
-                vms=write.vms,
-                before=current,
-                body=None if write.kind == "delete_policy" else dict(write.body),
-            )
-        )
-        if write.kind != "delete_policy":
-            kind: Literal["policy", "item"] = "policy" if write.counts_as_policy_write else "item"
-            key = f"{self.label}#{write.number}"
-            self.ledger.add(CountedWrite(at=now, vault_id=write.vault_id.lower(), kind=kind, key=key))
-
-    def _send_until_known(self, write: Write) -> Attempt:
-        """Send; where the answer is lost look before sending again."""
-        reason, taken = "", False
-        for _ in range(self.pace.tries):
-            try:
-                self._send(write)
-                reason, taken = "the service confirmed the write, but shows the old state", True
-            except (ForbiddenError, RejectedError, AuthError) as exc:
+    def _turned_away(self, write: Write, exc: CloudError) -> Attempt:
+        """What to do about a refusal: nothing was carried out."""
+        match exc:
+            case ThrottledError():
+                holds, wait = _throttled(exc)
+                return self._not_carried_out(write, Attempt(End.LATER, str(exc), holds, wait), exc.code)
+            case NotSentError():
+                return self._not_carried_out(write, Attempt(End.LATER, str(exc), "lane"))
+            case ConflictError():
+                return self._not_carried_out(write, Attempt(End.LATER, str(exc), "write"), exc.code)
+            case _:
                 return self._refused(write, exc)
-            except (ThrottledError, ConflictError) as exc:
-                reason = str(exc)
-                pause = getattr(exc, "retry_after_seconds", None) or self.pace.busy_seconds
-                if pause > _LONGEST_PAUSE_SECONDS:
-                    break
-                self.clock.sleep(pause)
-            except CloudError as exc:
-                reason, taken = str(exc), True
-            known = self._look(write, reason)
-            if known is not None:
-                return known
-        if taken:
-            return Attempt(End.LATER, reason, fatal=True)
-        return self._not_taken(write, reason, fatal=True)
-
-    def _look(self, write: Write, reason: str) -> Attempt | None:
-        """What became of a request; None where it was not taken and may be sent again."""
-        try:
-            current = self._settled(write)
-        except CloudError as exc:  # sent or not, nobody knows: whoever comes next looks first
-            return Attempt(End.LATER, str(exc), fatal=True)
-        if is_made(write, current):
-            return self._done(write, current, "written")
-        if not is_as(write, current, write.before):
-            return self.skip(write, f"{write.name} was changed by somebody else while it was written")
-        if shut := self.gate(write, current):  # time has passed: a backup may be near by now
-            return self._not_taken(write, f"{reason}; and meanwhile {shut}")
-        return None
 
     def _refused(self, write: Write, exc: CloudError) -> Attempt:
         reason = f"{exc}{advice_on_refusal(exc.code)}"
         self.journal.append(FailedRecord(number=write.number, at=self.clock.now(), error=reason, code=exc.code))
-        fatal = isinstance(exc, ForbiddenError | AuthError) or exc.code == "ScopeLocked"
-        return Attempt(End.FAILED, reason, fatal=fatal)
+        rights = isinstance(exc, ForbiddenError | AuthError) or exc.code == "ScopeLocked"
+        return Attempt(End.FAILED, reason, "rights" if rights else "")
 
-    def _send(self, write: Write) -> None:
+    def _send(self, write: Write) -> Accepted | None:
         match write.kind:
             case "reassign_item":
-                self.service.put_item(write.object_id, self._guarded(write, "item"))
+                return self.service.put_item(write.object_id, self._guarded(write, "item"))
             case "delete_policy":
-                self.service.delete_policy(write.object_id)
+                return self.service.delete_policy(write.object_id)
             case _:
-                self.service.put_policy(write.object_id, self._guarded(write, "policy"))
+                return self.service.put_policy(write.object_id, self._guarded(write, "policy"))
 
     def _guarded(self, write: Write, kind: str) -> dict[str, Any]:
         """The body, with the requests that a Resource Guard asks for where they were approved."""
         requests = self.guard_requests.get((write.vault_id.lower(), kind), ())
         return {**write.body, **({"resourceGuardOperationRequests": list(requests)} if requests else {})}
 
-    def _not_taken(self, write: Write, reason: str, *, fatal: bool = False) -> Attempt:
-        """Nothing was carried out: the journal says so, and the write can be made later."""
-        self.journal.append(FailedRecord(number=write.number, at=self.clock.now(), error=reason))
-        return Attempt(End.LATER, reason, fatal=fatal)
+    def _not_carried_out(self, write: Write, attempt: Attempt, code: str = "") -> Attempt:
+        """Record that nothing was carried out: the write can be made later."""
+        record = FailedRecord(number=write.number, at=self.clock.now(), error=attempt.reason, code=code)
+        self.journal.append(record)
+        return attempt
 
     def _done(self, write: Write, current: Resource | None, how: Literal["written", "found"]) -> Attempt:
         self.journal.append(DoneRecord(number=write.number, at=self.clock.now(), how=how, after=current))
         return Attempt(End.DONE)
+
+
+def _unreadable(exc: CloudError) -> Attempt:
+    """An object that cannot be read: the others of its lane would meet the same."""
+    if isinstance(exc, ThrottledError):
+        holds, wait = _throttled(exc)
+        return Attempt(End.LATER, str(exc), holds, wait)
+    return Attempt(End.LATER, str(exc), "rights" if isinstance(exc, ForbiddenError | AuthError) else "lane")
+
+
+def _throttled(exc: ThrottledError) -> tuple[Holds, float | None]:
+    """Who has to wait, and how long: Azure Resource Manager throttles a subscription, Azure Backup a vault."""
+    shared = any(word in exc.code.lower() for word in ("subscription", "tenant"))
+    return "subscription" if shared else "lane", exc.retry_after_seconds
 
 
 def _why_not(write: Write, current: Resource | None) -> str:

@@ -1,9 +1,10 @@
 """The journal of an apply or a rollback: JSON lines, on disk before anything is written to Azure.
 
 One line is one record.  A write has an ``intent`` line before its request is sent and one of ``done``, ``failed`` or
-``skipped`` after it.  An intent without an end is a write whose outcome is unknown; whoever resumes looks first.  A
-write that was already in place has a ``done`` line without an intent.  A line that a crash cut off does not count; it
-is cut away when the journal is next opened.
+``skipped`` after it.  An ``accepted`` line in between holds the operation with which the service carries it out.
+An intent without an end is a write whose outcome is unknown; whoever resumes looks first.  A write that was already in
+place has a ``done`` line without an intent.  A line that a crash cut off does not count; it is cut away when the
+journal is next opened.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -88,6 +90,21 @@ class IntentRecord(StrictModel):
     body: dict[str, Any] | None
 
 
+class AcceptedRecord(StrictModel):
+    """A write that the service accepted and carries out later; it is never sent again while this may go on.
+
+    Parameters
+    ----------
+    operation
+        Path and query at which the operation can be looked at; empty where the service did not say.
+    """
+
+    record: Literal["accepted"] = "accepted"
+    number: int
+    at: UtcDatetime
+    operation: str
+
+
 class DoneRecord(StrictModel):
     """A write that took place.
 
@@ -138,8 +155,24 @@ class EndRecord(StrictModel):
     pending: int
 
 
-Record = RunRecord | IntentRecord | DoneRecord | FailedRecord | SkippedRecord | EndRecord
+Record = RunRecord | IntentRecord | AcceptedRecord | DoneRecord | FailedRecord | SkippedRecord | EndRecord
 _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator="record")])
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWrite:
+    """A write that was begun and whose end is not known.
+
+    Parameters
+    ----------
+    intent
+        Its beginning.
+    accepted
+        What the service said when it accepted the write; None where no such answer is known.
+    """
+
+    intent: IntentRecord
+    accepted: AcceptedRecord | None = None
 
 
 class Journal:
@@ -161,7 +194,7 @@ class Journal:
         self._lock = threading.Lock()
         self._records = list(read_journal(path)) if path.exists() else []
         self._descriptor: int | None = None
-        self._open_numbers: set[int] = set()
+        self._open: dict[int, OpenWrite] = {}
         for record in self._records:
             self._follow(record)
 
@@ -181,7 +214,7 @@ class Journal:
         """
         line = record.model_dump_json().encode() + b"\n"
         with self._lock, translate_write_errors(self.path):
-            descriptor = self._open()
+            descriptor = self._descriptor_of()
             written = 0
             while written < len(line):
                 written += os.write(descriptor, line[written:])
@@ -190,18 +223,20 @@ class Journal:
             self._follow(record)
 
     @property
-    def open_numbers(self) -> frozenset[int]:
-        """Writes that were begun and of whose end nothing is known."""
+    def open_writes(self) -> Mapping[int, OpenWrite]:
+        """Writes that were begun and whose end is not known, by number."""
         with self._lock:
-            return frozenset(self._open_numbers)
+            return dict(self._open)
 
     def _follow(self, record: Record) -> None:
         if isinstance(record, IntentRecord):
-            self._open_numbers.add(record.number)
+            self._open[record.number] = OpenWrite(record)
+        elif isinstance(record, AcceptedRecord) and record.number in self._open:
+            self._open[record.number] = OpenWrite(self._open[record.number].intent, record)
         elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
-            self._open_numbers.discard(record.number)
+            self._open.pop(record.number, None)
 
-    def _open(self) -> int:
+    def _descriptor_of(self) -> int:
         """The file, made on the first record: a run that is called off leaves none."""
         if self._descriptor is None:
             _cut_torn_line(self.path)

@@ -1,16 +1,17 @@
-"""Writes of the last days on this machine, and locks: what several runs must know of each other."""
+"""Writes of the last days on this machine, closed vaults, and locks: what several runs must know of each other."""
 
 from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypedDict
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from optimizer.estate.document import UtcDatetime
 from optimizer.model.strict import StrictModel
@@ -60,6 +61,53 @@ class CountedWrite(StrictModel):
     key: str = ""
 
 
+class ReturnedWrite(StrictModel):
+    """A counted write that the service turned away before it was carried out: it no longer counts.
+
+    Parameters
+    ----------
+    returned_key, returned_at
+        Key and time of the counted write.
+    """
+
+    returned_key: str
+    returned_at: UtcDatetime
+
+
+class Closure(StrictModel):
+    """A place that the service asked to stay away from.
+
+    Parameters
+    ----------
+    place
+        Lower-case id of a vault, or of a subscription (``/subscriptions/...``).
+    closed_until
+        When it may be asked again.
+    reason
+        What the service said.
+    """
+
+    place: str
+    closed_until: UtcDatetime
+    reason: str = ""
+
+    def covers(self, vault_id: str) -> bool:
+        """Whether a vault is this place or lies in it."""
+        vault = vault_id.lower()
+        return vault == self.place or vault.startswith(self.place + "/")
+
+
+class Counted(TypedDict):
+    """What the calendar has to know of the ledger; see :func:`~optimizer.rollout.calendar.build_rollout`."""
+
+    policy_writes: list[tuple[datetime, str]]
+    item_writes: list[tuple[datetime, str]]
+    closed_until: dict[str, datetime]
+
+
+_LINE: TypeAdapter[CountedWrite | ReturnedWrite | Closure] = TypeAdapter(CountedWrite | ReturnedWrite | Closure)
+
+
 def state_folder(variables: Mapping[str, str] = os.environ) -> Path:
     """Where runs keep ledger and locks: ``BACKUP_OPTIMIZER_STATE``, by default this user's usual place.
 
@@ -82,7 +130,9 @@ def state_folder(variables: Mapping[str, str] = os.environ) -> Path:
 
 
 class Ledger:
-    """The writes that count towards Azure's limits per 24 hours; kept on disk.
+    """The writes that count towards Azure's limits per 24 hours, and places to stay away from; kept on disk.
+
+    Safe to share among threads and processes.
 
     Parameters
     ----------
@@ -100,7 +150,9 @@ class Ledger:
 
         self._file = folder / "writes.jsonl"
         self._writes: list[CountedWrite] = []
+        self._closures: list[Closure] = []
         self._read_to = 0
+        self._reading = threading.Lock()
         self._folder = folder
         make_state_folder(folder)
         lock_file = folder / "writes.lock"
@@ -110,8 +162,26 @@ class Ledger:
 
     def since(self, moment: datetime, kind: Literal["policy", "item"] = "policy") -> tuple[CountedWrite, ...]:
         """Writes of a kind after a moment, oldest first."""
-        self._catch_up()
-        return tuple(write for write in self._writes if write.at > moment and write.kind == kind)
+        with self._reading:
+            self._catch_up()
+            return tuple(write for write in self._writes if write.at > moment and write.kind == kind)
+
+    def closed(self, vault_id: str, now: datetime) -> Closure | None:
+        """The closure that keeps a vault closed the longest; None where it is open now."""
+        with self._reading:
+            self._catch_up()
+            closures = [one for one in self._closures if one.closed_until > now and one.covers(vault_id)]
+        return max(closures, key=lambda one: one.closed_until, default=None)
+
+    def counted(self, vault_ids: Iterable[str], now: datetime) -> Counted:
+        """Writes of the last 24 hours, and which of some vaults are closed until when."""
+        since = now - BUDGET_PERIOD
+        closed = {vault_id.lower(): self.closed(vault_id, now) for vault_id in vault_ids}
+        return Counted(
+            policy_writes=[(write.at, write.vault_id) for write in self.since(since)],
+            item_writes=[(write.at, write.vault_id) for write in self.since(since, "item")],
+            closed_until={vault: one.closed_until for vault, one in closed.items() if one is not None},
+        )
 
     def add(self, write: CountedWrite) -> None:
         """Count a write, durably, before it is sent.
@@ -121,12 +191,38 @@ class Ledger:
         EstateError
             The file cannot be written.
         """
+        self._append(write)
+
+    def give_back(self, write: CountedWrite) -> None:
+        """Stop counting a write that the service turned away; see :meth:`add` for errors."""
+        self._append(ReturnedWrite(returned_key=write.key, returned_at=write.at))
+
+    def close(self, place: str, until: datetime, reason: str) -> None:
+        """Remember, for later runs too, that the service asked to stay away from a vault or a subscription.
+
+        Parameters
+        ----------
+        place
+            Id of a vault, or of a subscription (``/subscriptions/...``).
+        until
+            When it may be asked again.
+        reason
+            What the service said.
+
+        Raises
+        ------
+        EstateError
+            The file cannot be written.
+        """
+        self._append(Closure(place=place.lower(), closed_until=until, reason=reason))
+
+    def _append(self, line: CountedWrite | ReturnedWrite | Closure) -> None:
         with explain_access(self._file, self._folder), _patiently(self._lock):
             descriptor = open_shared(self._file, self._folder)
             try:
                 size = os.fstat(descriptor).st_size
                 torn = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-                os.write(descriptor, b"\n" * torn + write.model_dump_json().encode() + b"\n")
+                os.write(descriptor, b"\n" * torn + line.model_dump_json().encode() + b"\n")
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
@@ -143,11 +239,21 @@ class Ledger:
         self._read_to = size - len(lines[-1])
         for line in lines[:-1]:
             try:
-                self._writes.append(CountedWrite.model_validate_json(line))
+                self._take(_LINE.validate_json(line))
             except ValidationError:
                 require_torn(line, self._file)
                 continue  # the end of a line that a crash cut off: that write was never sent
         self._writes.sort(key=lambda write: write.at)
+
+    def _take(self, line: CountedWrite | ReturnedWrite | Closure) -> None:
+        match line:
+            case CountedWrite():
+                self._writes.append(line)
+            case Closure():
+                self._closures.append(line)
+            case ReturnedWrite():
+                returned = (line.returned_key, line.returned_at)
+                self._writes = [write for write in self._writes if (write.key, write.at) != returned]
 
 
 @contextmanager

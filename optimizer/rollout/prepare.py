@@ -13,13 +13,14 @@ from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.fingerprint import check_changes
 from optimizer.ports import BackupReader, Clock
-from optimizer.rollout.calendar import build_rollout
+from optimizer.rollout.calendar import DEFAULT_WORKERS, build_rollout
 from optimizer.rollout.clock_check import require_clock
 from optimizer.rollout.earlier_runs import carried_on, records_of, refuse_taken_back, require_same_plan
 from optimizer.rollout.errors import ApplyError
+from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
 from optimizer.rollout.journal import DoneRecord, Record, read_journal
-from optimizer.rollout.ledger import BUDGET_PERIOD, Ledger
+from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.prepared import Approval, Command, Prepared, Scope
 from optimizer.rollout.progress import JournalState, state_of, with_what_they_need
@@ -42,6 +43,7 @@ def prepare_apply(
     resume: bool = False,
     scope: Scope = Scope(),  # noqa: B008  # frozen
     approval: Approval = Approval(),  # noqa: B008  # frozen
+    workers: int = DEFAULT_WORKERS,
     command: Command = "apply",
 ) -> Prepared:
     """Check a plan against Azure and lay its writes out in time; nothing is written.
@@ -60,6 +62,8 @@ def prepare_apply(
         Which part of the plan.
     approval
         Who stands behind it.
+    workers
+        Lanes that are written side by side.
     command
         What the journal calls the run.
 
@@ -98,13 +102,14 @@ def prepare_apply(
         plan_path=plan_path,
         inventory=inventory,
         writes=selection.writes,
-        rollout=_lay_out(selection.writes, plan, inventory, clock, ledger, _made(state), pilot),
+        rollout=_lay_out(selection.writes, plan, inventory, clock, ledger, _made(state), pilot, workers),
         journal_path=journal_path,
         records=records,
         pilot=pilot,
         scope=scope,
         approval=approval,
         protections=protections,
+        workers=workers,
         remarks=(
             *selection.left_out,
             *outside_of_scope(every, selection.writes, scope),
@@ -128,12 +133,13 @@ def prepare_rollback(
     resume: bool = False,
     only: Sequence[Selector] = (),
     approval: Approval = Approval(),  # noqa: B008  # frozen
+    workers: int = DEFAULT_WORKERS,
 ) -> Prepared:
     """Lay out the writes that undo what a journal says was done; nothing is written.
 
     Parameters
     ----------
-    plan, plan_path, document, reader, clock, ledger, resume, approval
+    plan, plan_path, document, reader, clock, ledger, resume, approval, workers
         As of :func:`prepare_apply`.
     only
         VMs that are taken back; none given means all.
@@ -179,12 +185,13 @@ def prepare_rollback(
         plan_path=plan_path,
         inventory=inventory,
         writes=writes,
-        rollout=_lay_out(writes, plan, inventory, clock, ledger, _made(state), frozenset(), tolerated=before),
+        rollout=_lay_out(writes, plan, inventory, clock, ledger, _made(state), frozenset(), workers, tolerated=before),
         journal_path=journal_path,
         records=records,
         scope=scope,
         approval=approval,
         protections=protections,
+        workers=workers,
         remarks=(
             *selection.left_out,
             *left_for_later(undone, writes, scope.only),
@@ -274,11 +281,19 @@ def _lay_out(
     ledger: Ledger,
     made: Mapping[int, datetime],
     pilot: frozenset[str],
+    workers: int,
     *,
     tolerated: Inventory | None = None,
 ) -> Rollout:
     now = clock.now().replace(microsecond=0)  # calendars count whole seconds
-    recent = [(write.at, write.vault_id) for write in ledger.since(now - BUDGET_PERIOD)]
     return build_rollout(
-        writes, inventory, plan.rules, now=now, made=made, policy_writes=recent, pilot=pilot, tolerated=tolerated
+        writes,
+        inventory,
+        plan.rules,
+        now=now,
+        made=made,
+        **ledger.counted(vaults_of(writes), now),
+        pilot=pilot,
+        tolerated=tolerated,
+        workers=workers,
     )

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument
+from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.journal import Record
 from optimizer.rollout.protections import Protection
 from optimizer.rollout.selection import Selector
@@ -87,6 +88,8 @@ class Prepared:
         What a planner should know before he agrees.
     tolerated
         The state that a rollback leads back to, whatever it broke.
+    workers
+        Lanes that are written side by side.
     """
 
     command: Command
@@ -103,6 +106,7 @@ class Prepared:
     protections: Mapping[str, Protection] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     tolerated: Inventory | None = None
+    workers: int = DEFAULT_WORKERS
 
 
 def latest_end(rollout: Rollout, now: datetime) -> datetime:

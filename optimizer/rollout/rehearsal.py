@@ -15,11 +15,13 @@ from optimizer.model.raw import id_of, properties_of
 from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService, Clock, Progress, Resource, no_progress
+from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
-from optimizer.rollout.execute import Outcome, vaults_of
+from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.journal import read_journal
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply, prepare_rollback
 from optimizer.rollout.prepared import Prepared, Scope, latest_end
 from optimizer.rollout.progress import state_of
@@ -103,6 +105,7 @@ def rehearse(
     folder: Path,
     *,
     scope: Scope = Scope(),  # noqa: B008  # frozen
+    workers: int = DEFAULT_WORKERS,
     pace: Pace = Pace(),  # noqa: B008  # frozen
     progress: Progress = no_progress,
 ) -> Rehearsal:
@@ -118,6 +121,8 @@ def rehearse(
         For journals and ledger; nothing else is written.
     scope
         Which part of the plan.
+    workers
+        Lanes that are written side by side.
     pace
         How long to wait for the service.
     progress
@@ -131,7 +136,16 @@ def rehearse(
     ledger = Ledger(folder / "state")
     journal_path = folder / "rehearsal.journal.jsonl"
     prepared = prepare_apply(
-        plan, plan_path, document, service, clock, ledger, journal_path, scope=scope, command="rehearse"
+        plan,
+        plan_path,
+        document,
+        service,
+        clock,
+        ledger,
+        journal_path,
+        scope=scope,
+        workers=workers,
+        command="rehearse",
     )
     began = clock.now()
     judge = _Judge(plan, document, twin)
@@ -155,7 +169,7 @@ def rehearse(
     differences: tuple[str, ...] = ()
     if state.done:
         back, differences = _take_back(
-            plan, plan_path, document, service, twin, clock, ledger, folder, journal_path, pace, progress
+            plan, plan_path, document, service, twin, clock, ledger, folder, journal_path, workers, pace, progress
         )
     return Rehearsal(
         rollout=prepared.rollout,
@@ -221,12 +235,21 @@ def _take_back(
     ledger: Ledger,
     folder: Path,
     journal_path: Path,
+    workers: int,
     pace: Pace,
     progress: Progress,
 ) -> tuple[Outcome, tuple[str, ...]]:
     done = state_of(read_journal(journal_path)).done
     prepared = prepare_rollback(
-        plan, plan_path, document, service, clock, ledger, journal_path, folder / "rehearsal.rollback.jsonl"
+        plan,
+        plan_path,
+        document,
+        service,
+        clock,
+        ledger,
+        journal_path,
+        folder / "rehearsal.rollback.jsonl",
+        workers=workers,
     )
     until = latest_end(prepared.rollout, clock.now())
     outcome = carry_out(prepared, service, clock, ledger, folder, until=until, pace=pace, progress=progress)

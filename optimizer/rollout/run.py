@@ -13,9 +13,10 @@ from pathlib import Path
 from optimizer.ports import BackupService, Clock, Progress, no_progress
 from optimizer.rollout.carry_out import Carrier, Pace
 from optimizer.rollout.errors import ApplyError
-from optimizer.rollout.execute import Executor, Outcome, vaults_of
+from optimizer.rollout.execute import Executor, vaults_of
 from optimizer.rollout.journal import Journal, Record, RunRecord
 from optimizer.rollout.ledger import Ledger, hold_locks
+from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import Prepared
 
 
@@ -79,6 +80,7 @@ def carry_out(
             writes=prepared.writes,
             pilot=prepared.pilot,
             tolerated=prepared.tolerated,
+            workers=prepared.workers,
             progress=progress,
         )
         return executor.run(until=until)

@@ -27,5 +27,5 @@ def wire(certificate: tuple[Path, Path]) -> Iterator[Wire]:
 @pytest.fixture
 def service(wire: Wire) -> Iterator[AzureBackupService]:
     """The adapter, connected to the server, that does not really wait."""
-    with AzureBackupService(wire.connection, sleep=wire.sleep) as opened:
+    with AzureBackupService(wire.connection) as opened:
         yield opened

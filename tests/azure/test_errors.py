@@ -406,17 +406,6 @@ def test_the_network_is_told_apart_from_a_missing_sign_in(attempts: str, kind: t
     assert ("az login" in str(found)) is (kind is AuthError)
 
 
-def test_a_credential_that_has_nobody_is_no_refusal() -> None:
-    """Once a chain has found its credential, that one alone is asked, and may have lost its sign-in since."""
-    found = translate(CredentialUnavailableError("Please run 'az login' to set up an account"))
-    assert type(found) is AuthError
-    assert "nobody is signed in" in str(found)
-    offline = translate(CredentialUnavailableError("ERROR: Failed to resolve 'login.microsoftonline.com'"))
-    assert type(offline) is UncertainError
-    single = translate(azure.ClientAuthenticationError("AADSTS700082: The refresh token has expired."))
-    assert "the sign-in was refused: AADSTS700082" in str(single)
-
-
 def test_a_single_credential_without_network_is_no_missing_sign_in() -> None:
     """Outside of a chain the cause of the error says it, whatever the words are."""
     exc = azure.ClientAuthenticationError("Authentication failed: broken")

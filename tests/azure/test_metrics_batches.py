@@ -198,33 +198,6 @@ def test_memory_in_bytes_is_narrowed_down_too(wire: Wire) -> None:
     assert [chunk.vm_ids[row] for row in np.flatnonzero(without)] == [vm(4)]
 
 
-def test_strange_sizes_are_passed_over(wire: Wire) -> None:
-    """Null and nonsense in a list of sizes cost their own entries only, and a page that leads to itself ends."""
-    good = {
-        "name": "Good",
-        "resourceType": "virtualMachines",
-        "capabilities": [None, "x", {"name": "MemoryGB", "value": "8"}],
-    }
-    no_value = {**good, "name": "Bad", "capabilities": [{"name": "MemoryGB", "value": None}]}
-    path = f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/skus"
-    values = [None, 5, [], {}, {**good, "name": None, "capabilities": None}, no_value, good]
-    wire.on("GET", path, Answer(200, {"value": values, "nextLink": f"{wire.endpoint}{path}?page=2"}))
-    with wire.connection.backup(SUBSCRIPTION) as client:
-        sizes = MemorySizes(lambda _: client)
-        assert sizes.bytes_of(SUBSCRIPTION, "westeurope", "good") == 8 * 1024**3
-        assert sizes.bytes_of(SUBSCRIPTION, "westeurope", "bad") is None
-    assert not sizes.failures
-    assert len(wire.requests) == 2
-
-
-@pytest.mark.parametrize("content", [[], None, {"value": None}, {"value": {}}])
-def test_a_list_of_sizes_that_is_none_is_empty(wire: Wire, content: Any) -> None:
-    """Memory then stays unknown."""
-    wire.on("GET", ".*/skus", Answer(200, json.dumps(content).encode()))
-    with wire.connection.backup(SUBSCRIPTION) as client:
-        assert MemorySizes(lambda _: client).bytes_of(SUBSCRIPTION, "westeurope", "good") is None
-
-
 def test_the_budget_is_spent_and_earned() -> None:
     """Parts cost, whole batches that succeed allow more, never beyond the start."""
     budget = SplitBudget(4)

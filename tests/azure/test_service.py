@@ -11,14 +11,17 @@ import pytest
 
 from optimizer.azure.service import AzureBackupReader, AzureBackupService
 from optimizer.errors import (
+    CloudError,
     ConflictError,
     DataError,
     ForbiddenError,
     NotFoundError,
+    NotSentError,
     RejectedError,
     ThrottledError,
     UncertainError,
 )
+from optimizer.ports import Accepted, Look
 from tests.azure.wire import (
     ITEM,
     POLICY,
@@ -63,148 +66,173 @@ def test_a_policy_is_sent_as_it_is(wire: Wire, service: AzureBackupService) -> N
     assert "if-match" not in {name.lower() for name in request.headers}
 
 
-@pytest.mark.parametrize("header", ["azure-asyncoperation", "Azure-AsyncOperation"])
-def test_an_accepted_policy_is_followed_to_its_end(wire: Wire, service: AzureBackupService, header: str) -> None:
-    """After 202 the operation is looked at until it has succeeded, whatever the header's case."""
+def look_after(service: AzureBackupService, accepted: Accepted | None) -> Look:
+    """One look at what was accepted."""
+    assert accepted is not None
+    return service.look_at_operation(accepted.operation)
+
+
+@pytest.mark.parametrize("header", ["azure-asyncoperation", "Azure-AsyncOperation", "Operation-Location"])
+def test_an_accepted_policy_can_be_looked_at(wire: Wire, service: AzureBackupService, header: str) -> None:
+    """A 202 is handed on at once; each look is one request, whatever the header's case."""
     wire.on("PUT", POLICY, accepted(wire, POLICY_STATUS, header))
-    wire.on("GET", POLICY_STATUS, RUNNING, RUNNING, SUCCEEDED)
-    service.put_policy(POLICY, vm_policy())
-    assert len(wire.sent("GET", POLICY_STATUS)) == 3
+    wire.on("GET", POLICY_STATUS, RUNNING, SUCCEEDED)
+    operation = service.put_policy(POLICY, vm_policy())
+    assert operation == Accepted(f"{POLICY_STATUS}?api-version=2021-10-01")
+    assert wire.sent("GET") == []
+    assert look_after(service, operation) == Look(ended=False)
+    assert look_after(service, operation) == Look(ended=True)
     assert len(wire.sent("PUT")) == 1
+    assert len(wire.sent("GET", POLICY_STATUS)) == 2
+    assert wire.sent("GET")[0].query["api-version"] == "2021-10-01"
+
+
+def test_what_is_done_at_once_has_no_operation(wire: Wire, service: AzureBackupService) -> None:
+    """200 and 204 mean that the write is done."""
+    wire.on("PUT", ".*", Answer(200, {}))
+    wire.on("DELETE", POLICY, Answer(204))
+    assert service.put_policy(POLICY, vm_policy()) is None
+    assert service.put_item(ITEM, item_body()) is None
+    assert service.delete_policy(POLICY) is None
 
 
 def test_a_result_stands_in_for_a_status(wire: Wire, service: AzureBackupService) -> None:
-    """Without Azure-AsyncOperation, Location is asked until it no longer says 202."""
+    """Without Azure-AsyncOperation, Location is asked: 202 means in progress, a refusal is the operation's own."""
     wire.on("PUT", ITEM, accepted(wire, ITEM_RESULT, "Location"))
-    wire.on("GET", ITEM_RESULT, Answer(202), Answer(202), Answer(204))
-    service.put_item(ITEM, item_body())
-    assert len(wire.sent("GET", ITEM_RESULT)) == 3
+    wire.on("GET", ITEM_RESULT, Answer(202), Answer(204), failure(400, "UserErrorX", "refused"), failure(503, "Busy"))
+    operation = service.put_item(ITEM, item_body())
+    assert [look_after(service, operation).ended for _ in range(2)] == [False, True]
+    look = look_after(service, operation)
+    assert look.ended
+    assert isinstance(look.failure, RejectedError)
+    with pytest.raises(UncertainError):
+        look_after(service, operation)
 
 
 def test_the_token_goes_to_nobody_else(wire: Wire, service: AzureBackupService) -> None:
     """The operation is looked at where the write was sent, even where the answer names another host."""
     wire.on("PUT", POLICY, Answer(202, None, {"Azure-AsyncOperation": f"https://evil.example{POLICY_STATUS}?a=1"}))
     wire.on("GET", POLICY_STATUS, SUCCEEDED)
-    service.put_policy(POLICY, vm_policy())
+    assert look_after(service, service.put_policy(POLICY, vm_policy())).ended
     assert wire.sent("GET", POLICY_STATUS)[0].query["a"] == "1"
 
 
-def test_waits_of_an_operation_are_the_services(wire: Wire, service: AzureBackupService) -> None:
-    """Retry-After of 202 and of each look is the pause before the next look, up to two minutes."""
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "https://evil.example" + POLICY_STATUS,
+        "//evil.example" + POLICY_STATUS,
+        f"{POLICY}/../../x/operations/1",
+        "/providers/Microsoft.Authorization/locks/x",
+        "",
+    ],
+)
+def test_a_journal_cannot_send_the_token_elsewhere(wire: Wire, service: AzureBackupService, operation: str) -> None:
+    """What a journal names as an operation is a path below a subscription, or is not looked at."""
+    with pytest.raises(ValueError, match="not the path of an operation"):
+        service.look_at_operation(operation)
+    assert wire.requests == []
+
+
+def test_waits_of_an_operation_are_handed_on(wire: Wire, service: AzureBackupService) -> None:
+    """Retry-After of the 202 and of each look goes to the caller."""
     first = accepted(wire, POLICY_STATUS)
     wire.on("PUT", POLICY, Answer(202, None, {**first.headers, "Retry-After": "60"}))
-    wire.on("GET", POLICY_STATUS, Answer(200, RUNNING.body, {"Retry-After": "9000"}), SUCCEEDED)
-    service.put_policy(POLICY, vm_policy())
-    assert wire.slept == [60.0, 120.0]
+    wire.on("GET", POLICY_STATUS, Answer(200, RUNNING.body, {"Retry-After": "9000"}))
+    operation = service.put_policy(POLICY, vm_policy())
+    assert operation is not None
+    assert operation.retry_after_seconds == 60.0
+    assert look_after(service, operation) == Look(ended=False, retry_after_seconds=9000.0)
 
 
-def test_an_accepted_write_that_leads_nowhere_is_uncertain(wire: Wire, service: AzureBackupService) -> None:
-    """202 without a header that says where to ask is not taken for success."""
-    wire.on("PUT", POLICY, Answer(202))
-    with pytest.raises(UncertainError, match="does not say where to ask"):
-        service.put_policy(POLICY, vm_policy())
+@pytest.mark.parametrize("location", [None, "/elsewhere/operations/1", "not a url {x}"])
+def test_an_accepted_write_may_not_say_where_to_look(
+    wire: Wire, service: AzureBackupService, location: str | None
+) -> None:
+    """A 202 without a usable header is accepted all the same, and not taken for success."""
+    wire.on("PUT", POLICY, Answer(202, None, {"Location": location} if location else {}))
+    assert service.put_policy(POLICY, vm_policy()) == Accepted("")
 
 
 @pytest.mark.parametrize(
-    "trouble", [failure(503, "Busy"), failure(500, "InternalError"), failure(429, "Slow"), HANG_UP]
+    ("trouble", "kind"),
+    [
+        (failure(503, "Busy"), UncertainError),
+        (failure(502, "BadGateway"), UncertainError),
+        (failure(429, "Slow", Retry_After="9"), ThrottledError),
+        (failure(404, "ResourceNotFound"), NotFoundError),
+        (failure(403, "AuthorizationFailed"), ForbiddenError),
+        (failure(400, "BadRequest"), RejectedError),
+        (HANG_UP, UncertainError),
+    ],
 )
-def test_trouble_while_looking_is_borne(wire: Wire, service: AzureBackupService, trouble: Answer) -> None:
-    """5xx, 429 and lost connections during an accepted operation are repeated: looking changes nothing."""
+def test_a_look_that_fails_says_nothing_of_the_operation(
+    wire: Wire, service: AzureBackupService, trouble: Answer, kind: type[Exception]
+) -> None:
+    """The error is the look's own, it is not repeated, and a later look may succeed."""
     wire.on("PUT", ITEM, accepted(wire, ITEM_STATUS))
-    wire.on("GET", ITEM_STATUS, trouble, RUNNING, trouble, trouble, SUCCEEDED)
-    service.put_item(ITEM, item_body())
-    assert len(wire.sent("PUT")) == 1
-
-
-def test_an_operation_out_of_sight_is_uncertain(wire: Wire, service: AzureBackupService) -> None:
-    """Where no look succeeds any more, it is not known whether the write was carried out."""
-    wire.on("PUT", ITEM, accepted(wire, ITEM_STATUS))
-    wire.on("GET", ITEM_STATUS, failure(502, "BadGateway"))
-    with pytest.raises(UncertainError, match="its end cannot be learnt"):
-        service.put_item(ITEM, item_body())
-    assert len(wire.sent("PUT")) == 1
-
-
-def test_no_right_to_look_is_uncertain(wire: Wire, service: AzureBackupService) -> None:
-    """403 while looking does not mean that the write was refused; the message still names the right."""
-    action = "Microsoft.RecoveryServices/Vaults/backupPolicies/operations/read"
-    wire.on("PUT", POLICY, accepted(wire, POLICY_STATUS))
-    wire.on(
-        "GET", POLICY_STATUS, failure(403, "AuthorizationFailed", f"may not perform action '{action}' over scope 'x'")
-    )
-    with pytest.raises(UncertainError, match=r"operations/read.*Operator"):
-        service.put_policy(POLICY, vm_policy())
-
-
-def test_an_endless_operation_is_given_up(wire: Wire, service: AzureBackupService) -> None:
-    """After an hour of looks the end of an operation counts as unknown."""
-    wire.on("PUT", POLICY, accepted(wire, POLICY_STATUS))
-    wire.on("GET", POLICY_STATUS, Answer(200, RUNNING.body, {"Retry-After": "120"}))
-    with pytest.raises(UncertainError, match="had not ended"):
-        service.put_policy(POLICY, vm_policy())
-    assert sum(wire.slept) == pytest.approx(3600, abs=121)
+    wire.on("GET", ITEM_STATUS, trouble, SUCCEEDED)
+    operation = service.put_item(ITEM, item_body())
+    with pytest.raises(kind):
+        look_after(service, operation)
+    assert len(wire.sent("GET")) == 1
+    assert look_after(service, operation).ended
 
 
 def ended(status: str, **more: Any) -> Answer:
     return Answer(200, {"id": OPERATION, "name": OPERATION, "status": status, **more})
 
 
-def test_a_failed_operation_is_a_refusal(wire: Wire, service: AzureBackupService) -> None:
-    """A final status Failed is reported with the service's code."""
+LIMIT = "Operation is blocked as you have reached the limit on number of operations permitted in 24 hours"
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "kind"),
+    [
+        ("UserErrorVmNotFoundV2", "gone", RejectedError),
+        ("BMSUserErrorObjectLocked", "busy", ConflictError),
+        ("BMSUserErrorLimit", LIMIT, ThrottledError),
+    ],
+)
+def test_an_operation_may_fail(
+    wire: Wire, service: AzureBackupService, code: str, message: str, kind: type[CloudError]
+) -> None:
+    """A final status Failed carries the service's code, and locks and limits are told from a refusal."""
     wire.on("PUT", ITEM, accepted(wire, ITEM_STATUS))
-    wire.on("GET", ITEM_STATUS, ended("Failed", error={"code": "UserErrorVmNotFoundV2", "message": "gone"}))
-    with pytest.raises(RejectedError, match="gone") as caught:
-        service.put_item(ITEM, item_body())
-    assert caught.value.code == "UserErrorVmNotFoundV2"
+    wire.on("GET", ITEM_STATUS, ended("Failed", error={"code": code, "message": message}))
+    look = look_after(service, service.put_item(ITEM, item_body()))
+    assert look.ended
+    assert isinstance(look.failure, kind)
+    assert look.failure.code == code
 
 
-def test_an_operation_that_found_a_lock_is_a_conflict(wire: Wire, service: AzureBackupService) -> None:
-    """A failure because of another operation is told from a refusal."""
-    wire.on("PUT", ITEM, accepted(wire, ITEM_STATUS))
-    wire.on("GET", ITEM_STATUS, ended("Failed", error={"code": "BMSUserErrorObjectLocked", "message": "busy"}))
-    with pytest.raises(ConflictError):
-        service.put_item(ITEM, item_body())
-
-
-@pytest.mark.parametrize("status", ["Succeeded", "Failed"])
+@pytest.mark.parametrize("status", ["Succeeded", "Failed", "Canceled"])
 def test_failed_jobs_of_an_operation_are_not_passed_over(wire: Wire, service: AzureBackupService, status: str) -> None:
-    """A policy that was edited for some of its items only must be looked at."""
+    """A policy that was edited for some of its items only, or was cancelled, must be looked at."""
     info = {"objectType": "OperationStatusJobsExtendedInfo", "jobIds": ["j1"], "failedJobsError": {"j1": "UserErrorX"}}
     wire.on("PUT", POLICY, accepted(wire, POLICY_STATUS))
     wire.on("GET", POLICY_STATUS, ended(status, properties=info))
-    with pytest.raises(UncertainError, match="job j1: UserErrorX"):
-        service.put_policy(POLICY, vm_policy())
+    look = look_after(service, service.put_policy(POLICY, vm_policy()))
+    assert look.ended
+    assert isinstance(look.failure, UncertainError)
+    assert "job j1: UserErrorX" in str(look.failure)
 
 
-# What is sent again and what is not
+# Each write is sent once
 
 
-def test_a_write_that_was_turned_away_is_sent_again(wire: Wire, service: AzureBackupService) -> None:
-    """429 means that nothing was carried out: the same request follows after the time that was asked for."""
-    wire.on("PUT", POLICY, failure(429, "Throttled", Retry_After="7"), failure(429, "Throttled"), Answer(200, {}))
-    service.put_policy(POLICY, vm_policy())
-    assert len(wire.sent("PUT")) == 3
-    assert wire.slept[0] == 7.0
-    assert len({request.body for request in wire.requests}) == 1
-
-
-def test_a_write_is_turned_away_five_times_at_most(wire: Wire, service: AzureBackupService) -> None:
-    """The fifth 429 is handed on, with the wait that it asks for."""
-    wire.on("PUT", POLICY, failure(429, "Throttled", Retry_After="3"))
+@pytest.mark.parametrize(
+    ("headers", "seconds"), [({"Retry_After": "7"}, 7.0), ({"Retry_After": "86400"}, 86400.0), ({}, None)]
+)
+def test_a_write_that_was_turned_away_is_not_sent_again(
+    wire: Wire, service: AzureBackupService, headers: dict[str, str], seconds: float | None
+) -> None:
+    """After a 429 nothing is sent again: the caller looks first, and is told how long to wait."""
+    wire.on("PUT", POLICY, failure(429, "Throttled", **headers))
     with pytest.raises(ThrottledError) as caught:
         service.put_policy(POLICY, vm_policy())
-    assert caught.value.retry_after_seconds == 3.0
-    assert len(wire.sent("PUT")) == 5
-    assert wire.slept == [3.0] * 4
-
-
-def test_a_long_wait_is_left_to_the_caller(wire: Wire, service: AzureBackupService) -> None:
-    """A write that is to wait for an hour is not waited for here."""
-    wire.on("PUT", POLICY, failure(429, "Throttled", Retry_After="3600"))
-    with pytest.raises(ThrottledError):
-        service.put_policy(POLICY, vm_policy())
+    assert caught.value.retry_after_seconds == seconds
     assert len(wire.sent("PUT")) == 1
-    assert wire.slept == []
 
 
 @pytest.mark.parametrize(
@@ -243,13 +271,12 @@ def test_an_answer_that_is_none_leaves_it_open(wire: Wire, service: AzureBackupS
     assert len(wire.requests) == 1
 
 
-def test_a_write_that_found_nobody_is_tried_again(wire: Wire, certificate: tuple[Path, Path]) -> None:
-    """Where no connection comes about nothing was sent, and it is tried five times."""
+def test_a_write_that_found_nobody_was_not_sent(certificate: tuple[Path, Path]) -> None:
+    """Where no connection comes about the error says that nothing was sent; it is not tried again."""
     with serve(*certificate) as other:
         dead = other.connection
-    with AzureBackupService(dead, sleep=wire.sleep) as service, pytest.raises(UncertainError, match="network"):
+    with AzureBackupService(dead) as service, pytest.raises(NotSentError, match="network"):
         service.put_policy(POLICY, vm_policy())
-    assert len(wire.slept) == 4
 
 
 def test_a_locked_object_is_a_conflict(wire: Wire, service: AzureBackupService) -> None:
@@ -322,10 +349,10 @@ def test_strange_ids_go_nowhere(wire: Wire, service: AzureBackupService, path: s
 
 
 def test_a_policy_is_deleted(wire: Wire, service: AzureBackupService) -> None:
-    """A deletion is followed like a write; one that is refused says so."""
+    """A deletion may take an operation like a write; one that is refused says so."""
     wire.on("DELETE", POLICY, accepted(wire, POLICY_STATUS), failure(400, "BMSUserErrorPolicyInUse", "in use"))
-    wire.on("GET", POLICY_STATUS, RUNNING, SUCCEEDED)
-    service.delete_policy(POLICY)
+    wire.on("GET", POLICY_STATUS, SUCCEEDED)
+    assert look_after(service, service.delete_policy(POLICY)).ended
     with pytest.raises(RejectedError, match="in use"):
         service.delete_policy(POLICY)
 

@@ -44,7 +44,6 @@ def emulated() -> Iterator[tuple[Any, AzureBackupService]]:
             logs_endpoint=emulator.endpoint + "/logs/v1",
             ca_file=emulator.ca_file,
             token_credential=Token(),
-            polling_seconds=0.05,
             backoff_seconds=0.05,
         )
         with AzureBackupService(connection) as service:
@@ -86,7 +85,10 @@ def test_a_policy_is_made_used_and_left(emulated: tuple[Any, AzureBackupService]
     for policy in ("nightly-0300", "nightly"):
         before = service.get_item(item_id)
         assert before is not None
-        service.put_item(item_id, body_of(before, policy))
+        accepted = service.put_item(item_id, body_of(before, policy))
+        assert accepted is not None
+        assert not service.look_at_operation(accepted.operation).ended
+        assert service.look_at_operation(accepted.operation).ended
         after = service.get_item(item_id)
         assert after is not None
         assert after["properties"]["policyId"].lower() == policy_id(policy).lower()

@@ -22,7 +22,7 @@ from optimizer.azure.metrics import MetricsReader
 from optimizer.azure.pipeline import StayHome, origin_of
 from optimizer.azure.pull import azure_source
 from optimizer.azure.service import AzureBackupReader, AzureBackupService
-from optimizer.errors import CloudError, NotFoundError, RejectedError, UncertainError
+from optimizer.errors import CloudError, NotFoundError, RejectedError
 from optimizer.estate.pull_source import LoadTarget
 from tests.azure.wire import ITEM, POLICY, SUBSCRIPTION, VAULT, VM, Answer, Wire, item_body, serve, vm_policy
 
@@ -92,7 +92,7 @@ def with_reader(read: Callable[[AzureBackupService], object]) -> Callable[[Conne
     """What a reader or writer of backup objects does."""
 
     def act(connection: Connection) -> None:
-        with AzureBackupService(connection, sleep=lambda _: None) as service:
+        with AzureBackupService(connection) as service:
             read(service)
 
     return act
@@ -184,7 +184,9 @@ def test_an_operation_is_looked_at_where_it_was_begun(
     path = f"/subscriptions/{SUBSCRIPTION}/operations/1"
     wire.on("PUT", ".*", Answer(202, None, {header: f"{stranger.endpoint}{path}"}))
     wire.on("GET", path, Answer(200, {"status": "Succeeded"}))
-    service.put_item(ITEM, item_body())
+    accepted = service.put_item(ITEM, item_body())
+    assert accepted is not None
+    assert service.look_at_operation(accepted.operation).ended
     assert stranger.requests == []
     assert wire.sent("GET", path)[0].headers["Authorization"].startswith("Bearer ")
 
@@ -194,8 +196,10 @@ def test_a_redirected_operation_is_not_believed(wire: Wire, stranger: Wire, serv
     path = f"/subscriptions/{SUBSCRIPTION}/operations/1"
     wire.on("PUT", ".*", Answer(202, None, {"Azure-AsyncOperation": f"{wire.endpoint}{path}"}))
     wire.on("GET", path, Answer(302, {"status": "Succeeded"}, {"Location": stranger.endpoint}))
-    with pytest.raises(UncertainError, match="redirects"):
-        service.put_item(ITEM, item_body())
+    accepted = service.put_item(ITEM, item_body())
+    assert accepted is not None
+    with pytest.raises(CloudError, match="redirects"):
+        service.look_at_operation(accepted.operation)
     assert stranger.requests == []
 
 

@@ -85,7 +85,6 @@ class Wire:
         self.endpoint = endpoint
         self.ca_file = ca_file
         self.requests: list[Request] = []
-        self.slept: list[float] = []
         self._scripts: list[tuple[str, re.Pattern[str], list[Answer] | Responder]] = []
         self._lock = threading.Lock()
 
@@ -109,10 +108,6 @@ class Wire:
         """Requests that came in."""
         return [r for r in self.requests if r.method == method and re.fullmatch(pattern, r.path, re.IGNORECASE)]
 
-    def sleep(self, seconds: float) -> None:
-        """Note the wait instead of waiting."""
-        self.slept.append(seconds)
-
     @property
     def connection(self) -> Connection:
         """The way to this server."""
@@ -122,7 +117,6 @@ class Wire:
             self.endpoint + "/logs/v1",
             self.ca_file,
             Token(),
-            polling_seconds=0.01,
             backoff_seconds=0.001,
         )
 

@@ -29,9 +29,9 @@ from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.ports import BackupService
 from optimizer.rollout.carry_out import Pace
-from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import DoneRecord, IntentRecord, Journal, Record, RunRecord, read_journal
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply
 from optimizer.rollout.prepared import latest_end
 from optimizer.rollout.progress import state_of
@@ -252,10 +252,10 @@ def _journal_faults(records: Sequence[Record], num_changes: int) -> Iterable[str
 
 
 @contextmanager
-def _service(emulator: Emulator, clock: VirtualClock) -> Iterator[AzureBackupService]:
+def _service(emulator: Emulator) -> Iterator[AzureBackupService]:
     """The real clients, connected; they are closed at the end."""
     connection = Connection.to_emulator(emulator.endpoint, emulator.ca_file)
-    service = AzureBackupService(connection, sleep=clock.sleep)
+    service = AzureBackupService(connection)
     try:
         yield service
     finally:
@@ -277,7 +277,7 @@ def try_out(planned: Ready, seed: int, folder: Path) -> Trial:
     folder.mkdir(parents=True, exist_ok=True)
     began, clock = time.perf_counter(), VirtualClock(planned.noon)
     emulator = Emulator.of_estate(planned.document, clock=clock, faults=faults_of(seed), seed=seed)
-    with emulator, _service(emulator, clock) as service:
+    with emulator, _service(emulator) as service:
         death = death_of(seed, len(planned.plan.changes))
         applying = Applying(planned, service, clock, folder, death)
         outcome = applying.until_through()

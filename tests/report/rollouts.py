@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from optimizer.ports import Resource
-from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import RunRecord
+from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import Approval, Prepared, Scope
 from optimizer.rollout.selection import Selector
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write

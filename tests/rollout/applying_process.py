@@ -13,8 +13,8 @@ from optimizer.azure.service import AzureBackupService
 from optimizer.estate.folder import open_estate
 from optimizer.plan.store import read_plan
 from optimizer.ports import Clock
-from optimizer.rollout.execute import Outcome
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply
 from optimizer.rollout.prepared import latest_end
 from optimizer.rollout.run import carry_out
@@ -36,7 +36,7 @@ def apply_once(endpoint: str, ca_file: Path, estate: Path, plan: Path, folder: P
         The emulator's; waiting takes no time.
     """
     ledger, journal = Ledger(folder / "state"), folder / "plan.journal.jsonl"
-    service = AzureBackupService(Connection.to_emulator(endpoint, ca_file), sleep=clock.sleep)
+    service = AzureBackupService(Connection.to_emulator(endpoint, ca_file))
     try:
         prepared = prepare_apply(
             read_plan(plan),

@@ -22,8 +22,8 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PlanDocument, ScheduleEntry
 from optimizer.ports import Progress, Resource, no_progress
-from optimizer.rollout.execute import Outcome
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply
 from optimizer.rollout.prepared import Prepared, Scope, latest_end
 from optimizer.rollout.run import carry_out
@@ -217,7 +217,7 @@ def azure(
     emulator = Emulator.of_estate(ready.document, clock=clock, settings=settings, jobs=jobs)
     with emulator:
         connection = Connection.to_emulator(emulator.endpoint, emulator.ca_file)
-        with AzureBackupService(connection, sleep=clock.sleep) as service:
+        with AzureBackupService(connection) as service:
             yield Azure(ready, emulator, clock, service, folder)
 
 

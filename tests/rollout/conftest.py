@@ -16,9 +16,9 @@ from optimizer.model.rules import Rules
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService
 from optimizer.rollout.carry_out import Pace
-from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import Journal
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply
 from optimizer.rollout.prepared import Approval, Scope, latest_end
 from optimizer.rollout.run import carry_out

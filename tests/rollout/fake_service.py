@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from optimizer.errors import ConflictError, RejectedError, ThrottledError, UncertainError
+from optimizer.errors import ConflictError, NotFoundError, RejectedError, ThrottledError, UncertainError
 from optimizer.estate.document import EstateDocument
-from optimizer.ports import Resource
+from optimizer.ports import Accepted, Look, Resource
 
 
 class Killed(BaseException):
@@ -122,16 +122,16 @@ class FakeService:
         attached = [r for r in self.document.vault_settings if str(r["id"]).lower().startswith(vault_id.lower() + "/")]
         return [*own, *attached]
 
-    def put_policy(self, policy_id: str, properties: Mapping[str, Any]) -> None:
+    def put_policy(self, policy_id: str, properties: Mapping[str, Any]) -> Accepted | None:
         """Create or replace a policy."""
 
         def effect() -> None:
             old = self.policies.get(policy_id.lower(), {"id": policy_id, "name": policy_id.rpartition("/")[2]})
             self.policies[policy_id.lower()] = {**old, "properties": copy.deepcopy(dict(properties))}
 
-        self._write("policy", policy_id, effect)
+        return self._write("policy", policy_id, effect)
 
-    def put_item(self, item_id: str, properties: Mapping[str, Any]) -> None:
+    def put_item(self, item_id: str, properties: Mapping[str, Any]) -> Accepted | None:
         """Assign an item."""
         assert properties.get("policyId"), "an empty policyId stops the protection"
         if str(properties["policyId"]).lower() not in self.policies:
@@ -144,17 +144,17 @@ class FakeService:
             if "policyName" in own:
                 own["policyName"] = str(properties["policyId"]).rpartition("/")[2]
 
-        self._write("item", item_id, effect)
+        return self._write("item", item_id, effect)
 
-    def delete_policy(self, policy_id: str) -> None:
+    def delete_policy(self, policy_id: str) -> Accepted | None:
         """Delete a policy."""
 
         def effect() -> None:
             del self.policies[policy_id.lower()]
 
-        self._write("delete", policy_id, effect)
+        return self._write("delete", policy_id, effect)
 
-    def _write(self, kind: str, object_id: str, effect: Callable[[], None]) -> None:
+    def _write(self, kind: str, object_id: str, effect: Callable[[], None]) -> Accepted | None:
         self.before_write(object_id)
         fault = self.faults.draw(write=True)
         if fault == "throttled":
@@ -168,3 +168,8 @@ class FakeService:
         self.order.append(object_id)
         if fault == "lost after":
             raise UncertainError("the connection was lost")
+        return None
+
+    def look_at_operation(self, operation: str) -> Look:
+        """Say that there is no such operation: every write of this service is done at once."""
+        raise NotFoundError(f"no operation {operation}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -30,6 +31,11 @@ class SharedClock:
     def sleep(self, seconds: float) -> None:
         """Jump ahead."""
         self._put(self.now() + timedelta(seconds=max(0.0, seconds)))
+
+    def side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run tasks one after the other."""
+        for task in tasks:
+            task()
 
     def _put(self, moment: datetime) -> None:
         scratch = self._file.with_name(f"{self._file.name}.{os.getpid()}")

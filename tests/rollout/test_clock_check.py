@@ -131,7 +131,7 @@ def test_the_real_clients_read_the_date_of_the_service(planned: Ready, tmp_path:
     clock = VirtualClock(planned.noon)
     with Emulator.of_estate(planned.document, clock=clock) as emulator:
         connection = Connection.to_emulator(emulator.endpoint, emulator.ca_file)
-        with AzureBackupService(connection, sleep=clock.sleep) as service:
+        with AzureBackupService(connection) as service:
             with pytest.raises(ClockError, match="7 h"):
                 run(planned, service, tmp_path, clock=VirtualClock(planned.noon + off))
             assert emulator.writes == []

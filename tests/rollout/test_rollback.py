@@ -10,9 +10,9 @@ from optimizer.model.clock import VirtualClock
 from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.earlier_runs import moved_vms
 from optimizer.rollout.errors import ApplyError, JournalError
-from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import Journal, read_journal
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_rollback
 from optimizer.rollout.prepared import Prepared, latest_end
 from optimizer.rollout.progress import state_of

@@ -1,0 +1,321 @@
+"""What the workers of a run share: who is at work on which lane, what ended how, the calendar of what is left."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from optimizer.rollout.carry_out import Attempt, Carrier, End
+from optimizer.rollout.journal import EndRecord
+from optimizer.rollout.lane import Lane
+from optimizer.rollout.lanes import lanes_of_vaults
+from optimizer.rollout.outcome import Outcome
+from optimizer.rollout.progress import state_of, with_what_they_need
+from optimizer.rollout.stages import TimedWrite, Write
+from optimizer.rollout.standing import MOST_OPEN, Standing
+
+if TYPE_CHECKING:
+    from optimizer.rollout.execute import Executor
+
+SHORT_WAIT = timedelta(minutes=5)
+"""After trouble a run waits this long even if it was not told to wait."""
+
+
+class _Step(NamedTuple):
+    """What a worker does next."""
+
+    lane: Lane
+    write: Write
+    how: str
+    """``carry_out``, ``resolve`` or ``confirm``: the carrier's method."""
+
+
+class Board:
+    """What the workers share: who is at work on which lane, what ended how, the calendar of what is left."""
+
+    def __init__(self, executor: Executor, carrier: Carrier, until: datetime | None) -> None:
+        self._executor, self._carrier, self._until = executor, carrier, until
+        self._lock = threading.RLock()
+        self._failed = False
+        state, writes = state_of(carrier.journal.records), executor.writes
+        begun = state.done.keys() | carrier.journal.open_writes.keys()
+        needed = {number for write in writes if write.number in begun for number in write.needs}
+        done = with_what_they_need(state.done.keys() | needed, writes)
+        start = executor.transition()
+        self._lane_of = lanes_of_vaults(
+            executor.inventory, start.caps, start.clashes, [write.vault_id for write in writes]
+        )
+        self._standing = Standing(executor.transition, [write for write in writes if write.number in done])
+        self._unconfirmed = [write for write in writes if write.number in done - state.done.keys()]
+        for write in writes:
+            if write.number in carrier.journal.open_writes and write.number not in done:
+                self._standing.begun(write, self._lane(write))
+        self._ended: dict[int, Attempt] = {}
+        self._waiting: dict[int, str] = {}
+        self._num_done = len(state.done)
+        self._pilot_moved = False
+        now = carrier.clock.now()
+        self.lanes = {
+            number: Lane(number, tuple(v for v, n in self._lane_of.items() if n == number), carrier.pace, now)
+            for number in dict.fromkeys(self._lane_of.values())
+        }
+        self._lay_out()
+
+    def work(self) -> None:
+        """Make writes until there is nothing left to do in this run: what one worker does."""
+        clock = self._carrier.clock
+        try:
+            while True:
+                clock.sleep(0.0)  # where a worker stops if the program is interrupted
+                with self._lock:
+                    step, wakes = self._next_step()
+                if step is not None:
+                    self._do(step)
+                elif wakes is None:
+                    return
+                else:
+                    idle = (wakes - clock.now()).total_seconds()
+                    clock.sleep(min(max(idle, 1.0), self._carrier.pace.busy_seconds))
+        except BaseException:
+            self._failed = True
+            raise
+
+    def _do(self, step: _Step) -> None:
+        match step.how:
+            case "carry_out":
+                attempt = self._carrier.carry_out(step.write)
+            case "resolve":
+                attempt = self._carrier.resolve(step.write)
+            case _:
+                attempt = self._carrier.confirm(step.write)
+        with self._lock:
+            step.lane.busy = False
+            self._put_down(step, attempt)
+
+    def _next_step(self) -> tuple[_Step | None, datetime | None]:
+        """What to do now, or when to look again; both None where a worker is no longer needed."""
+        while not self._failed:
+            now = self._carrier.clock.now()
+            free = [lane for lane in self.lanes.values() if not lane.busy and not lane.over]
+            ready = [lane for lane in free if lane.ready_at <= now]
+            if not ready:
+                return None, min((lane.ready_at for lane in free), default=None)
+            lane = min(ready, key=lambda one: (one.ready_at, one.number))  # who has waited longest
+            if step := self._advance(lane, now):
+                lane.busy = True
+                return step, None
+        return None, None
+
+    def _advance(self, lane: Lane, now: datetime) -> _Step | None:
+        """What to do in a lane; where there is nothing now, it is told when to come back."""
+        if closed := self._closed(lane, now):
+            lane.ready_at, lane.reason = closed
+            self._rest(lane, now)
+            return None
+        if step := self._unfinished(lane, now):
+            return step
+        if len(self._standing.open_of(lane.number)) < MOST_OPEN:
+            for timed in lane.upcoming():
+                if timed.wave > 1 and self._pilot_moved:
+                    self._lay_out()
+                    return self._advance(lane, now)
+                if self._may_be_made(lane, timed, now):
+                    return _Step(lane, timed.write, "carry_out")
+        if lane.changed:
+            self._lay_out()
+            return self._advance(lane, now)
+        lane.rewind()
+        self._rest(lane, now)
+        return None
+
+    def _unfinished(self, lane: Lane, now: datetime) -> _Step | None:
+        """A write that was begun and has to be looked at first."""
+        for write in self._unconfirmed:
+            if self._lane(write) == lane.number and self._is_due(lane, write, now):
+                return _Step(lane, write, "confirm")
+        for write in self._standing.open_of(lane.number):
+            if self._is_due(lane, write, now):
+                return _Step(lane, write, "resolve")
+        return None
+
+    def _is_due(self, lane: Lane, write: Write, now: datetime) -> bool:
+        return write.number not in self._ended and not lane.rests(write.number, now)
+
+    def _may_be_made(self, lane: Lane, timed: TimedWrite, now: datetime) -> bool:
+        write = timed.write
+        if not self._is_due(lane, write, now) or write.number in self._open_numbers(lane):
+            return False
+        if self._lost_its_ground(lane, write):
+            return False
+        if reason := self._not_now(timed, now):
+            self._waiting[write.number] = reason
+        return not reason
+
+    def _open_numbers(self, lane: Lane) -> set[int]:
+        return {write.number for write in self._standing.open_of(lane.number)}
+
+    def _lost_its_ground(self, lane: Lane, write: Write) -> bool:
+        """Whether a write that this one needs was not made; it is skipped then, for good."""
+        for number in write.needs:
+            attempt = self._ended.get(number)
+            if attempt is not None and attempt.end is not End.DONE:
+                reason = f"needs write {number}, which was not made"
+                self._ended[write.number] = self._carrier.skip(write, reason)
+                self._waiting.pop(write.number, None)
+                lane.changed = True
+                return True
+        return False
+
+    def _not_now(self, timed: TimedWrite, now: datetime) -> str:
+        """Why a write must wait; empty where it may be made now."""
+        if not timed.opens <= now < timed.closes:
+            return f"opens at {timed.opens:%Y-%m-%d %H:%M} UTC"
+        if timed.wave > 1 and now < self._second_wave:
+            return f"follows the pilot at {self._second_wave:%Y-%m-%d %H:%M} UTC"
+        return self._standing.blocker(timed.write, timed.lane) or self._carrier.room(timed.write)
+
+    def _closed(self, lane: Lane, now: datetime) -> tuple[datetime, str] | None:
+        """Until when the service asked to stay away from a lane, and how it said so; None where it is open."""
+        closures = [one for vault in lane.vaults if (one := self._carrier.ledger.closed(vault, now))]
+        if not closures:
+            return None
+        last = max(closures, key=lambda one: one.closed_until)
+        until = last.closed_until.replace(microsecond=0) + timedelta(seconds=1)
+        return until, f"closed until {until:%Y-%m-%d %H:%M} UTC, as the service asked: {last.reason}"
+
+    def _put_down(self, step: _Step, attempt: Attempt) -> None:
+        """Remember what became of an attempt."""
+        lane, write, now = step.lane, step.write, self._carrier.clock.now()
+        self._waiting.pop(write.number, None)
+        if step.how != "confirm":  # what is confirmed counts as made from the beginning
+            if write.number in self._carrier.journal.open_writes:
+                self._standing.begun(write, lane.number)
+            else:
+                self._standing.ended(write, lane.number, made=attempt.end is End.DONE)
+        lane.ready_at = now
+        if attempt.end is not End.LATER:
+            self._ended[write.number] = attempt
+            lane.succeeded(write.number)
+            self._pilot_moved |= bool(self._executor.pilot)
+        else:
+            self._waiting[write.number] = attempt.reason
+        if attempt.end is End.DONE:
+            self._num_done += 1
+            self._executor.progress("write", self._num_done, len(self._executor.writes), write.name)
+        self._hold(step, attempt, now)
+
+    def _hold(self, step: _Step, attempt: Attempt, now: datetime) -> None:
+        """Let a write, its lane, or all lanes of its subscription rest."""
+        lane = step.lane
+        if attempt.holds in {"lane", "subscription"} and attempt.wait_seconds:
+            whole = "/".join(step.write.vault_id.split("/")[:3])
+            place = whole if attempt.holds == "subscription" else step.write.vault_id
+            self._carrier.ledger.close(place, now + timedelta(seconds=attempt.wait_seconds), attempt.reason)
+        match attempt.holds:
+            case "write" | "operation":
+                lane.write_met_trouble(step.write.number, attempt, now)
+            case "lane" | "subscription" | "rights":
+                lane.met_trouble(attempt, now)
+                if not lane.over and lane.ready_at > now + self._patience(now, trouble=True):
+                    lane.end(lane.ready_at)
+            case _:
+                pass
+
+    def _patience(self, now: datetime, *, trouble: bool) -> timedelta:
+        """How long this run may wait."""
+        if self._until is not None:
+            return max(self._until - now, timedelta())
+        return SHORT_WAIT if trouble else timedelta()
+
+    def _rest(self, lane: Lane, now: datetime) -> None:
+        """Let a lane wait for what opens next, or end it where that is beyond this run."""
+        if lane.ready_at > now:
+            if lane.ready_at > now + self._patience(now, trouble=True):
+                lane.end(lane.ready_at)
+            return
+        opens, retry = lane.next_opening(now, self._ended), lane.next_retry(now, self._ended)
+        reachable = [
+            at
+            for at, trouble in ((opens, False), (retry, True))
+            if at is not None and at <= now + self._patience(now, trouble=trouble)
+        ]
+        if reachable:
+            lane.ready_at = min(reachable)
+        else:
+            later = (opens, retry, lane.later_retry(now, self._ended))
+            lane.end(min((at for at in later if at is not None), default=None))
+
+    def _lane(self, write: Write) -> int:
+        return self._lane_of[write.vault_id.lower()]
+
+    def _lay_out(self) -> None:
+        """Lay out what is left, for every lane."""
+        self._pilot_moved = False
+        rollout = self._executor.lay_out(self._ended)
+        second = [timed.at for timed in rollout.writes if timed.wave > 1]
+        self._second_wave = min(second, default=rollout.began)
+        queues: dict[int, list[TimedWrite]] = {number: [] for number in self.lanes}
+        for timed in rollout.writes:
+            number = self._lane(timed.write)
+            queues[number].append(replace(timed, lane=number))
+        for number, lane in self.lanes.items():
+            lane.lay_out(queues[number])
+        self._rollout = rollout
+
+    def outcome(self) -> Outcome:
+        """How the run ended; the journal gets its end."""
+        self._lay_out()
+        journal, writes, ended = self._carrier.journal, self._executor.writes, self._ended
+        state = state_of(journal.records)
+        numbers = {write.number for write in writes}
+        done = (set(state.done) | {n for n, attempt in ended.items() if attempt.end is End.DONE}) & numbers
+        failed = sorted(n for n in state.failed if n in numbers and n in ended)
+        skipped = sorted(n for n in state.skipped if n in numbers and n not in done)
+        blocked = tuple(item for item in self._rollout.blocked if item.write.number not in ended)
+        settled = done | set(failed) | set(skipped) | {item.write.number for item in blocked}
+        pending = {
+            write.number: self._lanes_reason(write) or self._waiting.get(write.number) or "not tried"
+            for write in writes
+            if write.number not in settled
+        }
+        outcome = Outcome(
+            done=tuple(sorted(done)),
+            failed=tuple(failed),
+            skipped=tuple(skipped),
+            pending=pending,
+            blocked=blocked,
+            reasons={n: ended[n].reason for n in (*failed, *skipped) if n in ended},
+            resume_at=self._resume_at(pending) if pending else None,
+            found=tuple(sorted(state.found & numbers)),
+        )
+        journal.append(
+            EndRecord(
+                at=self._carrier.clock.now(),
+                done=len(outcome.done),
+                failed=len(failed),
+                skipped=len(skipped),
+                pending=len(pending) + len(blocked),
+            )
+        )
+        return outcome
+
+    def _lanes_reason(self, write: Write) -> str:
+        """Why a whole lane waits; what is said of a single write goes first, unless the lane is closed."""
+        lane = self.lanes[self._lane(write)]
+        closed = self._closed(lane, self._carrier.clock.now())
+        return closed[1] if closed else "" if write.number in self._waiting else lane.reason
+
+    def _resume_at(self, pending: Mapping[int, str]) -> datetime | None:
+        """When the first of the pending writes may be made."""
+        now, times = self._carrier.clock.now(), []
+        for lane in self.lanes.values():
+            numbers = {write.number for write in self._executor.writes if self._lane(write) == lane.number}
+            if not numbers & pending.keys():
+                continue
+            closed = self._closed(lane, now)
+            opens = lane.next_opening(now, self._ended)
+            times += [max(closed[0], opens or closed[0])] if closed else [at for at in (lane.resume_at,) if at]
+        return min(times, default=None)

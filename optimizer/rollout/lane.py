@@ -1,0 +1,135 @@
+"""A lane while its writes are made: what comes next, what has to rest, and when to look again."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from optimizer.rollout.carry_out import Attempt, Pace
+from optimizer.rollout.stages import TimedWrite
+
+LONGEST_PAUSE_SECONDS = 900.0
+"""The longest pause after trouble for which the service states no time."""
+
+
+@dataclass
+class Lane:
+    """The writes of one lane: vaults that depend on each other, and so are written one after the other.
+
+    Parameters
+    ----------
+    number
+        Number of the lane.
+    vaults
+        Ids of its vaults, in lower case.
+    pace
+        How long to wait after trouble.
+    ready_at
+        When it may be looked at next.
+    """
+
+    number: int
+    vaults: tuple[str, ...]
+    pace: Pace
+    ready_at: datetime
+    busy: bool = False
+    """Whether a worker is at work on it."""
+    over: bool = False
+    """Whether this run makes no more of its writes."""
+    changed: bool = False
+    """Whether something was made or given up since its calendar was laid out."""
+    reason: str = ""
+    """Why the whole lane has to wait, or is over."""
+    resume_at: datetime | None = None
+    """When the next of its writes may be made, where it is over."""
+    _queue: Sequence[TimedWrite] = ()
+    _place: int = 0
+    _rests: dict[int, datetime] = field(default_factory=dict)
+    _given_up: set[int] = field(default_factory=set)
+    _tries: Counter[int] = field(default_factory=Counter)
+    _troubles: int = 0
+
+    def lay_out(self, writes: Sequence[TimedWrite]) -> None:
+        """Begin again with a new calendar."""
+        self._queue, self._place, self.changed = writes, 0, False
+
+    def rewind(self) -> None:
+        """Begin the calendar again."""
+        self._place = 0
+
+    def upcoming(self) -> Iterator[TimedWrite]:
+        """Writes from the present place of the calendar on; each that was seen is behind it."""
+        while self._place < len(self._queue):
+            self._place += 1
+            yield self._queue[self._place - 1]
+
+    @property
+    def queue(self) -> Sequence[TimedWrite]:
+        """The whole calendar."""
+        return self._queue
+
+    def rests(self, number: int, now: datetime) -> bool:
+        """Whether a write has to wait because it met trouble, for a while or in this run."""
+        return number in self._given_up or self._rests.get(number, now) > now
+
+    def next_opening(self, now: datetime, ended: Collection[int]) -> datetime | None:
+        """When the gates of the next write open; None where there is none that could be made in this run."""
+        soon = now + timedelta(seconds=self.pace.busy_seconds)
+        openings = []
+        for timed in self._queue:
+            number = timed.write.number
+            if number not in ended and not self.rests(number, now):
+                opens = max(timed.at, timed.opens)
+                openings.append(opens if opens > now else soon)
+        return min(openings, default=None)
+
+    def next_retry(self, now: datetime, ended: Collection[int]) -> datetime | None:
+        """When the next write that met trouble may be looked at again in this run; None where there is none."""
+        times = [
+            at
+            for number, at in self._rests.items()
+            if number not in ended and at > now and number not in self._given_up
+        ]
+        return min(times, default=None)
+
+    def later_retry(self, now: datetime, ended: Collection[int]) -> datetime | None:
+        """When a later run may look at the next write that this run gave up; None where there is none."""
+        soon = now + timedelta(seconds=self.pace.busy_seconds)
+        return min((max(self._rests[number], soon) for number in self._given_up - set(ended)), default=None)
+
+    def succeeded(self, number: int) -> None:
+        """A write came to an end: troubles in a row are counted anew."""
+        self._troubles = 0
+        self._tries.clear()
+        self._rests.pop(number, None)
+        self.changed, self.reason = True, ""
+
+    def write_met_trouble(self, number: int, attempt: Attempt, now: datetime) -> None:
+        """A write has to rest; after too many troubles in a row, for the whole run.
+
+        A write whose operation is in progress is never given up: looking at it harms nobody.
+        """
+        self._tries[number] += 1
+        self._rests[number] = now + self._pause(attempt, self._tries[number])
+        if self._tries[number] >= self.pace.tries and attempt.holds != "operation":
+            self._given_up.add(number)
+
+    def met_trouble(self, attempt: Attempt, now: datetime) -> None:
+        """The lane has to rest; after too many troubles in a row, for the whole run."""
+        self._troubles += 1
+        self.reason = attempt.reason
+        self.rewind()  # the write that met it is the next again
+        self.ready_at = max(self.ready_at, now + self._pause(attempt, self._troubles))
+        if attempt.holds == "rights" or self._troubles >= self.pace.tries:
+            self.end(None if attempt.holds == "rights" else self.ready_at)
+
+    def end(self, resume_at: datetime | None) -> None:
+        """Make no more writes in this run."""
+        self.over, self.resume_at = True, resume_at
+
+    def _pause(self, attempt: Attempt, troubles: int) -> timedelta:
+        if attempt.wait_seconds is not None:
+            return timedelta(seconds=max(attempt.wait_seconds, 1.0))
+        return timedelta(seconds=min(self.pace.busy_seconds * 2.0 ** (troubles - 1), LONGEST_PAUSE_SECONDS))
