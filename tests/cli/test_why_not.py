@@ -54,41 +54,55 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_three_of_forty_rules_are_named_with_their_ways_out(home: Path) -> None:
+def plan_without_schedule(home: Path, *args: object) -> Answer:
+    """Run ``plan`` with the forty rules."""
+    return run("plan", home / "estate", "--rules", home / "rules.toml", "--out", home / "plan.json", *EFFORT, *args)
+
+
+@pytest.fixture(scope="module")
+def said(home: Path) -> Answer:
+    """Return what a person is told."""
+    return plan_without_schedule(home)
+
+
+@pytest.fixture(scope="module")
+def told(home: Path) -> Answer:
+    """Return what a pipeline is told."""
+    return plan_without_schedule(home, "--format", "json")
+
+
+def test_three_of_forty_rules_are_named_with_their_ways_out(home: Path, said: Answer) -> None:
     """The message names rules and VMs, says what it would take and what the plan is then; no line is too wide."""
-    answer = run("plan", home / "estate", "--rules", home / "rules.toml", "--out", home / "plan.json", *EFFORT)
-    assert (answer.code, answer.out) == (3, "")
-    said = " ".join(answer.err.split())
-    assert said.startswith("error: no schedule satisfies the rules")
-    assert "'erp in turns', 'erp at night' and 'erp after the batch run' cannot all hold for 12 VMs: erp-00" in said
-    assert "proven: no fewer rules or limits contradict each other" in said
-    assert "noon" not in said
-    assert "drop 'erp at night'" in said
-    assert "max_concurrent of 'erp in turns' from 3 to 6" in said
-    assert all(cell_len(line) <= 100 for line in answer.err.splitlines())
+    assert (said.code, said.out) == (3, "")
+    text = " ".join(said.err.split())
+    assert text.startswith("error: no schedule satisfies the rules")
+    assert "'erp in turns', 'erp at night' and 'erp after the batch run' cannot all hold for 12 VMs: erp-00" in text
+    assert "proven: no fewer rules or limits contradict each other" in text
+    assert "noon" not in text
+    assert "drop 'erp at night'" in text
+    assert "max_concurrent of 'erp in turns' from 3 to 6" in text
+    assert all(cell_len(line) <= 100 for line in said.err.splitlines())
     assert not (home / "plan.json").exists()
 
 
-def test_a_pipeline_gets_conflicts_and_ways_out_as_json(home: Path) -> None:
-    """With --format json stdout is the answer alone, and stderr one sentence."""
-    call = ("plan", home / "estate", "--rules", home / "rules.toml", "--out", home / "plan.json", *EFFORT)
-    answer = run(*call, "--format", "json")
-    assert answer.code == 3
-    assert answer.err == "error: no schedule satisfies the rules\n"
-    found = no_schedule(answer)
+def test_a_pipeline_gets_conflicts_and_ways_out_as_json(home: Path, told: Answer) -> None:
+    """With --format json stdout is the answer alone, and stderr one sentence; asked again it is the same."""
+    assert told.code == 3
+    assert told.err == "error: no schedule satisfies the rules\n"
+    found = no_schedule(told)
     (conflict,) = found.conflicts
     assert [limit.name for limit in conflict.limits] == [name for name, _ in GUILTY.values()]
     assert (len(conflict.vms), conflict.smallest) == (12, True)
     assert found.complete
     costs = [one.plan.cost for one in found.relaxations if one.changes[0].action == "drop"]
     assert costs == sorted(costs)
-    assert run(*call, "--format", "json") == answer
+    assert plan_without_schedule(home, "--format", "json") == told
 
 
-def test_following_the_advice_makes_the_plan_that_was_promised(home: Path, tmp_path: Path) -> None:
+def test_following_the_advice_makes_the_plan_that_was_promised(home: Path, told: Answer, tmp_path: Path) -> None:
     """With the rule changed as advised, a plan is made, with no more cost than was said."""
     call = ("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--format", "json", "--rules")
-    found = no_schedule(run(*call, home / "rules.toml"))
+    found = no_schedule(told)
     (advised,) = [one for one in found.relaxations if one.changes[0].action == "set"]
     assert (advised.changes[0].limit.name, advised.changes[0].to) == ("erp in turns", 6)
     rules = tmp_path / "rules.toml"
@@ -99,15 +113,17 @@ def test_following_the_advice_makes_the_plan_that_was_promised(home: Path, tmp_p
 
 
 @pytest.mark.parametrize("name", ["erp at night", "erp after the batch run"])
-def test_exempting_vms_as_advised_makes_the_plan_that_was_promised(home: Path, tmp_path: Path, name: str) -> None:
+def test_exempting_vms_as_advised_makes_the_plan_that_was_promised(
+    home: Path, said: Answer, told: Answer, tmp_path: Path, name: str
+) -> None:
     """The key that the answer gives, pasted into the rule, makes a plan with no more cost than was said."""
     call = ("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--rules")
-    found = no_schedule(run(*call, home / "rules.toml", "--format", "json"))
+    found = no_schedule(told)
     (advised,) = [
         one for one in found.relaxations if (one.changes[0].limit.name, one.changes[0].action) == (name, "exempt")
     ]
     write = advised.changes[0].write
-    assert write in run(*call, home / "rules.toml").err
+    assert write in said.err
     rules = tmp_path / "rules.toml"
     rules.write_text(forty_rules().replace(f'name = "{name}"', f'name = "{name}"\n{write}'))
     answer = run(*call, rules, "--format", "json")
