@@ -111,7 +111,12 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
     metavar="ID",
     help="ARM id of the resource group that a template was exported from.",
 )
-@click.option("--load", type=EXISTING_FILE, required=True, help="load.parquet: CPU and memory of the VMs over time.")
+@click.option(
+    "--load", type=EXISTING_FILE, required=True, help="Parquet or CSV file: CPU and memory of the VMs over time."
+)
+@click.option(
+    "--zone", metavar="NAME", help="Time zone of times in the load that state none, such as Europe/Berlin or UTC."
+)
 @click.option("--out", type=NEW_FOLDER, required=True, help="Folder of the estate.")
 @click.option("--append", is_flag=True, help="Add to the estate in the folder; old load is not rewritten.")
 @click.option("--as-of", type=UtcTime(), help="When the estate was taken.  [default: the last time in the load]")
@@ -124,6 +129,7 @@ def import_(
     resources: tuple[Path, ...],
     resource_group: str,
     load: Path,
+    zone: str | None,
     out: Path,
     append: bool,
     as_of: datetime | None,
@@ -134,15 +140,23 @@ def import_(
     The inventory comes from --vms or from --resources, the load from any monitoring.
 
     \b
-    vms.csv:       vm,service,vault,policy,frequency,days,time,timezone,retention_days
-                   frequency Daily or Weekly, days as Sunday;Wednesday, time as HH:MM in timezone
-    resources:     JSON as printed by az backup vault list, az backup policy list,
+    vms.csv        one line for each VM that is backed up; required columns:
+                   vm,service,vault,policy,frequency,days,time,timezone,retention_days
+                   frequency Daily, Weekly or Hourly; days as Sunday;Wednesday;
+                   time as HH:MM in timezone (Hourly: start of the window)
+                   interval_hours, duration_hours: window of an hourly policy
+                   resource_group, subscription, os, location, availability_set,
+                   tag:NAME: usable in rules; any other column is kept as a tag
+                   vm is a name, or the ARM id where two VMs have the same name
+    --resources    JSON as printed by az backup vault list, az backup policy list,
                    az backup item list, az vm list, az lock list, az graph query,
                    REST, or a template export; also one object with the keys vaults,
                    policies, protected_items, vms, vault_settings
-    load.parquet:  vm, ts (with zone), cpu_percent, mem_percent [, cpu_max, mem_max, running]
-                   one regular interval from 1 to 60 minutes; gaps are allowed;
-                   with --resources, vm is the ARM id, or the name where only one VM has it
+    --load         Parquet, or CSV (commas; or semicolons and decimal commas) with
+                   vm, ts, cpu_percent, mem_percent [, cpu_max, mem_max, running,
+                   resource_group]; ts in ISO 8601 with a zone, or see --zone
+                   one regular interval from 1 to 60 minutes, best 5; gaps are allowed
+                   vm is the ARM id, or the name where only one VM has it
 
     A plan made from --resources can be handed to somebody who may apply it; a plan made from --vms cannot be
     applied. Nothing is written unless all files are sound.
@@ -157,6 +171,7 @@ def import_(
             "append": append,
             "as_of": as_of,
             "drop_invalid": drop_invalid,
+            "zone": zone,
             "clock": current_clock(),
         }
         if vms is not None:

@@ -7,10 +7,25 @@ from collections.abc import Sequence
 
 _GROUP_ID = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+", re.IGNORECASE)
 
+NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
+"""Subscription of made-up ids."""
+
+VM_TYPE = "Microsoft.Compute/virtualMachines"
+
+
+def segment(name: str) -> str:
+    """A name as one segment of an id."""
+    return name.replace("/", "%2F")
+
 
 def is_group_id(text: str) -> bool:
     """Whether a text is the ARM id of a resource group."""
     return _GROUP_ID.fullmatch(text) is not None
+
+
+def is_vm_id(text: str) -> bool:
+    """Whether a text is the ARM id of a VM."""
+    return type_of_id(text) == "microsoft.compute/virtualmachines"
 
 
 def type_of_id(arm_id: str) -> str:

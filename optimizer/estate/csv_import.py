@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -12,79 +11,21 @@ import numpy as np
 
 from optimizer.errors import DataError, EstateError
 from optimizer.estate.document import EstateDocument, read_document
-from optimizer.estate.import_load import LoadCounts, LoadFile, Overview
+from optimizer.estate.import_load import LoadCounts, LoadFile, Overview, open_load
+from optimizer.estate.import_report import ImportReport, make_report, some
 from optimizer.estate.import_resources import read_resources
-from optimizer.estate.import_vms import list_vms
 from optimizer.estate.listing import Listing
 from optimizer.estate.load_store import LoadStore
 from optimizer.estate.parts import METRICS, is_unknown
 from optimizer.estate.problems import SHOWN, Problems
 from optimizer.estate.pull_inventory import old_spelling
 from optimizer.estate.remote import require_local
+from optimizer.estate.vm_resources import list_vms
 from optimizer.estate.writer import EstateWriter, require_free_folder
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, format_minute
 from optimizer.ports import Clock
-
-_NAMED = 5
-"""VMs that a note names before it only counts."""
-
-
-@dataclass(frozen=True)
-class ImportReport:
-    """What an import did.
-
-    Parameters
-    ----------
-    vms, policies, vaults
-        Numbers in the inventory.
-    samples
-        Rows of load that belong to a VM of the inventory.
-    days
-        Days of load that were written.
-    history_from, history_to, history_days
-        First and last day of load in the whole estate afterwards, and how many there are.
-    first, last
-        Earliest and latest time in the load file.
-    as_of
-        Of the estate.
-    interval_minutes
-        Distances between samples that were found, ascending.
-    missing_share
-        Share of the 5-minute bins between first and last, of VMs that have load, without a CPU value.
-    duplicates, clipped, invalid, off_grid
-        Rows dropped as exact duplicates; values cut to 100; values out of range taken for missing; rows that were
-        put into the bin that they are in the middle of.
-    vms_without_load, load_without_vm
-        VMs in only one of the two inputs.
-    left_out
-        Objects of the resource files that were not used, and why.
-    notes
-        What was accepted although it was not as expected, for people.
-    """
-
-    vms: int
-    policies: int
-    vaults: int
-    samples: int
-    days: int
-    history_from: date
-    history_to: date
-    history_days: int
-    first: datetime
-    last: datetime
-    as_of: datetime
-    interval_minutes: tuple[int, ...]
-    missing_share: float
-    duplicates: int
-    clipped: int
-    invalid: int
-    off_grid: int
-    vms_without_load: tuple[str, ...]
-    load_without_vm: tuple[str, ...]
-    left_out: tuple[str, ...]
-    notes: tuple[str, ...]
 
 
 class ImportOptions(TypedDict, total=False):
@@ -98,6 +39,8 @@ class ImportOptions(TypedDict, total=False):
         Aware time at which the estate is taken; the last ``ts`` where None or absent.
     drop_invalid
         Treat values out of range as missing.
+    zone
+        Windows or IANA name of the zone of times in the load that state none; they are refused where None or absent.
     clock
         Clock that gives the estate's ``created_at``; the machine's by default.
     """
@@ -105,6 +48,7 @@ class ImportOptions(TypedDict, total=False):
     append: bool
     as_of: datetime | None
     drop_invalid: bool
+    zone: str | None
     clock: Clock
 
 
@@ -193,35 +137,41 @@ def _import(
             f"{_COMMANDS[origin[1]]}; import into a folder of its own"
         )
     listing = read_listing(old)
-    file = LoadFile(load)
-    overview = file.overview()
-    taken = _as_of(options.get("as_of"), overview, old)
-    _require_common_vm(origin[0], load, listing, overview.names)
-    counts, problems = LoadCounts(), Problems(str(load))
-    seen: set[str] = set()
-    num_days = 0
+    with open_load(load, options.get("zone")) as file:
+        overview = file.overview()
+        taken = _as_of(options.get("as_of"), overview, old)
+        _require_common_vm(origin[0], load, listing, overview.names)
+        counts = _write(listing, file, overview, out, old, taken, options)
+    history = {part.date for part in read_document(out).load}
+    return make_report(listing, file, overview, counts, taken, history)
+
+
+def _write(
+    listing: Listing,
+    file: LoadFile,
+    overview: Overview,
+    out: Path,
+    old: EstateDocument | None,
+    as_of: datetime,
+    options: ImportOptions,
+) -> LoadCounts:
+    """Read the load and publish the estate."""
+    counts, problems = LoadCounts(), Problems(str(file.path))
     with EstateWriter(out, old) as writer:
         store = LoadStore(out, old.load if old else ())
-        days = file.read(
-            overview,
-            listing.vm_ids,
-            counts,
-            problems,
-            drop_invalid=options.get("drop_invalid", False),
-            aliases=listing.aliases,
-        )
-        for day in days:
+        drop = options.get("drop_invalid", False)
+        for day in file.read(overview, listing.vm_ids, counts, problems, drop_invalid=drop, find=listing.find):
             fresh = _without_known(day, store, problems, counts)
-            seen.update(day.vm_ids)
+            counts.seen.update(day.vm_ids)
             counts.largest_cpu = max(counts.largest_cpu, float(np.nanmax(day.cpu_percent, initial=0.0)))
             counts.known_bins += int((~np.isnan(day.cpu_percent)).sum())
             if not problems:
                 writer.add_load(fresh)
-                num_days += bool(fresh.vm_ids)
+                counts.days += bool(fresh.vm_ids)
         problems.raise_any()
         writer.commit(
             created_at=options.get("clock", SYSTEM_CLOCK).now(),
-            as_of=taken,
+            as_of=as_of,
             source=listing.source,
             vaults=listing.vaults,
             policies=listing.policies,
@@ -229,8 +179,7 @@ def _import(
             vms=listing.vms,
             vault_settings=listing.vault_settings,
         )
-    history = {part.date for part in read_document(out).load}
-    return _report(listing, overview, counts, seen, taken, num_days, history)
+    return counts
 
 
 _COMMANDS = {
@@ -263,19 +212,14 @@ def _text(instant: datetime) -> str:
 
 
 def _require_common_vm(origin: str, load: Path, listing: Listing, names: Sequence[str]) -> None:
-    if not listing.aliases.keys() & {name.lower() for name in names}:
+    if not any(map(listing.find, names)):
         hint = ""
         if shared := listing.ambiguous(names):
-            hint = f"; several VMs have the same name ({_some(shared)}): give their ARM ids"
+            hint = f"; several VMs have the same name ({some(shared)}): give their ARM ids"
         raise DataError(
-            f"no VM of {origin} ({_some(listing.vm_ids)}) has load in {load} ({_some(names)}); the names must be the "
+            f"no VM of {origin} ({some(listing.vm_ids)}) has load in {load} ({some(names)}); the names must be the "
             f"same in both{hint}"
         )
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
 
 
 def _without_known(day: DayLoad, store: LoadStore, problems: Problems, counts: LoadCounts) -> DayLoad:
@@ -315,84 +259,3 @@ def _without_known(day: DayLoad, store: LoadStore, problems: Problems, counts: L
     keep = np.flatnonzero(tells)
     metrics = {metric: getattr(day, metric)[keep] for metric in METRICS if getattr(day, metric) is not None}
     return DayLoad(day.date, tuple(day.vm_ids[row] for row in keep), **metrics)
-
-
-def _report(
-    listing: Listing,
-    overview: Overview,
-    counts: LoadCounts,
-    seen: set[str],
-    as_of: datetime,
-    num_days: int,
-    history: set[date],
-) -> ImportReport:
-    without_load = tuple(vm for vm in listing.vm_ids if vm not in seen)
-    without_vm = tuple(name for name in overview.names if name.lower() not in listing.aliases)
-    bins = len(seen) * (int((overview.last - overview.first).total_seconds()) // (60 * BIN_MINUTES) + 1)
-    missing = max(0.0, 1 - counts.known_bins / bins) if bins else 0.0
-    return ImportReport(
-        vms=len(listing.vm_ids),
-        policies=len(listing.policies),
-        vaults=len(listing.vaults),
-        samples=counts.samples,
-        days=num_days,
-        history_from=min(history, default=overview.first.date()),
-        history_to=max(history, default=overview.last.date()),
-        history_days=len(history),
-        first=overview.first,
-        last=overview.last,
-        as_of=as_of,
-        interval_minutes=tuple(sorted(counts.intervals)),
-        missing_share=missing,
-        duplicates=counts.duplicates,
-        clipped=counts.clipped,
-        invalid=counts.invalid,
-        off_grid=counts.off_grid,
-        vms_without_load=without_load,
-        load_without_vm=without_vm,
-        left_out=listing.left_out,
-        notes=(*listing.notes, *_notes(counts, without_load, without_vm, listing.ambiguous(without_vm), missing)),
-    )
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.1f} %" if value >= 0.001 else "Fewer than 0.1 %"
-
-
-def _notes(
-    counts: LoadCounts,
-    without_load: Sequence[str],
-    without_vm: Sequence[str],
-    ambiguous: Sequence[str],
-    missing: float,
-) -> tuple[str, ...]:
-    """What was accepted in the load although it was not as expected."""
-    odd = sorted(counts.intervals - {BIN_MINUTES})
-    return tuple(
-        text
-        for applies, text in (
-            (
-                counts.largest_cpu <= 1,
-                "No CPU value is above 1 %: if the load is in fractions, multiply it by 100 and import again.",
-            ),
-            (counts.unsorted, "The load was not in order of time; it was sorted."),
-            (counts.duplicates, f"{counts.duplicates} exact duplicates in the load were dropped."),
-            (counts.clipped, f"{counts.clipped} values above 100 were clipped to 100."),
-            (counts.invalid, f"{counts.invalid} values out of range were taken for missing (--drop-invalid)."),
-            (odd, f"Intervals of {', '.join(map(str, odd))} minutes were brought onto 5-minute bins."),
-            (
-                missing,
-                f"{_share(missing)} of the 5-minute bins have no CPU value; they count as unknown, not as idle.",
-            ),
-            (counts.off_grid, f"{counts.off_grid} samples lie between grid times; each counts for the bin it is in."),
-            (counts.known_rows, f"{counts.known_rows} VM-days were in the estate already; they were left out."),
-            (without_load, f"{len(without_load)} VMs have no load: {_some(without_load)}."),
-            (without_vm, f"{len(without_vm)} VMs in the load are not in the list of VMs: {_some(without_vm)}."),
-            (counts.unknown_vm_samples, f"{counts.unknown_vm_samples} samples of such VMs were left out."),
-            (
-                ambiguous,
-                f"Names in the load that several VMs have: {_some(ambiguous)}; give the ARM id in the column vm.",
-            ),
-        )
-        if applies
-    )

@@ -1,9 +1,10 @@
-"""``load.parquet``: what it holds, checked, and read some days at a time onto 5-minute bins."""
+"""A load file: what it holds, checked, and read some days at a time onto 5-minute bins."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import partial
@@ -16,13 +17,15 @@ import polars as pl
 
 from optimizer.errors import DataError
 from optimizer.estate.binning import LEAD_BINS, Samples, find_intervals, in_key_order, merge_repeated, to_days
+from optimizer.estate.csv_load import as_parquet, left_out_at_clock_changes
 from optimizer.estate.parts import FLOAT_METRICS, METRICS
 from optimizer.estate.problems import SHOWN, Problems
 from optimizer.model.load import DayLoad
-from optimizer.model.timegrid import BIN_MINUTES
+from optimizer.model.timegrid import BIN_MINUTES, resolve_zone
 
 REQUIRED = ("vm", "ts", "cpu_percent", "mem_percent")
-OPTIONAL = ("cpu_max", "mem_max", "running")
+GROUP = "resource_group"
+OPTIONAL = ("cpu_max", "mem_max", "running", GROUP)
 ROWS_PER_PASS = 8_000_000
 """Rows that are worked on at once: bounds the memory, whatever the size and order of the file."""
 
@@ -46,8 +49,10 @@ class LoadCounts:
     known_rows: int = 0
     known_bins: int = 0
     largest_cpu: float = 0.0
+    days: int = 0
     unsorted: bool = False
     intervals: set[int] = field(default_factory=set)
+    seen: set[str] = field(default_factory=set)
 
 
 class Overview(NamedTuple):
@@ -69,13 +74,43 @@ class Overview(NamedTuple):
     last: datetime
 
 
+@contextmanager
+def open_load(path: Path, zone: str | None = None) -> Iterator[LoadFile]:
+    """A load file, Parquet or CSV; a CSV is converted once, and the copy removed afterwards.
+
+    Parameters
+    ----------
+    path
+        The file.
+    zone
+        Windows or IANA name of the zone of times that state none; None refuses such times.
+
+    Raises
+    ------
+    DataError
+        The file cannot be used, or there is no such zone.
+    """
+    try:
+        key = resolve_zone(zone).key if zone else None
+    except ValueError as exc:
+        raise DataError(f"--zone: {exc}") from exc
+    with as_parquet(path, key) as (parquet, notes):
+        yield LoadFile(path, parquet, key, notes)
+
+
 class LoadFile:
     """A load file whose columns have been checked.
 
     Parameters
     ----------
     path
-        The Parquet file.
+        The file as messages name it.
+    parquet
+        The Parquet file that is read, where it is not ``path`` itself.
+    zone
+        IANA name of the zone of times that state none; None refuses them.
+    notes
+        What a reader should know about the file.
 
     Raises
     ------
@@ -83,12 +118,14 @@ class LoadFile:
         It cannot be read, lacks a column, or a column is of the wrong type.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(
+        self, path: Path, parquet: Path | None = None, zone: str | None = None, notes: tuple[str, ...] = ()
+    ) -> None:
+        self.path, self.notes = path, notes
         try:
             if not path.is_file():
                 raise DataError(f"cannot read {path}: there is no such file; give the path of load.parquet")
-            self._raw = pl.scan_parquet(path)
+            self._raw = pl.scan_parquet(parquet or path)
             self._schema = self._raw.collect_schema()
         except (OSError, *_BROKEN) as exc:
             raise self._unreadable(exc) from exc
@@ -99,12 +136,35 @@ class LoadFile:
                 f"are {', '.join(REQUIRED)}, and allowed besides {', '.join(OPTIONAL)}"
             )
         self.metrics = tuple(metric for metric in METRICS if metric in self._schema)
+        self._take_zone(zone)
         self._check_types()
+        self.unused = [column for column in self._schema if column not in {*REQUIRED, *OPTIONAL}]
         self._frame = self._raw.select(
-            pl.col("vm").cast(pl.String),
+            self._vm(),
             pl.col("ts").dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC")),
             *(pl.col(metric).cast(pl.Float32) for metric in self.metrics),
         )
+
+    def _take_zone(self, zone: str | None) -> None:
+        """Read times without a zone in the zone that was given; leave out those that its clock skips or repeats."""
+        stamp = self._schema["ts"]
+        if zone is None or not isinstance(stamp, pl.Datetime) or stamp.time_zone is not None:
+            return
+        local = pl.col("ts").dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+        lost = self._collect(self._raw.select((local.is_null() & pl.col("ts").is_not_null()).sum())).item()
+        if lost:
+            self.notes += (left_out_at_clock_changes(zone, lost),)
+        self._raw = self._raw.filter(local.is_not_null() | pl.col("ts").is_null()).with_columns(local)
+        self._schema = self._raw.collect_schema()
+
+    def _vm(self) -> pl.Expr:
+        """VM as ``group/name`` where the file has resource groups and ``vm`` is a plain name."""
+        vm = pl.col("vm").cast(pl.String)
+        if GROUP not in self._schema:
+            return vm
+        group = pl.col(GROUP).cast(pl.String, strict=False).str.strip_chars()
+        plain = (group.fill_null("") != "") & ~vm.str.contains("/", literal=True)
+        return pl.when(plain).then(pl.concat_str(group, pl.lit("/"), vm)).otherwise(vm).alias("vm")
 
     def _unreadable(self, exc: Exception) -> DataError:
         return DataError(f"{self.path} is no readable Parquet file ({exc}); it may be cut off: export it again")
@@ -115,8 +175,8 @@ class LoadFile:
             raise DataError(f"{self.path}: ts is {stamp}; allowed: a timestamp with a zone, such as UTC")
         if stamp.time_zone is None:
             raise DataError(
-                f"{self.path}: ts has no time zone (first value {self._first('ts')}); say which zone it is in and "
-                "export it with the zone, e.g. UTC"
+                f"{self.path}: ts has no time zone (first value {self._first('ts')}); name its zone with "
+                "--zone, such as --zone Europe/Berlin, or export it with a zone"
             )
         for metric in self.metrics:
             kind = self._schema[metric]
@@ -181,7 +241,7 @@ class LoadFile:
         *,
         drop_invalid: bool = False,
         rows_per_pass: int = ROWS_PER_PASS,
-        aliases: Mapping[str, str] | None = None,
+        find: Callable[[str], str | None] | None = None,
     ) -> Iterator[DayLoad]:
         """Load of the given VMs by day, ascending; days without any are left out.
 
@@ -200,8 +260,8 @@ class LoadFile:
             Take values out of range for missing.
         rows_per_pass
             Rows to work on at once, at least those of one day.
-        aliases
-            VM id by the names that the file may use for it, in lower case; the ids themselves where None.
+        find
+            VM id by the name that the file uses, None for a name that is not known; ids alone where not given.
 
         Raises
         ------
@@ -209,8 +269,9 @@ class LoadFile:
             The file is damaged.
         """
         rows = {vm: row for row, vm in enumerate(vm_ids)}
-        names = {vm.lower(): vm for vm in vm_ids} if aliases is None else aliases
-        row_by_code = np.array([rows.get(names.get(name.lower(), ""), -1) for name in overview.names], dtype=np.int64)
+        ids = {vm.lower(): vm for vm in vm_ids}
+        find = find or (lambda name: ids.get(name.lower()))
+        row_by_code = np.array([rows.get(find(name) or "", -1) for name in overview.names], dtype=np.int64)
         distances: Counter[int] = Counter()
         for days in _passes(overview.rows, rows_per_pass):
             samples = self._read_pass(days, overview.names, row_by_code, counts)

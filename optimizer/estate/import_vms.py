@@ -1,4 +1,4 @@
-"""``vms.csv``: which VM is backed up where, when and by which policy, as ARM-shaped resources."""
+"""``vms.csv``: which VM is backed up where, when and by which policy."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import codecs
 import csv
 import io
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from optimizer.errors import DataError
-from optimizer.estate.listing import Listing
+from optimizer.estate.arm_ids import NO_SUBSCRIPTION, VM_TYPE, is_vm_id, segment
 from optimizer.estate.problems import Problems
-from optimizer.model.timegrid import WEEKDAYS, Frequency, format_start, parse_start, parse_weekday, resolve_zone
+from optimizer.estate.vm_columns import REQUIRED, Columns, read_columns
+from optimizer.model.timegrid import (
+    LAST_HOURLY_OPTION,
+    WEEKDAYS,
+    Frequency,
+    format_start,
+    parse_start,
+    parse_weekday,
+    resolve_zone,
+)
 from optimizer.ports import Resource
-
-COLUMNS = ("vm", "service", "vault", "policy", "frequency", "days", "time", "timezone", "retention_days")
-
-_GROUP = "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/imported"
-_TIME_DATE = "2000-01-01"
-"""Date of synthetic run times: Azure wants one in the past and reads only the time of day."""
 
 _SHARED = {
     "frequency": "frequencies",
@@ -27,13 +30,31 @@ _SHARED = {
     "time": "times",
     "timezone": "time zones",
     "retention_days": "retentions",
+    "interval_hours": "intervals",
+    "duration_hours": "durations",
 }
 """What the VMs of one policy must agree on."""
 
 
 @dataclass(frozen=True)
 class VmRow:
-    """One line of ``vms.csv``, checked."""
+    """One line of ``vms.csv``, checked.
+
+    Parameters
+    ----------
+    line
+        Number of the line.
+    vm
+        Id: an ARM id as given or made of ``resource_group`` and ``subscription``; the name where neither is known.
+    time
+        Start option; of an hourly policy, the start of its window.
+    interval_hours, duration_hours
+        Of an hourly policy; 0 for others.
+    os, location, availability_set
+        Empty where unknown.
+    tags
+        By name.
+    """
 
     line: int
     vm: str
@@ -45,12 +66,23 @@ class VmRow:
     time: int
     timezone: str
     retention_days: int
+    interval_hours: int = 0
+    duration_hours: int = 0
+    os: str = ""
+    location: str = ""
+    availability_set: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
 
-    def as_written(self, field: str) -> str:
+    @property
+    def name(self) -> str:
+        """Name of the VM."""
+        return self.vm.rpartition("/")[2] if self.vm.startswith("/") else self.vm
+
+    def as_written(self, column: str) -> str:
         """A field as a user would write it."""
-        if field == "days":
+        if column == "days":
             return ";".join(WEEKDAYS[day] for day in self.days) or "(none)"
-        return format_start(self.time) if field == "time" else str(getattr(self, field))
+        return format_start(self.time) if column == "time" else str(getattr(self, column))
 
 
 def has_byte_order_mark(path: Path) -> bool:
@@ -59,10 +91,11 @@ def has_byte_order_mark(path: Path) -> bool:
         return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
 
 
-def read_vms(path: Path) -> list[VmRow]:
-    """Rows of ``vms.csv``.
+def read_vms(path: Path) -> tuple[list[VmRow], Columns]:
+    """Rows and columns of ``vms.csv``.
 
-    A byte-order mark, CRLF, quoted fields and blank lines are fine; an empty zone is UTC; further columns are ignored.
+    A byte-order mark, CRLF, quoted fields and blank lines are fine; an empty zone is UTC; columns that are not known
+    are kept as tags.
 
     Raises
     ------
@@ -77,57 +110,44 @@ def read_vms(path: Path) -> list[VmRow]:
         raise DataError(f"{path} is not UTF-8 text (byte {exc.start}); save it as 'CSV UTF-8'") from exc
     problems = Problems(str(path))
     rows = []
-    for line, fields in _records(path, text):
-        if (row := _read_row(line, fields, problems)) is not None:
+    columns, records = _records(path, text)
+    for line, fields in records:
+        if (row := _read_row(line, fields, columns, problems)) is not None:
             rows.append(row)
     _check_together(rows, problems)
     problems.raise_any()
     if not rows:
         raise DataError(f"{path} lists no VM; give one line for each VM that is backed up")
-    return rows
+    return rows, columns
 
 
-def _records(path: Path, text: str) -> list[tuple[int, dict[str, str]]]:
-    """Lines that say something, with their numbers, as fields by column."""
+def _records(path: Path, text: str) -> tuple[Columns, list[tuple[int, dict[str, str]]]]:
+    """Columns, and the lines that say something, with their numbers, as fields by column."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     records: list[tuple[int, dict[str, str]]] = []
-    header: list[str] = []
+    columns: Columns | None = None
     try:
         for fields in reader:
             if not any(field.strip() for field in fields):
                 continue
-            if not header:
-                header = [field.strip().lower() for field in fields]
-                _check_header(path, header)
-            elif len(fields) != len(header):
+            if columns is None:
+                columns = read_columns(path, fields)
+            elif len(fields) != len(columns.names):
                 raise DataError(
-                    f"{path}, line {reader.line_num}: {len(fields)} fields, but the header has {len(header)}; "
+                    f"{path}, line {reader.line_num}: {len(fields)} fields, but the header has {len(columns.names)}; "
                     "put a field with a comma in it between double quotes"
                 )
             else:
                 stripped = (field.strip() for field in fields)
-                records.append((reader.line_num, dict(zip(header, stripped, strict=True))))
+                records.append((reader.line_num, dict(zip(columns.names, stripped, strict=True))))
     except csv.Error as exc:
         raise DataError(f"{path}, line {reader.line_num}: not valid CSV ({exc})") from exc
-    if not header:
-        raise DataError(f"{path} is empty; its first line must name the columns {', '.join(COLUMNS)}")
-    return records
+    if columns is None:
+        raise DataError(f"{path} is empty; its first line must name the columns {', '.join(REQUIRED)}")
+    return columns, records
 
 
-def _check_header(path: Path, header: list[str]) -> None:
-    missing = [column for column in COLUMNS if column not in header]
-    if missing:
-        hint = "; separate the columns by commas" if len(header) == 1 and ";" in header[0] else ""
-        raise DataError(
-            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(header)}; "
-            f"needed are {', '.join(COLUMNS)}{hint}"
-        )
-    double = [column for column in COLUMNS if header.count(column) > 1]
-    if double:
-        raise DataError(f"{path} has the columns {', '.join(double)} twice; keep one of each")
-
-
-def _read_row(line: int, fields: Mapping[str, str], problems: Problems) -> VmRow | None:
+def _read_row(line: int, fields: Mapping[str, str], columns: Columns, problems: Problems) -> VmRow | None:
     """A checked line; None where something is wrong with it, which is noted."""
     wrong: list[str] = []
 
@@ -140,12 +160,10 @@ def _read_row(line: int, fields: Mapping[str, str], problems: Problems) -> VmRow
             note(f"no {column}", f"{column} is empty; give its name")
     frequency = _FREQUENCIES.get(fields["frequency"].lower())
     if frequency is None:
-        note("unknown frequency", f"frequency is {fields['frequency']!r}; allowed: Daily or Weekly")
+        note("unknown frequency", f"frequency is {fields['frequency']!r}; allowed: Daily, Weekly or Hourly")
     days = _read_days(fields["days"], frequency, note)
-    try:
-        time = parse_start(fields["time"])
-    except ValueError as exc:
-        note("time off the grid", f"time: {exc}")
+    interval, duration = _read_window(fields, frequency, note)
+    time = _read_time(fields["time"], frequency, note)
     zone = fields["timezone"] or "UTC"
     try:
         resolve_zone(zone)
@@ -154,15 +172,80 @@ def _read_row(line: int, fields: Mapping[str, str], problems: Problems) -> VmRow
     retention = fields["retention_days"]
     if not (retention.isascii() and retention.isdecimal() and int(retention) >= 1):
         note("retention is no number of days", f"retention_days is {retention!r}; allowed: a whole number from 1 on")
-    if wrong or frequency is None:
+    system = _SYSTEMS.get(fields.get("os", "").lower())
+    if system is None:
+        note("unknown operating system", f"os is {fields['os']!r}; allowed: Windows, Linux or nothing")
+    vm = _read_vm_id(fields, note)
+    if wrong or frequency is None or system is None:
         return None
     return VmRow(
-        line, fields["vm"], fields["service"], fields["vault"], fields["policy"], frequency, days, time, zone,
-        int(retention),
+        line, vm, fields["service"], fields["vault"], fields["policy"], frequency, days, time, zone,
+        int(retention), interval, duration, system, fields.get("location", ""), fields.get("availability_set", ""),
+        {tag: fields[column] for column, tag in columns.tags.items() if fields[column]},
     )  # fmt: skip  # in the order of the columns
 
 
-_FREQUENCIES = {"daily": Frequency.DAILY, "weekly": Frequency.WEEKLY}
+_SYSTEMS = {"": "", "windows": "Windows", "linux": "Linux"}
+
+
+def _read_vm_id(fields: Mapping[str, str], note: Callable[[str, str], None]) -> str:
+    """Id of a VM: as given, or out of its group, so that VMs of one name in two groups stay two."""
+    vm, group, subscription = fields["vm"], fields.get("resource_group", ""), fields.get("subscription", "")
+    stated = vm.split("/") if is_vm_id(vm) else []
+    for column, value, place in (("resource_group", group, 4), ("subscription", subscription, 2)):
+        if "/" in value:
+            note(f"{column} is not a name", f"{column} is {value!r}; give its name, not a path")
+        if stated and value and value.lower() != stated[place].lower():
+            note(f"two values of {column}", f"{column} is {value!r}, but the ARM id in vm says {stated[place]!r}")
+    if stated or not (group or subscription):
+        return vm
+    if not group:
+        note("subscription without group", f"subscription is {subscription!r}; give the resource_group as well")
+    return f"/subscriptions/{subscription or NO_SUBSCRIPTION}/resourceGroups/{group}/providers/{VM_TYPE}/{segment(vm)}"
+
+
+def _read_time(text: str, frequency: Frequency | None, note: Callable[[str, str], None]) -> int:
+    try:
+        time = parse_start(text)
+    except ValueError as exc:
+        note("time off the grid", f"time: {exc}")
+        return 0
+    if frequency is Frequency.HOURLY and time > LAST_HOURLY_OPTION:
+        last = format_start(LAST_HOURLY_OPTION)
+        note("hourly window starts too late", f"time is {text}; an hourly window starts from 00:00 to {last}")
+    return time
+
+
+def _read_window(
+    fields: Mapping[str, str], frequency: Frequency | None, note: Callable[[str, str], None]
+) -> tuple[int, int]:
+    """Interval and length of an hourly window in hours; 0 where the policy is not hourly."""
+    interval, duration = fields.get("interval_hours", ""), fields.get("duration_hours", "")
+    if frequency is not Frequency.HOURLY:
+        if (interval or duration) and frequency is not None:
+            given = ", ".join(text for text in (interval, duration) if text)
+            note(
+                "window of a policy that is not hourly",
+                f"interval_hours or duration_hours is {given}; leave both empty, or write Hourly",
+            )
+        return 0, 0
+    if interval not in _INTERVALS:
+        note("interval of an hourly policy", f"interval_hours is {interval!r}; allowed: {', '.join(_INTERVALS)}")
+        return 0, 0
+    least = int(interval)
+    if not (duration.isascii() and duration.isdecimal() and least <= int(duration) <= 24):
+        note(
+            "duration of an hourly window",
+            f"duration_hours is {duration!r}; allowed with interval_hours {least}: a whole number from {least} to 24",
+        )
+        return 0, 0
+    return least, int(duration)
+
+
+_INTERVALS = ("4", "6", "8", "12", "24")
+"""Hours between backups of an hourly policy that Azure offers (azure-facts 1.4)."""
+
+_FREQUENCIES = {"daily": Frequency.DAILY, "weekly": Frequency.WEEKLY, "hourly": Frequency.HOURLY}
 
 
 def _read_days(text: str, frequency: Frequency | None, note: Callable[[str, str], None]) -> tuple[int, ...]:
@@ -174,8 +257,8 @@ def _read_days(text: str, frequency: Frequency | None, note: Callable[[str, str]
         return ()
     if frequency is Frequency.WEEKLY and not days:
         note("weekly without days", "days is empty; a weekly policy needs weekdays such as Sunday;Wednesday")
-    if frequency is Frequency.DAILY and days:
-        note("daily with days", f"days is {text!r}; leave it empty for a daily policy, or write Weekly")
+    if frequency not in {Frequency.WEEKLY, None} and days:
+        note("daily with days", f"days is {text!r}; leave it empty for this frequency, or write Weekly")
     return days
 
 
@@ -186,129 +269,36 @@ def _check_together(rows: list[VmRow], problems: Problems) -> None:
     for row in rows:
         first = by_vm.setdefault(row.vm.lower(), row)
         if first is not row:
-            fault = f"VM {row.vm}: lines {first.line} and {row.line}; a VM has one policy, keep one line"
+            fault = (
+                f"VM {row.name}: lines {first.line} and {row.line}; a VM has one policy: keep one line. If they are "
+                "two VMs of one name, give the ARM id of each in the column vm, or add the column resource_group"
+            )
             problems.add("VM listed twice", fault)
         model = by_policy.setdefault((row.vault.lower(), row.policy.lower()), row)
-        for field, plural in _SHARED.items():
-            if getattr(model, field) != getattr(row, field):
+        for column, plural in _SHARED.items():
+            if getattr(model, column) != getattr(row, column):
                 problems.add(
                     f"policy with two {plural}",
-                    f"policy {row.policy} of vault {row.vault}: {field} is {model.as_written(field)!r} in line "
-                    f"{model.line} and {row.as_written(field)!r} in line {row.line}; the VMs of one policy must "
+                    f"policy {row.policy} of vault {row.vault}: {column} is {model.as_written(column)!r} in line "
+                    f"{model.line} and {row.as_written(column)!r} in line {row.line}; the VMs of one policy must "
                     "agree: correct one or give the policies two names",
                 )
 
 
 def keep_spelling(rows: list[VmRow], known: list[Resource]) -> list[VmRow]:
-    """Rows with the names of VMs spelt as in the estate that they are added to; case tells no VMs apart."""
-    spelt = {str(resource["id"]).lower(): str(resource["id"]) for resource in known}
-    return [replace(row, vm=spelt.get(row.vm.lower(), row.vm)) for row in rows]
-
-
-def list_vms(path: Path, known: list[Resource]) -> Listing:
-    """Inventory of ``vms.csv``.
-
-    Parameters
-    ----------
-    path
-        The file.
-    known
-        VMs of the estate that is appended to: their spelling is kept.
+    """Rows with the ids of VMs spelt as in the estate that they are added to; case tells no VMs apart.
 
     Raises
     ------
     DataError
-        The file cannot be used.
+        The estate knows a VM by its name alone, and the list now has its resource group: the load of the two would
+        not be found together.
     """
-    rows = keep_spelling(read_vms(path), known)
-    alone = sum(not row.service for row in rows)
-    notes = [
-        text
-        for applies, text in (
-            (has_byte_order_mark(path), "The list of VMs begins with a byte-order mark; it was ignored."),
-            (alone, f"{alone} VMs name no service; each is a service of its own."),
-        )
-        if applies
-    ]
-    return to_resources(rows, tuple(notes))
-
-
-def to_resources(rows: list[VmRow], notes: tuple[str, ...] = ()) -> Listing:
-    """ARM-shaped resources: Standard policies and made-up ids; the VM's id is its name, its service a tag."""
-    vaults: dict[str, Resource] = {}
-    policies: dict[str, Resource] = {}
-    items, vms = [], []
+    spelt = {str(resource["id"]).lower(): str(resource["id"]) for resource in known}
     for row in rows:
-        vault_id = f"{_GROUP}/providers/Microsoft.RecoveryServices/vaults/{_segment(row.vault)}"
-        policy_id = f"{vault_id}/backupPolicies/{_segment(row.policy)}"
-        vault = vaults.setdefault(
-            vault_id.lower(), {"id": vault_id, "name": row.vault, "type": "Microsoft.RecoveryServices/vaults"}
-        )
-        policy = policies.setdefault(policy_id.lower(), _policy(row, f"{vault['id']}/backupPolicies/", policy_id))
-        policy["properties"]["protectedItemsCount"] += 1
-        items.append(_item(row, vault, policy))
-        tags = {"backup-service": row.service} if row.service else {}
-        vms.append({"id": row.vm, "name": row.vm, "tags": tags, "properties": {}})
-    return Listing(
-        source="import",
-        vaults=tuple(vaults.values()),
-        policies=tuple(policies.values()),
-        protected_items=tuple(items),
-        vms=tuple(vms),
-        vm_ids=tuple(sorted(row.vm for row in rows)),
-        notes=notes,
-    )
-
-
-def _policy(row: VmRow, folder: str, policy_id: str) -> Resource:
-    times = [f"{_TIME_DATE}T{format_start(row.time)}:00Z"]
-    days = [WEEKDAYS[day] for day in row.days]
-    schedule = {
-        "schedulePolicyType": "SimpleSchedulePolicy",
-        "scheduleRunFrequency": str(row.frequency),
-        "scheduleRunTimes": times,
-    }
-    kept = {"retentionTimes": times, "retentionDuration": {"count": row.retention_days, "durationType": "Days"}}
-    if row.frequency is Frequency.WEEKLY:
-        schedule["scheduleRunDays"] = days
-        retention = {"weeklySchedule": {"daysOfTheWeek": days, **kept}}
-    else:
-        retention = {"dailySchedule": kept}
-    return {
-        "id": folder + policy_id.rpartition("/")[2],
-        "name": row.policy,
-        "type": "Microsoft.RecoveryServices/vaults/backupPolicies",
-        "properties": {
-            "backupManagementType": "AzureIaasVM",
-            "policyType": "V1",
-            "schedulePolicy": schedule,
-            "retentionPolicy": {"retentionPolicyType": "LongTermRetentionPolicy", **retention},
-            "timeZone": row.timezone,
-            "protectedItemsCount": 0,
-        },
-    }
-
-
-def _item(row: VmRow, vault: Resource, policy: Resource) -> Resource:
-    name = f"iaasvmcontainerv2;imported;{_segment(row.vm)}"
-    folder = f"{vault['id']}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}"
-    return {
-        "id": f"{folder}/protectedItems/VM;{name}",
-        "name": f"VM;{name}",
-        "type": "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems",
-        "properties": {
-            "protectedItemType": "Microsoft.Compute/virtualMachines",
-            "backupManagementType": "AzureIaasVM",
-            "workloadType": "VM",
-            "friendlyName": row.vm,
-            "sourceResourceId": row.vm,
-            "policyId": policy["id"],
-            "policyName": policy["name"],
-            "protectionState": "Protected",
-        },
-    }
-
-
-def _segment(name: str) -> str:
-    """A name as one segment of an id."""
-    return name.replace("/", "%2F")
+        if row.vm.lower() not in spelt and row.name.lower() in spelt:
+            raise DataError(
+                f"the estate knows VM {row.name} without a resource group, and line {row.line} now gives one; leave "
+                "it out, or import everything into a folder of its own"
+            )
+    return [replace(row, vm=spelt.get(row.vm.lower(), row.vm)) for row in rows]

@@ -39,15 +39,47 @@ class Listing:
     notes: tuple[str, ...] = ()
 
     @cached_property
-    def aliases(self) -> dict[str, str]:
-        """VM id by every name that the load may use, in lower case: the id, and the VM's name where it is unique."""
-        names = by_name({"id": vm_id} for vm_id in self.vm_ids)
-        return {**{name: vm_id for name, vm_id in names.items() if vm_id}, **{key.lower(): key for key in self.vm_ids}}
+    def _ids(self) -> dict[str, str]:
+        return {vm_id.lower(): vm_id for vm_id in self.vm_ids}
+
+    @cached_property
+    def _by_name(self) -> dict[str, str | None]:
+        return by_name({"id": vm_id} for vm_id in self.vm_ids)
+
+    @cached_property
+    def _by_place(self) -> dict[str, list[str]]:
+        """VM ids by ``group/name`` in lower case."""
+        found: dict[str, list[str]] = {}
+        for key, vm_id in self._ids.items():
+            if group := _group_of(vm_id):
+                found.setdefault(f"{group}/{key.rpartition('/')[2]}", []).append(vm_id)
+        return found
+
+    def find(self, name: str) -> str | None:
+        """VM id by the name that the load uses: an id, ``group/name``, or a name that only one VM has.
+
+        A name with a group fits a VM without a group as well, but never one of another group.
+        """
+        key = name.lower()
+        if key in self._ids or key.startswith("/"):
+            return self._ids.get(key)
+        group, _, short = key.rpartition("/")
+        if not group:
+            return self._by_name.get(short)
+        if inside := self._by_place.get(key):
+            return inside[0] if len(inside) == 1 else None
+        alone = self._ids.get(short)
+        return alone if alone and "/" not in alone else None
 
     def ambiguous(self, names: Iterable[str]) -> list[str]:
-        """Those of ``names`` that several VMs bear."""
-        shared = by_name({"id": vm_id} for vm_id in self.vm_ids)
-        return [name for name in names if name.lower() not in self.aliases and name.lower() in shared]
+        """Those of ``names`` that several VMs have."""
+        return [name for name in names if self.find(name) is None and name.lower() in self._by_name]
+
+
+def _group_of(arm_id: str) -> str:
+    """Resource group of an ARM id in lower case; empty where the text is not one."""
+    parts = arm_id.lower().split("/")
+    return parts[4] if len(parts) > 4 and parts[3] == "resourcegroups" else ""
 
 
 def by_name(resources: Iterable[Mapping[str, object]]) -> dict[str, str | None]:

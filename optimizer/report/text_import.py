@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.estate.csv_import import ImportReport
+from optimizer.estate.import_report import ImportReport
 from optimizer.report.typeset import Glyphs, Page, bullets, plural
 
 
@@ -29,6 +29,11 @@ def render_import(found: ImportReport) -> tuple[Page, str]:
             f"the file: load from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC, "
             f"every {' or '.join(map(str, found.interval_minutes))} minutes; as of {found.as_of:%Y-%m-%d %H:%M} UTC"
         )
+        if not found.can_be_applied:
+            yield Text(
+                "plans of this estate cannot be applied: vms.csv does not hold the ARM ids of vaults, policies "
+                "and items; for that, use 'import --resources' or 'pull'"
+            )
         if found.left_out or found.notes:
             yield bullets((*found.left_out, *found.notes), glyphs)
 

@@ -19,7 +19,7 @@ import polars as pl
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
-from optimizer.estate.import_vms import read_vms, to_resources
+from optimizer.estate.vm_resources import list_vms
 from optimizer.model.load import DayLoad
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rules
 from optimizer.plan.case import Case
@@ -114,7 +114,7 @@ def bootstrap_document(num_vms: int, seed: int, as_of: datetime) -> EstateDocume
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "vms.csv"
         write_vms_csv(path, vm_names(num_vms), seed, num_vaults(num_vms))
-        resources = to_resources(read_vms(path))
+        resources = list_vms(path, [])
     make_some_hourly(resources.policies, seed)
     return EstateDocument(
         created_at=as_of,

@@ -489,7 +489,7 @@ HARMLESS = {
     "lines of Windows": Harmless(with_bytes("vms.csv", lambda content: content.replace(b"\n", b"\r\n")), ("2 VMs",)),
     "unsorted": Harmless(load(lambda frame: frame.reverse()), ("not in order of time; it was sorted",)),
     "exact duplicates": Harmless(
-        load(lambda frame: pl.concat([frame, frame[7:10]])), ("3 exact duplicates in the load were dropped",)
+        load(lambda frame: pl.concat([frame, frame[7:10]])), ("3 exact duplicates in the load: dropped",)
     ),
     "fractions": Harmless(
         load(lambda frame: frame.with_columns(pl.col("cpu_percent") / 200)), ("if the load is in fractions",)
@@ -498,16 +498,17 @@ HARMLESS = {
         load(lambda frame: frame.filter(pl.col("ts").dt.hour() != 7)),
         ("1,104 samples", "of the 5-minute bins have no CPU value"),
     ),
-    "a value just above 100": Harmless(load(fifth("cpu_percent", 104.0)), ("1 values above 100 were clipped",)),
-    "a VM without load": Harmless(vms(DAILY, WEEKLY, DAILY.replace("web-1", "web-2")), ("1 VMs have no load: web-2",)),
+    "a value just above 100": Harmless(load(fifth("cpu_percent", 104.0)), ("1 value above 100: clipped",)),
+    "a VM without load": Harmless(vms(DAILY, WEEKLY, DAILY.replace("web-1", "web-2")), ("1 VM has no load: web-2",)),
     "load without a VM": Harmless(
-        vms(DAILY), ("1 VMs in the load are not in the list of VMs: db-1", "960 samples of such VMs were left out")
+        vms(DAILY), ("1 VM of the load is not in the inventory: db-1", "960 samples were left out")
     ),
     "a VM without service": Harmless(
-        vms(DAILY, WEEKLY.replace("shop", "")), ("1 VMs name no service; each is a service of its own",)
+        vms(DAILY, WEEKLY.replace("shop", "")), ("1 VM names no service; each is a service of its own",)
     ),
     "another interval": Harmless(
-        load(lambda frame: frame.filter(pl.col("ts").dt.minute() % 30 == 0)), ("every 30 minutes", "Intervals of 30")
+        load(lambda frame: frame.filter(pl.col("ts").dt.minute() % 30 == 0)),
+        ("every 30 minutes", "Intervals of 30 min", "hide short peaks"),
     ),
     "further columns": Harmless(vms(DAILY + ",x", header=HEADER + ",comment"), ("1 VM in 1 vault",)),
 }

@@ -14,8 +14,8 @@ from rich.cells import cell_len
 
 from optimizer.cli import cli
 from optimizer.cli.numbers import Number, WholeNumber
-from optimizer.estate.csv_import import ImportReport
 from optimizer.estate.demo import generate_demo
+from optimizer.estate.import_report import ImportReport
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import PlanDocument, Summary
 from optimizer.plan.explanation import Explanation

@@ -11,7 +11,7 @@ import pytest
 from tests.cases import case_load
 from tests.cli.command_line import run
 from tests.estate import resource_inputs as inputs
-from tests.estate.inputs import write_load, write_vms
+from tests.estate.inputs import DAILY, HEADER, WEEKLY, load_frame, write_load, write_vms
 
 
 @pytest.fixture
@@ -68,3 +68,48 @@ def test_vms_and_resources_exclude_each_other(tmp_path: Path, exported: list[Pat
         answer = run("import", *args, *rest)
         assert answer.code == 2
         assert said in answer.err
+
+
+RULES = """
+[[rule]]
+name = "web in the day"
+where = { tag = { tier = "web" }, os = "Linux", resource_group = "rg-web" }
+allow = [{ from = "08:00", to = "20:00" }]
+"""
+
+
+def test_a_list_with_columns_and_csv_load_is_ruled(tmp_path: Path) -> None:
+    """Columns of the list select the VMs of a rule; a German CSV is read; that plans cannot be applied is said."""
+    vms = write_vms(
+        tmp_path,
+        f"{DAILY},web,Linux,rg-web,x",
+        f"{WEEKLY},db,Windows,rg-db,y",
+        header=f"{HEADER},tag:tier,os,resource_group,owner",
+    )
+    frame = load_frame(samples=8 * 288).with_columns(
+        pl.col("ts").dt.convert_time_zone("Europe/Berlin").dt.strftime("%Y-%m-%d %H:%M")
+    )
+    load = tmp_path / "load.csv"
+    load.write_text(frame.write_csv().replace(",", ";").replace(".", ","), encoding="utf-8-sig")
+    files = ["--vms", vms, "--load", load]
+    naive = run("import", *files, "--out", tmp_path / "none")
+    assert naive.code == 1
+    assert "--zone Europe/Berlin" in naive.err
+    answer = run("import", *files, "--zone", "Europe/Berlin", "--out", tmp_path / "estate")
+    assert (answer.code, answer.err) == (0, "")
+    text = " ".join(answer.out.split())
+    assert "plans of this estate cannot be applied" in text
+    assert "Column 'owner' is not one that import knows; it is kept as a tag" in text
+    (tmp_path / "rules.toml").write_text(RULES, encoding="utf-8")
+    found = run("audit", tmp_path / "estate", "--rules", tmp_path / "rules.toml", "--format", "json")
+    (broken,) = json.loads(found.out)["broken_rules"]
+    assert [vm.rpartition("/")[2] for vm in broken["vms"]] == ["web-1"]
+
+
+def test_two_vms_of_one_name_are_explained(tmp_path: Path) -> None:
+    """The message names both ways to tell the VMs apart, and nothing is written."""
+    vms = write_vms(tmp_path, DAILY, DAILY)
+    answer = run("import", "--vms", vms, "--load", write_load(tmp_path), "--out", tmp_path / "estate")
+    assert answer.code == 1
+    assert "give the ARM id of each in the column vm, or add the column resource_group" in answer.err
+    assert not (tmp_path / "estate").exists()

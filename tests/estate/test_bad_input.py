@@ -49,7 +49,7 @@ BAD_LINES = {
     "weekly without days": ([WEEKLY.replace("Sunday;Wednesday", "")], ["line 2", "db-1", "days is empty", "Sunday"]),
     "daily with days": ([DAILY.replace("Daily,", "Daily,Monday")], ["line 2", "'Monday'", "leave it empty"]),
     "unknown weekday": ([WEEKLY.replace("Sunday", "Sonntag")], ["line 2", "'Sonntag'", "Monday, Tuesday"]),
-    "unknown frequency": ([DAILY.replace("Daily", "Hourly")], ["line 2", "'Hourly'", "Daily or Weekly"]),
+    "unknown frequency": ([DAILY.replace("Daily", "Monthly")], ["line 2", "'Monthly'", "Daily, Weekly or Hourly"]),
     "retention of no days": ([DAILY.replace(",30", ",0")], ["line 2", "retention_days is '0'", "from 1 on"]),
     "retention in words": ([DAILY.replace(",30", ",30d")], ["line 2", "retention_days is '30d'", "from 1 on"]),
     "no vault": ([DAILY.replace("vault-a", "")], ["line 2", "vault is empty"]),
@@ -93,7 +93,7 @@ BAD_LOADS: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], list[str]]] =
     ),
     "no zone": (
         lambda frame: frame.with_columns(pl.col("ts").dt.replace_time_zone(None)),
-        ["ts has no time zone", "2026-01-05 00:00:00", "UTC"],
+        ["ts has no time zone", "2026-01-05 00:00:00", "--zone Europe/Berlin"],
     ),
     "dates as text": (
         lambda frame: frame.with_columns(pl.col("ts").cast(pl.String)),

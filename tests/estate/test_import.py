@@ -100,7 +100,7 @@ def test_exact_duplicates_are_dropped_and_said(tmp_path: Path) -> None:
     expected = _days(plain)
     (tmp_path / "again").mkdir()
     estate, notes = _imported(tmp_path / "again", pl.concat([frame, frame[10:13]]).sort("vm", "ts"))
-    assert notes == ("3 exact duplicates in the load were dropped.",)
+    assert notes == ("3 exact duplicates in the load: dropped.",)
     for left, right in zip(_days(estate), expected, strict=True):
         _same(left, right)
 
@@ -125,7 +125,7 @@ def test_unsorted_load_is_sorted_and_said(tmp_path: Path) -> None:
 def test_overshoot_is_clipped_and_counted(tmp_path: Path) -> None:
     """Up to 105 % is the counter's fault, and still a full machine."""
     estate, notes = _imported(tmp_path, load_frame(samples=288).with_columns(cpu_percent=pl.lit(104.9)))
-    assert notes == ("576 values above 100 were clipped to 100.",)
+    assert notes == ("576 values above 100: clipped to 100.",)
     assert set(_bins(estate, "db-1")) == {100.0}
 
 
@@ -136,7 +136,7 @@ def test_invalid_values_are_dropped_on_request(tmp_path: Path) -> None:
     )
     estate, notes = _imported(tmp_path, frame, drop_invalid=True)
     dropped, unknown = notes
-    assert dropped == "1 values out of range were taken for missing (--drop-invalid)."
+    assert dropped == "1 value out of range: treated as missing (--drop-invalid)."
     assert unknown == "0.2 % of the 5-minute bins have no CPU value; they count as unknown, not as idle."
     load = estate.load.read_vm("db-1")
     assert np.flatnonzero(np.isnan(load.cpu_percent)).tolist() == [3]
@@ -146,9 +146,8 @@ def test_invalid_values_are_dropped_on_request(tmp_path: Path) -> None:
 def test_vms_in_one_file_only_are_said(tmp_path: Path) -> None:
     """A VM without load, and load without a VM, are no reason to stop."""
     estate, notes = _imported(tmp_path, load_frame(("db-1", "stranger")))
-    assert "1 VMs have no load: web-1." in notes
-    assert "1 VMs in the load are not in the list of VMs: stranger." in notes
-    assert "576 samples of such VMs were left out." in notes
+    assert "1 VM has no load: web-1." in notes
+    assert "1 VM of the load is not in the inventory: stranger; 576 samples were left out." in notes
     assert estate.load.read_day(date(2026, 1, 5)).vm_ids == ("db-1",)
     assert [item.vm_id for item in estate.inventory().items] == ["db-1", "web-1"]
 
@@ -175,7 +174,7 @@ def test_finer_samples_are_averaged_and_maxima_kept(tmp_path: Path) -> None:
         cpu_percent=minute * 10.0, mem_percent=pl.lit(None), cpu_max=minute + 90.0, running=minute == 4
     )
     estate, notes = _imported(tmp_path, frame)
-    assert "Intervals of 1 minutes were brought onto 5-minute bins." in notes
+    assert "Intervals of 1 min were converted to 5-minute bins." in notes
     load = estate.load.read_vm("web-1")
     assert set(load.cpu_percent.ravel().tolist()) == {20.0}
     assert load.cpu_max is not None
@@ -213,7 +212,7 @@ def test_lonely_samples_do_not_spoil_a_regular_history(tmp_path: Path) -> None:
     regular = load_frame(("web-1",), samples=288)
     lonely = load_frame(("web-1",), begin=BEGIN + timedelta(days=20), samples=5, interval_minutes=180)
     estate, notes = _imported(tmp_path, pl.concat([regular, lonely]))
-    assert "1 VMs have no load: db-1." in notes
+    assert "1 VM has no load: db-1." in notes
     last = estate.load.read_vm("web-1").cpu_percent[1]
     assert np.flatnonzero(~np.isnan(last)).tolist() == [0, 36, 72, 108, 144]
 
@@ -222,7 +221,7 @@ def test_each_vm_has_its_own_interval(tmp_path: Path) -> None:
     """A VM that is measured every quarter of an hour loses nothing beside one measured every 5 minutes."""
     frame = pl.concat([load_frame(("web-1",), samples=288), load_frame(("db-1",), samples=96, interval_minutes=15)])
     estate, notes = _imported(tmp_path, frame)
-    assert "Intervals of 15 minutes were brought onto 5-minute bins." in notes
+    assert "Intervals of 15 min were converted to 5-minute bins." in notes
     assert not np.isnan(estate.load.read_vm("db-1").cpu_percent).any()
 
 
@@ -231,7 +230,7 @@ def test_times_off_the_grid_count_for_their_bin(tmp_path: Path) -> None:
     begin = BEGIN + timedelta(minutes=2, seconds=30)
     frame = load_frame(("web-1",), begin=begin, samples=288)
     estate, notes = _imported(tmp_path, frame)
-    assert "288 samples lie between grid times; each counts for the bin it is in." in notes
+    assert "288 samples lie between grid times; each counts for the bin that it is in." in notes
     assert _bins(estate, "web-1") == pytest.approx(frame["cpu_percent"].to_list(), abs=0.01)
 
 
@@ -311,7 +310,7 @@ def test_appending_within_a_day_merges_on_reading(tmp_path: Path) -> None:
     import_estate(vms, write_load(tmp_path, frame.filter(pl.col("ts") < cut)), out)
     overlapping = frame.filter(pl.col("ts") >= cut - timedelta(hours=31))
     report = import_estate(vms, write_load(tmp_path, overlapping), out, append=True)
-    assert "2 VM-days were in the estate already; they were left out." in report.notes
+    assert "2 VM-days were in the estate already: left out." in report.notes
     whole, parts = open_estate(tmp_path / "whole"), open_estate(out)
     assert [part.path for part in parts.document.load] == [
         "load/date=2026-01-05/part-000.parquet",

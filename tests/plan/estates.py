@@ -15,7 +15,7 @@ import polars as pl
 from optimizer.estate.csv_import import import_estate
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate, open_estate
-from optimizer.estate.import_vms import COLUMNS
+from optimizer.estate.vm_columns import REQUIRED
 from optimizer.estate.writer import EstateWriter
 from optimizer.model.load import DayLoad
 from optimizer.ports import Resource
@@ -55,14 +55,14 @@ def vm_rows() -> list[dict[str, str]]:
         for number, policy in enumerate(policies):
             vault, frequency, days, start, zone, retention = _POLICIES[policy]
             values = (f"{service or 'single'}-{number:02d}", service, vault, policy, frequency, days, start, zone)
-            rows.append(dict(zip(COLUMNS, (*values, str(retention)), strict=True)))
+            rows.append(dict(zip(REQUIRED, (*values, str(retention)), strict=True)))
     return rows
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, str]]) -> Path:
     """``vms.csv`` of these rows."""
     with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS)
+        writer = csv.DictWriter(file, REQUIRED)
         writer.writeheader()
         writer.writerows(rows)
     return path

@@ -1,0 +1,194 @@
+"""A CSV of load, checked and converted once to Parquet so that everything after it reads one format."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from optimizer.errors import DataError
+from optimizer.estate.parts import FLOAT_METRICS, METRICS
+from optimizer.estate.problems import SHOWN, Problems
+
+_PARQUET = b"PAR1"
+_SEPARATORS = (";", "\t", ",")
+_TIME = r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?([.,]\d{1,9})?\s*([Zz]|UTC|[+-]\d\d(?::?\d\d)?)?$"
+"""ISO 8601 with a blank allowed in place of the T: date, minutes, seconds, fraction, zone."""
+
+_TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
+_NULLS = ("", "null", "none", "nan", "na", "n/a", "-")
+"""Spellings of a missing value, in lower case."""
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is Parquet by its first bytes, or claims to be by its name."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(_PARQUET)) == _PARQUET or path.suffix.lower() in {".parquet", ".pq"}
+    except OSError:
+        return True  # whoever opens it as Parquet says why it cannot be read
+
+
+@contextmanager
+def as_parquet(path: Path, zone: str | None) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """The file itself if it is Parquet, else a copy as Parquet that is removed afterwards; and notes for people.
+
+    Parameters
+    ----------
+    path
+        CSV with a header that names at least ``vm``, ``ts``, ``cpu_percent`` and ``mem_percent``; separated by
+        commas, semicolons or tabs; with a decimal comma where it is not separated by commas.
+    zone
+        IANA name of the zone of times that state none; None refuses such times.
+
+    Raises
+    ------
+    DataError
+        The CSV cannot be read, or some lines cannot be used: the first ten of each kind are listed.
+    """
+    if is_parquet(path):
+        yield path, ()
+        return
+    with TemporaryDirectory(prefix="backup-optimizer-load-") as folder:
+        target = Path(folder) / "load.parquet"
+        yield target, _convert(path, zone, target)
+
+
+def _convert(path: Path, zone: str | None, target: Path) -> tuple[str, ...]:
+    separator, names = _read_header(path)
+    try:
+        lines = pl.scan_csv(
+            path, separator=separator, infer_schema=False, has_header=False, skip_rows=1, new_columns=names
+        ).with_row_index("line", offset=2)
+        frame = lines.with_columns(*_numbers(names, separator), *_times(zone), *_running(names))
+        lost = _check(path, frame, names, zone)
+        rest = [name for name in names if name not in {"vm", "ts"}]
+        known = frame.filter(pl.col("instant").is_not_null())
+        known.select(pl.col("vm").str.strip_chars(), pl.col("instant").alias("ts"), *rest).sink_parquet(target)
+    except pl.exceptions.NoDataError as exc:
+        raise DataError(f"{path} is empty but for its header; export the load of at least some days") from exc
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
+        reason = str(exc).partition("\n")[0]
+        raise DataError(
+            f"{path} cannot be read as CSV ({reason}); every line must have the columns of the first, separated by "
+            f"{separator!r}"
+        ) from exc
+    return (left_out_at_clock_changes(str(zone), lost),) if lost else ()
+
+
+def left_out_at_clock_changes(zone: str, rows: int) -> str:
+    """Note on rows whose local time does not say when they were taken."""
+    return (
+        f"Rows at a local time that {zone} skips or repeats when its clock changes: {rows}; they were left out. "
+        "Export times in UTC to keep them."
+    )
+
+
+def _read_header(path: Path) -> tuple[str, list[str]]:
+    """Separator, and names of the columns in lower case."""
+    with path.open("rb") as file:
+        content = file.readline(100_000)
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{path} is UTF-16 text; save it as 'CSV UTF-8', or export it as Parquet")
+    try:
+        line = content.decode("utf-8-sig").strip("\r\n")
+    except UnicodeDecodeError as exc:
+        raise DataError(f"{path} is neither Parquet nor UTF-8 text; save it as 'CSV UTF-8' or Parquet") from exc
+    if not line.strip():
+        raise DataError(f"{path} is empty; its first line must name the columns vm, ts, cpu_percent, mem_percent")
+    separator = next(sign for sign in _SEPARATORS if sign in line or sign == ",")
+    names = [name.strip().lower() for name in next(csv.reader([line], delimiter=separator))]
+    if double := sorted({name for name in names if names.count(name) > 1}):
+        raise DataError(f"{path} has the columns {', '.join(map(repr, double))} more than once; keep one of each")
+    if missing := [name for name in ("vm", "ts", "cpu_percent", "mem_percent") if name not in names]:
+        raise DataError(
+            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(names)}; the load needs one line for "
+            "each VM and time, with the columns vm, ts, cpu_percent and mem_percent"
+        )
+    return separator, names
+
+
+def _text(name: str) -> pl.Expr:
+    """A field without blanks around it; null for every spelling of a missing value."""
+    text = pl.col(name).str.strip_chars()
+    return pl.when(~text.str.to_lowercase().is_in(_NULLS)).then(text)
+
+
+def _numbers(names: list[str], separator: str) -> list[pl.Expr]:
+    """Metrics as numbers; a value that is not a number stays in the column ``bad ...``."""
+    made = []
+    for name in FLOAT_METRICS:
+        if name in names:
+            text = _text(name).str.replace(",", ".", literal=True) if separator != "," else _text(name)
+            number = text.cast(pl.Float64, strict=False)
+            made += [number.alias(name), pl.when(number.is_null()).then(_text(name)).alias(f"bad {name}")]
+    return made
+
+
+def _times(zone: str | None) -> list[pl.Expr]:
+    """Column ``instant`` in UTC, ``bad ts`` for what is not a time, ``naive`` for times without a zone."""
+    text = pl.col("ts").str.strip_chars()
+    part = [text.str.extract(_TIME, group) for group in range(1, 6)]
+    fraction = pl.concat_str(pl.lit("0."), part[3].str.slice(1)).cast(pl.Float64, strict=False).fill_null(0.0)
+    wall = pl.concat_str(part[0], pl.lit("T"), part[1], part[2].fill_null(":00")).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S", time_unit="us", strict=False
+    ) + pl.duration(microseconds=(fraction * 1e6).cast(pl.Int64))
+    offset = part[4].str.replace("^(Z|z|UTC)$", "+0000").str.replace(":", "", literal=True).str.pad_end(5, "0")
+    hours, minutes = offset.str.slice(1, 2).cast(pl.Int64), offset.str.slice(3, 2).cast(pl.Int64)
+    sign = pl.when(offset.str.starts_with("-")).then(-1).otherwise(1)
+    stated = (wall - pl.duration(minutes=sign * (60 * hours + minutes))).dt.replace_time_zone("UTC")
+    local = wall.dt.replace_time_zone(zone or "UTC", ambiguous="null", non_existent="null").dt.convert_time_zone("UTC")
+    return [
+        pl.when(part[4].is_null()).then(local).otherwise(stated).alias("instant"),
+        pl.when(wall.is_null()).then(pl.col("ts").fill_null("")).alias("bad ts"),
+        (wall.is_not_null() & part[4].is_null()).alias("naive"),
+    ]
+
+
+def _running(names: list[str]) -> list[pl.Expr]:
+    if "running" not in names:
+        return []
+    text = _text("running").str.to_lowercase()
+    value = pl.when(text.is_in(_TRUE)).then(True).when(text.is_in(_FALSE)).then(False)
+    return [value.alias("running"), pl.when(value.is_null()).then(_text("running")).alias("bad running")]
+
+
+def _check(path: Path, frame: pl.LazyFrame, names: list[str], zone: str | None) -> int:
+    """Refuse lines that cannot be used; the number of rows at local times that do not exist or exist twice.
+
+    One pass over the file counts every kind of fault; only files with faults are read again, for examples.
+    """
+    allowed = {"ts": "ISO 8601 such as 2026-03-01T00:05Z", "running": "true, false or nothing"}
+    kinds: dict[str, tuple[pl.Expr, str, str]] = {
+        f"{name} cannot be read": (
+            pl.col(f"bad {name}").is_not_null(),
+            name,
+            f"allowed: {allowed.get(name, 'a number from 0 to 100, or nothing')}",
+        )
+        for name in ("ts", *METRICS)
+        if name in names
+    }
+    kinds["lines without VM"] = (pl.col("vm").str.strip_chars().fill_null("") == "", "vm", "every line needs a VM")
+    if zone is None:
+        advice = "add Z or an offset, or give the zone of such times with --zone, such as --zone Europe/Berlin"
+        kinds["times without a zone"] = (pl.col("naive"), "ts", advice)
+    lost = pl.col("instant").is_null() & pl.col("bad ts").is_null()
+    counts = frame.select(
+        *(bad.sum().alias(kind) for kind, (bad, _, _) in kinds.items()), lost.sum().alias("lost")
+    ).collect(engine="streaming")
+    problems = Problems(str(path))
+    for kind, (bad, name, advice) in kinds.items():
+        if not (number := counts[kind].item()):
+            continue
+        shown = f"bad {name}" if f"bad {name}" in frame.collect_schema() and kind.startswith(name) else name
+        examples = frame.filter(bad).select("line", vm="vm", value=shown).head(SHOWN).collect(engine="streaming")
+        for line, vm, value in examples.iter_rows():
+            problems.add(kind, f"line {line}, VM {vm or '(empty)'}: {name} is {value or ''!r}; {advice}", 0)
+        problems.count(kind, number)
+    problems.raise_any()
+    return int(counts["lost"].item())

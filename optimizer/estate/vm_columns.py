@@ -1,0 +1,90 @@
+"""Columns of ``vms.csv``: the required ones, the optional ones, and any other, which is kept as a tag."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from optimizer.errors import DataError
+
+REQUIRED = ("vm", "service", "vault", "policy", "frequency", "days", "time", "timezone", "retention_days")
+OPTIONAL = ("interval_hours", "duration_hours", "resource_group", "subscription", "os", "location", "availability_set")
+TAG = "tag:"
+SERVICE_TAG = "backup-service"
+"""Tag that the service is kept in; the default ``service_from`` reads it first."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Columns of a list of VMs.
+
+    Parameters
+    ----------
+    names
+        As written, in lower case except for the names of tags.
+    tags
+        Tag by column.
+    unknown
+        Columns that are none of the known ones; they are kept as tags.
+    unnamed
+        Whether a column has no name; it cannot be kept.
+    """
+
+    names: tuple[str, ...]
+    tags: dict[str, str]
+    unknown: tuple[str, ...]
+    unnamed: bool
+
+    def notes(self) -> list[str]:
+        """Remarks on columns that import does not know."""
+        notes = []
+        for name in self.unknown:
+            near = difflib.get_close_matches(name, (*REQUIRED, *OPTIONAL), n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            notes.append(
+                f"Column {name!r} is not one that import knows; it is kept as a tag, for rules such as "
+                f'where = {{ tag = {{ "{name}" = "..." }} }}.{hint}'
+            )
+        if self.unnamed:
+            notes.append("A column without a name is not used.")
+        return notes
+
+
+def read_columns(path: Path, header: Sequence[str]) -> Columns:
+    """Columns of a header line.
+
+    Raises
+    ------
+    DataError
+        A required column is missing, or two columns mean the same.
+    """
+    names = tuple(_name(field) for field in header)
+    missing = [column for column in REQUIRED if column not in names]
+    if missing:
+        hint = "; separate the columns by commas" if len(names) == 1 and ";" in names[0] else ""
+        raise DataError(
+            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(names)}; "
+            f"needed are {', '.join(REQUIRED)}{hint}"
+        )
+    unknown = [name for name in names if name and not name.startswith(TAG) and name not in {*REQUIRED, *OPTIONAL}]
+    tags = {name: name.removeprefix(TAG) for name in names if name.startswith(TAG) or name in unknown}
+    used: dict[str, str] = {SERVICE_TAG: "service"}
+    double = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
+    if double:
+        raise DataError(f"{path} has the columns {', '.join(double)} twice; keep one of each")
+    for name, tag in tags.items():
+        if not tag:
+            raise DataError(f"{path}: the column {name!r} names no tag; write for example tag:tier")
+        if (other := used.setdefault(tag.lower(), name)) != name:
+            raise DataError(f"{path}: the columns {other!r} and {name!r} mean the same tag {tag!r}; keep one of them")
+    return Columns(names, tags, tuple(unknown), "" in names)
+
+
+def _name(field: str) -> str:
+    """Name of a column; only tags keep their case, as ARM shows it to people."""
+    text = field.strip()
+    if text.lower().startswith(TAG):
+        return TAG + text[len(TAG) :].strip()
+    return text.lower()
