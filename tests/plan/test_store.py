@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 from optimizer.errors import EstateError
 from optimizer.estate.csv_import import import_estate
 from optimizer.estate.folder import Estate, open_estate
+from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import PlanDocument, json_schema
 from optimizer.plan.errors import PlanError, PlanFormatError, StalePlanError
@@ -239,7 +241,8 @@ def test_the_time_of_writing_makes_no_plan_stale(tmp_path: Path) -> None:
     plan = make_plan(estate, effort=1, path=tmp_path / "plan.json")
     write_rows(tmp_path / "vms.csv", vm_rows())
     shutil.rmtree(estate.path)
-    import_estate(tmp_path / "vms.csv", tmp_path / "load.parquet", estate.path)
+    later = VirtualClock(estate.document.created_at + timedelta(hours=1))
+    import_estate(tmp_path / "vms.csv", tmp_path / "load.parquet", estate.path, clock=later)
     again = open_estate(estate.path)
     assert again.document.created_at != estate.document.created_at
     assert open_estate_of(plan, tmp_path / "plan.json").fingerprint == estate.fingerprint
