@@ -199,7 +199,7 @@ class Connection:
         return LogsQueryClient(self.credential, endpoint=endpoint, **self._options(endpoint))
 
 
-def identity_options(authority: str) -> dict[str, Any]:
+def identity_options(authority: str, variables: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """Options of ``azure.identity`` credentials that keep secrets at the sign-in hosts of the chosen cloud.
 
     Their pipelines have no place for policies of others, but they call hooks before each request and after each
@@ -209,10 +209,12 @@ def identity_options(authority: str) -> dict[str, Any]:
     ----------
     authority
         Where users and service principals sign in, with or without ``https://``.
+    variables
+        Environment variables; Azure's platforms name the endpoints of managed identities in some of them.
     """
     from optimizer.azure.pipeline import StayHome
 
-    named = [os.environ[name] for name in _IDENTITY_VARIABLES if os.environ.get(name)]
+    named = [variables[name] for name in _IDENTITY_VARIABLES if variables.get(name)]
     chosen = authority if "://" in authority else "https://" + authority
     guard = StayHome([chosen, *_SIGN_IN_HOSTS], plain=[_MANAGED_IDENTITY, *named])
     return {"raw_request_hook": guard.on_request, "raw_response_hook": guard.check}

@@ -13,7 +13,7 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 from optimizer.azure.errors import http_date
 
-_EARLIEST_YEAR = 2020
+_EARLIEST_YEAR = 2000
 """A ``Date`` before that comes from a clock that was never set."""
 
 

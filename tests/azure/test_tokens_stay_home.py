@@ -19,7 +19,7 @@ from optimizer.azure.limiter import AdaptiveLimiter
 from optimizer.azure.logs import Workspaces
 from optimizer.azure.memory import MemorySizes
 from optimizer.azure.metrics import MetricsReader
-from optimizer.azure.pipeline import StayHome, origin_of
+from optimizer.azure.pipeline import StayHome, StrayError, origin_of
 from optimizer.azure.pull import azure_source
 from optimizer.azure.service import AzureBackupReader, AzureBackupService
 from optimizer.errors import CloudError, NotFoundError, RejectedError
@@ -282,6 +282,30 @@ def test_a_sign_in_that_redirects_is_not_believed(wire: Wire, stranger: Wire) ->
 
 
 @pytest.mark.parametrize(
+    ("url", "allowed"),
+    [
+        ("https://login.microsoftonline.us/tenant/oauth2/v2.0/token", True),
+        ("https://login.microsoftonline.com/common/discovery/instance?x=1", True),
+        ("http://169.254.169.254/metadata/identity/oauth2/token", True),
+        ("http://localhost:40342/metadata/identity/oauth2/token", True),
+        ("http://localhost:40343/metadata/identity/oauth2/token", False),
+        ("http://login.microsoftonline.us/tenant/oauth2/v2.0/token", False),
+        ("https://login.microsoftonline.us.evil.example/token", False),
+        ("https://evil.example/token", False),
+    ],
+)
+def test_secrets_go_to_sign_in_hosts_and_to_the_platform_only(url: str, allowed: bool) -> None:
+    """Those of the cloud, the metadata service of a VM, and what Azure's platforms name in the environment."""
+    options = identity_options("login.microsoftonline.us", {"IDENTITY_ENDPOINT": "http://localhost:40342/metadata"})
+    request: Any = type("Request", (), {"http_request": type("Http", (), {"url": url})})
+    if allowed:
+        options["raw_request_hook"](request)
+    else:
+        with pytest.raises(StrayError):
+            options["raw_request_hook"](request)
+
+
+@pytest.mark.parametrize(
     ("url", "origin"),
     [
         ("https://Management.Azure.com/x", ("https", "management.azure.com", 443)),
@@ -309,5 +333,5 @@ def test_a_guard_without_endpoints_lets_nothing_pass() -> None:
     """An endpoint that cannot be read is not an open door."""
     guard = StayHome(["management.azure.com"])
     request: Any = type("Request", (), {"http_request": type("Http", (), {"url": "https://management.azure.com/"})})
-    with pytest.raises(Exception, match="to none only"):
+    with pytest.raises(StrayError, match="to none only"):
         guard.on_request(request)
