@@ -7,7 +7,7 @@ import json
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from optimizer.errors import EstateError
@@ -131,11 +131,11 @@ def require_torn(line: bytes, file: Path) -> None:
 
 
 def sign(lock: Path) -> None:
-    """Put into a lock file who holds it, for those that find it held."""
-    try:
-        lock.write_text(f"{_user()}, process {os.getpid()}", "utf-8")
-    except OSError:
-        return  # the lock holds without it
+    """Put into a lock file who holds it, for those that find it held; the lock holds without it."""
+    with suppress(OSError), lock.open("r+", encoding="utf-8") as file:
+        # "w" would ask for O_CREAT, as in open_shared, and the name of an earlier holder would stay.
+        file.truncate()
+        file.write(f"{_user()}, process {os.getpid()}")
 
 
 def holder_of(lock: Path) -> str:
