@@ -81,12 +81,22 @@ class CloudError(OptimizerError):
         The service's own error code, empty where it gave none.
     status
         HTTP status of the answer; None if no answer came.
+    retry_after_seconds
+        How long the service asks to wait; None if it does not say.
     """
 
-    def __init__(self, message: str, *, code: str = "", status: int | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "",
+        status: int | None = None,
+        retry_after_seconds: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.code = code
         self.status = status
+        self.retry_after_seconds = retry_after_seconds
 
 
 class AuthError(CloudError):
@@ -106,17 +116,7 @@ class ConflictError(CloudError):
 
 
 class ThrottledError(CloudError):
-    """Too many requests; nothing was carried out.
-
-    Parameters
-    ----------
-    retry_after_seconds
-        What the service asks to wait; None where it does not say.
-    """
-
-    def __init__(self, message: str, *, code: str = "", retry_after_seconds: float | None = None) -> None:
-        super().__init__(message, code=code)
-        self.retry_after_seconds = retry_after_seconds
+    """Too many requests; nothing was carried out."""
 
 
 class NotSentError(CloudError):

@@ -198,6 +198,8 @@ def from_answer(what: str, answer: Answer) -> CloudError:
     said = f"cannot {what}: {_said(answer)}"
     error = _by_code(said, answer) or _by_status(said, answer)
     error.status = answer.status
+    if error.retry_after_seconds is None:
+        error.retry_after_seconds = answer.retry_after_seconds
     return error
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, auto
 from typing import Any, Literal
@@ -276,7 +276,9 @@ class Carrier:
                 self.ledger.give_back(counted)
             return self._turned_away(write, exc)
         except CloudError as exc:
-            return self._conclude(write, None, str(exc))
+            attempt = self._conclude(write, None, str(exc))
+            asked = exc.retry_after_seconds  # also a 503 may ask to stay away, whatever became of the write
+            return attempt if asked is None else replace(attempt, holds="lane", wait_seconds=asked)
         if accepted is None:
             return self._conclude(write, None, "the service confirmed the write, but shows the old state")
         self.journal.append(AcceptedRecord(number=write.number, at=self.clock.now(), operation=accepted.operation))
@@ -297,7 +299,7 @@ class Carrier:
                 look = None
                 break
             except (CloudError, ValueError) as exc:
-                look, asked = None, getattr(exc, "retry_after_seconds", None)
+                look, asked = None, exc.retry_after_seconds if isinstance(exc, CloudError) else None
                 continue
             asked = look.retry_after_seconds
             if look.ended:
@@ -378,7 +380,8 @@ class Carrier:
             case NotSentError():
                 return self._not_carried_out(write, Attempt(End.LATER, str(exc), "lane"))
             case ConflictError():
-                return self._not_carried_out(write, Attempt(End.LATER, str(exc), "write"), exc.code)
+                attempt = Attempt(End.LATER, str(exc), "write", exc.retry_after_seconds)
+                return self._not_carried_out(write, attempt, exc.code)
             case _:
                 return self._refused(write, exc)
 
@@ -418,7 +421,9 @@ def _unreadable(exc: CloudError) -> Attempt:
     if isinstance(exc, ThrottledError):
         holds, wait = _throttled(exc)
         return Attempt(End.LATER, str(exc), holds, wait)
-    return Attempt(End.LATER, str(exc), "rights" if isinstance(exc, ForbiddenError | AuthError) else "lane")
+    if isinstance(exc, ForbiddenError | AuthError):
+        return Attempt(End.LATER, str(exc), "rights")
+    return Attempt(End.LATER, str(exc), "lane", exc.retry_after_seconds)
 
 
 def _throttled(exc: ThrottledError) -> tuple[Holds, float | None]:

@@ -121,6 +121,15 @@ def test_a_short_wait_is_waited_for(tmp_path: Path, wait: str) -> None:
         assert cloud.emulator.writes[0].at >= NOW + timedelta(seconds=float(wait or 60))
 
 
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_vault_rests_as_long_as_any_answer_asks(tmp_path: Path, status: int) -> None:
+    """A 503 leaves it open what became of the write, and its Retry-After holds for the others of the vault."""
+    with azure(ready_of(small()), tmp_path) as cloud:
+        cloud.emulator.interfere(turn_away(status, "Busy", "The server is busy.", wait="250"))
+        assert len(apply_now(cloud).done) == 4
+        assert all(write.at >= NOW + timedelta(seconds=250) for write in cloud.emulator.writes)
+
+
 # What asks to stay away for hours is obeyed
 
 
