@@ -186,6 +186,9 @@ def apply(
     from a scheduler. Exit code 5 means that writes are left, 4 that Azure has changed since the plan was made.
     """
     from optimizer.azure.service import AzureBackupService
+    from optimizer.errors import EstateError
+    from optimizer.plan.known_estate import known_estate
+    from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.rollout.journal import journal_path
     from optimizer.rollout.ledger import Ledger, state_folder
@@ -193,11 +196,14 @@ def apply(
     from optimizer.rollout.prepared import Approval
 
     plan = read_plan(plan_file)
-    estate = open_estate_of(plan, plan_file, estate_folder)
+    if resume:  # what was begun goes on, also after 'pull --append'
+        document = known_estate(plan, plan_file, estate_folder)
+    else:
+        document = open_estate_of(plan, plan_file, estate_folder).document
     prepared = prepare_apply(
         plan,
         plan_file,
-        estate.document,
+        document,
         AzureBackupService(connection),
         current_clock(),
         Ledger(state_folder()),
@@ -207,6 +213,11 @@ def apply(
         approval=Approval(approved_by, ticket),
         workers=workers,
     )
+    if not rollback_path(plan_file).exists():
+        try:
+            write_rollback(plan, document, rollback_path(plan_file))
+        except EstateError as exc:
+            screen.remark(f"no rollback file, so 'rollback' will need the estate of the plan: {exc}")
     _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
 
 
@@ -246,12 +257,14 @@ def rollback(
 ) -> None:
     """Undo the writes in JOURNAL, the last one first.
 
-    Each object gets back the state that was read right before it was written. The rules of 'apply' hold here too:
-    the same waiting times, the same budget, and a journal. Policies that the plan created stay, without VMs, and are
-    listed; --delete-created deletes them.
+    Each object gets back the state that the plan was made for, which is the state that 'apply' found right before it
+    wrote. If the estate has changed or is gone, the rollback file beside the plan takes its place. The rules of
+    'apply' hold here too: the same waiting times, the same budget, and a journal. Policies that the plan created stay,
+    without VMs, and are listed; --delete-created deletes them.
     """
     from optimizer.azure.service import AzureBackupService
-    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.plan.known_estate import known_estate
+    from optimizer.plan.store import read_plan
     from optimizer.rollout.earlier_runs import plan_of_journal
     from optimizer.rollout.journal import rollback_journal_path
     from optimizer.rollout.ledger import Ledger, state_folder
@@ -261,11 +274,10 @@ def rollback(
 
     place = plan_file or plan_of_journal(journal_file)
     plan = read_plan(place)
-    estate = open_estate_of(plan, place, estate_folder)
     prepared = prepare_rollback(
         plan,
         place,
-        estate.document,
+        known_estate(plan, place, estate_folder),
         AzureBackupService(connection),
         current_clock(),
         Ledger(state_folder()),
@@ -351,16 +363,17 @@ def watch(
     """
     from optimizer.azure.service import AzureBackupReader
     from optimizer.estate.arm import build_inventory
-    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.plan.known_estate import known_estate
+    from optimizer.plan.store import read_plan
     from optimizer.report.text_watch import render_watch
     from optimizer.rollout.earlier_runs import moved_vms
     from optimizer.rollout.journal import journal_path
     from optimizer.rollout.watch import watch as look
 
     plan = read_plan(plan_file)
-    estate = open_estate_of(plan, plan_file, estate_folder)
+    document = known_estate(plan, plan_file, estate_folder)
     moved = moved_vms(plan, journal_file or journal_path(plan_file))
-    inventory = build_inventory(estate.document, plan.rules.service_from)
+    inventory = build_inventory(document, plan.rules.service_from)
     found = look(plan, moved, inventory, AzureBackupReader(connection), current_clock(), deep=deep)
     screen.show(render_watch(found), found.model_dump_json(indent=1))
     if found.alarms:

@@ -39,6 +39,7 @@ from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import pair_slots, service_occupancy
 from optimizer.plan.policy_notes import notes_on_policies
+from optimizer.plan.rollback_file import objects_of
 from optimizer.plan.rule_notes import notes_on_freeze, notes_on_rpo
 from optimizer.plan.rule_scope import notes_on_scope
 from optimizer.plan.store import relative_to_plan
@@ -105,7 +106,10 @@ def compose_plan(
         created_at=clock.now(),
         fingerprint=NO_FINGERPRINT,
         estate=EstateReference(
-            path=relative_to_plan(estate.path, path), fingerprint=estate.fingerprint, as_of=estate.as_of
+            path=relative_to_plan(estate.path, path),
+            fingerprint=estate.fingerprint,
+            as_of=estate.as_of,
+            objects=objects_of(estate.document).fingerprint(),
         ),
         rules=case.rules,
         settings=settings,

@@ -134,11 +134,25 @@ Change = Annotated[CreatePolicy | EditPolicy | ReassignItem, Field(discriminator
 
 
 class EstateReference(StrictModel):
-    """The estate that a plan was made for."""
+    """The estate that a plan was made for.
+
+    Parameters
+    ----------
+    path
+        Where it is, relative to the folder of the plan.
+    fingerprint
+        Digest of the whole estate.
+    as_of
+        When the estate was taken.
+    objects
+        Digest of its vaults, policies, items and VMs, which ``plan.rollback.json`` keeps.  None in plans of older
+        versions.
+    """
 
     path: str
     fingerprint: str
     as_of: datetime
+    objects: Annotated[str | None, Field(exclude_if=lambda digest: digest is None)] = None
 
 
 class HistorySource(StrictModel):

@@ -135,6 +135,8 @@ class _Check:
         _require(source.lower() == vm.key, f"{item} protects {source or 'no VM'}, not {vm}")
         held = str(properties.get("policyId") or "")
         _require(held.lower() == PolicyId.parse(today).key, f"{item} has policy {held or 'none'}, not {today}")
+        for policy, name in ((target, change.policy), (PolicyId.parse(today), change.policy_today)):
+            _require(policy.name.lower() == name.lower(), f"{policy} is not called {name!r}")
         own, new = self._policy(today.lower()), self._target(target)
         _require(
             twin_key(own.get("properties") or {}) == twin_key(new),

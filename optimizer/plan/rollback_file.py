@@ -1,16 +1,16 @@
-"""``plan.rollback.json``: what every object that a plan changes was before, as it came; written with the plan."""
+"""``plan.rollback.json``: the state before a plan, kept beside it, so that the way back does not need the estate."""
 
 from __future__ import annotations
 
 import json
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import ValidationError
+from pydantic import Field, ValidationError
 
 from optimizer.estate.atomic import translate_write_errors, write_bytes
-from optimizer.estate.document import EstateDocument
+from optimizer.estate.document import EstateDocument, canonical_json
 from optimizer.model.raw import id_of
 from optimizer.model.strict import StrictModel
 from optimizer.plan.document import Change, CreatePolicy, PlanDocument, ReassignItem
@@ -51,12 +51,15 @@ class RollbackDocument(StrictModel):
         When the plan was made.
     objects
         In the order of the plan's changes; undone from the last to the first.
+    estate
+        The vaults, policies, items and VMs of the estate, without its load and jobs.  None in files of older versions.
     """
 
     schema_version: Literal[1] = ROLLBACK_SCHEMA_VERSION
     plan_fingerprint: str
     created_at: datetime
     objects: tuple[PriorState, ...]
+    estate: Annotated[EstateDocument | None, Field(exclude_if=lambda estate: estate is None)] = None
 
 
 def rollback_path(plan_path: Path) -> Path:
@@ -77,6 +80,22 @@ def prior_states(plan: PlanDocument, document: EstateDocument) -> RollbackDocume
         plan_fingerprint=plan.fingerprint,
         created_at=plan.created_at,
         objects=tuple(_prior_state(change, resources) for change in plan.changes),
+        estate=objects_of(document),
+    )
+
+
+def objects_of(document: EstateDocument) -> EstateDocument:
+    """The part of an estate that a roll-out and its way back are checked against: all but load, jobs and settings."""
+    return EstateDocument(
+        created_at=document.as_of,
+        as_of=document.as_of,
+        source=document.source,
+        vaults=document.vaults,
+        policies=document.policies,
+        protected_items=document.protected_items,
+        vms=document.vms,
+        missing_vms=document.missing_vms,
+        services=document.services,
     )
 
 
@@ -109,9 +128,12 @@ def write_rollback(plan: PlanDocument, document: EstateDocument, path: Path) -> 
     EstateError
         The file cannot be written.
     """
-    content = prior_states(plan, document).model_dump(mode="json")
+    found = prior_states(plan, document)
+    content = json.dumps(found.model_dump(mode="json", exclude={"estate"}), ensure_ascii=False, indent=1)
+    assert found.estate is not None
+    text = f'{content.removesuffix("}").rstrip()},\n "estate": {found.estate.to_json()}}}\n'
     with translate_write_errors(path):
-        write_bytes(path, (json.dumps(content, ensure_ascii=False, indent=1) + "\n").encode())
+        write_bytes(path, text.encode())
 
 
 def read_rollback(path: Path) -> RollbackDocument:
@@ -133,5 +155,57 @@ def read_rollback(path: Path) -> RollbackDocument:
         first = exc.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise PlanFormatError(
-            f"{path}: not a rollback file: {place}: {first['msg']}; make the plan again, which writes it anew"
+            f"{path}: not a rollback file: {place}: {first['msg']}; restore the file that 'plan' wrote beside the plan"
         ) from exc
+
+
+def check_rollback(back: RollbackDocument, plan: PlanDocument, document: EstateDocument, path: Path) -> None:
+    """Refuse a rollback file that does not hold exactly what a plan and its estate say.
+
+    Parameters
+    ----------
+    back, path
+        The file and where it is.
+    plan, document
+        The plan and its estate.
+
+    Raises
+    ------
+    PlanFormatError
+        The file belongs to another plan, or was edited.
+    """
+    require_of_plan(back, plan, path)
+    expected = prior_states(plan, document)
+    if len(back.objects) != len(expected.objects):
+        raise PlanFormatError(
+            f"{path}: lists {len(back.objects)} objects, but the plan changes {len(expected.objects)}; {_RESTORE}"
+        )
+    for number, (found, wanted) in enumerate(zip(back.objects, expected.objects, strict=True), start=1):
+        ours, theirs = wanted.model_dump(mode="json"), found.model_dump(mode="json")
+        for field, value in ours.items():
+            if canonical_json(theirs[field]) != canonical_json(value):
+                raise PlanFormatError(
+                    f"{path}: object {number} ({wanted.object_id}): {field!r} is not what the plan and its estate "
+                    f"say; {_RESTORE}"
+                )
+    assert expected.estate is not None
+    if back.estate is not None and back.estate.fingerprint() != expected.estate.fingerprint():
+        raise PlanFormatError(f"{path}: 'estate' is not the estate of the plan; {_RESTORE}")
+
+
+def require_of_plan(back: RollbackDocument, plan: PlanDocument, path: Path) -> None:
+    """Refuse the rollback file of another plan.
+
+    Raises
+    ------
+    PlanFormatError
+        The file belongs to another plan.
+    """
+    if back.plan_fingerprint != plan.fingerprint:
+        raise PlanFormatError(
+            f"{path}: belongs to the plan with fingerprint {back.plan_fingerprint}, but the plan beside it has "
+            f"{plan.fingerprint}: one of the two was edited or replaced; {_RESTORE}"
+        )
+
+
+_RESTORE = "restore the plan and the rollback file as 'plan' wrote them, or make a new plan"

@@ -99,7 +99,7 @@ def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: str | Locat
     StalePlanError
         It is another estate, or it has changed since.
     """
-    estate = open_estate(estate_path) if estate_path is not None else _named_estate(plan, plan_path)
+    estate = open_estate(estate_path) if estate_path is not None else open_named(plan, plan_path)
     if estate.fingerprint != plan.estate.fingerprint:
         raise StalePlanError(
             f"{plan_path}: the plan is stale: it was made for the estate of {plan.estate.as_of:%Y-%m-%d %H:%M} UTC, "
@@ -110,7 +110,14 @@ def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: str | Locat
     return estate
 
 
-def _named_estate(plan: PlanDocument, plan_path: Path) -> Estate:
+def open_named(plan: PlanDocument, plan_path: Path) -> Estate:
+    """Open the estate whose place a plan names, whatever it holds by now.
+
+    Raises
+    ------
+    EstateError
+        There is no estate there.
+    """
     if is_url(plan.estate.path):
         return open_estate(plan.estate.path)
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -34,6 +34,7 @@ def records_of(plan: PlanDocument, path: Path, *, resume: bool, command: str) ->
             f"{path}: this plan has a journal already; go on with --resume, or make a new plan if it was rolled back"
         )
     require_same_plan(records, plan, path)
+    require_command(records, (command,), path)
     return records
 
 
@@ -74,14 +75,53 @@ def carried_on(records: Sequence[Record], scope: Scope, approval: Approval) -> t
     runs = [record for record in records if isinstance(record, RunRecord)]
     if not runs:
         return scope, approval
-    before, options = runs[-1], runs[-1].options
+    before = runs[-1]
+    earlier = _scope_of(before)
     merged = Scope(
-        scope.only or tuple(parse_selector(str(text)) for text in options.get("only", ())),
-        scope.max_moves if scope.max_moves is not None else options.get("max_moves"),
-        scope.wave_percent if scope.wave_percent is not None else options.get("wave"),
+        scope.only or earlier.only,
+        scope.max_moves if scope.max_moves is not None else earlier.max_moves,
+        scope.wave_percent if scope.wave_percent is not None else earlier.wave_percent,
     )
     approved = Approval(approval.approved_by or before.approved_by, approval.ticket or before.ticket)
     return merged, approved
+
+
+def _scope_of(run: RunRecord) -> Scope:
+    """The scope that a run recorded.
+
+    Raises
+    ------
+    JournalError
+        An option is not one that a run records.
+    """
+    only, most, wave = (run.options.get(name) for name in ("only", "max_moves", "wave"))
+    fits = (
+        (only is None or (isinstance(only, list) and all(isinstance(text, str) for text in only)))
+        and (most is None or (isinstance(most, int) and not isinstance(most, bool) and most > 0))
+        and (wave is None or (isinstance(wave, int | float) and not isinstance(wave, bool) and 0 < wave < 100))
+    )
+    if not fits:
+        raise JournalError(
+            f"the journal's run {run.run} has options that no run records: {run.options}; give the journal as 'apply' "
+            "or 'rollback' wrote it"
+        )
+    return Scope(tuple(parse_selector(text) for text in only or ()), most, wave)
+
+
+def require_command(records: Sequence[Record], commands: Collection[str], path: Path) -> None:
+    """Refuse the journal of another command.
+
+    Raises
+    ------
+    JournalError
+        A run in it is of another command.
+    """
+    for record in records:
+        if isinstance(record, RunRecord) and record.command not in commands:
+            raise JournalError(
+                f"{path}: is the journal of {record.command!r}, not of {' or '.join(map(repr, commands))}; give the "
+                "journal that 'apply' wrote"
+            )
 
 
 def plan_of_journal(journal: Path) -> Path:

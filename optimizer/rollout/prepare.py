@@ -15,8 +15,15 @@ from optimizer.plan.fingerprint import check_changes
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.calendar import DEFAULT_WORKERS, build_rollout
 from optimizer.rollout.clock_check import require_clock
-from optimizer.rollout.earlier_runs import carried_on, records_of, refuse_taken_back, require_same_plan
+from optimizer.rollout.earlier_runs import (
+    carried_on,
+    records_of,
+    refuse_taken_back,
+    require_command,
+    require_same_plan,
+)
 from optimizer.rollout.errors import ApplyError
+from optimizer.rollout.evidence import check_journal, check_plan
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
 from optimizer.rollout.journal import DoneRecord, Record, read_journal
@@ -80,12 +87,11 @@ def prepare_apply(
     CloudError
         The service cannot be read.
     """
-    check_changes(plan, document)
+    inventory, every = _believed(plan, plan_path, document)
     records = records_of(plan, journal_path, resume=resume, command=command)
+    check_journal(records, every, journal_path)
     refuse_taken_back(journal_path)
     scope, approval = carried_on(records, scope, approval)
-    inventory = build_inventory(document, plan.rules.service_from)
-    every = writes_of(plan, document, inventory)
     state = state_of(records)
     done = with_what_they_need(state.done, every)
     selection = select_writes(every, plan, inventory, only=scope.only, max_moves=scope.max_moves, made=done)
@@ -157,17 +163,18 @@ def prepare_rollback(
     ApplyError
         The journal is of another plan, or nothing in it was done; as of :func:`prepare_apply` for the rollback's own.
     """
-    check_changes(plan, document)
+    before, every = _believed(plan, plan_path, document)
     done_records = read_journal(applied)
     require_same_plan(done_records, plan, applied)
+    require_command(done_records, ("apply", "rehearse"), applied)
+    check_journal(done_records, every, applied)
     records = records_of(plan, journal_path, resume=resume, command="rollback")
     scope, approval = carried_on(records, Scope(only=tuple(only)), approval)
-    before = build_inventory(document, plan.rules.service_from)
-    every = writes_of(plan, document, before)
     state = state_of(records)
     wanted = [write for write in every if is_meant(write, before, scope.only)]
     done_records, unreadable = _with_open_ends(done_records, state, every, wanted, reader, clock)
     done = with_what_they_need(state_of(done_records).done, every)
+    check_journal(records, rollback_writes(done_records, every, delete_created=True), journal_path)
     undone = rollback_writes(done_records, every, delete_created=delete_created)
     if not undone and not unreadable:
         raise ApplyError(f"{applied}: {nothing_to_take_back(done_records, every)}")
@@ -200,6 +207,15 @@ def prepare_rollback(
         ),
         tolerated=before,
     )
+
+
+def _believed(plan: PlanDocument, plan_path: Path, document: EstateDocument) -> tuple[Inventory, tuple[Write, ...]]:
+    """The state before a plan, and its writes, once plan, estate and rollback file agree."""
+    check_changes(plan, document)
+    inventory = build_inventory(document, plan.rules.service_from)
+    writes = writes_of(plan, document, inventory)
+    check_plan(plan, plan_path, document, inventory, writes)
+    return inventory, writes
 
 
 def _to_do(writes: Sequence[Write], state: JournalState) -> list[Write]:

@@ -1,0 +1,92 @@
+"""The estate that a plan was made for, out of its folder or, where that is gone or has changed, the rollback file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from optimizer.errors import EstateError
+from optimizer.estate.document import EstateDocument
+from optimizer.estate.remote import Location
+from optimizer.model.raw import id_of, properties_of
+from optimizer.plan.document import EditPolicy, PlanDocument
+from optimizer.plan.errors import PlanFormatError, StalePlanError
+from optimizer.plan.rollback_file import RollbackDocument, read_rollback, require_of_plan, rollback_path
+from optimizer.plan.store import open_estate_of, open_named
+from optimizer.ports import Resource
+
+
+def known_estate(plan: PlanDocument, plan_path: Path, estate_path: str | Location | None = None) -> EstateDocument:
+    """The vaults, policies, items and VMs that a plan was made for.
+
+    ``pull --append`` changes an estate, and folders get lost; what a plan has changed must still be found and taken
+    back.  So the rollback file, which ``plan`` writes beside the plan, is used where the estate itself is no longer as
+    it was.
+
+    Parameters
+    ----------
+    plan, plan_path
+        The plan and where it was read from.
+    estate_path
+        Where the estate is; given, it must be the very estate of the plan.
+
+    Raises
+    ------
+    EstateError, StalePlanError
+        The estate is gone or has changed, and there is no rollback file that could stand in for it.
+    PlanFormatError
+        The rollback file belongs to another plan, or was edited.
+    """
+    try:
+        return open_estate_of(plan, plan_path, estate_path).document
+    except (EstateError, StalePlanError) as exc:
+        path = rollback_path(plan_path)
+        if estate_path is not None or not path.exists():
+            raise
+        back = read_rollback(path)
+        require_of_plan(back, plan, path)
+        if back.estate is not None:
+            return _kept(back.estate, plan, path)
+        if plan.estate.objects is not None:
+            raise PlanFormatError(
+                f"{path}: 'estate' is missing; restore the rollback file as 'plan' wrote it beside the plan"
+            ) from exc
+        if isinstance(exc, StalePlanError):  # a file of an older version, and an estate that was pulled again
+            return _as_it_was(open_named(plan, plan_path).document, back, plan)
+        raise
+
+
+def _kept(document: EstateDocument, plan: PlanDocument, path: Path) -> EstateDocument:
+    if document.fingerprint() != plan.estate.objects:
+        raise PlanFormatError(
+            f"{path}: 'estate' was edited: the plan knows it by {plan.estate.objects}, but its content has "
+            f"{document.fingerprint()}; restore the rollback file as 'plan' wrote it beside the plan"
+        )
+    return document
+
+
+def _as_it_was(document: EstateDocument, back: RollbackDocument, plan: PlanDocument) -> EstateDocument:
+    """An estate that was pulled later, with every object that the plan changes as it was before.
+
+    VMs that came into an edited policy since are left out; whoever compares with Azure finds and reports them.
+    """
+    before = {one.object_id.lower(): one.before for one in back.objects}
+    known = {entry.vm.lower() for entry in plan.schedule}
+    edited = {change.policy_id.lower() for change in plan.changes if isinstance(change, EditPolicy)}
+
+    def is_newcomer(item: Resource) -> bool:
+        properties = properties_of(item)
+        vm_id = str(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "").lower()
+        return str(properties.get("policyId") or "").lower() in edited and vm_id not in known
+
+    def restored(resources: tuple[Resource, ...], collection: str) -> tuple[Resource, ...]:
+        there = {id_of(one).lower(): one for one in resources if not is_newcomer(one)}
+        ours = {key: state for key, state in before.items() if f"/{collection}/" in key}
+        merged: dict[str, Resource | None] = {**there, **ours}
+        return tuple(one for one in merged.values() if one is not None)
+
+    return document.model_copy(
+        update={
+            "policies": restored(document.policies, "backuppolicies"),
+            "protected_items": restored(document.protected_items, "protecteditems"),
+        }
+    )

@@ -1,0 +1,138 @@
+"""Plans, rollback files and journals are not believed: whatever one of them says must agree with the others.
+
+What is written comes from the bodies of the policies and items in the estate, which are compared with Azure before
+anything is sent.  A field that says something else than these bodies was edited, and the run is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from optimizer.estate.document import EstateDocument
+from optimizer.model.inventory import Inventory
+from optimizer.model.raw import properties_of
+from optimizer.plan.document import EditPolicy, PlanDocument
+from optimizer.plan.errors import PlanFormatError
+from optimizer.plan.fingerprint import AGAIN
+from optimizer.plan.rollback_file import check_rollback, read_rollback, rollback_path
+from optimizer.rollout.errors import JournalError
+from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
+from optimizer.rollout.stages import Write
+from optimizer.rollout.writes import is_as, is_made, item_state, policy_state
+
+_UNCHANGED = "give the journal as 'apply' or 'rollback' wrote it"
+
+
+def check_plan(
+    plan: PlanDocument, plan_path: Path, document: EstateDocument, inventory: Inventory, writes: Sequence[Write]
+) -> None:
+    """Refuse a plan that does not agree with its own schedule or with its rollback file.
+
+    Its changes were compared with the estate before; see :func:`optimizer.plan.fingerprint.check_changes`.
+
+    Parameters
+    ----------
+    plan, plan_path
+        The plan and where it was read from; a rollback file beside it must belong to it.
+    document, inventory
+        Its estate.
+    writes
+        Its writes.
+
+    Raises
+    ------
+    PlanFormatError
+        They do not agree; the message says where.
+    """
+    _check_schedule(plan, writes)
+    for write, change in zip(writes, plan.changes, strict=True):
+        if isinstance(change, EditPolicy) and change.start_today != write.start_before:
+            raise PlanFormatError(
+                f"change {write.number} of the plan (edit_policy): start_today = {change.start_today!r}, but policy "
+                f"{write.name!r} starts at {write.start_before!r}; {AGAIN}"
+            )
+        if write.kind == "edit_policy" and inventory.unknown_items[write.object_id.lower()]:
+            raise PlanFormatError(
+                f"change {write.number} of the plan (edit_policy): policy {write.name!r} also protects VMs that the "
+                f"plan does not move; {AGAIN}"
+            )
+    path = rollback_path(plan_path)
+    if path.exists():
+        check_rollback(read_rollback(path), plan, document, path)
+
+
+def _check_schedule(plan: PlanDocument, writes: Sequence[Write]) -> None:
+    """Starts in the schedule are those of the policies; nobody reads them but people, whom they must not deceive."""
+    moved = {vm.lower(): write for write in writes for vm in write.vms}
+    for entry in plan.schedule:
+        write = moved.pop(entry.vm.lower(), None)
+        today = write.start_before if write is not None else entry.start_today
+        later = write.start_after if write is not None else entry.start_today
+        for field, found, wanted in (("start_today", entry.start_today, today), ("start", entry.start, later)):
+            if found != wanted:
+                raise PlanFormatError(
+                    f"the plan's schedule says {field} = {found!r} for {entry.vm}, but the policies of its changes "
+                    f"say {wanted!r}; {AGAIN}"
+                )
+    if moved:
+        raise PlanFormatError(f"the plan moves {next(iter(moved.values())).name}, which its schedule lacks; {AGAIN}")
+
+
+def check_journal(records: Iterable[Record], writes: Sequence[Write], path: Path) -> None:
+    """Refuse a journal whose records are not about the writes that their numbers name.
+
+    Parameters
+    ----------
+    records, path
+        The journal.
+    writes
+        The writes of its plan, or of its rollback.
+
+    Raises
+    ------
+    JournalError
+        A record is about another object, or tells of a state before or after that the plan does not know.
+    """
+    by_number = {write.number: write for write in writes}
+    for line, record in enumerate(records, start=1):
+        if not isinstance(record, IntentRecord | DoneRecord | FailedRecord | SkippedRecord):
+            continue
+        write = by_number.get(record.number)
+        if write is None:
+            raise JournalError(f"{path}, line {line}: the plan has no write {record.number}; {_UNCHANGED}")
+        fault = ""
+        if isinstance(record, IntentRecord):
+            fault = _fault_of_intent(record, write)
+        elif isinstance(record, DoneRecord) and record.after is not None and not is_made(write, record.after):
+            fault = "'after' is not what the plan writes"
+        elif isinstance(record, DoneRecord) and write.kind == "delete_policy" and record.after is not None:
+            fault = "'after' shows a policy that was deleted"
+        if fault:
+            raise JournalError(f"{path}, line {line} (write {record.number}, {write.name}): {fault}; {_UNCHANGED}")
+
+
+def _fault_of_intent(intent: IntentRecord, write: Write) -> str:
+    """What in an intent is not as planned; empty where all is."""
+    for field in ("kind", "vault_id", "object_id", "name"):
+        found, wanted = str(getattr(intent, field)), str(getattr(write, field))
+        if found.lower() != wanted.lower():
+            return f"{field!r} is {found!r}, but the plan says {wanted!r}"
+    if write.kind == "reassign_item" and {vm.lower() for vm in intent.vms} != {vm.lower() for vm in write.vms}:
+        return f"'vms' is {', '.join(intent.vms) or 'empty'}, but the plan moves {', '.join(write.vms)}"
+    if not is_as(write, intent.before, write.before) and not is_made(write, intent.before):
+        return "'before' is not the object that the plan was made for"
+    if (intent.body is None) != (write.kind == "delete_policy"):
+        return "'body' does not fit the kind of write"
+    if intent.body is not None and _sent(write, intent.body) != _sent(write, write.body):
+        return "'body' is not what the plan writes"
+    return ""
+
+
+def _sent(write: Write, body: Mapping[str, Any]) -> bytes:
+    """What of a body counts."""
+    if write.kind != "reassign_item":
+        return policy_state(body)
+    assert write.before is not None
+    return item_state({**properties_of(write.before), **body})
