@@ -18,7 +18,7 @@ from optimizer.plan.errors import PlanFormatError
 from optimizer.plan.fingerprint import AGAIN
 from optimizer.plan.rollback_file import check_rollback, read_rollback, rollback_path
 from optimizer.rollout.errors import JournalError
-from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
+from optimizer.rollout.journal import AcceptedRecord, DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import is_as, is_made, item_state, policy_state
 
@@ -97,7 +97,7 @@ def check_journal(records: Iterable[Record], writes: Sequence[Write], path: Path
     """
     by_number = {write.number: write for write in writes}
     for line, record in enumerate(records, start=1):
-        if not isinstance(record, IntentRecord | DoneRecord | FailedRecord | SkippedRecord):
+        if not isinstance(record, IntentRecord | AcceptedRecord | DoneRecord | FailedRecord | SkippedRecord):
             continue
         write = by_number.get(record.number)
         if write is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.errors import AuthError, CloudError
+from optimizer.errors import CloudError
 from optimizer.ports import BackupReader
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness
@@ -29,11 +29,6 @@ def read_protections(writes: Sequence[Write], reader: BackupReader) -> tuple[dic
     -------
     tuple
         The protection of each vault by id, and a remark for each vault whose settings cannot be read.
-
-    Raises
-    ------
-    AuthError
-        Nobody is signed in.
     """
     found: dict[str, Protection] = {}
     remarks: list[str] = []
@@ -41,8 +36,6 @@ def read_protections(writes: Sequence[Write], reader: BackupReader) -> tuple[dic
         name = vault_id.rpartition("/")[2]
         try:
             found[vault_id] = read_protection(reader.vault_settings(vault_id))
-        except AuthError:
-            raise
         except CloudError as exc:
             found[vault_id] = Protection()
             remarks.append(

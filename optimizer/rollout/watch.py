@@ -85,7 +85,7 @@ def watch(
     Raises
     ------
     AuthError
-        Nobody is signed in.  What else cannot be asked becomes a finding of the VMs concerned.
+        Nobody is signed in: every vault refuses.  What else cannot be asked becomes a finding of the VMs concerned.
     ClockError
         This machine's clock and the service's differ, so that due and overdue cannot be told apart.
     """
@@ -102,6 +102,9 @@ def watch(
                 require_clock(reader, clock, "watch")
         found.append(_look_at(entry, vm, states[key], inventory, reader, now, deep=deep))
         progress("watch", number, len(watched), vm.vault.name)
+    refusals = [state for state in states.values() if isinstance(state, AuthError)]
+    if refusals and len(refusals) == len(states):
+        raise refusals[0]
     moving = sum(entry.start != entry.start_today for entry in plan.schedule)
     return WatchReport(at=now, vms=tuple(found), not_written=max(moving - len(watched), 0))
 
@@ -146,8 +149,6 @@ def _read_vault(
             items={id_of(item).lower(): item for item in reader.list_items(vault_id)},
             jobs=read_jobs(vault_id, jobs, inventory.job_owners),
         )
-    except AuthError:
-        raise
     except CloudError as exc:
         return exc
 

@@ -15,12 +15,14 @@ from optimizer.model.rules import Rules
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import Resource
 from optimizer.rollout.execute import Outcome
-from optimizer.rollout.journal import DoneRecord, Journal, Record
+from optimizer.rollout.journal import DoneRecord, Journal, Record, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepare import prepare_rollback
 from optimizer.rollout.prepared import Prepared, Scope, latest_end
+from optimizer.rollout.progress import state_of
 from optimizer.rollout.run import carry_out
 from optimizer.rollout.selection import Selector, parse_selector
+from optimizer.rollout.watch import watch
 from tests.plan.estates import VAULT, standard_policy
 from tests.rollout.azure_rollouts import of_two_vaults, ready_of
 from tests.rollout.conftest import PACE, Ready, run
@@ -224,6 +226,22 @@ def test_an_open_end_in_an_unreadable_vault_does_not_block_the_others(tmp_path: 
     prepared = prepare_back(ready, service, tmp_path, clock, parse_selector("vault=rsv-one"))
     assert take_back(prepared, service, tmp_path, clock).complete
     assert policy_of(service, "one-0") == "first"
+
+
+@pytest.mark.parametrize("error", [GONE, FORBIDDEN, SILENT, SIGNED_OUT], ids=["404", "403", "silent", "401"])
+def test_a_watch_reports_the_vaults_that_can_be_read(error: CloudError, tmp_path: Path) -> None:
+    """VMs of an unreadable vault are unknown, with the reason; those of the other vault are watched."""
+    ready = ready_of(of_two_vaults())
+    service, clock = Guarded(ready.document), VirtualClock(NOW)
+    assert run(ready, service, tmp_path, clock=clock).complete
+    moved = state_of(read_journal(tmp_path / "plan.journal.jsonl")).moved_at()
+    service.errors = {SECOND_VAULT: error}
+    shown = {"policy": "of the plan", "timezone": "UTC"}
+    schedule = tuple(entry.model_copy(update=shown) for entry in ready.plan.schedule)
+    report = watch(ready.plan.model_copy(update={"schedule": schedule}), moved, ready.inventory, service, clock)
+    verdicts = {vm.vm.rpartition("/")[2]: (vm.verdict, vm.reason) for vm in report.vms}
+    assert verdicts["two-0"] == ("unknown", str(error))
+    assert verdicts["one-0"][0] == "waiting"
 
 
 def test_answers_with_nulls_are_compared(tmp_path: Path) -> None:
