@@ -28,6 +28,36 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 #   what such a test expects holds at every hour. `python -m tests.benchmarks.any_hour` runs the tests at many times.
 SystemClock.now = lambda _self: NOW
 
+COMPILES = "tests/solve/test_solver.py"
+WITHOUT_SOLVER = ("tests/azure/", "tests/emulator/", "tests/estate/", "tests/model/", "tests/report/")
+LONG = (
+    "tests/cli/test_why_not.py",
+    "tests/cli/test_commands.py",
+    "tests/rollout/test_scenarios.py",
+    "tests/solve/test_relaxation.py",
+    "tests/whatif/test_what_if.py",
+    "tests/cli/test_bad_input.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Order the modules so that several workers need little time together.
+
+    Compiling the solver's loops takes half a minute of a fresh checkout, and what one worker has compiled the others
+    load. So one worker begins with a module that compiles, the others with those that need no solver; of the rest the
+    long modules come first, so that no worker is left with one at the end.
+    """
+
+    def rank(item: pytest.Item) -> int:
+        module = item.nodeid.partition("::")[0]
+        if module == COMPILES:
+            return 0
+        if module.startswith(WITHOUT_SOLVER):
+            return 1
+        return 2 + LONG.index(module) if module in LONG else 2 + len(LONG)
+
+    items.sort(key=rank)
+
 
 @pytest.fixture(scope="session")
 def root() -> Path:

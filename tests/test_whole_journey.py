@@ -37,7 +37,7 @@ PACE = Pace(settle_seconds=5.0, busy_seconds=300.0)
 
 def test_the_whole_journey(tmp_path: Path) -> None:
     """Pull, plan, rehearse, apply, watch, plan again without a change, roll back to the start."""
-    generate_demo(tmp_path / "truth", vms=40, weeks=3)
+    generate_demo(tmp_path / "truth", vms=25, weeks=3)
     truth = open_estate(tmp_path / "truth")
     clock = VirtualClock(DEMO_AS_OF - timedelta(hours=12))  # no backup is under way at noon
     jobs = truth.jobs().filter(pl.col("start") < clock.now())

@@ -86,7 +86,7 @@ def rollout_of(given: World, writes: Sequence[Write] | None = None, **more: obje
     return build_rollout(chosen, given.inventory, given.rules, now=NOW, **more)  # type: ignore[arg-type]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(worlds(), st.integers(0, 20))
 def test_every_state_on_the_way_keeps_the_rules(given: World, num_pilots: int) -> None:
     """After each write the independent judge has nothing to say; every write is laid out or says why not."""

@@ -158,41 +158,40 @@ def test_a_guard_that_asks_for_everything_gets_its_requests(tmp_path: Path) -> N
 
 
 def _many(rules: Rules, vaults: tuple[str, ...]) -> World:
-    """230 policy writes: 90 edits, and 140 new policies for VMs of four policies."""
+    """46 policy writes: 18 edits, and 28 new policies for VMs of four policies."""
     policies, places, targets = [], {}, {}
-    starts = [f"{(15 + n // 2) % 24:02d}:{30 * (n % 2):02d}" for n in range(36)]
-    starts.remove("23:00")
-    for n in range(90):
+    starts = [f"{(15 + 2 * n) % 24:02d}:30" for n in range(7)]
+    for n in range(18):
         policies.append(standard_policy(f"own-{n}", "23:00", items=1, count=100 + n, vault=vaults[n % len(vaults)]))
         places[f"own-vm-{n}"] = f"own-{n}"
-        targets[f"own-vm-{n}"] = starts[n % 35]
+        targets[f"own-vm-{n}"] = starts[n % 7]
     for n in range(4):
-        policies.append(standard_policy(f"shared-{n}", "23:00", items=36, count=30 + n, vault=vaults[n % len(vaults)]))
-        places |= {f"vm-{n}-{m}": f"shared-{n}" for m in range(36)}
+        policies.append(standard_policy(f"shared-{n}", "23:00", items=8, count=30 + n, vault=vaults[n % len(vaults)]))
+        places |= {f"vm-{n}-{m}": f"shared-{n}" for m in range(8)}
         targets |= {f"vm-{n}-{m}": start for m, start in enumerate(starts)}
     return world(policies, places, targets, rules)
 
 
 @pytest.mark.parametrize("scope", ["vault", "subscription"])
-def test_230_policy_writes_take_five_days(tmp_path: Path, scope: Any) -> None:
-    """50 in any 24 hours, as counted by the service, which never has to refuse one.
+def test_46_policy_writes_at_10_a_day_take_five_days(tmp_path: Path, scope: Any) -> None:
+    """10 in any 24 hours, as counted by the service, which never has to refuse one.
 
     Per vault they are all in one, per subscription half in each of two.
     """
-    limits = PolicyLimits(scope=scope, max_policies_per_vault=300)
+    limits = PolicyLimits(scope=scope, max_writes_per_day=10)
     vaults = (VAULT,) if scope == "vault" else (VAULT, SECOND_VAULT)
     ready = ready_of(_many(Rules(policies=limits), vaults))
     kinds = Counter(write.kind for write in ready.writes)
-    assert (kinds["create_policy"], kinds["edit_policy"]) == (140, 90)
-    settings = Settings(policy_writes_scope=scope, max_policies_per_vault=300, operation_reads=0)
+    assert (kinds["create_policy"], kinds["edit_policy"]) == (28, 18)
+    settings = Settings(policy_writes_scope=scope, policy_writes_per_day=10, operation_reads=0)
     with azure(ready, tmp_path, settings=settings) as cloud:
         prepared = cloud.prepare()
         assert prepared.rollout.num_days == 5
         assert cloud.carry_out(prepared).complete
-        assert cloud.emulator.requests["policy.put"] == 230  # none was refused
+        assert cloud.emulator.requests["policy.put"] == 46  # none was refused
         policies = [write for write in cloud.emulator.writes if not is_item(write)]
-        assert len(policies) == 230
-        assert per_day(policies, policies[0].at) == [50, 50, 50, 50, 30]
+        assert len(policies) == 46
+        assert per_day(policies, policies[0].at) == [10, 10, 10, 10, 6]
 
 
 def test_a_disk_exclusion_is_still_there_after_a_move(tmp_path: Path) -> None:

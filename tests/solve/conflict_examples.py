@@ -40,7 +40,7 @@ def limits_of(problem: Problem, gates: Gates | None = None) -> Limits:
 def solved_again(problem: Problem, changes: Sequence[Change], gates: Gates | None = None) -> Effect | None:
     """Plan with the rules as they would be written then."""
     relaxed = replace(problem, rules=relaxed_rules(problem.rules, changes, problem.inventory))
-    return solved(loosened(limits_of(relaxed, gates), changes).instance, 5)
+    return solved(loosened(limits_of(relaxed, gates), changes).instance, 2)
 
 
 def gates_between(num_vms: int, sides: Sequence[tuple[str, int, int]], clash: np.ndarray) -> Gates:

@@ -13,7 +13,7 @@ from optimizer.solve.solver import solve
 from tests.solve.examples import Problem, every_schedule, obvious_feasible, problems
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(problems(), st.integers(0, 2**16))
 def test_staying_close_costs_nothing(problem: Problem, seed: int) -> None:
     """The schedule stays feasible, costs no more, and is nowhere further away; no single VM could follow for free."""

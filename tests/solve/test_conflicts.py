@@ -209,7 +209,7 @@ def test_rules_on_single_vms_are_blamed_together() -> None:
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(contradictory(), st.booleans())
 def test_conflicts_are_what_trying_every_schedule_shows(problem: Problem, gated: bool) -> None:
     """Each conflict cannot hold, each of its parts can, and the first is as small as any: against brute force."""

@@ -105,7 +105,7 @@ def test_a_cut_is_worth_its_cheapest_joint_choice(problem: Problem, seed: int) -
             assert value > 1e12  # no schedule at all
 
 
-@settings(max_examples=150)
+@settings(max_examples=75)
 @given(ordered(), st.integers(0, 2**16))
 def test_the_bound_is_never_above_the_optimum(problem: Problem, seed: int) -> None:
     """With rules between sets, at the best multipliers and at others, no schedule is cheaper than the bound."""
@@ -118,7 +118,7 @@ def test_the_bound_is_never_above_the_optimum(problem: Problem, seed: int) -> No
     assert dual_value(dual_arrays(instance), shaken(ascent.best, seed)) <= best[0]
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(ordered(), st.integers(0, 2**16))
 def test_forced_bounds_are_never_above_the_restricted_optimum(problem: Problem, seed: int) -> None:
     """With rules between sets and a VM forced to an option no schedule is cheaper than what its cuts make of it."""

@@ -77,7 +77,7 @@ def test_a_tally_prices_every_move_exactly(problem: Problem, seed: int) -> None:
         assert tally.num_moves == int((tally.options != instance.today).sum())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 @given(problems())
 def test_every_mark_of_a_walk_is_a_feasible_schedule(problem: Problem) -> None:
     """Forth, back and forth again each mark keeps every rule and limit and costs what it says."""

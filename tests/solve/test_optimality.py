@@ -35,7 +35,7 @@ def test_violations_are_those_of_the_rules(problem: Problem) -> None:
             assert (not violations(instance, np.array(options))) == obvious_feasible(problem, options)
 
 
-@settings(max_examples=100)
+@settings(max_examples=60)
 @given(problems())
 def test_solver_equals_brute_force(problem: Problem) -> None:
     """On tiny instances status and cost are those of trying every schedule."""

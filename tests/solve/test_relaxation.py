@@ -98,7 +98,7 @@ def test_policies_that_a_vault_needs() -> None:
 
 def _solved(limits: Limits, changes: Sequence[Change]) -> Effect | None:
     instance: Instance = loosened(limits, changes).instance
-    result = solve(instance, effort=5)
+    result = solve(instance, effort=2)
     if result.options is None or violations(instance, result.options):
         return None
     return Effect(result.cost.total if result.cost else 0.0, 0.0, 0.0, 0, 0)
@@ -141,7 +141,7 @@ def test_three_of_forty_rules_and_what_it_would_take() -> None:
     for one in found.relaxations:
         again = replace(problem, rules=relaxed_rules(problem.rules, one.changes, problem.inventory))
         relaxed = loosened(limits_of(again), one.changes).instance
-        result = solve(relaxed, effort=5)
+        result = solve(relaxed, effort=2)
         assert result.options is not None
         assert violations(relaxed, result.options) == []
         assert result.cost is not None
@@ -195,7 +195,7 @@ def test_where_nothing_is_in_conflict_nothing_is_proposed() -> None:
     assert diagnosis_of(nightly(Rules())) == Diagnosis(Outcome.FEASIBLE)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(contradictory(), st.booleans())
 def test_every_way_out_holds_and_has_nothing_to_spare(problem: Problem, gated: bool) -> None:
     """Against brute force: dropping the limits of a way out does, dropping fewer does not, no single one is missed."""

@@ -190,7 +190,7 @@ def test_small_benchmark(tmp_path: Path, root: Path) -> None:
     out = tmp_path / "solver.json"
     command = [sys.executable, "-m", "tests.benchmarks.solver"]
     options = ["--trace", str(tmp_path / "trace.parquet"), "--sizes", "20", "40", "--effort", "5", "--days", "28"]
-    options += ["--others-seconds", "2", "2", "--arms", "HiGHS in OR-Tools", "today"]
+    options += ["--others-seconds", "1", "1", "--arms", "HiGHS in OR-Tools", "today"]
     done = subprocess.run(
         [*command, *options, "--out", str(out)], cwd=root, capture_output=True, text=True, check=True
     )

@@ -30,7 +30,7 @@ def true_forced(problem: Problem, instance: Instance) -> tuple[FloatArray, dict[
     return best, costs
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(problems(), st.sampled_from([1, 5, 60]), st.integers(0, 2**16))
 def test_a_forced_bound_is_never_above_the_restricted_optimum(problem: Problem, steps: int, seed: int) -> None:
     """With any VM forced to any option no schedule is cheaper than the bound, at good and at arbitrary multipliers."""
@@ -54,7 +54,7 @@ def test_a_forced_bound_is_never_above_the_restricted_optimum(problem: Problem, 
         assert np.isinf(forced[~instance.allowed]).all()
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(problems(), st.sampled_from([0.01, 0.1]))
 def test_what_is_decided_holds_in_every_good_schedule(problem: Problem, tolerance: float) -> None:
     """A fixed VM is at its option, and no VM at an excluded one, in every schedule within the tolerance."""

@@ -21,7 +21,7 @@ from tests.plan.conftest import Planned
 from tests.plan.estates import imported_estate
 from tests.whatif.examples import everything, is_night, tiny_estate
 
-EFFORT = 5
+EFFORT = 3
 PAIR = [("web-1", "web", "vault-a", "nightly", "23:00"), ("web-2", "web", "vault-a", "nightly", "23:00")]
 """Two VMs that meet in 5 half hours: 5 x 0.02 and 0.01 for the vault; a move is 0.1 for a policy and 0.02."""
 
@@ -207,7 +207,7 @@ NOTHING = [
 ]
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.sampled_from(NOTHING), st.sampled_from([None, 0, 3]), st.integers(0, 3))
 def test_a_scenario_of_nothing_changes_nothing(imported: Planned, changes: list[str], moves: int, seed: int) -> None:
     """Changes that leave everything as it is answer with the base plan, whatever the rules and the seed."""
