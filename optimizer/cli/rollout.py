@@ -273,12 +273,12 @@ def rollback(
     from optimizer.rollout.selection import parse_selector
 
     place = plan_file or plan_of_journal(journal_file)
-    plan = read_plan(place)
+    plan, service = read_plan(place), AzureBackupService(connection)
     prepared = prepare_rollback(
         plan,
         place,
-        known_estate(plan, place, estate_folder),
-        AzureBackupService(connection),
+        known_estate(plan, place, estate_folder, reader=service),
+        service,
         current_clock(),
         Ledger(state_folder()),
         journal_file,

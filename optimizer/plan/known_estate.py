@@ -12,10 +12,16 @@ from optimizer.plan.document import EditPolicy, PlanDocument
 from optimizer.plan.errors import PlanFormatError, StalePlanError
 from optimizer.plan.rollback_file import RollbackDocument, read_rollback, require_of_plan, rollback_path
 from optimizer.plan.store import open_estate_of, open_named
-from optimizer.ports import Resource
+from optimizer.ports import BackupReader, Resource
 
 
-def known_estate(plan: PlanDocument, plan_path: Path, estate_path: str | Location | None = None) -> EstateDocument:
+def known_estate(
+    plan: PlanDocument,
+    plan_path: Path,
+    estate_path: str | Location | None = None,
+    *,
+    reader: BackupReader | None = None,
+) -> EstateDocument:
     """The vaults, policies, items and VMs that a plan was made for.
 
     ``pull --append`` changes an estate, and folders get lost; what a plan has changed must still be found and taken
@@ -28,6 +34,8 @@ def known_estate(plan: PlanDocument, plan_path: Path, estate_path: str | Locatio
         The plan and where it was read from.
     estate_path
         Where the estate is; given, it must be the very estate of the plan.
+    reader
+        The service.  It shows what a rollback file of an older version lacks if the estate is gone.
 
     Raises
     ------
@@ -35,6 +43,8 @@ def known_estate(plan: PlanDocument, plan_path: Path, estate_path: str | Locatio
         The estate is gone or has changed, and there is no rollback file that could stand in for it.
     PlanFormatError
         The rollback file belongs to another plan, or was edited.
+    CloudError
+        The service is needed and cannot be read.
     """
     try:
         return open_estate_of(plan, plan_path, estate_path).document
@@ -52,7 +62,9 @@ def known_estate(plan: PlanDocument, plan_path: Path, estate_path: str | Locatio
             ) from exc
         if isinstance(exc, StalePlanError):  # a file of an older version, and an estate that was pulled again
             return _as_it_was(open_named(plan, plan_path).document, back, plan)
-        raise
+        if reader is None:
+            raise
+        return _as_it_was(_shown(plan, reader, exc), back, plan)
 
 
 def _kept(document: EstateDocument, plan: PlanDocument, path: Path) -> EstateDocument:
@@ -64,8 +76,42 @@ def _kept(document: EstateDocument, plan: PlanDocument, path: Path) -> EstateDoc
     return document
 
 
+def _shown(plan: PlanDocument, reader: BackupReader, lost: EstateError) -> EstateDocument:
+    """What the service and the plan's schedule show of the vaults that a plan writes to.
+
+    Raises
+    ------
+    EstateError
+        A rule of the plan selects VMs by what neither of them shows.
+    """
+    for rule in plan.rules.rule:
+        if unknown := _selects_by(rule.model_dump(mode="json")) & {"tag", "os"}:
+            raise EstateError(
+                f"{lost}. Without the estate, nothing is known about the {' and '.join(sorted(unknown))} of a VM, by "
+                f"which rule {rule.name!r} selects"
+            ) from lost
+    vault_ids = list(dict.fromkeys(change.vault_id for change in plan.changes))
+    return EstateDocument(
+        created_at=plan.estate.as_of,
+        as_of=plan.estate.as_of,
+        source="azure",
+        vaults=tuple({"id": vault_id, "name": vault_id.rpartition("/")[2]} for vault_id in vault_ids),
+        policies=tuple(policy for vault_id in vault_ids for policy in reader.list_policies(vault_id)),
+        protected_items=tuple(item for vault_id in vault_ids for item in reader.list_items(vault_id)),
+        vms=tuple({"id": entry.vm, "name": entry.vm.rpartition("/")[2]} for entry in plan.schedule),
+        services={entry.vm: entry.service for entry in plan.schedule},
+    )
+
+
+def _selects_by(value: object) -> set[str]:
+    """Names of all fields with a value, at any depth of a rule."""
+    if isinstance(value, dict):
+        return {key for key, inner in value.items() if inner}.union(*map(_selects_by, value.values()))
+    return set().union(*map(_selects_by, value)) if isinstance(value, list) else set()
+
+
 def _as_it_was(document: EstateDocument, back: RollbackDocument, plan: PlanDocument) -> EstateDocument:
-    """An estate that was pulled later, with every object that the plan changes as it was before.
+    """An estate as it was shown later, with every object that the plan changes as it was before.
 
     VMs that came into an edited policy since are left out; whoever compares with Azure finds and reports them.
     """

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from optimizer.errors import OptimizerError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import open_estate
 from optimizer.model.clock import VirtualClock
-from optimizer.model.rules import Rules
+from optimizer.model.rule_windows import DateRange
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.errors import PlanFormatError, StalePlanError
 from optimizer.plan.fingerprint import fingerprint_of, with_fingerprint
@@ -40,6 +43,7 @@ from tests.rollout.fake_service import FakeService
 from tests.rollout.small_rollouts import inventory_of
 
 Json = Any
+FREEZE = (DateRange(first=date(2026, 2, 1), last=date(2026, 2, 28)),)
 
 
 @dataclass
@@ -78,7 +82,7 @@ class Files:
         prepared = prepare_rollback(
             plan,
             self.plan,
-            known_estate(plan, self.plan),
+            known_estate(plan, self.plan, reader=self.service),
             self.service,
             self.clock,
             ledger,
@@ -450,12 +454,47 @@ def test_files_of_the_version_before_stay_usable(files: Files) -> None:
     assert files.differences() == ()
 
 
-def test_without_estate_an_older_rollback_file_is_not_enough(files: Files) -> None:
-    """The message says that the estate is missing, and how to name another place."""
+def test_files_of_the_version_before_lead_back_without_the_estate(files: Files) -> None:
+    """What an older rollback file lacks is read from Azure and from the plan's schedule."""
     of_older_version(files)
     assert files.apply().complete
     shutil.rmtree(files.folder / "estate")
     with pytest.raises(OptimizerError, match="--estate"):
+        known_estate(read_plan(files.plan), files.plan)
+    files.take_back()
+    assert files.differences() == ()
+
+
+def test_an_old_policy_with_another_time_is_no_way_back(files: Files) -> None:
+    """Without any estate, a policy whose time was changed since is found by what the plan says of its VMs."""
+    of_older_version(files)
+    assert files.apply().complete
+    shutil.rmtree(files.folder / "estate")
+    plan = read_plan(files.plan)
+    today = next(change.policy_today_id for change in plan.changes if change.kind == "reassign_item").lower()
+    for schedule in ("schedulePolicy", "retentionPolicy"):
+        moved = json.dumps(files.service.policies[today]["properties"][schedule]).replace("T23:00", "T11:00")
+        files.service.policies[today]["properties"][schedule] = json.loads(moved)
+    files.service.accepted.clear()
+    with pytest.raises(PlanFormatError, match="start_today = '23:00'"):
+        files.take_back()
+    assert not files.service.accepted
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule(name="gold", where=Selector(tag={"tier": "gold"}), freeze=FREEZE),
+        Rule(name="gold", separate=("app-*", Selector(os="Windows"))),
+    ],
+    ids=["where", "set"],
+)
+def test_rules_that_only_the_estate_can_answer_need_the_estate(files: Files, rule: Rule) -> None:
+    """A freeze for VMs with a tag is not forgotten because the tags are lost with the estate."""
+    of_older_version(files)
+    edit_plan(files, lambda plan: plan["rules"].update(rule=[rule.model_dump(mode="json")]))
+    shutil.rmtree(files.folder / "estate")
+    with pytest.raises(OptimizerError, match="by which rule 'gold' selects"):
         files.take_back()
 
 
