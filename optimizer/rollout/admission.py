@@ -48,7 +48,12 @@ class Admission:
         missing = [self._by_number[n] for n in write.needs if n in self._by_number and n not in self._taken]
         for other in missing:
             if other.kind != "create_policy":
-                return Obstacle(("write", other.number), f"{other.name!r} must be written first")
+                what = (
+                    f"policy {other.name!r} must be edited"
+                    if other.kind == "edit_policy"
+                    else f"{other.name} must move"
+                )
+                return Obstacle(("write", other.number), f"{what} first")
         created: list[Write] = []
         found: Sequence[Obstacle] = ()
         for creation in missing:

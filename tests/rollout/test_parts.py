@@ -218,6 +218,18 @@ def test_a_vm_that_waits_for_another_is_refused_with_the_other() -> None:
     assert moved(select(ready, [parse_selector("vm=*")]).writes) == moved(ready.writes)
 
 
+def test_a_vm_that_goes_to_an_edited_policy_brings_no_others_along() -> None:
+    """An edit of two VMs that a third needs is counted before, and is not made for the third alone."""
+    policies = [standard_policy("one", "22:00", items=2), standard_policy("two", "20:00", items=1)]
+    places = {"a": "one", "b": "one", "c": "two"}
+    limits = PolicyLimits(max_policies_per_vault=2, max_vms_per_policy=3)
+    ready = ready_of(world(policies, places, dict.fromkeys("abc", "02:00"), Rules(policies=limits)))
+    assert [(write.name, len(write.vms)) for write in ready.writes] == [("one", 2), ("c", 1)]
+    assert [len(moved(select(ready, max_moves=cap).writes)) for cap in (2, 3)] == [2, 3]
+    with pytest.raises(ApplyError, match="c: policy 'one' must be edited first; the plan first moves a, b; add"):
+        select(ready, [parse_selector("vm=c")])
+
+
 def test_earlier_runs_count_toward_the_maximum() -> None:
     """What the journal shows as moved is part of the number, and stays part of the run."""
     ready = random_ready(3)
