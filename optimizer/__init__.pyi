@@ -11,6 +11,7 @@ from .errors import EstateError as EstateError
 from .errors import OptimizerError as OptimizerError
 from .errors import VerificationError as VerificationError
 from .estate.csv_import import import_estate as import_estate
+from .estate.csv_import import import_resources as import_resources
 from .estate.demo import generate_demo as generate_demo
 from .estate.folder import Estate as Estate
 from .estate.folder import open_estate as open_estate

@@ -128,7 +128,7 @@ def bootstrap_document(num_vms: int, seed: int, as_of: datetime) -> EstateDocume
 
 
 def make_some_hourly(policies: Iterable[Resource], seed: int) -> int:
-    """Turn a share of the daily policies into Enhanced hourly ones: ``vms.csv`` knows daily and weekly only.
+    """Turn a share of the daily policies into Enhanced hourly ones.
 
     Parameters
     ----------

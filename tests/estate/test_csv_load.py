@@ -110,6 +110,7 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "no zone": (line(ts="2026-01-05T00:00"), "line 2, VM web-1: ts is '2026-01-05T00:00'; add Z or an offset"),
     "not ISO": (line(ts="05.01.2026 00:00"), "line 2, VM web-1: ts is '05.01.2026 00:00'; allowed: ISO 8601"),
     "no such day": (line(ts="2026-02-30T00:00Z"), "line 2, VM web-1: ts is '2026-02-30T00:00Z'; allowed: ISO 8601"),
+    "no such offset": (line(ts="2026-01-05T00:00+15:00"), r"ts is '2026-01-05T00:00\+15:00'; allowed: ISO 8601"),
     "no time": (line(ts=""), "line 2, VM web-1: ts is ''; allowed: ISO 8601"),
     "no VM": (line(vm=" "), r"lines without VM:\s+line 2, VM"),
     "text": (line(cpu="high"), "line 2, VM web-1: cpu_percent is 'high'; allowed: a number from 0 to 100"),
