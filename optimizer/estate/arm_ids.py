@@ -6,6 +6,9 @@ import re
 from collections.abc import Sequence
 
 _GROUP_ID = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+", re.IGNORECASE)
+_SUBSCRIPTION_ID = re.compile(r"/subscriptions/[^/]+", re.IGNORECASE)
+_LOCK_TYPE = "microsoft.authorization/locks"
+"""The one type that may belong to a subscription as a whole."""
 
 NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
 """Subscription of made-up ids."""
@@ -31,13 +34,15 @@ def is_vm_id(text: str) -> bool:
 def type_of_id(arm_id: str) -> str:
     """Type of the resource that an id names, such as ``microsoft.compute/virtualmachines``, in lower case.
 
-    Empty where the text is not the ARM id of a resource in a resource group.
+    Empty where the text is not the ARM id of a resource in a resource group, or of a lock on a subscription.
     """
     group, _, rest = arm_id.lower().rpartition("/providers/")
     namespace, *pairs = rest.split("/")
-    if _GROUP_ID.match(group) is None or not namespace or not pairs or len(pairs) % 2 or not all(pairs):
+    if not namespace or not pairs or len(pairs) % 2 or not all(pairs):
         return ""
-    return "/".join([namespace, *pairs[::2]])
+    kind = "/".join([namespace, *pairs[::2]])
+    of_subscription = kind == _LOCK_TYPE and _SUBSCRIPTION_ID.fullmatch(group) is not None
+    return kind if of_subscription or _GROUP_ID.match(group) is not None else ""
 
 
 def join_id(group_id: str, kind: str, names: Sequence[str]) -> str:

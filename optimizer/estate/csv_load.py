@@ -70,7 +70,7 @@ def _convert(path: Path, zone: str | None, target: Path) -> tuple[str, ...]:
         lines = pl.scan_csv(
             path, separator=separator, infer_schema=False, has_header=False, skip_rows=1, new_columns=names
         ).with_row_index("line", offset=2)
-        # Times repeat from VM to VM. Reading each different one once takes a tenth of the time of reading every line's.
+        # Times repeat from VM to VM. Reading each different one once takes a tenth of the time.
         times = _read_times(lines.select(pl.col("ts").unique()).collect(engine="streaming"), zone)
         numbers = lines.with_columns(*_numbers(names, separator), *_running(names))
         frame = numbers.join(times.lazy(), on="ts", how="left", nulls_equal=True, maintain_order="left")

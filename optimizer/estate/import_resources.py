@@ -155,6 +155,7 @@ def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str
         vms=tuple(vms),
         vault_settings=tuple(found["vault_settings"].values()),
         vm_ids=tuple(sorted(str(vm["id"]) for vm in _with_unlisted(vms, found, known or {}))),
+        namesakes=tuple(str(vm["id"]) for key, vm in found["vms"].items() if key not in _protected_ids(found)),
         left_out=tuple(_left_out(reading)),
         notes=tuple(_notes(reading, len(missing), unprotected, unlisted)),
     )

@@ -22,6 +22,8 @@ class Listing:
         ARM resources.
     vm_ids
         Every VM whose load is wanted, sorted; as the estate spells it.
+    namesakes
+        Ids of VMs whose load is not wanted; a name that one of them has as well does not say which VM is meant.
     left_out
         What was not used and why, in sentences.
     notes
@@ -35,6 +37,7 @@ class Listing:
     vms: tuple[Resource, ...]
     vm_ids: tuple[str, ...]
     vault_settings: tuple[Resource, ...] = ()
+    namesakes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -44,7 +47,7 @@ class Listing:
 
     @cached_property
     def _by_name(self) -> dict[str, str | None]:
-        return by_name({"id": vm_id} for vm_id in self.vm_ids)
+        return by_name({"id": vm_id} for vm_id in (*self.vm_ids, *self.namesakes))
 
     @cached_property
     def _by_place(self) -> dict[str, list[str]]:
@@ -65,7 +68,8 @@ class Listing:
             return self._ids.get(key)
         group, _, short = key.rpartition("/")
         if not group:
-            return self._by_name.get(short)
+            alone = self._by_name.get(short)
+            return alone if alone and alone.lower() in self._ids else None
         if inside := self._by_place.get(key):
             return inside[0] if len(inside) == 1 else None
         alone = self._ids.get(short)
@@ -73,7 +77,7 @@ class Listing:
 
     def ambiguous(self, names: Iterable[str]) -> list[str]:
         """Those of ``names`` that several VMs have."""
-        return [name for name in names if self.find(name) is None and name.lower() in self._by_name]
+        return [name for name in names if self.find(name) is None and self._by_name.get(name.lower(), "") is None]
 
 
 def _group_of(arm_id: str) -> str:

@@ -11,6 +11,9 @@ from optimizer.estate.arm_ids import join_id
 from optimizer.ports import Resource
 
 _TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|([A-Za-z_]\w*)|([(),.\[\]]))")
+_PART_IS_OF_USE = frozenset({"microsoft.recoveryservices/vaults", "microsoft.compute/virtualmachines"})
+"""Types of which a resource is of use although some of its properties cannot be evaluated."""
+
 _MOST_EXPRESSIONS = 32
 """Parameters and variables that refer to each other, and calls within calls: more is a loop."""
 
@@ -63,11 +66,9 @@ class Template:
         names = name.split("/")
         if kind.count("/") != len(names):
             raise TemplateError(f"its name {name!r} does not fit its type {kind}")
-        inner = {
-            key: self.evaluate(entry[key])
-            for key in ("location", "tags", "sku", "zones", "properties")
-            if key in entry
-        }
+        # Policies and items are written back one day, so they must be whole; of vaults and VMs a part is of use.
+        read = self._part_of if kind.lower() in _PART_IS_OF_USE else self.evaluate
+        inner = {key: read(entry[key]) for key in ("location", "tags", "sku", "zones", "properties") if key in entry}
         return {"id": self._id(kind, names), "name": names[-1], "type": kind, **inner}
 
     def _id(self, kind: str, names: list[str], group_id: str = "") -> str:
@@ -102,6 +103,16 @@ class Template:
         if value.startswith("[["):
             return value[1:]
         return _Expression(self, value, depth).result()
+
+    def _part_of(self, value: object) -> Any:
+        """What can be evaluated of a value; members that cannot are left out."""
+        if not isinstance(value, dict):
+            try:
+                return self.evaluate(value)
+            except TemplateError:
+                return None
+        found = {key: self._part_of(inner) for key, inner in value.items()}
+        return {key: inner for key, inner in found.items() if inner is not None}
 
     def call(self, name: str, arguments: list[Any], depth: int) -> Any:
         """Result of a template function.

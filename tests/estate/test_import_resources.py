@@ -95,6 +95,16 @@ def test_a_name_that_two_vms_have_is_not_guessed(tmp_path: Path) -> None:
     )
 
 
+def test_a_name_that_an_unprotected_vm_has_too_is_not_guessed(tmp_path: Path) -> None:
+    """Load under the name may be that of the VM without backup."""
+    content = inputs.keyed()
+    content["vms"].append(inputs.rest_vm("web-1", inputs.APP.replace("rg-app", "rg-test")))
+    _, report = _import(tmp_path, [content], ("db-1", "web-1", "idle"))
+    assert report.vms_without_load == (IDS[1],)
+    assert report.load_without_vm == ("idle", "web-1")
+    assert any(note.startswith("Names in the load that several VMs have: web-1; give") for note in report.notes)
+
+
 def test_load_under_shared_names_alone_is_refused(tmp_path: Path) -> None:
     """Where no load can be assigned, the message says that names are shared."""
     with pytest.raises(DataError, match=r"several VMs have the same name \(web-1\): give their ARM ids"):
@@ -285,6 +295,31 @@ def test_functions_of_templates(tmp_path: Path) -> None:
     assert report.left_out == ()
     assert [item.vm_id for item in estate.inventory().items] == list(IDS)
     assert estate.document.vaults[0]["tags"] == {"note": "[not an expression]"}
+
+
+def test_vms_of_a_template_need_not_be_whole(tmp_path: Path) -> None:
+    """Secrets and disks that cannot be evaluated do not cost the VM."""
+    template, _ = inputs.as_template()
+    for name in inputs.NAMES:
+        vm = inputs.rest_vm(name)
+        vm |= {"id": None, "name": name, "zones": "[reference('x')]", "apiVersion": "2025-04-01"}
+        vm["properties"]["osProfile"] = {"adminPassword": "[parameters('secret')]"}
+        template["resources"].append(vm)
+    estate, report = _import(tmp_path, [template], resource_group=inputs.GROUP)
+    assert report.left_out == ()
+    assert report.vms == 2
+    assert "VMs without a protected item in these files: 2; they are not in the estate." in report.notes
+    estate, report = _import(tmp_path / "app", [inputs.as_template()[0] | {"resources": []}, inputs.keyed()])
+    assert report.left_out == ()
+    assert [vm.os for vm in estate.inventory().vms.values()] == ["Linux", "Linux"]
+
+
+def test_locks_of_a_subscription_are_known(tmp_path: Path) -> None:
+    """``az lock list`` prints them beside those of vaults."""
+    lock = "/subscriptions/11111111-2222-4333-8444-555555555555/providers/Microsoft.Authorization/locks/all"
+    estate, report = _import(tmp_path, [inputs.keyed(), [{"id": lock, "name": "all", "level": "CanNotDelete"}]])
+    assert report.left_out == ()
+    assert [setting["id"] for setting in estate.document.vault_settings] == [lock]
 
 
 def test_a_resource_group_must_be_an_id(tmp_path: Path) -> None:
