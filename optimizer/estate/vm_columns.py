@@ -41,7 +41,7 @@ class Columns:
         """Remarks on columns that import does not know."""
         notes = []
         for name in self.unknown:
-            near = difflib.get_close_matches(name, (*REQUIRED, *OPTIONAL), n=1)
+            near = difflib.get_close_matches(name, (*REQUIRED, *OPTIONAL), n=1, cutoff=0.85)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             notes.append(
                 f"Column {name!r} is not one that import knows; it is kept as a tag, for rules such as "

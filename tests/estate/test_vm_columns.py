@@ -64,7 +64,7 @@ def test_unknown_columns_are_tags_and_are_reported(tmp_path: Path) -> None:
     assert chosen(estate, tag={"tier": "web"}) == {"web-1"}
     tier, group, unnamed = report.notes
     assert tier.startswith("Column 'tier' is not one that import knows; it is kept as a tag")
-    assert 'where = { tag = { "tier" = "..." } }' in tier
+    assert tier.endswith('where = { tag = { "tier" = "..." } }.')
     assert group.endswith("Did you mean 'resource_group'?")
     assert unnamed == "A column without a name is not used."
     assert "tier" not in next(vm for vm in estate.inventory().vms.values() if vm.name == "db-1").tags
