@@ -124,7 +124,7 @@ class Board:
                     return self._advance(lane, now)
                 if self._may_be_made(lane, timed, now):
                     return _Step(lane, timed.write, "carry_out")
-        if lane.changed:
+        if lane.changed or lane.is_outdated(now, self._ended):
             self._lay_out()
             return self._advance(lane, now)
         lane.rewind()

@@ -21,7 +21,15 @@ from optimizer.errors import (
 )
 from optimizer.model.raw import properties_of
 from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
-from optimizer.rollout.journal import AcceptedRecord, DoneRecord, FailedRecord, IntentRecord, Journal, SkippedRecord
+from optimizer.rollout.journal import (
+    AcceptedRecord,
+    DoneRecord,
+    FailedRecord,
+    IntentRecord,
+    Journal,
+    OpenWrite,
+    SkippedRecord,
+)
 from optimizer.rollout.ledger import CountedWrite, Ledger
 from optimizer.rollout.protections import advice_on_refusal
 from optimizer.rollout.stages import Write
@@ -140,6 +148,9 @@ class Carrier:
         Which of Azure's limits leaves no room for a write; empty where there is room.
     targets
         State that each policy must be in where an item is assigned to it, by ``policy_id.lower()``.
+    unsettled
+        Open writes of the journal that is taken back, by number: each may still take effect, and until that is settled
+        its object does not count as back.
     """
 
     service: BackupService
@@ -152,6 +163,7 @@ class Carrier:
     gate: Callable[[Write, Resource | None], str] = _open
     room: Callable[[Write], str] = _roomy
     targets: Mapping[str, bytes] = field(default_factory=dict)
+    unsettled: Mapping[int, OpenWrite] = field(default_factory=dict)
     booking: threading.Lock = field(default_factory=threading.Lock, compare=False)
 
     def carry_out(self, write: Write) -> Attempt:
@@ -159,6 +171,8 @@ class Carrier:
         try:
             current, surroundings = self._read(write), self._changed_around(write)
             if is_made(write, current):
+                if reason := self._may_still_change(write):
+                    return Attempt(End.LATER, reason, "operation")
                 # Ours, late, where the journal has an intent; else somebody else's, and a rollback leaves it alone.
                 return self._done(write, current, "found")
             if reason := _why_not(write, current) or surroundings:
@@ -230,6 +244,21 @@ class Carrier:
             if members != {vm.lower() for vm in write.vms}:
                 return f"policy {write.name} has other VMs than when the plan was made; make the plan again"
         return ""
+
+    def _may_still_change(self, write: Write) -> str:
+        """Why the write that is taken back may still change an object that looks as before; empty if it cannot."""
+        opened = self.unsettled.get(write.number)
+        age = self.clock.now() - opened.intent.at if opened is not None else UNKNOWABLE
+        if opened is None or age >= UNKNOWABLE:
+            return ""
+        if opened.accepted is None:
+            return "" if age >= timedelta(seconds=self.pace.lost_seconds) else "a request for it was sent minutes ago"
+        try:
+            if self.service.look_at_operation(opened.accepted.operation).ended:
+                return ""
+        except (CloudError, ValueError) as exc:
+            return f"Azure accepted the write that is taken back, and its end cannot be learned: {exc}"
+        return "Azure is still carrying out the write that is taken back"
 
     def _book_and_send(self, write: Write, current: Resource | None) -> Attempt:
         """Send one request if Azure's limits leave room for it, and find out what became of it."""

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -175,6 +175,23 @@ class OpenWrite:
     accepted: AcceptedRecord | None = None
 
 
+def open_writes_of(records: Iterable[Record]) -> dict[int, OpenWrite]:
+    """Writes of a journal that were begun and whose end it does not know, by number."""
+    found: dict[int, OpenWrite] = {}
+    for record in records:
+        _follow(found, record)
+    return found
+
+
+def _follow(found: dict[int, OpenWrite], record: Record) -> None:
+    if isinstance(record, IntentRecord):
+        found[record.number] = OpenWrite(record)
+    elif isinstance(record, AcceptedRecord) and record.number in found:
+        found[record.number] = OpenWrite(found[record.number].intent, record)
+    elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
+        found.pop(record.number, None)
+
+
 class Journal:
     """A journal open for appending; every record is on disk when ``append`` returns.  Safe among threads.
 
@@ -194,9 +211,7 @@ class Journal:
         self._lock = threading.Lock()
         self._records = list(read_journal(path)) if path.exists() else []
         self._descriptor: int | None = None
-        self._open: dict[int, OpenWrite] = {}
-        for record in self._records:
-            self._follow(record)
+        self._open = open_writes_of(self._records)
 
     @property
     def records(self) -> Sequence[Record]:
@@ -220,21 +235,13 @@ class Journal:
                 written += os.write(descriptor, line[written:])
             os.fsync(descriptor)
             self._records.append(record)
-            self._follow(record)
+            _follow(self._open, record)
 
     @property
     def open_writes(self) -> Mapping[int, OpenWrite]:
         """Writes that were begun and whose end is not known, by number."""
         with self._lock:
             return dict(self._open)
-
-    def _follow(self, record: Record) -> None:
-        if isinstance(record, IntentRecord):
-            self._open[record.number] = OpenWrite(record)
-        elif isinstance(record, AcceptedRecord) and record.number in self._open:
-            self._open[record.number] = OpenWrite(self._open[record.number].intent, record)
-        elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
-            self._open.pop(record.number, None)
 
     def _descriptor_of(self) -> int:
         """The file, made on the first record: a run that is called off leaves none."""

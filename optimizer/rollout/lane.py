@@ -74,6 +74,10 @@ class Lane:
         """Whether a write has to wait because it met trouble, for a while or in this run."""
         return number in self._given_up or self._rests.get(number, now) > now
 
+    def is_outdated(self, now: datetime, ended: Collection[int]) -> bool:
+        """Whether the time in which a write could be made has passed: its calendar names the next one."""
+        return any(timed.closes <= now and timed.write.number not in ended for timed in self._queue)
+
     def next_opening(self, now: datetime, ended: Collection[int]) -> datetime | None:
         """When the gates of the next write open; None where there is none that could be made in this run."""
         soon = now + timedelta(seconds=self.pace.busy_seconds)

@@ -26,7 +26,7 @@ from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.evidence import check_journal, check_plan
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
-from optimizer.rollout.journal import DoneRecord, Record, read_journal
+from optimizer.rollout.journal import DoneRecord, Record, open_writes_of, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.prepared import Approval, Command, Prepared, Scope
@@ -35,7 +35,7 @@ from optimizer.rollout.remarks import changes_elsewhere, left_for_later, outside
 from optimizer.rollout.rollback import estate_after, nothing_to_take_back, rollback_writes
 from optimizer.rollout.selection import Selector, is_meant, select_writes
 from optimizer.rollout.stages import Rollout, Write
-from optimizer.rollout.writes import expected_after, is_made, writes_of
+from optimizer.rollout.writes import expected_after, is_as, is_made, writes_of
 
 
 def prepare_apply(
@@ -172,6 +172,7 @@ def prepare_rollback(
     scope, approval = carried_on(records, Scope(only=tuple(only)), approval)
     state = state_of(records)
     wanted = [write for write in every if is_meant(write, before, scope.only)]
+    unsettled = open_writes_of(done_records)
     done_records, unreadable = _with_open_ends(done_records, state, every, wanted, reader, clock)
     done = with_what_they_need(state_of(done_records).done, every)
     check_journal(records, rollback_writes(done_records, every, delete_created=True), journal_path)
@@ -199,6 +200,7 @@ def prepare_rollback(
         approval=approval,
         protections=protections,
         workers=workers,
+        unsettled=unsettled,
         remarks=(
             *selection.left_out,
             *left_for_later(undone, writes, scope.only),
@@ -282,6 +284,9 @@ def _with_open_ends(
             continue
         if is_made(write, current):
             found.append(DoneRecord(number=write.number, at=clock.now(), how="found", after=current))
+        elif write.number in state.open and write.before is not None and is_as(write, current, write.before):
+            # It may still take effect: its way back waits until that is settled.
+            found.append(DoneRecord(number=write.number, at=clock.now(), how="found", after=expected_after(write)))
     return (*applied, *found), unreadable
 
 

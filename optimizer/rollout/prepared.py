@@ -11,7 +11,7 @@ from typing import Any, Literal
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.calendar import DEFAULT_WORKERS
-from optimizer.rollout.journal import Record
+from optimizer.rollout.journal import OpenWrite, Record
 from optimizer.rollout.protections import Protection
 from optimizer.rollout.selection import Selector
 from optimizer.rollout.stages import Rollout, Write
@@ -90,6 +90,8 @@ class Prepared:
         The state that a rollback leads back to, whatever it broke.
     workers
         Lanes that are written side by side.
+    unsettled
+        For a rollback, the open writes of the journal that is taken back, by number: each may still take effect.
     """
 
     command: Command
@@ -107,6 +109,7 @@ class Prepared:
     remarks: tuple[str, ...] = ()
     tolerated: Inventory | None = None
     workers: int = DEFAULT_WORKERS
+    unsettled: Mapping[int, OpenWrite] = field(default_factory=dict)
 
 
 def latest_end(rollout: Rollout, now: datetime) -> datetime:

@@ -74,7 +74,7 @@ def carry_out(
         }
         label = f"{prepared.plan.fingerprint} {prepared.command}"
         executor = Executor(
-            carrier=Carrier(service, clock, journal, ledger, pace, label, guards),
+            carrier=Carrier(service, clock, journal, ledger, pace, label, guards, unsettled=prepared.unsettled),
             inventory=prepared.inventory,
             rules=prepared.plan.rules,
             writes=prepared.writes,

@@ -18,8 +18,10 @@ from optimizer.ports import Accepted, Look
 from optimizer.rollout.journal import AcceptedRecord, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
+from optimizer.rollout.prepare import prepare_rollback
 from optimizer.rollout.prepared import Approval
 from optimizer.rollout.progress import state_of
+from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.run import carry_out
 from tests.plan.estates import VAULT, policy_id, vm_id
 from tests.rollout.azure_rollouts import Azure, azure, of_two_vaults, ready_of, small
@@ -236,12 +238,10 @@ def test_an_endless_operation_leads_to_one_request(tmp_path: Path) -> None:
         accepted = [record for record in read_journal(cloud.journal) if isinstance(record, AcceptedRecord)]
         assert accepted
         assert all(record.operation.startswith("/subscriptions/") for record in accepted)
-        for operation in list(cloud.emulator.state.operations.due(datetime.max.replace(tzinfo=NOW.tzinfo))):
-            operation.due = cloud.clock.now()
+        end_operations(cloud)
         for _ in range(4):
             outcome = cloud.apply(resume=True)
-            for operation in list(cloud.emulator.state.operations.due(datetime.max.replace(tzinfo=NOW.tzinfo))):
-                operation.due = cloud.clock.now()
+            end_operations(cloud)
         assert outcome.complete
         assert sorted(cloud.written) == sorted({write.name for write in cloud.ready.writes})
 
@@ -391,3 +391,46 @@ def test_journals_of_older_versions_have_no_operations(one_move: Ready, tmp_path
     service.effective = True
     assert run(one_move, service, tmp_path, clock=clock, resume=True).complete
     assert service.puts == 4
+
+
+def test_what_is_still_being_carried_out_can_be_taken_back(tmp_path: Path) -> None:
+    """The way back of an open write waits for its operation: the VM is back in the end, whenever it took effect."""
+    with azure(ready_of(small()), tmp_path, settings=ENDLESS) as cloud:
+        apply_now(cloud)
+        still_open = state_of(read_journal(cloud.journal)).open
+        assert still_open
+        outcome = take_back(cloud)
+        assert still_open & outcome.pending.keys()
+        assert any("still carrying out" in reason for reason in outcome.pending.values())
+        end_operations(cloud)  # they take effect after the rollback began
+        for _ in range(6):
+            outcome = take_back(cloud, resume=True)
+            end_operations(cloud)
+        assert outcome.complete, outcome
+        created = {write.object_id.lower() for write in cloud.ready.writes if write.kind == "create_policy"}
+        assert compare_estates(cloud.ready.document, cloud.emulator.snapshot(), besides=created) == ()
+
+
+def take_back(cloud: Azure, *, resume: bool = False) -> Outcome:
+    """Roll back, and wait for what opens."""
+    ready, state = cloud.ready, cloud.folder / "state"
+    prepared = prepare_rollback(
+        ready.plan,
+        ready.plan_path,
+        ready.document,
+        cloud.service,
+        cloud.clock,
+        Ledger(state),
+        cloud.journal,
+        cloud.folder / "plan.rollback.jsonl",
+        resume=resume,
+    )
+    until = cloud.clock.now() + timedelta(hours=20)
+    return carry_out(prepared, cloud.service, cloud.clock, Ledger(state), state, until=until, pace=PACE)
+
+
+def end_operations(cloud: Azure) -> None:
+    """Let every operation in progress end now."""
+    for operation in list(cloud.emulator.state.operations.due(datetime.max.replace(tzinfo=NOW.tzinfo))):
+        operation.due = cloud.clock.now()
+    cloud.emulator.state.advance()
