@@ -140,7 +140,7 @@ def import_(
     The inventory comes from --vms or from --resources, the load from any monitoring.
 
     \b
-    vms.csv        one line for each VM that is backed up; required columns:
+    vms.csv        one line for each VM that is backed up; commas or semicolons; required:
                    vm,service,vault,policy,frequency,days,time,timezone,retention_days
                    frequency Daily, Weekly or Hourly; days as Sunday;Wednesday;
                    time as HH:MM in timezone (Hourly: start of the window)

@@ -257,7 +257,7 @@ class LoadFile:
         counts, problems
             Are added to; days are only worth writing while ``problems`` stays empty.
         drop_invalid
-            Take values out of range for missing.
+            Treat values out of range as missing.
         rows_per_pass
             Rows to work on at once, at least those of one day.
         find

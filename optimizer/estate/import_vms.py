@@ -94,8 +94,8 @@ def has_byte_order_mark(path: Path) -> bool:
 def read_vms(path: Path) -> tuple[list[VmRow], Columns]:
     """Rows and columns of ``vms.csv``.
 
-    A byte-order mark, CRLF, quoted fields and blank lines are fine; an empty zone is UTC; columns that are not known
-    are kept as tags.
+    Fields are separated by commas or semicolons.  A byte-order mark, CRLF, quoted fields and blank lines are fine; an
+    empty zone is UTC; columns that are not known are kept as tags.
 
     Raises
     ------
@@ -122,8 +122,10 @@ def read_vms(path: Path) -> tuple[list[VmRow], Columns]:
 
 
 def _records(path: Path, text: str) -> tuple[Columns, list[tuple[int, dict[str, str]]]]:
-    """Columns, and the lines that say something, with their numbers, as fields by column."""
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    """Columns, and every line that is not blank: its number and its fields by column."""
+    header = text.lstrip().partition("\n")[0]
+    separator = ";" if header.count(";") > header.count(",") else ","  # spreadsheets of many languages write ;
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     records: list[tuple[int, dict[str, str]]] = []
     columns: Columns | None = None
     try:
@@ -135,7 +137,7 @@ def _records(path: Path, text: str) -> tuple[Columns, list[tuple[int, dict[str, 
             elif len(fields) != len(columns.names):
                 raise DataError(
                     f"{path}, line {reader.line_num}: {len(fields)} fields, but the header has {len(columns.names)}; "
-                    "put a field with a comma in it between double quotes"
+                    f"put a field that contains {separator!r} between double quotes"
                 )
             else:
                 stripped = (field.strip() for field in fields)

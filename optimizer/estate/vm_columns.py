@@ -63,10 +63,9 @@ def read_columns(path: Path, header: Sequence[str]) -> Columns:
     names = tuple(_name(field) for field in header)
     missing = [column for column in REQUIRED if column not in names]
     if missing:
-        hint = "; separate the columns by commas" if len(names) == 1 and ";" in names[0] else ""
         raise DataError(
-            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(names)}; "
-            f"needed are {', '.join(REQUIRED)}{hint}"
+            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(names)}; needed are "
+            f"{', '.join(REQUIRED)}, separated by commas or semicolons"
         )
     unknown = [name for name in names if name and not name.startswith(TAG) and name not in {*REQUIRED, *OPTIONAL}]
     tags = {name: name.removeprefix(TAG) for name in names if name.startswith(TAG) or name in unknown}

@@ -217,7 +217,7 @@ BAD = {
     ),
     "timestamps without zone": Bad(
         load(lambda frame: frame.with_columns(pl.col("ts").dt.replace_time_zone(None))),
-        ("load.parquet: ts has no time zone", "first value 2026-01-05 00:00:00", "export it with the zone"),
+        ("load.parquet: ts has no time zone", "first value 2026-01-05 00:00:00", "--zone Europe/Berlin"),
     ),
     "conflicting duplicates": Bad(
         load(lambda frame: pl.concat([frame, frame[7:8].with_columns(cpu_percent=pl.lit(12.5))])),
