@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import difflib
 import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from optimizer.errors import ConfigError
+from optimizer.model.raw import parse_toml
 from optimizer.model.rule_windows import DateRange, Window, too_short
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules, Threshold
 from optimizer.model.selectors import UNION_BRANCHES, Selector
@@ -154,8 +154,8 @@ def _read_text(path: Path) -> str:
 
 def _parse(place: Path | str, text: str) -> dict[str, Any]:
     try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as exc:
+        return parse_toml(text)
+    except ValueError as exc:
         raise ConfigError(
             f"{place}: is not TOML: {exc}; correct that line. Text stands in quotes, tables are [name], "
             "rules are [[rule]], and each key stands once"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optimizer.azure.errors import translated
 from optimizer.azure.limiter import Pacer
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import UncertainError
+from optimizer.model.raw import id_of, objects, properties_of, sequence, text
 from optimizer.ports import Resource
 
 if TYPE_CHECKING:
@@ -74,10 +75,7 @@ class GraphDirectory:
             Resource Graph cannot be asked.
         """
         rows = [row for part in _parts(subscriptions) for row in self._rows("find VMs", VMS, subscriptions=part)]
-        for row in rows:
-            properties = row.get("properties") or {}
-            row["properties"] = {key: value for key, value in properties.items() if key not in _NOT_KEPT}
-        return _once(rows)
+        return _once([without_secrets(row) for row in rows])
 
     def _rows(self, what: str, query: str, **scope: Any) -> Iterator[Resource]:
         from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
@@ -88,14 +86,20 @@ class GraphDirectory:
             options = QueryRequestOptions(top=ROWS_PER_PAGE, skip_token=token, result_format="objectArray")
             with translated(what):
                 answer = self._client.resources(QueryRequest(query=query, options=options, **scope), **RETRIES)
-            rows: Any = answer.data  # of the type Any in truth: the client knows no rows
-            for row in rows or ():
+            data: object = answer.data  # of the type Any in truth: the client knows no rows
+            for row in _records(data):
                 yield {key: value for key, value in row.items() if value is not None}
             token = answer.skip_token
             if token is None:
                 break
         if str(answer.result_truncated).lower().endswith("true"):
             raise UncertainError(f"cannot {what}: Resource Graph cut its answer short; try again")
+
+
+def without_secrets(vm: Resource) -> Resource:
+    """The VM without what names accounts, keys and networks."""
+    kept = {key: value for key, value in properties_of(vm).items() if key not in _NOT_KEPT}
+    return {**vm, "properties": kept}
 
 
 def _parts(subscriptions: Sequence[str]) -> Iterator[list[str]]:
@@ -105,4 +109,12 @@ def _parts(subscriptions: Sequence[str]) -> Iterator[list[str]]:
 
 def _once(rows: Sequence[Resource]) -> list[Resource]:
     """Each id once: the scope may name a vault twice, and pages may overlap while things change."""
-    return list({str(row["id"]).lower(): row for row in rows}.values())
+    return list({id_of(row).lower(): row for row in rows if id_of(row)}.values())
+
+
+def _records(data: object) -> list[Mapping[str, Any]]:
+    """Rows of an answer, in either of the two formats: a list of objects, or a table of columns and rows."""
+    if not isinstance(data, Mapping):
+        return objects(data)
+    columns = [text(column.get("name")) for column in objects(data.get("columns"))]
+    return [dict(zip(columns, sequence(row), strict=False)) for row in sequence(data.get("rows"))]

@@ -152,6 +152,8 @@ def translated(what: str) -> Iterator[None]:
         raise RejectedError(f"cannot {what}: it cannot be put into a request: {_short(str(exc))}") from exc
     except (azure.DeserializationError, json.JSONDecodeError, requests.exceptions.JSONDecodeError) as exc:
         raise UncertainError(f"cannot {what}: the answer cannot be read: {_short(str(exc))}; try again") from exc
+    except RecursionError as exc:
+        raise UncertainError(f"cannot {what}: the answer cannot be read: it is nested too deeply; try again") from exc
     except (azure.AzureError, requests.RequestException) as exc:
         raise translate(what, exc) from exc
 

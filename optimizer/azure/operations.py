@@ -148,7 +148,7 @@ def _read(response: HttpResponse, *, is_result: bool) -> tuple[bool, CloudError 
     """Whether an operation has ended, and how it failed."""
     try:
         body = response.json() if response.text().strip() else {}
-    except ValueError:
+    except (ValueError, RecursionError):
         body = {}
     body = body if isinstance(body, dict) else {}
     properties = body.get("properties")

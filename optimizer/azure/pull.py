@@ -11,6 +11,7 @@ from optimizer.azure.connection import Connection
 from optimizer.azure.discovery import GraphDirectory
 from optimizer.azure.limiter import AdaptiveLimiter
 from optimizer.azure.logs import Workspaces
+from optimizer.azure.machines import MachineFinder
 from optimizer.azure.memory import MemorySizes
 from optimizer.azure.metrics import MetricsReader, Statistic
 from optimizer.azure.reader import AzureBackupReader
@@ -55,7 +56,8 @@ def azure_source(
     watched = watch(connection, traffic)
     with ExitStack() as stack:
         graph = stack.enter_context(watched.graph())
-        sizes = MemorySizes(_one_each(watched.backup, stack))
+        arm = _one_each(watched.backup, stack)
+        sizes = MemorySizes(arm)
         metrics = MetricsReader(_one_each(watched.metrics, stack), sizes, limiter, concurrency, statistic)
         stack.callback(metrics.close)
         logs = None
@@ -69,6 +71,7 @@ def azure_source(
             workspace_load=logs,
             workspace_jobs=logs,
             troubles=lambda: dict(sizes.failures),
+            find_vm=MachineFinder(arm),
         )
 
 

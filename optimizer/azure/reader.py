@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from azure.core.exceptions import HttpResponseError
+from azure.core.exceptions import DeserializationError, HttpResponseError
 from azure.core.rest import HttpRequest
 
 from optimizer.azure.connection import Connection
@@ -17,6 +17,7 @@ from optimizer.azure.operations import check_operation, look_at
 from optimizer.azure.service_clock import ServiceClock
 from optimizer.errors import NotFoundError
 from optimizer.model.arm_id import ItemId, PolicyId, VaultId
+from optimizer.model.raw import id_of, mapping, objects, properties_of
 from optimizer.ports import Look, Resource
 
 if TYPE_CHECKING:
@@ -176,6 +177,8 @@ class AzureBackupReader:
     def list_jobs(self, vault_id: str, since: datetime, until: datetime) -> list[Resource]:
         """Backup jobs of VMs of a vault that started in ``[since, until)``, the oldest first.
 
+        A job whose start cannot be read is among them: whoever reads it decides what to make of it.
+
         Whether the service compares the end of its filter with the start or the end of a job is not documented, so
         a day more is asked for, and what is too much is left out here.
 
@@ -192,11 +195,12 @@ class AzureBackupReader:
         while begin < until:
             end = min(begin + JOBS_WINDOW, until.astimezone(UTC))
             span = f"startTime eq '{_time(begin)}' and endTime eq '{_time(end + timedelta(days=1))}'"
-            jobs |= {str(job["id"]).lower(): job for job in self._jobs(vault, f"{span} and operation eq 'Backup'")}
+            found = self._jobs(vault, f"{span} and operation eq 'Backup'")
+            jobs |= {id_of(job).lower() or f"{begin} {number}": job for number, job in enumerate(found)}
             begin = end
-        started = [(_start(job), job) for job in jobs.values()]
-        inside = [(start, job) for start, job in started if start is not None and since <= start < until]
-        return [job for _, job in sorted(inside, key=lambda pair: (pair[0], str(pair[1]["id"])))]
+        started = [(_start(job) or since, job) for job in jobs.values()]
+        inside = [(start, job) for start, job in started if since <= start < until]
+        return [job for _, job in sorted(inside, key=lambda pair: (pair[0], id_of(pair[1])))]
 
     def running_jobs(self, vault_id: str) -> list[Resource]:
         """Jobs of VMs of a vault, of any operation, that are in progress or being cancelled now."""
@@ -239,7 +243,7 @@ class AzureBackupReader:
             response = client.send_request(HttpRequest("GET", path), **REPEATED)
             if response.status_code != 200:
                 raise HttpResponseError(response=response)
-            locks += [dict(lock) for lock in response.json().get("value") or []]
+            locks += [dict(lock) for lock in objects(mapping(response.json()).get("value"))]
         return locks
 
 
@@ -248,8 +252,18 @@ def _plain(model: _Model) -> Resource:
     return model.as_dict()
 
 
-def _plain_list(models: Iterable[_Model]) -> list[Resource]:
-    return [_plain(model) for model in models]
+def _plain_list(models: Iterable[_Model | None]) -> list[Resource]:
+    """Resources of a list; null among them is left out.
+
+    Raises
+    ------
+    DeserializationError
+        The answer is of another form: the packages meet null in place of a list as an error of their own.
+    """
+    try:
+        return [_plain(model) for model in models if model is not None]
+    except (AttributeError, KeyError, TypeError) as exc:
+        raise DeserializationError(f"it is not of the expected form ({type(exc).__name__}: {exc})") from exc
 
 
 def _time(instant: datetime) -> str:
@@ -260,7 +274,7 @@ def _time(instant: datetime) -> str:
 def _start(job: Resource) -> datetime | None:
     """When a job started; None where it does not say so in a way that can be read."""
     try:
-        start = datetime.fromisoformat(str((job.get("properties") or {}).get("startTime")))
+        start = datetime.fromisoformat(str(properties_of(job).get("startTime")))
     except ValueError:
         return None
     return start if start.tzinfo is not None else start.replace(tzinfo=UTC)

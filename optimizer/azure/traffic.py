@@ -33,6 +33,7 @@ _KINDS = (
     ("protected items", re.compile(r"/(backupprotecteditems|protecteditems)(/|$)", re.IGNORECASE)),
     ("jobs", re.compile(r"/backupjobs(/|$)", re.IGNORECASE)),
     ("vault settings", re.compile(r"/(backupconfig|backupresourceguardproxies|locks)(/|$)", re.IGNORECASE)),
+    ("vms", re.compile(r"/microsoft\.compute/virtualmachines/[^/]+$", re.IGNORECASE)),
     ("vm sizes", re.compile(r"/microsoft\.compute/skus$", re.IGNORECASE)),
     ("logs", re.compile(r"/workspaces/[^/]+/query$", re.IGNORECASE)),
     ("vaults", re.compile(r"/microsoft\.recoveryservices/vaults(/[^/]+)?$", re.IGNORECASE)),

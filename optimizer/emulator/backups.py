@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from optimizer.emulator.ids import container_of, key
+from optimizer.emulator.ids import container_of, key, vault_key
 from optimizer.emulator.jobs import Job, JobBook, guid
 from optimizer.emulator.moments import stamp
 from optimizer.emulator.runs import next_run
@@ -78,7 +78,7 @@ class Scheduler:
         for name, policy in self._policies.items():
             known = self._next.get(name)
             if known is None or known[0] is not policy or (known[1] is not None and known[1] <= self._now):
-                following = next_run(policy.get("properties") or {}, self._now, self._settings.clock_changes)
+                following = next_run(properties_of(policy), self._now, self._settings.clock_changes)
                 known = self._next[name] = (policy, following)
             if known[1] is not None and (first is None or known[1] < first):
                 first = known[1]
@@ -89,7 +89,7 @@ class Scheduler:
         by_policy = defaultdict(list)
         for name, item in self._items.items():
             policy = key(properties_of(item).get("policyId") or "")
-            if policy in running and is_scheduled(item):
+            if policy in running and vault_key(name) and is_scheduled(item):
                 by_policy[policy].append((name, item))
         for name, item in (pair for policy in sorted(by_policy) for pair in by_policy[policy]):
             self._start_job(name, item, due)
@@ -111,7 +111,7 @@ class Scheduler:
             error = FAILURE
         job = Job(
             id=guid("backup", self._seed, name, due.isoformat()),
-            vault_id=item["id"][: key(item["id"]).index("/backupfabrics/")],
+            vault_id=item["id"][: len(vault_key(item["id"]))],
             container=container_of(item),
             vm=str(properties.get("friendlyName") or vm_id.rpartition("/")[2]),
             start=start,

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optimizer.emulator.calls import Answer, Call
 from optimizer.emulator.filters import page
-from optimizer.emulator.ids import key, segment
+from optimizer.emulator.ids import key, lies_in, segment
 from optimizer.emulator.machines import groups_of, power_state
 from optimizer.emulator.refusal import Refusal
-from optimizer.model.raw import id_of
+from optimizer.model.raw import id_of, properties_of
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
@@ -23,6 +23,8 @@ _AMONG = re.compile(r"\|\s*where\s+(?:tolower\()?([\w.]+)\)?\s+in~?\s*\(([^)]*)\
 _TEXT = re.compile(r"['\"]([^'\"]*)['\"]")
 _NULLS = ("tags", "zones", "sku", "identity", "plan", "kind", "managedBy")
 """Columns that every row has."""
+
+_OBJECTS = ("properties", "tags", "sku", "identity", "plan", "zones")
 
 
 def post_query(call: Call) -> Answer:
@@ -42,7 +44,7 @@ def post_query(call: Call) -> Answer:
     content = {
         "totalRecords": len(rows),
         "count": len(shown),
-        "data": shown,
+        "data": _table(shown) if options.get("resultFormat") == "table" else shown,
         "facets": [],
         "resultTruncated": "false",
     }
@@ -50,6 +52,13 @@ def post_query(call: Call) -> Answer:
         content["$skipToken"] = token
     quota = {"x-ms-user-quota-remaining": "14", "x-ms-user-quota-resets-after": "00:00:05"}
     return Answer(200, content, quota)
+
+
+def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Rows as columns and lists of values, which is what some versions of the service answer unasked."""
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = [{"name": name, "type": "object" if name in _OBJECTS else "string"} for name in names]
+    return {"columns": columns, "rows": [[row.get(name) for name in names] for row in rows]}
 
 
 def _scope(state: CloudState, body: Mapping[str, Any]) -> frozenset[str] | None:
@@ -71,8 +80,21 @@ def _wanted(state: CloudState, query: str, scope: frozenset[str] | None) -> Iter
     filters = [(name, texts) for name, texts in filters if name.lower() != "type"]
     for row in _rows(state, query.partition("|")[0].strip().lower(), types):
         inside = scope is None or str(row["subscriptionId"]).lower() in scope
-        if inside and all(str(_column(row, name)).lower() in texts for name, texts in filters):
+        if (
+            inside
+            and _may_be_read(state, row)
+            and all(str(_column(row, name)).lower() in texts for name, texts in filters)
+        ):
             yield row
+
+
+def _may_be_read(state: CloudState, row: Mapping[str, Any]) -> bool:
+    """Whether the account may read a resource: what it may not read is left out, without a word."""
+    for denied in state.settings.denied_actions:
+        action, _, scope = denied.partition(" ")
+        if scope and action == f"{row['type']}/read".lower() and lies_in(str(row["id"]), scope):
+            return False
+    return True
 
 
 def _rows(state: CloudState, table: str, types: set[str]) -> Iterator[dict[str, Any]]:
@@ -113,7 +135,7 @@ def _row(resource: Resource, kind: str) -> dict[str, Any]:
 
 
 def _with_power(state: CloudState, vm: Resource) -> Resource:
-    properties = vm.get("properties") or {}
+    properties = properties_of(vm)
     if "extended" in properties and key(vm["id"]) not in state.settings.stopped_vms:
         return vm
     power = {"instanceView": {"powerState": {"code": power_state(state, id_of(vm))}}}

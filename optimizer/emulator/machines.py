@@ -9,7 +9,7 @@ from optimizer.emulator.calls import Answer, Call
 from optimizer.emulator.filters import parse_filter
 from optimizer.emulator.ids import key
 from optimizer.emulator.refusal import not_found
-from optimizer.model.raw import id_of
+from optimizer.model.raw import id_of, mapping, properties_of
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
@@ -32,7 +32,7 @@ USUAL_MEMORY_GB = 16.0
 
 def size_of(vm: Resource) -> str:
     """Size of a VM; empty where it is not said."""
-    return str(((vm.get("properties") or {}).get("hardwareProfile") or {}).get("vmSize") or "")
+    return str(mapping(properties_of(vm).get("hardwareProfile")).get("vmSize") or "")
 
 
 def memory_bytes(size: str) -> float:
@@ -50,7 +50,7 @@ def get_vm(call: Call) -> Answer:
     vm = _vm(call, call.path)
     if call.query.get("$expand", "").lower() == "instanceview":
         view = {"instanceView": _instance_view(call.state, vm)}
-        return Answer(200, {**vm, "properties": {**(vm.get("properties") or {}), **view}})
+        return Answer(200, {**vm, "properties": {**properties_of(vm), **view}})
     return Answer(200, vm)
 
 
@@ -105,7 +105,7 @@ def groups_of(vms: Iterable[Resource], field: str) -> dict[str, list[Resource]]:
     """VMs by the id of what a field of theirs refers to (``availabilitySet``, ``virtualMachineScaleSet``)."""
     groups: dict[str, list[Resource]] = {}
     for vm in vms:
-        reference = str(((vm.get("properties") or {}).get(field) or {}).get("id") or "")
+        reference = str(mapping(properties_of(vm).get(field)).get("id") or "")
         if reference:
             groups.setdefault(reference, []).append(vm)
     return groups

@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from optimizer.emulator.refusal import invalid_policy
+from optimizer.model.raw import mapping
 from optimizer.model.timegrid import WEEKDAYS, resolve_zone
 
 STANDARD, ENHANCED = "simpleschedulepolicy", "simpleschedulepolicyv2"
@@ -25,13 +26,13 @@ _DAYS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
 
 def sub_type(properties: Mapping[str, Any]) -> str:
     """Sub-type of a VM policy, by its schedule, as ``policyType`` may be absent; empty for what is none."""
-    kind = str((properties.get("schedulePolicy") or {}).get("schedulePolicyType") or "").lower()
+    kind = str(mapping(properties.get("schedulePolicy")).get("schedulePolicyType") or "").lower()
     return kind if kind in _FREQUENCIES else ""
 
 
 def frequency(properties: Mapping[str, Any]) -> str:
     """``daily``, ``weekly`` or ``hourly``; whatever is written where it is none of them."""
-    return str((properties.get("schedulePolicy") or {}).get("scheduleRunFrequency") or "").lower()
+    return str(mapping(properties.get("schedulePolicy")).get("scheduleRunFrequency") or "").lower()
 
 
 def schedule_part(properties: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -150,7 +151,7 @@ def kept_days(properties: Mapping[str, Any]) -> dict[str, int]:
     """For how many days daily, weekly, monthly and yearly points are kept; those that are kept only."""
     found = {}
     for name in _KEPT:
-        length = ((properties.get("retentionPolicy") or {}).get(f"{name}Schedule") or {}).get("retentionDuration")
+        length = mapping(mapping(properties.get("retentionPolicy")).get(f"{name}Schedule")).get("retentionDuration")
         if length:
             found[name] = int(length["count"]) * _DAYS.get(str(length["durationType"]).lower(), 1)
     return found

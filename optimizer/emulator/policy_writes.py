@@ -25,17 +25,15 @@ _NOT_STORED = ("resourceGuardOperationRequests", "protectedItemsCount")
 def item_count(state: CloudState, policy_id: str) -> int:
     """Items of a policy, those included that only the count of the service tells of."""
     policy = state.policies.get(key(policy_id)) or {}
-    stated = (policy.get("properties") or {}).get("protectedItemsCount")
+    stated = properties_of(policy).get("protectedItemsCount")
     known = sum(key(properties_of(item).get("policyId") or "") == key(policy_id) for item in state.items.values())
     return max(known, stated) if isinstance(stated, int) else known
 
 
 def largest_policy(state: CloudState) -> int:
     """Items of the largest policy: as many as its own count or its items say."""
-    known = Counter(key(item["properties"].get("policyId") or "") for item in state.items.values())
-    stated = (
-        (name, (policy.get("properties") or {}).get("protectedItemsCount")) for name, policy in state.policies.items()
-    )
+    known = Counter(key(properties_of(item).get("policyId") or "") for item in state.items.values())
+    stated = ((name, properties_of(policy).get("protectedItemsCount")) for name, policy in state.policies.items())
     return max((max(known[name], count if isinstance(count, int) else 0) for name, count in stated), default=0)
 
 
@@ -57,7 +55,7 @@ def check_policy_write(state: CloudState, policy_id: str, properties: Mapping[st
         _check_new(state, policy_id)
         less = False
     else:
-        before = current.get("properties") or {}
+        before = properties_of(current)
         if sub_type(before) != sub_type(properties):
             raise Refusal(
                 400,

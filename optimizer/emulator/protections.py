@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from optimizer.emulator.ids import key, lies_in
 from optimizer.emulator.refusal import GUARD_EMPTY, Refusal
-from optimizer.model.raw import id_of
+from optimizer.model.raw import id_of, mapping, properties_of
 
 if TYPE_CHECKING:
     from optimizer.ports import Resource
@@ -45,7 +45,7 @@ def check_locks(settings: Iterable[Resource], object_id: str, method: Literal["P
     """
     for lock in settings:
         scope, _, rest = key(lock["id"]).partition("/providers/microsoft.authorization/locks/")
-        level = str((lock.get("properties") or {}).get("level") or "").lower()
+        level = str(properties_of(lock).get("level") or "").lower()
         if (
             rest
             and lies_in(object_id, scope)
@@ -68,8 +68,8 @@ def check_immutability(vault: Resource, *, keeps_less: bool) -> None:
     Refusal
         400.
     """
-    security = (vault.get("properties") or {}).get("securitySettings") or {}
-    state = str((security.get("immutabilitySettings") or {}).get("state") or "").lower()
+    security = properties_of(vault).get("securitySettings") or {}
+    state = str(mapping(security.get("immutabilitySettings")).get("state") or "").lower()
     if keeps_less and state in {"locked", "unlocked"}:
         raise Refusal(
             400,
@@ -101,7 +101,7 @@ def check_guard(proxies: Sequence[Resource], action: str, properties: Mapping[st
     details = [
         detail
         for proxy in proxies
-        for detail in (proxy.get("properties") or {}).get("resourceGuardOperationDetails") or ()
+        for detail in properties_of(proxy).get("resourceGuardOperationDetails") or ()
         if str(detail.get("vaultCriticalOperation") or "").lower() == action
     ]
     wanted = {key(detail.get("defaultResourceRequest") or "") for detail in details}

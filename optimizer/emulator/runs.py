@@ -8,6 +8,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from optimizer.emulator.policies import frequency, run_time, schedule_part, sub_type
+from optimizer.model.raw import MALFORMED
 from optimizer.model.timegrid import resolve_zone
 
 ClockChanges = Literal["follow", "ignore"]
@@ -50,7 +51,7 @@ def next_run(properties: Mapping[str, Any], after: datetime, clock_changes: Cloc
         return None
     try:
         return next(runs_between(properties, after, after + _LOOK_AHEAD, clock_changes), None)
-    except (AssertionError, IndexError, KeyError, TypeError, ValueError):
+    except MALFORMED:
         return None  # an estate may hold policies that the service would refuse today
 
 

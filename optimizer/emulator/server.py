@@ -329,7 +329,7 @@ async def _read_body(request: web.Request) -> Any:
         return None
     try:
         return msgspec.json.decode(content)
-    except msgspec.DecodeError as exc:
+    except (msgspec.DecodeError, RecursionError) as exc:
         raise Refusal(400, "InvalidRequestContent", "The request content was invalid and could not be read.") from exc
 
 

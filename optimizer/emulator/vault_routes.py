@@ -53,7 +53,7 @@ def list_policies(call: Call) -> Answer:
     found = [
         policy
         for policy in call.state.policies_of(call.vault_id)
-        if same((policy.get("properties") or {}).get("backupManagementType"), terms.get("backupmanagementtype"))
+        if same(properties_of(policy).get("backupManagementType"), terms.get("backupmanagementtype"))
     ]
     return call.paged(found, call.state.settings.page_size)
 

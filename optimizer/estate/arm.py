@@ -45,11 +45,16 @@ def build_inventory(document: EstateDocument, service_from: Sequence[str]) -> In
     for resource in _usable(document.vms, "VM", draft):
         vm = _read_vm(resource)
         draft.vms[vm.id.lower()] = vm
-    draft.listed = frozenset(draft.vms)
-    draft.listed_subscriptions = frozenset(map(subscription_of, draft.vms)) - {""}
+    # An id and a name alone only keep the spelling of a VM that the directory did not list.
+    draft.listed = frozenset(id_of(vm).lower() for vm in document.vms if vm.keys() - {"id", "name"})
+    draft.listed_subscriptions = frozenset(map(subscription_of, draft.listed)) - {""}
     items = read_items(_usable(document.protected_items, "protected item", draft), draft)
     draft.vms |= {key: _read_vm({"id": vm_id, "name": name}) for key, (vm_id, name) in draft.unlisted.items()}
     _name_vaults(draft)
+    used = {item.policy_id.lower() for item in items}
+    for key, why in draft.faults.items():
+        if key not in used:  # else its items state the reason
+            draft.leave_out(f"policy {key}", why)
     services = assign_services(draft.vms.values(), service_from, document.services)
     return Inventory(
         as_of=document.as_of,
@@ -114,7 +119,6 @@ def _read_policy(resource: Resource, draft: Draft) -> None:
     except MALFORMED as exc:
         why = str(exc) if isinstance(exc, ValueError) else "a field of its schedule has a value of the wrong type"
         draft.faults[key] = why
-        draft.leave_out(f"policy {policy_id}", why)
         return
     if schedule.odd:
         draft.odd[key] = schedule.odd

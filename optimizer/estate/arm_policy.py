@@ -11,6 +11,7 @@ from typing import Any
 
 from optimizer.estate.document import canonical_json
 from optimizer.model.inventory import SubType
+from optimizer.model.raw import mapping, properties_of
 from optimizer.model.timegrid import (
     Frequency,
     Recurrence,
@@ -68,9 +69,9 @@ class Schedule:
 
 def is_vm_policy(resource: Resource) -> bool:
     """Whether a policy is for Azure VMs and of a sub-type that this program knows."""
-    properties = resource.get("properties") or {}
+    properties = properties_of(resource)
     workload = str(properties.get("backupManagementType") or "AzureIaasVM").lower()
-    kind = str((properties.get("schedulePolicy") or {}).get("schedulePolicyType") or "").lower()
+    kind = str(mapping(properties.get("schedulePolicy")).get("schedulePolicyType") or "").lower()
     return workload == "azureiaasvm" and kind in SUB_TYPES
 
 
@@ -173,7 +174,7 @@ def twin_key(properties: Mapping[str, Any]) -> str:
     """
     content = _timeless(properties)
     assert isinstance(content, dict)
-    kind = str((properties.get("schedulePolicy") or {}).get("schedulePolicyType") or "").lower()
+    kind = str(mapping(properties.get("schedulePolicy")).get("schedulePolicyType") or "").lower()
     content.setdefault("timeZone", "UTC")
     content.setdefault("policyType", "V2" if SUB_TYPES.get(kind) is SubType.ENHANCED else "V1")
     return hashlib.sha256(canonical_json(content)).hexdigest()

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
 from optimizer.errors import EstateError
 from optimizer.estate.remote import Location
+from optimizer.model.raw import parse_json
 from optimizer.model.strict import StrictModel
 from optimizer.ports import Resource
 
@@ -153,7 +154,7 @@ def read_document(folder: Location) -> EstateDocument:
     """
     file = folder / ESTATE_FILE
     try:
-        content = json.loads(file.read_bytes().decode())
+        content = parse_json(file.read_bytes().decode())
     except FileNotFoundError as exc:
         raise EstateError(
             f"{folder} is no estate: it has no {ESTATE_FILE}; give the folder that 'pull', 'import' or 'demo' wrote"

@@ -161,6 +161,7 @@ class _Pull:
             policies=tuple(found.policies),
             protected_items=tuple(found.protected_items),
             vms=tuple(found.vms),
+            missing_vms=found.missing,
         )
         inventory = Estate(self.out, document).inventory(DEFAULT_SERVICE_FROM)
         reader = JobReader(spelling_of(found), inventory.job_owners, learn_error_titles(found.protected_items))
@@ -194,6 +195,7 @@ class _Pull:
         return [
             LoadTarget(vm_id, *place_of(vms.get(key), vm_id, region_of.get(key, "")), starts.get(vm_id, start))
             for key, vm_id in sorted(spelling.items(), key=lambda pair: pair[1])
+            if found.missing.get(vm_id) != "gone"
         ]
 
     def _pull_load(self, found: Found, as_of: datetime) -> dict[date, DayResult]:
@@ -262,7 +264,7 @@ class _Pull:
                     writer.add_load(load)
             if jobs.height:
                 writer.add_jobs(jobs)
-            vm_ids = sorted(spelling_of(found).values())
+            vm_ids = sorted(vm_id for vm_id in spelling_of(found).values() if found.missing.get(vm_id) != "gone")
             gaps = self._gaps(vm_ids, have, results)
             document = writer.commit(
                 created_at=self.clock.now(),
@@ -274,6 +276,7 @@ class _Pull:
                 vms=found.vms,
                 vault_settings=found.vault_settings,
                 load_gaps=gaps,
+                missing_vms=found.missing,
             )
         self._count_old(vm_ids, usable)
         too_little = tuple(vm for vm in vm_ids if usable[vm] < ENOUGH_DAYS and vm not in gaps)
@@ -298,6 +301,8 @@ class _Pull:
             items=len(found.protected_items),
             jobs=num_jobs,
             unassigned_jobs=self.unassigned,
+            not_found=tuple(sorted(vm_id for vm_id, how in found.missing.items() if how == "gone")),
+            hidden=tuple(sorted(vm_id for vm_id, how in found.missing.items() if how == "hidden")),
             unprotected=found.unprotected,
             points=self.received,
             days=num_days,

@@ -9,10 +9,12 @@ from datetime import datetime
 from typing import Any
 
 from optimizer.errors import AuthError, CloudError, DataError, OptimizerError
-from optimizer.estate.document import EstateDocument
+from optimizer.estate.arm_items import source_vm as vm_of_item
+from optimizer.estate.document import Absence, EstateDocument
 from optimizer.estate.pull_source import PullSource, Scope
+from optimizer.estate.pull_vms import look_for
 from optimizer.model.arm_id import subscription_of
-from optimizer.model.raw import id_of
+from optimizer.model.raw import id_of, mapping, properties_of, too_deep
 from optimizer.ports import Progress, Resource
 
 VAULT_TYPE = "microsoft.recoveryservices/vaults"
@@ -42,6 +44,8 @@ class Found:
     ----------
     unprotected
         VMs of the subscriptions that no vault of the scope protects; they are not in the estate.
+    missing
+        Protected VMs that were looked for and not found, by id as the estate spells it, and how.
     jobs
         Raw jobs by vault id.
     logged_jobs
@@ -56,6 +60,7 @@ class Found:
     jobs: dict[str, list[Resource]] = field(default_factory=dict)
     logged_jobs: list[dict[str, Any]] = field(default_factory=list)
     unprotected: int = 0
+    missing: dict[str, Absence] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
 
@@ -143,7 +148,7 @@ def _find_vaults(scope: Scope, source: PullSource, found: Found) -> list[Resourc
         except CloudError as exc:
             errors.append(exc)
             found.failures.append(Failure(what, str(exc)))
-    searched = {key.split("/")[2] for key in vaults}
+    searched = {subscription_of(key) for key in vaults}
     for subscription in scope.subscriptions:
         if subscription.lower() not in searched and not errors:
             why = "no vault was found in it: see whether it has one and whether this account may read it (role Reader)"
@@ -206,14 +211,23 @@ def _read_vault(vault: Resource, source: PullSource, jobs_between: tuple[datetim
 def _take(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> None:
     itself = [part for part in answer.settings if _is_vault(part)]
     # The service's own words go before those of Resource Graph, which are older.
-    vault = itself[0] if itself else answer.vault
+    vault = {**itself[0], "id": id_of(itself[0]) or id_of(answer.vault)} if itself else answer.vault
     found.vaults.append(vault)
     found.vault_settings += [part for part in answer.settings if not _is_vault(part)]
     if not answer.settings and old is not None:  # a guard that was seen once is not forgotten
         found.vault_settings += _inside(vault, old.vault_settings)
-    found.policies += answer.policies
-    found.protected_items += answer.items
-    found.jobs[id_of(vault)] = list(answer.jobs)
+    found.policies += _shallow(answer.policies, vault, found)
+    found.protected_items += _shallow(answer.items, vault, found)
+    found.jobs[id_of(vault)] = _shallow(answer.jobs, vault, found)
+
+
+def _shallow(resources: Sequence[Resource], vault: Resource, found: Found) -> list[Resource]:
+    """Resources that are nested no deeper than any of Azure's; what is deeper could not even be written down."""
+    for resource in resources:
+        if too_deep(resource):
+            what = f"vault {id_of(vault)}, {id_of(resource) or 'a resource without id'}"
+            found.failures.append(Failure(what, "it is nested too deeply to be a resource of Azure; it was left out"))
+    return [resource for resource in resources if not too_deep(resource)]
 
 
 def _is_vault(resource: Resource) -> bool:
@@ -237,8 +251,7 @@ def _inside(vault: Resource, resources: Iterable[Resource]) -> list[Resource]:
 
 def source_vm(item: Resource) -> str:
     """Id of the VM that an item protects; empty where it protects none."""
-    properties = item.get("properties") or {}
-    return str(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "")
+    return vm_of_item(properties_of(item))
 
 
 def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> None:
@@ -249,13 +262,20 @@ def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> No
         if vm_id:
             wanted.setdefault(vm_id.lower(), vm_id)
     own = {subscription_of(id_of(vault)) for vault in found.vaults} - {""}
-    listed = _list_vms(source, own, found)
+    closed: set[str] = set()
+    listed = _list_vms(source, own, found, closed)
     found.unprotected = len({id_of(vm).lower() for vm in listed} - wanted.keys())
     # A vault may protect VMs of other subscriptions.
-    listed += _list_vms(source, {subscription_of(key) for key in wanted} - own - {""}, found)
+    listed += _list_vms(source, {subscription_of(key) for key in wanted} - own - {""}, found, closed)
     spelt = old_spelling(old) if old else {}
     before = {id_of(vm).lower(): vm for vm in old.vms} if old else {}
     by_id = {id_of(vm).lower(): vm for vm in listed}
+    unlisted = [key for key in wanted if key not in by_id and subscription_of(key) not in closed]
+    if source.find_vm is not None and unlisted:
+        looked = look_for((spelt.get(key, wanted[key]) for key in unlisted), source.find_vm)
+        by_id |= looked.found
+        found.missing = looked.missing
+        found.failures += [Failure(f"VM {vm_id}", why) for vm_id, why in looked.troubles.items()]
     for key, vm_id in wanted.items():
         resource = by_id.get(key) or before.get(key)
         spelling = spelt.get(key, vm_id)
@@ -265,8 +285,8 @@ def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> No
             found.vms.append({"id": spelling, "name": spelling.rpartition("/")[2]})
 
 
-def _list_vms(source: PullSource, subscriptions: set[str], found: Found) -> list[Resource]:
-    """VMs of some subscriptions; one that cannot be searched is a failure of its own."""
+def _list_vms(source: PullSource, subscriptions: set[str], found: Found, closed: set[str]) -> list[Resource]:
+    """VMs of some subscriptions; one that cannot be searched is a failure of its own, and is added to ``closed``."""
     if not subscriptions:
         return []
     try:
@@ -276,8 +296,9 @@ def _list_vms(source: PullSource, subscriptions: set[str], found: Found) -> list
     except OptimizerError as exc:
         if len(subscriptions) == 1:
             found.failures.append(Failure(f"VMs of subscription {next(iter(subscriptions))}", str(exc)))
+            closed |= subscriptions
             return []
-    return [vm for one in sorted(subscriptions) for vm in _list_vms(source, {one}, found)]
+    return [vm for one in sorted(subscriptions) for vm in _list_vms(source, {one}, found, closed)]
 
 
 def old_spelling(old: EstateDocument) -> dict[str, str]:
@@ -304,9 +325,9 @@ def spelling_of(found: Found) -> dict[str, str]:
 
 def place_of(vm: Resource | None, vm_id: str, vault_location: str) -> tuple[str, str, str]:
     """Subscription, region and size of a VM; its vault's region stands in where the VM itself is not known."""
-    location = str((vm or {}).get("location") or vault_location)
-    properties: dict[str, Any] = (vm or {}).get("properties") or {}
-    size = str((properties.get("hardwareProfile") or {}).get("vmSize") or "")
+    location = str(mapping(vm).get("location") or vault_location)
+    properties = properties_of(vm)
+    size = str(mapping(properties.get("hardwareProfile")).get("vmSize") or "")
     segments = vm_id.split("/")
     subscription = segments[2] if len(segments) > 2 else ""
     return subscription, location.lower().replace(" ", ""), size
@@ -314,7 +335,7 @@ def place_of(vm: Resource | None, vm_id: str, vault_location: str) -> tuple[str,
 
 def is_off(vm: Resource) -> bool:
     """Whether a VM is known to be switched off now."""
-    properties = vm.get("properties") or {}
-    extended = ((properties.get("extended") or {}).get("instanceView") or {}).get("powerState") or {}
+    properties = properties_of(vm)
+    extended = mapping(mapping(mapping(properties.get("extended")).get("instanceView")).get("powerState"))
     state = str(extended.get("code") or "").lower()
     return state in {"powerstate/deallocated", "powerstate/stopped"}

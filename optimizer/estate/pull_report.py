@@ -27,6 +27,8 @@ class PullReport:
         New jobs.
     unassigned_jobs
         Number of jobs that were left out because it is not certain which VM they belong to, by reason.
+    not_found, hidden
+        Protected VMs that are not there, and those that this account may not read.
     unprotected
         VMs of the subscriptions that no vault of the scope protects; not in the estate.
     points
@@ -69,6 +71,8 @@ class PullReport:
     too_little: tuple[str, ...]
     failed: Mapping[str, str]
     failures: tuple[Failure, ...]
+    not_found: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -182,6 +182,13 @@ class JobLog(Protocol):
         ...
 
 
+FindVm = Callable[[str], Resource | None]
+"""Reads one VM by its id; None where there is none.
+
+It raises ``ForbiddenError`` where the account may not read it, and ``DataError`` where the id is not that of a VM.
+"""
+
+
 @dataclass(frozen=True)
 class PullSource:
     """Everything that is asked during a pull.
@@ -192,6 +199,8 @@ class PullSource:
         Load and jobs of Log Analytics, for what the metrics and the vaults do not give; None without a workspace.
     requests
         How many requests were sent so far, by kind, repeated ones included.
+    find_vm
+        Looks for single VMs that the directory does not list; None: nobody can look.
     troubles
         What was asked in passing and could not be had, and why, e.g. the memory of VM sizes.
     """
@@ -203,3 +212,4 @@ class PullSource:
     workspace_load: LoadReader | None = None
     workspace_jobs: JobLog | None = None
     troubles: Callable[[], Mapping[str, str]] = dict
+    find_vm: FindVm | None = None

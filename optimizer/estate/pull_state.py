@@ -20,6 +20,7 @@ from optimizer.estate.parts import encode_day, to_arrays, to_day
 from optimizer.estate.pull_inventory import Failure, Found
 from optimizer.estate.pull_source import Refusal
 from optimizer.model.load import DayLoad
+from optimizer.model.raw import parse_json
 
 _VERSION = 1
 _STATE, _INVENTORY, _LOCK = "pull.json", "inventory.json", "lock"
@@ -98,7 +99,7 @@ class Partial:
     def inventory(self) -> Found | None:
         """The inventory, where it was complete."""
         try:
-            content = json.loads((self._folder / _INVENTORY).read_text(encoding="utf-8"))
+            content = parse_json((self._folder / _INVENTORY).read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as exc:
@@ -115,7 +116,7 @@ class Partial:
         results = {}
         for file in sorted(self._folder.glob("load-*.json")):
             try:
-                content = json.loads(file.read_text(encoding="utf-8"))
+                content = parse_json(file.read_text(encoding="utf-8"))
                 refused = {vm: Refusal(*refusal) for vm, refusal in content["refused"].items()}
                 day = date.fromisoformat(file.stem.removeprefix("load-"))
                 results[day] = DayResult(content["vms"], content["points"], refused, frozenset(content["silent"]))
@@ -198,7 +199,7 @@ def _begin(folder: Path, out: Path, request: Request, now: datetime, last_as_of:
     file = folder / _STATE
     if file.exists():
         try:
-            state = json.loads(file.read_text(encoding="utf-8"))
+            state = parse_json(file.read_text(encoding="utf-8"))
             version, before, as_of = state["version"], state["request"], datetime.fromisoformat(state["as_of"])
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise _damaged(folder) from exc

@@ -15,6 +15,7 @@ from optimizer.errors import EstateError
 from optimizer.estate.atomic import make_private_folder, scratch_name, sync_folder, translate_write_errors, write_bytes
 from optimizer.estate.document import (
     ESTATE_FILE,
+    Absence,
     EstateDocument,
     LoadMetadata,
     LoadPart,
@@ -112,6 +113,7 @@ class EstateWriter:
         vms: Sequence[Resource],
         vault_settings: Sequence[Resource] = (),
         load_gaps: dict[str, str] | None = None,
+        missing_vms: dict[str, Absence] | None = None,
         services: dict[str, str] | None = None,
     ) -> EstateDocument:
         """Publish what was staged, with the given inventory in place of the old one.
@@ -132,6 +134,7 @@ class EstateWriter:
             vms=tuple(vms),
             vault_settings=tuple(vault_settings),
             load_gaps=load_gaps or {},
+            missing_vms=missing_vms or {},
             services=services or {},
             load_metadata=LoadMetadata(columns=tuple(metric for metric in METRICS if metric in self._columns)),
             load=tuple(sorted((*old_load, *self._load), key=lambda part: part.path)),

@@ -176,7 +176,7 @@ class Inventory:
     idle_items
         Items without scheduled backups; they hold a place in their policy, nothing more.
     left_out
-        Resources that are not part of the inventory, or only as a policy that cannot be planned.
+        Resources that could not be read; a policy only where no item states its fault.
     """
 
     as_of: datetime

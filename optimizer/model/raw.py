@@ -6,14 +6,56 @@ the work on everything else, so whoever reads raw resources reads them through t
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import json
+import tomllib
+from collections.abc import Mapping
 from typing import Any
 
 MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """What code raises that meets a value of the wrong type in a raw object."""
 
-DEEPEST = 100
-"""Levels of nesting that are read.  Real resources have about ten."""
+DEEPEST = 64
+"""Levels of nesting in a resource that are read.  Azure's own answers have fewer than 20."""
+
+_FILE_LEVELS = 8
+"""Levels around the resources in a file of this program, or in an answer of the service."""
+
+
+def parse_json(content: str | bytes) -> Any:
+    """Value of a JSON text.
+
+    Raises
+    ------
+    ValueError
+        It is not JSON, or it is nested too deeply: reading it could exhaust the stack.
+    """
+    try:
+        value = json.loads(content)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    if too_deep(value, DEEPEST + _FILE_LEVELS):
+        raise ValueError(_TOO_DEEP)
+    return value
+
+
+def parse_toml(content: str) -> dict[str, Any]:
+    """Tables of a TOML text.
+
+    Raises
+    ------
+    ValueError
+        It is not TOML, or it is nested too deeply.
+    """
+    try:
+        value = tomllib.loads(content)
+    except RecursionError:
+        raise ValueError(_TOO_DEEP) from None
+    if too_deep(value):
+        raise ValueError(_TOO_DEEP)
+    return value
+
+
+_TOO_DEEP = "it is nested too deeply"
 
 
 def mapping(value: object) -> Mapping[str, Any]:
@@ -51,15 +93,13 @@ def too_deep(value: object, deepest: int = DEEPEST) -> bool:
 
     It looks level by level, so that no depth can exhaust the stack.
     """
-    level = [value]
+    level: list[Any] = [value]
     for _ in range(deepest):
-        level = [inner for outer in level for inner in _inside(outer) if isinstance(inner, (Mapping, list, tuple))]
+        inside = [outer.values() if isinstance(outer, dict) else outer for outer in level if isinstance(outer, _OUTER)]
+        level = [inner for values in inside for inner in values if isinstance(inner, _OUTER)]
         if not level:
             return False
     return True
 
 
-def _inside(value: object) -> Iterable[object]:
-    if isinstance(value, Mapping):
-        return value.values()
-    return value if isinstance(value, (list, tuple)) else ()
+_OUTER = (dict, list, tuple)

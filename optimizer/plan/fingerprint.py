@@ -10,7 +10,7 @@ from optimizer.errors import DataError
 from optimizer.estate.arm_policy import is_vm_policy, twin_key, with_start
 from optimizer.estate.document import EstateDocument, canonical_json
 from optimizer.model.arm_id import ItemId, PolicyId, VaultId, VmId
-from optimizer.model.raw import id_of
+from optimizer.model.raw import id_of, properties_of
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.diff import NEVER_WRITTEN
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, PlanDocument, ReassignItem
@@ -108,7 +108,7 @@ class _Check:
 
     def _body(self, change: CreatePolicy | EditPolicy, origin: str) -> None:
         resource = self._policy(origin)
-        allowed = with_start(resource.get("properties") or {}, parse_start(change.start))
+        allowed = with_start(properties_of(resource), parse_start(change.start))
         for name in NEVER_WRITTEN:
             allowed.pop(name, None)
         if canonical_json(allowed) != canonical_json(change.properties):
@@ -130,7 +130,7 @@ class _Check:
         resource = self._items.get(item.key)
         if resource is None:
             raise ValueError(f"{item} is not in the estate")
-        properties = resource.get("properties") or {}
+        properties = properties_of(resource)
         source = str(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "")
         _require(source.lower() == vm.key, f"{item} protects {source or 'no VM'}, not {vm}")
         held = str(properties.get("policyId") or "")
@@ -139,7 +139,7 @@ class _Check:
             _require(policy.name.lower() == name.lower(), f"{policy} is not called {name!r}")
         own, new = self._policy(today.lower()), self._target(target)
         _require(
-            twin_key(own.get("properties") or {}) == twin_key(new),
+            twin_key(properties_of(own)) == twin_key(new),
             f"policy {change.policy!r} differs from {change.policy_today!r} in more than the time",
         )
 

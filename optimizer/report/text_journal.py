@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from optimizer.estate.arm_policy import read_schedule
+from optimizer.model.raw import properties_of
 from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource
 from optimizer.report.text_rollout import VERBS
@@ -161,7 +162,7 @@ def _intended(intent: IntentRecord) -> Resource | None:
 def _state(kind: str, resource: Resource | None, glyphs: Glyphs) -> str:
     if resource is None:
         return glyphs.dash
-    properties: Mapping[str, object] = resource.get("properties") or {}
+    properties: Mapping[str, object] = properties_of(resource)
     if kind == "reassign_item":
         return short_id(str(properties.get("policyId") or "no policy"))
     try:

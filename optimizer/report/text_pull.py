@@ -70,6 +70,18 @@ def _notes(found: PullReport) -> Iterator[str]:
         why = "; ".join(f"{count:,} {reason}" for reason, count in found.unassigned_jobs.items())
         jobs = plural(sum(found.unassigned_jobs.values()), "job")
         yield f"{jobs} left out because it is not certain which VM they belong to: {why}."
+    if found.not_found:
+        were = "was" if len(found.not_found) == 1 else "were"
+        yield (
+            f"{plural(len(found.not_found), 'protected VM')} {were} not found ({_some(found.not_found)}): deleted, or "
+            "moved to another id. They are not planned: stop the protection of VMs that were deleted, and protect "
+            "those that were moved again."
+        )
+    if found.hidden:
+        yield (
+            f"This account may not read {plural(len(found.hidden), 'protected VM')} ({_some(found.hidden)}): without "
+            "tags and load they stay where they are. Give it the role Reader on them, then pull again."
+        )
     if found.unprotected:
         left_out = plural(found.unprotected, "VM")
         yield f"{left_out} of these subscriptions are in no vault that was pulled; they were left out."

@@ -9,7 +9,6 @@ journal is next opened.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from optimizer.estate.atomic import sync_folder, translate_write_errors
 from optimizer.estate.document import UtcDatetime
+from optimizer.model.raw import parse_json
 from optimizer.model.strict import StrictModel
 from optimizer.ports import Resource
 from optimizer.rollout.errors import JournalError
@@ -305,7 +305,7 @@ def is_journal(path: Path) -> bool:
     """Whether a file looks like a journal: its first line is the record of a run."""
     try:
         with path.open("rb") as file:
-            first = json.loads(file.readline(1_000_000))
+            first = parse_json(file.readline(1_000_000))
     except (OSError, ValueError):
         return False
     return isinstance(first, dict) and first.get("record") == "run"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from optimizer.model.raw import mapping, properties_of
 from optimizer.ports import Resource
 
 _IAC_TAGS = ("terraform", "bicep", "pulumi", "managed-by", "managedby", "managed_by", "iac", "provisioner")
@@ -74,11 +75,11 @@ def read_protection(settings: Iterable[Resource]) -> Protection:
     requests: dict[str, list[str]] = {}
     for resource in settings:
         kind = str(resource.get("type") or "").lower()
-        properties = resource.get("properties") or {}
+        properties = properties_of(resource)
         if kind == "microsoft.recoveryservices/vaults":
             security = properties.get("securitySettings") or {}
-            immutability = str((security.get("immutabilitySettings") or {}).get("state") or immutability)
-            tags = tuple(f"{k}={v}" for k, v in (resource.get("tags") or {}).items() if _is_code(k, v))
+            immutability = str(mapping(security.get("immutabilitySettings")).get("state") or immutability)
+            tags = tuple(f"{k}={v}" for k, v in mapping(resource.get("tags")).items() if _is_code(k, v))
         elif kind == "microsoft.authorization/locks" and str(properties.get("level")).lower() == "readonly":
             lock = str(resource.get("name"))
         elif kind.endswith("/backupresourceguardproxies"):

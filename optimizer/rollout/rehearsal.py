@@ -280,10 +280,10 @@ def compare_estates(
         differences += [
             f"{what} {before[key]['id']} differs"
             for key in before.keys() & after.keys()
-            if state(before[key].get("properties") or {}) != state(after[key].get("properties") or {})
+            if state(properties_of(before[key])) != state(properties_of(after[key]))
         ]
     return tuple(sorted(differences))
 
 
 def _by_id(resources: tuple[Resource, ...]) -> Mapping[str, Resource]:
-    return {id_of(resource).lower(): resource for resource in resources}
+    return {id_of(resource).lower(): resource for resource in resources if id_of(resource)}

@@ -120,7 +120,7 @@ def require_torn(line: bytes, file: Path) -> None:
         return
     try:
         json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         if line.lstrip(b"\0").startswith(b"{"):
             return
     shown = line[:80].decode("utf-8", "backslashreplace")

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import difflib
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -28,6 +27,7 @@ from pydantic import BaseModel, ValidationError
 
 from optimizer.config import parse_rules, read_rules, validate_rules
 from optimizer.errors import ConfigError
+from optimizer.model.raw import parse_toml
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 
@@ -157,11 +157,11 @@ def read_scenarios(path: Path) -> tuple[Scenario, ...]:
         The file cannot be read or used.
     """
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        content = parse_toml(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as exc:
         reason = getattr(exc, "strerror", None) or "is not UTF-8"
         raise ConfigError(f"{path}: cannot be read ({reason}); give a file of scenarios that you may read") from exc
-    except tomllib.TOMLDecodeError as exc:
+    except ValueError as exc:
         raise ConfigError(f"{path}: is not TOML: {exc}; correct that line") from exc
     listed = content.get("scenario")
     if not isinstance(listed, list) or not listed or set(content) != {"scenario"}:
@@ -230,8 +230,8 @@ def _meant(kind: str) -> str:
 
 def _number_or_word(text: str) -> object:
     try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+        return parse_toml(f"value = {text}")["value"]
+    except ValueError:
         return text
 
 

@@ -64,8 +64,8 @@ class FakeService:
     faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
-        self.policies = {str(r["id"]).lower(): copy.deepcopy(r) for r in self.document.policies}
-        self.items = {str(r["id"]).lower(): copy.deepcopy(r) for r in self.document.protected_items}
+        self.policies = {str(r.get("id")).lower(): copy.deepcopy(r) for r in self.document.policies}
+        self.items = {str(r.get("id")).lower(): copy.deepcopy(r) for r in self.document.protected_items}
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.order: list[str] = []
         self.jobs: list[Resource] = []

@@ -1,0 +1,59 @@
+"""Single VMs, asked for where Resource Graph does not list them: is one gone, or may it not be read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from azure.core.exceptions import HttpResponseError
+from azure.core.rest import HttpRequest
+
+from optimizer.azure.discovery import without_secrets
+from optimizer.azure.errors import translated
+from optimizer.azure.traffic import RETRIES
+from optimizer.errors import NotFoundError
+from optimizer.model.arm_id import VmId
+from optimizer.model.raw import id_of
+from optimizer.ports import Resource
+
+if TYPE_CHECKING:
+    from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
+
+_API_VERSION = "2024-07-01"
+
+
+class MachineFinder:
+    """Reads single VMs; an :data:`optimizer.estate.pull_source.FindVm`.
+
+    Parameters
+    ----------
+    client
+        Of any service of Azure Resource Manager, by subscription.
+    """
+
+    def __init__(self, client: Callable[[str], RecoveryServicesBackupClient]) -> None:
+        self._client = client
+
+    def __call__(self, vm_id: str) -> Resource | None:
+        """A VM; None where there is none.
+
+        Raises
+        ------
+        DataError
+            The id is not that of a VM.
+        ForbiddenError
+            This account may not read it, whether it is there or not.
+        CloudError
+            The service cannot be asked.
+        """
+        vm = VmId.parse(vm_id)
+        try:
+            with translated(f"read VM {vm.name!r}"):
+                request = HttpRequest("GET", vm.text, params={"api-version": _API_VERSION})
+                response = self._client(vm.subscription.lower()).send_request(request, **RETRIES)
+                if response.status_code != 200:
+                    raise HttpResponseError(response=response)
+                found: Resource = dict(response.json())
+        except NotFoundError:
+            return None
+        return without_secrets({**found, "id": id_of(found) or vm.text})
