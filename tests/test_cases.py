@@ -159,11 +159,8 @@ RIGHT: dict[str, Callable[[CaseRun], None]] = {
     "C73": c73,
 }
 
-WAITING = frozenset({"C03b", "C08c", "C14a", "C16", "C30", "C60", "C61"})
-"""Cases whose faults are being mended by others at this moment."""
 
-
-@pytest.mark.parametrize("name", sorted(RIGHT.keys() - WAITING))
+@pytest.mark.parametrize("name", sorted(RIGHT))
 def test_case_is_right(shared: Path, tmp_path: Path, name: str) -> None:
     """Import, audit, plan and rehearsal succeed, and say and do what is right for the case."""
     file = shared / "cases" / f"{name}.json"

@@ -50,7 +50,7 @@ _SCOPE = re.compile(r"(?:over scope|linked scope\(s\)) '(?P<scope>[^']+)'")
 _REFUSED = {
     "scopelocked": "a lock forbids it: remove the lock, or leave this vault out",
     "missingsubscriptionregistration": "the subscription does not use Azure Backup: leave it out",
-    "bmsusererrorinvalidpolicyinput": "the service does not accept the policy: look at its times, days and retention",
+    "bmsusererrorinvalidpolicyinput": "the service does not accept the policy: check its times, days and retention",
     "usererroroperationdeniedonimmutableitem": "the vault is immutable, and retention would shrink: leave it out",
     "requestdisallowedbypolicy": "an Azure Policy of your organisation forbids it: ask for an exemption",
 }

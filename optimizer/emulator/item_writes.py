@@ -7,7 +7,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from optimizer.emulator.ids import key, vault_key
-from optimizer.emulator.policies import ENHANCED, keeps_less, sub_type
+from optimizer.emulator.policies import keeps_less, sub_type
+from optimizer.emulator.policy_table import ENHANCED
 from optimizer.emulator.policy_writes import count_item, item_count
 from optimizer.emulator.protections import ITEM_WRITE, check_guard, check_immutability
 from optimizer.emulator.refusal import Refusal, not_found, throttled

@@ -49,7 +49,7 @@ def check_policy_write(state: CloudState, policy_id: str, properties: Mapping[st
     if vault is None:
         raise not_found(policy_id)
     current = state.policies.get(key(policy_id))
-    check_policy(properties, now.date())
+    check_policy(properties, now)
     guards, asks = state.guards(policy_id), state.settings.guard_asks
     if current is None:
         _check_new(state, policy_id)

@@ -34,7 +34,7 @@ def runs_between(
     zone = resolve_zone(properties.get("timeZone") or "UTC")
     part, often = schedule_part(properties), frequency(properties)
     begin = time.fromisoformat(run_time(properties))
-    days = {str(day).lower() for day in part.get("scheduleRunDays") or ()} if often == "weekly" else None
+    days = {str(day).strip().lower() for day in part.get("scheduleRunDays") or ()} if often == "weekly" else None
     offsets = _hours(part) if often == "hourly" else (0,)
     day = after.astimezone(zone).date() - timedelta(days=2)
     found = set()

@@ -79,8 +79,8 @@ class Settings:
     page_size, graph_page_size
         Rows of a page.
     tidy_policies
-        Whether a written policy is completed and spelt as the recorded answers are: ``scheduleWeeklyFrequency`` of
-        standard schedules, no fractions of a second.
+        Whether a written policy is completed and spelled as today's answers are: ``scheduleWeeklyFrequency`` of
+        standard schedules, ``policyType`` and ``tieringPolicy`` in full, no fractions of a second.
     """
 
     operation_reads: int = 1

@@ -2,8 +2,8 @@
 
 One bad resource never stops the rest.  A policy of another workload or of an unknown sub-type counts towards the
 limit of its vault.  The items of a policy that cannot be planned are idle, and state the reason.  A resource that
-cannot be placed at all, because it has no id for example, is left out and listed with the reason.  Policies whose
-retention times differ from their schedule keep running, are counted, and are never written.
+cannot be placed at all, because it has no id for example, is left out and listed with the reason.  Items of policies
+that Azure runs but no longer accepts (:mod:`optimizer.estate.policy_bodies`) are counted, and are never written.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
-from optimizer.estate.arm_items import Draft, read_items
+from optimizer.estate.arm_items import REFUSED, Draft, read_items
 from optimizer.estate.arm_policy import is_vm_policy, read_schedule, twin_key, with_start
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.services import assign_services
@@ -36,7 +36,7 @@ def build_inventory(document: EstateDocument, service_from: Sequence[str]) -> In
     service_from
         Where services come from, first hit wins.
     """
-    draft = Draft(missing={key.lower(): why for key, why in document.missing_vms.items()})
+    draft = Draft(document.as_of, missing={key.lower(): why for key, why in document.missing_vms.items()})
     for resource in _usable(document.vaults, "vault", draft):
         vault = _read_vault(resource)
         draft.vaults[vault.id.lower()] = vault
@@ -115,13 +115,13 @@ def _read_policy(resource: Resource, draft: Draft) -> None:
         if not is_vm_policy(resource):
             draft.foreign.add(key)
             return
-        schedule, twins = read_schedule(properties), twin_key(properties)
+        schedule, twins = read_schedule(properties, draft.as_of), twin_key(properties)
     except MALFORMED as exc:
         why = str(exc) if isinstance(exc, ValueError) else "a field of its schedule has a value of the wrong type"
         draft.faults[key] = why
         return
-    if schedule.odd:
-        draft.odd[key] = schedule.odd
+    if schedule.refused:
+        draft.refused[key] = f"{REFUSED}: {schedule.refused}"
         twins = f"{twins} only {key}"  # no VM may be moved onto it
     draft.policies[key] = Policy(
         id=policy_id,
@@ -134,6 +134,8 @@ def _read_policy(resource: Resource, draft: Draft) -> None:
         twin_key=twins,
         properties=properties,
         items_reported=_count(properties.get("protectedItemsCount")),
+        refused=schedule.refused,
+        one_way=schedule.one_way,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -27,6 +28,9 @@ _PENDING = {
 EXPECTED = frozenset({"soft-deleted", *_STOPPED.values(), *_PENDING.values()})
 """Reasons that are part of everyday work: nothing is wrong with the estate."""
 
+REFUSED = "Azure refuses its policy when it is created or changed"
+"""Why an item whose policy is of a kind that Azure still runs but no longer accepts is never written."""
+
 GONE = (
     "VM not found: deleted, moved, or not visible; if it was deleted, stop its protection in the vault; if it was "
     "moved, protect it again where it is now; if it exists, let this account read it (role Reader) and pull again"
@@ -46,6 +50,8 @@ class Draft:
 
     Parameters
     ----------
+    as_of
+        Aware time at which the estate was taken.
     missing
         VMs that were looked for and not found, by id in lower case, and how.
     vaults, policies, vms
@@ -56,14 +62,16 @@ class Draft:
         Id, as written, and name of the VMs that only their items mention, by id in lower case.
     unlisted_vaults
         Ids, as written, of vaults that only policies and items mention, by the same in lower case.
-    odd, faults
-        Why VMs of a policy are not moved, or why the policy cannot be planned at all, by policy id in lower case.
+    refused, faults
+        Why Azure would refuse a policy if it were written, or why it cannot be planned at all, by policy id in lower
+        case.
     foreign
         Policies of other workloads or of unknown kinds, by id in lower case.
     left_out
         Resources that are not part of the inventory.
     """
 
+    as_of: datetime
     missing: Mapping[str, Absence]
     vaults: dict[str, Vault] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
@@ -72,7 +80,7 @@ class Draft:
     listed_subscriptions: frozenset[str] = frozenset()
     unlisted: dict[str, tuple[str, str]] = field(default_factory=dict)
     unlisted_vaults: dict[str, str] = field(default_factory=dict)
-    odd: dict[str, str] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
     foreign: set[str] = field(default_factory=set)
     left_out: list[LeftOut] = field(default_factory=list)
@@ -152,7 +160,7 @@ def _judged(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) ->
     if idle := _why_stopped(properties) or _why_unplanned(item, properties, draft) or _why_gone(vm_key, draft):
         return replace(item, unwritable=idle, runs=False)
     hidden = HIDDEN if draft.missing.get(vm_key) == "hidden" else ""
-    return replace(item, unwritable=_why_pending(properties) or draft.odd.get(policy_key, "") or hidden)
+    return replace(item, unwritable=_why_pending(properties) or draft.refused.get(policy_key, "") or hidden)
 
 
 def _why_stopped(properties: Mapping[str, Any]) -> str:

@@ -4,29 +4,26 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from optimizer.estate.document import canonical_json
+from optimizer.estate.policy_bodies import NOMINAL_TIME, SUB_TYPES, violations
 from optimizer.model.inventory import SubType
 from optimizer.model.raw import mapping, properties_of
 from optimizer.model.timegrid import (
+    NOMINAL_MARGIN,
     Frequency,
     Recurrence,
     format_start,
     parse_start,
     parse_weekday,
     resolve_zone,
+    settled_date,
 )
 from optimizer.ports import Resource
-
-SUB_TYPES = {"simpleschedulepolicy": SubType.STANDARD, "simpleschedulepolicyv2": SubType.ENHANCED}
-"""Sub-type by ``schedulePolicyType``: ``policyType`` may be absent (azure-facts 4.3)."""
-
-_TIME = re.compile(r"(?P<date>\d{4}-\d\d-\d\dT)(?P<time>\d\d:\d\d)(?P<rest>(:00(\.0+)?)?(Z|[+-]00:00)?)")
-"""A nominal time: whatever zone is written, it is wall-clock time of the policy's ``timeZone`` (azure-facts 0.3)."""
 
 _TIME_KEYS = frozenset({"scheduleRunTimes", "retentionTimes", "scheduleWindowStartTime"})
 _NOT_IN_TWIN_KEY = _TIME_KEYS | {"protectedItemsCount", "resourceGuardOperationRequests"}
@@ -56,15 +53,19 @@ class Schedule:
         As in :class:`optimizer.model.inventory.Policy`.
     start
         Start option in ``timezone``.
-    odd
-        Why no VM may be moved off or onto the policy although its schedule is plain; empty where nothing is odd.
+    refused
+        Why Azure would refuse the policy if it were created or changed, so that no VM may be moved off or onto it;
+        empty where it would not.
+    one_way
+        Whether Azure would refuse the body as it stands, so that an edit of its time could not be taken back.
     """
 
     sub_type: SubType
     recurrence: Recurrence
     start: int
     timezone: str
-    odd: str = ""
+    refused: str = ""
+    one_way: bool = False
 
 
 def is_vm_policy(resource: Resource) -> bool:
@@ -75,13 +76,15 @@ def is_vm_policy(resource: Resource) -> bool:
     return workload == "azureiaasvm" and kind in SUB_TYPES
 
 
-def read_schedule(properties: Mapping[str, Any]) -> Schedule:
+def read_schedule(properties: Mapping[str, Any], as_of: datetime | None = None) -> Schedule:
     """Schedule of a VM policy.
 
     Parameters
     ----------
     properties
         ARM properties of a policy for which :func:`is_vm_policy` holds.
+    as_of
+        Aware time at which the estate was taken; None leaves ``one_way`` False.
 
     Raises
     ------
@@ -107,7 +110,9 @@ def read_schedule(properties: Mapping[str, Any]) -> Schedule:
     if len(times) != 1:
         raise ValueError(f"{field} holds {len(times)} times ({', '.join(map(str, times))}); allowed: exactly one")
     start = _option(field, times[0])
-    return Schedule(sub_type, recurrence, start, timezone, _oddity(properties, start))
+    refused = "; ".join(map(str, violations(properties)))
+    one_way = as_of is not None and bool(violations(properties, as_of - NOMINAL_MARGIN))
+    return Schedule(sub_type, recurrence, start, timezone, refused, one_way)
 
 
 def _frequency(policy: Mapping[str, Any], sub_type: SubType) -> Frequency:
@@ -134,34 +139,13 @@ def _days(part: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _option(field: str, text: object) -> int:
-    match = _TIME.fullmatch(str(text))
+    match = NOMINAL_TIME.fullmatch(str(text))
     if match is None:
         raise ValueError(f"{field} is {text!r}; allowed: a date and time such as 2024-01-01T23:30:00Z")
     try:
         return parse_start(match["time"])
     except ValueError as exc:
         raise ValueError(f"{field} is {text!r}: {exc}") from exc
-
-
-def _oddity(properties: Mapping[str, Any], start: int) -> str:
-    """Why a move would change more than the time: retention times that are not the schedule's time."""
-    for text in _retention_times(properties.get("retentionPolicy")):
-        match = _TIME.fullmatch(str(text))
-        if match is None or match["time"] != format_start(start):
-            return (
-                f"its policy keeps recovery points at {text}, not at its schedule's {format_start(start)}; "
-                "Azure wants them equal: save the policy once in the portal"
-            )
-    return ""
-
-
-def _retention_times(value: object) -> Iterator[object]:
-    if isinstance(value, dict):
-        for key, inner in value.items():
-            if key == "retentionTimes":
-                yield from inner or []
-            else:
-                yield from _retention_times(inner)
 
 
 def twin_key(properties: Mapping[str, Any]) -> str:
@@ -172,21 +156,36 @@ def twin_key(properties: Mapping[str, Any]) -> str:
     that is not (:data:`_DEFAULTS`).  The order of days does not matter; an absent zone is UTC and an absent
     ``policyType`` that of the schedule.  Everything else counts, fields that this program does not know included.
     """
-    content = _timeless(properties)
+    return hashlib.sha256(canonical_json(essence(properties, left_out=_NOT_IN_TWIN_KEY))).hexdigest()
+
+
+def essence(properties: Mapping[str, Any], left_out: Collection[str]) -> dict[str, object]:
+    """What a policy says, whichever way it is spelled.
+
+    Parameters
+    ----------
+    properties
+        ARM properties of a policy.
+    left_out
+        Fields that do not count, at any depth.
+    """
+    content = _said(properties, left_out)
     assert isinstance(content, dict)
     kind = str(mapping(properties.get("schedulePolicy")).get("schedulePolicyType") or "").lower()
     content.setdefault("timeZone", "UTC")
     content.setdefault("policyType", "V2" if SUB_TYPES.get(kind) is SubType.ENHANCED else "V1")
-    return hashlib.sha256(canonical_json(content)).hexdigest()
+    return content
 
 
-def _timeless(value: object, key: str = "") -> object:
+def _said(value: object, left_out: Collection[str], key: str = "") -> object:
     if isinstance(value, Mapping):
-        inner = {name: _timeless(item, name) for name, item in value.items() if name not in _NOT_IN_TWIN_KEY}
+        inner = {name: _said(item, left_out, name) for name, item in value.items() if name not in left_out}
         return {name: item for name, item in inner.items() if not _says_nothing(name, item)}
     if isinstance(value, list):
-        items = [_timeless(item) for item in value]
+        items = [_said(item, left_out, key) for item in value]
         return sorted(items, key=canonical_json) if key in _SETS else items
+    if key in _TIME_KEYS and (match := NOMINAL_TIME.fullmatch(str(value))):
+        return match["date"] + match["time"]
     return value
 
 
@@ -204,11 +203,12 @@ def _folded(value: object) -> object:
     return value.lower() if isinstance(value, str) else value
 
 
-def with_start(properties: Mapping[str, Any], option: int) -> dict[str, Any]:
+def with_start(properties: Mapping[str, Any], option: int, as_of: datetime | None = None) -> dict[str, Any]:
     """Deep copy of a policy's properties with another time of day, and nothing else changed.
 
-    The schedule's time (of an hourly policy: the start of its window) and every retention time are set; dates,
-    spelling (``Z`` or ``+00:00``, fractions of a second) and unknown fields stay.
+    The schedule's time (of an hourly policy: the start of its window) and every retention time are set; spelling
+    (``Z`` or ``+00:00``, fractions of a second) and unknown fields stay.  Azure accepts only dates and times that are
+    past, so a date that is recent or still to come becomes one that is past at every time of day; other dates stay.
 
     Parameters
     ----------
@@ -216,26 +216,29 @@ def with_start(properties: Mapping[str, Any], option: int) -> dict[str, Any]:
         ARM properties of a VM policy.
     option
         Start option in the policy's own zone, 0 to 47.
+    as_of
+        Aware time at which the estate was taken; None keeps every date.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(properties))
+    latest = "9999-12-31T" if as_of is None else f"{settled_date(as_of):%Y-%m-%d}T"
     for section in ("schedulePolicy", "retentionPolicy"):
-        _set_times(changed.get(section), format_start(option))
+        _set_times(changed.get(section), format_start(option), latest)
     return changed
 
 
-def _set_times(value: object, time: str) -> None:
+def _set_times(value: object, time: str, latest: str) -> None:
     if not isinstance(value, dict):
         return
     for key, inner in value.items():
         if key not in _TIME_KEYS:
-            _set_times(inner, time)
+            _set_times(inner, time, latest)
         elif isinstance(inner, list):
-            value[key] = [_at(text, time) for text in inner]
+            value[key] = [_at(text, time, latest) for text in inner]
         elif inner is not None:
-            value[key] = _at(inner, time)
+            value[key] = _at(inner, time, latest)
 
 
-def _at(text: object, time: str) -> object:
-    """The same nominal date and time at another time of day."""
-    match = _TIME.fullmatch(str(text))
-    return text if match is None else match["date"] + time + match["rest"]
+def _at(text: object, time: str, latest: str) -> object:
+    """The same nominal date, at most the latest, at another time of day."""
+    match = NOMINAL_TIME.fullmatch(str(text))
+    return text if match is None else min(match["date"], latest) + time + match["rest"]

@@ -67,6 +67,12 @@ class Policy:
         ARM properties as they came, unknown fields included.
     items_reported
         Number of items that Azure says the policy protects, of any VM, known to the estate or not; None if unsaid.
+    refused
+        Why Azure, which runs the policy, would refuse its body if it were written; empty where it would not.  VMs of
+        such a policy are never written.
+    one_way
+        Whether Azure would refuse its body as it stands, for a date that is not past or an hourly window that starts
+        after 19:30: an edit of its time could not be taken back, so its VMs are assigned to a twin instead.
     """
 
     id: str
@@ -79,6 +85,13 @@ class Policy:
     twin_key: str
     properties: Mapping[str, Any] = field(repr=False, hash=False, compare=False)
     items_reported: int | None = None
+    refused: str = ""
+    one_way: bool = False
+
+    @property
+    def may_be_edited(self) -> bool:
+        """Whether the time may be edited: not that of a default policy, nor one that could not be put back."""
+        return not (self.is_default or self.one_way)
 
     @property
     def is_default(self) -> bool:

@@ -53,6 +53,9 @@ HISTORY_GUARD = timedelta(minutes=130)
 LAST_HOURLY_OPTION = 39
 """Azure accepts 00:00 to 19:30 as the start of an hourly window (Az PowerShell schedule validation)."""
 
+NOMINAL_MARGIN = timedelta(hours=14)
+"""A nominal time that lies this long before an instant is past at that instant, in whatever zone it is read."""
+
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 _START = re.compile(r"([01]\d|2[0-3]):(00|30)", re.ASCII)
@@ -89,6 +92,11 @@ def format_minute(minute: int) -> str:
 def format_start(option: int) -> str:
     """``HH:MM`` of a start option."""
     return format_minute(option * SLOT_MINUTES)
+
+
+def settled_date(as_of: datetime) -> date:
+    """The latest date of which every time of day is past at an instant, in whatever zone it is read."""
+    return as_of.astimezone(UTC).date() - timedelta(days=2)
 
 
 def parse_weekday(text: str) -> int:

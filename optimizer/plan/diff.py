@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import numpy as np
@@ -169,7 +170,7 @@ def _edit(
         rows = inventory.items_by_policy[policy.id.lower()]
         targets = {int(draft.options[row]) for row in rows}
         untouchable = inventory.unknown_items[policy.id.lower()] > 0 or not movable[list(rows)].all()
-        untouchable |= policy.is_default or len(rows) > limit
+        untouchable |= not policy.may_be_edited or len(rows) > limit
         if len(targets) != 1 or policy.start in targets or untouchable:
             continue
         start = targets.pop()
@@ -190,7 +191,7 @@ def _edit(
             policy_id=policy.id,
             start_today=format_start(policy.start),
             start=format_start(start),
-            properties=_body(policy, start),
+            properties=_body(policy, start, inventory.as_of),
         )
         draft.edits.append(Step(edit, rows, policy.start, start, policy.id.lower(), policy.id.lower()))
 
@@ -225,15 +226,15 @@ def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
             policy_id=policy_id,
             twin_of=twin.name,
             start=format_start(start),
-            properties=_body(twin, start),
+            properties=_body(twin, start, draft.inventory.as_of),
         )
     )
     return _Host(policy_id, name, start, draft.limit.new)
 
 
-def _body(policy: Policy, start: int) -> dict[str, Any]:
+def _body(policy: Policy, start: int, as_of: datetime) -> dict[str, Any]:
     """What is written of a policy: its own properties at another time, without what Azure counts or was asked once."""
-    properties = with_start(policy.properties, start)
+    properties = with_start(policy.properties, start, as_of)
     return {key: value for key, value in properties.items() if key not in NEVER_WRITTEN}
 
 

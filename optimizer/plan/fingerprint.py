@@ -83,6 +83,7 @@ class _Check:
         self._policies = {id_of(resource).lower(): resource for resource in document.policies}
         self._items = {id_of(resource).lower(): resource for resource in document.protected_items}
         self._created = created
+        self._as_of = document.as_of
 
     def change(self, change: Change) -> None:
         """Check one change.
@@ -108,10 +109,15 @@ class _Check:
 
     def _body(self, change: CreatePolicy | EditPolicy, origin: str) -> None:
         resource = self._policy(origin)
-        allowed = with_start(properties_of(resource), parse_start(change.start))
-        for name in NEVER_WRITTEN:
-            allowed.pop(name, None)
-        if canonical_json(allowed) != canonical_json(change.properties):
+        own, start = properties_of(resource), parse_start(change.start)
+        # Plans of older versions kept dates that are not past.
+        for as_of in (None, self._as_of):
+            allowed = with_start(own, start, as_of)
+            for name in NEVER_WRITTEN:
+                allowed.pop(name, None)
+            if canonical_json(allowed) == canonical_json(change.properties):
+                break
+        else:
             fields = sorted(
                 name
                 for name in allowed.keys() | change.properties.keys()

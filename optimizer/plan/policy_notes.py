@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.model.inventory import Inventory, Policy
+from optimizer.model.inventory import Inventory, Policy, ProtectedItem
 from optimizer.model.rules import Rules
 
 _SHOWN = 3
@@ -12,7 +12,7 @@ _SHOWN = 3
 
 
 def notes_on_policies(inventory: Inventory, rules: Rules) -> list[str]:
-    """VMs on default policies, and VMs whose snapshots load does not put at risk.
+    """VMs on policies that Azure would refuse or manages itself, and VMs whose snapshots load does not put at risk.
 
     Parameters
     ----------
@@ -21,7 +21,11 @@ def notes_on_policies(inventory: Inventory, rules: Rules) -> list[str]:
     rules
         With the setting for agentless policies.
     """
-    notes = []
+    notes = [
+        f"{_count(len(items), 'VM')} on {_named(inventory, policies)}: never written, because Azure refuses such a "
+        f"policy when it is created or changed: {reason}. Correct the policy in the portal, then read the estate again"
+        for reason, (policies, items) in _refused(inventory).items()
+    ]
     default, vms = _used(inventory, [policy for policy in inventory.policies.values() if policy.is_default])
     if vms:
         notes.append(
@@ -36,6 +40,18 @@ def notes_on_policies(inventory: Inventory, rules: Rules) -> list[str]:
             "agentless = true under [threshold]"
         )
     return notes
+
+
+def _refused(inventory: Inventory) -> dict[str, tuple[list[Policy], list[ProtectedItem]]]:
+    """Policies that Azure runs but would refuse, with their VMs, by the reason."""
+    found: dict[str, tuple[list[Policy], list[ProtectedItem]]] = {}
+    for key, rows in inventory.items_by_policy.items():
+        policy = inventory.policies[key]
+        if policy.refused and rows:
+            policies, items = found.setdefault(policy.refused, ([], []))
+            policies.append(policy)
+            items += [inventory.items[row] for row in rows]
+    return found
 
 
 def _used(inventory: Inventory, policies: Sequence[Policy]) -> tuple[list[Policy], int]:

@@ -180,6 +180,8 @@ def _check_edits(checked: Checked) -> list[str]:
             faults.append(f"policy {policy.name!r} is edited although policies.edit is false")
         if policy.is_default:
             faults.append(f"policy {policy.name!r} is edited although Azure manages default policies itself")
+        if policy.one_way:
+            faults.append(f"policy {policy.name!r} is edited although Azure would refuse its present body")
         if strangers:
             faults.append(f"policy {policy.name!r} is edited although it holds {strangers} items that nobody knows")
     return faults

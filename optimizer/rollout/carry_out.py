@@ -19,6 +19,7 @@ from optimizer.errors import (
     ThrottledError,
     UncertainError,
 )
+from optimizer.estate.policy_bodies import explain_invalid_input
 from optimizer.model.raw import properties_of
 from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
 from optimizer.rollout.journal import (
@@ -415,8 +416,11 @@ class Carrier:
                 return self._refused(write, exc)
 
     def _refused(self, write: Write, exc: CloudError) -> Attempt:
+        now = self.clock.now()
         reason = f"{exc}{advice_on_refusal(exc.code)}"
-        self.journal.append(FailedRecord(number=write.number, at=self.clock.now(), error=reason, code=exc.code))
+        if write.kind != "reassign_item" and "invalidpolicyinput" in exc.code.lower():
+            reason += f"; {explain_invalid_input(write.body, now)}"
+        self.journal.append(FailedRecord(number=write.number, at=now, error=reason, code=exc.code))
         rights = isinstance(exc, ForbiddenError | AuthError) or exc.code == "ScopeLocked"
         return Attempt(End.FAILED, reason, "rights" if rights else "")
 

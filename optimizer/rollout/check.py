@@ -130,8 +130,14 @@ def _counts(rule: Rule) -> bool:
     return rule.max_concurrent is not None or rule.separate is True
 
 
-_FIRST_BACKUP = ("IRPending", "Protected")
-"""What the service itself makes of a VM's state with its first backup."""
+_UNTIL_A_BACKUP = {"", "irpending", "protectionerror", "invalid"}
+"""States, in lower case, that the service itself turns into ``Protected`` with a backup that succeeds."""
+
+
+def _is_of_the_service(key: str, old: object, new: object) -> bool:
+    """Whether the service makes a change by itself, without a write."""
+    was, now = str(old or "").lower(), str(new or "").lower()
+    return key == "protectionState" and (was == now or (was in _UNTIL_A_BACKUP and now == "protected"))
 
 
 def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str]:
@@ -155,7 +161,7 @@ def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str
         faults += [
             f"{name}: {key} has changed from {old.get(key)!r} to {new.get(key)!r}"
             for key in ("extendedProperties", "protectionState", "sourceResourceId")
-            if _plain(old.get(key)) != _plain(new.get(key)) and (old.get(key), new.get(key)) != _FIRST_BACKUP
+            if _plain(old.get(key)) != _plain(new.get(key)) and not _is_of_the_service(key, old.get(key), new.get(key))
         ]
     return faults
 

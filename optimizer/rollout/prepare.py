@@ -100,8 +100,10 @@ def prepare_apply(
     pilot: frozenset[str] = frozenset()
     if scope.wave_percent is not None:
         pilot = choose_pilot(selection.writes, inventory, plan.rules, scope.wave_percent, earlier=selection.earlier)
-    protections, protected = read_protections(_to_do(selection.writes, state), reader)
-    require_clock(reader, clock, command)
+    to_do = _to_do(selection.writes, state)
+    protections, protected = read_protections(to_do, reader)
+    if to_do:  # else nothing was read that could show the service's clock, and nothing will be written
+        require_clock(reader, clock, command)
     return Prepared(
         command=command,
         plan=plan,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
-from optimizer.estate.arm_policy import read_schedule
+from optimizer.estate.arm_policy import essence, read_schedule
 from optimizer.estate.document import EstateDocument, canonical_json
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import id_of, properties_of
@@ -16,9 +15,6 @@ from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, Reas
 from optimizer.plan.errors import PlanFormatError
 from optimizer.ports import Resource
 from optimizer.rollout.stages import Write
-
-_NOMINAL = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d):\d\d(\.\d+)?(Z|[+-]00:00)")
-"""A time of a policy: the service may answer ``Z`` where ``+00:00`` was sent."""
 
 
 def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory) -> tuple[Write, ...]:
@@ -163,19 +159,19 @@ def policy_body(policy: Resource) -> dict[str, Any]:
 
 
 def policy_state(properties: Mapping[str, Any]) -> bytes:
-    """What of a policy counts when it is compared: all but counts, guard requests, nulls and the spelling of times."""
-    return canonical_json(_plain({key: value for key, value in properties.items() if key not in NEVER_WRITTEN}))
+    """What of a policy counts when it is compared: all but counts, guard requests and the spelling.
+
+    The service answers with defaults that were not sent (``tieringPolicy``, ``scheduleWeeklyFrequency``), and spells
+    times in its own way.
+    """
+    return canonical_json(essence(properties, left_out=NEVER_WRITTEN))
 
 
 def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         inner = {key: _plain(item) for key, item in value.items()}
         return {key: item for key, item in inner.items() if item is not None and item != {}}
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, str) and (match := _NOMINAL.fullmatch(value)):
-        return match[1]
-    return value
+    return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
 def item_state(properties: Mapping[str, Any]) -> bytes:

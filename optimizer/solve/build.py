@@ -260,7 +260,7 @@ def _policies(
             existing[k, policy.start] += 1
             unknown[k, policy.start] += strangers
         all_ours = bool(rows) and strangers == 0
-        unpinned = rules.policies.edit and all_ours and len(rows) <= limit.new and not policy.is_default
+        unpinned = rules.policies.edit and all_ours and len(rows) <= limit.new and policy.may_be_edited
         editable = unpinned and bool(restrictions.movable[list(rows)].all())
         policies.append(ExistingPolicy(k, policy.start, rows, editable, unpinned))
     return existing, unknown, counted, tuple(policies)

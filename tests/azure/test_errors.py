@@ -162,7 +162,7 @@ def test_the_status_decides_whatever_the_class(status: int) -> None:
         (409, "ScopeLocked", RejectedError, "remove the lock"),
         (409, "MissingSubscriptionRegistration", RejectedError, "does not use Azure Backup"),
         (403, "RequestDisallowedByPolicy", RejectedError, "an Azure Policy"),
-        (400, "BMSUserErrorInvalidPolicyInput", RejectedError, "look at its times"),
+        (400, "BMSUserErrorInvalidPolicyInput", RejectedError, "check its times"),
         (400, "UserErrorOperationDeniedOnImmutableItem", RejectedError, "immutable"),
         (400, "CloudDosTimeboudLimitReached", ThrottledError, "stay away for 4 h"),
     ],

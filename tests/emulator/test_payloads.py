@@ -78,6 +78,9 @@ def test_a_written_policy_is_completed_as_recorded(shared: Path) -> None:
         cloud.put_policy("weekly", request)
         cloud.put_policy("daily", recorded)
         read = [cloud.backup.protection_policies.get("rsv-one", GROUP, name).as_dict() for name in ("weekly", "daily")]
+    added = {name: read[0]["properties"].pop(name) for name in ("policyType", "tieringPolicy")}
+    assert added["policyType"] == "V1"
+    assert added["tieringPolicy"]["ArchivedRP"]["tieringMode"] == "DoNotTier"
     assert read[0]["properties"] == answer
     assert read[1]["properties"]["schedulePolicy"]["scheduleRunTimes"] == ["2022-05-13T20:00:00Z"]
 

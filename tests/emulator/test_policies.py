@@ -11,6 +11,7 @@ import pytest
 from optimizer.emulator.refusal import INVALID_POLICY, Refusal
 from tests.emulator.cloud import NOW, VAULT, estate, properties_of, serving, state_of, vault
 from tests.plan.estates import hourly_policy, item, policy_id, standard_policy
+from tests.rollout.small_rollouts import weekly_policy
 
 
 def refused(properties: dict[str, Any], name: str = "new-policy", **settings: Any) -> Refusal:
@@ -31,6 +32,7 @@ def put_at(properties: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
 
 
 DAILY = properties_of("p", "21:00")
+WEEKLY = weekly_policy("p", "21:00", ["Sunday"])["properties"]
 HOURLY = hourly_policy("p", "08:00", 0)["properties"]
 WINDOW = "schedulePolicy/hourlySchedule"
 KEPT = "retentionPolicy/dailySchedule/retentionTimes"
@@ -54,6 +56,12 @@ TOMORROW = f"{NOW + timedelta(days=1):%Y-%m-%d}T21:00:00Z"
         (DAILY, "instantRpRetentionRangeInDays", 6),
         (DAILY, "backupManagementType", "AzureWorkload"),
         (HOURLY, f"{WINDOW}/interval", 5),
+        (DAILY, "instantRpRetentionRangeInDays", "2"),
+        (DAILY, "retentionPolicy/dailySchedule/retentionDuration/count", 6),
+        (DAILY, "retentionPolicy/dailySchedule", None),
+        (WEEKLY, "instantRpRetentionRangeInDays", 2),
+        (WEEKLY, "retentionPolicy/weeklySchedule", None),
+        (HOURLY, "instantRpRetentionRangeInDays", 15),
         (HOURLY, f"{WINDOW}/scheduleWindowDuration", 3),
         (HOURLY, f"{WINDOW}/scheduleWindowDuration", 25),
         (HOURLY, f"{WINDOW}/scheduleWindowStartTime", "2022-03-01T20:00:00+00:00"),
@@ -67,11 +75,20 @@ def test_what_is_not_in_proper_format_is_refused(properties: dict[str, Any], pat
     assert refusal.message == INVALID_POLICY
 
 
-def test_dates_to_come_are_refused() -> None:
-    """A policy whose times lie on a later date than today's is not in proper format."""
+@pytest.mark.parametrize(
+    ("zone", "past_from"), [("UTC", 33.5), ("Hawaiian Standard Time", 43.5), ("Tokyo Standard Time", 33.5)]
+)
+def test_dates_and_times_to_come_are_refused(zone: str, past_from: float) -> None:
+    """Tomorrow 21:00 is refused until date and time are past, read as UTC and in the zone of the policy."""
     properties = put_at(put_at(DAILY, "schedulePolicy/scheduleRunTimes", [TOMORROW]), KEPT, [TOMORROW])
-    assert refused(properties).code == "BMSUserErrorInvalidPolicyInput"
-    state_of(now=NOW + timedelta(days=1)).put_policy(policy_id("new-policy"), {"properties": properties})
+    properties = put_at(properties, "timeZone", zone)
+    for hours, accepted in ((0, False), (past_from - 1, False), (past_from, True)):
+        state = state_of(now=NOW + timedelta(hours=hours))
+        if accepted:
+            state.put_policy(policy_id("new-policy"), {"properties": properties})
+        else:
+            with pytest.raises(Refusal, match="BMSUserErrorInvalidPolicyInput"):
+                state.put_policy(policy_id("new-policy"), {"properties": properties})
 
 
 @pytest.mark.parametrize("name", ["1st", "ab", "a" * 151, "with space", "semi;colon"])
@@ -96,8 +113,7 @@ def test_the_sub_type_stays() -> None:
 def test_a_change_of_frequency_is_taken_and_flagged() -> None:
     """Azure lets a policy go from daily to weekly; the state remembers that somebody did it."""
     state = state_of()
-    properties = put_at(DAILY, "schedulePolicy/scheduleRunFrequency", "Weekly")
-    properties = put_at(properties, "schedulePolicy/scheduleRunDays", ["Sunday"])
+    properties = weekly_policy("p", "21:00", ["Sunday"])["properties"]
     state.put_policy(policy_id("daily-2200"), {"properties": properties})
     assert state.flags == [f"{policy_id('daily-2200')}: from daily to weekly"]
 

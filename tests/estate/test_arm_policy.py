@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from optimizer.estate import twin_key, with_start
 from optimizer.estate.arm_policy import read_schedule
+from optimizer.estate.policy_bodies import violations
 from optimizer.model.inventory import SubType
 from optimizer.model.timegrid import NUM_OPTIONS, WEEKDAYS, Frequency, format_start
 
@@ -95,6 +97,40 @@ def test_new_start_changes_times_of_day_only(properties: dict[str, Any], option:
             assert after == before
     assert read_schedule(changed).start == option
     assert with_start(changed, read_schedule(properties).start) == properties
+
+
+@pytest.mark.parametrize(
+    ("date", "expected"),
+    [
+        ("2019-05-01", "2019-05-01"),
+        ("2026-11-18", "2026-11-18"),
+        ("2026-11-19", "2026-11-18"),
+        ("2026-11-20", "2026-11-18"),
+        ("2026-11-27", "2026-11-18"),
+        ("2031-01-01", "2026-11-18"),
+    ],
+)
+def test_a_date_that_is_not_past_is_put_into_the_past(date: str, expected: str) -> None:
+    """Two days before the estate was taken every time of day is past in every zone; older dates stay."""
+    as_of = datetime(2026, 11, 20, 12, tzinfo=UTC)
+    times = [f"{date}T00:30:00Z"]
+    kept = {"retentionTimes": times, "retentionDuration": {"count": 30, "durationType": "Days"}}
+    policy = {
+        "backupManagementType": "AzureIaasVM",
+        "schedulePolicy": {
+            "schedulePolicyType": "SimpleSchedulePolicy",
+            "scheduleRunFrequency": "Daily",
+            "scheduleRunTimes": times,
+        },
+        "retentionPolicy": {"dailySchedule": kept},
+    }
+    changed = with_start(policy, 47, as_of)
+    assert changed["schedulePolicy"]["scheduleRunTimes"] == [f"{expected}T23:30:00Z"]
+    assert changed["retentionPolicy"]["dailySchedule"]["retentionTimes"] == [f"{expected}T23:30:00Z"]
+    assert with_start(policy, 47)["schedulePolicy"]["scheduleRunTimes"] == [f"{date}T23:30:00Z"]
+    assert read_schedule(policy, as_of).one_way == (date >= "2026-11-20")
+    assert not read_schedule(policy).one_way
+    assert read_schedule(policy, as_of).refused == ""
 
 
 @given(policies(), OPTIONS)
@@ -202,17 +238,17 @@ def _payload(name: str) -> dict[str, Any]:
 
 @needs_payloads
 @pytest.mark.parametrize(
-    ("name", "sub_type", "frequency", "start", "zone", "odd"),
+    ("name", "sub_type", "frequency", "start", "zone", "refused"),
     [
-        ("policy-v1-daily.recorded.json", SubType.STANDARD, Frequency.DAILY, "20:00", "UTC", False),
-        ("policy-v1-daily.put-request.recorded.json", SubType.STANDARD, Frequency.DAILY, "20:00", "UTC", False),
+        ("policy-v1-daily.recorded.json", SubType.STANDARD, Frequency.DAILY, "20:00", "UTC", ()),
+        ("policy-v1-daily.put-request.recorded.json", SubType.STANDARD, Frequency.DAILY, "20:00", "UTC", ()),
         (
             "policy-v1-weekly.response.msdocs.json",
             SubType.STANDARD,
             Frequency.WEEKLY,
             "10:00",
             "Pacific Standard Time",
-            False,
+            (),
         ),
         (
             "policy-v2-daily-no-policytype.response.swagger.json",
@@ -220,7 +256,7 @@ def _payload(name: str) -> dict[str, Any]:
             Frequency.DAILY,
             "10:00",
             "Pacific Standard Time",
-            True,
+            ("times of the retention", "daily retention"),
         ),
         (
             "policy-v2-daily.response.swagger.json",
@@ -228,7 +264,7 @@ def _payload(name: str) -> dict[str, Any]:
             Frequency.DAILY,
             "10:00",
             "India Standard Time",
-            True,
+            ("times of the retention",),
         ),
         (
             "policy-v2-hourly.response.swagger.json",
@@ -236,7 +272,7 @@ def _payload(name: str) -> dict[str, Any]:
             Frequency.HOURLY,
             "08:00",
             "India Standard Time",
-            False,
+            ("retention of snapshots",),
         ),
         (
             "policy-v2-weekly.constructed.json",
@@ -244,18 +280,19 @@ def _payload(name: str) -> dict[str, Any]:
             Frequency.WEEKLY,
             "22:30",
             "W. Europe Standard Time",
-            False,
+            (),
         ),
     ],
 )
 def test_payloads_of_azure_are_read(
-    name: str, sub_type: SubType, frequency: Frequency, start: str, zone: str, *, odd: bool
+    name: str, sub_type: SubType, frequency: Frequency, start: str, zone: str, refused: tuple[str, ...]
 ) -> None:
-    """Sub-type, frequency and nominal time of each documented policy; two keep their points at another time."""
+    """Sub-type, frequency and nominal time of each documented policy; the samples of Swagger are not accepted."""
     schedule = read_schedule(_payload(name))
     assert (schedule.sub_type, schedule.recurrence.frequency) == (sub_type, frequency)
     assert (format_start(schedule.start), schedule.timezone) == (start, zone)
-    assert bool(schedule.odd) is odd
+    assert tuple(one.name for one in violations(_payload(name))) == refused
+    assert bool(schedule.refused) == bool(refused)
 
 
 @needs_payloads

@@ -38,6 +38,7 @@ def weekly_policy(name: str, start: str, days: Sequence[str], **more: Any) -> Re
     schedule |= {"scheduleRunFrequency": "Weekly", "scheduleRunDays": list(days)}
     daily = retention.pop("dailySchedule")
     duration = {"count": 12, "durationType": "Weeks"}
+    policy["properties"]["instantRpRetentionRangeInDays"] = 5
     retention["weeklySchedule"] = {**daily, "daysOfTheWeek": list(days), "retentionDuration": duration}
     return policy
 

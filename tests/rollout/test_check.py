@@ -153,6 +153,26 @@ def test_items_keep_all_but_their_policy() -> None:
     assert "is gone" in check_items(before, gone)[0]
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "is_fault"),
+    [
+        ("ProtectionError", "Protected", False),
+        ("IRPending", "Protected", False),
+        ("Invalid", "Protected", False),
+        (None, "Protected", False),
+        ("protected", "Protected", False),
+        ("Protected", "ProtectionError", True),
+        ("Protected", "ProtectionStopped", True),
+        ("ProtectionStopped", "Protected", True),
+        ("BackupsSuspended", "Protected", True),
+    ],
+)
+def test_what_the_service_changes_by_itself_is_no_fault(old: str | None, new: str, *, is_fault: bool) -> None:
+    """A backup that succeeds ends an error and a pending first backup; nothing else changes the state."""
+    before, now = item("a", "one", protectionState=old), item("a", "one", protectionState=new)
+    assert bool(check_items([before], [now])) is is_fault
+
+
 START = datetime(2026, 2, 18, 23, 40, tzinfo=UTC)
 
 

@@ -1,0 +1,194 @@
+"""The service's reading of the table of bodies that it accepts, independent of the planner's.
+
+A body that cannot be read raises one of the errors of reading (``AttributeError``, ``KeyError``, ``TypeError``,
+``ValueError``), which the caller takes for a refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import reduce
+from typing import Any
+
+from optimizer.model.policy_bodies import policy_body_rows
+from optimizer.model.timegrid import WEEKDAYS, resolve_zone
+
+Row = Mapping[str, Any]
+Json = Any
+
+STANDARD, ENHANCED = "simpleschedulepolicy", "simpleschedulepolicyv2"
+MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d):(\d\d)(?::00(?:\.0+)?)?(?:Z|[+-]00:00)?", re.ASCII)
+"""A time of a policy: no seconds, and no offset from UTC."""
+
+_SUB_TYPES = {STANDARD: "Standard", ENHANCED: "Enhanced"}
+_LENGTHS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
+
+
+def is_accepted(properties: Mapping[str, Any], now: datetime) -> bool:
+    """Whether the service creates or changes a VM policy with this body.
+
+    Parameters
+    ----------
+    properties
+        As they were sent.
+    now
+        Aware time; every date and time of the policy must lie before it.
+
+    Raises
+    ------
+    AttributeError, KeyError, TypeError, ValueError
+        The body cannot be read.
+    """
+    for row in policy_body_rows():
+        if row["check"] == "past":
+            if any(instant > now for instant in _instants(properties)):
+                return False
+        elif _applies(row, properties) and not _CHECKS[row["check"]](properties, row):
+            return False
+    return True
+
+
+def _instants(properties: Json) -> list[datetime]:
+    """Every time of a policy, read as UTC and in the policy's zone: it is not known which of them counts."""
+    zone = resolve_zone(properties.get("timeZone") or "UTC")
+    part = _part(properties)
+    texts = [*(part.get("scheduleRunTimes") or []), part.get("scheduleWindowStartTime")]
+    found = []
+    for text in [*texts, *_kept_at(properties.get("retentionPolicy"))]:
+        if text is not None:
+            match = _parsed(text)
+            naive = datetime.fromisoformat(f"{match[1]}T{match[2]}:{match[3]}:00")
+            found += [naive.replace(tzinfo=UTC), naive.replace(tzinfo=zone)]
+    return found
+
+
+def _parsed(text: object) -> re.Match[str]:
+    match = MOMENT.fullmatch(str(text))
+    if match is None:
+        raise ValueError(f"{text!r} is no time of a policy")
+    datetime.fromisoformat(f"{match[1]}T{match[2]}:{match[3]}:00")
+    return match
+
+
+def _part(properties: Json) -> Json:
+    schedule = properties["schedulePolicy"]
+    if str(schedule["schedulePolicyType"]).lower() == ENHANCED:
+        return schedule[f"{schedule['scheduleRunFrequency'].lower()}Schedule"]
+    return schedule
+
+
+def _get(properties: Json, path: str) -> Json:
+    """What stands at a path; None where any step is absent or null."""
+    first, _, rest = path.partition(".")
+    root = _part(properties) if first == "schedule" else properties
+    steps = (rest if first == "schedule" else path).split(".")
+    return reduce(lambda place, step: None if place is None else place.get(step), steps, root)
+
+
+def _applies(row: Row, properties: Json) -> bool:
+    schedule = properties["schedulePolicy"]
+    if "sub_types" in row and _SUB_TYPES.get(str(schedule["schedulePolicyType"]).lower()) not in row["sub_types"]:
+        return False
+    if "frequencies" in row and schedule["scheduleRunFrequency"].capitalize() not in row["frequencies"]:
+        return False
+    return "intervals" not in row or _part(properties).get("interval") in row["intervals"]
+
+
+def _choice(properties: Json, row: Row) -> bool:
+    return _get(properties, row["field"]).casefold() in [text.casefold() for text in row["allowed"]]
+
+
+def _number(properties: Json, row: Row) -> bool:
+    value = _get(properties, row["field"])
+    if value is None:
+        return bool(row.get("optional", False))
+    if type(value) is not int:
+        return False
+    if "allowed" in row:
+        return value in row["allowed"]
+    return bool(row["least"] <= value <= row["most"])
+
+
+def _length(schedule: Json) -> int:
+    count = schedule["retentionDuration"]["count"]
+    if type(count) is not int:
+        raise TypeError(f"{count!r} is no number")
+    return count * _LENGTHS[schedule["retentionDuration"]["durationType"].lower()]
+
+
+def _days(properties: Json, row: Row) -> bool:
+    schedule = _get(properties, row["field"])
+    return schedule is None or bool(row["least"] <= _length(schedule) <= row["most"])
+
+
+def _not_longer(properties: Json, row: Row) -> bool:
+    value, than = _get(properties, row["field"]), _get(properties, row["than"])
+    return value is None or than is None or bool(value <= _length(than))
+
+
+def _present(properties: Json, row: Row) -> bool:
+    return _get(properties, row["field"]) is not None
+
+
+def _absent(properties: Json, row: Row) -> bool:
+    return _get(properties, row["field"]) is None
+
+
+def _weekdays(properties: Json, row: Row) -> bool:
+    days = _get(properties, row["field"])
+    return bool(days) and isinstance(days, list) and all(str(day).strip().capitalize() in WEEKDAYS for day in days)
+
+
+def _texts(properties: Json, path: str) -> list[Json]:
+    value = _get(properties, path)
+    return value if isinstance(value, list) else [value]
+
+
+def _times(properties: Json, row: Row) -> bool:
+    (text,) = _texts(properties, row["field"])
+    match = _parsed(text)
+    return int(match[3]) in row["minutes"]
+
+
+def _not_later(properties: Json, row: Row) -> bool:
+    (text,) = _texts(properties, row["field"])
+    return bool(":".join(_parsed(text).group(2, 3)) <= row["latest"])
+
+
+def _kept_at(value: Json) -> list[Json]:
+    """Every time at which recovery points are kept."""
+    found: list[Json] = []
+    places = [value]
+    while places:
+        place = places.pop()
+        if isinstance(place, dict):
+            for name, inner in place.items():
+                if name == "retentionTimes":
+                    found += inner if isinstance(inner, list) else [] if inner is None else [inner]
+                else:
+                    places.append(inner)
+    return found
+
+
+def _same_time(properties: Json, row: Row) -> bool:
+    kept = [_parsed(text).group(2, 3) for text in _kept_at(properties.get("retentionPolicy"))]
+    if not kept:
+        return not row.get("required", False)
+    (scheduled,) = _texts(properties, row["field"])
+    return set(kept) == {_parsed(scheduled).group(2, 3)}
+
+
+_CHECKS: Mapping[str, Callable[[Json, Row], bool]] = {
+    "choice": _choice,
+    "number": _number,
+    "days": _days,
+    "not_longer": _not_longer,
+    "present": _present,
+    "absent": _absent,
+    "weekdays": _weekdays,
+    "times": _times,
+    "not_later": _not_later,
+    "same_time": _same_time,
+}
