@@ -49,6 +49,7 @@ def outcome_content(outcome: Outcome) -> dict[str, Any]:
     return {
         "complete": outcome.complete,
         "done": list(outcome.done),
+        "found_in_place": list(outcome.found),
         "failed": {str(number): outcome.reasons.get(number, "") for number in outcome.failed},
         "skipped": {str(number): outcome.reasons.get(number, "") for number in outcome.skipped},
         "pending": {str(number): reason for number, reason in outcome.pending.items()},

@@ -292,6 +292,9 @@ def render_outcome(outcome: Outcome, prepared: Prepared, max_rows: int | None = 
         rows = _not_made(outcome, prepared.writes, max_rows)
         if rows.cells:
             yield table(rows, glyphs, width)
+        if outcome.found:
+            found = plural(len(outcome.found), "write")
+            yield Text(f"{found} found in place: somebody else made the change, and a rollback leaves it as it is")
         yield from _remarks("Next", list(_next_steps(outcome, prepared)), glyphs)
 
     return Page(build)

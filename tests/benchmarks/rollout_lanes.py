@@ -32,7 +32,7 @@ from tests.rollout.fake_service import FakeService
 from tests.rollout.small_rollouts import NOW, world
 
 WRITE_SECONDS = 60.0
-STARTS = ("01:00", "02:00", "03:30", "05:00")
+STARTS = ("18:00", "19:00", "20:00", "21:00")
 VMS_PER_POLICY = 80
 
 

@@ -121,7 +121,8 @@ def test_apply_watch_report_and_rollback(world: World) -> None:
     again = world.run("apply", world.plan, "--yes")
     assert again.code == 1
     assert "--resume" in again.err
-    resumed = world.run("apply", world.plan, "--yes", "--resume", "--format", "json", "--quiet")
+    assert "from 1 to 32" in world.run("apply", world.plan, "--yes", "--resume", "--workers", "0").err
+    resumed = world.run("apply", world.plan, "--yes", "--resume", "--workers", "1", "--format", "json", "--quiet")
     assert resumed.code == applied.code
     done = json.loads(resumed.out)["done"]
     assert len(done) == len(world.emulator.writes)

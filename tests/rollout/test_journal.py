@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import stat
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from optimizer.rollout.errors import BusyError, JournalError
 from optimizer.rollout.journal import (
+    AcceptedRecord,
     DoneRecord,
     EndRecord,
     IntentRecord,
     Journal,
+    OpenWrite,
     RunRecord,
     SkippedRecord,
     is_journal,
@@ -119,6 +121,25 @@ def test_an_intent_without_an_end_is_open(tmp_path: Path) -> None:
     assert state_of([start(), intent(1), done]).moved_at() == {"/vm/1": NOW}
 
 
+def test_an_accepted_write_keeps_its_operation_until_it_ends(tmp_path: Path) -> None:
+    """The operation belongs to the last intent, survives a reopening, and is gone with the end."""
+    path = tmp_path / "plan.journal.jsonl"
+    journal = Journal(path)
+    operation = "/subscriptions/s/operations/1"
+    accepted = AcceptedRecord(number=1, at=NOW, operation=operation)
+    for record in (start(), intent(1), accepted, intent(2)):
+        journal.append(record)
+    assert journal.open_writes == {1: OpenWrite(intent(1), accepted), 2: OpenWrite(intent(2))}
+    journal.close()
+    assert Journal(path).open_writes == journal.open_writes
+    journal = Journal(path)
+    journal.append(intent(1))
+    assert journal.open_writes[1].accepted is None  # it is another request
+    journal.append(DoneRecord(number=1, at=NOW, how="written", after=None))
+    assert set(journal.open_writes) == {2}
+    assert state_of(journal.records).open == {2}
+
+
 def test_names_of_journals_follow_the_plan() -> None:
     """Journal and rollback journal lie beside the plan and carry its name."""
     journal = journal_path(Path("x/plan.json"))
@@ -154,3 +175,34 @@ def test_two_runs_at_once_are_refused(tmp_path: Path) -> None:
             pass
     with hold_locks(tmp_path, tmp_path / "one.jsonl", ["/v/a"]):
         pass
+
+
+def test_the_ledger_gives_back_what_was_turned_away(tmp_path: Path) -> None:
+    """Of two tries of a write the one that was turned away no longer counts, for other processes too."""
+    ledger, other = Ledger(tmp_path), Ledger(tmp_path)
+    first = CountedWrite(at=NOW, vault_id="/v", key="plan#1")
+    second = CountedWrite(at=NOW + timedelta(minutes=1), vault_id="/v", key="plan#1")
+    for write in (first, second):
+        ledger.add(write)
+    ledger.give_back(first)
+    for one in (ledger, other, Ledger(tmp_path)):
+        assert one.since(NOW - timedelta(days=1)) == (second,)
+        assert one.counted(["/v"], NOW)["policy_writes"] == [(second.at, "/v")]
+
+
+def test_a_closed_place_stays_closed_for_every_run(tmp_path: Path) -> None:
+    """The longest closure counts; a subscription's is for its vaults, and not for one whose name begins alike."""
+    ledger, vault = Ledger(tmp_path), "/subscriptions/S/resourceGroups/g/providers/x/vaults/V"
+    ledger.close(vault, NOW + timedelta(hours=4), "few hours")
+    ledger.close(vault, NOW + timedelta(hours=1), "an hour")
+    closed = Ledger(tmp_path).closed(vault.upper(), NOW)
+    assert closed is not None
+    assert (closed.closed_until, closed.reason) == (NOW + timedelta(hours=4), "few hours")
+    assert ledger.closed(vault + "2", NOW) is None
+    assert ledger.closed(vault, NOW + timedelta(hours=4)) is None
+    ledger.close("/subscriptions/s", NOW + timedelta(hours=9), "all of it")
+    closed = ledger.closed(vault, NOW)
+    assert closed is not None
+    assert closed.reason == "all of it"
+    assert ledger.closed(vault.replace("/S/", "/S2/"), NOW) is None
+    assert ledger.counted([vault], NOW)["closed_until"] == {vault.lower(): NOW + timedelta(hours=9)}

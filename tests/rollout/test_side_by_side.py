@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
+from optimizer.azure.connection import Connection
+from optimizer.azure.service import AzureBackupService
+from optimizer.emulator import Emulator, Settings
 from optimizer.errors import ThrottledError, UncertainError
 from optimizer.model.clock import SystemClock, VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.ports import Accepted
 from optimizer.rollout.calendar import build_rollout
-from optimizer.rollout.journal import Journal, Record, read_journal
+from optimizer.rollout.journal import DoneRecord, IntentRecord, Journal, Record, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply, prepare_rollback
@@ -241,6 +244,53 @@ def test_workers_share_the_budget_of_a_subscription(tmp_path: Path) -> None:
     policies = [at for at, kind, _ in service.times if kind == "policy"]
     for at in policies:
         assert sum(at - timedelta(hours=24) < other <= at for other in policies) <= 7
+
+
+class StandingClock:
+    """A clock that stands still, with the threads of the system: they really run at the same time."""
+
+    def __init__(self) -> None:
+        self._system = SystemClock()
+
+    def now(self) -> datetime:
+        """Always the same time."""
+        return NOW.replace(hour=12)
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for a moment."""
+        self._system.sleep(min(seconds, 0.002))
+
+    def side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
+        """Run tasks on threads of the system."""
+        self._system.side_by_side(tasks)
+
+
+def test_real_threads_write_what_is_planned(tmp_path: Path) -> None:
+    """Eight threads through the real clients: every write once, in the journal, in the ledger, in order per vault."""
+    ready, clock = plan_of(24, 6), StandingClock()
+    with Emulator.of_estate(ready.document, clock=clock, settings=Settings(operation_reads=2)) as emulator:
+        with AzureBackupService(Connection.to_emulator(emulator.endpoint, emulator.ca_file)) as service:
+            ledger, journal = Ledger(tmp_path / "state"), tmp_path / "plan.journal.jsonl"
+            prepared = prepare_apply(
+                ready.plan, ready.plan_path, ready.document, service, clock, ledger, journal, workers=8
+            )
+            outcome = carry_out(prepared, service, clock, ledger, tmp_path / "state", pace=PACE)
+        open_now = {timed.write.number for timed in prepared.rollout.writes if timed.opens <= clock.now()}
+        assert set(outcome.done) >= open_now
+        assert len(open_now) >= 24
+        accepted = [write.object_id.lower() for write in emulator.writes]
+        assert len(accepted) == len(set(accepted)) == len(outcome.done)
+        records = read_journal(journal)
+        assert set(state_of(records).done) == set(outcome.done)
+        last: dict[str, int] = {}
+        for record in records:
+            if isinstance(record, IntentRecord):
+                assert record.vault_id not in last, "a vault has two writes under way"
+                last[record.vault_id] = record.number
+            elif isinstance(record, DoneRecord):
+                last = {vault: number for vault, number in last.items() if number != record.number}
+        since = clock.now() - timedelta(days=1)
+        assert len(ledger.since(since)) + len(ledger.since(since, "item")) == len(outcome.done)
 
 
 # The clocks
