@@ -201,7 +201,12 @@ def _name(resource: Resource) -> str:
 
 
 def require_fresh(
-    freshness: Freshness, plan_name: str, *, command: Literal["apply", "rollback"] = "apply", resume: bool = False
+    freshness: Freshness,
+    plan_name: str,
+    *,
+    command: Literal["apply", "rollback"] = "apply",
+    resume: bool = False,
+    options: Sequence[str] = (),
 ) -> None:
     """Refuse a plan that relies on something that has changed or cannot be read.
 
@@ -215,6 +220,8 @@ def require_fresh(
         The command that is refused.
     resume
         Whether the command has a journal, so that the part that still holds needs ``--resume``.
+    options
+        What else narrows the run, as the command line takes it; the offered command keeps it.
 
     Raises
     ------
@@ -239,10 +246,8 @@ def require_fresh(
     if freshness.holds:
         names = ", ".join(_last(vault_id) for vault_id in freshness.holds)
         everywhere = [*freshness.holds, *freshness.broken, *lost]
-        options = " ".join(
-            f"--only {shlex.quote(f'vault={name}')}" for name in _selectors(freshness.holds, everywhere)
-        )
-        again = f"{command} --resume {options}" if resume else f"{command} {options}"
+        only = [f"--only {shlex.quote(f'vault={name}')}" for name in _selectors(freshness.holds, everywhere)]
+        again = " ".join([command, *(["--resume"] if resume else []), *only, *options])
         lines.append(f"the part for {names} still holds: '{again}' carries out that part")
     else:
         lines.append("no part of it holds")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -96,7 +97,7 @@ def prepare_apply(
     done = with_what_they_need(state.done, every)
     selection = select_writes(every, plan, inventory, only=scope.only, max_moves=scope.max_moves, made=done)
     freshness = _compare(estate_after(plan, document, done), selection.writes, reader, state)
-    require_fresh(freshness, str(plan_path), resume=bool(records))
+    require_fresh(freshness, str(plan_path), resume=bool(records), options=_narrowed(scope))
     pilot: frozenset[str] = frozenset()
     if scope.wave_percent is not None:
         pilot = choose_pilot(selection.writes, inventory, plan.rules, scope.wave_percent, earlier=selection.earlier)
@@ -185,7 +186,7 @@ def prepare_rollback(
     selection = select_writes(undone, plan, inventory, only=scope.only, made=state.done.keys(), tolerated=before)
     left = estate_after(plan, document, with_what_they_need(done - state.done.keys(), every))
     freshness = _compare(left, selection.writes, reader, state, unreadable)
-    require_fresh(freshness, str(applied), command="rollback", resume=bool(records))
+    require_fresh(freshness, str(applied), command="rollback", resume=bool(records), options=_narrowed(scope))
     protections, protected = read_protections(_to_do(selection.writes, state), reader)
     writes = selection.writes
     require_clock(reader, clock, "rollback")
@@ -220,6 +221,14 @@ def _believed(plan: PlanDocument, plan_path: Path, document: EstateDocument) -> 
     writes = writes_of(plan, document, inventory)
     check_plan(plan, plan_path, document, inventory, writes)
     return inventory, writes
+
+
+def _narrowed(scope: Scope) -> list[str]:
+    """What narrows a run beside its vaults, as the command line takes it."""
+    only = [f"{one.kind}={one.pattern}" for one in scope.only if one.kind != "vault"]
+    options = [f"--only {shlex.quote(text)}" for text in only]
+    options += [] if scope.max_moves is None else [f"--max-moves {scope.max_moves}"]
+    return options + ([] if scope.wave_percent is None else [f"--wave {scope.wave_percent:g}"])
 
 
 def _to_do(writes: Sequence[Write], state: JournalState) -> list[Write]:

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import pytest
 
 from optimizer.model.rules import PolicyLimits, Rules
+from optimizer.rollout.admission import is_in_order
 from optimizer.rollout.calendar import build_rollout
 from optimizer.rollout.check import StateJudge
 from optimizer.rollout.errors import ApplyError
+from optimizer.rollout.journal import DoneRecord
 from optimizer.rollout.pilot import choose_pilot
-from optimizer.rollout.rollback import estate_after
-from optimizer.rollout.selection import Selection, Selector, parse_selector, select_writes
+from optimizer.rollout.rollback import estate_after, rollback_writes
+from optimizer.rollout.selection import Selection, Selector, is_meant, parse_selector, select_writes
 from optimizer.rollout.stages import Write
 from optimizer.rollout.transition import Transition
 from tests.plan.estates import standard_policy
@@ -126,6 +128,32 @@ def test_a_refusal_says_what_it_would_take() -> None:
             with pytest.raises(ApplyError):
                 select(ready, max_moves=enough - 1)
     assert refused
+
+
+def test_a_part_of_the_way_back_can_be_carried_out() -> None:
+    """Whatever part of a plan was made, any part of it can be taken back by itself, within the limits."""
+    parts = 0
+    for seed in SEEDS:
+        ready = random_ready(seed)
+        try:
+            made = [write.number for write in select(ready, max_moves=5).writes]
+        except ApplyError:
+            continue
+        records = [DoneRecord(number=number, at=NOW, how="written", after=None) for number in made]
+        back = rollback_writes(records, ready.writes, delete_created=True)
+        after = inventory_of(estate_after(ready.plan, ready.document, made))
+        place = (back, after, ready.plan.rules)
+        assert is_in_order(back, *place, tolerated=ready.inventory), seed
+        for text in ("vault=rsv-one", "service=data", "vm=*vm0"):
+            only = [parse_selector(text)]
+            try:
+                part = select_writes(back, ready.plan, after, only=only, tolerated=ready.inventory)
+            except ApplyError:
+                continue
+            parts += 1
+            assert is_in_order(part.writes, *place, tolerated=ready.inventory), (seed, text)
+            assert all(is_meant(write, after, only) for write in part.writes if write.vms)
+    assert parts > 10
 
 
 @pytest.mark.parametrize("share", [1, 10, 30, 55, 90])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +113,16 @@ def test_the_other_vault_is_offered_and_can_be_applied(error: CloudError, read: 
     assert not [arm_id for arm_id in service.asked if arm_id.startswith(SECOND_VAULT.lower())]
 
 
+def test_the_offered_command_is_as_narrow_as_the_refused_one(tmp_path: Path) -> None:
+    """Selectors of VMs and services, the maximum and the pilot stay; only the vaults are replaced."""
+    ready = ready_of(of_two_vaults())
+    service = Guarded(ready.document, errors={SECOND_VAULT: GONE})
+    scope = replace(only("vault=rsv-*", "vm=*-0"), max_moves=2, wave_percent=50)
+    with pytest.raises(StalePlanError) as caught:
+        run(ready, service, tmp_path, clock=VirtualClock(NOW), scope=scope)
+    assert "'apply --only vault=rsv-one --only 'vm=*-0' --max-moves 2 --wave 50' carries" in str(caught.value)
+
+
 @pytest.mark.parametrize("error", [GONE, FORBIDDEN], ids=["404", "403"])
 def test_where_no_vault_can_be_written_the_plan_is_stale(error: CloudError, tmp_path: Path) -> None:
     """A plan whose only selected vault is gone or forbidden ends with exit code 4 and no offer."""
@@ -158,7 +168,13 @@ def test_vaults_of_one_name_are_offered_by_their_ids(tmp_path: Path) -> None:
 
 
 def prepare_back(
-    ready: Ready, service: FakeService, folder: Path, clock: VirtualClock, *selectors: Selector, resume: bool = False
+    ready: Ready,
+    service: FakeService,
+    folder: Path,
+    clock: VirtualClock,
+    *selectors: Selector,
+    resume: bool = False,
+    delete: bool = False,
 ) -> Prepared:
     return prepare_rollback(
         ready.plan,
@@ -171,6 +187,7 @@ def prepare_back(
         folder / "plan.rollback.jsonl",
         only=selectors,
         resume=resume,
+        delete_created=delete,
     )
 
 
@@ -202,6 +219,16 @@ def test_a_rollback_takes_back_the_vaults_that_can_be_read(error: CloudError, tm
     everything = prepare_back(ready, service, tmp_path, clock, parse_selector("vm=*"), resume=True)
     assert take_back(everything, service, tmp_path, clock).complete
     assert (policy_of(service, "one-0"), policy_of(service, "two-0")) == ("first", "second")
+
+
+def test_a_partial_rollback_deletes_the_policies_of_its_part(tmp_path: Path) -> None:
+    """With --only and --delete-created, only created policies that the part leaves empty are deleted."""
+    ready = ready_of(of_two_vaults())
+    service, clock = FakeService(ready.document), VirtualClock(NOW)
+    assert run(ready, service, tmp_path, clock=clock).complete
+    prepared = prepare_back(ready, service, tmp_path, clock, parse_selector("vm=one-*"), delete=True)
+    assert take_back(prepared, service, tmp_path, clock).complete
+    assert {key.rpartition("/")[2] for key in service.policies} == {"first", "second", "second-0300"}
 
 
 class _Forgetful(Journal):
