@@ -130,14 +130,18 @@ def _counts(rule: Rule) -> bool:
     return rule.max_concurrent is not None or rule.separate is True
 
 
-_UNTIL_A_BACKUP = {"", "irpending", "protectionerror", "invalid"}
-"""States, in lower case, that the service itself turns into ``Protected`` with a backup that succeeds."""
+_STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
+"""States, in lower case, in which no backup takes place.
+
+In any other state, an error or a pending first backup, the service itself makes it ``Protected`` with the next backup
+that succeeds.
+"""
 
 
 def _is_of_the_service(key: str, old: object, new: object) -> bool:
     """Whether the service makes a change by itself, without a write."""
     was, now = str(old or "").lower(), str(new or "").lower()
-    return key == "protectionState" and (was == now or (was in _UNTIL_A_BACKUP and now == "protected"))
+    return key == "protectionState" and (was == now or (was not in _STOPPED and now == "protected"))
 
 
 def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str]:

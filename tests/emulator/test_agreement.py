@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import copy
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from optimizer.emulator import CloudState
 from optimizer.emulator.policies import check_policy
 from optimizer.emulator.refusal import Refusal
 from optimizer.estate import with_start
+from optimizer.estate.arm import build_inventory
 from optimizer.estate.arm_policy import is_vm_policy, read_schedule
-from optimizer.model.raw import MALFORMED
+from optimizer.model.raw import MALFORMED, properties_of
 from optimizer.model.timegrid import WEEKDAYS, format_start
+from optimizer.rollout.check import check_items
+from optimizer.rollout.writes import item_body, item_state
+from tests.emulator.cloud import estate, state_of
+from tests.plan.estates import item, policy_id, vm_id
 
 AS_OF = datetime(2026, 11, 2, 12, tzinfo=UTC)
 UNITS = {"daily": "Days", "weekly": "Weeks", "monthly": "Months", "yearly": "Years"}
@@ -149,3 +155,82 @@ def test_an_hourly_policy_without_retention_times_is_written(interval: int) -> N
     """Cases C16 and C03b: both sides accept it as it stands."""
     assert planner_writes(hourly_without_retention_times(interval))
     assert emulator_accepts(hourly_without_retention_times(interval))
+
+
+STATES = [
+    "Protected",
+    "protected",
+    "IRPending",
+    "ProtectionError",
+    "ProtectionStopped",
+    "ProtectionPaused",
+    "BackupsSuspended",
+    "Invalid",
+    "SomethingOfTheFuture",
+    "",
+    None,
+    5,
+]
+"""Documented states, spellings of them, and what no page tells of."""
+
+
+@st.composite
+def items(draw: st.DrawFn) -> dict[str, Any]:
+    """Protected items in every documented state, some fields of which are missing or null."""
+    properties: dict[str, Any] = {
+        "protectionState": draw(st.sampled_from(STATES)),
+        "policyId": draw(
+            st.sampled_from([policy_id("daily-2000")] * 4 + ["", None, policy_id("gone"), policy_id("sql")])
+        ),
+        "isScheduledForDeferredDelete": draw(st.sampled_from([False, False, None, True])),
+        "containerName": draw(st.sampled_from(["iaasvmcontainerv2;rg-app;vm-1", None])),
+        "friendlyName": draw(st.sampled_from(["vm-1", None])),
+        "sourceResourceId": draw(st.sampled_from([vm_id("vm-1"), vm_id("vm-1").upper(), None])),
+        "protectedItemType": draw(st.sampled_from(["Microsoft.Compute/virtualMachines", None])),
+        "extendedProperties": draw(st.sampled_from([None, {}, {"diskExclusionProperties": {"diskLunList": [1]}}])),
+        "lastBackupStatus": draw(st.sampled_from(["Completed", "Failed", None])),
+    }
+    left_out = draw(st.sets(st.sampled_from(sorted(properties.keys() - {"policyId"}))))
+    one = item("vm-1", "daily-2000", **properties)
+    kept = {name: value for name, value in one["properties"].items() if name not in left_out}
+    return {**one, "properties": kept}
+
+
+def emulated(one: dict[str, Any]) -> CloudState:
+    """Serve an estate with the item, an ordinary one beside it, and a twin of their policy."""
+    document = estate(items=[item("vm-1", "daily-2000"), item("vm-2", "daily-2000")])
+    return state_of(document.model_copy(update={"protected_items": (one, document.protected_items[1])}))
+
+
+@settings(max_examples=200)
+@given(items())
+def test_the_emulator_takes_every_item_that_the_planner_writes(one: dict[str, Any]) -> None:
+    """An item that may be written is accepted as it stands, ends on its new policy, and keeps everything else."""
+    state = emulated(one)
+    inventory = build_inventory(state.snapshot(), ())
+    planned = {found.id: found for found in inventory.items if not found.unwritable}
+    if one["id"] not in planned:
+        return
+    body = item_body(one, policy_id("daily-2200"))
+    operation = state.put_item(one["id"], {"properties": body}).operation
+    assert operation is not None
+    while operation.status == "InProgress":
+        state.operation(operation.id)
+    written = state.item(one["id"])
+    assert written is not None
+    assert item_state(properties_of(written)) == item_state({**one["properties"], **body})
+    (after,) = [found for found in build_inventory(state.snapshot(), ()).items if found.id == one["id"]]
+    assert after.policy_id == policy_id("daily-2200")
+
+
+@settings(max_examples=100)
+@given(items())
+def test_what_the_emulator_does_by_itself_is_no_finding(one: dict[str, Any]) -> None:
+    """After three days of backups nothing that a roll-out must not change has changed, and no VM came or went."""
+    state = emulated(one)
+    before = state.snapshot()
+    state.advance(state.clock.now() + timedelta(days=3))
+    now = state.snapshot()
+    assert check_items(before.protected_items, now.protected_items) == []
+    scheduled, later = (build_inventory(document, ()).items for document in (before, now))
+    assert [found.id for found in scheduled] == [found.id for found in later]
