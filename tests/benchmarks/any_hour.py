@@ -4,8 +4,8 @@ python -m tests.benchmarks.any_hour                         the whole suite at e
 python -m tests.benchmarks.any_hour tests/cli tests/azure   only these, with whatever else pytest takes
 python -m tests.benchmarks.any_hour --instants 3 tests/cli  only the first three instants
 
-Needs libfaketime (``apt-get install faketime``). The time of day is faked for pytest, its workers and every process
-that tests start; it moves on from the instant. Clocks that only measure how long something takes stay as they are.
+Needs Linux and a C compiler. A small library (shifted_clock.c) shifts the time of day of pytest, its workers and every
+process that tests start; it moves on from the instant. Clocks that only measure durations stay as they are.
 """
 
 from __future__ import annotations
@@ -15,10 +15,15 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from optimizer.model.clock import SystemClock
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -30,7 +35,7 @@ class Instant:
     Parameters
     ----------
     local
-        Time of the machine's clock, as libfaketime takes it.
+        Time of the machine's clock in ``zone``, ISO 8601.
     zone
         Time zone of the machine.
     why
@@ -40,6 +45,12 @@ class Instant:
     local: str
     zone: str
     why: str
+
+    @property
+    def shift_seconds(self) -> int:
+        """Seconds from now to the instant."""
+        wanted = datetime.fromisoformat(self.local).replace(tzinfo=ZoneInfo(self.zone))
+        return round((wanted - SystemClock().now()).total_seconds())
 
 
 HOURS = tuple(
@@ -57,7 +68,18 @@ DAYS = (
 INSTANTS = (*DAYS, *HOURS)
 
 
-def run_at(instant: Instant, arguments: Sequence[str]) -> tuple[bool, str]:
+def build_library(folder: Path) -> Path:
+    """Compile the library that shifts the clock."""
+    compiler = shutil.which("cc") or shutil.which("gcc")
+    if compiler is None:
+        sys.exit("there is no C compiler (cc); on Debian and Ubuntu: apt-get install gcc libc6-dev")
+    library = folder / "shifted_clock.so"
+    source = Path(__file__).with_name("shifted_clock.c")
+    subprocess.run([compiler, "-shared", "-fPIC", "-O2", "-Wall", "-o", library, source], check=True)
+    return library
+
+
+def run_at(instant: Instant, library: Path, arguments: Sequence[str]) -> tuple[bool, str]:
     """Run pytest at an instant.
 
     Returns
@@ -65,11 +87,9 @@ def run_at(instant: Instant, arguments: Sequence[str]) -> tuple[bool, str]:
     bool, str
         Whether every test passed, and the last line that pytest printed.
     """
-    command = ["faketime", "-f", f"@{instant.local}", sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    environment = {**os.environ, "TZ": instant.zone, "DONT_FAKE_MONOTONIC": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-    done = subprocess.run(
-        [*command, *arguments], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
+    shift = {"LD_PRELOAD": str(library), "SHIFTED_CLOCK_SECONDS": str(instant.shift_seconds), "TZ": instant.zone}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **shift}, capture_output=True, text=True, check=False)
     lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
     if done.returncode:
         print("\n".join(line for line in lines if line.startswith(("FAILED", "ERROR", "E  "))))
@@ -82,16 +102,16 @@ def main() -> None:
     parser.add_argument("--instants", type=int, default=len(INSTANTS), help="number of instants, special days first")
     parser.add_argument("--from", dest="first", type=int, default=0, help="number of the first instant")
     options, arguments = parser.parse_known_args()
-    if shutil.which("faketime") is None:
-        sys.exit("faketime is not installed; on Debian and Ubuntu: apt-get install faketime")
     failed = 0
-    for instant in INSTANTS[options.first : options.first + options.instants]:
-        began = time.monotonic()
-        passed, told = run_at(instant, arguments)
-        failed += not passed
-        verdict = "passed" if passed else "FAILED"
-        place = f"{instant.local} {instant.zone}"
-        print(f"{place:<38} {verdict}  {time.monotonic() - began:6.0f} s  {told}  ({instant.why})", flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        library = build_library(Path(folder))
+        for instant in INSTANTS[options.first : options.first + options.instants]:
+            began = time.monotonic()
+            passed, told = run_at(instant, library, arguments)
+            failed += not passed
+            verdict = "passed" if passed else "FAILED"
+            place = f"{instant.local} {instant.zone}"
+            print(f"{place:<38} {verdict}  {time.monotonic() - began:6.0f} s  {told}  ({instant.why})", flush=True)
     sys.exit(1 if failed else 0)
 
 

@@ -13,7 +13,7 @@ from optimizer.plan.document import PlanDocument
 from optimizer.workflow import make_plan_of, prepare
 from tests.plan.estates import arm_estate, imported_estate
 
-EFFORT = 5
+EFFORT = 2
 
 
 @dataclass(frozen=True)
