@@ -178,6 +178,7 @@ def _write(
             protected_items=listing.protected_items,
             vms=listing.vms,
             vault_settings=listing.vault_settings,
+            missing_vms=listing.missing_vms,
         )
     return counts
 

@@ -11,11 +11,13 @@ from typing import Any
 
 from optimizer.errors import DataError
 from optimizer.estate.arm_ids import is_group_id
+from optimizer.estate.document import Absence
 from optimizer.estate.json_files import read_json
 from optimizer.estate.listing import Listing, by_name
 from optimizer.estate.pull_inventory import source_vm
 from optimizer.estate.resource_shapes import KINDS, Kind, fault_in, kind_of, to_arm
 from optimizer.estate.template import Template
+from optimizer.model.arm_id import subscription_of
 from optimizer.ports import Resource
 
 _SHOWN = 5
@@ -143,10 +145,11 @@ def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str
     found = reading.found
     if not found["protected_items"]:
         raise DataError(_nothing(files, reading))
-    missing = list(_missing_vaults(found))
-    for vault in missing:
+    stubs = list(_missing_vaults(found))
+    for vault in stubs:
         found["vaults"][str(vault["id"]).lower()] = vault
     vms, unprotected, unlisted = _protected_vms(found, known or {})
+    missing = _missing_vms(found, known or {})
     return Listing(
         source="resources",
         vaults=tuple(found["vaults"].values()),
@@ -155,9 +158,10 @@ def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str
         vms=tuple(vms),
         vault_settings=tuple(found["vault_settings"].values()),
         vm_ids=tuple(sorted(str(vm["id"]) for vm in _with_unlisted(vms, found, known or {}))),
+        missing_vms=missing,
         namesakes=tuple(str(vm["id"]) for key, vm in found["vms"].items() if key not in _protected_ids(found)),
         left_out=tuple(_left_out(reading)),
-        notes=tuple(_notes(reading, len(missing), unprotected, unlisted)),
+        notes=tuple(_notes(reading, missing, len(stubs), unprotected, unlisted)),
     )
 
 
@@ -206,6 +210,17 @@ def _protected_vms(
     return vms, len(listed) - len(vms), False
 
 
+def _missing_vms(found: Mapping[Kind, Mapping[str, Resource]], known: Mapping[str, str]) -> dict[str, Absence]:
+    """VMs that items protect and no file lists; where no file lists any, nobody looked."""
+    listed = found["vms"]
+    looked_in = {subscription_of(key) for key in listed}
+    return {
+        known.get(key, vm_id): "gone" if subscription_of(key) in looked_in else "hidden"
+        for key, vm_id in _protected_ids(found).items()
+        if listed and key not in listed
+    }
+
+
 def _with_unlisted(
     vms: Sequence[Resource], found: Mapping[Kind, Mapping[str, Resource]], known: Mapping[str, str]
 ) -> list[Resource]:
@@ -231,7 +246,9 @@ def _left_out(reading: _Reading) -> Iterator[str]:
         yield f"Not used: {count} of type {arm_type}."
 
 
-def _notes(reading: _Reading, missing_vaults: int, unprotected: int, unlisted: bool) -> Iterator[str]:
+def _notes(
+    reading: _Reading, missing: Mapping[str, Absence], missing_vaults: int, unprotected: int, unlisted: bool
+) -> Iterator[str]:
     if reading.cut:
         yield (
             f"Only a part of the answer is in {'; '.join(reading.cut)}: save every page (az graph query returns 100 "
@@ -250,6 +267,14 @@ def _notes(reading: _Reading, missing_vaults: int, unprotected: int, unlisted: b
         yield (
             "No file lists VMs, so their tags, and whether they still exist, are unknown: add the output of "
             "'az vm list'."
+        )
+    if missing:
+        one = "VM is" if len(missing) == 1 else "VMs are"
+        gone = sum(how == "gone" for how in missing.values())
+        yield (
+            f"{len(missing)} {one} not in the list of VMs, but in the list of protected items: {gone} deleted, moved "
+            f"or not visible, {len(missing) - gone} in subscriptions without any listed VM (save 'az vm list' of "
+            "these too)."
         )
     if unprotected:
         yield f"VMs without a protected item in these files: {unprotected}; they are not in the estate."

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from optimizer.errors import DataError
+from optimizer.model.raw import DEEPEST, too_deep
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -15,9 +16,6 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 """Byte-order marks: Windows PowerShell writes UTF-16 for ``>``, and UTF-8 with a mark for ``-Encoding utf8``."""
-
-MAX_DEPTH = 64
-"""Levels of nesting in one resource. Azure's own answers have fewer than 20; deeper ones break recursive readers."""
 
 
 def read_json(path: Path) -> object:
@@ -66,21 +64,10 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def fault_of(value: object) -> str:
     """Why a JSON value cannot be kept in an estate; empty where it can."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        level = [inner for outer in level for inner in _members(outer)]
-        if not level:
-            break
-    else:
-        return f"it is nested more than {MAX_DEPTH} levels deep"
+    if too_deep(value):
+        return f"it is nested more than {DEEPEST} levels deep"
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
         return "its text holds half of a surrogate pair, which is not a character"
     return ""
-
-
-def _members(value: object) -> list[object]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []

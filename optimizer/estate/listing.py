@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
+from optimizer.estate.document import Absence
 from optimizer.ports import Resource
 
 
@@ -22,6 +23,9 @@ class Listing:
         ARM resources.
     vm_ids
         Every VM whose load is wanted, sorted; as the estate spells it.
+    missing_vms
+        VMs that items protect and no file lists, by id, and how: ``gone`` where other VMs of the subscription are
+        listed, else ``hidden``; empty where no file lists VMs at all.
     namesakes
         Ids of VMs whose load is not wanted; a name that one of them has as well does not say which VM is meant.
     left_out
@@ -37,6 +41,7 @@ class Listing:
     vms: tuple[Resource, ...]
     vm_ids: tuple[str, ...]
     vault_settings: tuple[Resource, ...] = ()
+    missing_vms: dict[str, Absence] = field(default_factory=dict)
     namesakes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()

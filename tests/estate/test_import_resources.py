@@ -202,6 +202,21 @@ def test_vaults_and_vms_that_no_file_lists_are_named(tmp_path: Path) -> None:
     assert any("No file lists VMs" in note for note in report.notes)
 
 
+@pytest.mark.parametrize(("place", "how"), [(inputs.APP, "gone"), (inputs.APP.replace("1111", "9999"), "hidden")])
+def test_vms_that_are_not_listed_are_gone_or_hidden(tmp_path: Path, place: str, how: str) -> None:
+    """Where other VMs of the subscription are listed, an absent one is gone; else the list does not cover it."""
+    content = inputs.keyed()
+    content["protected_items"].append(inputs.rest_item("old-1", place))
+    content["vms"].append(inputs.rest_vm("unprotected"))
+    estate, report = _import(tmp_path, [content])
+    assert estate.document.missing_vms == {inputs.vm_id("old-1", place): how}
+    inventory = estate.inventory()
+    said = {item.vm_id: item.unwritable for item in (*inventory.items, *inventory.idle_items) if item.unwritable}
+    assert said.keys() == {inputs.vm_id("old-1", place)}
+    assert len(inventory.idle_items) == (how == "gone")
+    assert any("1 VM is not in the list of VMs" in note for note in report.notes)
+
+
 def test_settings_of_vaults_are_kept(tmp_path: Path) -> None:
     """Guards, configurations and locks are recognized by type; a lock that the CLI flattened gets its properties."""
     lock = {
