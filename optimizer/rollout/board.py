@@ -54,6 +54,10 @@ class Board:
             if write.number in carrier.journal.open_writes and write.number not in done:
                 self._standing.begun(write, self._lane(write))
         self._ended: dict[int, Attempt] = {}
+        self._to_do: dict[int, list[int]] = {}
+        for write in writes:
+            if write.number not in state.done:
+                self._to_do.setdefault(self._lane(write), []).append(write.number)
         self._waiting: dict[int, str] = {}
         self._num_done = len(state.done)
         self._pilot_moved = False
@@ -124,12 +128,16 @@ class Board:
                     return self._advance(lane, now)
                 if self._may_be_made(lane, timed, now):
                     return _Step(lane, timed.write, "carry_out")
-        if lane.changed or lane.is_outdated(now, self._ended):
+        if not self._is_through(lane) and (lane.changed or lane.is_outdated(now, self._ended)):
             self._lay_out()
             return self._advance(lane, now)
         lane.rewind()
         self._rest(lane, now)
         return None
+
+    def _is_through(self, lane: Lane) -> bool:
+        """Whether every write of a lane has come to an end, so that nothing of it needs a calendar."""
+        return all(number in self._ended for number in self._to_do.get(lane.number, ()))
 
     def _unfinished(self, lane: Lane, now: datetime) -> _Step | None:
         """A write that was begun and has to be looked at first."""

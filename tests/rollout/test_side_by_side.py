@@ -180,7 +180,7 @@ def dying_at(line: int) -> type[Dying]:
 
 def test_killed_at_any_line_several_workers_lose_nothing(tmp_path: Path) -> None:
     """Killed with four lanes under way, whatever was begun is looked at first; nothing is lost or made twice."""
-    ready = plan_of(6, 3)
+    ready = plan_of(4, 2)
     whole = SlowService(ready, VirtualClock(NOW))
     apply_all(ready, whole, tmp_path / "whole")
     num_lines = len(read_journal(tmp_path / "whole" / "plan.journal.jsonl"))
@@ -234,16 +234,16 @@ def test_the_second_wave_waits_for_pilots_of_all_lanes(many_vaults: Ready, tmp_p
 
 
 def test_workers_share_the_budget_of_a_subscription(tmp_path: Path) -> None:
-    """Ten vaults of one subscription together write no more policies in a day than allowed."""
-    ready = plan_of(40, 10)
-    limits = ready.plan.rules.policies.model_copy(update={"scope": "subscription", "max_writes_per_day": 7})
+    """Six vaults of one subscription together write no more policies in a day than allowed."""
+    ready = plan_of(18, 6)
+    limits = ready.plan.rules.policies.model_copy(update={"scope": "subscription", "max_writes_per_day": 5})
     rules = ready.plan.rules.model_copy(update={"policies": limits})
     ready = Ready(ready.estate, ready.plan.model_copy(update={"rules": rules}), ready.plan_path)
     service = SlowService(ready, VirtualClock(NOW))
     apply_all(ready, service, tmp_path, workers=8)
     policies = [at for at, kind, _ in service.times if kind == "policy"]
     for at in policies:
-        assert sum(at - timedelta(hours=24) < other <= at for other in policies) <= 7
+        assert sum(at - timedelta(hours=24) < other <= at for other in policies) <= 5
 
 
 class StandingClock:
