@@ -45,7 +45,7 @@ def test_an_estate_is_served_until_it_is_stopped(tmp_path: Path, root: Path, for
 
 
 def test_help_shows_an_example() -> None:
-    """``--help`` says what to type and that the folder is not changed."""
+    """``--help`` says what to type and that the folder never changes."""
     text = CliRunner().invoke(emulate, ["--help"]).output
     assert "backup-optimizer emulate estate --port 8443" in text
-    assert "the estate folder is not changed" in " ".join(text.split())
+    assert "the estate folder never changes" in " ".join(text.split())

@@ -103,7 +103,7 @@ def test_every_state_on_the_way_keeps_the_rules(given: World, num_pilots: int) -
     assert rollout == rollout_of(given, writes, pilot=pilot)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(worlds())
 def test_gates_hold_for_every_write(given: World) -> None:
     """Clear of old and new runs, within the RPO, never on a frozen day, in its interval, after what it needs."""
@@ -128,7 +128,7 @@ def test_gates_hold_for_every_write(given: World) -> None:
                     assert moment >= datetime.fromisoformat("2026-02-19T23:00+00:00")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(worlds(), st.integers(0, 3))
 def test_the_budget_holds_in_any_day(given: World, earlier: int) -> None:
     """In no 24 hours are more policies written than allowed where that is counted, earlier writes included."""
@@ -150,7 +150,7 @@ def test_the_budget_holds_in_any_day(given: World, earlier: int) -> None:
         assert len(same_day) <= most
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(worlds())
 def test_lanes_are_serial_and_apart(given: World) -> None:
     """Writes of a lane are a minute apart; a vault lies in one lane, and so do vaults that share a capped service."""
@@ -174,7 +174,7 @@ def test_lanes_are_serial_and_apart(given: World) -> None:
         assert all(len(lanes) <= 1 for lanes in by_service.values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(worlds(), st.data())
 def test_what_is_made_is_not_laid_out_again(given: World, data: st.DataObject) -> None:
     """Resumed after any number of writes, the others are laid out, and lead to where they would have led."""
@@ -202,7 +202,7 @@ def test_without_rules_nothing_is_blocked(given: World) -> None:
     assert [one for one in blocked if "between two recovery points" not in one.reason] == []
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(worlds())
 def test_the_way_back_is_open(given: World) -> None:
     """What was made can be undone in reverse order, whatever rules the state before broke, up to RPO and freezes."""
