@@ -32,7 +32,13 @@ from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.prepared import Approval, Command, Prepared, Scope
 from optimizer.rollout.progress import JournalState, state_of, with_what_they_need
-from optimizer.rollout.remarks import changes_elsewhere, left_for_later, outside_of_scope, read_protections
+from optimizer.rollout.remarks import (
+    changes_elsewhere,
+    closed_vaults,
+    left_for_later,
+    outside_of_scope,
+    read_protections,
+)
 from optimizer.rollout.rollback import estate_after, nothing_to_take_back, rollback_writes
 from optimizer.rollout.selection import Selector, is_meant, select_writes
 from optimizer.rollout.stages import Rollout, Write
@@ -123,6 +129,7 @@ def prepare_apply(
             *selection.left_out,
             *outside_of_scope(every, selection.writes, scope),
             *protected,
+            *closed_vaults(_to_do(selection.writes, state), ledger, clock.now()),
             *changes_elsewhere(freshness),
         ),
     )
@@ -208,6 +215,7 @@ def prepare_rollback(
             *selection.left_out,
             *left_for_later(undone, writes, scope.only),
             *protected,
+            *closed_vaults(_to_do(writes, state), ledger, clock.now()),
             *changes_elsewhere(freshness),
         ),
         tolerated=before,

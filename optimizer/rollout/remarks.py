@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from optimizer.errors import CloudError
 from optimizer.ports import BackupReader
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness
+from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepared import Scope
 from optimizer.rollout.protections import Protection, read_protection
 from optimizer.rollout.stages import Write
@@ -45,6 +47,27 @@ def read_protections(writes: Sequence[Write], reader: BackupReader) -> tuple[dic
             continue
         remarks += found[vault_id].remarks(name)
     return found, remarks
+
+
+def closed_vaults(writes: Sequence[Write], ledger: Ledger, now: datetime) -> list[str]:
+    """Report vaults from which the service asked to stay away for a while.
+
+    Parameters
+    ----------
+    writes
+        Writes that are still to be made.
+    ledger
+        Where such requests are kept.
+    now
+        The present time.
+    """
+    found = []
+    for vault_id in vaults_of(writes):
+        if closed := ledger.closed(vault_id, now):
+            until = f"{closed.closed_until:%Y-%m-%d %H:%M} UTC"
+            name = vault_id.rpartition("/")[2]
+            found.append(f"vault {name} is closed until {until}, as the service asked: {closed.reason}")
+    return found
 
 
 def changes_elsewhere(freshness: Freshness) -> list[str]:

@@ -15,7 +15,7 @@ from optimizer.errors import CloudError, ConflictError, NotFoundError, RejectedE
 from optimizer.estate.parts import JOB_SCHEMA
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import Accepted, Look
-from optimizer.rollout.journal import AcceptedRecord, read_journal
+from optimizer.rollout.journal import AcceptedRecord, Journal, Record, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_rollback
@@ -26,7 +26,7 @@ from optimizer.rollout.run import carry_out
 from tests.plan.estates import VAULT, policy_id, vm_id
 from tests.rollout.azure_rollouts import Azure, azure, of_two_vaults, ready_of, small
 from tests.rollout.conftest import PACE, Ready, run
-from tests.rollout.fake_service import FakeService
+from tests.rollout.fake_service import FakeService, Killed
 from tests.rollout.small_rollouts import NOW
 
 DAILY_LIMIT = "Operation is blocked as you have reached the limit on number of operations permitted in 24 hours"
@@ -183,7 +183,9 @@ def test_the_calendar_begins_when_a_vault_opens(tmp_path: Path) -> None:
     """What is shown before the confirmation knows of the closed vault."""
     with azure(ready_of(of_two_vaults()), tmp_path) as cloud:
         Ledger(tmp_path / "state").close(VAULT.upper(), NOW + timedelta(hours=2), "come back later")
-        writes = cloud.prepare().rollout.writes
+        prepared = cloud.prepare()
+        assert any("rsv-one is closed until 2026-02-18 11:00 UTC" in remark for remark in prepared.remarks)
+        writes = prepared.rollout.writes
         first = {timed.write.vault_id: timed.at for timed in reversed(writes)}
         assert first[VAULT] > NOW + timedelta(hours=2)
         assert min(first.values()) == NOW
@@ -243,6 +245,34 @@ def test_an_endless_operation_leads_to_one_request(tmp_path: Path) -> None:
             outcome = cloud.apply(resume=True)
             end_operations(cloud)
         assert outcome.complete
+        assert sorted(cloud.written) == sorted({write.name for write in cloud.ready.writes})
+
+
+class DyingOnAcceptance(Journal):
+    """A journal whose process dies when Azure has accepted a write: before the line is on disk, or right after."""
+
+    after = False
+
+    def append(self, record: Record) -> None:
+        """Add a record, unless the process dies over it."""
+        if isinstance(record, AcceptedRecord) and not self.after:
+            raise Killed
+        super().append(record)
+        if isinstance(record, AcceptedRecord):
+            raise Killed
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before the line", "after the line"])
+def test_killed_at_the_acceptance_nothing_is_sent_again(tmp_path: Path, after: bool) -> None:
+    """Whether or not the operation is in the journal, a resumed run looks for its effect instead of sending again."""
+    slow = Settings(operation_reads=10**9, operation_seconds=120)
+    dying = type("Dying", (DyingOnAcceptance,), {"after": after})
+    with azure(ready_of(small()), tmp_path, settings=slow) as cloud:
+        state = cloud.folder / "state"
+        with pytest.raises(Killed):
+            carry_out(cloud.prepare(), cloud.service, cloud.clock, Ledger(state), state, pace=PACE, journal_of=dying)
+        assert cloud.apply(resume=True).complete
+        assert cloud.emulator.requests["item.put"] == 2
         assert sorted(cloud.written) == sorted({write.name for write in cloud.ready.writes})
 
 
