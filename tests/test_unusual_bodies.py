@@ -171,3 +171,11 @@ def test_an_hourly_policy_uses_the_whole_evening(found: CaseRun) -> None:
     hourly_rows = [row for row in rows.values() if row["frequency"] == "Hourly" and row["start"] != row["start_today"]]
     assert hourly_rows
     assert all(row["start"] <= "19:30" for row in hourly_rows)
+
+
+def test_a_refused_body_is_told_once(found: CaseRun) -> None:
+    """One note for each reason: with the policy, its vault, the number of VMs, and what to do."""
+    told = [note for note in found.plan["notes"] if "Azure refuses" in note]
+    assert len(told) == len(REFUSED)
+    assert all("Correct the policy in the portal, then read the estate again" in note for note in told)
+    assert [note for note in found.audit["notes"] if "Azure refuses" in note] == told

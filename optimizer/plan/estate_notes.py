@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
-from optimizer.estate.arm_items import EXPECTED
+from optimizer.estate.arm_items import EXPECTED, REFUSED
 from optimizer.model.inventory import Inventory
 
 _SHOWN = 3
@@ -24,12 +24,13 @@ def notes_on_estate(inventory: Inventory) -> list[str]:
 def _notes_on_items(inventory: Inventory) -> Iterator[str]:
     by_reason: defaultdict[tuple[bool, str], dict[str, str]] = defaultdict(dict)
     for item in (*inventory.items, *inventory.idle_items):
-        if item.unwritable and item.unwritable not in EXPECTED:
+        told = item.unwritable in EXPECTED or item.unwritable.startswith(REFUSED)  # the second by policy_notes
+        if item.unwritable and not told:
             by_reason[item.runs, item.unwritable][item.vm_id.lower()] = inventory.vm(item).name
     twice = {reason for runs, reason in by_reason if (not runs, reason) in by_reason}
     for (runs, reason), vms in by_reason.items():
         if runs or reason not in twice:
-            what = "left where it is" if runs else "not planned and not counted"
+            what = "left in place" if runs else "not planned and not counted"
             yield f"{_vms(list(vms.values()))} {what}: {reason}"
 
 

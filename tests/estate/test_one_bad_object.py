@@ -243,7 +243,7 @@ def test_notes_name_what_is_left_alone() -> None:
     items[2] = with_value(items[2], ("properties", "protectionState"), "Dreaming")
     found = inventory_of(SOUND.document.model_copy(update={"protected_items": tuple(items)}))
     assert notes_on_estate(found) == [
-        "1 VM (c) is left where it is: its protection state is 'Dreaming', which this program does not know",
+        "1 VM (c) is left in place: its protection state is 'Dreaming', which this program does not know",
         "1 VM (a) is not planned and not counted: its policyId is not the id of a policy",
     ]
 
