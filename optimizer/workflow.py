@@ -109,8 +109,8 @@ def prepare(
     inventory = estate.inventory(rules.service_from)
     if not inventory.items:
         raise DataError(
-            f"{estate.path}: no VM of the estate has a scheduled backup, so there is nothing to plan; "
-            "look at the protected items in estate.json"
+            f"{estate.path}: no VM of the estate has a scheduled backup that can be planned; "
+            + ("; ".join(notes_on_estate(inventory)) or "look at the protected items in estate.json")
         )
     told = read_history(history, inventory)
     moved_on = last_moves(told)

@@ -13,7 +13,7 @@ from optimizer.emulator.jobs import Job, JobBook, guid
 from optimizer.emulator.moments import stamp
 from optimizer.emulator.runs import next_run
 from optimizer.emulator.settings import Settings
-from optimizer.model.raw import properties_of
+from optimizer.model.raw import properties_of, text
 
 if TYPE_CHECKING:
     from optimizer.ports import Resource
@@ -24,10 +24,18 @@ FAILURE = "GuestAgentSnapshotTaskStatusError"
 _STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
 
 
+_UNTIL_A_BACKUP = {"", "protected", "irpending", "protectionerror", "invalid"}
+"""States that a backup which succeeds turns into ``Protected``; one that nobody knows is left as it is."""
+
+
+def _state(item: Resource) -> str:
+    return text(properties_of(item).get("protectionState")).lower()
+
+
 def is_scheduled(item: Resource) -> bool:
     """Whether backups of an item are started."""
     properties = properties_of(item)
-    stopped = str(properties.get("protectionState") or "").lower() in _STOPPED
+    stopped = _state(item) in _STOPPED
     return bool(properties.get("policyId")) and not stopped and not properties.get("isScheduledForDeferredDelete")
 
 
@@ -96,7 +104,7 @@ class Scheduler:
 
     def _start_job(self, name: str, item: Resource, due: datetime) -> None:
         properties = properties_of(item)
-        vm_id = key(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "")
+        vm_id = key(text(properties.get("sourceResourceId")) or text(properties.get("virtualMachineId")))
         if vm_id in self._settings.missed_vms:
             return
         delay, luck = _draws(self._seed, name, due)
@@ -133,7 +141,7 @@ class Scheduler:
             if job.made_a_point:
                 known |= {"lastRecoveryPoint": stamp(job.start + timedelta(seconds=4)), "protectionState": "Protected"}
                 self.points[name] = self.points.get(name, 0) + 1
-            if not is_scheduled(item):
+            if not is_scheduled(item) or _state(item) not in _UNTIL_A_BACKUP:
                 known.pop("protectionState", None)
             self._items[name] = {**item, "properties": {**properties_of(item), **known}}
 

@@ -12,7 +12,7 @@ from optimizer.emulator.policy_table import ENHANCED
 from optimizer.emulator.policy_writes import count_item, item_count
 from optimizer.emulator.protections import ITEM_WRITE, check_guard, check_immutability
 from optimizer.emulator.refusal import Refusal, not_found, throttled
-from optimizer.model.raw import properties_of
+from optimizer.model.raw import properties_of, text
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
@@ -65,7 +65,7 @@ def _check_body(item: Resource, properties: Mapping[str, Any]) -> None:
         raise Refusal(400, "BMSUserErrorItemSoftDeleted", "The item is in the soft-deleted state; undelete it first.")
     if kind.lower() not in _KINDS:
         raise _invalid(f"The protected item type '{kind}' is not that of a virtual machine.")
-    if source != key(own.get("sourceResourceId") or own.get("virtualMachineId") or ""):
+    if source != key(text(own.get("sourceResourceId")) or text(own.get("virtualMachineId"))):
         raise _invalid(f"The source resource '{properties.get('sourceResourceId')}' is not that of the item.")
     if not isinstance(properties.get("policyId"), str):
         raise _invalid("The policy id is missing.")

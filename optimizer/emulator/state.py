@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
@@ -130,7 +130,7 @@ class CloudState:
         self.lock = threading.RLock()
         self.clock, self.settings = clock, settings
         self._document, self._seed = document, seed
-        self.vaults = _by_key(document.vaults)
+        self.vaults = _unlisted_vaults((*document.policies, *document.protected_items)) | _by_key(document.vaults)
         self.policies = _by_key(document.policies)
         self.items = _by_key(document.protected_items)
         self.vms = _by_key(document.vms)
@@ -387,6 +387,21 @@ class CloudState:
             while len(self._views) > 1 and self._views[1][0] <= known:
                 self._views.popleft()
             return self._views[0][1]
+
+
+def _unlisted_vaults(resources: Iterable[Resource]) -> dict[str, Resource]:
+    """Vaults, by key, that only the ids of what lies in them mention."""
+    found = {}
+    for resource in resources:
+        arm_id = id_of(resource)
+        if name := vault_key(arm_id):
+            vault_id = arm_id[: len(name)]
+            found[name] = {
+                "id": vault_id,
+                "name": vault_id.rpartition("/")[2],
+                "type": "Microsoft.RecoveryServices/vaults",
+            }
+    return found
 
 
 def _by_key(resources: Sequence[Resource]) -> dict[str, Resource]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from optimizer.errors import DataError
+from optimizer.estate.arm_items import source_vm
 from optimizer.estate.arm_policy import is_vm_policy, twin_key, with_start
 from optimizer.estate.document import EstateDocument, canonical_json
 from optimizer.model.arm_id import ItemId, PolicyId, VaultId, VmId
@@ -137,7 +138,7 @@ class _Check:
         if resource is None:
             raise ValueError(f"{item} is not in the estate")
         properties = properties_of(resource)
-        source = str(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "")
+        source = source_vm(properties)
         _require(source.lower() == vm.key, f"{item} protects {source or 'no VM'}, not {vm}")
         held = str(properties.get("policyId") or "")
         _require(held.lower() == PolicyId.parse(today).key, f"{item} has policy {held or 'none'}, not {today}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from optimizer.errors import EstateError
+from optimizer.estate.arm_items import source_vm
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.remote import Location
 from optimizer.model.raw import id_of, properties_of
@@ -121,7 +122,7 @@ def _as_it_was(document: EstateDocument, back: RollbackDocument, plan: PlanDocum
 
     def is_newcomer(item: Resource) -> bool:
         properties = properties_of(item)
-        vm_id = str(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "").lower()
+        vm_id = source_vm(properties).lower()
         return str(properties.get("policyId") or "").lower() in edited and vm_id not in known
 
     def restored(resources: tuple[Resource, ...], collection: str) -> tuple[Resource, ...]:

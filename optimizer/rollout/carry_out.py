@@ -19,6 +19,7 @@ from optimizer.errors import (
     ThrottledError,
     UncertainError,
 )
+from optimizer.estate.arm_items import source_vm
 from optimizer.estate.policy_bodies import explain_invalid_input
 from optimizer.model.raw import properties_of
 from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
@@ -237,11 +238,7 @@ class Carrier:
         elif write.kind == "edit_policy":
             key = write.object_id.lower()
             items = [properties_of(item) for item in self.service.list_items(write.vault_id)]
-            members = {
-                str(item.get("sourceResourceId") or item.get("virtualMachineId") or "").lower()
-                for item in items
-                if str(item.get("policyId") or "").lower() == key
-            }
+            members = {source_vm(item).lower() for item in items if str(item.get("policyId") or "").lower() == key}
             if members != {vm.lower() for vm in write.vms}:
                 return f"policy {write.name} has other VMs than when the plan was made; make the plan again"
         return ""

@@ -13,7 +13,7 @@ from itertools import pairwise
 
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
-from optimizer.model.raw import id_of, properties_of
+from optimizer.model.raw import id_of, properties_of, text
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
 from optimizer.plan.verify import counted_within, rules_of
@@ -140,7 +140,7 @@ that succeeds.
 
 def _is_of_the_service(key: str, old: object, new: object) -> bool:
     """Whether the service makes a change by itself, without a write."""
-    was, now = str(old or "").lower(), str(new or "").lower()
+    was, now = text(old).lower(), text(new).lower()
     return key == "protectionState" and (was == now or (was not in _STOPPED and now == "protected"))
 
 
@@ -155,8 +155,10 @@ def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str
     faults = []
     present = {id_of(item).lower(): properties_of(item) for item in now}
     for item in before:
-        old, name = properties_of(item), item["id"]
-        new = present.get(str(name).lower())
+        old, name = properties_of(item), id_of(item)
+        if not name:
+            continue  # what has no id cannot be served, and is not part of the inventory
+        new = present.get(name.lower())
         if new is None:
             faults.append(f"{name}: is gone")
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from optimizer.estate.arm_items import source_vm
 from optimizer.estate.arm_policy import essence, read_schedule
 from optimizer.estate.document import EstateDocument, canonical_json
 from optimizer.model.inventory import Inventory
@@ -145,7 +146,7 @@ def item_body(item: Resource, policy_id: str) -> dict[str, Any]:
     properties = properties_of(item)
     body = {
         "protectedItemType": properties.get("protectedItemType") or "Microsoft.Compute/virtualMachines",
-        "sourceResourceId": properties.get("sourceResourceId") or properties.get("virtualMachineId"),
+        "sourceResourceId": source_vm(properties),
         "policyId": policy_id,
     }
     if properties.get("extendedProperties") is not None:
@@ -180,7 +181,7 @@ def item_state(properties: Mapping[str, Any]) -> bytes:
     return canonical_json(
         {
             "policy": str(properties.get("policyId") or "").lower(),
-            "vm": str(properties.get("sourceResourceId") or properties.get("virtualMachineId") or "").lower(),
+            "vm": source_vm(properties).lower(),
             "extended": _plain(properties.get("extendedProperties") or {}),
             "stopped": state in {"protectionstopped", "protectionpaused", "backupssuspended"},
             "deleted": bool(properties.get("isScheduledForDeferredDelete")),

@@ -23,10 +23,12 @@ from optimizer.model.raw import id_of, properties_of
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rules
 from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.ports import Resource
+from optimizer.rollout.check import check_items
 from optimizer.rollout.freshness import compare_with_service
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.running_jobs import running_job
 from optimizer.rollout.watch_checks import read_jobs
+from optimizer.rollout.writes import item_body
 from tests.plan.estates import VAULT, hourly_policy, sql_policy, standard_policy
 from tests.rollout.fake_service import FakeService
 from tests.rollout.small_rollouts import NOW, SECOND_VAULT, weekly_policy, world
@@ -199,6 +201,10 @@ def test_damage_stops_no_service_and_no_comparison(damage: Damage) -> None:
     pending = frozenset(write.number for write in writes)
     for there, here in ((document, SOUND.document), (SOUND.document, document)):
         compare_with_service(here, writes, FakeService(there), pending=pending)
+    raw = {id_of(one): one for one in document.protected_items}
+    for item in inventory_of(document).items:  # what would be written is what is planned
+        assert item_body(raw[item.id], "policy")["sourceResourceId"].lower() == item.vm_id.lower()
+    assert check_items(document.protected_items, state.snapshot().protected_items) == []
     service = FakeService(SOUND.document)
     service.jobs = state.jobs
     for write in writes:
