@@ -30,13 +30,15 @@ _NOT_IN_TWIN_KEY = _TIME_KEYS | {"protectedItemsCount", "resourceGuardOperationR
 _DEFAULTS: Mapping[str, object] = {
     "ArchivedRP": {"tieringMode": "donottier", "duration": 0, "durationType": "invalid"},
     "scheduleWeeklyFrequency": 0,
+    "isLast": False,
     "instantAccessSnapshotEnabled": False,
     "instantAccessDurationMinutes": 0,
 }
 """Values, text in lower case, that some answers spell out and others leave out.
 
 Today's answers write ``tieringPolicy.ArchivedRP`` in full (azure-cli #33507), older ones do not have it; the service
-adds ``scheduleWeeklyFrequency`` to what was sent without it (recorded); the fields for instant access came in 2026.
+adds ``scheduleWeeklyFrequency`` to what was sent without it (recorded); a day of a month may say that it is not the
+last one; the fields for instant access came in 2026.
 """
 
 _SETS = frozenset({"scheduleRunDays", "daysOfTheWeek", "weeksOfTheMonth", "monthsOfYear", "daysOfTheMonth"})

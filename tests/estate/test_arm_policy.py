@@ -195,6 +195,17 @@ def test_a_default_that_is_spelled_out_is_no_difference(more: dict[str, Any], pr
     assert twin_key({**plain, **copy.deepcopy(more)}) == twin_key(plain)
 
 
+def test_a_day_of_the_month_that_is_not_the_last_may_say_so() -> None:
+    """``isLast`` is false where it is absent; the last day of a month is another day."""
+
+    def monthly(**more: bool) -> dict[str, Any]:
+        days = {"retentionScheduleDaily": {"daysOfTheMonth": [{"date": 1, **more}]}}
+        return {"retentionPolicy": {"monthlySchedule": {"retentionScheduleFormatType": "Daily", **days}}}
+
+    assert twin_key(monthly(isLast=False)) == twin_key(monthly())
+    assert twin_key(monthly(isLast=True)) != twin_key(monthly())
+
+
 @given(policies())
 def test_the_weekly_frequency_that_the_service_adds_is_no_difference(properties: dict[str, Any]) -> None:
     """A policy that was sent without ``scheduleWeeklyFrequency`` comes back with 0."""
