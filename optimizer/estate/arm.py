@@ -26,7 +26,9 @@ from optimizer.ports import Resource
 __all__ = ["build_inventory", "twin_key", "with_start"]
 
 
-def build_inventory(document: EstateDocument, service_from: Sequence[str]) -> Inventory:
+def build_inventory(
+    document: EstateDocument, service_from: Sequence[str], *, present: Iterable[str] = ()
+) -> Inventory:
     """Inventory of an estate.
 
     Parameters
@@ -35,8 +37,15 @@ def build_inventory(document: EstateDocument, service_from: Sequence[str]) -> In
         The estate.
     service_from
         Where services come from, first hit wins.
+    present
+        VMs that count as there whether the estate lists them or not: what was moved can be moved back.
     """
-    draft = Draft(document.as_of, missing={key.lower(): why for key, why in document.missing_vms.items()})
+    there = {vm_id.lower() for vm_id in present}
+    draft = Draft(
+        document.as_of,
+        missing={key.lower(): why for key, why in document.missing_vms.items() if key.lower() not in there},
+        present=frozenset(there),
+    )
     for resource in _usable(document.vaults, "vault", draft):
         vault = _read_vault(resource)
         draft.vaults[vault.id.lower()] = vault

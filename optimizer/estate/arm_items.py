@@ -54,6 +54,8 @@ class Draft:
         Aware time at which the estate was taken.
     missing
         VMs that were looked for and not found, by id in lower case, and how.
+    present
+        Ids in lower case of VMs that count as there although the estate does not list them.
     vaults, policies, vms
         By id in lower case.
     listed, listed_subscriptions
@@ -73,6 +75,7 @@ class Draft:
 
     as_of: datetime
     missing: Mapping[str, Absence]
+    present: frozenset[str] = frozenset()
     vaults: dict[str, Vault] = field(default_factory=dict)
     policies: dict[str, Policy] = field(default_factory=dict)
     vms: dict[str, Vm] = field(default_factory=dict)
@@ -205,7 +208,7 @@ def _why_gone(vm_key: str, draft: Draft) -> str:
     if vm_key in draft.missing:
         return GONE if draft.missing[vm_key] == "gone" else ""
     looked_for = subscription_of(vm_key) in draft.listed_subscriptions
-    return GONE if looked_for and vm_key not in draft.listed else ""
+    return GONE if looked_for and vm_key not in draft.listed and vm_key not in draft.present else ""
 
 
 def _once(items: list[ProtectedItem]) -> list[ProtectedItem]:

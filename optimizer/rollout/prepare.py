@@ -11,7 +11,7 @@ from optimizer.errors import CloudError
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.model.inventory import Inventory
-from optimizer.plan.document import PlanDocument
+from optimizer.plan.document import PlanDocument, ReassignItem
 from optimizer.plan.fingerprint import check_changes
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.calendar import DEFAULT_WORKERS, build_rollout
@@ -173,7 +173,9 @@ def prepare_rollback(
     ApplyError
         The journal is of another plan, or nothing in it was done; as of :func:`prepare_apply` for the rollback's own.
     """
-    before, every = _believed(plan, plan_path, document)
+    # What was moved can be moved back, even if the estate no longer lists the VM.
+    moved = [change.vm for change in plan.changes if isinstance(change, ReassignItem)]
+    before, every = _believed(plan, plan_path, document, moved)
     done_records = read_journal(applied)
     require_same_plan(done_records, plan, applied)
     require_command(done_records, ("apply", "rehearse"), applied)
@@ -189,7 +191,7 @@ def prepare_rollback(
     undone = rollback_writes(done_records, every, delete_created=delete_created)
     if not undone and not unreadable:
         raise ApplyError(f"{applied}: {nothing_to_take_back(done_records, every)}")
-    inventory = build_inventory(estate_after(plan, document, done), plan.rules.service_from)
+    inventory = build_inventory(estate_after(plan, document, done), plan.rules.service_from, present=moved)
     selection = select_writes(undone, plan, inventory, only=scope.only, made=state.done.keys(), tolerated=before)
     left = estate_after(plan, document, with_what_they_need(done - state.done.keys(), every))
     freshness = _compare(left, selection.writes, reader, state, unreadable)
@@ -222,10 +224,12 @@ def prepare_rollback(
     )
 
 
-def _believed(plan: PlanDocument, plan_path: Path, document: EstateDocument) -> tuple[Inventory, tuple[Write, ...]]:
+def _believed(
+    plan: PlanDocument, plan_path: Path, document: EstateDocument, present: Sequence[str] = ()
+) -> tuple[Inventory, tuple[Write, ...]]:
     """The state before a plan, and its writes, once plan, estate and rollback file agree."""
     check_changes(plan, document)
-    inventory = build_inventory(document, plan.rules.service_from)
+    inventory = build_inventory(document, plan.rules.service_from, present=present)
     writes = writes_of(plan, document, inventory)
     check_plan(plan, plan_path, document, inventory, writes)
     return inventory, writes
