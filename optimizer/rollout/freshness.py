@@ -35,12 +35,19 @@ class Freshness:
         Ids of the vaults whose part of the plan still holds.
     unreadable
         By vault id: why the vault cannot be read.  Nothing is known about such a vault, so it is never written.
+    changed
+        Ids, in lower case, of the objects that ``broken`` is about.
     """
 
     broken: Mapping[str, Sequence[str]]
     remarks: Mapping[str, Sequence[str]]
     holds: tuple[str, ...]
     unreadable: Mapping[str, CloudError] = field(default_factory=dict)
+    changed: frozenset[str] = frozenset()
+
+    def hinders(self, write: Write) -> bool:
+        """Whether a change is in the way of one write: of its own object, or of the policy that a VM goes to."""
+        return bool({write.object_id.lower(), write.policy_after.lower()} & self.changed)
 
 
 @dataclass
@@ -55,12 +62,17 @@ class _Compared:
     unsure: frozenset[str]
     broken: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    changed: set[str] = field(default_factory=set)
 
     def report(self, key: str, text: str) -> None:
         """Put a change where it belongs."""
         if key in self.unsure:
             return
-        (self.broken if key in self.relied_on else self.remarks).append(text)
+        if key in self.relied_on:
+            self.broken.append(text)
+            self.changed.add(key)
+        else:
+            self.remarks.append(text)
 
 
 def compare_with_service(
@@ -94,6 +106,7 @@ def compare_with_service(
     """
     to_do = [write for write in writes if write.number in pending]
     broken, remarks, holds = {}, {}, []
+    changed: set[str] = set()
     lost = dict(unreadable or {})
     unsure = frozenset(write.object_id.lower() for write in writes if write.number in begun)
     for vault_id in vaults_of(to_do):
@@ -116,13 +129,14 @@ def compare_with_service(
         )
         _compare_policies(compared)
         _compare_items(compared)
+        changed |= compared.changed
         if compared.broken:
             broken[vault_id] = compared.broken
         else:
             holds.append(vault_id)
         if compared.remarks:
             remarks[vault_id] = compared.remarks
-    return Freshness(broken, remarks, tuple(holds), lost)
+    return Freshness(broken, remarks, tuple(holds), lost, frozenset(changed))
 
 
 def _by_id(resources: Iterable[Resource], vault_id: str) -> dict[str, Resource]:

@@ -36,6 +36,7 @@ from optimizer.rollout.remarks import (
     changes_elsewhere,
     closed_vaults,
     left_for_later,
+    not_taken_back,
     outside_of_scope,
     read_protections,
 )
@@ -195,7 +196,8 @@ def prepare_rollback(
     selection = select_writes(undone, plan, inventory, only=scope.only, made=state.done.keys(), tolerated=before)
     left = estate_after(plan, document, with_what_they_need(done - state.done.keys(), every))
     freshness = _compare(left, selection.writes, reader, state, unreadable)
-    require_fresh(freshness, str(applied), command="rollback", resume=bool(records), options=_narrowed(scope))
+    if freshness.unreadable or all(freshness.hinders(write) for write in _to_do(selection.writes, state)):
+        require_fresh(freshness, str(applied), command="rollback", resume=bool(records), options=_narrowed(scope))
     protections, protected = read_protections(_to_do(selection.writes, state), reader)
     writes = selection.writes
     require_clock(reader, clock, "rollback")
@@ -217,6 +219,7 @@ def prepare_rollback(
             *selection.left_out,
             *left_for_later(undone, writes, scope.only),
             *protected,
+            *not_taken_back(freshness, _to_do(writes, state)),
             *closed_vaults(_to_do(writes, state), ledger, clock.now()),
             *changes_elsewhere(freshness),
         ),

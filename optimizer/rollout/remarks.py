@@ -70,6 +70,28 @@ def closed_vaults(writes: Sequence[Write], ledger: Ledger, now: datetime) -> lis
     return found
 
 
+def not_taken_back(freshness: Freshness, writes: Sequence[Write]) -> list[str]:
+    """Report what somebody else changed since, and that its way back is skipped while the rest is taken back.
+
+    Parameters
+    ----------
+    freshness
+        What changed.
+    writes
+        Writes of the rollback that are still to be made.
+    """
+    hindered = [write for write in writes if freshness.hinders(write)]
+    found = []
+    for vault_id, changes in freshness.broken.items():
+        count = sum(write.vault_id.lower() == vault_id.lower() for write in hindered)
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        what = "1 write of the way back is" if count == 1 else f"{count} writes of the way back are"
+        left = f"; {what} skipped because of that" if count else ""
+        name = vault_id.rpartition("/")[2]
+        found.append(f"vault {name} was changed by somebody else: {'; '.join(changes[:3])}{more}{left}")
+    return found
+
+
 def changes_elsewhere(freshness: Freshness) -> list[str]:
     """Report changes in Azure that the plan does not depend on."""
     found = []

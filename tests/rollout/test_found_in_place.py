@@ -161,7 +161,7 @@ def test_missing_lines_do_not_bar_the_way_back(
 
 
 def test_a_policy_that_is_gone_is_named(crowd: Ready, tmp_path: Path) -> None:
-    """Where what the done moves needed is not there any more, the refusal names the policy instead of a KeyError."""
+    """Where the policy of the done moves is not there any more, resuming names it, and the VMs can still go back."""
     service, clock = FakeService(crowd.document), VirtualClock(NOW)
     run(crowd, service, tmp_path, clock=clock)
     number = creation(crowd).number
@@ -170,7 +170,9 @@ def test_a_policy_that_is_gone_is_named(crowd: Ready, tmp_path: Path) -> None:
     edit_lines(journal, lambda r: None if r.get("number") in {number, last} else r)
     del service.policies[creation(crowd).object_id.lower()]
     with pytest.raises(StalePlanError, match="is gone"):
-        take_back(crowd, service, tmp_path, clock)
+        run(crowd, service, tmp_path, clock=clock, resume=True)
+    edit_lines(journal, lambda r: r)
+    assert take_back(crowd, service, tmp_path, clock).complete
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from optimizer.model.clock import VirtualClock
+from optimizer.model.raw import id_of
 from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.earlier_runs import moved_vms
 from optimizer.rollout.errors import ApplyError, JournalError
@@ -188,16 +189,45 @@ def test_a_write_whose_end_the_journal_does_not_know_is_taken_back_too(planned: 
     assert compare_estates(planned.document, service.snapshot(), besides=created(planned)) == ()
 
 
-def test_a_way_back_that_would_cost_recovery_points_is_refused(planned: Ready, tmp_path: Path) -> None:
-    """An old policy whose retention was shortened meanwhile is not given back its VMs; the change is named."""
+def test_a_way_back_that_would_cost_recovery_points_is_skipped(planned: Ready, tmp_path: Path) -> None:
+    """An old policy with a shorter retention gets no VMs back; all others go back, and then the change is named."""
     service, clock = FakeService(planned.document), VirtualClock(planned.noon)
     run(planned, service, tmp_path, clock=clock)
     old = next(write.policy_before for write in planned.writes if write.kind == "reassign_item")
     retention = service.policies[old.lower()]["properties"]["retentionPolicy"]
     retention["dailySchedule"]["retentionDuration"]["count"] = 7
+    stay = {write.object_id.lower() for write in planned.writes if write.policy_before == old}
+    moved = {write.object_id.lower() for write in planned.writes if write.kind == "reassign_item"}
+    assert stay < moved
+    prepared = prepare(planned, service, tmp_path, clock)
+    assert any("retentionPolicy" in remark and "skipped because of that" in remark for remark in prepared.remarks)
+    outcome = take_back(planned, service, tmp_path, clock)
+    assert not outcome.complete
+    assert len(outcome.skipped) == len(stay)
+    now, start = (
+        {id_of(r).lower(): r["properties"]["policyId"] for r in d.protected_items}
+        for d in (service.snapshot(), planned.document)
+    )
+    assert {key for key in now if now[key].lower() != start[key].lower()} == stay
     with pytest.raises(StalePlanError, match=r"(?s)way back is not safe.*retentionPolicy") as caught:
-        prepare(planned, service, tmp_path, clock)
+        prepare(planned, service, tmp_path, clock, resume=True)
     assert "undo those changes by hand" in str(caught.value)
+
+
+def test_what_somebody_else_moved_on_does_not_bar_the_way_back_of_the_rest(planned: Ready, tmp_path: Path) -> None:
+    """A VM that was moved on since is left where it is, and every other one goes back."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    run(planned, service, tmp_path, clock=clock)
+    victim = next(write for write in planned.writes if write.kind == "reassign_item")
+    elsewhere = next(
+        key for key in service.policies if key not in (victim.policy_before.lower(), victim.policy_after.lower())
+    )
+    service.items[victim.object_id.lower()]["properties"]["policyId"] = service.policies[elsewhere]["id"]
+    outcome = take_back(planned, service, tmp_path, clock)
+    assert outcome.skipped == (victim.number,)
+    assert not outcome.pending
+    differences = compare_estates(planned.document, service.snapshot(), besides=created(planned))
+    assert [text for text in differences if victim.object_id.lower() not in text.lower()] == []
 
 
 def test_what_was_taken_back_is_not_watched(planned: Ready, tmp_path: Path) -> None:
