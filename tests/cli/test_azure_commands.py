@@ -113,7 +113,7 @@ def test_apply_watch_report_and_rollback(world: World) -> None:
     assert "pass --yes" in refused.err
     assert not world.emulator.writes
 
-    applied = world.run("apply", world.plan, "--yes", "--approved-by", "board", "--ticket", "CHG1")
+    applied = world.run("apply", world.plan, "--yes", "--approved-by", "bo\x1b[31mard", "--ticket", "CHG1")
     assert applied.code in {0, 5}, applied
     narrow(applied.out)
     journal = world.folder / "plan.journal.jsonl"
@@ -138,6 +138,8 @@ def test_apply_watch_report_and_rollback(world: World) -> None:
     shown = run("report", journal)
     assert shown.code == 0
     assert "CHG1" in shown.out
+    for answer in (applied, shown):  # what somebody is asked to approve is not repainted by a name
+        assert "approved by bo?[31mard" in answer.out and "\x1b" not in answer.out + answer.err
     narrow(shown.out)
     records = json.loads(run("report", journal, "--format", "json").out)
     assert sum(record["record"] == "done" for record in records) == len(done)

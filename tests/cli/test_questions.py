@@ -52,6 +52,7 @@ def test_what_if_prints_one_answer_and_writes_nothing(estate: Path, tmp_path: Pa
     assert to_text(render_what_if(found), ascii_only=True).isascii()
 
 
+@pytest.mark.thorough
 def test_scenarios_of_a_file_stand_side_by_side(estate: Path, tmp_path: Path) -> None:
     """Each scenario is a row under the base plan; one without a schedule ends with 3 and is still answered."""
     file = tmp_path / "scenarios.toml"

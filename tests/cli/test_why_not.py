@@ -112,6 +112,7 @@ def test_following_the_advice_makes_the_plan_that_was_promised(home: Path, told:
     assert json.loads(answer.out)["cost"]["plan"] <= advised.plan.cost * 1.001
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", ["erp at night", "erp after the batch run"])
 def test_exempting_vms_as_advised_makes_the_plan_that_was_promised(
     home: Path, said: Answer, told: Answer, tmp_path: Path, name: str

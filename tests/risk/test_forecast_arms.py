@@ -80,6 +80,7 @@ def test_calibration_covers_every_known_cell(split: Split) -> None:
     assert groups[0] == {"cells": groups[0]["cells"], "predicted": 0, "realised": 0}
 
 
+@pytest.mark.thorough
 def test_the_command_writes_json(tmp_path: Path, root: Path) -> None:
     """The command reads a long table, compares on the given split and writes what it printed."""
     trace = make_trace()

@@ -184,6 +184,7 @@ def write_trace(path: Path) -> None:
     pl.concat(frames).write_parquet(path)
 
 
+@pytest.mark.thorough
 def test_small_benchmark(tmp_path: Path, root: Path) -> None:
     """Two sizes with three arms: verified plans, comparable figures, tables of 100 columns, JSON that can be shown."""
     write_trace(tmp_path / "trace.parquet")

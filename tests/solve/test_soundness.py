@@ -57,6 +57,7 @@ def test_an_optimum_is_proven_by_a_solver_that_is_not_ours() -> None:
     assert evaluate(instance, best[1]).total == pytest.approx(best[0], abs=1e-9)
 
 
+@pytest.mark.thorough
 def test_twin_keys_add_up_to_no_more_than_the_whole() -> None:
     """Each twin key alone costs what its optimum costs, and all of them together no more than the whole does."""
     instance = medium_problem(np.random.default_rng([SEED, 2]), 7, 3).instance()
@@ -75,6 +76,7 @@ def test_twin_keys_add_up_to_no_more_than_the_whole() -> None:
     assert f"{len(keys)} of {len(keys)} twin keys is proven" in to_markdown(found)
 
 
+@pytest.mark.thorough
 def test_the_command_writes_json(tmp_path: Path, root: Path) -> None:
     """The command draws, compares and writes what it printed."""
     out = tmp_path / "soundness.json"

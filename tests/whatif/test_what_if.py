@@ -156,6 +156,7 @@ def test_a_dearer_overlap_parts_the_pair(pair: Estate) -> None:
     assert (one.noticed.must, one.noticed.gain, one.noticed.lose) == (0, 1, 0)
 
 
+@pytest.mark.thorough
 def test_what_is_worth_no_move_is_noise(imported: Planned) -> None:
     """VMs for which a start elsewhere matters come first, and are those that must or change by the price of a move."""
     answer, one = ask(imported.estate, "prices.overlap=0.03", "prices.move=0.5")
@@ -251,6 +252,7 @@ def test_the_base_plan_is_only_left_for_a_reason(imported: Planned) -> None:
     assert one.start_changes == () or one.plan.cost.total < answer.base.cost.total
 
 
+@pytest.mark.thorough
 def test_a_question_knows_the_moves_of_before(tmp_path: Path) -> None:
     """With a history that holds every VM, base and scenario price moves as recent ones: fewer move than without."""
     estate = imported_estate(tmp_path)
