@@ -85,11 +85,23 @@ class Gates:
             return max(int(min(stated) * 60), schedule.widest_spacing + 120)
         return schedule.widest_spacing + SLACK_MINUTES
 
-    def gap_faults(self, vm: Vm, schedule: Schedule, at: datetime) -> Iterator[Fault]:
-        """Whether the recovery points before and after a change really lie too far from each other."""
+    def gap_faults(self, vm: Vm, schedule: Schedule, at: datetime, others: Sequence[datetime]) -> Iterator[Fault]:
+        """Whether the recovery points before and after a change really lie too far from each other.
+
+        Parameters
+        ----------
+        vm, schedule
+            The VM, and when it was backed up until then.
+        at
+            When the change took effect.
+        others
+            When other people changed anything: a gap that they had a hand in is not judged.
+        """
         points = [job.start for job in self._jobs.get(vm.id, ()) if job.operation == "Backup" and job.succeeded]
         before, after = [point for point in points if point <= at], [point for point in points if point > at]
         limit = timedelta(minutes=self.limit_minutes(vm, schedule))
+        if before and after and any(before[-1] < time < after[0] for time in others):
+            return
         if before and after and after[0] - before[-1] > limit:
             hours = (after[0] - before[-1]) / timedelta(hours=1)
             yield (

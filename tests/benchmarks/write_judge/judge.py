@@ -59,7 +59,9 @@ class Judge:
         self._created: set[str] = set()
         self._effects: Counter[tuple[str, str]] = Counter()
         self._state_faults: set[Fault] = set()
+        self._theirs: set[str] = set()
         self._phase = "apply"
+        self._foreign_times = [change.at for change in log.changes if change.who == OTHERS]
         self.num_writes = 0
 
     def breaches(self) -> list[Breach]:
@@ -144,8 +146,9 @@ class Judge:
         self.state.put(change.key, change.after)
         self._schedules = schedules = self.state.schedules()
         if change.who == OTHERS:
+            self._theirs |= {vm_of(item) for item in (change.after, *self.state.members(change.key)) if vm_of(item)}
             self._state_faults |= set(self._limits.state_faults(self.state))
-            self._state_faults |= set(self._meetings.faults(schedules))
+            self._state_faults |= set(self._meetings.faults(self._ours(schedules)))
             return
         self.num_writes += 1
         yield from self._twice(change, before, known=known)
@@ -153,8 +156,14 @@ class Judge:
             self._created.add(change.key)
         if change.after is not None:
             yield from self._limits.written(change.key, change.at)
-        yield from self._new_faults([*self._limits.state_faults(self.state), *self._meetings.faults(schedules)])
+        yield from self._new_faults(
+            [*self._limits.state_faults(self.state), *self._meetings.faults(self._ours(schedules))]
+        )
         yield from self._moved(change, schedules_before, schedules)
+
+    def _ours(self, schedules: dict[str, Schedule]) -> dict[str, Schedule]:
+        """Schedules without the VMs that others moved: which of them meet whom now is not the writer's doing."""
+        return {vm: schedule for vm, schedule in schedules.items() if vm not in self._theirs}
 
     def _twice(self, change: Change, before: str, *, known: bool) -> Iterator[Fault]:
         """Whether a write was made before; two machines at the same moment cannot know of each other."""
@@ -181,4 +190,4 @@ class Judge:
                 fault = broken_window(self._log.rules, vm, schedule, self._log.began)
                 if fault:
                     yield "window", f"{vm.name}: {fault}"
-            yield from self._gates.gap_faults(vm, old, change.at)
+            yield from self._gates.gap_faults(vm, old, change.at, self._foreign_times)

@@ -127,6 +127,8 @@ class Manners:
             yield "stopped", f"{name}: its protection is stopped"
         if not is_item(key) or exchange.method != "PUT" or is_twin_move(exchange, self.state):
             return
+        if self._foreign.get(key, -1) > seen:
+            return  # it went to another policy after the look
         for policy in (policy_of(exchange.body), policy_of(present)):
             looked = self._seen.get((exchange.machine, policy), (-1, None))[0]
             if policy and self._foreign.get(policy, -1) > looked:

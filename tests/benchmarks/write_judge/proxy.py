@@ -219,6 +219,7 @@ class Proxy:
         os.kill(self.pids[machine], signal.SIGKILL)
 
     async def _forward(self, request: web.Request, content: bytes, exchange: Exchange) -> Answer:
+        before = self._senders.get(exchange.key)
         if exchange.is_write:
             self._senders[exchange.key] = exchange.machine
         assert self._session is not None
@@ -236,6 +237,8 @@ class Proxy:
             allow_redirects=False,
         ) as response:
             found = await response.read()
+            if exchange.is_write and response.status >= 300 and before is not None:
+                self._senders[exchange.key] = before  # refused: what takes effect is still the write of another
             kept = {
                 name: value
                 for name, value in response.headers.items()

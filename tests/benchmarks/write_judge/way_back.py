@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from tests.benchmarks.write_judge.facts import State, is_item, name_of, policy_of, state_of
+from tests.benchmarks.write_judge.facts import State, is_item, name_of, policy_of, state_of, vault_of
 from tests.benchmarks.write_judge.record import OTHERS, Log, Rule
 
 Fault = tuple[Rule, str]
@@ -35,7 +36,12 @@ def is_in_place(change: Mapping[str, Any], state: State) -> bool:
 
 
 def lost(
-    changes: Sequence[Mapping[str, Any]], outcome: Mapping[str, Any], state: State, foreign: Iterable[str]
+    changes: Sequence[Mapping[str, Any]],
+    outcome: Mapping[str, Any],
+    state: State,
+    foreign: Iterable[str],
+    *,
+    in_part: bool = False,
 ) -> Iterator[Fault]:
     """Writes of a plan that nobody knows of any more, or that were given up without anybody's doing.
 
@@ -49,8 +55,11 @@ def lost(
         What is there now.
     foreign
         Objects that other people changed.
+    in_part
+        Whether the last run was about a part of the plan: it does not speak of the rest.
     """
     touched = set(foreign)
+    touched |= {policy_of(state.get(key)) for key in touched if is_item(key)}
     ends = {name: {int(n) for n in outcome.get(name) or ()} for name in _ENDS}
     told = set().union(*ends.values())
     for number, change in enumerate(changes, start=1):
@@ -58,7 +67,8 @@ def lost(
         around = {key, str(change.get("policy_id") or "").lower(), str(change.get("policy_today_id") or "").lower()}
         name = f"write {number} ({change['kind']} {name_of(key)})"
         if number not in told:
-            yield "lost", f"{name}: the outcome does not speak of it"
+            if not in_part:
+                yield "lost", f"{name}: the outcome does not speak of it"
         elif number in ends["done"] and key not in touched and not is_in_place(change, state):
             yield "lost", f"{name}: said to be done, and is not in place"
         elif number in ends["skipped"] and not around & touched:
@@ -66,7 +76,7 @@ def lost(
 
 
 def journal_faults(log: Log, journals: Mapping[tuple[str, str], Sequence[Mapping[str, Any]]]) -> Iterator[Fault]:
-    """Changes that are not in the journal of the machine that made them.
+    """Changes that are in no journal.
 
     Parameters
     ----------
@@ -75,18 +85,16 @@ def journal_faults(log: Log, journals: Mapping[tuple[str, str], Sequence[Mapping
     journals
         Records by machine and phase.
     """
-    made: Counter[tuple[str, str]] = Counter(
-        (change.who, change.key) for change in log.changes if change.who != OTHERS
-    )
-    intended: Counter[tuple[str, str]] = Counter(
-        (machine, str(record["object_id"]).lower())
-        for (machine, _), records in journals.items()
+    made = Counter(change.key for change in log.changes if change.who != OTHERS)
+    intended = Counter(
+        str(record["object_id"]).lower()
+        for records in journals.values()
         for record in records
         if record.get("record") == "intent"
     )
-    for (machine, key), count in sorted(made.items()):
-        if intended[machine, key] < count:
-            yield "journal", f"{name_of(key)}: {count} writes by {machine}, {intended[machine, key]} intents"
+    for key, count in sorted(made.items()):
+        if intended[key] < count:
+            yield "journal", f"{name_of(key)}: {count} writes, {intended[key]} intents in all journals"
 
 
 def not_back(log: Log, end: State, said: str) -> Iterator[Fault]:
@@ -101,36 +109,31 @@ def not_back(log: Log, end: State, said: str) -> Iterator[Fault]:
     said
         Everything that the rollback said: messages, reasons, what it left alone.
     """
-    first, foreign, told = State.of(log.policies, log.items), foreign_keys(log), said.lower()
-    left_by_others = _left_by_others(log)
+    first, foreign = State.of(log.policies, log.items), foreign_keys(log)
+    told = re.sub(r"--only \S+", "", said).lower()  # what a message offers to take back is not yet taken back
+    vaults = {vault_of(key) for key in foreign}
     for key in sorted({*first.policies, *first.items}):
         was, now = state_of(first.get(key)), state_of(end.get(key))
-        if key in left_by_others:
-            if now not in {left_by_others[key], was}:
-                yield "way back", f"{name_of(key)}: was changed by others, and is not as they left it"
-            elif now != was and name_of(key).lower() not in told and _was_ours(log, key):
-                yield "way back", f"{name_of(key)}: left as others changed it, without a word"
-        elif now != was and not (policy_of(end.get(key)) in foreign and name_of(key).lower() in told):
-            yield "way back", f"{name_of(key)}: is not as it was, and nobody else touched it"
+        if now == was:
+            continue
+        name, target = name_of(key), policy_of(first.get(key))
+        if key in foreign:
+            if _was_ours(log, key) and name.lower() not in told:
+                yield "way back", f"{name}: left as others changed it, without a word"
+        elif not (target in foreign and name_of(target).lower() in told) and not (
+            vault_of(key) in vaults and name.lower() in told
+        ):
+            yield "way back", f"{name}: is not as it was, and nobody else touched it"
     for key in sorted(end.policies.keys() - first.policies.keys() - foreign):
         if members := end.members(key):
-            named = all(name_of(str(item["id"])).lower() in told for item in members)
-            others = all(str(item["id"]).lower() in foreign for item in members)
-            if not (named or others):
+            keys = [str(item["id"]).lower() for item in members]
+            excused = [key for key in keys if key in foreign or policy_of(first.get(key)) in foreign]
+            if any(key not in excused and name_of(key) not in told for key in keys):
                 yield "way back", f"{name_of(key)}: a policy of the plan that still holds {len(members)} VMs"
 
 
 def _was_ours(log: Log, key: str) -> bool:
     return any(change.who != OTHERS and change.key == key for change in log.changes)
-
-
-def _left_by_others(log: Log) -> dict[str, str]:
-    """State in which other people left an object, where theirs was the last change but for ours over it."""
-    found: dict[str, str] = {}
-    for change in log.changes:
-        if change.who == OTHERS:
-            found[change.key] = state_of(change.after)
-    return found
 
 
 def wire_matches(
