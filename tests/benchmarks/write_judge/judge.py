@@ -64,12 +64,18 @@ class Judge:
         self._foreign_times = [change.at for change in log.changes if change.who == OTHERS]
         self.num_writes = 0
 
-    def breaches(self) -> list[Breach]:
-        """Everything that must not have happened, in order."""
+    def breaches(self, since: int = 0) -> list[Breach]:
+        """Everything that must not have happened, in order.
+
+        Parameters
+        ----------
+        since
+            Number of the first event whose breaches are wanted; the events before it are only followed.
+        """
         found = []
         for index, event in enumerate(self._log.events):
-            faults = self._exchange(index, event) if isinstance(event, Exchange) else self._change(index, event)
-            found += [Breach(rule, event.at, what) for rule, what in faults]
+            faults = list(self._exchange(index, event) if isinstance(event, Exchange) else self._change(index, event))
+            found += [Breach(rule, event.at, what) for rule, what in faults if index >= since]
         return found
 
     def _exchange(self, index: int, exchange: Exchange) -> Iterator[Fault]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from tests.benchmarks.write_judge.facts import State
 from tests.benchmarks.write_judge.judge import Judge
 from tests.benchmarks.write_judge.machine import Machine, Result
 from tests.benchmarks.write_judge.mischief import Mischief
-from tests.benchmarks.write_judge.record import Breach
+from tests.benchmarks.write_judge.record import OTHERS, Breach, Log
 from tests.benchmarks.write_judge.site import Site, copy_machine, site
 from tests.benchmarks.write_judge.way_back import not_back
 
@@ -111,19 +111,24 @@ def probe_journals(folder: Path, place: Site, machine: Machine, recipe: Recipe, 
             other = twin.machine("a")
             arguments = ["rollback", str(other.folder / "plan.journal.jsonl"), "--yes", "--format", "json"]
             result = other.run([*arguments, "--wait", "1000"])
-            faults = _judged(twin)
-            if any(exchange.is_write for exchange in twin.log.exchanges):
+            faults = _judged(twin, place.log)
+            alone = all(change.who in {machine.name, OTHERS} for change in place.log.changes)
+            if alone and any(exchange.is_write for exchange in twin.log.exchanges):
                 faults += _not_back(twin, place, other)
             found.add(f"journal ({name})", twin, result, faults)
         shutil.rmtree(own)
     return found
 
 
-def _judged(place: Site) -> list[Breach]:
+def _judged(place: Site, earlier: Log | None = None) -> list[Breach]:
+    """Judge what happened at a place, after what had happened before."""
     place.emulator.state.advance()
     place.clock.sleep(timedelta(days=3).total_seconds())
     place.finish()
-    return [one for one in Judge(place.log).breaches() if one.rule != "gap"]
+    log, since = place.log, 0
+    if earlier is not None:
+        log, since = replace(earlier, events=[*earlier.events, *log.events], jobs=log.jobs), len(earlier.events)
+    return [one for one in Judge(log).breaches(since) if one.rule != "gap"]
 
 
 def _not_back(twin: Site, place: Site, machine: Machine) -> list[Breach]:
