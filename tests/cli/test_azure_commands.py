@@ -21,7 +21,7 @@ from optimizer.ports import Clock
 from tests.azure.clouds import subscriptions_of
 from tests.cli.command_line import Answer, run
 
-EFFORT = ("--effort", 3)
+EFFORT = ("--effort", 1)
 
 
 @dataclass(frozen=True)

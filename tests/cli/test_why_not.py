@@ -13,7 +13,7 @@ from optimizer.solve.why_not.no_schedule import NoSchedule
 from tests.cli.command_line import Answer, run
 from tests.plan.estates import write_inputs
 
-EFFORT = ("--effort", 10)
+EFFORT = ("--effort", 5)
 ERP = 'where = { service = "erp" }'
 
 GUILTY = {
