@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from optimizer.estate.document import EstateDocument
 from tests.benchmarks.write_judge.edits import HARMLESS_IF_FORGED, JOURNAL_EDITS, PLAN_EDITS, edit_journal, edit_plan
@@ -18,7 +19,7 @@ from tests.benchmarks.write_judge.machine import Machine, Result
 from tests.benchmarks.write_judge.mischief import Mischief
 from tests.benchmarks.write_judge.record import OTHERS, Breach, Log
 from tests.benchmarks.write_judge.site import Site, copy_machine, site
-from tests.benchmarks.write_judge.way_back import not_back
+from tests.benchmarks.write_judge.way_back import left_alone, not_back
 
 _BEFORE_A_BACKUP = timedelta(minutes=40)
 
@@ -82,7 +83,14 @@ def probe_plans(folder: Path, document: EstateDocument, recipe: Recipe, most: in
     return found
 
 
-def probe_journals(folder: Path, place: Site, machine: Machine, recipe: Recipe, most: int) -> Probed:
+def probe_journals(
+    folder: Path,
+    place: Site,
+    machine: Machine,
+    recipe: Recipe,
+    changes: Sequence[dict[str, Any]],
+    most: int,
+) -> Probed:
     """Take edited journals back.
 
     Parameters
@@ -91,8 +99,8 @@ def probe_journals(folder: Path, place: Site, machine: Machine, recipe: Recipe, 
         With the estate.
     place, machine
         Where the plan was applied.
-    recipe
-        The estate.
+    recipe, changes
+        The estate, and the changes of its plan.
     most
         Edits that are tried.
     """
@@ -114,7 +122,7 @@ def probe_journals(folder: Path, place: Site, machine: Machine, recipe: Recipe, 
             faults = _judged(twin, place.log)
             alone = all(change.who in {machine.name, OTHERS} for change in place.log.changes)
             if alone and any(exchange.is_write for exchange in twin.log.exchanges):
-                faults += _not_back(twin, place, other)
+                faults += _not_back(twin, place, other, left_alone(changes, result.content))
             found.add(f"journal ({name})", twin, result, faults)
         shutil.rmtree(own)
     return found
@@ -131,9 +139,9 @@ def _judged(place: Site, earlier: Log | None = None) -> list[Breach]:
     return [one for one in Judge(log).breaches(since) if one.rule != "gap"]
 
 
-def _not_back(twin: Site, place: Site, machine: Machine) -> list[Breach]:
+def _not_back(twin: Site, place: Site, machine: Machine, named: str) -> list[Breach]:
     """What is not as it was before the plan; what others did before counts as in the trial itself."""
     end = State(dict(twin.emulator.state.policies), dict(twin.emulator.state.items))
     log = place.log
-    said = "\n".join(machine.said)
+    said = "\n".join([*machine.said, named])
     return [Breach(rule, twin.clock.now(), what) for rule, what in not_back(log, end, said)]

@@ -28,7 +28,14 @@ from tests.benchmarks.write_judge.others import KINDS, Others
 from tests.benchmarks.write_judge.probes import probe_journals, probe_plans
 from tests.benchmarks.write_judge.record import Breach, Rule
 from tests.benchmarks.write_judge.site import MACHINES, Site, site
-from tests.benchmarks.write_judge.way_back import foreign_keys, journal_faults, lost, not_back, wire_matches
+from tests.benchmarks.write_judge.way_back import (
+    foreign_keys,
+    journal_faults,
+    left_alone,
+    lost,
+    not_back,
+    wire_matches,
+)
 
 MOST_RUNS = 40
 """Runs of one command, resumptions included, before it counts as never through."""
@@ -140,12 +147,12 @@ class Trial:
             self._prepare_races(others, mischief, len(changes))
             used = self._apply(place)
             self._check_lost(place, changes, used)
-            self._edited_journals(place, used)
+            self._edited_journals(place, used, changes)
             place.clock.sleep(timedelta(hours=self._random.randint(2, 40)).total_seconds())
             place.emulator.state.advance()
             if self._random.random() < 0.5 and self.course.races:
                 others.act("moved on")
-            self._roll_back(place, used)
+            self._roll_back(place, used, changes)
             self._judge(place, used)
             self.verdict.races = others.acted
             self.verdict.kills, self.verdict.faults = place.proxy.kills, mischief.met
@@ -189,9 +196,9 @@ class Trial:
             self.verdict.edits.update(found.verdicts)
             self.verdict.breaches += found.breaches
 
-    def _edited_journals(self, place: Site, used: Sequence[Machine]) -> None:
+    def _edited_journals(self, place: Site, used: Sequence[Machine], changes: Sequence[dict[str, Any]]) -> None:
         if self.course.edits:
-            found = probe_journals(self.folder, place, used[0], self.recipe, self.course.edits)
+            found = probe_journals(self.folder, place, used[0], self.recipe, changes, self.course.edits)
             self.verdict.edits.update(found.verdicts)
             self.verdict.breaches += found.breaches
 
@@ -295,7 +302,7 @@ class Trial:
         if left and not foreign:
             self._note("lost", place, f"never through: {left}")
 
-    def _roll_back(self, place: Site, used: Sequence[Machine]) -> None:
+    def _roll_back(self, place: Site, used: Sequence[Machine], changes: Sequence[dict[str, Any]]) -> None:
         for machine in reversed(used):
             journal = machine.folder / "plan.journal.jsonl"
             if not journal.exists() or '"intent"' not in journal.read_text(encoding="utf-8"):
@@ -303,7 +310,9 @@ class Trial:
             result = self._through(place, machine, ["rollback", "plan.journal.jsonl"], "rollback")
             self.verdict.way_back += f"{machine.name}:{result.code} "
         end = State(dict(place.emulator.state.policies), dict(place.emulator.state.items))
-        said = "\n".join(text for machine in used for text in machine.said)
+        texts = [text for machine in used for text in machine.said]
+        ends = [self._outcomes.get(f"rollback {machine.name}") or {} for machine in used]
+        said = "\n".join([*texts, *(left_alone(changes, end) for end in ends)])
         faults = list(not_back(place.log, end, said))
         for rule, what in faults:
             self._note(rule, place, what)

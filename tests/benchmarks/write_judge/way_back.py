@@ -25,6 +25,12 @@ def change_key(change: Mapping[str, Any]) -> str:
     return str(change.get("item_id") or change["policy_id"]).lower()
 
 
+def left_alone(changes: Sequence[Mapping[str, Any]], outcome: Mapping[str, Any]) -> str:
+    """Names of the objects of the writes that an outcome lists, by number and with a reason, as not made."""
+    numbers = {int(n) for name in _ENDS if name != "done" for n in outcome.get(name) or ()}
+    return " ".join(name_of(change_key(changes[number - 1])) for number in sorted(numbers))
+
+
 def is_in_place(change: Mapping[str, Any], state: State) -> bool:
     """Whether an object is as a change of a plan leaves it."""
     found = state.get(change_key(change))
