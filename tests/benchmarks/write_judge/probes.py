@@ -118,7 +118,8 @@ def probe_journals(
         with site(own, now_there, recipe, place.clock.now(), Mischief(name), phase="rollback") as twin:
             other = twin.machine("a")
             arguments = ["rollback", str(other.folder / "plan.journal.jsonl"), "--yes", "--format", "json"]
-            result = other.run([*arguments, "--wait", "1000"])
+            guard = ["--guard-request"] if (machine.folder / "guard").exists() else []
+            result = other.run([*arguments, "--wait", "1000", *guard])
             faults = _judged(twin, place.log)
             alone = all(change.who in {machine.name, OTHERS} for change in place.log.changes)
             if alone and any(exchange.is_write for exchange in twin.log.exchanges):
