@@ -32,7 +32,7 @@ from optimizer.plan.moves import trace_curve
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rule_notes import notes_on_rpo
-from optimizer.plan.rule_scope import idle_rules, notes_on_sets
+from optimizer.plan.rule_scope import idle_rules, notes_on_parts
 from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
@@ -161,7 +161,7 @@ def audit_case(case: Case) -> Audit:
         idle_rules=idle_rules(case.inventory, case.rules, case.restrictions.never_written),
         notes=(
             *notes_on_estate(case.inventory),
-            *notes_on_sets(case.inventory, case.rules),
+            *notes_on_parts(case.inventory, case.rules, case.restrictions.never_written),
             *notes_on_rpo(case.inventory, case.rules, case.restrictions.movable),
             *notes_on_policies(case.inventory, case.rules),
         ),

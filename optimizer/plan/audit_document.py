@@ -78,12 +78,12 @@ class BrokenRule(StrictModel):
 
 
 class IdleRule(StrictModel):
-    """A rule of the planner's that asks nothing of this estate.
+    """A rule that has no effect on this estate.
 
     Parameters
     ----------
     why
-        Why it applies to no VM, or why its sets ask nothing.
+        Why it applies to no VM, or why none of its keys has an effect.
     """
 
     rule: str
@@ -143,7 +143,7 @@ class Audit(StrictModel):
     """What is wrong today; every list has the worst first.
 
     ``broken_rules`` and ``history`` are None where nobody looked, the first also where there are no rules.
-    ``num_rules`` counts the rules that were looked at.  ``idle_rules`` ask nothing of this estate, so keeping them
+    ``num_rules`` counts the rules that were looked at.  ``idle_rules`` have no effect on this estate, so keeping them
     means nothing.  ``notes`` are about rules that do less, or more, than a planner may expect.
     """
 

@@ -1,4 +1,4 @@
-"""Rules that ask nothing of this estate, and why: a slip in a name would drop a protection in silence."""
+"""Rules that have no effect on this estate, and why: a slip in a name would drop a protection in silence."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan.audit_document import IdleRule
+from optimizer.plan.rule_dates import keys_without_effect, notes_on_dates
 from optimizer.solve.gates import demands, in_several_sets
 from optimizer.solve.instance import BoolArray
 from optimizer.solve.restrict import idle_exceptions, matching_items
@@ -22,11 +23,14 @@ NO_TWO_SETS = {
     "service": "no service has VMs of two of its sets",
     "vault": "no vault has VMs of two of its sets",
 }
-"""Why sets ask nothing, by the ``per`` of the rule."""
+"""Why sets have no effect, by the ``per`` of the rule."""
+
+KEYS = ("allow", "forbid", "max_concurrent", "separate", "order", "pin", "exclude", "freeze", "rpo_hours")
+"""Keys of a rule that demand something."""
 
 
 def idle_rules(inventory: Inventory, rules: Rules, never_written: BoolArray) -> tuple[IdleRule, ...]:
-    """Rules that apply to no VM, or whose sets ask nothing of the VMs they apply to, in the order of the file.
+    """Rules that apply to no VM, or have no effect on the VMs they apply to, in the order of the file.
 
     Parameters
     ----------
@@ -35,38 +39,51 @@ def idle_rules(inventory: Inventory, rules: Rules, never_written: BoolArray) -> 
     never_written
         Shape (V,): VMs that are never written.
     """
+    return tuple(found for found, whole in _without_effect(inventory, rules, never_written) if whole)
+
+
+def _without_effect(inventory: Inventory, rules: Rules, never_written: BoolArray) -> Iterator[tuple[IdleRule, bool]]:
+    """Rules with keys that have no effect, why, and whether that is the whole rule."""
     acting = {demanded.rule.name for demanded in demands(inventory, rules, never_written)}
-    found = []
     for rule in rules.rule:
         if not matching_items(inventory, rule).any():
-            found.append(IdleRule(rule=rule.name, why=_why_no_vm(inventory, rule)))
-        elif (rule.separate_sets or rule.order_sets) and rule.name not in acting:
-            found.append(IdleRule(rule=rule.name, why=NO_TWO_SETS[rule.per]))
-    return tuple(found)
+            yield IdleRule(rule=rule.name, why=_why_no_vm(inventory, rule)), True
+            continue
+        idle = keys_without_effect(inventory, rule)
+        if rule.name not in acting:
+            sets = {"separate": rule.separate_sets, "order": rule.order_sets}
+            idle |= {key: NO_TWO_SETS[rule.per] for key, named in sets.items() if named}
+        if idle:
+            why = "; ".join(dict.fromkeys(idle.values()))
+            yield IdleRule(rule=rule.name, why=why), all(key in idle for key in KEYS if getattr(rule, key))
 
 
 def notes_on_scope(inventory: Inventory, rules: Rules, never_written: BoolArray) -> list[str]:
     """What a reader of a plan should know about which VMs the rules apply to."""
     idle = idle_rules(inventory, rules, never_written)
-    notes = [f"rule {one.rule!r} asks nothing of this estate: {one.why}" for one in idle]
-    return [*notes, *notes_on_sets(inventory, rules)]
+    notes = [f"rule {one.rule!r} has no effect on this estate: {one.why}" for one in idle]
+    return [*notes, *notes_on_parts(inventory, rules, never_written)]
 
 
-def notes_on_sets(inventory: Inventory, rules: Rules) -> Iterator[str]:
-    """Exceptions that exempt no VM, and VMs that are in several sets of a rule."""
+def notes_on_parts(inventory: Inventory, rules: Rules, never_written: BoolArray) -> Iterator[str]:
+    """Parts of rules without effect, exceptions that exempt no VM, and VMs that are in several sets of a rule."""
+    for found, whole in _without_effect(inventory, rules, never_written):
+        if not whole:
+            yield f"a part of rule {found.rule!r} has no effect on this estate: {found.why}"
     for rule in rules.rule:
+        yield from notes_on_dates(inventory, rule)
         idle = [set_as_toml(one) for one in idle_exceptions(inventory, rule)]
         if idle:
             more = f" and {len(idle) - VALUES_NAMED} more" if len(idle) > VALUES_NAMED else ""
             yield (
-                f"'except' of rule {rule.name!r} has sets that no VM of its 'where' fits: "
+                f"'except' of rule {rule.name!r} has sets that match no VM of its 'where': "
                 f"{', '.join(idle[:VALUES_NAMED])}{more}; check the spelling"
             )
         if several := in_several_sets(inventory, rule):
-            fit, count = ("fits", "counts") if several == 1 else ("fit", "count")
+            match, count = ("matches", "counts") if several == 1 else ("match", "count")
             yield (
-                f"{several} {'VM' if several == 1 else 'VMs'} {fit} several sets of rule {rule.name!r} and {count} in "
-                "the first of them"
+                f"{several} {'VM' if several == 1 else 'VMs'} {match} several sets of rule {rule.name!r} and {count} "
+                "in the first of them"
             )
 
 
@@ -77,7 +94,7 @@ def _why_no_vm(inventory: Inventory, rule: Rule) -> str:
     reasons = [
         text for part, text in _criteria(inventory, rule.where) if not any(_each(inventory, part))
     ]  # where each criterion alone fits some VM, they contradict each other
-    return "; ".join(reasons) or "each criterion of its 'where' fits some VM, but no VM fits all of them"
+    return "; ".join(reasons) or "each criterion of its 'where' matches some VM, but no VM matches all of them"
 
 
 def _each(inventory: Inventory, where: Selector) -> Iterator[bool]:

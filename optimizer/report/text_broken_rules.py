@@ -1,4 +1,4 @@
-"""The part of an audit about rules: which of them today's schedule breaks, and which ask nothing of it."""
+"""The part of an audit about rules: rules that today's schedule breaks, and rules without effect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from optimizer.plan.audit_document import BrokenRule, IdleRule
 from optimizer.report.typeset import Column, Rows, number, plural, short_id
 
 MOST_NAMES = 3
-"""VMs that are named of each rule; JSON has them all."""
+"""Number of VMs that are named for each rule; JSON has them all."""
 
 
 def broken_rules_rows(broken: Sequence[BrokenRule], most: int) -> Rows:
@@ -27,7 +27,7 @@ def broken_rules_rows(broken: Sequence[BrokenRule], most: int) -> Rows:
             Column("rule", share=2, prose=True),
             Column("key"),
             number("VMs"),
-            number("stay"),
+            number("fixed"),
             Column("which", share=3, prose=True),
         ),
         cells=[
@@ -35,38 +35,38 @@ def broken_rules_rows(broken: Sequence[BrokenRule], most: int) -> Rows:
             for one in broken[:most]
         ],
         total=len(broken),
-        note="stay: those of the VMs that are never written; a plan leaves them where they are",
+        note="fixed: VMs that no plan may move",
     )
 
 
 def idle_rules_rows(idle: Sequence[IdleRule], most: int) -> Rows:
-    """Table of rules that ask nothing of this estate, in the order of the file."""
+    """Table of rules that have no effect on this estate, in the order of the file."""
     return Rows(
-        title="Rules that ask nothing of this estate",
+        title="Rules that have no effect on this estate",
         columns=(Column("rule", share=2, prose=True), Column("why", share=3, prose=True)),
         cells=[(one.rule, one.why) for one in idle[:most]],
         total=len(idle),
-        note="they protect no VM: correct a misspelled name, or remove the rule",
+        note="these rules protect no VM: correct the name or the date, or remove the rule",
         styles=["red"] * len(idle[:most]),
     )
 
 
 def rules_kept(broken: Sequence[BrokenRule] | None, num_rules: int, num_idle: int) -> str:
-    """What may be said in favor of today's schedule; empty where a rule is broken or none was put to the test.
+    """Sentence for the case that every rule holds today; empty where a rule is broken or no rule was tested.
 
     Parameters
     ----------
     broken
         Broken rules; None: there are no rules.
     num_rules, num_idle
-        Number of rules, and of those that ask nothing.
+        Number of rules, and of those without effect.
     """
     tested = num_rules - num_idle
     if broken is None or broken or tested <= 0:
         return ""
     if not num_idle:
         return "today's schedule keeps every rule"
-    return f"today's schedule keeps the {plural(tested, 'rule')} that {'applies' if tested == 1 else 'apply'} to it"
+    return f"today's schedule keeps the {plural(tested, 'rule')} that {'has' if tested == 1 else 'have'} an effect"
 
 
 def _names(vms: Sequence[str]) -> str:

@@ -293,7 +293,7 @@ def test_a_rule_for_nobody_is_said(imported: Planned) -> None:
     plan = make_plan(imported.estate, rules, effort=1)
     (note,) = [note for note in plan.notes if "'databases'" in note]
     assert note == (
-        "rule 'databases' asks nothing of this estate: no VM has service = 'dbs*'; "
+        "rule 'databases' has no effect on this estate: no VM has service = 'dbs*'; "
         "this estate has 'erp', 'shop', 'web' and 7 more"
     )
 
@@ -308,9 +308,9 @@ def test_exceptions_that_take_nobody_out_are_said(imported: Planned) -> None:
         )
     )
     notes = make_plan(imported.estate, rules, effort=1).notes
-    assert "rule 'nobody' asks nothing of this estate: its 'except' exempts all 8 VMs of its 'where'" in notes
+    assert "rule 'nobody' has no effect on this estate: its 'except' exempts all 8 VMs of its 'where'" in notes
     (said,) = [note for note in notes if note.startswith("'except'")]
-    assert said.startswith("'except' of rule 'turns' has sets that no VM of its 'where' fits: ")
+    assert said.startswith("'except' of rule 'turns' has sets that match no VM of its 'where': ")
     assert '"erp-00", { tag = { "a b" = "x" } }; check' in said
 
 
@@ -359,8 +359,8 @@ def test_sets_that_may_not_be_what_was_meant_are_said(imported: Planned) -> None
         )
     )
     notes = make_plan(imported.estate, rules, effort=1).notes
-    assert "1 VM fits several sets of rule 'erp first' and counts in the first of them" in notes
-    assert "rule 'slip' asks nothing of this estate: no two of its sets have VMs" in notes
+    assert "1 VM matches several sets of rule 'erp first' and counts in the first of them" in notes
+    assert "rule 'slip' has no effect on this estate: no two of its sets have VMs" in notes
     assert any("rule 'apart' is broken today by 2 VMs that are never written" in note for note in notes)
 
 

@@ -1,4 +1,4 @@
-"""Rules that ask nothing of an estate are named with the reason, by the audit as by the plan."""
+"""The audit and the plan report rules that have no effect on an estate, with the reason."""
 
 from __future__ import annotations
 
@@ -14,13 +14,15 @@ from optimizer.estate.folder import Estate, open_estate
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan.audit_document import Audit
-from optimizer.plan.rule_scope import idle_rules
+from optimizer.plan.rule_scope import idle_rules, notes_on_scope
 from optimizer.report.text import render_audit
 from optimizer.report.typeset import to_text
 from optimizer.workflow import audit_case, prepare
 from tests.plan.estates import arm_estate, write_inputs
 
 EVENING = {"forbid": [{"from": "22:00", "to": "24:00", "zone": "UTC"}]}
+PAST = "is in the past; check the year"
+LATER = "the plan of that month will keep it"
 NOON = {"forbid": [{"from": "12:00", "to": "12:30", "zone": "UTC"}]}
 
 
@@ -52,7 +54,7 @@ def audited(estate: Estate, *rules: dict[str, Any]) -> Audit:
         ({"service": "epr", "tag": {"tier": "db"}}, "no VM has the tag 'tier'; no VM has service = 'epr'; this"),
         (
             {"service": "mail", "vault": "vault-b"},
-            "each criterion of its 'where' fits some VM, but no VM fits all of them",
+            "each criterion of its 'where' matches some VM, but no VM matches all of them",
         ),
     ],
 )
@@ -63,7 +65,7 @@ def test_a_rule_for_no_vm_is_an_alarm_of_the_audit(estate: Estate, where: dict[s
     assert idle.rule == "rule 0"
     assert idle.why.startswith(why)
     text = to_text(render_audit(found))
-    assert "Rules that ask nothing of this estate" in text
+    assert "Rules that have no effect on this estate" in text
     assert "today's schedule keeps" not in text
 
 
@@ -82,7 +84,7 @@ def test_exceptions_can_leave_no_vm(estate: Estate) -> None:
     ],
 )
 def test_sets_that_never_meet_are_an_alarm(estate: Estate, per: dict[str, str], why: str) -> None:
-    """A rule between sets asks nothing where no two of its sets have VMs."""
+    """A rule between sets has no effect where no two of its sets have VMs."""
     found = audited(estate, {"order": [{"service": "erp"}, {"service": "epr"}], **per})
     assert [one.why for one in found.idle_rules] == [why]
 
@@ -90,11 +92,11 @@ def test_sets_that_never_meet_are_an_alarm(estate: Estate, per: dict[str, str], 
 def test_only_rules_that_apply_are_called_kept(estate: Estate) -> None:
     """One rule of two applies and holds: the audit claims just that; with both applying it claims every rule."""
     text = to_text(render_audit(audited(estate, NOON, {"where": {"service": "epr"}, **EVENING})))
-    assert "today's schedule keeps the 1 rule that applies to it" in text
+    assert "today's schedule keeps the 1 rule that has an effect" in text
     assert "today's schedule keeps every rule" in to_text(render_audit(audited(estate, NOON, NOON)))
     broken = to_text(render_audit(audited(estate, EVENING, {"where": {"service": "epr"}, **EVENING})))
     assert "Rules that today's schedule breaks" in broken
-    assert "Rules that ask nothing of this estate" in broken
+    assert "Rules that have no effect on this estate" in broken
     assert "today's schedule keeps" not in broken
 
 
@@ -117,3 +119,90 @@ def test_a_tag_with_another_value_is_told_with_the_values_there_are(tmp_path: Pa
     (idle,) = idle_rules(inventory, Rules(rule=(rule,)), np.zeros(len(inventory.items), dtype=np.bool_))
     assert idle.why.startswith(f"no VM has the tag {key.upper()} = '{value}x'; this estate has ")
     assert repr(value) in idle.why
+
+
+DAY = {"from": "08:00", "to": "18:00"}
+
+
+def dated(*dates: str, **more: Any) -> dict[str, Any]:
+    """Return a rule that forbids the day on these dates."""
+    return {"forbid": [{**DAY, "dates": list(dates), **more}]}
+
+
+def test_the_estate_of_these_tests_is_taken_in_february(estate: Estate) -> None:
+    """The dates below are before, in and after the 30 days from 23 February 2026."""
+    assert estate.as_of.date().isoformat() == "2026-02-22"
+
+
+@pytest.mark.parametrize(
+    ("rule", "why"),
+    [
+        (dated("2020-01-01"), "its only date in 'forbid', 2020-01-01, is in the past; check the year"),
+        (
+            dated("2020-01-01", "2021-01-01"),
+            "the last date of its 'forbid', 2021-01-01, is in the past; check the year",
+        ),
+        (
+            dated("2026-12-24"),
+            "its 'forbid' begins on 2026-12-24, after 2026-03-24, the last day of this plan; " + LATER,
+        ),
+        (
+            dated("2020-01-01", "2026-12-24"),
+            "no date of its 'forbid' lies between 2026-02-23 and 2026-03-24, the last day of this plan",
+        ),
+        (dated("2026-03-04", days=["Monday"]), "none of its 'dates' is on one of its 'days'"),
+        ({"freeze": ["2020-01-01"]}, "its only date in 'freeze', 2020-01-01, is in the past; check the year"),
+        (
+            {"freeze": [{"from": "2062-03-01", "to": "2062-03-09"}]},
+            "its 'freeze' begins on 2062-03-01, after 2026-04-23, the last day of a roll-out of this plan; " + LATER,
+        ),
+        (
+            {**dated("2020-01-01"), "freeze": ["2021-01-01"]},
+            f"its only date in 'forbid', 2020-01-01, {PAST}; its only date in 'freeze', 2021-01-01, {PAST}",
+        ),
+    ],
+)
+def test_a_rule_whose_dates_do_not_matter_is_not_called_kept(estate: Estate, rule: dict[str, Any], why: str) -> None:
+    """A mistyped year protects nothing: the audit and the plan say so, each with the reason."""
+    found = audited(estate, rule)
+    assert [one.why for one in found.idle_rules] == [why]
+    assert "today's schedule keeps" not in to_text(render_audit(found))
+    case = prepare(estate, Rules(rule=(Rule.model_validate({"name": "x", **rule}),)))
+    notes = notes_on_scope(case.inventory, case.rules, case.restrictions.never_written)
+    assert notes == [f"rule 'x' has no effect on this estate: {why}"]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        dated("2026-02-23"),
+        dated("2026-03-24"),
+        {"forbid": [{"from": "22:00", "to": "06:00", "dates": ["2026-02-22"]}]},
+        {"freeze": ["2026-02-22"]},
+        {"freeze": ["2026-04-23"]},
+        {"freeze": ["2020-01-01", "2026-03-01"]},
+        {"allow": [{"from": "20:00", "to": "06:00", "dates": ["2020-01-01"]}]},
+    ],
+)
+def test_dates_that_matter_are_no_finding(estate: Estate, rule: dict[str, Any]) -> None:
+    """Dates at the ends of the period count, also of a window that reaches into it; ``allow`` is broken, not idle."""
+    found = audited(estate, rule)
+    assert (found.idle_rules, found.notes) == ((), ())
+
+
+def test_a_part_of_a_rule_that_has_no_effect_is_a_note(estate: Estate) -> None:
+    """The rest of the rule acts, so the rule is not idle, but the past window and the past key are reported."""
+    late = dated("2020-01-01")["forbid"]
+    found = audited(estate, {"forbid": [*NOON["forbid"], *late]}, {**NOON, "freeze": ["2020-01-01"]})
+    assert found.idle_rules == ()
+    assert found.notes == (
+        f"a part of rule 'rule 1' has no effect on this estate: its only date in 'freeze', 2020-01-01, {PAST}",
+        f"window 2 of 'forbid' in rule 'rule 0': its only date in 'forbid', 2020-01-01, {PAST}",
+    )
+
+
+def test_a_rule_with_idle_sets_and_a_window_is_not_idle(estate: Estate) -> None:
+    """Sets that never meet do not make the windows of the same rule idle."""
+    found = audited(estate, {**NOON, "order": [{"service": "erp"}, {"service": "epr"}]})
+    assert found.idle_rules == ()
+    assert found.notes[0] == "a part of rule 'rule 0' has no effect on this estate: no two of its sets have VMs"
