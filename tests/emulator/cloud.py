@@ -113,7 +113,14 @@ class Cloud:
         container, name = names_of(vm)
         body = {"properties": {**assignment(vm, policy), **properties}}
         return self.backup.protected_items.begin_create_or_update(
-            "rsv-one", GROUP, "Azure", container, name, io.BytesIO(json.dumps(body).encode()), **ONCE
+            "rsv-one",
+            GROUP,
+            "Azure",
+            container,
+            name,
+            io.BytesIO(json.dumps(body).encode()),
+            polling_interval=self.connection.polling_seconds,  # the SDK's own default is 30 s of real time
+            **ONCE,
         ).result()
 
     def get_item(self, vm: str, **given: Any) -> Mapping[str, Any]:
