@@ -119,7 +119,7 @@ class Cloud:
             container,
             name,
             io.BytesIO(json.dumps(body).encode()),
-            polling_interval=self.connection.polling_seconds,  # the SDK's own default is 30 s of real time
+            polling_interval=0.01,  # the SDK's own default is 30 s of real time
             **ONCE,
         ).result()
 

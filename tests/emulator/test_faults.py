@@ -84,7 +84,11 @@ def test_polling_is_disturbed_and_ends_well() -> None:
     body: Any = {"properties": assignment("vm-1", "daily-2200")}
     with serving(faults=Faults(at={("operation", 1): "503"})) as cloud:
         items = cloud.backup.protected_items
-        moved = items.begin_create_or_update("rsv-one", GROUP, "Azure", *names_of("vm-1"), body).result().as_dict()
+        moved = (
+            items.begin_create_or_update("rsv-one", GROUP, "Azure", *names_of("vm-1"), body, polling_interval=0.01)
+            .result()
+            .as_dict()
+        )
     assert moved["properties"]["policyId"] == policy_id("daily-2200")
     assert cloud.emulator.requests == {"item.put": 1, "operation": 3, "item.get": 1}
 

@@ -99,7 +99,7 @@ def test_answers_have_the_recorded_headers_and_statuses(shared: Path) -> None:
     }
     with serving() as cloud:
         poller = cloud.backup.protected_items.begin_create_or_update(
-            "rsv-one", GROUP, "Azure", container, name, body, raw_response_hook=seen.append
+            "rsv-one", GROUP, "Azure", container, name, body, raw_response_hook=seen.append, polling_interval=0.01
         )
         poller.result()
     answers = [response.http_response for response in seen]
