@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from optimizer.errors import DataError, EstateError
 from optimizer.estate.document import EstateDocument, read_document
-from optimizer.estate.import_load import LoadCounts, LoadFile, Overview, open_load
+from optimizer.estate.import_load import FIRST_YEAR, LAST_YEAR, LoadCounts, LoadFile, Overview, open_load
 from optimizer.estate.import_report import ImportReport, make_report, some
 from optimizer.estate.import_resources import read_resources
 from optimizer.estate.listing import Listing
@@ -26,6 +27,9 @@ from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, format_minute
 from optimizer.ports import Clock
+
+MAX_AHEAD = timedelta(days=1)
+"""How far load may be ahead of the clock without a remark: more than any two time zones differ."""
 
 
 class ImportOptions(TypedDict, total=False):
@@ -143,7 +147,21 @@ def _import(
         _require_common_vm(origin[0], load, listing, overview.names)
         counts = _write(listing, file, overview, out, old, taken, options)
     history = {part.date for part in read_document(out).load}
-    return make_report(listing, file, overview, counts, taken, history)
+    report = make_report(listing, file, overview, counts, taken, history)
+    if options.get("as_of") is None and (note := _note_on_future(taken, options.get("clock", SYSTEM_CLOCK))):
+        return replace(report, notes=(*report.notes, note))
+    return report
+
+
+def _note_on_future(as_of: datetime, clock: Clock) -> str:
+    """Remark where load that is still to come would make the estate one of the future; else empty."""
+    now = clock.now()
+    if as_of - now <= MAX_AHEAD:
+        return ""
+    return (
+        f"The load ends at {_text(as_of)}, after the time of this machine's clock, {_text(now)}, and the estate "
+        "counts as taken then. Check the last times of the load and their zone, or give the time with --as-of."
+    )
 
 
 def _write(
@@ -195,6 +213,8 @@ _COMMANDS = {
 def _as_of(as_of: datetime | None, overview: Overview, old: EstateDocument | None) -> datetime:
     if as_of is not None and as_of.tzinfo is None:
         raise DataError(f"as-of is {as_of.isoformat()} without a time zone; write e.g. {as_of.isoformat()}Z")
+    if as_of is not None and not FIRST_YEAR <= as_of.year <= LAST_YEAR:
+        raise DataError(f"as-of is {as_of.isoformat()}; allowed: a time of the years {FIRST_YEAR} to {LAST_YEAR}")
     taken = (as_of or overview.last).astimezone(UTC)
     if taken < overview.first:
         raise DataError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +11,9 @@ from tempfile import TemporaryDirectory
 import polars as pl
 
 from optimizer.errors import DataError
+from optimizer.estate.json_files import is_utf16
 from optimizer.estate.parts import FLOAT_METRICS, METRICS
-from optimizer.estate.problems import SHOWN, Problems
+from optimizer.estate.problems import SHOWN, Problems, name_columns
 
 _PARQUET = b"PAR1"
 _SEPARATORS = (";", "\t", ",")
@@ -22,6 +22,9 @@ _TIME = r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?([.,]\d{1,9})?\s*([Zz]|UTC|[
 
 _MOST_OFFSET_HOURS = 14
 """No place on Earth is farther from UTC."""
+
+LINE = "line of the file"
+"""Column of the Parquet copy with the line that a row came from, so that later messages can state it."""
 
 _PARTS = ("day", "minutes", "seconds", "fraction", "offset")
 
@@ -67,26 +70,104 @@ def as_parquet(path: Path, zone: str | None) -> Iterator[tuple[Path, tuple[str, 
 def _convert(path: Path, zone: str | None, target: Path) -> tuple[str, ...]:
     separator, names = _read_header(path)
     try:
-        lines = pl.scan_csv(
-            path, separator=separator, infer_schema=False, has_header=False, skip_rows=1, new_columns=names
-        ).with_row_index("line", offset=2)
+        lines = _scan(path, separator, names).filter(
+            ~pl.all_horizontal(pl.col(name).str.strip_chars().fill_null("") == "" for name in names)  # a blank line
+        )
         # Times repeat from VM to VM. Reading each different one once takes a tenth of the time.
         times = _read_times(lines.select(pl.col("ts").unique()).collect(engine="streaming"), zone)
         numbers = lines.with_columns(*_numbers(names, separator), *_running(names))
         frame = numbers.join(times.lazy(), on="ts", how="left", nulls_equal=True, maintain_order="left")
-        lost = _check(path, frame, names, zone)
+        _refuse_short_lines(path, separator, names)
+        lost, notes = _check(path, frame, names, zone), _notes_on_text(lines, frame, names)
         rest = [name for name in names if name not in {"vm", "ts"}]
         known = frame.filter(pl.col("instant").is_not_null())
-        known.select(pl.col("vm").str.strip_chars(), pl.col("instant").alias("ts"), *rest).sink_parquet(target)
+        known.select(pl.col("vm").str.strip_chars(), pl.col("instant").alias("ts"), *rest, LINE).sink_parquet(target)
     except pl.exceptions.NoDataError as exc:
         raise DataError(f"{path} is empty but for its header; export the load of at least some days") from exc
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
-        reason = str(exc).partition("\n")[0]
-        raise DataError(
-            f"{path} cannot be read as CSV ({reason}); every line must have the columns of the first, separated by "
-            f"{separator!r}"
-        ) from exc
-    return (left_out_at_clock_changes(str(zone), lost),) if lost else ()
+    except OSError as exc:
+        raise DataError(f"cannot read {path}: {exc.strerror or exc}") from exc
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as exc:
+        raise DataError(_first_broken_line(path, separator, names)) from exc
+    return (*((left_out_at_clock_changes(str(zone), lost),) if lost else ()), *notes)
+
+
+def _scan(path: Path, separator: str, names: list[str], quote: str | None = '"') -> pl.LazyFrame:
+    """Lines after the header as text, with their numbers."""
+    return pl.scan_csv(
+        path,
+        separator=separator,
+        quote_char=quote,
+        infer_schema=False,
+        has_header=False,
+        skip_rows=1,
+        new_columns=names,
+    ).with_row_index(LINE, offset=2)
+
+
+def _refuse_short_lines(path: Path, separator: str, names: list[str]) -> None:
+    """Refuse lines with fewer fields than the header; polars would take the missing ones for empty.
+
+    Raises
+    ------
+    DataError
+        There is such a line.
+    """
+    lines = _scan(path, "\x1f", ["text"], quote=None)  # a character that no text has: one field is the whole line
+    text = pl.col("text").fill_null("")
+    fields = text.str.replace_all('"[^"]*"', "").str.count_matches(separator, literal=True) + 1
+    whole = text.str.count_matches('"', literal=True) % 2 == 0  # else a quoted field goes on in the next line
+    short = lines.filter((text.str.strip_chars() != "") & whole & (fields < len(names)))
+    if not (number := short.select(pl.len()).collect(engine="streaming").item()):
+        return
+    problems = Problems(str(path))
+    shown = short.select(LINE, fields.alias("fields")).head(SHOWN).collect(engine="streaming")
+    for line, count in shown.iter_rows():
+        problems.add("lines with too few fields", f"line {line}: {_fields(count, names)}", 0)
+    problems.count("lines with too few fields", number)
+    problems.raise_any()
+
+
+def _fields(count: int, names: list[str]) -> str:
+    return f"{count} field{'' if count == 1 else 's'}, but the header has {len(names)}"
+
+
+def _first_broken_line(path: Path, separator: str, names: list[str]) -> str:
+    """Which line made a CSV unreadable, and what to do about it."""
+    with path.open("rb") as file:
+        for number, content in enumerate(file, start=1):
+            place = f"{path}, line {number}"
+            try:
+                line = content.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
+            except UnicodeDecodeError:
+                return f"{place} is not UTF-8 text; save the file as 'CSV UTF-8' or Parquet"
+            try:
+                fields = next(csv.reader([line], delimiter=separator, strict=True), [])
+            except csv.Error:
+                fields = []
+            if line.count('"') % 2 or (line.strip() and not fields):
+                return (
+                    f"{place} has a stray double quote; put the whole field between double quotes, and write a double "
+                    "quote within it twice"
+                )
+            if len(fields) > len(names):
+                advice = f"put a field that contains {separator!r} between double quotes"
+                return f"{place}: {_fields(len(fields), names)}; {advice}"
+    return (
+        f"{path} cannot be read as CSV; every line must have the columns of the first, separated by {separator!r}; "
+        "export it again, or as Parquet"
+    )
+
+
+def _notes_on_text(lines: pl.LazyFrame, frame: pl.LazyFrame, names: list[str]) -> Iterator[str]:
+    """Remarks on columns that spell every value as missing, with the text that stands there."""
+    columns = [name for name in FLOAT_METRICS if name in names]
+    known = frame.select(pl.col(name).is_not_nan().any() for name in columns).collect(engine="streaming")
+    for name in columns:
+        if known[name].item():
+            continue
+        texts = lines.select(pl.col(name).filter(pl.col(name).str.strip_chars() != "").first())
+        if (text := texts.collect(engine="streaming").item()) is not None:
+            yield f"The column {name} has no number: its first value is {text!r}, which counts as missing."
 
 
 def left_out_at_clock_changes(zone: str, rows: int) -> str:
@@ -101,7 +182,7 @@ def _read_header(path: Path) -> tuple[str, list[str]]:
     """Separator, and names of the columns in lower case."""
     with path.open("rb") as file:
         content = file.readline(100_000)
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if is_utf16(content):
         raise DataError(f"{path} is UTF-16 text; save it as 'CSV UTF-8', or export it as Parquet")
     try:
         line = content.decode("utf-8-sig").strip("\r\n")
@@ -115,8 +196,8 @@ def _read_header(path: Path) -> tuple[str, list[str]]:
         raise DataError(f"{path} has the columns {', '.join(map(repr, double))} more than once; keep one of each")
     if missing := [name for name in ("vm", "ts", "cpu_percent", "mem_percent") if name not in names]:
         raise DataError(
-            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(names)}; the load needs one line for "
-            "each VM and time, with the columns vm, ts, cpu_percent and mem_percent"
+            f"{path} lacks {name_columns(missing)}; it has {', '.join(names)}; the load needs one line for each VM "
+            "and time, with the columns vm, ts, cpu_percent and mem_percent"
         )
     return separator, names
 
@@ -197,14 +278,18 @@ def _check(path: Path, frame: pl.LazyFrame, names: list[str], zone: str | None) 
         kinds["times without a zone"] = (pl.col("naive"), "ts", advice)
     lost = pl.col("instant").is_null() & pl.col("bad ts").is_null()
     counts = frame.select(
-        *(bad.sum().alias(kind) for kind, (bad, _, _) in kinds.items()), lost.sum().alias("lost")
+        *(bad.sum().alias(kind) for kind, (bad, _, _) in kinds.items()),
+        lost.sum().alias("lost"),
+        pl.len().alias("rows"),
     ).collect(engine="streaming")
     problems = Problems(str(path))
     for kind, (bad, name, advice) in kinds.items():
         if not (number := counts[kind].item()):
             continue
         shown = f"bad {name}" if f"bad {name}" in frame.collect_schema() and kind.startswith(name) else name
-        examples = frame.filter(bad).select("line", vm="vm", value=shown).head(SHOWN).collect(engine="streaming")
+        # A fault of most lines has one cause: one example shows it.
+        wanted = 1 if 2 * number > counts["rows"].item() else SHOWN
+        examples = frame.filter(bad).select(LINE, vm="vm", value=shown).head(wanted).collect(engine="streaming")
         for line, vm, value in examples.iter_rows():
             problems.add(kind, f"line {line}, VM {vm or '(empty)'}: {name} is {value or ''!r}; {advice}", 0)
         problems.count(kind, number)

@@ -17,9 +17,9 @@ import polars as pl
 
 from optimizer.errors import DataError
 from optimizer.estate.binning import LEAD_BINS, Samples, find_intervals, in_key_order, merge_repeated, to_days
-from optimizer.estate.csv_load import as_parquet, left_out_at_clock_changes
+from optimizer.estate.csv_load import LINE, as_parquet, left_out_at_clock_changes
 from optimizer.estate.parts import FLOAT_METRICS, METRICS
-from optimizer.estate.problems import SHOWN, Problems
+from optimizer.estate.problems import SHOWN, Problems, name_columns
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, resolve_zone
 
@@ -32,6 +32,12 @@ ROWS_PER_PASS = 8_000_000
 MAX_INTERVAL_MINUTES = 60
 MAX_PERCENT, MAX_MEASURED_PERCENT = 100.0, 105.0
 """Counters overshoot a little: what is in between is clipped, what is beyond is a fault."""
+
+FIRST_YEAR, LAST_YEAR = 2000, 2099
+"""Years that load may be from: Azure began in 2010; what is outside is a damaged clock or a number read as a time."""
+
+MAX_HOLE_DAYS = 366
+"""Days between two days with load.  Beyond a longer hole lie wrong times, not a history."""
 
 _BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -132,13 +138,13 @@ class LoadFile:
         missing = [column for column in REQUIRED if column not in self._schema]
         if missing:
             raise DataError(
-                f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(self._schema) or 'none'}; needed "
+                f"{path} lacks {name_columns(missing)}; it has {', '.join(self._schema) or 'none'}; needed "
                 f"are {', '.join(REQUIRED)}, and allowed besides {', '.join(OPTIONAL)}"
             )
         self.metrics = tuple(metric for metric in METRICS if metric in self._schema)
         self._take_zone(zone)
         self._check_types()
-        self.unused = [column for column in self._schema if column not in {*REQUIRED, *OPTIONAL}]
+        self.unused = [column for column in self._schema if column not in {*REQUIRED, *OPTIONAL, LINE}]
         self._frame = self._raw.select(
             self._vm(),
             pl.col("ts").dt.convert_time_zone("UTC").cast(pl.Datetime("us", "UTC")),
@@ -192,9 +198,9 @@ class LoadFile:
         """Accept numbers that are spelt as text, refuse other text."""
         problems = Problems(str(self.path))
         number = pl.col(metric).cast(pl.Float32, strict=False)
-        bad = self._raw.with_row_index("row").filter(pl.col(metric).is_not_null() & number.is_null())
-        for row, vm, value in self._collect(bad.select("row", "vm", metric)).iter_rows():
-            fault = f"row {row + 1}, VM {vm}: {metric} is {value!r}; allowed: a number or null"
+        bad = self._rows().filter(pl.col(metric).is_not_null() & number.is_null())
+        for row, vm, value in self._collect(bad.select(LINE, "vm", metric)).iter_rows():
+            fault = f"{self._line} {row}, VM {vm}: {metric} is {value!r}; allowed: a number or null"
             problems.add("text in numbers", fault)
         problems.raise_any()
 
@@ -214,8 +220,10 @@ class LoadFile:
         Raises
         ------
         DataError
-            The file is empty or damaged, or has rows without VM or time.
+            The file is empty or damaged, has rows without VM or time, or has times that cannot be right.
         """
+        year = pl.col("ts").dt.convert_time_zone("UTC").dt.year()
+        self._refuse_times(~year.is_between(FIRST_YEAR, LAST_YEAR), f"allowed: the years {FIRST_YEAR} to {LAST_YEAR}")
         days = self._collect(self._frame.group_by(pl.col("ts").dt.date()).agg(pl.len())).sort("ts")
         if not days.height:
             raise DataError(f"{self.path} is empty; export the load of at least some days")
@@ -223,13 +231,57 @@ class LoadFile:
         span = self._collect(self._frame.select(first=pl.col("ts").min(), last=pl.col("ts").max()))
         if days["ts"].null_count() or names.null_count():
             self._refuse_nulls()
+        self._refuse_far_days(dict(days.iter_rows()))
         return Overview(names.sort().to_list(), dict(days.iter_rows()), span["first"].item(), span["last"].item())
 
     def _refuse_nulls(self) -> None:
-        rows = self._raw.with_row_index("row").filter(pl.col("vm").is_null() | pl.col("ts").is_null())
+        rows = self._rows().filter(pl.col("vm").is_null() | pl.col("ts").is_null())
         problems = Problems(str(self.path))
-        for row, vm, stamp in self._collect(rows.select("row", "vm", "ts")).iter_rows():
-            problems.add("rows without VM or time", f"row {row + 1}: vm is {vm!r}, ts is {stamp}; both are needed")
+        for row, vm, stamp in self._collect(rows.select(LINE, "vm", "ts")).iter_rows():
+            fault = f"{self._line} {row}: vm is {vm!r}, ts is {stamp}; both are needed"
+            problems.add("rows without VM or time", fault)
+        problems.raise_any()
+
+    @property
+    def _line(self) -> str:
+        """What a message counts: the lines of a CSV, the rows of a Parquet file."""
+        return "line" if LINE in self._schema else "row"
+
+    def _rows(self) -> pl.LazyFrame:
+        """All rows with their numbers in the column ``LINE``."""
+        return self._raw if LINE in self._schema else self._raw.with_row_index(LINE, offset=1)
+
+    def _refuse_far_days(self, rows: dict[date, int]) -> None:
+        """Refuse rows beyond a hole of more than a year: one wrong time would stretch the history over centuries.
+
+        The part with the most rows is taken for right.
+        """
+        parts: list[list[date]] = []
+        for day in rows:
+            if not parts or day - parts[-1][-1] > timedelta(days=MAX_HOLE_DAYS):
+                parts.append([])
+            parts[-1].append(day)
+        if len(parts) < 2:
+            return
+        kept = max(parts, key=lambda part: sum(rows[day] for day in part))
+        dates = pl.col("ts").dt.convert_time_zone("UTC").dt.date()
+        self._refuse_times(
+            ~dates.is_between(kept[0], kept[-1]),
+            f"most rows are from {kept[0]} to {kept[-1]}, and nothing is known for more than {MAX_HOLE_DAYS} days "
+            "in between; correct the time, or leave the row out",
+        )
+
+    def _refuse_times(self, wrong: pl.Expr, advice: str) -> None:
+        """Refuse the rows whose times are wrong."""
+        bad = self._rows().filter(wrong)
+        stamp = pl.col("ts").dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+        found = self._collect(bad.select(LINE, "vm", stamp).head(SHOWN))
+        if not found.height:
+            return
+        kind, problems = "times that cannot be right", Problems(str(self.path))
+        for row, vm, text in found.iter_rows():
+            problems.add(kind, f"{self._line} {row}, VM {vm}: ts is {text}; {advice}", 0)
+        problems.count(kind, self._collect(bad.select(pl.len())).item())
         problems.raise_any()
 
     def read(

@@ -147,7 +147,9 @@ def _share(value: float) -> str:
 
 def _of_the_samples(counts: LoadCounts, missing: float) -> Iterator[str]:
     """What was accepted in the samples although it was not as expected."""
-    if counts.largest_cpu <= 1:
+    if not counts.known_bins:
+        yield "No VM of the inventory has a CPU value in the load, so nothing is known about when the VMs are busy."
+    elif counts.largest_cpu <= 1:
         yield "No CPU value is above 1 %: if the load is in fractions, multiply it by 100 and import again."
     if counts.unsorted:
         yield "The load was not in order of time; it was sorted."
@@ -166,7 +168,7 @@ def _of_the_samples(counts: LoadCounts, missing: float) -> Iterator[str]:
             "more backups are at risk than the audit shows (161 instead of 114 in a trial with hourly means). Export "
             "5-minute samples if you can."
         )
-    if missing:
+    if missing and counts.known_bins:
         yield f"{_share(missing)} of the 5-minute bins have no CPU value; they count as unknown, not as idle."
     if counts.off_grid:
         yield (

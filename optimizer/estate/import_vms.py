@@ -11,6 +11,7 @@ from pathlib import Path
 
 from optimizer.errors import DataError
 from optimizer.estate.arm_ids import NO_SUBSCRIPTION, VM_TYPE, is_vm_id, segment
+from optimizer.estate.json_files import is_utf16
 from optimizer.estate.problems import Problems
 from optimizer.estate.vm_columns import REQUIRED, Columns, read_columns
 from optimizer.model.timegrid import (
@@ -103,9 +104,13 @@ def read_vms(path: Path) -> tuple[list[VmRow], Columns]:
         The file cannot be read, or some lines cannot be used: all of them are listed, ten of each kind.
     """
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        content = path.read_bytes()
     except OSError as exc:
         raise DataError(f"cannot read {path}: {exc.strerror}; give the path of a readable vms.csv") from exc
+    if is_utf16(content):
+        raise DataError(f"{path} is UTF-16 text; save it as 'CSV UTF-8'")
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as exc:
         raise DataError(f"{path} is not UTF-8 text (byte {exc.start}); save it as 'CSV UTF-8'") from exc
     problems = Problems(str(path))
@@ -171,9 +176,7 @@ def _read_row(line: int, fields: Mapping[str, str], columns: Columns, problems: 
         resolve_zone(zone)
     except ValueError as exc:
         note("unknown time zone", f"timezone: {exc}")
-    retention = fields["retention_days"]
-    if not (retention.isascii() and retention.isdecimal() and int(retention) >= 1):
-        note("retention is no number of days", f"retention_days is {retention!r}; allowed: a whole number from 1 on")
+    retention = _read_retention(fields["retention_days"], frequency, note)
     system = _SYSTEMS.get(fields.get("os", "").lower())
     if system is None:
         note("unknown operating system", f"os is {fields['os']!r}; allowed: Windows, Linux or nothing")
@@ -182,10 +185,25 @@ def _read_row(line: int, fields: Mapping[str, str], columns: Columns, problems: 
         return None
     return VmRow(
         line, vm, fields["service"], fields["vault"], fields["policy"], frequency, days, time, zone,
-        int(retention), interval, duration, system, fields.get("location", ""), fields.get("availability_set", ""),
+        retention, interval, duration, system, fields.get("location", ""), fields.get("availability_set", ""),
         {tag: fields[column] for column, tag in columns.tags.items() if fields[column]},
     )  # fmt: skip  # in the order of the columns
 
+
+def _read_retention(text: str, frequency: Frequency | None, note: Callable[[str, str], None]) -> int:
+    days = int(text) if text.isascii() and text.isdecimal() and len(text) <= _MOST_DIGITS else 0
+    most = _MOST_WEEKLY if frequency is Frequency.WEEKLY else _MOST_DAILY
+    if not _LEAST_RETENTION <= days <= most:
+        shown = repr(text) if len(text) <= _MOST_SHOWN else f"{text[:_MOST_SHOWN]!r}..."
+        allowed = f"a whole number from {_LEAST_RETENTION} to {most:,}"
+        note("retention that Azure does not accept", f"retention_days is {shown}; allowed: {allowed}")
+    return days
+
+
+_LEAST_RETENTION, _MOST_DAILY, _MOST_WEEKLY = 7, 9999, 36141
+"""Days that Azure keeps recovery points of daily and hourly, and of weekly policies (``policy_bodies.toml``)."""
+
+_MOST_DIGITS, _MOST_SHOWN = 5, 30
 
 _SYSTEMS = {"": "", "windows": "Windows", "linux": "Linux"}
 

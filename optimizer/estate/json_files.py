@@ -48,6 +48,11 @@ def read_json(path: Path) -> object:
         ) from exc
 
 
+def is_utf16(content: bytes) -> bool:
+    """Whether bytes begin with the byte-order mark of UTF-16."""
+    return content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+
+
 def _encoding(content: bytes) -> str:
     for mark, encoding in _MARKS:
         if content.startswith(mark):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from optimizer.errors import DataError
 
 SHOWN = 10
@@ -50,6 +52,11 @@ class Problems:
         blocks = []
         for kind, examples in self._examples.items():
             rest = self._counts[kind] - len(examples)
-            lines = [*examples, f"... and {rest} more"] if rest > 0 else examples
+            lines = [*examples, f"... and {rest:,} more"] if rest > 0 else examples
             blocks.append(f"{kind}:\n    " + "\n    ".join(lines))
         raise DataError(f"{self._source} cannot be used; nothing was written\n  " + "\n  ".join(blocks))
+
+
+def name_columns(names: Sequence[str]) -> str:
+    """Columns for a sentence: ``the column a`` or ``the columns a, b``."""
+    return f"the column{'' if len(names) == 1 else 's'} {', '.join(names)}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optimizer.errors import DataError
+from optimizer.estate.problems import name_columns
 
 REQUIRED = ("vm", "service", "vault", "policy", "frequency", "days", "time", "timezone", "retention_days")
 OPTIONAL = ("interval_hours", "duration_hours", "resource_group", "subscription", "os", "location", "availability_set")
@@ -64,7 +65,7 @@ def read_columns(path: Path, header: Sequence[str]) -> Columns:
     missing = [column for column in REQUIRED if column not in names]
     if missing:
         raise DataError(
-            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(names)}; needed are "
+            f"{path} lacks {name_columns(missing)}; it has {', '.join(names)}; needed are "
             f"{', '.join(REQUIRED)}, separated by commas or semicolons"
         )
     unknown = [name for name in names if name and not name.startswith(TAG) and name not in {*REQUIRED, *OPTIONAL}]
@@ -72,7 +73,7 @@ def read_columns(path: Path, header: Sequence[str]) -> Columns:
     used: dict[str, str] = {SERVICE_TAG: "service"}
     double = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
     if double:
-        raise DataError(f"{path} has the columns {', '.join(double)} twice; keep one of each")
+        raise DataError(f"{path} has {name_columns(double)} twice; keep one of each")
     for name, tag in tags.items():
         if not tag:
             raise DataError(f"{path}: the column {name!r} names no tag; write for example tag:tier")

@@ -11,6 +11,11 @@ from rich.text import Text
 from optimizer.estate.import_report import ImportReport
 from optimizer.report.typeset import Glyphs, Page, bullets, plural
 
+MIN_HISTORY_DAYS = 7
+"""Days of load below which an audit reports too little data for every VM: load follows the days of the week."""
+
+_TOO_SHORT = ": less than a week, which is the minimum for a useful forecast; add more with 'import --append'"
+
 
 def render_import(found: ImportReport) -> tuple[Page, str]:
     """Draw what was imported; the page, and the same as JSON text."""
@@ -23,7 +28,7 @@ def render_import(found: ImportReport) -> tuple[Page, str]:
         )
         yield Text(
             f"the estate now holds {plural(found.history_days, 'day')} of load, from {found.history_from} to "
-            f"{found.history_to}"
+            f"{found.history_to}{_TOO_SHORT if found.history_days < MIN_HISTORY_DAYS else ''}"
         )
         yield Text(
             f"the file: load from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC, "

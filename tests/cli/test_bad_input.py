@@ -175,7 +175,7 @@ BAD = {
     # the list of VMs
     "missing column in vms.csv": Bad(
         vms(header=HEADER.replace("retention_days", "retention")),
-        ("vms.csv lacks the columns retention_days", "it has vm, service", "needed are vm, service, vault"),
+        ("vms.csv lacks the column retention_days", "it has vm, service", "needed are vm, service, vault"),
     ),
     "unknown zone": Bad(
         vms(DAILY.replace("W. Europe Standard Time", "W. Europa Standard Time")),
@@ -213,7 +213,7 @@ BAD = {
     # the load
     "missing column in load.parquet": Bad(
         load(lambda frame: frame.drop("mem_percent")),
-        ("load.parquet lacks the columns mem_percent", "it has vm, ts, cpu_percent", "needed are vm, ts"),
+        ("load.parquet lacks the column mem_percent", "it has vm, ts, cpu_percent", "needed are vm, ts"),
     ),
     "timestamps without zone": Bad(
         load(lambda frame: frame.with_columns(pl.col("ts").dt.replace_time_zone(None))),

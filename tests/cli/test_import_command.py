@@ -113,3 +113,12 @@ def test_two_vms_of_one_name_are_explained(tmp_path: Path) -> None:
     assert answer.code == 1
     assert "give the ARM id of each in the column vm, or add the column resource_group" in answer.err
     assert not (tmp_path / "estate").exists()
+
+
+def test_less_than_a_week_of_load_is_reported(tmp_path: Path) -> None:
+    """The report of an import gives the minimum of history where the estate has less."""
+    vms = write_vms(tmp_path)
+    for days, told in ((2, True), (7, False)):
+        load = write_load(tmp_path, load_frame(samples=days * 288))
+        answer = run("import", "--vms", vms, "--load", load, "--out", tmp_path / f"estate-{days}")
+        assert ("less than a week, which is the minimum" in " ".join(answer.out.split())) == told

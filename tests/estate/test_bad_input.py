@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -50,8 +50,12 @@ BAD_LINES = {
     "daily with days": ([DAILY.replace("Daily,", "Daily,Monday")], ["line 2", "'Monday'", "leave it empty"]),
     "unknown weekday": ([WEEKLY.replace("Sunday", "Sonntag")], ["line 2", "'Sonntag'", "Monday, Tuesday"]),
     "unknown frequency": ([DAILY.replace("Daily", "Monthly")], ["line 2", "'Monthly'", "Daily, Weekly or Hourly"]),
-    "retention of no days": ([DAILY.replace(",30", ",0")], ["line 2", "retention_days is '0'", "from 1 on"]),
-    "retention in words": ([DAILY.replace(",30", ",30d")], ["line 2", "retention_days is '30d'", "from 1 on"]),
+    "retention of no days": ([DAILY.replace(",30", ",0")], ["line 2", "retention_days is '0'", "from 7 to 9,999"]),
+    "retention too short": ([DAILY.replace(",30", ",6")], ["line 2", "retention_days is '6'", "from 7 to 9,999"]),
+    "retention too long": ([DAILY.replace(",30", ",10000")], ["retention_days is '10000'", "from 7 to 9,999"]),
+    "retention of 5,000 digits": ([DAILY.replace(",30", "," + 5000 * "9")], ["9'...; allowed", "from 7 to 9,999"]),
+    "weekly retention too long": ([WEEKLY.replace("84", "36142")], ["retention_days is '36142'", "from 7 to 36,141"]),
+    "retention in words": ([DAILY.replace(",30", ",30d")], ["line 2", "retention_days is '30d'", "from 7 to 9,999"]),
     "no vault": ([DAILY.replace("vault-a", "")], ["line 2", "vault is empty"]),
     "field too many": ([DAILY + ",x"], ["line 2", "10 fields", "9", "double quotes"]),
     "two faults at once": (
@@ -86,6 +90,13 @@ def _set(column: str, value: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
     )
 
 
+def _at(*times: str) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    """Add a sample of web-1 at each time."""
+    return lambda frame: pl.concat(
+        [frame, *(frame[-1:].with_columns(ts=pl.lit(time).str.to_datetime(time_zone="UTC")) for time in times)]
+    )
+
+
 BAD_LOADS: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], list[str]]] = {
     "missing columns": (
         lambda frame: frame.rename({"cpu_percent": "cpu"}).drop("mem_percent"),
@@ -107,6 +118,20 @@ BAD_LOADS: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], list[str]]] =
         ["row 5", "db-1", "cpu_percent is 'n/a'", "a number or null"],
     ),
     "no VM": (_set("vm", None), ["row 5", "vm is None"]),
+    "last time of all": (
+        _at("9999-12-31T23:55:00Z"),
+        ["row 1153, VM web-1: ts is 9999-12-31T23:55:00Z; allowed: the years 2000 to 2099"],
+    ),
+    "first time of all": (_at("0001-01-01T00:00:00Z"), ["row 1153", "ts is 0001-01-01T00:00:00Z; allowed: the years"]),
+    "epoch": (_at("1970-01-01T00:00:00Z"), ["row 1153", "ts is 1970-01-01T00:00:00Z; allowed: the years"]),
+    "one row of another year": (
+        _at("2036-01-01T00:00:00Z"),
+        ["row 1153, VM web-1: ts is 2036-01-01", "most rows are from 2026-01-05 to 2026-01-06", "leave the row out"],
+    ),
+    "rows before and after": (
+        _at("2001-01-01T00:00:00Z", "2098-01-01T00:00:00Z"),
+        ["row 1153, VM web-1: ts is 2001-01-01", "row 1154, VM web-1: ts is 2098-01-01"],
+    ),
     "conflicting duplicates": (
         lambda frame: pl.concat([frame, frame[7:8].with_columns(cpu_percent=pl.lit(12.5))]),
         ["VM db-1 at 2026-01-05T00:35:00Z", "cpu_percent is", "12.5", "keep one"],
@@ -137,7 +162,7 @@ def test_bad_load_is_named_and_nothing_written(tmp_path: Path, case: str) -> Non
 def test_only_first_ten_faults_are_listed_and_all_counted(tmp_path: Path) -> None:
     """A thousand faults of one kind do not drown the message."""
     frame = load_frame().with_columns(cpu_percent=pl.lit(101.0) + pl.int_range(pl.len()))
-    with pytest.raises(DataError, match=r"\.\.\. and 1137 more") as caught:
+    with pytest.raises(DataError, match=r"\.\.\. and 1,137 more") as caught:
         import_estate(write_vms(tmp_path), write_load(tmp_path, frame), tmp_path / "estate")
     assert str(caught.value).count("allowed: 0 to 100") == 10
 
@@ -145,7 +170,7 @@ def test_only_first_ten_faults_are_listed_and_all_counted(tmp_path: Path) -> Non
 def test_csv_without_a_column_names_it(tmp_path: Path) -> None:
     """The message tells which columns are missing and which are there."""
     vms = write_vms(tmp_path, header=HEADER.replace("retention_days", "retention"))
-    _refused(tmp_path, vms, write_load(tmp_path), ["lacks the columns retention_days;", "retention; needed"])
+    _refused(tmp_path, vms, write_load(tmp_path), ["lacks the column retention_days;", "retention; needed"])
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", "is empty"), (HEADER + "\n\n", "lists no VM")])
@@ -295,3 +320,17 @@ def test_full_disk_leaves_the_old_estate_whole(tmp_path: Path) -> None:
         assert open_estate(out).load.read_day(open_estate(out).load.dates()[0]).vm_ids == ("db-1", "web-1")
     finally:
         subprocess.run(["umount", disk], check=True)
+
+
+def test_a_list_in_utf_16_is_named(tmp_path: Path) -> None:
+    """A spreadsheet's "Unicode text" is recognized, as it is for the load."""
+    vms = tmp_path / "vms.csv"
+    vms.write_bytes(f"{HEADER}\n{DAILY}\n".encode("utf-16"))
+    _refused(tmp_path, vms, write_load(tmp_path), ["vms.csv is UTF-16 text; save it as 'CSV UTF-8'"])
+
+
+def test_as_of_outside_the_calendar_is_refused(tmp_path: Path) -> None:
+    """A horizon of 30 days must fit behind the time at which the estate is taken."""
+    as_of = datetime(9999, 12, 31, tzinfo=UTC)
+    with pytest.raises(DataError, match=r"as-of is 9999-12-31.*; allowed: a time of the years 2000 to 2099"):
+        import_estate(write_vms(tmp_path), write_load(tmp_path), tmp_path / "estate", as_of=as_of)

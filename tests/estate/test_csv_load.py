@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from optimizer.errors import DataError
 from optimizer.estate.csv_import import import_estate
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.import_report import ImportReport
+from optimizer.model.clock import VirtualClock
 from tests.estate.inputs import load_frame, write_load, write_vms
 
 FRAME = load_frame(samples=288)
@@ -115,11 +116,18 @@ BAD: dict[str, tuple[str | bytes, str]] = {
     "no VM": (line(vm=" "), r"lines without VM:\s+line 2, VM"),
     "text": (line(cpu="high"), "line 2, VM web-1: cpu_percent is 'high'; allowed: a number from 0 to 100"),
     "decimal comma": (line(cpu='"5,5"'), "line 2, VM web-1: cpu_percent is '5,5'; allowed: a number"),
-    "too many fields": (line(mem="5,7"), "cannot be read as CSV"),
+    "too many fields": (line(mem="5,7"), "line 2: 5 fields, but the header has 4; put a field that contains ','"),
+    "too few fields": (f"{line()}web-1,2026-01-05T00:05Z\n", r"lines with too few fields:\s+line 3: 2 fields, but"),
+    "one field": (f"{line()}\nweb-1\n", "line 4: 1 field, but the header has 4"),
+    "quote not closed": (line(vm='"web-1'), "line 2 has a stray double quote; put the whole field between"),
+    "quote within": (line(vm='we"b-1'), "line 2 has a stray double quote"),
+    "text behind a quote": (line(vm='"we"b-1'), "line 2 has a stray double quote"),
+    "far future": (f"{line()}\n" + line(ts="9999-12-31T23:55Z").split("\n")[1], "line 4, VM web-1: ts is 9999-12-31"),
+    "before the calendar": (line(ts="0001-01-01T00:00+14:00"), "allowed: the years 2000 to 2099"),
     "state": (f"{HEAD},running\nweb-1,2026-01-05T00:00Z,5,5,on\n", "running is 'on'; allowed: true, false or nothing"),
     "UTF-16": (HEAD.encode("utf-16"), "is UTF-16 text; save it as 'CSV UTF-8'"),
     "Latin-1": (HEAD.encode() + b",gr\xfc\xdfe\n", "is neither Parquet nor UTF-8 text"),
-    "Latin-1 below": (line(vm="gr\u00fc\u00dfe").encode("latin-1"), "cannot be read as CSV"),
+    "Latin-1 below": (line(vm="gr\u00fc\u00dfe").encode("latin-1"), "line 2 is not UTF-8 text; save the file as"),
 }
 
 
@@ -140,10 +148,48 @@ def test_unknown_zones_are_refused(tmp_path: Path) -> None:
 
 
 def test_only_the_first_faults_are_listed_and_all_counted(tmp_path: Path) -> None:
-    """Of many bad lines ten are shown, with the number of the rest."""
+    """Of many bad lines ten are shown, with the number of the rest; one where most lines have the same fault."""
     lines = [f"web-1,2026-01-05T00:{minute:02}Z,high,5" for minute in range(30)]
+    good = [f"db-1,2026-01-05T00:{minute:02}Z,5,5" for minute in range(40)]
     with pytest.raises(DataError, match=r"line 11, VM web-1: .*\n\s+... and 20 more"):
+        import_csv(tmp_path, "\n".join([HEAD, *lines, *good]))
+    with pytest.raises(DataError, match=r"read:\n\s+line 2, VM web-1: .*\n\s+... and 29 more"):
         import_csv(tmp_path, "\n".join([HEAD, *lines]))
+
+
+def test_blank_lines_do_no_harm(tmp_path: Path) -> None:
+    """Lines without any value, in between and at the end, are passed over."""
+    first, *rest = as_csv(FRAME).splitlines()
+    estate, report = import_csv(tmp_path, "\n".join([first, rest[0], "", " , ,,", *rest[1:], "", "", ""]))
+    assert (report.samples, report.notes) == (FRAME.height, ())
+    assert estate.load.read_vm("web-1").cpu_percent.shape == (1, 288)
+
+
+def test_quoted_fields_may_hold_separators(tmp_path: Path) -> None:
+    """A line is as long as its fields, whatever stands between quotes."""
+    content = as_csv(FRAME.with_columns(resource_group=pl.lit('a,"b"')))
+    assert import_csv(tmp_path, content)[1].samples == FRAME.height
+
+
+def test_a_column_without_any_number_is_reported(tmp_path: Path) -> None:
+    """The value that stands there is shown, and nobody is advised to multiply it."""
+    frame = FRAME.with_columns(cpu_percent=pl.lit("n/a"))
+    _, report = import_csv(tmp_path, as_csv(frame))
+    assert report.notes == (
+        "The column cpu_percent has no number: its first value is 'n/a', which counts as missing.",
+        "No VM of the inventory has a CPU value in the load, so nothing is known about when the VMs are busy.",
+    )
+
+
+@pytest.mark.parametrize(("ahead", "told"), [(timedelta(hours=23), False), (timedelta(days=2), True)])
+def test_load_of_the_future_is_reported(tmp_path: Path, ahead: timedelta, told: bool) -> None:
+    """An estate is not taken at a time to come without a word; an explicit time needs none."""
+    last = max(FRAME["ts"])
+    clock = VirtualClock(last - ahead)
+    vms, load = write_vms(tmp_path), write_load(tmp_path, FRAME)
+    report = import_estate(vms, load, tmp_path / "estate", clock=clock)
+    assert any(f"The load ends at {last:%Y-%m-%dT%H:%M:%SZ}, after the time" in note for note in report.notes) == told
+    assert import_estate(vms, load, tmp_path / "other", clock=clock, as_of=last).notes == ()
 
 
 def test_unused_columns_are_named(tmp_path: Path) -> None:
