@@ -2,6 +2,7 @@
 
 OptimizerError
     ConfigError             rules file: file, key, value, what is allowed
+        UsageError          an option with a value that it cannot have (exit code 2)
     DataError               an input that cannot be used: file, VM, time, value, what is allowed
     EstateError             an estate folder that cannot be read or written
     EngineError             work that could not be spread over processes or machines
@@ -40,18 +41,25 @@ __all__ = [
     "RejectedError",
     "ThrottledError",
     "UncertainError",
+    "UsageError",
     "VerificationError",
 ]
 
 
 class OptimizerError(Exception):
-    """Root of all errors that a user can cause and mend; ``exit_code`` is that of the command line."""
+    """Root of all errors that a user can cause and correct; ``exit_code`` is that of the command line."""
 
     exit_code = 1
 
 
 class ConfigError(OptimizerError):
     """A rules file that cannot be used: names file, key, value and what is allowed."""
+
+
+class UsageError(ConfigError):
+    """An option with a value that it cannot have, whatever the data; names option, value and what is allowed."""
+
+    exit_code = 2
 
 
 class DataError(OptimizerError):

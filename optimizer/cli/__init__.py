@@ -10,7 +10,7 @@ import click
 
 from optimizer.cli.emulate import emulate
 from optimizer.cli.estate import audit, demo, import_
-from optimizer.cli.failures import report_failure
+from optimizer.cli.failures import OUTPUT_FAILED, drop_stdout, report_failure
 from optimizer.cli.plan import explain, plan, report
 from optimizer.cli.pull import pull
 from optimizer.cli.rollout import apply, rehearse, rollback, watch
@@ -82,13 +82,27 @@ def main(args: Sequence[str] | None = None, *, clock: Clock = SYSTEM_CLOCK) -> N
     clock
         Clock that every command goes by.
     """
-    given = list(sys.argv[1:] if args is None else args)
     try:
-        code = cli.main(given, prog_name="backup-optimizer", standalone_mode=False, obj=clock)
-    except (click.ClickException, click.Abort, KeyboardInterrupt, OptimizerError) as exc:
-        sys.exit(report_failure(exc, given))
+        code = _run(list(sys.argv[1:] if args is None else args), clock)
     except BrokenPipeError:
         sys.stderr.close()
-        sys.exit(0)
-    if code:  # click returns the code of an Exit that a command raised
+        code = 0
+    except OSError as exc:
+        if exc.errno not in OUTPUT_FAILED:
+            raise
+        drop_stdout()
+        click.echo(
+            f"error: the output cannot be written: {exc.strerror}; free some space or write elsewhere", err=True
+        )
+        code = 1
+    if code:
         sys.exit(code)
+
+
+def _run(args: Sequence[str], clock: Clock) -> int:
+    """Run a command, report its failure, and return the exit code."""
+    try:
+        code = cli.main(list(args), prog_name="backup-optimizer", standalone_mode=False, obj=clock)
+    except (click.ClickException, click.Abort, KeyboardInterrupt, OptimizerError) as exc:
+        return report_failure(exc, args)
+    return int(code or 0)  # click returns the code of an Exit that a command raised

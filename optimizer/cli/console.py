@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 import click
 
 from optimizer.cli.failures import failure_of
-from optimizer.errors import OptimizerError
+from optimizer.errors import DataError, OptimizerError
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.report.printable import printable
@@ -193,6 +193,26 @@ class NewFolder(click.ParamType[Path]):
         return Path(str(_FOLDER.convert(str(value), param, ctx)))
 
 
+class ExistingFile(click.ParamType[Path]):
+    """A file that is to be read."""
+
+    name = "file"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The file.
+
+        Raises
+        ------
+        DataError
+            The file does not exist.
+        """
+        path = Path(str(FILE.convert(str(value), param, ctx)))
+        if not path.exists():
+            option = "" if param is None or isinstance(param, click.Argument) else f"{param.opts[0]} "
+            raise DataError(f"{option}{path}: no such file; check the path")
+        return path
+
+
 class EstatePlace(click.ParamType["str | Path"]):
     """An estate that is to be read: a folder of this machine, or a URL."""
 
@@ -205,7 +225,7 @@ class EstatePlace(click.ParamType["str | Path"]):
 
 NEW_FOLDER = NewFolder()
 ESTATE = EstatePlace()
-EXISTING_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+EXISTING_FILE = ExistingFile()
 
 
 def example(text: str) -> str:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import io
 import json
+import os
 import re
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +20,10 @@ from optimizer.report.printable import printable
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+
+OUTPUT_FAILED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""Error numbers of output that cannot be written, such as a full disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +100,14 @@ def report_failure(error: BaseException, args: Sequence[str]) -> int:
         prefix = "error: " if isinstance(error, OptimizerError) else ""
         click.echo(printable(f"{prefix}{failure.message}"), err=True)
     return failure.exit_code
+
+
+def drop_stdout() -> None:
+    """Drop output that could not be written, so that Python does not fail again when it flushes stdout at the end."""
+    with contextlib.suppress(OSError, ValueError):
+        sink = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(sink, sys.stdout.fileno())
+        os.close(sink)
 
 
 def asks_for_json(args: Sequence[str]) -> bool:

@@ -134,7 +134,7 @@ def _import(
     out = require_local(out)
     old = read_document(out) if options.get("append") else None
     if old is None:
-        require_free_folder(out)
+        require_free_folder(out, can_append=True)
     elif old.source != origin[1]:
         raise EstateError(
             f"{out} holds an estate from {_COMMANDS[old.source]}, and this import would add to it from "

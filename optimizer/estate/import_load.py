@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from optimizer.errors import DataError
+from optimizer.errors import DataError, UsageError
 from optimizer.estate.binning import LEAD_BINS, Samples, find_intervals, in_key_order, merge_repeated, to_days
 from optimizer.estate.csv_load import LINE, as_parquet, left_out_at_clock_changes
 from optimizer.estate.parts import FLOAT_METRICS, METRICS
@@ -94,12 +94,14 @@ def open_load(path: Path, zone: str | None = None) -> Iterator[LoadFile]:
     Raises
     ------
     DataError
-        The file cannot be used, or there is no such zone.
+        The file cannot be used.
+    UsageError
+        The time zone does not exist.
     """
     try:
         key = resolve_zone(zone).key if zone else None
     except ValueError as exc:
-        raise DataError(f"--zone: {exc}") from exc
+        raise UsageError(f"--zone: {exc}") from exc
     with as_parquet(path, key) as (parquet, notes):
         yield LoadFile(path, parquet, key, notes)
 

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from optimizer.errors import DataError
+from optimizer.errors import DataError, UsageError
 from optimizer.estate.arm_ids import is_group_id
 from optimizer.estate.document import Absence
 from optimizer.estate.json_files import read_json
@@ -132,10 +132,12 @@ def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str
     ------
     DataError
         A file cannot be read, or no file holds a protected item.
+    UsageError
+        The resource group is not an ARM id.
     """
     if group_id and not is_group_id(group_id.rstrip("/")):
-        raise DataError(
-            f"the resource group is {group_id!r}; allowed: an ARM id such as "
+        raise UsageError(
+            f"--resource-group is {group_id!r}; allowed: an ARM id such as "
             "/subscriptions/00000000-0000-0000-0000-000000000000/resourceGroups/backup"
         )
     reading = _Reading(group_id.rstrip("/"))

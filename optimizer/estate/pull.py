@@ -83,7 +83,7 @@ def pull(
     now = clock.now().replace(microsecond=0)
     old = _open_old(out) if options.append else None
     if old is None:
-        require_free_folder(out)
+        require_free_folder(out, can_append=True)
     request = Request(
         scope.as_lists(),
         options.days,

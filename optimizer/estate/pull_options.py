@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from optimizer.errors import ConfigError
+from optimizer.errors import UsageError
 
 MAX_DAYS = 93
 """Days for which Azure keeps metrics."""
@@ -32,7 +32,7 @@ class PullOptions:
 
     Raises
     ------
-    ConfigError
+    UsageError
         A number is out of range.
     """
 
@@ -46,4 +46,4 @@ class PullOptions:
     def __post_init__(self) -> None:
         for name, value in (("--days", self.days), ("--job-days", self.job_days)):
             if not 1 <= value <= MAX_DAYS:
-                raise ConfigError(f"{name} is {value}; allowed: 1 to {MAX_DAYS}, which is what Azure keeps")
+                raise UsageError(f"{name} is {value}; allowed: 1 to {MAX_DAYS}, which is what Azure keeps")

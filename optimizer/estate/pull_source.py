@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
-from optimizer.errors import ConfigError
+from optimizer.errors import UsageError
 from optimizer.ports import BackupReader, Resource
 
 if TYPE_CHECKING:
@@ -39,8 +39,8 @@ class Scope:
 
     Raises
     ------
-    ConfigError
-        Nothing is named, or a name is none.
+    UsageError
+        Nothing is named, or a name is malformed.
     """
 
     subscriptions: tuple[str, ...] = ()
@@ -49,7 +49,7 @@ class Scope:
 
     def __post_init__(self) -> None:
         if not (self.subscriptions or self.management_groups or self.vaults):
-            raise ConfigError(
+            raise UsageError(
                 "nothing to pull: give at least one of --subscription ID, --management-group NAME, --vault ID"
             )
         check_names("--subscription", self.subscriptions, _GUID, "the id of a subscription (a GUID)")
@@ -65,24 +65,24 @@ class Scope:
 
 
 def check_names(option: str, names: Sequence[str], allowed: re.Pattern[str], what: str) -> None:
-    """Refuse what is no such name before it gets into an address or a query.
+    """Refuse a malformed name before it gets into an address or a query.
 
     Raises
     ------
-    ConfigError
+    UsageError
         A name does not match.
     """
     for name in names:
         if not allowed.fullmatch(name):
-            raise ConfigError(f"{option} {name!r} is not {what}; copy it from the portal or from 'az ... list'")
+            raise UsageError(f"{option} {name!r} is not {what}; copy it from the portal or from 'az ... list'")
 
 
 def check_workspaces(workspaces: Sequence[str]) -> None:
-    """Refuse what is no id of a workspace.
+    """Refuse what is not the id of a workspace.
 
     Raises
     ------
-    ConfigError
+    UsageError
         An id is no GUID.
     """
     check_names("--workspace", workspaces, _GUID, "the id of a Log Analytics workspace (a GUID, not a name)")

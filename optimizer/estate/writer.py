@@ -166,8 +166,15 @@ class EstateWriter:
             sync_folder(target.parent)
 
 
-def require_free_folder(folder: Path) -> None:
-    """Refuse a place where something stands.
+def require_free_folder(folder: Path, *, can_append: bool = False) -> None:
+    """Refuse a folder that is not empty.
+
+    Parameters
+    ----------
+    folder
+        Folder that is to be written.
+    can_append
+        Whether the command has ``--append``, which the message then offers.
 
     Raises
     ------
@@ -178,9 +185,8 @@ def require_free_folder(folder: Path) -> None:
         is_folder, exists = folder.is_dir(), folder.exists()
         occupied = is_folder and any(folder.iterdir())
     if occupied:
-        raise EstateError(
-            f"{folder} is not empty; choose a new folder, or --append to add to the estate that it holds"
-        )
+        append = ", or pass --append to add to the estate in it" if can_append else ""
+        raise EstateError(f"{folder} is not empty; choose a new folder{append}")
     if exists and not is_folder:
         raise EstateError(f"{folder} is a file, not a folder; choose another name")
 

@@ -262,8 +262,9 @@ def _find(inventory: Inventory, vm: str) -> int:
 
     names = [inventory.vm(item).name for item in inventory.items]
     near = difflib.get_close_matches(vm, names, n=3)
-    hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
-    raise DataError(f"the plan has no VM {vm!r} among its {len(names)}{hint}")
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "'report' lists every VM of the plan"
+    count = "1 VM" if len(names) == 1 else f"{len(names):,} VMs"
+    raise DataError(f"none of the {count} of the plan has the name or ARM id {vm!r}; {hint}")
 
 
 def _require_not_idle(inventory: Inventory, wanted: str, vm: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 
+from optimizer.errors import UsageError
 from optimizer.model.inventory import Inventory, Vault, Vm
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.admission import Admission, is_in_order
@@ -42,13 +43,13 @@ def parse_selector(text: str) -> Selector:
 
     Raises
     ------
-    ApplyError
+    UsageError
         The text is not a selector.
     """
     kind, equals, pattern = text.partition("=")
     if not equals or kind not in KINDS or not pattern:
         allowed = ", ".join(f"{name}=NAME" for name in KINDS)
-        raise ApplyError(f"--only {text!r} selects nothing; allowed: {allowed}, where NAME may contain * and ?")
+        raise UsageError(f"--only {text!r} is not KIND=NAME; allowed: {allowed}, where NAME may contain * and ?")
     return Selector(kind, pattern)
 
 

@@ -26,7 +26,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from optimizer.config import parse_rules, read_rules, validate_rules
-from optimizer.errors import ConfigError
+from optimizer.errors import ConfigError, UsageError
 from optimizer.model.raw import parse_toml
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
@@ -140,7 +140,7 @@ class Scenario:
         Raises
         ------
         ConfigError
-            A change is none; says what is allowed.
+            See :func:`parse_change`.
         """
         changes = tuple(parse_change(text, folder) for text in texts)
         return cls(name or "; ".join(map(str, changes)) or "nothing changes", changes)
@@ -188,14 +188,16 @@ def parse_change(text: str, folder: Path | None = None) -> Change:
 
     Raises
     ------
+    UsageError
+        The text is not a change; the message gives what is allowed, and what may have been meant.
     ConfigError
-        It is none; says what is allowed, and what may have been meant.
+        The file of rules that it names cannot be used.
     """
     kind, equals, value = (part.strip() for part in text.partition("="))
     if kind not in KINDS and kind not in rule_keys():
-        raise ConfigError(f"what if {text!r}: there is no kind {kind!r}; {_meant(kind)}")
+        raise UsageError(f"what if {text!r}: there is no kind {kind!r}; {_meant(kind)}")
     if not equals or not value:
-        raise ConfigError(f"what if {text!r}: a value is missing; write {kind}=VALUE")
+        raise UsageError(f"what if {text!r}: a value is missing; write {kind}=VALUE")
     if kind == "add-vms":
         return _parse_add_vms(text, value)
     if kind == "lose-vault":
@@ -205,7 +207,16 @@ def parse_change(text: str, folder: Path | None = None) -> Change:
         return _parse_forbid(text, value)
     if kind == "add-rule":
         return _parse_add_rule(text, value, folder)
-    return DropRule(value) if kind == "drop-rule" else SetKey(kind, _number_or_word(value))
+    return DropRule(value) if kind == "drop-rule" else _set_key(text, kind, _number_or_word(value))
+
+
+def _set_key(text: str, key: str, value: object) -> SetKey:
+    table, _, name = key.rpartition(".")
+    try:
+        validate_rules({table: {name: value}} if table else {key: value}, f"what if {text!r}")
+    except ConfigError as exc:
+        raise UsageError(str(exc)) from exc
+    return SetKey(key, value)
 
 
 @cache
@@ -241,7 +252,7 @@ def _parse_add_vms(text: str, value: str) -> AddVms:
     counts = [part.partition("=")[2].strip() for part in parts if part.partition("=")[0].strip() == "count"]
     number = counts[0] if len(counts) == 1 else ""
     if not (number.isascii() and number.isdecimal() and 1 <= int(number) <= MAX_COPIES):
-        raise ConfigError(f"what if {text!r}: count must be one whole number from 1 to {MAX_COPIES:,}; {example}")
+        raise UsageError(f"what if {text!r}: count must be one whole number from 1 to {MAX_COPIES:,}; {example}")
     criteria = [part for part in parts if part.partition("=")[0].strip() != "count"]
     return AddVms(_selector(text, criteria, example), int(number))
 
@@ -253,7 +264,7 @@ def _selector(text: str, criteria: Sequence[str], example: str) -> Selector:
     for part in criteria:
         key, equals, wanted = (piece.strip() for piece in part.partition("="))
         if not equals or not wanted:
-            raise ConfigError(f"what if {text!r}: {part!r} is no KEY=VALUE; {example} (a comma in a name: write ?)")
+            raise UsageError(f"what if {text!r}: {part!r} is no KEY=VALUE; {example} (a comma in a name: write ?)")
         if key.startswith("tag.") and len(key) > len("tag."):
             where.setdefault("tag", {})[key.removeprefix("tag.")] = wanted
         elif key == "frequency":
@@ -261,12 +272,12 @@ def _selector(text: str, criteria: Sequence[str], example: str) -> Selector:
         elif key in Selector.model_fields and key != "tag":
             where[key] = wanted
         else:
-            raise ConfigError(f"what if {text!r}: there is no criterion {key!r}; allowed: {allowed}; {example}")
+            raise UsageError(f"what if {text!r}: there is no criterion {key!r}; allowed: {allowed}; {example}")
     try:
         return Selector.model_validate(where)
     except ValidationError as exc:
         first = exc.errors()[0]
-        raise ConfigError(f"what if {text!r}: {first['loc'][0]}: {first['msg']}; {example}") from exc
+        raise UsageError(f"what if {text!r}: {first['loc'][0]}: {first['msg']}; {example}") from exc
 
 
 def _selected(where: Selector) -> list[str]:
@@ -280,7 +291,7 @@ def _parse_forbid(text: str, value: str) -> AddRules:
     span, *criteria = value.split(",")
     match = _FORBID.fullmatch(span.strip())
     if match is None:
-        raise ConfigError(
+        raise UsageError(
             f"what if {text!r}: is not dates and times; write it as forbid=2026-03-02..2026-03-08 20:00-06:00, with a "
             "zone such as Europe/Berlin behind it if the times are not those of each policy's own zone, and with "
             ",frequency=Daily or other criteria if not all VMs are meant"
@@ -288,7 +299,7 @@ def _parse_forbid(text: str, value: str) -> AddRules:
     first = _date(text, match["first"])
     last = _date(text, match["last"]) if match["last"] else first
     if not 0 <= (last - first).days < MAX_FORBIDDEN_DATES:
-        raise ConfigError(
+        raise UsageError(
             f"what if {text!r}: from {first} to {last} are not 1 to {MAX_FORBIDDEN_DATES} days; swap or shorten them"
         )
     window = {
@@ -307,12 +318,15 @@ def _date(text: str, value: str) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError as exc:
-        raise ConfigError(f"what if {text!r}: {value!r} is not a date; allowed: YYYY-MM-DD, as 2026-03-02") from exc
+        raise UsageError(f"what if {text!r}: {value!r} is not a date; allowed: YYYY-MM-DD, as 2026-03-02") from exc
 
 
 def _parse_add_rule(text: str, value: str, folder: Path | None) -> AddRules:
     if value.startswith("{"):
-        found = parse_rules(f"rule = [{value}]", f"what if {text!r}")
+        try:
+            found = parse_rules(f"rule = [{value}]", f"what if {text!r}")
+        except ConfigError as exc:
+            raise UsageError(str(exc)) from exc
         return AddRules(found.rule, written=f"add-rule={found.rule[0].name}")
     path = (folder or Path()) / value
     if not path.is_file():

@@ -270,7 +270,7 @@ BAD = {
         ("part-000.parquet is damaged: it has", "bytes instead of", "restore it, or import"),
     ),
     "estate that is there already": Bad(
-        then(nothing, *an_import(Path(), "estate")), ("estate is not empty", "choose a new folder, or --append")
+        then(nothing, *an_import(Path(), "estate")), ("estate is not empty", "choose a new folder, or pass --append")
     ),
     "history that is not there": Bad(
         then(nothing, *PLAN, "--history", Path("old.journal.jsonl")),
@@ -359,7 +359,7 @@ BAD = {
     ),
     "a VM that the plan does not have": Bad(
         then(nothing, "explain", Path("plan.json"), "web-2"),
-        ("the plan has no VM 'web-2' among its 2", "did you mean 'web-1'"),
+        ("none of the 2 VMs of the plan has the name or ARM id 'web-2'", "did you mean 'web-1'"),
     ),
     # where nothing can be written
     "an estate below a file": Bad(

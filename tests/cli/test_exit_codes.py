@@ -25,6 +25,7 @@ from optimizer.errors import OptimizerError
 from optimizer.estate.demo import generate_demo
 from tests.azure.clouds import subscriptions_of
 from tests.cli.command_line import ROOT, Answer, run
+from tests.plan.estates import write_inputs
 
 COMMANDS = sorted(cli.commands)
 IMPOSSIBLE = """
@@ -109,12 +110,13 @@ def test_1_error(home: Path) -> None:
 
 
 def test_2_wrong_usage() -> None:
-    """An unknown option is answered with the options that there are."""
+    """An unknown option is answered with similar options, and stdout is the example of ``docs/exit-codes.md``."""
     answer = call("plan", "estate", "--efort", "3", "--format=json")
     assert answer.code == 2
     assert error_of(answer)["kind"] == "usage"
-    assert "--efort" in error_of(answer)["message"] and "--efort" in answer.err
-    assert error_of(answer)["exit_code"] == 2
+    assert error_of(answer)["message"] in answer.err
+    example = re.search(r"```json\n(.*?)```", (ROOT / "docs" / "exit-codes.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert example is not None and answer.out == example[1]
 
 
 def test_3_no_schedule(home: Path) -> None:
@@ -221,6 +223,91 @@ def test_every_command_answers_errors_in_json(command: str) -> None:
     assert error["exit_code"] == 1
     assert error["kind"] in {"estate", "data", "plan_format", "apply", "journal"}
     assert run(*LOST[command]).out == ""
+
+
+MALFORMED = [
+    "pull --out p",
+    "pull --subscription x --out p",
+    "pull --management-group a/b --out p",
+    "pull --vault foo --out p",
+    "pull --subscription 00000000-0000-0000-0000-000000000000 --workspace x --out p",
+    "import --vms {vms} --load {load} --zone Foo/Bar --out o",
+    "import --resources {load} --load {load} --resource-group rg-backup --out o",
+    "plan {estate} --what-if foo=bar",
+    "plan {estate} --what-if max_moves=many",
+    "plan {estate} --what-if prices.overlap=-1",
+    "plan {estate} --what-if add-vms=count=0",
+    "plan {estate} --what-if forbid=tomorrow",
+    "plan {estate} --what-if add-rule={{name}}",
+    "rehearse {plan} --only foo",
+    "rehearse {plan} --only tier=db",
+    "rehearse {plan} --from noon",
+]
+"""Calls with a malformed value of an option."""
+
+MISSING = [
+    "import --vms no.csv --load {load} --out o",
+    "import --vms {vms} --load no.csv --out o",
+    "import --resources no.json --load {load} --out o",
+    "audit {estate} --rules no.toml",
+    "plan {estate} --rules no.toml",
+    "plan {estate} --scenarios no.toml",
+    "plan {estate} --history no.jsonl",
+    "plan {estate} --what-if add-rule=no.toml",
+    "plan {estate} --what-if lose-vault=no",
+    "plan {estate} --what-if drop-rule=no",
+    "report {plan} --estate no",
+    "explain {plan} no",
+    "rehearse {plan} --only vm=no",
+    "watch {plan} --ca-file no.pem --emulator https://127.0.0.1:9",
+]
+"""Calls that name something well that does not exist."""
+
+
+def filled(text: str, home: Path, tmp_path: Path) -> list[str]:
+    """Return the arguments of a call with the files of these tests."""
+    if not (tmp_path / "vms.csv").exists():
+        write_inputs(tmp_path)
+    names = {"estate": home / "estate", "plan": home / "plan.json"}
+    return text.format(vms=tmp_path / "vms.csv", load=tmp_path / "load.parquet", **names).split()
+
+
+@pytest.mark.parametrize("text", MALFORMED)
+def test_a_malformed_value_of_an_option_is_wrong_usage(text: str, home: Path, tmp_path: Path) -> None:
+    """It would fail with every estate: code 2, whichever part of the program finds it."""
+    answer = run(*filled(text, home, tmp_path), "--format", "json")
+    assert answer.code == 2, answer
+    assert (error_of(answer)["kind"], error_of(answer)["exit_code"]) == ("usage", 2)
+    assert error_of(answer)["message"] in answer.err
+
+
+@pytest.mark.parametrize("text", MISSING)
+def test_something_that_does_not_exist_is_an_error(text: str, home: Path, tmp_path: Path) -> None:
+    """Files, folders and names that do not exist give code 1, whichever option names them."""
+    answer = run(*filled(text, home, tmp_path), "--format", "json")
+    assert answer.code == 1, answer
+    assert error_of(answer)["exit_code"] == 1
+    assert error_of(answer)["kind"] != "usage"
+    assert re.search(r"\bno\b", answer.err), "the message names what is missing"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    "args", [["report"], ["report", "--format", "json"], ["--help"], ["audit", "--format", "json"]]
+)
+def test_output_that_cannot_be_written_is_one_line(home: Path, args: list[str], unbuffered: str) -> None:
+    """A full disk behind stdout ends with a sentence and code 1, also where an error was to be printed as JSON."""
+    place = {"report": [str(home / "plan.json")], "audit": [str(home / "nothing")]}.get(args[0], [])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": unbuffered}
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*program(), *args, *place], env=environment, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: the output cannot be written: No space left on device; free some space or write elsewhere\n"
+    )
 
 
 @pytest.mark.parametrize(

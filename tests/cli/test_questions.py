@@ -88,11 +88,11 @@ def test_sensitivity_is_answered(tmp_path: Path) -> None:
 
 
 WRONG: dict[str, tuple[list[object], int, str]] = {
-    "an unknown kind": (["--what-if", "prices.overlp=3"], 1, "did you mean prices.overlap"),
-    "no value": (["--what-if", "lose-vault"], 1, "a value is missing; write lose-vault=VALUE"),
-    "a price of words": (["--what-if", "prices.overlap=much"], 1, 'prices > overlap = "much": has the wrong type'),
-    "a price below 0": (["--what-if", "prices.move=-1"], 1, "prices > move = -1: is too small; allowed: 0 or more"),
-    "a threshold as a share": (["--what-if", "threshold.cpu_percent=0.8"], 1, "write 80 for 80 %"),
+    "an unknown kind": (["--what-if", "prices.overlp=3"], 2, "did you mean prices.overlap"),
+    "no value": (["--what-if", "lose-vault"], 2, "a value is missing; write lose-vault=VALUE"),
+    "a price of words": (["--what-if", "prices.overlap=much"], 2, 'prices > overlap = "much": has the wrong type'),
+    "a price below 0": (["--what-if", "prices.move=-1"], 2, "prices > move = -1: is too small; allowed: 0 or more"),
+    "a threshold as a share": (["--what-if", "threshold.cpu_percent=0.8"], 2, "write 80 for 80 %"),
     "no such vault": (["--what-if", "lose-vault=vault-c"], 1, "there is no vault 'vault-c'; did you mean 'vault-"),
     "no such rule": (["--what-if", "drop-rule=x"], 1, "there is no rule 'x'; there is none"),
     "no such service": (["--what-if", "add-vms=service=shops,count=1"], 1, "did you mean 'shop'?"),

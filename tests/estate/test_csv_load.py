@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from optimizer.errors import DataError
+from optimizer.errors import DataError, UsageError
 from optimizer.estate.csv_import import import_estate
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.import_report import ImportReport
@@ -143,7 +143,7 @@ def test_lines_that_cannot_be_used_are_named(tmp_path: Path, name: str) -> None:
 
 def test_unknown_zones_are_refused(tmp_path: Path) -> None:
     """A slip in ``--zone`` is named before anything is read."""
-    with pytest.raises(DataError, match="--zone: 'Europe/Berln' is not a time zone"):
+    with pytest.raises(UsageError, match="--zone: 'Europe/Berln' is not a time zone"):
         import_csv(tmp_path, as_csv(FRAME), zone="Europe/Berln")
 
 

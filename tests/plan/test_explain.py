@@ -214,10 +214,13 @@ def test_a_vm_is_found_by_arm_id_and_by_name(arm: Planned) -> None:
 
 
 def test_an_unknown_vm_gives_near_names(imported: Planned) -> None:
-    """A typing error is answered with what could be meant, a foreign name with the number of VMs."""
-    with pytest.raises(DataError, match=r"no VM 'erp-0' among its 40; did you mean (.erp-\d\d.( or )?){3}"):
+    """A typing error is answered with what could be meant, a foreign name with where to find the names."""
+    with pytest.raises(
+        DataError,
+        match=r"none of the 40 VMs of the plan has the name or ARM id 'erp-0'; did you mean (.erp-\d\d.( or )?){3}",
+    ):
         explain_vm(imported.plan, imported.estate, "erp-0")
-    with pytest.raises(DataError, match=r"no VM 'Zürich' among its 40$"):
+    with pytest.raises(DataError, match=r"has the name or ARM id 'Zürich'; 'report' lists every VM of the plan$"):
         explain_vm(imported.plan, imported.estate, "Zürich")
 
 
