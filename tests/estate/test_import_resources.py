@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from optimizer.errors import DataError, EstateError
+from optimizer.errors import DataError, EstateError, UsageError
 from optimizer.estate.csv_import import import_estate, import_resources
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate, open_estate
@@ -339,7 +339,7 @@ def test_locks_of_a_subscription_are_known(tmp_path: Path) -> None:
 
 def test_a_resource_group_must_be_an_id(tmp_path: Path) -> None:
     """The bare name of a group does not say in which subscription it is."""
-    with pytest.raises(DataError, match="the resource group is 'rg-backup'; allowed: an ARM id such as"):
+    with pytest.raises(UsageError, match="--resource-group is 'rg-backup'; allowed: an ARM id such as"):
         _import(tmp_path, inputs.as_template(), resource_group="rg-backup")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from optimizer.errors import UsageError
 from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.selection import parse_selector, select_writes
@@ -32,7 +33,7 @@ def test_kinds_of_selectors_narrow_each_other(planned: Ready) -> None:
 @pytest.mark.parametrize("text", ["vault", "vault=", "colour=red", "=x"])
 def test_a_selector_that_means_nothing_is_refused(text: str) -> None:
     """The message says what a selector looks like."""
-    with pytest.raises(ApplyError, match="allowed: vault=NAME"):
+    with pytest.raises(UsageError, match="allowed: vault=NAME"):
         parse_selector(text)
 
 
