@@ -124,7 +124,7 @@ def read_items(resources: Iterable[Resource], draft: Draft) -> list[ProtectedIte
     found = []
     for resource in resources:
         item_id, properties = id_of(resource), properties_of(resource)
-        if not _is_of_a_vm(properties):
+        if not is_of_a_vm(properties):
             continue
         vm_id = source_vm(properties)
         vault_id = draft.vault_of(item_id, "backupFabrics")
@@ -147,7 +147,7 @@ def read_items(resources: Iterable[Resource], draft: Draft) -> list[ProtectedIte
     return [item for group in groups for item in _once(group)]
 
 
-def _is_of_a_vm(properties: Mapping[str, Any]) -> bool:
+def is_of_a_vm(properties: Mapping[str, Any]) -> bool:
     """Whether an item is not of another workload, as files and databases are."""
     return (text(properties.get("backupManagementType")) or "AzureIaasVM").lower() == "azureiaasvm"
 
@@ -192,11 +192,14 @@ def _why_unplanned(item: ProtectedItem, properties: Mapping[str, Any], draft: Dr
 
 def _why_pending(properties: Mapping[str, Any]) -> str:
     """Why Azure would not take a write now; empty where it would."""
-    stated = properties.get("protectionState")
+    if "protectionState" not in properties:
+        return ""  # as in answers of older versions of the API (azure-facts: recorded payloads)
+    stated = properties["protectionState"]
     state = text(stated).lower()
-    if stated and state != "protected":
-        return _PENDING.get(state) or f"its protection state is {str(stated)[:60]!r}, which this program does not know"
-    return ""
+    if state == "protected":
+        return ""
+    shown = "null" if stated is None else repr(str(stated)[:60])
+    return _PENDING.get(state) or f"its protection state is {shown}, which this program does not know"
 
 
 def _why_gone(vm_key: str, draft: Draft) -> str:

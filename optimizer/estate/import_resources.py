@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
+import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,13 +14,15 @@ from typing import Any
 
 from optimizer.errors import DataError, UsageError
 from optimizer.estate.arm_ids import is_group_id
+from optimizer.estate.arm_items import is_of_a_vm
 from optimizer.estate.document import Absence
 from optimizer.estate.json_files import read_json
 from optimizer.estate.listing import Listing, by_name
 from optimizer.estate.pull_inventory import source_vm
-from optimizer.estate.resource_shapes import KINDS, Kind, fault_in, kind_of, to_arm
+from optimizer.estate.resource_shapes import KINDS, Kind, fault_in, find_differences, kind_of, to_arm
 from optimizer.estate.template import Template
 from optimizer.model.arm_id import subscription_of
+from optimizer.model.raw import properties_of
 from optimizer.ports import Resource
 
 _SHOWN = 5
@@ -25,6 +30,9 @@ _SHOWN = 5
 
 _MOST_WRAPPERS = 6
 """Lists and pages within each other: pages of a list of lists have fewer."""
+
+_OF_ANSWERS = frozenset({"value", "data", "error", "facets", "count", "id"})
+"""Keys of answers that are not those of lists of resources, but known."""
 
 _TRUNCATED = ("nextLink", "$skipToken", "skip_token", "skipToken")
 """Fields of an answer that is not the last page."""
@@ -44,6 +52,10 @@ class _Reading:
         Places of what was left out, by reason.
     not_used
         Number of resources of other types, by type.
+    places
+        Where each resource was first found, by id in lower case.
+    conflicts
+        Resources that two places state differently.
     """
 
     group_id: str = ""
@@ -52,6 +64,8 @@ class _Reading:
     not_used: Counter[str] = field(default_factory=Counter)
     templates: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
+    places: dict[str, str] = field(default_factory=dict)
+    conflicts: list[str] = field(default_factory=list)
     repeated: int = 0
 
     def leave_out(self, place: str, reason: str) -> None:
@@ -86,7 +100,11 @@ class _Reading:
             self.walk(data, f"{place}, data", wrappers + 1)
         elif not lists:
             keys = ", ".join(map(repr, list(value)[:_SHOWN])) or "nothing"
-            self.leave_out(place, f"it has no id, and none of the keys that hold resources, but {keys}")
+            hints = "".join(_did_you_mean(key) for key in list(value)[:_SHOWN])
+            self.leave_out(place, f"it has no id, and none of the keys that hold resources, but {keys}{hints}")
+        for key in value if lists else ():
+            if key not in KINDS and key not in _OF_ANSWERS and isinstance(value[key], dict | list):
+                self.leave_out(place, f"the key {key!r} is not known{_did_you_mean(key)}")
         if any(value.get(key) for key in _TRUNCATED) or str(value.get("resultTruncated")).lower() == "true":
             self.cut.append(place)
 
@@ -101,8 +119,16 @@ class _Reading:
             self.leave_out(place, fault)
         else:
             arm = to_arm(kind, resource)
-            kept = self.found[kind].setdefault(str(arm["id"]).lower(), arm)
-            if kept is not arm:
+            key = str(arm["id"]).lower()
+            kept = self.found[kind].setdefault(key, arm)
+            if kept is arm:
+                self.places[key] = place
+            elif differences := list(find_differences(kind, kept, arm)):
+                where, one, two = differences[0]
+                self.conflicts.append(
+                    f"{arm['id']}: {where} is {_shown(one)} in {self.places[key]}, and {_shown(two)} in {place}"
+                )
+            else:
                 self.repeated += 1
 
     def take_templates(self) -> None:
@@ -122,7 +148,7 @@ def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str
     Parameters
     ----------
     files
-        JSON files in any mixture; where two hold the same resource, the first is used.
+        JSON files in any mixture; two may hold the same resource if they do not contradict each other.
     group_id
         ARM id of the resource group that exported templates came from; they do not say it themselves.
     known
@@ -131,7 +157,7 @@ def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str
     Raises
     ------
     DataError
-        A file cannot be read, or no file holds a protected item.
+        A file cannot be read, no file holds a protected item, or two state a resource differently.
     UsageError
         The resource group is not an ARM id.
     """
@@ -145,6 +171,8 @@ def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str
         reading.walk(read_json(file), str(file))
     reading.take_templates()
     found = reading.found
+    if reading.conflicts:
+        raise DataError(_contradictory(files, reading.conflicts))
     if not found["protected_items"]:
         raise DataError(_nothing(files, reading))
     stubs = list(_missing_vaults(found))
@@ -167,9 +195,29 @@ def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str
     )
 
 
+def _contradictory(files: Sequence[Path], conflicts: Sequence[str]) -> str:
+    more = f"\n  ... and {len(conflicts) - _SHOWN:,} more" if len(conflicts) > _SHOWN else ""
+    listed = "".join(f"\n  {conflict}" for conflict in conflicts[:_SHOWN])
+    return (
+        f"{', '.join(map(str, files))}: {_number(len(conflicts), 'resource')} given more than once, with different "
+        f"content; keep the newer of the files{listed}{more}"
+    )
+
+
+def _number(count: int, noun: str) -> str:
+    return f"1 {noun} is" if count == 1 else f"{count:,} {noun}s are"
+
+
+def _did_you_mean(key: str) -> str:
+    """A hint at the key of resources that a key resembles; empty where it resembles none."""
+    spelt = re.sub(r"(?<=[a-z])(?=[A-Z])|[-\s]+", "_", key).lower()
+    near = difflib.get_close_matches(spelt, (*KINDS, "value"), n=1, cutoff=0.75)
+    return f" (did you mean {near[0]!r}?)" if near else ""
+
+
 def _shown(value: object) -> str:
     """A value that is not what it should be, short enough for a message."""
-    text = repr(value)
+    text = json.dumps(value, ensure_ascii=False) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
@@ -209,7 +257,27 @@ def _protected_vms(
         stubs = [known.get(key, vm_id) for key, vm_id in protected.items()]
         return [{"id": vm_id, "name": vm_id.rpartition("/")[2]} for vm_id in stubs], 0, True
     vms = [{**vm, "id": known.get(key, vm["id"])} for key, vm in listed.items() if key in protected]
-    return vms, len(listed) - len(vms), False
+    named = {_place_in_name(item_id) for item_id in _silent_items(found)}
+    unprotected = sum(_place_of(key) not in named for key in listed if key not in protected)
+    return vms, unprotected, False
+
+
+def _silent_items(found: Mapping[Kind, Mapping[str, Resource]]) -> list[str]:
+    """Ids of the protected items that are of VMs, but do not say of which."""
+    items = found["protected_items"].values()
+    return [str(item["id"]) for item in items if is_of_a_vm(properties_of(item)) and not source_vm(item)]
+
+
+def _place_in_name(item_id: str) -> tuple[str, str]:
+    """Resource group and name of the VM in the id of an item, ``.../VM;iaasvmcontainerv2;group;name``."""
+    parts = item_id.lower().rpartition("/")[2].split(";")
+    return (parts[-2], parts[-1]) if len(parts) > 1 else ("", "")
+
+
+def _place_of(vm_id: str) -> tuple[str, str]:
+    """Resource group and name of a VM."""
+    parts = vm_id.lower().split("/")
+    return parts[4], parts[-1]
 
 
 def _missing_vms(found: Mapping[Kind, Mapping[str, Resource]], known: Mapping[str, str]) -> dict[str, Absence]:
@@ -232,12 +300,17 @@ def _with_unlisted(
 
 
 def _nothing(files: Sequence[Path], reading: _Reading) -> str:
-    counts = ", ".join(f"{len(held)} {kind.replace('_', ' ')}" for kind, held in reading.found.items())
+    counts = ", ".join(_counted(len(held), kind) for kind, held in reading.found.items() if held) or "nothing"
     reasons = "".join(f"\n  {line}" for line in _left_out(reading))
     return (
         f"no protected item in {', '.join(map(str, files))} (found: {counts}); add the output of 'az backup item "
         f"list', and of 'az backup policy list' for each vault{reasons}"
     )
+
+
+def _counted(count: int, kind: Kind) -> str:
+    name = {"vms": "VMs", "policies": "policies"}.get(kind, kind.replace("_", " "))
+    return f"{count} {'policy' if kind == 'policies' else name[:-1]}" if count == 1 else f"{count:,} {name}"
 
 
 def _left_out(reading: _Reading) -> Iterator[str]:
@@ -259,7 +332,7 @@ def _notes(
     if not reading.found["policies"]:
         yield "No file holds backup policies, so no VM can be planned: add the output of 'az backup policy list'."
     if reading.repeated:
-        yield f"Resources that were given more than once: {reading.repeated}; the first of each is used."
+        yield f"Resources that were given more than once, without contradiction: {reading.repeated}."
     if missing_vaults:
         yield (
             f"Vaults known only from the ids of their policies and items: {missing_vaults}; their region and tags are "
@@ -277,6 +350,12 @@ def _notes(
             f"{len(missing)} {one} not in the list of VMs, but in the list of protected items: {gone} deleted, moved "
             f"or not visible, {len(missing) - gone} in subscriptions without any listed VM (save 'az vm list' of "
             "these too)."
+        )
+    if silent := _silent_items(reading.found):
+        more = f" and {len(silent) - _SHOWN:,} more" if len(silent) > _SHOWN else ""
+        yield (
+            f"Protected items that do not say which VM they protect: {len(silent)}; they are not planned, because "
+            f"sourceResourceId and virtualMachineId are empty: {'; '.join(silent[:_SHOWN])}{more}."
         )
     if unprotected:
         yield f"VMs without a protected item in these files: {unprotected}; they are not in the estate."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args
 
 from optimizer.estate.arm_ids import type_of_id
@@ -35,6 +35,22 @@ _OF_THE_PRINTER = frozenset(
 
 _NOT_KEPT = ("osProfile", "networkProfile", "diagnosticsProfile", "userData")
 """Properties of VMs that say nothing about backups, but name accounts, keys and networks; ``pull`` omits them too."""
+
+_COMPARED: dict[Kind, tuple[str, ...]] = {
+    "vaults": ("location",),
+    "policies": (
+        "properties.backupManagementType", "properties.timeZone", "properties.schedulePolicy",
+        "properties.retentionPolicy", "properties.instantRpRetentionRangeInDays",
+        "properties.snapshotConsistencyType",
+    ),
+    "protected_items": (
+        "properties.policyId", "properties.sourceResourceId", "properties.virtualMachineId",
+        "properties.protectionState", "properties.isScheduledForDeferredDelete",
+    ),
+    "vms": ("location", "tags"),
+    "vault_settings": ("properties",),
+}  # fmt: skip
+"""Fields that two copies of a resource must agree on: those that plans are made from.  Others change by themselves."""
 
 _CLI_SPELLING = {
     "instantRpDetails": "instantRPDetails",
@@ -89,6 +105,39 @@ def to_arm(kind: Kind, resource: Mapping[str, Any]) -> Resource:
         elif kind == "protected_items":
             _name_the_vm(properties)
     return arm
+
+
+def find_differences(kind: Kind, one: Resource, other: Resource) -> Iterator[tuple[str, object, object]]:
+    """Fields that two copies of a resource both state, but differently: the path, and the two values.
+
+    Parameters
+    ----------
+    kind
+        Kind of both.
+    one, other
+        As :func:`to_arm` gives them.  Text is compared without regard to case.
+    """
+    for path in _COMPARED[kind]:
+        values: list[Any] = [one, other]
+        for key in path.split("."):
+            values = [value.get(key) if isinstance(value, dict) else None for value in values]
+        yield from _differences(path, values[0], values[1])
+
+
+def _differences(path: str, one: object, other: object) -> Iterator[tuple[str, object, object]]:
+    if one is None or other is None:
+        return  # what one copy does not state, it does not deny
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in (key for key in one if key in other):
+            yield from _differences(f"{path}.{key}", one[key], other[key])
+    elif _without_case(one) != _without_case(other):
+        yield path, one, other
+
+
+def _without_case(value: object) -> object:
+    if isinstance(value, list):
+        return [_without_case(inner) for inner in value]
+    return value.lower() if isinstance(value, str) else value
 
 
 def _without_cli_spelling(value: Any, key: str = "") -> Any:

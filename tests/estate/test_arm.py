@@ -79,6 +79,9 @@ def _inventory(service_from: tuple[str, ...] = DEFAULT_SERVICE_FROM, **resources
         ({"protectionState": "ProtectionPaused"}, False, "protection paused"),
         ({"isScheduledForDeferredDelete": True}, False, "soft-deleted"),
         ({"protectionState": "IRPending"}, True, "initial backup pending"),
+        ({"protectionState": None}, True, "its protection state is null, which this program does not know"),
+        ({"protectionState": ""}, True, "its protection state is '', which this program does not know"),
+        ({"protectionState": 7}, True, "its protection state is '7', which this program does not know"),
         ({"protectionState": "ProtectionError"}, True, "protection reports an error"),
     ],
 )

@@ -113,7 +113,7 @@ def test_load_under_shared_names_alone_is_refused(tmp_path: Path) -> None:
 
 BAD: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "not an object": (lambda content: content["policies"].append(7), "policies, element 2"),
-    "null": (lambda content: content["vms"].append(None), "it is None, not a resource: "),
+    "null": (lambda content: content["vms"].append(None), "it is null, not a resource: "),
     "id is no text": (lambda content: content["vms"].append({"id": 5}), "its id is 5, which is not the ARM id"),
     "id is a name": (lambda content: content["vms"].append({"id": "web-1"}), "its id is 'web-1', which is not"),
     "no id": (lambda content: content["vms"].append({"name": "x"}), "it has no id, and none of the keys"),
@@ -249,13 +249,90 @@ def test_unprotected_vms_and_accounts_stay_out(tmp_path: Path) -> None:
     assert "adminUsername" not in (tmp_path / "estate" / "estate.json").read_text(encoding="utf-8")
 
 
-def test_the_first_of_two_answers_is_used(tmp_path: Path) -> None:
-    """A resource that two files hold counts once."""
+def test_copies_that_agree_count_once(tmp_path: Path) -> None:
+    """A resource that two files hold counts once; what changes by itself, or is spelt in another case, may differ."""
     second = inputs.keyed()
-    second["policies"][0]["properties"]["timeZone"] = "Tokyo Standard Time"
+    second["policies"][0]["properties"]["protectedItemsCount"] = 7
+    second["policies"][0]["properties"]["timeZone"] = "utc"
+    second["protected_items"][0]["properties"]["lastBackupStatus"] = "Failed"
+    second["vms"][0].pop("tags")
     estate, report = _import(tmp_path, [inputs.keyed(), second])
     assert [policy["properties"]["timeZone"] for policy in estate.document.policies] == ["UTC"]
-    assert "Resources that were given more than once: 6; the first of each is used." in report.notes
+    assert "Resources that were given more than once, without contradiction: 6." in report.notes
+
+
+CONTRADICTIONS: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
+    "zone of a policy": (
+        lambda content: content["policies"][0]["properties"].update(timeZone="Tokyo Standard Time"),
+        "nightly: properties.timeZone is 'UTC' in ",
+    ),
+    "time of a policy": (
+        lambda content: content["policies"][0]["properties"]["schedulePolicy"].update(
+            scheduleRunTimes=["2019-05-01T03:00:00Z"]
+        ),
+        "properties.schedulePolicy.scheduleRunTimes is ['2019-05-01T23:00:00Z'] in ",
+    ),
+    "policy of an item": (
+        lambda content: content["protected_items"][0]["properties"].update(policyId=f"{inputs.VAULT}/x"),
+        "properties.policyId is ",
+    ),
+    "tag of a VM": (lambda content: content["vms"][0].update(tags={"tier": "other"}), "tags.tier is "),
+    "region of a vault": (
+        lambda content: content["vaults"][0].update(location="mars"),
+        "location is 'westeurope' in ",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CONTRADICTIONS)
+def test_copies_that_contradict_each_other_are_refused(tmp_path: Path, case: str) -> None:
+    """The message names the resource, the field, both values and both files; nothing is written."""
+    change, said = CONTRADICTIONS[case]
+    first, second = inputs.keyed(), inputs.keyed()
+    first["vms"][0]["tags"] = second["vms"][0]["tags"] = {"tier": "web"}
+    change(second)
+    with pytest.raises(DataError) as caught:
+        _import(tmp_path, [first, second])
+    message = str(caught.value)
+    assert "1 resource is given more than once, with different content; keep the newer of the files" in message
+    assert said in message
+    for file in ("resources-0.json", "resources-1.json"):
+        assert f"{file}, " in message.split(said)[1]
+    assert not (tmp_path / "estate").exists()
+
+
+@pytest.mark.parametrize(
+    ("key", "unknown", "meant"),
+    [("vaults", "vaultz", "vaults"), ("vms", "VMs", "vms"), ("vault_settings", "vaultSettings", "vault_settings")],
+)
+def test_unknown_keys_are_reported(tmp_path: Path, key: str, unknown: str, meant: str) -> None:
+    """A slip in a key of the combined object is reported with the key that was meant."""
+    content = {**inputs.keyed(), "vault_settings": [], "facets": []}
+    content[unknown] = content.pop(key)
+    _, report = _import(tmp_path, [content])
+    (line,) = report.left_out
+    assert f"the key {unknown!r} is not known (did you mean {meant!r}?): " in line
+
+
+def test_an_unknown_key_of_items_is_named_with_the_reason(tmp_path: Path) -> None:
+    """Where the slip leaves no protected item, the refusal names it."""
+    content = inputs.keyed()
+    content["protectedItems"] = content.pop("protected_items")
+    with pytest.raises(DataError, match=r"'protectedItems' is not known \(did you mean 'protected_items'\?\)"):
+        _import(tmp_path, [content])
+    with pytest.raises(DataError, match=r"but 'polices' \(did you mean 'policies'\?\)"):
+        _import(tmp_path / "alone", [{"polices": []}])
+
+
+def test_an_item_without_properties_is_reported_as_it_is(tmp_path: Path) -> None:
+    """Its VM does not count as one without a protected item."""
+    content = inputs.keyed()
+    content["protected_items"][0]["properties"] = None
+    _, report = _import(tmp_path, [content])
+    assert not any("without a protected item" in note for note in report.notes)
+    (note,) = (note for note in report.notes if note.startswith("Protected items that do not say"))
+    assert note.startswith("Protected items that do not say which VM they protect: 1; they are not planned, because")
+    assert content["protected_items"][0]["id"] in note
 
 
 def test_a_template_alone_does_not_know_where_it_is(tmp_path: Path) -> None:
