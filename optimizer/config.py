@@ -166,8 +166,11 @@ def _describe(error: ErrorDetails, rules: Mapping[str, Any]) -> str:
     """One mistake in one line: where, which value, what is allowed, what to do."""
     location = tuple(part for part in error["loc"] if part not in UNION_BRANCHES)
     if error["type"] == "value_error":  # ours: the message carries value, what is allowed and what to do
-        place = _place(location, rules)
-        return f"{place}: {error['ctx']['error']}" if place else str(error["ctx"]["error"])
+        place, said = _place(location, rules), str(error["ctx"]["error"])
+        named = f"rule {error['input'].get('name')!r}" if isinstance(error["input"], Mapping) else ""
+        if named and location[-2:-1] == ("rule",) and said.startswith(named):
+            return f"{place}{said.removeprefix(named)}"  # the place names the rule already
+        return f"{place}: {said}" if place else said
     if error["type"] == "extra_forbidden":
         return _unknown_key(location, error["input"], rules)
     if error["type"] == "missing":

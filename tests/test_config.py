@@ -75,7 +75,7 @@ BAD = {
     "set written twice in except": (RULE + 'except = ["a", "a"]', ["same set twice in 'except', as number 1 and 2"]),
     "except by its name in Python": (RULE + 'exempt = ["a"]', ["there is no key 'exempt'", "did you mean except"]),
     "except on top": ('except = ["a"]', ["'except' does not belong here; write it in a [[rule]]"]),
-    "nothing but except": ('[[rule]]\nname = "n"\nexcept = ["a"]', ["rule 'n' demands nothing"]),
+    "nothing but except": ('[[rule]]\nname = "n"\nexcept = ["a"]', ['rules.toml: rule "n" demands nothing']),
     "where in a set": (RULE + 'order = ["a", { where = { name = "b" } }]', ["'where' does not belong here"]),
     "cap and order in one": (
         RULE + 'max_concurrent = 2\norder = ["a", "b"]',
@@ -138,7 +138,7 @@ BAD = {
     ),
     "no such date": (
         RULE + 'forbid = [{ from = "20:00", to = "06:00", dates = ["2026-02-30"] }]',
-        ["forbid[0] > dates[0]", '"2026-02-30"', "correct it"],
+        ["forbid[0] > dates[0]: '2026-02-30' is not in the calendar (day is out of range", "allowed: YYYY-MM-DD"],
     ),
     "dates backwards": (
         RULE + 'forbid = [{ from = "20:00", to = "06:00" }, { from = "2026-12-31", to = "2026-12-01" }]',
@@ -164,6 +164,15 @@ BAD = {
     "number for a zone": (RULE + 'allow = [{ from = "20:00", to = "06:00", zone = 1 }]', ["zone = 1", "in quotes"]),
     # freezes and recovery points
     "freeze without list": (RULE + "freeze = 2026-12-24", ["freeze = 2026-12-24", "a list, as [ ... ]"]),
+    "freeze on no day of the calendar": (
+        RULE + 'freeze = ["2026-13-01"]',
+        ["freeze[0]: '2026-13-01' is not in the calendar (month must be in 1..12); allowed: YYYY-MM-DD"],
+    ),
+    "freeze until no day of the calendar": (
+        RULE + 'freeze = [{ from = "2026-02-01", to = "2026-02-30" }]',
+        ["freeze[0] > to: '2026-02-30' is not in the calendar"],
+    ),
+    "one set to separate": (RULE + 'separate = ["a"]', ['rule "nights": \'separate\' needs at least two sets']),
     "freeze of no day": (RULE + "freeze = []", ['rule "nights"', "demands nothing"]),
     "number for a day": (RULE + "freeze = [24]", ["freeze[0]: '24' is not a date", "2026-12-24"]),
     "day with time": (RULE + "freeze = [2026-12-24T00:00:00]", ["freeze[0]", "YYYY-MM-DD without a time of day"]),

@@ -344,13 +344,14 @@ def _notes(
             "'az vm list'."
         )
     if missing:
-        one = "VM is" if len(missing) == 1 else "VMs are"
         gone = sum(how == "gone" for how in missing.values())
-        yield (
-            f"{len(missing)} {one} not in the list of VMs, but in the list of protected items: {gone} deleted, moved "
-            f"or not visible, {len(missing) - gone} in subscriptions without any listed VM (save 'az vm list' of "
-            "these too)."
-        )
+        reasons = [f"{gone} deleted, moved, or not visible to the account that listed the VMs"] if gone else []
+        if others := len(missing) - gone:
+            reasons.append(
+                f"{others} in subscriptions of which no VM is listed (add the output of 'az vm list' for these)"
+            )
+        one = "protected VM is" if len(missing) == 1 else "protected VMs are"
+        yield f"{len(missing)} {one} not in the list of VMs: {'; '.join(reasons)}."
     if silent := _silent_items(reading.found):
         more = f" and {len(silent) - _SHOWN:,} more" if len(silent) > _SHOWN else ""
         yield (

@@ -83,6 +83,11 @@ def is_date(value: object) -> bool:
 
 def parse_date(value: object) -> object:
     """A calendar date; pydantic alone would read numbers as seconds since 1970."""
+    if is_date(value) and isinstance(value, str):
+        try:
+            return dt.date.fromisoformat(value)
+        except ValueError as exc:
+            raise ValueError(f"{value!r} is not in the calendar ({exc}); allowed: YYYY-MM-DD, as 2026-12-24") from exc
     if is_date(value):
         return value
     raise ValueError(f"{str(value)!r} is not a date; allowed: YYYY-MM-DD without a time of day, as 2026-12-24")

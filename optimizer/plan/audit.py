@@ -291,7 +291,7 @@ def _audit_unwritable(inventory: Inventory, rules: Rules) -> tuple[UnwritableIte
             if vm is not None and rule.is_for(vm, vault, policy.recurrence.frequency if policy else None)
         ]
         if reasons:
-            name = policy.name if policy is not None else item.policy_id
+            name = policy.name if policy is not None else item.policy_id.rpartition("/")[2]
             found.append(UnwritableItem(vm=item.vm_id, vault=vault.name, policy=name, reason="; ".join(reasons)))
     return tuple(sorted(found, key=lambda one: (one.reason, one.vm)))
 

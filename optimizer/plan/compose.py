@@ -256,36 +256,39 @@ def _notes(case: Case, diff: Diff) -> list[str]:
     without = int((~case.table.credited).sum())
     if without:
         notes.append(
-            f"{without} VMs have too little history: the fleet's profile stands in for them, no gain in risk is "
-            "credited, and they go only where their risk is not above today's"
+            f"{_vms(without, 'has', 'have')} too little load history: risk is estimated from the load of all VMs, no "
+            "gain in risk is counted, and no start is chosen that has a higher risk than today's"
         )
     notes += _notes_on_history(case.history)
     if case.recently_moved:
         notes.append(
-            f"{len(case.recently_moved)} VMs were moved in the {rules.prices.recent_days} days before the estate was "
-            f"taken: another move of theirs is priced at {rules.prices.move_recent:g} instead of {rules.prices.move:g}"
+            f"{_vms(len(case.recently_moved), 'was', 'were')} moved in the {rules.prices.recent_days} days before the "
+            f"estate was taken: to move one again costs {rules.prices.move_recent:g} instead of {rules.prices.move:g}"
         )
     used = {item.policy_id.lower() for item in inventory.items}
     zones = sorted({inventory.policies[key].timezone for key in used if _changes_clock(case, key)})
     if zones:
         notes.append(
-            f"clocks change in {', '.join(zones)}: whether Azure follows is not settled, so windows there count at "
-            "both readings"
+            f"clocks change in {', '.join(zones)}: Azure does not document whether schedules follow, so start windows "
+            "there count under both UTC offsets"
         )
     notes += notes_on_scope(inventory, rules, case.restrictions.never_written)
     notes += [
-        f"the proven bound does not know what rule {name!r} costs: more may be captured than is certified"
+        f"the proven bound leaves out what rule {name!r} costs, so the plan may be better than is proven"
         for name in rules_without_cut(case.instance)
     ]
     notes += notes_on_rpo(inventory, rules, case.restrictions.movable)
     notes += notes_on_policies(inventory, rules)
     tolerated = breaks_of_never_written(inventory, rules, case.restrictions, case.snapshot_minutes)
     for name, count in Counter(name for _, name in tolerated).items():
-        notes.append(f"rule {name!r} is broken today by {count} VMs that are never written; they stay where they are")
+        vms = _vms(
+            count, "that is never changed and stays where it is", "that are never changed and stay where they are"
+        )
+        notes.append(f"rule {name!r} is broken today by {vms}")
     if diff.detours:
         notes.append(
-            f"{diff.detours} policies more than the schedule needs are created: full policies exchange VMs, and "
-            "without these one would go over its limit on the way; they are counted in the cost"
+            f"{'1 extra policy is' if diff.detours == 1 else f'{diff.detours} extra policies are'} created so that "
+            "full policies can swap VMs without exceeding their limit; the cost includes this"
         )
     return [*notes, *_notes_on_days(case, diff), *notes_on_freeze(inventory, rules, diff.changes)]
 
@@ -301,7 +304,11 @@ def _notes_on_days(case: Case, diff: Diff) -> list[str]:
     days = -(-max(by_place.values(), default=0) // limits.max_writes_per_day)
     if days <= 1:
         return []
-    return [f"the policy writes take at least {days} days, at {limits.max_writes_per_day} a day and {limits.scope}"]
+    return [f"the policy writes take at least {days} days, at {limits.max_writes_per_day} per day and {limits.scope}"]
+
+
+def _vms(count: int, one: str, several: str) -> str:
+    return f"1 VM {one}" if count == 1 else f"{count:,} VMs {several}"
 
 
 def _notes_on_history(history: Sequence[HistorySource]) -> Iterator[str]:

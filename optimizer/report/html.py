@@ -22,7 +22,7 @@ from optimizer.report.figures import (
 )
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import moves_sentences
-from optimizer.report.typeset import decimal, percent, plural, short_id
+from optimizer.report.typeset import decimal, percent, plural, relative_change, short_id
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -170,9 +170,9 @@ def _tile(label: str, today: str, plan: str, meaning: str, change: str = "") -> 
 
 
 def _change(today: float, plan: float) -> str:
-    if today <= 0:
+    share = relative_change(today, plan)
+    if share is None:
         return ""
-    share = (plan - today) / today
     sign = "\N{MINUS SIGN}" if share < 0 else "+"
     return f"{sign}{percent(abs(share))}" if share else "no change"
 

@@ -26,12 +26,13 @@ from optimizer.report.typeset import (
     percent,
     plural,
     profile_bars,
+    relative_change,
     short_id,
     table,
 )
 
 WORST = 10
-"""Rows of each list that a terminal shows; JSON has them all."""
+"""Maximum number of rows per table on a terminal; JSON has them all."""
 
 
 def render_audit(audit: Audit) -> Page:
@@ -60,11 +61,13 @@ def _audit_totals(audit: Audit) -> Iterator[RenderableType]:
     yield Text()
     yield Text(
         f"  {decimal(totals.at_risk_per_month):>9}  backups at risk in 30 days; "
-        f"{decimal(totals.at_risk_at_best)} if every VM had its own best start"
+        f"{decimal(totals.at_risk_at_best)} if every VM started at its own best time"
     )
     yield Text(f"  {totals.busy_vms:>9,}  {'VM is' if totals.busy_vms == 1 else 'VMs are'} often busy when backed up")
-    yield Text(f"  {decimal(totals.overlap_pair_slots):>9}  pair-slots a day: meetings of two windows of one service")
-    yield Text(f"  {totals.peak_concurrency:>9,}  windows of one service meet at the worst half hour")
+    yield Text(
+        f"  {decimal(totals.overlap_pair_slots):>9}  pair-slots per day: overlaps of two start windows in one service"
+    )
+    yield Text(f"  {totals.peak_concurrency:>9,}  most overlapping start windows in one service")
 
 
 def _starts_picture(audit: Audit, glyphs: Glyphs) -> Iterator[RenderableType]:
@@ -74,7 +77,7 @@ def _starts_picture(audit: Audit, glyphs: Glyphs) -> Iterator[RenderableType]:
     yield Text("Starts per half hour (UTC)", style="bold")
     yield Text(f"  {profile_bars(starts, glyphs)}", style="cyan")
     yield Text(f"  {hour_ruler()}", style="dim")
-    yield Text(f"  most: {decimal(starts[top])} a day at {half_hour_labels()[top]}", style="dim")
+    yield Text(f"  most: {decimal(starts[top])} per day at {half_hour_labels()[top]}", style="dim")
 
 
 def hour_ruler() -> str:
@@ -85,12 +88,12 @@ def hour_ruler() -> str:
 def _audit_tables(audit: Audit, glyphs: Glyphs) -> Iterator[Rows]:
     crowded = [one for one in audit.services[:WORST] if one.overlap_pair_slots > 0]
     yield Rows(
-        title="Services that crowd",
+        title="Services with the most overlap",
         columns=(
             Column("service", share=1),
             number("VMs"),
             number("pair-slots/day"),
-            number("peak"),
+            number("most windows"),
             Column("at (UTC)"),
             number("at risk/30 d"),
         ),
@@ -107,7 +110,7 @@ def _audit_tables(audit: Audit, glyphs: Glyphs) -> Iterator[Rows]:
     )
     busy = audit.busy[:WORST]
     yield Rows(
-        title="VMs that are busy when they are backed up",
+        title="VMs that are often busy when backed up",
         columns=(
             Column("VM", share=3),
             Column("service", share=2),
@@ -138,7 +141,7 @@ def _audit_tables(audit: Audit, glyphs: Glyphs) -> Iterator[Rows]:
             )
         ],
         total=len(audit.busy),
-        note="best: the start of least risk for this VM alone, in the zone of its policy",
+        note="best: the start with the lowest risk for this VM alone, in the time zone of its policy",
     )
     yield from _limit_tables(audit)
     yield from _knowledge_tables(audit, glyphs)
@@ -167,27 +170,27 @@ def _limit_tables(audit: Audit) -> Iterator[Rows]:
 def _knowledge_tables(audit: Audit, glyphs: Glyphs) -> Iterator[Rows]:
     gaps = audit.history or ()
     yield Rows(
-        title="VMs of whose load too little is known",
-        columns=(Column("VM", share=3), Column("service", share=2), number("days"), Column("what")),
+        title="VMs with too little load history",
+        columns=(Column("VM", share=3), Column("service", share=2), number("days"), Column("problem")),
         cells=[(short_id(one.vm), short_id(one.service), f"{one.days:.0f}", one.kind) for one in gaps[:WORST]],
         total=len(gaps),
-        note="the fleet's profile stands in for them; no gain in risk is credited",
+        note="their risk is estimated from the load of all VMs; a plan claims no gain in risk for them",
     )
     yield Rows(
-        title="Items that stay as they are",
+        title="Protected items that no plan changes",
         columns=(Column("VM", share=2), Column("policy", share=1), Column("why", share=3, prose=True)),
         cells=[(short_id(one.vm), one.policy, one.reason) for one in audit.unwritable[:WORST]],
         total=len(audit.unwritable),
     )
     yield Rows(
-        title="Zones that change their clocks",
-        columns=(Column("zone", share=1), number("policies"), number("VMs"), Column("offsets")),
+        title="Time zones with daylight saving",
+        columns=(Column("zone", share=1), number("policies"), number("VMs"), Column("UTC offsets")),
         cells=[
             (one.timezone, f"{one.policies:,}", f"{one.vms:,}", f" {glyphs.dot} ".join(one.offsets))
             for one in audit.clock_changes[:WORST]
         ],
         total=len(audit.clock_changes),
-        note="whether Azure shifts a schedule there is not documented; starts are judged at each offset",
+        note="Azure does not document whether schedules follow the clock; starts are checked at every offset",
     )
 
 
@@ -198,11 +201,11 @@ def _silent_lists(audit: Audit) -> Iterator[RenderableType]:
         words
         for words, found in (
             ("no service has overlapping start windows", not audit.totals.overlap_pair_slots),
-            ("no VM is often busy when it is backed up", not audit.busy),
+            ("no VM is often busy when backed up", not audit.busy),
             ("no policy is near its limit", not audit.policies),
             ("no vault is near its limit", all(one.state is None for one in audit.vaults)),
             ("every VM has enough history", audit.history == ()),
-            ("every item can be written", not audit.unwritable),
+            ("every protected item can be changed", not audit.unwritable),
             (kept, kept),
         )
         if found
@@ -218,7 +221,7 @@ def render_plan(plan: PlanDocument, max_rows: int = WORST) -> Page:
     Parameters
     ----------
     max_rows
-        Changed VMs that are shown, the most helped first.
+        Number of changed VMs to show, those that gain most first.
     """
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
@@ -240,9 +243,10 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
 
     def line(name: str, today: float, plan: float, *, whole: bool = False) -> tuple[str, ...]:
         show = (lambda value: f"{value:,.0f}") if whole else decimal
-        change = percent((plan - today) / today) if today else glyphs.dash
-        difference = f"+{change}" if plan > today > 0 else change
-        return name, show(today), show(plan), difference
+        change = relative_change(today, plan)
+        if change is None:
+            return name, show(today), show(plan), glyphs.dash
+        return name, show(today), show(plan), f"+{percent(change)}" if plan > today else percent(change)
 
     headline = (
         f"{plural(summary.moved, 'VM')} of {summary.vms:,} move"
@@ -272,14 +276,14 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
     yield table(figures, glyphs, width)
     yield Text()
     yield Text(
-        f"VMs with less risk: {summary.vms_helped:,}, the same: {summary.vms_unharmed:,}, "
-        f"more: {summary.vms_harmed:,}{_largest_increase(plan)}"
+        f"VMs with less risk: {summary.vms_helped:,}; with the same: {summary.vms_unharmed:,}; "
+        f"with more: {summary.vms_harmed:,}{_largest_increase(plan)}"
     )
     yield Text(_captured_sentence(summary))
     if summary.reference == "greedy":
         yield Text(
-            "Today's schedule breaks a rule: improvement is measured against a greedy schedule that breaks none, "
-            f"which costs {decimal(summary.cost.reference)}"
+            "Today's schedule breaks a rule, so improvement is measured against a greedy schedule that keeps every "
+            f"rule and costs {decimal(summary.cost.reference)}"
         )
 
 
@@ -291,12 +295,14 @@ def _largest_increase(plan: PlanDocument) -> str:
 
 
 def _captured_sentence(summary: Summary) -> str:
-    """What a plan is proven to be worth, in one sentence."""
+    """One sentence about the proven quality of a plan."""
     search = f"{summary.status}, stopped by {summary.stopped}, {decimal(summary.seconds)} s"
     if summary.moved == 0 and summary.reference == "today":
         possible = decimal(max(0.0, summary.cost.plan - summary.cost.bound))
-        return f"Today's schedule stays: no other would save more than {possible}, certified ({search})"
-    proven = f"the plan costs {decimal(summary.cost.plan)}, no schedule less than {decimal(summary.cost.bound)}"
+        return f"Today's schedule stays: it is proven that no other saves more than {possible} ({search})"
+    proven = (
+        f"the plan costs {decimal(summary.cost.plan)}, and no schedule costs less than {decimal(summary.cost.bound)}"
+    )
     if summary.status == "optimal":
         return f"Proven optimal, nothing is left to gain: {proven} ({search})"
     over = "" if summary.reference == "today" else " over a greedy schedule"
@@ -361,7 +367,7 @@ def _moves(entries: Sequence[ScheduleEntry], total: int | None = None, title: st
             )
         ],
         total=total,
-        note="most helped first; at-risk backups per 30 days" if total is not None else "",
+        note="largest gain first; at-risk backups per 30 days" if total is not None else "",
     )
 
 

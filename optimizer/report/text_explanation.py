@@ -1,4 +1,4 @@
-"""What ``explain`` says of one VM, for a terminal."""
+"""The explanation of one VM, for a terminal."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from optimizer.report.typeset import (
 )
 
 FORBIDDEN_SHOWN = 5
-"""Better starts that may not be taken, of which the reasons are told; JSON has them all."""
+"""Number of better starts that are shown although they are not allowed; JSON has them all."""
 
 
 def render_explanation(explanation: Explanation) -> Page:
@@ -72,7 +72,7 @@ def _policy_line(explanation: Explanation, glyphs: Glyphs) -> str:
 
 
 def _profile(explanation: Explanation, glyphs: Glyphs) -> Iterator[RenderableType]:
-    """Risk of each start, and below it what may not be taken and where the VM is."""
+    """Risk of each start; below it, the starts that are not allowed and the VM's own."""
     known = [value for value in explanation.profile if value is not None]
     if not known:
         return
@@ -94,7 +94,7 @@ def _profile(explanation: Explanation, glyphs: Glyphs) -> Iterator[RenderableTyp
 
 
 def _options(explanation: Explanation) -> Rows:
-    """Today, the plan and the next best starts, each with what it would cost more than the plan."""
+    """Today's start, the plan's and the next best ones, each with its cost compared with the plan."""
     named: list[tuple[str, ExplainedOption]] = [("plan", explanation.proposed)]
     if explanation.moves:
         named.insert(0, ("today", explanation.today))
@@ -103,7 +103,7 @@ def _options(explanation: Explanation) -> Rows:
     words = ("next best", "then")
     named += [(words[min(position, 1)], option) for position, option in enumerate(explanation.alternatives)]
     columns = (
-        Column(""), Column("start"), Column("UTC"), number("at risk"), number("meet"),
+        Column(""), Column("start"), Column("UTC"), number("at risk"), number("overlaps"),
         number("risk"), number("overlap"), number("peak"), number("policy"), number("move"), number("cost"),
     )  # fmt: skip
     at_risk = decimals(option.risk for _, option in named)
@@ -115,7 +115,10 @@ def _options(explanation: Explanation) -> Rows:
             for (name, option), risk in zip(named, at_risk, strict=True)
         ],
         styles=["bold" if option is explanation.proposed else "" for _, option in named],
-        note=("at risk: per 30 days; meet: most windows of the service; from risk to cost: difference to the plan"),
+        note=(
+            "at risk: per 30 days; overlaps: most overlapping start windows in the service; risk to cost: difference "
+            "from the plan"
+        ),
     )
 
 
@@ -131,8 +134,8 @@ def _advice(explanation: Explanation) -> str:
     if total >= 0:
         return f"Starting at {best.start} instead would cost {decimal(total)} more, in at-risk backups per 30 days."
     return (
-        f"Starting at {best.start} instead would by itself save {decimal(-total)}; the plan is certified as a whole, "
-        "not VM by VM."
+        f"Starting at {best.start} instead would save {decimal(-total)} for this VM alone; the bound is proven for "
+        "the whole plan, not for each VM."
     )
 
 
@@ -147,7 +150,7 @@ def _forbidden(explanation: Explanation, glyphs: Glyphs, width: int) -> Iterator
         for one, risk, saves in zip(shown, risks, savings, strict=True)
     ]
     columns = (Column("start"), number("at risk"), number("saves"), Column("forbidden by", share=1, prose=True))
-    note = "saves: what the plan would cost less per 30 days, all else equal"
+    note = "saves: how much less the plan would cost per 30 days if nothing else changed"
     yield table(
         Rows("Better, but not allowed", columns, cells, total=len(explanation.forbidden), note=note), glyphs, width
     )
@@ -163,5 +166,5 @@ def _limits(explanation: Explanation) -> Rows:
         columns=(Column("rule or limit", share=1), Column("start"), number("per 30 days")),
         cells=[(one.name, one.start, saves) for one, saves in zip(shown, savings, strict=True)],
         total=len(explanation.limits),
-        note="the cheapest start that nothing but this limit forbids, and what it would save",
+        note="the cheapest start that only this limit forbids, and what it would save",
     )

@@ -26,7 +26,7 @@ LEAST = 0.005
 
 
 def render_limits(prices: Sequence[LimitPriceEntry]) -> Page:
-    """Draw which limits bind and what one more of each would save, the dearest first."""
+    """Draw which limits bind and what raising each by one would save, the largest saving first."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         rows = _limits(prices)
@@ -53,15 +53,15 @@ def _limits(prices: Sequence[LimitPriceEntry]) -> Rows:
         ),
         cells=limit_cells(prices),
         note=(
-            "each loosened alone by one; saves: cost per 30 days, the most that the search found; then by how much "
-            "at-risk backups per 30 days and pair-slots per day change. Windows, pins, separate and order have no one "
-            "more: what they cost a VM is in explain"
+            "each limit is raised by one, alone; saves: largest saving found, in cost per 30 days; at risk and "
+            "pair-slots: change per 30 days and per day. Windows, pins, separate and order cannot be raised by one; "
+            "'explain' shows what they cost a VM"
         ),
     )
 
 
 def limit_cells(prices: Sequence[LimitPriceEntry]) -> list[tuple[str, ...]]:
-    """What stands in the row of each limit whose price is not nothing: name, unit, now, then, and what changes."""
+    """Rows of the limits with a price: name, unit, value now and then, and what changes."""
     worth = [one for one in prices if one.saves >= LEAST]
     return list(
         zip(
@@ -78,20 +78,20 @@ def limit_cells(prices: Sequence[LimitPriceEntry]) -> list[tuple[str, ...]]:
 
 
 def limits_sentences(prices: Sequence[LimitPriceEntry]) -> list[str]:
-    """What is said of limits in whole sentences: the vault starved of policies, and what is worth no row."""
+    """Sentences about limits: the vault that needs policies most, and limits that are worth no row."""
     if not prices:
-        return ["No limit binds: loosening none of them by one would change what may be done."]
+        return ["No limit binds: raising any of them by one allows nothing new."]
     said = []
     vaults = [one for one in prices if one.vault is not None and one.saves >= LEAST]
     if vaults:
         worst = max(vaults, key=lambda one: one.saves)
-        said.append(f"Most starved of policies: {worst.vault}; one more would save {worst.saves:.2f} per 30 days.")
+        said.append(
+            f"Vault that needs policies most: {worst.vault}; one more would save {worst.saves:.2f} per 30 days."
+        )
     idle = [one for one in prices if one.saves < LEAST]
     if idle:
-        of = "it" if len(idle) == 1 else "each"
-        which = (
-            f"({some_of([_name(one) for one in idle])}), but one more of {of} would save less than {LEAST} per 30 days"
-        )
+        raised = "raising it by one" if len(idle) == 1 else "raising any of them by one"
+        which = f"({some_of([_name(one) for one in idle])}), but {raised} would save less than {LEAST} per 30 days"
         count = plural(len(idle), "limit" if len(idle) == len(prices) else "further limit")
         said.append(f"{count} {'binds' if len(idle) == 1 else 'bind'} {which}.")
     return said

@@ -1,4 +1,4 @@
-"""The moves curve for a terminal: what is gained by the number of moves."""
+"""The moves curve for a terminal: the gain by number of moves."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def moves_parts(curve: MovesCurve, glyphs: Glyphs, width: int) -> Iterator[Rende
 
 
 def moves_sentences(curve: MovesCurve) -> list[str]:
-    """What a planner reads off the curve, in words."""
+    """The curve in words."""
     last = curve.points[-1]
     if curve.knee is None or curve.most_of_gain is None:
-        return ["No number of moves gains anything over today's schedule."]
+        return ["No move improves today's schedule."]
     most, knee = curve.point(curve.most_of_gain), curve.point(curve.knee)
     if most.moved == last.moved:
-        first = f"It takes all {plural(last.moved, 'move')} for most of the gain."
+        first = f"Most of the gain needs all {plural(last.moved, 'move')}."
     else:
         verb = "This 1 move gives" if most.moved == 1 else f"These {most.moved:,} moves give"
         first = (
-            f"{verb} {percent(most.gain_share)} of what all {last.moved:,} gain; "
-            f"plan --max-moves {most.max_moves} plans just them."
+            f"{verb} {percent(most.gain_share)} of the gain of all {last.moved:,}; to plan only these, use "
+            f"'plan --max-moves {most.max_moves}'."
         )
-    beyond = "beyond it a move brings less than moves do on average"
+    beyond = "every further move gains less than the average move"
     return [
         first,
         f"The knee is at {plural(knee.moved, 'move')}, with {percent(knee.gain_share)} of the gain: {beyond}.",
@@ -83,13 +83,13 @@ def _rows(curve: MovesCurve, glyphs: Glyphs) -> Rows:
         strict=True,
     )
     return Rows(
-        title="What is gained by the number of moves",
+        title="Gain by number of moves",
         columns=columns,
         cells=list(figures),
         styles=["bold" if mark else "" for mark in marks],
         note=(
-            "at risk: per 30 days; bound: no schedule with so many moves costs less; gain: share of "
-            f"{decimal(points[0].cost - points[-1].cost)} in cost"
+            "at risk: per 30 days; bound: proven minimum cost for that number of moves; gain: share of the "
+            f"{decimal(points[0].cost - points[-1].cost)} in cost that all moves save"
         ),
     )
 

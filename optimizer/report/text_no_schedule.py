@@ -21,14 +21,14 @@ from optimizer.solve.why_not.no_schedule import (
 
 CONFLICTS_SHOWN = 5
 RELAXATIONS_SHOWN = 10
-"""Conflicts, and ways out, that a terminal shows; JSON has them all."""
+"""Number of conflicts, and of ways out, that a terminal shows; JSON has them all."""
 
 VMS_WRITTEN = 20
-"""Up to so many exempted VMs a terminal shows what to write."""
+"""Maximum number of exempted VMs for which a terminal shows what to write."""
 
 
 def render_no_schedule(answer: NoSchedule) -> Page:
-    """Draw the smallest conflict, the further ones, and what would have to change with the plan then."""
+    """Draw the conflicts, and the changes that make a schedule possible with their plans."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         first, *others = answer.conflicts
@@ -45,7 +45,7 @@ def render_no_schedule(answer: NoSchedule) -> Page:
             yield table(_ways_out(answer), glyphs, width)
             yield from _as_written(answer, glyphs)
             if not answer.complete:
-                yield Text("Not every way out was tried; more --effort may find a cheaper one.", style="dim")
+                yield Text("Not every change was tried; a larger --effort may find a cheaper one.", style="dim")
         else:
             yield Text()
             yield Text(NO_WAY_OUT[0].upper() + NO_WAY_OUT[1:] + ".")
@@ -63,18 +63,18 @@ def _told(conflict: NamedConflict) -> list[str]:
 
 
 def _as_written(answer: NoSchedule, glyphs: Glyphs) -> Iterator[Text]:
-    """What exempts VMs, to be pasted into the rules file."""
+    """Exemptions to paste into the rules file."""
     shown = [one for one in exemptions(answer.relaxations[:RELAXATIONS_SHOWN]) if one.write]
     if not shown:
         return
     yield Text()
     yield Text("To exempt them", style="bold").append(
-        " (the whole key 'except' of the rule, those that it has today included)", style="dim"
+        " (the complete key 'except' of the rule, including today's entries)", style="dim"
     )
     for change in shown:
         head = f"{count_vms(change.vms)} from rule {change.limit.name!r}:"
         if len(change.vms) > VMS_WRITTEN:
-            yield Text(glyphs.clean(f"{head} --format json lists them, and the key as 'write'"))
+            yield Text(glyphs.clean(f"{head} --format json lists them, with the key to paste as 'write'"))
             continue
         yield Text(glyphs.clean(head))
         for line in change.write.splitlines():
@@ -106,7 +106,7 @@ def _ways_out(answer: NoSchedule) -> Rows:
         ],
         total=len(answer.relaxations),
         note=(
-            "each found and verified by solving again, the cheapest first; cost and at-risk backups per 30 days, "
+            "each was verified by solving again; the cheapest is first; cost and at-risk backups per 30 days, "
             "pair-slots per day, policies written"
         ),
     )

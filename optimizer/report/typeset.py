@@ -7,6 +7,7 @@ carry UTF-8, it is drawn in ASCII.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -211,11 +212,20 @@ def signed(value: float) -> str:
 
 
 def percent(share: float) -> str:
-    """A share in percent; never rounded up to the whole."""
+    """A share in percent; never rounded up to the whole, nor down to minus the whole."""
     value = 100 * share
-    if 99.95 <= value < 100:
-        return "99.9 %"
-    return f"{value:.0f} %" if value in (0.0, 100.0) else f"{value:.1f} %"
+    if 99.95 <= abs(value) < 100:
+        value = math.copysign(99.9, value)
+    text = f"{value:.0f} %" if value in (0.0, 100.0, -100.0) else f"{value:.1f} %"
+    return text if text.strip("-0. %") else text.removeprefix("-")
+
+
+def relative_change(today: float, plan: float) -> float | None:
+    """Change of a figure as a share of today's, from -1 on; None where either figure is too small for a share.
+
+    Shares of figures that :func:`decimal` shows as 0.00 would mislead, unless the plan's is small beside today's.
+    """
+    return None if not decimal(today).strip("0.,") else (plan - today) / today
 
 
 def plural(count: int, noun: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,6 +115,15 @@ def test_items_that_stay_say_why() -> None:
     assert why["vm-005"] == "the initial backup is pending; excluded by rule 'not ours'"
     assert why["vm-009"] == "pinned by rule 'keep databases'"
     assert "vm-010" not in why
+
+
+def test_an_item_whose_policy_cannot_be_read_has_the_name_of_the_policy() -> None:
+    """A policy that is not in the inventory is shown by its name, as every other, not by its ARM id."""
+    (first, *others) = INVENTORY.items
+    lost = replace(first, policy_id=f"{first.vault_id}/backupPolicies/quarterly", unwritable="cannot be planned")
+    inventory = replace(INVENTORY, items=tuple(others), idle_items=(*INVENTORY.idle_items, lost))
+    found = audit(inventory, RISK[1:], Rules()).unwritable
+    assert [one.policy for one in found if one.vm == first.vm_id] == ["quarterly"]
 
 
 def test_zones_that_change_their_clocks_are_flagged() -> None:

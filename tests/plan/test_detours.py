@@ -85,7 +85,7 @@ def test_a_detour_is_paid_for_and_said(estate: Estate, case: Case) -> None:
     assert plan.summary.policies_created == 1
     assert plan.summary.cost.plan == pytest.approx(cost.total + 0.25, abs=1e-5)
     assert plan.summary.status == "feasible"
-    assert any(note.startswith("1 policies more than the schedule needs") for note in plan.notes)
+    assert any(note.startswith("1 extra policy is created so that") for note in plan.notes)
 
 
 def test_a_detour_that_costs_more_than_the_plan_gains_is_not_made(estate: Estate, case: Case) -> None:

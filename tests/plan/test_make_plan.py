@@ -284,7 +284,9 @@ def test_a_rule_broken_by_a_vm_that_is_never_written_is_said(imported: Planned) 
         )
     )
     plan = make_plan(imported.estate, rules, effort=1)
-    assert any("'evening' is broken today by 1 VMs" in note for note in plan.notes)
+    assert any(
+        "'evening' is broken today by 1 VM that is never changed and stays where it is" in note for note in plan.notes
+    )
 
 
 def test_a_rule_for_nobody_is_said(imported: Planned) -> None:
@@ -361,7 +363,7 @@ def test_sets_that_may_not_be_what_was_meant_are_said(imported: Planned) -> None
     notes = make_plan(imported.estate, rules, effort=1).notes
     assert "1 VM matches several sets of rule 'erp first' and counts in the first of them" in notes
     assert "rule 'slip' has no effect on this estate: no two of its sets have VMs" in notes
-    assert any("rule 'apart' is broken today by 2 VMs that are never written" in note for note in notes)
+    assert any("rule 'apart' is broken today by 2 VMs that are never changed and stay" in note for note in notes)
 
 
 @pytest.mark.parametrize(
@@ -385,10 +387,10 @@ def test_a_roll_out_over_days_is_said(imported: Planned) -> None:
     plan = make_plan(imported.estate, by_vault, effort=1)
     places = [change.vault_id for change in plan.changes if not isinstance(change, ReassignItem)]
     most = max(places.count(place) for place in places)
-    assert f"at least {-(-most // 2)} days, at 2 a day and vault" in plan.notes[-1]
+    assert f"at least {-(-most // 2)} days, at 2 per day and vault" in plan.notes[-1]
     together = Rules(policies=PolicyLimits(max_writes_per_day=2, scope="subscription"))
     plan = make_plan(imported.estate, together, effort=1)
-    assert f"at least {-(-len(places) // 2)} days, at 2 a day and subscription" in plan.notes[-1]
+    assert f"at least {-(-len(places) // 2)} days, at 2 per day and subscription" in plan.notes[-1]
 
 
 def test_full_vaults_get_no_policies(imported: Planned) -> None:
@@ -469,7 +471,7 @@ def test_a_vm_without_history_goes_nowhere_riskier(tmp_path: Path) -> None:
     plan = make_plan(Estate(estate.path, document.model_copy(update={"protected_items": tuple(vms)})), effort=1)
     entry = next(entry for entry in plan.schedule if entry.vm == "never-seen")
     assert entry.risk <= entry.risk_today
-    assert any(note.startswith("1 VMs have too little history") for note in plan.notes)
+    assert any(note.startswith("1 VM has too little load history") for note in plan.notes)
 
 
 def test_a_case_is_audited_as_it_is_planned(imported: Planned) -> None:

@@ -156,7 +156,7 @@ def test_limits_that_bind_are_on_the_page_where_they_are_known() -> None:
     idle = turns.model_copy(update={"name": "idle", "saves": 0.0})
     text = " ".join(" ".join(read(render_html(PLAN, INVENTORY, None, limits=[turns, idle])).text).split())
     assert "in <turns> at once 3 4 2.00 -1.50 -20.0" in text
-    assert "1 further limit binds (idle), but one more of it would save less than 0.005" in text
+    assert "1 further limit binds (idle), but raising it by one would save less than 0.005" in text
     alone = render_html(PLAN, INVENTORY, None, limits=[idle])
     assert "1 limit binds (idle)" in alone
     assert "Saves" not in alone

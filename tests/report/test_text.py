@@ -63,7 +63,7 @@ def test_audit_shows_the_worst_and_says_how_many_there_are() -> None:
     text = to_text(PAGES["audit"])
     assert f"({WORST} of {len(AUDIT.busy)} shown)" in text
     assert text.index(AUDIT.busy[0].name) < text.index(AUDIT.busy[WORST - 1].name)
-    for title in ("Services that crowd", "limit of VMs", "limit of policies", "too little is known", "clocks"):
+    for title in ("the most overlap", "limit of VMs", "limit of policies", "too little load", "daylight saving"):
         assert title in text
 
 
@@ -101,6 +101,16 @@ def test_plan_shows_the_figures_before_and_after() -> None:
         assert re.search(rf"{decimal(figure.today)} +{decimal(figure.plan)} +[-+]\d", text)
     assert f"{PLAN.summary.moved} VMs of {PLAN.summary.vms} move" in text
     assert "Captured 95.0 %" in text
+
+
+def test_next_to_nothing_has_no_percentage() -> None:
+    """Where today's figure is shown as 0.00 there is a dash; where something is left the change is above -100 %."""
+    risk = PLAN.summary.at_risk_per_month.model_copy(update={"today": 0.004, "plan": 0.002})
+    pairs = PLAN.summary.overlap_pair_slots.model_copy(update={"today": 50.0, "plan": 0.01})
+    summary = PLAN.summary.model_copy(update={"at_risk_per_month": risk, "overlap_pair_slots": pairs})
+    text = to_text(render_plan(PLAN.model_copy(update={"summary": summary})))
+    assert re.search(r"at-risk backups per 30 days +0.00 +0.00 +\N{EM DASH}", text)
+    assert re.search(r"pair-slots per day +50.0 +0.01 +-99.9 %", text)
 
 
 def test_a_figure_that_grows_has_a_plus() -> None:
@@ -151,5 +161,5 @@ def test_a_plan_without_changes_says_what_is_left_to_gain() -> None:
     cost = made.summary.cost.model_copy(update={"bound": 1.0, "plan": 1.25})
     same = made.summary.model_copy(update={"moved": 0, "reference": "today", "cost": cost})
     text = to_text(render_plan(made.model_copy(update={"summary": same})))
-    assert "Today's schedule stays: no other would save more than 0.25" in text
+    assert "Today's schedule stays: it is proven that no other saves more than 0.25" in text
     assert "Captured" not in text

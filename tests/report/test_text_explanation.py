@@ -99,4 +99,4 @@ def test_it_fits_the_terminal_and_no_figure_is_cut(width: int, ascii_only: bool)
 def test_an_option_that_would_help_alone_is_told_honestly() -> None:
     """Where the plan is not optimal VM by VM, the saving is stated."""
     better = NEXT.model_copy(update={"difference": CostParts(risk=-0.2)})
-    assert "would by itself save 0.20" in to_text(render_explanation(explanation(alternatives=(better,))))
+    assert "would save 0.20 for this VM alone" in to_text(render_explanation(explanation(alternatives=(better,))))

@@ -72,7 +72,7 @@ def test_changes_are_written_as_one_would_make_them() -> None:
     said = describe(answer(conflict(NIGHTS), ways=(one,)))
     assert f"{expected}: cost 12.50, 10.25 backups at risk per 30 days" in " ".join(said.split())
     assert all(len(line) <= 93 for line in said.splitlines())
-    assert "not every way out was tried" in text_of(answer(conflict(NIGHTS), ways=(one,), complete=False)).lower()
+    assert "not every change was tried" in text_of(answer(conflict(NIGHTS), ways=(one,), complete=False)).lower()
 
 
 def test_exemptions_are_written_out_once_while_they_are_few() -> None:
@@ -105,7 +105,7 @@ def price(name: str, kind: LimitKind, saves: float, vault: str | None = None) ->
     )
 
 
-def test_the_vault_that_is_starved_is_named() -> None:
+def test_the_vault_that_needs_policies_most_is_named() -> None:
     """Of the vaults without room the one whose VMs would gain most by a policy."""
     rows = [
         price("in turns", LimitKind.RULE, 2.0),
@@ -113,10 +113,10 @@ def test_the_vault_that_is_starved_is_named() -> None:
         price(ROOM.name, ROOM.kind, 0.5, "vault-a"),
     ]
     text = to_text(render_limits(rows))
-    assert "Most starved of policies: vault-b; one more would save 1.25 per 30 days." in text
+    assert "Vault that needs policies most: vault-b; one more would save 1.25 per 30 days." in text
     assert "policies in vault-a" in text
     assert "in turns" in text
-    assert "starved" not in to_text(render_limits([price(ROOM.name, ROOM.kind, 0.0, "vault-a")]))
+    assert "needs policies most" not in to_text(render_limits([price(ROOM.name, ROOM.kind, 0.0, "vault-a")]))
 
 
 def test_where_nothing_binds_that_is_said() -> None:
@@ -133,12 +133,12 @@ def test_limits_whose_price_is_nothing_have_no_row() -> None:
     text = to_text(render_limits([price("in turns", LimitKind.RULE, 0.02), *idle]))
     assert "0.00" not in text.replace("0.005", "")
     assert (
-        "2 further limits bind (max_risk_increase, policies in vault-a), but one more of each would save less than "
-        "0.005 per 30 days."
+        "2 further limits bind (max_risk_increase, policies in vault-a), but raising any of them by one would save "
+        "less than 0.005 per 30 days."
     ) in " ".join(text.split())
     alone = to_text(render_limits(idle[:1]))
     assert "Limits that bind" not in alone
-    assert "1 limit binds (max_risk_increase), but one more of it would save less than 0.005" in " ".join(
+    assert "1 limit binds (max_risk_increase), but raising it by one would save less than 0.005" in " ".join(
         alone.split()
     )
 

@@ -23,6 +23,7 @@ from optimizer.report.typeset import (
     percent,
     plural,
     profile_bars,
+    relative_change,
     short_id,
     signed,
     table,
@@ -140,3 +141,23 @@ def test_no_report_can_steer_the_terminal() -> None:
     with console.capture() as capture:
         console.print(page)
     assert capture.get().count("\x1b[1m") == 1
+
+
+@pytest.mark.parametrize(
+    ("today", "plan", "shown"),
+    [
+        (10.0, 0.0, "-100 %"),
+        (10.0, 0.001, "-99.9 %"),
+        (1000.0, 0.01, "-99.9 %"),
+        (10.0, 9.9999, "0.0 %"),
+        (10.0, 12.0, "20.0 %"),
+        (10.0, 10.0, "0 %"),
+        (0.004, 0.002, None),
+        (0.004, 5.0, None),
+        (0.0, 0.0, None),
+    ],
+)
+def test_changes_are_no_larger_than_they_are(today: float, plan: float, shown: str | None) -> None:
+    """A rest is never shown as -100 %, and next to nothing has no percentage at all."""
+    change = relative_change(today, plan)
+    assert (change if change is None else percent(change)) == shown

@@ -98,7 +98,7 @@ MISTAKES = {
     "forbid=2026-03-02 25:00-06:00": "'25:00' is not a time of day",
     "forbid=2026-03-02 20:00-06:00 Mars/Base": "'Mars/Base' is not a time zone",
     "add-rule=nowhere.toml": "there is no file nowhere.toml; give one of rules, or a rule",
-    'add-rule={ name = "x" }': "rule 'x' demands nothing",
+    'add-rule={ name = "x" }': 'rule "x" demands nothing',
     "add-rule={ name = }": "is not TOML",
 }
 
