@@ -23,16 +23,18 @@ EXIT_CODES = """
 Exit codes:
   0    success
   1    error: the message says what is wrong, where, and what to do
-  2    wrong usage: an unknown option, a missing argument, a value that is not allowed
+  2    wrong usage: an unknown option, a missing argument, a malformed value
   3    no schedule satisfies the rules
   4    stale plan: the estate or Azure has changed since the plan was made
-  5    applied in part: writes are left for 'apply --resume' or 'rollback --resume'
-  6    findings: alarms of 'watch', differences of 'rehearse', or parts that 'pull' could not read
+  5    applied in part: writes are left for --resume
+  6    findings: alarms of 'watch', differences of 'rehearse', or parts that
+       'pull' could not read
   10   the plan has changes (only with 'plan --detailed-exitcode')
   130  stopped before the end (Ctrl-C)
 
+\b
 With --format json an error is also printed to stdout as JSON:
-{"error": {"kind": "usage", "message": "...", "exit_code": 2}}
+  {"error": {"kind": "usage", "message": "...", "exit_code": 2}}
 """
 
 

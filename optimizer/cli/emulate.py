@@ -24,7 +24,8 @@ EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_
     short_help="Serve an estate as if it were Azure.",
     epilog=example(
         "backup-optimizer emulate estate --port 8443\n"
-        "export BACKUP_OPTIMIZER_EMULATOR=... BACKUP_OPTIMIZER_CA_FILE=...   (as it prints them, in another shell)\n"
+        "# then in another shell, with the values that it prints:\n"
+        "export BACKUP_OPTIMIZER_EMULATOR=... BACKUP_OPTIMIZER_CA_FILE=...\n"
         "backup-optimizer pull --subscription ... --out pulled"
     ),
 )

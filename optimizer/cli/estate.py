@@ -93,7 +93,8 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
     short_help="Make an estate from files, without Azure.",
     epilog=example(
         "backup-optimizer import --vms vms.csv --load load.parquet --out estate\n"
-        "backup-optimizer import --resources policies.json items.json vms.json --load load.parquet --out estate"
+        "backup-optimizer import --load load.parquet --out estate \\\n"
+        "    --resources policies.json items.json vms.json"
     ),
 )
 @click.argument("more_resources", metavar="[FILE]...", nargs=-1, type=EXISTING_FILE)
@@ -140,23 +141,25 @@ def import_(
     The inventory comes from --vms or from --resources, the load from any monitoring.
 
     \b
-    vms.csv        one line for each VM that is backed up; commas or semicolons; required:
-                   vm,service,vault,policy,frequency,days,time,timezone,retention_days
-                   frequency Daily, Weekly or Hourly; days as Sunday;Wednesday;
-                   time as HH:MM in timezone (Hourly: start of the window)
-                   interval_hours, duration_hours: window of an hourly policy
-                   resource_group, subscription, os, location, availability_set,
-                   tag:NAME: usable in rules; any other column is kept as a tag
-                   vm is a name, or the ARM id where two VMs have the same name
-    --resources    JSON as printed by az backup vault list, az backup policy list,
-                   az backup item list, az vm list, az lock list, az graph query,
-                   REST, or a template export; also one object with the keys vaults,
-                   policies, protected_items, vms, vault_settings
-    --load         Parquet, or CSV (commas; or semicolons and decimal commas) with
-                   vm, ts, cpu_percent, mem_percent [, cpu_max, mem_max, running,
-                   resource_group]; ts in ISO 8601 with a zone, or see --zone
-                   one regular interval from 1 to 60 minutes, best 5; gaps are allowed
-                   vm is the ARM id, or the name where only one VM has it
+    vms.csv       one line for each VM that is backed up; commas or semicolons
+                  required: vm, service, vault, policy, frequency, days, time,
+                  timezone, retention_days
+                  frequency is Daily, Weekly or Hourly; days as Sunday;Wednesday
+                  time is HH:MM in timezone (Hourly: start of the window)
+                  interval_hours, duration_hours: window of an hourly policy
+                  resource_group, subscription, os, location, availability_set,
+                  tag:NAME: usable in rules; any other column is kept as a tag
+                  vm is a name, or the ARM id if two VMs have the same name
+    --resources   JSON as printed by az backup vault list, az backup policy
+                  list, az backup item list, az vm list, az lock list, az graph
+                  query, REST, or a template export; also one object with the
+                  keys vaults, policies, protected_items, vms, vault_settings
+    --load        Parquet, or CSV (commas; or semicolons and decimal commas)
+                  with vm, ts, cpu_percent, mem_percent [, cpu_max, mem_max,
+                  running, resource_group]
+                  ts is ISO 8601 with a zone; for times without one, see --zone
+                  one interval from 1 to 60 minutes, best 5; gaps are allowed
+                  vm is the ARM id, or the name if only one VM has it
 
     A plan made from --resources can be handed to somebody who may apply it; a plan made from --vms cannot be
     applied. Nothing is written unless all files are sound.

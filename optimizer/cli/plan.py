@@ -86,9 +86,11 @@ def write_report(
         "backup-optimizer plan estate --moves-curve\n"
         "backup-optimizer plan estate --max-moves 20 --history plan.journal.jsonl\n"
         "backup-optimizer report plan.json\n"
-        "backup-optimizer plan estate --what-if add-vms=service=shop,count=20 --what-if prices.overlap=0.05\n"
+        "backup-optimizer plan estate \\\n"
+        "    --what-if add-vms=service=shop,count=20 --what-if prices.overlap=0.05\n"
         "backup-optimizer plan estate --what-if lose-vault=vault-weu\n"
-        "backup-optimizer plan estate --what-if 'forbid=2026-03-02..2026-03-08 20:00-06:00,service=shop'\n"
+        "backup-optimizer plan estate \\\n"
+        "    --what-if 'forbid=2026-03-02..2026-03-08 20:00-06:00,service=shop'\n"
         "backup-optimizer plan estate --sensitivity"
     ),
 )

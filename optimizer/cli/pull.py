@@ -22,7 +22,8 @@ PARTLY_FAILED = 6
 @click.command(
     short_help="Make an estate from Azure.",
     epilog=example(
-        "backup-optimizer pull --subscription 00000000-0000-0000-0000-000000000000 --out estate\n"
+        "backup-optimizer pull --out estate \\\n"
+        "    --subscription 00000000-0000-0000-0000-000000000000\n"
         "backup-optimizer pull --management-group production --days 60 --out estate\n"
         "backup-optimizer pull --management-group production --out estate --append"
     ),

@@ -151,7 +151,8 @@ def rehearse(
 @click.command(
     short_help="Write a plan's new start times to Azure.",
     epilog=example(
-        "backup-optimizer apply plan.json --approved-by 'Change board' --ticket CHG0042\n"
+        "backup-optimizer apply plan.json \\\n"
+        "    --approved-by 'Change board' --ticket CHG0042\n"
         "backup-optimizer apply plan.json --only vault=weu-01 --wave 10\n"
         "backup-optimizer apply plan.json --resume --yes --wait 8"
     ),

@@ -50,7 +50,7 @@ class Scope:
     def __post_init__(self) -> None:
         if not (self.subscriptions or self.management_groups or self.vaults):
             raise UsageError(
-                "nothing to pull: give at least one of --subscription ID, --management-group NAME, --vault ID"
+                "nothing to pull: give at least one of --subscription ID, --management-group NAME, --vault ARM_ID"
             )
         check_names("--subscription", self.subscriptions, _GUID, "the id of a subscription (a GUID)")
         check_names("--management-group", self.management_groups, _GROUP, "the name of a management group")

@@ -73,9 +73,19 @@ def test_help_has_an_example_that_the_command_accepts(command: str) -> None:
         assert option in answer.out
 
 
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_help_fits_80_columns(command: str) -> None:
+    """No line of a help text is wider than a terminal of 80 columns, blocks and examples included."""
+    one = cli.commands[command] if command else cli
+    text = click.Context(one, info_name=f"backup-optimizer {command}".rstrip(), terminal_width=80).get_help()
+    assert [line for line in text.splitlines() if len(line) > 80] == []
+    assert '{"error": {"kind": "usage", "message": "...", "exit_code": 2}}' in text or command
+
+
 def unknown_words(text: str) -> list[str]:
     """Return commands and options of ``backup-optimizer`` calls in a text that do not exist."""
     found = []
+    text = re.sub(r"\\\n *", "", text)  # calls that go on in the next line
     for call in re.findall(r"(?<![\w/.-])backup-optimizer +([a-z][^`\n|>#&]+)", text):
         name, *rest = call.split()
         command = cli.commands.get(name)
