@@ -23,7 +23,7 @@ from optimizer.plan.broken_rules import find_broken_rules
 from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
-from optimizer.plan.estate_notes import notes_on_estate
+from optimizer.plan.estate_notes import notes_on_estate, why_none_is_planned
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.fingerprint import with_fingerprint
@@ -110,7 +110,7 @@ def prepare(
     if not inventory.items:
         raise DataError(
             f"{estate.path}: no VM of the estate has a scheduled backup that can be planned; "
-            + ("; ".join(notes_on_estate(inventory)) or "look at the protected items in estate.json")
+            + ("; ".join(why_none_is_planned(inventory)) or "it holds no protected item of a VM")
         )
     told = read_history(history, inventory)
     moved_on = last_moves(told)

@@ -67,7 +67,7 @@ _GENERAL_CONFLICTS = {"conflict", "conflicterror", "resourceconflict", "409"}
 _MAY_ASK_TO_WAIT = (200, 202, 400, 409, 429)
 """Statuses of answers whose text may ask to try again later; with them nothing was carried out."""
 
-_GONE = "it was deleted or lies elsewhere: pull the estate again"
+_GONE = "it was deleted or lies elsewhere: check its id, or pull the estate again"
 _BY_STATUS: Mapping[int, tuple[type[CloudError], str]] = {
     404: (NotFoundError, _GONE),
     408: (UncertainError, "the service took too long: try again later"),
@@ -168,8 +168,9 @@ def translate(what: str, exc: Exception) -> CloudError:
     if answer.status is None or isinstance(exc, azure.DecodeError):
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(exc).__name__.removesuffix("Error")).lower()
         advice = network_advice(answer.text) or "see whether the network and a proxy let it through"
+        then = " Then try again" if advice.endswith("?") else ", then try again"
         return UncertainError(
-            f"cannot {what}: {kind or 'failure'}: {_short(answer.text)}; {advice}, then try again",
+            f"cannot {what}: {kind or 'failure'}: {_short(answer.text)}; {advice}{then}",
             code=answer.code,
             status=answer.status,
         )

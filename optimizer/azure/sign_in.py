@@ -32,6 +32,12 @@ _NETWORK = (
     ),
     (
         re.compile(
+            r"(?=.*\b(127\.0\.0\.1|localhost|::1)\b).*(connection refused|actively refused)", re.IGNORECASE | re.DOTALL
+        ),
+        "nothing answers at this address: is 'backup-optimizer emulate' running, and is the port right?",
+    ),
+    (
+        re.compile(
             r"certificate.verify.failed|ssl ?error|\bssl: |tlsv1|unexpected_eof|hostname mismatch", re.IGNORECASE
         ),
         "the TLS connection failed: where a proxy inspects TLS, pass its certificate authority with --ca-file",

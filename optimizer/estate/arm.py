@@ -15,7 +15,7 @@ from itertools import pairwise
 from typing import Any
 
 from optimizer.estate.arm_items import REFUSED, Draft, read_items
-from optimizer.estate.arm_policy import is_vm_policy, read_schedule, twin_key, with_start
+from optimizer.estate.arm_policy import is_vm_policy, read_schedule, twin_key, why_foreign, with_start
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.services import assign_services
 from optimizer.model.arm_id import subscription_of
@@ -122,7 +122,7 @@ def _read_policy(resource: Resource, draft: Draft) -> None:
     name = text(resource.get("name")) or policy_id.rpartition("/")[2]
     try:
         if not is_vm_policy(resource):
-            draft.foreign.add(key)
+            draft.foreign[key] = why_foreign(resource)
             return
         schedule, twins = read_schedule(properties, draft.as_of), twin_key(properties)
     except MALFORMED as exc:

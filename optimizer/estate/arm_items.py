@@ -68,7 +68,7 @@ class Draft:
         Why Azure would refuse a policy if it were written, or why it cannot be planned at all, by policy id in lower
         case.
     foreign
-        Policies of other workloads or of unknown kinds, by id in lower case.
+        Why policies of other workloads or of unknown kinds are not planned, by id in lower case.
     left_out
         Resources that are not part of the inventory.
     """
@@ -85,7 +85,7 @@ class Draft:
     unlisted_vaults: dict[str, str] = field(default_factory=dict)
     refused: dict[str, str] = field(default_factory=dict)
     faults: dict[str, str] = field(default_factory=dict)
-    foreign: set[str] = field(default_factory=set)
+    foreign: dict[str, str] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
 
     def leave_out(self, what: str, reason: str) -> None:
@@ -181,7 +181,7 @@ def _why_unplanned(item: ProtectedItem, properties: Mapping[str, Any], draft: Dr
     if key in draft.faults:
         return f"its policy cannot be planned: {draft.faults[key]}"
     if key in draft.foreign:
-        return "its policy is of a kind that this program does not know: neither planned nor counted"
+        return f"its policy is of a kind that this program does not know ({draft.foreign[key]})"
     policy = draft.policies.get(key)
     if policy is None:
         return "its policy is not in the estate: neither planned nor counted"

@@ -78,6 +78,16 @@ def is_vm_policy(resource: Resource) -> bool:
     return workload == "azureiaasvm" and kind in SUB_TYPES
 
 
+def why_foreign(resource: Resource) -> str:
+    """The value that makes a policy one for which :func:`is_vm_policy` does not hold."""
+    properties = properties_of(resource)
+    workload = str(properties.get("backupManagementType") or "AzureIaasVM")
+    if workload.lower() != "azureiaasvm":
+        return f"backupManagementType is {workload[:60]!r}"
+    kind = mapping(properties.get("schedulePolicy")).get("schedulePolicyType")
+    return f"schedulePolicyType is {repr(str(kind)[:60]) if kind else 'missing'}"
+
+
 def read_schedule(properties: Mapping[str, Any], as_of: datetime | None = None) -> Schedule:
     """Schedule of a VM policy.
 

@@ -13,7 +13,7 @@ import polars as pl
 from optimizer.errors import DataError
 from optimizer.estate.json_files import is_utf16
 from optimizer.estate.parts import FLOAT_METRICS, METRICS
-from optimizer.estate.problems import SHOWN, Problems, name_columns
+from optimizer.estate.problems import SHOWN, Problems, list_columns, name_columns
 
 _PARQUET = b"PAR1"
 _SEPARATORS = (";", "\t", ",")
@@ -196,7 +196,7 @@ def _read_header(path: Path) -> tuple[str, list[str]]:
         raise DataError(f"{path} has the columns {', '.join(map(repr, double))} more than once; keep one of each")
     if missing := [name for name in ("vm", "ts", "cpu_percent", "mem_percent") if name not in names]:
         raise DataError(
-            f"{path} lacks {name_columns(missing)}; it has {', '.join(names)}; the load needs one line for each VM "
+            f"{path} lacks {name_columns(missing)}; it has {list_columns(names)}; the load needs one line for each VM "
             "and time, with the columns vm, ts, cpu_percent and mem_percent"
         )
     return separator, names

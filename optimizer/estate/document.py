@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 from datetime import UTC, date
+from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
@@ -162,7 +164,7 @@ def read_document(folder: Location) -> EstateDocument:
     except NotADirectoryError as exc:
         raise EstateError(f"{folder} is a file, not an estate folder") from exc
     except OSError as exc:
-        raise EstateError(f"cannot read {file}: {exc.strerror}; make it readable for this user") from exc
+        raise EstateError(f"cannot read {file}: {exc.strerror}; {_advice_on(folder, exc)}") from exc
     except ValueError as exc:
         raise EstateError(f"{file} is not valid JSON ({exc}); it is damaged: import or pull the estate again") from exc
     _check_version(file, content)
@@ -170,6 +172,12 @@ def read_document(folder: Location) -> EstateDocument:
         return EstateDocument.model_validate(content)
     except ValidationError as exc:
         raise EstateError(f"{file} is not an estate document: {_first_errors(exc)}; import or pull it again") from exc
+
+
+def _advice_on(folder: Location, exc: OSError) -> str:
+    if isinstance(folder, Path) or exc.errno in {errno.EACCES, errno.EPERM}:
+        return "make it readable for this user"
+    return "see whether the address is right, whether the storage can be reached, and whether you are signed in to it"
 
 
 def _check_version(file: Location, content: object) -> None:

@@ -19,7 +19,7 @@ from optimizer.errors import DataError, UsageError
 from optimizer.estate.binning import LEAD_BINS, Samples, find_intervals, in_key_order, merge_repeated, to_days
 from optimizer.estate.csv_load import LINE, as_parquet, left_out_at_clock_changes
 from optimizer.estate.parts import FLOAT_METRICS, METRICS
-from optimizer.estate.problems import SHOWN, Problems, name_columns
+from optimizer.estate.problems import SHOWN, Problems, list_columns, name_columns
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, resolve_zone
 
@@ -140,7 +140,7 @@ class LoadFile:
         missing = [column for column in REQUIRED if column not in self._schema]
         if missing:
             raise DataError(
-                f"{path} lacks {name_columns(missing)}; it has {', '.join(self._schema) or 'none'}; needed "
+                f"{path} lacks {name_columns(missing)}; it has {list_columns(list(self._schema))}; needed "
                 f"are {', '.join(REQUIRED)}, and allowed besides {', '.join(OPTIONAL)}"
             )
         self.metrics = tuple(metric for metric in METRICS if metric in self._schema)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from optimizer.errors import DataError
-from optimizer.model.raw import DEEPEST, too_deep
+from optimizer.model.raw import DEEPEST, TOO_LONG, too_deep
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -42,10 +42,26 @@ def read_json(path: Path) -> object:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError as exc:
         raise DataError(f"{path} is nested too deeply to be a list of resources") from exc
+    except json.JSONDecodeError as exc:
+        raise DataError(f"{path} is not valid JSON ({exc}); {_advice_on(text, exc)}") from exc
     except ValueError as exc:
-        raise DataError(
-            f"{path} is not valid JSON ({exc}); use --output json with the Azure CLI, and redirect only stdout"
-        ) from exc
+        reason = TOO_LONG if "int_max_str_digits" in str(exc) else exc
+        raise DataError(f"{path} is not valid JSON ({reason}); export it again") from exc
+
+
+def _advice_on(text: str, error: json.JSONDecodeError) -> str:
+    """What to do about a file that is not JSON, by what it looks like."""
+    first = text.lstrip()[:1]
+    line = text.strip().partition("\n")[0]
+    if first == "<":
+        return "it is HTML or XML, perhaps a page that asks to sign in: sign in, and export it again"
+    if first not in {"{", "["} and ("," in line or ";" in line):
+        return "it looks like CSV: give a list of VMs with --vms, and load with --load"
+    if error.msg.startswith("Unterminated") or error.pos >= len(text.rstrip()):
+        return "it is cut off, perhaps because the command that wrote it was stopped: export it again"
+    if error.msg == "Extra data" and first in {"{", "["}:
+        return "it holds several JSON values: put them into one list, or each into a file of its own"
+    return "use --output json with the Azure CLI, and redirect only stdout"
 
 
 def is_utf16(content: bytes) -> bool:

@@ -57,6 +57,18 @@ class Problems:
         raise DataError(f"{self._source} cannot be used; nothing was written\n  " + "\n  ".join(blocks))
 
 
+def list_columns(names: Sequence[str]) -> str:
+    """Columns of a file for a message, cut short where it is no table at all."""
+    if names and names[0][:1] in {"{", "["}:
+        return f"{names[0][:_LONGEST_NAME]!r}, which looks like JSON: give that with --resources"
+    cut = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..." for name in names[:_MOST_NAMES]]
+    more = f" and {len(names) - _MOST_NAMES:,} more" if len(names) > _MOST_NAMES else ""
+    return (", ".join(cut) or "none") + more
+
+
+_LONGEST_NAME, _MOST_NAMES = 40, 20
+
+
 def name_columns(names: Sequence[str]) -> str:
     """Columns for a sentence: ``the column a`` or ``the columns a, b``."""
     return f"the column{'' if len(names) == 1 else 's'} {', '.join(names)}"

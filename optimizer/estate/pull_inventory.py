@@ -109,10 +109,9 @@ def find_inventory(
     found = Found()
     vaults = _find_vaults(scope, source, found)
     if not vaults:
-        first = found.failures[0].why if found.failures else ""
         raise CloudError(
-            "no Recovery Services vault was found: see whether the ids are right and whether this account may read "
-            f"them (role Reader, or data/roles){'; ' + first if first else ''}"
+            f"no Recovery Services vault was found in {_named(scope)}: see whether the ids are right and whether this "
+            "account may read them (role Reader, or data/roles)"
         )
     lost = []
     for answer in _read_vaults(vaults, source, jobs_between, workers, progress):
@@ -128,6 +127,12 @@ def find_inventory(
         _keep_old(answer, old, found)
     _add_vms(source, old, found)
     return found
+
+
+def _named(scope: Scope) -> str:
+    """The scope in words, with the ids that a user gave."""
+    parts = [("subscription", scope.subscriptions), ("management group", scope.management_groups)]
+    return " and ".join(f"{what}{'' if len(names) == 1 else 's'} {', '.join(names)}" for what, names in parts if names)
 
 
 def _find_vaults(scope: Scope, source: PullSource, found: Found) -> list[Resource]:

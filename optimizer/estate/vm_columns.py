@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optimizer.errors import DataError
-from optimizer.estate.problems import name_columns
+from optimizer.estate.problems import list_columns, name_columns
 
 REQUIRED = ("vm", "service", "vault", "policy", "frequency", "days", "time", "timezone", "retention_days")
 OPTIONAL = ("interval_hours", "duration_hours", "resource_group", "subscription", "os", "location", "availability_set")
@@ -65,7 +65,7 @@ def read_columns(path: Path, header: Sequence[str]) -> Columns:
     missing = [column for column in REQUIRED if column not in names]
     if missing:
         raise DataError(
-            f"{path} lacks {name_columns(missing)}; it has {', '.join(names)}; needed are "
+            f"{path} lacks {name_columns(missing)}; it has {list_columns(names)}; needed are "
             f"{', '.join(REQUIRED)}, separated by commas or semicolons"
         )
     unknown = [name for name in names if name and not name.startswith(TAG) and name not in {*REQUIRED, *OPTIONAL}]

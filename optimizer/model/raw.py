@@ -33,6 +33,8 @@ def parse_json(content: str | bytes) -> Any:
         value = json.loads(content)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+    except ValueError as exc:
+        raise _in_plain_words(exc) from exc
     if too_deep(value, DEEPEST + _FILE_LEVELS):
         raise ValueError(_TOO_DEEP)
     return value
@@ -50,10 +52,19 @@ def parse_toml(content: str) -> dict[str, Any]:
         value = tomllib.loads(content)
     except RecursionError:
         raise ValueError(_TOO_DEEP) from None
+    except ValueError as exc:
+        raise _in_plain_words(exc) from exc
     if too_deep(value):
         raise ValueError(_TOO_DEEP)
     return value
 
+
+def _in_plain_words(error: ValueError) -> ValueError:
+    """The error, or one for users where Python speaks of its own settings."""
+    return ValueError(TOO_LONG) if "int_max_str_digits" in str(error) else error
+
+
+TOO_LONG = "it holds a number of thousands of digits"
 
 _TOO_DEEP = "it is nested too deeply"
 

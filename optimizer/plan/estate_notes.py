@@ -21,10 +21,15 @@ def notes_on_estate(inventory: Inventory) -> list[str]:
     return [*_notes_on_items(inventory), *_notes_on_resources(inventory)]
 
 
-def _notes_on_items(inventory: Inventory) -> Iterator[str]:
+def why_none_is_planned(inventory: Inventory) -> list[str]:
+    """Every reason why VMs are not planned, for an estate without any that is; everyday ones are among them."""
+    return [*_notes_on_items(inventory, frozenset()), *_notes_on_resources(inventory)]
+
+
+def _notes_on_items(inventory: Inventory, left_unsaid: frozenset[str] = EXPECTED) -> Iterator[str]:
     by_reason: defaultdict[tuple[bool, str], dict[str, str]] = defaultdict(dict)
     for item in (*inventory.items, *inventory.idle_items):
-        told = item.unwritable in EXPECTED or item.unwritable.startswith(REFUSED)  # the second by policy_notes
+        told = item.unwritable in left_unsaid or item.unwritable.startswith(REFUSED)  # the second by policy_notes
         if item.unwritable and not told:
             by_reason[item.runs, item.unwritable][item.vm_id.lower()] = inventory.vm(item).name
     twice = {reason for runs, reason in by_reason if (not runs, reason) in by_reason}

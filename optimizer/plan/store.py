@@ -54,7 +54,7 @@ def read_plan(path: Path) -> PlanDocument:
                 "make the plan again, or use the program that made it"
             ) from exc
         raise PlanFormatError(
-            f"{path}: not a plan: {place}: {first['msg']} ({exc.error_count()} faults in all); "
+            f"{path}: not a plan: {place}: {first['msg']} ({_faults(exc.error_count())}); "
             "give the plan.json that 'backup-optimizer plan' wrote, unchanged"
         ) from exc
     found = fingerprint_of(plan)
@@ -150,3 +150,7 @@ def _difference(plan: PlanDocument, estate: Estate) -> str:
         if names
     ]
     return ", ".join(parts) or "policies or load history differ"
+
+
+def _faults(count: int) -> str:
+    return "the only fault" if count == 1 else f"{count:,} faults in all"

@@ -406,6 +406,14 @@ def test_the_network_is_told_apart_from_a_missing_sign_in(attempts: str, kind: t
     assert ("az login" in str(found)) is (kind is AuthError)
 
 
+def test_a_refused_connection_to_this_machine_asks_for_the_emulator() -> None:
+    """Nothing but an emulator is asked on this machine; elsewhere the network is to blame."""
+    text = "HTTPSConnection(host='{}', port=9): Failed to establish a new connection: [Errno 111] Connection refused"
+    here = str(translate(azure.ServiceRequestError(text.format("127.0.0.1"))))
+    assert here.endswith("is 'backup-optimizer emulate' running, and is the port right? Then try again")
+    assert "a firewall" in str(translate(azure.ServiceRequestError(text.format("management.azure.com"))))
+
+
 def test_a_single_credential_without_network_is_no_missing_sign_in() -> None:
     """Outside of a chain the cause of the error says it, whatever the words are."""
     exc = azure.ClientAuthenticationError("Authentication failed: broken")

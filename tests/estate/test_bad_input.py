@@ -322,6 +322,17 @@ def test_full_disk_leaves_the_old_estate_whole(tmp_path: Path) -> None:
         subprocess.run(["umount", disk], check=True)
 
 
+def test_json_given_as_a_table_is_recognized(tmp_path: Path) -> None:
+    """A message never repeats a whole file; it names the option that takes such a file."""
+    file = tmp_path / "all.json"
+    file.write_text('{"vaults": [' + ", ".join(f'{{"id": "{number}"}}' for number in range(500)) + "]}")
+    load = write_load(tmp_path)
+    for vms, given in ((file, load), (write_vms(tmp_path), file)):
+        with pytest.raises(DataError, match=r"which looks like JSON: give that with --resources") as caught:
+            import_estate(vms, given, tmp_path / "estate")
+        assert len(str(caught.value)) < 1500
+
+
 def test_a_list_in_utf_16_is_named(tmp_path: Path) -> None:
     """A spreadsheet's "Unicode text" is recognized, as it is for the load."""
     vms = tmp_path / "vms.csv"

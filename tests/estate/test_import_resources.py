@@ -162,7 +162,13 @@ def test_what_cannot_be_used_is_reported(tmp_path: Path, name: str) -> None:
 
 FILES = {
     "empty": ("", "is empty"),
-    "not JSON": ("Usage: az", "is not valid JSON"),
+    "not JSON": ("Usage: az", "is not valid JSON .*; use --output json with the Azure CLI"),
+    "cut off in a text": ('{"vaults": [{"id": "/sub', "is cut off, perhaps because the command .* was stopped"),
+    "cut off between": ('{"vaults": [\n', "is cut off, perhaps"),
+    "HTML": ("\n<html>Sign in</html>", "is HTML or XML, perhaps a page that asks to sign in"),
+    "CSV": ("vm,service\nweb-1,shop\n", "looks like CSV: give a list of VMs with --vms"),
+    "lines of JSON": ('{"id": 1}\n{"id": 2}\n', "holds several JSON values: put them into one list"),
+    "5,000 digits": (f"[{5000 * '9'}]", r"is not valid JSON \(it holds a number of thousands of digits\)"),
     "not a number": ('{"vaults": [NaN]}', "NaN is not a JSON value"),
     "deep": ("[" * 200_000, "is nested too deeply"),
     "no items": ('{"policies": []}', "no protected item in"),

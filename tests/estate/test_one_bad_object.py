@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from optimizer.emulator.settings import Settings
 from optimizer.emulator.state import CloudState
+from optimizer.errors import DataError
 from optimizer.estate import EstateDocument, build_inventory
 from optimizer.estate.folder import Estate
 from optimizer.model.clock import VirtualClock
@@ -29,6 +30,7 @@ from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.running_jobs import running_job
 from optimizer.rollout.watch_checks import read_jobs
 from optimizer.rollout.writes import item_body
+from optimizer.workflow import prepare
 from tests.plan.estates import VAULT, hourly_policy, sql_policy, standard_policy
 from tests.rollout.fake_service import FakeService
 from tests.rollout.small_rollouts import NOW, SECOND_VAULT, weekly_policy, world
@@ -261,3 +263,38 @@ def test_an_estate_of_which_nothing_can_be_planned_is_still_an_estate() -> None:
     assert not found.items
     assert len(found.idle_items) == len(WHOLE.items)
     assert replace(found, idle_items=()).items == ()
+
+
+UNPLANNED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "zone": ({"timeZone": "Moon Time"}, {}, "its policy cannot be planned: 'Moon Time' is not a time zone"),
+    "two times": (
+        {"schedulePolicy": {"scheduleRunTimes": ["2019-05-01T23:00:00Z", "2019-05-01T11:00:00Z"]}},
+        {},
+        "scheduleRunTimes holds 2 times",
+    ),
+    "no schedule": (
+        {"schedulePolicy": None},
+        {},
+        "this program does not know (schedulePolicyType is missing)",
+    ),
+    "new kind": ({"schedulePolicy": {"schedulePolicyType": "New"}}, {}, "(schedulePolicyType is 'New')"),
+    "workload": ({"backupManagementType": "AzureStorage"}, {}, "(backupManagementType is 'AzureStorage')"),
+    "stopped": ({}, {"protectionState": "ProtectionStopped"}, "3 VMs (a, b, c) are not planned and not counted: prot"),
+}
+
+
+@pytest.mark.parametrize("case", UNPLANNED)
+def test_an_estate_without_any_planned_vm_says_why(tmp_path: Path, case: str) -> None:
+    """The refusal holds the reasons of the VMs, not a guess."""
+    policy_change, item_change, said = UNPLANNED[case]
+    one = world([standard_policy("nightly", "23:00", items=3)], dict.fromkeys("abc", "nightly"), {}, Rules())
+    document = copy.deepcopy(one.document)
+    for policy in document.policies:
+        kept = policy["properties"]
+        for key, value in policy_change.items():
+            kept[key] = {**kept[key], **value} if isinstance(value, dict) else value
+    for item in document.protected_items:
+        item["properties"].update(item_change)
+    with pytest.raises(DataError, match="no VM of the estate has a scheduled backup that can be planned; ") as caught:
+        prepare(Estate(tmp_path, document), Rules())
+    assert said in str(caught.value)

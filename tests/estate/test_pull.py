@@ -194,6 +194,18 @@ def test_no_vault_at_all_writes_nothing(cloud: MemoryCloud, truth: Estate, tmp_p
     assert not list(tmp_path.iterdir())
 
 
+def test_a_scope_without_vaults_is_named(cloud: MemoryCloud, tmp_path: Path) -> None:
+    """The message holds the ids that were given, so that a slip is seen."""
+    unknown = "11111111-1111-1111-1111-111111111111"
+    other = "22222222-2222-2222-2222-222222222222"
+    for ids, named in (
+        ((unknown,), f"subscription {unknown}:"),
+        ((unknown, other), f"subscriptions {unknown}, {other}:"),
+    ):
+        with pytest.raises(CloudError, match=f"no Recovery Services vault was found in {named} see whether the ids"):
+            _pull(cloud, tmp_path / "estate", scope=Scope(subscriptions=ids))
+
+
 def test_failed_and_silent_vms_are_two_things(cloud: MemoryCloud, truth: Estate, tmp_path: Path) -> None:
     """A failed request, no data and too little data are told apart; the failed VM is asked again on append."""
     failed, silent = str(truth.document.vms[0]["id"]), str(truth.document.vms[1]["id"])
