@@ -209,13 +209,13 @@ def _summary_json(plan: PlanDocument) -> str:
 
 
 def _point_out_journals(screen: Screen, out: Path, history: tuple[Path, ...]) -> None:
-    """Say that there are journals beside the plan that were not asked: a plan depends on what it is told only."""
+    """Point out journals beside the plan: a plan uses only those that --history names."""
     found = sorted(path.name for path in out.parent.glob("*.journal.jsonl"))
     if found and not history:
-        more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+        more, records = (f" and {len(found) - 1} more", "record") if len(found) > 1 else ("", "records")
         screen.remark(
-            f"{found[0]}{more} beside {out} says which VMs were moved; give --history {out.parent} and those moved "
-            "lately stay unless it is worth it"
+            f"{found[0]}{more} beside {out} {records} which VMs were moved; with --history {out.parent}, VMs "
+            "that moved recently stay unless moving them again clearly pays"
         )
 
 

@@ -106,8 +106,8 @@ def _refuse_options_of_plans() -> None:
     for name in ONLY_FOR_PLANS:
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             raise click.UsageError(
-                f"--{name.replace('_', '-')} is for a plan; a question writes none, so that no scenario is applied by "
-                "mistake: to plan under other rules, put them into a rules file"
+                f"--{name.replace('_', '-')} is for a plan, and a question writes no plan, so that no scenario is "
+                "applied by mistake; to plan with other rules, put them into a rules file"
             )
 
 

@@ -117,18 +117,18 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
         *(line(f"cost: {name}", of) for name, of in _TERMS),
         line("cost, in at-risk backups", lambda figures: figures.cost.total),
         (
-            "no schedule costs less than",
+            "proven minimum cost",
             decimal(base.bound),
             "",
             *((decimal(plan.bound), signed(plan.bound - base.bound)) if plan else ()),
         ),
-        ("dearer than that by at most", _gap(base), "", *((_gap(plan), "") if plan else ())),
+        ("costs at most this much more", _gap(base), "", *((_gap(plan), "") if plan else ())),
         ("captured, against", _captured(base), "", *((_captured(plan), "") if plan else ())),
     ]
     columns = [Column(""), number("base plan"), number("base plan kept")]
     if plan is not None:
         columns += [number("new plan"), number("new - base")]
-    note = "kept: the base plan's starts under the conditions of the scenario"
+    note = "kept: the starts of the base plan under the conditions of the scenario"
     return Rows(title="Against the base plan", columns=columns, cells=cells, note=note)
 
 
@@ -138,7 +138,7 @@ def _gap(plan: PlanFigures) -> str:
 
 
 def _captured(plan: PlanFigures) -> str:
-    """The certified share and the schedule that it is measured against: where that differs, shares do not compare."""
+    """The proven share and the schedule that it is measured against; shares against different ones do not compare."""
     return f"{percent(plan.captured)}, {plan.reference}"
 
 
@@ -147,20 +147,22 @@ def _difference(value: float, *, whole: bool) -> str:
 
 
 def _verdict(one: ScenarioAnswer, least: float, glyphs: Glyphs) -> Iterator[RenderableType]:
-    """What a planner has to know in whole sentences: whether the base plan holds, and what is proven."""
+    """Sentences about whether the base plan holds, and what is proven."""
     if one.broken:
         yield Text(glyphs.clean("The base plan does not hold: it breaks " + ", ".join(one.broken)), style="yellow")
     if one.no_schedule is not None:
         yield Text("No schedule keeps the rules of this scenario:", style="yellow")
         yield bullets(one.no_schedule.splitlines(), glyphs)
-        yield Text("With the same in a rules file, plan says what would make a schedule possible.", style="dim")
+        yield Text(
+            "Put the same into a rules file: 'plan' then shows what would make a schedule possible.", style="dim"
+        )
         return
     assert one.plan is not None and one.optimum_change is not None
     if not one.broken:
         saved = one.kept.cost.total - one.plan.cost.total
-        yield Text(f"The base plan holds; planning anew saves {decimal(saved)} at-risk backups per 30 days")
+        yield Text(f"The base plan holds; planning again saves {decimal(saved)} at-risk backups per 30 days")
     low, high = one.optimum_change.low, one.optimum_change.high
-    yield Text(f"The least possible cost changes by {signed(low)} to {signed(high)}, certified")
+    yield Text(f"The minimum cost changes by {signed(low)} to {signed(high)}, proven")
     common = one.plan.vms - len(one.new_vms)
     yield Text(_elsewhere(len(one.start_changes), common, one.noticed, least))
 
@@ -200,8 +202,8 @@ def _start_changes(changes: Sequence[StartChange], least: float) -> Rows:
         cells=cells,
         total=len(changes),
         note=(
-            "change: of a VM's own risk and its part of overlap and vault peaks, in at-risk backups per 30 days; for "
-            f"less than {least:g}, the price of a move, none is moved for its own sake"
+            "change: in the VM's own risk and its part of overlap and vault peaks, in at-risk backups per 30 days; no "
+            f"VM is moved to gain less than {least:g}, the price of a move"
             + ("; must: the scenario forbids its start in the base plan" if must else "")
         ),
         styles=["" if one.must or abs(one.cost_change) >= least else "dim" for one in shown],
@@ -212,14 +214,14 @@ def render_sensitivity(answer: Sensitivity) -> Page:
     """Draw how the plan changes with the prices, and what is proven of every good schedule."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-        yield Text("How much hangs on the prices", style="bold")
+        yield Text("How the plan depends on the prices", style="bold")
         yield table(_prices(answer), glyphs, width)
         yield Text()
         steady = sum(one.same_at_all_prices for one in answer.vms)
         slight = sum(not one.same_at_all_prices and one.most_changed < answer.worth_a_move for one in answer.vms)
         yield Text(
-            f"{steady:,} of {plural(len(answer.vms), 'VM')} start as in the base plan at every one of these prices, "
-            f"{slight:,} more elsewhere at some, but never for as much as {answer.worth_a_move:g}"
+            f"{steady:,} of {plural(len(answer.vms), 'VM')} start as in the base plan at all of these prices; "
+            f"{slight:,} more start at another time at some prices, but never gain {answer.worth_a_move:g} or more"
         )
         yield from _stability(answer, glyphs, width)
 
@@ -248,8 +250,8 @@ def _prices(answer: Sensitivity) -> Rows:
         columns=columns,
         cells=cells,
         note="risk to moves: the cost by term, at the price of the row; kept: what the base plan costs at that price; "
-        f"matter: how many VMs gain or lose at least {answer.worth_a_move:g}, the usual price of a move, of those "
-        "that start at another time than in the base plan",
+        f"matter: number of VMs that gain or lose at least {answer.worth_a_move:g}, the usual price of a move, among "
+        "those that start at another time than in the base plan",
     )
 
 
@@ -269,11 +271,11 @@ def _stability(answer: Sensitivity, glyphs: Glyphs, width: int) -> Iterator[Rend
     leaving = [one for one in answer.vms if one.must_move]
     ruled_out = answer.options_ruled_out / answer.options_allowed if answer.options_allowed else 0.0
     yield Text()
-    yield Text(f"In every schedule within {percent(answer.tolerance)} of the optimum, proven", style="bold")
+    yield Text(f"Proven for every schedule within {percent(answer.tolerance)} of the optimum", style="bold")
     yield bullets(
         [
             f"{plural(len(fixed), 'VM')} at the plan's start; not decided for {len(answer.vms) - len(fixed):,}",
-            f"{plural(len(leaving), 'VM')} not at today's start: whatever else is planned, they move",
+            f"{plural(len(leaving), 'VM')} not at today's start: every such schedule moves them",
             f"{percent(ruled_out)} of the starts that the rules allow are ruled out",
         ],
         glyphs,

@@ -249,7 +249,7 @@ class _Chooser:
 
 def _partly(write: Write, inside: int) -> str:
     verb = "is" if inside == 1 else "are"
-    return f"policy {write.name} is edited for all its {_vms(len(write.vms))}, of which {inside} {verb} selected"
+    return f"policy {write.name} is edited for all its {_vms(len(write.vms))}, but only {inside} {verb} selected"
 
 
 def _makes_way(write: Write, key: Key) -> bool:

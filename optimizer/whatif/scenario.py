@@ -264,7 +264,9 @@ def _selector(text: str, criteria: Sequence[str], example: str) -> Selector:
     for part in criteria:
         key, equals, wanted = (piece.strip() for piece in part.partition("="))
         if not equals or not wanted:
-            raise UsageError(f"what if {text!r}: {part!r} is no KEY=VALUE; {example} (a comma in a name: write ?)")
+            raise UsageError(
+                f"what if {text!r}: {part!r} is not KEY=VALUE; {example} (for a comma in a name, write ?)"
+            )
         if key.startswith("tag.") and len(key) > len("tag."):
             where.setdefault("tag", {})[key.removeprefix("tag.")] = wanted
         elif key == "frequency":
@@ -292,15 +294,15 @@ def _parse_forbid(text: str, value: str) -> AddRules:
     match = _FORBID.fullmatch(span.strip())
     if match is None:
         raise UsageError(
-            f"what if {text!r}: is not dates and times; write it as forbid=2026-03-02..2026-03-08 20:00-06:00, with a "
-            "zone such as Europe/Berlin behind it if the times are not those of each policy's own zone, and with "
-            ",frequency=Daily or other criteria if not all VMs are meant"
+            f"what if {text!r}: {span!r} is not dates and times; write it as forbid=2026-03-02..2026-03-08 "
+            "20:00-06:00; add a zone such as Europe/Berlin if the times are not in each policy's own zone, and "
+            ",frequency=Daily or other criteria to select VMs"
         )
     first = _date(text, match["first"])
     last = _date(text, match["last"]) if match["last"] else first
     if not 0 <= (last - first).days < MAX_FORBIDDEN_DATES:
         raise UsageError(
-            f"what if {text!r}: from {first} to {last} are not 1 to {MAX_FORBIDDEN_DATES} days; swap or shorten them"
+            f"what if {text!r}: {first} to {last} is not 1 to {MAX_FORBIDDEN_DATES} days; swap or shorten them"
         )
     window = {
         "from": match["start"],
@@ -331,7 +333,7 @@ def _parse_add_rule(text: str, value: str, folder: Path | None) -> AddRules:
     path = (folder or Path()) / value
     if not path.is_file():
         example = 'add-rule={ name = "web stays", where = { service = "web" }, pin = true }'
-        raise ConfigError(f"what if {text!r}: there is no file {path}; give one of rules, or a rule, as {example}")
+        raise ConfigError(f"what if {text!r}: there is no file {path}; give a rules file, or a rule such as {example}")
     found = read_rules(path)
     others = sorted(found.model_fields_set - {"rule"})
     if others or not found.rule:
@@ -362,5 +364,5 @@ def no_such_name(kind: str, wanted: str, known: Sequence[str]) -> str:
         hint = f"did you mean {' or '.join(map(repr, near))}?"
     else:
         shown = ", ".join(map(repr, known[:10])) + (f" and {len(known) - 10} more" if len(known) > 10 else "")
-        hint = f"there is {shown}" if known else "there is none"
+        hint = f"allowed: {shown}" if known else f"there are no {kind}s"
     return f"there is no {kind} {wanted!r}; {hint}"

@@ -180,11 +180,11 @@ def _refuses_a_wrong_clock(world: World, *args: object) -> None:
     ],
 )
 def test_mistakes_are_answered(world: World, args: tuple[str, ...], said: str) -> None:
-    """A user's mistake gets a message and exit code 1, no traceback, and nothing is written."""
+    """A user's mistake gets a message and exit code 1 (2 for a malformed option), and nothing is written."""
     before = len(world.emulator.writes)
     places = {"PLAN": world.plan, "OTHER": world.folder / "other.jsonl"}
     answer = world.run(*(places.get(word, word) for word in args))
-    assert answer.code == 1
+    assert answer.code == (2 if said.startswith("allowed") else 1)
     assert said in answer.err
     assert "Traceback" not in answer.err
     assert len(world.emulator.writes) == before

@@ -250,7 +250,9 @@ def test_journals_beside_the_plan_are_pointed_out_not_read(home: Path, tmp_path:
     (tmp_path / "old.journal.jsonl").write_text("", encoding="utf-8")
     answer = run("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT)
     assert answer.code == 0
-    assert f"old.journal.jsonl beside {tmp_path / 'plan.json'} says which VMs were moved; give --history" in answer.err
+    assert (
+        f"old.journal.jsonl beside {tmp_path / 'plan.json'} records which VMs were moved; with --history" in answer.err
+    )
     assert read_plan(tmp_path / "plan.json").settings.recently_moved == {}
 
 

@@ -94,7 +94,7 @@ WRONG: dict[str, tuple[list[object], int, str]] = {
     "a price below 0": (["--what-if", "prices.move=-1"], 2, "prices > move = -1: is too small; allowed: 0 or more"),
     "a threshold as a share": (["--what-if", "threshold.cpu_percent=0.8"], 2, "write 80 for 80 %"),
     "no such vault": (["--what-if", "lose-vault=vault-c"], 1, "there is no vault 'vault-c'; did you mean 'vault-"),
-    "no such rule": (["--what-if", "drop-rule=x"], 1, "there is no rule 'x'; there is none"),
+    "no such rule": (["--what-if", "drop-rule=x"], 1, "there is no rule 'x'; there are no rules"),
     "no such service": (["--what-if", "add-vms=service=shops,count=1"], 1, "did you mean 'shop'?"),
     "no such file": (["--what-if", "add-rule=none.toml"], 1, "there is no file none.toml"),
     "no scenarios": (["--scenarios", "none.toml"], 1, "none.toml: cannot be read"),
@@ -102,7 +102,7 @@ WRONG: dict[str, tuple[list[object], int, str]] = {
     "a plan to write": (
         ["--what-if", "max_moves=1", "--out", "p.json"],
         2,
-        "--out is for a plan; a question writes none",
+        "--out is for a plan, and a question writes no plan",
     ),
     "an exit code": (["--sensitivity", "--detailed-exitcode"], 2, "--detailed-exitcode is for a plan"),
     "a moves curve": (["--sensitivity", "--moves-curve"], 2, "--moves-curve is for a plan"),

@@ -230,7 +230,7 @@ def test_an_edited_policy_counts_with_all_its_vms() -> None:
 
 def test_an_edited_policy_is_not_edited_for_some_of_its_vms() -> None:
     """With one of three VMs selected the policy is left alone, and the message says how many it is edited for."""
-    with pytest.raises(ApplyError, match="policy one is edited for all its 3 VMs, of which 1 is selected"):
+    with pytest.raises(ApplyError, match="policy one is edited for all its 3 VMs, but only 1 is selected"):
         select(edited_policy(), [parse_selector("vm=a")])
 
 

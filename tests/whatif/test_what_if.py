@@ -181,7 +181,7 @@ def test_rules_are_added_and_dropped(busy: Estate) -> None:
     assert back.plan.moved == 0
     with pytest.raises(ConfigError, match="there is no rule 'erp'; did you mean 'erp stays'"):
         ask(busy, "drop-rule=erp", rules=pinned)
-    with pytest.raises(ConfigError, match="there is no rule 'erp'; there is none"):
+    with pytest.raises(ConfigError, match="there is no rule 'erp'; there are no rules"):
         ask(busy, "drop-rule=erp")
     with pytest.raises(ConfigError, match="two rules are called 'erp stays'"):
         ask(busy, 'add-rule={ name = "erp stays", pin = true }', rules=pinned)

@@ -223,9 +223,9 @@ def describe(answer: NoSchedule) -> str:
         lines.append(f"  {conflict_sentence(conflict)}")
         lines += [f"    ({text})" for text in conflict.circumstances]
     if len(answer.conflicts) > CONFLICTS_SAID:
-        lines.append(f"  and {len(answer.conflicts) - CONFLICTS_SAID:,} conflicts more")
+        lines.append(f"  and {len(answer.conflicts) - CONFLICTS_SAID:,} more conflicts")
     if answer.relaxations:
-        lines.append("what would make one possible, the cheapest first:")
+        lines.append("changes that make a schedule possible, the cheapest first:")
         for one in answer.relaxations[:RELAXATIONS_SAID]:
             plan = f"cost {one.plan.cost:.2f}, {one.plan.at_risk:.2f} backups at risk per 30 days"
             lines.append(f"  {changes_sentence(one.changes)}: {plan}")
@@ -272,10 +272,10 @@ def some_of(vms: Sequence[str]) -> str:
 def proof_sentence(conflict: NamedConflict) -> str:
     """What is proven about the size of a conflict."""
     if conflict.smallest:
-        return "proven: no fewer rules or limits contradict each other"
+        return "proven: no smaller set of rules or limits is in conflict"
     if conflict.irreducible:
-        return "none of them is to spare"
-    return "perhaps not all of them are needed; more --effort would tell"
+        return "all of them are needed for the conflict"
+    return "perhaps not all of them are needed; a larger --effort may show it"
 
 
 def changes_sentence(changes: Sequence[NamedChange]) -> str:
