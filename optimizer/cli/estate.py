@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import click
@@ -28,20 +28,25 @@ class UtcTime(click.ParamType[datetime]):
     name = "time"
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        """Aware time in UTC.
+        """Aware time in UTC, of the years that the program works with.
 
         Raises
         ------
         click.BadParameter
-            The text is no time, or has no zone.
+            The text is no time, has no zone, or is out of range.
         """
+        from optimizer.model.timegrid import in_calendar
+
         try:
             instant = datetime.fromisoformat(str(value))
         except ValueError:
             self.fail(f"{value!r} is not a time; allowed: ISO 8601 such as 2026-03-01T00:00Z", param, ctx)
         if instant.tzinfo is None:
             self.fail(f"{value!r} has no zone; add Z for UTC or an offset such as +01:00", param, ctx)
-        return instant.astimezone(UTC)
+        try:
+            return in_calendar(instant)
+        except ValueError as exc:
+            self.fail(str(exc), param, ctx)
 
 
 @click.command(

@@ -12,7 +12,7 @@ import numpy as np
 
 from optimizer.errors import DataError, EstateError
 from optimizer.estate.document import EstateDocument, read_document
-from optimizer.estate.import_load import FIRST_YEAR, LAST_YEAR, LoadCounts, LoadFile, Overview, open_load
+from optimizer.estate.import_load import LoadCounts, LoadFile, Overview, open_load
 from optimizer.estate.import_report import ImportReport, make_report, some
 from optimizer.estate.import_resources import read_resources
 from optimizer.estate.listing import Listing
@@ -25,7 +25,7 @@ from optimizer.estate.vm_resources import list_vms
 from optimizer.estate.writer import EstateWriter, require_free_folder
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.load import DayLoad
-from optimizer.model.timegrid import BIN_MINUTES, format_minute
+from optimizer.model.timegrid import BIN_MINUTES, format_minute, in_calendar
 from optimizer.ports import Clock
 
 MAX_AHEAD = timedelta(days=1)
@@ -213,9 +213,10 @@ _COMMANDS = {
 def _as_of(as_of: datetime | None, overview: Overview, old: EstateDocument | None) -> datetime:
     if as_of is not None and as_of.tzinfo is None:
         raise DataError(f"as-of is {as_of.isoformat()} without a time zone; write e.g. {as_of.isoformat()}Z")
-    if as_of is not None and not FIRST_YEAR <= as_of.year <= LAST_YEAR:
-        raise DataError(f"as-of is {as_of.isoformat()}; allowed: a time of the years {FIRST_YEAR} to {LAST_YEAR}")
-    taken = (as_of or overview.last).astimezone(UTC)
+    try:
+        taken = in_calendar(as_of or overview.last)
+    except ValueError as exc:
+        raise DataError(f"as-of {exc}") from exc
     if taken < overview.first:
         raise DataError(
             f"as-of is {_text(taken)}, before the first sample, {_text(overview.first)}; give a later time"

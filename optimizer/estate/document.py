@@ -15,6 +15,7 @@ from optimizer.errors import EstateError
 from optimizer.estate.remote import Location
 from optimizer.model.raw import parse_json
 from optimizer.model.strict import StrictModel
+from optimizer.model.timegrid import in_calendar
 from optimizer.ports import Resource
 
 ESTATE_SCHEMA_VERSION: Final = 1
@@ -100,7 +101,7 @@ class EstateDocument(StrictModel):
 
     schema_version: Literal[1] = ESTATE_SCHEMA_VERSION
     created_at: UtcDatetime
-    as_of: UtcDatetime
+    as_of: Annotated[AwareDatetime, AfterValidator(in_calendar)]
     source: Literal["import", "resources", "demo", "azure"]
     vaults: tuple[Resource, ...] = ()
     policies: tuple[Resource, ...] = ()

@@ -21,7 +21,7 @@ from optimizer.estate.csv_load import LINE, as_parquet, left_out_at_clock_change
 from optimizer.estate.parts import FLOAT_METRICS, METRICS
 from optimizer.estate.problems import SHOWN, Problems, list_columns, name_columns
 from optimizer.model.load import DayLoad
-from optimizer.model.timegrid import BIN_MINUTES, resolve_zone
+from optimizer.model.timegrid import BIN_MINUTES, FIRST_YEAR, LAST_YEAR, resolve_zone
 
 REQUIRED = ("vm", "ts", "cpu_percent", "mem_percent")
 GROUP = "resource_group"
@@ -32,9 +32,6 @@ ROWS_PER_PASS = 8_000_000
 MAX_INTERVAL_MINUTES = 60
 MAX_PERCENT, MAX_MEASURED_PERCENT = 100.0, 105.0
 """Counters overshoot a little: what is in between is clipped, what is beyond is a fault."""
-
-FIRST_YEAR, LAST_YEAR = 2000, 2099
-"""Years that load may be from: Azure began in 2010; what is outside is a damaged clock or a number read as a time."""
 
 MAX_HOLE_DAYS = 366
 """Days between two days with load.  Beyond a longer hole lie wrong times, not a history."""

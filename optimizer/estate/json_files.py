@@ -39,7 +39,7 @@ def read_json(path: Path) -> object:
     if not text.strip():
         raise DataError(f"{path} is empty; the command that should have filled it may have failed: run it again")
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_object)
     except RecursionError as exc:
         raise DataError(f"{path} is nested too deeply to be a list of resources") from exc
     except json.JSONDecodeError as exc:
@@ -77,6 +77,15 @@ def _encoding(content: bytes) -> str:
     if content[1:2] == b"\0":
         return "utf-16-le"
     return "utf-16-be" if content[:1] == b"\0" else "utf-8"
+
+
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """A JSON object; Python alone would keep the last of several values of one key in silence."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        double = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
+        raise ValueError(f"the key {double!r} stands twice in one object")
+    return made
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -359,3 +359,21 @@ def common_start_step(offsets: Iterable[int]) -> int:
     for offset in offsets:
         step = int(np.gcd(step, offset % SLOT_MINUTES))
     return step
+
+
+def in_calendar(instant: datetime) -> datetime:
+    """An aware instant in UTC.
+
+    Raises
+    ------
+    ValueError
+        It is not of the years that the program works with.
+    """
+    if not FIRST_YEAR <= instant.year <= LAST_YEAR:
+        raise ValueError(f"{instant.isoformat()} is out of range; allowed: the years {FIRST_YEAR} to {LAST_YEAR}")
+    return instant.astimezone(UTC)
+
+
+FIRST_YEAR, LAST_YEAR = 2000, 2099
+"""Years of load, estates and rehearsals.  Azure began in 2010; what is outside is a slip, or a number read as a time.
+Every instant of them can be converted to any zone, and a horizon fits behind it."""

@@ -390,6 +390,14 @@ WRONG_USAGE: dict[str, tuple[list[object], str]] = {
         ["import", "--vms", __file__, "--load", __file__, "--out", "e", "--as-of", "yesterday"],
         "is not a time; allowed: ISO 8601",
     ),
+    "as-of outside the calendar": (
+        ["import", "--vms", __file__, "--load", __file__, "--out", "e", "--as-of", "0001-01-01T00:00+14:00"],
+        "is out of range; allowed: the years 2000 to 2099",
+    ),
+    "rehearsal at the end of time": (
+        ["rehearse", __file__, "--from", "9999-12-31T23:00Z"],
+        "is out of range; allowed: the years 2000 to 2099",
+    ),
     "folder for a file": (["report", "."], "is a directory"),
     "file for a folder": (["audit", __file__], "is a file"),
 }

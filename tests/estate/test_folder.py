@@ -60,6 +60,8 @@ def test_newer_schema_asks_for_an_upgrade(folder: Path) -> None:
         ('{"schema_version": "1"}', "'schema_version' is '1'"),
         ('{"schema_version": 1}', "created_at: Field required; as_of: Field required; source: Field required"),
         ('{"schema_version": 1, "created_at": "2026-01-01T00:00:00"}', "timezone"),
+        ('{"schema_version": 1, "as_of": "9999-12-31T23:00:00Z"}', "as_of: .* out of range; allowed: the years 2000"),
+        ('{"schema_version": 1, "as_of": "0001-01-01T00:00:00+14:00"}', "as_of: .* out of range; allowed: the years"),
     ],
 )
 def test_damaged_document_is_named(folder: Path, content: str, message: str) -> None:

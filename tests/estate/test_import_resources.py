@@ -167,6 +167,7 @@ FILES = {
     "cut off between": ('{"vaults": [\n', "is cut off, perhaps"),
     "HTML": ("\n<html>Sign in</html>", "is HTML or XML, perhaps a page that asks to sign in"),
     "CSV": ("vm,service\nweb-1,shop\n", "looks like CSV: give a list of VMs with --vms"),
+    "key twice": ('{"vaults": [], "policies": [], "vaults": [{}]}', "the key 'vaults' stands twice in one object"),
     "lines of JSON": ('{"id": 1}\n{"id": 2}\n', "holds several JSON values: put them into one list"),
     "5,000 digits": (f"[{5000 * '9'}]", r"is not valid JSON \(it holds a number of thousands of digits\)"),
     "not a number": ('{"vaults": [NaN]}', "NaN is not a JSON value"),
