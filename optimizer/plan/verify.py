@@ -148,7 +148,7 @@ def _check_policies(checked: Checked) -> list[str]:
         if new.start != _option(checked.starts[row]):
             faults.append(f"{item.vm_id}: the schedule says {checked.starts[row]}, policy {new.name!r} another time")
         if new.twin_key != old.twin_key or new.vault_id.lower() != old.vault_id.lower():
-            faults.append(f"{item.vm_id}: policy {new.name!r} is no twin of {old.name!r}")
+            faults.append(f"{item.vm_id}: policy {new.name!r} is not a twin of {old.name!r}")
         if old_item.unwritable and (new.id.lower() != old.id.lower() or new.start != old.start):
             faults.append(f"{item.vm_id}: is written although {old_item.unwritable}")
         if new.id.lower() != old.id.lower() and any(

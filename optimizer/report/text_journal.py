@@ -95,7 +95,7 @@ def _describe_run(run: _Run) -> str:
     parts += [f"{key} {_plain(value)}" for key, value in begin.options.items()]
     parts.append(begin.program)
     if run.end is None:
-        return ", ".join(parts) + "; it did not end: it was killed, or is still at work"
+        return ", ".join(parts) + "; it did not end: it was killed, or it is still running"
     end = run.end
     counts = f"{end.done:,} done, {end.failed:,} failed, {end.skipped:,} skipped, {end.pending:,} pending"
     return ", ".join(parts) + f"; ended {_minute(end.at)} UTC with {counts}"
@@ -197,7 +197,7 @@ def _troubles(records: Sequence[Record], state: JournalState) -> Rows:
 def _left(runs: Sequence[_Run], state: JournalState, glyphs: Glyphs) -> Iterator[RenderableType]:
     texts = [
         f"write {count} ({VERBS[state.intents[count].kind]} {state.intents[count].name}) was begun and its end is "
-        "not known: whoever resumes looks first, and writes only what is missing"
+        "not known: --resume checks Azure first and writes only what is missing"
         for count in sorted(state.open)
     ]
     last = runs[-1]

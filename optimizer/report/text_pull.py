@@ -54,7 +54,7 @@ def _notes(found: PullReport) -> Iterator[str]:
     """What is odd about the VMs' load: no data, too little and failed are three things."""
     if found.resumed:
         begun = f"{found.as_of:%Y-%m-%d %H:%M} UTC"
-        yield f"This went on with a pull that was begun at {begun}; inventory and load are of then."
+        yield f"This continued a pull that began at {begun}; inventory and load are as of then."
     reasons = Counter(found.failed.values())
     for reason, count in reasons.most_common(_SHOWN):
         names = [vm for vm, why in found.failed.items() if why == reason]
@@ -83,8 +83,11 @@ def _notes(found: PullReport) -> Iterator[str]:
             "tags and load they stay where they are. Give it the role Reader on them, then pull again."
         )
     if found.unprotected:
-        left_out = plural(found.unprotected, "VM")
-        yield f"{left_out} of these subscriptions are in no vault that was pulled; they were left out."
+        are, they = ("is", "it was") if found.unprotected == 1 else ("are", "they were")
+        yield (
+            f"{plural(found.unprotected, 'VM')} of these subscriptions {are} in no vault that was pulled; "
+            f"{they} left out."
+        )
 
 
 def _some(vm_ids: Iterable[str]) -> str:

@@ -195,7 +195,9 @@ def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         good = rehearsal.flawless
-        verdict = "can be carried out whole and taken back" if good else "cannot be carried out as it is; see below"
+        verdict = (
+            "can be carried out completely and rolled back" if good else "cannot be carried out as it is; see below"
+        )
         yield Text(f"Rehearsal: the plan {verdict}", style="bold")
         yield Text(_extent(rehearsal.rollout))
         yield table(_checks(rehearsal), glyphs, width)
@@ -220,7 +222,7 @@ def _checks(rehearsal: Rehearsal) -> Rows:
     if back is None:
         restored = "not tried: nothing was written"
     elif not back.complete:
-        restored = "no: not every write was taken back"
+        restored = "no: not every write was rolled back"
     else:
         restored = _equal(rehearsal.rollback_differences, "yes", "no")
     watched = "not looked at: nothing was written"
@@ -341,11 +343,11 @@ def _next_steps(outcome: Outcome, prepared: Prepared) -> Iterator[str]:
         )
         yield f"{when}, or with --wait HOURS at once: {again}"
     if outcome.failed:
-        yield "mend what the failed writes name; what still fits is planned again after a new 'pull' and 'plan'"
+        yield "fix what the failed writes name, then run 'pull' and 'plan' again for what is left"
     if outcome.skipped:
         yield "the skipped writes no longer fit what is there: 'pull' and 'plan' again for these VMs"
     if outcome.blocked:
-        yield "for the blocked writes there is no time: change the rule that they name, and make the plan again"
+        yield "the blocked writes have no possible time: change the rule that they name, and make the plan again"
     if outcome.done and not is_rollback:
         yield f"after the next runs: {program} watch {plan}"
         yield f"to take it back: {program} rollback {journal}"

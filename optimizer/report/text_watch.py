@@ -163,7 +163,7 @@ def _remarks(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> 
 
 def _what_now(report: WatchReport) -> str:
     if report.alarms:
-        return "Nothing was started: the commands above are offers. Watch again when what they name is mended."
+        return "Nothing was started: run the commands above yourself. Watch again when the causes are fixed."
     dues = [vm.due_until for vm in report.vms if vm.due_until is not None]
     if dues:
         return f"Nothing to do. Watch again after {max(dues):%Y-%m-%d %H:%M} UTC."

@@ -89,7 +89,7 @@ class StateJudge:
         old, new = self._before.policy(was), now.policy(item)
         faults = []
         if new.twin_key != old.twin_key or new.vault_id.lower() != old.vault_id.lower():
-            faults.append(f"{item.vm_id}: policy {new.name!r} is no twin of {old.name!r}")
+            faults.append(f"{item.vm_id}: policy {new.name!r} is not a twin of {old.name!r}")
         if item.vault_id.lower() != was.vault_id.lower() or item.id.lower() != was.id.lower():
             faults.append(f"{item.vm_id}: is protected elsewhere")
         if new.start == old.start:

@@ -31,7 +31,7 @@ def records_of(plan: PlanDocument, path: Path, *, resume: bool, command: str) ->
     records = read_journal(path)
     if records and not resume:
         raise ApplyError(
-            f"{path}: this plan has a journal already; go on with --resume, or make a new plan if it was rolled back"
+            f"{path}: this plan has a journal; continue with --resume, or make a new plan if it was rolled back"
         )
     require_same_plan(records, plan, path)
     require_command(records, (command,), path)
@@ -49,7 +49,7 @@ def refuse_taken_back(journal: Path) -> None:
     back = rollback_journal_path(journal)
     if back.exists() and state_of(read_journal(back)).intents:
         raise ApplyError(
-            f"{journal}: what it did was taken back ({back.name}); finish that with 'rollback {journal.name} "
+            f"{journal}: it was rolled back ({back.name}); finish that with 'rollback {journal.name} "
             "--resume', then pull the estate and make a new plan"
         )
 
@@ -137,7 +137,7 @@ def plan_of_journal(journal: Path) -> Path:
         raise ApplyError(f"{journal}: the journal is empty: no write was made, so there is nothing to take back")
     place = journal.parent / Path(runs[0].plan).name
     if not place.exists():
-        raise ApplyError(f"{journal}: its plan {place} is not there; say where it is with --plan")
+        raise ApplyError(f"{journal}: its plan {place} does not exist; name its place with --plan")
     return place
 
 

@@ -271,11 +271,11 @@ def require_fresh(
 
 _HEADINGS = {
     "apply": "the plan is stale; since its estate was taken, in Azure:",
-    "rollback": "not everything is as it was left, so that the way back is not safe; in Azure:",
+    "rollback": "the rollback is not safe, because Azure has changed since the writes were made:",
 }
 _UNREADABLE = {
     "apply": "the plan cannot be applied as a whole:",
-    "rollback": "the way back cannot be taken as a whole:",
+    "rollback": "the rollback cannot be carried out as a whole:",
 }
 _NEXT = {
     "apply": "to make a new plan, run 'pull' and then 'plan'",

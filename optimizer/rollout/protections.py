@@ -48,7 +48,7 @@ class Protection:
                 "removed for the time of the roll-out, or leave the vault out with --only"
             )
         if self.immutability.lower() in {"unlocked", "locked"}:
-            found.append(f"vault {vault} is immutable ({self.immutability}): changes of time are allowed, and no more")
+            found.append(f"vault {vault} is immutable ({self.immutability}): only changes of time are allowed")
         if self.guard_requests:
             found.append(
                 f"vault {vault} is under a Resource Guard: by its documentation a change of time needs no approval; "

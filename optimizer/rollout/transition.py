@@ -154,7 +154,7 @@ class Transition:
             return [Obstacle(("policy", key), f"there is a policy {write.name!r} already")]
         most = max(self._limits.max_policies_per_vault, self._most_policies.get(vault, 0))
         if self._num_policies.get(vault, 0) >= most:
-            return [Obstacle(("vault", vault), f"the vault holds {most} policies, it may have no more")]
+            return [Obstacle(("vault", vault), f"the vault holds {most} policies, which is the maximum")]
         return []
 
     def _against_deletion(self, write: Write) -> list[Obstacle]:
@@ -198,7 +198,7 @@ class Transition:
             return [Obstacle(("policy", key), f"there is no policy {name!r}")]
         current = self._policies[source]
         if target.vault != current.vault or target.twins != current.twins:
-            return [Obstacle(NEVER, f"policy {name!r} is no twin of {current.name!r}")]
+            return [Obstacle(NEVER, f"policy {name!r} is not a twin of {current.name!r}")]
         if write.start_after and target.start != parse_start(write.start_after):
             text = f"policy {name!r} starts at {format_start(target.start)}, not at {write.start_after}"
             return [Obstacle(("policy", key), text)]
@@ -310,7 +310,7 @@ class _VmRules:
             return f"must not be written: {item.unwritable}"
         for rule in self._matching(row):
             if rule.pin or rule.exclude:
-                return f"rule {rule.name!r} lets it stay where it is"
+                return f"rule {rule.name!r} requires it to stay"
             if not self._options(rule, row)[option]:
                 return f"against rule {rule.name!r}"
         return ""

@@ -347,7 +347,7 @@ def _judge_off_time(vm: Watched, check: ScheduleCheck, job: Job, missed: Sequenc
         check.findings.append(_no_job(vm, missed, now))
     else:
         seen = f"the job of {_utc(runs[-1].opens)} started late, {hours(runs[-1].delay(job.start))} after its time"
-        advice = "Azure is late after an outage of its own: see its service health; if it stays so, take another start"
+        advice = "Azure may be late after an outage: check its service health; if it goes on, choose another start"
         check.findings.append(_finding("late", seen, advice))
         _judge_job(vm, check, job, now)
 
@@ -355,7 +355,7 @@ def _judge_off_time(vm: Watched, check: ScheduleCheck, job: Job, missed: Sequenc
 def _no_job(vm: Watched, missed: Sequence[Due], now: datetime) -> Finding:
     seen = f"no job started within 2 h (+ {TOLERANCE.seconds // 60} min) of {_utc(missed[-1].opens)}"
     many = f", nor for {len(missed) - 1} runs before" if len(missed) > 1 else ""
-    advice = "see the item in the portal; until the schedule works a backup can be made on demand"
+    advice = "see the item in the portal; until the schedule works, you can make a backup on demand"
     return _finding("no_job", seen + many, advice, vm.backup_now(now))
 
 
@@ -366,7 +366,7 @@ def _judge_job(vm: Watched, check: ScheduleCheck, job: Job, now: datetime) -> No
             check.remarks.append(f"the job of {_utc(job.start)} ended with warnings{why}")
         return
     seen = f"the job of {_utc(job.start)} is {job.status}{why}"
-    advice = "mend the cause that the job names; a backup can be made on demand"
+    advice = "fix the cause that the job names; you can make a backup on demand"
     check.findings.append(_finding("job_failed", seen, advice, vm.backup_now(now)))
 
 
@@ -426,7 +426,7 @@ def check_gap(vm: Watched, gap: timedelta | None, last: datetime | None, now: da
         seen = f"no recovery point since {_utc(last)}, {hours(now - last)} ago; {allowed}"
         return [_finding("gap", seen, "make a backup on demand", vm.backup_now(now))]
     seen = f"{hours(gap)} passed between two recovery points; {allowed}"
-    return [_finding("gap", seen, "it is over: tell whoever answers for the recovery point objective")]
+    return [_finding("gap", seen, "it is over: inform the owner of the recovery point objective")]
 
 
 def hours(span: timedelta) -> str:

@@ -90,7 +90,7 @@ def make_prepared(**changes: Any) -> Prepared:
         writes=(*WRITES, BLOCKED.write),
         rollout=make_rollout(),
         journal_path=Path("plans/my plan.journal.jsonl"),
-        remarks=("vault rsv-one is immutable (Locked): changes of time are allowed, and no more",),
+        remarks=("vault rsv-one is immutable (Locked): only changes of time are allowed",),
     )
     return replace(whole, **changes)
 

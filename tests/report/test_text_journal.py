@@ -101,7 +101,7 @@ def test_a_killed_run_and_its_open_write_are_told() -> None:
     """An intent without an end is neither done nor failed."""
     text = " ".join(to_text(render_journal(KILLED)).split())
     assert "2 writes made, 1 failed, 1 skipped, 1 begun without a known end" in text
-    assert "it did not end: it was killed, or is still at work" in text
+    assert "it did not end: it was killed, or it is still running" in text
     assert "write 14 (edit nightly) was begun and its end is not known" in text
     assert "'apply --resume' goes on" in text
 

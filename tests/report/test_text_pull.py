@@ -61,6 +61,6 @@ def test_failures_are_grouped_by_reason() -> None:
     text = to_text(page)
     assert "vault v: missing right: r" in text
     assert "The load of 5 VMs failed (vm-0, vm-1, vm-2 and 2 more): request failed: HTTP 500" in " ".join(text.split())
-    assert "went on with a pull that was begun at 2026-02-28 12:00 UTC" in " ".join(text.split())
+    assert "continued a pull that began at 2026-02-28 12:00 UTC" in " ".join(text.split())
     assert json.loads(content)["failed"] == failed
     assert not report.complete and REPORT.complete

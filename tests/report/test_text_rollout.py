@@ -209,7 +209,7 @@ def test_a_rollback_lists_the_policies_that_stay() -> None:
 def test_a_flawless_rehearsal_shows_every_check() -> None:
     """Writes, intermediate states, end, first backups, way back."""
     text = to_text(PAGES["flawless"])
-    assert text.startswith("Rehearsal: the plan can be carried out whole and taken back")
+    assert text.startswith("Rehearsal: the plan can be carried out completely and rolled back")
     assert "14 of 14, in 2 days" in line_with(text, "writes made")
     assert "14 checked: 0 findings" in line_with(text, "intermediate states")
     assert line_with(text, "the end equals the plan").endswith("yes")

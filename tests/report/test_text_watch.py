@@ -26,7 +26,7 @@ COMMAND = shlex.join(
 MISSING = Finding(
     kind="no_job",
     what="no job started within 2 h (+ 30 min) of 2026-02-18 03:00 UTC",
-    advice="see the item in the portal; until the schedule works a backup can be made on demand",
+    advice="see the item in the portal; until the schedule works, you can make a backup on demand",
     command=COMMAND,
 )
 
@@ -92,7 +92,7 @@ def test_alarms_come_first_with_advice_and_an_offer() -> None:
     ]
     assert places == sorted(places)
     assert text.index("az backup") < text.index("Waited for") < text.index("Backed up at the new time")
-    assert "Nothing was started: the commands above are offers." in text
+    assert "Nothing was started: run the commands above yourself." in text
 
 
 def test_the_command_as_printed_is_the_command() -> None:

@@ -392,7 +392,7 @@ def test_what_finds_no_time_in_the_horizon_is_said() -> None:
     rollout = rollout_of(given, many_policy_writes([VAULT], 5, 0), horizon_days=3)
     assert [one.day for one in rollout.writes] == [1, 2, 3]
     assert {one.reason for one in rollout.blocked} == {
-        "the time and the writes per day do not suffice for it until 2026-02-21"
+        "the time and the writes per day are not enough for it until 2026-02-21"
     }
 
 

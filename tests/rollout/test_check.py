@@ -75,7 +75,7 @@ def test_today_and_single_steps_that_keep_everything_pass() -> None:
 FAULTS: dict[str, tuple[Callable[[Inventory], Inventory], str]] = {
     "a full policy": (lambda now: on(on(now, "d", "one"), "e", "one"), "policy 'one' protects 4 VMs"),
     "too many policies": (lambda now: more_policies(now, 2), "vault 'rsv-one' holds 6 policies"),
-    "no twin": (lambda now: on(now, "d", "odd"), "policy 'odd' is no twin of 'two'"),
+    "no twin": (lambda now: on(now, "d", "odd"), "policy 'odd' is not a twin of 'two'"),
     "another retention": (lambda now: edited(now, "two", twin_key="other"), "more than its time has changed"),
     "a VM lost": (lambda now: replace(now, items=now.items[:-1]), "is no longer backed up"),
     "against a rule": (lambda now: on(now, "a", "far"), "12:00 breaks rule 'no noon'"),

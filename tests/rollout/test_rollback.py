@@ -157,7 +157,7 @@ def test_a_plan_that_was_taken_back_is_not_carried_on(planned: Ready, tmp_path: 
     service, clock = FakeService(planned.document), VirtualClock(planned.noon)
     run(planned, service, tmp_path, clock=clock)
     take_back(planned, service, tmp_path, clock)
-    with pytest.raises(ApplyError, match="was taken back"):
+    with pytest.raises(ApplyError, match="was rolled back"):
         run(planned, service, tmp_path, clock=clock, resume=True)
 
 
@@ -209,7 +209,7 @@ def test_a_way_back_that_would_cost_recovery_points_is_skipped(planned: Ready, t
         for d in (service.snapshot(), planned.document)
     )
     assert {key for key in now if now[key].lower() != start[key].lower()} == stay
-    with pytest.raises(StalePlanError, match=r"(?s)way back is not safe.*retentionPolicy") as caught:
+    with pytest.raises(StalePlanError, match=r"(?s)rollback is not safe.*retentionPolicy") as caught:
         prepare(planned, service, tmp_path, clock, resume=True)
     assert "undo those changes by hand" in str(caught.value)
 

@@ -103,7 +103,7 @@ def test_a_vault_takes_as_many_policies_as_it_may_hold() -> None:
     assert state.blockers(creation()) == ()
     state.make(creation())
     assert state.blockers(creation()) == ("there is a policy 'new' already",)
-    assert state.blockers(creation("newer")) == ("the vault holds 4 policies, it may have no more",)
+    assert state.blockers(creation("newer")) == ("the vault holds 4 policies, which is the maximum",)
     assert state.blockers(deletion("one")) == ("policy 'one' still protects 2 VMs",)
     assert ("vault", VAULT.lower()) in state.make(deletion("new"))
     assert state.blockers(creation("newer")) == ()
@@ -136,7 +136,7 @@ def test_only_twins_and_only_from_where_the_vm_is() -> None:
     state = Transition(found.inventory, found.rules)
     wrong = replace(move("a", "one", "two"), policy_after=policy_id("odd"))
     assert state.obstacles(wrong)[0].key == NEVER
-    assert state.blockers(wrong) == ("policy 'odd' is no twin of 'one'",)
+    assert state.blockers(wrong) == ("policy 'odd' is not a twin of 'one'",)
     assert state.blockers(move("a", "far", "two")) == ("a is in another policy than planned: 'one'",)
     assert state.blockers(move("z", "one", "two")) == ("z is not among the VMs with scheduled backups",)
     with pytest.raises(ValueError, match="not in the inventory"):
@@ -185,7 +185,7 @@ def test_rules_on_windows_are_never_broken_on_the_way() -> None:
     assert state.obstacles(move("a", "one", "far"))[0].key == NEVER
     assert state.blockers(move("a", "one", "far")) == ("a at 12:00: against rule 'no noon'",)
     assert state.blockers(move("a", "one", "two")) == ()
-    assert state.blockers(move("b", "one", "two")) == ("b at 05:00: rule 'stays' lets it stay where it is",)
+    assert state.blockers(move("b", "one", "two")) == ("b at 05:00: rule 'stays' requires it to stay",)
 
 
 def test_a_rollback_may_go_back_to_what_was() -> None:

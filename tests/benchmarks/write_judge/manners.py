@@ -133,7 +133,7 @@ class Manners:
             looked = self._seen.get((exchange.machine, policy), (-1, None))[0]
             if policy and self._foreign.get(policy, -1) > looked:
                 return  # it was changed after the look: nobody could know
-        yield "twin", f"{name}: goes to {name_of(policy_of(exchange.body))}, which is no twin of its policy"
+        yield "twin", f"{name}: goes to {name_of(policy_of(exchange.body))}, which is not a twin of its policy"
 
     def _is_foreign(self, key: str) -> bool:
         """Whether an object is as somebody else left it."""
