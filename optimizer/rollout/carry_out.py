@@ -475,6 +475,7 @@ def _why_not(write: Write, current: Resource | None) -> str:
         properties = properties_of(current)
         if not properties.get("policyId"):
             return f"{write.name} has no policy: its protection is stopped"
-        if str(properties.get("protectionState") or "").lower() not in {"protected", ""}:
-            return f"{write.name} is in state {properties['protectionState']}"
+        state = properties.get("protectionState", "Protected")  # answers of older versions of the API lack it
+        if str(state).lower() != "protected":
+            return f"{write.name} is in state {'null' if state is None else state}"
     return ""

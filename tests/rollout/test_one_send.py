@@ -68,8 +68,10 @@ def apply_now(cloud: Azure, *, resume: bool = False) -> Outcome:
         {"policyId": policy_id("weekly-7"), "policyName": "weekly-7"},
         {"policyId": "", "policyName": "", "protectionState": "ProtectionStopped"},
         {"extendedProperties": {"diskExclusionProperties": {"diskLunList": [3], "isInclusionList": False}}},
+        {"protectionState": None},
+        {"protectionState": "Quantum"},
     ],
-    ids=["moved", "stopped", "other disks"],
+    ids=["moved", "stopped", "other disks", "state of null", "unknown state"],
 )
 def test_what_somebody_does_after_a_429_is_not_overwritten(tmp_path: Path, change: Mapping[str, object]) -> None:
     """Between a 429 and the next try somebody changes the VM: it is left alone, and no protection starts again."""
