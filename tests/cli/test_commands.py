@@ -234,14 +234,14 @@ def test_the_moves_curve_is_shown_kept_and_printed_as_json(home: Path, tmp_path:
     out = tmp_path / "plan.json"
     answer = run("plan", home / "estate", "--out", out, "--moves-curve", *EFFORT)
     assert (answer.code, max(map(cell_len, answer.out.splitlines())) <= 100) == (0, True)
-    assert "What is gained by the number of moves" in answer.out
+    assert "Gain by number of moves" in answer.out
     assert "plan --max-moves " in answer.out
     written = json.loads(out.read_text(encoding="utf-8"))
     shown = json.loads(run("plan", home / "estate", "--out", out, "--moves-curve", *EFFORT, "--format", "json").out)
     assert shown.pop("moves_curve") == written["moves_curve"]
     assert shown.keys() == written["summary"].keys()
     report = run("report", out, "--estate", home / "estate", "--html", tmp_path / "report.html")
-    assert "What is gained by the number of moves" in report.out
+    assert "Gain by number of moves" in report.out
     assert "What fewer moves would gain" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
