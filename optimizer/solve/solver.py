@@ -191,12 +191,13 @@ def _finish(task: Task, ascent: Ascent, best: IntArray, standing: Standing) -> t
     """CP-SAT: the whole problem where it is small, else neighbourhoods; bound, options and what ended it."""
     instance, seed, clock, bound = task.instance, task.seed, task.clock, ascent.bound
     best_cost = evaluate(instance, best).total
+    work = 0.02 * task.effort  # in deterministic seconds of CP-SAT
 
     def closed() -> bool:
         return best_cost - bound <= OPTIMALITY_GAP * max(1.0, abs(best_cost))
 
     if instance.num_vms <= WHOLE_MODEL_VMS and not closed() and not clock.over():
-        answer = ScopedModel(instance, whole(instance, best)).solve(0.02 * task.effort, seed, clock.left())
+        answer = ScopedModel(instance, whole(instance, best)).solve(work, seed, clock.left())
         if answer.bound is not None:
             bound = max(bound, answer.bound)
         best, best_cost = _better(instance, best, best_cost, answer.options)
@@ -207,7 +208,7 @@ def _finish(task: Task, ascent: Ascent, best: IntArray, standing: Standing) -> t
             if closed() or clock.over():
                 break
             scope = neighbourhoods.scope(draw, best)
-            answer = ScopedModel(instance, scope).solve(0.2, seed + number, clock.left())
+            answer = ScopedModel(instance, scope).solve(min(0.2, work), seed + number, clock.left())
             best, best_cost = _better(instance, best, best_cost, answer.options)
             standing.report("neighbourhoods", number + 1, total, cost=best_cost, bound=bound)
     out_of_time = clock.over() or clock.cut_in
