@@ -267,12 +267,15 @@ class Carrier:
         return self._send_once(write, counted)
 
     def _book(self, write: Write) -> tuple[CountedWrite | None, str]:
-        """Count a write towards Azure's limits, or say which of them leaves no room; one write at a time."""
+        """Count a write towards Azure's limits, or report which of them leaves no room.
+
+        The ledger is locked meanwhile: a run in another process may share the budget.
+        """
         if write.kind == "delete_policy":
             return None, ""
         kind: Literal["policy", "item"] = "policy" if write.counts_as_policy_write else "item"
         key = f"{self.label}#{write.number}"
-        with self.booking:
+        with self.booking, self.ledger.alone():  # threads wait for `booking`; the file's lock polls
             if reason := self.room(write):
                 return None, reason
             counted = CountedWrite(at=self.clock.now(), vault_id=write.vault_id.lower(), kind=kind, key=key)

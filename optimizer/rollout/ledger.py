@@ -183,6 +183,22 @@ class Ledger:
             closed_until={vault: one.closed_until for vault, one in closed.items() if one is not None},
         )
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other threads and processes from adding lines: a look at the ledger and :meth:`add` are then one step.
+
+        Without it, two runs that share a budget could both find its last write free.
+
+        Raises
+        ------
+        BusyError
+            Another process holds the file for too long.
+        EstateError
+            The file cannot be used.
+        """
+        with explain_access(self._file, self._folder), _patiently(self._lock):
+            yield
+
     def add(self, write: CountedWrite) -> None:
         """Count a write, durably, before it is sent.
 
@@ -217,7 +233,7 @@ class Ledger:
         self._append(Closure(place=place.lower(), closed_until=until, reason=reason))
 
     def _append(self, line: CountedWrite | ReturnedWrite | Closure) -> None:
-        with explain_access(self._file, self._folder), _patiently(self._lock):
+        with self.alone():
             descriptor = open_shared(self._file, self._folder)
             try:
                 size = os.fstat(descriptor).st_size
