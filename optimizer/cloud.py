@@ -13,6 +13,7 @@ from optimizer.plan.document import PlanDocument
 from optimizer.ports import Progress, no_progress
 from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.carry_out import Pace
+from optimizer.rollout.commands import Commands
 from optimizer.rollout.prepared import Scope
 from optimizer.rollout.rehearsal import Rehearsal, rehearse
 
@@ -29,6 +30,7 @@ def rehearse_plan(
     scope: Scope = Scope(),  # noqa: B008  # frozen
     workers: int = DEFAULT_WORKERS,
     progress: Progress = no_progress,
+    commands: Commands | None = None,
 ) -> Rehearsal:
     """Carry a plan out on an emulated Azure, in no time, watch it and take it back.
 
@@ -44,6 +46,8 @@ def rehearse_plan(
         Lanes that are written side by side.
     progress
         Told after each write.
+    commands
+        Commands on the real plan that remarks offer.
 
     Raises
     ------
@@ -72,6 +76,7 @@ def rehearse_plan(
             workers=workers,
             pace=_PACE,
             progress=progress,
+            commands=commands,
         )
 
 

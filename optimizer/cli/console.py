@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from optimizer.cli.failures import failure_of
 from optimizer.errors import DataError, OptimizerError
@@ -33,6 +34,32 @@ def current_clock() -> Clock:
     """The clock that the running command goes by: the one given to ``main``, or else the machine's."""
     clock: Clock | None = click.get_current_context().obj
     return clock if clock is not None else SYSTEM_CLOCK
+
+
+def words_given(*options: str) -> tuple[str, ...]:
+    """Options of the running command as they were given, to be repeated in commands that it offers.
+
+    Parameters
+    ----------
+    options
+        Names of options, such as ``--estate``.  Those that neither the command line nor the environment gives are
+        left out.
+    """
+    from optimizer.estate.remote import hide_password
+
+    context = click.get_current_context()
+    words: list[str] = []
+    for option in context.command.params:
+        name = option.name or ""
+        source = context.get_parameter_source(name)
+        if option.opts[0] not in options or source in (None, ParameterSource.DEFAULT):
+            continue
+        value = context.params.get(name)
+        if isinstance(option, click.Option) and option.is_flag:
+            words += [option.opts[0]] if value else []
+        elif value not in (None, ""):
+            words += [option.opts[0], hide_password(str(value))]
+    return tuple(words)
 
 
 @dataclass(frozen=True, slots=True)

@@ -293,7 +293,7 @@ def _show_journal(screen: Screen, file: Path) -> None:
 
     records = read_journal(file)
     content = [record.model_dump(mode="json") for record in records]
-    screen.show(render_journal(records), json.dumps(content, indent=1))
+    screen.show(render_journal(records, file), json.dumps(content, indent=1))
 
 
 def _show_limits(screen: Screen, plan_file: Path, page: Path | None, estate_folder: str | Path | None) -> None:

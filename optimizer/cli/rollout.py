@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optimizer.cli.connect import connection_options
-from optimizer.cli.console import FILE, Screen, common_options, current_clock, example
+from optimizer.cli.connect import PLACE, connection_options
+from optimizer.cli.console import FILE, Screen, common_options, current_clock, example, words_given
 from optimizer.cli.estate import UtcTime
 from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.cli.plan import ESTATE_OPTION
 
 if TYPE_CHECKING:
     from optimizer.azure.connection import Connection
+    from optimizer.rollout.commands import Commands
     from optimizer.rollout.outcome import Outcome
     from optimizer.rollout.prepared import Prepared, Scope
 
@@ -104,6 +105,20 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return with_scope
 
 
+def commands_for(plan_file: Path, journal_file: Path) -> Commands:
+    """Commands that messages offer, with the options that the running command was given."""
+    from optimizer.rollout.commands import Commands
+
+    return Commands(
+        plan_file,
+        journal_file,
+        place=words_given(*PLACE),
+        writing=words_given("--guard-request", "--workers"),
+        returning=words_given("--delete-created"),
+        first=words_given("--approved-by", "--ticket", "--wait"),
+    )
+
+
 @click.command(
     short_help="Carry out a plan on an emulated Azure.",
     epilog=example("backup-optimizer rehearse plan.json\nbackup-optimizer rehearse plan.json --only vault=weu-01"),
@@ -137,12 +152,22 @@ def rehearse(
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.json_rollout import rehearsal_json
     from optimizer.report.text_rollout import render_rehearsal
+    from optimizer.rollout.journal import journal_path
 
     plan = read_plan(plan_file)
     estate = open_estate_of(plan, plan_file, estate_folder)
     with screen.progress() as progress:
         begin = start or current_clock().now()
-        shown = rehearse_plan(plan, plan_file, estate, start=begin, scope=scope, workers=workers, progress=progress)
+        shown = rehearse_plan(
+            plan,
+            plan_file,
+            estate,
+            start=begin,
+            scope=scope,
+            workers=workers,
+            progress=progress,
+            commands=commands_for(plan_file, journal_path(plan_file)),
+        )
     screen.show(render_rehearsal(shown), rehearsal_json(shown))
     if not shown.flawless:
         sys.exit(HAS_FINDINGS)
@@ -201,6 +226,7 @@ def apply(
         document = known_estate(plan, plan_file, estate_folder)
     else:
         document = open_estate_of(plan, plan_file, estate_folder).document
+    journal = journal_file or journal_path(plan_file)
     prepared = prepare_apply(
         plan,
         plan_file,
@@ -208,11 +234,12 @@ def apply(
         AzureBackupService(connection),
         current_clock(),
         Ledger(state_folder()),
-        journal_file or journal_path(plan_file),
+        journal,
         resume=resume,
         scope=scope,
         approval=Approval(approved_by, ticket),
         workers=workers,
+        commands=commands_for(plan_file, journal),
     )
     if not rollback_path(plan_file).exists():
         try:
@@ -289,6 +316,7 @@ def rollback(
         resume=resume,
         approval=Approval(approved_by, ticket),
         workers=workers,
+        commands=commands_for(place, journal_file),
     )
     _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
 

@@ -68,7 +68,7 @@ class RemotePath:
 
     def __str__(self) -> str:
         """The URL without a password."""
-        return _hide_password(self.url)
+        return hide_password(self.url)
 
     def read_bytes(self) -> bytes:
         """The whole file.
@@ -115,7 +115,7 @@ class RemotePath:
         text = (str(error).splitlines() or [""])[0]
         for secret in (*_PASSWORD_IN_URL.findall(self.url), *_texts(self.options)):
             text = text.replace(secret, "***") if len(secret) > 3 else text
-        text = _BEARER.sub(r"\1 ***", _SECRET.sub(r"\1\2***", _hide_password(text)))
+        text = _BEARER.sub(r"\1 ***", _SECRET.sub(r"\1\2***", hide_password(text)))
         return f"{type(error).__name__}: {text}"[:_SHOWN]
 
 
@@ -156,7 +156,7 @@ def require_local(place: str | Path) -> Path:
     """
     if is_url(place):
         raise EstateError(
-            f"{_hide_password(str(place))}: estates are written to folders of this machine only; write it to "
+            f"{hide_password(str(place))}: estates are written to folders of this machine only; write it to "
             "one and copy the folder to the storage, from where it can be read"
         )
     return Path(place)
@@ -176,7 +176,8 @@ def _texts(options: Mapping[str, Any]) -> Iterator[str]:
             yield value
 
 
-def _hide_password(text: str) -> str:
+def hide_password(text: str) -> str:
+    """A text without the passwords of URLs in it."""
     return _PASSWORD.sub(r"\1@", text)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from optimizer.report.next_steps import next_steps
+
 if TYPE_CHECKING:
     from optimizer.rollout.outcome import Outcome
     from optimizer.rollout.prepared import Prepared
@@ -60,7 +62,13 @@ def outcome_content(outcome: Outcome) -> dict[str, Any]:
 
 def outcome_json(outcome: Outcome, prepared: Prepared) -> str:
     """Result of ``apply`` and ``rollback``."""
-    content = {"journal": str(prepared.journal_path), "remarks": list(prepared.remarks), **outcome_content(outcome)}
+    steps = [{"what": step.what, "command": step.command or None} for step in next_steps(outcome, prepared)]
+    content = {
+        "journal": str(prepared.journal_path),
+        "remarks": list(prepared.remarks),
+        **outcome_content(outcome),
+        "next": steps,
+    }
     return json.dumps(content, indent=1)
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
 from optimizer.estate.arm_policy import read_schedule
 from optimizer.model.raw import properties_of
 from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource
+from optimizer.report.shell import shell_lines
 from optimizer.report.text_rollout import VERBS
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
+from optimizer.rollout.commands import Commands
 from optimizer.rollout.journal import (
     DoneRecord,
     EndRecord,
@@ -27,8 +31,16 @@ from optimizer.rollout.journal import (
 from optimizer.rollout.progress import JournalState, state_of
 
 
-def render_journal(records: Sequence[Record]) -> Page:
-    """Draw a journal, whole: an auditor sees every write."""
+def render_journal(records: Sequence[Record], path: Path | None = None) -> Page:
+    """Draw a whole journal: an auditor sees every write.
+
+    Parameters
+    ----------
+    records
+        What it holds.
+    path
+        Its file, for the command that goes on with it.
+    """
     state = state_of(records)
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
@@ -50,7 +62,7 @@ def render_journal(records: Sequence[Record]) -> Page:
         troubles = _troubles(records, state)
         if troubles.cells:
             yield table(troubles, glyphs, width)
-        yield from _left(runs, state, glyphs)
+        yield from _left(runs, state, path, glyphs, width)
 
     return Page(build)
 
@@ -194,17 +206,34 @@ def _troubles(records: Sequence[Record], state: JournalState) -> Rows:
     return Rows("Refused and skipped", columns, cells)
 
 
-def _left(runs: Sequence[_Run], state: JournalState, glyphs: Glyphs) -> Iterator[RenderableType]:
+def _left(
+    runs: Sequence[_Run], state: JournalState, path: Path | None, glyphs: Glyphs, width: int
+) -> Iterator[RenderableType]:
     texts = [
         f"write {count} ({VERBS[state.intents[count].kind]} {state.intents[count].name}) was begun and its end is "
         "not known: --resume checks Azure first and writes only what is missing"
         for count in sorted(state.open)
     ]
     last = runs[-1]
-    if last.end is None or last.end.pending or state.open:
-        pending = f"{plural(last.end.pending, 'write')} still to be made: " if last.end and last.end.pending else ""
-        texts.append(f"{pending}'{last.begin.command} --resume' goes on")
-    if texts:
-        yield Text()
-        yield Text("Left to do", style="bold")
-        yield bullets(texts, glyphs)
+    pending = last.end.pending if last.end else 0
+    texts += [f"{plural(pending, 'write')} still to be made"] if pending else []
+    if last.end is not None and not texts:
+        return
+    yield Text()
+    yield Text("Left to do", style="bold")
+    way_on = "to go on, run this with the --estate, --cloud, --emulator and --ca-file that the run had:"
+    yield bullets([*texts, way_on], glyphs)
+    for line in shell_lines(_command(last.begin, path), width - 6):
+        yield Padding(Text(glyphs.clean(line), style="cyan"), (0, 0, 0, 6))
+
+
+def _command(run: RunRecord, path: Path | None) -> str:
+    """The command that goes on with a journal; PLAN or JOURNAL where a file is not beside it."""
+    journal = path or Path("plan.journal.jsonl")
+    plan = journal.with_name(run.plan)
+    if run.command == "rollback":
+        stem = journal.name.removesuffix(".jsonl").removesuffix(".rollback")
+        applied = [journal.with_name(stem + ending) for ending in (".journal.jsonl", ".jsonl")]
+        found = [one for one in applied if one.exists()]
+        return Commands(plan, found[0] if found else Path("JOURNAL")).rollback(resume=True)
+    return Commands(plan if plan.exists() else Path("PLAN"), journal).apply()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
+from rich.padding import Padding
 from rich.text import Text
 
-from optimizer.plan.document import CreatePolicy, PlanDocument
+from optimizer.plan.document import PlanDocument
+from optimizer.report.next_steps import NextStep, next_steps
+from optimizer.report.shell import shell_lines
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
-from optimizer.rollout.journal import journal_path
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 
@@ -297,7 +298,7 @@ def render_outcome(outcome: Outcome, prepared: Prepared, max_rows: int | None = 
         if outcome.found:
             found = plural(len(outcome.found), "write")
             yield Text(f"{found} found in place: somebody else made the change, and a rollback leaves it as it is")
-        yield from _remarks("Next", list(_next_steps(outcome, prepared)), glyphs)
+        yield from _next(list(next_steps(outcome, prepared)), glyphs, width)
 
     return Page(build)
 
@@ -329,41 +330,13 @@ def _not_made(outcome: Outcome, writes: Sequence[Write], max_rows: int | None) -
     return Rows("Not made", columns, cells[:max_rows], total=len(cells))
 
 
-def _next_steps(outcome: Outcome, prepared: Prepared) -> Iterator[str]:
-    """What to do now, in the order in which it matters."""
-    program = "backup-optimizer"
-    plan, journal = shlex.quote(str(prepared.plan_path)), shlex.quote(str(prepared.journal_path))
-    is_rollback = prepared.command == "rollback"
-    if outcome.pending:
-        when = f"from {_minute(outcome.resume_at)} UTC on" if outcome.resume_at else "later"
-        again = (
-            f"{program} rollback {journal_path(prepared.plan_path)} --resume"
-            if is_rollback
-            else f"{program} apply {plan} --resume"
-        )
-        yield f"{when}, or with --wait HOURS at once: {again}"
-    if outcome.failed:
-        yield "fix what the failed writes name, then run 'pull' and 'plan' again for what is left"
-    if outcome.skipped:
-        yield "the skipped writes no longer fit what is there: 'pull' and 'plan' again for these VMs"
-    if outcome.blocked:
-        yield "the blocked writes have no possible time: change the rule that they name, and make the plan again"
-    if outcome.done and not is_rollback:
-        yield f"after the next runs: {program} watch {plan}"
-        yield f"to take it back: {program} rollback {journal}"
-    if is_rollback and outcome.done:
-        yield from _created_that_stay(prepared)
-
-
-def _created_that_stay(prepared: Prepared) -> Iterator[str]:
-    deleted = {write.object_id.lower() for write in prepared.writes if write.kind == "delete_policy"}
-    stay = [
-        change.policy
-        for change in prepared.plan.changes
-        if isinstance(change, CreatePolicy)
-        and change.policy_id.lower() in prepared.inventory.policies
-        and change.policy_id.lower() not in deleted
-    ]
-    if stay:
-        names = ", ".join(stay[:SHOWN]) + (f" and {len(stay) - SHOWN} more" if len(stay) > SHOWN else "")
-        yield f"policies that the plan created stay, without VMs: {names}; 'rollback --delete-created' removes them"
+def _next(steps: Sequence[NextStep], glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    """What to do, with commands that can be copied: their lines are broken as a shell reads them."""
+    if not steps:
+        return
+    yield Text()
+    yield Text("Next", style="bold")
+    for step in steps:
+        yield bullets([step.what], glyphs)
+        for line in shell_lines(step.command, width - 6) if step.command else ():
+            yield Padding(Text(glyphs.clean(line), style="cyan"), (0, 0, 0, 6))

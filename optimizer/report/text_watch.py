@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
+from optimizer.report.shell import shell_lines
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, decimal, number, plural, short_id, table
 from optimizer.rollout.watch_report import WatchedVm, WatchReport
 
@@ -74,31 +74,6 @@ def _alarms(vms: Sequence[WatchedVm], glyphs: Glyphs, width: int, max_rows: int 
 
 def _indented(text: Text, by: int) -> RenderableType:
     return Padding(text, (0, 0, 0, by))
-
-
-def shell_lines(command: str, width: int) -> list[str]:
-    """A command in lines that a shell reads as one; broken between words only.
-
-    Parameters
-    ----------
-    command
-        As :func:`shlex.join` writes it.
-    width
-        Columns that there are.
-    """
-    units: list[str] = []
-    for word in map(shlex.quote, shlex.split(command)):
-        if units and units[-1].startswith("--") and " " not in units[-1] and not word.startswith("--"):
-            units[-1] += " " + word  # an option and its value
-        else:
-            units.append(word)
-    lines: list[str] = []
-    for unit in units:
-        if lines and len(lines[-1]) + 1 + len(unit) <= width - 2:
-            lines[-1] += " " + unit
-        else:
-            lines.append("  " + unit if lines else unit)
-    return [line + " \\" for line in lines[:-1]] + lines[-1:]
 
 
 def _waiting(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> Rows:

@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from optimizer.plan.document import PlanDocument
+from optimizer.rollout.commands import Commands
 from optimizer.rollout.errors import ApplyError, JournalError
 from optimizer.rollout.journal import Record, RunRecord, read_journal, rollback_journal_path
 from optimizer.rollout.prepared import Approval, Scope
@@ -38,8 +39,8 @@ def records_of(plan: PlanDocument, path: Path, *, resume: bool, command: str) ->
     return records
 
 
-def refuse_taken_back(journal: Path) -> None:
-    """A plan that is being taken back is not carried on.
+def refuse_taken_back(journal: Path, commands: Commands) -> None:
+    """Refuse to go on with a plan that is being taken back.
 
     Raises
     ------
@@ -49,8 +50,8 @@ def refuse_taken_back(journal: Path) -> None:
     back = rollback_journal_path(journal)
     if back.exists() and state_of(read_journal(back)).intents:
         raise ApplyError(
-            f"{journal}: it was rolled back ({back.name}); finish that with 'rollback {journal.name} "
-            "--resume', then pull the estate and make a new plan"
+            f"{journal}: this run was rolled back, at least in part ({back.name}); run 'pull' and 'plan' to make a "
+            f"new plan. If some of it is still to be rolled back, first run:\n    {commands.rollback(resume=True)}"
         )
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -124,7 +122,7 @@ def compare_with_service(
             policies,
             _by_id(expected.protected_items, vault_id),
             items,
-            _relied_on(expected, of_vault),
+            relied_on(expected, of_vault),
             unsure | _in_place(of_vault, {**policies, **items}),
         )
         _compare_policies(compared)
@@ -145,13 +143,14 @@ def _by_id(resources: Iterable[Resource], vault_id: str) -> dict[str, Resource]:
     return {key: resource for key, resource in pairs if key.startswith(prefix)}
 
 
-def _relied_on(expected: EstateDocument, writes: Sequence[Write]) -> frozenset[str]:
-    """Ids of the objects that must be as they were: what is written, where it comes from, where it goes."""
+def relied_on(expected: EstateDocument, writes: Sequence[Write]) -> frozenset[str]:
+    """Ids, in lower case, of the objects that must be as they were: what is written, where it comes from and goes."""
     ids: set[str] = set()
     for write in writes:
         ids |= {write.object_id.lower(), write.policy_before.lower(), write.policy_after.lower()}
     edited = {write.object_id.lower() for write in writes if write.kind == "edit_policy"}
-    ids |= {str(item["id"]).lower() for item in expected.protected_items if str(_policy_of(item)).lower() in edited}
+    if edited:
+        ids |= {id_of(item).lower() for item in expected.protected_items if _policy_of(item).lower() in edited}
     return frozenset(ids - {""})
 
 
@@ -219,8 +218,7 @@ def require_fresh(
     plan_name: str,
     *,
     command: Literal["apply", "rollback"] = "apply",
-    resume: bool = False,
-    options: Sequence[str] = (),
+    offers: Iterable[str] = (),
 ) -> None:
     """Refuse a plan that relies on something that has changed or cannot be read.
 
@@ -232,16 +230,14 @@ def require_fresh(
         The plan or the journal, for the message.
     command
         The command that is refused.
-    resume
-        Whether the command has a journal, so that the part that still holds needs ``--resume``.
-    options
-        What else narrows the run, as the command line takes it; the offered command keeps it.
+    offers
+        What can still be carried out, with its command; see :mod:`optimizer.rollout.offers`.
 
     Raises
     ------
     StalePlanError
         Something that the plan relies on was changed, or a vault cannot be read.  The message lists the changes and
-        the command for the vaults that can still be written.
+        the offers.
     CloudError
         No vault can be read, and the reason is neither a missing vault nor a missing right: the service cannot be
         reached or nobody is signed in.
@@ -257,25 +253,22 @@ def require_fresh(
         more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
         lines.append(f"  vault {_last(vault_id)}: {'; '.join(changes[:_SHOWN])}{more}")
     lines += [f"  vault {_last(vault_id)} cannot be read: {exc}" for vault_id, exc in lost.items()]
-    if freshness.holds:
-        names = ", ".join(_last(vault_id) for vault_id in freshness.holds)
-        everywhere = [*freshness.holds, *freshness.broken, *lost]
-        only = [f"--only {shlex.quote(f'vault={name}')}" for name in _selectors(freshness.holds, everywhere)]
-        again = " ".join([command, *(["--resume"] if resume else []), *only, *options])
-        lines.append(f"the part for {names} still holds: '{again}' carries out that part")
-    else:
-        lines.append("no part of it holds")
+    lines += list(offers) or [_NOTHING[command]]
     lines.append(_NEXT[command])
     raise StalePlanError("\n".join(lines))
 
 
 _HEADINGS = {
-    "apply": "the plan is stale; since its estate was taken, in Azure:",
-    "rollback": "the rollback is not safe, because Azure has changed since the writes were made:",
+    "apply": "the plan is stale: since its estate was pulled, these changes were made in Azure:",
+    "rollback": "not everything can be rolled back, because these changes were made in Azure since:",
 }
 _UNREADABLE = {
     "apply": "the plan cannot be applied as a whole:",
-    "rollback": "the rollback cannot be carried out as a whole:",
+    "rollback": "the plan cannot be rolled back as a whole:",
+}
+_NOTHING = {
+    "apply": "no part of the plan can be carried out without what has changed",
+    "rollback": "no part of the plan can be rolled back",
 }
 _NEXT = {
     "apply": "to make a new plan, run 'pull' and then 'plan'",
@@ -285,9 +278,3 @@ _NEXT = {
 
 def _last(arm_id: str) -> str:
     return arm_id.rpartition("/")[2]
-
-
-def _selectors(vault_ids: Iterable[str], everywhere: Sequence[str]) -> list[str]:
-    """What ``--only vault=`` takes for each vault: its name, or its ARM id where another vault has that name."""
-    names = Counter(_last(vault_id).lower() for vault_id in everywhere)
-    return [_last(vault) if names[_last(vault).lower()] == 1 else vault for vault in vault_ids]

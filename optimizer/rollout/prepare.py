@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from optimizer.errors import CloudError
@@ -16,6 +18,7 @@ from optimizer.plan.fingerprint import check_changes
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.calendar import DEFAULT_WORKERS, build_rollout
 from optimizer.rollout.clock_check import require_clock
+from optimizer.rollout.commands import Commands
 from optimizer.rollout.earlier_runs import (
     carried_on,
     records_of,
@@ -29,6 +32,7 @@ from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
 from optimizer.rollout.journal import DoneRecord, Record, open_writes_of, read_journal
 from optimizer.rollout.ledger import Ledger
+from optimizer.rollout.offers import offers_of_vaults, offers_of_vms
 from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.prepared import Approval, Command, Prepared, Scope
 from optimizer.rollout.progress import JournalState, state_of, with_what_they_need
@@ -60,6 +64,7 @@ def prepare_apply(
     approval: Approval = Approval(),  # noqa: B008  # frozen
     workers: int = DEFAULT_WORKERS,
     command: Command = "apply",
+    commands: Commands | None = None,
 ) -> Prepared:
     """Check a plan against Azure and lay its writes out in time; nothing is written.
 
@@ -81,6 +86,8 @@ def prepare_apply(
         Lanes that are written side by side.
     command
         What the journal calls the run.
+    commands
+        Commands that messages offer.  By default, without the options that the program was called with.
 
     Raises
     ------
@@ -95,16 +102,33 @@ def prepare_apply(
     CloudError
         The service cannot be read.
     """
+    commands = commands or Commands(plan_path, journal_path)
     inventory, every = _believed(plan, plan_path, document)
     records = records_of(plan, journal_path, resume=resume, command=command)
     check_journal(records, every, journal_path)
-    refuse_taken_back(journal_path)
+    refuse_taken_back(journal_path, commands)
     scope, approval = carried_on(records, scope, approval)
     state = state_of(records)
     done = with_what_they_need(state.done, every)
-    selection = select_writes(every, plan, inventory, only=scope.only, max_moves=scope.max_moves, made=done)
-    freshness = _compare(estate_after(plan, document, done), selection.writes, reader, state)
-    require_fresh(freshness, str(plan_path), resume=bool(records), options=_narrowed(scope))
+    choose = partial(select_writes, every, plan, inventory, max_moves=scope.max_moves, made=done)
+    selection = choose(only=scope.only)
+    expected = estate_after(plan, document, done)
+    freshness = _compare(expected, selection.writes, reader, state)
+
+    def chosen(only: Sequence[Selector]) -> Sequence[Write]:
+        try:
+            return _to_do(choose(only=only).writes, state)
+        except ApplyError:
+            return ()
+
+    again = partial(commands.apply, *commands.first)
+    offers = chain(
+        offers_of_vaults(freshness, scope, again, resume=bool(records)),
+        offers_of_vms(
+            freshness, _to_do(selection.writes, state), expected, scope, again, chosen, resume=bool(records)
+        ),
+    )
+    require_fresh(freshness, str(plan_path), offers=offers)
     pilot: frozenset[str] = frozenset()
     if scope.wave_percent is not None:
         pilot = choose_pilot(selection.writes, inventory, plan.rules, scope.wave_percent, earlier=selection.earlier)
@@ -120,6 +144,7 @@ def prepare_apply(
         writes=selection.writes,
         rollout=_lay_out(selection.writes, plan, inventory, clock, ledger, _made(state), pilot, workers),
         journal_path=journal_path,
+        commands=commands,
         records=records,
         pilot=pilot,
         scope=scope,
@@ -128,7 +153,7 @@ def prepare_apply(
         workers=workers,
         remarks=(
             *selection.left_out,
-            *outside_of_scope(every, selection.writes, scope),
+            *outside_of_scope(every, selection.writes, scope, commands),
             *protected,
             *closed_vaults(_to_do(selection.writes, state), ledger, clock.now()),
             *changes_elsewhere(freshness),
@@ -151,12 +176,13 @@ def prepare_rollback(
     only: Sequence[Selector] = (),
     approval: Approval = Approval(),  # noqa: B008  # frozen
     workers: int = DEFAULT_WORKERS,
+    commands: Commands | None = None,
 ) -> Prepared:
     """Lay out the writes that undo what a journal says was done; nothing is written.
 
     Parameters
     ----------
-    plan, plan_path, document, reader, clock, ledger, resume, approval, workers
+    plan, plan_path, document, reader, clock, ledger, resume, approval, workers, commands
         As of :func:`prepare_apply`.
     only
         VMs that are taken back; none given means all.
@@ -174,6 +200,7 @@ def prepare_rollback(
     ApplyError
         The journal is of another plan, or nothing in it was done; as of :func:`prepare_apply` for the rollback's own.
     """
+    commands = commands or Commands(plan_path, applied)
     # What was moved can be moved back, even if the estate no longer lists the VM.
     moved = [change.vm for change in plan.changes if isinstance(change, ReassignItem)]
     before, every = _believed(plan, plan_path, document, moved)
@@ -191,13 +218,16 @@ def prepare_rollback(
     check_journal(records, rollback_writes(done_records, every, delete_created=True), journal_path)
     undone = rollback_writes(done_records, every, delete_created=delete_created)
     if not undone and not unreadable:
-        raise ApplyError(f"{applied}: {nothing_to_take_back(done_records, every)}")
+        raise ApplyError(f"{applied}: {nothing_to_take_back(done_records, every, commands)}")
     inventory = build_inventory(estate_after(plan, document, done), plan.rules.service_from, present=moved)
     selection = select_writes(undone, plan, inventory, only=scope.only, made=state.done.keys(), tolerated=before)
     left = estate_after(plan, document, with_what_they_need(done - state.done.keys(), every))
     freshness = _compare(left, selection.writes, reader, state, unreadable)
     if freshness.unreadable or all(freshness.hinders(write) for write in _to_do(selection.writes, state)):
-        require_fresh(freshness, str(applied), command="rollback", resume=bool(records), options=_narrowed(scope))
+        again = partial(commands.rollback, *commands.first)
+        whole = _with_parts(freshness, _to_do(selection.writes, state))
+        offers = offers_of_vaults(whole, scope, again, resume=bool(records))
+        require_fresh(freshness, str(applied), command="rollback", offers=offers)
     protections, protected = read_protections(_to_do(selection.writes, state), reader)
     writes = selection.writes
     require_clock(reader, clock, "rollback")
@@ -209,6 +239,7 @@ def prepare_rollback(
         writes=writes,
         rollout=_lay_out(writes, plan, inventory, clock, ledger, _made(state), frozenset(), workers, tolerated=before),
         journal_path=journal_path,
+        commands=commands,
         records=records,
         scope=scope,
         approval=approval,
@@ -217,7 +248,7 @@ def prepare_rollback(
         unsettled=unsettled,
         remarks=(
             *selection.left_out,
-            *left_for_later(undone, writes, scope.only),
+            *left_for_later(undone, writes, scope.only, commands),
             *protected,
             *not_taken_back(freshness, _to_do(writes, state)),
             *closed_vaults(_to_do(writes, state), ledger, clock.now()),
@@ -238,12 +269,12 @@ def _believed(
     return inventory, writes
 
 
-def _narrowed(scope: Scope) -> list[str]:
-    """What narrows a run beside its vaults, as the command line takes it."""
-    only = [f"{one.kind}={one.pattern}" for one in scope.only if one.kind != "vault"]
-    options = [f"--only {shlex.quote(text)}" for text in only]
-    options += [] if scope.max_moves is None else [f"--max-moves {scope.max_moves}"]
-    return options + ([] if scope.wave_percent is None else [f"--wave {scope.wave_percent:g}"])
+def _with_parts(freshness: Freshness, to_do: Sequence[Write]) -> Freshness:
+    """Count vaults as holding of which a rollback can take back a part: it skips what somebody else changed."""
+    free = {write.vault_id for write in to_do if not freshness.hinders(write)}
+    partly = [vault_id for vault_id in freshness.broken if vault_id in free]
+    broken = {vault_id: changes for vault_id, changes in freshness.broken.items() if vault_id not in free}
+    return replace(freshness, holds=(*freshness.holds, *partly), broken=broken)
 
 
 def _to_do(writes: Sequence[Write], state: JournalState) -> list[Write]:

@@ -11,6 +11,7 @@ from typing import Any, Literal
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.calendar import DEFAULT_WORKERS
+from optimizer.rollout.commands import Commands
 from optimizer.rollout.journal import OpenWrite, Record
 from optimizer.rollout.protections import Protection
 from optimizer.rollout.selection import Selector
@@ -85,7 +86,9 @@ class Prepared:
     protections
         Of each vault, by id.
     remarks
-        What a planner should know before he agrees.
+        Shown before the confirmation.
+    commands
+        Commands that go on with the plan, take it back or watch it.
     tolerated
         The state that a rollback leads back to, whatever it broke.
     workers
@@ -101,6 +104,7 @@ class Prepared:
     writes: tuple[Write, ...]
     rollout: Rollout
     journal_path: Path
+    commands: Commands
     records: tuple[Record, ...] = ()
     pilot: frozenset[str] = frozenset()
     scope: Scope = Scope()

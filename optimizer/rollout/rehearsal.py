@@ -18,7 +18,9 @@ from optimizer.ports import BackupService, Clock, Progress, Resource, no_progres
 from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
+from optimizer.rollout.commands import Commands
 from optimizer.rollout.execute import vaults_of
+from optimizer.rollout.journal import journal_path as journal_path_of
 from optimizer.rollout.journal import read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
@@ -108,6 +110,7 @@ def rehearse(
     workers: int = DEFAULT_WORKERS,
     pace: Pace = Pace(),  # noqa: B008  # frozen
     progress: Progress = no_progress,
+    commands: Commands | None = None,
 ) -> Rehearsal:
     """Carry a plan out on a twin of the service, watch it, and take it back.
 
@@ -127,6 +130,8 @@ def rehearse(
         How long to wait for the service.
     progress
         Told after each write.
+    commands
+        Commands on the real plan that remarks offer.
 
     Raises
     ------
@@ -146,6 +151,7 @@ def rehearse(
         scope=scope,
         workers=workers,
         command="rehearse",
+        commands=commands or Commands(plan_path, journal_path_of(plan_path)),
     )
     began = clock.now()
     judge = _Judge(plan, document, twin)

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from optimizer.errors import CloudError
 from optimizer.ports import BackupReader
+from optimizer.rollout.commands import Commands
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness
 from optimizer.rollout.ledger import Ledger
@@ -102,25 +103,25 @@ def changes_elsewhere(freshness: Freshness) -> list[str]:
     return found
 
 
-def outside_of_scope(every: Sequence[Write], chosen: Sequence[Write], scope: Scope) -> list[str]:
+def outside_of_scope(every: Sequence[Write], chosen: Sequence[Write], scope: Scope, commands: Commands) -> list[str]:
     """Report how many VMs are left for another run, and how to continue."""
     moved = {vm.lower() for write in chosen for vm in write.vms}
     others = len({vm.lower() for write in every for vm in write.vms} - moved)
     if not others or not (scope.only or scope.max_moves is not None):
         return []
+    words = ["--only", "vm=*"] if scope.only else []
+    words += [] if scope.max_moves is None else ["--max-moves", f"{len(moved) + others}"]
     vms = "1 more VM" if others == 1 else f"{others} more VMs"
-    cap = "" if scope.max_moves is None else ", with a larger --max-moves"
-    remark = (
-        f"the plan moves {vms} outside this run's selection; to continue afterwards, run 'apply --resume' with "
-        f"another --only (--only 'vm=*' selects all){cap}"
-    )
-    return [remark]
+    return [f"the plan moves {vms} that this run leaves out; to move all of them afterwards: {commands.apply(*words)}"]
 
 
-def left_for_later(every: Sequence[Write], chosen: Sequence[Write], only: Sequence[object]) -> list[str]:
+def left_for_later(
+    every: Sequence[Write], chosen: Sequence[Write], only: Sequence[object], commands: Commands
+) -> list[str]:
     """Report how many VMs a partial rollback leaves at their new times."""
     others = len({vm.lower() for write in every for vm in write.vms} - {vm.lower() for w in chosen for vm in w.vms})
     if not others or not only:
         return []
     vms = "1 more VM stays" if others == 1 else f"{others} more VMs stay"
-    return [f"{vms} at the new time; to move them back later, run 'rollback --resume --only \"vm=*\"'"]
+    back = commands.rollback("--only", "vm=*", resume=True)
+    return [f"{vms} at the new time; to move {'it' if others == 1 else 'them'} back later: {back}"]

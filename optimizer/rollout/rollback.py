@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from optimizer.estate.document import EstateDocument
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, PlanDocument
+from optimizer.rollout.commands import Commands
 from optimizer.rollout.journal import Record
 from optimizer.rollout.progress import JournalState, state_of
 from optimizer.rollout.stages import Write
@@ -108,7 +109,7 @@ def created_policies(plan: PlanDocument, done: Iterable[int]) -> list[CreatePoli
     ]
 
 
-def nothing_to_take_back(records: Sequence[Record], writes: Sequence[Write]) -> str:
+def nothing_to_take_back(records: Sequence[Record], writes: Sequence[Write], commands: Commands) -> str:
     """What a journal did although no backup has another time because of it."""
     state = state_of(records)
     created = [write.name for write in writes if write.kind == "create_policy" and write.number in state.done]
@@ -121,5 +122,7 @@ def nothing_to_take_back(records: Sequence[Record], writes: Sequence[Write]) -> 
     )
     return (
         f"no VM was moved and no policy was edited, so every backup still has its old time; {policies} created by the "
-        f"plan {has} no VMs: {names}; delete {it} with --delete-created, or keep {it} for 'apply --resume'"
+        f"plan {has} no VMs: {names}\n"
+        f"to delete {it}:\n    {commands.rollback('--delete-created')}\n"
+        f"to go on with the plan:\n    {commands.apply()}"
     )

@@ -64,7 +64,8 @@ def carry_out(
         _open(prepared, journal_of) as journal,
     ):
         if list(journal.records) != list(prepared.records):
-            raise ApplyError(f"{prepared.journal_path}: another run wrote to it meanwhile; run 'apply --resume'")
+            again = prepared.commands.resume(prepared.command)
+            raise ApplyError(f"{prepared.journal_path}: another run wrote to it meanwhile; to go on:\n    {again}")
         journal.append(_run_record(prepared, clock.now(), journal.records))
         guards = {
             (vault_id.lower(), kind): requests

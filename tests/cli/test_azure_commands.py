@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
@@ -218,3 +220,33 @@ def test_an_emulator_elsewhere_is_refused(world: World, address: str) -> None:
     answer = run("watch", world.plan, "--emulator", address)
     assert answer.code == 2
     assert "127.0.0.1" in answer.err
+
+
+def test_the_commands_of_the_next_steps_can_be_pasted(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With journal and estate elsewhere, on an emulator, they find the same files and the same service."""
+    monkeypatch.setenv("BACKUP_OPTIMIZER_STATE", str(tmp_path / "state"))
+    monkeypatch.chdir(tmp_path)
+    for name in ("plan.json", "plan.rollback.json"):
+        (tmp_path / "my plans").mkdir(exist_ok=True)
+        shutil.copy(world.folder / name, tmp_path / "my plans" / name)
+    estate, clock = open_estate(world.folder / "estate"), VirtualClock(world.clock.now())
+    with Emulator.of_estate(estate.document, clock=clock) as emulator:
+        azure = ("--emulator", emulator.endpoint, "--ca-file", emulator.ca_file, "--estate", estate.path)
+        first = ("apply", "my plans/plan.json", "--journal", "x.jsonl", "--yes", "--workers", 2, *azure)
+        answer = run(*first, "--max-moves", 3, "--format", "json", clock=clock)
+        assert answer.code in {0, 5}, answer
+        content = json.loads(answer.out)
+        commands = [step["command"] for step in content["next"] if step["command"]]
+        commands += [remark.partition("afterwards: ")[2] for remark in content["remarks"] if "afterwards: " in remark]
+        assert {shlex.split(command)[1] for command in commands} == {"apply", "watch", "rollback"}
+        for command in sorted(commands, key=lambda one: "rollback" in one):
+            program, *words = shlex.split(command)
+            assert program == "backup-optimizer"
+            done = run(*words, *(() if words[0] == "watch" else ("--yes",)), clock=clock)
+            assert done.code in {0, 5, 6}, (command, done)
+        text = run(*first, "--resume", clock=clock)
+        assert text.code == 1
+        assert f"--emulator {emulator.endpoint}" in text.err
+        assert "rollback x.jsonl --plan 'my plans/plan.json' --resume" in text.err

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from optimizer.ports import Resource
+from optimizer.rollout.commands import Commands
 from optimizer.rollout.journal import RunRecord
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import Approval, Prepared, Scope
@@ -90,6 +91,7 @@ def make_prepared(**changes: Any) -> Prepared:
         writes=(*WRITES, BLOCKED.write),
         rollout=make_rollout(),
         journal_path=Path("plans/my plan.journal.jsonl"),
+        commands=Commands(Path("plans/my plan.json"), Path("plans/my plan.journal.jsonl")),
         remarks=("vault rsv-one is immutable (Locked): only changes of time are allowed",),
     )
     return replace(whole, **changes)

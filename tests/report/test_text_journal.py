@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -103,12 +104,24 @@ def test_a_killed_run_and_its_open_write_are_told() -> None:
     assert "2 writes made, 1 failed, 1 skipped, 1 begun without a known end" in text
     assert "it did not end: it was killed, or it is still running" in text
     assert "write 14 (edit nightly) was begun and its end is not known" in text
-    assert "'apply --resume' goes on" in text
+    assert "backup-optimizer apply PLAN --journal plan.journal.jsonl --resume" in text
 
 
-def test_what_is_pending_is_told() -> None:
-    """With the way on."""
-    assert "9 writes still to be made: 'apply --resume' goes on" in to_text(render_journal(ENDED))
+def test_what_is_pending_is_told(tmp_path: Path) -> None:
+    """With the command that goes on, for the files that lie beside the journal."""
+    (tmp_path / "plan.json").touch()
+    text = to_text(render_journal(ENDED, tmp_path / "plan.journal.jsonl"), 400)
+    assert "9 writes still to be made" in text
+    assert f"backup-optimizer apply {tmp_path / 'plan.json'} --resume" in text
+
+
+def test_a_rollback_goes_on_with_the_journal_that_it_takes_back(tmp_path: Path) -> None:
+    """The command names the journal of the apply, wherever its name comes from, not the rollback's own."""
+    begin = [run_record(command="rollback")]
+    for name, own in (("plan.journal.jsonl", "plan.rollback.jsonl"), ("other.jsonl", "other.rollback.jsonl")):
+        (tmp_path / name).touch()
+        text = to_text(render_journal(begin, tmp_path / own), 400)
+        assert f"backup-optimizer rollback {tmp_path / name} --resume" in text
 
 
 def test_a_journal_without_records_says_so() -> None:

@@ -177,8 +177,9 @@ def test_an_outcome_in_part_says_what_is_left_why_and_what_to_do() -> None:
     assert re.search(r"14 +pending +edit +nightly", text)
     assert re.search(r"15 +blocked +reassign +ledger-db", text)
     flat = " ".join(text.split())
-    assert "from 2026-02-18 13:30 UTC on, or with --wait HOURS at once: backup-optimizer apply" in flat
-    assert "'pull' and 'plan' again for these VMs" in flat
+    assert "1 write is pending; the next one can be made at 2026-02-18 13:30 UTC" in flat
+    assert "backup-optimizer apply 'plans/my plan.json' --resume" in flat
+    assert "the skipped writes no longer fit what is in Azure; to plan these VMs again, run 'pull'" in flat
 
 
 def test_a_complete_outcome_leads_to_watch() -> None:
@@ -201,8 +202,8 @@ def test_a_rollback_lists_the_policies_that_stay() -> None:
         command="rollback", writes=(deletion,), inventory=inventory, rollout=Rollout(BEGAN, (timed(deletion, 0),))
     )
     text = " ".join(to_text(render_outcome(replace(COMPLETE, done=(1,)), prepared)).split())
-    assert f"stay, without VMs: {created[1].policy};" in text
-    assert "'rollback --delete-created' removes them" in text
+    assert f"1 policy that the plan created stays, without VMs: {created[1].policy}. To delete it:" in text
+    assert "backup-optimizer rollback 'plans/my plan.journal.jsonl' --resume --delete-created" in text
     assert re.search(r"created +edited +deleted", to_text(render_apply_summary(prepared)))
 
 

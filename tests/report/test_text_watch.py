@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from rich.console import RenderableType
 
-from optimizer.report.text_watch import render_watch, shell_lines
+from optimizer.report.shell import shell_lines
+from optimizer.report.text_watch import render_watch
 from optimizer.report.typeset import to_text
 from optimizer.rollout.watch_report import Finding, WatchedVm, WatchReport
 from tests.plan.estates import vm_id

@@ -79,13 +79,6 @@ def test_a_change_elsewhere_is_a_remark(planned: Ready) -> None:
     assert len(found.remarks[VAULT]) == 2
 
 
-def test_the_part_for_other_vaults_is_offered() -> None:
-    """Where one of two vaults changed, the message gives the command for the other."""
-    freshness = Freshness({"/x/vaults/one": ["policy 'p' is gone"]}, {}, ("/x/vaults/two",))
-    with pytest.raises(StalePlanError, match="apply --only vault=two"):
-        require_fresh(freshness, "plan.json")
-
-
 def test_guards_of_a_vault_are_read() -> None:
     """Immutability, a read-only lock, a Resource Guard and tags of code are found and explained."""
     settings = [

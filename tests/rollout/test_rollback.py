@@ -145,8 +145,8 @@ def test_policies_made_but_not_used_are_named(planned: Ready, tmp_path: Path) ->
     (done,) = state_of(read_journal(tmp_path / "plan.journal.jsonl")).done
     (policy,) = [write for write in planned.writes if write.number == done]
     assert policy.kind == "create_policy"
-    told = f"no VM was moved and no policy was edited, .* 1 policy created by the plan has no VMs: {policy.name}; "
-    with pytest.raises(ApplyError, match=told + "delete it with --delete-created"):
+    told = f"no VM was moved and no policy was edited, .* 1 policy created by the plan has no VMs: {policy.name}\n"
+    with pytest.raises(ApplyError, match=told + r"to delete it:\n    backup-optimizer rollback .*--delete-created\n"):
         prepare(planned, service, tmp_path, clock)
     assert take_back(planned, service, tmp_path, clock, delete=True).complete
     assert compare_estates(planned.document, service.snapshot()) == ()
@@ -209,7 +209,7 @@ def test_a_way_back_that_would_cost_recovery_points_is_skipped(planned: Ready, t
         for d in (service.snapshot(), planned.document)
     )
     assert {key for key in now if now[key].lower() != start[key].lower()} == stay
-    with pytest.raises(StalePlanError, match=r"(?s)rollback is not safe.*retentionPolicy") as caught:
+    with pytest.raises(StalePlanError, match=r"(?s)not everything can be rolled back.*retentionPolicy") as caught:
         prepare(planned, service, tmp_path, clock, resume=True)
     assert "undo those changes by hand" in str(caught.value)
 

@@ -104,7 +104,8 @@ def test_the_other_vault_is_offered_and_can_be_applied(error: CloudError, read: 
         run(ready, service, tmp_path, clock=clock)
     assert caught.value.exit_code == 4
     assert f"vault rsv-two cannot be read: {error}" in str(caught.value)
-    assert "'apply --only vault=rsv-one' carries out that part" in str(caught.value)
+    assert f"backup-optimizer apply {ready.plan_path}" in str(caught.value)
+    assert "plan.journal.jsonl --only vault=rsv-one\n" in str(caught.value)
     assert not service.accepted
     service.reads = READS
     service.asked.clear()
@@ -120,7 +121,7 @@ def test_the_offered_command_is_as_narrow_as_the_refused_one(tmp_path: Path) -> 
     scope = replace(only("vault=rsv-*", "vm=*-0"), max_moves=2, wave_percent=50)
     with pytest.raises(StalePlanError) as caught:
         run(ready, service, tmp_path, clock=VirtualClock(NOW), scope=scope)
-    assert "'apply --only vault=rsv-one --only 'vm=*-0' --max-moves 2 --wave 50' carries" in str(caught.value)
+    assert "--only vault=rsv-one --only 'vm=*-0' --max-moves 2 --wave 50\n" in str(caught.value)
 
 
 @pytest.mark.parametrize("error", [GONE, FORBIDDEN], ids=["404", "403"])
@@ -128,7 +129,7 @@ def test_where_no_vault_can_be_written_the_plan_is_stale(error: CloudError, tmp_
     """A plan whose only selected vault is gone or forbidden ends with exit code 4 and no offer."""
     ready = ready_of(of_two_vaults())
     service = Guarded(ready.document, errors={SECOND_VAULT: error})
-    with pytest.raises(StalePlanError, match="no part of it holds"):
+    with pytest.raises(StalePlanError, match="no part of the plan can be carried out"):
         run(ready, service, tmp_path, clock=VirtualClock(NOW), scope=only("vault=rsv-two"))
 
 
@@ -208,7 +209,7 @@ def test_a_rollback_takes_back_the_vaults_that_can_be_read(error: CloudError, tm
     service, clock = Guarded(ready.document), VirtualClock(NOW)
     assert run(ready, service, tmp_path, clock=clock).complete
     service.errors = {SECOND_VAULT: error}
-    with pytest.raises(StalePlanError, match="'rollback --only vault=rsv-one' carries out that part"):
+    with pytest.raises(StalePlanError, match=r"backup-optimizer rollback \S+ .*--only vault=rsv-one\n"):
         prepare_back(ready, service, tmp_path, clock)
     one = parse_selector("vault=rsv-one")
     prepared = prepare_back(ready, service, tmp_path, clock, one)
