@@ -64,10 +64,21 @@ class Clock(Protocol):
         """Wait."""
         ...
 
-    def side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
+    def side_by_side(
+        self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
+    ) -> None:
         """Run tasks, each in a thread of its own, until all have ended.
 
-        If a task raises, the others are stopped the next time they sleep, and the exception is raised here.
+        If a task raises, or on Ctrl-C, the tasks are stopped the next time they sleep, and the exception is raised
+        here.
+
+        Parameters
+        ----------
+        tasks
+            The tasks.
+        interrupted
+            Called after Ctrl-C, right away and then several times a second until all tasks have ended: returns whether
+            to go on waiting for them.  Tasks that are not waited for end with the process.
         """
         ...
 
@@ -207,3 +218,7 @@ class Progress(Protocol):
 
 def no_progress(stage: str, done: int, total: int, note: str = "") -> None:
     """A :class:`Progress` that says nothing."""
+
+
+def silent(text: str) -> None:
+    """Tell nobody."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -16,6 +17,7 @@ from optimizer.cli.console import FILE, Screen, common_options, current_clock, e
 from optimizer.cli.estate import UtcTime
 from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.cli.plan import ESTATE_OPTION
+from optimizer.report.printable import printable
 
 if TYPE_CHECKING:
     from optimizer.azure.connection import Connection
@@ -321,6 +323,16 @@ def rollback(
     _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
 
 
+@contextmanager
+def _stopped_midway(prepared: Prepared) -> Iterator[None]:
+    """On Ctrl-C, explain how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as exc:
+        way = "go on with --resume" + (", or take back what was made with 'rollback'" * (prepared.command == "apply"))
+        raise click.Abort(f"what was written is in {prepared.journal_path}; {way}") from exc
+
+
 def _confirm_and_run(
     screen: Screen, prepared: Prepared, connection: Connection, *, yes: bool, wait_hours: float, guard_request: bool
 ) -> None:
@@ -343,7 +355,7 @@ def _confirm_and_run(
             Console(stderr=True, highlight=False).print(render_apply_summary(prepared))
         click.confirm("Write this to Azure?", abort=True, err=True)
     clock, folder = current_clock(), state_folder()
-    with screen.progress() as progress:
+    with _stopped_midway(prepared), screen.progress() as progress:
         outcome: Outcome = carry_out(
             prepared,
             AzureBackupService(connection),
@@ -354,6 +366,7 @@ def _confirm_and_run(
             pace=Pace(poll_seconds=connection.polling_seconds),
             guard_request=guard_request,
             progress=progress,
+            tell=lambda text: click.echo(f"\n{printable(text)}", err=True),  # below the ^C of the terminal
         )
     screen.show(render_outcome(outcome, prepared), outcome_json(outcome, prepared))
     screen.remark(f"journal: {prepared.journal_path}")

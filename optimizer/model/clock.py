@@ -37,13 +37,15 @@ class SystemClock:
         else:
             team.sleep(max(0.0, seconds))
 
-    def side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Run tasks, each in a thread of its own, until all have ended."""
-        if len(tasks) == 1:
-            tasks[0]()
-            return
+    def side_by_side(
+        self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Run tasks, each in a thread of its own; see :meth:`optimizer.ports.Clock.side_by_side`.
+
+        A single task has its own thread too, so that Ctrl-C never breaks off what it is doing.
+        """
         team = Team()
-        team.run([partial(self._take_part, team, task) for task in tasks])
+        team.run([partial(self._take_part, team, task) for task in tasks], interrupted=interrupted)
 
     def _take_part(self, team: Team, task: Callable[[], None]) -> None:
         self._of_thread.team = team
@@ -90,7 +92,9 @@ class VirtualClock:
             self._pass_on()
             self._await_turn(place)
 
-    def side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
+    def side_by_side(
+        self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
+    ) -> None:
         """Run tasks in threads of which one runs at a time, until it sleeps: the order is the same every time."""
         if len(tasks) == 1:
             tasks[0]()
@@ -100,7 +104,8 @@ class VirtualClock:
             self._wakes = {place: (self._now, place) for place in range(len(tasks))}
             self._count = len(tasks)
             self._pass_on()
-        self._team.run([partial(self._take_part, place, task) for place, task in enumerate(tasks)], self._wake_all)
+        parts = [partial(self._take_part, place, task) for place, task in enumerate(tasks)]
+        self._team.run(parts, self._wake_all, interrupted)
 
     def _take_part(self, place: int, task: Callable[[], None]) -> None:
         self._place.number = place
@@ -140,6 +145,10 @@ class Stopped(BaseException):
     """Ends a task because another one failed or the program was interrupted."""
 
 
+_JOIN_SECONDS = 0.1
+"""Longest wait of the main thread in one piece: Python runs signal handlers (Ctrl-C) only between such waits."""
+
+
 class Team:
     """Threads that run side by side and end together."""
 
@@ -166,7 +175,12 @@ class Team:
         if self._stop.wait(seconds):
             raise Stopped
 
-    def run(self, tasks: Sequence[Callable[[], None]], on_stop: Callable[[], None] = lambda: None) -> None:
+    def run(
+        self,
+        tasks: Sequence[Callable[[], None]],
+        on_stop: Callable[[], None] = lambda: None,
+        interrupted: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Run tasks until all have ended; raise the first exception of one of them.
 
         Parameters
@@ -175,10 +189,14 @@ class Team:
             The tasks.
         on_stop
             Wakes tasks that wait for something else than :meth:`sleep`.
+        interrupted
+            See :meth:`optimizer.ports.Clock.side_by_side`.
         """
         errors: list[BaseException] = []
+        # Not Thread.is_alive: in Python 3.11 a thread whose join was interrupted counts as ended (bpo-45274).
+        ended = [threading.Event() for _ in tasks]
 
-        def run_one(task: Callable[[], None]) -> None:
+        def run_one(task: Callable[[], None], end: threading.Event) -> None:
             try:
                 task()
             except Stopped:
@@ -187,18 +205,28 @@ class Team:
                 errors.append(exc)
                 self.stop()
                 on_stop()
+            finally:
+                end.set()
 
-        threads = [threading.Thread(target=run_one, args=(task,), daemon=True) for task in tasks]
-        for thread in threads:
-            thread.start()
+        threads = [threading.Thread(target=run_one, args=pair, daemon=True) for pair in zip(tasks, ended, strict=True)]
         try:
             for thread in threads:
-                thread.join()
-        except BaseException:
-            self.stop()
-            on_stop()
+                thread.start()
+            while _any_runs(ended):
+                pass
             for thread in threads:
                 thread.join()
+        except BaseException:  # Ctrl-C; a second one ends the waiting below at once
+            self.stop()
+            on_stop()
+            begun = [end for thread, end in zip(threads, ended, strict=True) if thread.ident is not None]
+            while interrupted() and _any_runs(begun):
+                pass
             raise
         if errors:
             raise errors[0]
+
+
+def _any_runs(ends: Sequence[threading.Event]) -> bool:
+    """Whether a task has not ended yet, after a short wait for the first such task."""
+    return any(not end.wait(_JOIN_SECONDS) for end in ends if not end.is_set())

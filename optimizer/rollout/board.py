@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,13 +33,24 @@ class _Step(NamedTuple):
     """``carry_out``, ``resolve`` or ``confirm``: the carrier's method."""
 
 
+def _stopping(names: Sequence[str]) -> str:
+    """What is said after Ctrl-C."""
+    if not names:
+        return "stopping: no other write is begun"
+    requests = "1 request" if len(names) == 1 else f"{len(names)} requests"
+    return (
+        f"stopping: no other write is begun; waiting for the outcome of {requests} ({', '.join(sorted(names))}). "
+        "Press Ctrl-C again to stop at once; --resume then looks in Azure how they ended"
+    )
+
+
 class Board:
     """What the workers share: who is at work on which lane, what ended how, the calendar of what is left."""
 
     def __init__(self, executor: Executor, carrier: Carrier, until: datetime | None) -> None:
         self._executor, self._carrier, self._until = executor, carrier, until
         self._lock = threading.RLock()
-        self._failed = False
+        self._failed = self._is_interrupted = False
         state, writes = state_of(carrier.journal.records), executor.writes
         begun = state.done.keys() | carrier.journal.open_writes.keys()
         needed = {number for write in writes if write.number in begun for number in write.needs}
@@ -85,7 +96,21 @@ class Board:
                     clock.sleep(min(max(idle, 1.0), self._carrier.pace.busy_seconds))
         except BaseException:
             self._failed = True
+            self._carrier.journal.begin_no_more()
             raise
+
+    def interrupted(self) -> bool:
+        """Begin no other write after Ctrl-C; returns whether an outcome is still awaited.
+
+        Reads that are under way are not waited for: they change nothing, and may take minutes.
+        """
+        names = list(self._carrier.under_way.copy().values())
+        if not self._is_interrupted:
+            self._is_interrupted = self._failed = True
+            self._carrier.journal.begin_no_more()
+            names = list(self._carrier.under_way.copy().values())
+            self._executor.tell(_stopping(names))
+        return bool(names)
 
     def _do(self, step: _Step) -> None:
         match step.how:

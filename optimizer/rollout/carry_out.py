@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import Enum, auto
@@ -15,6 +16,7 @@ from optimizer.errors import (
     ConflictError,
     ForbiddenError,
     NotSentError,
+    OptimizerError,
     RejectedError,
     ThrottledError,
     UncertainError,
@@ -167,6 +169,8 @@ class Carrier:
     targets: Mapping[str, bytes] = field(default_factory=dict)
     unsettled: Mapping[int, OpenWrite] = field(default_factory=dict)
     booking: threading.Lock = field(default_factory=threading.Lock, compare=False)
+    under_way: dict[int, str] = field(default_factory=dict, compare=False)
+    """Names, by number, of the writes whose request was sent and whose outcome is not known or not recorded yet."""
 
     def carry_out(self, write: Write) -> Attempt:
         """Make a write, unless the object is no longer what the plan was made for; at most one request is sent."""
@@ -263,8 +267,18 @@ class Carrier:
         counted, reason = self._book(write)
         if reason:
             return Attempt(End.LATER, reason)
-        self._intend(write, current)
-        return self._send_once(write, counted)
+        self.under_way[write.number] = write.name
+        try:
+            try:
+                self._intend(write, current)
+            except BaseException:  # no intent, no request
+                if counted is not None:
+                    with suppress(OptimizerError):
+                        self.ledger.give_back(counted)
+                raise
+            return self._send_once(write, counted)
+        finally:
+            del self.under_way[write.number]
 
     def _book(self, write: Write) -> tuple[CountedWrite | None, str]:
         """Count a write towards Azure's limits, or report which of them leaves no room.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -12,7 +12,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.raw import properties_of
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
-from optimizer.ports import Progress, Resource, no_progress
+from optimizer.ports import Progress, Resource, no_progress, silent
 from optimizer.rollout.board import Board
 from optimizer.rollout.budget import BATCH_SECONDS, MOST_ITEMS_AT_ONCE, MOST_ITEMS_PER_DAY
 from optimizer.rollout.calendar import DEFAULT_WORKERS, build_rollout
@@ -50,6 +50,8 @@ class Executor:
         Lanes that are written side by side.
     progress
         Told after each write.
+    tell
+        Told, for people, what a run waits for after Ctrl-C.
     """
 
     carrier: Carrier
@@ -61,6 +63,7 @@ class Executor:
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
     workers: int = DEFAULT_WORKERS
     progress: Progress = no_progress
+    tell: Callable[[str], None] = silent
 
     def run(self, *, until: datetime | None = None) -> Outcome:
         """Make every write that can be made now, and those that open until a given time.
@@ -76,7 +79,7 @@ class Executor:
         )
         board = Board(self, carrier, until)
         num_workers = max(1, min(self.workers, len(board.lanes)))
-        carrier.clock.side_by_side([board.work] * num_workers)
+        carrier.clock.side_by_side([board.work] * num_workers, board.interrupted)
         return board.outcome()
 
     def lay_out(self, ended: Mapping[int, Attempt]) -> Rollout:

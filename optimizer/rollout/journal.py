@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -20,6 +20,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 
 from optimizer.estate.atomic import sync_folder, translate_write_errors
 from optimizer.estate.document import UtcDatetime
+from optimizer.model.clock import Stopped
 from optimizer.model.raw import parse_json
 from optimizer.model.strict import StrictModel
 from optimizer.ports import Resource
@@ -199,6 +200,8 @@ class Journal:
     ----------
     path
         The file; made with its first record where there is none.
+    write, truncate
+        Calls of the system that write to the file and cut it back.
 
     Raises
     ------
@@ -206,11 +209,21 @@ class Journal:
         The file is there but is no journal.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        write: Callable[[int, bytes], int] = os.write,
+        truncate: Callable[[int, int], None] = os.ftruncate,
+    ) -> None:
+        self._system_write, self._system_truncate = write, truncate
         self.path = path
         self._lock = threading.Lock()
         self._records = list(read_journal(path)) if path.exists() else []
         self._descriptor: int | None = None
+        self._end = 0
+        self._unusable = ""
+        self._ending = False
         self._open = open_writes_of(self._records)
 
     @property
@@ -220,22 +233,61 @@ class Journal:
             return tuple(self._records)
 
     def append(self, record: Record) -> None:
-        """Add a record, durably.
+        """Add a record, durably, or leave the file as it was.
 
         Raises
         ------
         EstateError
             The disk is full or the file cannot be written.
+        JournalError
+            The journal is closed, or an earlier failure left a part of a record that could not be cut away.
+        Stopped
+            The run is ending, and the record would begin another write.
         """
         line = record.model_dump_json().encode() + b"\n"
-        with self._lock, translate_write_errors(self.path):
-            descriptor = self._descriptor_of()
-            written = 0
-            while written < len(line):
-                written += os.write(descriptor, line[written:])
-            os.fsync(descriptor)
+        with self._lock:
+            if self._unusable:
+                raise JournalError(f"{self.path}: {self._unusable}")
+            if self._ending and isinstance(record, IntentRecord):
+                raise Stopped
+            with translate_write_errors(self.path):
+                self._write(line)
             self._records.append(record)
             _follow(self._open, record)
+
+    def begin_no_more(self) -> None:
+        """Refuse every further intent, so that no other write is begun; ends of writes are still recorded."""
+        with self._lock:
+            self._ending = True
+
+    def _write(self, line: bytes) -> None:
+        """Write a whole line to disk, or nothing.
+
+        A part of a line must not stay: whoever writes next would continue it, and nobody could read the journal.
+        """
+        descriptor = self._descriptor_of()
+        written = 0
+        try:
+            while written < len(line):
+                written += self._system_write(descriptor, line[written:])
+            os.fsync(descriptor)
+        except BaseException:
+            self._cut_back(descriptor)
+            raise
+        self._end += len(line)
+
+    def _cut_back(self, descriptor: int) -> None:
+        """Cut the file back to its last whole line; if that fails, nothing more is written to it."""
+        try:
+            self._system_truncate(descriptor, self._end)
+            os.fsync(descriptor)
+        except OSError as exc:
+            self._unusable = (
+                f"a record could be written only in part, and that part cannot be cut away ({exc.strerror}); nothing "
+                "more is written to this journal. Make sure that the disk works and has room, then run the command "
+                "again with --resume: it cuts the part away and looks in Azure at what was begun"
+            )
+            raise JournalError(f"{self.path}: {self._unusable}") from exc
 
     @property
     def open_writes(self) -> Mapping[int, OpenWrite]:
@@ -248,14 +300,17 @@ class Journal:
         if self._descriptor is None:
             _cut_torn_line(self.path)
             self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
+            self._end = os.fstat(self._descriptor).st_size
             sync_folder(self.path.parent)
         return self._descriptor
 
     def close(self) -> None:
-        """Give the file back."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
+        """Give the file back; nothing can be added any more."""
+        with self._lock:
+            self._unusable = self._unusable or "the journal is closed"
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
 
 
 def _cut_torn_line(path: Path) -> None:
@@ -293,12 +348,39 @@ def read_journal(path: Path) -> tuple[Record, ...]:
         except ValidationError as exc:
             first = exc.errors()[0]
             raise JournalError(
-                f"{path}, line {number}: not a record of a journal: {first['msg']}; give the file that 'apply' or "
-                "'rollback' wrote, unchanged"
+                f"{path}, line {number}: not a record of a journal: {first['msg']}; {_advice(number, line)}"
             ) from exc
     if lines and not isinstance(records[0], RunRecord):
         raise JournalError(f"{path}: does not begin with a run; give the file that 'apply' or 'rollback' wrote")
     return tuple(records)
+
+
+def _advice(number: int, line: bytes) -> str:
+    """What to do about a line that cannot be read."""
+    for cut in _beginnings(line):
+        try:
+            _RECORD.validate_json(line[cut:])
+        except ValidationError:
+            continue
+        return (
+            f"its first {cut} bytes are a record that was cut off, for example by a full disk, and a whole record "
+            "follows: keep a copy of the file, delete these bytes, and run the command again; what was begun is "
+            "looked up in Azure"
+        )
+    if number == 1:
+        return "give the file that 'apply' or 'rollback' wrote"
+    return (
+        "restore the file as 'apply' or 'rollback' wrote it, for example from a copy. If there is none, keep the "
+        "damaged file, run 'pull', and make a new plan from what Azure shows"
+    )
+
+
+def _beginnings(line: bytes) -> Iterator[int]:
+    """Where records may begin within a line, the first byte left out."""
+    cut = line.find(b'{"record":', 1)
+    while cut > 0:
+        yield cut
+        cut = line.find(b'{"record":', cut + 1)
 
 
 def is_journal(path: Path) -> bool:

@@ -10,7 +10,7 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from optimizer.ports import BackupService, Clock, Progress, no_progress
+from optimizer.ports import BackupService, Clock, Progress, no_progress, silent
 from optimizer.rollout.carry_out import Carrier, Pace
 from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.execute import Executor, vaults_of
@@ -32,6 +32,7 @@ def carry_out(
     guard_request: bool = False,
     journal_of: Callable[[Path], Journal] = Journal,
     progress: Progress = no_progress,
+    tell: Callable[[str], None] = silent,
 ) -> Outcome:
     """Make the writes of a prepared run that can be made now.
 
@@ -53,6 +54,8 @@ def carry_out(
         Opens the journal.
     progress
         Told after each write.
+    tell
+        Told, for people, what the run waits for after Ctrl-C.
 
     Raises
     ------
@@ -83,6 +86,7 @@ def carry_out(
             tolerated=prepared.tolerated,
             workers=prepared.workers,
             progress=progress,
+            tell=tell,
         )
         return executor.run(until=until)
 

@@ -32,8 +32,11 @@ class SharedClock:
         """Jump ahead."""
         self._put(self.now() + timedelta(seconds=max(0.0, seconds)))
 
-    def side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
+    def side_by_side(
+        self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
+    ) -> None:
         """Run tasks one after the other."""
+        del interrupted
         for task in tasks:
             task()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from datetime import UTC, datetime, timedelta
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.errors import EstateError
+from optimizer.model.clock import Stopped
 from optimizer.rollout.errors import BusyError, JournalError
 from optimizer.rollout.journal import (
     AcceptedRecord,
@@ -206,3 +209,99 @@ def test_a_closed_place_stays_closed_for_every_run(tmp_path: Path) -> None:
     assert closed.reason == "all of it"
     assert ledger.closed(vault.replace("/S/", "/S2/"), NOW) is None
     assert ledger.counted([vault], NOW)["closed_until"] == {vault.lower(): NOW + timedelta(hours=9)}
+
+
+class FailingDisk:
+    """The system calls of a journal, on a disk that stores half a record once and then is full.
+
+    Parameters
+    ----------
+    fatal
+        Number of the write that is cut short, from 1.
+    can_cut
+        Whether the file can be cut back afterwards.
+    """
+
+    def __init__(self, fatal: int, *, can_cut: bool = True) -> None:
+        self._writes, self._fatal, self._can_cut = 0, fatal, can_cut
+
+    def write(self, descriptor: int, data: bytes) -> int:
+        """Write, or half of it, or nothing."""
+        self._writes += 1
+        if self._writes == self._fatal:
+            return os.write(descriptor, data[: len(data) // 2])
+        if self._writes == self._fatal + 1:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return os.write(descriptor, data)
+
+    def truncate(self, descriptor: int, size: int) -> None:
+        """Cut the file back."""
+        if not self._can_cut:
+            raise OSError(errno.EIO, "Input/output error")
+        os.ftruncate(descriptor, size)
+
+
+@pytest.mark.parametrize("fatal", [1, 2, 3])
+def test_a_record_that_is_written_in_part_leaves_nothing(tmp_path: Path, fatal: int) -> None:
+    """After a short write and a full disk the journal holds whole records only, also those that others add later."""
+    path, disk = tmp_path / "plan.journal.jsonl", FailingDisk(fatal)
+    journal = Journal(path, write=disk.write, truncate=disk.truncate)
+    wanted = [start(), intent(1), intent(2), intent(3)]
+    for number, record in enumerate(wanted, start=1):
+        if number == fatal:
+            before = path.read_bytes() if path.exists() else b""
+            with pytest.raises(EstateError, match=r"full.*what was there before is unchanged"):
+                journal.append(record)
+            assert path.read_bytes() == before
+        if number != fatal or fatal == 1:  # without its first record a file is no journal
+            journal.append(record)
+    journal.close()
+    assert list(read_journal(path)) == [r for n, r in enumerate(wanted, start=1) if n != fatal or fatal == 1]
+    assert list(journal.records) == list(read_journal(path))
+
+
+def test_a_part_that_cannot_be_cut_away_ends_the_writing(tmp_path: Path) -> None:
+    """Where the file cannot be cut back, nothing is added to it until another process opens it."""
+    path, disk = tmp_path / "plan.journal.jsonl", FailingDisk(2, can_cut=False)
+    journal = Journal(path, write=disk.write, truncate=disk.truncate)
+    journal.append(start())
+    for record in (intent(1), intent(2), EndRecord(at=NOW, done=0, failed=0, skipped=0, pending=2)):
+        with pytest.raises(JournalError, match=r"cannot be cut away.*--resume"):
+            journal.append(record)
+    journal.close()
+    assert list(read_journal(path)) == [start()]
+    again = Journal(path)
+    again.append(intent(2))
+    again.close()
+    assert list(read_journal(path)) == [start(), intent(2)]
+
+
+def test_a_damaged_line_comes_with_what_to_do(tmp_path: Path) -> None:
+    """A whole record behind a torn one can be saved by hand; anything else has to come from a copy."""
+    path = tmp_path / "plan.journal.jsonl"
+    torn, whole = intent(1).model_dump_json()[:77], intent(2).model_dump_json()
+    first = start().model_dump_json()
+    path.write_text(f"{first}\n{torn}{whole}\n")
+    with pytest.raises(JournalError, match=r"line 2: .*first 77 bytes are a record that was cut off.*delete these"):
+        read_journal(path)
+    path.write_text(f"{first}\n{whole}\n")
+    assert list(read_journal(path)) == [start(), intent(2)]
+    path.write_text(f"{first}\n{torn}\n{whole}\n")
+    with pytest.raises(JournalError, match=r"line 2: .*restore the file.*make a new plan"):
+        read_journal(path)
+
+
+def test_an_ending_run_begins_nothing(tmp_path: Path) -> None:
+    """Once a run ends, intents are refused while ends of writes are still recorded; a closed journal takes nothing."""
+    journal = Journal(tmp_path / "plan.journal.jsonl")
+    journal.append(start())
+    journal.append(intent(1))
+    journal.begin_no_more()
+    with pytest.raises(Stopped):
+        journal.append(intent(2))
+    done = DoneRecord(number=1, at=NOW, how="written", after=None)
+    journal.append(done)
+    journal.close()
+    with pytest.raises(JournalError, match="closed"):
+        journal.append(done)
+    assert list(read_journal(journal.path)) == [start(), intent(1), done]

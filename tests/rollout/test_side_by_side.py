@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 
@@ -31,6 +32,7 @@ from tests.benchmarks.rollout_lanes import SlowService, measure, plan_of
 from tests.rollout.conftest import PACE, Ready
 from tests.rollout.fake_service import Killed
 from tests.rollout.small_rollouts import NOW
+from tests.rollout.standing_clock import StandingClock
 
 
 @pytest.fixture(scope="module")
@@ -246,28 +248,9 @@ def test_workers_share_the_budget_of_a_subscription(tmp_path: Path) -> None:
         assert sum(at - timedelta(hours=24) < other <= at for other in policies) <= 5
 
 
-class StandingClock:
-    """A clock that stands still, with the threads of the system: they really run at the same time."""
-
-    def __init__(self) -> None:
-        self._system = SystemClock()
-
-    def now(self) -> datetime:
-        """Always the same time."""
-        return NOW.replace(hour=12)
-
-    def sleep(self, seconds: float) -> None:
-        """Wait for a moment."""
-        self._system.sleep(min(seconds, 0.002))
-
-    def side_by_side(self, tasks: Sequence[Callable[[], None]]) -> None:
-        """Run tasks on threads of the system."""
-        self._system.side_by_side(tasks)
-
-
 def test_real_threads_write_what_is_planned(tmp_path: Path) -> None:
     """Eight threads through the real clients: every write once, in the journal, in the ledger, in order per vault."""
-    ready, clock = plan_of(24, 6), StandingClock()
+    ready, clock = plan_of(24, 6), StandingClock(NOW.replace(hour=12))
     with Emulator.of_estate(ready.document, clock=clock, settings=Settings(operation_reads=2)) as emulator:
         with AzureBackupService(Connection.to_emulator(emulator.endpoint, emulator.ca_file)) as service:
             ledger, journal = Ledger(tmp_path / "state"), tmp_path / "plan.journal.jsonl"
@@ -337,9 +320,54 @@ def test_when_a_task_fails_the_others_end(clock: VirtualClock | SystemClock) -> 
     assert threading.active_count() == before
 
 
-def test_a_single_task_runs_in_the_callers_thread() -> None:
-    """With one worker there is no other thread, so that an interruption reaches it at once."""
-    for clock in (VirtualClock(NOW), SystemClock()):
-        seen: list[threading.Thread] = []
-        clock.side_by_side([lambda seen=seen: seen.append(threading.current_thread())])  # type: ignore[misc]
-        assert seen == [threading.current_thread()]
+@pytest.mark.parametrize("num_tasks", [1, 3])
+def test_ctrl_c_stops_tasks_when_they_next_sleep(num_tasks: int) -> None:
+    """A signal ends tasks that never fail by themselves, whatever their number, and none goes on afterwards."""
+    clock, started = SystemClock(), threading.Event()
+    calls: list[threading.Thread] = []
+    threads: list[threading.Thread] = []
+
+    def task() -> None:
+        threads.append(threading.current_thread())
+        started.set()
+        while True:
+            clock.sleep(0.01)
+
+    def interrupted() -> bool:
+        calls.append(threading.current_thread())
+        return True
+
+    def strike() -> None:
+        started.wait()
+        signal.raise_signal(signal.SIGINT)
+
+    striker = threading.Thread(target=strike)
+    striker.start()
+    with pytest.raises(KeyboardInterrupt):
+        clock.side_by_side([task] * num_tasks, interrupted)
+    striker.join()
+    assert set(calls) == {threading.current_thread()}
+    for thread in threads:
+        thread.join()
+
+
+def test_what_need_not_be_awaited_does_not_hold_up_the_end() -> None:
+    """After Ctrl-C a task that hangs is left behind as soon as nothing that it does matters."""
+    clock, started, release = SystemClock(), threading.Event(), threading.Event()
+
+    def hanging() -> None:
+        started.set()
+        release.wait()
+
+    def strike() -> None:
+        started.wait()
+        signal.raise_signal(signal.SIGINT)
+
+    striker = threading.Thread(target=strike)
+    striker.start()
+    answers = [False, True, True]
+    with pytest.raises(KeyboardInterrupt):
+        clock.side_by_side([hanging], answers.pop)
+    assert answers == []
+    release.set()
+    striker.join()
