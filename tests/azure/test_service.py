@@ -275,7 +275,7 @@ def test_a_write_that_found_nobody_was_not_sent(certificate: tuple[Path, Path]) 
     """Where no connection comes about the error says that nothing was sent; it is not tried again."""
     with serve(*certificate) as other:
         dead = other.connection
-    with AzureBackupService(dead) as service, pytest.raises(NotSentError, match="network"):
+    with AzureBackupService(dead) as service, pytest.raises(NotSentError, match="nothing answers at this address"):
         service.put_policy(POLICY, vm_policy())
 
 
