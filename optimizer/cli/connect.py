@@ -40,8 +40,8 @@ CLOUDS = {
 }
 """Endpoints by cloud: Resource Manager, metrics below the region, logs, sign-in."""
 
-PLACE = ("--estate", "--cloud", "--emulator", "--ca-file")
-"""Options that every command on a plan needs to find the same estate and the same service."""
+SERVICE = ("--cloud", "--emulator", "--ca-file")
+"""Options that a command needs to find the same service as another one."""
 
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optimizer.cli.connect import PLACE, connection_options
+from optimizer.cli.connect import SERVICE, connection_options
 from optimizer.cli.console import FILE, Screen, common_options, current_clock, example, words_given
 from optimizer.cli.estate import UtcTime
 from optimizer.cli.numbers import Number, WholeNumber
@@ -114,7 +114,8 @@ def commands_for(plan_file: Path, journal_file: Path) -> Commands:
     return Commands(
         plan_file,
         journal_file,
-        place=words_given(*PLACE),
+        estate=words_given("--estate"),
+        service=words_given(*SERVICE),
         writing=words_given("--guard-request", "--workers"),
         returning=words_given("--delete-created"),
         first=words_given("--approved-by", "--ticket", "--wait"),
@@ -225,7 +226,7 @@ def apply(
 
     plan = read_plan(plan_file)
     if resume:  # what was begun goes on, also after 'pull --append'
-        document = known_estate(plan, plan_file, estate_folder)
+        document = known_estate(plan, plan_file, estate_folder, remark=screen.remark)
     else:
         document = open_estate_of(plan, plan_file, estate_folder).document
     journal = journal_file or journal_path(plan_file)
@@ -245,7 +246,7 @@ def apply(
     )
     if not rollback_path(plan_file).exists():
         try:
-            write_rollback(plan, document, rollback_path(plan_file))
+            write_rollback(plan, document, rollback_path(plan_file), written_by="apply")
         except EstateError as exc:
             screen.remark(f"no rollback file, so 'rollback' will need the estate of the plan: {exc}")
     _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
@@ -307,7 +308,7 @@ def rollback(
     prepared = prepare_rollback(
         plan,
         place,
-        known_estate(plan, place, estate_folder, reader=service),
+        known_estate(plan, place, estate_folder, reader=service, remark=screen.remark),
         service,
         current_clock(),
         Ledger(state_folder()),
@@ -413,7 +414,7 @@ def watch(
     from optimizer.rollout.watch import watch as look
 
     plan = read_plan(plan_file)
-    document = known_estate(plan, plan_file, estate_folder)
+    document = known_estate(plan, plan_file, estate_folder, remark=screen.remark)
     moved = moved_vms(plan, journal_file or journal_path(plan_file))
     inventory = build_inventory(document, plan.rules.service_from)
     found = look(plan, moved, inventory, AzureBackupReader(connection), current_clock(), deep=deep)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from optimizer.errors import EstateError
 from optimizer.estate.arm_items import source_vm
 from optimizer.estate.document import EstateDocument
+from optimizer.estate.folder import open_estate
 from optimizer.estate.remote import Location
 from optimizer.model.raw import id_of, properties_of
 from optimizer.plan.document import EditPolicy, PlanDocument
@@ -22,21 +24,24 @@ def known_estate(
     estate_path: str | Location | None = None,
     *,
     reader: BackupReader | None = None,
+    remark: Callable[[str], None] = lambda _: None,
 ) -> EstateDocument:
     """The vaults, policies, items and VMs that a plan was made for.
 
     ``pull --append`` changes an estate, and folders get lost; what a plan has changed must still be found and taken
     back.  So the rollback file, which ``plan`` writes beside the plan, is used where the estate itself is no longer as
-    it was.
+    it was, also where the user named it: commands that were printed or noted down before name it too.
 
     Parameters
     ----------
     plan, plan_path
         The plan and where it was read from.
     estate_path
-        Where the estate is; given, it must be the very estate of the plan.
+        Where the estate is.  By default, where the plan says.
     reader
         The service.  It shows what a rollback file of an older version lacks if the estate is gone.
+    remark
+        Told when the rollback file takes the place of an estate that the user named.
 
     Raises
     ------
@@ -51,18 +56,22 @@ def known_estate(
         return open_estate_of(plan, plan_path, estate_path).document
     except (EstateError, StalePlanError) as exc:
         path = rollback_path(plan_path)
-        if estate_path is not None or not path.exists():
-            raise
+        if not path.exists():
+            raise type(exc)(f"{exc}; or restore {path}, which takes the place of a lost or changed estate") from exc
         back = read_rollback(path)
         require_of_plan(back, plan, path)
         if back.estate is not None:
-            return _kept(back.estate, plan, path)
+            kept = _kept(back.estate, plan, path)
+            if estate_path is not None:
+                remark(f"{path} takes the place of --estate {estate_path}, which is not the plan's estate: {exc}")
+            return kept
         if plan.estate.objects is not None:
             raise PlanFormatError(
                 f"{path}: 'estate' is missing; restore the rollback file as 'plan' wrote it beside the plan"
             ) from exc
         if isinstance(exc, StalePlanError):  # a file of an older version, and an estate that was pulled again
-            return _as_it_was(open_named(plan, plan_path).document, back, plan)
+            shown = open_named(plan, plan_path) if estate_path is None else open_estate(estate_path)
+            return _as_it_was(shown.document, back, plan)
         if reader is None:
             raise
         return _as_it_was(_shown(plan, reader, exc), back, plan)

@@ -53,6 +53,9 @@ class RollbackDocument(StrictModel):
         In the order of the plan's changes; undone from the last to the first.
     estate
         The vaults, policies, items and VMs of the estate, without its load and jobs.  None in files of older versions.
+    written_by
+        ``apply`` writes the file where that of ``plan`` is missing.  It is then made from the plan, and so proves
+        nothing about the plan.
     """
 
     schema_version: Literal[1] = ROLLBACK_SCHEMA_VERSION
@@ -60,6 +63,7 @@ class RollbackDocument(StrictModel):
     created_at: datetime
     objects: tuple[PriorState, ...]
     estate: Annotated[EstateDocument | None, Field(exclude_if=lambda estate: estate is None)] = None
+    written_by: Annotated[Literal["plan", "apply"], Field(exclude_if=lambda command: command == "plan")] = "plan"
 
 
 def rollback_path(plan_path: Path) -> Path:
@@ -111,7 +115,9 @@ def _prior_state(change: Change, resources: dict[str, dict[str, Any]]) -> PriorS
     return PriorState(kind=change.kind, object_id=object_id, before=before, change=sent)
 
 
-def write_rollback(plan: PlanDocument, document: EstateDocument, path: Path) -> None:
+def write_rollback(
+    plan: PlanDocument, document: EstateDocument, path: Path, *, written_by: Literal["plan", "apply"] = "plan"
+) -> None:
     """Write the file of a plan; an older one is replaced whole or not at all.
 
     Parameters
@@ -120,6 +126,8 @@ def write_rollback(plan: PlanDocument, document: EstateDocument, path: Path) -> 
         The plan and its estate.
     path
         See :func:`rollback_path`.
+    written_by
+        The command that writes it.
 
     Raises
     ------
@@ -128,7 +136,7 @@ def write_rollback(plan: PlanDocument, document: EstateDocument, path: Path) -> 
     EstateError
         The file cannot be written.
     """
-    found = prior_states(plan, document)
+    found = prior_states(plan, document).model_copy(update={"written_by": written_by})
     content = json.dumps(found.model_dump(mode="json", exclude={"estate"}), ensure_ascii=False, indent=1)
     assert found.estate is not None
     text = f'{content.removesuffix("}").rstrip()},\n "estate": {found.estate.to_json()}}}\n'

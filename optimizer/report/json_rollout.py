@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from optimizer.report.next_steps import next_steps
+from optimizer.report.rules_in_force import rules_in_force
 
 if TYPE_CHECKING:
     from optimizer.rollout.outcome import Outcome
@@ -64,6 +65,8 @@ def outcome_json(outcome: Outcome, prepared: Prepared) -> str:
     """Result of ``apply`` and ``rollback``."""
     steps = [{"what": step.what, "command": step.command or None} for step in next_steps(outcome, prepared)]
     content = {
+        "plan_fingerprint": prepared.plan.fingerprint,
+        "rules": list(rules_in_force(prepared.plan.rules)),
         "journal": str(prepared.journal_path),
         "remarks": list(prepared.remarks),
         **outcome_content(outcome),

@@ -258,6 +258,7 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
         f"{plural(summary.policies_created, 'policy')} created, {summary.policies_edited:,} edited; "
         f"{plural(summary.reassigned, 'VM')} reassigned"
     )
+    yield Text(f"fingerprint {plan.fingerprint}", style="dim")
     figures = Rows(
         title="Before and after",
         columns=(Column(""), number("today"), number("plan"), number("change")),

@@ -12,8 +12,10 @@ from rich.text import Text
 
 from optimizer.plan.document import PlanDocument
 from optimizer.report.next_steps import NextStep, next_steps
+from optimizer.report.rules_in_force import rules_in_force
 from optimizer.report.shell import shell_lines
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
+from optimizer.rollout.offers import narrowed
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 
@@ -203,6 +205,7 @@ def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page
         yield Text(_extent(rehearsal.rollout))
         yield table(_checks(rehearsal), glyphs, width)
         yield from _calendar(rehearsal.rollout, glyphs, width, max_rows)
+        yield from _see_all(rehearsal.prepared, glyphs, width, max_rows)
         yield from _remarks("Broken on the way", rehearsal.findings, glyphs, max_rows)
         yield from _remarks("The end differs from the plan", rehearsal.end_differences, glyphs, max_rows)
         yield from _remarks("The rollback left differences", rehearsal.rollback_differences, glyphs, max_rows)
@@ -266,10 +269,32 @@ def render_apply_summary(prepared: Prepared, max_rows: int | None = SHOWN) -> Pa
         if done:
             yield Text(f"{plural(done, 'write')} of {len(prepared.writes):,} made before, by the journal")
         yield from (Text(line) for line in _who_and_what(prepared))
+        yield Text()
+        yield Text("Rules of the plan", style="bold")
+        yield bullets(rules_in_force(prepared.plan.rules), glyphs)
         yield from _calendar(prepared.rollout, glyphs, width, max_rows)
+        yield from _see_all(prepared, glyphs, width, max_rows)
         yield from _remarks("Before you go on", prepared.remarks, glyphs)
 
     return Page(build)
+
+
+def _see_all(prepared: Prepared, glyphs: Glyphs, width: int, max_rows: int | None) -> Iterator[RenderableType]:
+    """How to see the writes that the table leaves out, before they are confirmed."""
+    if max_rows is None or len(prepared.rollout.writes) <= max_rows:
+        return
+    is_rollback = prepared.command == "rollback"
+    commands = prepared.commands
+    command = commands.report_journal() if is_rollback else commands.rehearse(*narrowed(prepared.scope))
+    yield Text()
+    yield Text("To see every write" + (" that is rolled back:" if is_rollback else ":"))
+    yield from _command(command, glyphs, width)
+
+
+def _command(command: str, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
+    """A command that can be copied: its lines are broken as a shell reads them."""
+    for line in shell_lines(command, width - 6):
+        yield Padding(Text(glyphs.clean(line), style="cyan"), (0, 0, 0, 6))
 
 
 def _who_and_what(prepared: Prepared) -> Iterator[str]:
@@ -284,6 +309,7 @@ def _who_and_what(prepared: Prepared) -> Iterator[str]:
     named += [f"ticket {approval.ticket}"] if approval.ticket else []
     if named:
         yield ", ".join(named)
+    yield f"plan: {prepared.plan.fingerprint}"
     yield f"journal: {prepared.journal_path}"
 
 
@@ -331,12 +357,11 @@ def _not_made(outcome: Outcome, writes: Sequence[Write], max_rows: int | None) -
 
 
 def _next(steps: Sequence[NextStep], glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    """What to do, with commands that can be copied: their lines are broken as a shell reads them."""
+    """What to do, each with its command."""
     if not steps:
         return
     yield Text()
     yield Text("Next", style="bold")
     for step in steps:
         yield bullets([step.what], glyphs)
-        for line in shell_lines(step.command, width - 6) if step.command else ():
-            yield Padding(Text(glyphs.clean(line), style="cyan"), (0, 0, 0, 6))
+        yield from _command(step.command, glyphs, width)

@@ -20,9 +20,11 @@ class Commands:
         File of the plan.
     journal
         Journal of its ``apply``.
-    place
-        Words of the options that every command needs: where the estate is, and which cloud or emulator is meant.
-        Without them, a command that is pasted after a trial on the emulator would write to Azure.
+    estate
+        Words of the option that says where the estate is.
+    service
+        Words of the options that say which cloud or emulator is meant.  Without them, a command that is pasted after a
+        trial on the emulator would write to Azure.
     writing
         Words of the options that every command that writes needs, such as ``--guard-request``.
     returning
@@ -34,7 +36,8 @@ class Commands:
 
     plan: Path
     journal: Path
-    place: tuple[str, ...] = ()
+    estate: tuple[str, ...] = ()
+    service: tuple[str, ...] = ()
     writing: tuple[str, ...] = ()
     returning: tuple[str, ...] = ()
     first: tuple[str, ...] = ()
@@ -42,11 +45,21 @@ class Commands:
     def apply(self, *words: str, resume: bool = True) -> str:
         """Command that applies the plan, or goes on with it."""
         journal = () if self.journal == journal_path(self.plan) else ("--journal", str(self.journal))
-        return _line("apply", self.plan, (*journal, *_resume(resume), *words, *self.place, *self.writing))
+        return _line(
+            "apply", self.plan, (*journal, *_resume(resume), *words, *self.estate, *self.service, *self.writing)
+        )
 
     def rollback(self, *words: str, resume: bool = False) -> str:
         """Command that takes the plan back, or goes on with that."""
-        options = (*self._plan(), *_resume(resume), *words, *self.returning, *self.place, *self.writing)
+        options = (
+            *self._plan(),
+            *_resume(resume),
+            *words,
+            *self.returning,
+            *self.estate,
+            *self.service,
+            *self.writing,
+        )
         return _line("rollback", self.journal, options)
 
     def resume(self, command: str) -> str:
@@ -56,7 +69,18 @@ class Commands:
     def watch(self) -> str:
         """Command that looks at the first backups."""
         journal = () if self.journal == journal_path(self.plan) else ("--journal", str(self.journal))
-        return _line("watch", self.plan, (*journal, *self.place))
+        return _line("watch", self.plan, (*journal, *self.estate, *self.service))
+
+    def rehearse(self, *words: str) -> str:
+        """Command that shows every write of the plan, with its time, as JSON."""
+        return _line("rehearse", self.plan, (*words, *self.estate, "--format", "json"))
+
+    def report_journal(self) -> str:
+        """Command that shows every write of the journal."""
+        return _line("report", self.journal, ())
+
+    def _writing(self) -> tuple[str, ...]:
+        return (*self.estate, *self.service, *self.writing)
 
     def _plan(self) -> tuple[str, ...]:
         """``--plan``, unless the plan is beside the journal, where ``rollback`` looks for it."""

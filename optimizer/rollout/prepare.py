@@ -43,6 +43,7 @@ from optimizer.rollout.remarks import (
     not_taken_back,
     outside_of_scope,
     read_protections,
+    unproven_rules,
 )
 from optimizer.rollout.rollback import estate_after, nothing_to_take_back, rollback_writes
 from optimizer.rollout.selection import Selector, is_meant, select_writes
@@ -152,6 +153,7 @@ def prepare_apply(
         protections=protections,
         workers=workers,
         remarks=(
+            *(unproven_rules(plan, plan_path) if command != "rehearse" else ()),
             *selection.left_out,
             *outside_of_scope(every, selection.writes, scope, commands),
             *protected,
@@ -247,6 +249,7 @@ def prepare_rollback(
         workers=workers,
         unsettled=unsettled,
         remarks=(
+            *unproven_rules(plan, plan_path),
             *selection.left_out,
             *left_for_later(undone, writes, scope.only, commands),
             *protected,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 
 from optimizer.errors import CloudError
+from optimizer.plan.document import PlanDocument
+from optimizer.plan.rollback_file import read_rollback, rollback_path
 from optimizer.ports import BackupReader
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.execute import vaults_of
@@ -101,6 +104,23 @@ def changes_elsewhere(freshness: Freshness) -> list[str]:
         name = vault_id.rpartition("/")[2]
         found.append(f"vault {name} has changed where the plan does not touch it: {'; '.join(changes[:3])}{more}")
     return found
+
+
+def unproven_rules(plan: PlanDocument, plan_path: Path) -> list[str]:
+    """Report that nothing but the plan itself vouches for its rules.
+
+    Changes are compared with the estate, but budget, RPO, freezes and caps stand in the plan only.  The rollback file
+    that ``plan`` wrote holds the plan's fingerprint, so without it an edited plan looks like the one that was made.
+    """
+    path = rollback_path(plan_path)
+    if path.exists() and read_rollback(path).written_by == "plan":
+        return []
+    missing = "was written by 'apply'" if path.exists() else "is missing"
+    remark = (
+        f"the rules of this plan (budget, RPO, freezes, caps) could not be checked: {path.name}, which 'plan' writes "
+        f"beside the plan, {missing}. Compare the fingerprint with that of the approved plan: {plan.fingerprint}"
+    )
+    return [remark]
 
 
 def outside_of_scope(every: Sequence[Write], chosen: Sequence[Write], scope: Scope, commands: Commands) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from optimizer.errors import OptimizerError
+from optimizer.errors import EstateError, OptimizerError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import open_estate
 from optimizer.model.clock import VirtualClock
@@ -26,13 +26,15 @@ from optimizer.plan.fingerprint import fingerprint_of, with_fingerprint
 from optimizer.plan.known_estate import known_estate
 from optimizer.plan.rollback_file import rollback_path, write_rollback
 from optimizer.plan.store import open_estate_of, read_plan, write_plan
+from optimizer.report.text_rollout import render_apply_summary
+from optimizer.report.typeset import to_text
 from optimizer.rollout.errors import JournalError
 from optimizer.rollout.evidence import check_journal, check_plan
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import IntentRecord
 from optimizer.rollout.ledger import Ledger
-from optimizer.rollout.prepare import prepare_rollback
-from optimizer.rollout.prepared import latest_end
+from optimizer.rollout.prepare import prepare_apply, prepare_rollback
+from optimizer.rollout.prepared import Prepared, latest_end
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.run import carry_out
 from optimizer.rollout.writes import writes_of
@@ -75,6 +77,12 @@ class Files:
         plan = read_plan(self.plan)
         ready = Ready(open_estate(self.folder / "estate"), plan, self.plan)
         return run(ready, self.service, self.folder, clock=self.clock, resume=resume)
+
+    def prepared(self) -> Prepared:
+        """What ``apply`` would ask to confirm."""
+        plan, ledger = read_plan(self.plan), Ledger(self.folder / "state")
+        document = open_estate(self.folder / "estate").document
+        return prepare_apply(plan, self.plan, document, self.service, self.clock, ledger, self.journal)
 
     def take_back(self, *, resume: bool = False, wait: bool = True) -> Outcome:
         """Roll the journal back, with the estate from wherever it still is."""
@@ -413,12 +421,16 @@ def test_a_journal_that_lost_lines_still_leads_back(files: Files, kind: str) -> 
 
 
 def test_the_way_back_does_not_need_the_estate(files: Files) -> None:
-    """With the estate folder gone, plan, rollback file and journal restore everything; ``--estate`` stays strict."""
+    """With the estate folder gone, plan, rollback file and journal restore everything; a lost ``--estate`` is told."""
     assert files.apply().complete
     assert files.differences()
     shutil.rmtree(files.folder / "estate")
-    with pytest.raises(OptimizerError):
-        known_estate(read_plan(files.plan), files.plan, files.folder / "estate")
+    remarks: list[str] = []
+    plan, gone = read_plan(files.plan), files.folder / "gone"
+    known = known_estate(plan, files.plan, gone, remark=remarks.append)
+    assert known.fingerprint() == plan.estate.objects
+    (said,) = remarks
+    assert f"plan.rollback.json takes the place of --estate {gone}" in said
     files.take_back()
     assert files.differences() == ()
 
@@ -501,3 +513,39 @@ def test_rules_that_only_the_estate_can_answer_need_the_estate(files: Files, rul
 def test_rules_of_the_fixture_are_the_default(planned: Ready) -> None:
     """The edits above start from a plan without rules."""
     assert planned.plan.rules == Rules()
+
+
+def test_without_a_rollback_file_a_lost_estate_is_an_error(files: Files) -> None:
+    """Whether named or not; the message says what could stand in for it."""
+    files.back.unlink()
+    shutil.rmtree(files.folder / "estate")
+    for named in (None, files.folder / "gone"):
+        with pytest.raises(EstateError, match=r"or restore \S+plan\.rollback\.json"):
+            known_estate(read_plan(files.plan), files.plan, named)
+
+
+@pytest.mark.parametrize("written_by", ["nobody", "apply"])
+def test_rules_that_nothing_vouches_for_are_reported(files: Files, written_by: str) -> None:
+    """Edited rules with a fitting fingerprint pass if the rollback file is gone; the summary says so.
+
+    A rollback file that ``apply`` made from such a plan does not hide it from the next run.
+    """
+    edit_plan(files, lambda plan: plan["rules"]["policies"].update(max_writes_per_day=1000), also_rollback=False)
+    plan = read_plan(files.plan)
+    with pytest.raises(PlanFormatError, match="belongs to the plan with fingerprint"):
+        files.apply()
+    files.back.unlink()
+    if written_by == "apply":
+        write_rollback(plan, files.document, files.back, written_by="apply")
+    prepared = files.prepared()
+    (said,) = [remark for remark in prepared.remarks if "could not be checked" in remark]
+    assert plan.fingerprint in said
+    text = " ".join(to_text(render_apply_summary(prepared), 200).split())
+    assert said in text
+    assert f"plan: {plan.fingerprint}" in text
+    assert "at most 1,000 policy writes in any 24 hours per vault" in text
+
+
+def test_a_sound_rollback_file_vouches_for_the_rules(files: Files) -> None:
+    """No remark where ``plan`` wrote the file."""
+    assert not [remark for remark in files.prepared().remarks if "could not be checked" in remark]

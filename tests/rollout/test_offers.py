@@ -117,8 +117,8 @@ def test_commands_carry_what_they_need() -> None:
     assert beside.apply() == "backup-optimizer apply a/plan.json --resume"
     assert beside.watch() == "backup-optimizer watch a/plan.json"
     assert beside.rollback() == "backup-optimizer rollback a/plan.journal.jsonl"
-    place = ("--estate", "my estate", "--emulator", "https://127.0.0.1:8443")
-    apart = replace(beside, journal=Path("b/x.jsonl"), place=place, writing=("--guard-request",))
+    place = {"estate": ("--estate", "my estate"), "service": ("--emulator", "https://127.0.0.1:8443")}
+    apart = replace(beside, journal=Path("b/x.jsonl"), **place, writing=("--guard-request",))
     tail = "--estate 'my estate' --emulator https://127.0.0.1:8443"
     writes = f"{tail} --guard-request"
     assert apart.apply() == f"backup-optimizer apply a/plan.json --journal b/x.jsonl --resume {writes}"
