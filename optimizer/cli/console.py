@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
 import click
 from click.core import ParameterSource
 
-from optimizer.cli.failures import failure_of
+from optimizer.cli.failures import failure_of, say
 from optimizer.errors import DataError, OptimizerError
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.ports import Clock, Progress, no_progress
-from optimizer.report.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -95,18 +94,18 @@ class Screen:
         """Print why there is no result: in full to stderr, or as JSON to stdout and in one sentence to stderr."""
         if self.as_json:
             click.echo(json_text)
-            click.echo(f"error: {headline}", err=True)
+            say(f"error: {headline}")
             return
         from rich.console import Console
 
         width = None if sys.stderr.isatty() else 100
-        click.echo(f"error: {headline}", err=True)
+        say(f"error: {headline}")
         Console(width=width, stderr=True, highlight=False, soft_wrap=False).print(renderable)
 
     def remark(self, text: str) -> None:
         """Print a remark to stderr."""
         if not self.quiet:
-            click.echo(printable(text), err=True)
+            say(text)
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from optimizer.errors import CloudError, OptimizerError
-from optimizer.report.printable import printable
+from optimizer.report.printable import printable, wrapped
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -95,11 +95,20 @@ def report_failure(error: BaseException, args: Sequence[str]) -> int:
     if isinstance(error, click.ClickException):
         text = io.StringIO()
         error.show(text)  # with the usage and the hint where to find help
-        click.echo(printable(text.getvalue().rstrip("\n")), err=True)
+        say(text.getvalue().rstrip("\n"))
     else:
         prefix = "error: " if isinstance(error, OptimizerError) else ""
-        click.echo(printable(f"{prefix}{failure.message}"), err=True)
+        say(f"{prefix}{failure.message}")
     return failure.exit_code
+
+
+def say(text: str) -> None:
+    """Print a message to stderr: on a terminal in lines that fit, elsewhere as it is, so that it can be searched."""
+    shown = printable(text)
+    if sys.stderr.isatty():
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+        shown = wrapped(shown, columns) if columns else shown  # 0: a terminal that does not know its width
+    click.echo(shown, err=True)
 
 
 def drop_stdout() -> None:

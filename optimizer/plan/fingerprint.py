@@ -158,7 +158,7 @@ class _Check:
         resource = self._policies.get(key)
         if resource is None:
             raise ValueError(f"policy {key} is not in the estate")
-        _require(is_vm_policy(resource), f"policy {key} is none of VMs")
+        _require(is_vm_policy(resource), f"policy {key} is not a VM backup policy")
         return resource
 
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
+
+COMMAND_INDENT = "    "
+"""What stands before a command on a line of its own in a message."""
+
 
 def printable(text: str) -> str:
     """Text with a question mark for each character that would steer a terminal; line breaks stay.
@@ -10,3 +15,31 @@ def printable(text: str) -> str:
     could recolor or overwrite what somebody is asked to approve.
     """
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
+
+
+def wrapped(text: str, width: int) -> str:
+    """Break the lines of a message between words, so that none is wider than a terminal.
+
+    A command on a line of its own stays whole: a shell would read its parts as several commands.
+
+    Parameters
+    ----------
+    text
+        The message.
+    width
+        Columns of the terminal.
+    """
+    lines: list[str] = []
+    for line in text.split("\n"):
+        indent = line[: len(line) - len(line.lstrip())]
+        if len(line) <= width or line.startswith(COMMAND_INDENT):
+            lines.append(line)
+        else:
+            lines += textwrap.wrap(
+                line,
+                width,
+                subsequent_indent=indent + "  ",
+                break_long_words=False,
+                break_on_hyphens=False,
+            )
+    return "\n".join(lines)

@@ -89,7 +89,7 @@ def _calendar(rollout: Rollout, glyphs: Glyphs, width: int, max_rows: int | None
         yield table(_writes(rollout.writes, glyphs, max_rows), glyphs, width)
     if rollout.blocked:
         yield table(_blocked(rollout.blocked, max_rows), glyphs, width)
-    yield from _remarks("Notes", rollout.notes, glyphs)
+    yield from _remarks("Notes", rollout.notes, glyphs, width)
 
 
 def _days(rollout: Rollout, glyphs: Glyphs) -> Rows:
@@ -182,7 +182,7 @@ def _blocked(blocked: Sequence[Blocked], max_rows: int | None) -> Rows:
 
 
 def _remarks(
-    title: str, texts: Sequence[str], glyphs: Glyphs, max_rows: int | None = None
+    title: str, texts: Sequence[str], glyphs: Glyphs, width: int, max_rows: int | None = None
 ) -> Iterator[RenderableType]:
     if texts:
         yield Text()
@@ -190,7 +190,11 @@ def _remarks(
         if max_rows is not None and len(texts) > max_rows:
             heading.append(f" ({max_rows} of {len(texts):,} shown)", style="dim")
         yield heading
-        yield bullets(texts[:max_rows], glyphs)
+        for text in texts[:max_rows]:
+            sentence, *commands = text.split("\n    ")
+            yield bullets([sentence], glyphs)
+            for command in commands:
+                yield from _command(command, glyphs, width)
 
 
 def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page:
@@ -206,16 +210,16 @@ def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page
         yield table(_checks(rehearsal), glyphs, width)
         yield from _calendar(rehearsal.rollout, glyphs, width, max_rows)
         yield from _see_all(rehearsal.prepared, glyphs, width, max_rows)
-        yield from _remarks("Broken on the way", rehearsal.findings, glyphs, max_rows)
-        yield from _remarks("The end differs from the plan", rehearsal.end_differences, glyphs, max_rows)
-        yield from _remarks("The rollback left differences", rehearsal.rollback_differences, glyphs, max_rows)
-        yield from _remarks("Not made", _reasons(rehearsal.outcome), glyphs, max_rows)
+        yield from _remarks("Broken on the way", rehearsal.findings, glyphs, width, max_rows)
+        yield from _remarks("The end differs from the plan", rehearsal.end_differences, glyphs, width, max_rows)
+        yield from _remarks("The rollback left differences", rehearsal.rollback_differences, glyphs, width, max_rows)
+        yield from _remarks("Not made", _reasons(rehearsal.outcome), glyphs, width, max_rows)
         if rehearsal.rollback_outcome is not None:
-            yield from _remarks("Not taken back", _reasons(rehearsal.rollback_outcome), glyphs, max_rows)
+            yield from _remarks("Not taken back", _reasons(rehearsal.rollback_outcome), glyphs, width, max_rows)
         if rehearsal.watch is not None:
             alarms = [f"{short_id(vm.vm)}: {vm.reason}" for vm in rehearsal.watch.alarms]
-            yield from _remarks("Alarms of the watch", alarms, glyphs, max_rows)
-        yield from _remarks("Before you apply", rehearsal.prepared.remarks, glyphs)
+            yield from _remarks("Alarms of the watch", alarms, glyphs, width, max_rows)
+        yield from _remarks("Before you apply", rehearsal.prepared.remarks, glyphs, width)
 
     return Page(build)
 
@@ -274,7 +278,7 @@ def render_apply_summary(prepared: Prepared, max_rows: int | None = SHOWN) -> Pa
         yield bullets(rules_in_force(prepared.plan.rules), glyphs)
         yield from _calendar(prepared.rollout, glyphs, width, max_rows)
         yield from _see_all(prepared, glyphs, width, max_rows)
-        yield from _remarks("Before you go on", prepared.remarks, glyphs)
+        yield from _remarks("Before you go on", prepared.remarks, glyphs, width)
 
     return Page(build)
 

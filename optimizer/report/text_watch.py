@@ -1,4 +1,4 @@
-"""A watch for a terminal: alarms first, with what to do; then what is waited for, and what is well."""
+"""A watch for a terminal: alarms first, with what to do; then VMs that wait for a backup, and VMs that had theirs."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def render_watch(report: WatchReport, max_rows: int | None = SHOWN) -> Page:
 
 def _counts(report: WatchReport) -> str:
     verdicts = report.verdicts
-    parts = [f"{verdicts['ok']:,} of {plural(len(report.vms), 'VM')} well"]
-    parts += [f"{verdicts['waiting']:,} waited for"] if verdicts["waiting"] else []
+    parts = [f"{verdicts['ok']:,} of {plural(len(report.vms), 'VM')} backed up at the new time"]
+    parts += [f"{verdicts['waiting']:,} waiting for the next backup"] if verdicts["waiting"] else []
     parts += [plural(verdicts["alarm"], "alarm")] if verdicts["alarm"] else []
-    parts += [f"{verdicts['unknown']:,} not known"] if verdicts["unknown"] else []
+    parts += [f"{verdicts['unknown']:,} unknown"] if verdicts["unknown"] else []
     parts += [f"{report.not_written:,} not written yet"] if report.not_written else []
     return ", ".join(parts)
 
@@ -57,7 +57,7 @@ def _alarms(vms: Sequence[WatchedVm], glyphs: Glyphs, width: int, max_rows: int 
     if not vms:
         return
     yield Text()
-    heading = Text("To look after", style="bold")
+    heading = Text("Needs attention", style="bold")
     if max_rows is not None and len(vms) > max_rows:
         heading.append(f" ({max_rows} of {len(vms):,} shown)", style="dim")
     yield heading
@@ -99,7 +99,7 @@ def _waiting(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> 
         Column("until (UTC)"),
         Column("job"),
     )
-    return Rows("Waited for", columns, cells[:max_rows], total=len(cells))
+    return Rows("Waiting for the next backup", columns, cells[:max_rows], total=len(cells))
 
 
 def _well(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> Rows:
@@ -138,10 +138,12 @@ def _remarks(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> 
 
 def _what_now(report: WatchReport) -> str:
     if report.alarms:
-        return "Nothing was started: run the commands above yourself. Watch again when the causes are fixed."
+        return "'watch' changes nothing. Fix what the alarms report or run the commands above, then 'watch' again."
     dues = [vm.due_until for vm in report.vms if vm.due_until is not None]
     if dues:
-        return f"Nothing to do. Watch again after {max(dues):%Y-%m-%d %H:%M} UTC."
+        return f"Nothing to do now. Run 'watch' again after {max(dues):%Y-%m-%d %H:%M} UTC."
     if not report.is_over:
-        return "Nothing to do now. Watch again when the rest is written and the jobs in progress have ended."
-    return "Nothing to do: every change arrived." if report.vms else "Nothing to watch: no change was made."
+        return "Nothing to do now. Run 'watch' again when the rest is written and the jobs in progress have ended."
+    if not report.vms:
+        return "Nothing to watch: no VM was moved."
+    return "Nothing to do: every VM that was moved is backed up at its new time."

@@ -49,7 +49,8 @@ def require_clock(reader: BackupReader, clock: Clock, command: str) -> None:
         The clocks differ by more than ``CLOCK_TOLERANCE``, or the service's is not known.
     """
     if fault := clock_fault(reader, clock):
-        raise ClockError(f"{fault}; then run '{command}' again. Nothing was written")
+        unwritten = "" if command == "watch" else ". Nothing was written"
+        raise ClockError(f"{fault}; then run '{command}' again{unwritten}")
 
 
 def _span(span: timedelta) -> str:

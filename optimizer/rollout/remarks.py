@@ -132,7 +132,9 @@ def outside_of_scope(every: Sequence[Write], chosen: Sequence[Write], scope: Sco
     words = ["--only", "vm=*"] if scope.only else []
     words += [] if scope.max_moves is None else ["--max-moves", f"{len(moved) + others}"]
     vms = "1 more VM" if others == 1 else f"{others} more VMs"
-    return [f"the plan moves {vms} that this run leaves out; to move all of them afterwards: {commands.apply(*words)}"]
+    return [
+        f"the plan moves {vms} that this run leaves out; to move all of them afterwards:\n    {commands.apply(*words)}"
+    ]
 
 
 def left_for_later(
@@ -144,4 +146,4 @@ def left_for_later(
         return []
     vms = "1 more VM stays" if others == 1 else f"{others} more VMs stay"
     back = commands.rollback("--only", "vm=*", resume=True)
-    return [f"{vms} at the new time; to move {'it' if others == 1 else 'them'} back later: {back}"]
+    return [f"{vms} at the new time; to move {'it' if others == 1 else 'them'} back later:\n    {back}"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from heapq import heapify, heappop, heappush
 
 from optimizer.errors import UsageError
@@ -216,7 +217,27 @@ class _Chooser:
             return f"the selected VMs cannot move without others: {reasons}{more}; add those VMs to --only"
         if self._partly:
             return f"{'; '.join(self._partly[:_NAMED])}; select all VMs of the policy with --only"
-        return "nothing of the plan is selected: --only matches no VM that it moves; 'report PLAN' shows their names"
+        return f"{self._given()} matches no VM that the plan moves{self._alike()}; 'report PLAN' lists them"
+
+    def _given(self) -> str:
+        return " ".join(f"--only {one.kind}={one.pattern}" for one in self._only)
+
+    def _alike(self) -> str:
+        """Names among what the plan moves that the selectors may have meant."""
+        found = []
+        for one in self._only:
+            near = get_close_matches(one.pattern.lower(), self._names(one.kind), _NAMED)
+            found += [f"{one.kind}={name}" for name in near]
+        return f"; did you mean {' or '.join(found)}?" if found else ""
+
+    def _names(self, kind: str) -> list[str]:
+        """Names of a kind, of everything that the plan moves, in lower case as selectors compare them."""
+        if kind == "vault":
+            names = {self._inventory.vaults[write.vault_id.lower()].name for write in self._writes}
+        else:
+            vms = [self._inventory.vms[vm.lower()] for write in self._writes for vm in write.vms]
+            names = {vm.name if kind == "vm" else vm.service or vm.name for vm in vms}
+        return sorted({name.lower() for name in names})
 
     def remarks(self, max_moves: int | None) -> list[str]:
         """What was selected but is not part of the run, and why."""

@@ -147,7 +147,7 @@ def test_known_errors_are_translated(wire: Wire, service: AzureBackupService) ->
 
 @needs_payloads
 def test_policies_of_data_protection_are_foreign(wire: Wire, service: AzureBackupService) -> None:
-    """A disk policy of a Backup vault is none of VMs and is never written."""
+    """A disk policy of a Backup vault is not a VM backup policy and is never written."""
     payload = load("disk-backup-policy-dataprotection.msdocs.json")
     assert not is_vm_policy({"properties": {"backupManagementType": "AzureIaasVM", **payload["properties"]}})
     with pytest.raises(ValueError, match="not the properties of a VM policy"):

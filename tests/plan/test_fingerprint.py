@@ -168,7 +168,10 @@ FORGED: dict[str, tuple[tuple[Change, ...], str]] = {
         (altered(EDIT, policy="none", policy_id=policy_id("none")),),
         "not in the estate",
     ),
-    "an edit of another workload's": ((altered(EDIT, policy="sql", policy_id=policy_id("sql")),), "is none of VMs"),
+    "an edit of another workload's": (
+        (altered(EDIT, policy="sql", policy_id=policy_id("sql")),),
+        "is not a VM backup",
+    ),
     "no policy": ((altered(MOVE, policy_id=""),), "'' is no id of a backup policy"),
     "a target that nobody made": ((MOVE,), "nightly-0300 is not in the estate"),
     "a target that is no twin": (

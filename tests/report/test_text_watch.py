@@ -1,4 +1,4 @@
-"""The text of a watch: alarms first, commands that a shell reads, what is waited for."""
+"""The text of a watch: alarms first, commands that a shell reads, VMs that wait for a backup."""
 
 from __future__ import annotations
 
@@ -81,7 +81,8 @@ def test_the_headline_counts_every_verdict() -> None:
     """Nobody has to add up."""
     headline = " ".join(to_text(PAGES["mixed"]).split("\n\n")[0].split())
     assert headline == (
-        "Watch at 2026-02-18 09:00 UTC: 1 of 6 VMs well, 2 waited for, 2 alarms, 1 not known, 3 not written yet"
+        "Watch at 2026-02-18 09:00 UTC: 1 of 6 VMs backed up at the new time, 2 waiting for the next "
+        "backup, 2 alarms, 1 unknown, 3 not written yet"
     )
 
 
@@ -89,11 +90,13 @@ def test_alarms_come_first_with_advice_and_an_offer() -> None:
     """What was seen, what to do, and the command, in this order; then that nothing was started."""
     text = to_text(PAGES["mixed"])
     places = [
-        text.index(words) for words in ("To look after", "app-01", "no job started", "→ see the item", "az backup")
+        text.index(words) for words in ("Needs attention", "app-01", "no job started", "→ see the item", "az backup")
     ]
     assert places == sorted(places)
-    assert text.index("az backup") < text.index("Waited for") < text.index("Backed up at the new time")
-    assert "Nothing was started: run the commands above yourself." in text
+    assert (
+        text.index("az backup") < text.index("Waiting for the next backup") < text.index("Backed up at the new time")
+    )
+    assert "'watch' changes nothing. Fix what the alarms report" in " ".join(text.split())
 
 
 def test_the_command_as_printed_is_the_command() -> None:
@@ -121,14 +124,14 @@ def test_names_cannot_steer_the_terminal() -> None:
 def test_many_alarms_are_counted_and_ten_shown() -> None:
     """JSON has them all."""
     text = to_text(PAGES["many"])
-    assert "To look after (10 of 14 shown)" in text
+    assert "Needs attention (10 of 14 shown)" in text
     assert text.count("no job started") == 10
 
 
 def test_what_is_waited_for_has_its_time() -> None:
     """The time until which a job is in time, or that one is in progress; remarks are kept."""
     text = to_text(PAGES["mixed"])
-    waiting = text.split("Waited for")[1]
+    waiting = text.split("Waiting for the next backup")[1]
     assert any("app-02" in line and "2026-02-18 11:00" in line for line in waiting.splitlines())
     assert any("app-03" in line and "in progress" in line for line in waiting.splitlines())
     assert "app-00: no job in time for the run of 2026-02-17" in text
@@ -140,7 +143,7 @@ def test_the_last_line_says_what_to_do() -> None:
     def last_line(*vms: WatchedVm) -> str:
         return to_text(render_watch(WatchReport(at=NOW, vms=vms))).splitlines()[-1]
 
-    assert last_line(WELL) == "Nothing to do: every change arrived."
-    assert last_line(WELL, WAITING) == "Nothing to do. Watch again after 2026-02-18 11:00 UTC."
-    assert last_line(RUNNING).startswith("Nothing to do now. Watch again when")
-    assert last_line() == "Nothing to watch: no change was made."
+    assert last_line(WELL) == "Nothing to do: every VM that was moved is backed up at its new time."
+    assert last_line(WELL, WAITING) == "Nothing to do now. Run 'watch' again after 2026-02-18 11:00 UTC."
+    assert last_line(RUNNING).startswith("Nothing to do now. Run 'watch' again when")
+    assert last_line() == "Nothing to watch: no VM was moved."

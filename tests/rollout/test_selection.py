@@ -26,7 +26,7 @@ def test_one_vm_brings_the_policy_that_it_needs(planned: Ready) -> None:
 def test_kinds_of_selectors_narrow_each_other(planned: Ready) -> None:
     """Selectors of one kind are joined, of several kinds intersected."""
     some = [parse_selector("service=data"), parse_selector("vm=app-*")]
-    with pytest.raises(ApplyError, match="nothing of the plan is selected"):
+    with pytest.raises(ApplyError, match="--only service=data --only vm=app-\\* matches no VM that the plan moves"):
         select_writes(planned.writes, planned.plan, planned.inventory, only=some)
 
 
@@ -54,3 +54,13 @@ def test_a_pilot_is_spread_over_services(planned: Ready) -> None:
     assert len(pilot) >= 1
     more = choose_pilot(planned.writes, planned.inventory, planned.plan.rules, 60)
     assert pilot <= more
+
+
+def test_a_wrong_name_gets_the_names_that_are_close(planned: Ready) -> None:
+    """What was given is repeated, with what the plan moves under such a name."""
+    vm = next(write.name for write in planned.writes if write.kind == "reassign_item")
+    wrong = vm.replace("-", "_", 1)
+    with pytest.raises(ApplyError) as caught:
+        select_writes(planned.writes, planned.plan, planned.inventory, only=[parse_selector(f"vm={wrong}")])
+    assert f"--only vm={wrong} matches no VM that the plan moves; did you mean vm=" in str(caught.value)
+    assert f"vm={vm}" in str(caught.value)
