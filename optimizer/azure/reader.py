@@ -205,6 +205,8 @@ class AzureBackupReader:
     def running_jobs(self, vault_id: str) -> list[Resource]:
         """Jobs of VMs of a vault, of any operation, that are in progress or being cancelled now."""
         vault = VaultId.parse(vault_id)
+        # A job in progress may begin to be cancelled, never the reverse: in this order, one that changes between the
+        # two lists is in at least one of them.
         return [job for status in ("InProgress", "Cancelling") for job in self._jobs(vault, f"status eq '{status}'")]
 
     def _jobs(self, vault: VaultId, wanted: str) -> list[Resource]:

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Literal
 
@@ -47,6 +47,9 @@ LONGEST_ASKED_SECONDS = 120.0
 
 UNKNOWABLE = timedelta(hours=24)
 """After this time an accepted operation whose end cannot be learned counts as over."""
+
+LONGEST_LOOK = timedelta(minutes=3)
+"""What was read longer ago than this is read again before a write: jobs may have begun since."""
 
 Holds = Literal["", "operation", "write", "lane", "subscription", "rights"]
 
@@ -147,7 +150,10 @@ class Carrier:
     guard_requests
         Requests to a Resource Guard to be sent along, by ``vault_id.lower()`` and ``policy`` or ``item``.
     gate
-        Why a write must wait, seeing its object as it is now; empty where it may be made.
+        Why a write must wait, seeing its object as it is now; empty where it may be made.  It reads nothing, and is
+        asked a second time right before the intent.
+    busy
+        Which job of its VMs a write must wait for, which is looked up; empty where there is none.
     room
         Which of Azure's limits leaves no room for a write; empty where there is room.
     targets
@@ -165,6 +171,7 @@ class Carrier:
     label: str = ""
     guard_requests: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     gate: Callable[[Write, Resource | None], str] = _open
+    busy: Callable[[Write], str] = _roomy
     room: Callable[[Write], str] = _roomy
     targets: Mapping[str, bytes] = field(default_factory=dict)
     unsettled: Mapping[int, OpenWrite] = field(default_factory=dict)
@@ -174,19 +181,20 @@ class Carrier:
 
     def carry_out(self, write: Write) -> Attempt:
         """Make a write, unless the object is no longer what the plan was made for; at most one request is sent."""
+        began = self.clock.now()
         try:
             current, surroundings = self._read(write), self._changed_around(write)
             if is_made(write, current):
                 if reason := self._may_still_change(write):
                     return Attempt(End.LATER, reason, "operation")
-                # Ours, late, where the journal has an intent; else somebody else's, and a rollback leaves it alone.
+                # Ours, late, where an answer was lost; else somebody else's, and a rollback leaves it alone.
                 return self._done(write, current, "found")
             if reason := _why_not(write, current) or surroundings:
                 return self.skip(write, reason)
-            shut = self.gate(write, current)
+            shut = self.gate(write, current) or self.busy(write)
         except CloudError as exc:
             return _unreadable(exc)
-        return Attempt(End.LATER, shut) if shut else self._book_and_send(write, current)
+        return Attempt(End.LATER, shut) if shut else self._book_and_send(write, current, began)
 
     def resolve(self, write: Write) -> Attempt:
         """Find out what became of a write whose intent is in the journal without an end; nothing is sent.
@@ -262,11 +270,19 @@ class Carrier:
             return f"Azure accepted the write that is taken back, and its end cannot be learned: {exc}"
         return "Azure is still carrying out the write that is taken back"
 
-    def _book_and_send(self, write: Write, current: Resource | None) -> Attempt:
-        """Send one request if Azure's limits leave room for it, and find out what became of it."""
+    def _book_and_send(self, write: Write, current: Resource | None, began: datetime) -> Attempt:
+        """Send one request if Azure's limits leave room for it, and find out what became of it.
+
+        Reads and booking may have taken long, because the service asked to wait.  So the gate is asked again, and what
+        was read too long ago is read again.
+        """
         counted, reason = self._book(write)
         if reason:
             return Attempt(End.LATER, reason)
+        if too_late := self._too_late(write, current, began):
+            if counted is not None:
+                self.ledger.give_back(counted)
+            return too_late
         self.under_way[write.number] = write.name
         try:
             try:
@@ -279,6 +295,15 @@ class Carrier:
             return self._send_once(write, counted)
         finally:
             del self.under_way[write.number]
+
+    def _too_late(self, write: Write, current: Resource | None, began: datetime) -> Attempt | None:
+        """Why a write must not be begun after all; None where it may."""
+        if (took := self.clock.now() - began) > LONGEST_LOOK:
+            minutes = round(took / timedelta(minutes=1))
+            reason = f"reading what it depends on took {minutes} minutes, so that has to be read again first"
+            return Attempt(End.LATER, reason, "write", 1.0)
+        shut = self.gate(write, current)
+        return Attempt(End.LATER, shut) if shut else None
 
     def _book(self, write: Write) -> tuple[CountedWrite | None, str]:
         """Count a write towards Azure's limits, or report which of them leaves no room.
@@ -396,7 +421,7 @@ class Carrier:
         if failure is None and not old:
             text = f"{reason}; it is not sent again until it is clear that the first request had no effect"
             return Attempt(End.LATER, text, "write")
-        return self._not_carried_out(write, Attempt(End.LATER, str(failure or reason), "write"))
+        return self._not_carried_out(write, Attempt(End.LATER, str(failure or reason), "write"), lost=True)
 
     def _is_old(self, write: Write, look: Look | None) -> bool:
         """Whether a request without effect was begun so long ago that it will have none."""
@@ -452,10 +477,10 @@ class Carrier:
         requests = self.guard_requests.get((write.vault_id.lower(), kind), ())
         return {**write.body, **({"resourceGuardOperationRequests": list(requests)} if requests else {})}
 
-    def _not_carried_out(self, write: Write, attempt: Attempt, code: str = "") -> Attempt:
-        """Record that nothing was carried out: the write can be made later."""
-        record = FailedRecord(number=write.number, at=self.clock.now(), error=attempt.reason, code=code)
-        self.journal.append(record)
+    def _not_carried_out(self, write: Write, attempt: Attempt, code: str = "", *, lost: bool = False) -> Attempt:
+        """Record that nothing was carried out, or nothing that can be seen (``lost``): the write can be made later."""
+        at = self.clock.now()
+        self.journal.append(FailedRecord(number=write.number, at=at, error=attempt.reason, code=code, lost=lost))
         return attempt
 
     def _done(self, write: Write, current: Resource | None, how: Literal["written", "found"]) -> Attempt:

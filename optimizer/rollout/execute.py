@@ -75,7 +75,11 @@ class Executor:
         """
         gates = Gates(self.inventory, self.rules, self.snapshot_minutes)
         carrier = replace(
-            self.carrier, gate=partial(self._gate, gates), room=self._over_budget, targets=self._targets()
+            self.carrier,
+            gate=partial(self._gate, gates),
+            busy=partial(running_job, self.carrier.service, self.inventory),
+            room=self._over_budget,
+            targets=self._targets(),
         )
         board = Board(self, carrier, until)
         num_workers = max(1, min(self.workers, len(board.lanes)))
@@ -118,15 +122,17 @@ class Executor:
         return states | {write.object_id.lower(): policy_state(write.body) for write in written}
 
     def _gate(self, gates: Gates, write: Write, current: Resource | None) -> str:
-        """Why the time is not right, seeing the last recovery point that the service states."""
+        """Why the time is not right, seeing the last recovery point that the service states; nothing is read."""
         points = {}
         if write.kind == "reassign_item" and current is not None:
             point = parse_time(properties_of(current).get("lastRecoveryPoint"))
             points = {vm.lower(): point for vm in write.vms if point is not None}
-        shut = gates.closed(write, self.carrier.clock.now(), points)
         if fault := clock_fault(self.carrier.service, self.carrier.clock):
             return fault
-        return shut or running_job(self.carrier.service, self.inventory, write)
+        now = self.carrier.clock.now()
+        if closure := self.carrier.ledger.closed(write.vault_id, now):  # by another lane or run, meanwhile
+            return f"closed until {closure.closed_until:%Y-%m-%d %H:%M} UTC, as the service asked: {closure.reason}"
+        return gates.closed(write, now, points)
 
     def _over_budget(self, write: Write) -> str:
         """Which of Azure's limits on writes leaves no room now; empty where none."""

@@ -114,9 +114,10 @@ class DoneRecord(StrictModel):
     after
         The object as it was read afterwards; None after a deletion.
     how
-        ``written``: the service confirmed it. ``found``: the object was already as planned when it was read. With an
-        intent before it, this journal's own request took effect after an interruption; without one, somebody else made
-        the change, and a rollback leaves it alone.
+        ``written``: the service confirmed it. ``found``: the object was already as planned when it was read. If the
+        outcome of an intent was unknown then, this journal's own request took effect after an interruption; otherwise
+        (no intent, or the service had turned the request away) somebody else made the change, and a rollback leaves it
+        alone.
     """
 
     record: Literal["done"] = "done"
@@ -127,13 +128,20 @@ class DoneRecord(StrictModel):
 
 
 class FailedRecord(StrictModel):
-    """A write that the service refused; nothing was changed by it."""
+    """A write that the service refused; nothing was changed by it.
+
+    Parameters
+    ----------
+    lost
+        Whether no answer says so: the request showed no effect for so long that it counts as not received.
+    """
 
     record: Literal["failed"] = "failed"
     number: int
     at: UtcDatetime
     error: str
     code: str = ""
+    lost: bool = False
 
 
 class SkippedRecord(StrictModel):

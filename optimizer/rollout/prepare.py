@@ -333,7 +333,7 @@ def _with_open_ends(
         if write.number not in state.intents or write.number in state.done:
             continue
         if write.number in back.intents:
-            found.append(DoneRecord(number=write.number, at=clock.now(), how="found", after=expected_after(write)))
+            found.append(DoneRecord(number=write.number, at=clock.now(), how="written", after=expected_after(write)))
             continue
         is_item = write.kind == "reassign_item"
         try:

@@ -25,12 +25,17 @@ class JournalState:
         The last intent of each write that was begun.
     done, failed, skipped
         How each write ended last.
+    ours
+        Done writes that a run of the journal made itself: the service confirmed it, or the outcome of the last intent
+        was unknown when the object was found as planned.  After a request that was turned away or a change by somebody
+        else, what is found is somebody else's.
     """
 
     intents: Mapping[int, IntentRecord]
     done: Mapping[int, DoneRecord]
     failed: Mapping[int, FailedRecord]
     skipped: Mapping[int, SkippedRecord]
+    ours: frozenset[int]
 
     @property
     def open(self) -> frozenset[int]:
@@ -39,15 +44,15 @@ class JournalState:
 
     @property
     def found(self) -> frozenset[int]:
-        """Writes whose result was there before this journal began them: they are done, and not ours to take back."""
-        return frozenset(self.done) - frozenset(self.intents)
+        """Writes whose result somebody else made: they are done, and not ours to take back."""
+        return frozenset(self.done) - self.ours
 
     def moved_at(self) -> dict[str, datetime]:
         """When each VM got its new start, by ``vm_id.lower()``."""
         return {
             vm.lower(): record.at
             for number, record in self.done.items()
-            if number in self.intents
+            if number in self.ours and number in self.intents
             for vm in self.intents[number].vms
         }
 
@@ -56,17 +61,25 @@ def state_of(records: Iterable[Record]) -> JournalState:
     """What became of each write of a journal; later records replace earlier ones."""
     intents: dict[int, IntentRecord] = {}
     ends: dict[int, Ended] = {}
+    unknown: set[int] = set()
+    ours: set[int] = set()
     for record in map(_as_today, records):
         if isinstance(record, IntentRecord):
             intents[record.number] = record
             ends.pop(record.number, None)
+            unknown.add(record.number)
         elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
             ends[record.number] = record
+            if isinstance(record, DoneRecord) and (record.how == "written" or record.number in unknown):
+                ours.add(record.number)
+            elif isinstance(record, SkippedRecord) or (isinstance(record, FailedRecord) and not record.lost):
+                unknown.discard(record.number)
     return JournalState(
         intents,
         {n: end for n, end in ends.items() if isinstance(end, DoneRecord)},
         {n: end for n, end in ends.items() if isinstance(end, FailedRecord)},
         {n: end for n, end in ends.items() if isinstance(end, SkippedRecord)},
+        frozenset(number for number in ours if isinstance(ends[number], DoneRecord)),
     )
 
 

@@ -9,7 +9,7 @@ from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, PlanDocument
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.journal import Record
-from optimizer.rollout.progress import JournalState, state_of
+from optimizer.rollout.progress import state_of
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import expected_after, item_body, policy_body
 
@@ -51,18 +51,13 @@ def rollback_writes(records: Sequence[Record], writes: Sequence[Write], *, delet
     """
     state = state_of(records)
     place = {number: n for n, number in enumerate(state.done)}
-    ours = [write for write in writes if write.number in place and _is_ours(write, state)]
+    ours = [write for write in writes if write.number in place and write.number in state.ours]
     made = sorted(ours, key=lambda write: -place[write.number])
     needed_by = {write.number: tuple(other.number for other in made if write.number in other.needs) for write in made}
     undone = [_undo(write, needed_by[write.number]) for write in made if write.kind != "create_policy"]
     if delete_created:
         undone += [_deletion(write, needed_by[write.number]) for write in made if write.kind == "create_policy"]
     return tuple(undone)
-
-
-def _is_ours(write: Write, state: JournalState) -> bool:
-    """Whether a run wrote an object itself, and did not merely find it as planned."""
-    return write.number in state.intents or state.done[write.number].how == "written"
 
 
 def _undo(write: Write, needs: tuple[int, ...]) -> Write:

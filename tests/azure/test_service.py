@@ -435,7 +435,7 @@ def test_jobs_are_asked_for_in_months(wire: Wire, service: AzureBackupService) -
 
 
 def test_running_jobs_are_of_every_operation(wire: Wire, service: AzureBackupService) -> None:
-    """Whatever is in progress or being cancelled counts, not only backups."""
+    """Whatever is in progress, or being cancelled, which may begin between the two lists, counts."""
     wire.on("GET", f"{VAULT}/backupJobs", Answer(200, {"value": [{"id": "/j/1"}]}), Answer(200, {"value": []}))
     assert service.running_jobs(VAULT) == [{"id": "/j/1"}]
     assert [request.query["$filter"].partition(" and ")[0] for request in wire.requests] == [

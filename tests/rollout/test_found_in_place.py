@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from optimizer.errors import CloudError, ConflictError, NotSentError, ThrottledError, UncertainError
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
 from optimizer.plan.applied import apply_in_memory
@@ -194,3 +195,67 @@ def test_two_machines_among_faults(planned: Ready, tmp_path: Path, seed: int) ->
             take_back(planned, service, folder, clock)
     created = {write.object_id.lower() for write in planned.writes if write.kind == "create_policy"}
     assert compare_estates(planned.document, service.snapshot(), besides=created) == ()
+
+
+def first_move(ready: Ready) -> Any:
+    return next(write for write in ready.writes if write.number in moves(ready))
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ConflictError("another operation is in progress"),
+        ThrottledError("too many requests", retry_after_seconds=1.0),
+        NotSentError("no connection"),
+    ],
+    ids=["409", "429", "not sent"],
+)
+def test_a_change_of_somebody_else_after_a_refusal_is_not_ours(
+    crowd: Ready, tmp_path: Path, refusal: CloudError
+) -> None:
+    """Our request is turned away and somebody else makes the same move: a rollback leaves that VM where it is."""
+    service, clock, victim = FakeService(crowd.document), VirtualClock(NOW), first_move(crowd)
+    key, refused = victim.object_id.lower(), []
+
+    def refuse(object_id: str) -> None:
+        if object_id.lower() == key and not refused:
+            refused.append(object_id)
+            service.items[key]["properties"].update(victim.body)
+            raise refusal
+
+    service.before_write = refuse
+    outcome = run(crowd, service, tmp_path, clock=clock)
+    assert outcome.complete
+    assert outcome.found == (victim.number,)
+    state = state_of(read_journal(tmp_path / "plan.journal.jsonl"))
+    assert victim.number in state.intents
+    assert victim.number not in state.ours
+    assert victim.vms[0].lower() not in state.moved_at()
+    assert take_back(crowd, service, tmp_path, clock).complete
+    assert service.items[key]["properties"]["policyId"] == victim.policy_after
+    wanted = {write.policy_before for write in crowd.writes if write.number in moves(crowd) - {victim.number}}
+    others = [write.object_id.lower() for write in crowd.writes if write.number in moves(crowd) - {victim.number}]
+    assert {service.items[other]["properties"]["policyId"] for other in others} == wanted
+
+
+def test_a_request_whose_answer_was_lost_stays_ours(crowd: Ready, tmp_path: Path) -> None:
+    """A lost request shows no effect for so long that it counts as not received, then has one: it is taken back."""
+    service, clock, victim = FakeService(crowd.document), VirtualClock(NOW), first_move(crowd)
+    key, lost = victim.object_id.lower(), []
+
+    def lose(object_id: str) -> None:
+        if object_id.lower() == key and not lost:
+            lost.append(object_id)
+            raise UncertainError("the connection was lost")
+        if lost and clock.now() > NOW:
+            journal = read_journal(tmp_path / "plan.journal.jsonl")
+            if victim.number in state_of(journal).failed:
+                service.items[key]["properties"].update(victim.body)
+
+    service.before_write = lose
+    run(crowd, service, tmp_path, clock=clock)
+    run(crowd, service, tmp_path, clock=clock, resume=True)
+    state = state_of(read_journal(tmp_path / "plan.journal.jsonl"))
+    assert victim.number in state.ours
+    service.before_write = lambda _: None
+    assert_taken_back(crowd, service, tmp_path, clock)
