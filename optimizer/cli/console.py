@@ -88,7 +88,7 @@ class Screen:
 
         # Tables are laid out for 100 columns; where nobody looks (a file, a pipe) they get just that.
         width = None if sys.stdout.isatty() else 100
-        Console(width=width, highlight=False, soft_wrap=False).print(renderable)
+        Console(width=width, highlight=False, soft_wrap=False).print(renderable, crop=False)
 
     def refuse(self, renderable: RenderableType, headline: str, json_text: str) -> None:
         """Print why there is no result: in full to stderr, or as JSON to stdout and in one sentence to stderr."""
@@ -100,7 +100,7 @@ class Screen:
 
         width = None if sys.stderr.isatty() else 100
         say(f"error: {headline}")
-        Console(width=width, stderr=True, highlight=False, soft_wrap=False).print(renderable)
+        Console(width=width, stderr=True, highlight=False, soft_wrap=False).print(renderable, crop=False)
 
     def remark(self, text: str) -> None:
         """Print a remark to stderr."""

@@ -353,7 +353,7 @@ def _confirm_and_run(
         if screen.as_json or screen.quiet:  # nobody agrees to what he has not seen
             from rich.console import Console
 
-            Console(stderr=True, highlight=False).print(render_apply_summary(prepared))
+            Console(stderr=True, highlight=False).print(render_apply_summary(prepared), crop=False)
         click.confirm("Write this to Azure?", abort=True, err=True)
     clock, folder = current_clock(), state_folder()
     with _stopped_midway(prepared), screen.progress() as progress:

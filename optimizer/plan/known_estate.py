@@ -63,7 +63,7 @@ def known_estate(
         if back.estate is not None:
             kept = _kept(back.estate, plan, path)
             if estate_path is not None:
-                remark(f"{path} takes the place of --estate {estate_path}, which is not the plan's estate: {exc}")
+                remark(f"{path} takes the place of --estate {estate_path}: {exc}")
             return kept
         if plan.estate.objects is not None:
             raise PlanFormatError(

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import shlex
 
+from rich.text import Text
+
+from optimizer.report.printable import printable
+
 
 def shell_lines(command: str, width: int) -> list[str]:
     """A command in lines that a shell reads as one; broken between words only.
@@ -28,3 +32,20 @@ def shell_lines(command: str, width: int) -> list[str]:
         else:
             lines.append("  " + unit if lines else unit)
     return [line + " \\" for line in lines[:-1]] + lines[-1:]
+
+
+def command_lines(command: str, width: int, indent: int) -> list[Text]:
+    """A command to be copied from a terminal: nothing stands behind the backslashes, and no word is broken.
+
+    Parameters
+    ----------
+    command
+        As :func:`shlex.join` writes it; none where it is empty.
+    width
+        Columns that there are.
+    indent
+        Columns before each line.
+    """
+    margin = " " * indent
+    lines = shell_lines(printable(command).replace("\n", "?"), width - indent)
+    return [Text(margin + line, style="cyan", no_wrap=True, overflow="ignore") for line in lines]

@@ -8,14 +8,13 @@ from datetime import datetime
 from pathlib import Path
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from optimizer.estate.arm_policy import read_schedule
 from optimizer.model.raw import properties_of
 from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource
-from optimizer.report.shell import shell_lines
+from optimizer.report.shell import command_lines
 from optimizer.report.text_rollout import VERBS
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
 from optimizer.rollout.commands import Commands
@@ -223,8 +222,7 @@ def _left(
     yield Text("Left to do", style="bold")
     way_on = "to go on, run this with the --estate, --cloud, --emulator and --ca-file that the run had:"
     yield bullets([*texts, way_on], glyphs)
-    for line in shell_lines(_command(last.begin, path), width - 6):
-        yield Padding(Text(glyphs.clean(line), style="cyan"), (0, 0, 0, 6))
+    yield from command_lines(_command(last.begin, path), width, 6)
 
 
 def _command(run: RunRecord, path: Path | None) -> str:

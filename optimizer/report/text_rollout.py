@@ -7,13 +7,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from optimizer.plan.document import PlanDocument
 from optimizer.report.next_steps import NextStep, next_steps
 from optimizer.report.rules_in_force import rules_in_force
-from optimizer.report.shell import shell_lines
+from optimizer.report.shell import command_lines
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
 from optimizer.rollout.offers import narrowed
 from optimizer.rollout.progress import state_of
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 """Rows of each list that a terminal shows; JSON has them all."""
+
+_INDENT = 6
+"""Columns before a command."""
 
 VERBS = {
     "create_policy": "create",
@@ -194,7 +196,7 @@ def _remarks(
             sentence, *commands = text.split("\n    ")
             yield bullets([sentence], glyphs)
             for command in commands:
-                yield from _command(command, glyphs, width)
+                yield from command_lines(command, width, _INDENT)
 
 
 def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page:
@@ -209,7 +211,7 @@ def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page
         yield Text(_extent(rehearsal.rollout))
         yield table(_checks(rehearsal), glyphs, width)
         yield from _calendar(rehearsal.rollout, glyphs, width, max_rows)
-        yield from _see_all(rehearsal.prepared, glyphs, width, max_rows)
+        yield from _see_all(rehearsal.prepared, width, max_rows)
         yield from _remarks("Broken on the way", rehearsal.findings, glyphs, width, max_rows)
         yield from _remarks("The end differs from the plan", rehearsal.end_differences, glyphs, width, max_rows)
         yield from _remarks("The rollback left differences", rehearsal.rollback_differences, glyphs, width, max_rows)
@@ -277,13 +279,13 @@ def render_apply_summary(prepared: Prepared, max_rows: int | None = SHOWN) -> Pa
         yield Text("Rules of the plan", style="bold")
         yield bullets(rules_in_force(prepared.plan.rules), glyphs)
         yield from _calendar(prepared.rollout, glyphs, width, max_rows)
-        yield from _see_all(prepared, glyphs, width, max_rows)
+        yield from _see_all(prepared, width, max_rows)
         yield from _remarks("Before you go on", prepared.remarks, glyphs, width)
 
     return Page(build)
 
 
-def _see_all(prepared: Prepared, glyphs: Glyphs, width: int, max_rows: int | None) -> Iterator[RenderableType]:
+def _see_all(prepared: Prepared, width: int, max_rows: int | None) -> Iterator[RenderableType]:
     """How to see the writes that the table leaves out, before they are confirmed."""
     if max_rows is None or len(prepared.rollout.writes) <= max_rows:
         return
@@ -292,13 +294,7 @@ def _see_all(prepared: Prepared, glyphs: Glyphs, width: int, max_rows: int | Non
     command = commands.report_journal() if is_rollback else commands.rehearse(*narrowed(prepared.scope))
     yield Text()
     yield Text("To see every write" + (" that is rolled back:" if is_rollback else ":"))
-    yield from _command(command, glyphs, width)
-
-
-def _command(command: str, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    """A command that can be copied: its lines are broken as a shell reads them."""
-    for line in shell_lines(command, width - 6):
-        yield Padding(Text(glyphs.clean(line), style="cyan"), (0, 0, 0, 6))
+    yield from command_lines(command, width, _INDENT)
 
 
 def _who_and_what(prepared: Prepared) -> Iterator[str]:
@@ -368,4 +364,4 @@ def _next(steps: Sequence[NextStep], glyphs: Glyphs, width: int) -> Iterator[Ren
     yield Text("Next", style="bold")
     for step in steps:
         yield bullets([step.what], glyphs)
-        yield from _command(step.command, glyphs, width)
+        yield from command_lines(step.command, width, _INDENT)

@@ -8,7 +8,7 @@ from rich.console import RenderableType
 from rich.padding import Padding
 from rich.text import Text
 
-from optimizer.report.shell import shell_lines
+from optimizer.report.shell import command_lines
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, decimal, number, plural, short_id, table
 from optimizer.rollout.watch_report import WatchedVm, WatchReport
 
@@ -68,8 +68,7 @@ def _alarms(vms: Sequence[WatchedVm], glyphs: Glyphs, width: int, max_rows: int 
         for finding in vm.findings:
             yield _indented(Text(glyphs.clean(finding.what), style="red"), _INDENT)
             yield _indented(Text(glyphs.clean(f"{glyphs.arrow} {finding.advice}")), _INDENT)
-            for line in shell_lines(finding.command, width - _INDENT - 4):
-                yield _indented(Text(glyphs.clean(line), style="cyan", no_wrap=False), _INDENT + 2)
+            yield from command_lines(finding.command, width, _INDENT + 2)
 
 
 def _indented(text: Text, by: int) -> RenderableType:

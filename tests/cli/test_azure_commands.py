@@ -247,6 +247,11 @@ def test_the_commands_of_the_next_steps_can_be_pasted(
             assert program == "backup-optimizer"
             done = run(*words, *(() if words[0] == "watch" else ("--yes",)), clock=clock)
             assert done.code in {0, 5, 6}, (command, done)
+        shown = run("watch", "my plans/plan.json", "--journal", "x.jsonl", *azure, clock=clock)
+        assert shown.code in {0, 6}
+        printed = run("report", "x.jsonl").out + run(*first[:2], "--journal", "y.jsonl", *azure, clock=clock).out
+        assert not [line for line in printed.splitlines() if "\\" in line and not line.endswith("\\")]
+        assert " \\\n" in printed
         text = run(*first, "--resume", clock=clock)
         assert text.code == 1
         assert f"--emulator {emulator.endpoint}" in text.err

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import shlex
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from rich.console import RenderableType
+from rich.console import Console, RenderableType
 
-from optimizer.report.shell import shell_lines
+from optimizer.report.shell import command_lines, shell_lines
 from optimizer.report.text_watch import render_watch
-from optimizer.report.typeset import to_text
+from optimizer.report.typeset import Page, to_text
 from optimizer.rollout.watch_report import Finding, WatchedVm, WatchReport
 from tests.plan.estates import vm_id
 
@@ -147,3 +148,17 @@ def test_the_last_line_says_what_to_do() -> None:
     assert last_line(WELL, WAITING) == "Nothing to do now. Run 'watch' again after 2026-02-18 11:00 UTC."
     assert last_line(RUNNING).startswith("Nothing to do now. Run 'watch' again when")
     assert last_line() == "Nothing to watch: no VM was moved."
+
+
+def test_a_printed_command_can_be_pasted() -> None:
+    """No space follows a backslash on the console itself, which fills lines; a word longer than a line stays whole."""
+    word = "--ca-file=" + "x" * 120
+    console = Console(width=60, file=io.StringIO(), color_system=None)
+    command = f"backup-optimizer watch 'my plan.json' {word}"
+    console.print(Page(lambda _, width: command_lines(command, width, 6)), crop=False)
+    file = console.file
+    assert isinstance(file, io.StringIO)
+    lines = file.getvalue().rstrip("\n").split("\n")
+    assert len(lines) > 1
+    assert [line.endswith("\\") for line in lines] == [True] * (len(lines) - 1) + [False]
+    assert shlex.split("".join(line.removesuffix("\\") for line in lines)) == shlex.split(command)
