@@ -197,10 +197,10 @@ def stopped_without_plan() -> Iterator[None]:
 
 
 def _summary_json(plan: PlanDocument) -> str:
-    """The summary with the plan's fingerprint; the moves curve and the history where they were asked for."""
+    """The summary, and beside its figures the moves curve and what became of a history, where they were asked for."""
     import json
 
-    content = {**plan.summary.model_dump(mode="json"), "fingerprint": plan.fingerprint}
+    content = plan.summary.model_dump(mode="json")
     if plan.settings.history:
         content["history"] = [source.model_dump(mode="json") for source in plan.settings.history]
     if plan.moves_curve is not None:
