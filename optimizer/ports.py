@@ -160,8 +160,8 @@ class BackupWriter(Protocol):
 
         Raises
         ------
-        ValueError
-            The properties are none of a VM policy.
+        RejectedError
+            The properties are not those of a VM policy; nothing is sent.
         """
         ...
 
@@ -170,8 +170,9 @@ class BackupWriter(Protocol):
 
         Raises
         ------
-        ValueError
-            ``policyId`` is empty, which would stop the protection, or a field is not one of those that may be sent.
+        RejectedError
+            ``policyId`` is empty, which would stop the protection, or a field is not one of those that may be sent;
+            nothing is sent.
         """
         ...
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
@@ -12,7 +13,8 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 from optimizer.azure.errors import translated
 from optimizer.azure.operations import FirstAnswer, FirstReply
 from optimizer.azure.reader import AzureBackupReader
-from optimizer.errors import NotSentError, UncertainError
+from optimizer.errors import DataError, NotSentError, RejectedError, UncertainError
+from optimizer.estate.arm_items import WRITABLE_TYPES
 from optimizer.estate.arm_policy import is_vm_policy
 from optimizer.model.arm_id import ItemId, PolicyId, VmId
 from optimizer.ports import Accepted
@@ -42,9 +44,11 @@ class AzureBackupService(AzureBackupReader):
 
     def put_policy(self, policy_id: str, properties: Mapping[str, Any]) -> Accepted | None:
         """Create or replace a policy; see :meth:`optimizer.ports.BackupWriter.put_policy`."""
-        policy, body = PolicyId.parse(policy_id), {"properties": dict(properties)}
-        if not is_vm_policy(body):
-            raise ValueError(f"{policy_id}: not the properties of a VM policy: {sorted(properties)}")
+        with _not_sent():
+            policy, content = PolicyId.parse(policy_id), {"properties": dict(properties)}
+            if not is_vm_policy(content):
+                raise ValueError(f"{policy_id}: not the properties of a VM policy: {sorted(properties)}")
+            body = _json(content)
         vault = policy.vault
         return _send(
             f"write policy {policy.name!r} of vault {vault.name!r}",
@@ -52,7 +56,7 @@ class AzureBackupService(AzureBackupReader):
                 vault.name,
                 vault.resource_group,
                 policy.name,
-                _json(body),
+                body,
                 cls=_first_answer,  # without it, the headers of a 202 are lost
                 **ONCE,
             ),
@@ -60,9 +64,11 @@ class AzureBackupService(AzureBackupReader):
 
     def put_item(self, item_id: str, properties: Mapping[str, Any]) -> Accepted | None:
         """Assign a protected item to a policy; see :meth:`optimizer.ports.BackupWriter.put_item`."""
-        item = ItemId.parse(item_id)
-        _check_item(item, properties)
-        vault, policy = item.vault, PolicyId.parse(properties["policyId"])
+        with _not_sent():
+            item = ItemId.parse(item_id)
+            _check_item(item, properties)
+            vault, policy = item.vault, PolicyId.parse(properties["policyId"])
+            body = _json({"properties": dict(properties)})
         return _send(
             f"assign {item.name!r} of vault {vault.name!r} to policy {policy.name!r}",
             lambda: (
@@ -73,7 +79,7 @@ class AzureBackupService(AzureBackupReader):
                     item.fabric,
                     item.container,
                     item.name,
-                    _json({"properties": dict(properties)}),
+                    body,
                     polling=FirstAnswer(),
                     **ONCE,
                 )
@@ -83,7 +89,8 @@ class AzureBackupService(AzureBackupReader):
 
     def delete_policy(self, policy_id: str) -> Accepted | None:
         """Delete a policy that protects nothing; see :meth:`optimizer.ports.BackupWriter.delete_policy`."""
-        policy = PolicyId.parse(policy_id)
+        with _not_sent():
+            policy = PolicyId.parse(policy_id)
         vault = policy.vault
         return _send(
             f"delete policy {policy.name!r} of vault {vault.name!r}",
@@ -95,6 +102,21 @@ class AzureBackupService(AzureBackupReader):
                 .result()
             ),
         )
+
+
+@contextmanager
+def _not_sent() -> Iterator[None]:
+    """Checks before a request.
+
+    Raises
+    ------
+    RejectedError
+        A check failed, so nothing is sent.
+    """
+    try:
+        yield
+    except (ValueError, DataError) as exc:
+        raise RejectedError(f"not sent: {exc}") from exc
 
 
 def _send(what: str, request: Callable[[], Any]) -> Accepted | None:
@@ -142,8 +164,8 @@ def _check_item(item: ItemId, properties: Mapping[str, Any]) -> None:
     if not properties.get("policyId"):
         raise ValueError(f"{item}: an empty policyId would stop the protection")
     kind = str(properties.get("protectedItemType") or "").lower()
-    if kind not in {"microsoft.compute/virtualmachines", "microsoft.classiccompute/virtualmachines"}:
-        raise ValueError(f"{item}: protectedItemType {properties.get('protectedItemType')!r} is none of a VM")
+    if kind not in WRITABLE_TYPES:
+        raise ValueError(f"{item}: protectedItemType {properties.get('protectedItemType')!r} is not that of a VM")
     VmId.parse(properties.get("sourceResourceId"))
     policy = PolicyId.parse(properties["policyId"])
     if policy.vault.key != item.vault.key:

@@ -324,6 +324,13 @@ def rollback(
     _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
 
 
+def exit_code_of(outcome: Outcome) -> int:
+    """Exit code of ``apply`` and ``rollback``: 1 after an unexpected error, 5 where writes are left, else 0."""
+    if outcome.broken:
+        return 1
+    return 0 if outcome.complete else APPLIED_IN_PART
+
+
 @contextmanager
 def _stopped_midway(prepared: Prepared) -> Iterator[None]:
     """On Ctrl-C, explain how to go on."""
@@ -371,8 +378,10 @@ def _confirm_and_run(
         )
     screen.show(render_outcome(outcome, prepared), outcome_json(outcome, prepared))
     screen.remark(f"journal: {prepared.journal_path}")
-    if not outcome.complete:
-        sys.exit(APPLIED_IN_PART)
+    for text in outcome.broken:
+        click.echo(printable(f"error: {text}; the other vaults were not affected, go on with --resume"), err=True)
+    if code := exit_code_of(outcome):
+        sys.exit(code)
 
 
 @click.command(

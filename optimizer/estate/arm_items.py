@@ -8,8 +8,9 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+from optimizer.errors import DataError
 from optimizer.estate.document import Absence
-from optimizer.model.arm_id import subscription_of
+from optimizer.model.arm_id import ItemId, VmId, subscription_of
 from optimizer.model.inventory import LeftOut, Policy, ProtectedItem, Vault, Vm
 from optimizer.model.raw import id_of, properties_of, text
 from optimizer.ports import Resource
@@ -42,6 +43,10 @@ HIDDEN = (
     "(role Reader) and pull again"
 )
 """Why an item whose VM may not be read is never written: rules that select by tag could be broken unseen."""
+
+
+WRITABLE_TYPES = frozenset({"microsoft.compute/virtualmachines", "microsoft.classiccompute/virtualmachines"})
+"""Values of ``protectedItemType``, in lower case, of items that can be assigned to a policy."""
 
 
 @dataclass
@@ -163,7 +168,8 @@ def _judged(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) ->
     if idle := _why_stopped(properties) or _why_unplanned(item, properties, draft) or _why_gone(vm_key, draft):
         return replace(item, unwritable=idle, runs=False)
     hidden = HIDDEN if draft.missing.get(vm_key) == "hidden" else ""
-    return replace(item, unwritable=_why_pending(properties) or draft.refused.get(policy_key, "") or hidden)
+    why = _why_pending(properties) or draft.refused.get(policy_key, "") or hidden or _why_unsendable(item, properties)
+    return replace(item, unwritable=why)
 
 
 def _why_stopped(properties: Mapping[str, Any]) -> str:
@@ -200,6 +206,19 @@ def _why_pending(properties: Mapping[str, Any]) -> str:
         return ""
     shown = "null" if stated is None else repr(str(stated)[:60])
     return _PENDING.get(state) or f"its protection state is {shown}, which this program does not know"
+
+
+def _why_unsendable(item: ProtectedItem, properties: Mapping[str, Any]) -> str:
+    """Why no request for an item could be sent: a part of it that is sent along is not what it has to be."""
+    stated = properties.get("protectedItemType")
+    if stated and str(stated).lower() not in WRITABLE_TYPES:
+        return f"its protectedItemType is {str(stated)[:60]!r}, which this program does not write"
+    for name, parse, value in (("id", ItemId.parse, item.id), ("sourceResourceId", VmId.parse, source_vm(properties))):
+        try:
+            parse(value)
+        except DataError:
+            return f"its {name} is {value[:200]!r}, which is not an id that Azure accepts"
+    return ""
 
 
 def _why_gone(vm_key: str, draft: Draft) -> str:

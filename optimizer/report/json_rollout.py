@@ -57,6 +57,7 @@ def outcome_content(outcome: Outcome) -> dict[str, Any]:
         "skipped": {str(number): outcome.reasons.get(number, "") for number in outcome.skipped},
         "pending": {str(number): reason for number, reason in outcome.pending.items()},
         "blocked": {str(blocked.write.number): blocked.reason for blocked in outcome.blocked},
+        "broken": list(outcome.broken),
         "resume_at": outcome.resume_at.isoformat() if outcome.resume_at else None,
     }
 

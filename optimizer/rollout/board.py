@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from optimizer.errors import EstateError
 from optimizer.rollout.carry_out import Attempt, Carrier, End
+from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.journal import EndRecord
 from optimizer.rollout.lane import Lane
 from optimizer.rollout.lanes import lanes_of_vaults
@@ -70,6 +74,7 @@ class Board:
             if write.number not in state.done:
                 self._to_do.setdefault(self._lane(write), []).append(write.number)
         self._waiting: dict[int, str] = {}
+        self._broken: list[str] = []
         self._num_done = len(state.done)
         self._pilot_moved = False
         now = carrier.clock.now()
@@ -113,16 +118,37 @@ class Board:
         return bool(names)
 
     def _do(self, step: _Step) -> None:
-        match step.how:
-            case "carry_out":
-                attempt = self._carrier.carry_out(step.write)
-            case "resolve":
-                attempt = self._carrier.resolve(step.write)
-            case _:
-                attempt = self._carrier.confirm(step.write)
+        try:
+            match step.how:
+                case "carry_out":
+                    attempt = self._carrier.carry_out(step.write)
+                case "resolve":
+                    attempt = self._carrier.resolve(step.write)
+                case _:
+                    attempt = self._carrier.confirm(step.write)
+        except (EstateError, ApplyError):  # journal or ledger cannot be written: no lane may go on
+            raise
+        except Exception as exc:  # noqa: BLE001  # an odd answer costs the lane that met it, never the others
+            with self._lock:
+                self._break(step, exc)
+            return
         with self._lock:
             step.lane.busy = False
             self._put_down(step, attempt)
+
+    def _break(self, step: _Step, exc: Exception) -> None:
+        """End a lane for this run after an unexpected error; what was begun stays open."""
+        lane, write = step.lane, step.write
+        cause = traceback.extract_tb(exc.__traceback__)[-1]
+        error = f"{type(exc).__name__}: {exc} ({Path(cause.filename).name}, line {cause.lineno})"
+        vaults = ", ".join(vault.rpartition("/")[2] for vault in lane.vaults)
+        self._broken.append(f"vault {vaults}: unexpected error at {write.name}: {error}")
+        self._waiting[write.number] = f"unexpected error: {error}"
+        lane.reason = f"an unexpected error at {write.name} ended the writes of this vault"
+        if write.number in self._carrier.journal.open_writes:
+            self._standing.begun(write, lane.number)
+        lane.busy = False
+        lane.end(None)
 
     def _next_step(self) -> tuple[_Step | None, datetime | None]:
         """What to do now, or when to look again; both None where a worker is no longer needed."""
@@ -323,6 +349,7 @@ class Board:
             reasons={n: ended[n].reason for n in (*failed, *skipped) if n in ended},
             resume_at=self._resume_at(pending) if pending else None,
             found=tuple(sorted(state.found & numbers)),
+            broken=tuple(self._broken),
         )
         journal.append(
             EndRecord(

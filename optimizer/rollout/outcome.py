@@ -25,6 +25,8 @@ class Outcome:
         Why each failed or skipped write was not made, by number.
     resume_at
         When the next of the pending writes may be made; None where none is pending.
+    broken
+        Unexpected errors, each of which ended the writes of some vaults in this run, for people.
     found
         Numbers of the done writes that were in place before this journal began them.
     """
@@ -37,6 +39,7 @@ class Outcome:
     reasons: Mapping[int, str] = field(default_factory=dict)
     resume_at: datetime | None = None
     found: tuple[int, ...] = ()
+    broken: tuple[str, ...] = ()
 
     @property
     def complete(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from optimizer.azure.service import AzureBackupService
-from optimizer.errors import CloudError
+from optimizer.errors import CloudError, RejectedError
 from optimizer.estate.arm_policy import is_vm_policy
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
@@ -118,7 +118,7 @@ def test_the_recorded_answer_to_a_write_is_followed(wire: Wire, service: AzureBa
 @needs_payloads
 def test_what_stops_a_protection_is_not_sent(wire: Wire, service: AzureBackupService) -> None:
     """The documented way to stop a protection is refused before it leaves."""
-    with pytest.raises(ValueError, match="would stop the protection"):
+    with pytest.raises(RejectedError, match="would stop the protection"):
         service.put_item(ITEM, load("protected-item-put-STOPS-PROTECTION.msdocs.json")["properties"])
     assert wire.requests == []
 
@@ -150,7 +150,7 @@ def test_policies_of_data_protection_are_foreign(wire: Wire, service: AzureBacku
     """A disk policy of a Backup vault is not a VM backup policy and is never written."""
     payload = load("disk-backup-policy-dataprotection.msdocs.json")
     assert not is_vm_policy({"properties": {"backupManagementType": "AzureIaasVM", **payload["properties"]}})
-    with pytest.raises(ValueError, match="not the properties of a VM policy"):
+    with pytest.raises(RejectedError, match="not the properties of a VM policy"):
         service.put_policy(POLICY, payload["properties"])
     assert wire.requests == []
 
