@@ -373,7 +373,7 @@ class _Layout:
         obstacles = self._transition.obstacles(write)
         if obstacles:
             return "; ".join(obstacle.text for obstacle in obstacles)
-        return f"the time and the writes per day are not enough for it until {to_datetime(self._end):%Y-%m-%d}"
+        return f"there are not enough hours or writes per day for it until {to_datetime(self._end):%Y-%m-%d}"
 
 
 def _first_queue(lane: _Lane, second: int) -> tuple[_Queue | None, int | None]:

@@ -111,7 +111,7 @@ class StateJudge:
             name, group, _ = place
             if count > max(caps[name], self._met[place]):
                 within = f" of {group!r}" if group else ""
-                faults.append(f"rule {name!r}: {count} windows{within} meet, allowed are {caps[name]}")
+                faults.append(f"rule {name!r}: {count} windows{within} overlap; the limit is {caps[name]}")
         return faults
 
     def _windows_met(self, inventory: Inventory) -> Counter[tuple[str, str, int]]:
@@ -195,7 +195,7 @@ def check_gaps(points: Mapping[str, Sequence[datetime]], rules: Rules, inventory
         limit = _longest_gap(inventory, clock, item, rules_of(inventory, rules, item))
         if gap > limit:
             faults.append(
-                f"{vm_id}: {_hours(gap)} without a recovery point from {since:%Y-%m-%d %H:%M} UTC, allowed are "
+                f"{vm_id}: {_hours(gap)} without a recovery point from {since:%Y-%m-%d %H:%M} UTC; the limit is "
                 f"{_hours(limit)}"
             )
     return faults

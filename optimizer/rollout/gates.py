@@ -159,8 +159,8 @@ class Gates:
             names = [rule.name for rule in self._rules.rule if rule.freeze]
         if names:
             rules = ", ".join(repr(name) for name in dict.fromkeys(names))
-            return f"until {until} there is no time for it that is not frozen, by rule {rules}"
-        return f"until {until} there is no time for it"
+            return f"every possible time until {until} is frozen by rule {rules}"
+        return f"there is no possible time until {until}"
 
     def never(self, write: Write, after: datetime) -> str:
         """Why no time at all admits a write; empty where some time does, or where freezes alone leave none.
@@ -220,7 +220,7 @@ class Gates:
             minutes = np.logical_and.reduce([passage.minutes for passage in found])
             reason = next((passage.reason for passage in found if passage.reason), "")
             if not minutes.any() and not reason:
-                reason = "its VMs have no time in common at which it may be made"
+                reason = "there is no time that suits all its VMs"
             self._passages[key] = _Passage(minutes, reason)
         return self._passages[key]
 
@@ -270,7 +270,7 @@ class Gates:
         for row in rows:
             shift = self.shift(write, row)
             if not _clear_of_runs(shift, self._snapshot_minutes)[minute]:
-                return f"too near to a backup at {write.start_before} or {write.start_after}, old or new"
+                return f"too close to a backup at {write.start_before} (old) or {write.start_after} (new)"
         shift = self.shift(write, rows[0])
         return f"another time of day is better: {_gap_text(shift.gap_minutes(minute) / 60, self._rpo[rows[0]])}"
 
@@ -297,7 +297,7 @@ def _passage(shift: Shift, rpo: Rpo, snapshot_minutes: int) -> _Passage:
     gaps = {stretch: shift.gap_minutes(stretch[0]) for stretch in stretches}
     kept = [stretch for stretch in stretches if gaps[stretch] <= rpo.minutes]
     if not stretches:
-        return _Passage(_fill([]), "its backups, old and new, leave no time between them")
+        return _Passage(_fill([]), "its old and new backups leave no time for the write")
     if not kept:
         return _Passage(_fill([]), _gap_text(min(gaps.values()) / 60, rpo))
     if shift.recurrence.frequency is not Frequency.HOURLY:
@@ -309,7 +309,7 @@ def _passage(shift: Shift, rpo: Rpo, snapshot_minutes: int) -> _Passage:
 
 
 def _gap_text(hours: float, rpo: Rpo) -> str:
-    return f"it would leave up to {hours:.3g} h between two recovery points, allowed are {rpo}"
+    return f"it would leave up to {hours:.3g} h between two recovery points; the limit is {rpo}"
 
 
 def _clear_of_runs(shift: Shift, snapshot_minutes: int) -> BoolArray:

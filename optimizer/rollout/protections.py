@@ -40,12 +40,12 @@ class Protection:
     code_tags: tuple[str, ...] = ()
 
     def remarks(self, vault: str) -> list[str]:
-        """What a planner should know before writing, in words."""
+        """Remarks shown before the confirmation."""
         found = []
         if self.read_only_lock:
             found.append(
-                f"vault {vault} has the read-only lock {self.read_only_lock!r}: every write will be refused; have it "
-                "removed for the time of the roll-out, or leave the vault out with --only"
+                f"vault {vault} has the read-only lock {self.read_only_lock!r}: Azure will refuse every write. Have "
+                "it removed during the roll-out, or leave the vault out with --only"
             )
         if self.immutability.lower() in {"unlocked", "locked"}:
             found.append(f"vault {vault} is immutable ({self.immutability}): only changes of time are allowed")

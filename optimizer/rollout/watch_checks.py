@@ -200,7 +200,7 @@ def check_item(vm: Watched, item: Resource | None) -> list[Finding]:
         )
     elif policy.lower() != vm.policy_id.lower():
         found = policy.rpartition("/")[2]
-        advice = "somebody or a tool moved it: if that is wanted, pull and plan again, else assign it to the plan's"
+        advice = "if that is intended, run 'pull' and 'plan' again; otherwise assign it to the plan's policy again"
         findings.append(_finding("other_policy", f"it is under policy {found}, not under {vm.policy}", advice))
     if mapping(properties.get("extendedInfo")).get("policyInconsistent"):
         advice = "open its backup settings in the portal and save them, or take the change back with 'rollback'"
@@ -223,17 +223,21 @@ def check_policy(vm: Watched, policies: Mapping[str, Resource]) -> list[Finding]
     """
     policy = policies.get(vm.policy_id.lower())
     if policy is None:
-        advice = "somebody deleted it: pull and plan again"
+        advice = "somebody deleted it: run 'pull' and 'plan' again"
         return [_finding("policy_time", f"policy {vm.policy} is not in the vault", advice)]
     try:
         option = read_schedule(properties_of(policy)).start
     except MALFORMED:
-        advice = "somebody changed it: pull and plan again"
+        advice = "somebody changed it: run 'pull' and 'plan' again"
         return [_finding("policy_time", f"policy {vm.policy} has no schedule that can be read", advice)]
     if option == vm.option:
         return []
     seen = f"policy {vm.policy} is set to {format_start(option)}, the plan says {format_start(vm.option)}"
-    return [_finding("policy_time", seen, "somebody edited it: pull and plan again, or 'rollback'", vm.show_policy())]
+    return [
+        _finding(
+            "policy_time", seen, "somebody edited it: run 'pull' and 'plan' again, or 'rollback'", vm.show_policy()
+        )
+    ]
 
 
 def _finding(kind: FindingKind, what: str, advice: str, command: str = "") -> Finding:
@@ -421,7 +425,7 @@ def check_gap(vm: Watched, gap: timedelta | None, last: datetime | None, now: da
     """
     if gap is None or last is None or gap <= vm.rpo:
         return []
-    allowed = f"allowed are {hours(vm.rpo)}"
+    allowed = f"the limit is {hours(vm.rpo)}"
     if now - last > vm.rpo:
         seen = f"no recovery point since {_utc(last)}, {hours(now - last)} ago; {allowed}"
         return [_finding("gap", seen, "make a backup on demand", vm.backup_now(now))]

@@ -368,9 +368,9 @@ def test_freezes_and_gaps_without_end_are_said() -> None:
         Rules(rule=(freeze, short), policies=PolicyLimits(edit=False)),
     )
     reasons = {one.write.name: one.reason for one in rollout_of(given).blocked}
-    assert reasons["a"] == "until 2026-04-19 there is no time for it that is not frozen, by rule 'no changes'"
+    assert reasons["a"] == "every possible time until 2026-04-19 is frozen by rule 'no changes'"
     assert reasons["b"].startswith(
-        "it would leave up to 28 h between two recovery points, allowed are 26 h by rule 'short'"
+        "it would leave up to 28 h between two recovery points; the limit is 26 h by rule 'short'"
     )
 
 
@@ -392,7 +392,7 @@ def test_what_finds_no_time_in_the_horizon_is_said() -> None:
     rollout = rollout_of(given, many_policy_writes([VAULT], 5, 0), horizon_days=3)
     assert [one.day for one in rollout.writes] == [1, 2, 3]
     assert {one.reason for one in rollout.blocked} == {
-        "the time and the writes per day are not enough for it until 2026-02-21"
+        "there are not enough hours or writes per day for it until 2026-02-21"
     }
 
 

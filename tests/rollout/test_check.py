@@ -81,7 +81,7 @@ FAULTS: dict[str, tuple[Callable[[Inventory], Inventory], str]] = {
     "against a rule": (lambda now: on(now, "a", "far"), "12:00 breaks rule 'no noon'"),
     "onto a broken rule": (lambda now: edited(now, "two", start=11), "05:30 breaks rule 'not at five'"),
     "pinned": (lambda now: on(now, "b", "far"), "has moved although it must stay"),
-    "over a cap": (lambda now: edited(now, "one", start=8), "rule 'three at once': 5 windows of 'shop' meet"),
+    "over a cap": (lambda now: edited(now, "one", start=8), "rule 'three at once': 5 windows of 'shop' overlap"),
     "over a vault's cap": (lambda now: edited(now, "one", start=8), "rule 'four of a vault': 5 windows"),
     "another vault": (
         lambda now: replace(now, items=tuple(replace(one, id=one.id + "2") for one in now.items)),
@@ -210,4 +210,4 @@ def test_gaps_between_recovery_points() -> None:
     }
     faults = check_gaps(broken, rules, inventory)
     assert [text.partition(": ")[2].split()[0] for text in faults] == ["36.5", "30.5", "26.5", "181", "25"]
-    assert faults[1].endswith("30.5 h without a recovery point from 2026-02-19 23:40 UTC, allowed are 30 h")
+    assert faults[1].endswith("30.5 h without a recovery point from 2026-02-19 23:40 UTC; the limit is 30 h")

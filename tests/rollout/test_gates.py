@@ -133,7 +133,7 @@ def test_a_gap_beyond_the_rpo_closes_a_write_for_good() -> None:
     given = gates(DAILY, Rule(name="short gaps", rpo_hours=30))
     write = item_write("a", "23:00", "04:00")
     assert given.windows(write, NOW) == []
-    reason = "it would leave up to 31 h between two recovery points, allowed are 30 h by rule 'short gaps'"
+    reason = "it would leave up to 31 h between two recovery points; the limit is 30 h by rule 'short gaps'"
     assert given.why_never(write, to_seconds(NOW)) == reason
     assert given.closed(write, NOW) == reason
 
@@ -143,7 +143,7 @@ def test_the_better_side_is_waited_for() -> None:
     given = gates(DAILY)
     write = item_write("a", "23:00", "06:00")
     assert "another time of day is better: it would leave up to 33 h" in given.closed(write, NOW)
-    assert "too near to a backup at 23:00 or 06:00" in given.closed(write, NOW.replace(hour=5))
+    assert "too close to a backup at 23:00 (old) or 06:00 (new)" in given.closed(write, NOW.replace(hour=5))
     assert given.closed(write, NOW.replace(hour=2)) == ""
 
 
@@ -154,7 +154,7 @@ def test_an_actual_recovery_point_closes_a_write() -> None:
     assert given.closed(write, NOW) == ""
     assert given.closed(write, NOW, {vm_id("a").lower(): NOW - timedelta(hours=10)}) == ""
     missed = given.closed(write, NOW, {vm_id("a").lower(): NOW - timedelta(hours=34)})
-    assert missed == "it would leave up to 52 h between two recovery points, allowed are 51 h by rule 'two days'"
+    assert missed == "it would leave up to 52 h between two recovery points; the limit is 51 h by rule 'two days'"
     for_long = {vm_id("a").lower(): NOW - timedelta(days=9)}
     assert given.closed(write, NOW, for_long) == ""
 
@@ -206,7 +206,7 @@ def test_a_freeze_without_end_is_said() -> None:
     forever = Rule(name="never", freeze=(DateRange(first=date(1, 1, 1), last=date(9999, 12, 31)),))
     write = item_write("a", "23:00", "06:00")
     assert gates(DAILY, forever).windows(write, NOW) == []
-    assert "not frozen, by rule 'never'" in gates(DAILY, forever).why_never(write, to_seconds(NOW))
+    assert "is frozen by rule 'never'" in gates(DAILY, forever).why_never(write, to_seconds(NOW))
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=5).map(union)

@@ -46,7 +46,7 @@ def test_a_plan_says_that_no_time_keeps_its_rpo(tmp_path: Path) -> None:
     assert count
     total = len({vm for write in ready.writes for vm in write.vms})
     assert plan.notes[0].startswith(f"{count} of the {total} VMs that the plan moves can never be moved (")
-    assert "allowed are 27 h by rule 'tight'" in plan.notes[0]
+    assert "the limit is 27 h by rule 'tight'" in plan.notes[0]
     assert plan.fingerprint == fingerprint_of(plan)
     assert "can never be moved" in " ".join(to_text(render_plan(plan)).split())
 

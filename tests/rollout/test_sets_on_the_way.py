@@ -104,7 +104,7 @@ def test_separate_true_holds_on_the_way() -> None:
     state.make(writes["b"])
     assert state.blockers(writes["a"]) == ()
     bad = inventory_of(apply_in_memory(found.document, [found.plan().changes[-1]]))
-    assert "rule 'alone': 2 windows meet, allowed are 1" in StateJudge(found.inventory, found.rules).faults(bad)
+    assert "rule 'alone': 2 windows overlap; the limit is 1" in StateJudge(found.inventory, found.rules).faults(bad)
 
 
 def test_vaults_under_one_order_are_written_one_after_the_other() -> None:

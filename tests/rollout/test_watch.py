@@ -345,7 +345,7 @@ def test_a_gap_above_the_rpo_is_an_alarm_before_any_job_is_missed(scene: Scene) 
     rules = Rules(rule=(Rule(name="strict", rpo_hours=27.0),))
     found = scene.look_at_vm(at(18, 4), NIGHT_BEFORE, rules=rules)
     assert kinds(found) == ["gap"]
-    assert "no recovery point since 2026-02-16 23:40 UTC, 28 h 20 min ago; allowed are 27 h" in found.reason
+    assert "no recovery point since 2026-02-16 23:40 UTC, 28 h 20 min ago; the limit is 27 h" in found.reason
 
 
 def test_a_date_that_means_never_is_no_recovery_point(scene: Scene) -> None:
