@@ -43,6 +43,7 @@ def build_inventory(
     there = {vm_id.lower() for vm_id in present}
     draft = Draft(
         document.as_of,
+        has_arm_ids=document.source != "import",
         missing={key.lower(): why for key, why in document.missing_vms.items() if key.lower() not in there},
         present=frozenset(there),
     )

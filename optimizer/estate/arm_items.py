@@ -57,6 +57,8 @@ class Draft:
     ----------
     as_of
         Aware time at which the estate was taken.
+    has_arm_ids
+        Whether the estate comes from Azure; False for one from ``vms.csv``.
     missing
         VMs that were looked for and not found, by id in lower case, and how.
     present
@@ -79,6 +81,7 @@ class Draft:
     """
 
     as_of: datetime
+    has_arm_ids: bool
     missing: Mapping[str, Absence]
     present: frozenset[str] = frozenset()
     vaults: dict[str, Vault] = field(default_factory=dict)
@@ -168,7 +171,9 @@ def _judged(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) ->
     if idle := _why_stopped(properties) or _why_unplanned(item, properties, draft) or _why_gone(vm_key, draft):
         return replace(item, unwritable=idle, runs=False)
     hidden = HIDDEN if draft.missing.get(vm_key) == "hidden" else ""
-    why = _why_pending(properties) or draft.refused.get(policy_key, "") or hidden or _why_unsendable(item, properties)
+    # An estate from vms.csv has names instead of ids: it can be planned, and `apply` refuses the plan as a whole.
+    unsendable = _why_unsendable(item, properties) if draft.has_arm_ids else ""
+    why = _why_pending(properties) or draft.refused.get(policy_key, "") or hidden or unsendable
     return replace(item, unwritable=why)
 
 
@@ -209,7 +214,7 @@ def _why_pending(properties: Mapping[str, Any]) -> str:
 
 
 def _why_unsendable(item: ProtectedItem, properties: Mapping[str, Any]) -> str:
-    """Why no request for an item could be sent: a part of it that is sent along is not what it has to be."""
+    """Why no request for an item could be sent: a part that goes into the request is not what Azure accepts."""
     stated = properties.get("protectedItemType")
     if stated and str(stated).lower() not in WRITABLE_TYPES:
         return f"its protectedItemType is {str(stated)[:60]!r}, which this program does not write"

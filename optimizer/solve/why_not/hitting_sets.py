@@ -35,6 +35,7 @@ def smallest_hitting_set(
     weight = len(universe) ** 2 + 1
     model.minimize(sum((weight + place) * chosen[element] for place, element in enumerate(universe)))
     solver = cp_model.CpSolver()
+    solver.parameters.catch_sigint_signal = False  # it would leave the process without Python's handling of Ctrl-C
     solver.parameters.num_workers = 1
     if solver.solve(model) != cp_model.OPTIMAL:
         return None
