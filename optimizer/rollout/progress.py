@@ -79,7 +79,7 @@ def state_of(records: Iterable[Record]) -> JournalState:
         {n: end for n, end in ends.items() if isinstance(end, DoneRecord)},
         {n: end for n, end in ends.items() if isinstance(end, FailedRecord)},
         {n: end for n, end in ends.items() if isinstance(end, SkippedRecord)},
-        frozenset(number for number in ours if isinstance(ends[number], DoneRecord)),
+        frozenset(number for number in ours if isinstance(ends.get(number), DoneRecord)),
     )
 
 

@@ -252,6 +252,7 @@ def prove_in_cpsat(instance: Instance, hint: IntArray, seconds: float, num_worke
 
     built = ScopedModel(instance, whole(instance, hint))
     solver = cp_model.CpSolver()
+    solver.parameters.catch_sigint_signal = False  # tests run this in their own process
     solver.parameters.num_workers = num_workers
     solver.parameters.max_time_in_seconds = seconds
     return solver.objective_value / SCALE if solver.solve(built.model) == cp_model.OPTIMAL else None

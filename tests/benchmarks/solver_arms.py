@@ -149,6 +149,7 @@ def monolithic(task: Task) -> dict[str, Any]:
     emit(stage="in CP-SAT", build_seconds=round(time.monotonic() - began, 3))
     trajectory = Trajectory()
     solver = cp_model.CpSolver()
+    solver.parameters.catch_sigint_signal = False  # tests run this in their own process
     solver.parameters.num_workers = 2
     solver.parameters.random_seed = task.seed
     solver.parameters.max_time_in_seconds = max(1.0, task.budget_seconds - (time.monotonic() - began))

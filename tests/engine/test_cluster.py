@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -37,10 +38,21 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def dask(address: str) -> Iterator[Engine]:
+def engine_of_module(address: str) -> Iterator[Engine]:
     """An engine on these workers."""
     with open_engine(address) as engine:
         yield engine
+
+
+@pytest.fixture
+def dask(engine_of_module: Engine) -> Engine:
+    """The engine, once both workers are there: where one is, the risk is worked out in this process.
+
+    Dask replaces a worker that an earlier test killed, which takes a moment.
+    """
+    while engine_of_module.num_workers < 2:
+        time.sleep(0.05)
+    return engine_of_module
 
 
 @pytest.fixture(scope="module")

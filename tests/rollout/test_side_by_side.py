@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -320,6 +320,15 @@ def test_when_a_task_fails_the_others_end(clock: VirtualClock | SystemClock) -> 
     assert threading.active_count() == before
 
 
+@pytest.fixture
+def ctrl_c() -> Iterator[None]:
+    """Ctrl-C as in a program of its own, whatever a library left behind in this process."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("ctrl_c")
 @pytest.mark.parametrize("num_tasks", [1, 3])
 def test_ctrl_c_stops_tasks_when_they_next_sleep(num_tasks: int) -> None:
     """A signal ends tasks that never fail by themselves, whatever their number, and none goes on afterwards."""
@@ -351,6 +360,7 @@ def test_ctrl_c_stops_tasks_when_they_next_sleep(num_tasks: int) -> None:
         thread.join()
 
 
+@pytest.mark.usefixtures("ctrl_c")
 def test_what_need_not_be_awaited_does_not_hold_up_the_end() -> None:
     """After Ctrl-C a task that hangs is left behind as soon as nothing that it does matters."""
     clock, started, release = SystemClock(), threading.Event(), threading.Event()
