@@ -19,9 +19,10 @@ from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.journal import Journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepare import prepare_apply
-from optimizer.rollout.prepared import Approval, Scope, latest_end
+from optimizer.rollout.prepare import prepare_apply, prepare_rollback
+from optimizer.rollout.prepared import Approval, Prepared, Scope, latest_end
 from optimizer.rollout.run import carry_out
+from optimizer.rollout.selection import Selector
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import writes_of
 from optimizer.workflow import make_plan
@@ -101,3 +102,28 @@ def run(
     )
     until = latest_end(prepared.rollout, clock.now()) if wait else None
     return carry_out(prepared, service, clock, ledger, folder / "state", until=until, pace=PACE, journal_of=journal_of)
+
+
+def prepare_back(
+    ready: Ready,
+    service: BackupService,
+    folder: Path,
+    clock: VirtualClock,
+    *selectors: Selector,
+    resume: bool = False,
+    delete: bool = False,
+) -> Prepared:
+    """The way back of what the journal in a folder says was made."""
+    return prepare_rollback(
+        ready.plan,
+        ready.plan_path,
+        ready.document,
+        service,
+        clock,
+        Ledger(folder / "state"),
+        folder / "plan.journal.jsonl",
+        folder / "plan.rollback.jsonl",
+        only=selectors,
+        resume=resume,
+        delete_created=delete,
+    )

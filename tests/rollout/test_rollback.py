@@ -14,37 +14,13 @@ from optimizer.rollout.errors import ApplyError, JournalError
 from optimizer.rollout.journal import Journal, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepare import prepare_rollback
-from optimizer.rollout.prepared import Prepared, latest_end
+from optimizer.rollout.prepared import latest_end
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.run import carry_out
-from tests.rollout.conftest import PACE, Ready, run
+from tests.rollout.conftest import PACE, Ready, prepare_back, run
 from tests.rollout.fake_service import FakeService, Faults, Killed
 from tests.rollout.test_execute import _kill_at
-
-
-def prepare(
-    ready: Ready,
-    service: FakeService,
-    folder: Path,
-    clock: VirtualClock,
-    *,
-    resume: bool = False,
-    delete: bool = False,
-) -> Prepared:
-    return prepare_rollback(
-        ready.plan,
-        ready.plan_path,
-        ready.document,
-        service,
-        clock,
-        Ledger(folder / "state"),
-        folder / "plan.journal.jsonl",
-        folder / "plan.rollback.jsonl",
-        resume=resume,
-        delete_created=delete,
-    )
 
 
 def take_back(
@@ -57,7 +33,7 @@ def take_back(
     delete: bool = False,
     journal_of: type[Journal] = Journal,
 ) -> Outcome:
-    prepared = prepare(ready, service, folder, clock, resume=resume, delete=delete)
+    prepared = prepare_back(ready, service, folder, clock, resume=resume, delete=delete)
     until = latest_end(prepared.rollout, clock.now())
     ledger = Ledger(folder / "state")
     return carry_out(prepared, service, clock, ledger, folder / "state", until=until, pace=PACE, journal_of=journal_of)
@@ -134,7 +110,7 @@ def test_nothing_done_is_nothing_to_take_back(planned: Ready, tmp_path: Path) ->
     with pytest.raises(Killed):
         run(planned, service, tmp_path, clock=clock, journal_of=_kill_at(1, after=True))
     with pytest.raises(ApplyError, match="none of its writes was made"):
-        prepare(planned, service, tmp_path, clock)
+        prepare_back(planned, service, tmp_path, clock)
 
 
 def test_policies_made_but_not_used_are_named(planned: Ready, tmp_path: Path) -> None:
@@ -147,7 +123,7 @@ def test_policies_made_but_not_used_are_named(planned: Ready, tmp_path: Path) ->
     assert policy.kind == "create_policy"
     told = f"no VM was moved and no policy was edited, .* 1 policy created by the plan has no VMs: {policy.name}\n"
     with pytest.raises(ApplyError, match=told + r"to delete it:\n    backup-optimizer rollback .*--delete-created\n"):
-        prepare(planned, service, tmp_path, clock)
+        prepare_back(planned, service, tmp_path, clock)
     assert take_back(planned, service, tmp_path, clock, delete=True).complete
     assert compare_estates(planned.document, service.snapshot()) == ()
 
@@ -183,7 +159,7 @@ def test_a_write_whose_end_the_journal_does_not_know_is_taken_back_too(planned: 
         run(planned, service, tmp_path, clock=clock)
     service._write = plain  # type: ignore[method-assign]  # as before
     assert service.accepted["item", victim.object_id.lower()] == 1
-    prepared = prepare(planned, service, tmp_path, clock)
+    prepared = prepare_back(planned, service, tmp_path, clock)
     assert victim.number in {write.number for write in prepared.writes}
     assert take_back(planned, service, tmp_path, clock).complete
     assert compare_estates(planned.document, service.snapshot(), besides=created(planned)) == ()
@@ -199,7 +175,7 @@ def test_a_way_back_that_would_cost_recovery_points_is_skipped(planned: Ready, t
     stay = {write.object_id.lower() for write in planned.writes if write.policy_before == old}
     moved = {write.object_id.lower() for write in planned.writes if write.kind == "reassign_item"}
     assert stay < moved
-    prepared = prepare(planned, service, tmp_path, clock)
+    prepared = prepare_back(planned, service, tmp_path, clock)
     assert any("retentionPolicy" in remark and "skipped because of that" in remark for remark in prepared.remarks)
     outcome = take_back(planned, service, tmp_path, clock)
     assert not outcome.complete
@@ -210,7 +186,7 @@ def test_a_way_back_that_would_cost_recovery_points_is_skipped(planned: Ready, t
     )
     assert {key for key in now if now[key].lower() != start[key].lower()} == stay
     with pytest.raises(StalePlanError, match=r"(?s)not everything can be rolled back.*retentionPolicy") as caught:
-        prepare(planned, service, tmp_path, clock, resume=True)
+        prepare_back(planned, service, tmp_path, clock, resume=True)
     assert "undo those changes by hand" in str(caught.value)
 
 

@@ -17,15 +17,14 @@ from optimizer.ports import Resource
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import DoneRecord, Journal, Record, read_journal
 from optimizer.rollout.ledger import Ledger
-from optimizer.rollout.prepare import prepare_rollback
 from optimizer.rollout.prepared import Prepared, Scope, latest_end
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.run import carry_out
-from optimizer.rollout.selection import Selector, parse_selector
+from optimizer.rollout.selection import parse_selector
 from optimizer.rollout.watch import watch
 from tests.plan.estates import VAULT, standard_policy
 from tests.rollout.azure_rollouts import of_two_vaults, ready_of
-from tests.rollout.conftest import PACE, Ready, run
+from tests.rollout.conftest import PACE, prepare_back, run
 from tests.rollout.fake_service import FakeService, Killed
 from tests.rollout.small_rollouts import NOW, SECOND_VAULT, world
 
@@ -166,30 +165,6 @@ def test_vaults_of_one_name_are_offered_by_their_ids(tmp_path: Path) -> None:
     run(ready, service, tmp_path, clock=VirtualClock(NOW), scope=only(f"vault={VAULT}"))
     assert [name for name in service.order if "two-0" in name] == []
     assert len(service.order) == 1
-
-
-def prepare_back(
-    ready: Ready,
-    service: FakeService,
-    folder: Path,
-    clock: VirtualClock,
-    *selectors: Selector,
-    resume: bool = False,
-    delete: bool = False,
-) -> Prepared:
-    return prepare_rollback(
-        ready.plan,
-        ready.plan_path,
-        ready.document,
-        service,
-        clock,
-        Ledger(folder / "state"),
-        folder / "plan.journal.jsonl",
-        folder / "plan.rollback.jsonl",
-        only=selectors,
-        resume=resume,
-        delete_created=delete,
-    )
 
 
 def take_back(prepared: Prepared, service: FakeService, folder: Path, clock: VirtualClock) -> Outcome:
