@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -81,6 +81,8 @@ class FaultStream:
     ----------
     faults
         Which there are.
+    seconds
+        Clock of ``most_per_second``, in seconds.
 
     Attributes
     ----------
@@ -88,8 +90,8 @@ class FaultStream:
         Faults that befell requests, by name.
     """
 
-    def __init__(self, faults: Faults) -> None:
-        self._faults = faults
+    def __init__(self, faults: Faults, seconds: Callable[[], float] = time.monotonic) -> None:
+        self._faults, self._seconds = faults, seconds
         self.met: Counter[str] = Counter()
         self._random = random.Random(f"faults {faults.seed}")  # noqa: S311  # repeatable, not secret
         self._counts: Counter[str] = Counter()
@@ -117,7 +119,7 @@ class FaultStream:
         return self._draw(kind)
 
     def _is_too_fast(self) -> bool:
-        most, now = self._faults.most_per_second, time.monotonic()
+        most, now = self._faults.most_per_second, self._seconds()
         if most is None:
             return False
         while self._seen and self._seen[0] <= now - 1:

@@ -11,7 +11,8 @@ from azure.core.exceptions import HttpResponseError, ServiceRequestError, Servic
 
 from optimizer.emulator import Faults
 from optimizer.emulator.faults import Fault, FaultStream
-from tests.emulator.cloud import GROUP, ONCE, Cloud, assignment, names_of, properties_of, serving
+from optimizer.model.clock import VirtualClock
+from tests.emulator.cloud import GROUP, NOW, ONCE, Cloud, assignment, names_of, properties_of, serving
 from tests.plan.estates import policy_id
 
 LOST = (ServiceRequestError, ServiceResponseError)
@@ -115,9 +116,12 @@ def test_only_some_kinds_are_befallen() -> None:
 
 def test_the_throttle_turns_away_what_is_too_fast() -> None:
     """Beyond so many requests in a second the answer is 429, and a second later all is well."""
-    stream = FaultStream(Faults(most_per_second=5))
+    clock = VirtualClock(NOW)
+    stream = FaultStream(Faults(most_per_second=5), seconds=lambda: clock.now().timestamp())
     assert [stream.next("graph") for _ in range(7)] == [None] * 5 + ["429"] * 2
-    time.sleep(1.05)
+    clock.sleep(0.9)
+    assert stream.next("graph") == "429"
+    clock.sleep(0.1)
     assert stream.next("graph") is None
 
 
