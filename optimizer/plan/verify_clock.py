@@ -6,7 +6,6 @@ It shares no code with :mod:`optimizer.solve`; the verifier of plans and the jud
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 
@@ -101,29 +100,24 @@ class WindowClock:
         """
         key = (rule.name, policy.recurrence, policy.timezone, option)
         if key not in self._fits:
-            zone = policy.timezone
-            dated = [window for window in rule.forbid if window.dates is not None]
-            weekly = [window for window in rule.forbid if window.dates is None]
-            month, year = self.horizon.end, self.horizon.start + timedelta(days=A_YEAR)
-            only_dates = all(window.dates is not None for window in rule.allow)
-            self._fits[key] = (
-                all(
-                    _covered(begin, begin + self.length, self._spans(rule.allow, zone))
-                    for begin in self.instants(policy, option, month if only_dates else year)
-                    if rule.allow
-                )
-                and not any(
-                    _touched(begin, begin + self.length, self._spans(weekly, zone))
-                    for begin in self.instants(policy, option, year)
-                    if weekly
-                )
-                and not any(
-                    _touched(begin, begin + self.length, self._spans(dated, zone))
-                    for begin in self.instants(policy, option, month)
-                    if dated
-                )
-            )
+            self._fits[key] = self._keeps(rule, policy, option)
         return self._fits[key]
+
+    def _keeps(self, rule: Rule, policy: Policy, option: int) -> bool:
+        month, year = self.horizon.end, self.horizon.start + timedelta(days=A_YEAR)
+        if rule.allow:
+            spans = self._spans(rule.allow, policy.timezone)
+            until = month if all(window.dates is not None for window in rule.allow) else year
+            if not all(_covered(begin, begin + self.length, spans) for begin in self.instants(policy, option, until)):
+                return False
+        weekly = [window for window in rule.forbid if window.dates is None]
+        dated = [window for window in rule.forbid if window.dates is not None]
+        for windows, until in ((weekly, year), (dated, month)):
+            if windows:
+                spans = self._spans(windows, policy.timezone)
+                if any(_touched(begin, begin + self.length, spans) for begin in self.instants(policy, option, until)):
+                    return False
+        return True
 
     def instants(self, policy: Policy, option: int, until: datetime) -> list[datetime]:
         """Begin of every start window from the start of the horizon to a given time, read at any offset."""
@@ -133,17 +127,15 @@ class WindowClock:
         return self._instants[key]
 
     def _find_instants(self, policy: Policy, option: int, until: datetime) -> Iterator[datetime]:
-        by_day: dict[int, list[timedelta]] = defaultdict(list)
+        start, week = self.horizon.start, timedelta(days=7)
+        monday = datetime.combine(start.date() - timedelta(days=start.weekday()), time.min, UTC)
         for day, wall in self.wall_times(policy, option):
-            by_day[day].append(wall)
-        date = self.horizon.start.date() - timedelta(days=2)
-        while date <= until.date() + timedelta(days=2):
-            for wall in by_day[date.weekday()]:
-                for offset in self.offsets(policy):
-                    instant = datetime.combine(date, time.min, UTC) + wall - offset
-                    if self.horizon.start <= instant < until:
-                        yield instant
-            date += timedelta(days=1)
+            for offset in self.offsets(policy):
+                instant = monday + timedelta(days=day) + wall - offset
+                instant -= (instant - start) // week * week  # the first one that is not before the start
+                while instant < until:
+                    yield instant
+                    instant += week
 
     def _spans(self, windows: Sequence[Window], own_zone: str) -> list[Span]:
         """Every time at which one of some windows is open, from its opening to its closing, by its opening."""
