@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -41,12 +42,12 @@ class Task:
     rules: Rules
     options: np.ndarray
 
-    @property
+    @cached_property
     def inventory(self) -> Inventory:
         """What is there today."""
         return inventory_of(self.document)
 
-    @property
+    @cached_property
     def movable(self) -> np.ndarray:
         """Items that may be written."""
         return np.array([not item.unwritable for item in self.inventory.items], dtype=np.bool_)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 import pytest
@@ -44,12 +45,12 @@ class Ready:
         """Of the estate."""
         return self.estate.document
 
-    @property
+    @cached_property
     def inventory(self) -> Inventory:
         """Of the estate."""
         return self.estate.inventory(self.plan.rules.service_from)
 
-    @property
+    @cached_property
     def writes(self) -> tuple[Write, ...]:
         """Of the plan."""
         return writes_of(self.plan, self.document, self.inventory)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -51,12 +51,12 @@ class World:
     rules: Rules
     targets: dict[str, str]
 
-    @property
+    @cached_property
     def inventory(self) -> Inventory:
         """What is there today."""
         return inventory_of(self.document)
 
-    @property
+    @cached_property
     def options(self) -> np.ndarray:
         """Start option that each item is to get."""
         inventory = self.inventory
@@ -73,6 +73,10 @@ class World:
 
     def plan(self) -> PlanDocument:
         """As much of a plan as its writes need."""
+        return self._plan
+
+    @cached_property
+    def _plan(self) -> PlanDocument:
         inventory = self.inventory
         schedule = tuple(
             ScheduleEntry.model_construct(
