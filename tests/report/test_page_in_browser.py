@@ -52,6 +52,12 @@ def page_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return file
 
 
+def settle(page: Page) -> None:
+    """Wait until the browser has painted the charts, which are at most some frames behind, and is idle."""
+    page.evaluate("() => new Promise(done => setTimeout(() => requestIdleCallback(done), 50))")
+    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def open_page(browser: Browser, file: Path, **options: object) -> Opened:
     """Open a file offline and wait until its charts are drawn."""
     settings = {"viewport": {"width": WIDTHS["desk"], "height": 900}} | options
@@ -62,7 +68,7 @@ def open_page(browser: Browser, file: Path, **options: object) -> Opened:
     page.on("request", lambda request: opened.requests.append(request.url))
     page.goto(file.as_uri())
     page.wait_for_selector("html[data-charts=drawn]", state="attached", timeout=20_000)
-    page.wait_for_timeout(300)
+    settle(page)
     return opened
 
 
@@ -116,7 +122,7 @@ def test_hostile_names_do_nothing(desk: Opened) -> None:
     desk.page.on("dialog", lambda dialog: (dialogues.append(dialog.message), dialog.dismiss()))
     desk.page.locator("details:has([data-table=data-schedule]) > summary").click()
     desk.page.get_by_label("Filter Schedule of every VM").fill("script>")
-    desk.page.wait_for_timeout(100)
+    settle(desk.page)
     row = desk.page.locator("[data-table=data-schedule] tbody th")
     assert HOSTILE.endswith(row.inner_text())
     assert dialogues == []
@@ -133,7 +139,7 @@ def test_choosing_a_vm_changes_picture_caption_and_table(desk: Opened) -> None:
     )
     names = page.locator("#choose-vm option").all_inner_texts()
     page.select_option("#choose-vm", index=2)
-    page.wait_for_timeout(300)
+    settle(page)
     after = (load.screenshot(), page.locator("#load-caption").inner_text(), page.locator("#load-table").text_content())
     assert all(old != new for old, new in zip(before, after, strict=True))
     assert after[1].startswith(names[2])
@@ -183,7 +189,7 @@ def test_dark_and_light_pages_paint_other_colours(browser: Browser, page_file: P
     opened = open_page(browser, page_file)
     light = colors_of(opened.page, "chart-heat-today")
     opened.page.emulate_media(color_scheme="dark")
-    opened.page.wait_for_timeout(400)
+    settle(opened.page)
     dark = colors_of(opened.page, "chart-heat-today")
     assert 0xD3D9E1 in light - dark
     assert 0x333D49 in dark - light
