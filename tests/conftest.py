@@ -31,13 +31,22 @@ SystemClock.now = lambda _self: NOW
 COMPILES = "tests/solve/test_solver.py"
 WITHOUT_SOLVER = ("tests/azure/", "tests/emulator/", "tests/estate/", "tests/model/", "tests/report/")
 LONG = (
-    "tests/cli/test_why_not.py",
     "tests/cli/test_commands.py",
-    "tests/rollout/test_scenarios.py",
-    "tests/solve/test_relaxation.py",
-    "tests/whatif/test_what_if.py",
+    "tests/rollout/test_execute.py",
+    "tests/cli/test_exit_codes.py",
+    "tests/cli/test_why_not.py",
+    "tests/test_cases.py",
+    "tests/plan/test_make_plan.py",
+    "tests/plan/test_diff.py",
     "tests/cli/test_bad_input.py",
+    "tests/solve/test_optimality.py",
+    "tests/engine/test_cluster.py",
+    "tests/whatif/test_what_if.py",
+    "tests/plan/test_verify.py",
+    "tests/whatif/test_sensitivity.py",
+    "tests/test_whole_journey.py",
 )
+"""Modules of ten seconds and more, and the long ones among those that would come last; the longest first."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
