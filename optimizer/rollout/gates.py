@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -287,6 +288,7 @@ def _freezes(inventory: Inventory, rules: Rules) -> list[_Freeze]:
     return found
 
 
+@lru_cache(maxsize=1024)  # 10 kB each; a run asks for the same ones each time it lays out what is left
 def _passage(shift: Shift, rpo: Rpo, snapshot_minutes: int) -> _Passage:
     """Minutes of the week in which a start may be changed.
 
