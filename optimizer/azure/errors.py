@@ -56,6 +56,9 @@ _REFUSED = {
 }
 """What to do, by code in lower case: refusals that do not pass by waiting, whatever status they arrive with."""
 
+_REFUSAL_CODE = re.compile(r"invalid|unsupported|not(?:supported|allowed)|disallowed|denied|unauthori[sz]ed")
+"""Codes of refusals: numbers of days in their texts are values that are not allowed, never a time to wait."""
+
 _BUSY = "another operation is in progress on it: try again later"
 _BUSY_CODE = re.compile(r"objectlocked|operationinprogress|anotheroperation|conflictingoperation|concurrent")
 _BUSY_TEXT = re.compile(
@@ -207,22 +210,31 @@ def from_answer(what: str, answer: Answer) -> CloudError:
 
 
 def _by_code(said: str, answer: Answer) -> CloudError | None:
-    blocked = blocked_seconds(answer.codes, answer.text, answer.retry_after_seconds)
-    if blocked is not None:
-        return _throttled(said, answer, blocked)
     refused = next((_REFUSED[code] for code in answer.codes if code in _REFUSED), "")
     if refused:
         return RejectedError(f"{said}; {refused}", code=answer.code)
+    blocked = None
+    if not _is_refusal(answer):
+        throttled = answer.status == 429
+        blocked = blocked_seconds(answer.codes, answer.text, answer.retry_after_seconds, throttled=throttled)
+    if blocked is not None:
+        return _throttled(said, answer, blocked)
     if any(_BUSY_CODE.search(code) for code in answer.codes):
         return ConflictError(f"{said}; {_BUSY}", code=answer.code)
     return None
+
+
+def _is_refusal(answer: Answer) -> bool:
+    """Whether the code says that the request is not accepted as it stands, so that no waiting helps."""
+    return answer.status != 429 and any(_REFUSAL_CODE.search(code) for code in answer.codes)
 
 
 def _by_status(said: str, answer: Answer) -> CloudError:
     status = answer.status or 0
     if status == 403:
         return ForbiddenError(f"{said}; {_missing_right(answer.text)}", code=answer.code)
-    asked = asked_seconds(answer.text) if status in _MAY_ASK_TO_WAIT else None
+    may_ask = status in _MAY_ASK_TO_WAIT and not _is_refusal(answer)
+    asked = asked_seconds(answer.text) if may_ask else None
     if status == 429 or asked is not None:
         waits = [wait for wait in (asked, answer.retry_after_seconds) if wait is not None]
         return _throttled(said, answer, max(waits, default=None))
@@ -273,12 +285,13 @@ def _body(response: Any) -> object:
 
 
 def read_error(body: object) -> tuple[str, str]:
-    """Code and text of an ARM error, those of its details behind; empty where there are none, secrets taken out.
+    """Codes and texts of an ARM error and of its details, without secrets; empty if it has none.
 
     Parameters
     ----------
     body
-        ``{"error": {"code", "message", "details", "innererror"}}``, or what stands under ``error``.
+        ``{"error": {"code", "message", "details", "innererror", "additionalInfo"}}``, or the value of ``error``.
+        Azure Backup states how long to wait only in the ``recommendedAction`` of ``additionalInfo``.
     """
     if isinstance(body, Mapping) and isinstance(body.get("error"), Mapping):
         body = body["error"]
@@ -299,8 +312,11 @@ def _collect(node: object, codes: list[str], texts: list[str], depth: int) -> No
         codes.append(redact(str(fields["code"])))
     if fields.get("message"):
         texts.append(redact(str(fields["message"])))
-    _collect(fields.get("details"), codes, texts, depth + 1)
-    _collect(fields.get("innererror"), codes, texts, depth + 1)
+    actions = fields.get("recommendedaction")
+    actions = actions[:5] if isinstance(actions, list) else [actions]
+    texts.extend(redact(action) for action in actions if isinstance(action, str) and action)
+    for inner in ("details", "innererror", "additionalinfo", "info"):
+        _collect(fields.get(inner), codes, texts, depth + 1)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,4 +1,4 @@
-"""How long the service asks to stay away: in headers, in its own words, or by what its limits are."""
+"""How long the service asks to stay away, as far as only its words or its codes say so."""
 
 from __future__ import annotations
 
@@ -6,37 +6,89 @@ import re
 from collections.abc import Collection
 
 BLOCKED_SECONDS = 4 * 3600.0
-"""How long to keep away after ``CloudDosTimeboudLimitReached``, whose text only asks for "few hours"."""
+"""How long to keep away where the service only asks for "few hours", or for "some time"."""
 
 LONGEST_SECONDS = 31 * 86_400.0
-"""The longest wait that is believed: what asks for more is a slip of a header."""
+"""The longest wait that is believed: a longer one is taken for a slip of the service."""
 
-_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
+_DAY = 86_400.0
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY}
 
-_VAGUE = {"s": 60.0, "m": 600.0, "h": BLOCKED_SECONDS, "d": 2 * 86_400.0}
+_VAGUE = {"s": 60.0, "m": 600.0, "h": BLOCKED_SECONDS, "d": 2 * _DAY}
 """What "few" or "some" of a unit counts as, in seconds."""
 
-_AMOUNT = r"(?P<number>\d{1,6}(?:\.\d+)?|an?|one|few|some|several|a\ few|a\ couple\ of)\s+"
-_UNIT = r"(?P<unit>s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?)\b"
+_WORDS = dict.fromkeys(("a", "an", "one"), 1.0) | {
+    "half an": 0.5,
+    "half a": 0.5,
+    "two": 2.0,
+    "three": 3.0,
+    "four": 4.0,
+    "five": 5.0,
+    "six": 6.0,
+    "eight": 8.0,
+    "ten": 10.0,
+    "twelve": 12.0,
+    "fifteen": 15.0,
+    "twenty": 20.0,
+    "twenty-four": 24.0,
+    "thirty": 30.0,
+    "forty-five": 45.0,
+    "sixty": 60.0,
+}
+_NUMBER = (
+    r"['\"]?(?P<number>\d{1,7}(?:\.\d+)?|"
+    + "|".join(sorted(_WORDS, key=len, reverse=True))
+    + r"|(?:a\s+)?few|some|several|a\s+couple\s+of)['\"]?"
+)
+_UNIT = r"(?P<unit>s(?:ec(?:ond)?s?)?|m(?:in(?:ute)?s?)?|h(?:(?:ou)?rs?)?|d(?:ays?)?)(?:\(s\))?"
+
+_LENGTH = (
+    r"\s*[:=]?\s*(?:(?:about|approximately|around|at\s+least|up\s+to|another|the\s+next|a\s+further)\s+)?(?:"
+    rf"{_NUMBER}[\s-]*{_UNIT}(?!\w)"
+    r"(?=['\"]?\s*(?:$|[,;:.!)\]]|(?:and|or|before|after|then|until|to|as|from|for|since|when|if|with|while)\b))"
+    r"|['\"]?(?P<clock>\d{1,3}:\d\d:\d\d)\b"
+    r"|['\"]?(?P<iso>PT?(?=\d)(?:(?P<iso_d>\d+)D)?T?(?:(?P<iso_h>\d+)H)?(?:(?P<iso_m>\d+)M)?(?:(?P<iso_s>\d+)S)?)\b)"
+)
+"""A length of time and where it ends.  What follows must not make it part of a noun, as in "30 days retention"."""
+
+_NO_PREPOSITION = r"(?:(?!\b(?:in|for|with|within|of|on|by|at|than|that|which|after)\b)[^.;]){0,60}?"
 
 _ASKED = re.compile(
-    r"(?i)\b(?:retry|try|tried|wait|again|resubmit)\b[^.;]{0,60}?\b(?:after|in|for)\s+"
-    r"(?:about\s+|at\ least\s+|approximately\s+|another\s+|the\s+next\s+)?" + _AMOUNT + _UNIT
+    r"(?i)\b(?:"
+    rf"(?:retry|retried|try|tried|again|resubmit|resubmitted)\b{_NO_PREPOSITION}\b(?:after|in)\b"
+    r"|retry-after\b|retry\s+after\b|wait(?:ing)?(?:\s+for|\s+at\s+least)?\b"
+    rf"){_LENGTH}"
 )
-"""``retry after few hours``, ``try again after 24 hours``, ``please wait for 30 minutes``."""
+"""``retry after few hours``, ``try again in '6' seconds``, ``please wait 45 minutes before``, ``retry after PT4H``."""
 
-_LIMIT = re.compile(
-    r"(?i)\b(?:reached|exceed(?:ed|s)?|over)\b[^.;]{0,40}\blimit\b[^.;]{0,80}?\b"
-    r"(?:(?:in|per|within|for|every)\s+(?:the\s+last\s+|a\s+period\s+of\s+|any\s+)?(?P<number>\d{1,4})\s*"
-    r"(?P<unit>h(?:ou)?rs?|days?|minutes?)\b|(?P<day>(?:in|per|within)\s+(?:a|one)\s+day|daily|per\s+day)\b)"
+_BARE = re.compile(r"(?i)\bretry[-\s]?after['\"]?\s*[:=]?\s*['\"]?(\d{1,7})['\"]?\s*(?:$|[,;)}\]]|\.(?!\d))")
+"""``Retry-After: 3600``, as the header has it: seconds."""
+
+_TOMORROW = re.compile(rf"(?i)\b(?:retry|retried|try|tried|again|wait)\b{_NO_PREPOSITION}\btomorrow\b")
+
+_SENTENCE = re.compile(r"[.;!](?:\s|$)")
+_HIT = re.compile(r"(?i)\b(?:reached|exceed\w*|surpass\w*|over\s+(?:the|your|its)|beyond|hit|more\s+than|exhausted)\b")
+_PERIOD = re.compile(
+    r"(?i)\b(?:(?:in|per|within|every|over|during)\s+(?:the\s+|any\s+)?(?:last\s+|past\s+|a\s+period\s+of\s+)?"
+    r"|(?P<span>))(?P<number>\d{1,4}|an?|one)?[\s-]*(?P<unit>h(?:ou)?rs?|days?|minutes?)\b(?(span)\s+(?:window|period|limit))"
+    r"|\b(?P<daily>daily|hourly)\b"
 )
-"""``Operation is blocked as you have reached the limit on number of operations permitted in 24 hours``."""
+"""What a limit holds for: ``in 24 hours``, ``per day``, ``daily``; "for 5 days" is how long something is kept."""
 
-_DOS_CODE = "clouddostimebou"
-"""The service spells its own code ``CloudDosTimeboudLimitReached``."""
+_OPERATIONS = re.compile(
+    r"(?i)\b(?:operations?|requests?|calls|attempts|changes|modifications|modified|writes|updates|edits|creations"
+    r"|\d+\s+(?:new\s+)?policies)\b"
+)
+_CONTENT = re.compile(r"(?i)\bretention|\bsnapshot|\bbackups\b|\brecovery points?\b|\bschedule")
+"""Words about what a policy holds: its values are refused by limits, too, and no waiting helps."""
+
+_DOS_CODE = "clouddos"
+"""``CloudDosAbsoluteLimitReached``, and ``CloudDosTimeboudLimitReached`` as the service spells it."""
 
 
-def blocked_seconds(codes: Collection[str], text: str, header_seconds: float | None) -> float | None:
+def blocked_seconds(
+    codes: Collection[str], text: str, header_seconds: float | None, *, throttled: bool = False
+) -> float | None:
     """Seconds for which the service is closed to this caller, whatever the status of its answer.
 
     Parameters
@@ -47,31 +99,60 @@ def blocked_seconds(codes: Collection[str], text: str, header_seconds: float | N
         Its words.
     header_seconds
         ``Retry-After``, where it was sent.
+    throttled
+        Whether the status says already that there were too many requests (429).
 
     Returns
     -------
     float or None
-        None where neither code nor text says that a limit over hours was reached.
+        None where neither code nor text says that a limit over a period was reached.
     """
-    if any(code.startswith(_DOS_CODE) for code in codes):
-        return _longest(header_seconds, asked_seconds(text)) or BLOCKED_SECONDS
-    if match := _LIMIT.search(text):
-        period = 86_400.0 if match["day"] else float(match["number"]) * _UNITS[match["unit"][0].lower()]
-        return _longest(header_seconds, asked_seconds(text), period)
-    return None
+    closed = any(code.startswith(_DOS_CODE) for code in codes)
+    period = _limit_period(text, throttled=throttled or closed)
+    if not closed and period is None:
+        return None
+    asked = asked_seconds(text)
+    known = [value for value in (header_seconds, period if asked is None else asked) if value is not None]
+    return min(max(known, default=BLOCKED_SECONDS), LONGEST_SECONDS)
 
 
 def asked_seconds(text: str) -> float | None:
     """Seconds that the words of an answer ask to wait; None where they do not."""
     match = _ASKED.search(text)
-    if match is None:
-        return None
-    unit, number = match["unit"][0].lower(), match["number"].lower()
+    if match is not None:
+        return min(_seconds(match), LONGEST_SECONDS)
+    if match := _BARE.search(text):
+        return min(float(match[1]), LONGEST_SECONDS)
+    return _DAY if _TOMORROW.search(text) else None
+
+
+def _seconds(match: re.Match[str]) -> float:
+    if match["clock"]:
+        hours, minutes, seconds = map(int, match["clock"].split(":"))
+        return hours * 3600.0 + minutes * 60.0 + seconds
+    if match["iso"]:
+        return sum(float(match[f"iso_{unit}"] or 0) * size for unit, size in _UNITS.items())
+    unit, number = match["unit"][0].lower(), " ".join(match["number"].lower().split())
     if number[0].isdigit():
-        return min(float(number) * _UNITS[unit], LONGEST_SECONDS)
-    return _UNITS[unit] if number in {"a", "an", "one"} else _VAGUE[unit]
+        return float(number) * _UNITS[unit]
+    return _WORDS[number] * _UNITS[unit] if number in _WORDS else _VAGUE[unit]
 
 
-def _longest(*seconds: float | None) -> float | None:
-    known = [value for value in seconds if value is not None]
-    return min(max(known), LONGEST_SECONDS) if known else None
+def _limit_period(text: str, *, throttled: bool) -> float | None:
+    """Seconds of the period whose limit of operations was reached; None where the text reports no such limit."""
+    for sentence in _SENTENCE.split(text):
+        match = _PERIOD.search(sentence)
+        if match is None or not _HIT.search(sentence):
+            continue
+        period = _period(match)
+        is_rate = period <= _DAY and _OPERATIONS.search(sentence) and not _CONTENT.search(sentence)
+        if throttled or is_rate:
+            return period
+    return None
+
+
+def _period(match: re.Match[str]) -> float:
+    if match["daily"]:
+        return _DAY if match["daily"].lower() == "daily" else 3600.0
+    number = match["number"] or "1"
+    return (float(number) if number.isdigit() else 1.0) * _UNITS[match["unit"][0].lower()]

@@ -255,6 +255,34 @@ HOUR = 3600.0
         (400, "", "You have exceeded the daily limit", None, None),
         (400, "UserErrorX", "The VM is busy. Wait for a few minutes and then retry.", None, 1 / 6),
         (409, "Busy", "Retry the operation after 2 days", None, 48),
+        (429, "Throttled", "Please wait 45 minutes before retrying", None, 0.75),
+        (429, "Throttled", "Retry after: 3600", None, 1),
+        (429, "Throttled", "Retry-After=7200;", None, 2),
+        (429, "Throttled", "Retry after two hours", "60", 2),
+        (429, "Throttled", "Please try again in twenty-four hours.", None, 24),
+        (429, "Throttled", "Wait half an hour, then retry.", None, 0.5),
+        (429, "Throttled", "Please retry after 02:00:00", None, 2),
+        (429, "Throttled", "Please retry after PT4H", None, 4),
+        (429, "Throttled", "Please retry the operation tomorrow.", None, 24),
+        (
+            429,
+            "Throttled",
+            "Number of requests exceeded. Please try again after '1800' seconds after more tokens",
+            None,
+            0.5,
+        ),
+        (429, "Throttled", "Try again in 40 second(s)", None, 1 / 90),
+        (429, "Throttled", "The 24-hour limit is exhausted", None, 24),
+        (429, "Throttled", "You have exceeded the daily limit of policy modifications", None, 24),
+        (429, "Throttled", "The daily limit of 50 policy changes has been reached", None, 24),
+        (429, "Throttled", "Number of operations exceeded 50 per day", None, 24),
+        (429, "Throttled", "The limit of 1200 requests per hour was exceeded; try again in 5 minutes", None, 1 / 12),
+        (400, "UserErrorX", "You have exceeded the daily limit of policy modifications", None, 24),
+        (400, "UserErrorX", "The daily limit of 50 policy changes has been reached", None, 24),
+        (409, "UserErrorX", "Number of operations exceeded 50 per day", None, 24),
+        (400, "UserErrorX", "The policy was modified more than 50 times in 24 hours", None, 24),
+        (400, "CloudDosAbsoluteLimitReached", DAILY_LIMIT, None, 24),
+        (400, "CloudDosAbsoluteLimitReached", "Operation is blocked for some time", None, 4),
     ],
 )
 def test_a_request_to_stay_away_is_understood(
@@ -279,11 +307,45 @@ def test_a_request_to_stay_away_is_understood(
         (403, "Retry after 5 minutes", ForbiddenError),
         (404, "Retry after 5 minutes", NotFoundError),
         (500, "Please try again in 5 minutes", UncertainError),
+        (400, "Instant recovery snapshot retention exceeds the limit allowed for 5 days", RejectedError),
+        (400, "Snapshot retention exceeded the maximum limit allowed in a 7 days window", RejectedError),
+        (400, "The number of schedule times exceeds the limit of 6 backups per day", RejectedError),
+        (400, "The limit of 100 VMs is reached; try again in another policy for 30 days retention", RejectedError),
+        (400, "Try again with snapshots kept for 5 days.", RejectedError),
+        (400, "The vault has reached the limit of 200 policies, some of them unused in 30 days", RejectedError),
+        (400, "Retry after 3 restore points are deleted", RejectedError),
     ],
 )
 def test_not_every_number_of_hours_is_a_wait(status: int, text: str, kind: type[CloudError]) -> None:
     """Limits without a period, missing rights and failures that may have had an effect are no throttling."""
     assert type(translate(http_error(status, "Code", text))) is kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Instant recovery snapshot retention exceeds the limit allowed for 5 days",
+        "The number of requests exceeded 5 per day",
+        "Retry after 24 hours",
+        "Change the retention, and wait 2 days",
+    ],
+)
+@pytest.mark.parametrize("code", ["BMSUserErrorInvalidPolicyInput", "ScopeLocked", "CloudInvalidInputErrorX"])
+def test_a_refusal_is_never_a_wait(code: str, text: str) -> None:
+    """A code that is known to be a refusal is one, whatever its text says about limits and days."""
+    found = translate(http_error(400, code, text))
+    assert type(found) is RejectedError
+    assert found.retry_after_seconds is None
+
+
+def test_the_recommended_action_is_read() -> None:
+    """Azure Backup says how long to wait in a part of the answer that stands beside the message."""
+    info = {"code": "CloudDosTimeboudLimitReached", "recommendedAction": ["Please retry the operation tomorrow."]}
+    error = {"code": "BadRequest", "message": "Blocked.", "additionalInfo": [{"type": "X", "info": info}]}
+    found = translate(azure.HttpResponseError(response=Response(400, {"error": error})))  # type: ignore[arg-type]
+    assert isinstance(found, ThrottledError)
+    assert found.retry_after_seconds == 24 * HOUR
+    assert "Please retry the operation tomorrow" in str(found)
 
 
 @pytest.mark.parametrize(
