@@ -421,12 +421,17 @@ def watch(
     from optimizer.rollout.earlier_runs import moved_vms
     from optimizer.rollout.journal import journal_path
     from optimizer.rollout.watch import watch as look
+    from optimizer.rollout.watch_found import found_vms
+    from optimizer.rollout.writes import writes_of
 
     plan = read_plan(plan_file)
     document = known_estate(plan, plan_file, estate_folder, remark=screen.remark)
-    moved = moved_vms(plan, journal_file or journal_path(plan_file))
+    journal = journal_file or journal_path(plan_file)
+    moved = moved_vms(plan, journal)
     inventory = build_inventory(document, plan.rules.service_from)
-    found = look(plan, moved, inventory, AzureBackupReader(connection), current_clock(), deep=deep)
-    screen.show(render_watch(found), found.model_dump_json(indent=1))
-    if found.alarms:
+    others = found_vms(writes_of(plan, document, inventory), journal)
+    reader, clock = AzureBackupReader(connection), current_clock()
+    seen = look(plan, {**others, **moved}, inventory, reader, clock, found=others.keys() - moved.keys(), deep=deep)
+    screen.show(render_watch(seen), seen.model_dump_json(indent=1))
+    if seen.alarms:
         sys.exit(HAS_FINDINGS)

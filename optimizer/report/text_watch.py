@@ -49,6 +49,8 @@ def _counts(report: WatchReport) -> str:
     parts += [f"{verdicts['waiting']:,} waiting for the next backup"] if verdicts["waiting"] else []
     parts += [plural(verdicts["alarm"], "alarm")] if verdicts["alarm"] else []
     parts += [f"{verdicts['unknown']:,} unknown"] if verdicts["unknown"] else []
+    if report.found_in_place:
+        parts.append(f"{report.found_in_place:,} found in place, moved by somebody else")
     parts += [f"{report.not_written:,} not written yet"] if report.not_written else []
     return ", ".join(parts)
 
@@ -57,18 +59,36 @@ def _alarms(vms: Sequence[WatchedVm], glyphs: Glyphs, width: int, max_rows: int 
     if not vms:
         return
     yield Text()
+    groups = _alike(vms)
     heading = Text("Needs attention", style="bold")
-    if max_rows is not None and len(vms) > max_rows:
-        heading.append(f" ({max_rows} of {len(vms):,} shown)", style="dim")
+    if max_rows is not None and len(groups) > max_rows:
+        shown = sum(map(len, groups[:max_rows]))
+        heading.append(f" ({shown:,} of {len(vms):,} shown)", style="dim")
     yield heading
-    for vm in vms[:max_rows]:
-        where = f"vault {vm.vault}, policy {vm.policy}, {vm.start} {vm.timezone}"
-        name = glyphs.shorten(short_id(vm.vm), max(width - len(where) - 5, 20))
-        yield Text(glyphs.clean(f" {name}: {where}"), style="bold")
-        for finding in vm.findings:
+    for group in groups[:max_rows]:
+        yield Text(glyphs.clean(_whose(group, glyphs, width)), style="bold")
+        for finding in group[0].findings:
             yield _indented(Text(glyphs.clean(finding.what), style="red"), _INDENT)
             yield _indented(Text(glyphs.clean(f"{glyphs.arrow} {finding.advice}")), _INDENT)
             yield from command_lines(finding.command, width, _INDENT + 2)
+
+
+def _alike(vms: Sequence[WatchedVm]) -> list[list[WatchedVm]]:
+    """VMs with alarms one by one; VMs of one vault about which nothing is known for the same reason together."""
+    groups: dict[object, list[WatchedVm]] = {}
+    for row, vm in enumerate(vms):
+        groups.setdefault((vm.vault, vm.findings) if vm.verdict == "unknown" else row, []).append(vm)
+    return list(groups.values())
+
+
+def _whose(group: Sequence[WatchedVm], glyphs: Glyphs, width: int) -> str:
+    """The VMs that a paragraph is about, on one line."""
+    first = group[0]
+    if len(group) > 1:
+        names = glyphs.shorten(", ".join(short_id(vm.vm) for vm in group), max(width - len(first.vault) - 25, 20))
+        return f" vault {first.vault}, {plural(len(group), 'VM')}: {names}"
+    where = f"vault {first.vault}, policy {first.policy}, {first.start} {first.timezone}"
+    return f" {glyphs.shorten(short_id(first.vm), max(width - len(where) - 5, 20))}: {where}"
 
 
 def _indented(text: Text, by: int) -> RenderableType:
@@ -128,16 +148,26 @@ def _well(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> Row
 
 
 def _remarks(vms: Sequence[WatchedVm], glyphs: Glyphs, max_rows: int | None) -> Iterator[RenderableType]:
-    texts = [f"{short_id(vm.vm)}: {remark}" for vm in vms for remark in vm.remarks]
+    others = "somebody else moved it; a rollback leaves it where it is"
+    texts = [
+        f"{short_id(vm.vm)}: {remark}"
+        for vm in vms
+        for remark in (*((others,) if vm.found_in_place else ()), *vm.remarks)
+    ]
     if texts:
         yield Text()
         yield Text("Remarks", style="bold")
-        yield bullets(texts[:max_rows], glyphs)
+        more = len(texts) - len(texts[:max_rows])
+        yield bullets([*texts[:max_rows], *([f"and {more:,} more; see --format json"] if more else [])], glyphs)
 
 
 def _what_now(report: WatchReport) -> str:
+    verdicts = report.verdicts
+    if verdicts["unknown"] and not verdicts["alarm"]:
+        vms = plural(verdicts["unknown"], "VM")
+        return f"'watch' could not check {vms}. See the reasons above, then run 'watch' again."
     if report.alarms:
-        return "'watch' changes nothing. Fix what the alarms report or run the commands above, then 'watch' again."
+        return "'watch' changes nothing. Fix what the alarms report or run the commands above, then run 'watch' again."
     dues = [vm.due_until for vm in report.vms if vm.due_until is not None]
     if dues:
         return f"Nothing to do now. Run 'watch' again after {max(dues):%Y-%m-%d %H:%M} UTC."

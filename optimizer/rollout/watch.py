@@ -1,4 +1,4 @@
-"""After a change: does each moved VM's backup come at its new time, and was no recovery point lost on the way.
+"""Checks after a change: each moved VM is backed up at its new time, and no recovery point was lost on the way.
 
 Only reads.  Policies, items and jobs of each vault are listed once.  The extended info, which no list gives, is read
 only for moved VMs with a finding, because it takes a request for each VM; ``deep`` reads it for all of them.
@@ -6,7 +6,7 @@ only for moved VMs with a finding, because it takes a request for each VM; ``dee
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -62,37 +62,41 @@ def watch(
     rules: Rules | None = None,
     progress: Progress = no_progress,
     *,
+    found: Collection[str] = (),
     deep: bool = False,
 ) -> WatchReport:
-    """Look after every VM whose change was made.
+    """Check every VM that starts at its new time, whoever moved it.
 
     Parameters
     ----------
     plan, inventory
         The plan, and the estate that it was made for.
     moved_at
-        When each VM got its new start, by ``vm_id.lower()``; see ``JournalState.moved_at``.
+        When each VM got its new start, or was first seen there, by ``vm_id.lower()``; see ``JournalState.moved_at``
+        and ``found_vms``.
     reader, clock
         The service and the present time.
     rules
         For ``rpo_hours``; None: those of the plan.
     progress
         Told after each VM.
+    found
+        VMs of ``moved_at`` that somebody else had moved, in lower case.
     deep
         Whether to read the extended info of every moved VM, one request each; by default only of those for which
         the lists raise a finding.
 
     Raises
     ------
-    AuthError
-        Nobody is signed in: every vault refuses.  What else cannot be asked becomes a finding of the VMs concerned.
+    CloudError
+        No vault can be read.  If only some cannot, their VMs have a finding.
     ClockError
         This machine's clock and the service's differ, so that due and overdue cannot be told apart.
     """
     now = clock.now()
     watched = list(_watched(plan, moved_at, inventory, rules or plan.rules))
     states: dict[str, _VaultState | CloudError] = {}
-    found = []
+    seen = []
     for number, (entry, vm) in enumerate(watched, start=1):
         key = vm.vault.id.lower()
         if key not in states:
@@ -100,13 +104,31 @@ def watch(
             states[key] = _read_vault(reader, vm.vault.id, inventory, since, now)
             if not isinstance(states[key], CloudError):
                 require_clock(reader, clock, "watch")
-        found.append(_look_at(entry, vm, states[key], inventory, reader, now, deep=deep))
+        seen.append(_look_at(entry, vm, states[key], inventory, reader, now, deep=deep))
         progress("watch", number, len(watched), vm.vault.name)
-    refusals = [state for state in states.values() if isinstance(state, AuthError)]
-    if refusals and len(refusals) == len(states):
-        raise refusals[0]
-    moving = sum(entry.start != entry.start_today for entry in plan.schedule)
-    return WatchReport(at=now, vms=tuple(found), not_written=max(moving - len(watched), 0))
+    _require_one(states)
+    others = frozenset(found)
+    return WatchReport(
+        at=now,
+        vms=tuple(vm.model_copy(update={"found_in_place": vm.vm.lower() in others}) for vm in seen),
+        not_written=sum(e.start != e.start_today and e.vm.lower() not in moved_at for e in plan.schedule),
+    )
+
+
+def _require_one(states: Mapping[str, _VaultState | CloudError]) -> None:
+    """Raise an error if no vault can be read: nothing is known about any VM then, and the reason is one message.
+
+    Raises
+    ------
+    CloudError
+        The first error, with the number of vaults.
+    """
+    errors = [state for state in states.values() if isinstance(state, CloudError)]
+    if not errors or len(errors) < len(states):
+        return
+    if len(errors) == 1 or isinstance(errors[0], AuthError):
+        raise errors[0]
+    raise type(errors[0])(f"none of the {len(errors)} vaults can be read; the first: {errors[0]}") from errors[0]
 
 
 def _watched(

@@ -61,7 +61,9 @@ class WatchedVm(StrictModel):
     policy, start, timezone
         Where it should be and when it should start, in the zone of the policy.
     written_at
-        When the change was made.
+        When the change was made, or was first seen if somebody else made it.
+    found_in_place
+        Whether somebody else had moved the VM before this plan's journal could.
     verdict
         ``ok``: a job came in time and ended well; ``waiting``: not due yet, or in progress; ``alarm``: see
         ``findings``; ``unknown``: the service did not answer, or its jobs do not name their VMs.
@@ -84,6 +86,7 @@ class WatchedVm(StrictModel):
     start: str
     timezone: str
     written_at: UtcDatetime
+    found_in_place: bool = False
     verdict: Verdict
     reason: str
     due_from: UtcDatetime | None = None
@@ -98,7 +101,7 @@ class WatchedVm(StrictModel):
 
 
 class WatchReport(StrictModel):
-    """Every VM that was changed.
+    """Every VM that starts at its new time.
 
     Parameters
     ----------
@@ -107,7 +110,7 @@ class WatchReport(StrictModel):
     vms
         In the order of the plan's schedule.
     not_written
-        VMs of the plan whose change is not made yet: there is nothing to watch.
+        Number of VMs of the plan that do not start at their new time yet: there is nothing to watch.
     """
 
     at: UtcDatetime
@@ -117,9 +120,15 @@ class WatchReport(StrictModel):
     @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
     @property
     def verdicts(self) -> dict[str, int]:
-        """How many VMs have each verdict."""
+        """Number of VMs with each verdict."""
         counted = Counter(vm.verdict for vm in self.vms)
         return {verdict: counted[verdict] for verdict in ("ok", "waiting", "alarm", "unknown")}
+
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @property
+    def found_in_place(self) -> int:
+        """Number of watched VMs that somebody else had moved."""
+        return sum(vm.found_in_place for vm in self.vms)
 
     @property
     def alarms(self) -> tuple[WatchedVm, ...]:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -135,7 +136,11 @@ def test_apply_watch_report_and_rollback(world: World) -> None:
     watched = world.run("watch", world.plan)
     assert watched.code in {0, 6}
     narrow(watched.out)
-    assert "verdicts" in json.loads(world.run("watch", world.plan, "--format", "json", "--quiet").out)
+    first = json.loads(world.run("watch", world.plan, "--format", "json", "--quiet").out)
+    _finds_in_place_what_another_journal_moved(world, first)
+    silent = run("watch", world.plan, "--emulator", "https://127.0.0.1:9", *world.azure[2:], clock=world.clock)
+    assert (silent.code, silent.out) == (1, "")
+    assert silent.err.count("Connection refused") == 1
 
     shown = run("report", journal)
     assert shown.code == 0
@@ -156,6 +161,18 @@ def test_apply_watch_report_and_rollback(world: World) -> None:
         record["record"] == "done"
         for record in json.loads(run("report", world.folder / "plan.rollback.jsonl", "--format", "json").out)
     )
+
+
+def _finds_in_place_what_another_journal_moved(world: World, first: dict[str, Any]) -> None:
+    """A second journal of the plan finds what the first one moved; its ``watch`` checks the same VMs."""
+    journal = world.folder / "second.jsonl"
+    other = ("--journal", journal, "--format", "json", "--quiet")
+    assert world.run("apply", world.plan, "--yes", *other).code in {0, 5}
+    second = json.loads(world.run("watch", world.plan, *other).out)
+    assert {vm["vm"] for vm in second["vms"]} >= {vm["vm"] for vm in first["vms"]}
+    assert second["found_in_place"] >= len(first["vms"])
+    assert second["not_written"] <= first["not_written"]
+    assert first["found_in_place"] == 0
 
 
 def _refuses_a_wrong_clock(world: World, *args: object) -> None:

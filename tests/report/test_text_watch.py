@@ -117,6 +117,25 @@ def test_a_short_command_is_one_line() -> None:
     assert shell_lines("", 90) == []
 
 
+def test_vms_that_are_unknown_for_one_reason_are_listed_together() -> None:
+    """A vault that cannot be read is reported once, with its VMs, and no alarm is claimed."""
+    vms = tuple(watched(f"app-{number:02}", "unknown", findings=(REFUSED,)) for number in range(25))
+    text = to_text(render_watch(WatchReport(at=NOW, vms=vms)))
+    assert text.count("the service does not answer") == 1
+    assert "vault rsv-one, 25 VMs: app-00, app-01" in text
+    assert " shown)" not in text
+    assert text.splitlines()[-1] == "'watch' could not check 25 VMs. See the reasons above, then run 'watch' again."
+
+
+def test_vms_that_somebody_else_moved_are_told_apart() -> None:
+    """They are counted, and the remark says what a rollback does with them."""
+    text = " ".join(
+        to_text(render_watch(WatchReport(at=NOW, vms=(watched("app-05", "ok", found_in_place=True),)))).split()
+    )
+    assert "1 of 1 VM backed up at the new time, 1 found in place, moved by somebody else" in text
+    assert "app-05: somebody else moved it; a rollback leaves it where it is" in text
+
+
 def test_names_cannot_steer_the_terminal() -> None:
     """A VM's name with an escape sequence is shown harmless."""
     assert "\x1b" not in to_text(PAGES["mixed"])

@@ -17,6 +17,7 @@ from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.journal import IntentRecord, read_journal
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
+from optimizer.rollout.watch_found import found_vms
 from tests.plan.estates import standard_policy
 from tests.rollout.azure_rollouts import ready_of
 from tests.rollout.conftest import Ready, run
@@ -231,6 +232,7 @@ def test_a_change_of_somebody_else_after_a_refusal_is_not_ours(
     assert victim.number in state.intents
     assert victim.number not in state.ours
     assert victim.vms[0].lower() not in state.moved_at()
+    assert list(found_vms(crowd.writes, tmp_path / "plan.journal.jsonl")) == [victim.vms[0].lower()]
     assert take_back(crowd, service, tmp_path, clock).complete
     assert service.items[key]["properties"]["policyId"] == victim.policy_after
     wanted = {write.policy_before for write in crowd.writes if write.number in moves(crowd) - {victim.number}}

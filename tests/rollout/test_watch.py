@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ import pytest
 from optimizer.azure.connection import Connection
 from optimizer.azure.reader import AzureBackupReader
 from optimizer.emulator import Emulator, Settings
-from optimizer.errors import AuthError, CloudError, UncertainError
+from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, UncertainError
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.model.clock import VirtualClock
@@ -484,6 +485,38 @@ def test_without_a_sign_in_nothing_is_watched(scene: Scene) -> None:
     scene.service.refusal = AuthError("not signed in")
     with pytest.raises(AuthError):
         scene.look(at(18, 9))  # no job: the item is asked for
+
+
+@dataclass
+class UnreachableService(CountingService):
+    """No vault can be read."""
+
+    error: CloudError = field(default_factory=lambda: UncertainError("cannot list the jobs: no connection"))
+
+    def list_jobs(self, vault_id: str, since: datetime, until: datetime) -> list[Resource]:
+        """Fail."""
+        del vault_id, since, until
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [UncertainError("no connection"), NotFoundError("gone"), ForbiddenError("no right")])
+def test_without_any_vault_there_is_one_error(error: CloudError) -> None:
+    """If no vault can be read, nothing is known about any VM: one message, and no report full of alarms."""
+    scene = make_scene(standard_policy("nightly", "23:00"), standard_policy("nightly-0300", "03:00"), "03:00")
+    service = UnreachableService(scene.service.document, error=error)
+    moved = {vm_id("app").lower(): WRITTEN}
+    with pytest.raises(type(error), match=str(error)):
+        watch(scene.plan, moved, scene.inventory, service, VirtualClock(at(18, 9)))
+
+
+def test_a_vm_that_somebody_else_moved_is_watched(scene: Scene) -> None:
+    """It counts as found in place, not as one that is still to be written."""
+    scene.service.jobs = [NIGHT_BEFORE, job("app", at(18, 3, 5))]
+    vms = {vm_id("app").lower(): WRITTEN}
+    report = watch(scene.plan, vms, scene.inventory, scene.service, VirtualClock(at(18, 9)), found=vms)
+    assert (report.not_written, report.found_in_place) == (0, 1)
+    assert (report.vms[0].found_in_place, report.vms[0].verdict) == (True, "ok")
+    assert json.loads(report.model_dump_json())["found_in_place"] == 1
 
 
 def test_vms_that_were_not_written_yet_are_counted() -> None:
