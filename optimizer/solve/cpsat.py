@@ -212,30 +212,37 @@ def add_policy_capacity(m: ScopedModel) -> None:
 def add_vault_policy_limit(m: ScopedModel) -> None:
     """Keep every vault within its limit of policies.
 
-    ``sum of writes[k, t] - sum of edits[p, t] <= room[vault]``, where policy ``p`` may be edited to ``t`` only if all
-    its VMs go there, there is a write to save, and it is not needed where it is.
+    ``sum of writes[k, t] - sum of edits[p, t] <= room[vault]``.  Policy ``p`` may be edited to ``t`` only if all its
+    VMs go there, there is a write to save, and it is not needed where it is.
     """
     instance = m.instance
     fixed_writes = policy_writes(instance, m.fixed_policies)
     for k, t in m.variables.writes:
         fixed_writes[k, t] = 0
     for vault, room in enumerate(instance.vault_room.tolist()):
-        cells = [(k, t) for k, t in m.variables.writes if instance.key_vault[k] == vault]
-        fixed = int(fixed_writes[instance.key_vault == vault].sum())
-        bounds = {cell: m.model.proto.variables[m.variables.writes[cell].index].domain[1] for cell in cells}
-        if sum(bounds.values()) + fixed <= room:
-            continue
-        edits = _add_edits(m, cells)
-        m.model.add(sum(m.variables.writes[cell] for cell in cells) + fixed <= room + sum(edits))
+        of_vault = instance.key_vault == vault
+        fixed = [(k, t) for k, t in np.argwhere(fixed_writes > 0).tolist() if of_vault[k]]
+        lacking: dict[tuple[int, int], cp_model.LinearExprT] = {cell: int(fixed_writes[cell]) for cell in fixed}
+        most = sum(int(fixed_writes[cell]) for cell in fixed)
+        for (k, t), writes in m.variables.writes.items():
+            if of_vault[k]:
+                lacking[k, t] = writes
+                most += int(m.model.proto.variables[writes.index].domain[1])
+        if most > room:
+            edits = _add_edits(m, lacking)
+            m.model.add(sum(lacking.values()) <= room + sum(edits))
 
 
-def _add_edits(m: ScopedModel, cells: Sequence[tuple[int, int]]) -> list[cp_model.IntVar]:
-    """Edits that can stand in for new policies in one vault."""
+def _add_edits(m: ScopedModel, lacking: Mapping[tuple[int, int], cp_model.LinearExprT]) -> list[cp_model.IntVar]:
+    """Edits that can stand in for new policies in one vault.
+
+    ``lacking`` are the policies to create or edit at each start of each twin key, those of fixed VMs included.
+    """
     instance, limit = m.instance, m.instance.vms_per_existing_policy
     by_target: dict[tuple[int, int], list[cp_model.IntVar]] = {}
     by_source: dict[tuple[int, int], list[cp_model.IntVar]] = {}
     for p, policy in enumerate(instance.policies):
-        targets = [t for k, t in cells if k == policy.key and t != policy.option]
+        targets = [t for k, t in lacking if k == policy.key and t != policy.option]
         if not policy.editable:
             continue
         for t in targets:
@@ -249,13 +256,16 @@ def _add_edits(m: ScopedModel, cells: Sequence[tuple[int, int]]) -> list[cp_mode
             by_target.setdefault((policy.key, t), []).append(edit)
             by_source.setdefault((policy.key, policy.option), []).append(edit)
     for cell, edits in by_target.items():
-        m.model.add(sum(edits) <= m.variables.writes[cell])
+        m.model.add(sum(edits) <= lacking[cell])
     for (k, t), edits in by_source.items():
         staying = [
             x for (v, at), x in m.variables.x.items() if at == t and instance.key[v] == k and instance.counted(v, t)
         ]
         items = int(m.fixed_policies[k, t])
-        m.model.add(items + sum(staying) <= limit * (int(instance.existing[k, t]) - sum(edits)))
+        # Only an edit takes a policy away from its start: without one, new policies may be created there.
+        room = limit * (int(instance.existing[k, t]) - sum(edits))
+        for edit in edits:
+            m.model.add(items + sum(staying) <= room).only_enforce_if(edit)
     return [edit for edits in by_target.values() for edit in edits]
 
 

@@ -1,10 +1,14 @@
 """Is the bound ever above the optimum, and how far below; are plans optimal: against brute force and exact solvers.
 
-python -m tests.benchmarks.bound_soundness --instances 3000 --plans 500 --medium 5 --out soundness.json
+python -m tests.benchmarks.bound_soundness --instances 3000 --tight 5000 --plans 500 --medium 5 --out soundness.json
 
 *Tiny*: random instances of two to six VMs with every kind of policy and rule, priced schedule by schedule.  The bound
-of the relaxation must never be above the optimum, and a plan must be an optimum.  *Medium*: 12 to 24 VMs at few
-starts, where HiGHS or CP-SAT proves the optimum: is it the bound that falls short there, or the plan?
+of the relaxation must never be above the optimum, and a plan must be an optimum.  *Tight*: the same for three to seven
+VMs in small policies and full vaults.  In both, whatever else proves something is checked as well: the CP-SAT model,
+neighbourhoods, forced bounds, bounds of the moves curve, and the models behind "no schedule".  *Medium*: 12 to 24 VMs
+at few starts, where HiGHS or CP-SAT proves the optimum: is it the bound that falls short there, or the plan?
+
+``--from`` begins at another number, so that a long run can be done in pieces.
 """
 
 from __future__ import annotations
@@ -19,12 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.console import Console
+from rich.table import Table
 
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.solver import solve
+from tests.benchmarks.bound_parts import all_schedules, faults_of_parts
 from tests.benchmarks.random_problems import (
     brute_force,
     kinds_of,
@@ -36,6 +43,7 @@ from tests.benchmarks.random_problems import (
 )
 from tests.benchmarks.solver_mip import MixedIntegerProgram
 from tests.benchmarks.solver_tables import markdown_table
+from tests.benchmarks.tight_problems import Judge, keeps_every_rule, tight_problem
 from tests.solve.examples import obvious_cost
 
 EXTRAS = {"prices of single moves": with_move_prices, "write limits": with_write_limits, "gates": with_gates}
@@ -81,8 +89,18 @@ class Tiny:
     faults: list[str] = field(default_factory=list)
 
 
-def check_tiny(seed: int, number: int, extras: Sequence[str], *, steps: int = 150, with_plan: bool = True) -> Tiny:
-    """Compare bound and plan of a random instance with brute force.
+def check_tiny(
+    seed: int,
+    number: int,
+    extras: Sequence[str] = (),
+    *,
+    tight: bool = False,
+    steps: int = 150,
+    effort: int | None = 20,
+    parts: bool = True,
+    judge: Judge = keeps_every_rule,
+) -> Tiny:
+    """Compare what is proven of a random instance, and its plan, with brute force.
 
     Parameters
     ----------
@@ -90,26 +108,36 @@ def check_tiny(seed: int, number: int, extras: Sequence[str], *, steps: int = 15
         Of the instance.
     extras
         Names out of :data:`EXTRAS` that it may have.
+    tight
+        Draw an instance with small policies in full vaults.
     steps
         Steps of the ascent.
-    with_plan
-        Whether to solve as well, which takes ten times as long.
+    effort
+        Of the solver; None: it is not asked, which takes a tenth of the time.
+    parts
+        Check what else proves something; see :mod:`tests.benchmarks.bound_parts`.
+    judge
+        Says which schedules are feasible, and prices what the objective does not count.
     """
     random = np.random.default_rng([seed, number])
-    problem = tiny_problem(random)
+    problem = tight_problem(random) if tight else tiny_problem(random)
     instance = problem.instance()
     drawn = [name for name in EXTRAS if random.random() < 0.25 and name in extras]
     for name in drawn:
         instance = EXTRAS[name](random, instance)
     found = Tiny(number, kinds_of(problem, instance) + drawn)
-    best = brute_force(instance)
+    # The plain loops know nothing of what is put into an instance beside its rules.
+    best = brute_force(instance, None if drawn else lambda options: judge(problem, options))
     if best is not None:
         found.optimum, options = best
-        if not drawn and abs(obvious_cost(problem, options.tolist()) - found.optimum) > ROUNDING:
+        extra = None if drawn else judge(problem, options)
+        if extra is not None and abs(obvious_cost(problem, options.tolist()) + extra - found.optimum) > ROUNDING:
             found.faults.append("the instance prices a schedule otherwise than the plain loops do")
         _check_bound(found, instance, steps)
-    if with_plan:
-        _check_plan(found, instance)
+    if parts and not drawn and (schedules := all_schedules(problem, instance, judge)) is not None:
+        found.faults += faults_of_parts(problem, instance, schedules, random)
+    if effort is not None:
+        _check_plan(found, instance, effort)
     return found
 
 
@@ -121,9 +149,9 @@ def _check_bound(found: Tiny, instance: Instance, steps: int) -> None:
         found.faults.append(f"the relaxation's bound {ascent.bound:.9f} is above the optimum {found.optimum:.9f}")
 
 
-def _check_plan(found: Tiny, instance: Instance) -> None:
+def _check_plan(found: Tiny, instance: Instance, effort: int) -> None:
     try:
-        result = solve(instance, effort=20)
+        result = solve(instance, effort=effort)
     except Exception as exc:  # noqa: BLE001  # a crash is a finding like the others, and names its instance
         found.faults.append(f"the solver fails with {type(exc).__name__}: {exc}")
         return
@@ -137,7 +165,9 @@ def _check_plan(found: Tiny, instance: Instance) -> None:
     if broken:
         found.faults.append(f"the plan breaks {', '.join(broken)}")
         return
-    assert found.optimum is not None, "brute force has missed a schedule"
+    if found.optimum is None:
+        found.faults.append("the solver finds a schedule, but brute force says that there is none")
+        return
     found.plan_gap = _relative(result.cost.total - found.optimum, found.optimum)
     if result.bound > found.optimum + ROUNDING:
         found.faults.append(f"the solver's bound {result.bound:.9f} is above the optimum {found.optimum:.9f}")
@@ -293,11 +323,17 @@ def _mean(values: Iterable[float]) -> float | None:
 
 def print_tables(report: dict[str, Any]) -> None:
     """Tiny instances by kind, gaps, faults; medium instances by size."""
-    from rich.console import Console
-    from rich.table import Table
+    console = Console(width=100)
+    for name in ("tiny", "tight"):
+        _print_tiny(console, f"{name} instances against brute force", report[name])
+    if report["medium"]:
+        console.print(_medium_table(report["medium"]))
 
-    console, tiny = Console(width=100), report["tiny"]
-    table = Table("instances that have", title="tiny instances against brute force")
+
+def _print_tiny(console: Console, title: str, tiny: dict[str, Any]) -> None:
+    if not tiny["kinds"]:
+        return
+    table = Table("instances that have", title=title)
     for column in ("instances", "with schedule", "bound tight", "mean gap", "plans", "optimal", "faults"):
         table.add_column(column, justify="right")
     for kind, line in tiny["kinds"].items():
@@ -315,13 +351,9 @@ def print_tables(report: dict[str, Any]) -> None:
     for fault in tiny["faults"][:20]:
         console.print(f"instance {fault['number']}: {'; '.join(fault['faults'])} ({', '.join(fault['kinds'])})")
     console.print(f"{len(tiny['faults'])} instances with faults")
-    if report["medium"]:
-        console.print(_medium_table(report["medium"]))
 
 
 def _medium_table(lines: Sequence[dict[str, Any]]) -> Any:
-    from rich.table import Table
-
     table = Table("VMs", "starts", title="medium instances: share of the possible improvement that is left open")
     columns = ("proven", "captured, certified", "relaxation", "bound", "plan", "plans optimal", "unsound")
     for column in columns:
@@ -361,11 +393,26 @@ def to_markdown(report: dict[str, Any]) -> str:
     return f"{text}\n\n{markdown_table((*header, 'by the bound', 'by the plan', 'plans optimal'), rows)}"
 
 
+def _check_many(arguments: argparse.Namespace, count: int, *, tight: bool) -> list[Tiny]:
+    """Check so many instances, the first of them with their plans; tells now and then how far it is."""
+    found, name = [], "tight" if tight else "tiny"
+    for done in range(count):
+        number = arguments.start + done
+        effort = arguments.tiny_effort if done < arguments.plans else None
+        found.append(check_tiny(arguments.seed, number, () if tight else list(EXTRAS), tight=tight, effort=effort))
+        if (done + 1) % 500 == 0:
+            print(f"{done + 1} of {count} {name} instances", file=sys.stderr)
+    return found
+
+
 def main() -> None:
     """Draw, compare, print tables, write JSON; ends with 1 where something must not be."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--instances", type=int, default=3000, help="tiny instances whose bound is checked")
-    parser.add_argument("--plans", type=int, default=500, help="... of which so many are solved as well")
+    parser.add_argument("--tight", type=int, default=1000, help="tiny instances with small policies and full vaults")
+    parser.add_argument("--from", dest="start", type=int, default=0, help="number of the first instance of both kinds")
+    parser.add_argument("--plans", type=int, default=500, help="instances of each kind that are solved as well")
+    parser.add_argument("--tiny-effort", type=int, default=20, help="of our solver on these")
     parser.add_argument("--medium", type=int, default=3, help="medium instances of each kind")
     parser.add_argument("--prove-seconds", type=float, default=60.0, help="for each exact solver, medium instances")
     parser.add_argument("--effort", type=int, default=100, help="of our solver, medium instances")
@@ -376,11 +423,8 @@ def main() -> None:
     if arguments.markdown:
         print(to_markdown(json.loads(arguments.markdown.read_text(encoding="utf-8"))))
         return
-    tiny = []
-    for number in range(arguments.instances):
-        tiny.append(check_tiny(arguments.seed, number, list(EXTRAS), with_plan=number < arguments.plans))
-        if (number + 1) % 500 == 0:
-            print(f"{number + 1} of {arguments.instances} tiny instances", file=sys.stderr)
+    tiny = _check_many(arguments, arguments.instances, tight=False)
+    tight = _check_many(arguments, arguments.tight, tight=True)
     medium = []
     for num_vms, num_starts in MEDIUM if arguments.medium else ():
         print(f"{arguments.medium} instances of {num_vms} VMs at {num_starts} starts", file=sys.stderr)
@@ -390,13 +434,15 @@ def main() -> None:
         ]
     report = {
         "tiny": summarise_tiny(tiny),
+        "tight": summarise_tiny(tight),
         "medium": summarise_medium(medium),
         "medium_instances": [asdict(one) for one in medium],
     }
     print_tables(report)
     if arguments.out:
         arguments.out.write_text(json.dumps(report, indent=1) + "\n", encoding="utf-8")
-    sys.exit(1 if report["tiny"]["faults"] or any(line["unsound"] for line in report["medium"]) else 0)
+    faults = report["tiny"]["faults"] or report["tight"]["faults"]
+    sys.exit(1 if faults or any(line["unsound"] for line in report["medium"]) else 0)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -170,27 +171,49 @@ def kinds_of(problem: Problem, instance: Instance) -> list[str]:
     return [name for name, there in has.items() if there]
 
 
-def brute_force(instance: Instance) -> tuple[float, IntArray] | None:
+def brute_force(
+    instance: Instance, judge: Callable[[IntArray], float | None] | None = None
+) -> tuple[float, IntArray] | None:
     """Cheapest feasible schedule by pricing every one at once; None where there is none.
 
     Parameters
     ----------
     instance
         With so few options for each VM that all schedules fit into memory.
+    judge
+        Price to add to the cost of a schedule, or None where the schedule is not feasible; by default what the
+        product's own check says.
 
     Returns
     -------
     tuple
         Its cost and its options, shape (V,).
     """
+
+    def by_product(options: IntArray) -> float | None:
+        return None if violations(instance, options) else 0.0
+
+    best: tuple[float, IntArray] | None = None
+    for cost, options in cheapest_first(instance):
+        if best is not None and cost >= best[0]:
+            break
+        extra = (judge or by_product)(options)
+        if extra is not None and (best is None or cost + extra < best[0]):
+            best = cost + extra, options
+    return best
+
+
+def cheapest_first(instance: Instance) -> Iterator[tuple[float, IntArray]]:
+    """Cost and options of every schedule that keeps caps and the limit of moves, in ascending order of cost.
+
+    Schedules that need more writes than any edits could leave room for are left out.
+    """
     choices = [np.flatnonzero(allowed).tolist() for allowed in instance.allowed]
     schedules = np.array(list(itertools.product(*choices)), dtype=np.int64).reshape(-1, instance.num_vms)
     costs, open_to = _price_all(instance, schedules)
     candidates = np.flatnonzero(open_to)
     for number in candidates[np.argsort(costs[candidates], kind="stable")].tolist():
-        if not violations(instance, schedules[number]):
-            return float(costs[number]), schedules[number]
-    return None
+        yield float(costs[number]), schedules[number]
 
 
 def _price_all(instance: Instance, schedules: IntArray) -> tuple[FloatArray, BoolArray]:
@@ -207,9 +230,14 @@ def _price_all(instance: Instance, schedules: IntArray) -> tuple[FloatArray, Boo
         costs += instance.linear[v, at]
     met = met[:, :num_rows]
     held = held.reshape(count, instance.num_keys, NUM_OPTIONS)
-    costs += np.array([row_costs(instance, one).sum() for one in met])
-    costs += instance.policy_write_price * policy_writes(instance, held).sum(axis=(1, 2))
+    costs += row_costs(instance, met).sum(axis=1)
+    writes = policy_writes(instance, held).sum(axis=2)
+    costs += instance.policy_write_price * writes.sum(axis=1)
     open_to = (met <= instance.rows.cap).all(axis=1)
+    for vault, room in enumerate(instance.vault_room.tolist()):
+        of_vault = instance.key_vault == vault
+        editable = sum(policy.editable for policy in instance.policies if of_vault[policy.key])
+        open_to &= writes[:, of_vault].sum(axis=1) <= room + editable
     if instance.max_moves is not None:
         open_to &= (schedules != instance.today).sum(axis=1) <= instance.max_moves
     return costs, open_to

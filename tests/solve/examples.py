@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 from hypothesis import strategies as st
@@ -74,21 +74,21 @@ class Problem:
     max_writes: int | None = None
     vms_per_new_policy: int | None = None
 
-    @property
+    @cached_property
     def limit(self) -> VmLimit:
         """Most VMs in one policy."""
         stated = vm_limit(self.rules.policies, self.inventory)
         new = stated.new if self.vms_per_new_policy is None else min(stated.new, self.vms_per_new_policy)
         return VmLimit(new, stated.existing)
 
-    @property
+    @cached_property
     def table(self) -> RiskTable:
         """The risk table."""
         today = [self.inventory.policy(item).start for item in self.inventory.items]
         credited = self.credited if len(self.credited) else np.ones(len(today), dtype=np.bool_)
         return RiskTable(self.risk, self.risk[np.arange(len(today)), today], credited)
 
-    @property
+    @cached_property
     def restrictions(self) -> Restrictions:
         """What the rules leave to each VM."""
         return restrict_options(self.inventory, self.rules, self.table, SNAPSHOT_MINUTES)
@@ -97,7 +97,9 @@ class Problem:
         """The instance."""
         made = build_instance(self.inventory, self.table, self.rules, self.restrictions, SNAPSHOT_MINUTES)
         new = self.limit.new
-        small = tuple(p if len(p.vms) <= new else replace(p, editable=False) for p in made.policies)
+        small = tuple(
+            p if len(p.vms) <= new else replace(p, editable=False, editable_unpinned=False) for p in made.policies
+        )
         made = replace(made, vms_per_new_policy=new, policies=small)
         if self.max_writes is None:
             return made
@@ -177,19 +179,7 @@ def _vaults_have_room(problem: Problem, options: Sequence[int]) -> bool:
     for item, t in zip(found.items, options, strict=True):
         if t != found.policy(item).start or not _over(problem, found.policy(item)):
             held[item.vault_id, found.policy(item).twin_key, t] += 1
-    targets: dict[str, int] = {}
-    for p in found.policies.values():
-        rows = found.items_by_policy[p.id.lower()]
-        goes_to = {options[row] for row in rows}
-        fixed = any(row in problem.restrictions.stays_because for row in rows) or found.unknown_items[p.id.lower()]
-        if (
-            len(goes_to) == 1
-            and p.start not in goes_to
-            and not fixed
-            and len(rows) <= problem.limit.new
-            and rules.policies.edit
-        ):
-            targets[p.id] = goes_to.pop()
+    targets = obvious_targets(problem, options)
     for chosen in itertools.product([False, True], repeat=len(targets)):
         edited = {key: t for (key, t), take in zip(targets.items(), chosen, strict=True) if take}
         created = obvious_writes(problem, held, edited)
@@ -199,6 +189,19 @@ def _vaults_have_room(problem: Problem, options: Sequence[int]) -> bool:
         ):
             return True
     return False
+
+
+def obvious_targets(problem: Problem, options: Sequence[int]) -> dict[str, int]:
+    """Policies that could be edited, by id, with the one new start that all their VMs go to."""
+    found = problem.inventory
+    targets: dict[str, int] = {}
+    for p in found.policies.values() if problem.rules.policies.edit else ():
+        rows = found.items_by_policy[p.id.lower()]
+        goes_to = {options[row] for row in rows}
+        fixed = any(row in problem.restrictions.stays_because for row in rows) or found.unknown_items[p.id.lower()]
+        if len(goes_to) == 1 and p.start not in goes_to and not fixed and len(rows) <= problem.limit.new:
+            targets[p.id] = goes_to.pop()
+    return targets
 
 
 def _share(problem: Problem, vault: str) -> int:
@@ -214,10 +217,10 @@ def _share(problem: Problem, vault: str) -> int:
     return math.ceil(weekly / 7 / max(1, len(usable)) - 1e-12)
 
 
-def obvious_feasible(problem: Problem, options: Sequence[int]) -> bool:
-    """Caps, sets apart and in order, limits of moves and policies, by plain loops over half hours and minutes.
+def obvious_feasible(problem: Problem, options: Sequence[int], *, with_vaults: bool = True) -> bool:
+    """Whether caps, sets apart and in order, limits of moves and policies hold, by loops over half hours and minutes.
 
-    Rules on single VMs are in ``restrictions``.
+    Rules on single VMs are in ``restrictions``.  ``with_vaults``: whether the vaults have to hold the policies.
     """
     found = problem.inventory
     for rule in problem.rules.rule:
@@ -241,7 +244,7 @@ def obvious_feasible(problem: Problem, options: Sequence[int]) -> bool:
             if t != found.policy(item).start or not _over(problem, found.policy(item))
         )
         few_enough &= obvious_writes(problem, held).total() <= problem.max_writes
-    return few_enough and _vaults_have_room(problem, options)
+    return few_enough and (not with_vaults or _vaults_have_room(problem, options))
 
 
 def obvious_clash(problem: Problem, rule: Rule, v: int, w: int, options: Sequence[int]) -> bool:

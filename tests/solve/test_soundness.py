@@ -1,4 +1,4 @@
-"""A slice of the benchmark that draws thousands of tiny instances: bound and plan against brute force."""
+"""A slice of the benchmark that draws thousands of tiny instances: everything that is proven, against brute force."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 from optimizer.solve.cost import evaluate
 from tests.benchmarks.bound_soundness import EXTRAS, Medium, check_tiny, prove, summarise_medium, summarise_tiny
 from tests.benchmarks.random_problems import brute_force, medium_problem, tiny_problem
+from tests.benchmarks.tight_problems import keeps_every_rule
 from tests.benchmarks.twin_keys import look_at, of_key, to_markdown
 from tests.solve.examples import best_of_all
 
@@ -31,14 +32,44 @@ def test_brute_force_equals_the_slow_loop() -> None:
 
 def test_bound_is_never_above_the_optimum() -> None:
     """On 200 random instances with every kind of rule the relaxation stays below brute force."""
-    found = [check_tiny(SEED, number, list(EXTRAS), steps=100, with_plan=False) for number in range(200)]
+    found = [check_tiny(SEED, number, list(EXTRAS), steps=100, effort=None, parts=False) for number in range(200)]
     assert [(one.number, one.faults) for one in found if one.faults] == []
     assert sum(one.optimum is not None for one in found) > 130
     assert all(any(kind in one.kinds for one in found) for kind in EXTRAS)
 
 
+def test_nothing_is_proven_too_strongly_where_policies_are_small_and_vaults_full() -> None:
+    """On 40 random tight instances no model, bound or proof contradicts a schedule that plain loops allow."""
+    found = [check_tiny(SEED, number, tight=True, steps=60, effort=None) for number in range(40)]
+    assert [(one.number, one.faults) for one in found if one.faults] == []
+    assert 20 < sum(one.optimum is not None for one in found) < 40
+
+
+def test_plans_of_tight_instances_are_optimal() -> None:
+    """On 8 random tight instances the plan costs what brute force finds, and what is infeasible is said to be."""
+    found = [check_tiny(SEED + 1, number, tight=True, effort=5) for number in range(8)]
+    assert [(one.number, one.faults) for one in found if one.faults] == []
+    assert all(one.plan_gap is not None and one.plan_gap <= 1e-4 for one in found if one.optimum is not None)
+
+
+def test_a_judge_that_asks_for_more_leaves_fewer_schedules() -> None:
+    """Schedules that a judge does not let pass count as infeasible, and what it adds counts towards the optimum."""
+    number = next(n for n in range(20) if check_tiny(SEED, n, tight=True, effort=None).optimum is not None)
+    found = check_tiny(SEED, number, tight=True, effort=None).optimum
+    assert found is not None
+    dearer = check_tiny(
+        SEED, number, tight=True, effort=None, judge=lambda *given: _one_more(keeps_every_rule(*given))
+    )
+    assert dearer.optimum == pytest.approx(found + 1)
+    assert check_tiny(SEED, number, tight=True, effort=None, judge=lambda *_: None).optimum is None
+
+
+def _one_more(price: float | None) -> float | None:
+    return None if price is None else price + 1
+
+
 def test_plans_of_tiny_instances_are_optimal() -> None:
-    """On 15 random instances the plan costs what brute force finds, and what is infeasible is said to be."""
+    """On 8 random instances the plan costs what brute force finds, and what is infeasible is said to be."""
     found = [check_tiny(SEED + 1, number, list(EXTRAS)) for number in range(8)]
     assert [(one.number, one.faults) for one in found if one.faults] == []
     assert all(one.plan_gap is not None and one.plan_gap <= 1e-4 for one in found if one.optimum is not None)
@@ -81,12 +112,13 @@ def test_the_command_writes_json(tmp_path: Path, root: Path) -> None:
     """The command draws, compares and writes what it printed."""
     out = tmp_path / "soundness.json"
     command = [sys.executable, "-m", "tests.benchmarks.bound_soundness", "--instances", "20", "--plans", "0"]
+    command += ["--tight", "20"]
     done = subprocess.run(
         [*command, "--medium", "0", "--out", str(out)], cwd=root, capture_output=True, text=True, check=True
     )
     report = json.loads(out.read_text(encoding="utf-8"))
     assert report["tiny"]["kinds"]["every kind"]["instances"] == 20
-    assert report["tiny"]["faults"] == []
+    assert report["tiny"]["faults"] == report["tight"]["faults"] == []
     assert "0 instances with faults" in done.stdout
     assert max(len(line) for line in done.stdout.splitlines()) <= 100
     shown = subprocess.run([*command, "--markdown", str(out)], cwd=root, capture_output=True, text=True, check=True)

@@ -334,7 +334,9 @@ class CountingModel:
         for (k, t), edits in by_source.items():
             staying = int(instance.unknown[k, t]) + sum(cells.get((k, t), []))
             room = int(instance.existing[k, t]) - sum(edits)
-            self.model.add(staying <= instance.vms_per_existing_policy * room)
+            # Only an edit takes a policy away from its start: without one, new policies may be created there.
+            for edit in edits:
+                self.model.add(staying <= instance.vms_per_existing_policy * room).only_enforce_if(edit)
         return [edit for edits in by_target.values() for edit in edits]
 
     def solve(self, deterministic_time: float, time_limit_seconds: float | None = None) -> Counted:

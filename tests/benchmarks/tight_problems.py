@@ -1,0 +1,159 @@
+"""Small random problems in which policies and vaults are full or nearly so, and the judge of their schedules.
+
+Bounds and models go wrong where policies hold one to three VMs: there an edit has to take the place of a new policy,
+and a start may need more policies than it has today.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from optimizer.model.inventory import Policy
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector
+from optimizer.model.timegrid import NUM_OPTIONS, format_start
+from optimizer.solve.instance import IntArray
+from tests.solve.examples import (
+    DAILY,
+    SUNDAYS,
+    Problem,
+    inventory,
+    obvious_feasible,
+    obvious_targets,
+    obvious_writes,
+    only,
+    policy,
+)
+
+TOO_RISKY = 9.0
+"""Risk of starts that ``max_risk_increase`` rules out."""
+
+Random = np.random.Generator
+
+Judge = Callable[[Problem, IntArray], float | None]
+"""Price to add to the cost of a schedule, in at-risk backups per 30 days; None where it is not feasible.
+
+The price covers writes beyond those that the objective counts, such as detours.
+"""
+
+
+def keeps_every_rule(problem: Problem, options: IntArray) -> float | None:
+    """Judge a schedule by plain loops: every rule holds, and the writes that the objective counts are enough."""
+    chosen = options.tolist()
+    if not obvious_feasible(problem, chosen, with_vaults=False):
+        return None
+    return 0.0 if any(_ways_to_write(problem, chosen)) else None
+
+
+def _ways_to_write(problem: Problem, options: list[int]) -> Iterator[bool]:
+    """Whether the vaults hold the new policies, for every set of edits that needs no write beyond the counted ones."""
+    found, limits = problem.inventory, problem.rules.policies
+    held = Counter(
+        (item.vault_id, found.policy(item).twin_key, t)
+        for item, t in zip(found.items, options, strict=True)
+        if t != found.policy(item).start or found.policy_sizes[item.policy_id.lower()] <= problem.limit.existing
+    )
+    targets = obvious_targets(problem, options)
+    counted = obvious_writes(problem, held)
+    room = {vault: max(0, limits.max_policies_per_vault - found.policies_in_vault(vault)) for vault in found.vaults}
+    for chosen in itertools.product([False, True], repeat=len(targets)):
+        edited = {key: t for (key, t), take in zip(targets.items(), chosen, strict=True) if take}
+        created = obvious_writes(problem, held, edited)
+        if created.total() + len(edited) == counted.total():
+            yield all(created[vault] <= room[vault] for vault in found.vaults)
+
+
+def tight_problem(random: Random) -> Problem:
+    """Three to seven VMs in policies of one to three, in vaults that hold few or no policies more."""
+    limit = int(random.integers(1, 4))
+    policies = _policies(random)
+    names = _places(random, policies, limit)
+    services = ["web", "db"][: int(random.integers(1, 3))]
+    found = inventory(
+        _with_strangers(random, policies, names), [(str(random.choice(services)), name) for name in names]
+    )
+    pool = np.union1d(
+        random.choice([p.start for p in policies], 2), random.choice(NUM_OPTIONS, int(random.integers(1, 4)))
+    )
+    num_vms, most = len(names), 3 if len(names) <= 5 else 2
+    risk, rules = np.full((num_vms, NUM_OPTIONS), TOO_RISKY), list[Rule]()
+    for v, item in enumerate(found.items):
+        today = found.policy(item).start
+        others = random.permutation(pool[pool != today])[: int(random.integers(1, most + 1))]
+        risk[v, today] = random.choice([0.0, 0.3, 2.0, 5.0])
+        risk[v, others] = np.minimum(random.choice([0.0, 0.05, 0.3, 1.0, 4.0], len(others)), risk[v, today] + 0.1)
+        if len(others) and random.random() < 0.25:
+            windows = only(*(format_start(int(t)) for t in others)).allow
+            rules.append(Rule(name=f"vm{v} leaves", where=Selector(name=f"vm{v}"), allow=windows))
+    return Problem(
+        found,
+        _rules(random, rules, limit, max(found.policies_in_vault(vault) for vault in found.vaults)),
+        risk,
+        random.random(num_vms) < 0.9,
+        int(random.integers(0, 4)) if random.random() < 0.15 else None,
+        int(random.integers(1, limit + 1)) if random.random() < 0.15 else None,
+    )
+
+
+def _policies(random: Random) -> list[Policy]:
+    recurrences = [DAILY, SUNDAYS if random.random() < 0.2 else DAILY]
+    vaults = ["east", "west" if random.random() < 0.2 else "east"]
+    starts = random.choice(NUM_OPTIONS, 3, replace=False)
+    return [
+        policy(
+            f"p{number}",
+            vaults[int(random.integers(2))],
+            int(random.choice(starts)),
+            recurrences[int(random.integers(2))],
+            zone="India Standard Time" if random.random() < 0.1 else "UTC",
+        )
+        for number in range(int(random.integers(1, 5)))
+    ]
+
+
+def _places(random: Random, policies: list[Policy], limit: int) -> list[str]:
+    """Policy of each VM: most policies are full, a few hold one VM more than they may."""
+    names: list[str] = []
+    for one in policies:
+        size = limit if random.random() < 0.6 else int(random.integers(0, limit + 1))
+        size += int(random.random() < 0.05)
+        names += [one.name] * min(size, 7 - len(names))
+    return names or [policies[0].name]
+
+
+def _with_strangers(random: Random, policies: list[Policy], names: list[str]) -> list[Policy]:
+    return [replace(p, items_reported=names.count(p.name) + 1) if random.random() < 0.05 else p for p in policies]
+
+
+def _rules(random: Random, rules: list[Rule], limit: int, most_policies: int) -> Rules:
+    found: list[dict[str, object]] = []
+    if random.random() < 0.15:
+        found.append({"name": "cap", "max_concurrent": int(random.integers(1, 4)), "per": "service"})
+    if random.random() < 0.1:
+        found.append({"name": "pinned", "where": {"name": "vm0"}, "pin": True})
+    if random.random() < 0.1:
+        found.append({"name": "in order", "order": ("vm1", "vm2")})
+    if random.random() < 0.1:
+        found.append({"name": "apart", "separate": ("vm2", "vm3")})
+    return Rules.model_validate(
+        {
+            "rule": [*rules, *found],
+            "max_moves": [None, None, None, None, 1, 2, 3][int(random.integers(7))],
+            "prices": {
+                "overlap": float(random.choice([0.0, 0.02, 0.1])),
+                "vault_peak": float(random.choice([0.01, 0.01, 0.3])),
+                "policy_write": float(random.choice([0.02, 0.1, 0.1, 0.5])),
+                "move": float(random.choice([0.0, 0.02, 0.2])),
+            },
+            "policies": {
+                "max_vms_per_policy": limit,
+                "max_policies_per_vault": most_policies + int(random.choice([0, 0, 0, 1, 1, 2])),
+                "edit": bool(random.random() < 0.8),
+            },
+        }
+    )
