@@ -158,10 +158,10 @@ def audit_case(case: Case) -> Audit:
         allowed=case.restrictions.allowed,
         credited=case.table.credited,
         broken_rules=broken if case.rules.rule else None,
-        idle_rules=idle_rules(case.inventory, case.rules, case.restrictions.never_written),
+        idle_rules=idle_rules(case.inventory, case.rules, ~case.restrictions.movable),
         notes=(
             *notes_on_estate(case.inventory),
-            *notes_on_parts(case.inventory, case.rules, case.restrictions.never_written),
+            *notes_on_parts(case.inventory, case.rules, ~case.restrictions.movable),
             *notes_on_rpo(case.inventory, case.rules, case.restrictions.movable),
             *notes_on_policies(case.inventory, case.rules),
         ),

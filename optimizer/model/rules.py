@@ -8,9 +8,9 @@ applies in :mod:`optimizer.model.rule_windows`, what single values may be in :mo
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from optimizer.model.inventory import MAX_POLICIES_PER_VAULT, Vault, Vm
 from optimizer.model.rule_values import AtLeastOne, Count, Flag, Percent, Price, RuleTable, SparseTable
@@ -63,7 +63,8 @@ class Prices(RuleTable):
     move
         Per VM whose start changes.
     move_recent
-        The same for a VM that was moved in the last ``recent_days`` before the estate was taken.
+        The same for a VM that was moved in the last ``recent_days`` before the estate was taken; ``move`` where that
+        is more.
     recent_days
         How long a move is recent.
     """
@@ -74,6 +75,11 @@ class Prices(RuleTable):
     move: Price = 0.02
     move_recent: Annotated[Price, Field(exclude_if=lambda price: price == DEFAULT_MOVE_RECENT)] = DEFAULT_MOVE_RECENT
     recent_days: Annotated[Count, Field(exclude_if=lambda days: days == DEFAULT_RECENT_DAYS)] = DEFAULT_RECENT_DAYS
+
+    @property
+    def move_again(self) -> float:
+        """What moving a VM costs that was moved lately: never less than moving any other."""
+        return max(self.move, self.move_recent)
 
     def is_recent(self, moved_on: dt.date, as_of: dt.datetime) -> bool:
         """Whether a move of that day (UTC) is recent for an estate of that time."""
@@ -252,7 +258,8 @@ class Rules(RuleTable):
     Parameters
     ----------
     max_risk_increase
-        By how much the risk of one VM may grow, in at-risk backups per 30 days.
+        By how much the risk of one VM may grow, in at-risk backups per 30 days.  A limit that the planner writes
+        always holds; the default gives way for a VM whose windows leave no start within it.
     max_moves
         VMs that may move in all; None: any number.
     max_policy_writes
@@ -273,6 +280,19 @@ class Rules(RuleTable):
     budget_days: Annotated[AtLeastOne | None, Field(exclude_if=lambda days: days is None)] = None
     service_from: tuple[ServiceSource, ...] = DEFAULT_SERVICE_FROM
     rule: tuple[Rule, ...] = ()
+
+    @property
+    def writes_max_risk_increase(self) -> bool:
+        """Whether the planner wrote ``max_risk_increase``, be it with the value of the default."""
+        return "max_risk_increase" in self.model_fields_set
+
+    @model_serializer(mode="wrap")
+    def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a ``max_risk_increase`` that nobody wrote, so that rules read back from a plan mean the same."""
+        dumped: dict[str, Any] = dump(self)
+        if not self.writes_max_risk_increase:
+            dumped.pop("max_risk_increase", None)
+        return dumped
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> Rules:

@@ -68,7 +68,7 @@ class BrokenRule(StrictModel):
     vms
         The VMs that break it; where too many meet, all that do.
     never_written
-        How many of them are excluded, or must not be written for their state in Azure: no plan moves these.
+        How many of them are pinned, excluded, or unwritable for their state in Azure: no plan moves these.
     """
 
     rule: str

@@ -23,7 +23,7 @@ def find_broken_rules(
 ) -> tuple[BrokenRule, ...]:
     """Rules that are broken today, those with the most VMs first.
 
-    VMs that are never written count as well, though a plan tolerates what they break: they are told apart.
+    VMs that stay where they are count as well, though a plan tolerates what they break: they are counted separately.
 
     Parameters
     ----------
@@ -49,18 +49,18 @@ def find_broken_rules(
             rule=name,
             demands=tuple(demands[name]),
             vms=tuple(inventory.items[row].vm_id for row in sorted(of_rule)),
-            never_written=int(restrictions.never_written[sorted(of_rule)].sum()),
+            never_written=int((~restrictions.movable[sorted(of_rule)]).sum()),
         )
         for name, of_rule in rows.items()
     ]
     return tuple(sorted(found, key=lambda one: (-len(one.vms), one.rule)))
 
 
-def breaks_of_never_written(
+def breaks_of_standing(
     inventory: Inventory, rules: Rules, restrictions: Restrictions, snapshot_minutes: int
 ) -> list[tuple[int, str]]:
-    """VMs that are never written and break a rule among themselves or alone, each with the rule, once."""
-    standing = standing_clashes(inventory, rules, restrictions.never_written, snapshot_minutes)
+    """VMs that stay where they are and break a rule among themselves or alone, each with the rule, once."""
+    standing = standing_clashes(inventory, rules, ~restrictions.movable, snapshot_minutes)
     return list(dict.fromkeys((*restrictions.exempt, *standing)))
 
 
@@ -94,8 +94,8 @@ def _tolerated(
 ) -> Iterator[_Hit]:
     by_name = {rule.name: rule for rule in rules.rule}
     yield from ((row, name, _window_keys(by_name[name])) for row, name in restrictions.exempt)
-    for row, name in standing_clashes(inventory, rules, restrictions.never_written, snapshot_minutes):
-        yield row, name, _pair_keys(by_name[name])
+    for row, name in standing_clashes(inventory, rules, ~restrictions.movable, snapshot_minutes):
+        yield row, name, _pair_keys(by_name[name]) or _cap_keys(by_name[name])
 
 
 def _window_keys(rule: Rule) -> tuple[RuleDemand, ...]:

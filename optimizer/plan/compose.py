@@ -18,7 +18,7 @@ from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.raw import id_of
 from optimizer.model.timegrid import WEEKDAYS, format_start
 from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.broken_rules import breaks_of_never_written
+from optimizer.plan.broken_rules import breaks_of_standing
 from optimizer.plan.case import Case
 from optimizer.plan.diff import Diff, derive_changes
 from optimizer.plan.document import (
@@ -40,7 +40,7 @@ from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import pair_slots, service_occupancy
 from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rollback_file import objects_of
-from optimizer.plan.rule_notes import notes_on_freeze, notes_on_rpo
+from optimizer.plan.rule_notes import notes_on_freeze, notes_on_prices, notes_on_raised_risk, notes_on_rpo
 from optimizer.plan.rule_scope import notes_on_scope
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
@@ -263,8 +263,9 @@ def _notes(case: Case, diff: Diff) -> list[str]:
     if case.recently_moved:
         notes.append(
             f"{_vms(len(case.recently_moved), 'was', 'were')} moved in the {rules.prices.recent_days} days before the "
-            f"estate was taken: to move one again costs {rules.prices.move_recent:g} instead of {rules.prices.move:g}"
+            f"estate was taken: to move one again costs {rules.prices.move_again:g} instead of {rules.prices.move:g}"
         )
+    notes += notes_on_prices(rules) + notes_on_raised_risk(inventory, rules, case.restrictions.raised)
     used = {item.policy_id.lower() for item in inventory.items}
     zones = sorted({inventory.policies[key].timezone for key in used if _changes_clock(case, key)})
     if zones:
@@ -272,14 +273,14 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"clocks change in {', '.join(zones)}: Azure does not document whether schedules follow, so start windows "
             "there count under both UTC offsets"
         )
-    notes += notes_on_scope(inventory, rules, case.restrictions.never_written)
+    notes += notes_on_scope(inventory, rules, ~case.restrictions.movable)
     notes += [
         f"the proven bound leaves out what rule {name!r} costs, so the plan may be better than is proven"
         for name in rules_without_cut(case.instance)
     ]
     notes += notes_on_rpo(inventory, rules, case.restrictions.movable)
     notes += notes_on_policies(inventory, rules)
-    tolerated = breaks_of_never_written(inventory, rules, case.restrictions, case.snapshot_minutes)
+    tolerated = breaks_of_standing(inventory, rules, case.restrictions, case.snapshot_minutes)
     for name, count in Counter(name for _, name in tolerated).items():
         vms = _vms(
             count, "that is never changed and stays where it is", "that are never changed and stay where they are"

@@ -232,7 +232,7 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
     if moved_on := solution.moved_on(v):
         notes.append(
             f"moved on {moved_on}, which is within {prices.recent_days} days of the estate: another move is priced at "
-            f"{prices.move_recent:g} instead of {prices.move:g}"
+            f"{prices.move_again:g} instead of {prices.move:g}"
         )
     recurrence = solution.inventory.policy(solution.inventory.items[v]).recurrence
     if not solution.credited[v]:

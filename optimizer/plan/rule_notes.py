@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 
 import numpy as np
@@ -18,6 +18,9 @@ from optimizer.solve.restrict import matching_items
 
 LAST_DAY = date(9998, 12, 31)
 """A freeze that lasts until then never ends."""
+
+RAISED_NAMED = 5
+"""VMs that a note on raised limits names, those with the largest increase first."""
 
 
 def notes_on_rpo(inventory: Inventory, rules: Rules, movable: npt.NDArray[np.bool_]) -> list[str]:
@@ -55,6 +58,42 @@ def _allowed_anyway(least_rpo: int, even: bool, count: int) -> str:
     spacing = f"{(least_rpo - START_WINDOW_MINUTES) / 60:g} h"
     backups = f"{are} backed up every {spacing}" if even else f"{have} backups up to {spacing} apart"
     return f"{vms} {backups}, for {them} a change may leave {least_rpo / 60:g} h"
+
+
+def notes_on_prices(rules: Rules) -> list[str]:
+    """A price in the rules that does not apply as it is written."""
+    prices = rules.prices
+    if "move_recent" not in prices.model_fields_set or prices.move_recent >= prices.move:
+        return []
+    note = (
+        f"prices.move_recent ({prices.move_recent:g}) is less than prices.move ({prices.move:g}): moving a VM again "
+        f"costs {prices.move_again:g} too, because a VM that was moved lately must not be cheaper to move than others"
+    )
+    return [note]
+
+
+def notes_on_raised_risk(inventory: Inventory, rules: Rules, raised: Mapping[int, float]) -> list[str]:
+    """VMs for which the default limit on the increase of risk gives way to windows that the planner wrote.
+
+    Parameters
+    ----------
+    inventory, rules
+        What is protected and what is demanded.
+    raised
+        Row of each VM -> the least increase of its risk that its windows leave, in at-risk backups per 30 days.
+    """
+    if not raised:
+        return []
+    worst = sorted(raised, key=lambda row: (-raised[row], row))
+    named = [f"{inventory.vm(inventory.items[row]).name} (+{raised[row]:.2f})" for row in worst[:RAISED_NAMED]]
+    more = f" and {len(raised) - RAISED_NAMED:,} more" if len(raised) > RAISED_NAMED else ""
+    vms, their = ("1 VM", "its") if len(raised) == 1 else (f"{len(raised):,} VMs", "their")
+    note = (
+        f"the windows of the rules leave {vms} only starts at which {their} risk grows by more than "
+        f"{rules.max_risk_increase:g}, the default of max_risk_increase: {', '.join(named)}{more}; write "
+        "max_risk_increase in the rules to enforce a limit"
+    )
+    return [note]
 
 
 def notes_on_freeze(inventory: Inventory, rules: Rules, changes: Sequence[Change]) -> list[str]:

@@ -29,22 +29,22 @@ KEYS = ("allow", "forbid", "max_concurrent", "separate", "order", "pin", "exclud
 """Keys of a rule that demand something."""
 
 
-def idle_rules(inventory: Inventory, rules: Rules, never_written: BoolArray) -> tuple[IdleRule, ...]:
+def idle_rules(inventory: Inventory, rules: Rules, stays: BoolArray) -> tuple[IdleRule, ...]:
     """Rules that apply to no VM, or have no effect on the VMs they apply to, in the order of the file.
 
     Parameters
     ----------
     inventory, rules
         What is protected and what is demanded.
-    never_written
-        Shape (V,): VMs that are never written.
+    stays
+        Shape (V,): VMs that stay where they are.
     """
-    return tuple(found for found, whole in _without_effect(inventory, rules, never_written) if whole)
+    return tuple(found for found, whole in _without_effect(inventory, rules, stays) if whole)
 
 
-def _without_effect(inventory: Inventory, rules: Rules, never_written: BoolArray) -> Iterator[tuple[IdleRule, bool]]:
+def _without_effect(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[tuple[IdleRule, bool]]:
     """Rules with keys that have no effect, why, and whether that is the whole rule."""
-    acting = {demanded.rule.name for demanded in demands(inventory, rules, never_written)}
+    acting = {demanded.rule.name for demanded in demands(inventory, rules, stays)}
     for rule in rules.rule:
         if not matching_items(inventory, rule).any():
             yield IdleRule(rule=rule.name, why=_why_no_vm(inventory, rule)), True
@@ -58,16 +58,16 @@ def _without_effect(inventory: Inventory, rules: Rules, never_written: BoolArray
             yield IdleRule(rule=rule.name, why=why), all(key in idle for key in KEYS if getattr(rule, key))
 
 
-def notes_on_scope(inventory: Inventory, rules: Rules, never_written: BoolArray) -> list[str]:
+def notes_on_scope(inventory: Inventory, rules: Rules, stays: BoolArray) -> list[str]:
     """What a reader of a plan should know about which VMs the rules apply to."""
-    idle = idle_rules(inventory, rules, never_written)
+    idle = idle_rules(inventory, rules, stays)
     notes = [f"rule {one.rule!r} has no effect on this estate: {one.why}" for one in idle]
-    return [*notes, *notes_on_parts(inventory, rules, never_written)]
+    return [*notes, *notes_on_parts(inventory, rules, stays)]
 
 
-def notes_on_parts(inventory: Inventory, rules: Rules, never_written: BoolArray) -> Iterator[str]:
+def notes_on_parts(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[str]:
     """Parts of rules without effect, exceptions that exempt no VM, and VMs that are in several sets of a rule."""
-    for found, whole in _without_effect(inventory, rules, never_written):
+    for found, whole in _without_effect(inventory, rules, stays):
         if not whole:
             yield f"a part of rule {found.rule!r} has no effect on this estate: {found.why}"
     for rule in rules.rule:

@@ -126,7 +126,7 @@ def _move_price(checked: Checked, row: int) -> float:
     prices, before = checked.rules.prices, checked.before
     moved_on = checked.moved_on.get(before.items[row].vm_id.lower())
     if moved_on is not None and (before.as_of.astimezone(UTC).date() - moved_on).days <= prices.recent_days:
-        return prices.move_recent
+        return max(prices.move, prices.move_recent)
     return prices.move
 
 
@@ -151,10 +151,10 @@ def _check_policies(checked: Checked) -> list[str]:
             faults.append(f"{item.vm_id}: policy {new.name!r} is not a twin of {old.name!r}")
         if old_item.unwritable and (new.id.lower() != old.id.lower() or new.start != old.start):
             faults.append(f"{item.vm_id}: is written although {old_item.unwritable}")
-        if new.id.lower() != old.id.lower() and any(
-            rule.exclude for rule in rules_of(checked.before, checked.rules, old_item)
-        ):
-            faults.append(f"{item.vm_id}: is written although it is excluded")
+        rules = rules_of(checked.before, checked.rules, old_item)
+        if new.id.lower() != old.id.lower() and any(rule.exclude or rule.pin for rule in rules):
+            why = "excluded" if any(rule.exclude for rule in rules) else "pinned"
+            faults.append(f"{item.vm_id}: is written although it is {why}")
     members_before, members_after = (_members(inventory) for inventory in (checked.before, checked.after))
     most = vm_limit(limits, checked.before)
     for policy_id, members in members_after.items():
@@ -230,21 +230,49 @@ def _check_single_vms(checked: Checked, clock: WindowClock) -> list[str]:
     for row, item in enumerate(checked.before.items):
         policy, option = checked.before.policy(item), _option(checked.starts[row])
         rules = rules_of(checked.before, checked.rules, item)
-        left_alone = bool(item.unwritable) or any(rule.exclude for rule in rules)
-        if _moved(checked, row) and (left_alone or any(rule.pin for rule in rules)):
+        left_alone = stays(item, rules)
+        if _moved(checked, row) and left_alone:
             faults.append(f"{item.vm_id}: moves although it must stay")
         broken = [rule for rule in rules if not left_alone and not clock.fits(rule, policy, option)]
         faults += [f"{item.vm_id}: {checked.starts[row]} breaks rule {rule.name!r}" for rule in broken]
         if option not in policy.recurrence.options(policy.start):
             faults.append(f"{item.vm_id}: Azure does not accept {checked.starts[row]}")
-        allowance = checked.rules.max_risk_increase if checked.credited[row] else 0.0
-        if checked.risk[row, option] > checked.risk[row, policy.start] + allowance + TOLERANCE:
-            faults.append(f"{item.vm_id}: its risk grows by more than {allowance:g}")
+        if option != policy.start:
+            most = _most_risk(checked, row, _open_starts(checked, clock, row))
+            if checked.risk[row, option] > most + TOLERANCE:
+                increase = round(most - checked.risk[row, policy.start], 6)
+                faults.append(f"{item.vm_id}: its risk grows by more than {increase:g}")
     return faults
 
 
+def stays(item: ProtectedItem, rules: Sequence[Rule]) -> bool:
+    """Whether a VM is left where it is: pinned, excluded, or unwritable for its state in Azure.
+
+    Parameters
+    ----------
+    item
+        The VM's item.
+    rules
+        Those that are for it.
+    """
+    return bool(item.unwritable) or any(rule.pin or rule.exclude for rule in rules)
+
+
+def _most_risk(checked: Checked, row: int, open_starts: Sequence[int]) -> float:
+    """Highest risk that one VM may have at a start, in at-risk backups per 30 days.
+
+    A limit that the planner did not write gives way where every start that is open is above it: it then counts from
+    the least risk among these.
+    """
+    allowance = checked.rules.max_risk_increase if checked.credited[row] else 0.0
+    ceiling = float(checked.risk[row, checked.before.policy(checked.before.items[row]).start]) + allowance + 1e-9
+    least = min((float(checked.risk[row, t]) for t in open_starts), default=ceiling)
+    written = "max_risk_increase" in checked.rules.model_fields_set
+    return ceiling if written or least <= ceiling else least + allowance + 1e-9
+
+
 def _check_caps(checked: Checked, clock: WindowClock) -> list[str]:
-    """``max_concurrent``, and ``separate = true``, where VMs that are never written may meet and nobody may join."""
+    """``max_concurrent`` and ``separate = true``: VMs that stay may meet as they do today, and no VM may join them."""
     faults = []
     for rule in checked.rules.rule:
         if rule.max_concurrent is None and rule.separate is not True:
@@ -255,14 +283,15 @@ def _check_caps(checked: Checked, clock: WindowClock) -> list[str]:
             rules = rules_of(checked.before, checked.rules, item)
             if rule in rules:
                 group = counted_within(rule, checked.before, item)
-                left_alone = bool(item.unwritable) or any(other.exclude for other in rules)
+                left_alone = stays(item, rules)
                 for moment in clock.half_hours(checked.before.policy(item), _option(checked.starts[row])):
                     met[group, moment] += 1
                     standing[group, moment] += left_alone
-        if rule.max_concurrent is not None and (worst := max(met.values(), default=0)) > rule.max_concurrent:
-            faults.append(f"rule {rule.name!r}: {worst} windows meet, allowed are {rule.max_concurrent}")
-        if rule.separate is True and any(count > max(1, standing[place]) for place, count in met.items()):
-            faults.append(f"rule {rule.name!r}: {max(met.values())} windows meet, against 'separate'")
+        most = 1 if rule.max_concurrent is None else rule.max_concurrent
+        too_many = [count for place, count in met.items() if count > max(most, standing[place])]
+        if too_many:
+            allowed = "against 'separate'" if rule.separate is True else f"allowed are {most}"
+            faults.append(f"rule {rule.name!r}: {max(too_many)} windows meet, {allowed}")
     return faults
 
 
@@ -282,7 +311,8 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
     total = 0.0
     for row, item in enumerate(checked.before.items):
         policy, option, vm = checked.before.policy(item), _option(checked.starts[row]), checked.before.vm(item)
-        total += checked.risk[row, option if checked.credited[row] else policy.start]
+        risk, today = checked.risk[row, option], checked.risk[row, policy.start]
+        total += risk if checked.credited[row] else max(risk, today)
         total += _move_price(checked, row) * _moved(checked, row)
         for moment in clock.half_hours(policy, option):
             met[vm.service or vm.id, moment] += 1
@@ -329,12 +359,15 @@ def _starts_above_share(checked: Checked, clock: WindowClock, starts: Counter[tu
 
 def _usable_options(checked: Checked, clock: WindowClock, row: int) -> list[int]:
     """Options that the rules and limits leave to one VM."""
+    options = _open_starts(checked, clock, row)
+    most = _most_risk(checked, row, options)
+    return [t for t in options if checked.risk[row, t] <= most]
+
+
+def _open_starts(checked: Checked, clock: WindowClock, row: int) -> list[int]:
+    """Options that pins, windows and Azure leave to one VM, whatever its risk there."""
     item = checked.before.items[row]
     policy, rules = checked.before.policy(item), rules_of(checked.before, checked.rules, item)
-    today = policy.start
-    if item.unwritable or any(rule.exclude for rule in rules):
-        return [today]
-    allowance = checked.rules.max_risk_increase if checked.credited[row] else 0.0
-    limit = checked.risk[row, today] + allowance + 1e-9
-    options = [today] if any(rule.pin for rule in rules) else policy.recurrence.options(today)
-    return [t for t in options if checked.risk[row, t] <= limit and all(clock.fits(rule, policy, t) for rule in rules)]
+    if stays(item, rules):
+        return [policy.start]
+    return [t for t in policy.recurrence.options(policy.start) if all(clock.fits(rule, policy, t) for rule in rules)]

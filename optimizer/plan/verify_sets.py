@@ -62,8 +62,8 @@ class SetRules:
         starts
             Length V: start option of each VM; None for one that is not there.
         tolerated
-            Length V: a schedule in which pairs of VMs that clash may go on clashing.  Without it only pairs that are
-            never written may.
+            Length V: a schedule in which pairs of VMs that clash may go on clashing.  Without it only pairs of VMs
+            that stay where they are may.
         """
         faults = []
         for rule, ordered, members in self._groups:
@@ -165,7 +165,7 @@ def _groups(inventory: Inventory, rules: Rules, rule: Rule, *, ordered: bool) ->
             number += 1
         if number < len(sets):
             group = {"service": vm.service or vm.id, "vault": item.vault_id.lower(), None: ""}[rule.per]
-            excluded = any(other.exclude and is_under(other, vm, vault, frequency) for other in rules.rule)
-            left_alone = bool(item.unwritable) or excluded
+            held = (other for other in rules.rule if other.pin or other.exclude)
+            left_alone = bool(item.unwritable) or any(is_under(other, vm, vault, frequency) for other in held)
             groups[group].append(_Member(row, item.vm_id, policy, number, left_alone))
     return list(groups.values())

@@ -15,7 +15,6 @@ from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_DAY, Pattern
 from optimizer.risk.table import RiskTable
 from optimizer.solve.gates import build_gates
 from optimizer.solve.instance import (
-    NO_CAP,
     BoolArray,
     ExistingPolicy,
     FloatArray,
@@ -72,9 +71,8 @@ def build_instance(
     caps = _cap_groups(inventory, rules)
     _add_groups(builder, service, key_vault[key], caps, rules, restrictions.allowed, vm_pattern)
     vm_class, touched = builder.classes()
-    stays = restrictions.never_written
-    separated = [group for group, (rule, _) in enumerate(caps) if rule.separate is True]
-    rows = _with_standing(builder.rows(), touched[vm_class[stays], today[stays]], separated)
+    stays = ~restrictions.movable
+    rows = _with_standing(builder.rows(), touched[vm_class[stays], today[stays]])
     limit = vm_limit(rules.policies, inventory)
     existing, unknown, counted_today, editable = _policies(inventory, rules, limit, keys, restrictions)
     moved = np.arange(NUM_OPTIONS)[None, :] != today[:, None]
@@ -127,7 +125,7 @@ def _move_prices(inventory: Inventory, rules: Rules, recently_moved: Mapping[str
     for row, item in enumerate(inventory.items):
         moved_on = recently_moved.get(item.vm_id.lower())
         if moved_on is not None and rules.prices.is_recent(moved_on, inventory.as_of):
-            prices[row] = rules.prices.move_recent
+            prices[row] = rules.prices.move_again
     return prices
 
 
@@ -201,21 +199,18 @@ def _cap_groups(inventory: Inventory, rules: Rules) -> list[tuple[Rule, IntArray
     return groups
 
 
-def _with_standing(rows: Rows, touched: IntArray, separated: Sequence[int]) -> Rows:
-    """Rows of ``separate = true`` in which VMs that are never written meet today: they may, but nobody joins them.
+def _with_standing(rows: Rows, touched: IntArray) -> Rows:
+    """Rows in which more VMs that stay where they are meet today than the cap allows: they may, but no VM joins them.
 
     Parameters
     ----------
     rows
-        With a cap of one.
+        With the caps of the rules.
     touched
-        Shape (any, W): rows that each VM touches which is never written.
-    separated
-        Numbers of the capped groups that are kept apart.
+        Shape (any, W): rows that each VM touches today which stays where it is.
     """
     standing = np.bincount(touched.ravel(), minlength=len(rows) + 1)[: len(rows)]
-    concerned = (rows.cap != NO_CAP) & np.isin(rows.group, separated)
-    return replace(rows, cap=np.where(concerned, np.maximum(rows.cap, standing), rows.cap))
+    return replace(rows, cap=np.maximum(rows.cap, standing))
 
 
 def _fair_share(members: IntArray, vm_pattern: IntArray, allowed: BoolArray, starts: BoolArray) -> int:

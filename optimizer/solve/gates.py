@@ -27,7 +27,7 @@ class Side:
     pattern
         Their runs in the week.
     standing
-        Whether they are never written.
+        Whether they stay where they are.
     rows
         The VMs.
     """
@@ -63,7 +63,7 @@ class Demanded:
         return "before" if one.number < other.number else "after"
 
     def opposed(self) -> Iterator[tuple[int, int]]:
-        """Sides that look at each other, both ways; VMs that are never written are not held to each other."""
+        """Sides that look at each other, both ways; VMs that stay where they are are not held to each other."""
         for a, one in enumerate(self.sides):
             for b, other in enumerate(self.sides):
                 if one.number != other.number and not (one.standing and other.standing):
@@ -74,8 +74,8 @@ def build_gates(inventory: Inventory, rules: Rules, restrictions: Restrictions, 
     """Gates of the rules that keep sets of VMs apart or in order.
 
     Every earlier set of ``order`` comes before every later one, also on days on which none between them runs.  A VM
-    belongs to the first set that it fits.  VMs that cannot move hold their time against all others; two that are never
-    written (excluded, or for their state in Azure) are not held to each other, as nothing could be done about them.
+    belongs to the first set that it fits.  VMs that stay where they are (pinned, excluded, or unwritable for their
+    state in Azure) hold their time against all others, but not against each other: no plan changes what these break.
 
     Parameters
     ----------
@@ -84,20 +84,20 @@ def build_gates(inventory: Inventory, rules: Rules, restrictions: Restrictions, 
     rules
         With ``separate`` and ``order``.  ``separate = true`` is a cap of one and makes no gate.
     restrictions
-        Which VMs are never written.
+        Which VMs stay where they are.
     snapshot_minutes
         Length of the snapshot at the end of a start window.
     """
-    return gates_between(inventory, rules, restrictions.never_written, snapshot_minutes)
+    return gates_between(inventory, rules, ~restrictions.movable, snapshot_minutes)
 
 
-def gates_between(inventory: Inventory, rules: Rules, never_written: BoolArray, snapshot_minutes: int) -> Gates:
-    """The same, where all that is known is who is never written; shape (V,)."""
+def gates_between(inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int) -> Gates:
+    """The same, where all that is known is which VMs stay where they are; shape (V,)."""
     clashes = Clashes(snapshot_minutes)
     gates_of: list[list[int]] = [[] for _ in inventory.items]
     names: list[str] = []
     opponents: list[list[tuple[int, int]]] = []
-    for demanded in demands(inventory, rules, never_written):
+    for demanded in demands(inventory, rules, stays):
         number: dict[int, int] = {}
         for a, b in demanded.opposed():
             one, other = demanded.sides[a], demanded.sides[b]
@@ -127,8 +127,11 @@ def _begins(lists: Sequence[Sequence[object]]) -> IntArray:
     return np.concatenate([[0], np.cumsum([len(one) for one in lists], dtype=np.int64)]).astype(np.int64)
 
 
-def demands(inventory: Inventory, rules: Rules, never_written: BoolArray) -> Iterator[Demanded]:
-    """What the rules demand between sets, group by group; groups with VMs of a single set are left out."""
+def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[Demanded]:
+    """What the rules demand between sets, group by group; groups with VMs of a single set are left out.
+
+    ``stays``, shape (V,): VMs that stay where they are.
+    """
     patterns: dict[str, Pattern] = {}
     for rule in rules.rule:
         for sets, ordered in ((rule.separate_sets, False), (rule.order_sets, True)):
@@ -141,7 +144,7 @@ def demands(inventory: Inventory, rules: Rules, never_written: BoolArray) -> Ite
                 if policy_id not in patterns:
                     patterns[policy_id] = inventory.policy(item).pattern(inventory.horizon)
                 group = groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), {})
-                place = (number, patterns[policy_id], bool(never_written[row]))
+                place = (number, patterns[policy_id], bool(stays[row]))
                 group.setdefault(place, Side(*place)).rows.append(row)
             for group in groups.values():
                 if len({side.number for side in group.values()}) > 1:
@@ -183,21 +186,21 @@ def in_several_sets(inventory: Inventory, rule: Rule) -> int:
 
 
 def standing_clashes(
-    inventory: Inventory, rules: Rules, never_written: BoolArray, snapshot_minutes: int
+    inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int
 ) -> list[tuple[int, str]]:
-    """VMs that are never written and clash with another such VM today, each with the rule that is broken.
+    """VMs that stay where they are and clash with other such VMs today, each with the rule that is broken.
 
     Parameters
     ----------
     inventory, rules, snapshot_minutes
         As for :func:`build_gates`.
-    never_written
+    stays
         Shape (V,).
     """
     clashes = Clashes(snapshot_minutes)
     today = [inventory.policy(item).start for item in inventory.items]
     found: dict[tuple[int, str], None] = {}
-    for demanded in demands(inventory, rules, never_written):
+    for demanded in demands(inventory, rules, stays):
         standing = [side for side in demanded.sides if side.standing]
         for one in standing:
             for other in standing:
@@ -207,22 +210,24 @@ def standing_clashes(
                 others = np.unique([today[row] for row in other.rows])
                 found |= {(row, demanded.rule.name): None for row in one.rows if clash[today[row], others].any()}
     for rule in rules.rule:
-        if rule.separate is True:
-            found |= dict.fromkeys((row, rule.name) for row in _meeting(inventory, rule, never_written, clashes))
+        if rule.cap is not None:
+            found |= dict.fromkeys((row, rule.name) for row in _over_cap(inventory, rule, stays, snapshot_minutes))
     return list(found)
 
 
-def _meeting(inventory: Inventory, rule: Rule, never_written: BoolArray, clashes: Clashes) -> list[int]:
-    """VMs of ``separate = true`` that are never written and meet another such VM of their group today."""
+def _over_cap(inventory: Inventory, rule: Rule, stays: BoolArray, snapshot_minutes: int) -> list[int]:
+    """VMs of a capped rule that stay where they are, in half hours in which more such VMs meet than the cap allows."""
+    assert rule.cap is not None
     groups: dict[str, list[int]] = {}
-    for row in np.flatnonzero(matching_items(inventory, rule) & never_written).tolist():
+    for row in np.flatnonzero(matching_items(inventory, rule) & stays).tolist():
         item = inventory.items[row]
         groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), []).append(row)
-    policy = {row: inventory.policy(inventory.items[row]) for rows in groups.values() for row in rows}
-    pattern = {one.id: one.pattern(inventory.horizon) for one in policy.values()}
-
-    def meet(v: int, w: int) -> bool:
-        clash = clashes.number("apart", pattern[policy[v].id], pattern[policy[w].id])
-        return bool(clashes.matrix(clash)[policy[v].start, policy[w].start])
-
-    return [v for rows in groups.values() for v in rows if any(v != w and meet(v, w) for w in rows)]
+    found: list[int] = []
+    for rows in groups.values():
+        policies = [inventory.policy(inventory.items[row]) for row in rows]
+        met = np.stack(
+            [one.pattern(inventory.horizon).occupancy(snapshot_minutes)[one.start] for one in policies]
+        ).astype(np.int64)
+        over = met.sum(axis=0) > rule.cap
+        found += [row for row, mine in zip(rows, met, strict=True) if (mine[over] > 0).any()]
+    return found

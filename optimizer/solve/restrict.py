@@ -34,13 +34,15 @@ class Restrictions:
     forbidden_by
         Name of a rule or limit -> shape (V, 48), True where it forbids; names in the order of the rules.
     movable
-        Shape (V,): False for VMs that stay where they are.
-    never_written
-        Shape (V,): True for those of them that are excluded, or must not be written for their state in Azure.
+        Shape (V,): False for VMs that are never written and stay where they are: pinned, excluded, or unwritable for
+        their state in Azure.
     stays_because
         Row of a VM that stays -> why.
     exempt
-        Rows of VMs that are never written and therefore not held to the windows of the rules, with the rule's name.
+        Rows of VMs that stay outside the windows of a rule, with the rule's name: they are not held to it.
+    raised
+        Row of a VM whose windows leave only starts above ``max_risk_increase`` -> the least increase of its risk
+        among them, in at-risk backups per 30 days.  The limit gives way where the planner did not write it.
     rule_of
         Key of ``forbidden_by`` -> rule that it stands for; without those that no rule can change.
     """
@@ -48,17 +50,19 @@ class Restrictions:
     allowed: BoolArray
     forbidden_by: dict[str, BoolArray]
     movable: BoolArray
-    never_written: BoolArray
     stays_because: dict[int, str]
     exempt: tuple[tuple[int, str], ...]
+    raised: dict[int, float] = field(default_factory=dict)
     rule_of: dict[str, str] = field(default_factory=dict)
 
 
 def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snapshot_minutes: int) -> Restrictions:
     """Apply every rule and limit that concerns one VM alone.
 
-    Pinned VMs are held to the windows of other rules (a contradiction is the planner's to solve); VMs that are
-    excluded, or that must not be written for their state in Azure, are not: nothing could be done about them.
+    VMs that stay where they are (pinned, excluded, or unwritable for their state in Azure) are not held to the
+    windows of the rules.  The default limit on the increase of risk gives way, VM by VM, to windows that leave no
+    start within it: such a VM may go where its risk is at most ``max_risk_increase`` above the least that is left.
+    A limit that the planner wrote does not give way.
     """
     items = inventory.items
     shape = (len(items), NUM_OPTIONS)
@@ -69,7 +73,8 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
         for rule in rules.rule
         if rule.pin or rule.exclude
     }
-    stays_because, never_written = _staying(inventory, holds, matches)
+    stays_because = _staying(inventory, holds, matches)
+    movable = np.array([row not in stays_because for row in range(len(items))], dtype=np.bool_)
 
     rule_of = {rule.name: rule.name for rule in rules.rule} | {reason: rule.name for reason, rule in holds.items()}
     forbidden: dict[str, BoolArray] = {}
@@ -77,9 +82,9 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
     for rule in rules.rule:
         if rule.allow or rule.forbid:
             mask = _window_mask(inventory, rule, matches[rule.name], snapshot_minutes)
-            hit = mask[np.arange(len(items)), today] & never_written
+            hit = mask[np.arange(len(items)), today] & ~movable
             exempt += [(row, rule.name) for row in np.flatnonzero(hit).tolist()]
-            mask[never_written, today[never_written]] = False
+            mask[~movable, today[~movable]] = False
             forbidden[rule.name] = mask
     elsewhere = np.arange(NUM_OPTIONS) != today[:, None]
     for reason, rule in holds.items():
@@ -91,26 +96,52 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
     grid = np.ones(shape, dtype=np.bool_)
     for row, item in enumerate(items):
         grid[row, list(inventory.policy(item).recurrence.options(int(today[row])))] = False
-    ceiling = table.today[:, None] + rules.max_risk_increase + RISK_TOLERANCE
-    forbidden[RISK_INCREASE] = table.credited[:, None] & (table.risk > ceiling)
-    forbidden[NO_HISTORY] = ~table.allowed
     forbidden[AZURE_GRID] = grid
+    too_risky = (table.risk > table.today[:, None] + rules.max_risk_increase + RISK_TOLERANCE) | ~table.allowed
+    raised = {}
+    if not rules.writes_max_risk_increase:
+        raised = _give_way(table, ~np.logical_or.reduce(list(forbidden.values()), axis=0), too_risky, rules)
+    forbidden[RISK_INCREASE] = table.credited[:, None] & too_risky
+    forbidden[NO_HISTORY] = ~table.credited[:, None] & too_risky
     allowed = ~np.logical_or.reduce(list(forbidden.values()), axis=0)
-    movable = np.array([row not in stays_because for row in range(len(items))], dtype=np.bool_)
-    return Restrictions(allowed, forbidden, movable, never_written, stays_because, tuple(exempt), rule_of)
+    return Restrictions(allowed, forbidden, movable, stays_because, tuple(exempt), raised, rule_of)
 
 
-def _staying(
-    inventory: Inventory, holds: Mapping[str, Rule], matches: Mapping[str, BoolArray]
-) -> tuple[dict[int, str], BoolArray]:
-    """Rows that stay where they are, each with the first reason, and which of all are never written; shape (V,)."""
+def _give_way(table: RiskTable, left: BoolArray, too_risky: BoolArray, rules: Rules) -> dict[int, float]:
+    """Lift the limit on risk, in place, for VMs to which the other limits leave only starts above it.
+
+    Parameters
+    ----------
+    table
+        Risk of each option of each VM.
+    left
+        Shape (V, 48): options that all other limits leave.
+    too_risky
+        Shape (V, 48): options above the limit on risk; changed in place.
+    rules
+        With ``max_risk_increase``.
+
+    Returns
+    -------
+    dict
+        Row of each VM for which the limit gives way -> the least increase of its risk.
+    """
+    raised = {}
+    for row in np.flatnonzero(left.any(axis=1) & ~(left & ~too_risky).any(axis=1)).tolist():
+        least = float(table.risk[row, left[row]].min())
+        allowance = rules.max_risk_increase if table.credited[row] else 0.0
+        too_risky[row] = table.risk[row] > least + allowance + RISK_TOLERANCE
+        raised[row] = least - float(table.today[row])
+    return raised
+
+
+def _staying(inventory: Inventory, holds: Mapping[str, Rule], matches: Mapping[str, BoolArray]) -> dict[int, str]:
+    """Rows that stay where they are, each with the first reason."""
     because = {row: item.unwritable for row, item in enumerate(inventory.items) if item.unwritable}
-    never_written = np.array([bool(item.unwritable) for item in inventory.items], dtype=np.bool_)
     for reason, rule in holds.items():
         for row in np.flatnonzero(matches[rule.name]).tolist():
             because.setdefault(row, reason)
-            never_written[row] |= rule.exclude
-    return because, never_written
+    return because
 
 
 def matching_items(inventory: Inventory, rule: Rule) -> BoolArray:

@@ -24,6 +24,9 @@ from optimizer.solve.kernels import (
 
 REPAIR_ROUNDS = 30
 
+TIE = 2 * IMPROVEMENT
+"""Costs of one VM that differ by less than half of this are equal, and then it stays where it is today."""
+
 ShouldStop = Callable[[], bool]
 
 
@@ -57,6 +60,35 @@ def improve_single_moves(
     c, movable = count(instance, options), np.flatnonzero(instance.movable)
     settle(a, c, movable, should_stop)
     return c.options
+
+
+def stay_home(instance: Instance, options: IntArray, should_stop: ShouldStop = never) -> IntArray:
+    """Put every VM back at its start of today whose move gains nothing in the whole objective.
+
+    Single moves as in :func:`improve_single_moves`, with today's starts cheaper by so little that it only decides
+    between equal costs.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    options
+        Shape (V,): a feasible assignment.
+    should_stop
+        Asked between sweeps over all VMs.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (V,): feasible; it costs no more, but for rounding.
+    """
+    a = pack(instance)
+    rows = np.arange(instance.num_vms)
+    base = a.base.copy()
+    base[rows, instance.today] -= TIE
+    c = count(instance, options)
+    settle(a._replace(base=base), c, np.flatnonzero(instance.movable), should_stop)
+    return options if violations(instance, c.options) else c.options
 
 
 def settle(a: Arrays, c: Counts, vms: IntArray, should_stop: ShouldStop = never) -> float:

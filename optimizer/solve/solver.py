@@ -18,6 +18,7 @@ from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
 from optimizer.solve.parts import PART_VMS
 from optimizer.solve.reference import ReferenceName, find_reference
+from optimizer.solve.search import stay_home
 from optimizer.solve.strategy import Search, Task
 
 DEFAULT_EFFORT = 100
@@ -143,6 +144,7 @@ def _solve(task: Task) -> Result:
     standing = Standing(reference_cost.total, task.progress)
     ascent, best = _climb_and_search(task, Search(task, reference, standing), standing)
     bound, best, stopped = _finish(task, ascent, best, standing)
+    best = stay_home(instance, best)
     cost = evaluate(instance, best)
     if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
         bound = min(bound, cost.total)  # else the bound is wrong, and the verifier has to see it

@@ -376,15 +376,15 @@ BAD = {
     ),
     "a demo below a file": Bad(then(nothing, "demo", Path("vms.csv/demo"), "--vms", 3, "-q"), ("Not a directory",)),
     # rules in conflict
-    "pin against allow": Bad(
+    "allow against another allow": Bad(
         rules(
-            rule("leave it", "pin = true", 'where = { name = "db-*" }'),
+            rule("mornings", "allow = " + window("04:00", "09:00"), 'where = { name = "db-*" }'),
             rule("evenings", "allow = " + window("17:00", "02:00")),
         ),
         (
             "no schedule satisfies the rules",
-            "'leave it' and 'evenings' cannot all hold for 1 VM: db-1",
-            "drop 'leave it'",
+            "'mornings' and 'evenings' cannot all hold for 1 VM: db-1",
+            "drop 'mornings'",
             "exempt 1 VM (db-1) from 'evenings'",
         ),
         3,

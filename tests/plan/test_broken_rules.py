@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.plan.audit_document import BrokenRule
-from optimizer.plan.broken_rules import breaks_of_never_written, find_broken_rules
+from optimizer.plan.broken_rules import breaks_of_standing, find_broken_rules
 from optimizer.plan.occupancy import starts_today
 from optimizer.plan.verify import rules_of
 from optimizer.plan.verify_clock import WindowClock
@@ -37,7 +37,7 @@ def broken(problem: Problem) -> dict[str, BrokenRule]:
 def without_exceptions(problem: Problem) -> Problem:
     """The same, but that everything could be written: what clashes is not tolerated anywhere."""
     items = tuple(replace(item, unwritable="") for item in problem.inventory.items)
-    rules = tuple(rule for rule in problem.rules.rule if not rule.exclude)
+    rules = tuple(rule for rule in problem.rules.rule if not (rule.exclude or rule.pin))
     return replace(
         problem,
         inventory=replace(problem.inventory, items=items),
@@ -112,7 +112,7 @@ def test_a_window_is_broken_by_those_outside_and_some_of_them_stay() -> None:
 def test_what_the_never_written_break_is_told_once() -> None:
     """A plan notes each VM that stays outside its window, and none that it will move."""
     problem = at_the_window()
-    told = breaks_of_never_written(problem.inventory, problem.rules, problem.restrictions, SNAPSHOT_MINUTES)
+    told = breaks_of_standing(problem.inventory, problem.rules, problem.restrictions, SNAPSHOT_MINUTES)
     assert told == [(1, "early")]
 
 

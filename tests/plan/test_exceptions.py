@@ -79,7 +79,7 @@ def test_an_exempted_vm_is_free_of_a_rule_of_any_kind(kind: str, exempt: tuple[s
     assert matching_items(ours.inventory, ours.rules.rule[0]).tolist() == [False, True, True]
     assert [len(rules_of(ours.inventory, ours.rules, item)) for item in items] == [1, 2, 2]
     assert (ours.restrictions.allowed == same.restrictions.allowed).all()
-    assert (ours.restrictions.never_written == same.restrictions.never_written).all()
+    assert (ours.restrictions.movable == same.restrictions.movable).all()
     instances = ours.instance(), same.instance()
     assert judged(ours) == judged_without_exceptions(kind)
     today = instances[0].today

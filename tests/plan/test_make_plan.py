@@ -275,11 +275,12 @@ def test_a_forbidden_start_is_why_a_vm_moves(imported: Planned) -> None:
     assert reason == "moves: 22:30 is forbidden by 'evening'"
 
 
-def test_a_rule_broken_by_a_vm_that_is_never_written_is_said(imported: Planned) -> None:
-    """An excluded VM may stand outside the windows of another rule; the notes say so."""
+@pytest.mark.parametrize("held", [{"exclude": True}, {"pin": True}], ids=["excluded", "pinned"])
+def test_a_rule_broken_by_a_vm_that_stays_is_noted(imported: Planned, held: dict[str, bool]) -> None:
+    """An excluded or pinned VM may be outside the windows of another rule; the notes report it."""
     rules = Rules(
         rule=(
-            Rule(name="hands off", where=Selector(name="single-02"), exclude=True),
+            Rule(name="hands off", where=Selector(name="single-02"), **held),
             Rule(name="evening", where=Selector(name="single-02"), forbid=(Window(start=22 * 60, end=60),)),
         )
     )

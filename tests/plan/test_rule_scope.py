@@ -168,7 +168,7 @@ def test_a_rule_whose_dates_do_not_matter_is_not_called_kept(estate: Estate, rul
     assert [one.why for one in found.idle_rules] == [why]
     assert "today's schedule keeps" not in to_text(render_audit(found))
     case = prepare(estate, Rules(rule=(Rule.model_validate({"name": "x", **rule}),)))
-    notes = notes_on_scope(case.inventory, case.rules, case.restrictions.never_written)
+    notes = notes_on_scope(case.inventory, case.rules, ~case.restrictions.movable)
     assert notes == [f"rule 'x' has no effect on this estate: {why}"]
 
 

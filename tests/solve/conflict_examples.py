@@ -77,11 +77,14 @@ def broken_by_every_schedule(problem: Problem, gates: Gates | None = None) -> se
     grid = np.meshgrid(*[np.arange(48)] * num, indexing="ij")
     options = np.stack([axis.ravel() for axis in grid], axis=1)
     broken: dict[str, np.ndarray] = {}
+    pins = tuple(rule for rule in rules.rule if rule.pin)
+    pinned = np.flatnonzero(~problem.restrictions.movable).tolist()
     for rule in rules.rule:
         bad = np.zeros(len(options), dtype=np.bool_)
         mine = [v for v, item in enumerate(found.items) if rule.is_for(found.vm(item), found.vault(item), None)]
         for v in mine:
-            allowed = replace(problem, rules=Rules(rule=(rule,), max_risk_increase=1e6)).restrictions.forbidden_by
+            alone = (rule, *(pin for pin in pins if pin is not rule))
+            allowed = replace(problem, rules=Rules(rule=alone, max_risk_increase=1e6)).restrictions.forbidden_by
             if rule.allow or rule.forbid:
                 bad |= allowed[rule.name][v][options[:, v]]
             if rule.pin:
@@ -93,7 +96,9 @@ def broken_by_every_schedule(problem: Problem, gates: Gates | None = None) -> se
                     found.policy(found.items[v]).pattern(found.horizon).occupancy(SNAPSHOT_MINUTES) for v in members
                 ]
                 met = sum(w[options[:, v]].astype(np.int8) for v, w in zip(members, windows, strict=True))
-                bad |= np.asarray(met).max(axis=1) > rule.max_concurrent
+                stay = [w[today[v]] for v, w in zip(members, windows, strict=True) if v in pinned]
+                most = np.maximum(rule.max_concurrent, np.sum(stay, axis=0) if stay else 0)
+                bad |= (np.asarray(met) > most).any(axis=1)
         broken[rule.name] = bad
     moved = options != np.array(today)
     rows = np.arange(num)
@@ -183,6 +188,7 @@ def contradictory(draw: st.DrawFn) -> Problem:
         found,
         Rules(
             rule=tuple(rules),
+            max_risk_increase=0.1,
             max_moves=draw(st.sampled_from([None, None, 0, 1])),
             policies={"max_policies_per_vault": draw(st.sampled_from([200, 2, 3])), "edit": False},
         ),

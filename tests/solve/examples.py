@@ -225,13 +225,15 @@ def obvious_feasible(problem: Problem, options: Sequence[int], *, with_vaults: b
     found = problem.inventory
     for rule in problem.rules.rule:
         met: Counter[tuple[str, int]] = Counter()
+        standing: Counter[tuple[str, int]] = Counter()
         for v, (item, t) in enumerate(zip(found.items, options, strict=True)):
             if rule.max_concurrent is None or not _is_for(problem, rule, v):
                 continue
             group = found.vm(item).service if rule.per in (None, "service") else item.vault_id
             for slot in _slots(problem, v, t):
                 met[group, slot] += 1
-        if rule.max_concurrent is not None and max(met.values(), default=0) > rule.max_concurrent:
+                standing[group, slot] += _stays(problem, v)
+        if any(count > max(rule.max_concurrent or 0, standing[place]) for place, count in met.items()):
             return False
         if any(obvious_clash(problem, rule, v, w, options) for v, w in itertools.permutations(range(len(options)), 2)):
             return False
@@ -251,8 +253,7 @@ def obvious_clash(problem: Problem, rule: Rule, v: int, w: int, options: Sequenc
     """Whether a rule forbids that two VMs start where they do, the first of ``order`` given first."""
     found = problem.inventory
     one, other = found.items[v], found.items[w]
-    never_written = _is_never_written(problem, v) and _is_never_written(problem, w)
-    if never_written or not (_is_for(problem, rule, v) and _is_for(problem, rule, w)):
+    if (_stays(problem, v) and _stays(problem, w)) or not (_is_for(problem, rule, v) and _is_for(problem, rule, w)):
         return False
     if rule.per == "service" and found.vm(one).service != found.vm(other).service:
         return False
@@ -320,9 +321,9 @@ def _is_for(problem: Problem, rule: Rule, v: int) -> bool:
     return _first_set(problem, [rule.where], v) == 0 and _first_set(problem, exempt, v) is None
 
 
-def _is_never_written(problem: Problem, v: int) -> bool:
-    excluded = any(rule.exclude and _is_for(problem, rule, v) for rule in problem.rules.rule)
-    return excluded or bool(problem.inventory.items[v].unwritable)
+def _stays(problem: Problem, v: int) -> bool:
+    held = any((rule.pin or rule.exclude) and _is_for(problem, rule, v) for rule in problem.rules.rule)
+    return held or bool(problem.inventory.items[v].unwritable)
 
 
 def every_schedule(problem: Problem) -> Iterator[tuple[int, ...]]:

@@ -66,28 +66,37 @@ def test_windows_that_exclude_each_other() -> None:
     assert conflict.vms == (0, 1, 2)
 
 
-def test_pin_outside_an_allowed_window() -> None:
-    """A pinned VM that may only run elsewhere: the pin and the window are named, as they were written."""
-    rules = Rules(rule=(Rule(name="stay", where={"name": "vm1"}, pin=True), Rule(name="daytime", allow=(DAY,))))
-    conflict = only_conflict(rules)
-    assert conflict.names == ("stay", "daytime")
-    assert conflict.vms == (1,)
+def _one_in_the_way(*pins: Rule) -> Rules:
+    """VM 1 is pinned where VM 0 has to go, one at a time."""
+    nights = Rule(name="nights", where={"name": "vm0"}, allow=only("23:00").allow)
+    return Rules(rule=(*pins, nights, Rule(name="in turns", max_concurrent=1)))
 
 
-def test_a_vm_that_two_rules_pin() -> None:
-    """Each of two pins is in conflict with the window: without the first, it is the second."""
-    pins = (Rule(name="stay", where={"name": "vm1"}, pin=True), Rule(name="stay too", where={"name": "*1"}, pin=True))
-    limits = limits_of(nightly(Rules(rule=(*pins, Rule(name="daytime", allow=(DAY,))))))
-    assert [one.names for one in single_vm_conflicts(limits, limits.all)] == [("stay", "daytime")]
-    without = [limit for limit in limits.all if limit.name != "stay"]
-    assert [one.names for one in single_vm_conflicts(limits, without)] == [("stay too", "daytime")]
+def test_a_pinned_vm_that_is_in_the_way() -> None:
+    """A pinned VM stands where another has to go: the pin, the window and the cap are named, as they were written."""
+    conflict = only_conflict(_one_in_the_way(Rule(name="stay", where={"name": "vm1"}, pin=True)), 2)
+    assert conflict.names == ("stay", "nights", "in turns")
+    assert conflict.vms == (0, 1)
+
+
+def test_two_rules_that_leave_a_vm_nothing_each_with_the_same_third() -> None:
+    """Each of two windows is in conflict with a third: without the first, it is the second."""
+    days = (
+        Rule(name="by day", where={"name": "vm1"}, allow=(DAY,)),
+        Rule(name="by day too", where={"name": "*1"}, allow=(DAY,)),
+    )
+    limits = limits_of(nightly(Rules(rule=(*days, Rule(name="not by day", forbid=(DAY,))))))
+    assert [one.names for one in single_vm_conflicts(limits, limits.all)] == [("by day", "not by day")]
+    without = [limit for limit in limits.all if limit.name != "by day"]
+    assert [one.names for one in single_vm_conflicts(limits, without)] == [("by day too", "not by day")]
 
 
 def test_window_in_which_everything_is_busier() -> None:
     """All that a window leaves would harm the VM: the limit on risk is named beside it."""
     risk = flat_risk(1, 4.0)
     risk[0, 46] = 0.0
-    conflict = only_conflict(Rules(rule=(Rule(name="daytime", allow=(DAY,)),)), 1, risk)
+    rules = Rules(rule=(Rule(name="daytime", allow=(DAY,)),), max_risk_increase=0.1)
+    conflict = only_conflict(rules, 1, risk)
     assert conflict.names == ("daytime", "max_risk_increase")
 
 
@@ -146,7 +155,7 @@ def test_a_policy_that_is_edited_needs_no_room() -> None:
     found, outcome = find_conflicts(limits, Feasibility(limits, Budget(20.0)))
     assert (found, outcome) == ([], Outcome.FEASIBLE)
     pinned = rules.model_copy(update={"rule": (*rules.rule, Rule(name="stay", where={"name": "vm1"}, pin=True))})
-    assert only_conflict(pinned, 2).names == ("daytime", "stay")
+    assert only_conflict(pinned, 2).names == ("daytime", "stay", "the limit of policies per vault")
 
 
 def test_policy_writes_that_would_be_needed() -> None:

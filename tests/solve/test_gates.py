@@ -27,6 +27,7 @@ from tests.solve.examples import (
     flat_risk,
     inventory,
     obvious_clash,
+    only,
     policy,
 )
 
@@ -181,32 +182,56 @@ def test_a_vm_that_cannot_move_holds_its_time() -> None:
         assert (first, second >= first + 5) == (22, True)
 
 
-@pytest.mark.parametrize("rule", [A_BEFORE_B, Rule(name="a before b", separate=True)], ids=["order", "separate"])
-def test_two_vms_that_are_never_written_are_not_held_to_each_other(rule: Rule) -> None:
-    """Today's breach of two VMs that nobody may write stays, is said, and forbids no plan; others keep clear."""
-    problem = pair(*[(DAILY, "UTC")] * 3, starts=["23:00", "23:00", "20:00"], rule=rule)
-    found = inventory(
-        list(problem.inventory.policies.values()),
-        [("web", "p0"), ("web", "p1"), ("web", "p2")],
-        vm0={"unwritable": "soft-deleted"},
-        vm1={"unwritable": "soft-deleted"},
-    )
-    problem = Problem(found, problem.rules, problem.risk)
-    never = problem.restrictions.never_written
-    assert standing_clashes(found, problem.rules, never, SNAPSHOT_MINUTES) == [(0, "a before b"), (1, "a before b")]
-    assert not violations(problem.instance(), np.array([46, 46, 40]))
-    result = solve(problem.instance(), effort=5)
+BROKEN_TODAY = {
+    "order": A_BEFORE_B,
+    "separate": Rule(name="a before b", separate=True),
+    "separate sets": Rule(name="a before b", separate=("vm0", "vm1", "vm2")),
+    "max_concurrent": Rule(name="a before b", max_concurrent=1),
+}
+"""Rules that two VMs at 23:00 break."""
+
+STAY = {
+    "unwritable": ({"unwritable": "soft-deleted"}, {}),
+    "excluded": ({}, {"exclude": True}),
+    "pinned": ({}, {"pin": True}),
+}
+"""Why VMs stay: the state of their items, and what a rule says."""
+
+
+@pytest.mark.parametrize("why", STAY)
+@pytest.mark.parametrize("name", BROKEN_TODAY)
+def test_two_vms_that_stay_are_not_held_to_each_other(name: str, why: str) -> None:
+    """What two VMs that stay break today is reported and forbids no plan; the third keeps clear of them."""
+    rule, (item, held) = BROKEN_TODAY[name], STAY[why]
+    rules = (rule, Rule(name="stays", exempt=("vm2",), **held)) if held else (rule,)
+    policies = [policy(f"p{n}", "v", start) for n, start in enumerate((46, 46, 40))]
+    found = inventory(policies, [("web", f"p{n}") for n in range(3)], vm0=item, vm1=item)
+    risk = flat_risk(3, 1.0)
+    risk[2, 46] = 0.0  # the third would like to join them
+    problem = Problem(found, Rules(rule=rules), risk)
+    stays = ~problem.restrictions.movable
+    assert standing_clashes(found, problem.rules, stays, SNAPSHOT_MINUTES) == [(0, "a before b"), (1, "a before b")]
+    instance = problem.instance()
+    assert not violations(instance, np.array([46, 46, 40]))
+    result = solve(instance, effort=5)
     assert result.outcome is Outcome.OPTIMAL
-    if rule.separate:
-        assert violations(problem.instance(), np.array([46, 46, 46]))
-        assert violations(problem.instance(), np.array([46, 46, 43]))
+    assert result.options is not None
+    assert result.options[:2].tolist() == [46, 46]
+    if name != "order":  # which says nothing of the third
+        assert violations(instance, np.array([46, 46, 46]))
+        assert violations(instance, np.array([46, 46, 43]))
 
 
-def test_pinned_vms_that_clash_are_a_contradiction() -> None:
-    """A pin is the planner's own: two of them that break an order leave no schedule."""
-    rules = Rules(rule=(A_BEFORE_B, Rule(name="stays", pin=True)))
-    problem = Problem(pair((DAILY, "UTC"), (DAILY, "UTC")).inventory, rules, flat_risk(2))
-    assert solve(problem.instance(), effort=5).outcome is Outcome.INFEASIBLE
+@pytest.mark.parametrize("held", [{"pin": True}, {"exclude": True}], ids=["pinned", "excluded"])
+def test_a_vm_that_stays_outside_its_window_forbids_no_plan(held: dict[str, bool]) -> None:
+    """A pinned VM is not held to a window any more than an excluded one is."""
+    rules = (Rule(name="daytime", allow=only("10:00").allow), Rule(name="stays", where={"name": "vm0"}, **held))
+    found = inventory([policy("p", "v", 46)], [("web", "p"), ("web", "p")])
+    problem = Problem(found, Rules(rule=rules), flat_risk(2))
+    assert problem.restrictions.exempt == ((0, "daytime"),)
+    result = solve(problem.instance(), effort=5)
+    assert result.options is not None
+    assert result.options.tolist() == [46, 20]
 
 
 def test_a_chain_of_many_tiers_is_solved() -> None:

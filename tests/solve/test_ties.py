@@ -1,0 +1,49 @@
+"""A VM whose move gains nothing stays where it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optimizer.model.rules import Rules
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.search import stay_home
+from optimizer.solve.solver import solve
+from tests.benchmarks.random_problems import tiny_problem
+from tests.solve.examples import Problem, flat_risk, inventory, policy
+
+
+def _no_gain() -> Problem:
+    """Two VMs that save 0.02 of risk at a start that a move to costs 0.02."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 20)], [("web", "p"), ("db", "p")])
+    risk = flat_risk(2, 0.02)
+    risk[:, 20] = 0.0
+    return Problem(found, Rules(prices={"vault_peak": 0.0}), risk)
+
+
+def test_a_move_that_gains_nothing_is_taken_back() -> None:
+    """Moved or not, both VMs cost the same: they stay."""
+    instance = _no_gain().instance()
+    moved = np.array([20, 20])
+    assert evaluate(instance, moved).total == pytest.approx(evaluate(instance, instance.today).total)
+    assert stay_home(instance, moved).tolist() == [46, 46]
+    result = solve(instance, effort=5)
+    assert result.options is not None
+    assert result.options.tolist() == [46, 46]
+
+
+def test_no_vm_of_a_plan_could_stay_at_no_cost() -> None:
+    """On random instances, putting any one moved VM back costs more or breaks a rule."""
+    moved = 0
+    for number in range(12):
+        instance = tiny_problem(np.random.default_rng([31, number])).instance()
+        result = solve(instance, effort=2)
+        if result.options is None or result.cost is None:
+            continue
+        assert violations(instance, result.options) == []
+        for v in np.flatnonzero(result.options != instance.today).tolist():
+            back = result.options.copy()
+            back[v] = instance.today[v]
+            assert violations(instance, back) or evaluate(instance, back).total > result.cost.total + 1e-9
+            moved += 1
+    assert moved > 5
