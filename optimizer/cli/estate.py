@@ -146,7 +146,7 @@ def import_(
     The inventory comes from --vms or from --resources, the load from any monitoring.
 
     \b
-    vms.csv       one line for each VM that is backed up; commas or semicolons
+    vms.csv       one line for each VM; commas, semicolons or tabs
                   required: vm, service, vault, policy, frequency, days, time,
                   timezone, retention_days
                   frequency is Daily, Weekly or Hourly; days as Sunday;Wednesday

@@ -95,7 +95,7 @@ def report_failure(error: BaseException, args: Sequence[str]) -> int:
     if isinstance(error, click.ClickException):
         text = io.StringIO()
         error.show(text)  # with the usage and the hint where to find help
-        say(text.getvalue().rstrip("\n"))
+        say(re.sub(r"(?m)^Error: ", "error: ", text.getvalue().rstrip("\n"), count=1))  # as all other messages
     else:
         prefix = "error: " if isinstance(error, OptimizerError) else ""
         say(f"{prefix}{failure.message}")

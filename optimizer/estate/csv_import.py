@@ -18,7 +18,7 @@ from optimizer.estate.import_resources import read_resources
 from optimizer.estate.listing import Listing
 from optimizer.estate.load_store import LoadStore
 from optimizer.estate.parts import METRICS, is_unknown
-from optimizer.estate.problems import SHOWN, Problems
+from optimizer.estate.problems import Problems
 from optimizer.estate.pull_inventory import old_spelling
 from optimizer.estate.remote import require_local
 from optimizer.estate.vm_resources import list_vms
@@ -237,7 +237,10 @@ def _require_common_vm(origin: str, load: Path, listing: Listing, names: Sequenc
     if not any(map(listing.find, names)):
         hint = ""
         if shared := listing.ambiguous(names):
-            hint = f"; several VMs have the same name ({some(shared)}): give their ARM ids"
+            hint = (
+                f"; several VMs of {origin} have the same name ({some(shared)}): in {load}, give the ARM id in the "
+                "column vm, or add the column resource_group"
+            )
         raise DataError(
             f"no VM of {origin} ({some(listing.vm_ids)}) has load in {load} ({some(names)}); the names must be the "
             f"same in both{hint}"
@@ -267,16 +270,16 @@ def _without_known(day: DayLoad, store: LoadStore, problems: Problems, counts: L
         overlap = new_known & ~is_unknown(metric, before)
         tells[both] |= (new_known & ~overlap).any(axis=1)
         differs = overlap & (new != before)
-        for vm, place in np.argwhere(differs)[:SHOWN]:
+        for vm in np.flatnonzero(differs.any(axis=1)):
+            place = differs[vm].argmax()
             stamp = f"{day.date.isoformat()}T{format_minute(int(place) * BIN_MINUTES)}Z"
             problems.add(
                 "samples that contradict the estate",
                 f"VM {day.vm_ids[both[vm]]}, 5 minutes from {stamp}: {metric} is {before[vm, place]:g} in the estate "
                 f"and {new[vm, place]:g} in the file; leave out of the file what the estate already has",
-                0,
+                int(differs[vm].sum()),
+                about=day.vm_ids[both[vm]],
             )
-        if differs.any():
-            problems.count("samples that contradict the estate", int(differs.sum()))
     counts.known_rows += int((~tells).sum())
     keep = np.flatnonzero(tells)
     metrics = {metric: getattr(day, metric)[keep] for metric in METRICS if getattr(day, metric) is not None}

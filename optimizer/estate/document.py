@@ -160,7 +160,8 @@ def read_document(folder: Location) -> EstateDocument:
         content = parse_json(file.read_bytes().decode())
     except FileNotFoundError as exc:
         raise EstateError(
-            f"{folder} is no estate: it has no {ESTATE_FILE}; give the folder that 'pull', 'import' or 'demo' wrote"
+            f"{folder} is not an estate folder: it contains no {ESTATE_FILE}; give the folder that 'pull', 'import' "
+            "or 'demo' wrote"
         ) from exc
     except NotADirectoryError as exc:
         raise EstateError(f"{folder} is a file, not an estate folder") from exc

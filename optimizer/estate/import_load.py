@@ -19,7 +19,7 @@ from optimizer.errors import DataError, UsageError
 from optimizer.estate.binning import LEAD_BINS, Samples, find_intervals, in_key_order, merge_repeated, to_days
 from optimizer.estate.csv_load import LINE, as_parquet, left_out_at_clock_changes
 from optimizer.estate.parts import FLOAT_METRICS, METRICS
-from optimizer.estate.problems import SHOWN, Problems, list_columns, name_columns
+from optimizer.estate.problems import Problems, list_columns, name_columns
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, FIRST_YEAR, LAST_YEAR, resolve_zone
 
@@ -274,13 +274,13 @@ class LoadFile:
         """Refuse the rows whose times are wrong."""
         bad = self._rows().filter(wrong)
         stamp = pl.col("ts").dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-        found = self._collect(bad.select(LINE, "vm", stamp).head(SHOWN))
-        if not found.height:
-            return
-        kind, problems = "times that cannot be right", Problems(str(self.path))
-        for row, vm, text in found.iter_rows():
-            problems.add(kind, f"{self._line} {row}, VM {vm}: ts is {text}; {advice}", 0)
-        problems.count(kind, self._collect(bad.select(pl.len())).item())
+        of_vms = bad.group_by("vm", pl.col("ts").dt.year().alias("year")).agg(
+            pl.col(LINE).min(), stamp.sort_by(LINE).first(), pl.len()
+        )
+        problems = Problems(str(self.path))
+        for vm, year, row, text, count in self._collect(of_vms).sort(LINE).iter_rows():
+            fault = f"{self._line} {row}, VM {vm}: ts is {text}; {advice}"
+            problems.add("times that cannot be right", fault, count, about=(vm, year))
         problems.raise_any()
 
     def read(
@@ -397,17 +397,19 @@ def _check_values(
         values = samples.values[metric] = samples.values[metric].copy()  # a view of the frame is read-only
         over = values > MAX_PERCENT
         invalid = (values < 0) | (values > MAX_MEASURED_PERCENT)
-        for row in np.flatnonzero(invalid & samples.counted)[:SHOWN] if not drop_invalid else ():
-            problems.add(
-                f"{metric} out of range",
-                f"VM {vm_ids[samples.rows[row]]} at {samples.time(row)}: {metric} is {values[row]:g}; allowed: 0 to "
-                f"{MAX_PERCENT:g} (up to {MAX_MEASURED_PERCENT:g} is clipped); correct it, or use --drop-invalid",
-                0,
-            )
-        num_invalid = int((invalid & samples.counted).sum())
-        if num_invalid and not drop_invalid:
-            problems.count(f"{metric} out of range", num_invalid)
-        counts.invalid += num_invalid
+        bad = np.flatnonzero(invalid & samples.counted)
+        if not drop_invalid:
+            _, firsts, numbers = np.unique(samples.rows[bad], return_index=True, return_counts=True)
+            for row, number in zip(bad[firsts].tolist(), numbers.tolist(), strict=True):
+                vm = vm_ids[samples.rows[row]]
+                problems.add(
+                    f"{metric} out of range",
+                    f"VM {vm} at {samples.time(row)}: {metric} is {values[row]:g}; allowed: 0 to {MAX_PERCENT:g} (up "
+                    f"to {MAX_MEASURED_PERCENT:g} is clipped); correct it, or use --drop-invalid",
+                    number,
+                    about=vm,
+                )
+        counts.invalid += len(bad)
         counts.clipped += int((over & ~invalid & samples.counted).sum())
         np.minimum(values, MAX_PERCENT, out=values)
         values[invalid] = np.nan
@@ -421,4 +423,5 @@ def _note_conflict(
     problems.add(
         "conflicting duplicates",
         f"VM {vm_ids[row]} at {stamp:%Y-%m-%dT%H:%M:%SZ}: {metric} is {shown}; keep one of the rows",
+        about=vm_ids[row],
     )

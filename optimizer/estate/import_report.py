@@ -192,8 +192,8 @@ def _of_the_names(
         )
     if ambiguous := listing.ambiguous(without_vm):
         yield (
-            f"Names in the load that several VMs have: {some(ambiguous)}; give the ARM id in the column vm, or add "
-            "the column resource_group."
+            f"Names in the load that several VMs have: {some(ambiguous)}; in the load, give the ARM id in the column "
+            "vm, or add the column resource_group."
         )
     if file.unused:
         yield f"Columns of the load that are not used: {', '.join(file.unused)}."

@@ -95,8 +95,8 @@ def has_byte_order_mark(path: Path) -> bool:
 def read_vms(path: Path) -> tuple[list[VmRow], Columns]:
     """Rows and columns of ``vms.csv``.
 
-    Fields are separated by commas or semicolons.  A byte-order mark, CRLF, quoted fields and blank lines are fine; an
-    empty zone is UTC; columns that are not known are kept as tags.
+    Fields are separated by commas, semicolons or tabs.  A byte-order mark, CRLF, quoted fields and blank lines are
+    fine; an empty zone is UTC; columns that are not known are kept as tags.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def read_vms(path: Path) -> tuple[list[VmRow], Columns]:
 def _records(path: Path, text: str) -> tuple[Columns, list[tuple[int, dict[str, str]]]]:
     """Columns, and every line that is not blank: its number and its fields by column."""
     header = text.lstrip().partition("\n")[0]
-    separator = ";" if header.count(";") > header.count(",") else ","  # spreadsheets of many languages write ;
+    separator = max(",;\t", key=header.count)  # spreadsheets of many languages write ;, copied cells have tabs
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     records: list[tuple[int, dict[str, str]]] = []
     columns: Columns | None = None

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 from optimizer.errors import DataError
 
 SHOWN = 10
 """Faults of one kind that are spelt out; the rest is counted."""
+
+
+@dataclass
+class _Example:
+    """A fault that is listed, and the number of faults that it stands for."""
+
+    fault: str
+    count: int
+
+    def text(self) -> str:
+        """The fault, and how many more there are like it."""
+        return f"{self.fault} ({self.count - 1:,} more like this)" if self.count > 1 else self.fault
 
 
 class Problems:
@@ -21,14 +34,30 @@ class Problems:
 
     def __init__(self, source: str) -> None:
         self._source = source
-        self._examples: dict[str, list[str]] = {}
+        self._examples: dict[str, dict[Hashable, _Example]] = {}
         self._counts: dict[str, int] = {}
 
-    def add(self, kind: str, fault: str, count: int = 1) -> None:
-        """Note a fault; ``count`` of them where ``fault`` stands for several."""
-        examples = self._examples.setdefault(kind, [])
-        if len(examples) < SHOWN:
-            examples.append(fault)
+    def add(self, kind: str, fault: str, count: int = 1, about: Hashable = None) -> None:
+        """Note a fault.
+
+        Parameters
+        ----------
+        kind
+            Heading under which it is listed.
+        fault
+            Its text.
+        count
+            Number of faults that ``fault`` stands for.
+        about
+            What is at fault, such as a VM: of all faults of a kind about it only the first is listed, with their
+            number.  By default, every fault is listed.
+        """
+        examples = self._examples.setdefault(kind, {})
+        key = ("number", len(examples)) if about is None else about
+        if key in examples:
+            examples[key].count += count
+        elif len(examples) < SHOWN:
+            examples[key] = _Example(fault, count)
         self._counts[kind] = self._counts.get(kind, 0) + count
 
     def count(self, kind: str, number: int) -> None:
@@ -51,8 +80,10 @@ class Problems:
             return
         blocks = []
         for kind, examples in self._examples.items():
-            rest = self._counts[kind] - len(examples)
-            lines = [*examples, f"... and {rest:,} more"] if rest > 0 else examples
+            rest = self._counts[kind] - sum(max(example.count, 1) for example in examples.values())
+            lines = [example.text() for example in examples.values()] + (
+                [f"... and {rest:,} more"] if rest > 0 else []
+            )
             blocks.append(f"{kind}:\n    " + "\n    ".join(lines))
         raise DataError(f"{self._source} cannot be used; nothing was written\n  " + "\n  ".join(blocks))
 

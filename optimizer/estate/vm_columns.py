@@ -66,7 +66,7 @@ def read_columns(path: Path, header: Sequence[str]) -> Columns:
     if missing:
         raise DataError(
             f"{path} lacks {name_columns(missing)}; it has {list_columns(names)}; needed are "
-            f"{', '.join(REQUIRED)}, separated by commas or semicolons"
+            f"{', '.join(REQUIRED)}, separated by commas, semicolons or tabs"
         )
     unknown = [name for name in names if name and not name.startswith(TAG) and name not in {*REQUIRED, *OPTIONAL}]
     tags = {name: name.removeprefix(TAG) for name in names if name.startswith(TAG) or name in unknown}

@@ -103,7 +103,7 @@ def _reason_to_stay(
             f"but {obstacle}"
         )
     if not solution.credited[v]:
-        return "stays: its own history says too little to promise it anything"
+        return "stays: its own load history is too short or too uniform to predict a gain"
     if (allowed & ~_any(blocked)).sum() == 1:
         return "stays: the rules and limits leave no other start"
     return "stays: no other start is worth the move"
@@ -237,8 +237,8 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
     recurrence = solution.inventory.policy(solution.inventory.items[v]).recurrence
     if not solution.credited[v]:
         notes.append(
-            "its own history says too little: the profile is the fleet's, no gain in risk is credited, and no start "
-            "with more risk than today's is taken"
+            "Its risk is estimated from the load of all VMs. The plan counts no gain for it and never gives it a "
+            "riskier start."
         )
     if recurrence.frequency is Frequency.WEEKLY:
         notes.append("the profile is over all days of the week, not only those on which it is backed up")

@@ -27,16 +27,16 @@ def render_import(found: ImportReport) -> tuple[Page, str]:
             style="bold",
         )
         yield Text(
-            f"the estate now holds {plural(found.history_days, 'day')} of load, from {found.history_from} to "
+            f"The estate now holds {plural(found.history_days, 'day')} of load, from {found.history_from} to "
             f"{found.history_to}{_TOO_SHORT if found.history_days < MIN_HISTORY_DAYS else ''}"
         )
         yield Text(
-            f"the file: load from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC, "
+            f"Load: from {found.first:%Y-%m-%d %H:%M} to {found.last:%Y-%m-%d %H:%M} UTC, "
             f"every {' or '.join(map(str, found.interval_minutes))} minutes; as of {found.as_of:%Y-%m-%d %H:%M} UTC"
         )
         if not found.can_be_applied:
             yield Text(
-                "plans of this estate cannot be applied: vms.csv does not hold the ARM ids of vaults, policies "
+                "Plans of this estate cannot be applied: vms.csv does not hold the ARM ids of vaults, policies "
                 "and items; for that, use 'import --resources' or 'pull'"
             )
         if found.left_out or found.notes:

@@ -25,14 +25,10 @@ def render_pull(found: PullReport) -> tuple[Page, str]:
             f"{plural(found.policies, 'policy')}; {plural(found.jobs, 'new job')}",
             style="bold",
         )
-        rate = found.points / found.seconds if found.seconds else 0.0
-        yield Text(
-            f"{found.points:,} values of load in {found.seconds:,.1f} s ({rate:,.0f} a second); "
-            f"{plural(found.days, 'day')} written"
-        )
+        yield Text(_load_pulled(found))
         if found.history_days:
             yield Text(
-                f"the estate now holds {plural(found.history_days, 'day')} of load, from {found.history_from} to "
+                f"The estate now holds {plural(found.history_days, 'day')} of load, from {found.history_from} to "
                 f"{found.history_to}; as of {found.as_of:%Y-%m-%d %H:%M} UTC"
             )
         cells = [(kind, f"{count:,}") for kind, count in found.requests.items()]
@@ -50,6 +46,13 @@ def render_pull(found: PullReport) -> tuple[Page, str]:
     return Page(build), TypeAdapter(PullReport).dump_json(found, indent=1).decode()
 
 
+def _load_pulled(found: PullReport) -> str:
+    if not found.points:
+        return "No load values were pulled"
+    rate = f" ({found.points / found.seconds:,.0f} per second)" if found.seconds else ""
+    return f"{plural(found.points, 'load value')} in {found.seconds:,.1f} s{rate}; {plural(found.days, 'day')} written"
+
+
 def _notes(found: PullReport) -> Iterator[str]:
     """What is odd about the VMs' load: no data, too little and failed are three things."""
     if found.resumed:
@@ -60,10 +63,10 @@ def _notes(found: PullReport) -> Iterator[str]:
         names = [vm for vm, why in found.failed.items() if why == reason]
         yield f"The load of {plural(count, 'VM')} failed ({_some(names)}): {reason}"
     if found.no_data:
-        yield f"{plural(len(found.no_data), 'VM')} gave no data: {_some(found.no_data)}."
+        yield f"No load data for {plural(len(found.no_data), 'VM')}: {_some(found.no_data)}."
     if found.too_little:
         yield (
-            f"{plural(len(found.too_little), 'VM')} gave too little data, fewer than {ENOUGH_DAYS} usable days: "
+            f"Too little load data for {plural(len(found.too_little), 'VM')} (fewer than {ENOUGH_DAYS} usable days): "
             f"{_some(found.too_little)}."
         )
     if found.unassigned_jobs:

@@ -203,12 +203,9 @@ def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page
     """Draw what a rehearsal showed: verdict, checks, calendar, and everything that was not as it should be."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-        good = rehearsal.flawless
-        verdict = (
-            "can be carried out completely and rolled back" if good else "cannot be carried out as it is; see below"
-        )
-        yield Text(f"Rehearsal: the plan {verdict}", style="bold")
-        yield Text(_extent(rehearsal.rollout))
+        yield Text(_rehearsed(rehearsal), style="bold")
+        if rehearsal.prepared.writes or rehearsal.rollout.blocked:
+            yield Text(_extent(rehearsal.rollout))
         yield table(_checks(rehearsal), glyphs, width)
         yield from _calendar(rehearsal.rollout, glyphs, width, max_rows)
         yield from _see_all(rehearsal.prepared, width, max_rows)
@@ -224,6 +221,15 @@ def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page
         yield from _remarks("Before you apply", rehearsal.prepared.remarks, glyphs, width)
 
     return Page(build)
+
+
+def _rehearsed(rehearsal: Rehearsal) -> str:
+    """The verdict on a plan; one that changes nothing was not put to the test."""
+    if not rehearsal.flawless:
+        return "Rehearsal: the plan cannot be carried out as it is; see below"
+    if not rehearsal.prepared.writes:
+        return "Rehearsal: the plan changes nothing, so there was nothing to rehearse"
+    return "Rehearsal: the plan can be carried out completely and rolled back"
 
 
 def _checks(rehearsal: Rehearsal) -> Rows:
@@ -340,7 +346,7 @@ def _ended(outcome: Outcome, prepared: Prepared) -> str:
         "blocked": len(outcome.blocked),
     }
     left = ", ".join(f"{count:,} {what}" for what, count in counts.items() if count)
-    return f"In part: {len(outcome.done):,} of {plural(total, 'write')} made; {left}"
+    return f"Not finished: {len(outcome.done):,} of {total:,} writes made, {left}"
 
 
 def _not_made(outcome: Outcome, writes: Sequence[Write], max_rows: int | None) -> Rows:

@@ -261,7 +261,9 @@ BAD = {
         then(newer("estate/estate.json"), *an_import(Path(), "estate"), "--append"),
         ("has schema version 2", "upgrade"),
     ),
-    "no estate": Bad(then(nothing, "plan", Path("elsewhere")), ("elsewhere is no estate", "it has no estate.json")),
+    "no estate": Bad(
+        then(nothing, "plan", Path("elsewhere")), ("elsewhere is not an estate folder", "it contains no estate.json")
+    ),
     "truncated estate.json": Bad(
         then(cut("estate/estate.json"), *PLAN), ("estate.json is not valid JSON", "import or pull the estate again")
     ),

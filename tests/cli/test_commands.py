@@ -411,6 +411,7 @@ def test_wrong_usage_ends_with_2(case: str) -> None:
     assert answer.code == 2
     assert answer.out == ""
     assert expected in answer.err
+    assert "Error: " not in answer.err  # every message begins with "error: "
     assert "Traceback" not in answer.err
 
 

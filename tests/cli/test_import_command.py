@@ -98,7 +98,7 @@ def test_a_list_with_columns_and_csv_load_is_ruled(tmp_path: Path) -> None:
     answer = run("import", *files, "--zone", "Europe/Berlin", "--out", tmp_path / "estate")
     assert (answer.code, answer.err) == (0, "")
     text = " ".join(answer.out.split())
-    assert "plans of this estate cannot be applied" in text
+    assert "Plans of this estate cannot be applied" in text
     assert "Column 'owner' is not one that import knows; it is kept as a tag" in text
     (tmp_path / "rules.toml").write_text(RULES, encoding="utf-8")
     found = run("audit", tmp_path / "estate", "--rules", tmp_path / "rules.toml", "--format", "json")

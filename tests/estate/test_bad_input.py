@@ -15,6 +15,7 @@ import pytest
 
 from optimizer.errors import DataError, EstateError
 from optimizer.estate import import_estate, open_estate
+from optimizer.estate.problems import Problems
 from tests.estate.inputs import DAILY, HEADER, WEEKLY, contents, load_frame, write_load, write_vms
 
 BAD_LINES = {
@@ -159,12 +160,42 @@ def test_bad_load_is_named_and_nothing_written(tmp_path: Path, case: str) -> Non
     _refused(tmp_path, write_vms(tmp_path), write_load(tmp_path, spoil(load_frame())), expected)
 
 
-def test_only_first_ten_faults_are_listed_and_all_counted(tmp_path: Path) -> None:
-    """A thousand faults of one kind do not drown the message."""
-    frame = load_frame().with_columns(cpu_percent=pl.lit(101.0) + pl.int_range(pl.len()))
-    with pytest.raises(DataError, match=r"\.\.\. and 1,137 more") as caught:
+def test_faults_of_one_vm_are_summed_up(tmp_path: Path) -> None:
+    """A thousand faults of a kind take one line for each VM: its first, and the number of the others."""
+    frame = load_frame().with_columns(cpu_percent=pl.lit(106.0) + pl.int_range(pl.len()))
+    with pytest.raises(DataError, match="cannot be used") as caught:
         import_estate(write_vms(tmp_path), write_load(tmp_path, frame), tmp_path / "estate")
-    assert str(caught.value).count("allowed: 0 to 100") == 10
+    said = str(caught.value).splitlines()
+    assert [line.split(":")[0].strip() for line in said[2:]] == [
+        "VM db-1 at 2026-01-05T00",
+        "VM web-1 at 2026-01-05T00",
+    ]
+    assert all(line.endswith("or use --drop-invalid (575 more like this)") for line in said[2:])
+
+
+def test_conflicts_of_one_vm_are_summed_up(tmp_path: Path) -> None:
+    """The same goes for rows that contradict each other, and for times that cannot be right."""
+    frame = load_frame()
+    twice = frame.head(40).with_columns(cpu_percent=pl.lit(12.5))
+    _refused(tmp_path, write_vms(tmp_path), write_load(tmp_path, pl.concat([frame, twice])), ["(39 more like this)"])
+    early = frame.with_columns(pl.col("ts").dt.offset_by("-60y"))
+    _refused(tmp_path, write_vms(tmp_path), write_load(tmp_path, early), ["row 1, VM db-1", "(575 more like this)"])
+
+
+def test_only_the_first_ten_faults_are_listed_and_all_counted() -> None:
+    """Faults of many VMs, or about nothing in particular, do not drown the message either."""
+    problems = Problems("load.csv")
+    for number in range(30):
+        problems.add("out of range", f"VM vm-{number % 15}: {number}", about=number % 15)
+    for number in range(12):
+        problems.add("empty", f"line {number}")
+    with pytest.raises(DataError, match="cannot be used") as caught:
+        problems.raise_any()
+    said = str(caught.value)
+    assert said.count("(1 more like this)") == 10
+    assert "... and 10 more\n  empty:" in said
+    assert said.count("line ") == 10
+    assert said.endswith("... and 2 more")
 
 
 def test_csv_without_a_column_names_it(tmp_path: Path) -> None:

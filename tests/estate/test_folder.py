@@ -82,7 +82,7 @@ def test_unknown_field_is_named(folder: Path) -> None:
 
 def test_folder_without_estate_is_named(tmp_path: Path) -> None:
     """An empty folder and a file are no estates."""
-    with pytest.raises(EstateError, match=r"is no estate: it has no estate\.json; give the folder"):
+    with pytest.raises(EstateError, match=r"is not an estate folder: it contains no estate\.json; give the folder"):
         open_estate(tmp_path)
     (tmp_path / "file").write_text("")
     with pytest.raises(EstateError, match="is a file, not an estate folder"):

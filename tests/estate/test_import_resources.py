@@ -91,7 +91,7 @@ def test_a_name_that_two_vms_have_is_not_guessed(tmp_path: Path) -> None:
     assert report.vms == 3
     assert len(report.vms_without_load) == 2
     assert any(
-        note.startswith("Names in the load that several VMs have: web-1; give the ARM") for note in report.notes
+        note.startswith("Names in the load that several VMs have: web-1; in the load, give") for note in report.notes
     )
 
 
@@ -102,12 +102,14 @@ def test_a_name_that_an_unprotected_vm_has_too_is_not_guessed(tmp_path: Path) ->
     _, report = _import(tmp_path, [content], ("db-1", "web-1", "idle"))
     assert report.vms_without_load == (IDS[1],)
     assert report.load_without_vm == ("idle", "web-1")
-    assert any(note.startswith("Names in the load that several VMs have: web-1; give") for note in report.notes)
+    assert any(
+        note.startswith("Names in the load that several VMs have: web-1; in the load, give") for note in report.notes
+    )
 
 
 def test_load_under_shared_names_alone_is_refused(tmp_path: Path) -> None:
     """Where no load can be assigned, the message says that names are shared."""
-    with pytest.raises(DataError, match=r"several VMs have the same name \(web-1\): give their ARM ids"):
+    with pytest.raises(DataError, match=r"have the same name \(web-1\): in .*, give the ARM id in the column vm, or"):
         _import(tmp_path, [_two_of_a_name()], ("web-1",))
 
 

@@ -119,7 +119,7 @@ def test_a_damaged_file_is_named_by_url(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(EstateError, match=f"{copy.as_uri()}/{second} is damaged: it has"):
         estate.load.read_day(days[1])
     (copy / ESTATE_FILE).unlink()
-    with pytest.raises(EstateError, match=f"{copy.as_uri()} is no estate: it has no estate.json"):
+    with pytest.raises(EstateError, match=f"{copy.as_uri()} is not an estate folder: it contains no estate.json"):
         open_estate(copy.as_uri())
 
 

@@ -58,11 +58,12 @@ def test_known_columns_select_vms(tmp_path: Path) -> None:
     assert {vm.location for vm in estate.inventory().vms.values()} == {"westeurope", ""}
 
 
-def test_lists_with_semicolons_are_read(tmp_path: Path) -> None:
-    """A spreadsheet that separates by semicolons puts days with semicolons between quotes."""
-    lines = [line.replace("Sunday;Wednesday", '"Sunday#Wednesday"').replace(",", ";") for line in (DAILY, WEEKLY)]
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_lists_with_other_separators_are_read(tmp_path: Path, sign: str) -> None:
+    """A spreadsheet that separates by semicolons puts days with semicolons between quotes; tabs are read as well."""
+    lines = [line.replace("Sunday;Wednesday", '"Sunday#Wednesday"').replace(",", sign) for line in (DAILY, WEEKLY)]
     vms = tmp_path / "vms.csv"
-    vms.write_text("\n".join([HEADER.replace(",", ";"), *lines]).replace("#", ";"), encoding="utf-8-sig")
+    vms.write_text("\n".join([HEADER.replace(",", sign), *lines]).replace("#", ";"), encoding="utf-8-sig")
     import_estate(vms, write_load(tmp_path), tmp_path / "estate")
     inventory = open_estate(tmp_path / "estate").inventory()
     assert {inventory.policy(item).recurrence.days for item in inventory.items} == {(), (2, 6)}

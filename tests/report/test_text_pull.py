@@ -41,16 +41,23 @@ def test_whole_pull_fits_a_terminal() -> None:
     assert max(map(len, text.splitlines())) <= 100
     for part in (
         "120 VMs in 2 vaults with 7 policies; 3,500 new jobs",
-        "1,000,000 values of load in 8.0 s (125,000 a second); 31 days written",
+        "1,000,000 load values in 8.0 s (125,000 per second); 31 days written",
         "metrics",
         "1,240",
-        "1 VM gave no data: vm-silent.",
-        "1 VM gave too little data, fewer than 7 usable days: vm-young.",
+        "No load data for 1 VM: vm-silent.",
+        "Too little load data for 1 VM (fewer than 7 usable days): vm-young.",
         "4 jobs left out because it is not certain which VM they belong to: 3 without the name of",
         "4 VMs of these subscriptions are in no vault that was pulled",
     ):
         assert part in text
     assert "Failed" not in text
+
+
+def test_a_pull_without_load_says_so() -> None:
+    """No rate is computed from nothing."""
+    text = to_text(render_pull(replace(REPORT, points=0))[0])
+    assert "No load values were pulled" in text
+    assert "per second" not in text
 
 
 def test_failures_are_grouped_by_reason() -> None:

@@ -171,7 +171,7 @@ def test_a_resumed_run_says_what_is_made() -> None:
 def test_an_outcome_in_part_says_what_is_left_why_and_what_to_do() -> None:
     """Failed, skipped, blocked and pending are four things, each with its way on."""
     text = to_text(PAGES["outcome"])
-    assert text.startswith("In part: 11 of 15 writes made; 1 failed, 1 skipped, 1 pending, 1 blocked")
+    assert text.startswith("Not finished: 11 of 15 writes made, 1 failed, 1 skipped, 1 pending, 1 blocked")
     assert re.search(r"12 +failed +reassign +app-12", text)
     assert re.search(r"13 +skipped +reassign +app-13", text)
     assert re.search(r"14 +pending +edit +nightly", text)
@@ -233,7 +233,16 @@ def test_a_flawed_rehearsal_shows_every_difference() -> None:
 
 def test_a_rehearsal_without_writes_claims_nothing() -> None:
     """Where nothing was written neither watch nor rollback has been tried."""
-    empty = replace(FLAWLESS, rollout=Rollout(BEGAN, ()), rollback_outcome=None, watch=None, num_writes=0)
+    empty = replace(
+        FLAWLESS,
+        rollout=Rollout(BEGAN, ()),
+        prepared=make_prepared(writes=(), rollout=Rollout(BEGAN, ())),
+        rollback_outcome=None,
+        watch=None,
+        num_writes=0,
+    )
     text = to_text(render_rehearsal(empty))
+    assert text.startswith("Rehearsal: the plan changes nothing, so there was nothing to rehearse")
+    assert "can be carried out" not in text and "Nothing to write" not in text
     assert "not tried: nothing was written" in line_with(text, "the rollback restores")
     assert "not looked at: nothing was written" in line_with(text, "the first backups")
