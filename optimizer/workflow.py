@@ -22,6 +22,7 @@ from optimizer.plan.audit_document import Audit
 from optimizer.plan.broken_rules import find_broken_rules
 from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
+from optimizer.plan.credit_notes import notes_on_repetition
 from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.estate_notes import notes_on_estate, why_none_is_planned
 from optimizer.plan.explain import Solution, explain
@@ -36,7 +37,7 @@ from optimizer.plan.rule_scope import idle_rules, notes_on_parts
 from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
-from optimizer.risk.table import risk_table, start_step
+from optimizer.risk.table import RiskTable, risk_table, start_step
 from optimizer.rollout.history import last_moves, read_history
 from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
@@ -131,14 +132,25 @@ def prepare(
 
 
 def prepare_forecast(
-    inventory: Inventory, rules: Rules, forecast: Forecast, moved_on: Mapping[str, date] | None = None
+    inventory: Inventory,
+    rules: Rules,
+    forecast: Forecast,
+    moved_on: Mapping[str, date] | None = None,
+    table: RiskTable | None = None,
 ) -> Case:
-    """The same from a forecast that is there already, and days of last moves by ``vm_id.lower()``."""
+    """The same from a forecast that is there already, and days of last moves by ``vm_id.lower()``.
+
+    Parameters
+    ----------
+    table
+        The risk table of the same inventory and threshold, where it is there already.
+    """
     known = {item.vm_id.lower() for item in inventory.items}
     recently_moved = {
         vm: day for vm, day in (moved_on or {}).items() if vm in known and rules.prices.is_recent(day, inventory.as_of)
     }
-    table = risk_table(inventory, forecast, agentless_at_risk=rules.threshold.agentless)
+    if table is None:
+        table = risk_table(inventory, forecast, agentless_at_risk=rules.threshold.agentless)
     restrictions = restrict_options(inventory, rules, table, DEFAULT_SNAPSHOT_MINUTES)
     instance = build_instance(inventory, table, rules, restrictions, DEFAULT_SNAPSHOT_MINUTES, recently_moved)
     row_of = {vm_id: row for row, vm_id in enumerate(forecast.vm_ids)}
@@ -156,11 +168,12 @@ def audit_case(case: Case) -> Audit:
         snapshot_minutes=case.snapshot_minutes,
         history_days=case.history_days,
         allowed=case.restrictions.allowed,
-        credited=case.table.credited,
+        credited=case.table.own,
         broken_rules=broken if case.rules.rule else None,
         idle_rules=idle_rules(case.inventory, case.rules, ~case.restrictions.movable),
         notes=(
             *notes_on_estate(case.inventory),
+            *notes_on_repetition(case.table, case.forecast),
             *notes_on_parts(case.inventory, case.rules, ~case.restrictions.movable),
             *notes_on_rpo(case.inventory, case.rules, case.restrictions.movable),
             *notes_on_policies(case.inventory, case.rules),
@@ -405,7 +418,7 @@ def _circumstances(
 def relaxed_instance(case: Case, changes: Sequence[Change]) -> Instance:
     """The problem as it would be if the planner had written the rules so."""
     rules = relaxed_rules(case.rules, changes, case.inventory)
-    relaxed = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved)
+    relaxed = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved, case.table)
     return loosened(Limits(relaxed.instance, relaxed.restrictions, relaxed.rules), changes).instance
 
 
@@ -456,7 +469,7 @@ def explain_vm(
         case.restrictions,
         options,
         case.history_days,
-        case.table.credited,
+        case.table,
         case.recently_moved,
     )
     return explain(plan, solution, vm)

@@ -20,6 +20,7 @@ from optimizer.model.timegrid import WEEKDAYS, format_start
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.broken_rules import breaks_of_standing
 from optimizer.plan.case import Case
+from optimizer.plan.credit_notes import notes_on_credit, notes_on_repetition
 from optimizer.plan.diff import Diff, derive_changes
 from optimizer.plan.document import (
     NO_FINGERPRINT,
@@ -136,7 +137,7 @@ def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> C
         after=Estate(estate.path, after).inventory(case.rules.service_from),
         rules=case.rules,
         risk=case.table.risk,
-        credited=case.table.credited,
+        credit=case.table.credit,
         starts=starts,
         snapshot_minutes=case.snapshot_minutes,
         moved_on=case.recently_moved,
@@ -178,7 +179,7 @@ def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[Sc
         case.restrictions,
         options,
         case.history_days,
-        case.table.credited,
+        case.table,
         case.recently_moved,
     )
     why = reasons(solution)
@@ -253,12 +254,14 @@ def _notes(case: Case, diff: Diff) -> list[str]:
     """What a reader of the plan should know beside the figures."""
     inventory, rules = case.inventory, case.rules
     notes = notes_on_estate(inventory)
-    without = int((~case.table.credited).sum())
+    without = int((~case.table.own).sum())
     if without:
         notes.append(
             f"{_vms(without, 'has', 'have')} too little load history: risk is estimated from the load of all VMs, no "
             "gain in risk is counted, and no start is chosen that has a higher risk than today's"
         )
+    notes += notes_on_repetition(case.table, case.forecast)
+    notes += notes_on_credit(case.table, case.forecast)
     notes += _notes_on_history(case.history)
     if case.recently_moved:
         notes.append(

@@ -15,6 +15,7 @@ from optimizer.model.rules import Prices
 from optimizer.model.timegrid import NUM_OPTIONS, Frequency, format_minute, format_start, resolve_zone
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption, LimitCost
+from optimizer.risk.table import RiskTable
 from optimizer.solve.instance import BoolArray, Instance, IntArray
 from optimizer.solve.marginal import Marginals, OptionCosts
 from optimizer.solve.restrict import Restrictions
@@ -25,6 +26,9 @@ NUM_FORBIDDEN = 3
 
 COST_DECIMALS = 9
 """Costs are told apart to this many decimals: what is beyond is rounding of sums."""
+
+FULL_CREDIT = 0.995
+"""Credit from which on a gain is not called partly credited."""
 
 NOTICEABLE = 0.005
 """Smallest gain, in at-risk backups per 30 days, that a sentence mentions."""
@@ -42,8 +46,8 @@ class Solution:
         Shape (V,): start option of each VM in the plan.
     history_days
         Shape (V,): days of usable history.
-    credited
-        Shape (V,): whether a VM's own history is the evidence.
+    table
+        Risk of each start, and how far gains are believed.
     recently_moved
         Day of the last move, by ``vm_id.lower()``, of the VMs whose move has the price of a recent one's.
     """
@@ -53,7 +57,7 @@ class Solution:
     restrictions: Restrictions
     options: npt.NDArray[np.int64]
     history_days: npt.NDArray[np.int64]
-    credited: npt.NDArray[np.bool_]
+    table: RiskTable
     recently_moved: Mapping[str, date] = field(default_factory=dict)
 
     def moved_on(self, v: int) -> date | None:
@@ -102,8 +106,10 @@ def _reason_to_stay(
             f"stays: {format_start(safest)} has less risk ({risk[safest]:.2f} instead of {costs.risk[here]:.2f}), "
             f"but {obstacle}"
         )
-    if not solution.credited[v]:
+    if not solution.table.own[v]:
         return "stays: its own load history is too short or too uniform to predict a gain"
+    if not solution.table.credited[v] and solution.table.risk[v, here] > NOTICEABLE:
+        return "stays: its busy hours have not been shown to repeat, so no gain in risk is counted for it"
     if (allowed & ~_any(blocked)).sum() == 1:
         return "stays: the rules and limits leave no other start"
     return "stays: no other start is worth the move"
@@ -235,14 +241,32 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
             f"{prices.move_again:g} instead of {prices.move:g}"
         )
     recurrence = solution.inventory.policy(solution.inventory.items[v]).recurrence
-    if not solution.credited[v]:
-        notes.append(
-            "Its risk is estimated from the load of all VMs. The plan counts no gain for it and never gives it a "
-            "riskier start."
-        )
+    notes += _notes_on_credit(solution, v)
     if recurrence.frequency is Frequency.WEEKLY:
         notes.append("the profile is over all days of the week, not only those on which it is backed up")
     return notes
+
+
+def _notes_on_credit(solution: Solution, v: int) -> list[str]:
+    """How far a gain of the VM is believed, where that is not whole."""
+    table = solution.table
+    if not table.own[v]:
+        note = (
+            "Its risk is estimated from the load of all VMs. The plan counts no gain for it and never gives it a "
+            "riskier start."
+        )
+        return [note]
+    gain = float(table.today[v] - table.risk[v].min())
+    if gain <= NOTICEABLE or table.credit[v] >= FULL_CREDIT:
+        return []
+    note = (
+        f"Of a gain in risk, {table.credit[v]:.0%} counts: that is what the best start gained on days held out of the "
+        f"history. In-sample, the model sees a gain of up to {gain:.2f}."
+        if table.credited[v]
+        else "On days held out of the history, the start that looked best was no better than today's. The plan counts "
+        "no gain for it and never gives it a riskier start."
+    )
+    return [note]
 
 
 def _find(inventory: Inventory, vm: str) -> int:

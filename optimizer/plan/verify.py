@@ -58,8 +58,8 @@ class Checked:
         Inventory today and with every change of the plan; both have the same items in the same order.
     rules
         Of the plan.
-    risk, credited
-        Shape (V, 48) and (V,): risk table.
+    risk, credit
+        Shape (V, 48) and (V,): risk table; of a gain in risk, this share counts.
     starts
         Length V: ``HH:MM`` that the schedule states.
     snapshot_minutes
@@ -72,7 +72,7 @@ class Checked:
     after: Inventory
     rules: Rules
     risk: npt.NDArray[np.float64]
-    credited: npt.NDArray[np.bool_]
+    credit: npt.NDArray[np.float64]
     starts: Sequence[str]
     snapshot_minutes: int
     moved_on: Mapping[str, date] = field(default_factory=dict)
@@ -120,6 +120,12 @@ def _option(text: str) -> int:
 def _moved(checked: Checked, row: int) -> bool:
     before = checked.before.policy(checked.before.items[row])
     return _option(checked.starts[row]) != before.start
+
+
+def _counted_risk(checked: Checked, row: int, today: int, option: int) -> float:
+    """Risk at an option: an increase over today's counts whole, of a decrease only the share that is credited."""
+    before, after = float(checked.risk[row, today]), float(checked.risk[row, option])
+    return after if after >= before else before - float(checked.credit[row]) * (before - after)
 
 
 def _move_price(checked: Checked, row: int) -> float:
@@ -264,7 +270,7 @@ def _most_risk(checked: Checked, row: int, open_starts: Sequence[int]) -> float:
     A limit that the planner did not write gives way where every start that is open is above it: it then counts from
     the least risk among these.
     """
-    allowance = checked.rules.max_risk_increase if checked.credited[row] else 0.0
+    allowance = checked.rules.max_risk_increase if checked.credit[row] else 0.0
     ceiling = float(checked.risk[row, checked.before.policy(checked.before.items[row]).start]) + allowance + 1e-9
     least = min((float(checked.risk[row, t]) for t in open_starts), default=ceiling)
     written = "max_risk_increase" in checked.rules.model_fields_set
@@ -311,8 +317,7 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
     total = 0.0
     for row, item in enumerate(checked.before.items):
         policy, option, vm = checked.before.policy(item), _option(checked.starts[row]), checked.before.vm(item)
-        risk, today = checked.risk[row, option], checked.risk[row, policy.start]
-        total += risk if checked.credited[row] else max(risk, today)
+        total += _counted_risk(checked, row, policy.start, option)
         total += _move_price(checked, row) * _moved(checked, row)
         for moment in clock.half_hours(policy, option):
             met[vm.service or vm.id, moment] += 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 import numpy as np
@@ -14,12 +14,24 @@ from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, SLOT_MINUTES, Horizon
 from optimizer.ports import LoadSource, Progress, no_progress
 from optimizer.risk.crossvalidation import DEFAULT_PRIOR_DAYS, CrossValidation, cross_validate
+from optimizer.risk.folds import Folds
 from optimizer.risk.history import RiskHistory, build_history
-from optimizer.risk.seasonal import BoolArray, FloatArray, estimate_season, fleet_profile, scale_profile
+from optimizer.risk.repetition import Repetition, look_for_repetition
+from optimizer.risk.seasonal import (
+    BoolArray,
+    FloatArray,
+    estimate_season,
+    fleet_profile,
+    scale_profile,
+    share_believed,
+)
 from optimizer.risk.snapshots import SnapshotGrid
 
 MIN_USABLE_DAYS = 7
 """A VM with fewer usable days of history is given the fleet's profile."""
+
+NOT_LOOKED_FOR = Repetition(None, 0, 0)
+"""Of a forecast without the history that it was made from."""
 
 
 class Evidence(StrEnum):
@@ -48,9 +60,16 @@ class Forecast:
     evidence
         Length V.
     prior_days
-        How many days of own history the fleet's profile is worth (``k``).
+        How many days of own history the fleet's profile is worth: ``k``, times the share that a fleet of this size is
+        believed.
     validation
-        How ``prior_days`` was chosen; None where it is the default.
+        How ``k`` was chosen; None where it is the default.
+    folds
+        The history of the busy VMs, to judge choices on days that they were not made on; None where it is not kept.
+    fold_row
+        Shape (V,): row of each VM in ``folds``; -1 for VMs that are never at risk or have too little data.
+    repetition
+        Whether the profiles of the estate repeat.
     """
 
     vm_ids: tuple[str, ...]
@@ -58,8 +77,30 @@ class Forecast:
     probability: FloatArray
     num_days: npt.NDArray[np.int64]
     evidence: tuple[Evidence, ...]
-    prior_days: int
+    prior_days: float
     validation: CrossValidation | None = None
+    folds: Folds | None = None
+    fold_row: npt.NDArray[np.intp] = field(default_factory=lambda: np.zeros(0, dtype=np.intp))
+    repetition: Repetition = NOT_LOOKED_FOR
+
+    def of_rows(self, vm_ids: Sequence[str], rows: npt.NDArray[np.intp]) -> Forecast:
+        """A forecast of other VMs, each of which is taken to be busy as one of these is.
+
+        Parameters
+        ----------
+        vm_ids
+            The other VMs.
+        rows
+            Shape (len(vm_ids),): row of the VM that each of them is like.
+        """
+        return replace(
+            self,
+            vm_ids=tuple(vm_ids),
+            probability=self.probability[rows],
+            num_days=self.num_days[rows],
+            evidence=tuple(self.evidence[row] for row in rows.tolist()),
+            fold_row=self.fold_row[rows] if self.folds is not None else self.fold_row,
+        )
 
 
 def forecast_load(
@@ -106,15 +147,18 @@ def forecast_history(history: RiskHistory) -> Forecast:
     """Forecast each VM from its own days, shrunk towards the fleet's hours at its own level.
 
     ``P[v, t] = (n * smooth(F[v])[t] + k * prior[v, t]) / (n + k)``, where ``F`` is the frequency of being at risk over
-    ``n`` usable days; ``k`` comes from cross-validation.  VMs with too little data get the fleet's level and hours.
+    ``n`` usable days.  ``k`` comes from cross-validation, and is the smaller the fewer busy VMs the fleet's hours are
+    made of.  VMs with too little data get the fleet's level and hours.
     """
-    risk_sum = history.risk_sum.sum(axis=0, dtype=np.float64)
-    day_count = history.day_count.sum(axis=0, dtype=np.int64)
+    risk_sum, day_count = history.total_risk, history.total_days
     num_days = history.usable_days.sum(axis=0, dtype=np.int64)
     evidence = _weigh_evidence(day_count, num_days, history.varies)
     trusted = np.array([kind is Evidence.OWN_HISTORY for kind in evidence], dtype=np.bool_)
-    validation = cross_validate(history, trusted)
-    prior_days = validation.chosen if validation else DEFAULT_PRIOR_DAYS
+    busy = np.flatnonzero(trusted & (risk_sum.max(axis=1, initial=0) > 0))
+    folds = Folds(history.of_vms(busy))
+    believed = share_believed(len(busy))
+    validation = cross_validate(folds, believed)
+    prior_days = (validation.chosen if validation else DEFAULT_PRIOR_DAYS) * believed
 
     model = trusted if trusted.any() else day_count.any(axis=1)
     profile = fleet_profile(risk_sum[model], day_count[model])
@@ -122,6 +166,8 @@ def forecast_history(history: RiskHistory) -> Forecast:
     probability = season.probability(prior_days)
     fleet_level = season.own[model].mean() if model.any() else 0.0
     probability[~trusted] = scale_profile([fleet_level], profile)
+    fold_row = np.full(len(trusted), -1, dtype=np.intp)
+    fold_row[busy] = np.arange(len(busy))
     return Forecast(
         vm_ids=history.vm_ids,
         step_minutes=history.grid.step_minutes,
@@ -130,6 +176,9 @@ def forecast_history(history: RiskHistory) -> Forecast:
         evidence=evidence,
         prior_days=prior_days,
         validation=validation,
+        folds=folds,
+        fold_row=fold_row,
+        repetition=look_for_repetition(folds),
     )
 
 

@@ -1,10 +1,11 @@
-"""How often a backup would have been at risk in the past, per VM, week and UTC start time of day."""
+"""How often a backup would have been at risk in the past, per VM, block of days and UTC start time of day."""
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 
 import numpy as np
@@ -16,9 +17,21 @@ from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
 from optimizer.ports import LoadSource, PartialLoadSource, Progress, no_progress
 from optimizer.risk.snapshots import SnapshotGrid, check_statistic
-from optimizer.risk.windows import CHUNK_VMS, RowFinder, WeekSums, Windows
+from optimizer.risk.windows import CHUNK_VMS, BlockSums, RowFinder, Windows
 
-DAYS_PER_WEEK = 7
+MAX_BLOCKS = 8
+"""Blocks that a history is cut into.
+
+More would cost memory, and would make blocks shorter than what lasts for days, such as a long job: a block held out
+would then not be independent of its neighbors.  With fewer, an estimate without one of them would rest on a much
+shorter history.
+"""
+
+MIN_BLOCK_DAYS = 2
+"""Shortest block, in days."""
+
+MAX_BLOCK_DAYS = 255
+"""Longest block, in days: days are counted in one byte."""
 
 MIN_VM_DAYS, MIN_PROCESSES = 1_000_000, 3
 """History, in VMs times days, and processes from which on it pays to start them for it.
@@ -28,18 +41,19 @@ This process alone keeps two cores busy, one with reading ahead: 10,000 VMs x 30
 """
 
 MAX_READINGS = 4
-"""How many spans of VMs a week is cut into at most: each reads the week's files whole, to see that they are sound."""
+"""Most spans of VMs that a block is cut into: each reads all files of the block whole, to see that they are sound."""
 
 MIN_SPAN_VMS = 8 * CHUNK_VMS
-"""VMs below which cutting a week further costs more than it gains."""
+"""VMs below which cutting a block further costs more than it gains."""
 
 
 @dataclass(frozen=True)
 class RiskHistory:
-    """Shares of start delays that were at risk, summed by week.
+    """Shares of start delays that were at risk, summed by block of days.
 
-    Weeks are runs of seven days counted back from the last day, so that only the first may be shorter.  Week sums are
-    all that the forecast and its cross-validation need, at a seventh of the size of days.
+    The blocks are runs of days as equal in length as whole days allow: eight of them from 16 days on, fewer and two
+    days long below that.  Their sums are all that the forecast and its cross-validation need, whatever the number of
+    days.
 
     Parameters
     ----------
@@ -50,11 +64,11 @@ class RiskHistory:
     grid
         Snapshot length and spacing of the start times.
     risk_sum
-        Shape (num_weeks, V, num_starts): sum over the known days of the share of delays at risk.
+        Shape (num_blocks, V, num_starts): sum over the known days of the share of delays at risk.
     day_count
         Same shape: days known at this start time.
     usable_days
-        Shape (num_weeks, V): days on which at least half of the start times are known.
+        Shape (num_blocks, V): days on which at least half of the start times are known.
     varies
         Shape (V,): whether the load ever changes or the VM is ever off; a counter that never changes is stuck.
     """
@@ -68,9 +82,42 @@ class RiskHistory:
     varies: npt.NDArray[np.bool_]
 
     @property
-    def num_weeks(self) -> int:
-        """Weeks, the first of which may be shorter."""
+    def num_blocks(self) -> int:
+        """Number of blocks."""
         return len(self.risk_sum)
+
+    @property
+    def block_days(self) -> npt.NDArray[np.int64]:
+        """Shape (num_blocks,): number of days in each block."""
+        return np.bincount(np.arange(len(self.dates)) * self.num_blocks // max(len(self.dates), 1))
+
+    @property
+    def total_risk(self) -> npt.NDArray[np.float64]:
+        """Shape (V, num_starts): ``risk_sum`` over all blocks."""
+        return np.asarray(self.risk_sum.sum(axis=0, dtype=np.float64))
+
+    @property
+    def total_days(self) -> npt.NDArray[np.int64]:
+        """Shape (V, num_starts): ``day_count`` over all blocks."""
+        return np.asarray(self.day_count.sum(axis=0, dtype=np.int64))
+
+    def of_vms(self, rows: npt.NDArray[np.intp]) -> RiskHistory:
+        """The history of some of the VMs."""
+        return replace(
+            self,
+            vm_ids=tuple(self.vm_ids[row] for row in rows.tolist()),
+            risk_sum=self.risk_sum[:, rows],
+            day_count=self.day_count[:, rows],
+            usable_days=self.usable_days[:, rows],
+            varies=self.varies[rows],
+        )
+
+
+def count_blocks(num_days: int) -> int:
+    """Number of blocks that a history of ``num_days`` days is cut into; 0 where there is no day."""
+    if num_days <= 0:
+        return 0
+    return max(1, min(MAX_BLOCKS, num_days // MIN_BLOCK_DAYS), -(-num_days // MAX_BLOCK_DAYS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,22 +132,21 @@ class _Order:
     grid: SnapshotGrid
 
     @property
-    def num_weeks(self) -> int:
-        """Weeks, counted back from the last day."""
-        return self.week_of(self.dates[-1]) + 1 if self.dates else 0
+    def num_blocks(self) -> int:
+        """Number of blocks."""
+        return count_blocks(len(self.dates))
 
-    def week_of(self, day: date) -> int:
-        """Number of a day's week."""
-        first = (self.dates[-1] - self.dates[0]).days // DAYS_PER_WEEK
-        return first - (self.dates[-1] - day).days // DAYS_PER_WEEK
+    def block_of(self, day: date) -> int:
+        """Number of a day's block; days without any load make no block shorter."""
+        return bisect_left(self.dates, day) * self.num_blocks // len(self.dates)
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Some weeks of some VMs: the half-open ranges of both; None: all VMs."""
+    """Some blocks of some VMs: a half-open range of blocks, and the rows of the VMs; None: all VMs."""
 
-    first_week: int
-    end_week: int
+    first_block: int
+    end_block: int
     rows: npt.NDArray[np.intp] | None = None
 
 
@@ -127,7 +173,7 @@ def build_history(
     threshold
         Above which load a snapshot is at risk.
     engine
-        Where weeks (and spans of VMs, where there are more workers than weeks) are summed up; the sums are the same
+        Where blocks (and spans of VMs, if there are more workers than blocks) are summed up; the sums are the same
         to the last bit wherever that is.
 
     Raises
@@ -157,39 +203,39 @@ def build_history(
 def _split(order: _Order, engine: Engine) -> list[_Span]:
     """Cut a history where it costs least.
 
-    A week of its own reads one day more than it has, the first of the next week, whose first hours complete its last
-    windows: 34 days instead of 30.  A span of VMs decodes only these, but reads and checks the files whole, once more
+    A task for one block also reads the first day of the next block, whose first hours complete its last windows: 37
+    days instead of 30 are read.  A span of VMs decodes only these, but reads and checks the files whole, once more
     for every span.
     """
-    weeks, num_vms = order.num_weeks, len(order.vm_ids)
+    blocks, num_vms = order.num_blocks, len(order.vm_ids)
     num_workers = engine.num_workers
     pays = engine.is_running or (num_workers >= MIN_PROCESSES and num_vms * len(order.dates) >= MIN_VM_DAYS)
-    if num_workers == 1 or weeks == 0 or not pays:
-        return [_Span(0, weeks)]
+    if num_workers == 1 or blocks == 0 or not pays:
+        return [_Span(0, blocks)]
     num_ranges = 1
     if isinstance(order.source, PartialLoadSource):
-        wanted = -(-2 * num_workers // weeks)  # two spans for each worker, so that none waits long for another
+        wanted = -(-2 * num_workers // blocks)  # two spans for each worker, so that none waits long for another
         num_ranges = max(1, min(wanted, MAX_READINGS, num_vms // MIN_SPAN_VMS))
     if num_ranges == 1:
-        return [_Span(week, week + 1) for week in range(weeks)]
+        return [_Span(block, block + 1) for block in range(blocks)]
     # Files are sorted by VM: a span of neighbours lies in few row groups.
     by_id = np.array(sorted(range(num_vms), key=lambda row: order.vm_ids[row].lower()), dtype=np.intp)
     size = -(-num_vms // (num_ranges * CHUNK_VMS)) * CHUNK_VMS
     ranges = [by_id[first : first + size] for first in range(0, num_vms, size)]
-    return [_Span(week, week + 1, rows) for week in range(weeks) for rows in ranges]
+    return [_Span(block, block + 1, rows) for block in range(blocks) for rows in ranges]
 
 
-def _sum_span(order: _Order, span: _Span) -> WeekSums:
+def _sum_span(order: _Order, span: _Span) -> BlockSums:
     """A task of an engine."""
     return _sum_days(order, span, no_progress)
 
 
-def _sum_days(order: _Order, span: _Span, progress: Progress) -> WeekSums:
+def _sum_days(order: _Order, span: _Span, progress: Progress) -> BlockSums:
     """Sum up the days of a span, one after the other."""
-    weeks = [order.week_of(day) for day in order.dates]
-    inside = [place for place, week in enumerate(weeks) if span.first_week <= week < span.end_week]
+    of_day = [order.block_of(day) for day in order.dates]
+    inside = [place for place, block in enumerate(of_day) if span.first_block <= block < span.end_block]
     vm_ids = order.vm_ids if span.rows is None else [order.vm_ids[row] for row in span.rows.tolist()]
-    sums = WeekSums.zeros(span.end_week - span.first_week, len(vm_ids), order.grid.num_starts)
+    sums = BlockSums.zeros(span.end_block - span.first_block, len(vm_ids), order.grid.num_starts)
     if not inside:
         progress("risk", 0, 0)
         return sums
@@ -199,25 +245,25 @@ def _sum_days(order: _Order, span: _Span, progress: Progress) -> WeekSums:
     for done, load in enumerate(_read_ahead(order.source, dates, None if span.rows is None else vm_ids)):
         progress("risk", done, len(dates), str(load.date))
         check_statistic(load, order.threshold)
-        week = order.week_of(load.date) - span.first_week
-        windows.add_day(load, rows.find(load.vm_ids), _bins_before(order.history_end, load.date), week)
+        block = order.block_of(load.date) - span.first_block
+        windows.add_day(load, rows.find(load.vm_ids), _bins_before(order.history_end, load.date), block)
     if len(dates) == len(inside):
         windows.close()
     progress("risk", len(dates), len(dates))
     return sums
 
 
-def _join(order: _Order, spans: Sequence[_Span], parts: Sequence[WeekSums]) -> WeekSums:
+def _join(order: _Order, spans: Sequence[_Span], parts: Sequence[BlockSums]) -> BlockSums:
     """The sums of all spans as one."""
     if len(spans) == 1:
         return parts[0]
-    whole = WeekSums.zeros(order.num_weeks, len(order.vm_ids), order.grid.num_starts)
+    whole = BlockSums.zeros(order.num_blocks, len(order.vm_ids), order.grid.num_starts)
     for span, part in zip(spans, parts, strict=True):
         rows = slice(None) if span.rows is None else span.rows
-        weeks = slice(span.first_week, span.end_week)
-        whole.risk_sum[weeks, rows] = part.risk_sum
-        whole.day_count[weeks, rows] = part.day_count
-        whole.usable_days[weeks, rows] = part.usable_days
+        blocks = slice(span.first_block, span.end_block)
+        whole.risk_sum[blocks, rows] = part.risk_sum
+        whole.day_count[blocks, rows] = part.day_count
+        whole.usable_days[blocks, rows] = part.usable_days
         first = whole.first_load[:, rows]
         differs = (first != part.first_load) & ~np.isnan(first) & ~np.isnan(part.first_load)
         whole.varies[rows] |= part.varies | differs.any(axis=0)

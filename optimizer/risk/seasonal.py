@@ -142,6 +142,32 @@ def estimate_season(
     profile
         Shape (num_starts,): the fleet's, mean 1.
     """
-    own = np.nan_to_num(divide_known(smooth_time_of_day(risk_sum), smooth_time_of_day(day_count)))
+    smooth = smooth_time_of_day(risk_sum), smooth_time_of_day(day_count)
+    return season_from_smooth(*smooth, num_days, profile)
+
+
+def season_from_smooth(
+    smooth_sum: FloatArray, smooth_count: FloatArray, num_days: npt.ArrayLike, profile: FloatArray
+) -> SeasonalEstimate:
+    """The estimate from sums and counts that are smoothed already; smoothing is linear, so blocks of days add up."""
+    own = np.nan_to_num(divide_known(smooth_sum, smooth_count))
     prior = scale_profile(own.mean(axis=1), profile)
     return SeasonalEstimate(own, prior, np.asarray(num_days, dtype=np.float64))
+
+
+FLEET_TO_BELIEVE = 10
+"""Other busy VMs with which the fleet's profile gets half of its weight.
+
+Drawn at random from the Bitbrains trace, fleets of 2 to 25 busy VMs lose nothing by it (within a point of the regret
+closed), and on copies with shifted clocks they gain up to 5 points.
+"""
+
+
+def share_believed(num_busy: int) -> float:
+    """How far a VM believes the hours of the fleet, from 0 to 1, in a fleet of ``num_busy`` VMs that are ever at risk.
+
+    The profile of one or two neighbors is not that of a fleet: without this, a server that was never busy at noon in a
+    month would be forecast its neighbor's noon.
+    """
+    others = max(num_busy - 1, 0)
+    return others / (others + FLEET_TO_BELIEVE)

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from optimizer.model.inventory import Inventory
-from optimizer.model.timegrid import (
-    HORIZON_DAYS,
-    MINUTES_PER_DAY,
-    NUM_OPTIONS,
-    SLOT_MINUTES,
-    Pattern,
-    common_start_step,
-)
+from optimizer.model.timegrid import NUM_OPTIONS, common_start_step
+from optimizer.risk.credit import credit_items
 from optimizer.risk.forecast import Evidence, Forecast
+from optimizer.risk.options import RISK_DECIMALS, IntArray, OptionRuns, by_pattern
 from optimizer.risk.seasonal import BoolArray, FloatArray
-
-RISK_DECIMALS = 6
-"""Risks are rounded, so that the same plan comes out of machines that differ in the last bits."""
 
 
 @dataclass(frozen=True)
@@ -34,23 +24,36 @@ class RiskTable:
         Shape (V, 48): at-risk backups per 30 days if the item's policy started at option ``t`` of its own zone.
     today
         Shape (V,): the same at today's start.
-    credited
-        Shape (V,): whether a gain in risk may be claimed for the VM; only where its own history is the evidence.
+    credit
+        Shape (V,): share of a gain in risk that is believed, from 0 (none) to 1; see
+        :func:`optimizer.risk.credit.believe_gains`.
+    own
+        Shape (V,): whether the VM's own history is the evidence; without it, ``credit`` is 0.
     """
 
     risk: FloatArray
     today: FloatArray
-    credited: BoolArray
+    credit: FloatArray
+    own: BoolArray
+
+    @property
+    def credited(self) -> BoolArray:
+        """Shape (V,): whether any gain in risk is believed."""
+        return np.asarray(self.credit > 0)
 
     @property
     def allowed(self) -> BoolArray:
-        """Shape (V, 48): options that evidence allows; a VM without its own may go nowhere that looks worse."""
+        """Shape (V, 48): options that evidence allows; a VM without credit may go nowhere that looks worse."""
         return np.asarray(self.credited[:, None] | (self.risk <= self.today[:, None]))
 
     @property
     def cost(self) -> FloatArray:
-        """Shape (V, 48): risk as the objective counts it; a VM without credit gains nothing by moving."""
-        return np.where(self.credited[:, None], self.risk, np.maximum(self.risk, self.today[:, None]))
+        """Shape (V, 48): risk as the objective counts it.
+
+        Of a gain, only the share that is credited counts; an increase counts whole.
+        """
+        gain = np.maximum(self.today[:, None] - self.risk, 0.0)
+        return (self.risk + (1 - self.credit[:, None]) * gain).round(RISK_DECIMALS)
 
 
 def start_step(inventory: Inventory) -> int:
@@ -80,42 +83,52 @@ def risk_table(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: b
     ValueError
         The forecast lacks a VM or is too coarse for a zone.
     """
+    rows = forecast_rows(inventory, forecast)
+    risk = np.zeros((len(rows), NUM_OPTIONS))
+    for pattern, members in by_pattern(inventory, np.arange(len(rows))).items():
+        runs = OptionRuns.of(pattern, forecast.step_minutes)
+        risk[members] = runs.expected(forecast.probability[rows[members]])
+    agentless = np.array([inventory.policy(item).is_agentless for item in inventory.items], dtype=np.bool_)
+    if not agentless_at_risk:
+        risk[agentless] = 0.0
+    starts = np.array([inventory.policy(item).start for item in inventory.items], dtype=np.intp)
+    own = np.array([kind is Evidence.OWN_HISTORY for kind in forecast.evidence], dtype=np.bool_)[rows]
+    risk = risk.round(RISK_DECIMALS)
+    # A VM without any risk has nothing to be believed: its own history says so, at every start.
+    credit = own.astype(np.float64)
+    if forecast.folds is not None and forecast.folds.enough:
+        items = busy_items(inventory, forecast, agentless_at_risk=agentless_at_risk)
+        credit[items] = credit_items(
+            inventory,
+            forecast.folds,
+            forecast.fold_row[rows],
+            items,
+            step_minutes=forecast.step_minutes,
+            prior_days=forecast.prior_days,
+            repeats=forecast.repetition.is_proven,
+        )
+    return RiskTable(risk, risk[np.arange(len(rows)), starts], credit, own)
+
+
+def forecast_rows(inventory: Inventory, forecast: Forecast) -> IntArray:
+    """Row in a forecast of the VM of each item; shape (V,).
+
+    Raises
+    ------
+    ValueError
+        The forecast lacks a VM.
+    """
     row_of = {vm_id.lower(): row for row, vm_id in enumerate(forecast.vm_ids)}
     missing = [item.vm_id for item in inventory.items if item.vm_id.lower() not in row_of]
     if missing:
         raise ValueError(f"the forecast lacks {len(missing)} VMs of the inventory, the first is {missing[0]!r}")
-    rows = np.array([row_of[item.vm_id.lower()] for item in inventory.items], dtype=np.intp)
-    risk = np.zeros((len(rows), NUM_OPTIONS))
-    for pattern, members in _items_by_pattern(inventory).items():
-        risk[members] = _pattern_risk(forecast.probability[rows[members]], pattern, forecast.step_minutes)
+    return np.array([row_of[item.vm_id.lower()] for item in inventory.items], dtype=np.intp)
+
+
+def busy_items(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: bool = False) -> IntArray:
+    """Rows of the items whose risk can be estimated without a block of the history: those that are ever at risk."""
+    rows = forecast_rows(inventory, forecast)
+    busy = forecast.fold_row[rows] >= 0
     if not agentless_at_risk:
-        risk[[inventory.policy(item).is_agentless for item in inventory.items]] = 0.0
-    starts = np.array([inventory.policy(item).start for item in inventory.items], dtype=np.intp)
-    own = np.array([kind is Evidence.OWN_HISTORY for kind in forecast.evidence], dtype=np.bool_)
-    risk = risk.round(RISK_DECIMALS)
-    return RiskTable(risk, today=risk[np.arange(len(rows)), starts], credited=own[rows])
-
-
-def _items_by_pattern(inventory: Inventory) -> dict[Pattern, npt.NDArray[np.intp]]:
-    by_pattern: defaultdict[Pattern, list[int]] = defaultdict(list)
-    for key, members in inventory.items_by_policy.items():
-        if members:
-            by_pattern[inventory.policies[key].pattern(inventory.horizon)].extend(members)
-    return {pattern: np.array(members, dtype=np.intp) for pattern, members in by_pattern.items()}
-
-
-def _pattern_risk(probability: FloatArray, pattern: Pattern, step_minutes: int) -> FloatArray:
-    """Risk of each option, the worst over the zone's offsets; shape (V, 48)."""
-    if any(offset % step_minutes for offset in pattern.offsets):
-        raise ValueError(
-            f"a forecast every {step_minutes} minutes is too coarse for offsets of {pattern.offsets} minutes"
-        )
-    options = np.arange(NUM_OPTIONS) * SLOT_MINUTES
-    worst = np.zeros((len(probability), NUM_OPTIONS))
-    for offset in pattern.offsets:
-        weekly = np.zeros_like(worst)
-        for run in pattern.recurrence.runs_after_start:
-            starts = (options + run - offset) % MINUTES_PER_DAY // step_minutes
-            weekly += len(pattern.recurrence.weekdays) * probability[:, starts]
-        np.maximum(worst, weekly, out=worst)
-    return worst * (HORIZON_DAYS / 7)
+        busy &= ~np.array([inventory.policy(item).is_agentless for item in inventory.items], dtype=np.bool_)
+    return np.flatnonzero(busy)

@@ -19,17 +19,17 @@ CHUNK_VMS = 256
 
 
 @dataclass(frozen=True)
-class WeekSums:
-    """Shares of start delays at risk of some VMs, summed by week, over some weeks of a history.
+class BlockSums:
+    """Shares of start delays at risk of some VMs, summed by block, over some blocks of a history.
 
     Parameters
     ----------
     risk_sum, day_count
-        Shape (num_weeks, V, num_starts); see :class:`optimizer.risk.history.RiskHistory`.
+        Shape (num_blocks, V, num_starts); see :class:`optimizer.risk.history.RiskHistory`.
     usable_days
-        Shape (num_weeks, V).
+        Shape (num_blocks, V).
     varies
-        Shape (V,): whether the load changes within these weeks, or the VM is ever off.
+        Shape (V,): whether the load changes within these blocks, or the VM is ever off.
     first_load
         Shape (2, V): the first CPU and the first memory that are known, NaN where none is; of a VM that varies it
         means nothing.
@@ -42,9 +42,9 @@ class WeekSums:
     first_load: npt.NDArray[np.float32]
 
     @classmethod
-    def zeros(cls, num_weeks: int, num_vms: int, num_starts: int) -> WeekSums:
+    def zeros(cls, num_blocks: int, num_vms: int, num_starts: int) -> BlockSums:
         """Sums over no days."""
-        shape = (num_weeks, num_vms, num_starts)
+        shape = (num_blocks, num_vms, num_starts)
         return cls(
             risk_sum=np.zeros(shape, dtype=np.float32),
             day_count=np.zeros(shape, dtype=np.uint8),
@@ -84,7 +84,7 @@ class Windows:
         Above which load a snapshot is at risk.
     """
 
-    def __init__(self, sums: WeekSums, grid: SnapshotGrid, threshold: Threshold) -> None:
+    def __init__(self, sums: BlockSums, grid: SnapshotGrid, threshold: Threshold) -> None:
         self._sums = sums
         self._grid = grid
         self._threshold = threshold
@@ -92,10 +92,10 @@ class Windows:
         self._hot = np.zeros((num_vms, BINS_PER_DAY + grid.bins_after_midnight), dtype=np.uint8)
         self._known = np.zeros_like(self._hot)
         self._day: date | None = None
-        self._week = 0
+        self._block = 0
 
-    def add_day(self, load: DayLoad, rows: npt.NDArray[np.intp], num_bins: int, week: int) -> None:
-        """Complete the windows of the day before and keep the first ``num_bins`` samples of this one, of ``week``."""
+    def add_day(self, load: DayLoad, rows: npt.NDArray[np.intp], num_bins: int, block: int) -> None:
+        """Complete the windows of the day before; keep the first ``num_bins`` samples of this one, of a ``block``."""
         follows = self._day is not None and (load.date - self._day).days == 1
         for chunk in self._chunks():
             self._watch_for_change(load, rows[chunk], chunk, num_bins)
@@ -105,7 +105,7 @@ class Windows:
             self._finish(chunk, (hot, known) if follows else None)
             self._hot[chunk, :BINS_PER_DAY] = hot
             self._known[chunk, :BINS_PER_DAY] = known
-        self._day, self._week = load.date, week
+        self._day, self._block = load.date, block
 
     def _watch_for_change(self, load: DayLoad, rows: npt.NDArray[np.intp], chunk: slice, num_bins: int) -> None:
         """Mark the VMs whose load differs from the first that was seen; done with after a day or two."""
@@ -136,12 +136,12 @@ class Windows:
     def _finish(self, chunk: slice, following: tuple[ByteArray, ByteArray] | None) -> None:
         if self._day is None:
             return
-        hot, known, sums, week = self._hot[chunk], self._known[chunk], self._sums, self._week
+        hot, known, sums, block = self._hot[chunk], self._known[chunk], self._sums, self._block
         beyond = self._grid.bins_after_midnight
         hot[:, BINS_PER_DAY:] = following[0][:, :beyond] if following else 0
         known[:, BINS_PER_DAY:] = following[1][:, :beyond] if following else 0
         share = share_at_risk(hot, known, self._grid)
         is_known = ~np.isnan(share)
-        np.add(sums.risk_sum[week, chunk], share, out=sums.risk_sum[week, chunk], where=is_known)
-        sums.day_count[week, chunk] += is_known
-        sums.usable_days[week, chunk] += 2 * is_known.sum(axis=1) >= self._grid.num_starts
+        np.add(sums.risk_sum[block, chunk], share, out=sums.risk_sum[block, chunk], where=is_known)
+        sums.day_count[block, chunk] += is_known
+        sums.usable_days[block, chunk] += 2 * is_known.sum(axis=1) >= self._grid.num_starts

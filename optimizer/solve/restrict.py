@@ -20,7 +20,7 @@ RISK_TOLERANCE = 1e-9
 
 AZURE_GRID = "Azure's limits on hourly windows"
 RISK_INCREASE = "max_risk_increase"
-NO_HISTORY = "too little history to accept a higher risk"
+NO_HISTORY = "too little evidence to accept a higher risk"
 
 
 @dataclass(frozen=True, slots=True)

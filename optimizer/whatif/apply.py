@@ -136,11 +136,6 @@ def with_copies(forecast: Forecast, copies: dict[str, str]) -> Forecast:
     if not copies:
         return forecast
     row_of = {vm_id.lower(): row for row, vm_id in enumerate(forecast.vm_ids)}
-    rows = np.array([row_of[model.lower()] for model in copies.values()], dtype=np.intp)
-    return replace(
-        forecast,
-        vm_ids=(*forecast.vm_ids, *copies),
-        probability=np.concatenate([forecast.probability, forecast.probability[rows]]),
-        num_days=np.concatenate([forecast.num_days, forecast.num_days[rows]]),
-        evidence=(*forecast.evidence, *(forecast.evidence[row] for row in rows)),
-    )
+    models = [row_of[model.lower()] for model in copies.values()]
+    rows = np.array([*range(len(forecast.vm_ids)), *models], dtype=np.intp)
+    return forecast.of_rows((*forecast.vm_ids, *copies), rows)

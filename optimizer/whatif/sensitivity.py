@@ -69,7 +69,9 @@ def sensitivity(
     for number, (name, factor) in enumerate(asked, start=1):
         value = factor * getattr(rules.prices, name)
         repriced = rules.model_copy(update={"prices": Prices(**{**rules.prices.model_dump(), name: value})})
-        case = prepare_forecast(base.case.inventory, repriced, base.case.forecast, base.case.recently_moved)
+        case = prepare_forecast(
+            base.case.inventory, repriced, base.case.forecast, base.case.recently_moved, base.case.table
+        )
         planned = planner.numbered(number).plan(estate, case, base.options, base.result.multipliers)
         elsewhere = planned.options != base.options
         changes = np.where(elsewhere, cost_changes(case, base.options, planned.options), 0.0)

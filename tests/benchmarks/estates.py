@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -190,13 +190,7 @@ def bootstrap(
     )
     row, week = draw_copies(trace, num_vms, seed)
     of = row * trace.num_weeks + week
-    copies = replace(
-        forecast,
-        vm_ids=tuple(sorted({item.vm_id for item in inventory.items})),
-        probability=forecast.probability[of],
-        num_days=forecast.num_days[of],
-        evidence=tuple(forecast.evidence[row] for row in of.tolist()),
-    )
+    copies = forecast.of_rows(sorted({item.vm_id for item in inventory.items}), of)
     return Estate(Path("estate"), document), prepare_forecast(inventory, rules, copies)
 
 

@@ -105,7 +105,7 @@ class DeadlyEstate(Estate):
 
 def content(table: RiskTable) -> list[bytes]:
     """Every bit of a table."""
-    return [array.tobytes() for array in (table.risk, table.today, table.credited)]
+    return [array.tobytes() for array in (table.risk, table.today, table.credit)]
 
 
 def call_unless_first(flag: Path, function: Callable[..., Any], task: Any) -> Any:

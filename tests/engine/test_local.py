@@ -31,7 +31,7 @@ def two() -> Iterator[Engine]:
 
 @pytest.fixture(scope="module")
 def estate(tmp_path_factory: pytest.TempPathFactory) -> Estate:
-    """40 VMs and three weeks."""
+    """40 VMs and three weeks, in eight blocks."""
     return imported_estate(tmp_path_factory.mktemp("estate"))
 
 
@@ -101,7 +101,7 @@ def test_the_risk_is_the_same_from_two_processes(two: Engine, estate: Estate) ->
     heard: list[tuple[int, int]] = []
     case = prepare(estate, engine=two, progress=lambda _stage, done, total, _note="": heard.append((done, total)))
     assert tasks.content(case.table) == expected
-    assert heard[-1] == (3, 3), "three weeks are three tasks"
+    assert heard[-1] == (8, 8), "eight blocks are eight tasks"
 
 
 def test_a_killed_process_costs_nothing_but_time(two: Engine, estate: Estate, tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ class Task:
     def instance(self) -> Instance:
         """The solver's view of it, all risks equal."""
         inventory, size = self.inventory, len(self.inventory.items)
-        table = RiskTable(np.zeros((size, NUM_OPTIONS)), np.zeros(size), np.ones(size, dtype=np.bool_))
+        table = RiskTable(np.zeros((size, NUM_OPTIONS)), np.zeros(size), np.ones(size), np.ones(size, dtype=np.bool_))
         restrictions = restrict_options(inventory, self.rules, table, 15)
         return build_instance(inventory, table, self.rules, restrictions, 15)
 

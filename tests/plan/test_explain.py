@@ -49,8 +49,7 @@ def made(request: pytest.FixtureRequest) -> Planned:
 def solution_of(made: Planned) -> Solution:
     options = starts_in_schedule(made.case.inventory, made.plan.schedule)
     case = made.case
-    credited = case.table.credited
-    return Solution(case.inventory, case.instance, case.restrictions, options, case.history_days, credited)
+    return Solution(case.inventory, case.instance, case.restrictions, options, case.history_days, case.table)
 
 
 def explanations(made: Planned) -> list[Explanation]:
@@ -141,7 +140,7 @@ def test_what_forbids_a_better_start_is_named(ruled: Planned) -> None:
             assert option.reasons
             seen.setdefault(found.service, set()).update(option.reasons)
     assert {service for service in NAMED if NAMED[service] in seen.get(service, ())} >= {"shop", "mail"}
-    limits = {"max_risk_increase", "too little history to accept a higher risk", "the limit of policies per vault"}
+    limits = {"max_risk_increase", "too little evidence to accept a higher risk", "the limit of policies per vault"}
     assert set().union(*seen.values()) <= {*limits, *NAMED.values()}
 
 

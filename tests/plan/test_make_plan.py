@@ -53,7 +53,7 @@ def test_the_verifier_has_nothing_to_say(made: Planned) -> None:
         after=after(made).inventory(),
         rules=made.plan.rules,
         risk=made.case.table.risk,
-        credited=made.case.table.credited,
+        credit=made.case.table.credit,
         starts=[entry.start for entry in made.plan.schedule],
         snapshot_minutes=15,
     )

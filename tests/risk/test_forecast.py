@@ -14,26 +14,34 @@ from hypothesis.extra import numpy as hnp
 from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import Horizon
 from optimizer.risk.crossvalidation import DEFAULT_PRIOR_DAYS, PRIOR_DAYS, CrossValidation, cross_validate
+from optimizer.risk.folds import Folds
 from optimizer.risk.forecast import Evidence, Forecast, forecast_history, forecast_load
-from optimizer.risk.history import RiskHistory
-from optimizer.risk.seasonal import estimate_season, fleet_profile, scale_profile, smooth_time_of_day
+from optimizer.risk.history import RiskHistory, count_blocks
+from optimizer.risk.seasonal import (
+    estimate_season,
+    fleet_profile,
+    scale_profile,
+    share_believed,
+    smooth_time_of_day,
+)
 from optimizer.risk.snapshots import SnapshotGrid
 from tests.risk.sources import FIRST_DAY, make_days
 
 SHARES = hnp.arrays(np.float64, (3, 48), elements=st.floats(0, 1))
 
 
-def make_history(shares: np.ndarray, num_weeks: int = 4) -> RiskHistory:
-    """Whole weeks in which each VM has the same share at risk every day; shares of shape (V, 48), NaN unknown."""
+def make_history(shares: np.ndarray, num_days: int = 28) -> RiskHistory:
+    """Days on each of which a VM has the same share at risk; shares of shape (V, 48), NaN unknown."""
     known = ~np.isnan(shares)
-    sums = np.repeat(7 * np.nan_to_num(shares)[None], num_weeks, axis=0)
+    num_blocks = count_blocks(num_days)
+    days = np.bincount(np.arange(num_days) * num_blocks // num_days).astype(np.uint8)
     return RiskHistory(
         vm_ids=tuple(f"vm-{row}" for row in range(len(shares))),
-        dates=tuple(FIRST_DAY + timedelta(days=n) for n in range(7 * num_weeks)),
+        dates=tuple(FIRST_DAY + timedelta(days=n) for n in range(num_days)),
         grid=SnapshotGrid(),
-        risk_sum=sums.astype(np.float32),
-        day_count=np.repeat(7 * known[None].astype(np.uint8), num_weeks, axis=0),
-        usable_days=np.repeat(np.where(known.mean(axis=1) >= 0.5, 7, 0)[None], num_weeks, axis=0).astype(np.uint8),
+        risk_sum=(days[:, None, None] * np.nan_to_num(shares)).astype(np.float32),
+        day_count=days[:, None, None] * known.astype(np.uint8),
+        usable_days=days[:, None] * (known.mean(axis=1) >= 0.5).astype(np.uint8),
         varies=np.ones(len(shares), dtype=np.bool_),
     )
 
@@ -129,9 +137,9 @@ def test_who_is_credited_with_own_history() -> None:
     shares = rng.random((5, 48)) * np.linspace(0, 1, 48)
     shares[3] = np.nan
     history = make_history(shares)
-    history.usable_days[:, 1] = [0, 0, 3, 3]
+    history.usable_days[:, 1] = [0, 0, 0, 0, 0, 0, 3, 3]
     history.varies[2] = False
-    history.usable_days[:, 4] = [0, 0, 3, 4]
+    history.usable_days[:, 4] = [0, 0, 0, 0, 0, 0, 3, 4]
     forecast = forecast_history(history)
     own, little, none = Evidence.OWN_HISTORY, Evidence.TOO_LITTLE_DATA, Evidence.NO_DATA
     assert forecast.evidence == (own, little, little, none, own)
@@ -161,77 +169,93 @@ def test_an_estate_without_load_is_forecast_none() -> None:
     forecast = forecast_history(make_history(np.full((2, 48), np.nan)))
     assert forecast.evidence == (Evidence.NO_DATA,) * 2
     assert (forecast.probability == 0).all()
-    assert forecast.prior_days == DEFAULT_PRIOR_DAYS
+    assert forecast.validation is None
 
 
 def test_a_few_days_of_the_whole_estate_give_the_fleet_to_all() -> None:
     """Where no VM has seven days, what there is makes the profile that stands in for everyone."""
     shares = np.zeros((2, 48))
     shares[0, 10:20] = 0.5
-    history = make_history(shares, num_weeks=1)
-    history.usable_days[:] = 5
+    history = make_history(shares, num_days=7)
+    history.usable_days[:] = 1
     forecast = forecast_history(history)
     assert forecast.evidence == (Evidence.TOO_LITTLE_DATA,) * 2
     np.testing.assert_array_equal(forecast.probability[0], forecast.probability[1])
     assert forecast.probability[0, 15] > forecast.probability[0, 30]
 
 
-def random_fleet(num_weeks: int, seed: int, num_against: int = 0) -> RiskHistory:
+def random_fleet(num_days: int, seed: int, num_against: int = 0) -> RiskHistory:
     """VMs that are busy on nine afternoons out of ten; the last few are seldom busy, and rather in the mornings."""
     busy = np.zeros((60, 48))
     busy[:, 24:] = 0.9
     busy[60 - num_against :, :24] = 0.15
     busy[60 - num_against :, 24:] = 0.03
-    draws = np.random.default_rng(seed).binomial(7, np.broadcast_to(busy, (num_weeks, 60, 48)))
-    return replace(make_history(busy, num_weeks), risk_sum=draws.astype(np.float32))
+    history = make_history(busy, num_days)
+    draws = np.random.default_rng(seed).binomial(history.day_count, busy)
+    return replace(history, risk_sum=draws.astype(np.float32))
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_cross_validation_hears_a_minority_that_goes_against_the_fleet(seed: int) -> None:
     """Where some VMs are busy while the fleet is quiet, much belief in the fleet costs, and a small k is chosen."""
-    validation = forecast_history(random_fleet(8, seed, num_against=30)).validation
+    validation = forecast_history(random_fleet(56, seed, num_against=30)).validation
     assert validation is not None
     assert validation.mean_cost[-1] > 1.5 * validation.mean_cost.min()
     assert validation.chosen <= DEFAULT_PRIOR_DAYS
-    assert forecast_history(random_fleet(8, seed)).prior_days == DEFAULT_PRIOR_DAYS
+    unanimous = forecast_history(random_fleet(56, seed)).validation
+    assert unanimous is not None
+    assert unanimous.chosen == DEFAULT_PRIOR_DAYS
 
 
 def test_cross_validated_cost_equals_a_slow_loop() -> None:
-    """Each cell of the table is 30 days of the held-out share at the start that looks best on the other weeks."""
-    history = random_fleet(3, seed=5, num_against=30)
-    validation = cross_validate(history, np.ones(60, dtype=np.bool_))
+    """Each cell of the table is 30 days of the held-out share at the start that looks best on the other blocks."""
+    history = random_fleet(20, seed=5, num_against=30)
+    validation = cross_validate(Folds(history), believed=0.5)
     assert validation is not None
-    for week in range(3):
-        rest = [other for other in range(3) if other != week]
+    for block in range(8):
+        rest = [other for other in range(8) if other != block]
         sums, counts = history.risk_sum[rest].sum(axis=0), history.day_count[rest].sum(axis=0)
-        season = estimate_season(sums, counts, np.full(60, 14), fleet_profile(sums, counts))
+        days = history.usable_days[rest].sum(axis=0)
+        season = estimate_season(sums, counts, days, fleet_profile(sums, counts))
         for column, prior_days in enumerate(PRIOR_DAYS):
-            probability = season.probability(prior_days).round(9)
+            probability = season.probability(prior_days / 2).round(9)
             choices = [min(range(48), key=list(row).__getitem__) for row in probability]
-            expected = sum(30 * history.risk_sum[week, vm, start] / 7 for vm, start in enumerate(choices))
-            assert validation.cost[week, column] == pytest.approx(expected)
+            share = history.risk_sum[block] / history.day_count[block]
+            expected = sum(30 * share[vm, start] for vm, start in enumerate(choices))
+            assert validation.cost[block, column] == pytest.approx(expected)
 
 
-def test_short_history_keeps_the_default() -> None:
-    """Two whole weeks and a day are too little to cross-validate, three whole weeks are enough."""
-    assert forecast_history(random_fleet(2, seed=0)).prior_days == DEFAULT_PRIOR_DAYS
-    three = random_fleet(3, seed=0)
-    trusted = np.ones(60, dtype=np.bool_)
-    assert cross_validate(replace(three, dates=three.dates[6:]), trusted) is None
-    assert cross_validate(three, trusted) is not None
-    four = random_fleet(4, seed=0)
-    short_first = cross_validate(replace(four, dates=four.dates[6:]), trusted)
-    assert short_first is not None
-    assert len(short_first.cost) == 3
+@pytest.mark.parametrize(("num_days", "num_blocks"), [(5, None), (7, 3), (8, 4), (14, 7), (20, 8)])
+def test_k_is_cross_validated_whatever_the_length_of_the_history(num_days: int, num_blocks: int | None) -> None:
+    """From six days on, three blocks or more are held out in turn; only below that the default stands in."""
+    validation = cross_validate(Folds(random_fleet(num_days, seed=0)))
+    assert num_blocks == (None if validation is None else len(validation.cost))
+
+
+def test_a_month_of_own_evidence_beats_the_hours_of_a_neighbor() -> None:
+    """In an office of 12 VMs, a server that is busy at night only is not forecast its neighbor's noon."""
+    shares = np.zeros((12, 48))
+    shares[0, 2:8] = 0.4
+    shares[1, 22:28] = 0.9
+    forecast = forecast_history(make_history(shares, 31))
+    assert 30 * forecast.probability[0, 24] < 0.25
+    assert forecast.prior_days < 1
+
+
+def test_the_fleet_is_believed_more_the_larger_it_is() -> None:
+    """One busy VM has no fleet to learn from; with eleven of them the fleet gets half of its weight."""
+    assert share_believed(0) == share_believed(1) == 0
+    assert share_believed(11) == 0.5
+    assert share_believed(1000) > 0.98
 
 
 def test_the_choice_leans_to_the_default_within_one_standard_error() -> None:
-    """Of the candidates that cannot be told from the best the nearest to the default is taken."""
-    grid = (0, 4, 12, 96)
+    """Of the candidates that cannot be told from the best, the nearest to the default is taken."""
+    grid = (0, 4, 8, 96)
     clear = CrossValidation(grid, np.array([[1.0, 5, 5, 5], [1.0, 5.1, 5, 5], [1.0, 5, 5, 5.1]]))
     assert clear.chosen == 0
     flat = CrossValidation(grid, np.array([[9.0, 5, 6, 1], [9.0, 5, 4, 9], [9.0, 5, 5.1, 9]]))
-    assert flat.chosen == 12
+    assert flat.chosen == 8
     not_default = CrossValidation(grid, np.array([[9.0, 5, 9, 5], [9.0, 5, 9, 6], [9.0, 5, 9.1, 4.1]]))
     assert not_default.chosen == 4
 

@@ -15,7 +15,7 @@ from optimizer.errors import DataError
 from optimizer.model.load import RUNNING, STOPPED, UNKNOWN, DayLoad
 from optimizer.model.rules import Statistic, Threshold
 from optimizer.ports import LoadSource
-from optimizer.risk.history import CHUNK_VMS, RiskHistory, build_history
+from optimizer.risk.history import CHUNK_VMS, RiskHistory, build_history, count_blocks
 from optimizer.risk.snapshots import SnapshotGrid
 from tests.risk.sources import FIRST_DAY, MemorySource, make_days
 
@@ -105,16 +105,16 @@ def test_history_equals_the_slow_loop(
     for row, vm_id in enumerate(vm_ids):
         samples = slow_samples(source, vm_id, end, threshold)
         for day in dates:
-            week = (dates[-1] - dates[0]).days // 7 - (dates[-1] - day).days // 7
+            block = dates.index(day) * history.num_blocks // len(dates)
             usable = 0
             for start in range(1440 // step_minutes):
                 at = datetime.combine(day, time.min, UTC) + timedelta(minutes=start * step_minutes)
                 share = slow_share(samples, at, snapshot_minutes)
                 if share is not None:
                     usable += 1
-                    expected_sum[week, row, start] += share
-                    expected_count[week, row, start] += 1
-            expected_usable[week, row] += 2 * usable >= 1440 // step_minutes
+                    expected_sum[block, row, start] += share
+                    expected_count[block, row, start] += 1
+            expected_usable[block, row] += 2 * usable >= 1440 // step_minutes
     np.testing.assert_allclose(history.risk_sum, expected_sum, atol=1e-5)
     np.testing.assert_array_equal(history.day_count, expected_count)
     np.testing.assert_array_equal(history.usable_days, expected_usable)
@@ -167,10 +167,28 @@ def test_rows_do_not_depend_on_chunks() -> None:
     np.testing.assert_array_equal(together.risk_sum[:, -3:], alone.risk_sum)
 
 
-def test_weeks_count_back_from_the_last_day() -> None:
-    """Of nine days the first week holds two and the second seven."""
-    history = history_of(np.full((1, 9, 288), 10.0))
-    assert history.usable_days[:, 0].tolist() == [2, 7]
+@pytest.mark.parametrize(
+    ("num_days", "block_days"),
+    [(1, [1]), (3, [3]), (5, [3, 2]), (9, [3, 2, 2, 2]), (10, [2] * 5), (20, [3, 2, 3, 2, 3, 2, 3, 2])],
+)
+def test_blocks_are_as_equal_as_whole_days_allow(num_days: int, block_days: list[int]) -> None:
+    """There are eight blocks from 16 days on; shorter histories have fewer, none shorter than two days."""
+    history = history_of(np.full((1, num_days, 288), 10.0))
+    assert history.usable_days[:, 0].tolist() == block_days == history.block_days.tolist()
+
+
+@pytest.mark.parametrize(("num_days", "num_blocks"), [(0, 0), (16, 8), (365, 8), (2040, 8), (2041, 9)])
+def test_a_block_never_holds_more_days_than_a_byte_counts(num_days: int, num_blocks: int) -> None:
+    """Histories of more than five and a half years are cut into more than eight blocks."""
+    assert count_blocks(num_days) == num_blocks
+
+
+def test_days_without_load_make_no_block_shorter() -> None:
+    """One stray day long before the others is one day of the first block, not a block of its own."""
+    source = make_days(np.full((1, 100, 288), 10.0))
+    days = [source.read_day(day) for day in source.dates() if day == FIRST_DAY or day >= FIRST_DAY + timedelta(90)]
+    history = build_history(MemorySource(days), ["vm-0"], FAR, Threshold(), SnapshotGrid())
+    assert history.usable_days[:, 0].tolist() == [3, 2, 2, 2, 2]
 
 
 def test_varies_tells_a_stuck_counter_from_a_working_one() -> None:
@@ -192,11 +210,11 @@ def test_a_vm_that_is_off_varies() -> None:
 
 
 def test_no_days_give_an_empty_history() -> None:
-    """A source without days before the end gives a history of no weeks."""
+    """A source without days before the end gives a history of no blocks."""
     source = make_days(np.full((1, 1, 288), 50.0))
     end = datetime.combine(FIRST_DAY, time.min, UTC)
     history = build_history(source, ["vm-0"], end, Threshold(), SnapshotGrid())
-    assert history.num_weeks == 0
+    assert history.num_blocks == 0
     assert history.dates == ()
 
 

@@ -1,4 +1,4 @@
-"""A history summed up in pieces, by week and by span of VMs, is that of one sweep to the last bit."""
+"""A history summed up in pieces, by block and by span of VMs, is that of one sweep to the last bit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from optimizer.engine import SERIAL, SerialEngine
 from optimizer.errors import DataError
 from optimizer.model.load import STOPPED, DayLoad
 from optimizer.model.rules import Threshold
-from optimizer.risk.history import MAX_READINGS, MIN_SPAN_VMS, RiskHistory, build_history
+from optimizer.risk.history import MAX_READINGS, MIN_SPAN_VMS, RiskHistory, build_history, count_blocks
 from optimizer.risk.snapshots import SnapshotGrid
 from tests.risk.sources import FIRST_DAY, MemorySource
 
@@ -56,8 +56,8 @@ def varied_days(num_vms: int, num_days: int, *, without: Sequence[int] = ()) -> 
     for number in range(num_days):
         cpu = rng.choice([20.0, 95.0, np.nan], (num_vms, 288), p=[0.85, 0.1, 0.05]).astype(np.float32)
         cpu[0] = 50.0  # a counter that is stuck
-        cpu[1] = 50.0 if number < 10 else np.nan if number == 10 else 51.0  # stuck twice, unknown between weeks
-        cpu[2] = np.nan if number < 9 else 30.0  # new in the second week, and stuck
+        cpu[1] = 50.0 if number < 10 else np.nan if number == 10 else 51.0  # stuck twice, unknown between blocks
+        cpu[2] = np.nan if number < 9 else 30.0  # new on the tenth day, and stuck
         memory = np.full_like(cpu, 40.0)
         running = np.ones((num_vms, 288), dtype=np.int8)
         running[0, 5] = STOPPED if number == 8 else 1
@@ -75,19 +75,19 @@ def content(history: RiskHistory) -> list[bytes]:
 
 @pytest.mark.parametrize("without", [(), (6, 7), (0, 1, 2, 3, 4, 5, 6, 7, 13)], ids=["whole", "gap", "scattered"])
 @pytest.mark.parametrize("hours_short", [0, 7])
-def test_weeks_make_the_whole(without: tuple[int, ...], hours_short: int) -> None:
-    """Weeks that begin in the middle, gaps at their ends, an end within a day: nothing is lost between them."""
+def test_blocks_make_the_whole(without: tuple[int, ...], hours_short: int) -> None:
+    """Blocks with gaps at their ends, an end within a day: nothing is lost between them."""
     source = MemorySource(varied_days(12, 17, without=without))
     end = datetime.combine(FIRST_DAY + timedelta(days=17), datetime.min.time(), UTC) - timedelta(hours=hours_short)
     vm_ids = [f"vm-{row:05d}" for row in (3, 1, 0, 2, 11, 10, 4)] + ["nobody"]
     arguments = (source, vm_ids, end, Threshold(), SnapshotGrid(snapshot_minutes=40, step_minutes=15))
     engine = Workers(2)
     assert content(build_history(*arguments, engine=engine)) == content(build_history(*arguments))
-    assert engine.num_tasks == (16 - min(set(range(17)) - set(without))) // 7 + 1
+    assert engine.num_tasks == count_blocks(17 - len(without))
 
 
 def test_spans_of_vms_make_the_whole() -> None:
-    """More workers than weeks: weeks are cut by VM, whatever the order of the VMs, so far as that pays."""
+    """More workers than blocks: blocks are cut by VM, whatever the order of the VMs, if there are enough of them."""
     num_vms = 2 * MIN_SPAN_VMS
     source = PartlyRead(varied_days(num_vms, 3))
     vm_ids = [f"vm-{row:05d}" for row in np.random.default_rng(1).permutation(num_vms)]

@@ -19,7 +19,7 @@ from optimizer.solve.why_not.relaxation import Effect, solved
 from tests.solve.examples import SNAPSHOT_MINUTES, Problem, flat_risk, inventory, obvious_feasible, only, policy
 
 POLICIES = "the limit of policies per vault"
-HISTORY = "too little history to accept a higher risk"
+HISTORY = "too little evidence to accept a higher risk"
 NIGHT = Window(start=20 * 60, end=6 * 60)
 DAY = Window(start=6 * 60, end=20 * 60)
 

@@ -86,7 +86,7 @@ class Problem:
         """The risk table."""
         today = [self.inventory.policy(item).start for item in self.inventory.items]
         credited = self.credited if len(self.credited) else np.ones(len(today), dtype=np.bool_)
-        return RiskTable(self.risk, self.risk[np.arange(len(today)), today], credited)
+        return RiskTable(self.risk, self.risk[np.arange(len(today)), today], credited.astype(np.float64), credited)
 
     @cached_property
     def restrictions(self) -> Restrictions:

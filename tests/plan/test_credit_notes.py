@@ -1,0 +1,63 @@
+"""Notes on gains in risk that are not believed."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optimizer.plan.credit_notes import notes_on_credit, notes_on_repetition
+from optimizer.risk.forecast import Evidence, Forecast
+from optimizer.risk.repetition import Repetition
+from optimizer.risk.table import RiskTable
+
+
+def table_of(credit: list[float]) -> RiskTable:
+    """VMs that all seem to gain one backup per 30 days."""
+    risk = np.tile([2.0, 1.0], (len(credit), 24))
+    return RiskTable(risk, risk[:, 0], np.array(credit), np.ones(len(credit), dtype=np.bool_))
+
+
+def forecast_of(p_value: float | None, num_days: int = 20) -> Forecast:
+    """A forecast of nothing, with the result of the test of repetition."""
+    return Forecast(
+        vm_ids=(),
+        step_minutes=30,
+        probability=np.zeros((0, 48)),
+        num_days=np.zeros(0, dtype=np.int64),
+        evidence=(Evidence.OWN_HISTORY,) * 0,
+        prior_days=8,
+        repetition=Repetition(p_value, 3, num_days),
+    )
+
+
+def test_an_estate_whose_hours_repeat_gets_a_count_of_vms_without_credit() -> None:
+    """No warning; the number of VMs without credit, in the right grammatical number."""
+    assert notes_on_repetition(table_of([1, 0]), forecast_of(0.001)) == []
+    (note,) = notes_on_credit(table_of([1, 0]), forecast_of(0.001))
+    assert note.startswith("1 VM is credited with no gain in risk")
+    (note,) = notes_on_credit(table_of([0, 0]), forecast_of(0.001))
+    assert note.startswith("2 VMs are credited with no gain in risk")
+    assert notes_on_credit(table_of([1, 1]), forecast_of(0.001)) == []
+
+
+@pytest.mark.parametrize(
+    ("p_value", "num_days", "why"),
+    [
+        (0.4, 20, "the busy hours of VMs do not repeat from day to day, as far as 20 days of load history can tell"),
+        (None, 5, "the 5 days of load history are too few to tell whether the busy hours of VMs repeat"),
+    ],
+)
+def test_an_estate_whose_hours_do_not_repeat_gets_a_plain_warning(
+    p_value: float | None, num_days: int, why: str
+) -> None:
+    """The warning says why, and for how many VMs gains are counted nevertheless."""
+    forecast = forecast_of(p_value, num_days)
+    (note,) = notes_on_repetition(table_of([0, 0, 1]), forecast)
+    assert note.startswith(
+        f"do not expect less risk from this estate's history: {why}. Gains in risk are counted only"
+    )
+    assert "only for 1 of 3 VMs" in note
+    (note,) = notes_on_repetition(table_of([0, 0]), forecast)
+    assert "for no VM" in note
+    assert notes_on_repetition(table_of([1]), forecast) == []
+    assert notes_on_credit(table_of([0, 0]), forecast) == []

@@ -1,0 +1,203 @@
+"""Credit and promise: gains are believed, and promised, by days that the choice was not made on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from optimizer.model.inventory import Inventory
+from optimizer.risk.clusters import find_clusters
+from optimizer.risk.credit import FoldGains, believe_gains
+from optimizer.risk.folds import Folds
+from optimizer.risk.forecast import Forecast, forecast_history
+from optimizer.risk.promise import Decisions, ExpectedChange, expected_change
+from optimizer.risk.repetition import look_for_repetition
+from optimizer.risk.student import quantile, upper_tail
+from optimizer.risk.table import RiskTable, risk_table
+from tests.benchmarks.promise_coverage import Setting, as_history, run, simulate
+from tests.benchmarks.spreading import made_up_inventory
+
+AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("dof", "t"), [(1, 6.314), (2, 2.920), (3, 2.353), (4, 2.132), (6, 1.943), (7, 1.895), (30, 1.697)]
+)
+def test_student_quantiles_are_those_of_the_tables(dof: int, t: float) -> None:
+    """Five percent lie above the tabulated value, and as much below its negative."""
+    assert quantile(0.95, dof) == pytest.approx(t, abs=1e-3)
+    assert upper_tail(quantile(0.95, dof), dof) == pytest.approx(0.05)
+    assert upper_tail(-t, dof) == pytest.approx(0.95, abs=1e-3)
+
+
+def test_a_gain_that_every_block_shows_is_believed_whole() -> None:
+    """Agreeing blocks are believed for their own sake, whether or not the estate repeats."""
+    gains = FoldGains(np.full((8, 3), 5.0), np.full((8, 3), 5.0) + np.linspace(-0.2, 0.2, 8)[:, None])
+    assert (believe_gains(gains, repeats=False) > 0.99).all()
+    assert (believe_gains(gains, repeats=True) > 0.99).all()
+
+
+def test_a_gain_that_no_block_shows_is_not_believed() -> None:
+    """The in-sample gain of a VM whose held-out blocks scatter around zero is credited with next to nothing."""
+    realised = np.array([4.0, -4, 5, -5, 3, -3, 2, -2])[:, None] * np.ones(20)
+    gains = FoldGains(np.full((8, 20), 2.0), realised)
+    assert (believe_gains(gains, repeats=False) == 0).all()
+    assert (believe_gains(gains, repeats=True) < 0.01).all()
+
+
+def test_a_vm_that_says_little_gets_the_share_of_its_estate() -> None:
+    """Of an estate whose blocks realise half of what is claimed, an undecided VM is credited with about half."""
+    claimed, realised = np.full((8, 41), 2.0), np.full((8, 41), 1.0)
+    realised[:, :40] += np.linspace(-0.1, 0.1, 8)[:, None]
+    realised[:, 40] = [30.0, -30, 30, -30, 30, -30, 30, -30]
+    credit = believe_gains(FoldGains(claimed, realised), repeats=True)
+    assert credit[40] == pytest.approx(0.49, abs=0.02)
+    assert believe_gains(FoldGains(claimed, realised), repeats=False)[40] == 0
+
+
+def test_unknown_blocks_do_not_count() -> None:
+    """A VM is judged on the blocks in which its load is known."""
+    claimed, realised = np.full((8, 1), 5.0), np.full((8, 1), 5.0)
+    realised[::2] = np.nan
+    assert believe_gains(FoldGains(claimed, realised), repeats=False)[0] > 0.99
+    realised[:] = np.nan
+    assert believe_gains(FoldGains(claimed, realised), repeats=True)[0] == 0
+
+
+def test_repetition_is_told_from_chance() -> None:
+    """VMs with hours of their own repeat; VMs that are busy at any hour do not, even if all are busy together."""
+    random = np.random.default_rng(1)
+    with_hours = look_for_repetition(Folds(simulate(Setting(profiled=1.0), random)[0]))
+    assert with_hours.is_proven
+    assert (with_hours.num_vms, with_hours.num_days) == (60, 31)
+    for group in (1, 20):
+        p_values = [
+            look_for_repetition(Folds(simulate(Setting(profiled=0.0, group=group), random)[0])).p_value
+            for _ in range(20)
+        ]
+        assert sum(p is not None and p <= 0.1 for p in p_values) <= 6
+        assert np.mean([p or 0 for p in p_values]) > 0.3
+
+
+def test_repetition_needs_three_blocks() -> None:
+    """With five days there are two blocks, and nothing can be compared."""
+    history = simulate(Setting(num_days=5, profiled=1.0), np.random.default_rng(1))[0]
+    repetition = look_for_repetition(Folds(history))
+    assert repetition.p_value is None
+    assert not repetition.is_proven
+
+
+def test_vms_that_move_together_are_one_cluster_and_those_with_the_same_hours_are_not() -> None:
+    """Two VMs are busy on the same days; a third is busy at the same hour on days of its own."""
+    days = np.zeros((32, 3, 48))
+    random = np.random.default_rng(0)
+    together, alone = random.random(32) < 0.5, random.random(32) < 0.5
+    days[together, :2, 20] = 0.6
+    days[alone, 2, 20] = 0.6
+    cluster = find_clusters(Folds(as_history(days)), np.arange(3))
+    assert cluster[0] == cluster[1] != cluster[2]
+    assert len(find_clusters(Folds(as_history(days)), np.zeros(0, dtype=np.intp))) == 0
+
+
+def estate(days: np.ndarray, today: int) -> tuple[Inventory, Forecast, RiskTable]:
+    """Daily backups in UTC, all at one time, with days of shape (days, V, 48) of history."""
+    forecast = forecast_history(as_history(days))
+    inventory = made_up_inventory(forecast.vm_ids, np.full(days.shape[1], today), 0, AS_OF)
+    return inventory, forecast, risk_table(inventory, forecast)
+
+
+def promise(
+    found: tuple[Inventory, Forecast, RiskTable], today: int, options: np.ndarray, allowed: np.ndarray | None = None
+) -> ExpectedChange:
+    """Expected change of a schedule under the default prices."""
+    num_vms = len(options)
+    decisions = Decisions(
+        today=np.full(num_vms, today),
+        options=options,
+        allowed=np.ones((num_vms, 48), dtype=np.bool_) if allowed is None else allowed,
+        move_price=np.full(num_vms, 0.02),
+        max_increase=0.1,
+    )
+    expected = expected_change(*found, decisions)
+    assert expected is not None
+    return expected
+
+
+def nightly(num_vms: int) -> np.ndarray:
+    """A month in which every VM is at risk at midnight on nine nights out of ten, and never else."""
+    days = np.zeros((30, num_vms, 48))
+    days[np.random.default_rng(3).random((30, num_vms)) < 0.9, 0] = 1.0
+    return days
+
+
+def test_a_nightly_batch_is_credited_and_promised() -> None:
+    """A VM whose batch runs at its backup time every night is promised what it will gain, with a narrow interval."""
+    found = estate(nightly(4), today=0)
+    assert (found[2].credit > 0.99).all()
+    expected = promise(found, 0, np.full(4, 24))
+    assert expected.value == pytest.approx(-4 * 27, rel=0.1)
+    assert expected.low < expected.value < expected.high < -80
+
+
+def test_a_schedule_that_moves_nobody_promises_nothing() -> None:
+    """The promise is of the schedule, not of the estate."""
+    assert promise(estate(nightly(4), today=0), 0, np.zeros(4, dtype=np.int64)).value == 0
+
+
+def test_half_a_schedule_promises_half() -> None:
+    """Where rules keep half of the VMs where they are, only the others count."""
+    found, allowed = estate(nightly(4), today=0), np.ones((4, 48), dtype=np.bool_)
+    allowed[:2, 1:] = False
+    whole = promise(found, 0, np.full(4, 24))
+    half = promise(found, 0, np.array([0, 0, 24, 24]), allowed)
+    assert half.value == pytest.approx(whole.value / 2, rel=0.1)
+
+
+def test_an_estate_that_is_never_busy_promises_zero_and_a_short_history_nothing() -> None:
+    """What is known to be zero is told from what is not known."""
+    quiet = promise(estate(np.zeros((30, 2, 48)), today=0), 0, np.full(2, 24))
+    assert quiet == ExpectedChange(0.0, 0.0, 0.0)
+    inventory, forecast, table = estate(nightly(2)[:5], today=0)
+    decisions = Decisions(np.zeros(2, np.int64), np.full(2, 24), np.ones((2, 48), np.bool_), np.zeros(2), 0.1)
+    assert expected_change(inventory, forecast, table, decisions) is None
+    assert expected_change(inventory, replace(forecast, folds=None), table, decisions) is None
+
+
+def test_the_promise_is_repeatable() -> None:
+    """The same seed gives the same interval; another seed changes only the resampling."""
+    found = estate(nightly(4), today=0)
+    assert promise(found, 0, np.full(4, 24)) == promise(found, 0, np.full(4, 24))
+
+
+@pytest.mark.parametrize("group", [1, 8])
+def test_without_a_profile_nothing_is_promised_and_next_to_nobody_moves_for_risk(group: int) -> None:
+    """Where VMs are busy at any hour, the model sees a gain; the promise holds 0, at most 1 % move for their risk."""
+    found = [run(Setting(num_vms=40, num_days=20, profiled=0.0, group=group), seed) for seed in range(12)]
+    assert np.mean([one.model for one in found]) < -1
+    assert all(one.may_be_zero for one in found)
+    assert sum(one.num_credited for one in found) <= 0.01 * 12 * 40
+
+
+@pytest.mark.parametrize("num_days", [10, 31])
+def test_the_interval_holds_the_true_change_of_simulated_estates(num_days: int) -> None:
+    """Of 12 estates of which a third of the VMs have hours of their own, nearly all keep the promise."""
+    found = [run(Setting(num_vms=40, num_days=num_days), seed) for seed in range(12)]
+    assert sum(one.is_covered for one in found) >= 10
+    error = np.array([one.expected.value - one.true for one in found])
+    assert abs(error.mean()) < 3 * error.std(ddof=1) / np.sqrt(len(found)) + 1
+
+
+def test_the_cost_credits_gains_only_and_counts_increases_whole() -> None:
+    """Half credit halves a gain; a VM without credit may go nowhere that looks worse."""
+    table = RiskTable(
+        risk=np.array([[2.0, 1.0, 3.0], [2.0, 1.0, 3.0]]),
+        today=np.array([2.0, 2.0]),
+        credit=np.array([0.5, 0.0]),
+        own=np.ones(2, dtype=np.bool_),
+    )
+    assert table.cost.tolist() == [[2.0, 1.5, 3.0], [2.0, 2.0, 3.0]]
+    assert table.allowed.tolist() == [[True, True, True], [True, True, False]]
+    assert table.credited.tolist() == [True, False]
