@@ -142,7 +142,7 @@ def test_vms_of_refused_bodies_are_counted_and_never_written(found: CaseRun) -> 
     expected = {f"{name}-{number}" for name in REFUSED for number in range(2)} | {"states-0"}
     assert found.audit["totals"]["vms"] == 2 * len(POLICIES)
     assert reasons.keys() == expected
-    assert reasons["states-0"] == "protection reports an error"
+    assert reasons["states-0"].startswith("protection reports an error")
     for name, what in REFUSED.items():
         start = f"Azure refuses its policy when it is created or changed: {what} is "
         assert reasons[f"{name}-0"].startswith(start)

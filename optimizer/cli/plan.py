@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from optimizer.cli.engine import EngineChoice, engine_options
 from optimizer.cli.numbers import WholeNumber
 from optimizer.cli.search import SearchSettings, search_options
 from optimizer.cli.whatif import Questions, answer_questions, question_options
-from optimizer.errors import EstateError
+from optimizer.errors import EstateError, OptimizerError
 
 if TYPE_CHECKING:
     from optimizer.estate.folder import Estate
@@ -177,7 +177,8 @@ def plan(
     write_plan(made, out)
     write_rollback(made, opened.document, rollback_path(out))
     screen.show(render_plan(made), _summary_json(made))
-    _point_out_journals(screen, out, history)
+    if not history:
+        _point_out_journals(screen, out, opened, rules)
     screen.remark(f"plan: {out}")
     screen.remark(f"rollback file: {rollback_path(out)}")
     if detailed_exitcode and made.changes:
@@ -208,14 +209,22 @@ def _summary_json(plan: PlanDocument) -> str:
     return json.dumps(content, indent=1)
 
 
-def _point_out_journals(screen: Screen, out: Path, history: tuple[Path, ...]) -> None:
-    """Point out journals beside the plan: a plan uses only those that --history names."""
-    found = sorted(path.name for path in out.parent.glob("*.journal.jsonl"))
-    if found and not history:
+def _point_out_journals(screen: Screen, out: Path, estate: Estate, rules: Rules) -> None:
+    """Point out journals beside the plan that moved VMs of its estate: a plan uses only those that --history names."""
+    from optimizer.rollout.history import read_history
+
+    beside = sorted(out.parent.glob("*.journal.jsonl"))
+    inventory = estate.inventory(rules.service_from) if beside else None
+    found = []
+    for path in beside:
+        with suppress(OptimizerError):  # damaged, or of a rehearsal: it could not be given as history
+            found += [path] if inventory and any(one.in_force for one in read_history([path], inventory)) else []
+    if found:
         more, records = (f" and {len(found) - 1} more", "record") if len(found) > 1 else ("", "records")
+        option = " ".join(f"--history {path}" for path in found) if found != beside else f"--history {out.parent}"
         screen.remark(
-            f"{found[0]}{more} beside {out} {records} which VMs were moved; with --history {out.parent}, VMs "
-            "that moved recently stay unless moving them again clearly pays"
+            f"{found[0].name}{more} beside {out} {records} which VMs were moved; with {option}, VMs that moved "
+            "recently stay unless moving them again clearly pays"
         )
 
 

@@ -20,13 +20,14 @@ _STOPPED = {
     "protectionpaused": "protection paused",
     "backupssuspended": "backups suspended",
 }
+_INITIAL = "initial backup pending"
 _PENDING = {
-    "irpending": "initial backup pending",
-    "protectionerror": "protection reports an error",
-    "invalid": "protection state is invalid",
+    "irpending": _INITIAL,
+    "protectionerror": "protection reports an error; fix its backup in the portal, then read the estate again",
+    "invalid": "protection state is invalid; fix its backup in the portal, then read the estate again",
 }
 
-EXPECTED = frozenset({"soft-deleted", *_STOPPED.values(), *_PENDING.values()})
+EXPECTED = frozenset({"soft-deleted", _INITIAL, *_STOPPED.values()})
 """Reasons that are part of everyday work: nothing is wrong with the estate."""
 
 REFUSED = "Azure refuses its policy when it is created or changed"

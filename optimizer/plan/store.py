@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,6 +16,9 @@ from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PLAN_SCHEMA_VERSION, PlanDocument
 from optimizer.plan.errors import PlanFormatError, StalePlanError
 from optimizer.plan.fingerprint import AGAIN, fingerprint_of
+
+_SHOWN = 3
+"""VMs of a kind that a message names."""
 
 
 def write_plan(plan: PlanDocument, path: Path) -> None:
@@ -102,9 +106,10 @@ def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: str | Locat
     estate = open_estate(estate_path) if estate_path is not None else open_named(plan, plan_path)
     if estate.fingerprint != plan.estate.fingerprint:
         raise StalePlanError(
-            f"{plan_path}: the plan is stale: it was made for the estate of {plan.estate.as_of:%Y-%m-%d %H:%M} UTC, "
-            f"fingerprint {plan.estate.fingerprint}, but {estate.path} is of {estate.as_of:%Y-%m-%d %H:%M} UTC, "
-            f"fingerprint {estate.fingerprint}: {_difference(plan, estate)}; "
+            f"{plan_path}: the plan is stale: {estate.path} is not the estate that it was made for, or has changed\n"
+            f"  the plan's estate: {plan.estate.as_of:%Y-%m-%d %H:%M} UTC, {_short(plan.estate.fingerprint)}\n"
+            f"  this estate: {estate.as_of:%Y-%m-%d %H:%M} UTC, {_short(estate.fingerprint)}\n"
+            f"  {_differences(plan, estate)}\n"
             "make the plan again, or give its own estate with --estate"
         )
     return estate
@@ -129,8 +134,8 @@ def open_named(plan: PlanDocument, plan_path: Path) -> Estate:
         ) from exc
 
 
-def _difference(plan: PlanDocument, estate: Estate) -> str:
-    """What of the schedule in the plan no longer agrees with an estate, in a few words."""
+def _differences(plan: PlanDocument, estate: Estate) -> str:
+    """Where the schedule in the plan no longer agrees with an estate, one line for each kind of difference."""
     inventory = estate.inventory(plan.rules.service_from)
     now = {item.vm_id.lower(): inventory.policy(item) for item in inventory.items}
     then = {entry.vm.lower(): entry for entry in plan.schedule}
@@ -140,16 +145,31 @@ def _difference(plan: PlanDocument, estate: Estate) -> str:
     reassigned = [entry.vm for entry, policy in both if policy.name != entry.policy_today]
     moved = [entry.vm for entry, policy in both if format_start(policy.start) != entry.start_today]
     parts = [
-        f"{len(names)} VMs {what} (first {names[0]!r})"
-        for names, what in (
-            (gone, "are gone"),
-            (new, "are new"),
-            (reassigned, "have another policy"),
-            (moved, "start at another time"),
+        f"1 VM {one} ({_last(names[0])})" if len(names) == 1 else f"{len(names):,} VMs {several} ({_named(names)})"
+        for names, one, several in (
+            (gone, "is gone", "are gone"),
+            (new, "is new", "are new"),
+            (reassigned, "has another policy", "have another policy"),
+            (moved, "starts at another time", "start at another time"),
         )
         if names
     ]
-    return ", ".join(parts) or "policies or load history differ"
+    return "\n  ".join(parts) or "policies or load history differ"
+
+
+def _named(vm_ids: Sequence[str]) -> str:
+    """The first VMs by name, and how many more there are."""
+    more = f" and {len(vm_ids) - _SHOWN:,} more" if len(vm_ids) > _SHOWN else ""
+    return ", ".join(map(_last, vm_ids[:_SHOWN])) + more
+
+
+def _last(arm_id: str) -> str:
+    return arm_id.rpartition("/")[2]
+
+
+def _short(fingerprint: str) -> str:
+    """The beginning of a fingerprint: enough to tell two estates apart."""
+    return fingerprint[:19]
 
 
 def _faults(count: int) -> str:

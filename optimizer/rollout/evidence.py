@@ -13,6 +13,7 @@ from typing import Any
 from optimizer.estate.document import EstateDocument
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import properties_of
+from optimizer.model.timegrid import format_start
 from optimizer.plan.document import EditPolicy, PlanDocument
 from optimizer.plan.errors import PlanFormatError
 from optimizer.plan.fingerprint import AGAIN
@@ -46,7 +47,7 @@ def check_plan(
     PlanFormatError
         They do not agree; the message says where.
     """
-    _check_schedule(plan, writes)
+    _check_schedule(plan, writes, inventory)
     for write, change in zip(writes, plan.changes, strict=True):
         if isinstance(change, EditPolicy) and change.start_today != write.start_before:
             raise PlanFormatError(
@@ -63,18 +64,20 @@ def check_plan(
         check_rollback(read_rollback(path), plan, document, path)
 
 
-def _check_schedule(plan: PlanDocument, writes: Sequence[Write]) -> None:
-    """Starts in the schedule are those of the policies; nobody reads them but people, whom they must not deceive."""
+def _check_schedule(plan: PlanDocument, writes: Sequence[Write], inventory: Inventory) -> None:
+    """Compare the starts in the schedule with those of the policies: only people read them, and trust them."""
     moved = {vm.lower(): write for write in writes for vm in write.vms}
+    present = {item.vm_id.lower(): format_start(inventory.policy(item).start) for item in inventory.items}
     for entry in plan.schedule:
         write = moved.pop(entry.vm.lower(), None)
-        today = write.start_before if write is not None else entry.start_today
-        later = write.start_after if write is not None else entry.start_today
+        today = write.start_before if write is not None else present.get(entry.vm.lower(), entry.start_today)
+        later = write.start_after if write is not None else today
         for field, found, wanted in (("start_today", entry.start_today, today), ("start", entry.start, later)):
             if found != wanted:
+                is_today = field == "start_today" or write is None
                 raise PlanFormatError(
-                    f"the plan's schedule says {field} = {found!r} for {entry.vm}, but the policies of its changes "
-                    f"say {wanted!r}; {AGAIN}"
+                    f"the plan's schedule says {field} = {found!r} for {entry.vm}, but "
+                    f"{'its policy starts' if is_today else 'the changes of the plan start it'} at {wanted!r}; {AGAIN}"
                 )
     if moved:
         raise PlanFormatError(f"the plan moves {next(iter(moved.values())).name}, which its schedule lacks; {AGAIN}")

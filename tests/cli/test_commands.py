@@ -14,15 +14,16 @@ from rich.cells import cell_len
 
 from optimizer.cli import cli
 from optimizer.cli.numbers import Number, WholeNumber
-from optimizer.estate.demo import generate_demo
+from optimizer.estate.demo import DEMO_AS_OF, generate_demo
 from optimizer.estate.import_report import ImportReport
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import PlanDocument, Summary
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import read_plan
+from optimizer.rollout.journal import DoneRecord, IntentRecord, RunRecord
 from tests.cli.command_line import ROOT, run, run_process
-from tests.plan.estates import vm_rows, write_inputs, write_rows
+from tests.plan.estates import vm_id, vm_rows, write_inputs, write_rows
 
 COMMANDS = sorted(cli.commands)
 ON_AZURE = {"pull", "rehearse", "apply", "watch", "rollback", "emulate"}
@@ -247,13 +248,32 @@ def test_the_moves_curve_is_shown_kept_and_printed_as_json(home: Path, tmp_path:
 
 def test_journals_beside_the_plan_are_pointed_out_not_read(home: Path, tmp_path: Path) -> None:
     """What a plan depends on is said: a journal nearby changes nothing until it is given as history."""
-    (tmp_path / "old.journal.jsonl").write_text("", encoding="utf-8")
-    answer = run("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT)
+    vm = read_plan(home / "plan.json").schedule[0].vm
+    write_journal(tmp_path / "old.journal.jsonl", vm)
+    call = ("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT)
+    answer = run(*call)
     assert answer.code == 0
-    assert (
-        f"old.journal.jsonl beside {tmp_path / 'plan.json'} records which VMs were moved; with --history" in answer.err
+    said = (
+        f"old.journal.jsonl beside {tmp_path / 'plan.json'} records which VMs were moved; with --history {tmp_path}, "
     )
+    assert said in answer.err
     assert read_plan(tmp_path / "plan.json").settings.recently_moved == {}
+    write_journal(tmp_path / "zoo.journal.jsonl", vm_id("of-another-estate"))
+    (tmp_path / "cut.journal.jsonl").write_text("{", encoding="utf-8")
+    assert f"with --history {tmp_path / 'old.journal.jsonl'}, VMs" in run(*call).err
+    (tmp_path / "old.journal.jsonl").unlink()
+    assert "--history" not in run(*call).err
+
+
+def write_journal(path: Path, vm: str) -> None:
+    """Write a journal in which one VM was moved."""
+    at, ids = DEMO_AS_OF, {"vault_id": "/v", "object_id": "/v/i", "name": "i"}
+    records = (
+        RunRecord(run=1, command="apply", at=at, plan_fingerprint="f", plan="plan.json", who="x", program="1"),
+        IntentRecord(number=1, at=at, kind="reassign_item", vms=(vm,), before=None, body={}, **ids),
+        DoneRecord(number=1, at=at, how="written", after=None),
+    )
+    path.write_text("".join(record.model_dump_json() + "\n" for record in records), encoding="utf-8")
 
 
 def test_a_plan_is_repeated_with_its_own_history(home: Path, tmp_path: Path) -> None:

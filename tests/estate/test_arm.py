@@ -15,6 +15,7 @@ from optimizer.model.rules import DEFAULT_SERVICE_FROM
 
 PAYLOADS = Path(__file__).parents[3] / "shared" / "azure-payloads"
 SUBSCRIPTION = "/subscriptions/11111111-0000-0000-0000-000000000000"
+MEND = "; fix its backup in the portal, then read the estate again"
 VAULT = f"{SUBSCRIPTION}/resourceGroups/rg-backup/providers/Microsoft.RecoveryServices/vaults/vault-a"
 SET = f"{SUBSCRIPTION}/resourceGroups/rg-shop/providers/Microsoft.Compute/availabilitySets/web"
 
@@ -82,7 +83,8 @@ def _inventory(service_from: tuple[str, ...] = DEFAULT_SERVICE_FROM, **resources
         ({"protectionState": None}, True, "its protection state is null, which this program does not know"),
         ({"protectionState": ""}, True, "its protection state is '', which this program does not know"),
         ({"protectionState": 7}, True, "its protection state is '7', which this program does not know"),
-        ({"protectionState": "ProtectionError"}, True, "protection reports an error"),
+        ({"protectionState": "ProtectionError"}, True, f"protection reports an error{MEND}"),
+        ({"protectionState": "Invalid"}, True, f"protection state is invalid{MEND}"),
     ],
 )
 def test_state_decides_what_runs_and_what_may_be_written(

@@ -249,9 +249,12 @@ def test_notes_name_what_is_left_alone() -> None:
     items[0] = with_value(items[0], ("properties", "policyId"), ["x"])
     items[1] = with_value(items[1], ("properties", "protectionState"), "ProtectionStopped")
     items[2] = with_value(items[2], ("properties", "protectionState"), "Dreaming")
+    items[3] = with_value(items[3], ("properties", "protectionState"), "ProtectionError")
     found = inventory_of(SOUND.document.model_copy(update={"protected_items": tuple(items)}))
+    mend = "; fix its backup in the portal, then read the estate again"
     assert notes_on_estate(found) == [
         "1 VM (c) is left in place: its protection state is 'Dreaming', which this program does not know",
+        f"1 VM (d) is left in place: protection reports an error{mend}",
         "1 VM (a) is not planned and not counted: its policyId is not the id of a policy",
     ]
 

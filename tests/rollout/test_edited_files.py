@@ -149,6 +149,10 @@ PLAN_EDITS: dict[str, tuple[Callable[[Json], object], str]] = {
         lambda p: moving(p).update(start_today="12:00"),
         "start_today = '12:00'",
     ),
+    "today's start of a VM that stays": (
+        lambda p: next(r for r in p["schedule"] if r["start"] == r["start_today"]).update(start_today="12:00"),
+        "start_today = '12:00' for .*, but its policy starts at '",
+    ),
     "the new start": (lambda p: moving(p).update(start="12:30"), "start = '12:30'"),
     "a VM that only the schedule moves": (
         lambda p: next(r for r in p["schedule"] if r["start"] == r["start_today"]).update(start="12:30"),
