@@ -324,7 +324,7 @@ def render_outcome(outcome: Outcome, prepared: Prepared, max_rows: int | None = 
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield Text(_ended(outcome, prepared), style="bold")
-        rows = _not_made(outcome, prepared.writes, max_rows)
+        rows = _not_made(outcome, (*prepared.writes, *prepared.begun), max_rows)
         if rows.cells:
             yield table(rows, glyphs, width)
         if outcome.found:
@@ -336,7 +336,8 @@ def render_outcome(outcome: Outcome, prepared: Prepared, max_rows: int | None = 
 
 
 def _ended(outcome: Outcome, prepared: Prepared) -> str:
-    total = len(prepared.writes)
+    looked_at = sum(write.number in {*outcome.done, *outcome.pending} for write in prepared.begun)
+    total = len(prepared.writes) + looked_at
     if outcome.complete:
         return f"Done: {plural(total, 'write')} made" if total != 1 else "Done: the write is made"
     counts = {

@@ -17,7 +17,7 @@ from optimizer.rollout.journal import EndRecord
 from optimizer.rollout.lane import Lane
 from optimizer.rollout.lanes import lanes_of_vaults
 from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.progress import state_of, with_what_they_need
+from optimizer.rollout.progress import state_of, surely_made
 from optimizer.rollout.stages import TimedWrite, Write
 from optimizer.rollout.standing import MOST_OPEN, Standing
 
@@ -34,7 +34,7 @@ class _Step(NamedTuple):
     lane: Lane
     write: Write
     how: str
-    """``carry_out``, ``resolve`` or ``confirm``: the carrier's method."""
+    """``carry_out``, ``resolve``, ``look_again`` or ``confirm``: the carrier's method."""
 
 
 def _stopping(names: Sequence[str]) -> str:
@@ -55,10 +55,10 @@ class Board:
         self._executor, self._carrier, self._until = executor, carrier, until
         self._lock = threading.RLock()
         self._failed = self._is_interrupted = False
-        state, writes = state_of(carrier.journal.records), executor.writes
-        begun = state.done.keys() | carrier.journal.open_writes.keys()
-        needed = {number for write in writes if write.number in begun for number in write.needs}
-        done = with_what_they_need(state.done.keys() | needed, writes)
+        state, writes = state_of(carrier.journal.records), (*executor.writes, *executor.begun)
+        self._writes = writes
+        self._only_looked_at = frozenset(write.number for write in executor.begun)
+        done = surely_made(state, writes)
         start = executor.transition()
         self._lane_of = lanes_of_vaults(
             executor.inventory, start.caps, start.clashes, [write.vault_id for write in writes]
@@ -66,12 +66,12 @@ class Board:
         self._standing = Standing(executor.transition, [write for write in writes if write.number in done])
         self._unconfirmed = [write for write in writes if write.number in done - state.done.keys()]
         for write in writes:
-            if write.number in carrier.journal.open_writes and write.number not in done:
+            if self._may_take_effect(write) and write.number not in done:
                 self._standing.begun(write, self._lane(write))
         self._ended: dict[int, Attempt] = {}
         self._to_do: dict[int, list[int]] = {}
         for write in writes:
-            if write.number not in state.done:
+            if write.number not in state.done and self._concerns_this_run(write):
                 self._to_do.setdefault(self._lane(write), []).append(write.number)
         self._waiting: dict[int, str] = {}
         self._broken: list[str] = []
@@ -124,6 +124,8 @@ class Board:
                     attempt = self._carrier.carry_out(step.write)
                 case "resolve":
                     attempt = self._carrier.resolve(step.write)
+                case "look_again":
+                    attempt = self._carrier.look_again(step.write)
                 case _:
                     attempt = self._carrier.confirm(step.write)
         except (EstateError, ApplyError):  # journal or ledger cannot be written: no lane may go on
@@ -145,7 +147,7 @@ class Board:
         self._broken.append(f"vault {vaults}: unexpected error at {write.name}: {error}")
         self._waiting[write.number] = f"unexpected error: {error}"
         lane.reason = f"an unexpected error at {write.name} ended the writes of this vault"
-        if write.number in self._carrier.journal.open_writes:
+        if self._may_take_effect(write):
             self._standing.begun(write, lane.number)
         lane.busy = False
         lane.end(None)
@@ -172,7 +174,7 @@ class Board:
             return None
         if step := self._unfinished(lane, now):
             return step
-        if len(self._standing.open_of(lane.number)) < MOST_OPEN:
+        if len(self._open_numbers(lane)) < MOST_OPEN:
             for timed in lane.upcoming():
                 if timed.wave > 1 and self._pilot_moved:
                     self._lay_out()
@@ -195,10 +197,26 @@ class Board:
         for write in self._unconfirmed:
             if self._lane(write) == lane.number and self._is_due(lane, write, now):
                 return _Step(lane, write, "confirm")
-        for write in self._standing.open_of(lane.number):
-            if self._is_due(lane, write, now):
+        unsettled = self._carrier.journal.unsettled
+        for write in self._standing.unsettled_of(lane.number):
+            if write.number not in unsettled or not self._is_due(lane, write, now):
+                continue
+            if write.number in self._carrier.journal.open_writes:
                 return _Step(lane, write, "resolve")
+            if write.number in self._only_looked_at:
+                return _Step(lane, write, "look_again")
         return None
+
+    def _may_take_effect(self, write: Write) -> bool:
+        """Whether a write that is not made may take effect without being sent again.
+
+        For a rollback, an object may already be back, because the write that is taken back never took effect.
+        """
+        return write.number in self._carrier.journal.unsettled or write.number in self._carrier.unsettled
+
+    def _concerns_this_run(self, write: Write) -> bool:
+        """Whether a write is selected, or was begun by this journal and so has to be looked at."""
+        return write.number not in self._only_looked_at or write.number in self._carrier.journal.unsettled
 
     def _is_due(self, lane: Lane, write: Write, now: datetime) -> bool:
         return write.number not in self._ended and not lane.rests(write.number, now)
@@ -214,7 +232,8 @@ class Board:
         return not reason
 
     def _open_numbers(self, lane: Lane) -> set[int]:
-        return {write.number for write in self._standing.open_of(lane.number)}
+        opened = self._carrier.journal.open_writes
+        return {write.number for write in self._standing.unsettled_of(lane.number) if write.number in opened}
 
     def _lost_its_ground(self, lane: Lane, write: Write) -> bool:
         """Whether a write that this one needs was not made; it is skipped then, for good."""
@@ -250,7 +269,7 @@ class Board:
         lane, write, now = step.lane, step.write, self._carrier.clock.now()
         self._waiting.pop(write.number, None)
         if step.how != "confirm":  # what is confirmed counts as made from the beginning
-            if write.number in self._carrier.journal.open_writes:
+            if attempt.end is not End.DONE and self._may_take_effect(write):
                 self._standing.begun(write, lane.number)
             else:
                 self._standing.ended(write, lane.number, made=attempt.end is End.DONE)
@@ -327,8 +346,9 @@ class Board:
     def outcome(self) -> Outcome:
         """How the run ended; the journal gets its end."""
         self._lay_out()
-        journal, writes, ended = self._carrier.journal, self._executor.writes, self._ended
+        journal, ended = self._carrier.journal, self._ended
         state = state_of(journal.records)
+        writes = [write for write in self._writes if write.number in state.done or self._concerns_this_run(write)]
         numbers = {write.number for write in writes}
         done = (set(state.done) | {n for n, attempt in ended.items() if attempt.end is End.DONE}) & numbers
         failed = sorted(n for n in state.failed if n in numbers and n in ended)
@@ -372,7 +392,7 @@ class Board:
         """When the first of the pending writes may be made."""
         now, times = self._carrier.clock.now(), []
         for lane in self.lanes.values():
-            numbers = {write.number for write in self._executor.writes if self._lane(write) == lane.number}
+            numbers = {write.number for write in self._writes if self._lane(write) == lane.number}
             if not numbers & pending.keys():
                 continue
             closed = self._closed(lane, now)

@@ -26,6 +26,7 @@ from optimizer.estate.policy_bodies import explain_invalid_input
 from optimizer.model.raw import properties_of
 from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
 from optimizer.rollout.journal import (
+    UNKNOWABLE,
     AcceptedRecord,
     DoneRecord,
     FailedRecord,
@@ -45,8 +46,8 @@ LONGEST_POLL_SECONDS = 30.0
 LONGEST_ASKED_SECONDS = 120.0
 """The longest pause between two looks at an operation, whatever the service asks for."""
 
-UNKNOWABLE = timedelta(hours=24)
-"""After this time an accepted operation whose end cannot be learned counts as over."""
+UNSEEN = timedelta(hours=1)
+"""After this time a request whose answer was lost counts as never received, unless something shows that it runs."""
 
 LONGEST_LOOK = timedelta(minutes=3)
 """What was read longer ago than this is read again before a write: jobs may have begun since."""
@@ -107,7 +108,7 @@ class Pace:
     follow_seconds
         How long an operation is followed before it is left open, so that other writes can go on.
     lost_seconds
-        Age at which a request whose answer was lost, and that shows no effect, counts as never received.
+        Age at which a request whose answer was lost, and that shows no effect, may be sent again.
     """
 
     settle_seconds: float = 10.0
@@ -159,8 +160,8 @@ class Carrier:
     targets
         State that each policy must be in where an item is assigned to it, by ``policy_id.lower()``.
     unsettled
-        Open writes of the journal that is taken back, by number: each may still take effect, and until that is settled
-        its object does not count as back.
+        Writes of the journal that is taken back that may still take effect, by number: until that is settled, their
+        objects do not count as back.
     """
 
     service: BackupService
@@ -211,8 +212,20 @@ class Carrier:
                 return _unreadable(exc)
             except (CloudError, ValueError):
                 look = None  # only the object can tell
-        reason = "the run ended before the service had carried out the write"
+        reason = "the answer to the request was lost" if accepted is None else "the service accepted the write"
         return self._conclude(write, look, reason, how="found")
+
+    def look_again(self, write: Write) -> Attempt:
+        """Look whether a request that the journal gave up has taken effect after all; nothing is sent."""
+        try:
+            current = self._read(write)
+        except CloudError as exc:
+            return _unreadable(exc)
+        if is_made(write, current):
+            return self._done(write, current, "found")
+        at = self.journal.unsettled[write.number].intent.at
+        reason = f"the answer to the request of {at:%Y-%m-%d %H:%M} UTC was lost, and it may still take effect"
+        return Attempt(End.LATER, reason, "write")
 
     def confirm(self, write: Write) -> Attempt:
         """Look whether a write is in place that must be, because writes that need it are done; nothing is sent."""
@@ -262,7 +275,10 @@ class Carrier:
         if opened is None or age >= UNKNOWABLE:
             return ""
         if opened.accepted is None:
-            return "" if age >= timedelta(seconds=self.pace.lost_seconds) else "a request for it was sent minutes ago"
+            at = f"{opened.intent.at:%Y-%m-%d %H:%M} UTC"
+            if opened.locked:
+                return f"the write that is taken back was sent at {at} and kept the object locked; it may still run"
+            return f"the answer to the request of {at} was lost, and it may still take effect" * (age < UNSEEN)
         try:
             if self.service.look_at_operation(opened.accepted.operation).ended:
                 return ""
@@ -418,9 +434,17 @@ class Carrier:
         """
         if failure is not None and not isinstance(failure, UncertainError):
             return self._turned_away(write, failure)
+        opened = self.journal.open_writes[write.number]
+        since = self.clock.now() - opened.intent.at
         if failure is None and not old:
             text = f"{reason}; it is not sent again until it is clear that the first request had no effect"
-            return Attempt(End.LATER, text, "write")
+            if opened.accepted is not None:
+                return Attempt(End.LATER, text, "write")
+            left = self.pace.lost_seconds - since.total_seconds()
+            return Attempt(End.LATER, text, "operation", min(max(left, 1.0), self.pace.busy_seconds))
+        if failure is None:
+            minutes = max(1, round(since / timedelta(minutes=1)))
+            reason += f", and after {minutes} minute{'s' * (minutes > 1)} it shows no effect"
         return self._not_carried_out(write, Attempt(End.LATER, str(failure or reason), "write"), lost=True)
 
     def _is_old(self, write: Write, look: Look | None) -> bool:
@@ -450,7 +474,7 @@ class Carrier:
                 return self._not_carried_out(write, Attempt(End.LATER, str(exc), "lane"))
             case ConflictError():
                 attempt = Attempt(End.LATER, str(exc), "write", exc.retry_after_seconds)
-                return self._not_carried_out(write, attempt, exc.code)
+                return self._not_carried_out(write, attempt, exc.code, locked=True)
             case _:
                 return self._refused(write, exc)
 
@@ -477,10 +501,14 @@ class Carrier:
         requests = self.guard_requests.get((write.vault_id.lower(), kind), ())
         return {**write.body, **({"resourceGuardOperationRequests": list(requests)} if requests else {})}
 
-    def _not_carried_out(self, write: Write, attempt: Attempt, code: str = "", *, lost: bool = False) -> Attempt:
+    def _not_carried_out(
+        self, write: Write, attempt: Attempt, code: str = "", *, lost: bool = False, locked: bool = False
+    ) -> Attempt:
         """Record that nothing was carried out, or nothing that can be seen (``lost``): the write can be made later."""
         at = self.clock.now()
-        self.journal.append(FailedRecord(number=write.number, at=at, error=attempt.reason, code=code, lost=lost))
+        self.journal.append(
+            FailedRecord(number=write.number, at=at, error=attempt.reason, code=code, lost=lost, locked=locked)
+        )
         return attempt
 
     def _done(self, write: Write, current: Resource | None, how: Literal["written", "found"]) -> Attempt:

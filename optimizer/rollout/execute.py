@@ -40,6 +40,8 @@ class Executor:
         What the writes were made for.
     writes
         All of them, in order.
+    begun
+        Writes outside the selection that may still take effect: this run looks at them, and never sends them.
     pilot
         VM ids that go first; the others follow when the pilot's first backups are over.
     tolerated
@@ -58,6 +60,7 @@ class Executor:
     inventory: Inventory
     rules: Rules
     writes: Sequence[Write]
+    begun: Sequence[Write] = ()
     pilot: frozenset[str] = frozenset()
     tolerated: Inventory | None = None
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
@@ -98,8 +101,9 @@ class Executor:
         ledger, made = self.carrier.ledger, state_of(self.carrier.journal.records).done
         in_place = {number for number, attempt in ended.items() if attempt.end is End.DONE}
         lost = ended.keys() - in_place
+        found = [write for write in self.begun if write.number in made]
         return build_rollout(
-            [write for write in self.writes if write.number not in lost],
+            [write for write in (*self.writes, *found) if write.number not in lost],
             self.inventory,
             self.rules,
             now=now,

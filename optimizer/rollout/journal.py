@@ -12,7 +12,8 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -29,6 +30,9 @@ from optimizer.rollout.stages import WriteKind
 
 JOURNAL_SCHEMA_VERSION: Final = 1
 _OWNER_ONLY = 0o600
+
+UNKNOWABLE = timedelta(hours=24)
+"""After this time a request whose outcome cannot be learned, and that shows no effect, will have none."""
 
 
 class RunRecord(StrictModel):
@@ -133,7 +137,9 @@ class FailedRecord(StrictModel):
     Parameters
     ----------
     lost
-        Whether no answer says so: the request showed no effect for so long that it counts as not received.
+        Whether no answer says so: the request showed no effect for so long that it may be sent again.
+    locked
+        Whether the service refused it because another operation on the object was in progress.
     """
 
     record: Literal["failed"] = "failed"
@@ -142,6 +148,7 @@ class FailedRecord(StrictModel):
     error: str
     code: str = ""
     lost: bool = False
+    locked: bool = False
 
 
 class SkippedRecord(StrictModel):
@@ -178,27 +185,74 @@ class OpenWrite:
         Its beginning.
     accepted
         What the service said when it accepted the write; None where no such answer is known.
+    locked
+        Whether a later request was refused because an operation on the object was in progress: probably this one.
     """
 
     intent: IntentRecord
     accepted: AcceptedRecord | None = None
+    locked: bool = False
 
 
-def open_writes_of(records: Iterable[Record]) -> dict[int, OpenWrite]:
-    """Writes of a journal that were begun and whose end it does not know, by number."""
-    found: dict[int, OpenWrite] = {}
-    for record in records:
-        _follow(found, record)
-    return found
+@dataclass
+class Unsettled:
+    """Writes that a journal began and that may still take effect, as its records come in.
 
+    A request whose answer was lost may take effect long after the journal gave it up, also when a second request for
+    the same object was refused in between.  It is settled when the object is found as planned, or when a look after
+    :data:`UNKNOWABLE` shows no effect.
 
-def _follow(found: dict[int, OpenWrite], record: Record) -> None:
-    if isinstance(record, IntentRecord):
-        found[record.number] = OpenWrite(record)
-    elif isinstance(record, AcceptedRecord) and record.number in found:
-        found[record.number] = OpenWrite(found[record.number].intent, record)
-    elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
-        found.pop(record.number, None)
+    Parameters
+    ----------
+    open
+        By number: writes that have no end in the journal.
+    lost
+        By number: the last request of unknown outcome of a write that has an end, but is not settled.
+    """
+
+    open: dict[int, OpenWrite] = field(default_factory=dict)
+    lost: dict[int, OpenWrite] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> Unsettled:
+        """The writes that some records leave unsettled."""
+        found = cls()
+        for record in records:
+            found.follow(record)
+        return found
+
+    @property
+    def writes(self) -> dict[int, OpenWrite]:
+        """All of them, by number."""
+        return self.lost | self.open
+
+    def follow(self, record: Record) -> None:
+        """Take the next record in."""
+        match record:
+            case IntentRecord():
+                self.open[record.number] = OpenWrite(record)
+            case AcceptedRecord() if record.number in self.open:
+                self.open[record.number] = replace(self.open[record.number], accepted=record)
+            case DoneRecord():
+                self.open.pop(record.number, None)
+                self.lost.pop(record.number, None)
+            case FailedRecord() | SkippedRecord():
+                self._ended_without_effect(record)
+            case _:
+                pass
+
+    def _ended_without_effect(self, record: FailedRecord | SkippedRecord) -> None:
+        number, refused = record.number, isinstance(record, FailedRecord) and not record.lost
+        ended = self.open.pop(number, None)
+        doubt = self.lost.get(number)
+        if ended is not None and not refused:
+            doubt = self.lost[number] = replace(ended, locked=doubt is not None and doubt.locked)
+        if doubt is None:
+            return
+        if record.at - doubt.intent.at >= UNKNOWABLE:
+            del self.lost[number]
+        elif isinstance(record, FailedRecord) and record.locked:
+            self.lost[number] = replace(doubt, locked=True)
 
 
 class Journal:
@@ -232,7 +286,7 @@ class Journal:
         self._end = 0
         self._unusable = ""
         self._ending = False
-        self._open = open_writes_of(self._records)
+        self._unsettled = Unsettled.of(self._records)
 
     @property
     def records(self) -> Sequence[Record]:
@@ -261,7 +315,7 @@ class Journal:
             with translate_write_errors(self.path):
                 self._write(line)
             self._records.append(record)
-            _follow(self._open, record)
+            self._unsettled.follow(record)
 
     def begin_no_more(self) -> None:
         """Refuse every further intent, so that no other write is begun; ends of writes are still recorded."""
@@ -301,7 +355,13 @@ class Journal:
     def open_writes(self) -> Mapping[int, OpenWrite]:
         """Writes that were begun and whose end is not known, by number."""
         with self._lock:
-            return dict(self._open)
+            return dict(self._unsettled.open)
+
+    @property
+    def unsettled(self) -> Mapping[int, OpenWrite]:
+        """Writes that may still take effect, by number: the open ones, and those whose answer was lost."""
+        with self._lock:
+            return self._unsettled.writes
 
     def _descriptor_of(self) -> int:
         """The file, made on the first record: a run that is called off leaves none."""

@@ -49,6 +49,7 @@ class Lane:
     _rests: dict[int, datetime] = field(default_factory=dict)
     _given_up: set[int] = field(default_factory=set)
     _tries: Counter[int] = field(default_factory=Counter)
+    _looks: Counter[int] = field(default_factory=Counter)
     _troubles: int = 0
 
     def lay_out(self, writes: Sequence[TimedWrite]) -> None:
@@ -104,20 +105,20 @@ class Lane:
         return min((max(self._rests[number], soon) for number in self._given_up - set(ended)), default=None)
 
     def succeeded(self, number: int) -> None:
-        """A write came to an end: troubles in a row are counted anew."""
+        """A write came to an end, so the troubles of its lane are counted from zero again."""
         self._troubles = 0
-        self._tries.clear()
         self._rests.pop(number, None)
         self.changed, self.reason = True, ""
 
     def write_met_trouble(self, number: int, attempt: Attempt, now: datetime) -> None:
-        """A write has to rest; after too many troubles in a row, for the whole run.
+        """A write has to rest; after too many troubles, for the whole run.
 
         A write whose operation is in progress is never given up: looking at it harms nobody.
         """
-        self._tries[number] += 1
-        self._rests[number] = now + self._pause(attempt, self._tries[number])
-        if self._tries[number] >= self.pace.tries and attempt.holds != "operation":
+        counts = self._looks if attempt.holds == "operation" else self._tries
+        counts[number] += 1
+        self._rests[number] = now + self._pause(attempt, counts[number])
+        if self._tries[number] >= self.pace.tries:
             self._given_up.add(number)
 
     def met_trouble(self, attempt: Attempt, now: datetime) -> None:

@@ -30,23 +30,24 @@ from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.evidence import check_journal, check_plan
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
-from optimizer.rollout.journal import DoneRecord, Record, open_writes_of, read_journal
+from optimizer.rollout.journal import DoneRecord, OpenWrite, Record, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.offers import offers_of_vaults, offers_of_vms
 from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.prepared import Approval, Command, Prepared, Scope
-from optimizer.rollout.progress import JournalState, state_of, with_what_they_need
+from optimizer.rollout.progress import JournalState, state_of, surely_made, with_what_they_need
 from optimizer.rollout.remarks import (
     changes_elsewhere,
     closed_vaults,
     left_for_later,
+    looked_at,
     not_taken_back,
     outside_of_scope,
     read_protections,
     unproven_rules,
 )
 from optimizer.rollout.rollback import estate_after, nothing_to_take_back, rollback_writes
-from optimizer.rollout.selection import Selector, is_meant, select_writes
+from optimizer.rollout.selection import Selection, Selector, is_meant, select_writes
 from optimizer.rollout.stages import Rollout, Write
 from optimizer.rollout.writes import expected_after, is_as, is_made, writes_of
 
@@ -110,11 +111,13 @@ def prepare_apply(
     refuse_taken_back(journal_path, commands)
     scope, approval = carried_on(records, scope, approval)
     state = state_of(records)
-    done = with_what_they_need(state.done, every)
-    choose = partial(select_writes, every, plan, inventory, max_moves=scope.max_moves, made=done)
+    done = surely_made(state, every)
+    choose = partial(
+        select_writes, every, plan, inventory, max_moves=scope.max_moves, made=done, begun=state.unsettled
+    )
     selection = choose(only=scope.only)
     expected = estate_after(plan, document, done)
-    freshness = _compare(expected, selection.writes, reader, state)
+    freshness = _compare(expected, selection, reader, state)
 
     def chosen(only: Sequence[Selector]) -> Sequence[Write]:
         try:
@@ -147,6 +150,7 @@ def prepare_apply(
         journal_path=journal_path,
         commands=commands,
         records=records,
+        begun=selection.begun,
         pilot=pilot,
         scope=scope,
         approval=approval,
@@ -155,6 +159,7 @@ def prepare_apply(
         remarks=(
             *(unproven_rules(plan, plan_path) if command != "rehearse" else ()),
             *selection.left_out,
+            *looked_at(selection.begun, state),
             *outside_of_scope(every, selection.writes, scope, commands),
             *protected,
             *closed_vaults(_to_do(selection.writes, state), ledger, clock.now()),
@@ -214,17 +219,24 @@ def prepare_rollback(
     scope, approval = carried_on(records, Scope(only=tuple(only)), approval)
     state = state_of(records)
     wanted = [write for write in every if is_meant(write, before, scope.only)]
-    unsettled = open_writes_of(done_records)
-    done_records, unreadable = _with_open_ends(done_records, state, every, wanted, reader, clock)
+    done_records, unsettled, unreadable = _with_open_ends(done_records, state, every, wanted, reader, clock)
     done = with_what_they_need(state_of(done_records).done, every)
     check_journal(records, rollback_writes(done_records, every, delete_created=True), journal_path)
     undone = rollback_writes(done_records, every, delete_created=delete_created)
     if not undone and not unreadable:
         raise ApplyError(f"{applied}: {nothing_to_take_back(done_records, every, commands)}")
     inventory = build_inventory(estate_after(plan, document, done), plan.rules.service_from, present=moved)
-    selection = select_writes(undone, plan, inventory, only=scope.only, made=state.done.keys(), tolerated=before)
+    selection = select_writes(
+        undone,
+        plan,
+        inventory,
+        only=scope.only,
+        made=surely_made(state, undone),
+        begun=state.unsettled.keys() | unsettled.keys(),
+        tolerated=before,
+    )
     left = estate_after(plan, document, with_what_they_need(done - state.done.keys(), every))
-    freshness = _compare(left, selection.writes, reader, state, unreadable)
+    freshness = _compare(left, selection, reader, state, unreadable)
     if freshness.unreadable or all(freshness.hinders(write) for write in _to_do(selection.writes, state)):
         again = partial(commands.rollback, *commands.first)
         whole = _with_parts(freshness, _to_do(selection.writes, state))
@@ -243,6 +255,7 @@ def prepare_rollback(
         journal_path=journal_path,
         commands=commands,
         records=records,
+        begun=selection.begun,
         scope=scope,
         approval=approval,
         protections=protections,
@@ -251,6 +264,7 @@ def prepare_rollback(
         remarks=(
             *unproven_rules(plan, plan_path),
             *selection.left_out,
+            *looked_at(selection.begun, state),
             *left_for_later(undone, writes, scope.only, commands),
             *protected,
             *not_taken_back(freshness, _to_do(writes, state)),
@@ -286,13 +300,14 @@ def _to_do(writes: Sequence[Write], state: JournalState) -> list[Write]:
 
 def _compare(
     expected: EstateDocument,
-    writes: Sequence[Write],
+    selection: Selection,
     reader: BackupReader,
     state: JournalState,
     unreadable: Mapping[str, CloudError] | None = None,
 ) -> Freshness:
     """What differs in Azure from what the run left there; a write with an unknown outcome may have taken place."""
-    pending = frozenset(write.number for write in _to_do(writes, state))
+    pending = frozenset(write.number for write in _to_do(selection.writes, state))
+    writes = (*selection.writes, *selection.begun)
     begun = frozenset(state.intents) - frozenset(state.done)
     return compare_with_service(expected, writes, reader, pending=pending, begun=begun, unreadable=unreadable)
 
@@ -304,11 +319,11 @@ def _with_open_ends(
     wanted: Sequence[Write],
     reader: BackupReader,
     clock: Clock,
-) -> tuple[tuple[Record, ...], dict[str, CloudError]]:
+) -> tuple[tuple[Record, ...], dict[int, OpenWrite], dict[str, CloudError]]:
     """Add to a journal the ends of the writes that were begun and whose outcome it does not know.
 
-    A process may have been killed between a request and its record: whether the write took place is looked up in
-    Azure.
+    A process may have been killed between a request and its record, or an answer was lost: whether the write took
+    place is looked up in Azure.
 
     Parameters
     ----------
@@ -324,10 +339,12 @@ def _with_open_ends(
     Returns
     -------
     tuple
-        The records, and the vaults of wanted writes that cannot be read.
+        The records, the writes that show no effect and may still take effect, and the vaults of wanted writes that
+        cannot be read.
     """
     state, sought = state_of(applied), {write.number for write in wanted}
     found: list[Record] = []
+    unsettled: dict[int, OpenWrite] = {}
     unreadable: dict[str, CloudError] = {}
     for write in writes:
         if write.number not in state.intents or write.number in state.done:
@@ -344,10 +361,11 @@ def _with_open_ends(
             continue
         if is_made(write, current):
             found.append(DoneRecord(number=write.number, at=clock.now(), how="found", after=current))
-        elif write.number in state.open and write.before is not None and is_as(write, current, write.before):
+        elif write.number in state.unsettled and write.before is not None and is_as(write, current, write.before):
             # It may still take effect: its way back waits until that is settled.
+            unsettled[write.number] = state.unsettled[write.number]
             found.append(DoneRecord(number=write.number, at=clock.now(), how="found", after=expected_after(write)))
-    return (*applied, *found), unreadable
+    return (*applied, *found), unsettled, unreadable
 
 
 def _made(state: JournalState) -> dict[int, datetime]:

@@ -73,6 +73,8 @@ class Prepared:
         What the writes start from.
     writes
         What the run is about, made or not.
+    begun
+        Writes outside the selection that may still take effect: the run looks at them, and never sends them.
     rollout
         Calendar of what is left.
     journal_path
@@ -94,7 +96,7 @@ class Prepared:
     workers
         Lanes that are written side by side.
     unsettled
-        For a rollback, the open writes of the journal that is taken back, by number: each may still take effect.
+        For a rollback, the writes of the journal that is taken back that may still take effect, by number.
     """
 
     command: Command
@@ -106,6 +108,7 @@ class Prepared:
     journal_path: Path
     commands: Commands
     records: tuple[Record, ...] = ()
+    begun: tuple[Write, ...] = ()
     pilot: frozenset[str] = frozenset()
     scope: Scope = Scope()
     approval: Approval = Approval()

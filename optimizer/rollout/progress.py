@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
+from optimizer.rollout.journal import (
+    DoneRecord,
+    FailedRecord,
+    IntentRecord,
+    OpenWrite,
+    Record,
+    SkippedRecord,
+    Unsettled,
+)
 from optimizer.rollout.stages import Write
 
 Ended = DoneRecord | FailedRecord | SkippedRecord
@@ -26,9 +34,12 @@ class JournalState:
     done, failed, skipped
         How each write ended last.
     ours
-        Done writes that a run of the journal made itself: the service confirmed it, or the outcome of the last intent
-        was unknown when the object was found as planned.  After a request that was turned away or a change by somebody
-        else, what is found is somebody else's.
+        Done writes that a run of the journal made itself: the service confirmed it, or a request of unknown outcome
+        was not settled when the object was found as planned.  Where every request was refused, what is found is
+        somebody else's.
+    unsettled
+        Writes that are not done and may still take effect, by number: those without an end, and those whose answer
+        was lost.
     """
 
     intents: Mapping[int, IntentRecord]
@@ -36,6 +47,7 @@ class JournalState:
     failed: Mapping[int, FailedRecord]
     skipped: Mapping[int, SkippedRecord]
     ours: frozenset[int]
+    unsettled: Mapping[int, OpenWrite]
 
     @property
     def open(self) -> frozenset[int]:
@@ -61,26 +73,41 @@ def state_of(records: Iterable[Record]) -> JournalState:
     """What became of each write of a journal; later records replace earlier ones."""
     intents: dict[int, IntentRecord] = {}
     ends: dict[int, Ended] = {}
-    unknown: set[int] = set()
+    unsettled = Unsettled()
     ours: set[int] = set()
     for record in map(_as_today, records):
         if isinstance(record, IntentRecord):
             intents[record.number] = record
             ends.pop(record.number, None)
-            unknown.add(record.number)
         elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
             ends[record.number] = record
-            if isinstance(record, DoneRecord) and (record.how == "written" or record.number in unknown):
+            if isinstance(record, DoneRecord) and (record.how == "written" or record.number in unsettled.writes):
                 ours.add(record.number)
-            elif isinstance(record, SkippedRecord) or (isinstance(record, FailedRecord) and not record.lost):
-                unknown.discard(record.number)
+        unsettled.follow(record)
     return JournalState(
         intents,
         {n: end for n, end in ends.items() if isinstance(end, DoneRecord)},
         {n: end for n, end in ends.items() if isinstance(end, FailedRecord)},
         {n: end for n, end in ends.items() if isinstance(end, SkippedRecord)},
         frozenset(number for number in ours if isinstance(ends.get(number), DoneRecord)),
+        unsettled.writes,
     )
+
+
+def surely_made(state: JournalState, writes: Sequence[Write]) -> frozenset[int]:
+    """Numbers of the writes that are made: those that are done, and whatever done or unsettled writes need.
+
+    A write is begun only when everything it needs is in place.
+
+    Parameters
+    ----------
+    state
+        State of the journal.
+    writes
+        All writes of the plan.
+    """
+    needed = {number for write in writes if write.number in state.unsettled for number in write.needs}
+    return with_what_they_need(state.done.keys() | needed, writes)
 
 
 def with_what_they_need(numbers: Iterable[int], writes: Sequence[Write]) -> frozenset[int]:

@@ -15,6 +15,7 @@ from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepared import Scope
+from optimizer.rollout.progress import JournalState
 from optimizer.rollout.protections import Protection, read_protection
 from optimizer.rollout.stages import Write
 
@@ -135,6 +136,20 @@ def outside_of_scope(every: Sequence[Write], chosen: Sequence[Write], scope: Sco
     return [
         f"the plan moves {vms} that this run leaves out; to move all of them afterwards:\n    {commands.apply(*words)}"
     ]
+
+
+def looked_at(begun: Sequence[Write], state: JournalState) -> list[str]:
+    """Report writes that an earlier run began, that this run leaves out, and whose outcome is not known."""
+    names = [write.name for write in begun if write.number in state.unsettled]
+    if not names:
+        return []
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    its = "its outcome is" if len(names) == 1 else "their outcomes are"
+    remark = (
+        f"an earlier run began to write {', '.join(names[:3])}{more}, and {its} not known yet: this run only looks, "
+        f"and counts {'it' if len(names) == 1 else 'each of them'} as possibly made"
+    )
+    return [remark]
 
 
 def left_for_later(

@@ -82,6 +82,7 @@ def carry_out(
             inventory=prepared.inventory,
             rules=prepared.plan.rules,
             writes=prepared.writes,
+            begun=prepared.begun,
             pilot=prepared.pilot,
             tolerated=prepared.tolerated,
             workers=prepared.workers,

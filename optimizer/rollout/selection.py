@@ -67,11 +67,15 @@ class Selection:
         Remarks on selected VMs that cannot be moved without others.
     earlier
         Numbers of the writes that earlier runs made outside the present selection.
+    begun
+        Writes outside the present selection that earlier runs began and that may still take effect.  They are part of
+        the state, and are looked at, but never sent.
     """
 
     writes: tuple[Write, ...]
     left_out: tuple[str, ...] = ()
     earlier: frozenset[int] = frozenset()
+    begun: tuple[Write, ...] = ()
 
 
 def select_writes(
@@ -82,6 +86,7 @@ def select_writes(
     only: Sequence[Selector] = (),
     max_moves: int | None = None,
     made: Collection[int] = frozenset(),
+    begun: Collection[int] = frozenset(),
     tolerated: Inventory | None = None,
 ) -> Selection:
     """Choose a part of the writes that can be carried out by itself.
@@ -89,7 +94,7 @@ def select_writes(
     The VMs that gain most in risk are chosen first.  A write is chosen only when everything that must happen before it
     is chosen as well: a new policy is created, another VM leaves a full policy, a window under a cap becomes free.  No
     VM outside the selection is touched: a policy is edited only when all its VMs are selected.  Every VM that moves
-    counts toward ``max_moves``, and so do VMs that earlier runs moved.
+    counts toward ``max_moves``, and so do VMs that earlier runs moved or may have moved.
 
     Parameters
     ----------
@@ -101,6 +106,8 @@ def select_writes(
         Maximum number of VMs that move.  By default, there is no maximum.
     made
         Numbers of the writes that earlier runs made.
+    begun
+        Numbers of the writes that are not known to be made, but may have taken effect or may still do so.
     tolerated
         For a rollback, the state that it leads back to; see :class:`~optimizer.rollout.transition.Transition`.
 
@@ -111,13 +118,15 @@ def select_writes(
     """
     if not only and max_moves is None:
         return Selection(tuple(writes))
-    chooser = _Chooser(writes, plan, inventory, only, frozenset(made), tolerated)
+    chooser = _Chooser(writes, plan, inventory, only, frozenset(made), frozenset(begun) - frozenset(made), tolerated)
     chooser.choose(max_moves)
     before = tuple(write for write in writes if write.number in made)
     outside = frozenset(write.number for write in before if not is_meant(write, inventory, only))
     if writes and not chooser.picked and len(outside) == len(before):
         raise ApplyError(chooser.why_nothing(max_moves))
-    return Selection((*before, *chooser.in_order()), tuple(chooser.remarks(max_moves)), outside)
+    return Selection(
+        (*before, *chooser.in_order()), tuple(chooser.remarks(max_moves)), outside, tuple(chooser.only_begun())
+    )
 
 
 def is_meant(write: Write, inventory: Inventory, only: Sequence[Selector]) -> bool:
@@ -149,15 +158,16 @@ class _Chooser:
         inventory: Inventory,
         only: Sequence[Selector],
         made: frozenset[int],
+        begun: frozenset[int],
         tolerated: Inventory | None,
     ) -> None:
         self._writes, self._plan, self._inventory, self._only = writes, plan, inventory, only
-        self._made, self._tolerated = made, tolerated
+        self._made, self._begun, self._tolerated = made, begun, tolerated
         self._state = Admission(writes, inventory, plan.rules, made=made, tolerated=tolerated)
         self._stuck: dict[Key, list[Write]] = {}
         self._too_large: list[Write] = []
         self._partly: list[str] = []
-        self._moved = len({vm.lower() for write in writes if write.number in made for vm in write.vms})
+        self._moved = len({vm.lower() for write in writes if write.number in made | begun for vm in write.vms})
 
     @property
     def picked(self) -> Sequence[Write]:
@@ -183,16 +193,25 @@ class _Chooser:
             write = heappop(queue)[2]
             if obstacle := self._state.obstacle(write):
                 self._stuck.setdefault(obstacle.key, []).append(write)
-            elif max_moves is not None and self._moved + len(write.vms) > max_moves:
+            elif max_moves is not None and self._moved + self._num_more(write) > max_moves:
                 self._too_large.append(write)
             else:
-                self._moved += len(write.vms)
+                self._moved += self._num_more(write)
                 for key in self._state.take(write):
                     for freed in self._stuck.pop(key, ()):
                         heappush(queue, rank[freed.number])
         for write in self._writes:
             if write.kind == "delete_policy" and write.number not in self._made and self._may_delete(write):
                 self._state.take(write)
+
+    def _num_more(self, write: Write) -> int:
+        """Number of VMs by which a write adds to those that moved or may have moved."""
+        return 0 if write.number in self._begun else len(write.vms)
+
+    def only_begun(self) -> list[Write]:
+        """Writes that may still take effect and were not picked."""
+        picked = {write.number for write in self.picked}
+        return [write for write in self._writes if write.number in self._begun - picked]
 
     def in_order(self) -> Sequence[Write]:
         """The picked writes in the order of the plan or, where that order does not work, as they were picked."""
@@ -206,7 +225,7 @@ class _Chooser:
         """Explain why no write was picked and what it would take."""
         if self._too_large:
             least = min(len(write.vms) for write in self._too_large)
-            before = f"earlier runs moved {_vms(self._moved)}, and " if self._moved else ""
+            before = f"earlier runs moved {self._moved_before()}, and " if self._moved else ""
             return (
                 f"--max-moves {max_moves} is too small: {before}the smallest part that can be carried out moves "
                 f"{_vms(least)}{' more' if before else ''}; use --max-moves {self._moved + least} or more"
@@ -243,11 +262,24 @@ class _Chooser:
         """What was selected but is not part of the run, and why."""
         found = [f"{one}: it stays as it is" for one in self._partly]
         if stuck := self._left_stuck():
-            vms, verb = _vms(sum(len(write.vms) for write in stuck)), "is" if len(stuck) == 1 else "are"
-            found.append(f"{vms} {verb} left out because others would have to move first: {self._why_stuck(stuck[0])}")
+            num_vms = sum(len(write.vms) for write in stuck)
+            verb = "is" if num_vms == 1 else "are"
+            found.append(
+                f"{_vms(num_vms)} {verb} left out because others would have to move first: {self._why_stuck(stuck[0])}"
+            )
         if self._too_large and not self.picked:
-            found.append(f"--max-moves {max_moves} is used up: earlier runs moved {_vms(self._moved)}")
+            found.append(f"--max-moves {max_moves} is used up: earlier runs moved {self._moved_before()}")
         return found
+
+    def _moved_before(self) -> str:
+        """Number of VMs that earlier runs moved, with those of which that is not known."""
+        begun = [write.name for write in self.only_begun() if write.vms]
+        if not begun:
+            return _vms(self._moved)
+        more = f" and {len(begun) - _NAMED} more" if len(begun) > _NAMED else ""
+        names = ", ".join(begun[:_NAMED]) + more
+        look = f"--resume --only vm={begun[0]}"
+        return f"or may have moved {_vms(self._moved)} (the outcome of {names} is not known yet: {look} looks it up)"
 
     def _may_delete(self, write: Write) -> bool:
         """Whether a policy is left empty by what was picked, or belongs to a vault that is selected as a whole."""
