@@ -47,7 +47,7 @@ def approval_options(command: Callable[..., Any]) -> Callable[..., Any]:
             default=0,
             metavar="HOURS",
             help="Keep running for this many hours and make writes as they become possible.  "
-            "[default: make the writes that are possible now, then stop]",
+            "[default: make the writes that are possible now, then stop; after trouble, wait for 15 minutes at most]",
         ),
         click.option("--ticket", default="", help="Change ticket to record in the journal."),
         click.option(
@@ -374,7 +374,8 @@ def _confirm_and_run(
             pace=Pace(poll_seconds=connection.polling_seconds),
             guard_request=guard_request,
             progress=progress,
-            tell=lambda text: click.echo(f"\n{printable(text)}", err=True),  # below the ^C of the terminal
+            tell=lambda text: click.echo(printable(text), err=True),
+            remark=screen.remark,
         )
     screen.show(render_outcome(outcome, prepared), outcome_json(outcome, prepared))
     screen.remark(f"journal: {prepared.journal_path}")

@@ -27,6 +27,12 @@ if TYPE_CHECKING:
 SHORT_WAIT = timedelta(minutes=5)
 """After trouble a run waits this long even if it was not told to wait."""
 
+LONGEST_WAIT = timedelta(minutes=15)
+"""A run that was not told to wait lets each lane wait this long in all."""
+
+WORTH_REPORTING = timedelta(seconds=10)
+"""Shorter waits are not reported."""
+
 
 class _Step(NamedTuple):
     """What a worker does next."""
@@ -74,6 +80,7 @@ class Board:
             if write.number not in state.done and self._concerns_this_run(write):
                 self._to_do.setdefault(self._lane(write), []).append(write.number)
         self._waiting: dict[int, str] = {}
+        self._reported = ""
         self._broken: list[str] = []
         self._num_done = len(state.done)
         self._pilot_moved = False
@@ -114,6 +121,7 @@ class Board:
             self._is_interrupted = self._failed = True
             self._carrier.journal.begin_no_more()
             names = list(self._carrier.under_way.copy().values())
+            self._executor.tell("")  # below the ^C of the terminal
             self._executor.tell(_stopping(names))
         return bool(names)
 
@@ -159,12 +167,23 @@ class Board:
             free = [lane for lane in self.lanes.values() if not lane.busy and not lane.over]
             ready = [lane for lane in free if lane.ready_at <= now]
             if not ready:
-                return None, min((lane.ready_at for lane in free), default=None)
+                next_lane = min(free, key=lambda one: one.ready_at, default=None)
+                if next_lane is not None and not any(lane.busy for lane in self.lanes.values()):
+                    self._report_wait(next_lane, now)
+                return None, next_lane.ready_at if next_lane is not None else None
             lane = min(ready, key=lambda one: (one.ready_at, one.number))  # who has waited longest
             if step := self._advance(lane, now):
                 lane.busy = True
                 return step, None
         return None, None
+
+    def _report_wait(self, lane: Lane, now: datetime) -> None:
+        """Report, once, until when no lane makes a write, and why."""
+        until = f"{lane.ready_at + timedelta(seconds=59):%Y-%m-%d %H:%M} UTC"
+        line = f"waiting until {until} {lane.awaits}; Ctrl-C stops, --resume continues"
+        if lane.ready_at - now >= WORTH_REPORTING and line != self._reported:
+            self._reported = line
+            self._executor.remark(line)
 
     def _advance(self, lane: Lane, now: datetime) -> _Step | None:
         """What to do in a lane; where there is nothing now, it is told when to come back."""
@@ -297,34 +316,53 @@ class Board:
                 lane.write_met_trouble(step.write.number, attempt, now)
             case "lane" | "subscription" | "rights":
                 lane.met_trouble(attempt, now)
-                if not lane.over and lane.ready_at > now + self._patience(now, trouble=True):
-                    lane.end(lane.ready_at)
+                lane.awaits = f"to try {step.write.name} again ({attempt.reason})"
+                if not lane.over:
+                    self._let_wait(lane, now)
             case _:
                 pass
 
-    def _patience(self, now: datetime, *, trouble: bool) -> timedelta:
-        """How long this run may wait."""
+    def _patience(self, lane: Lane, now: datetime, *, trouble: bool) -> timedelta:
+        """How long a lane may wait in this run."""
         if self._until is not None:
             return max(self._until - now, timedelta())
-        return SHORT_WAIT if trouble else timedelta()
+        return min(SHORT_WAIT, LONGEST_WAIT - lane.waited) if trouble else timedelta()
+
+    def _let_wait(self, lane: Lane, now: datetime) -> None:
+        """Let a lane wait until it is ready, or end it where that is beyond this run."""
+        wait = max(lane.ready_at - now, timedelta())
+        if wait > self._patience(lane, now, trouble=True):
+            lane.end(lane.ready_at)
+        else:
+            lane.waited += wait
 
     def _rest(self, lane: Lane, now: datetime) -> None:
         """Let a lane wait for what opens next, or end it where that is beyond this run."""
         if lane.ready_at > now:
-            if lane.ready_at > now + self._patience(now, trouble=True):
-                lane.end(lane.ready_at)
+            lane.awaits = f"({lane.reason})"
+            self._let_wait(lane, now)
             return
         opens, retry = lane.next_opening(now, self._ended), lane.next_retry(now, self._ended)
         reachable = [
             at
             for at, trouble in ((opens, False), (retry, True))
-            if at is not None and at <= now + self._patience(now, trouble=trouble)
+            if at is not None and at <= now + self._patience(lane, now, trouble=trouble)
         ]
         if reachable:
             lane.ready_at = min(reachable)
+            lane.awaits = self._awaited(lane)
+            lane.waited += lane.ready_at - now
         else:
             later = (opens, retry, lane.later_retry(now, self._ended))
             lane.end(min((at for at in later if at is not None), default=None))
+
+    def _awaited(self, lane: Lane) -> str:
+        """What a lane waits for until it is ready."""
+        unsettled = self._carrier.journal.unsettled
+        names = {write.number: write.name for write in self._writes}
+        for number in lane.resting_until(lane.ready_at):
+            return f"for the outcome of {names[number]}" if number in unsettled else f"to try {names[number]} again"
+        return "for the next write"
 
     def _lane(self, write: Write) -> int:
         return self._lane_of[write.vault_id.lower()]

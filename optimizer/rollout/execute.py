@@ -54,6 +54,8 @@ class Executor:
         Told after each write.
     tell
         Told, for people, what a run waits for after Ctrl-C.
+    remark
+        Told, for people, until when a run waits, and why.
     """
 
     carrier: Carrier
@@ -67,6 +69,7 @@ class Executor:
     workers: int = DEFAULT_WORKERS
     progress: Progress = no_progress
     tell: Callable[[str], None] = silent
+    remark: Callable[[str], None] = silent
 
     def run(self, *, until: datetime | None = None) -> Outcome:
         """Make every write that can be made now, and those that open until a given time.
@@ -74,7 +77,7 @@ class Executor:
         Parameters
         ----------
         until
-            Wait for writes that open before; None: wait only shortly, after trouble.
+            Wait for writes that open before; None: wait only after trouble, 15 minutes in all.
         """
         gates = Gates(self.inventory, self.rules, self.snapshot_minutes)
         carrier = replace(

@@ -42,6 +42,10 @@ class Lane:
     """Whether something was made or given up since its calendar was laid out."""
     reason: str = ""
     """Why the whole lane has to wait, or is over."""
+    awaits: str = ""
+    """What the lane waits for until ``ready_at``, after "waiting until ..."."""
+    waited: timedelta = timedelta()
+    """How long the lane has waited in this run."""
     resume_at: datetime | None = None
     """When the next of its writes may be made, where it is over."""
     _queue: Sequence[TimedWrite] = ()
@@ -98,6 +102,10 @@ class Lane:
             if number not in ended and at > now and number not in self._given_up
         ]
         return min(times, default=None)
+
+    def resting_until(self, at: datetime) -> list[int]:
+        """Numbers of the writes that rest until a time."""
+        return [number for number, until in self._rests.items() if until == at]
 
     def later_retry(self, now: datetime, ended: Collection[int]) -> datetime | None:
         """When a later run may look at the next write that this run gave up; None where there is none."""

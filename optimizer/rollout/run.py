@@ -33,6 +33,7 @@ def carry_out(
     journal_of: Callable[[Path], Journal] = Journal,
     progress: Progress = no_progress,
     tell: Callable[[str], None] = silent,
+    remark: Callable[[str], None] = silent,
 ) -> Outcome:
     """Make the writes of a prepared run that can be made now.
 
@@ -45,7 +46,7 @@ def carry_out(
     state_folder
         Where the locks are.
     until
-        Wait for writes that open before; None: do not wait.
+        Wait for writes that open before; None: wait only after trouble, 15 minutes in all.
     pace
         How long to wait for the service.
     guard_request
@@ -56,6 +57,8 @@ def carry_out(
         Told after each write.
     tell
         Told, for people, what the run waits for after Ctrl-C.
+    remark
+        Told, for people, until when the run waits, and why.
 
     Raises
     ------
@@ -88,6 +91,7 @@ def carry_out(
             workers=prepared.workers,
             progress=progress,
             tell=tell,
+            remark=remark,
         )
         return executor.run(until=until)
 

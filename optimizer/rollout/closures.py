@@ -1,0 +1,52 @@
+"""Vaults from which the service asked to stay away: not even a read is sent to them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from optimizer.errors import CloudError, ThrottledError
+from optimizer.ports import Clock
+from optimizer.rollout.ledger import Closure, Ledger
+
+
+def is_for_subscription(exc: ThrottledError) -> bool:
+    """Whether a refusal is about the whole subscription.
+
+    Azure Resource Manager throttles a subscription or a tenant, Azure Backup a vault.
+    """
+    return any(word in exc.code.lower() for word in ("subscription", "tenant"))
+
+
+@dataclass(frozen=True)
+class Closures:
+    """Which vaults are closed, by what earlier answers asked for.
+
+    Parameters
+    ----------
+    ledger
+        Where such requests are kept, for later runs too.
+    clock
+        The present time.
+    """
+
+    ledger: Ledger
+    clock: Clock
+
+    def of(self, vault_id: str) -> Closure | None:
+        """The closure that keeps a vault closed the longest; None where it may be asked now."""
+        return self.ledger.closed(vault_id, self.clock.now())
+
+    def heed(self, vault_id: str, exc: CloudError) -> bool:
+        """Remember how long an answer asks to stay away; returns whether it does.
+
+        Raises
+        ------
+        EstateError
+            The ledger cannot be written.
+        """
+        if not isinstance(exc, ThrottledError) or not exc.retry_after_seconds:
+            return False
+        place = "/".join(vault_id.split("/")[:3]) if is_for_subscription(exc) else vault_id
+        self.ledger.close(place, self.clock.now() + timedelta(seconds=exc.retry_after_seconds), str(exc))
+        return True
