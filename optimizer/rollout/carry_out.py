@@ -25,6 +25,7 @@ from optimizer.estate.arm_items import source_vm
 from optimizer.estate.policy_bodies import explain_invalid_input
 from optimizer.model.raw import properties_of
 from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
+from optimizer.rollout.closures import is_for_subscription
 from optimizer.rollout.journal import (
     UNKNOWABLE,
     AcceptedRecord,
@@ -527,9 +528,8 @@ def _unreadable(exc: CloudError) -> Attempt:
 
 
 def _throttled(exc: ThrottledError) -> tuple[Holds, float | None]:
-    """Who has to wait, and how long: Azure Resource Manager throttles a subscription, Azure Backup a vault."""
-    shared = any(word in exc.code.lower() for word in ("subscription", "tenant"))
-    return "subscription" if shared else "lane", exc.retry_after_seconds
+    """Who has to wait, and how long."""
+    return "subscription" if is_for_subscription(exc) else "lane", exc.retry_after_seconds
 
 
 def _why_not(write: Write, current: Resource | None) -> str:

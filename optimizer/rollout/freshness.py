@@ -11,6 +11,7 @@ from optimizer.estate.document import EstateDocument
 from optimizer.model.raw import id_of, properties_of
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import BackupReader, Resource
+from optimizer.rollout.closures import Closures
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import is_made, item_state, policy_state
@@ -81,11 +82,13 @@ def compare_with_service(
     pending: frozenset[int],
     begun: frozenset[int] = frozenset(),
     unreadable: Mapping[str, CloudError] | None = None,
+    closures: Closures | None = None,
 ) -> Freshness:
     """Compare the vaults that a plan writes to with what the service shows now.
 
-    Vaults without a pending write are not read.  A vault that cannot be read does not keep the others from being
-    compared.
+    Vaults without a pending write are not read, and neither are those from which the service asked to stay away: each
+    of their objects is compared right before it is written.  A vault that cannot be read does not keep the others from
+    being compared.
 
     Parameters
     ----------
@@ -101,6 +104,8 @@ def compare_with_service(
         Numbers of the writes whose outcome is unknown: their objects may be in either state.
     unreadable
         Vaults, by id, that are known to be unreadable already.
+    closures
+        Which vaults are closed; by default, none.
     """
     to_do = [write for write in writes if write.number in pending]
     broken, remarks, holds = {}, {}, []
@@ -108,14 +113,15 @@ def compare_with_service(
     lost = dict(unreadable or {})
     unsure = frozenset(write.object_id.lower() for write in writes if write.number in begun)
     for vault_id in vaults_of(to_do):
-        if vault_id in lost:
+        if vault_id in lost or (closures is not None and closures.of(vault_id)):
             continue
         of_vault = [write for write in to_do if write.vault_id.lower() == vault_id.lower()]
         try:
             policies = _by_id(reader.list_policies(vault_id), vault_id)
             items = _by_id(reader.list_items(vault_id), vault_id)
         except CloudError as exc:
-            lost[vault_id] = exc
+            if closures is None or not closures.heed(vault_id, exc):
+                lost[vault_id] = exc
             continue
         compared = _Compared(
             _by_id(expected.policies, vault_id),

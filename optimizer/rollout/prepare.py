@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -15,9 +15,10 @@ from optimizer.estate.document import EstateDocument
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument, ReassignItem
 from optimizer.plan.fingerprint import check_changes
-from optimizer.ports import BackupReader, Clock
+from optimizer.ports import BackupReader, Clock, Resource
 from optimizer.rollout.calendar import DEFAULT_WORKERS, build_rollout
 from optimizer.rollout.clock_check import require_clock
+from optimizer.rollout.closures import Closures
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.earlier_runs import (
     carried_on,
@@ -117,7 +118,8 @@ def prepare_apply(
     )
     selection = choose(only=scope.only)
     expected = estate_after(plan, document, done)
-    freshness = _compare(expected, selection, reader, state)
+    closures = Closures(ledger, clock)
+    freshness = _compare(expected, selection, reader, state, closures)
 
     def chosen(only: Sequence[Selector]) -> Sequence[Write]:
         try:
@@ -137,8 +139,8 @@ def prepare_apply(
     if scope.wave_percent is not None:
         pilot = choose_pilot(selection.writes, inventory, plan.rules, scope.wave_percent, earlier=selection.earlier)
     to_do = _to_do(selection.writes, state)
-    protections, protected = read_protections(to_do, reader)
-    if to_do:  # else nothing was read that could show the service's clock, and nothing will be written
+    protections, protected = read_protections(to_do, reader, closures)
+    if _any_open(to_do, closures):  # else nothing was read that could show the service's clock
         require_clock(reader, clock, command)
     return Prepared(
         command=command,
@@ -162,7 +164,7 @@ def prepare_apply(
             *looked_at(selection.begun, state),
             *outside_of_scope(every, selection.writes, scope, commands),
             *protected,
-            *closed_vaults(_to_do(selection.writes, state), ledger, clock.now()),
+            *closed_vaults(to_do, closures),
             *changes_elsewhere(freshness),
         ),
     )
@@ -219,7 +221,8 @@ def prepare_rollback(
     scope, approval = carried_on(records, Scope(only=tuple(only)), approval)
     state = state_of(records)
     wanted = [write for write in every if is_meant(write, before, scope.only)]
-    done_records, unsettled, unreadable = _with_open_ends(done_records, state, every, wanted, reader, clock)
+    closures = Closures(ledger, clock)
+    done_records, unsettled, unreadable = _with_open_ends(done_records, state, every, wanted, reader, closures)
     done = with_what_they_need(state_of(done_records).done, every)
     check_journal(records, rollback_writes(done_records, every, delete_created=True), journal_path)
     undone = rollback_writes(done_records, every, delete_created=delete_created)
@@ -236,15 +239,17 @@ def prepare_rollback(
         tolerated=before,
     )
     left = estate_after(plan, document, with_what_they_need(done - state.done.keys(), every))
-    freshness = _compare(left, selection, reader, state, unreadable)
-    if freshness.unreadable or all(freshness.hinders(write) for write in _to_do(selection.writes, state)):
+    freshness = _compare(left, selection, reader, state, closures, unreadable)
+    to_do = _to_do(selection.writes, state)
+    if freshness.unreadable or all(freshness.hinders(write) for write in to_do):
         again = partial(commands.rollback, *commands.first)
-        whole = _with_parts(freshness, _to_do(selection.writes, state))
+        whole = _with_parts(freshness, to_do)
         offers = offers_of_vaults(whole, scope, again, resume=bool(records))
         require_fresh(freshness, str(applied), command="rollback", offers=offers)
-    protections, protected = read_protections(_to_do(selection.writes, state), reader)
+    protections, protected = read_protections(to_do, reader, closures)
     writes = selection.writes
-    require_clock(reader, clock, "rollback")
+    if not to_do or _any_open(to_do, closures):
+        require_clock(reader, clock, "rollback")
     return Prepared(
         command="rollback",
         plan=plan,
@@ -267,8 +272,8 @@ def prepare_rollback(
             *looked_at(selection.begun, state),
             *left_for_later(undone, writes, scope.only, commands),
             *protected,
-            *not_taken_back(freshness, _to_do(writes, state)),
-            *closed_vaults(_to_do(writes, state), ledger, clock.now()),
+            *not_taken_back(freshness, to_do),
+            *closed_vaults(to_do, closures),
             *changes_elsewhere(freshness),
         ),
         tolerated=before,
@@ -303,13 +308,21 @@ def _compare(
     selection: Selection,
     reader: BackupReader,
     state: JournalState,
+    closures: Closures,
     unreadable: Mapping[str, CloudError] | None = None,
 ) -> Freshness:
     """What differs in Azure from what the run left there; a write with an unknown outcome may have taken place."""
     pending = frozenset(write.number for write in _to_do(selection.writes, state))
     writes = (*selection.writes, *selection.begun)
     begun = frozenset(state.intents) - frozenset(state.done)
-    return compare_with_service(expected, writes, reader, pending=pending, begun=begun, unreadable=unreadable)
+    return compare_with_service(
+        expected, writes, reader, pending=pending, begun=begun, unreadable=unreadable, closures=closures
+    )
+
+
+def _any_open(writes: Iterable[Write], closures: Closures) -> bool:
+    """Whether any of the writes is for a vault that may be asked now."""
+    return any(not closures.of(vault_id) for vault_id in vaults_of(writes))
 
 
 def _with_open_ends(
@@ -318,7 +331,7 @@ def _with_open_ends(
     writes: Sequence[Write],
     wanted: Sequence[Write],
     reader: BackupReader,
-    clock: Clock,
+    closures: Closures,
 ) -> tuple[tuple[Record, ...], dict[int, OpenWrite], dict[str, CloudError]]:
     """Add to a journal the ends of the writes that were begun and whose outcome it does not know.
 
@@ -333,8 +346,8 @@ def _with_open_ends(
         State of the rollback's own journal: a write whose way back has begun had taken place.
     writes, wanted
         Writes of the plan, and those of them that are to be taken back.
-    reader, clock
-        The service and the present time.
+    reader, closures
+        The service, and which vaults are closed: of those nothing is read.
 
     Returns
     -------
@@ -342,7 +355,7 @@ def _with_open_ends(
         The records, the writes that show no effect and may still take effect, and the vaults of wanted writes that
         cannot be read.
     """
-    state, sought = state_of(applied), {write.number for write in wanted}
+    state, sought, now = state_of(applied), {write.number for write in wanted}, closures.clock.now()
     found: list[Record] = []
     unsettled: dict[int, OpenWrite] = {}
     unreadable: dict[str, CloudError] = {}
@@ -350,22 +363,32 @@ def _with_open_ends(
         if write.number not in state.intents or write.number in state.done:
             continue
         if write.number in back.intents:
-            found.append(DoneRecord(number=write.number, at=clock.now(), how="written", after=expected_after(write)))
+            found.append(DoneRecord(number=write.number, at=now, how="written", after=expected_after(write)))
             continue
-        is_item = write.kind == "reassign_item"
-        try:
-            current = reader.get_item(write.object_id) if is_item else reader.get_policy(write.object_id)
-        except CloudError as exc:
+        current = _current(write, reader, closures)
+        if isinstance(current, CloudError):
             if write.number in sought:
-                unreadable.setdefault(write.vault_id, exc)
+                unreadable.setdefault(write.vault_id, current)
             continue
         if is_made(write, current):
-            found.append(DoneRecord(number=write.number, at=clock.now(), how="found", after=current))
+            found.append(DoneRecord(number=write.number, at=now, how="found", after=current))
         elif write.number in state.unsettled and write.before is not None and is_as(write, current, write.before):
             # It may still take effect: its way back waits until that is settled.
             unsettled[write.number] = state.unsettled[write.number]
-            found.append(DoneRecord(number=write.number, at=clock.now(), how="found", after=expected_after(write)))
+            found.append(DoneRecord(number=write.number, at=now, how="found", after=expected_after(write)))
     return (*applied, *found), unsettled, unreadable
+
+
+def _current(write: Write, reader: BackupReader, closures: Closures) -> Resource | CloudError | None:
+    """The object of a write as it is now, or why it cannot be read; in a closed vault, as the write found it."""
+    if closures.of(write.vault_id):
+        return write.before
+    try:
+        if write.kind == "reassign_item":
+            return reader.get_item(write.object_id)
+        return reader.get_policy(write.object_id)
+    except CloudError as exc:
+        return write.before if closures.heed(write.vault_id, exc) else exc
 
 
 def _made(state: JournalState) -> dict[int, datetime]:

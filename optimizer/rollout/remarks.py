@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 from optimizer.errors import CloudError
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.rollback_file import read_rollback, rollback_path
 from optimizer.ports import BackupReader
+from optimizer.rollout.closures import Closures
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness
-from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepared import Scope
 from optimizer.rollout.progress import JournalState
 from optimizer.rollout.protections import Protection, read_protection
 from optimizer.rollout.stages import Write
 
 
-def read_protections(writes: Sequence[Write], reader: BackupReader) -> tuple[dict[str, Protection], list[str]]:
+def read_protections(
+    writes: Sequence[Write], reader: BackupReader, closures: Closures
+) -> tuple[dict[str, Protection], list[str]]:
     """Read how the vaults that are written to are protected.
 
-    Settings that cannot be read do not stop a run: they only tell in advance what the service would refuse later.
+    Settings that cannot be read do not stop a run: they only show in advance what the service would refuse later.
+    Vaults from which the service asked to stay away are not read.
 
     Parameters
     ----------
@@ -31,6 +33,8 @@ def read_protections(writes: Sequence[Write], reader: BackupReader) -> tuple[dic
         Writes that are still to be made.
     reader
         The service.
+    closures
+        Which vaults are closed.
 
     Returns
     -------
@@ -41,10 +45,15 @@ def read_protections(writes: Sequence[Write], reader: BackupReader) -> tuple[dic
     remarks: list[str] = []
     for vault_id in vaults_of(writes):
         name = vault_id.rpartition("/")[2]
+        if closures.of(vault_id):
+            found[vault_id] = Protection()
+            continue
         try:
             found[vault_id] = read_protection(reader.vault_settings(vault_id))
         except CloudError as exc:
             found[vault_id] = Protection()
+            if closures.heed(vault_id, exc):
+                continue
             remarks.append(
                 f"the settings of vault {name} cannot be read, so a read-only lock or a Resource Guard on it is not "
                 f"known: {exc}"
@@ -54,24 +63,25 @@ def read_protections(writes: Sequence[Write], reader: BackupReader) -> tuple[dic
     return found, remarks
 
 
-def closed_vaults(writes: Sequence[Write], ledger: Ledger, now: datetime) -> list[str]:
+def closed_vaults(writes: Sequence[Write], closures: Closures) -> list[str]:
     """Report vaults from which the service asked to stay away for a while.
 
     Parameters
     ----------
     writes
         Writes that are still to be made.
-    ledger
-        Where such requests are kept.
-    now
-        The present time.
+    closures
+        Which vaults are closed.
     """
     found = []
     for vault_id in vaults_of(writes):
-        if closed := ledger.closed(vault_id, now):
+        if closed := closures.of(vault_id):
             until = f"{closed.closed_until:%Y-%m-%d %H:%M} UTC"
             name = vault_id.rpartition("/")[2]
-            found.append(f"vault {name} is closed until {until}, as the service asked: {closed.reason}")
+            found.append(
+                f"vault {name} is closed until {until}, as the service asked, so nothing is sent to it before: "
+                f"{closed.reason}"
+            )
     return found
 
 
