@@ -192,7 +192,7 @@ def test_two_machines_among_faults(planned: Ready, tmp_path: Path, seed: int) ->
     service.faults = Faults()
     for folder in folders:
         state = state_of(read_journal(folder / "plan.journal.jsonl"))
-        if state.intents.keys() & state.done.keys() & moves(planned):
+        if state.ours & moves(planned):
             take_back(planned, service, folder, clock)
     created = {write.object_id.lower() for write in planned.writes if write.kind == "create_policy"}
     assert compare_estates(planned.document, service.snapshot(), besides=created) == ()
