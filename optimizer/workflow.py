@@ -31,6 +31,7 @@ from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.occupancy import starts_in_schedule
+from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.rule_scope import idle_rules, notes_on_parts
@@ -178,6 +179,7 @@ def audit_case(case: Case) -> Audit:
             *notes_on_rpo(case.inventory, case.rules, case.restrictions.movable),
             *notes_on_policies(case.inventory, case.rules),
         ),
+        orders=order_gaps(case.inventory, case.rules, case.instance.today, case.snapshot_minutes),
     )
 
 

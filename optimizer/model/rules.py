@@ -110,6 +110,9 @@ class Rule(SparseTable):
         Sets of VMs: on every day on which both run, the start windows of a set have ended before those of the next
         ones begin.  A day lasts from noon to noon of each VM's own policy, and a run belongs to the day in which it
         starts.
+    within
+        Hours for ``order``: each set also begins at most this long after every window of the set before it has ended.
+        Only sets that follow one another directly are compared; a set without VMs in the group does not count.
     per
         Within what the above is counted or demanded: each service, each vault, or, for ``separate`` and ``order``
         alone and where nothing is said, everything that the rule is for.
@@ -133,6 +136,7 @@ class Rule(SparseTable):
     max_concurrent: AtLeastOne | None = None
     separate: Separate = False
     order: tuple[VmSet, ...] = ()
+    within: Annotated[float | None, Field(strict=True, gt=0, le=24)] = None
     per: Literal["service", "vault"] | None = None
     pin: Flag = False
     exclude: Flag = False
@@ -167,6 +171,10 @@ class Rule(SparseTable):
             )
         if self.per is not None and not (self.max_concurrent or self.separate or self.order):
             raise ValueError(f"rule {self.name!r} has 'per' without 'max_concurrent', 'separate' or 'order'")
+        if self.within is not None and not self.order:
+            raise ValueError(
+                f"rule {self.name!r} has 'within' without 'order'; 'within' limits the hours between its sets"
+            )
         if self.max_concurrent is not None and (self.separate or self.order):
             other = "separate" if self.separate else "order"
             raise ValueError(

@@ -29,6 +29,7 @@ from optimizer.plan.audit_document import (
     HistoryGap,
     IdleRule,
     LimitState,
+    OrderGap,
     PolicyAudit,
     ServiceAudit,
     UnwritableItem,
@@ -66,6 +67,7 @@ def audit(
     broken_rules: tuple[BrokenRule, ...] | None = None,
     idle_rules: tuple[IdleRule, ...] = (),
     notes: tuple[str, ...] = (),
+    orders: tuple[OrderGap, ...] = (),
 ) -> Audit:
     """Find what is wrong with the schedule of today.
 
@@ -90,6 +92,8 @@ def audit(
         As :func:`optimizer.plan.rule_scope.idle_rules` has them.
     notes
         Notes on rules, such as :func:`optimizer.plan.rule_notes.notes_on_rpo`.
+    orders
+        As :func:`optimizer.plan.orders.order_gaps` has them.
 
     Raises
     ------
@@ -123,6 +127,7 @@ def audit(
         num_rules=len(rules.rule),
         idle_rules=idle_rules,
         notes=notes,
+        orders=orders,
         services=services,
         busy=busy,
         policies=_audit_policies(inventory, rules),

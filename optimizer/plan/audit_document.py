@@ -77,6 +77,45 @@ class BrokenRule(StrictModel):
     never_written: int
 
 
+class OrderGap(StrictModel):
+    """Time between two neighbouring sets of a rule with ``order``, within one group of VMs.
+
+    Of several nights the worst is told: the one with the shortest gap where the order is broken, else the one with
+    the longest.  Where clocks change, the reading counts that makes the gap shorter.
+
+    Parameters
+    ----------
+    rule
+        Name of the rule.
+    group
+        Service or vault for which the rule holds; empty where it holds for all its VMs together.
+    first, second
+        The sets, as they are written in the rules file.
+    ends
+        UTC time at which the last window of the first set ends.
+    begins
+        UTC time at which the first window of the second set begins.
+    hours
+        From ``ends`` to ``begins``; negative where the second set begins too early.
+    within
+        Hours that the rule allows; None where it sets no limit.
+    """
+
+    rule: str
+    group: str
+    first: str
+    second: str
+    ends: str
+    begins: str
+    hours: float
+    within: float | None
+
+    @property
+    def holds(self) -> bool:
+        """Whether the order holds, and ``within`` where it is given."""
+        return self.hours >= 0 and (self.within is None or self.hours <= self.within)
+
+
 class IdleRule(StrictModel):
     """A rule that has no effect on this estate.
 
@@ -144,7 +183,8 @@ class Audit(StrictModel):
 
     ``broken_rules`` and ``history`` are None where nobody looked, the first also where there are no rules.
     ``num_rules`` counts the rules that were looked at.  ``idle_rules`` have no effect on this estate, so keeping them
-    means nothing.  ``notes`` are about rules that do less, or more, than a planner may expect.
+    means nothing.  ``notes`` are about rules that do less, or more, than a planner may expect.  ``orders`` has the
+    hours between the sets of rules with ``order``.
     """
 
     schema_version: Literal[1] = AUDIT_SCHEMA_VERSION
@@ -161,4 +201,5 @@ class Audit(StrictModel):
     history: tuple[HistoryGap, ...] | None
     unwritable: tuple[UnwritableItem, ...]
     clock_changes: tuple[ClockChange, ...]
+    orders: tuple[OrderGap, ...] = ()
     starts_per_half_hour: tuple[float, ...]

@@ -41,7 +41,8 @@ class ClashCounts:
     def __init__(
         self, inventory: Inventory, rules: Rules, snapshot_minutes: int, tolerated: Inventory | None = None
     ) -> None:
-        self._gates = gates_between(inventory, rules, np.zeros(len(inventory.items), dtype=np.bool_), snapshot_minutes)
+        written = np.zeros(len(inventory.items), dtype=np.bool_)
+        self._gates = gates_between(inventory, rules, written, snapshot_minutes, while_applying=True)
         begin, gate = self._gates.vm_begin, self._gates.vm_gate
         self.gates_of: tuple[tuple[int, ...], ...] = tuple(
             tuple(gate[begin[row] : begin[row + 1]].tolist()) for row in range(len(inventory.items))

@@ -39,6 +39,7 @@ from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
 from optimizer.plan.occupancy import pair_slots, service_occupancy
+from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rollback_file import objects_of
 from optimizer.plan.rule_notes import notes_on_freeze, notes_on_prices, notes_on_raised_risk, notes_on_rpo
@@ -120,6 +121,7 @@ def compose_plan(
         schedule=tuple(schedule),
         changes=diff.changes,
         moves_curve=moves_curve,
+        orders=order_gaps(case.inventory, case.rules, options, case.snapshot_minutes),
     )
     return with_fingerprint(plan)
 

@@ -15,6 +15,7 @@ from pydantic import Field
 
 from optimizer.model.rules import Rules
 from optimizer.model.strict import StrictModel
+from optimizer.plan.audit_document import OrderGap
 from optimizer.plan.moves_document import MovesCurve
 
 PLAN_SCHEMA_VERSION: Literal[1] = 1
@@ -209,6 +210,8 @@ class PlanDocument(StrictModel):
         Digest of everything but itself, ``created_at`` and ``summary.seconds``; a plan that was edited is refused.
     moves_curve
         What fewer moves would gain, where that was asked for.
+    orders
+        For rules with ``order``: how far the sets are apart under the plan.
     """
 
     schema_version: Literal[1] = PLAN_SCHEMA_VERSION
@@ -223,6 +226,7 @@ class PlanDocument(StrictModel):
     schedule: tuple[ScheduleEntry, ...]
     changes: tuple[Change, ...]
     moves_curve: Annotated[MovesCurve | None, Field(exclude_if=lambda curve: curve is None)] = None
+    orders: Annotated[tuple[OrderGap, ...], Field(exclude_if=lambda gaps: not gaps)] = ()
 
 
 def json_schema() -> str:

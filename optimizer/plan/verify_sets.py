@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from itertools import pairwise
 
 from optimizer.model.inventory import Inventory, Policy, Vault, Vm
 from optimizer.model.rules import Rule, Rules
@@ -79,7 +80,43 @@ class SetRules:
                 for other in alike.values()
                 if one.number < other.number and self._newly_clash(one, other, starts, tolerated, ordered=ordered)
             ]
+            if ordered and rule.within is not None and tolerated is None:
+                faults += self._too_late(rule, list(alike.values()), starts)
         return faults
+
+    def _too_late(self, rule: Rule, members: Sequence[_Member], starts: Sequence[int | None]) -> list[str]:
+        """Pairs of neighbouring sets of which the later one begins more than ``within`` hours after the earlier one.
+
+        Not asked while VMs are still being moved one by one.
+        """
+        faults, numbers = [], sorted({member.number for member in members})
+        for earlier, later in pairwise(numbers):
+            for one in (member for member in members if member.number == earlier):
+                for other in (member for member in members if member.number == later):
+                    if not (one.left_alone and other.left_alone) and self._is_too_late(rule, one, other, starts):
+                        first, second = (_at(member, starts) for member in (one, other))
+                        faults.append(
+                            f"rule {rule.name!r}: {second} begins more than {rule.within:g} hours after {first} has "
+                            "ended, against 'within'"
+                        )
+        return faults
+
+    def _is_too_late(self, rule: Rule, one: _Member, other: _Member, starts: Sequence[int | None]) -> bool:
+        start, other_start = starts[one.row], starts[other.row]
+        assert start is not None and other_start is not None and rule.within is not None
+        # Each VM by the reading of its clock that makes it worse: the earlier one first, the later one last.
+        first, second = self._nights_of(one.policy, start), self._nights_of(other.policy, other_start)
+        spread, other_spread = self._spread(one.policy), self._spread(other.policy)
+        return any(
+            night in second
+            and second[night][0] + other_spread - (first[night][1] - spread) > timedelta(hours=rule.within)
+            for night in first
+        )
+
+    def _spread(self, policy: Policy) -> timedelta:
+        """By how much the readings of a policy's clock differ."""
+        offsets = self._clock.offsets(policy)
+        return max(offsets) - min(offsets)
 
     def _newly_clash(
         self,
@@ -134,10 +171,14 @@ class SetRules:
 
 
 def _describe(rule: Rule, one: _Member, other: _Member, starts: Sequence[int | None], *, ordered: bool) -> str:
-    first, second = (f"{member.vm} at {format_start(starts[member.row] or 0)}" for member in (one, other))
+    first, second = (_at(member, starts) for member in (one, other))
     if ordered:
         return f"rule {rule.name!r}: {second} begins before {first} has ended, against 'order'"
     return f"rule {rule.name!r}: {first} meets {second}, against 'separate'"
+
+
+def _at(member: _Member, starts: Sequence[int | None]) -> str:
+    return f"{member.vm} at {format_start(starts[member.row] or 0)}"
 
 
 def is_under(rule: Rule, vm: Vm, vault: Vault, frequency: Frequency) -> bool:

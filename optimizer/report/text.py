@@ -14,6 +14,7 @@ from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, Reas
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
 from optimizer.report.text_broken_rules import broken_rules_rows, idle_rules_rows, rules_kept
 from optimizer.report.text_moves import moves_parts
+from optimizer.report.text_orders import order_rows
 from optimizer.report.typeset import (
     Column,
     Glyphs,
@@ -43,7 +44,7 @@ def render_audit(audit: Audit) -> Page:
         yield from _audit_totals(audit)
         yield from _starts_picture(audit, glyphs)
         rules = broken_rules_rows(audit.broken_rules or (), WORST), idle_rules_rows(audit.idle_rules, WORST)
-        for rows in (*rules, *_audit_tables(audit, glyphs)):
+        for rows in (*rules, order_rows(audit.orders, WORST), *_audit_tables(audit, glyphs)):
             if rows.cells:
                 yield table(rows, glyphs, width)
         yield from _silent_lists(audit)
@@ -231,6 +232,8 @@ def render_plan(plan: PlanDocument, max_rows: int = WORST) -> Page:
         moved.sort(key=lambda entry: (entry.risk - entry.risk_today, entry.vm))
         if moved:
             yield table(_moves(moved[:max_rows], len(moved)), glyphs, width)
+        if plan.orders:
+            yield table(order_rows(plan.orders, max_rows), glyphs, width)
         if plan.moves_curve is not None:
             yield from moves_parts(plan.moves_curve, glyphs, width)
         yield from _notes(plan.notes, glyphs)

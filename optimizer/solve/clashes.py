@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -10,7 +11,7 @@ from optimizer.model.timegrid import MINUTES_PER_DAY, MINUTES_PER_WEEK, NUM_OPTI
 from optimizer.solve.instance import BoolArray, FloatArray
 
 Demand = Literal["apart", "before", "after"]
-"""What the VMs of the one pattern have to be to those of the other."""
+"""Relation of the VMs of one pattern to those of another."""
 
 NOON = MINUTES_PER_DAY // 2
 
@@ -26,17 +27,21 @@ class Clashes:
 
     def __init__(self, snapshot_minutes: int) -> None:
         self._snapshot_minutes = snapshot_minutes
-        self._number: dict[tuple[Demand, Pattern, Pattern], int] = {}
+        self._number: dict[tuple[Demand, float | None, Pattern, Pattern], int] = {}
         self._matrices: list[BoolArray] = []
         self._occupancy: dict[Pattern, FloatArray] = {}
-        self._spans: dict[Pattern, tuple[FloatArray, FloatArray]] = {}
+        self._spans: dict[Pattern, Nights] = {}
 
-    def number(self, demand: Demand, one: Pattern, other: Pattern) -> int:
-        """Number of the matrix ``[t, u]``: option ``t`` of the one clashes with option ``u`` of the other."""
-        place = (demand, one, other)
+    def number(self, demand: Demand, one: Pattern, other: Pattern, within: float | None = None) -> int:
+        """Number of the matrix ``[t, u]``: option ``t`` of the one clashes with option ``u`` of the other.
+
+        With ``within``, "before" and "after" only demand that the later one begins at most this many hours after the
+        earlier one has ended.
+        """
+        place = (demand, within, one, other)
         if place not in self._number:
             self._number[place] = len(self._matrices)
-            self._matrices.append(self._clash(demand, one, other))
+            self._matrices.append(self._clash(demand, within, one, other))
         return self._number[place]
 
     def matrix(self, number: int) -> BoolArray:
@@ -48,31 +53,61 @@ class Clashes:
         none = np.zeros((0, NUM_OPTIONS, NUM_OPTIONS), dtype=np.bool_)
         return np.stack(self._matrices) if self._matrices else none
 
-    def _clash(self, demand: Demand, one: Pattern, other: Pattern) -> BoolArray:
+    def _clash(self, demand: Demand, within: float | None, one: Pattern, other: Pattern) -> BoolArray:
         if demand == "apart":
             return np.asarray(self._occupied(one) @ self._occupied(other).T > 0.5)
         if demand == "after":
-            return self._clash("before", other, one).T.copy()
-        ends, begins = self._nights(one)[1], self._nights(other)[0]
-        return np.asarray((ends[:, None, :] > begins[None, :, :]).any(axis=2))
+            return self._clash("before", within, other, one).T.copy()
+        first, second = self._nights(one), self._nights(other)
+        if within is None:
+            return np.asarray((first.ends[:, None, :] > second.begins[None, :, :]).any(axis=2))
+        latest = first.ends_at_least[:, None, :] + within * 60
+        return np.asarray(((second.begins_at_most[None, :, :] > latest) & first.run[:, None, :]).any(axis=2))
 
     def _occupied(self, pattern: Pattern) -> FloatArray:
         if pattern not in self._occupancy:
             self._occupancy[pattern] = pattern.occupancy(self._snapshot_minutes).astype(np.float64)
         return self._occupancy[pattern]
 
-    def _nights(self, pattern: Pattern) -> tuple[FloatArray, FloatArray]:
+    def _nights(self, pattern: Pattern) -> Nights:
         if pattern not in self._spans:
             self._spans[pattern] = nights(pattern, self._snapshot_minutes)
         return self._spans[pattern]
 
 
-def nights(pattern: Pattern, snapshot_minutes: int) -> tuple[FloatArray, FloatArray]:
-    """When the first window of each night begins and the last one ends, for each option.
+@dataclass(frozen=True, slots=True)
+class Nights:
+    """When the first window of each night begins and the last one ends, for each option; all of shape (48, 7).
+
+    Times are minutes in UTC after the Monday 00:00 of the week of the night.  Where clocks change, the earliest and
+    the latest reading differ.
+
+    Parameters
+    ----------
+    begins, begins_at_most
+        Begin of the first window, by the earliest and by the latest reading; infinite and minus infinite without a
+        run.
+    ends, ends_at_least
+        End of the last window, by the latest and by the earliest reading; minus infinite and infinite without a run.
+    """
+
+    begins: FloatArray
+    begins_at_most: FloatArray
+    ends: FloatArray
+    ends_at_least: FloatArray
+
+    @property
+    def run(self) -> BoolArray:
+        """Whether the option has a run in the night."""
+        return np.asarray(np.isfinite(self.begins))
+
+
+def nights(pattern: Pattern, snapshot_minutes: int) -> Nights:
+    """Begin and end of each night of a pattern.
 
     A night lasts from noon to noon of the pattern's own clock and is called after the weekday on which it begins; a
     run belongs to the night in which it starts.  Which night that is does not depend on how the clock is read, the
-    instant does: the earliest and the latest reading count.
+    instant does.
 
     Parameters
     ----------
@@ -80,22 +115,21 @@ def nights(pattern: Pattern, snapshot_minutes: int) -> tuple[FloatArray, FloatAr
         Runs and offsets.
     snapshot_minutes
         Length of the snapshot at the end of a start window.
-
-    Returns
-    -------
-    begins, ends
-        Shape (48, 7): minutes in UTC after the Monday 00:00 of the week of the night; infinite and minus infinite
-        where the option has no run in that night, so that neither is ever in the way.
     """
-    recurrence = pattern.recurrence
-    begins = np.full((NUM_OPTIONS, 7), np.inf)
-    ends = np.full((NUM_OPTIONS, 7), -np.inf)
+    first = np.full((NUM_OPTIONS, 7), np.inf)
+    last = np.full((NUM_OPTIONS, 7), -np.inf)
     for option in range(NUM_OPTIONS):
-        for local in recurrence.run_minutes(option, 0).tolist():
+        for local in pattern.recurrence.run_minutes(option, 0).tolist():
             since_noon = (local - NOON) % MINUTES_PER_WEEK
             night = since_noon // MINUTES_PER_DAY
             wall = since_noon + NOON  # Monday's night may hold no run of before Monday noon: these are Sunday's
-            begins[option, night] = min(begins[option, night], wall - max(pattern.offsets))
-            end = wall - min(pattern.offsets) + START_WINDOW_MINUTES + snapshot_minutes
-            ends[option, night] = max(ends[option, night], end)
-    return begins, ends
+            first[option, night] = min(first[option, night], wall)
+            last[option, night] = max(last[option, night], wall)
+    least, most = min(pattern.offsets), max(pattern.offsets)
+    length, run = START_WINDOW_MINUTES + snapshot_minutes, np.isfinite(first)
+    return Nights(
+        begins=first - most,
+        begins_at_most=np.where(run, first - least, -np.inf),
+        ends=last - least + length,
+        ends_at_least=np.where(run, last - most + length, np.inf),
+    )

@@ -50,11 +50,14 @@ class Demanded:
         Whether the sets follow one another; else they are only kept apart.
     sides
         The VMs, set by set.
+    within
+        Hours after which the next set has begun at the latest; None: the order itself.
     """
 
     rule: Rule
     ordered: bool
     sides: tuple[Side, ...]
+    within: float | None = None
 
     def demand(self, one: Side, other: Side) -> Demand:
         """What VMs of one side have to be to those of another."""
@@ -62,11 +65,16 @@ class Demanded:
             return "apart"
         return "before" if one.number < other.number else "after"
 
+    def compares(self, one: Side, other: Side) -> bool:
+        """Whether the rule says anything about the VMs of two sides; ``within`` only of sets next to each other."""
+        low, high = sorted((one.number, other.number))
+        return low < high and (self.within is None or not any(low < side.number < high for side in self.sides))
+
     def opposed(self) -> Iterator[tuple[int, int]]:
         """Sides that look at each other, both ways; VMs that stay where they are are not held to each other."""
         for a, one in enumerate(self.sides):
             for b, other in enumerate(self.sides):
-                if one.number != other.number and not (one.standing and other.standing):
+                if self.compares(one, other) and not (one.standing and other.standing):
                     yield a, b
 
 
@@ -91,17 +99,25 @@ def build_gates(inventory: Inventory, rules: Rules, restrictions: Restrictions, 
     return gates_between(inventory, rules, ~restrictions.movable, snapshot_minutes)
 
 
-def gates_between(inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int) -> Gates:
-    """The same, where all that is known is which VMs stay where they are; shape (V,)."""
+def gates_between(
+    inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int, *, while_applying: bool = False
+) -> Gates:
+    """The same from a flag for each VM, shape (V,), that says whether it stays where it is.
+
+    ``while_applying`` leaves ``within`` out: VMs move one by one, so two sets that are to follow each other closely
+    cannot do so between the first move and the last.
+    """
     clashes = Clashes(snapshot_minutes)
     gates_of: list[list[int]] = [[] for _ in inventory.items]
     names: list[str] = []
     opponents: list[list[tuple[int, int]]] = []
     for demanded in demands(inventory, rules, stays):
+        if while_applying and demanded.within is not None:
+            continue
         number: dict[int, int] = {}
         for a, b in demanded.opposed():
             one, other = demanded.sides[a], demanded.sides[b]
-            clash = clashes.number(demanded.demand(one, other), one.pattern, other.pattern)
+            clash = clashes.number(demanded.demand(one, other), one.pattern, other.pattern, demanded.within)
             if not clashes.matrix(clash).any():
                 continue
             for side in (a, b):
@@ -147,8 +163,12 @@ def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[De
                 place = (number, patterns[policy_id], bool(stays[row]))
                 group.setdefault(place, Side(*place)).rows.append(row)
             for group in groups.values():
-                if len({side.number for side in group.values()}) > 1:
-                    yield Demanded(rule, ordered, tuple(group.values()))
+                if len({side.number for side in group.values()}) < 2:
+                    continue
+                # Two demands and not one: the clashes of each are nested, which the bound needs (see cuts.py).
+                yield Demanded(rule, ordered, tuple(group.values()))
+                if ordered and rule.within is not None:
+                    yield Demanded(rule, ordered, tuple(group.values()), rule.within)
 
 
 def _members(inventory: Inventory, rule: Rule, sets: Sequence[Selector]) -> Iterator[tuple[int, int]]:
@@ -204,9 +224,10 @@ def standing_clashes(
         standing = [side for side in demanded.sides if side.standing]
         for one in standing:
             for other in standing:
-                if one.number == other.number:
+                if not demanded.compares(one, other):
                     continue
-                clash = clashes.matrix(clashes.number(demanded.demand(one, other), one.pattern, other.pattern))
+                demand = demanded.demand(one, other)
+                clash = clashes.matrix(clashes.number(demand, one.pattern, other.pattern, demanded.within))
                 others = np.unique([today[row] for row in other.rows])
                 found |= {(row, demanded.rule.name): None for row in one.rows if clash[today[row], others].any()}
     for rule in rules.rule:

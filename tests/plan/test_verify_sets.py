@@ -44,3 +44,15 @@ def test_only_pairs_that_clashed_may_clash() -> None:
     (fault,) = check.broken([46, 44, 44], tolerated=[46, 46, 4])
     assert fault == "rule 'first': vm2 at 22:00 begins before vm0 at 23:00 has ended, against 'order'"
     assert check.broken([46, None, 4]) == []
+
+
+def test_within_is_not_asked_while_vms_move_one_by_one() -> None:
+    """A finished schedule keeps 'within'; while VMs move one by one only the order has to hold."""
+    found = inventory([policy("p", "v", 46)], [("web", "p")] * 2)
+    check = sets_of(
+        Problem(found, Rules(rule=(Rule(name="soon", order=("vm0", "vm1"), within=2.0),)), np.zeros((2, 48)))
+    )
+    assert check.broken([40, 46]) == []
+    (fault,) = check.broken([40, 4])
+    assert fault == "rule 'soon': vm1 at 02:00 begins more than 2 hours after vm0 at 20:00 has ended, against 'within'"
+    assert check.broken([40, 4], tolerated=[40, 46]) == []

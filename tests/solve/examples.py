@@ -251,22 +251,37 @@ def obvious_feasible(problem: Problem, options: Sequence[int], *, with_vaults: b
 
 def obvious_clash(problem: Problem, rule: Rule, v: int, w: int, options: Sequence[int]) -> bool:
     """Whether a rule forbids that two VMs start where they do, the first of ``order`` given first."""
-    found = problem.inventory
-    one, other = found.items[v], found.items[w]
-    if (_stays(problem, v) and _stays(problem, w)) or not (_is_for(problem, rule, v) and _is_for(problem, rule, w)):
-        return False
-    if rule.per == "service" and found.vm(one).service != found.vm(other).service:
-        return False
-    if rule.per == "vault" and one.vault_id != other.vault_id:
+    stay = _stays(problem, v) and _stays(problem, w)
+    together = _is_for(problem, rule, v) and _is_for(problem, rule, w) and _same_group(problem, rule, v, w)
+    if stay or not together:
         return False
     if rule.separate is True:
         return _meet(problem, v, w, options)
     apart = [_first_set(problem, rule.separate_sets, row) for row in (v, w)]
     if None not in apart and apart[0] != apart[1] and _meet(problem, v, w, options):
         return True
+    return _out_of_order(problem, rule, v, w, options)
+
+
+def _out_of_order(problem: Problem, rule: Rule, v: int, w: int, options: Sequence[int]) -> bool:
+    """Whether the first of two VMs is in an earlier set than the second and does not end before it, or long before."""
     first, second = (_first_set(problem, rule.order_sets, row) for row in (v, w))
-    in_order = first is not None and second is not None and first < second
-    return in_order and not _ends_before(problem, v, w, options)
+    if first is None or second is None or first >= second:
+        return False
+    between = any(
+        first < (_first_set(problem, rule.order_sets, row) or 0) < second and _same_group(problem, rule, v, row)
+        for row in range(len(options))
+        if _is_for(problem, rule, row)
+    )
+    late = rule.within is not None and not between and not _begins_soon(problem, v, w, options, rule.within)
+    return late or not _ends_before(problem, v, w, options)
+
+
+def _same_group(problem: Problem, rule: Rule, v: int, w: int) -> bool:
+    one, other = problem.inventory.items[v], problem.inventory.items[w]
+    if rule.per == "service":
+        return problem.inventory.vm(one).service == problem.inventory.vm(other).service
+    return rule.per is None or one.vault_id == other.vault_id
 
 
 def _first_set(problem: Problem, sets: Sequence[Selector], v: int) -> int | None:
@@ -282,23 +297,44 @@ def _meet(problem: Problem, v: int, w: int, options: Sequence[int]) -> bool:
 
 def _ends_before(problem: Problem, v: int, w: int, options: Sequence[int]) -> bool:
     """Whether, in each of seven nights that both have runs in, the first has ended before the second begins."""
-    found = problem.inventory
-    patterns = [_pattern(found.policy(found.items[row]), found.horizon) for row in (v, w)]
-    windows: list[list[tuple[int, int]]] = []
-    for pattern, t in zip(patterns, (options[v], options[w]), strict=True):
-        recurrence, of_night = pattern.recurrence, list[tuple[int, int]]()
-        for day in range(-1, 8):
-            for after in recurrence.runs_after_start if day % 7 in recurrence.weekdays else ():
-                wall = day * 1440 + 30 * t + after
-                of_night += [((wall - 720) // 1440, wall - offset) for offset in pattern.offsets]
-        windows.append(of_night)
+    firsts, seconds = (_begins_by_night(problem, row, options[row]) for row in (v, w))
     return all(
         end + 135 <= begin
         for night in range(7)
-        for of_first, end in windows[0]
-        for of_second, begin in windows[1]
+        for of_first, end in firsts
+        for of_second, begin in seconds
         if of_first == of_second == night
     )
+
+
+def _begins_soon(problem: Problem, v: int, w: int, options: Sequence[int], hours: float) -> bool:
+    """Whether, in each of seven nights that both have runs in, the second begins soon after the first has ended.
+
+    The last window of the first and the first window of the second count, at each reading of both clocks.
+    """
+    first, second = problem.inventory.items[v], problem.inventory.items[w]
+    offsets = [_pattern(problem.inventory.policy(one), problem.inventory.horizon).offsets for one in (first, second)]
+    firsts, seconds = (_begins_by_night(problem, row, options[row]) for row in (v, w))
+    for night in range(7):
+        mine, theirs = ([begin for of, begin in begins if of == night] for begins in (firsts, seconds))
+        if mine and theirs:
+            earliest_end = max(mine) - (max(offsets[0]) - min(offsets[0])) + 135
+            latest_begin = min(theirs) + (max(offsets[1]) - min(offsets[1]))
+            if latest_begin - earliest_end > 60 * hours:
+                return False
+    return True
+
+
+def _begins_by_night(problem: Problem, v: int, option: int) -> list[tuple[int, int]]:
+    """Night (from noon to noon) and minute in UTC of the begin of each window of about a week, at every reading."""
+    item = problem.inventory.items[v]
+    pattern = _pattern(problem.inventory.policy(item), problem.inventory.horizon)
+    found = []
+    for day in range(-1, 8):
+        for after in pattern.recurrence.runs_after_start if day % 7 in pattern.recurrence.weekdays else ():
+            wall = day * 1440 + 30 * option + after
+            found += [((wall - 720) // 1440, wall - offset) for offset in pattern.offsets]
+    return found
 
 
 @lru_cache
@@ -422,7 +458,10 @@ def rules_between_sets() -> st.SearchStrategy[Rule]:
         unique_by=str,
     ).map(tuple)
     demands = st.one_of(
-        st.just({"separate": True}), sets.map(lambda s: {"separate": s}), *[sets.map(lambda s: {"order": s})] * 3
+        st.just({"separate": True}),
+        sets.map(lambda s: {"separate": s}),
+        *[sets.map(lambda s: {"order": s})] * 2,
+        st.builds(lambda s, hours: {"order": s, "within": hours}, sets, st.sampled_from([0.5, 3.0, 12.0])),
     )
     more = st.fixed_dictionaries(
         {}, optional={"per": st.sampled_from(["service", "vault"]), "exempt": EXCEPTIONS.filter(bool)}

@@ -129,6 +129,40 @@ def test_a_zone_that_changes_its_clock_keeps_the_order_at_both_readings() -> Non
     assert not breaks(within, "22:00", "01:30")
 
 
+@pytest.mark.parametrize("kinds", list(itertools.product(KINDS, KINDS[::2])), ids=str)
+def test_within_is_that_of_the_plain_loops(kinds: tuple[tuple[Recurrence, str], ...]) -> None:
+    """The next set begins soon enough exactly where the loops over minutes say so."""
+    rule = Rule(name="soon", order=("vm0", "vm1"), within=2.5)
+    problem = pair(*kinds, rule=rule)
+    instance = problem.instance()
+    for t, u in itertools.product(range(0, 48, 5), range(0, 48, 3)):
+        broken = bool(shut_gates(instance, np.array([t, u])))
+        assert broken == obvious_clash(problem, rule, 0, 1, (t, u)), (format_start(t), format_start(u))
+
+
+def test_an_application_follows_its_database_soon() -> None:
+    """15:00 to 17:15 and 06:00 are in order, as a day ends at noon; 'within' wants them in one stretch."""
+    daily = (DAILY, "UTC"), (DAILY, "UTC")
+    assert not breaks(pair(*daily), "15:00", "06:00")
+    soon = pair(*daily, rule=Rule(name="soon", order=("vm0", "vm1"), within=6.0))
+    assert breaks(soon, "15:00", "06:00")
+    assert not breaks(soon, "15:00", "23:00")
+    assert breaks(soon, "15:00", "23:30")
+    assert breaks(soon, "15:00", "17:00")
+
+
+def test_within_looks_at_neighbouring_sets() -> None:
+    """The third set follows the second soon, not the first; without a second set it follows the first."""
+    rule = Rule(name="chain", order=("vm0", "vm1", "vm2"), within=2.0)
+    chain = pair(*[(DAILY, "UTC")] * 3, starts=("20:00", "23:00", "02:00"), rule=rule)
+    assert not breaks(chain, "20:00", "23:00", "02:00")
+    assert breaks(chain, "20:00", "23:00", "04:00")
+    without = Rule(name="chain", order=("vm0", "nothing", "vm1"), within=2.0)
+    two = pair((DAILY, "UTC"), (DAILY, "UTC"), rule=without)
+    assert not breaks(two, "20:00", "00:00")
+    assert breaks(two, "20:00", "00:30")
+
+
 def test_every_earlier_set_comes_before_every_later_one() -> None:
     """The first and the third set are in order also on days on which nobody of the second runs."""
     chain = pair(

@@ -1,0 +1,68 @@
+"""Hours between the sets of a rule with ``order``, as audit and plan report them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.timegrid import parse_start
+from optimizer.plan.orders import order_gaps
+from optimizer.report.text_orders import order_rows
+from tests.solve.examples import DAILY, SNAPSHOT_MINUTES, SUNDAYS, inventory, policy
+
+BERLIN = "W. Europe Standard Time"
+
+
+def two(
+    first: str = "15:00", second: str = "06:00", *, zone: str = "UTC", weekly: bool = False
+) -> tuple[Inventory, np.ndarray]:
+    """A database and its application in one service, and their starts."""
+    policies = [
+        policy("p0", "v", parse_start(first), DAILY, zone),
+        policy("p1", "v", parse_start(second), SUNDAYS if weekly else DAILY),
+    ]
+    found = inventory(policies, [("shop", "p0"), ("shop", "p1")])
+    return found, np.array([parse_start(first), parse_start(second)])
+
+
+def rules(within: float | None = None) -> Rules:
+    return Rules(rule=(Rule(name="db first", order=("vm0", "vm1"), per="service", within=within),))
+
+
+def test_an_order_over_most_of_a_day_shows_its_hours() -> None:
+    """15:00 comes before 06:00 of the next morning, and the report says that 12.75 hours lie between them."""
+    found, starts = two()
+    (gap,) = order_gaps(found, rules(), starts, SNAPSHOT_MINUTES)
+    assert (gap.group, gap.first, gap.second) == ("shop", '"vm0"', '"vm1"')
+    assert (gap.ends, gap.begins, gap.hours, gap.holds) == ("17:15", "06:00", 12.75, True)
+
+
+def test_a_limit_of_hours_tells_what_is_too_late() -> None:
+    """With 'within' the same gap is too late, and the table says so."""
+    found, starts = two()
+    gaps = order_gaps(found, rules(within=6.0), starts, SNAPSHOT_MINUTES)
+    assert not gaps[0].holds
+    assert order_rows(gaps, 10).cells[0][-3:] == ("12.8", "6", "too late")
+
+
+def test_a_set_that_begins_too_early_has_negative_hours() -> None:
+    """The application begins an hour and a quarter before the database has ended."""
+    found, starts = two("21:00", "22:00")
+    (gap,) = order_gaps(found, rules(), starts, SNAPSHOT_MINUTES)
+    assert (gap.hours, gap.holds) == (-1.25, False)
+
+
+def test_the_later_reading_of_a_clock_counts() -> None:
+    """22:00 in Berlin ends at 22:15 or 23:15 UTC: the gap to 23:30 is counted from the later one."""
+    found, starts = two("22:00", "23:30", zone=BERLIN)
+    (gap,) = order_gaps(found, rules(), starts, SNAPSHOT_MINUTES)
+    assert (gap.ends, gap.hours) == ("23:15", 0.25)
+
+
+def test_only_nights_with_both_are_compared() -> None:
+    """A weekly application is compared on its own day; sets that never run in the same night have no gap."""
+    found, starts = two("20:00", "23:00", weekly=True)
+    (gap,) = order_gaps(found, rules(), starts, SNAPSHOT_MINUTES)
+    assert gap.hours == 0.75
+    assert order_gaps(found, Rules(), starts, SNAPSHOT_MINUTES) == ()
