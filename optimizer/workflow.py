@@ -48,7 +48,7 @@ from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.restrict import restrict_options
-from optimizer.solve.solver import DEFAULT_EFFORT, Result, solve
+from optimizer.solve.solver import DEFAULT_EFFORT, DEFAULT_GAP, Result, solve
 from optimizer.solve.why_not.circumstances import circumstances
 from optimizer.solve.why_not.feasibility import Budget
 from optimizer.solve.why_not.limits import Change, Limits, loosened, relaxed_rules
@@ -67,6 +67,9 @@ EFFORT_PARTS = 10
 
 RELAXATIONS_TO_TIME = 6
 """Such plans among which the time that is left is shared out."""
+
+EFFORT_OF_START = DEFAULT_EFFORT
+"""Effort for the start of a search under a limit of moves; always the same, so that all searches begin alike."""
 
 CONFLICT_WORK = 0.5
 """Deterministic time, about seconds, for each unit of effort that goes into conflicts."""
@@ -189,6 +192,7 @@ def make_plan(
     *,
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
+    gap: float = DEFAULT_GAP,
     time_limit_seconds: float | None = None,
     path: Path | None = None,
     history: Iterable[Path] = (),
@@ -205,8 +209,8 @@ def make_plan(
         The estate.
     rules
         What is demanded; None: the defaults.
-    seed, effort, time_limit_seconds
-        Of the solver; see :func:`optimizer.solve.solver.solve`.
+    seed, effort, gap, time_limit_seconds
+        Settings of the solver; see :func:`optimizer.solve.solver.solve`.
     path
         Where the plan will be written: the estate is named relative to it.
     history
@@ -233,6 +237,7 @@ def make_plan(
         case,
         seed=seed,
         effort=effort,
+        gap=gap,
         time_limit_seconds=time_limit_seconds,
         path=path,
         moves_curve=moves_curve,
@@ -248,6 +253,7 @@ def make_plan_of(
     *,
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
+    gap: float = DEFAULT_GAP,
     time_limit_seconds: float | None = None,
     path: Path | None = None,
     moves_curve: bool = False,
@@ -267,6 +273,7 @@ def make_plan_of(
             one,
             seed=seed,
             effort=effort,
+            gap=gap,
             time_limit_seconds=solve_seconds,
             engine=engine,
             progress=progress,
@@ -286,6 +293,7 @@ def make_plan_of(
         Settings(
             seed=seed,
             effort=effort,
+            gap=gap,
             time_limit_seconds=time_limit_seconds,
             history=case.history,
             recently_moved=_by_vm_id(case),
@@ -310,6 +318,7 @@ def solve_case(
     *,
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
+    gap: float = DEFAULT_GAP,
     time_limit_seconds: float | None = None,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
@@ -333,12 +342,13 @@ def solve_case(
     """
     left = time_limit_seconds
     if case.instance.max_moves is not None and (start is None or violations(case.instance, start)):
-        start = _start_of(case.instance, effort, seed, time_limit_seconds)
+        start = _start_of(case.instance, seed, time_limit_seconds)
         left = None if left is None else left * (1 - SHARE_OF_START)
     result = solve(
         case.instance,
         seed=seed,
         effort=effort,
+        gap=gap,
         time_limit_seconds=left,
         engine=engine,
         progress=progress,
@@ -360,7 +370,7 @@ def solve_case(
     return result
 
 
-def _start_of(instance: Instance, effort: int, seed: int, time_limit_seconds: float | None) -> IntArray | None:
+def _start_of(instance: Instance, seed: int, time_limit_seconds: float | None) -> IntArray | None:
     """Under a limit of moves the best ones from today, as the moves curve has them: the search is never worse."""
     if violations(instance, todays(instance)):
         return None
@@ -370,7 +380,7 @@ def _start_of(instance: Instance, effort: int, seed: int, time_limit_seconds: fl
     return best_moves(
         instance,
         todays(instance),
-        effort=effort,
+        effort=EFFORT_OF_START,
         seed=seed,
         should_stop=lambda: ends is not None and time.monotonic() >= ends,
     )

@@ -11,7 +11,10 @@ import click
 from optimizer.cli.numbers import Number, WholeNumber
 
 DEFAULT_SEED = 0
-"""Of every search that is given no other."""
+"""Seed of every search that is given no other."""
+
+DEFAULT_GAP_PERCENT = 0.5
+"""Default of ``--gap``: :data:`optimizer.solve.solver.DEFAULT_GAP`, written again so that --help imports no solver."""
 
 
 class SearchSettings(TypedDict):
@@ -19,13 +22,16 @@ class SearchSettings(TypedDict):
 
     seed: int
     effort: int
+    gap: float
     time_limit_seconds: float | None
 
 
 def search_options(
     seed: int = DEFAULT_SEED, seed_help: str = "Random seed of the search."
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Add ``--seed``, ``--effort`` and ``--time-limit``; the command gets :class:`SearchSettings` as ``search``.
+    """Add the options of a search; the command gets :class:`SearchSettings` as ``search``.
+
+    They are ``--seed``, ``--gap``, ``--prove``, ``--effort`` and ``--time-limit``.
 
     Parameters
     ----------
@@ -36,11 +42,25 @@ def search_options(
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
         @click.option("--seed", type=WholeNumber(0), default=seed, show_default=True, help=seed_help)
         @click.option(
+            "--gap",
+            type=Number(0, 100),
+            metavar="PERCENT",
+            help="Stop the search when at most this share of the possible improvement over today's schedule is left "
+            "to find. Where today's schedule breaks rules: this share of the plan's cost.  "
+            f"[default: {DEFAULT_GAP_PERCENT}]",
+        )
+        @click.option(
+            "--prove",
+            is_flag=True,
+            help="Go on until the plan is proven optimal or the effort is used up. Same as --gap 0.",
+        )
+        @click.option(
             "--effort",
             type=WholeNumber(1, 10_000),
             default=100,
             show_default=True,
-            help="Amount of search work. Twice the effort takes about twice as long.",
+            help="Maximum amount of search work. The search doubles its work (25, 50, 100, 200 ...) as long as that "
+            "does not exceed this number. More effort continues the same search, so the plan is never worse.",
         )
         @click.option(
             "--time-limit",
@@ -50,8 +70,19 @@ def search_options(
             "[default: no limit]",
         )
         @wraps(command)
-        def with_search(*args: Any, seed: int, effort: int, time_limit: float | None, **kwargs: Any) -> object:
-            settings = SearchSettings(seed=seed, effort=effort, time_limit_seconds=time_limit)
+        def with_search(
+            *args: Any,
+            seed: int,
+            gap: float | None,
+            prove: bool,
+            effort: int,
+            time_limit: float | None,
+            **kwargs: Any,
+        ) -> object:
+            if prove and gap is not None:
+                raise click.UsageError("--prove is the same as --gap 0; give one of them")
+            percent = 0.0 if prove else DEFAULT_GAP_PERCENT if gap is None else gap
+            settings = SearchSettings(seed=seed, effort=effort, gap=percent / 100, time_limit_seconds=time_limit)
             return command(*args, search=settings, **kwargs)
 
         return with_search

@@ -81,7 +81,7 @@ def answer_questions(
     Parameters
     ----------
     solver
-        Seed, effort, limit of time and history, as of :func:`optimizer.whatif.what_if.what_if`.
+        Seed, effort, gap, limit of time and history, as of :func:`optimizer.whatif.what_if.what_if`.
     engine
         Where independent parts run.
 
@@ -91,6 +91,8 @@ def answer_questions(
         The options do not go together.
     """
     _refuse_options_of_plans()
+    if click.get_current_context().get_parameter_source("gap") is ParameterSource.DEFAULT:
+        solver = {**solver, "gap": 0.0}  # the answer is a difference, which a gap would blur
     if questions.sensitivity and (questions.what_if or questions.scenarios_file):
         raise click.UsageError(
             "--sensitivity cannot be combined with --what-if or --scenarios; run them one at a time"

@@ -186,6 +186,9 @@ class Settings(StrictModel):
 
     Parameters
     ----------
+    gap
+        Share of the possible improvement that the search could leave open.  Omitted from plan.json at 0, so that
+        plans without it stay readable.
     history
         What was given as history and what of it was found in force; nothing where none was given.
     recently_moved
@@ -194,6 +197,7 @@ class Settings(StrictModel):
 
     seed: int
     effort: int
+    gap: Annotated[float, Field(ge=0, le=1, exclude_if=lambda gap: gap == 0)] = 0.0
     time_limit_seconds: float | None
     history: Annotated[tuple[HistorySource, ...], Field(exclude_if=lambda sources: not sources)] = ()
     recently_moved: Annotated[Mapping[str, date], Field(exclude_if=lambda moved: not moved)] = {}

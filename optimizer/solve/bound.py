@@ -210,49 +210,91 @@ def dual_value(d: DualArrays, at: Multipliers, answer: Answer | None = None) -> 
     return value - SAFETY * (1 + abs(value))
 
 
-def ascend(
-    instance: Instance, num_steps: int, on_step: OnStep = keep_going, start: Multipliers | None = None
-) -> Ascent:
-    """Ascend the dual and keep the best bound.
+class Climb:
+    """An ascent of the dual in cycles, each of which continues from the best multipliers so far.
 
     Parameters
     ----------
     instance
         The problem; feasible or not.
+    start
+        Multipliers to begin at. They are ignored if the instance has another shape. None: each VM is worth its second
+        cheapest option.
+
+    Attributes
+    ----------
+    bound
+        The best lower bound so far, rounded down by a safety margin.
+    best
+        The multipliers at which it was found.
+    """
+
+    def __init__(self, instance: Instance, start: Multipliers | None = None) -> None:
+        self._instance = instance
+        self._dual = dual_arrays(instance)
+        self._answer = empty_answer(self._dual)
+        fits = start is not None and _fits(start, self._dual)
+        self.best = start.copy() if start is not None and fits else start_multipliers(self._dual)
+        if instance.max_moves is None:
+            self.best.sigma = 0.0
+        self.bound = -math.inf
+        self._value = -math.inf
+
+    def cycle(
+        self, num_steps: int, on_step: OnStep = keep_going, first_rate: float = 1.0, last_rate: float = LAST_RATE
+    ) -> None:
+        """Take steps whose rates decay geometrically.
+
+        Parameters
+        ----------
+        num_steps
+            Number of steps over which the rates decay.
+        on_step
+            Called with (step, best value); the cycle ends early where it returns False.
+        first_rate, last_rate
+            Rates at both ends of the cycle, as shares of the first rate of an ascent.
+        """
+        instance, d, answer, at = self._instance, self._dual, self._answer, self.best.copy()
+        rates, sigma = _first_rates(instance, d, num_steps), np.array([at.sigma])
+        rate_of_sigma = rates.sigma if instance.max_moves is not None else np.zeros(1)
+        steppers = (
+            (_Adam(rates.lam, -math.inf, math.inf), at.lam, answer.lam),
+            (_Adam(rates.mu, 0.0, math.inf), at.mu, answer.mu),
+            (_Adam(rates.alpha, 0.0, 1.0), at.alpha, answer.alpha),
+            (_Adam(rates.tau[: len(at.tau)], 0.0, math.inf), at.tau, answer.tau),
+            (_Adam(rates.kappa, -math.inf, math.inf), at.kappa.reshape(-1), answer.kappa.reshape(-1)),
+            (_Adam(rate_of_sigma, 0.0, math.inf), sigma, answer.moves),
+        )
+        for number in range(1, num_steps + 1):
+            value = evaluate(d, at, answer)
+            if value > self._value:
+                self._value, self.best = value, at.copy()
+            if not on_step(number, self._value):
+                break
+            decay = first_rate * (last_rate / first_rate) ** (number / num_steps)
+            for stepper, part, gradient in steppers:
+                stepper.step(part, gradient, decay, number)
+            at.sigma = float(sigma[0])
+        self.bound = max(self.bound, dual_value(d, self.best, answer))
+
+
+def ascend(
+    instance: Instance, num_steps: int, on_step: OnStep = keep_going, start: Multipliers | None = None
+) -> Ascent:
+    """Ascend the dual in a single cycle and keep the best bound; see :class:`Climb`.
+
+    Parameters
+    ----------
+    instance, start
+        See :class:`Climb`.
     num_steps
         Steps; more are slower and tighter.
     on_step
         Called with (step, best bound); the ascent ends early where it returns False.
-    start
-        Multipliers to begin at, of no use where the instance has another shape; None: each VM's second cheapest
-        option.
     """
-    d = dual_arrays(instance)
-    at = start.copy() if start is not None and _fits(start, d) else start_multipliers(d)
-    if instance.max_moves is None:
-        at.sigma = 0.0
-    rates, answer = _first_rates(instance, d, num_steps), empty_answer(d)
-    sigma = np.array([at.sigma])
-    steppers = (
-        (_Adam(rates.lam, -math.inf, math.inf), at.lam, answer.lam),
-        (_Adam(rates.mu, 0.0, math.inf), at.mu, answer.mu),
-        (_Adam(rates.alpha, 0.0, 1.0), at.alpha, answer.alpha),
-        (_Adam(rates.tau[: len(at.tau)], 0.0, math.inf), at.tau, answer.tau),
-        (_Adam(rates.kappa, -math.inf, math.inf), at.kappa.reshape(-1), answer.kappa.reshape(-1)),
-        (_Adam(rates.sigma if instance.max_moves is not None else np.zeros(1), 0.0, math.inf), sigma, answer.moves),
-    )
-    bound, best = -math.inf, at.copy()
-    for number in range(1, num_steps + 1):
-        value = evaluate(d, at, answer)
-        if value > bound:
-            bound, best = value, at.copy()
-        if not on_step(number, bound):
-            break
-        decay = LAST_RATE ** (number / num_steps)
-        for stepper, part, gradient in steppers:
-            stepper.step(part, gradient, decay, number)
-        at.sigma = float(sigma[0])
-    return Ascent(dual_value(d, best, answer), best)
+    climb = Climb(instance, start)
+    climb.cycle(num_steps, on_step)
+    return Ascent(climb.bound, climb.best)
 
 
 def _fits(at: Multipliers, d: DualArrays) -> bool:

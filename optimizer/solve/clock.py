@@ -12,6 +12,9 @@ from optimizer.ports import Progress
 
 T = TypeVar("T")
 
+PROGRESS_UNITS = 100
+"""Steps of a progress bar for each unit of effort."""
+
 
 class Beside(Generic[T]):
     """A function that runs in a thread of its own.
@@ -62,16 +65,14 @@ class SolveClock:
         self._cancelled = threading.Event()
         self.cut_in = False
 
-    def left(self, share: float = 1.0) -> float | None:
-        """Seconds left until a share of the limit, or None without a limit."""
-        if self._limit is None:
-            return None
-        return max(0.0, self._limit * share - self.seconds())
+    def left(self) -> float | None:
+        """Seconds left until the limit, or None without a limit."""
+        return None if self._limit is None else max(0.0, self._limit - self.seconds())
 
-    def over(self, share: float = 1.0) -> bool:
-        """Whether a share of the limit is used up; remembers that it cut in."""
-        over = self._limit is not None and self.seconds() >= self._limit * share
-        if over:  # several threads ask: nobody may take back what another has seen
+    def over(self) -> bool:
+        """Whether the limit is used up; remembers that it cut in."""
+        over = self._limit is not None and self.seconds() >= self._limit
+        if over:  # several threads ask: none may take back what another has seen
             self.cut_in = True
         return over or self._cancelled.is_set()
 
@@ -91,27 +92,33 @@ class Standing:
     ----------
     reference
         Cost of the reference.
+    effort
+        Effort of the whole solve; every stage reports how much of it is spent.
     progress
         Told after every report, with a note such as ``cost 58.5, bound 56.9, captured 99.6 %``.
     """
 
-    def __init__(self, reference: float, progress: Progress) -> None:
+    def __init__(self, reference: float, effort: float, progress: Progress) -> None:
         self._reference = reference
+        self._total = round(PROGRESS_UNITS * effort)
         self._progress = progress
         self._lock = threading.Lock()
+        self._done: dict[str, int] = {}
         self.cost = reference
         self.bound = -math.inf
 
-    def report(self, stage: str, done: int, total: int, cost: float = math.inf, bound: float = -math.inf) -> None:
-        """Take in what a stage has reached."""
+    def report(self, stage: str, effort: float, cost: float = math.inf, bound: float = -math.inf) -> None:
+        """Take in what a stage has reached after some effort."""
         with self._lock:
             self.cost, self.bound = min(self.cost, cost), max(self.bound, bound)
-            self._progress(stage, done, total, self.note())
+            done = self._done[stage] = min(self._total, max(self._done.get(stage, 0), round(PROGRESS_UNITS * effort)))
+            self._progress(stage, done, self._total, self.note())
 
-    def improve(self, cost: float) -> None:
-        """Take in a cost that a search beside the one that reports has reached."""
+    def finish(self) -> None:
+        """Report that every stage has ended, with the work that it did."""
         with self._lock:
-            self.cost = min(self.cost, cost)
+            for stage, done in self._done.items():
+                self._progress(stage, done, done, self.note())
 
     def note(self) -> str:
         """Cost, bound and the certified share, as far as they are known."""

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cpsat import Scope
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 
-_Draw = Callable[[IntArray], IntArray]
-
 MAX_FREE_VMS = 70
 OPTIONS_PER_VM = 14
 
 
 class Neighbourhoods:
-    """Endless, repeatable stream of neighbourhoods of an incumbent.
+    """Repeatable, numbered neighbourhoods of a schedule, of four kinds in turn.
 
     Parameters
     ----------
@@ -26,24 +22,29 @@ class Neighbourhoods:
     reduced_costs
         Shape (V, 48): price of each option at the best multipliers; cheap options are the candidates.
     seed
-        Of the choice.
+        Random seed of the choice.
     """
 
     def __init__(self, instance: Instance, reduced_costs: FloatArray, seed: int) -> None:
         self._instance = instance
         self._reduced = np.where(instance.allowed, reduced_costs, np.inf)
+        self._seed = seed
         self._random = np.random.default_rng(seed)
         self._movable = np.flatnonzero(instance.movable)
         self._kinds = (self._slots_of_vault, self._policies_of_key, self._slots_of_vault, self._services)
 
-    def stream(self) -> Iterator[_Draw]:
-        """Kinds of neighbourhoods in turn; each draw is bound to the incumbent when it is called."""
-        while True:
-            yield from self._kinds
+    def scope(self, number: int, options: IntArray) -> Scope:
+        """Free some VMs of a schedule.
 
-    def scope(self, draw: _Draw, options: IntArray) -> Scope:
-        """Free some VMs of the incumbent ``options``."""
-        free = draw(options)
+        Parameters
+        ----------
+        number
+            Number of the neighbourhood, from 0.
+        options
+            Shape (V,): the schedule.
+        """
+        self._random = np.random.default_rng((self._seed, number))
+        free = self._kinds[number % len(self._kinds)](options)
         if len(free) > MAX_FREE_VMS:
             free = self._random.choice(free, MAX_FREE_VMS, replace=False)
         used = np.zeros((self._instance.num_keys, NUM_OPTIONS), dtype=np.bool_)

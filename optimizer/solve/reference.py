@@ -28,6 +28,9 @@ from optimizer.solve.search import repair
 
 ReferenceName = Literal["today", "greedy"]
 
+FIRST_WORK, WORK_GROWTH, WORK_PER_EFFORT = 0.5, 4.0, 0.5
+"""Limit of CP-SAT, in its deterministic seconds: at first, how it grows, and the last for each unit of effort."""
+
 PLACEMENT = (add_one_option_per_vm, add_allowed_options, add_linear_cost, add_max_concurrent, add_gates)
 """Families that say where VMs may stand, and at what risk: light enough for thousands of VMs at once."""
 
@@ -38,7 +41,10 @@ CONSTRAINTS = tuple(family for family in FAMILIES if family not in (add_linear_c
 def find_reference(
     instance: Instance, effort: int, seed: int, clock: SolveClock
 ) -> tuple[ReferenceName, IntArray | Outcome]:
-    """Today's schedule where it keeps the rules, else a greedy one, else any; or why there is none."""
+    """Today's schedule if it keeps the rules, else a greedy one, else any; or why there is none.
+
+    CP-SAT is asked with more and more work, so that what is found with some effort is also found with more.
+    """
     if not violations(instance, todays(instance)):
         return "today", todays(instance)
     if not instance.allowed.any(axis=1).all() or overfull_caps(instance, instance.allowed):
@@ -46,17 +52,21 @@ def find_reference(
     placed = repair(instance, greedy(instance))
     if not violations(instance, placed):
         return "greedy", placed
-    placed = _settle_gates(instance, _settle_caps(instance, placed, effort, seed, clock), effort, seed, clock)
-    if not violations(instance, placed):
-        return "greedy", placed
-    answer = ScopedModel(instance, whole(instance, placed), CONSTRAINTS).solve(0.5 * effort, seed, clock.left())
-    if answer.options is None:
-        return "greedy", answer.outcome
-    assert not violations(instance, answer.options), "a family of constraints is missing"
-    return "greedy", answer.options
+    model, work = ScopedModel(instance, whole(instance, placed), CONSTRAINTS), FIRST_WORK
+    while True:
+        settled = _settle_gates(instance, _settle_caps(instance, placed, work, seed, clock), work, seed, clock)
+        if not violations(instance, settled):
+            return "greedy", settled
+        answer = model.solve(work, seed, clock.left())
+        if answer.options is not None:
+            assert not violations(instance, answer.options), "a family of constraints is missing"
+            return "greedy", answer.options
+        work *= WORK_GROWTH
+        if answer.outcome is Outcome.INFEASIBLE or work > WORK_PER_EFFORT * effort or clock.over():
+            return "greedy", answer.outcome
 
 
-def _settle_caps(instance: Instance, options: IntArray, effort: int, seed: int, clock: SolveClock) -> IntArray:
+def _settle_caps(instance: Instance, options: IntArray, work: float, seed: int, clock: SolveClock) -> IntArray:
     """Let CP-SAT place the VMs of one overfull capped group at a time, all others where they are.
 
     Windows have to be packed tightly where a cap is tight, which moving single VMs does not find.
@@ -69,13 +79,13 @@ def _settle_caps(instance: Instance, options: IntArray, effort: int, seed: int, 
         free = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in np.flatnonzero(concerned).tolist()}
         # The caps of other groups that are still overfull must not make this one's problem infeasible.
         model = ScopedModel(instance, Scope(free, options), [f for f in CONSTRAINTS if f is not add_move_limit])
-        answer = model.solve(0.1 * effort, seed, clock.left())
+        answer = model.solve(0.2 * work, seed, clock.left())
         if answer.options is not None:
             options = answer.options
     return options
 
 
-def _settle_gates(instance: Instance, options: IntArray, effort: int, seed: int, clock: SolveClock) -> IntArray:
+def _settle_gates(instance: Instance, options: IntArray, work: float, seed: int, clock: SolveClock) -> IntArray:
     """Let CP-SAT place the VMs of the rules between sets that are broken, all others where they are.
 
     A set has to give way as a whole, which moving single VMs does not find.  Policies and moves are left out: where
@@ -91,5 +101,5 @@ def _settle_gates(instance: Instance, options: IntArray, effort: int, seed: int,
     }
     if not free:
         return options
-    answer = ScopedModel(instance, Scope(free, options), PLACEMENT).solve(0.5 * effort, seed, clock.left())
+    answer = ScopedModel(instance, Scope(free, options), PLACEMENT).solve(work, seed, clock.left())
     return options if answer.options is None else answer.options

@@ -1,7 +1,8 @@
-"""Solve an instance: reference, proven bound, search, finish in CP-SAT; the only entrance to what lies behind."""
+"""Solve an instance: reference, then cycles of bound, search and CP-SAT; the only entrance to what lies behind."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,11 +10,13 @@ import numpy as np
 
 from optimizer.engine import SERIAL, Engine
 from optimizer.ports import Progress, no_progress
-from optimizer.solve.bound import Ascent, ascend, reduced_costs
+from optimizer.solve.bound import Climb, reduced_costs
 from optimizer.solve.clock import Beside, SolveClock, Standing
-from optimizer.solve.cost import Cost, evaluate, violations
-from optimizer.solve.cpsat import Outcome, ScopedModel, whole
+from optimizer.solve.cost import Cost, evaluate
+from optimizer.solve.cpsat import Outcome, Scope, ScopedModel
+from optimizer.solve.cycles import DEFAULT_EFFORT, Cycle, cycles
 from optimizer.solve.dual import Multipliers
+from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
 from optimizer.solve.parts import PART_VMS
@@ -21,8 +24,10 @@ from optimizer.solve.reference import ReferenceName, find_reference
 from optimizer.solve.search import stay_home
 from optimizer.solve.strategy import Search, Task
 
-DEFAULT_EFFORT = 100
-"""Work is proportional to the effort; 100 is meant for a monthly plan."""
+__all__ = ["DEFAULT_EFFORT", "DEFAULT_GAP", "OPTIMALITY_GAP", "Result", "Stopped", "captured", "solve"]
+
+DEFAULT_GAP = 0.005
+"""Share of the possible improvement that may be left open when a search stops."""
 
 OPTIMALITY_GAP = 1e-4
 """Relative gap between plan and bound below which a plan is called optimal."""
@@ -30,11 +35,17 @@ OPTIMALITY_GAP = 1e-4
 WHOLE_MODEL_VMS = 40
 """Up to this size CP-SAT gets the whole problem at once."""
 
+WHOLE_WORK = 0.02
+"""Limit of CP-SAT on the whole problem, in its deterministic seconds for each unit of effort so far."""
+
+WHOLE_EFFORT = 25
+"""Effort from which a gap is good enough for an instance that small; with less, it may well be proven optimal."""
+
+NEIGHBOURHOOD_WORK, EFFORT_PER_NEIGHBOURHOOD = 0.2, 16
+"""Limit of CP-SAT in each neighbourhood, in its deterministic seconds, and how much effort there is for each."""
+
 ROUNDING = 1e-6
 """Relative error of sums of costs."""
-
-LEAST_STEPS, MOST_STEPS, STEPS_TIMES_VMS = 10, 60, 40_000
-"""Steps of the bound for each unit of effort: so many divided by the number of VMs, within limits."""
 
 Stopped = Literal["gap", "effort", "time"]
 
@@ -94,6 +105,7 @@ def solve(
     *,
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
+    gap: float = DEFAULT_GAP,
     time_limit_seconds: float | None = None,
     progress: Progress = no_progress,
     engine: Engine = SERIAL,
@@ -110,8 +122,12 @@ def solve(
     seed
         Of annealing, of the neighbourhoods and of CP-SAT.
     effort
-        Work: 10 to 60 times as many steps of the bound, fewer the larger the instance, ``(600 + 0.4 V) * effort``
-        rounds of annealing, ``effort / 16`` neighbourhoods.  Equal effort, equal result, whatever the engine.
+        Most work.  It is done in cycles, each as long as all before it together (:mod:`optimizer.solve.cycles`), so
+        more effort continues the same search.  Equal effort, equal result, whatever the engine.
+    gap
+        The search stops at the end of a cycle when no more than this share of the possible improvement over today's
+        schedule is left open (where that breaks rules: this share of the cost).  0 goes on until the plan is proven
+        optimal or the effort is spent.
     time_limit_seconds
         Wall-clock limit; where it cuts in, the result is valid but not repeatable.
     progress
@@ -126,7 +142,7 @@ def solve(
         VMs of a part of a large instance; equal parts, equal result.
     """
     clock = SolveClock(time_limit_seconds)
-    task = Task(instance, seed, effort, clock, progress, engine, start, multipliers, part_vms)
+    task = Task(instance, seed, effort, gap, clock, progress, engine, start, multipliers, part_vms)
     solving = Beside(lambda: _solve(task))
     try:
         return solving.result()
@@ -140,88 +156,115 @@ def _solve(task: Task) -> Result:
     reference_name, reference = find_reference(instance, task.effort, task.seed, clock)
     if not isinstance(reference, np.ndarray):
         return Result(reference, None, None, float("-inf"), reference_name, None, "effort", clock.seconds())
-    reference_cost = evaluate(instance, reference)
-    standing = Standing(reference_cost.total, task.progress)
-    ascent, best = _climb_and_search(task, Search(task, reference, standing), standing)
-    bound, best, stopped = _finish(task, ascent, best, standing)
-    best = stay_home(instance, best)
-    cost = evaluate(instance, best)
-    if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
-        bound = min(bound, cost.total)  # else the bound is wrong, and the verifier has to see it
-    optimal = cost.total - bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
-    return Result(
-        outcome=Outcome.OPTIMAL if optimal else Outcome.FEASIBLE,
-        options=best,
-        cost=cost,
-        bound=bound,
-        reference_name=reference_name,
-        reference=reference_cost,
-        stopped=stopped,
-        seconds=clock.seconds(),
-        multipliers=ascent.best,
-    )
+    return _Solving(task, reference_name, reference).result()
 
 
-def _climb_and_search(task: Task, search: Search, standing: Standing) -> tuple[Ascent, IntArray]:
-    """Bound and schedule: neither needs anything of the other, and compiled code runs side by side.
+class _Solving:
+    """Cycles of bound, search and CP-SAT from a reference.
 
-    The ascent of a small instance is done first; a second search, begun elsewhere, uses the time.
+    Parameters
+    ----------
+    task
+        What is to be solved.
+    reference_name, reference
+        A feasible schedule, shape (V,), and which one it is.
     """
-    num_vms = task.instance.num_vms
-    steps = task.effort * min(MOST_STEPS, max(LEAST_STEPS, STEPS_TIMES_VMS // max(1, num_vms)))
 
-    def on_step(step: int, bound: float) -> bool:
-        if step % 20 == 0 or step == steps:
-            standing.report("bound", step, steps, bound=bound)
-        return not search.over()
+    def __init__(self, task: Task, reference_name: ReferenceName, reference: IntArray) -> None:
+        self._task = task
+        self._reference_name = reference_name
+        self._reference = evaluate(task.instance, reference)
+        self._cycles = cycles(task.effort, task.instance.num_vms)
+        self._standing = Standing(self._reference.total, self._cycles[-1].end, task.progress)
+        self._climb = Climb(task.instance, task.multipliers)
+        self._search = Search(task, reference, self._standing)
+        self._bound = -math.inf
 
-    def climb() -> tuple[Ascent, IntArray | None]:
-        ascent = ascend(task.instance, steps, on_step, task.multipliers)
-        return ascent, None if search.in_parts else search.again()
-
-    beside = Beside(climb)
-    try:
-        best = search.first()
-    except BaseException:
-        task.clock.cancel()
-        raise
-    ascent, other = beside.result()
-    return ascent, best if other is None else min(best, other, key=search.cost)
-
-
-def _finish(task: Task, ascent: Ascent, best: IntArray, standing: Standing) -> tuple[float, IntArray, Stopped]:
-    """CP-SAT: the whole problem where it is small, else neighbourhoods; bound, options and what ended it."""
-    instance, seed, clock, bound = task.instance, task.seed, task.clock, ascent.bound
-    best_cost = evaluate(instance, best).total
-    work = 0.02 * task.effort  # in deterministic seconds of CP-SAT
-
-    def closed() -> bool:
-        return best_cost - bound <= OPTIMALITY_GAP * max(1.0, abs(best_cost))
-
-    if instance.num_vms <= WHOLE_MODEL_VMS and not closed() and not clock.over():
-        answer = ScopedModel(instance, whole(instance, best)).solve(work, seed, clock.left())
-        if answer.bound is not None:
-            bound = max(bound, answer.bound)
-        best, best_cost = _better(instance, best, best_cost, answer.options)
-    if not closed() and instance.movable.any() and not clock.over():
-        neighbourhoods = Neighbourhoods(instance, reduced_costs(instance, ascent.best), seed)
-        total = max(1, task.effort // 16)
-        for number, draw in zip(range(total), neighbourhoods.stream(), strict=False):
-            if closed() or clock.over():
+    def result(self) -> Result:
+        """Work until the gap is closed, or effort or time are used up."""
+        clock = self._task.clock
+        for cycle in self._cycles:
+            self._climb_and_search(cycle)
+            if not self._done(cycle):
+                self._ask_cpsat(cycle)
+            self._search.offer(stay_home(self._task.instance, self._search.best))
+            if self._done(cycle):
                 break
-            scope = neighbourhoods.scope(draw, best)
-            answer = ScopedModel(instance, scope).solve(min(0.2, work), seed + number, clock.left())
-            best, best_cost = _better(instance, best, best_cost, answer.options)
-            standing.report("neighbourhoods", number + 1, total, cost=best_cost, bound=bound)
-    out_of_time = clock.over() or clock.cut_in
-    return bound, best, "gap" if closed() else "time" if out_of_time else "effort"
+        self._standing.finish()
+        cost, bound = evaluate(self._task.instance, self._search.best), self._bound
+        if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
+            bound = min(bound, cost.total)  # else the bound is wrong, and the verifier has to see it
+        optimal = cost.total - bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
+        return Result(
+            outcome=Outcome.OPTIMAL if optimal else Outcome.FEASIBLE,
+            options=self._search.best,
+            cost=cost,
+            bound=bound,
+            reference_name=self._reference_name,
+            reference=self._reference,
+            stopped="gap" if self._within(self._task.gap) else "time" if clock.over() or clock.cut_in else "effort",
+            seconds=clock.seconds(),
+            multipliers=self._climb.best,
+        )
 
+    def _done(self, cycle: Cycle) -> bool:
+        """Whether nothing is left to do after a cycle."""
+        soon = self._task.instance.num_vms <= WHOLE_MODEL_VMS and cycle.end < min(WHOLE_EFFORT, self._task.effort)
+        return self._within(0.0 if soon else self._task.gap) or self._task.clock.over()
 
-def _better(
-    instance: Instance, best: IntArray, best_cost: float, candidate: IntArray | None
-) -> tuple[IntArray, float]:
-    """The candidate where it is feasible and not worse: ties let the search wander along plateaus."""
-    if candidate is None or violations(instance, candidate):
-        return best, best_cost
-    cost = evaluate(instance, candidate).total
-    return (candidate, cost) if cost <= best_cost else (best, best_cost)
+    def _within(self, gap: float) -> bool:
+        """Whether the gap between plan and bound is at most this share, or the plan is proven optimal."""
+        cost = self._search.best_cost
+        possible = self._reference.total - self._bound if self._reference_name == "today" else abs(cost)
+        return cost - self._bound <= max(gap * possible, OPTIMALITY_GAP * max(1.0, abs(cost)))
+
+    def _climb_and_search(self, cycle: Cycle) -> None:
+        """Bound and schedule side by side: neither needs anything of the other, and compiled code runs in threads."""
+        clock, multipliers = self._task.clock, self._climb.best
+
+        def on_step(step: int, bound: float) -> bool:
+            if step % 20 == 0 or step == cycle.steps:
+                self._standing.report("bound", cycle.reached(step / cycle.steps), bound=bound)
+            return not clock.over()
+
+        beside = Beside(lambda: self._climb.cycle(cycle.steps, on_step, *cycle.rates))
+        try:
+            self._search.run(cycle, multipliers)
+        except BaseException:
+            clock.cancel()
+            raise
+        beside.result()
+        self._bound = max(self._bound, self._climb.bound)
+
+    def _ask_cpsat(self, cycle: Cycle) -> None:
+        """CP-SAT on the whole problem where it is small, and on neighbourhoods of the schedule."""
+        instance, seed, clock, search = self._task.instance, self._task.seed, self._task.clock, self._search
+        if instance.num_vms <= WHOLE_MODEL_VMS:
+            self._ask_for_all(WHOLE_WORK * cycle.end)
+        numbers = range(*(int(effort // EFFORT_PER_NEIGHBOURHOOD) for effort in (cycle.begin, cycle.end)))
+        if not numbers or not instance.movable.any():
+            return
+        neighbourhoods = Neighbourhoods(instance, reduced_costs(instance, self._climb.best), seed)
+        for number in numbers:
+            if self._done(cycle):
+                break
+            model = ScopedModel(instance, neighbourhoods.scope(number, search.best))
+            search.offer(model.solve(NEIGHBOURHOOD_WORK, seed + number, clock.left()).options)
+            effort = (number + 1) * EFFORT_PER_NEIGHBOURHOOD
+            self._standing.report("neighbourhoods", effort, cost=search.best_cost, bound=self._bound)
+
+    def _ask_for_all(self, work: float) -> None:
+        """CP-SAT on the whole problem, without options that no schedule as good as the best one uses.
+
+        What costs more than the best schedule by its forced bound is left out, so the bound of CP-SAT holds for all
+        schedules but those, which are not below that cost.
+        """
+        instance, search = self._task.instance, self._search
+        forced, cost = sharp_forced_bounds(instance, self._climb.best), search.best_cost
+        useful = forced <= cost
+        useful[np.arange(instance.num_vms), search.best] = True
+        scope = Scope({v: np.flatnonzero(useful[v]).tolist() for v in range(instance.num_vms)}, search.best)
+        answer = ScopedModel(instance, scope).solve(work, self._task.seed, self._task.clock.left())
+        if answer.bound is not None:
+            self._bound = max(self._bound, min(answer.bound, cost))
+        search.offer(answer.options)

@@ -105,6 +105,7 @@ class Planner:
                 one,
                 seed=self.settings.seed,
                 effort=self.settings.effort,
+                gap=self.settings.gap,
                 time_limit_seconds=self.settings.time_limit_seconds,
                 progress=self.progress,
                 start=usable,

@@ -42,6 +42,7 @@ def sensitivity(
     tolerance: float = GOOD,
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
+    gap: float = 0.0,
     time_limit_seconds: float | None = None,
     history: Iterable[Path] = (),
     engine: Engine = SERIAL,
@@ -51,7 +52,7 @@ def sensitivity(
 
     Parameters
     ----------
-    estate, rules, seed, effort, time_limit_seconds, history, engine, progress
+    estate, rules, seed, effort, gap, time_limit_seconds, history, engine, progress
         As of :func:`what_if`.
     tolerance
         A schedule is good where it costs at most this share more than the optimum.
@@ -62,7 +63,9 @@ def sensitivity(
         No schedule satisfies the rules.
     """
     rules = rules if rules is not None else Rules()
-    planner = Planner(Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds), engine, progress)
+    planner = Planner(
+        Settings(seed=seed, effort=effort, gap=gap, time_limit_seconds=time_limit_seconds), engine, progress
+    )
     base = planner.plan(estate, planner.prepare(estate, rules, history))
     answers, same, most = [], np.ones(len(base.options), dtype=np.bool_), np.zeros(len(base.options))
     asked = [(name, factor) for name in PRICES for factor in FACTORS if getattr(rules.prices, name) > 0]

@@ -45,6 +45,7 @@ def what_if(
     *,
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
+    gap: float = 0.0,
     time_limit_seconds: float | None = None,
     history: Iterable[Path] = (),
     engine: Engine = SERIAL,
@@ -63,8 +64,8 @@ def what_if(
         What is asked; :meth:`Scenario.parse` reads the command line's words.
     rules
         What is demanded without the scenarios; None: the defaults.
-    seed, effort, time_limit_seconds
-        Of the solver, for each plan.
+    seed, effort, gap, time_limit_seconds
+        Settings of the solver, for each plan.  A gap of 0, the default, keeps small differences from drowning in it.
     history
         Journals, applied plans, or folders with journals, as of :func:`optimizer.workflow.make_plan`.
     engine
@@ -81,7 +82,9 @@ def what_if(
     """
     rules = rules if rules is not None else Rules()
     applied = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # mistakes before any work
-    planner = Planner(Settings(seed=seed, effort=effort, time_limit_seconds=time_limit_seconds), engine, progress)
+    planner = Planner(
+        Settings(seed=seed, effort=effort, gap=gap, time_limit_seconds=time_limit_seconds), engine, progress
+    )
     base = planner.plan(estate, planner.prepare(estate, rules, history))
     forecasts = {rules.threshold: base.case.forecast}
     answers = [

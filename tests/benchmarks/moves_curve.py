@@ -52,7 +52,7 @@ def measure(name: str, folder: Path, effort: int) -> None:
     seconds, plans = [], []
     for with_curve in (False, True):
         began = time.monotonic()
-        plans.append(make_plan(estate, effort=effort, moves_curve=with_curve))
+        plans.append(make_plan(estate, effort=effort, gap=0.0, moves_curve=with_curve))
         seconds.append(time.monotonic() - began)
     curve = plans[1].moves_curve
     assert curve is not None
@@ -61,7 +61,7 @@ def measure(name: str, folder: Path, effort: int) -> None:
     costs = [point.cost for point in curve.points]
     print(f"monotone: {costs == sorted(costs, reverse=True)}")
     if curve.most_of_gain is not None:
-        limited = make_plan(estate, Rules(max_moves=curve.most_of_gain), effort=effort)
+        limited = make_plan(estate, Rules(max_moves=curve.most_of_gain), effort=effort, gap=0.0)
         point = curve.point(curve.most_of_gain)
         cost = limited.summary.cost.plan
         print(f"plan --max-moves {point.max_moves}: cost {cost:.3f}, that of the point {point.cost:.3f}")

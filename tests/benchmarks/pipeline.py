@@ -102,16 +102,15 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         case = prepare(estate)
         timed("risk", began)
         began = time.monotonic()
-        result = solve_case(case, effort=arguments.effort)
+        result = solve_case(case, effort=arguments.effort, gap=arguments.gap / 100)
         timed("solve", began)
         began = time.monotonic()
-        settings = Settings(seed=0, effort=arguments.effort, time_limit_seconds=None)
+        settings = Settings(seed=0, effort=arguments.effort, gap=arguments.gap / 100, time_limit_seconds=None)
         plan = compose_plan(estate, case, result, settings, path=folder / "plan.json", began=began)
         timed("verify and compose", began)
         if arguments.one == 0:
-            again = compose_plan(
-                estate, case, solve_case(case, effort=arguments.effort), settings, path=folder / "plan.json", began=0
-            )
+            result = solve_case(case, effort=arguments.effort, gap=arguments.gap / 100)
+            again = compose_plan(estate, case, result, settings, path=folder / "plan.json", began=0)
             figures["identical_twice"] = _comparable(plan) == _comparable(again)
     instance = case.instance
     others = {"stable hash": stable_hash(instance, [item.vm_id for item in case.inventory.items])}
@@ -178,6 +177,7 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=35)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--effort", type=int, default=100)
+    parser.add_argument("--gap", type=float, default=0.5, help="percent at which the search stops; 0: at the end")
     parser.add_argument("--out", type=Path, help="JSON to write")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--write-load", type=Path, help=argparse.SUPPRESS)

@@ -67,6 +67,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], help="one estate of each size for each")
     parser.add_argument("--arms", nargs="+", metavar="ARM", help="only these arms, and always 'ours'")
     parser.add_argument("--effort", type=int, default=100, help="of ours")
+    parser.add_argument("--gap", type=float, default=0.5, help="percent at which ours stops; 0: it goes on to the end")
     parser.add_argument("--processes", type=int, help="of ours; default: one per core")
     parser.add_argument("--time-limit", type=float, help="seconds of ours; default: none")
     parser.add_argument(
@@ -185,7 +186,8 @@ def run_arm(arguments: argparse.Namespace) -> None:
 
     with arguments.case.open("rb") as file:
         estate, case = pickle.load(file)  # noqa: S301  # written by the process before this one
-    task = Task(estate, case, arguments.effort, arguments.time_limit, arguments.processes, arguments.budget)
+    ours = (arguments.effort, arguments.gap / 100, arguments.time_limit, arguments.processes)
+    task = Task(estate, case, *ours, arguments.budget)
     began = time.monotonic()
     result = ARMS[arguments.arm](task)
     emit(result=result, seconds=round(time.monotonic() - began, 3), peak_mebibytes=own_peak_mebibytes())

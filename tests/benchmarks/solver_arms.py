@@ -37,8 +37,8 @@ class Task:
     ----------
     estate, case
         The estate, in memory, and its prepared case.
-    effort, time_limit_seconds, processes
-        Of our solver; None: no limit, one process per core.
+    effort, gap, time_limit_seconds, processes
+        Settings of our solver; None: no limit, one process per core.
     budget_seconds
         Wall-clock time of the others, building included.
     seed
@@ -48,6 +48,7 @@ class Task:
     estate: Estate
     case: Case
     effort: int
+    gap: float
     time_limit_seconds: float | None
     processes: int | None
     budget_seconds: float
@@ -111,6 +112,7 @@ def ours(task: Task) -> dict[str, Any]:
             task.case.instance,
             seed=task.seed,
             effort=task.effort,
+            gap=task.gap,
             time_limit_seconds=task.time_limit_seconds,
             progress=Trajectory(),
             engine=engine,
@@ -118,7 +120,7 @@ def ours(task: Task) -> dict[str, Any]:
     assert result.cost is not None and result.reference is not None
     solved = time.monotonic()
     emit(seconds=round(solved - began, 3), cost=result.cost.total, bound=result.bound, stage="solved")
-    settings = Settings(seed=task.seed, effort=task.effort, time_limit_seconds=task.time_limit_seconds)
+    settings = Settings(seed=task.seed, effort=task.effort, gap=task.gap, time_limit_seconds=task.time_limit_seconds)
     plan = compose_plan(task.estate, task.case, result, settings, path=Path("plan.json"), began=began)
     return {
         "cost": plan.summary.cost.plan,
@@ -127,6 +129,7 @@ def ours(task: Task) -> dict[str, Any]:
         "reference_name": result.reference_name,
         "certified": plan.summary.captured,
         "feasible": True,  # the verifier has seen it, or there would be no plan
+        "gap_asked_for": task.gap,
         "status": plan.summary.status,
         "stopped": result.stopped,
         "solve_seconds": round(solved - began, 3),

@@ -63,7 +63,7 @@ def plan_with_spreading(
         Of services and vaults.
     """
     inventory = made_up_inventory(forecast.vm_ids, today, seed, last_day)
-    result = solve(prepare_forecast(inventory, Rules(), forecast).instance)
+    result = solve(prepare_forecast(inventory, Rules(), forecast).instance, gap=0.0)
     assert result.options is not None
     _, before = service_occupancy(inventory, np.asarray(today, dtype=np.int64), SNAPSHOT_MINUTES)
     _, after = service_occupancy(inventory, result.options, SNAPSHOT_MINUTES)

@@ -349,7 +349,7 @@ def test_demo_leaves_estate_plan_and_report(tmp_path: Path) -> None:
     assert plan.summary.vms >= 15  # a few of the twenty are not backed up on a schedule
     assert plan.estate.path == "estate"
     assert run("explain", tmp_path / "demo" / "plan.json", plan.schedule[0].vm).code == 0
-    assert plan.settings.model_dump() == {"seed": 0, "effort": 100, "time_limit_seconds": None}
+    assert plan.settings.model_dump() == {"seed": 0, "effort": 100, "gap": 0.005, "time_limit_seconds": None}
     again = run("demo", tmp_path / "demo", "--vms", 20)
     assert again.code == 1
     assert "is not empty" in again.err
@@ -361,7 +361,7 @@ def test_the_demo_searches_as_long_as_it_is_told(tmp_path: Path) -> None:
     given = ("--seed", 4, "--effort", 2, "--time-limit", 100)
     assert run("demo", tmp_path / "demo", "--vms", 12, *given).code == 0
     settings = read_plan(tmp_path / "demo" / "plan.json").settings
-    assert settings.model_dump() == {"seed": 0, "effort": 2, "time_limit_seconds": 100}
+    assert settings.model_dump() == {"seed": 0, "effort": 2, "gap": 0.005, "time_limit_seconds": 100}
     options = [{one.name for one in cli.commands[name].params} for name in ("plan", "demo")]
     assert {"seed", "effort", "time_limit"} <= options[0] & options[1]
 

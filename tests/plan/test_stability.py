@@ -97,7 +97,7 @@ def test_a_plan_of_before_recent_moves_existed_reads_the_same(imported: Planned)
     """Without history and with default prices nothing new stands in a plan, so its fingerprint is what it was."""
     content = json.loads(imported.plan.model_dump_json())
     assert set(content["rules"]["prices"]) == {"overlap", "vault_peak", "policy_write", "move"}
-    assert set(content["settings"]) == {"seed", "effort", "time_limit_seconds"}
+    assert set(content["settings"]) == {"seed", "effort", "gap", "time_limit_seconds"}
     assert "moves_curve" not in content
     assert fingerprint_of(PlanDocument.model_validate(content)) == imported.plan.fingerprint
 

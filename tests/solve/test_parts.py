@@ -78,7 +78,7 @@ def test_an_instance_of_parts_is_as_good_as_the_whole() -> None:
 def test_a_time_limit_ends_the_search_of_parts() -> None:
     """A limit that cuts in while parts are searched leaves a valid schedule, and is said."""
     instance = vaults_that_share_services().instance()
-    result = solve(instance, effort=100_000, part_vms=PART_VMS, time_limit_seconds=1.0)
+    result = solve(instance, effort=100_000, gap=0.0, part_vms=PART_VMS, time_limit_seconds=1.0)
     assert result.stopped == "time"
     assert result.options is not None
     assert not violations(instance, result.options)

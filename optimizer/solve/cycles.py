@@ -1,0 +1,103 @@
+"""Cycles of growing length in which a solve works: only at their ends are cost and bound compared.
+
+Ascent and annealing cool down, and how fast depends on how much they will do.  If that were the effort, a search with
+more effort would be a different search, and perhaps a worse one.  So the work is cut into cycles whose lengths do not
+depend on the effort.  Each continues from the best of the one before, and is as long as all before it together.  A
+search with more effort passes through everything that one with less effort passes through, and is never worse.
+
+All decisions to stop are taken at the ends of cycles.  That makes a plan repeatable: the speed of the machine and the
+number of processes have no part in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+NUM_CYCLES_OF_DEFAULT = 6
+"""Number of cycles of the default effort."""
+
+DEFAULT_EFFORT = 100
+"""Effort at which a cycle ends; every cycle ends at twice the effort at which the one before ended."""
+
+ROUNDS, ROUNDS_PER_VM, MOST_ROUNDS_PER_VM = 600, 0.4, 15
+"""Rounds of annealing for each unit of effort: the first number and the second for each VM; for very small instances,
+which CP-SAT solves, at most the third for each VM."""
+
+LEAST_STEPS, MOST_STEPS, STEPS_TIMES_VMS = 20, 120, 80_000
+"""Steps of the bound for each unit of effort: the last number divided by the number of VMs, within these limits."""
+
+COOLING = 0.35
+"""First rate of an ascent, as a share of that in the cycle before: later cycles begin nearer to the best point."""
+
+LAST_RATE, LEAST_LAST_RATE = 0.01, 0.001
+"""Last rate of the ascent in a cycle, as a share of the first one, and the least that it may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cycle:
+    """A piece of the work.
+
+    Parameters
+    ----------
+    number
+        0 for the first cycle.
+    begin, end
+        Effort before the cycle and after it.
+    num_vms
+        Number of VMs of the instance.
+    """
+
+    number: int
+    begin: float
+    end: float
+    num_vms: int
+
+    @property
+    def length(self) -> float:
+        """Effort that the cycle takes."""
+        return self.end - self.begin
+
+    @property
+    def steps(self) -> int:
+        """Steps of the bound."""
+        per_effort = min(MOST_STEPS, max(LEAST_STEPS, STEPS_TIMES_VMS / max(1, self.num_vms)))
+        return max(1, round(per_effort * self.length))
+
+    @property
+    def rounds(self) -> int:
+        """Rounds of annealing."""
+        per_effort = min(ROUNDS + ROUNDS_PER_VM * self.num_vms, MOST_ROUNDS_PER_VM * self.num_vms)
+        return max(1, round(per_effort * self.length))
+
+    @property
+    def rounds_of_any(self) -> int:
+        """Rounds of annealing, if the size of the instance does not matter."""
+        return max(1, round(ROUNDS * self.length))
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """First and last rate of the ascent."""
+        first = COOLING**self.number
+        return first, max(LEAST_LAST_RATE, LAST_RATE * first)
+
+    def reached(self, share: float) -> float:
+        """Effort after a share of the cycle."""
+        return self.begin + share * self.length
+
+
+def cycles(effort: int, num_vms: int) -> tuple[Cycle, ...]:
+    """The cycles of a search: those that end within the effort, and always the first.
+
+    Parameters
+    ----------
+    effort
+        Total work.
+    num_vms
+        Number of VMs of the instance.
+    """
+    begin, end = 0.0, DEFAULT_EFFORT / 2 ** (NUM_CYCLES_OF_DEFAULT - 1)
+    found: list[Cycle] = []
+    while not found or end <= effort:
+        found.append(Cycle(len(found), begin, end, num_vms))
+        begin, end = end, 2 * end
+    return tuple(found)
