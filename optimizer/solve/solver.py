@@ -35,7 +35,7 @@ OPTIMALITY_GAP = 1e-4
 WHOLE_MODEL_VMS = 40
 """Up to this size CP-SAT gets the whole problem at once."""
 
-WHOLE_WORK = 0.02
+WHOLE_WORK = 0.01
 """Limit of CP-SAT on the whole problem, in its deterministic seconds for each unit of effort so far."""
 
 WHOLE_EFFORT = 25

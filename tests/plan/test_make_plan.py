@@ -502,7 +502,7 @@ def test_progress_is_told(imported: Planned) -> None:
 
 def test_a_time_limit_is_waived_identity_not_validity(imported: Planned) -> None:
     """Where the clock cuts in, the plan says so and is valid all the same."""
-    plan = make_plan_of(imported.estate, imported.case, effort=10_000, time_limit_seconds=0.5)
+    plan = make_plan_of(imported.estate, imported.case, effort=10_000, gap=0.0, time_limit_seconds=0.5)
     assert plan.summary.stopped == "time"
     assert plan.settings.time_limit_seconds == 0.5
     assert plan.summary.cost.plan <= plan.summary.cost.reference
