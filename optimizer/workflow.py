@@ -167,7 +167,7 @@ def audit_case(case: Case) -> Audit:
     broken = find_broken_rules(case.inventory, case.rules, case.restrictions, case.instance, case.snapshot_minutes)
     return audit(
         case.inventory,
-        case.table.risk,
+        case.table.cost,
         case.rules,
         snapshot_minutes=case.snapshot_minutes,
         history_days=case.history_days,

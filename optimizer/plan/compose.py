@@ -20,7 +20,7 @@ from optimizer.model.timegrid import WEEKDAYS, format_start
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.broken_rules import breaks_of_standing
 from optimizer.plan.case import Case
-from optimizer.plan.credit_notes import notes_on_credit, notes_on_repetition
+from optimizer.plan.credit_notes import notes_on_credit, notes_on_repetition, notes_on_short_history
 from optimizer.plan.diff import Diff, derive_changes
 from optimizer.plan.document import (
     NO_FINGERPRINT,
@@ -205,8 +205,8 @@ def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[Sc
                 policy=diff.policy_names[v],
                 start=format_start(start),
                 start_utc=format_start_utc(inventory, policy.timezone, start),
-                risk_today=float(case.table.risk[v, today]),
-                risk=float(case.table.risk[v, start]),
+                risk_today=float(case.instance.risk[v, today]),
+                risk=float(case.instance.risk[v, start]),
                 reason=why[v],
             )
         )
@@ -256,12 +256,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
     """What a reader of the plan should know beside the figures."""
     inventory, rules = case.inventory, case.rules
     notes = notes_on_estate(inventory)
-    without = int((~case.table.own).sum())
-    if without:
-        notes.append(
-            f"{_vms(without, 'has', 'have')} too little load history: risk is estimated from the load of all VMs, no "
-            "gain in risk is counted, and no start is chosen that has a higher risk than today's"
-        )
+    notes += notes_on_short_history(inventory, case.table)
     notes += notes_on_repetition(case.table, case.forecast)
     notes += notes_on_credit(case.table, case.forecast)
     notes += _notes_on_history(case.history)

@@ -2,11 +2,36 @@
 
 from __future__ import annotations
 
+from optimizer.model.inventory import Inventory
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.table import RiskTable
 
 WORTH_A_NOTE = 0.1
 """Gain in at-risk backups per 30 days from which on a VM without credit is counted."""
+
+
+_SHOWN = 3
+"""VMs that a note names; the audit lists all of them."""
+
+
+def notes_on_short_history(inventory: Inventory, table: RiskTable) -> list[str]:
+    """Name the VMs whose own load says too little, and say what that means for the figures.
+
+    Parameters
+    ----------
+    inventory, table
+        Of one estate.
+    """
+    names = [inventory.vm(item).name for item, own in zip(inventory.items, table.own, strict=True) if not own]
+    if not names:
+        return []
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    count = "1 VM has" if len(names) == 1 else f"{len(names):,} VMs have"
+    note = (
+        f"{count} too little load history ({', '.join(names[:_SHOWN])}{more}): risk is estimated from the load of all "
+        "VMs, no gain in risk is counted, and no start is chosen that has a higher risk than today's"
+    )
+    return [note]
 
 
 def notes_on_credit(table: RiskTable, forecast: Forecast) -> list[str]:

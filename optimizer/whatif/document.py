@@ -24,7 +24,7 @@ class CostTerms(StrictModel):
 
 
 class Figures(StrictModel):
-    """A schedule in figures; ``cost.risk`` is the risk as it is credited, ``at_risk_per_month`` as it is expected."""
+    """A schedule in figures; ``cost.risk`` and ``at_risk_per_month`` are both the risk that is credited."""
 
     vms: int
     at_risk_per_month: float
