@@ -18,4 +18,5 @@ def test_every_write_is_judged_and_there_is_a_way_back(tmp_path: Path, number: i
     assert [str(breach) for breach in verdict.breaches] == []
     assert verdict.way_back.endswith("whole")
     assert verdict.kills == 2
+    assert verdict.faults["late"]
     assert verdict.writes > 20

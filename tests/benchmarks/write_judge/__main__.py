@@ -77,7 +77,15 @@ def run(
         left = num_kills - sum(verdict.kills for verdict in found)
         kills = -(-left // (len(numbers) - place))
         own = Course(
-            f"{seed}-{number}", kills, course.write_share, course.read_share, course.rare, course.races, course.edits
+            f"{seed}-{number}",
+            kills,
+            course.write_share,
+            course.read_share,
+            course.rare,
+            course.late,
+            course.parts,
+            course.races,
+            course.edits,
         )
         verdict = Trial(recipe(number), own, folder / f"estate-{number}").run()
         print(line(row(verdict)), flush=True)
@@ -94,13 +102,23 @@ def main() -> None:
     parser.add_argument("--only", type=int, action="append", default=[], help="number of an estate; repeatable")
     parser.add_argument("--races", type=int, default=2, help="times that others act per estate (default: 2)")
     parser.add_argument("--rare", type=int, default=2, help="long waits and endless operations (default: 2)")
+    parser.add_argument("--late", type=int, default=2, help="lost answers with a late effect per estate (default: 2)")
     parser.add_argument("--edits", type=int, default=20, help="edited plans and journals per estate (default: all)")
     parser.add_argument("--write-share", type=float, default=0.15, help="share of writes that fail (default: 0.15)")
     parser.add_argument("--read-share", type=float, default=0.03, help="share of reads that fail (default: 0.03)")
     parser.add_argument("--keep", type=Path, help="folder in which the files of every estate are kept")
     parser.add_argument("--json", type=Path, help="file for the figures")
     given = parser.parse_args()
-    course = Course("", 0, given.write_share, given.read_share, given.rare, given.races, given.edits)
+    course = Course(
+        "",
+        0,
+        given.write_share,
+        given.read_share,
+        given.rare,
+        late=given.late,
+        races=given.races,
+        edits=given.edits,
+    )
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="write-judge-") as name:
         found = run(given.estates, given.kills, given.seed, given.only, given.keep or Path(name), course)

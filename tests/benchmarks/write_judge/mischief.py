@@ -91,17 +91,22 @@ class Death:
         At which of them, from 1.
     when
         Before the service hears of it, or after.
+    of_items
+        Whether only the writes of protected items are counted.
     """
 
     of_writes: bool
     number: int
     when: When
     seen: int = 0
+    of_items: bool = False
 
     def strikes(self, exchange: Exchange) -> bool:
         """Whether it is this request at which the process dies."""
-        self.seen += exchange.is_write or not self.of_writes
-        return self.seen == self.number and (exchange.is_write or not self.of_writes)
+        counts = exchange.is_write or not self.of_writes
+        counts = counts and (not self.of_items or "/protecteditems/" in exchange.key)
+        self.seen += counts
+        return counts and self.seen == self.number
 
 
 @dataclass
@@ -115,7 +120,7 @@ class Mischief:
     write_share, read_share
         Share of the writes and of the reads that something befalls.
     rare
-        Names of rare troubles, and "stuck", by number of the write, from 1.
+        Names of rare troubles, "stuck" and "late", by number of the write, from 1.
     """
 
     seed: str
@@ -129,18 +134,21 @@ class Mischief:
         """Make the draws repeatable."""
         self._random = random.Random(f"mischief {self.seed}")  # noqa: S311  # repeatable, not secret
 
-    def befalls(self, exchange: Exchange) -> Trouble | Literal["stuck"] | None:
+    def befalls(self, exchange: Exchange) -> Trouble | Literal["stuck", "late"] | None:
         """What befalls a request; None: nothing."""
         found = self._of_write() if exchange.is_write else self._of_read()
         if found is not None:
             self.met[found if isinstance(found, str) else found.name] += 1
         return found
 
-    def _of_write(self) -> Trouble | Literal["stuck"] | None:
+    def _of_write(self) -> Trouble | Literal["stuck", "late"] | None:
         self.num_writes += 1
         rare = self.rare.pop(self.num_writes, "")
-        if rare == "stuck":
-            return "stuck"
+        match rare:
+            case "stuck" | "late":
+                return rare
+            case _:
+                pass
         if rare:
             return (RARE_TROUBLES | WRITE_TROUBLES)[rare]
         if self._random.random() < self.write_share:

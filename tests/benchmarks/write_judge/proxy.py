@@ -30,6 +30,9 @@ from tests.benchmarks.write_judge.shared_clock import SharedClock
 STUCK_FOR = timedelta(hours=5)
 """How long an operation without end is in progress."""
 
+LATE_FOR = (timedelta(minutes=20), timedelta(minutes=40))
+"""When requests whose answer is lost take effect, in turn; others for the same object are refused meanwhile."""
+
 
 @dataclass
 class Stuck:
@@ -203,6 +206,9 @@ class Proxy:
             self.others = [act for act in self.others if not act(exchange)]
         if trouble == "stuck" and exchange.method == "PUT":
             return self._get_stuck(exchange, request, content)
+        if trouble == "late" and exchange.method == "PUT" and self._answer_of_stuck(exchange) is None:
+            self._be_late(exchange, request, content)
+            return None
         if isinstance(trouble, Trouble) and trouble.when == "before":
             return _refusal(trouble)
         answer = self._answer_of_stuck(exchange) or await self._forward(request, content, exchange)
@@ -261,6 +267,13 @@ class Proxy:
             "Location": f"{base}/operationResults/{number}?api-version={version}",
         }
         return Answer(202, b"", headers)
+
+    def _be_late(self, exchange: Exchange, request: web.Request, content: bytes) -> None:
+        """Take a request whose answer is lost, and that takes effect much later."""
+        number = f"00000000-0000-4000-8000-{len(self._stuck):012d}"
+        due = exchange.at + LATE_FOR[len(self._stuck) % len(LATE_FOR)]
+        self._stuck.append(Stuck(number, request.raw_path, content, due, succeeds=True))
+        self._senders[exchange.key] = exchange.machine
 
     def _answer_of_stuck(self, exchange: Exchange) -> Answer | None:
         """Answer in the place of the service where an operation is stuck; None: the service answers."""

@@ -154,6 +154,7 @@ class Log:
 
 Rule = Literal[
     "body",
+    "max moves",
     "twin",
     "grid",
     "default policy",

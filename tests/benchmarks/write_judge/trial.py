@@ -20,7 +20,7 @@ from optimizer.estate.folder import open_estate
 from optimizer.plan.store import write_plan
 from optimizer.workflow import make_plan
 from tests.benchmarks.write_judge.estates import Recipe
-from tests.benchmarks.write_judge.facts import State
+from tests.benchmarks.write_judge.facts import State, is_item
 from tests.benchmarks.write_judge.judge import Judge
 from tests.benchmarks.write_judge.machine import Machine, Result
 from tests.benchmarks.write_judge.mischief import RARE_TROUBLES, Death, Mischief
@@ -60,6 +60,10 @@ class Course:
         Share of the requests that something befalls.
     rare
         Number of rare troubles: long waits and operations without end.
+    late
+        Number of requests whose answer is lost and that take effect much later.
+    parts
+        Whether a run for one VM is killed and then another VM asked for, with --max-moves 1.
     races
         Times that others act.
     edits
@@ -71,6 +75,8 @@ class Course:
     write_share: float = 0.15
     read_share: float = 0.03
     rare: int = 2
+    late: int = 2
+    parts: bool = True
     races: int = 2
     edits: int = 20
 
@@ -145,7 +151,7 @@ class Trial:
         ) as place:
             others = Others(place.emulator, place.proxy, changes, self.course.seed)
             self._prepare_races(others, mischief, len(changes))
-            used = self._apply(place)
+            used = self._apply(place, changes)
             self._check_lost(place, changes, used)
             self._edited_journals(place, used, changes)
             place.clock.sleep(timedelta(hours=self._random.randint(2, 40)).total_seconds())
@@ -179,7 +185,8 @@ class Trial:
         numbers = self._random.sample(
             range(1, 1 + max(2, len(changes))), k=min(self.course.rare, len(changes), len(names))
         )
-        return dict(zip(numbers, names, strict=False))
+        late = self._random.sample(range(1, 1 + max(2, len(changes))), k=min(self.course.late, len(changes)))
+        return dict(zip(numbers, names, strict=False)) | dict.fromkeys(late, "late")
 
     def _prepare_races(self, others: Others, mischief: Mischief, num_changes: int) -> None:
         for _ in range(self.course.races):
@@ -202,10 +209,15 @@ class Trial:
             self.verdict.edits.update(found.verdicts)
             self.verdict.breaches += found.breaches
 
-    def _apply(self, place: Site) -> list[Machine]:
+    def _apply(self, place: Site, changes: Sequence[dict[str, Any]]) -> list[Machine]:
         """Apply on one machine, or on two: one after the other's death, or side by side."""
         first, second = (place.machine(name) for name in MACHINES)
         arguments = ["apply", "plan.json"]
+        if self.course.parts and not self.recipe.quirks & {"live pair", "two machines"}:
+            self._one_vm_then_another(place, first, changes)
+            if (first.folder / "plan.journal.jsonl").exists():  # a resumption would keep the selection
+                arguments = [*arguments, *EVERYTHING, "--max-moves", "100000"]
+                self._in_part = True
         if "live pair" in self.recipe.quirks:
             # A clock that two processes move jumps for both: while they run side by side, nobody waits for long.
             mischief, place.proxy.mischief = place.proxy.mischief, Mischief("quiet")
@@ -224,6 +236,20 @@ class Trial:
             self._through(place, second, arguments, "apply")
         self._through(place, first, arguments, "apply")
         return used
+
+    def _one_vm_then_another(self, place: Site, machine: Machine, changes: Sequence[dict[str, Any]]) -> None:
+        """Kill a run for one VM after its request, then ask for another: with --max-moves 1, one VM moves at most."""
+        moves = [change for change in changes if change["kind"] == "reassign_item"]
+        if len(moves) < 2 or not self.course.kills:
+            return
+        place.proxy.deaths[machine.name] = Death(of_writes=True, number=1, when="after", of_items=True)
+        for change in self._random.sample(moves, 2):
+            name = change["vm"].rpartition("/")[2]
+            self._once(place, machine, ["apply", "plan.json", "--only", f"vm={name}", "--max-moves", "1"])
+        place.proxy.deaths.pop(machine.name, None)
+        moved = {write.object_id.lower() for write in place.emulator.writes if is_item(write.object_id.lower())}
+        if len(moved) > 1:
+            self._note("max moves", place, f"--max-moves 1 moved {len(moved)} VMs")
 
     def _through(self, place: Site, machine: Machine, arguments: Sequence[str], phase: str) -> Result:
         """Run a command again and again until it is through, or has nothing left to try."""
