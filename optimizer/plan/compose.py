@@ -26,6 +26,7 @@ from optimizer.plan.document import (
     NO_FINGERPRINT,
     CostSummary,
     EstateReference,
+    Expectation,
     HistorySource,
     PlanDocument,
     ScheduleEntry,
@@ -47,6 +48,7 @@ from optimizer.plan.rule_scope import notes_on_scope
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.ports import Clock
+from optimizer.risk.promise import Decisions, expected_change
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.cuts import rules_without_cut
@@ -96,7 +98,7 @@ def compose_plan(
     assert result.options is not None and result.cost is not None
     options = result.options
     schedule = _schedule(case, options, diff)
-    summary = _summary(case, result, diff)
+    summary = _summary(case, result, diff, settings.seed)
     claims = Claims(
         cost=result.cost.total,
         pair_slots=summary.overlap_pair_slots.plan,
@@ -213,7 +215,7 @@ def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[Sc
     return entries
 
 
-def _summary(case: Case, result: Result, diff: Diff) -> Summary:
+def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
     assert result.options is not None and result.cost is not None and result.reference is not None
     instance, options = case.instance, result.options
     rows = np.arange(instance.num_vms)
@@ -245,7 +247,29 @@ def _summary(case: Case, result: Result, diff: Diff) -> Summary:
         ),
         captured=_round(result.captured),
         seconds=result.seconds,
+        model_change=_round((case.table.risk[rows, options] - case.table.today).sum()),
+        expected_change=_expected_change(case, options, seed),
     )
+
+
+def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> Expectation | None:
+    """Change of at-risk backups per 30 days to be expected; None where the history is too short to tell."""
+    instance = case.instance
+    expected = expected_change(
+        case.inventory,
+        case.forecast,
+        case.table,
+        Decisions(
+            today=instance.today,
+            options=options,
+            allowed=instance.allowed,
+            move_price=instance.move_price,
+            max_increase=case.rules.max_risk_increase,
+        ),
+        agentless_at_risk=case.rules.threshold.agentless,
+        seed=seed,
+    )
+    return None if expected is None else Expectation(value=expected.value, low=expected.low, high=expected.high)
 
 
 def _round(value: float) -> float:

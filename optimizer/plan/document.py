@@ -50,8 +50,25 @@ class CostSummary(StrictModel):
     bound: float
 
 
+class Expectation(StrictModel):
+    """An expected figure and its 90 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
 class Summary(StrictModel):
-    """The figures of a plan; ``plan --format json`` prints exactly this."""
+    """The figures of a plan; ``plan --format json`` prints exactly this.
+
+    Parameters
+    ----------
+    model_change
+        Change of at-risk backups per 30 days that the model sees, in-sample.  None in plans of older versions.
+    expected_change
+        Change to be expected, by choices judged on days that they were not made on.  None where the history is
+        shorter than six days, and in plans of older versions.
+    """
 
     vms: int
     moved: int
@@ -70,6 +87,8 @@ class Summary(StrictModel):
     cost: CostSummary
     captured: float
     seconds: float
+    model_change: Annotated[float | None, Field(exclude_if=lambda change: change is None)] = None
+    expected_change: Annotated[Expectation | None, Field(exclude_if=lambda change: change is None)] = None
 
 
 class ScheduleEntry(StrictModel):

@@ -228,6 +228,8 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
         ),
         limits=tuple(_limit_costs(costs, here, {t: in_the_way[t] for t in better})),
         history_days=float(solution.history_days[v]),
+        model_change=plan.summary.model_change,
+        expected_change=plan.summary.expected_change,
         notes=tuple(_notes(solution, v, plan.rules.prices)),
     )
 

@@ -20,6 +20,7 @@ from optimizer.report.figures import (
     load_profile,
     most_helped,
 )
+from optimizer.report.text import expected_sentence
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import moves_sentences
 from optimizer.report.typeset import decimal, percent, plural, relative_change, short_id
@@ -116,7 +117,7 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
             "Backups at risk",
             decimal(risk.today),
             decimal(risk.plan),
-            "Snapshots per 30 days that are expected to meet a busy guest.",
+            f"Snapshots per 30 days that meet a busy guest, as the model sees it. {_expected(summary)}".strip(),
             _change(risk.today, risk.plan),
         ),
         _tile(
@@ -163,6 +164,11 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
             f"costs less than {decimal(summary.cost.bound)}, this one costs {decimal(summary.cost.plan)}.",
         ),
     ]
+
+
+def _expected(summary: Summary) -> str:
+    expected = expected_sentence(summary.expected_change, summary.model_change)
+    return f"{expected}." if expected else ""
 
 
 def _tile(label: str, today: str, plan: str, meaning: str, change: str = "") -> dict[str, str]:

@@ -10,7 +10,15 @@ from rich.text import Text
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.plan.audit_document import Audit
-from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
+from optimizer.plan.document import (
+    CreatePolicy,
+    EditPolicy,
+    Expectation,
+    PlanDocument,
+    ReassignItem,
+    ScheduleEntry,
+    Summary,
+)
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
 from optimizer.report.text_broken_rules import broken_rules_rows, idle_rules_rows, rules_kept
 from optimizer.report.text_moves import moves_parts
@@ -283,12 +291,25 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
         f"VMs with less risk: {summary.vms_helped:,}; with the same: {summary.vms_unharmed:,}; "
         f"with more: {summary.vms_harmed:,}{_largest_increase(plan)}"
     )
+    if expected := expected_sentence(summary.expected_change, summary.model_change):
+        yield Text(expected)
     yield Text(_captured_sentence(summary))
     if summary.reference == "greedy":
         yield Text(
             "Today's schedule breaks a rule, so improvement is measured against a greedy schedule that keeps every "
             f"rule and costs {decimal(summary.cost.reference)}"
         )
+
+
+def expected_sentence(expected: Expectation | None, model_change: float | None) -> str:
+    """One sentence about what a plan really changes in risk; empty where nothing is known of it."""
+    if model_change is None:
+        return ""
+    model = f"in-sample, the model sees {decimal(model_change)}"
+    if expected is None:
+        return f"The expected change of at-risk backups is unknown: the history is too short to hold days out; {model}"
+    value, low, high = decimals((expected.value, expected.low, expected.high))
+    return f"Expected change {value} at-risk backups per 30 days (90 %: between {low} and {high}); {model}"
 
 
 def _largest_increase(plan: PlanDocument) -> str:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.explanation import ExplainedOption, Explanation
-from optimizer.report.text import hour_ruler
+from optimizer.report.text import expected_sentence, hour_ruler
 from optimizer.report.typeset import (
     Column,
     Glyphs,
@@ -41,6 +41,9 @@ def render_explanation(explanation: Explanation) -> Page:
             yield Text()
             yield Text(_advice(explanation), style="dim")
         yield from _forbidden(explanation, glyphs, width)
+        if expected := expected_sentence(explanation.expected_change, explanation.model_change):
+            yield Text()
+            yield Text(f"The whole plan: {expected[0].lower()}{expected[1:]}", style="dim")
         if explanation.notes:
             yield Text()
             yield bullets(explanation.notes, glyphs)

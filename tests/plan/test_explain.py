@@ -170,7 +170,8 @@ def test_a_full_cap_forbids(imported: Planned) -> None:
     blocked = [found for found in explanations(made) if not all(found.allowed)]
     assert blocked
     reasons = {reason for found in blocked for option in found.forbidden for reason in option.reasons}
-    assert reasons <= {"link of b", "max_risk_increase"}
+    assert reasons <= {"link of b", "max_risk_increase", "too little evidence to accept a higher risk"}
+    assert "link of b" in reasons
     assert {found.vault for found in blocked} >= {"vault-b"}
 
 

@@ -21,7 +21,7 @@ from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import format_start, parse_start
 from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
+from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, Summary
 from optimizer.plan.explain import explain
 from optimizer.plan.verify import Checked, Claims, verify
 from optimizer.solve.cost import evaluate, violations
@@ -61,6 +61,27 @@ def test_the_verifier_has_nothing_to_say(made: Planned) -> None:
     )
     peak, pairs = summary.peak_concurrency.plan, summary.overlap_pair_slots.plan
     assert verify(checked, Claims(summary.cost.plan, pairs, peak, summary.cost.bound)) == []
+
+
+def test_the_plan_states_what_it_is_expected_to_change(made: Planned) -> None:
+    """The model sees at least the change that is credited; the expected one has an interval around it."""
+    summary = made.plan.summary
+    credited = summary.at_risk_per_month.plan - summary.at_risk_per_month.today
+    assert summary.model_change is not None
+    assert summary.model_change <= credited + 1e-5
+    expected = summary.expected_change
+    assert expected is not None
+    assert expected.low <= expected.value <= expected.high
+    dumped = summary.model_dump(mode="json")
+    assert dumped["expected_change"] == {"value": expected.value, "low": expected.low, "high": expected.high}
+
+
+def test_plans_of_older_versions_have_no_expected_change(made: Planned) -> None:
+    """Plans without these figures stay readable, and are written as they were read."""
+    old = made.plan.summary.model_dump(exclude={"model_change", "expected_change"})
+    read = Summary.model_validate(old)
+    assert read.expected_change is None
+    assert read.model_dump() == old
 
 
 def test_applied_the_estate_has_exactly_the_schedule(made: Planned) -> None:

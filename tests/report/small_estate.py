@@ -18,6 +18,7 @@ from optimizer.plan.document import (
     CreatePolicy,
     EditPolicy,
     EstateReference,
+    Expectation,
     PlanDocument,
     ReassignItem,
     ScheduleEntry,
@@ -137,6 +138,8 @@ def make_plan(inventory: Inventory, risk: npt.NDArray[np.float64], seed: int = 2
         cost=CostSummary(today=cost_today, reference=cost_today, plan=cost_plan, bound=bound),
         captured=(cost_today - cost_plan) / (cost_today - bound),
         seconds=2.5,
+        model_change=at_risk[1] - at_risk[0],
+        expected_change=Expectation(value=-21.5, low=-26.0, high=-17.0),
     )
     plan = PlanDocument(
         created_at=AS_OF + timedelta(hours=1),

@@ -12,8 +12,8 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.audit import audit
 from optimizer.plan.audit_document import BrokenRule
-from optimizer.plan.document import PlanDocument
-from optimizer.report.text import WORST, render_audit, render_plan, render_report
+from optimizer.plan.document import Expectation, PlanDocument
+from optimizer.report.text import WORST, expected_sentence, render_audit, render_plan, render_report
 from optimizer.report.typeset import decimal, to_text
 from tests.report.small_estate import AS_OF, make_inventory, make_plan, make_risk
 
@@ -163,3 +163,17 @@ def test_a_plan_without_changes_says_what_is_left_to_gain() -> None:
     text = to_text(render_plan(made.model_copy(update={"summary": same})))
     assert "Today's schedule stays: it is proven that no other saves more than 0.25" in text
     assert "Captured" not in text
+
+
+def test_the_expected_change_stands_beside_what_the_model_sees() -> None:
+    """Value and interval line up; where the history is too short, this is said; old plans say nothing."""
+    expected = Expectation(value=-9.2, low=-14.04, high=0.5)
+    assert expected_sentence(expected, -17.0) == (
+        "Expected change -9.2 at-risk backups per 30 days (90 %: between -14.0 and 0.5); in-sample, the model "
+        "sees -17.0"
+    )
+    assert expected_sentence(None, -17.0) == (
+        "The expected change of at-risk backups is unknown: the history is too short to hold days out; in-sample, the "
+        "model sees -17.0"
+    )
+    assert expected_sentence(None, None) == ""
