@@ -133,7 +133,8 @@ def _writes(state: JournalState, records: Sequence[Record], glyphs: Glyphs) -> d
             place = str(after["id"])
             vault_id, _, _ = place.partition("/backup")
             when = _minute(state.done[count].at)
-            text = f"{count} {short_id(place)}: found in place {when} UTC, not written by this journal"
+            name = properties_of(after).get("friendlyName") or short_id(place).rpartition(";")[2]
+            text = f"{count} {name}: found in place {when} UTC, not written by this journal"
             lines.setdefault(vault_id, []).append(text)
     for count, intent in sorted(state.intents.items()):
         done = state.done.get(count)

@@ -109,15 +109,15 @@ def nothing_to_take_back(records: Sequence[Record], writes: Sequence[Write], com
     state = state_of(records)
     created = [write.name for write in writes if write.kind == "create_policy" and write.number in state.done]
     if not created:
-        return "none of its writes was made, so there is nothing to take back"
+        return "according to the journal, none of its writes was made, so there is nothing to take back"
     policies = "1 policy" if len(created) == 1 else f"{len(created)} policies"
     it, has = ("it", "has") if len(created) == 1 else ("them", "have")
     names = ", ".join(created[:CREATED_NAMED]) + (
         f" and {len(created) - CREATED_NAMED} more" if len(created) > CREATED_NAMED else ""
     )
     return (
-        f"no VM was moved and no policy was edited, so every backup still has its old time; {policies} created by the "
-        f"plan {has} no VMs: {names}\n"
+        f"according to the journal, no VM was moved and no policy was edited, so every backup still has its old time; "
+        f"{policies} created by the plan {has} no VMs: {names}\n"
         f"to delete {it}:\n    {commands.rollback('--delete-created')}\n"
         f"to go on with the plan:\n    {commands.apply()}"
     )

@@ -98,6 +98,18 @@ def test_every_refusal_stands_with_its_reason() -> None:
     assert re.search(r"4 +skipped .*app-04 was changed", troubles)
 
 
+def test_what_was_found_in_place_is_named_like_every_other_vm() -> None:
+    """An item that somebody else moved stands with its VM's name, not with the name of its container."""
+    found = after(MOVE)
+    container = "VM;iaasvmcontainerv2;rg-app;web-9"
+    found = {**found, "id": f"{found['id'].rpartition('/')[0]}/{container}"}
+    record = DoneRecord(number=MOVE.number, at=BEGAN, how="found", after=found)
+    text = to_text(render_journal((run_record(), record)), 100)
+    assert "found in place" in text
+    assert "iaasvmcontainerv2" not in text
+    assert "web-9" in text or str(found["properties"].get("friendlyName")) in text
+
+
 def test_a_killed_run_and_its_open_write_are_told() -> None:
     """An intent without an end is neither done nor failed."""
     text = " ".join(to_text(render_journal(KILLED)).split())

@@ -109,7 +109,7 @@ def test_nothing_done_is_nothing_to_take_back(planned: Ready, tmp_path: Path) ->
     service, clock = FakeService(planned.document), VirtualClock(planned.noon)
     with pytest.raises(Killed):
         run(planned, service, tmp_path, clock=clock, journal_of=_kill_at(1, after=True))
-    with pytest.raises(ApplyError, match="none of its writes was made"):
+    with pytest.raises(ApplyError, match="according to the journal, none of its writes was made"):
         prepare_back(planned, service, tmp_path, clock)
 
 
@@ -121,7 +121,7 @@ def test_policies_made_but_not_used_are_named(planned: Ready, tmp_path: Path) ->
     (done,) = state_of(read_journal(tmp_path / "plan.journal.jsonl")).done
     (policy,) = [write for write in planned.writes if write.number == done]
     assert policy.kind == "create_policy"
-    told = f"no VM was moved and no policy was edited, .* 1 policy created by the plan has no VMs: {policy.name}\n"
+    told = f"according to the journal, no VM was moved .* 1 policy created by the plan has no VMs: {policy.name}\n"
     with pytest.raises(ApplyError, match=told + r"to delete it:\n    backup-optimizer rollback .*--delete-created\n"):
         prepare_back(planned, service, tmp_path, clock)
     assert take_back(planned, service, tmp_path, clock, delete=True).complete
