@@ -24,6 +24,7 @@ from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.credit_notes import notes_on_repetition
 from optimizer.plan.document import PlanDocument, Settings
+from optimizer.plan.earlier import EarlierPlan, read_earlier
 from optimizer.plan.estate_notes import notes_on_estate, why_none_is_planned
 from optimizer.plan.explain import Solution, explain
 from optimizer.plan.explanation import Explanation
@@ -43,6 +44,7 @@ from optimizer.rollout.history import last_moves, read_history
 from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
+from optimizer.solve.closest import closest, kept_or_better, usable_start
 from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
@@ -196,6 +198,7 @@ def make_plan(
     time_limit_seconds: float | None = None,
     path: Path | None = None,
     history: Iterable[Path] = (),
+    earlier: Path | None = None,
     moves_curve: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
@@ -215,6 +218,9 @@ def make_plan(
         Where the plan will be written: the estate is named relative to it.
     history
         Journals, applied plans, or folders with journals: VMs moved lately stay unless it is worth it.
+    earlier
+        An earlier plan of this estate, or of one much like it: its schedule is kept as long as it is within ``gap``;
+        beyond, VMs keep its starts wherever that costs nothing.
     moves_curve
         Also find out what fewer moves would gain: the plan has it as ``moves_curve``.
     engine
@@ -228,9 +234,12 @@ def make_plan(
     ------
     NoScheduleError
         No schedule satisfies the rules; names those in conflict.
+    PlanFormatError
+        ``earlier`` cannot be read.
     VerificationError
         The result did not pass the independent verifier: a bug.
     """
+    before = None if earlier is None else read_earlier(earlier)
     case = prepare(estate, rules, history=history, engine=engine, progress=progress)
     return make_plan_of(
         estate,
@@ -240,6 +249,7 @@ def make_plan(
         gap=gap,
         time_limit_seconds=time_limit_seconds,
         path=path,
+        earlier=before,
         moves_curve=moves_curve,
         engine=engine,
         progress=progress,
@@ -256,6 +266,7 @@ def make_plan_of(
     gap: float = DEFAULT_GAP,
     time_limit_seconds: float | None = None,
     path: Path | None = None,
+    earlier: EarlierPlan | None = None,
     moves_curve: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
@@ -277,6 +288,8 @@ def make_plan_of(
             time_limit_seconds=solve_seconds,
             engine=engine,
             progress=progress,
+            near=None if earlier is None else earlier.starts_in(one.inventory),
+            keep=True,
             why_not=one is case,
         )
 
@@ -297,14 +310,17 @@ def make_plan_of(
             time_limit_seconds=time_limit_seconds,
             history=case.history,
             recently_moved=_by_vm_id(case),
+            earlier=None if earlier is None else earlier.source,
         ),
         path=path if path is not None else Path("plan.json"),
         began=began,
         moves_curve=curve,
         clock=clock,
     )
-    never = notes_on_writes(plan, estate.document, case.inventory)
-    return with_fingerprint(plan.model_copy(update={"notes": (*never, *plan.notes)})) if never else plan
+    added = [*notes_on_writes(plan, estate.document, case.inventory)]
+    if earlier is not None:
+        added.append(earlier.note(plan.schedule))
+    return with_fingerprint(plan.model_copy(update={"notes": (*added, *plan.notes)})) if added else plan
 
 
 def _by_vm_id(case: Case) -> dict[str, date]:
@@ -322,7 +338,8 @@ def solve_case(
     time_limit_seconds: float | None = None,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
-    start: IntArray | None = None,
+    near: IntArray | None = None,
+    keep: bool = False,
     multipliers: Multipliers | None = None,
     why_not: bool = True,
 ) -> Result:
@@ -330,6 +347,11 @@ def solve_case(
 
     Parameters
     ----------
+    near
+        Shape (V,): a schedule to begin at and to stay close to, feasible or not: where it costs nothing, VMs keep its
+        starts.
+    keep
+        Keep that schedule, repaired where it breaks a rule, as long as it is within ``gap``.
     why_not
         Look for the reason where there is no schedule, which takes about as long again.
 
@@ -341,6 +363,7 @@ def solve_case(
         None was found, nor was it proven that there is none; or why was not asked.
     """
     left = time_limit_seconds
+    start = usable = None if near is None else usable_start(case.instance, near)
     if case.instance.max_moves is not None and (start is None or violations(case.instance, start)):
         start = _start_of(case.instance, seed, time_limit_seconds)
         left = None if left is None else left * (1 - SHARE_OF_START)
@@ -367,7 +390,9 @@ def solve_case(
             f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
             "is none; give more with --effort, or loosen a rule"
         )
-    return result
+    if near is None:
+        return result
+    return closest(case.instance, kept_or_better(case.instance, result, usable, gap if keep else 0.0), near)
 
 
 def _start_of(instance: Instance, seed: int, time_limit_seconds: float | None) -> IntArray | None:

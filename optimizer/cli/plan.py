@@ -85,6 +85,7 @@ def write_report(
         "backup-optimizer plan estate --rules rules.toml --out plan.json\n"
         "backup-optimizer plan estate --moves-curve\n"
         "backup-optimizer plan estate --max-moves 20 --history plan.journal.jsonl\n"
+        "backup-optimizer plan estate --from plan.json --out plan-2.json\n"
         "backup-optimizer report plan.json\n"
         "backup-optimizer plan estate \\\n"
         "    --what-if add-vms=service=shop,count=20 --what-if prices.overlap=0.05\n"
@@ -120,6 +121,14 @@ def write_report(
     help="Journal of an earlier 'apply', an applied plan, or a folder of journals. VMs that moved recently stay "
     "unless moving them again clearly pays. Repeatable.",
 )
+@click.option(
+    "--from",
+    "earlier",
+    type=FILE,
+    metavar="PLAN",
+    help="Earlier plan to begin at. Its start times are kept as long as they are within --gap of the best ones; "
+    "beyond that, only VMs that gain by it start elsewhere.",
+)
 @click.option("--moves-curve", is_flag=True, help="Also show what fewer moves would gain, to help choose --max-moves.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 if the plan contains changes, with 0 if not.")
 @engine_options
@@ -135,6 +144,7 @@ def plan(
     max_policy_writes: int | None,
     budget_days: int | None,
     history: tuple[Path, ...],
+    earlier: Path | None,
     moves_curve: bool,
     detailed_exitcode: bool,
     engine: EngineChoice,
@@ -169,6 +179,7 @@ def plan(
             **search,
             path=out,
             history=history,
+            earlier=earlier,
             moves_curve=moves_curve,
             engine=workers,
             progress=progress,

@@ -20,8 +20,13 @@ if TYPE_CHECKING:
 NO_SCHEDULE = 3
 """Exit code where a scenario has no schedule, as of a plan that has none."""
 
-ONLY_FOR_PLANS = ("out", "moves_curve", "detailed_exitcode")
-"""Options that are about a plan that is written."""
+ONLY_FOR_PLANS = {
+    "out": "--out",
+    "earlier": "--from",
+    "moves_curve": "--moves-curve",
+    "detailed_exitcode": "--detailed-exitcode",
+}
+"""Options that only matter to a plan that is written: parameter and name."""
 
 
 def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,10 +110,10 @@ def answer_questions(
 
 def _refuse_options_of_plans() -> None:
     context = click.get_current_context()
-    for name in ONLY_FOR_PLANS:
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+    for parameter, name in ONLY_FOR_PLANS.items():
+        if context.get_parameter_source(parameter) is ParameterSource.COMMANDLINE:
             raise click.UsageError(
-                f"--{name.replace('_', '-')} is for a plan, and a question writes no plan, so that no scenario is "
+                f"{name} is for a plan, and a question writes no plan, so that no scenario is "
                 "applied by mistake; to plan with other rules, put them into a rules file"
             )
 

@@ -200,6 +200,21 @@ class HistorySource(StrictModel):
     recent: int
 
 
+class EarlierPlanSource(StrictModel):
+    """The plan that a search began at.
+
+    Parameters
+    ----------
+    file
+        Its name, without the folder.
+    fingerprint
+        Its fingerprint.
+    """
+
+    file: str
+    fingerprint: str
+
+
 class Settings(StrictModel):
     """What else the plan depends on.
 
@@ -212,6 +227,8 @@ class Settings(StrictModel):
         What was given as history and what of it was found in force; nothing where none was given.
     recently_moved
         Day of the last move, by the VM's id, of the VMs whose move was priced with ``prices.move_recent``.
+    earlier
+        Plan that the search began at, where one was given.
     """
 
     seed: int
@@ -220,6 +237,7 @@ class Settings(StrictModel):
     time_limit_seconds: float | None
     history: Annotated[tuple[HistorySource, ...], Field(exclude_if=lambda sources: not sources)] = ()
     recently_moved: Annotated[Mapping[str, date], Field(exclude_if=lambda moved: not moved)] = {}
+    earlier: Annotated[EarlierPlanSource | None, Field(exclude_if=lambda source: source is None)] = None
 
 
 class PlanDocument(StrictModel):

@@ -32,11 +32,28 @@ def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
     return None if violations(instance, placed) else placed
 
 
-def never_worse_than(instance: Instance, result: Result, start: IntArray | None) -> Result:
-    """The result, or the start improved by single moves where that is not dearer."""
+def kept_or_better(instance: Instance, result: Result, start: IntArray | None, gap: float = 0.0) -> Result:
+    """The schedule to begin at where that is good enough, else the better of the result and the improved start.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    result
+        What the search found.
+    start
+        Shape (V,): a schedule that keeps every rule; None: there is none.
+    gap
+        The start is kept, whole or improved by single moves, if it leaves at most this share of the possible
+        improvement open: a search that began there would have been allowed to stop there.
+    """
     if start is None or result.options is None or result.cost is None:
         return result
     improved = improve_single_moves(instance, start)
+    for options in (start, improved) if gap > 0 else ():
+        good_enough = result.leaves_open_at_most(gap, evaluate(instance, options).total)
+        if good_enough and not violations(instance, options):
+            return _with_options(instance, result, options)
     if violations(instance, improved) or evaluate(instance, improved).total > result.cost.total:
         return result
     return _with_options(instance, result, improved)

@@ -93,6 +93,28 @@ class Result:
         assert self.cost is not None and self.reference is not None
         return captured(self.reference.total, self.cost.total, self.bound)
 
+    def leaves_open_at_most(self, gap: float, cost: float) -> bool:
+        """Whether a schedule of this cost leaves at most this share of the possible improvement open; see `solve`."""
+        assert self.reference is not None
+        today = self.reference.total if self.reference_name == "today" else None
+        return leaves_open_at_most(gap, cost, self.bound, today)
+
+
+def leaves_open_at_most(gap: float, cost: float, bound: float, today: float | None) -> bool:
+    """Whether a schedule leaves open at most a share of what can be gained, or is proven optimal.
+
+    Parameters
+    ----------
+    gap
+        Share of the possible improvement over today's schedule; where that breaks rules, of the cost.
+    cost, bound
+        Cost of the schedule, and the lower bound on that of every schedule.
+    today
+        Cost of today's schedule; None where it breaks rules.
+    """
+    possible = abs(cost) if today is None else today - bound
+    return cost - bound <= max(gap * possible, OPTIMALITY_GAP * max(1.0, abs(cost)))
+
 
 def captured(reference: float, plan: float, bound: float) -> float:
     """Certified share of all possible improvement of a plan over a reference."""
@@ -214,9 +236,8 @@ class _Solving:
 
     def _within(self, gap: float) -> bool:
         """Whether the gap between plan and bound is at most this share, or the plan is proven optimal."""
-        cost = self._search.best_cost
-        possible = self._reference.total - self._bound if self._reference_name == "today" else abs(cost)
-        return cost - self._bound <= max(gap * possible, OPTIMALITY_GAP * max(1.0, abs(cost)))
+        today = self._reference.total if self._reference_name == "today" else None
+        return leaves_open_at_most(gap, self._search.best_cost, self._bound, today)
 
     def _climb_and_search(self, cycle: Cycle) -> None:
         """Bound and schedule side by side: neither needs anything of the other, and compiled code runs in threads."""

@@ -16,7 +16,6 @@ from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Progress
-from optimizer.solve.closest import closest, never_worse_than, usable_start
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import IntArray
 from optimizer.solve.solver import Result
@@ -100,21 +99,17 @@ class Planner:
         began = time.monotonic()
 
         def solved(one: Case) -> Result:
-            usable = None if start is None else usable_start(one.instance, start)
-            result = solve_case(
+            return solve_case(
                 one,
                 seed=self.settings.seed,
                 effort=self.settings.effort,
                 gap=self.settings.gap,
                 time_limit_seconds=self.settings.time_limit_seconds,
                 progress=self.progress,
-                start=usable,
+                near=start,
                 multipliers=multipliers,
                 engine=self.engine,
             )
-            if start is None:
-                return result
-            return closest(one.instance, never_worse_than(one.instance, result, usable), start)
 
         result = solve_within_write_limits(case, known_policies(estate), solved)
         plan = compose_plan(estate, case, result, self.settings, path=Path("plan.json"), began=began)

@@ -106,6 +106,7 @@ WRONG: dict[str, tuple[list[object], int, str]] = {
     ),
     "an exit code": (["--sensitivity", "--detailed-exitcode"], 2, "--detailed-exitcode is for a plan"),
     "a moves curve": (["--sensitivity", "--moves-curve"], 2, "--moves-curve is for a plan"),
+    "an earlier plan": (["--sensitivity", "--from", "plan.json"], 2, "--from is for a plan"),
     "two questions": (["--sensitivity", "--what-if", "max_moves=1"], 2, "run them one at a time"),
 }
 

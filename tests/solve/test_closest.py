@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.solve.closest import closest, never_worse_than, usable_start
+from optimizer.solve.closest import closest, kept_or_better, usable_start
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.solver import solve
 from tests.solve.examples import Problem, every_schedule, obvious_feasible, problems
@@ -44,7 +44,7 @@ def test_a_start_is_never_lost(problem: Problem, seed: int) -> None:
     if start is None or result.cost is None:
         return
     assert violations(instance, start) == []
-    kept = never_worse_than(instance, result, start)
+    kept = kept_or_better(instance, result, start)
     assert kept.cost is not None
     assert kept.cost.total <= min(result.cost.total, evaluate(instance, start).total) + 1e-7
     feasible = [o for o in every_schedule(problem) if obvious_feasible(problem, o)]
