@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from optimizer.errors import EstateError
 from optimizer.rollout.carry_out import Attempt, Carrier, End
 from optimizer.rollout.errors import ApplyError
+from optimizer.rollout.gates import Gates
 from optimizer.rollout.journal import EndRecord
 from optimizer.rollout.lane import Lane
 from optimizer.rollout.lanes import lanes_of_vaults
@@ -57,8 +58,8 @@ def _stopping(names: Sequence[str]) -> str:
 class Board:
     """What the workers share: who is at work on which lane, what ended how, the calendar of what is left."""
 
-    def __init__(self, executor: Executor, carrier: Carrier, until: datetime | None) -> None:
-        self._executor, self._carrier, self._until = executor, carrier, until
+    def __init__(self, executor: Executor, carrier: Carrier, gates: Gates, until: datetime | None) -> None:
+        self._executor, self._carrier, self._gates, self._until = executor, carrier, gates, until
         self._lock = threading.RLock()
         self._failed = self._is_interrupted = False
         state, writes = state_of(carrier.journal.records), (*executor.writes, *executor.begun)
@@ -269,7 +270,8 @@ class Board:
     def _not_now(self, timed: TimedWrite, now: datetime) -> str:
         """Why a write must wait; empty where it may be made now."""
         if not timed.opens <= now < timed.closes:
-            return f"opens at {timed.opens:%Y-%m-%d %H:%M} UTC"
+            why = self._gates.why_from(timed.write, timed.opens)
+            return f"opens at {timed.opens:%Y-%m-%d %H:%M} UTC{f', {why}' if why else ''}"
         if timed.wave > 1 and now < self._second_wave:
             return f"follows the pilot at {self._second_wave:%Y-%m-%d %H:%M} UTC"
         return self._standing.blocker(timed.write, timed.lane) or self._carrier.room(timed.write)

@@ -87,7 +87,7 @@ class Executor:
             room=self._over_budget,
             targets=self._targets(),
         )
-        board = Board(self, carrier, until)
+        board = Board(self, carrier, gates, until)
         num_workers = max(1, min(self.workers, len(board.lanes)))
         carrier.clock.side_by_side([board.work] * num_workers, board.interrupted)
         return board.outcome()

@@ -130,6 +130,36 @@ class Gates:
                 return _gap_text(shift.gap_hours(at, point), self._rpo[row])
         return ""
 
+    def why_from(self, write: Write, opens: datetime) -> str:
+        """What keeps a write from being made before its gate opens, such as ``after the 09:30 backup``.
+
+        Parameters
+        ----------
+        write
+            The write.
+        opens
+            When the gate opens.
+
+        Returns
+        -------
+        str
+            Empty where nothing does: the gate was open before.
+        """
+        before = opens - timedelta(minutes=1)
+        minute = week_minute(to_seconds(before))
+        if self._frozen_by(write, to_seconds(before)):
+            return "when the freeze of the rules ends"
+        over = max(MARGIN_MINUTES, START_WINDOW_MINUTES + self._snapshot_minutes)
+        for row in self._rows(write):
+            shift = self.shift(write, row)
+            if _clear_of_runs(shift, self._snapshot_minutes)[minute]:
+                continue
+            if shift.recurrence.frequency is Frequency.HOURLY:
+                return "between two backups"
+            since = min((minute - run) % MINUTES_PER_WEEK for runs in shift.old_runs for run in runs)
+            return f"after the {write.start_before} backup" if since <= over else f"clear of {write.start_after}"
+        return "with a shorter gap between backups" if self.closed(write, before) else ""
+
     def spans(self, write: Write, begin: int, end: int) -> tuple[Span, ...]:
         """The same as :meth:`windows` in seconds since 1970; remembered."""
         key = (self.key(write), begin, end)

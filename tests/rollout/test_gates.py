@@ -147,6 +147,31 @@ def test_the_better_side_is_waited_for() -> None:
     assert given.closed(write, NOW.replace(hour=2)) == ""
 
 
+@pytest.mark.parametrize(
+    ("policy", "before", "after", "why"),
+    [
+        (DAILY, "23:00", "06:00", "after the 23:00 backup"),
+        (DAILY, "23:00", "04:00", "clear of 04:00"),
+        (BERLIN, "23:00", "22:00", "after the 23:00 backup"),
+        (WEEKLY, "23:00", "22:00", "after the 23:00 backup"),
+        (hourly_policy("hourly", "08:00", 0), "08:00", "09:00", "between two backups"),
+    ],
+)
+def test_an_opening_has_a_reason(policy: Resource, before: str, after: str, why: str) -> None:
+    """What the gate waits for is stated with the time at which it opens; an open gate waits for nothing."""
+    given, write = gates(policy), item_write("a", before, after)
+    opens = next(first for first, _ in given.windows(write, NOW) if first > NOW)
+    assert given.why_from(write, opens) == why
+    assert given.why_from(write, opens + timedelta(minutes=2)) == ""
+
+
+def test_an_opening_after_a_freeze_has_a_reason() -> None:
+    """The end of a freeze goes before backups."""
+    write = item_write("a", "12:00", "11:00")
+    given = gates(BERLIN, FREEZE)
+    assert given.why_from(write, given.windows(write, NOW)[0][0]) == "when the freeze of the rules ends"
+
+
 def test_an_actual_recovery_point_closes_a_write() -> None:
     """Where last night's backup is missing and the limit is two days, the write waits for the next one."""
     given = gates(DAILY, Rule(name="two days", rpo_hours=51))

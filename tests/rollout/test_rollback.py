@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,20 @@ def test_a_rollback_restores_the_start(planned: Ready, tmp_path: Path) -> None:
     assert compare_estates(planned.document, service.snapshot(), besides=created(planned)) == ()
     used = {str(r["properties"].get("policyId")).lower() for r in service.items.values()}
     assert not used & created(planned)
+
+
+def test_what_a_rollback_waits_for_is_stated(planned: Ready, tmp_path: Path) -> None:
+    """Right after an apply, some VMs can only go back after a backup: the reason says after which one."""
+    service, clock = FakeService(planned.document), VirtualClock(planned.noon)
+    run(planned, service, tmp_path, clock=clock)
+    prepared = prepare_back(planned, service, tmp_path, clock)
+    outcome = carry_out(
+        prepared, service, clock, Ledger(tmp_path / "state"), tmp_path / "state", until=None, pace=PACE
+    )
+    opening = [reason for reason in outcome.pending.values() if reason.startswith("opens at ")]
+    assert opening
+    assert all(re.fullmatch(r"opens at [-\d]+ \d\d:\d\d UTC, (after|clear|with|between|when) .*", r) for r in opening)
+    assert any(re.search(r", after the \d\d:\d\d backup$", reason) for reason in opening)
 
 
 def test_created_policies_are_deleted_on_demand(planned: Ready, tmp_path: Path) -> None:
