@@ -88,8 +88,8 @@ def expected_change(
     cluster is from the cluster's mean: the estate is given, what is uncertain is the noise of its VMs. That counts
     the noise of single clusters twice, so the interval is too wide rather than too narrow. As there are only three
     to eight blocks, deviations are widened by ``sqrt(B / (B - 1))`` and by the ratio of Student's quantile to the
-    normal one. Last, the
-    lower end is made to reach the credited change: decisions on fewer days may be too timid to move a VM at all.
+    normal one. Where the estate's profiles are not known to repeat, the lower end is made to reach the credited
+    change: decisions on fewer days may then be too timid to credit any VM at all.
 
     The interval says where the expected change lies if the coming days are like those of the history. It does not
     say how single months scatter around it, nor can it know what will change on the estate. Simulated estates put
@@ -129,7 +129,8 @@ def expected_change(
     cluster = find_clusters(folds, fold_row[items[counts]])
     change = np.zeros((len(gains), int(cluster.max(initial=-1)) + 1))
     np.subtract.at(change.T, cluster, gains[:, counts].T)
-    return _with_interval(change, folds.history.block_days, _credited_change(table, decisions, items), seed)
+    least = np.inf if forecast.repetition.is_proven else _credited_change(table, decisions, items)
+    return _with_interval(change, folds.history.block_days, least, seed)
 
 
 def _credited_change(table: RiskTable, decisions: Decisions, items: IntArray) -> float:
@@ -249,7 +250,7 @@ def _gains_by_block(anew: _Anew, roles: _Roles, price: FloatArray, repeats: bool
     return np.where(known, gains, mean)
 
 
-def _with_interval(change: FloatArray, days: npt.NDArray[np.int64], credited: float, seed: int) -> ExpectedChange:
+def _with_interval(change: FloatArray, days: npt.NDArray[np.int64], least: float, seed: int) -> ExpectedChange:
     """Mean over the blocks, weighed by their days, of the sum over the clusters, and the interval of its resamples.
 
     Parameters
@@ -258,6 +259,8 @@ def _with_interval(change: FloatArray, days: npt.NDArray[np.int64], credited: fl
         Shape (num_blocks, num_clusters): change in at-risk backups per 30 days.
     days
         Shape (num_blocks,): days of each block.
+    least
+        What the lower end must reach.
     """
     num_blocks, num_clusters = change.shape
     weight = days / days.sum()
@@ -273,7 +276,7 @@ def _with_interval(change: FloatArray, days: npt.NDArray[np.int64], credited: fl
     wider = np.sqrt(num_blocks / (num_blocks - 1)) * quantile((1 + CONFIDENCE) / 2, num_blocks - 1) / NORMAL_95
     bounds = (
         value,
-        min(value + wider * (low - value), value, credited),
+        min(value + wider * (low - value), value, least),
         max(value + wider * (high - value), value),
     )
     return ExpectedChange(*(round(float(bound), RISK_DECIMALS) + 0.0 for bound in bounds))
