@@ -18,7 +18,7 @@ from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.raw import id_of
 from optimizer.model.timegrid import WEEKDAYS, format_start
 from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.broken_rules import breaks_of_standing
+from optimizer.plan.broken_rules import breaks_of_standing, find_broken_rules
 from optimizer.plan.case import Case
 from optimizer.plan.credit_notes import notes_on_credit, notes_on_repetition, notes_on_short_history
 from optimizer.plan.diff import Diff, derive_changes
@@ -52,7 +52,7 @@ from optimizer.risk.promise import Decisions, expected_change
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.cuts import rules_without_cut
-from optimizer.solve.solver import OPTIMALITY_GAP, Result
+from optimizer.solve.solver import Result
 
 HARM_TOLERANCE = 1e-6
 """Risks closer than this count as equal."""
@@ -164,9 +164,7 @@ def _with_detours(case: Case, result: Result, known: Sequence[str]) -> tuple[Res
     if result.reference_name == "today" and cost.total > result.reference.total:
         options, cost = case.instance.today, result.reference
         diff = changes_to(case, options, known)
-    optimal = cost.total - result.bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
-    outcome = Outcome.OPTIMAL if optimal else Outcome.FEASIBLE
-    return replace(result, options=options, cost=cost, outcome=outcome), diff
+    return result.with_schedule(options, cost, result.bound), diff
 
 
 def changes_to(case: Case, options: npt.NDArray[np.int64], known: Iterable[str]) -> Diff:
@@ -245,7 +243,9 @@ def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
             plan=_round(result.cost.total),
             bound=_round(result.bound),
         ),
+        broken_today=_broken_today(case) if result.reference_name == "greedy" else (),
         captured=_round(result.captured),
+        gap=_round(max(0.0, result.cost.total - result.bound)),
         seconds=result.seconds,
         model_change=_round((case.table.risk[rows, options] - case.table.today).sum()),
         expected_change=_expected_change(case, options, seed),
@@ -270,6 +270,12 @@ def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> E
         seed=seed,
     )
     return None if expected is None else Expectation(value=expected.value, low=expected.low, high=expected.high)
+
+
+def _broken_today(case: Case) -> tuple[str, ...]:
+    """Rules that today's schedule breaks, those with the most VMs first; what only VMs that stay break is left out."""
+    found = find_broken_rules(case.inventory, case.rules, case.restrictions, case.instance, case.snapshot_minutes)
+    return tuple(one.rule for one in found if len(one.vms) > one.never_written)
 
 
 def _round(value: float) -> float:

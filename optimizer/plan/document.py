@@ -63,6 +63,15 @@ class Summary(StrictModel):
 
     Parameters
     ----------
+    reference
+        What ``captured`` is measured against: today's schedule, or a greedy one where today's breaks rules.
+    broken_today
+        Names of the rules that today's schedule breaks where the reference is greedy, those with the most VMs first.
+    captured
+        Certified share of all possible improvement over the reference; 1 where the plan is proven optimal.
+    gap
+        Most that any schedule could cost less than the plan, in at-risk backups per 30 days: cost of the plan less
+        the proven bound.  Left out of plans of earlier versions.
     model_change
         Change of at-risk backups per 30 days that the model sees, in-sample.  None in plans of older versions.
     expected_change
@@ -85,10 +94,17 @@ class Summary(StrictModel):
     vms_unharmed: int
     vms_harmed: int
     cost: CostSummary
+    broken_today: Annotated[tuple[str, ...], Field(exclude_if=lambda rules: not rules)] = ()
     captured: float
+    gap: Annotated[float | None, Field(exclude_if=lambda gap: gap is None)] = None
     seconds: float
     model_change: Annotated[float | None, Field(exclude_if=lambda change: change is None)] = None
     expected_change: Annotated[Expectation | None, Field(exclude_if=lambda change: change is None)] = None
+
+    @property
+    def left_to_gain(self) -> float:
+        """``gap``, also of a plan that was written before it was."""
+        return max(0.0, self.cost.plan - self.cost.bound)
 
 
 class ScheduleEntry(StrictModel):

@@ -20,7 +20,7 @@ from optimizer.plan.write_limits import excess_writes
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.instance import IntArray
-from optimizer.solve.moves.curve import CurvePoint, fewest_for, knee_of, trace_moves
+from optimizer.solve.moves.curve import CurvePoint, fewest_for, is_dearer_than_last, knee_of, trace_moves
 from optimizer.solve.moves.path import IMPROVEMENT
 from optimizer.solve.solver import Result
 
@@ -80,7 +80,7 @@ def trace_curve(
     # What is proven of so many moves, or of more, is proven of the plan that may not have more.
     proven = [point.bound for point in points if most is not None and point.max_moves >= most]
     bound = min(max([result.bound, *proven]), cost.total)
-    return curve, replace(result, options=options, cost=cost, bound=bound)
+    return curve, result.with_schedule(options, cost, bound)
 
 
 def _compose_curve(
@@ -119,15 +119,17 @@ def _compose_curve(
         if schedule is not None:
             found.append((point, schedule))
         progress("verify moves", done + 1, len(points))
-    first, last = found[0][1].cost.total, found[-1][1].cost.total
-    gain = first - last
-    written = tuple(_point(case, point, schedule, first, gain) for point, schedule in found)
     envelope = [(point.max_moves, schedule.cost.total) for point, schedule in found]
+    today = evaluate(case.instance, case.instance.today).total
+    from_today = is_dearer_than_last(today, envelope)
+    base = [(0, today), *envelope] if from_today and envelope[0][0] > 0 else envelope
+    first, gain = base[0][1], base[0][1] - base[-1][1]
     gains = gain > IMPROVEMENT
     curve = MovesCurve(
-        points=written,
-        knee=knee_of(envelope) if gains else None,
-        most_of_gain=fewest_for(envelope, MOST_OF_GAIN) if gains else None,
+        points=tuple(_point(case, point, schedule, first, gain) for point, schedule in found),
+        knee=max(knee_of(base), envelope[0][0]) if gains else None,
+        most_of_gain=fewest_for(base, MOST_OF_GAIN) if gains else None,
+        gain_over="today" if from_today or envelope[0][0] == 0 else "fewest_moves",
     )
     return curve, found[-1][1].options
 

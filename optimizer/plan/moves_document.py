@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from pydantic import Field
+
 from optimizer.model.strict import StrictModel
 
 MOST_OF_GAIN = 0.8
@@ -28,7 +32,8 @@ class MovesPoint(StrictModel):
     bound
         Proven: no schedule with so many moves costs less.
     gain_share
-        Share of what the last point gains over the first, in cost.
+        Share of what the last point gains, in cost, over what ``gain_over`` names; negative where the rules force
+        moves that cost more than they gain.
     """
 
     max_moves: int
@@ -51,11 +56,15 @@ class MovesCurve(StrictModel):
         than moves do on average.  None where nothing is gained.
     most_of_gain
         ``max_moves`` of the first point with 80 % of the whole gain.  None where nothing is gained.
+    gain_over
+        What gains are measured from: today's schedule, also where it breaks the rules, or, where keeping the rules
+        costs more than all moves save, the first point.
     """
 
     points: tuple[MovesPoint, ...]
     knee: int | None
     most_of_gain: int | None
+    gain_over: Annotated[Literal["today", "fewest_moves"], Field(exclude_if=lambda over: over == "today")] = "today"
 
     def point(self, max_moves: int) -> MovesPoint:
         """The point of a number of moves.

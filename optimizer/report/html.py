@@ -20,7 +20,7 @@ from optimizer.report.figures import (
     load_profile,
     most_helped,
 )
-from optimizer.report.text import expected_sentence
+from optimizer.report.text import expected_sentence, today_breaks
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import moves_sentences
 from optimizer.report.typeset import decimal, percent, plural, relative_change, short_id
@@ -153,15 +153,27 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
             "Proven optimal",
             "",
             decimal(summary.cost.plan),
-            "What the plan costs, in at-risk backups per 30 days. No schedule costs less.",
+            "What the plan costs, in at-risk backups per 30 days. No schedule costs less: the gap is "
+            f"{decimal(summary.left_to_gain)}.{_broken(summary)}",
         )
         if summary.status == "optimal"
         else _tile(
             "Captured",
             "",
             percent(summary.captured),
-            "The share of all possible improvement that this plan takes, certified by a proven bound: no schedule "
-            f"costs less than {decimal(summary.cost.bound)}, this one costs {decimal(summary.cost.plan)}.",
+            "The share of all possible improvement over today's schedule that this plan takes, certified by a proven "
+            f"bound: no schedule costs less than {decimal(summary.cost.bound)}, and this one costs "
+            f"{decimal(summary.cost.plan)}, a gap of {decimal(summary.left_to_gain)} at-risk backups per 30 days.",
+        )
+        if summary.reference == "today"
+        else _tile(
+            "Left to gain",
+            "",
+            decimal(summary.left_to_gain),
+            "At-risk backups per 30 days that any schedule could save over this one, certified by a proven bound: "
+            f"the gap between {decimal(summary.cost.plan)}, what the plan costs, and {decimal(summary.cost.bound)}. "
+            f"The plan takes {percent(summary.captured)} of all possible improvement over a greedy schedule."
+            f"{_broken(summary)}",
         ),
     ]
 
@@ -169,6 +181,13 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
 def _expected(summary: Summary) -> str:
     expected = expected_sentence(summary.expected_change, summary.model_change)
     return f"{expected}." if expected else ""
+
+
+def _broken(summary: Summary) -> str:
+    """A sentence about the reference where that is not today's schedule; else empty."""
+    if summary.reference == "today":
+        return ""
+    return f" {today_breaks(summary)}, so a greedy schedule that keeps every rule is the reference."
 
 
 def _tile(label: str, today: str, plan: str, meaning: str, change: str = "") -> dict[str, str]:

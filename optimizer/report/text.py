@@ -43,6 +43,9 @@ from optimizer.report.typeset import (
 WORST = 10
 """Maximum number of rows per table on a terminal; JSON has them all."""
 
+RULES_NAMED = 5
+"""Rules that a sentence names."""
+
 
 def render_audit(audit: Audit) -> Page:
     """Draw what is wrong today: totals, then the ten worst of each kind."""
@@ -296,8 +299,8 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
     yield Text(_captured_sentence(summary))
     if summary.reference == "greedy":
         yield Text(
-            "Today's schedule breaks a rule, so improvement is measured against a greedy schedule that keeps every "
-            f"rule and costs {decimal(summary.cost.reference)}"
+            f"{today_breaks(summary)}, so improvement is measured against a greedy schedule that keeps every rule "
+            f"and costs {decimal(summary.cost.reference)}"
         )
 
 
@@ -310,6 +313,17 @@ def expected_sentence(expected: Expectation | None, model_change: float | None) 
         return f"The expected change of at-risk backups is unknown: the history is too short to hold days out; {model}"
     value, low, high = decimals((expected.value, expected.low, expected.high))
     return f"Expected change {value} at-risk backups per 30 days (90 %: between {low} and {high}); {model}"
+
+
+def today_breaks(summary: Summary) -> str:
+    """Which rules today's schedule breaks, as the beginning of a sentence."""
+    names = [repr(name) for name in summary.broken_today[:RULES_NAMED]]
+    if not names:
+        return "Today's schedule breaks a rule"
+    more = len(summary.broken_today) - len(names)
+    listed = [*names, f"{more:,} more"] if more else names
+    joined = " and ".join(filter(None, (", ".join(listed[:-1]), listed[-1])))
+    return f"Today's schedule breaks {'rule' if len(listed) == 1 else 'rules'} {joined}"
 
 
 def _largest_increase(plan: PlanDocument) -> str:
@@ -330,8 +344,13 @@ def _captured_sentence(summary: Summary) -> str:
     )
     if summary.status == "optimal":
         return f"Proven optimal, nothing is left to gain: {proven} ({search})"
-    over = "" if summary.reference == "today" else " over a greedy schedule"
-    return f"Captured {percent(summary.captured)} of all possible improvement{over}, certified: {proven} ({search})"
+    gap = f"a gap of {decimal(summary.left_to_gain)} at-risk backups per 30 days"
+    if summary.reference == "today":
+        captured = f"Captured {percent(summary.captured)} of all possible improvement over today's schedule, certified"
+        return f"{captured}: {proven}, {gap} ({search})"
+    # A greedy schedule may be the best that there is: a share of what can be gained over it would say little.
+    captured = f"that is {percent(summary.captured)} of all possible improvement over a greedy schedule"
+    return f"Certified: {proven}, {gap}; {captured} ({search})"
 
 
 def _policy_changes(plan: PlanDocument, glyphs: Glyphs, width: int, max_rows: int) -> Iterator[RenderableType]:

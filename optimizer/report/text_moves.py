@@ -23,6 +23,8 @@ from optimizer.report.typeset import (
 
 BAR_WIDTH = 16
 
+_GAIN_OVER = {"today": "today's schedule", "fewest_moves": "the fewest moves that keep the rules"}
+
 
 def render_moves_curve(curve: MovesCurve) -> Page:
     """Draw a moves curve: a row for each number of moves, with a bar for its share of the gain."""
@@ -40,6 +42,8 @@ def moves_sentences(curve: MovesCurve) -> list[str]:
     """The curve in words."""
     last = curve.points[-1]
     if curve.knee is None or curve.most_of_gain is None:
+        if curve.points[0].max_moves:
+            return [f"No move beyond the {curve.points[0].moved:,} that the rules need saves anything."]
         return ["No move improves today's schedule."]
     most, knee = curve.point(curve.most_of_gain), curve.point(curve.knee)
     if most.moved == last.moved:
@@ -55,6 +59,13 @@ def moves_sentences(curve: MovesCurve) -> list[str]:
         first,
         f"The knee is at {plural(knee.moved, 'move')}, with {percent(knee.gain_share)} of the gain: {beyond}.",
     ]
+
+
+def _gain(curve: MovesCurve) -> float:
+    """What all moves save in cost: each point has the share of it that its own cost stands for."""
+    first, last = curve.points[0], curve.points[-1]
+    left = 1 - first.gain_share
+    return (first.cost - last.cost) / left if left > 0 else first.cost - last.cost
 
 
 def _rows(curve: MovesCurve, glyphs: Glyphs) -> Rows:
@@ -89,7 +100,7 @@ def _rows(curve: MovesCurve, glyphs: Glyphs) -> Rows:
         styles=["bold" if mark else "" for mark in marks],
         note=(
             "at risk: per 30 days; bound: proven minimum cost for that number of moves; gain: share of the "
-            f"{decimal(points[0].cost - points[-1].cost)} in cost that all moves save"
+            f"{decimal(_gain(curve))} in cost that all moves save, compared with {_GAIN_OVER[curve.gain_over]}"
         ),
     )
 

@@ -60,10 +60,11 @@ def _overview(answer: WhatIf, glyphs: Glyphs) -> Rows:
         number("writes"),
         number("cost"),
         number("captured"),
+        number("gap"),
     )
     cells = [("base plan", *_overview_cells(answer.base))]
     for one in answer.scenarios:
-        figures = _overview_cells(one.plan) if one.plan else ("no schedule", *[glyphs.dash] * 7)
+        figures = _overview_cells(one.plan) if one.plan else ("no schedule", *[glyphs.dash] * 8)
         cells.append((one.name, *figures))
     return Rows(title="Scenarios", columns=columns, cells=cells)
 
@@ -78,6 +79,7 @@ def _overview_cells(figures: PlanFigures) -> tuple[str, ...]:
         f"{figures.policies_written:,}",
         decimal(figures.cost.total),
         percent(figures.captured),
+        decimal(max(0.0, figures.cost.total - figures.bound)),
     )
 
 
@@ -122,7 +124,7 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
             "",
             *((decimal(plan.bound), signed(plan.bound - base.bound)) if plan else ()),
         ),
-        ("costs at most this much more", _gap(base), "", *((_gap(plan), "") if plan else ())),
+        ("gap: costs at most this much more", _gap(base), "", *((_gap(plan), "") if plan else ())),
         ("captured, against", _captured(base), "", *((_captured(plan), "") if plan else ())),
     ]
     columns = [Column(""), number("base plan"), number("base plan kept")]
@@ -133,8 +135,9 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
 
 
 def _gap(plan: PlanFigures) -> str:
-    """How far a plan may be from the cheapest, in percent of its cost."""
-    return percent((plan.cost.total - plan.bound) / plan.cost.total) if plan.cost.total > 0 else percent(0.0)
+    """How far a plan may be from the cheapest, in at-risk backups per 30 days and in percent of its cost."""
+    gap = max(0.0, plan.cost.total - plan.bound)
+    return f"{decimal(gap)} ({percent(gap / plan.cost.total if plan.cost.total > 0 else 0.0)})"
 
 
 def _captured(plan: PlanFigures) -> str:

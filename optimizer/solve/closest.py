@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import Arrays, Counts, count, pack
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import FloatArray, Instance, IntArray
 from optimizer.solve.kernels import IMPROVEMENT, price_openings, price_options, shift, vault_holds
 from optimizer.solve.search import improve_single_moves, repair
-from optimizer.solve.solver import OPTIMALITY_GAP, Result
+from optimizer.solve.solver import Result
 
 
 def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
@@ -53,10 +50,10 @@ def kept_or_better(instance: Instance, result: Result, start: IntArray | None, g
     for options in (start, improved) if gap > 0 else ():
         good_enough = result.leaves_open_at_most(gap, evaluate(instance, options).total)
         if good_enough and not violations(instance, options):
-            return _with_options(instance, result, options)
+            return result.with_schedule(options, evaluate(instance, options), result.bound)
     if violations(instance, improved) or evaluate(instance, improved).total > result.cost.total:
         return result
-    return _with_options(instance, result, improved)
+    return result.with_schedule(improved, evaluate(instance, improved), result.bound)
 
 
 def closest(instance: Instance, result: Result, to: IntArray) -> Result:
@@ -87,7 +84,7 @@ def closest(instance: Instance, result: Result, to: IntArray) -> Result:
                 differing.remove(v)
                 moved = True
     nearest = options if violations(instance, c.options) else c.options
-    return _with_options(instance, result, nearest)
+    return result.with_schedule(nearest, evaluate(instance, nearest), result.bound)
 
 
 def _follow_in_groups(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
@@ -117,10 +114,3 @@ def _follow(a: Arrays, c: Counts, v: int, option: int, price: FloatArray) -> boo
         shift(a, c, v, option, -1)
     shift(a, c, v, here, +1)
     return False
-
-
-def _with_options(instance: Instance, result: Result, options: IntArray) -> Result:
-    cost = evaluate(instance, options)
-    optimal = cost.total - result.bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
-    outcome = Outcome.OPTIMAL if optimal else Outcome.FEASIBLE
-    return replace(result, options=options, cost=cost, outcome=outcome)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -88,9 +88,12 @@ class Result:
     def captured(self) -> float:
         """Certified share of all possible improvement.
 
-        ``(reference - plan) / (reference - bound)``, and 1 where the denominator is below 1e-6.
+        ``(reference - plan) / (reference - bound)``, and 1 where the plan is proven optimal or the denominator is
+        below 1e-6.
         """
         assert self.cost is not None and self.reference is not None
+        if self.outcome is Outcome.OPTIMAL:
+            return 1.0
         return captured(self.reference.total, self.cost.total, self.bound)
 
     def leaves_open_at_most(self, gap: float, cost: float) -> bool:
@@ -98,6 +101,28 @@ class Result:
         assert self.reference is not None
         today = self.reference.total if self.reference_name == "today" else None
         return leaves_open_at_most(gap, cost, self.bound, today)
+
+    def with_schedule(self, options: IntArray, cost: Cost, bound: float) -> Result:
+        """The same answer with another schedule or bound: what is proven of it and what ended the search follow.
+
+        Parameters
+        ----------
+        options
+            Shape (V,): start option of each VM.
+        cost
+            Its cost.
+        bound
+            Proven lower bound on the cost of every feasible schedule.
+        """
+        optimal = cost.total - bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
+        return replace(
+            self,
+            options=options,
+            cost=cost,
+            bound=bound,
+            outcome=Outcome.OPTIMAL if optimal else Outcome.FEASIBLE,
+            stopped="gap" if optimal else self.stopped,
+        )
 
 
 def leaves_open_at_most(gap: float, cost: float, bound: float, today: float | None) -> bool:

@@ -136,9 +136,9 @@ def _rules(random: Random, rules: list[Rule], limit: int, most_policies: int) ->
         found.append({"name": "cap", "max_concurrent": int(random.integers(1, 4)), "per": "service"})
     if random.random() < 0.1:
         found.append({"name": "pinned", "where": {"name": "vm0"}, "pin": True})
-    if random.random() < 0.1:
+    if random.random() < 0.25:
         found.append({"name": "in order", "order": ("vm1", "vm2")})
-    if random.random() < 0.1:
+    if random.random() < 0.2:
         found.append({"name": "apart", "separate": ("vm2", "vm3")})
     return Rules.model_validate(
         {

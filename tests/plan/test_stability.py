@@ -12,15 +12,19 @@ import numpy as np
 import pytest
 
 from optimizer.estate.folder import Estate
-from optimizer.model.rules import PolicyLimits, Prices, Rules
+from optimizer.model.rule_windows import Window
+from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to, known_policies
 from optimizer.plan.document import PlanDocument, ReassignItem, json_schema
 from optimizer.plan.fingerprint import fingerprint_of
+from optimizer.plan.moves import trace_curve
 from optimizer.plan.store import read_plan, write_plan
 from optimizer.plan.write_limits import excess_writes, solve_within_write_limits
 from optimizer.solve.cost import evaluate
+from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import WriteLimit
 from optimizer.solve.solver import Result
 from optimizer.solve.why_not.no_schedule import NotFoundWithinEffortError
@@ -245,6 +249,52 @@ def test_the_curve_ends_in_the_plan_and_begins_with_today(curved: PlanDocument) 
     costs = [point.cost for point in curve.points]
     assert costs == sorted(costs, reverse=True)
     assert all(point.bound <= point.cost and point.moved <= point.max_moves for point in curve.points)
+
+
+def test_a_curve_that_closes_the_gap_makes_the_plan_optimal(imported: Planned) -> None:
+    """With no move allowed the curve proves the plan, whatever the search had proven: the status follows."""
+    case = prepare(imported.estate, Rules(max_moves=0))
+    result = replace(result_of(case, case.instance.today), bound=-1.0, outcome=Outcome.FEASIBLE, stopped="effort")
+    _, after = trace_curve(imported.estate, case, result, effort=1, seed=0)
+    assert after.cost is not None
+    assert (after.bound, after.outcome, after.stopped) == (after.cost.total, Outcome.OPTIMAL, "gap")
+
+
+@pytest.fixture(scope="module")
+def forced(imported: Planned) -> PlanDocument:
+    """Return a plan with its curve where a rule forces VMs away from where they are today."""
+    rules = Rules(rule=(Rule(name="not at 23:00", forbid=(Window(start=23 * 60, end=23 * 60 + 30),)),))
+    return make_plan_of(imported.estate, prepare(imported.estate, rules), effort=EFFORT, moves_curve=True)
+
+
+def test_shares_of_a_forced_curve_are_of_todays_schedule(forced: PlanDocument) -> None:
+    """The first row has moves that the rules need; its share is what it gains over today, as is every other."""
+    curve, cost = forced.moves_curve, forced.summary.cost
+    assert curve is not None
+    assert forced.summary.reference == "greedy"
+    assert forced.summary.broken_today == ("not at 23:00",)
+    assert curve.points[0].max_moves > 0
+    assert cost.plan < cost.today
+    assert curve.gain_over == "today"
+    for point in curve.points:
+        assert point.gain_share == pytest.approx((cost.today - point.cost) / (cost.today - cost.plan), abs=1e-5)
+    assert curve.most_of_gain in {point.max_moves for point in curve.points}
+    assert curve.knee in {point.max_moves for point in curve.points}
+
+
+def test_shares_of_a_curve_that_only_costs_are_of_its_first_row(imported: Planned) -> None:
+    """Where the rules cost more than all moves save, there is no gain over today to have shares of."""
+    midday = Window(start=10 * 60, end=16 * 60)
+    rule = Rule(name="midday", where=Selector(frequency=("Daily", "Weekly")), allow=(midday,))
+    rules = Rules(rule=(rule,), prices=Prices(move=20.0))
+    case = prepare(imported.estate, rules)
+    result = solve_case(case, effort=1)
+    assert result.options is not None
+    curve, after = trace_curve(imported.estate, case, result, effort=1, seed=0)
+    assert after.cost is not None
+    assert after.cost.total > evaluate(case.instance, case.instance.today).total
+    assert curve.gain_over == "fewest_moves"
+    assert (curve.points[0].gain_share, curve.points[-1].gain_share) in {(0.0, 1.0), (0.0, 0.0)}
 
 
 def test_knee_and_most_of_the_gain_are_points(curved: PlanDocument) -> None:

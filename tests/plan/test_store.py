@@ -73,12 +73,21 @@ def test_a_plan_with_rules_is_valid_by_the_schema(
     assert read_plan(tmp_path / "plan.json").rules == RULES
 
 
+def test_a_plan_from_before_the_gap_is_read(imported: Planned, tmp_path: Path) -> None:
+    """A plan without ``summary.gap`` keeps its fingerprint, and its reports work the gap out."""
+    summary = imported.plan.summary.model_copy(update={"gap": None})
+    write_plan(with_fingerprint(imported.plan.model_copy(update={"summary": summary})), tmp_path / "plan.json")
+    read = read_plan(tmp_path / "plan.json").summary
+    assert read.gap is None
+    assert imported.plan.summary.gap == pytest.approx(read.left_to_gain, abs=1e-6)
+
+
 def test_the_summary_has_the_fields_that_were_agreed(imported: Planned) -> None:
     """Names and nesting of the summary are an interface of their own."""
     assert json.loads(imported.plan.summary.model_dump_json()).keys() == {
         "vms", "moved", "reassigned", "policies_created", "policies_edited", "status", "stopped", "reference",
         "at_risk_per_month", "overlap_pair_slots", "peak_concurrency", "vms_helped", "vms_unharmed", "vms_harmed",
-        "cost", "captured", "seconds", "model_change", "expected_change",
+        "cost", "captured", "gap", "seconds", "model_change", "expected_change",
     }  # fmt: skip  # one word after the other
     assert set(imported.plan.schedule[0].model_dump()) == {
         "vm", "service", "vault", "frequency", "days", "interval_hours", "duration_hours", "timezone", "policy_today",

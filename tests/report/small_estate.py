@@ -137,6 +137,7 @@ def make_plan(inventory: Inventory, risk: npt.NDArray[np.float64], seed: int = 2
         vms_harmed=int((gain < -1e-9).sum()),
         cost=CostSummary(today=cost_today, reference=cost_today, plan=cost_plan, bound=bound),
         captured=(cost_today - cost_plan) / (cost_today - bound),
+        gap=cost_plan - bound,
         seconds=2.5,
         model_change=at_risk[1] - at_risk[0],
         expected_change=Expectation(value=-21.5, low=-26.0, high=-17.0),

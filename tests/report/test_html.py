@@ -14,6 +14,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.report.figures import OTHERS
 from optimizer.report.html import SHOWN_VMS, render_html
+from optimizer.report.typeset import decimal
 from optimizer.solve.why_not.limits import LimitKind
 from tests.report.small_estate import AS_OF, HOSTILE, SmallLoad, SmallLoadSource, make_inventory, make_plan, make_risk
 from tests.report.test_text import unchanged
@@ -103,7 +104,19 @@ def test_headline_figures_are_those_of_the_summary() -> None:
     assert "today 79.7 → in the plan 49.9" in text
     assert "Expected change -21.5 at-risk backups per 30 days (90 %: between -26.0 and -17.0)" in text
     assert "95.0 %" in text
+    assert "over today's schedule that this plan takes" in text
+    assert f"a gap of {decimal(PLAN.summary.left_to_gain)} at-risk backups per 30 days" in text
     assert "15 policies created, 1 edited, 17 VMs reassigned" in text
+
+
+def test_the_page_names_the_rules_that_today_breaks() -> None:
+    """Where the reference is a greedy schedule, the tile says so and why, also if the plan is optimal."""
+    for status, expected in (("feasible", "improvement over a greedy schedule. Today's"), ("optimal", "Today's")):
+        broken = {"reference": "greedy", "broken_today": ("nights",), "status": status}
+        plan = PLAN.model_copy(update={"summary": PLAN.summary.model_copy(update=broken)})
+        text = " ".join(" ".join(read(render_html(plan, INVENTORY, None)).text).split())
+        assert expected in text
+        assert "breaks rule 'nights'" in text
 
 
 def test_every_picture_has_a_name_and_a_table() -> None:

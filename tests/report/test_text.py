@@ -177,3 +177,20 @@ def test_the_expected_change_stands_beside_what_the_model_sees() -> None:
         "model sees -17.0"
     )
     assert expected_sentence(None, None) == ""
+
+
+def test_the_gap_and_the_reference_are_beside_what_is_captured() -> None:
+    """A reader sees how much could be left, in at-risk backups, and what the share is measured against."""
+    gap = decimal(PLAN.summary.left_to_gain)
+    assert gap != "0"
+    text = " ".join(to_text(PAGES["plan"]).split())
+    assert "of all possible improvement over today's schedule, certified" in text
+    assert f"a gap of {gap} at-risk backups per 30 days" in text
+    broken = {"reference": "greedy", "broken_today": ("nights", "in turns")}
+    summary = PLAN.summary.model_copy(update=broken)
+    text = " ".join(to_text(render_plan(PLAN.model_copy(update={"summary": summary}))).split())
+    assert f"{gap} at-risk backups per 30 days; that is 95.0 % of all possible improvement over a greedy" in text
+    assert "Today's schedule breaks rules 'nights' and 'in turns', so improvement is measured against a greedy" in text
+    one = summary.model_copy(update={"broken_today": ("nights",)})
+    text = " ".join(to_text(render_plan(PLAN.model_copy(update={"summary": one}))).split())
+    assert "Today's schedule breaks rule 'nights', so" in text

@@ -10,8 +10,8 @@ from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import format_start
 from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome, Scope, ScopedModel, whole
-from optimizer.solve.instance import Instance
 from optimizer.solve.solver import solve
+from optimizer.solve.why_not.counting_model import CountingModel
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.limits import Limits
 from tests.benchmarks.random_problems import brute_force
@@ -80,18 +80,15 @@ def test_a_start_may_need_more_policies_than_it_has(problem: Problem) -> None:
     answer = ScopedModel(instance, whole(instance, instance.today)).solve(20.0, 0)
     assert answer.outcome is Outcome.OPTIMAL
     assert answer.bound is not None and answer.bound <= best[0] + 1e-6
-    assert (
-        Feasibility(limits := _limits(problem, instance), Budget(20.0)).check(limits.all).outcome is Outcome.FEASIBLE
-    )
-    result = solve(instance, effort=2)
+    limits = Limits(instance, problem.restrictions, problem.rules)
+    assert Feasibility(limits, Budget(20.0)).check(limits.all).outcome is Outcome.FEASIBLE
+    everybody = CountingModel(limits, limits.all, np.arange(instance.num_vms))
+    assert everybody.solve(20.0).outcome in (Outcome.OPTIMAL, Outcome.FEASIBLE)
+    result = solve(instance, effort=20)
     assert result.cost is not None
     assert result.outcome is Outcome.OPTIMAL
     assert result.cost.total == pytest.approx(best[0], abs=1e-4)
     assert result.bound <= best[0] + 1e-6
-
-
-def _limits(problem: Problem, instance: Instance) -> Limits:
-    return Limits(instance, problem.restrictions, problem.rules)
 
 
 def _two_twins_at_one_start() -> Problem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -62,8 +63,31 @@ def test_never_worse_than_reference_and_never_below_the_bound(seed: int) -> None
     assert result.cost is not None
     assert result.reference is not None
     assert result.bound <= result.cost.total <= result.reference.total
-    assert result.captured == captured(result.reference.total, result.cost.total, result.bound)
+    of_figures = captured(result.reference.total, result.cost.total, result.bound)
+    assert result.captured == (1.0 if result.outcome is Outcome.OPTIMAL else of_figures)
     assert 0.9 < result.captured <= 1
+
+
+def test_what_is_proven_optimal_has_captured_everything() -> None:
+    """Today breaks a rule, and the only schedule that keeps it is the reference: nothing is left to capture."""
+    found = inventory([policy("p", "v", 46)], [("web", "p"), ("web", "p")])
+    result = _solved(Problem(found, Rules(rule=(only("03:00"),)), flat_risk(2, 0.3)))
+    assert (result.reference_name, result.outcome, result.captured) == ("greedy", Outcome.OPTIMAL, 1.0)
+    assert result.cost is not None and result.reference is not None
+    assert result.cost.total == result.reference.total
+    below = replace(result, bound=result.cost.total - 0.5e-4)  # optimal, though not to the last digit
+    assert below.captured == 1.0
+    assert replace(below, outcome=Outcome.FEASIBLE).captured == pytest.approx(0.0)
+
+
+def test_another_schedule_or_bound_brings_its_own_status() -> None:
+    """A bound that closes the gap makes a plan optimal, and one that opens it again does not leave it so."""
+    result = _solved(fleet(), effort=2)
+    assert result.options is not None and result.cost is not None
+    closed = replace(result, stopped="effort").with_schedule(result.options, result.cost, result.cost.total)
+    assert (closed.outcome, closed.stopped, closed.captured) == (Outcome.OPTIMAL, "gap", 1.0)
+    opened = closed.with_schedule(result.options, result.cost, result.cost.total - 1)
+    assert opened.outcome is Outcome.FEASIBLE
 
 
 def test_same_input_same_result() -> None:

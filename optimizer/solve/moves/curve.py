@@ -82,9 +82,16 @@ class CurvePoint:
 
 
 class _Pool:
-    """Schedules that were met, on paths; the cheapest with at most so many moves is asked for."""
+    """Schedules that were met, on paths; the cheapest with at most so many moves is asked for.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    today
+        Cost of today's schedule, whether or not it keeps the rules.
+    """
+
+    def __init__(self, today: float) -> None:
+        self._today = today
         self._paths: list[Path] = []
         self._marks: list[tuple[int, float, int, Mark]] = []
 
@@ -106,6 +113,13 @@ class _Pool:
             if not lowest or cost < lowest[-1][1] - IMPROVEMENT:
                 lowest.append((moves, cost))
         return lowest
+
+    def gains(self) -> list[tuple[int, float]]:
+        """The same from today's schedule on, also where that breaks a rule and is no schedule of the pool."""
+        found = self.envelope()
+        if found[0][0] > 0 and is_dearer_than_last(self._today, found):
+            return [(0, self._today), *found]
+        return found
 
 
 def best_moves(
@@ -136,7 +150,7 @@ def best_moves(
     walk = Walk(instance, start, should_stop)
     walk.extend(instance.max_moves)
     walk.settle()
-    pool = _Pool()
+    pool = _Pool(evaluate(instance, todays(instance)).total)
     pool.add(walk.path)
     _Search(instance, pool, effort, seed, should_stop).improve(instance.max_moves)
     found = pool.best(instance.max_moves)
@@ -180,7 +194,7 @@ def trace_moves(
         which one was found; costs do not rise.
     """
     most = int((plan != instance.today).sum())
-    pool = _Pool()
+    pool = _Pool(evaluate(instance, todays(instance)).total)
     back = Walk(instance, plan, should_stop)
     back.shrink(0)
     pool.add(back.path)
@@ -199,7 +213,7 @@ def trace_moves(
     progress("moves", len(wanted), len(wanted) + 1, "bounds")
     envelope = pool.envelope()
     last = envelope[-1][0]  # fewer than planned where as much was found to be had for less
-    named = {number_of(envelope) for number_of in (knee_of, fewest_for)}
+    named = {max(fewest, number_of(pool.gains())) for number_of in (knee_of, fewest_for)}
     numbers = sorted({m for m in {*wanted, *named} if m < last} | {last})
     slopes = slopes_at(envelope, numbers[1:-1])
     if instance.num_vms > MANY_BOUNDS_VMS and len(slopes) > FEW_BOUNDS:
@@ -207,6 +221,15 @@ def trace_moves(
     points = search.points(numbers, _Bounds(instance, bound, slopes, effort, should_stop))
     progress("moves", len(wanted) + 1, len(wanted) + 1)
     return points
+
+
+def is_dearer_than_last(today: float, envelope: Sequence[tuple[int, float]]) -> bool:
+    """Whether today's schedule costs more than the last point of a curve, so that gains can be measured from it.
+
+    It need not keep the rules.  Where keeping them costs more than all moves save, gains are those over the first
+    point.
+    """
+    return today > envelope[-1][1] + IMPROVEMENT
 
 
 def grid(most: int) -> list[int]:
@@ -272,11 +295,11 @@ class _Search:
     def settle(self, number_of: Callable[[Sequence[tuple[int, float]]], int]) -> None:
         """Improve the number of moves that is read off the envelope, and the one below, until it stays the same."""
         for _ in range(MOST_SETTLING):
-            m = number_of(self.pool.envelope())
+            m = number_of(self.pool.gains())
             for near in (m, m - 1):
                 if near > 0:
                     self.improve(near)
-            if number_of(self.pool.envelope()) == m:
+            if number_of(self.pool.gains()) == m:
                 return
 
     def _anneal(self, options: IntArray, m: int) -> IntArray:

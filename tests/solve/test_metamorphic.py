@@ -1,0 +1,102 @@
+"""Changes of a problem that change its optimum in a known way: other numbers, risks, units, or an idle VM more."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from optimizer.model.inventory import ProtectedItem, Vault, Vm
+from optimizer.model.rules import Prices
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.solver import Result, solve
+from tests.benchmarks.random_problems import tiny_problem
+from tests.benchmarks.tight_problems import tight_problem
+from tests.solve.examples import Problem, policy
+
+CONSTANT = 0.7
+"""Risk that is added to every start of one VM, in at-risk backups per 30 days."""
+
+
+def _renumbered(problem: Problem) -> Problem:
+    """Put the VMs in the opposite order."""
+    items = tuple(reversed(problem.inventory.items))
+    credited = problem.table.credited[::-1].copy()
+    inventory = replace(problem.inventory, items=items)
+    return replace(problem, inventory=inventory, risk=problem.risk[::-1].copy(), credited=credited)
+
+
+def _riskier(problem: Problem) -> Problem:
+    """Make one VM more at risk by the same at every start."""
+    risk = problem.risk.copy()
+    risk[0] += CONSTANT
+    return replace(problem, risk=risk)
+
+
+def _doubled(problem: Problem) -> Problem:
+    """Count every risk and every price twice."""
+    rules = problem.rules
+    prices = rules.prices.model_dump() | {"recent_days": rules.prices.recent_days}
+    doubled = {name: value if name == "recent_days" else 2 * value for name, value in prices.items()}
+    limit = {"max_risk_increase": 2 * rules.max_risk_increase}
+    return replace(
+        problem,
+        rules=rules.model_copy(update={"prices": Prices.model_validate(doubled), **limit}),
+        risk=2 * problem.risk,
+    )
+
+
+def _with_idle_vm(problem: Problem) -> Problem:
+    """Add a VM that is never at risk, in a service, a policy and a vault of its own."""
+    found, own = problem.inventory, policy("idle", "idle", 10)
+    inventory = replace(
+        found,
+        vaults={**found.vaults, "idle": Vault("idle", "idle")},
+        policies={**found.policies, "idle": own},
+        vms={**found.vms, "idle": Vm("idle", "idle", "idle")},
+        items=(*found.items, ProtectedItem("item-idle", "idle", "idle", "idle")),
+    )
+    risk = np.vstack([problem.risk, np.zeros(48)])
+    return replace(problem, inventory=inventory, risk=risk, credited=np.append(problem.table.credited, True))
+
+
+RELATIONS: dict[str, tuple[Callable[[Problem], Problem], Callable[[float], float]]] = {
+    "renumbered VMs": (_renumbered, lambda cost: cost),
+    "a constant risk": (_riskier, lambda cost: cost + CONSTANT),
+    "other units": (_doubled, lambda cost: 2 * cost),
+    "an idle VM": (_with_idle_vm, lambda cost: cost),
+}
+"""What is changed, and what becomes of the optimum."""
+
+
+def _problems() -> list[Problem]:
+    """Five general and five tight problems, none in which a default limit on risk gives way to a window."""
+    drawn = [draw(np.random.default_rng([41, n])) for n in range(8) for draw in (tiny_problem, tight_problem)]
+    return [problem for problem in drawn if not problem.restrictions.raised][:10]
+
+
+def _solved(problem: Problem) -> Result:
+    return solve(problem.instance(), effort=3)
+
+
+@pytest.fixture(scope="module")
+def solved() -> list[tuple[Problem, Result]]:
+    """Return some problems with their answers."""
+    found = [(problem, _solved(problem)) for problem in _problems()]
+    assert sum(result.outcome is Outcome.OPTIMAL for _, result in found) >= 5
+    return found
+
+
+@pytest.mark.parametrize("name", RELATIONS)
+def test_the_optimum_changes_as_it_must(solved: list[tuple[Problem, Result]], name: str) -> None:
+    """Status and optimum of the changed problem follow from those of the original."""
+    change, of_cost = RELATIONS[name]
+    for problem, before in solved:
+        after = _solved(change(problem))
+        assert after.outcome is before.outcome
+        if before.cost is not None and after.cost is not None:
+            optimum = of_cost(before.cost.total)
+            assert after.cost.total == pytest.approx(optimum, abs=1e-4 * max(1.0, optimum))
+            assert after.bound <= optimum + 1e-6
