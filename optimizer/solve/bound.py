@@ -70,6 +70,9 @@ SAFETY = 1e-7
 FIRST_SHARE = 0.3
 """Share of the rows' cost that the cells are charged with at the beginning."""
 
+VMS_PER_WRITE = 10
+"""A policy serves many VMs: a scarce write may be worth many times what one VM gains, and its price must get there."""
+
 SHARE_RATE = 0.1
 COPY_RATE = 0.2
 """First rate of the price of a copy's option, as a share of that of the VM's value."""
@@ -152,7 +155,7 @@ def _first_rates(instance: Instance, d: DualArrays, num_steps: int) -> _Rates:
         np.where(mu > 0, mu * hurry, scarce),
         np.where(shared, SHARE_RATE, 0.0),
         np.full(1, scarce),
-        np.full(len(instance.write_limits) + len(instance.vault_room), scarce),
+        np.full(len(instance.write_limits) + len(instance.vault_room), VMS_PER_WRITE * scarce),
         np.repeat(COPY_RATE * lam[d.cuts.vm], NUM_OPTIONS),
     )
 

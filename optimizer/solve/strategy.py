@@ -110,6 +110,10 @@ class Search:
         if cost <= self.best_cost:
             self.best, self.best_cost = options, cost
 
+    def _going_on(self, _done: int, _value: float) -> bool:
+        """Whether there is time left; asked by ascents and annealing."""
+        return not self._task.clock.over()
+
     def _seed(self, cycle: Cycle) -> int:
         return self._task.seed + 1000 * cycle.number
 
@@ -130,7 +134,7 @@ class Search:
         A search that spends the last write too early hardly gets it back.  The dual knows what a write is worth.
         """
         if cycle.number == 0:
-            multipliers = ascend(self.instance, cycle.steps, lambda *_: not self._task.clock.over()).best
+            multipliers = ascend(self.instance, cycle.steps, self._going_on).best
         worth = np.zeros(self.instance.num_keys)
         for (_, keys, _), tau in zip(write_groups(self.instance), multipliers.tau, strict=True):
             worth[list(keys)] += tau
@@ -142,7 +146,7 @@ class Search:
                 policy_price=self.arrays.policy_price + times * worth,
                 group_limit=np.full_like(self.arrays.group_limit, self.instance.num_vms),
             )
-            options = anneal(self.instance, begin, rounds, self._seed(cycle), arrays=costlier)
+            options = anneal(self.instance, begin, rounds, self._seed(cycle), self._going_on, costlier)
             if not violations(self.instance, options):
                 self.offer(improve_single_moves(self.instance, options, self._task.clock.over, self.arrays))
                 found += 1

@@ -106,3 +106,10 @@ def test_no_time_at_all_still_gives_a_plan() -> None:
     assert result.reference is not None
     assert result.cost.total <= result.reference.total
     assert not violations(instance, np.asarray(result.options))
+
+
+def test_the_bound_knows_what_a_scarce_write_is_worth() -> None:
+    """With a single write for 60 VMs its price has far to go; the plan is certified all the same."""
+    instance = fleet(60, rules=Rules(max_policy_writes=1)).instance()
+    result = solve(instance, effort=12)
+    assert result.captured > 0.99
