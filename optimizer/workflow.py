@@ -36,6 +36,7 @@ from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.rule_scope import idle_rules, notes_on_parts
+from optimizer.plan.together import services_together, spread_where_it_pays
 from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
@@ -45,7 +46,7 @@ from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
 from optimizer.solve.closest import closest, kept_or_better, usable_start
-from optimizer.solve.cost import violations
+from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
@@ -176,6 +177,7 @@ def audit_case(case: Case) -> Audit:
         allowed=case.restrictions.allowed,
         credited=case.table.own,
         broken_rules=broken if case.rules.rule else None,
+        together=services_together(case, case.instance.today),
         idle_rules=idle_rules(case.inventory, case.rules, ~case.restrictions.movable),
         notes=(
             *notes_on_estate(case.inventory),
@@ -390,9 +392,13 @@ def solve_case(
             f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
             "is none; give more with --effort, or loosen a rule"
         )
-    if near is None:
+    if near is not None:
+        result = closest(case.instance, kept_or_better(case.instance, result, usable, gap if keep else 0.0), near)
+    assert result.options is not None
+    options = spread_where_it_pays(case, result.options, seed)
+    if options is result.options:
         return result
-    return closest(case.instance, kept_or_better(case.instance, result, usable, gap if keep else 0.0), near)
+    return result.with_schedule(options, evaluate(case.instance, options), result.bound)
 
 
 def _start_of(instance: Instance, seed: int, time_limit_seconds: float | None) -> IntArray | None:

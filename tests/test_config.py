@@ -27,7 +27,11 @@ BAD = {
     "threshold not a number": ("threshold = { cpu_percent = nan }", ["cpu_percent = nan", "allowed:"]),
     "text in a number": ('threshold = { cpu_percent = "90" }', ['cpu_percent = "90"', "a number, without quotes"]),
     "unknown statistic": ('threshold = { statistic = "mean" }', ['"mean"', 'allowed: "average" or "maximum"']),
-    "negative price": ("prices = { overlap = -0.5 }", ["prices > overlap = -0.5", "allowed: 0 or more"]),
+    "negative price": ("prices = { vault_peak = -0.5 }", ["prices > vault_peak = -0.5", "allowed: 0 or more"]),
+    "a price of pair-slots": (
+        "prices = { overlap = 0.02 }",
+        ["prices: 'overlap'", "write snapshot_overlap = 0.0145 instead of overlap = 0.02", "multiply by 5 / 6.9"],
+    ),
     "endless price": ("prices = { move = inf }", ["prices > move = inf", "finite", "allowed: 0 or more"]),
     "truth for a number": ("max_moves = true", ["max_moves = true", "a whole number, without quotes"]),
     "half a move": ("max_moves = 2.5", ["max_moves = 2.5", "a whole number"]),
@@ -328,7 +332,7 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
         max_risk_increase = 0
         service_from = ["tag:app", "scale_set"]
         threshold = { cpu_percent = 85, memory_percent = 95.5, statistic = "maximum" }
-        prices = { overlap = 0.02, vault_peak = 0.01, policy_write = 0.1, move = 1 }
+        prices = { snapshot_overlap = 0.02, vault_peak = 0.01, policy_write = 0.1, move = 1 }
         policies = { edit = false, max_writes_per_day = 20, scope = "subscription" }
         [[rule]]
         name = "databases at night only"
@@ -346,7 +350,7 @@ def test_the_file_of_the_design_is_read(tmp_path: Path) -> None:
         max_risk_increase=0.0,
         service_from=("tag:app", "scale_set"),
         threshold=Threshold(cpu_percent=85.0, memory_percent=95.5, statistic="maximum"),
-        prices=Prices(overlap=0.02, vault_peak=0.01, policy_write=0.1, move=1.0),
+        prices=Prices(snapshot_overlap=0.02, vault_peak=0.01, policy_write=0.1, move=1.0),
         policies=PolicyLimits(edit=False, max_writes_per_day=20, scope="subscription"),
         rule=(
             Rule(

@@ -88,7 +88,7 @@ def write_report(
         "backup-optimizer plan estate --from plan.json --out plan-2.json\n"
         "backup-optimizer report plan.json\n"
         "backup-optimizer plan estate \\\n"
-        "    --what-if add-vms=service=shop,count=20 --what-if prices.overlap=0.05\n"
+        "    --what-if add-vms=service=shop,count=20 --what-if prices.move=0.05\n"
         "backup-optimizer plan estate --what-if lose-vault=vault-weu\n"
         "backup-optimizer plan estate \\\n"
         "    --what-if 'forbid=2026-03-02..2026-03-08 20:00-06:00,service=shop'\n"
@@ -153,6 +153,10 @@ def plan(
     asks_sensitivity: bool,
 ) -> None:
     """Find a better schedule for ESTATE (a folder or a URL) and write it as a verified plan.
+
+    The VMs of a service that is backed up daily do not all start together if they could start at least two hours
+    apart for less than prices.all_at_once (by default 1 at-risk backup per 30 days) in risk, vault peaks, policy
+    writes and moves. The plan lists the services whose start windows still all overlap, with what spreading costs.
 
     This command changes nothing in Azure. With --format json it prints the summary; the plan itself is in the file.
     With --what-if, --scenarios or --sensitivity it answers a question about the plan instead, and writes no plan.

@@ -52,7 +52,8 @@ def question_options(command: Callable[..., Any]) -> Callable[..., Any]:
             metavar="KIND=VALUE",
             multiple=True,
             help="Show how the plan would differ in a scenario. KIND is a key of the rules file (such as "
-            "prices.overlap=0.05), add-vms, lose-vault, forbid, add-rule or drop-rule. Repeat it to combine changes. "
+            "prices.snapshot_overlap=0.05), add-vms, lose-vault, forbid, add-rule or drop-rule. Repeat it to combine "
+            "changes. "
             "Writes no plan.",
         ),
     ):

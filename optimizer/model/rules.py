@@ -8,11 +8,14 @@ applies in :mod:`optimizer.model.rule_windows`, what single values may be in :mo
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
+from math import isfinite
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from optimizer.model.inventory import MAX_POLICIES_PER_VAULT, Vault, Vm
+from optimizer.model.overlap import DAILY_PAIR
 from optimizer.model.rule_values import AtLeastOne, Count, Flag, Percent, Price, RuleTable, SparseTable
 from optimizer.model.rule_windows import Days, Window
 from optimizer.model.selectors import Selector, Separate, VmSet, fits, selector_of
@@ -49,32 +52,73 @@ class Threshold(RuleTable):
     agentless: Annotated[Flag, Field(exclude_if=lambda agentless: not agentless)] = False
 
 
+PAIR_SLOTS_TOGETHER = 5
+"""Half hours that two start windows shared where they began together; pairs in these were priced once."""
+
+
+def converted_overlap_price(overlap: float) -> float:
+    """``snapshot_overlap`` for a price of pair-slots, the ``overlap`` of earlier versions.
+
+    Two daily VMs that start together cost the same: 5 pair-slots a day then, 6.9 expected overlaps in 30 days now.
+
+    Examples
+    --------
+    >>> round(converted_overlap_price(0.02), 4)
+    0.0145
+    """
+    return overlap * PAIR_SLOTS_TOGETHER / DAILY_PAIR
+
+
+def _replaced(overlap: object) -> str:
+    """Message for a planner whose rules still have the price of pair-slots."""
+    said = "'overlap' counted pairs of start windows and is no longer a price; write snapshot_overlap = "
+    if isinstance(overlap, int | float) and not isinstance(overlap, bool) and isfinite(overlap) and overlap >= 0:
+        price = converted_overlap_price(overlap)
+        return (
+            f"{said}{price:.3g} instead of overlap = {overlap:g} (multiply by 5 / 6.9: two VMs that start together "
+            "every day then cost the same)"
+        )
+    return f"{said}0.0145 or another number, 0 or more, instead"
+
+
 class Prices(RuleTable):
     """What each kind of cost is worth, in at-risk backups per 30 days.
 
     Parameters
     ----------
-    overlap
-        Per pair of VMs of one service in one half hour, mean per day.
+    snapshot_overlap
+        Price of one expected overlap in 30 days: two snapshots of one service that run at the same time.
+    all_at_once
+        Least price of a service whose VMs all start together every day.  Overlaps of small services, which are few,
+        cost more for this.
     vault_peak
-        Per start above a vault's fair share in one half hour, mean per day.
+        Price of a start above a vault's fair share in one half hour, mean per day.
     policy_write
-        Per policy created or edited.
+        Price of a policy created or edited.
     move
-        Per VM whose start changes.
+        Price of a VM whose start changes.
     move_recent
-        The same for a VM that was moved in the last ``recent_days`` before the estate was taken; ``move`` where that
-        is more.
+        Price of a VM that was moved in the last ``recent_days`` before the estate was taken and moves again; ``move``
+        where that is more.
     recent_days
-        How long a move is recent.
+        Number of days for which a move counts as recent.
     """
 
-    overlap: Price = 0.02
+    snapshot_overlap: Price = 0.0145
+    all_at_once: Price = 1.0
     vault_peak: Price = 0.01
     policy_write: Price = 0.1
     move: Price = 0.02
     move_recent: Annotated[Price, Field(exclude_if=lambda price: price == DEFAULT_MOVE_RECENT)] = DEFAULT_MOVE_RECENT
     recent_days: Annotated[Count, Field(exclude_if=lambda days: days == DEFAULT_RECENT_DAYS)] = DEFAULT_RECENT_DAYS
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_pair_slots(cls, prices: object) -> object:
+        """Refuse the price of a pair-slot, which plans were made with before version 2 of plan.json."""
+        if isinstance(prices, Mapping) and "overlap" in prices:
+            raise ValueError(_replaced(prices["overlap"]))
+        return prices
 
     @property
     def move_again(self) -> float:

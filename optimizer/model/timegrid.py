@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
 from functools import cached_property, lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -304,6 +304,16 @@ class Recurrence:
         return tuple(sorted({*range(LAST_HOURLY_OPTION + 1), today}))
 
 
+class ClockReading(Enum):
+    """Which offset from UTC the clocks of zones are read at."""
+
+    NOW = 0
+    """That of the start of the horizon."""
+
+    CHANGED = -1
+    """The other one of a zone that changes its clock."""
+
+
 @dataclass(frozen=True)
 class Pattern:
     """Where in the typical UTC week the windows of each start option lie: a recurrence seen from its zone.
@@ -319,9 +329,22 @@ class Pattern:
     recurrence: Recurrence
     offsets: tuple[int, ...]
 
-    def start_slots(self, option: int) -> npt.NDArray[np.int64]:
-        """Week slots in which the runs start, at the offset of the start of the horizon; shape (runs,)."""
-        return self.recurrence.run_minutes(option, self.offsets[0]) // SLOT_MINUTES
+    @property
+    def shift(self) -> int:
+        """By how many minutes the offset from UTC changes when the clock does; 0 where it never does."""
+        return self.offsets[ClockReading.CHANGED.value] - self.offsets[0]
+
+    def start_slots(self, option: int, reading: ClockReading = ClockReading.NOW) -> npt.NDArray[np.int64]:
+        """Week slots in which the runs start; shape (runs,)."""
+        return self.recurrence.run_minutes(option, self.offsets[reading.value]) // SLOT_MINUTES
+
+    def slots_from_start(self, width: int, reading: ClockReading = ClockReading.NOW) -> npt.NDArray[np.bool_]:
+        """Week slots of the ``width`` half hours that begin with the half hour of each start; shape (48, 336)."""
+        taken = np.zeros((NUM_OPTIONS, SLOTS_PER_WEEK), dtype=np.bool_)
+        for option in range(NUM_OPTIONS):
+            slots = self.start_slots(option, reading)[:, None] + np.arange(width)
+            taken[option, slots.ravel() % SLOTS_PER_WEEK] = True
+        return taken
 
     def occupancy(self, snapshot_minutes: int) -> npt.NDArray[np.bool_]:
         """Week slots that the start windows of each option meet, whichever way the clock is read.

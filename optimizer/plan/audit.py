@@ -37,13 +37,14 @@ from optimizer.plan.audit_document import (
 )
 from optimizer.plan.occupancy import (
     FloatArray,
+    expected_overlaps,
     item_services,
-    pair_slots,
     service_occupancy,
     service_of,
     starts_per_slot,
     starts_today,
 )
+from optimizer.plan.together_document import ServiceTogether
 
 BUSY_AT_RISK = 1.0
 """At-risk backups per 30 days from which a start window counts as busy: one a month."""
@@ -66,6 +67,7 @@ def audit(
     credited: npt.NDArray[np.bool_] | None = None,
     broken_rules: tuple[BrokenRule, ...] | None = None,
     idle_rules: tuple[IdleRule, ...] = (),
+    together: tuple[ServiceTogether, ...] = (),
     notes: tuple[str, ...] = (),
     orders: tuple[OrderGap, ...] = (),
 ) -> Audit:
@@ -90,6 +92,8 @@ def audit(
         As :func:`optimizer.plan.broken_rules.find_broken_rules` has them; None where nobody looked.
     idle_rules
         As :func:`optimizer.plan.rule_scope.idle_rules` has them.
+    together
+        As :func:`optimizer.plan.together.services_together` has them.
     notes
         Notes on rules, such as :func:`optimizer.plan.rule_notes.notes_on_rpo`.
     orders
@@ -119,7 +123,7 @@ def audit(
             backups_per_month=float(starts.sum() / 7 * 30),
             at_risk_per_month=float(risk_today.sum()),
             at_risk_at_best=float(np.asarray(risk, dtype=np.float64)[rows, best].sum()),
-            overlap_pair_slots=float(sum(service.overlap_pair_slots for service in services)),
+            overlaps_per_month=float(sum(service.overlaps_per_month for service in services)),
             peak_concurrency=max((service.peak_concurrency for service in services), default=0),
             busy_vms=len(busy),
         ),
@@ -129,6 +133,7 @@ def audit(
         notes=notes,
         orders=orders,
         services=services,
+        services_together=together,
         busy=busy,
         policies=_audit_policies(inventory, rules),
         vaults=_audit_vaults(inventory, rules, risk_today),
@@ -168,22 +173,23 @@ def best_options(
 
 def _audit_services(inventory: Inventory, risk_today: FloatArray, snapshot_minutes: int) -> tuple[ServiceAudit, ...]:
     names, service = item_services(inventory)
-    _, occupancy = service_occupancy(inventory, starts_today(inventory), snapshot_minutes)
+    today = starts_today(inventory)
+    _, occupancy = service_occupancy(inventory, today, snapshot_minutes)
     sizes = np.bincount(service, minlength=len(names))
     at_risk = np.bincount(service, weights=risk_today, minlength=len(names))
-    pairs = pair_slots(occupancy)
+    overlaps = expected_overlaps(inventory, today)
     found = [
         ServiceAudit(
             service=name,
             vms=int(sizes[g]),
-            overlap_pair_slots=float(pairs[g]),
+            overlaps_per_month=float(overlaps[g]),
             peak_concurrency=int(occupancy[g].max()),
             peak_at=format_slot(int(occupancy[g].argmax())),
             at_risk_per_month=float(at_risk[g]),
         )
         for g, name in enumerate(names)
     ]
-    return tuple(sorted(found, key=lambda one: (-one.overlap_pair_slots, -one.at_risk_per_month, one.service)))
+    return tuple(sorted(found, key=lambda one: (-one.overlaps_per_month, -one.at_risk_per_month, one.service)))
 
 
 def format_slot(slot: int) -> str:

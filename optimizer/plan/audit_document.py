@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Final, Literal
 
 from optimizer.model.strict import StrictModel
+from optimizer.plan.together_document import ServiceTogether
 
-AUDIT_SCHEMA_VERSION: Final = 1
+AUDIT_SCHEMA_VERSION: Final = 2
 
 GapKind = Literal["no data", "too little data", "load never changes"]
 LimitState = Literal["near", "at", "over"]
@@ -15,7 +16,7 @@ RuleDemand = Literal["allow", "forbid", "max_concurrent", "separate", "order"]
 
 
 class AuditTotals(StrictModel):
-    """The estate in figures; at-risk backups are per 30 days, pair-slots a mean per day."""
+    """The estate in figures; at-risk backups and expected overlapping snapshots are per 30 days."""
 
     vms: int
     services: int
@@ -24,7 +25,7 @@ class AuditTotals(StrictModel):
     backups_per_month: float
     at_risk_per_month: float
     at_risk_at_best: float
-    overlap_pair_slots: float
+    overlaps_per_month: float
     peak_concurrency: int
     busy_vms: int
 
@@ -34,7 +35,7 @@ class ServiceAudit(StrictModel):
 
     service: str
     vms: int
-    overlap_pair_slots: float
+    overlaps_per_month: float
     peak_concurrency: int
     peak_at: str
     at_risk_per_month: float
@@ -187,7 +188,7 @@ class Audit(StrictModel):
     hours between the sets of rules with ``order``.
     """
 
-    schema_version: Literal[1] = AUDIT_SCHEMA_VERSION
+    schema_version: Literal[2] = AUDIT_SCHEMA_VERSION
     as_of: datetime
     totals: AuditTotals
     broken_rules: tuple[BrokenRule, ...] | None = None
@@ -195,6 +196,7 @@ class Audit(StrictModel):
     idle_rules: tuple[IdleRule, ...] = ()
     notes: tuple[str, ...] = ()
     services: tuple[ServiceAudit, ...]
+    services_together: tuple[ServiceTogether, ...] = ()
     busy: tuple[BusyVm, ...]
     policies: tuple[PolicyAudit, ...]
     vaults: tuple[VaultAudit, ...]

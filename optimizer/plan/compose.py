@@ -39,13 +39,14 @@ from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
-from optimizer.plan.occupancy import pair_slots, service_occupancy
+from optimizer.plan.occupancy import expected_overlaps, service_occupancy
 from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rollback_file import objects_of
 from optimizer.plan.rule_notes import notes_on_freeze, notes_on_prices, notes_on_raised_risk, notes_on_rpo
 from optimizer.plan.rule_scope import notes_on_scope
 from optimizer.plan.store import relative_to_plan
+from optimizer.plan.together import services_together
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.ports import Clock
 from optimizer.risk.promise import Decisions, expected_change
@@ -101,7 +102,7 @@ def compose_plan(
     summary = _summary(case, result, diff, settings.seed)
     claims = Claims(
         cost=result.cost.total,
-        pair_slots=summary.overlap_pair_slots.plan,
+        overlaps=summary.overlaps_per_month.plan,
         peak=summary.peak_concurrency.plan,
         bound=result.bound,
     )
@@ -122,6 +123,7 @@ def compose_plan(
         notes=tuple(_notes(case, diff)),
         schedule=tuple(schedule),
         changes=diff.changes,
+        services_together=services_together(case, options, settings.seed),
         moves_curve=moves_curve,
         orders=order_gaps(case.inventory, case.rules, options, case.snapshot_minutes),
     )
@@ -230,8 +232,9 @@ def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
         stopped=result.stopped,
         reference=result.reference_name,
         at_risk_per_month=TodayAndPlan(today=_round(before.sum()), plan=_round(after.sum())),
-        overlap_pair_slots=TodayAndPlan(
-            today=_round(pair_slots(met_before).sum()), plan=_round(pair_slots(met_after).sum())
+        overlaps_per_month=TodayAndPlan(
+            today=_round(expected_overlaps(case.inventory, instance.today).sum()),
+            plan=_round(expected_overlaps(case.inventory, options).sum()),
         ),
         peak_concurrency=TodayAndPlanCount(today=int(met_before.max(initial=0)), plan=int(met_after.max(initial=0))),
         vms_helped=int((after < before - HARM_TOLERANCE).sum()),

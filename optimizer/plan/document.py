@@ -17,8 +17,9 @@ from optimizer.model.rules import Rules
 from optimizer.model.strict import StrictModel
 from optimizer.plan.audit_document import OrderGap
 from optimizer.plan.moves_document import MovesCurve
+from optimizer.plan.together_document import ServiceTogether
 
-PLAN_SCHEMA_VERSION: Literal[1] = 1
+PLAN_SCHEMA_VERSION: Literal[2] = 2
 
 NO_FINGERPRINT = "sha256:" + 64 * "0"
 """Of a plan whose content is not complete yet."""
@@ -88,7 +89,7 @@ class Summary(StrictModel):
     stopped: Literal["gap", "effort", "time"]
     reference: Literal["today", "greedy"]
     at_risk_per_month: TodayAndPlan
-    overlap_pair_slots: TodayAndPlan
+    overlaps_per_month: TodayAndPlan
     peak_concurrency: TodayAndPlanCount
     vms_helped: int
     vms_unharmed: int
@@ -265,13 +266,15 @@ class PlanDocument(StrictModel):
         When it was made.
     fingerprint
         Digest of everything but itself, ``created_at`` and ``summary.seconds``; a plan that was edited is refused.
+    services_together
+        Services whose start windows all overlap in the plan, the costliest overlaps first.
     moves_curve
         What fewer moves would gain, where that was asked for.
     orders
         For rules with ``order``: how far the sets are apart under the plan.
     """
 
-    schema_version: Literal[1] = PLAN_SCHEMA_VERSION
+    schema_version: Literal[2] = PLAN_SCHEMA_VERSION
     created_at: datetime
     fingerprint: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     estate: EstateReference
@@ -282,6 +285,7 @@ class PlanDocument(StrictModel):
     notes: tuple[str, ...] = ()
     schedule: tuple[ScheduleEntry, ...]
     changes: tuple[Change, ...]
+    services_together: tuple[ServiceTogether, ...] = ()
     moves_curve: Annotated[MovesCurve | None, Field(exclude_if=lambda curve: curve is None)] = None
     orders: Annotated[tuple[OrderGap, ...], Field(exclude_if=lambda gaps: not gaps)] = ()
 

@@ -12,9 +12,17 @@ import numpy.typing as npt
 from optimizer.errors import DataError
 from optimizer.model.inventory import Inventory, describe_recurrence
 from optimizer.model.rules import Prices
-from optimizer.model.timegrid import NUM_OPTIONS, Frequency, format_minute, format_start, resolve_zone
+from optimizer.model.timegrid import (
+    DEFAULT_SNAPSHOT_MINUTES,
+    NUM_OPTIONS,
+    Frequency,
+    format_minute,
+    format_start,
+    resolve_zone,
+)
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption, LimitCost
+from optimizer.plan.occupancy import windows_met
 from optimizer.risk.table import RiskTable
 from optimizer.solve.instance import BoolArray, Instance, IntArray
 from optimizer.solve.marginal import Marginals, OptionCosts
@@ -179,7 +187,8 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
     item, entry = inventory.items[v], plan.schedule[v]
     policy = inventory.policy(item)
     marginals = Marginals(instance, solution.options)
-    costs, meeting = marginals.of(v), marginals.meeting(v)
+    costs = marginals.of(v)
+    meeting = windows_met(inventory, solution.options, v, DEFAULT_SNAPSHOT_MINUTES)
     here, today = int(solution.options[v]), int(instance.today[v])
     possible = set(policy.recurrence.options(today))
     everything = Limits(instance, solution.restrictions, plan.rules)

@@ -23,10 +23,15 @@ AGAIN = "make the plan again; plans are not edited by hand"
 
 def fingerprint_of(plan: PlanDocument) -> str:
     """``sha256:`` and the digest of everything in a plan but when and how fast it was made, and the field itself."""
-    content = plan.model_dump(
-        mode="json", exclude={"created_at": True, "fingerprint": True, "summary": {"seconds": True}}
-    )
-    return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
+    return fingerprint_of_content(plan.model_dump(mode="json"))
+
+
+def fingerprint_of_content(content: Mapping[str, Any]) -> str:
+    """Digest of the content of a ``plan.json`` of any version."""
+    known = {key: value for key, value in content.items() if key not in ("created_at", "fingerprint")}
+    if isinstance(known.get("summary"), Mapping):
+        known["summary"] = {key: value for key, value in known["summary"].items() if key != "seconds"}
+    return "sha256:" + hashlib.sha256(canonical_json(known)).hexdigest()
 
 
 def with_fingerprint(plan: PlanDocument) -> PlanDocument:

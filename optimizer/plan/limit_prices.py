@@ -23,8 +23,8 @@ class LimitPriceEntry(StrictModel):
         The limit, and with one more; of a vault: policies that it may still be given.
     saves
         Cost per 30 days, in at-risk backups: the best improvement that was found; 0 where there was none.
-    at_risk_change, pair_slots_change
-        By how much at-risk backups per 30 days and pair-slots per day change then; below 0 they fall.
+    at_risk_change, overlaps_change
+        By how much at-risk backups and expected overlapping snapshots change per 30 days then; below 0 they fall.
     """
 
     name: str
@@ -34,7 +34,7 @@ class LimitPriceEntry(StrictModel):
     to: float
     saves: float
     at_risk_change: float
-    pair_slots_change: float
+    overlaps_change: float
 
 
 def name_prices(inventory: Inventory, prices: Iterable[LimitPrice]) -> tuple[LimitPriceEntry, ...]:
@@ -49,7 +49,7 @@ def name_prices(inventory: Inventory, prices: Iterable[LimitPrice]) -> tuple[Lim
             to=price.to,
             saves=round(price.saves, 6),
             at_risk_change=round(price.at_risk_change, 6) + 0.0,
-            pair_slots_change=round(price.pair_slots_change, 6) + 0.0,
+            overlaps_change=round(price.overlaps_change, 6) + 0.0,
         )
         for price in prices
     )

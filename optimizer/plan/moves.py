@@ -14,7 +14,7 @@ from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to, known_policies, to_check, with_detours
 from optimizer.plan.diff import Diff
 from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
-from optimizer.plan.occupancy import pair_slots, service_occupancy
+from optimizer.plan.occupancy import expected_overlaps, service_occupancy
 from optimizer.plan.verify import Claims, require_verified
 from optimizer.plan.write_limits import excess_writes
 from optimizer.ports import Progress, no_progress
@@ -149,7 +149,7 @@ def _checked(estate: Estate, case: Case, point: CurvePoint, before: _Schedule | 
     _, met = service_occupancy(case.inventory, best.options, case.snapshot_minutes)
     claims = Claims(
         cost=best.cost.total,
-        pair_slots=float(pair_slots(met).sum()),
+        overlaps=float(expected_overlaps(case.inventory, best.options).sum()),
         peak=int(met.max(initial=0)),
         bound=point.bound,
     )
@@ -167,7 +167,7 @@ def _point(case: Case, point: CurvePoint, schedule: _Schedule, first: float, gai
         moved=cost.num_moves,
         policy_writes=cost.writes,
         at_risk_per_month=_round(float(case.instance.risk[rows, schedule.options].sum())),
-        overlap_pair_slots=_round(cost.pair_slots),
+        overlaps_per_month=_round(cost.overlaps),
         cost=_round(cost.total),
         bound=_round(point.bound),
         gain_share=_round((first - cost.total) / gain) if gain > IMPROVEMENT else 0.0,

@@ -25,8 +25,9 @@ class MovesPoint(StrictModel):
         Policies created or edited.
     at_risk_per_month
         At-risk backups per 30 days.
-    overlap_pair_slots
-        Pairs of VMs of one service whose windows meet in one half hour, mean per day.
+    overlaps_per_month
+        Expected overlapping snapshots of VMs of one service, per 30 days.  None in plans of version 1, which counted
+        pairs of start windows.
     cost
         The objective, in at-risk backups per 30 days; it never rises from one point to the next.
     bound
@@ -40,7 +41,7 @@ class MovesPoint(StrictModel):
     moved: int
     policy_writes: int
     at_risk_per_month: float
-    overlap_pair_slots: float
+    overlaps_per_month: float | None
     cost: float
     bound: float
     gain_share: float

@@ -1,4 +1,4 @@
-"""How many start windows of a service meet in each half hour, and how many backups start in it.
+"""How often snapshots of a service overlap, how many of its start windows meet, how many backups start when.
 
 The figures here are for people to look at.  They are computed straight from the inventory, sharing no code with
 the solver's model.
@@ -6,13 +6,21 @@ the solver's model.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import numpy.typing as npt
 
 from optimizer.model.inventory import Inventory, Vm
-from optimizer.model.timegrid import SLOTS_PER_DAY, SLOTS_PER_WEEK, Pattern, parse_start
+from optimizer.model.overlap import DAYS, overlap_probability
+from optimizer.model.timegrid import (
+    NUM_OPTIONS,
+    SLOTS_PER_DAY,
+    SLOTS_PER_WEEK,
+    ClockReading,
+    Pattern,
+    parse_start,
+)
 from optimizer.plan.document import ScheduleEntry
 
 IntArray = npt.NDArray[np.int64]
@@ -90,10 +98,91 @@ def service_occupancy(
     return names, occupancy
 
 
-def pair_slots(occupancy: IntArray) -> FloatArray:
-    """Pairs of meeting windows per day of each service, ``sum over s of n(n-1)/2 / 7``; shape (num_services,)."""
-    pairs: FloatArray = (occupancy * (occupancy - 1) / 2).sum(axis=1) / 7
-    return pairs
+def expected_overlaps(inventory: Inventory, starts: IntArray) -> FloatArray:
+    """Expected overlapping snapshots of each service per 30 days; shape (num_services,), by sorted name.
+
+    Every two runs of VMs of one service count with the probability that their snapshots overlap.  Where clocks may be
+    read in two ways, the mean of both counts.
+
+    Parameters
+    ----------
+    starts
+        Shape (num_items,): start option of every item in the zone of its policy.
+    """
+    _, service = item_services(inventory)
+    return count_overlaps(service, items_by_pattern(inventory), starts)
+
+
+def count_overlaps(service: IntArray, patterns: Mapping[Pattern, IntArray], starts: IntArray) -> FloatArray:
+    """Expected overlapping snapshots of each service per 30 days; shape (num_services,).
+
+    Parameters
+    ----------
+    service
+        Shape (num_items,): number of the service of every item.
+    patterns
+        Rows of the items of each pattern.
+    starts
+        Shape (num_items,): start option of every item.
+    """
+    pairs = np.zeros(int(service.max(initial=-1)) + 1)
+    for reading in ClockReading:
+        runs = _count_starts(service, patterns, starts, reading)
+        pairs += overlap_probability(0) * (runs * (runs - 1) / 2).sum(axis=1)
+        distance = 1
+        while probability := overlap_probability(distance):
+            pairs += probability * (runs * np.roll(runs, -distance, axis=1)).sum(axis=1)
+            distance += 1
+    monthly: FloatArray = pairs * DAYS / 7 / len(ClockReading)
+    return monthly
+
+
+def service_starts(inventory: Inventory, starts: IntArray) -> IntArray:
+    """Runs of each service that start in each half hour of the UTC week; shape (num_services, 336), by sorted name.
+
+    Parameters
+    ----------
+    starts
+        Shape (num_items,): start option of every item.
+    """
+    _, service = item_services(inventory)
+    return _count_starts(service, items_by_pattern(inventory), starts, ClockReading.NOW)
+
+
+def _count_starts(
+    service: IntArray, patterns: Mapping[Pattern, IntArray], starts: IntArray, reading: ClockReading
+) -> IntArray:
+    """Runs of each service by half hour of the UTC week; shape (num_services, 336)."""
+    runs = np.zeros((int(service.max(initial=-1)) + 1, SLOTS_PER_WEEK), dtype=np.int64)
+    for pattern, rows in patterns.items():
+        slots = np.array([pattern.start_slots(option, reading) for option in range(NUM_OPTIONS)])
+        np.add.at(runs, (service[rows][:, None], slots[starts[rows]]), 1)
+    return runs
+
+
+def windows_met(inventory: Inventory, starts: IntArray, row: int, snapshot_minutes: int) -> IntArray:
+    """Most start windows of an item's service in one half hour of its own window, itself included; shape (48,).
+
+    Parameters
+    ----------
+    starts
+        Shape (num_items,): start option of every item.
+    row
+        Which item: it is looked at at every option.
+    snapshot_minutes
+        Length of the snapshot at the end of a start window.
+    """
+    _, service = item_services(inventory)
+    met = np.zeros(SLOTS_PER_WEEK, dtype=np.int64)
+    own = np.zeros((SLOTS_PER_DAY, SLOTS_PER_WEEK), dtype=np.bool_)
+    for pattern, rows in items_by_pattern(inventory).items():
+        windows = pattern.occupancy(snapshot_minutes)
+        others = rows[(service[rows] == service[row]) & (rows != row)]
+        met += windows[starts[others]].sum(axis=0)
+        if row in rows:
+            own = windows
+    most: IntArray = np.where(own, met + 1, 1).max(axis=1)
+    return most
 
 
 def typical_day(occupancy: IntArray) -> IntArray:

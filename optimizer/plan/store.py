@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -15,7 +17,8 @@ from optimizer.estate.remote import Location, RemotePath, is_url
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PLAN_SCHEMA_VERSION, PlanDocument
 from optimizer.plan.errors import PlanFormatError, StalePlanError
-from optimizer.plan.fingerprint import AGAIN, fingerprint_of
+from optimizer.plan.fingerprint import AGAIN, fingerprint_of, fingerprint_of_content
+from optimizer.plan.versions import read_version_1
 
 _SHOWN = 3
 """VMs of a kind that a message names."""
@@ -48,26 +51,51 @@ def read_plan(path: Path) -> PlanDocument:
             f"{path}: the plan cannot be read ({exc.strerror}); give the plan.json that 'backup-optimizer plan' wrote"
         ) from exc
     try:
-        plan = PlanDocument.model_validate_json(content)
+        return _read(path, content)
     except ValidationError as exc:
         first = exc.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the file"
         if place == "schema_version" and isinstance(first["input"], int):
             raise PlanFormatError(
-                f"{path}: schema version {first['input']}, this program knows {PLAN_SCHEMA_VERSION}; "
+                f"{path}: schema version {first['input']}, this program reads versions up to {PLAN_SCHEMA_VERSION}; "
                 "make the plan again, or use the program that made it"
             ) from exc
         raise PlanFormatError(
             f"{path}: not a plan: {place}: {first['msg']} ({_faults(exc.error_count())}); "
             "give the plan.json that 'backup-optimizer plan' wrote, unchanged"
         ) from exc
-    found = fingerprint_of(plan)
-    if found != plan.fingerprint:
-        raise PlanFormatError(
-            f"{path}: the plan was edited: its fingerprint says {plan.fingerprint}, but that of its content is "
-            f"{found}; {AGAIN}"
-        )
+
+
+def _read(path: Path, content: bytes) -> PlanDocument:
+    """A plan of any version, with a fingerprint that is that of its content."""
+    raw = _json_object(content)
+    if raw is not None and raw.get("schema_version") == 1:
+        _require_unedited(path, raw.get("fingerprint"), fingerprint_of_content(raw))
+        try:
+            return read_version_1(raw)
+        except (TypeError, ValueError) as exc:
+            if isinstance(exc, ValidationError):
+                raise
+            raise PlanFormatError(f"{path}: not a plan: {exc}; give the file that 'plan' wrote, unchanged") from exc
+    plan = PlanDocument.model_validate_json(content)
+    _require_unedited(path, plan.fingerprint, fingerprint_of(plan))
     return plan
+
+
+def _require_unedited(path: Path, stated: object, found: str) -> None:
+    if found != stated:
+        raise PlanFormatError(
+            f"{path}: the plan was edited: its fingerprint says {stated}, but that of its content is {found}; {AGAIN}"
+        )
+
+
+def _json_object(content: bytes) -> dict[str, Any] | None:
+    """Content of a file that holds a JSON object; None of any other."""
+    try:
+        found = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def relative_to_plan(estate: Location, plan_path: Path) -> str:

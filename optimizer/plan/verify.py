@@ -18,9 +18,12 @@ import numpy.typing as npt
 from optimizer.errors import VerificationError
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
-from optimizer.model.rules import Rule, Rules
-from optimizer.plan.verify_clock import WindowClock
+from optimizer.model.rules import Prices, Rule, Rules
+from optimizer.plan.verify_clock import HALF_HOURS_PER_WEEK, WindowClock
 from optimizer.plan.verify_sets import SetRules, is_under
+
+OVERLAP_PROBABILITIES = (0.23, 0.1725, 0.115, 0.0575)
+"""Probability that two snapshots overlap, for starts 0, 30, 60 and 90 minutes apart."""
 
 TOLERANCE = 1e-5
 """Relative difference of two figures that counts as rounding."""
@@ -34,8 +37,8 @@ class Claims:
     ----------
     cost
         The whole objective.
-    pair_slots
-        Pairs of one service in one half hour, mean per day.
+    overlaps
+        Expected overlapping snapshots of one service, per 30 days.
     peak
         Most windows of one service in one half hour.
     bound
@@ -43,7 +46,7 @@ class Claims:
     """
 
     cost: float
-    pair_slots: float
+    overlaps: float
     peak: int
     bound: float = -math.inf
 
@@ -323,8 +326,9 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
             met[vm.service or vm.id, moment] += 1
         for moment in clock.starts(policy, option):
             starts[item.vault_id.lower(), moment] += 1
-    pairs = sum(n * (n - 1) / 2 for n in met.values()) / 7
-    total += prices.overlap * pairs + prices.vault_peak * _starts_above_share(checked, clock, starts) / 7
+    overlaps = _overlaps(checked, clock)
+    total += sum(count * _price_of_overlap(prices, size) for count, size in overlaps)
+    total += prices.vault_peak * _starts_above_share(checked, clock, starts) / 7
     created = len(checked.after.policies) - len(checked.before.policies)
     edited = sum(
         checked.after.policies[policy_id].start != policy.start
@@ -335,7 +339,7 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
     faults = []
     for name, stated, found in (
         ("cost", claims.cost, total),
-        ("pair-slots", claims.pair_slots, pairs),
+        ("expected overlaps", claims.overlaps, sum(count for count, _ in overlaps)),
         ("peak concurrency", claims.peak, peak),
     ):
         if not abs(stated - found) <= TOLERANCE * (1 + abs(found)):  # so that NaN is a fault
@@ -343,6 +347,40 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
     if not claims.bound <= claims.cost + TOLERANCE:
         faults.append(f"the bound {claims.bound:.6f} is above the cost {claims.cost:.6f}")
     return faults
+
+
+def _overlaps(checked: Checked, clock: WindowClock) -> list[tuple[float, int]]:
+    """Expected overlapping snapshots of each service in 30 days, and the number of its VMs."""
+    members: defaultdict[str, list[int]] = defaultdict(list)
+    for row, item in enumerate(checked.before.items):
+        vm = checked.before.vm(item)
+        members[vm.service or vm.id].append(row)
+    found = []
+    for rows in members.values():
+        expected = 0.0
+        for clock_changed in (False, True):
+            runs = Counter(
+                moment
+                for row in rows
+                for moment in clock.starts(
+                    checked.before.policy(checked.before.items[row]),
+                    _option(checked.starts[row]),
+                    clock_changed=clock_changed,
+                )
+            )
+            for moment, count in runs.items():
+                expected += OVERLAP_PROBABILITIES[0] * count * (count - 1) / 2
+                for apart, probability in enumerate(OVERLAP_PROBABILITIES[1:], start=1):
+                    expected += probability * count * runs[(moment + apart) % HALF_HOURS_PER_WEEK]
+        found.append((expected / 2 * 30 / 7, len(rows)))
+    return found
+
+
+def _price_of_overlap(prices: Prices, num_vms: int) -> float:
+    """What an overlap in a service costs: more in a small one, so that all of it at once costs ``all_at_once``."""
+    pairs = num_vms * (num_vms - 1) / 2
+    together = 30 * OVERLAP_PROBABILITIES[0] * pairs
+    return max(prices.snapshot_overlap, prices.all_at_once / together) if pairs else 0.0
 
 
 def _starts_above_share(checked: Checked, clock: WindowClock, starts: Counter[tuple[str, int]]) -> float:

@@ -82,11 +82,12 @@ class WindowClock:
             self._half_hours[key] = frozenset(met)
         return self._half_hours[key]
 
-    def starts(self, policy: Policy, option: int) -> list[int]:
-        """Half hours of the UTC week in which runs start, at the offset of the start of the horizon."""
-        key = (policy.recurrence, policy.timezone, option)
+    def starts(self, policy: Policy, option: int, *, clock_changed: bool = False) -> list[int]:
+        """Half hours of the UTC week in which runs start, at the offset of the horizon's start or at the other."""
+        key = (policy.recurrence, policy.timezone, option, clock_changed)
         if key not in self._starts:
-            offset = self.offsets(policy)[0]
+            now, *others = self.offsets(policy)
+            offset = max(others, default=now) if clock_changed else now
             self._starts[key] = [
                 ((timedelta(days=day) + wall - offset) // HALF_HOUR) % HALF_HOURS_PER_WEEK
                 for day, wall in self.wall_times(policy, option)

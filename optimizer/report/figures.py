@@ -26,8 +26,8 @@ from optimizer.plan.document import PlanDocument, ScheduleEntry
 from optimizer.plan.occupancy import (
     FloatArray,
     IntArray,
+    expected_overlaps,
     item_services,
-    pair_slots,
     service_occupancy,
     spread_over_starts,
     starts_in_schedule,
@@ -78,15 +78,15 @@ class VmLoadSource(Protocol):
 
 @dataclass(frozen=True)
 class Comparison:
-    """A service or a vault before and after; risk in at-risk backups per 30 days, pair-slots a mean per day."""
+    """A service or a vault before and after; at-risk backups and expected overlapping snapshots per 30 days."""
 
     name: str
     vms: int
     moved: int
     risk_today: float
     risk_plan: float
-    pairs_today: float
-    pairs_plan: float
+    overlaps_today: float
+    overlaps_plan: float
     peak_today: int
     peak_plan: int
 
@@ -98,7 +98,7 @@ class ServiceHours:
     Parameters
     ----------
     services
-        Every service, the one with most pair-slots today first.
+        Every service, the one with the most expected overlaps today first.
     names
         Rows of the pictures: the first services, then :data:`OTHERS` where there are more.
     today, plan
@@ -124,8 +124,8 @@ def compare_services(
     names, service = item_services(inventory)
     _, before = service_occupancy(inventory, now, snapshot_minutes)
     _, after = service_occupancy(inventory, then, snapshot_minutes)
-    pairs, pairs_after = pair_slots(before), pair_slots(after)
-    order = np.lexsort((np.arange(len(names)), -(pairs + pairs_after), -pairs))
+    overlaps, overlaps_after = expected_overlaps(inventory, now), expected_overlaps(inventory, then)
+    order = np.lexsort((np.arange(len(names)), -(overlaps + overlaps_after), -overlaps))
 
     def sum_up(weights: FloatArray) -> FloatArray:
         total: FloatArray = np.bincount(service, weights=weights, minlength=len(names)).astype(np.float64)
@@ -140,8 +140,8 @@ def compare_services(
             moved=int(moved[g]),
             risk_today=float(risk[g]),
             risk_plan=float(risk_after[g]),
-            pairs_today=float(pairs[g]),
-            pairs_plan=float(pairs_after[g]),
+            overlaps_today=float(overlaps[g]),
+            overlaps_plan=float(overlaps_after[g]),
             peak_today=int(before[g].max()),
             peak_plan=int(after[g].max()),
         )
@@ -158,7 +158,7 @@ def compare_services(
 
 
 def compare_vaults(inventory: Inventory, plan: PlanDocument) -> tuple[Comparison, ...]:
-    """Compare the vaults of a plan, before and after; peaks are starts in one half hour, pairs are not counted."""
+    """Compare the vaults of a plan, before and after; peaks are starts in one half hour, overlaps are not counted."""
     now, then = starts_today(inventory), starts_in_schedule(inventory, plan.schedule)
     risk_now, risk_then = _risks(inventory, plan)
     found = []
@@ -172,8 +172,8 @@ def compare_vaults(inventory: Inventory, plan: PlanDocument) -> tuple[Comparison
                     moved=int((now != then)[rows].sum()),
                     risk_today=float(risk_now[rows].sum()),
                     risk_plan=float(risk_then[rows].sum()),
-                    pairs_today=0.0,
-                    pairs_plan=0.0,
+                    overlaps_today=0.0,
+                    overlaps_plan=0.0,
                     peak_today=_peak_starts(inventory, now, rows),
                     peak_plan=_peak_starts(inventory, then, rows),
                 )

@@ -23,6 +23,7 @@ from optimizer.report.figures import (
 from optimizer.report.text import expected_sentence, today_breaks
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import moves_sentences
+from optimizer.report.text_together import TITLE, together_cells
 from optimizer.report.typeset import decimal, percent, plural, relative_change, short_id
 
 if TYPE_CHECKING:
@@ -70,6 +71,8 @@ def render_html(
             policy_rows=_policy_rows(plan),
             move_table=_move_table(plan),
             moves_sentences=[] if plan.moves_curve is None else moves_sentences(plan.moves_curve),
+            together_title=TITLE,
+            together_cells=together_cells(plan.services_together),
             limits=limits,
             limit_cells=limit_cells(limits or ()),
             limits_sentences=limits_sentences(limits or ()),
@@ -111,7 +114,7 @@ def _bokeh_script() -> str:
 
 def _tiles(summary: Summary) -> list[dict[str, str]]:
     """Headline figures, each with a sentence that says what it means."""
-    risk, pairs, peak = summary.at_risk_per_month, summary.overlap_pair_slots, summary.peak_concurrency
+    risk, overlaps, peak = summary.at_risk_per_month, summary.overlaps_per_month, summary.peak_concurrency
     return [
         _tile(
             "Backups at risk",
@@ -121,11 +124,11 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
             _change(risk.today, risk.plan),
         ),
         _tile(
-            "Pair-slots per day",
-            decimal(pairs.today),
-            decimal(pairs.plan),
-            "Half hours in which two VMs of one service may be snapshotted, counted for every pair.",
-            _change(pairs.today, pairs.plan),
+            "Overlapping snapshots",
+            decimal(overlaps.today),
+            decimal(overlaps.plan),
+            "Pairs of snapshots of one service that are expected to run at the same time, per 30 days.",
+            _change(overlaps.today, overlaps.plan),
         ),
         _tile(
             "Worst half hour",

@@ -23,6 +23,7 @@ from optimizer.report.figures import Comparison, compare_services, compare_vault
 from optimizer.report.text_broken_rules import broken_rules_rows, idle_rules_rows, rules_kept
 from optimizer.report.text_moves import moves_parts
 from optimizer.report.text_orders import order_rows
+from optimizer.report.text_together import together_rows
 from optimizer.report.typeset import (
     Column,
     Glyphs,
@@ -76,9 +77,7 @@ def _audit_totals(audit: Audit) -> Iterator[RenderableType]:
         f"{decimal(totals.at_risk_at_best)} if every VM started at its own best time"
     )
     yield Text(f"  {totals.busy_vms:>9,}  {'VM is' if totals.busy_vms == 1 else 'VMs are'} often busy when backed up")
-    yield Text(
-        f"  {decimal(totals.overlap_pair_slots):>9}  pair-slots per day: overlaps of two start windows in one service"
-    )
+    yield Text(f"  {decimal(totals.overlaps_per_month):>9}  expected overlapping snapshots of one service in 30 days")
     yield Text(f"  {totals.peak_concurrency:>9,}  most overlapping start windows in one service")
 
 
@@ -98,28 +97,29 @@ def hour_ruler() -> str:
 
 
 def _audit_tables(audit: Audit, glyphs: Glyphs) -> Iterator[Rows]:
-    crowded = [one for one in audit.services[:WORST] if one.overlap_pair_slots > 0]
+    crowded = [one for one in audit.services[:WORST] if one.overlaps_per_month > 0]
     yield Rows(
         title="Services with the most overlap",
         columns=(
             Column("service", share=1),
             number("VMs"),
-            number("pair-slots/day"),
+            number("overlaps/30 d"),
             number("most windows"),
             Column("at (UTC)"),
             number("at risk/30 d"),
         ),
         cells=[
-            (short_id(one.service), f"{one.vms:,}", pairs, f"{one.peak_concurrency:,}", one.peak_at, at_risk)
-            for one, pairs, at_risk in zip(
+            (short_id(one.service), f"{one.vms:,}", overlaps, f"{one.peak_concurrency:,}", one.peak_at, at_risk)
+            for one, overlaps, at_risk in zip(
                 crowded,
-                decimals(one.overlap_pair_slots for one in crowded),
+                decimals(one.overlaps_per_month for one in crowded),
                 decimals(one.at_risk_per_month for one in crowded),
                 strict=True,
             )
         ],
-        total=sum(one.overlap_pair_slots > 0 for one in audit.services),
+        total=sum(one.overlaps_per_month > 0 for one in audit.services),
     )
+    yield together_rows(audit.services_together, WORST)
     busy = audit.busy[:WORST]
     yield Rows(
         title="VMs that are often busy when backed up",
@@ -212,7 +212,8 @@ def _silent_lists(audit: Audit) -> Iterator[RenderableType]:
     fine = [
         words
         for words, found in (
-            ("no service has overlapping start windows", not audit.totals.overlap_pair_slots),
+            ("no service is backed up all at once", not audit.services_together),
+            ("no two snapshots of a service overlap", not audit.totals.overlaps_per_month),
             ("no VM is often busy when backed up", not audit.busy),
             ("no policy is near its limit", not audit.policies),
             ("no vault is near its limit", all(one.state is None for one in audit.vaults)),
@@ -245,6 +246,8 @@ def render_plan(plan: PlanDocument, max_rows: int = WORST) -> Page:
             yield table(_moves(moved[:max_rows], len(moved)), glyphs, width)
         if plan.orders:
             yield table(order_rows(plan.orders, max_rows), glyphs, width)
+        if plan.services_together:
+            yield table(together_rows(plan.services_together, max_rows), glyphs, width)
         if plan.moves_curve is not None:
             yield from moves_parts(plan.moves_curve, glyphs, width)
         yield from _notes(plan.notes, glyphs)
@@ -278,7 +281,11 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
         columns=(Column(""), number("today"), number("plan"), number("change")),
         cells=[
             line("at-risk backups per 30 days", summary.at_risk_per_month.today, summary.at_risk_per_month.plan),
-            line("pair-slots per day", summary.overlap_pair_slots.today, summary.overlap_pair_slots.plan),
+            line(
+                "expected overlapping snapshots per 30 days",
+                summary.overlaps_per_month.today,
+                summary.overlaps_per_month.plan,
+            ),
             line(
                 "most overlapping start windows in one service",
                 summary.peak_concurrency.today,
@@ -433,6 +440,8 @@ def render_report(plan: PlanDocument, inventory: Inventory, snapshot_minutes: in
             yield from moves_parts(plan.moves_curve, glyphs, width)
         yield table(_compare_vaults(vaults), glyphs, width)
         yield table(_compare_services(services), glyphs, width)
+        if plan.services_together:
+            yield table(together_rows(plan.services_together, len(plan.services_together)), glyphs, width)
         if plan.changes:
             yield table(_changes_in_order(plan, glyphs), glyphs, width)
         yield table(_moves(plan.schedule, title="Schedule"), glyphs, width)
@@ -463,7 +472,7 @@ def _compare_vaults(vaults: Sequence[Comparison]) -> Rows:
 
 
 def _compare_services(services: Sequence[Comparison]) -> Rows:
-    figures = ("VMs", "moved", "at risk", "then", "pair-slots", "then", "peak", "then")
+    figures = ("VMs", "moved", "at risk", "then", "overlaps", "then", "peak", "then")
     return Rows(
         title="Services",
         columns=(Column("service", share=1), *map(number, figures)),
@@ -474,14 +483,14 @@ def _compare_services(services: Sequence[Comparison]) -> Rows:
                 [f"{one.moved:,}" for one in services],
                 decimals(one.risk_today for one in services),
                 decimals(one.risk_plan for one in services),
-                decimals(one.pairs_today for one in services),
-                decimals(one.pairs_plan for one in services),
+                decimals(one.overlaps_today for one in services),
+                decimals(one.overlaps_plan for one in services),
                 [f"{one.peak_today:,}" for one in services],
                 [f"{one.peak_plan:,}" for one in services],
                 strict=True,
             )
         ),
-        note="at-risk backups per 30 days; pair-slots per day; most overlapping start windows",
+        note="at-risk backups and expected overlapping snapshots per 30 days; most overlapping start windows",
     )
 
 

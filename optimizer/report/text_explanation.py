@@ -106,7 +106,7 @@ def _options(explanation: Explanation) -> Rows:
     words = ("next best", "then")
     named += [(words[min(position, 1)], option) for position, option in enumerate(explanation.alternatives)]
     columns = (
-        Column(""), Column("start"), Column("UTC"), number("at risk"), number("overlaps"),
+        Column(""), Column("start"), Column("UTC"), number("at risk"), number("windows"),
         number("risk"), number("overlap"), number("peak"), number("policy"), number("move"), number("cost"),
     )  # fmt: skip
     at_risk = decimals(option.risk for _, option in named)
@@ -119,7 +119,7 @@ def _options(explanation: Explanation) -> Rows:
         ],
         styles=["bold" if option is explanation.proposed else "" for _, option in named],
         note=(
-            "at risk: per 30 days; overlaps: most overlapping start windows in the service; risk to cost: difference "
+            "at risk: per 30 days; windows: most overlapping start windows in the service; risk to cost: difference "
             "from the plan"
         ),
     )

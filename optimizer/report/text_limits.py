@@ -49,12 +49,12 @@ def _limits(prices: Sequence[LimitPriceEntry]) -> Rows:
             number("then"),
             number("saves"),
             number("at risk"),
-            number("pair-slots"),
+            number("overlaps"),
         ),
         cells=limit_cells(prices),
         note=(
             "each limit is raised by one, alone; saves: largest saving found, in cost per 30 days; at risk and "
-            "pair-slots: change per 30 days and per day. Windows, pins, separate and order cannot be raised by one; "
+            "overlaps: change per 30 days. Windows, pins, separate and order cannot be raised by one; "
             "'explain' shows what they cost a VM"
         ),
     )
@@ -71,7 +71,7 @@ def limit_cells(prices: Sequence[LimitPriceEntry]) -> list[tuple[str, ...]]:
             [f"{one.to:g}" for one in worth],
             [f"{one.saves:,.2f}" for one in worth],
             decimals(one.at_risk_change for one in worth),
-            decimals(one.pair_slots_change for one in worth),
+            decimals(one.overlaps_change for one in worth),
             strict=True,
         )
     )

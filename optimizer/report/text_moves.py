@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve
+from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
 from optimizer.report.typeset import (
     Column,
     Glyphs,
@@ -77,7 +77,7 @@ def _rows(curve: MovesCurve, glyphs: Glyphs) -> Rows:
         names += ["plan"] if one is points[-1] else []
         marks.append(", ".join(names))
     columns = (
-        number("moves"), number("made"), number("policies"), number("at risk"), number("pair-slots"), number("cost"),
+        number("moves"), number("made"), number("policies"), number("at risk"), number("overlaps"), number("cost"),
         number("bound"), number("gain"), Column(""), Column(""),
     )  # fmt: skip
     figures = zip(
@@ -85,7 +85,7 @@ def _rows(curve: MovesCurve, glyphs: Glyphs) -> Rows:
         [f"{one.moved:,}" for one in points],
         [f"{one.policy_writes:,}" for one in points],
         decimals(one.at_risk_per_month for one in points),
-        decimals(one.overlap_pair_slots for one in points),
+        _overlaps(points, glyphs),
         decimals(one.cost for one in points),
         decimals(one.bound for one in points),
         [percent(one.gain_share) for one in points],
@@ -99,10 +99,17 @@ def _rows(curve: MovesCurve, glyphs: Glyphs) -> Rows:
         cells=list(figures),
         styles=["bold" if mark else "" for mark in marks],
         note=(
-            "at risk: per 30 days; bound: proven minimum cost for that number of moves; gain: share of the "
-            f"{decimal(_gain(curve))} in cost that all moves save, compared with {_GAIN_OVER[curve.gain_over]}"
+            "at risk and overlaps: expected per 30 days; bound: proven minimum cost for that number of moves; gain: "
+            f"share of the {decimal(_gain(curve))} in cost that all moves save, compared with "
+            f"{_GAIN_OVER[curve.gain_over]}"
         ),
     )
+
+
+def _overlaps(points: Sequence[MovesPoint], glyphs: Glyphs) -> Sequence[str]:
+    """Expected overlaps; dashes for a plan of version 1, which did not count them."""
+    known = [one.overlaps_per_month for one in points if one.overlaps_per_month is not None]
+    return decimals(known) if len(known) == len(points) else [glyphs.dash] * len(points)
 
 
 def _bar(share: float, glyphs: Glyphs) -> str:

@@ -90,23 +90,23 @@ def _ways_out(answer: NoSchedule) -> Rows:
             Column("change", share=1, prose=True),
             number("cost"),
             number("at risk"),
-            number("pair-slots"),
+            number("overlaps"),
             number("moved"),
             number("policies"),
         ),
         cells=[
-            (changes_sentence(one.changes), cost, risk, pairs, f"{one.plan.moved:,}", f"{one.plan.policy_writes:,}")
-            for one, cost, risk, pairs in zip(
+            (changes_sentence(one.changes), cost, risk, overlaps, f"{one.plan.moved:,}", f"{one.plan.policy_writes:,}")
+            for one, cost, risk, overlaps in zip(
                 shown,
                 decimals(plan.cost for plan in plans),
                 decimals(plan.at_risk for plan in plans),
-                decimals(plan.pair_slots for plan in plans),
+                decimals(plan.overlaps_per_month for plan in plans),
                 strict=True,
             )
         ],
         total=len(answer.relaxations),
         note=(
-            "each was verified by solving again; the cheapest is first; cost and at-risk backups per 30 days, "
-            "pair-slots per day, policies written"
+            "each was verified by solving again; the cheapest is first; cost, at-risk backups and expected "
+            "overlapping snapshots per 30 days, policies written"
         ),
     )

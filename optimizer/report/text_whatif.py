@@ -28,7 +28,7 @@ SHOWN = 10
 
 _TERMS: Sequence[tuple[str, Callable[[Figures], float]]] = (
     ("risk", lambda one: one.cost.risk),
-    ("overlap", lambda one: one.cost.overlap),
+    ("overlaps", lambda one: one.cost.overlap),
     ("vault peak", lambda one: one.cost.vault_peak),
     ("policy writes", lambda one: one.cost.policy_writes),
     ("moves", lambda one: one.cost.moves),
@@ -54,7 +54,7 @@ def _overview(answer: WhatIf, glyphs: Glyphs) -> Rows:
         Column("scenario", share=1),
         number("VMs"),
         number("at risk/30 d"),
-        number("pair-slots/day"),
+        number("overlaps/30 d"),
         number("peak"),
         number("moves"),
         number("writes"),
@@ -73,7 +73,7 @@ def _overview_cells(figures: PlanFigures) -> tuple[str, ...]:
     return (
         f"{figures.vms:,}",
         decimal(figures.at_risk_per_month),
-        decimal(figures.overlap_pair_slots),
+        decimal(figures.overlaps_per_month),
         f"{figures.peak_concurrency:,}",
         f"{figures.moved:,}",
         f"{figures.policies_written:,}",
@@ -112,7 +112,7 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
     cells = [
         line("VMs", lambda figures: figures.vms, whole=True),
         line("at-risk backups per 30 days", lambda figures: figures.at_risk_per_month),
-        line("pair-slots per day", lambda figures: figures.overlap_pair_slots),
+        line("expected overlapping snapshots per 30 days", lambda figures: figures.overlaps_per_month),
         line("most overlapping start windows in one service", lambda figures: figures.peak_concurrency, whole=True),
         line("VMs that move", lambda figures: figures.moved, whole=True),
         line("policies written", lambda figures: figures.policies_written, whole=True),

@@ -137,16 +137,18 @@ def _first_rates(instance: Instance, d: DualArrays, num_steps: int) -> _Rates:
     that it makes with all the others, and so is meeting in a row.  One rate for all stalls on large services.
     """
     rows = instance.rows
-    overlap_price = float((rows.pair_price / rows.weight).max(initial=0.0))
-    service_size = np.bincount(instance.service)[instance.service].astype(np.float64)
-    lam: FloatArray = 0.05 + 0.5 * overlap_price * service_size
+    is_service = np.array([kind is RowKind.SERVICE for kind in rows.kind], dtype=np.bool_)
+    dearest = np.zeros(int(instance.service.max(initial=-1)) + 1)  # price of a pair in one half hour of every day
+    np.maximum.at(dearest, rows.group[is_service], (rows.pair_price / rows.weight)[is_service])
+    with_all_others = (dearest * np.bincount(instance.service, minlength=len(dearest)))[instance.service]
+    lam: FloatArray = 0.05 + 0.5 * with_all_others
     mu: FloatArray = 0.05 * rows.pair_price * rows.size.astype(np.float64) + 0.2 * np.maximum(
         rows.pair_price, rows.peak_price
     )
     # A cap, or a move or write where these are scarce, may be worth what the VM with most to gain would give for it.
     today = instance.linear[np.arange(instance.num_vms), instance.today]
     most_to_gain = float((today - np.where(instance.allowed, instance.linear, np.inf).min(axis=1)).max(initial=0.0))
-    scarce = max(0.02 * (most_to_gain + 5 * overlap_price * float(service_size.max(initial=0.0))), 0.01)
+    scarce = max(0.02 * (most_to_gain + 5 * float(with_all_others.max(initial=0.0))), 0.01)
     shared = np.array([kind is not RowKind.CAP for kind in rows.kind], dtype=np.bool_)
     # Few steps, as large instances get, have to go farther each: found on three estates of 10,000 VMs.
     hurry = min(MOST_HURRY, max(1.0, math.sqrt(LEISURELY_STEPS / max(1, num_steps))))

@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 
 from optimizer.model.inventory import Inventory, Vm
+from optimizer.model.overlap import price_per_overlap
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_DAY, Pattern
@@ -20,7 +21,6 @@ from optimizer.solve.instance import (
     FloatArray,
     Instance,
     IntArray,
-    RowKind,
     Rows,
     WriteLimit,
 )
@@ -160,18 +160,18 @@ def _add_groups(
     vm_pattern: IntArray,
 ) -> None:
     """Rows of services, of the starts of vaults, and of caps that could ever bind."""
+    prices = rules.prices
     for group, members in enumerate(_members(service)):
         if len(members) > 1:
-            builder.add_group(RowKind.SERVICE, group, members, pair_price=rules.prices.overlap)
+            price = price_per_overlap(prices.snapshot_overlap, prices.all_at_once, len(members))
+            builder.add_service(group, members, price)
     for group, members in enumerate(_members(vault)):
         if len(members):
             share = _fair_share(members, vm_pattern, allowed, builder.starts)
-            builder.add_group(
-                RowKind.VAULT_STARTS, group, members, peak_price=rules.prices.vault_peak, fair_share=share
-            )
+            builder.add_vault(group, members, prices.vault_peak, share)
     for group, (rule, members) in enumerate(caps):
         if rule.cap is not None and len(members) > rule.cap:
-            builder.add_group(RowKind.CAP, group, members, cap=rule.cap)
+            builder.add_cap(group, members, rule.cap)
 
 
 def _service(vm: Vm) -> str:

@@ -20,8 +20,8 @@ class Cost:
         Risk that is credited.
     overlap, vault_peak, policy_writes, moves
         The other terms, priced.
-    pair_slots
-        Pairs of one service in one half hour, mean per day.
+    overlaps
+        Expected overlapping snapshots of VMs of one service, per 30 days.
     writes
         Policies created or edited.
     num_moves
@@ -33,7 +33,7 @@ class Cost:
     vault_peak: float
     policy_writes: float
     moves: float
-    pair_slots: float
+    overlaps: float
     writes: int
     num_moves: int
 
@@ -116,14 +116,13 @@ def evaluate(instance: Instance, options: IntArray) -> Cost:
     is_service = np.array([kind is RowKind.SERVICE for kind in instance.rows.kind], dtype=np.bool_)
     moved = options != instance.today
     writes = int(policy_writes(instance, policy_counts(instance, options)).sum())
-    pairs = np.where(is_service, counts * (counts - 1) / 2 * instance.rows.weight, 0.0)
     return Cost(
         risk=float((instance.linear[rows, options] - instance.move_price * moved).sum()),
         overlap=float(costs[is_service].sum()),
         vault_peak=float(costs[~is_service].sum()),
         policy_writes=instance.policy_write_price * writes,
         moves=float(instance.move_price @ moved),
-        pair_slots=float(pairs.sum()),
+        overlaps=float(instance.rows.overlaps @ (counts * (counts - 1) / 2)),
         writes=writes,
         num_moves=int(moved.sum()),
     )

@@ -2,9 +2,10 @@
 
 Indices: ``v`` VM (row of ``Inventory.items``), ``t`` start option, ``k`` twin key, ``r`` row, ``c`` VM class.
 
-A *row* counts start windows (or starts) of a group of VMs that meet in one half hour of the week: the VMs of one
-service, of one cap, or the starts of one vault.  Half hours that every VM of the group meets alike are one row with
-a weight.  Its cost is ``pair_price * n (n - 1) / 2 + peak_price * max(0, n - fair_share)`` and ``n <= cap``.
+A *row* counts VMs of a group that meet in one half hour of the week: VMs of one service whose snapshots may overlap
+(see :mod:`optimizer.model.overlap`), start windows under one cap, or the starts of one vault.  Half hours that every
+VM of the group meets alike are one row with a weight.  With ``n`` VMs in it, a row costs
+``pair_price * n (n - 1) / 2 + peak_price * max(0, n - fair_share)``, and ``n <= cap``.
 A *VM class* is a set of VMs that touch the same rows at every option.
 """
 
@@ -41,7 +42,7 @@ class Rows:
     Parameters
     ----------
     pair_price
-        Price of a pair of VMs in the row, per 30 days; 0 but for services.
+        Price of a pair of VMs in the row, per 30 days; 0 except for services.
     peak_price
         Price of a start above ``fair_share``; 0 but for vaults.
     fair_share
@@ -52,6 +53,8 @@ class Rows:
         VMs that could be in the row.
     weight
         Half hours that the row stands for, divided by 7: a mean per day.
+    overlaps
+        Expected overlapping snapshots per 30 days of each pair of VMs in the row; 0 except for services.
     slot
         First week slot that the row stands for.
     kind, group
@@ -64,6 +67,7 @@ class Rows:
     cap: IntArray
     size: IntArray
     weight: FloatArray
+    overlaps: FloatArray
     slot: IntArray
     kind: tuple[RowKind, ...]
     group: IntArray

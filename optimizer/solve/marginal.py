@@ -9,7 +9,7 @@ import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import gate_counts, policy_counts, policy_writes, row_counts
-from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Instance, IntArray, RowKind
+from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Instance, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,6 @@ class Marginals:
         self._peak_price = np.append(rows.peak_price, 0.0)
         self._fair_share = np.append(rows.fair_share, 0)
         self._cap = np.append(rows.cap, NO_CAP)
-        self._is_service = np.array([*(kind is RowKind.SERVICE for kind in rows.kind), False], dtype=np.bool_)
 
     def of(self, v: int) -> OptionCosts:
         """Costs of a VM at each option."""
@@ -66,12 +65,6 @@ class Marginals:
             policy=self._policy_prices(v),
             move=moved,
         )
-
-    def meeting(self, v: int) -> IntArray:
-        """Most windows of the VM's service that meet in one half hour of its own, itself included; shape (48,)."""
-        touched, others = self._others(v)
-        most: IntArray = np.where(self._is_service[touched], others + 1, 1).max(axis=1)
-        return most
 
     def full_caps(self, v: int) -> dict[str, BoolArray]:
         """Rule with a cap -> shape (48,), True where the others leave no room for the VM."""

@@ -3,15 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_WEEK, Pattern
+from optimizer.model.overlap import DAYS, UNIFORM_DELAYS, Box
+from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_WEEK, ClockReading, Pattern
 from optimizer.solve.instance import NO_CAP, BoolArray, IntArray, RowKind, Rows
 
-_Group = tuple[int, RowKind, tuple[int, ...]]
-"""First row of a group, its kind, the patterns of its members."""
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """Half hours that a VM takes at each start option.
+
+    Parameters
+    ----------
+    width
+        Half hours from each start; None: the whole start window, whichever way the clock is read.
+    reading
+        How the clock is read where the width is given.
+    """
+
+    width: int | None = None
+    reading: ClockReading = ClockReading.NOW
+
+
+_WINDOWS = _Span()
+_STARTS = _Span(1)
+
+_Group = tuple[int, _Span, tuple[int, ...]]
+"""First row of a group, what its members take, the patterns of its members."""
 
 
 class RowBuilder:
@@ -28,47 +50,77 @@ class RowBuilder:
     """
 
     def __init__(self, patterns: Sequence[Pattern], vm_pattern: IntArray, snapshot_minutes: int) -> None:
-        self.windows = np.stack([pattern.occupancy(snapshot_minutes) for pattern in patterns])
-        self.starts = np.zeros_like(self.windows)
-        for number, pattern in enumerate(patterns):
-            for option in range(NUM_OPTIONS):
-                self.starts[number, option, pattern.start_slots(option)] = True
+        self._patterns = patterns
+        self._snapshot_minutes = snapshot_minutes
+        self._tables: dict[_Span, BoolArray] = {}
         self._vm_pattern = vm_pattern
-        self._merged: dict[tuple[RowKind, tuple[int, ...]], tuple[IntArray, IntArray, IntArray]] = {}
+        self._merged: dict[tuple[_Span, tuple[int, ...]], tuple[IntArray, IntArray, IntArray]] = {}
         self._groups_of_vm: list[list[_Group]] = [[] for _ in range(len(vm_pattern))]
         self._blocks: list[Rows] = []
         self._num_rows = 0
 
-    def add_group(
+    @property
+    def starts(self) -> BoolArray:
+        """Half hours in which the runs of each pattern start at each option; shape (num_patterns, 48, 336)."""
+        return self._table(_STARTS)
+
+    def add_service(self, group: int, members: IntArray, price: float, boxes: Sequence[Box] = UNIFORM_DELAYS) -> None:
+        """Add the rows of a service, in which pairs of overlapping snapshots are counted.
+
+        Where the zones of its VMs change their clocks differently, half of the overlaps are counted at the offsets
+        of now and half at those of after the change: what Azure does then is not documented.
+
+        Parameters
+        ----------
+        group, members
+            Number of the service, and its VMs.
+        price
+            Of one expected overlapping snapshot in 30 days.
+        boxes
+            Probability of an overlap by the distance of two starts.
+        """
+        shifts = {self._patterns[pattern].shift for pattern in np.unique(self._vm_pattern[members]).tolist()}
+        readings = tuple(ClockReading) if len(shifts) > 1 else (ClockReading.NOW,)
+        for box in boxes:
+            for reading in readings:
+                overlaps = DAYS * box.weight / len(readings)
+                self._add(
+                    RowKind.SERVICE,
+                    group,
+                    members,
+                    _Span(box.width, reading),
+                    overlaps=overlaps,
+                    pair_price=price * overlaps,
+                )
+
+    def add_vault(self, group: int, members: IntArray, peak_price: float, fair_share: int) -> None:
+        """Add the rows of a vault, in which starts above a fair share of a half hour of every day are priced."""
+        self._add(RowKind.VAULT_STARTS, group, members, _STARTS, peak_price=peak_price, fair_share=fair_share)
+
+    def add_cap(self, group: int, members: IntArray, cap: int) -> None:
+        """Add the rows of a group of VMs whose start windows are limited in every half hour."""
+        self._add(RowKind.CAP, group, members, _WINDOWS, cap=cap)
+
+    def _add(
         self,
         kind: RowKind,
         group: int,
         members: IntArray,
+        span: _Span,
         *,
+        overlaps: float = 0.0,
         pair_price: float = 0.0,
         peak_price: float = 0.0,
         fair_share: int = 0,
         cap: int = NO_CAP,
     ) -> None:
-        """Add the rows of a group.
-
-        Parameters
-        ----------
-        kind, group
-            What is counted, and the number of the group among its kind.
-        members
-            VMs of the group.
-        pair_price, peak_price
-            Prices for one half hour of every day.
-        fair_share, cap
-            See :class:`~optimizer.solve.instance.Rows`.
-        """
+        """Add the rows of a group; prices and overlaps are those of one half hour of every day."""
         present = tuple(np.unique(self._vm_pattern[members]).tolist())
-        _, slots_per_row, first_slot = self._merge(kind, present)
+        _, slots_per_row, first_slot = self._merge(span, present)
         weight = slots_per_row / 7
         count = len(weight)
         for v in members.tolist():
-            self._groups_of_vm[v].append((self._num_rows, kind, present))
+            self._groups_of_vm[v].append((self._num_rows, span, present))
         self._blocks.append(
             Rows(
                 pair_price=pair_price * weight,
@@ -77,6 +129,7 @@ class RowBuilder:
                 cap=np.full(count, cap, dtype=np.int64),
                 size=np.full(count, len(members), dtype=np.int64),
                 weight=weight,
+                overlaps=overlaps * weight,
                 slot=first_slot,
                 kind=(kind,) * count,
                 group=np.full(count, group, dtype=np.int64),
@@ -84,11 +137,11 @@ class RowBuilder:
         )
         self._num_rows += count
 
-    def _merge(self, kind: RowKind, patterns: tuple[int, ...]) -> tuple[IntArray, IntArray, IntArray]:
+    def _merge(self, span: _Span, patterns: tuple[int, ...]) -> tuple[IntArray, IntArray, IntArray]:
         """Row of each of the 336 slots (-1: never met), slots per row, first slot of each row."""
-        place = (kind, patterns)
+        place = (span, patterns)
         if place not in self._merged:
-            columns = self._table(kind)[list(patterns)].reshape(-1, SLOTS_PER_WEEK)
+            columns = self._table(span)[list(patterns)].reshape(-1, SLOTS_PER_WEEK)
             _, first, inverse, count = np.unique(
                 columns, axis=1, return_index=True, return_inverse=True, return_counts=True
             )
@@ -97,8 +150,18 @@ class RowBuilder:
             self._merged[place] = (renumber[inverse.ravel()], count[used], first[used])
         return self._merged[place]
 
-    def _table(self, kind: RowKind) -> BoolArray:
-        return self.starts if kind is RowKind.VAULT_STARTS else self.windows
+    def _table(self, span: _Span) -> BoolArray:
+        """Half hours that each pattern takes at each option; shape (num_patterns, 48, 336)."""
+        if span not in self._tables:
+            self._tables[span] = np.stack(
+                [
+                    pattern.occupancy(self._snapshot_minutes)
+                    if span.width is None
+                    else pattern.slots_from_start(span.width, span.reading)
+                    for pattern in self._patterns
+                ]
+            )
+        return self._tables[span]
 
     def rows(self) -> Rows:
         """All rows."""
@@ -114,6 +177,7 @@ class RowBuilder:
             cap=join("cap"),
             size=join("size"),
             weight=join("weight"),
+            overlaps=join("overlaps"),
             slot=join("slot"),
             kind=tuple(kind for block in blocks for kind in block.kind),
             group=join("group"),
@@ -143,8 +207,8 @@ class RowBuilder:
 
     def _touched_by(self, pattern: int, groups: tuple[_Group, ...]) -> list[list[int]]:
         options: list[list[int]] = [[] for _ in range(NUM_OPTIONS)]
-        for begin, kind, present in groups:
-            row_of_slot, table = self._merge(kind, present)[0], self._table(kind)
+        for begin, span, present in groups:
+            row_of_slot, table = self._merge(span, present)[0], self._table(span)
             for option in range(NUM_OPTIONS):
                 met = np.unique(row_of_slot[table[pattern, option]])
                 options[option] += (begin + met[met >= 0]).tolist()

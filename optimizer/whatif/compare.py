@@ -10,7 +10,7 @@ import numpy as np
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
-from optimizer.plan.occupancy import pair_slots, service_occupancy, service_of
+from optimizer.plan.occupancy import expected_overlaps, service_occupancy, service_of
 from optimizer.solve.cost import Cost, cost_shares, evaluate, violations
 from optimizer.solve.instance import FloatArray, IntArray
 from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
@@ -40,7 +40,7 @@ def _figures(case: Case, options: IntArray, cost: Cost, detours: int = 0) -> Fig
     return Figures(
         vms=instance.num_vms,
         at_risk_per_month=_round(instance.risk[np.arange(instance.num_vms), options].sum()),
-        overlap_pair_slots=_round(pair_slots(met).sum()),
+        overlaps_per_month=_round(expected_overlaps(case.inventory, options).sum()),
         peak_concurrency=int(met.max(initial=0)),
         moved=cost.num_moves,
         policies_written=cost.writes + detours,

@@ -7,9 +7,9 @@ from typing import Final, Literal
 
 from optimizer.model.strict import StrictModel
 
-ANSWER_SCHEMA_VERSION: Final = 1
+ANSWER_SCHEMA_VERSION: Final = 2
 
-PriceName = Literal["overlap", "vault_peak", "policy_write", "move"]
+PriceName = Literal["snapshot_overlap", "all_at_once", "vault_peak", "policy_write", "move"]
 
 
 class CostTerms(StrictModel):
@@ -28,7 +28,7 @@ class Figures(StrictModel):
 
     vms: int
     at_risk_per_month: float
-    overlap_pair_slots: float
+    overlaps_per_month: float
     peak_concurrency: int
     moved: int
     policies_written: int
@@ -149,7 +149,7 @@ class WhatIf(StrictModel):
         Changes of a VM below this are noise: the price of a move, for less than which none is made.
     """
 
-    schema_version: Literal[1] = ANSWER_SCHEMA_VERSION
+    schema_version: Literal[2] = ANSWER_SCHEMA_VERSION
     as_of: datetime
     base: PlanFigures
     worth_a_move: float
@@ -227,7 +227,7 @@ class Sensitivity(StrictModel):
         Pairs of a VM and a start that the rules allow, and those that no good schedule has.
     """
 
-    schema_version: Literal[1] = ANSWER_SCHEMA_VERSION
+    schema_version: Literal[2] = ANSWER_SCHEMA_VERSION
     as_of: datetime
     base: PlanFigures
     worth_a_move: float

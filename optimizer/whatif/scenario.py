@@ -3,7 +3,7 @@
 ==================  ====================================================  ===========================================
 kind                value                                                 example
 ==================  ====================================================  ===========================================
-a key of the rules  a number or a word                                    ``prices.overlap=0.05``
+a key of the rules  a number or a word                                    ``prices.snapshot_overlap=0.05``
 ``add-vms``         whom to copy (as in ``where`` of a rule), how many    ``add-vms=service=shop,count=20``
 ``lose-vault``      name; ``to=`` another vault                           ``lose-vault=vault-weu,to=vault-weu-2``
 ``forbid``          date or ``FROM..TO``, times, zone, for whom           ``forbid=2026-03-02..2026-03-08 20:00-06:00``
@@ -45,7 +45,7 @@ _FORBID = re.compile(r"(?P<first>\S+?)(\.\.(?P<last>\S+))? +(?P<start>[^\s-]+)-(
 
 @dataclass(frozen=True, slots=True)
 class SetKey:
-    """Another value of a key of the rules, such as ``prices.overlap``."""
+    """Another value of a key of the rules, such as ``prices.snapshot_overlap``."""
 
     key: str
     value: object
@@ -169,7 +169,10 @@ def read_scenarios(path: Path) -> tuple[Scenario, ...]:
     return tuple(_read_scenario(path, number, entry) for number, entry in enumerate(listed, start=1))
 
 
-_EXAMPLE = '[[scenario]] with name = "dearer overlaps" and what_if = ["prices.overlap=0.05"]'
+RETIRED_KEY = "prices.overlap"
+"""A key of earlier versions; the rules answer it with the key and the value that took its place."""
+
+_EXAMPLE = '[[scenario]] with name = "dearer overlaps" and what_if = ["prices.snapshot_overlap=0.05"]'
 
 
 def _read_scenario(path: Path, number: int, entry: object) -> Scenario:
@@ -194,7 +197,7 @@ def parse_change(text: str, folder: Path | None = None) -> Change:
         The file of rules that it names cannot be used.
     """
     kind, equals, value = (part.strip() for part in text.partition("="))
-    if kind not in KINDS and kind not in rule_keys():
+    if kind not in KINDS and kind not in rule_keys() and kind != RETIRED_KEY:
         raise UsageError(f"what if {text!r}: there is no kind {kind!r}; {_meant(kind)}")
     if not equals or not value:
         raise UsageError(f"what if {text!r}: a value is missing; write {kind}=VALUE")
@@ -221,7 +224,7 @@ def _set_key(text: str, key: str, value: object) -> SetKey:
 
 @cache
 def rule_keys() -> tuple[str, ...]:
-    """Keys of the rules that hold one value, such as ``prices.overlap`` and ``max_moves``."""
+    """Keys of the rules that hold one value, such as ``prices.snapshot_overlap`` and ``max_moves``."""
     keys: list[str] = []
     for name, field in Rules.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):

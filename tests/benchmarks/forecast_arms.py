@@ -410,8 +410,8 @@ def print_split(report: dict[str, Any]) -> None:
     console.print(table)
     overlaps = report["spreading"]
     console.print(
-        f"with spreading: {overlaps['pair_slots_today']:.0f} pair-slots a day -> {overlaps['pair_slots_plan']:.0f}, "
-        f"captured {percent(overlaps['captured'])} %"
+        f"with spreading: expected overlaps per 30 days {overlaps['overlaps_today']:.0f} -> "
+        f"{overlaps['overlaps_plan']:.0f}, captured {percent(overlaps['captured'])} %"
     )
     table = Table("cells", "predicted", "realised", title="calibration of ours: predicted 0, then by decile")
     for group in report["calibration"]:

@@ -157,7 +157,7 @@ def print_table(results: list[dict[str, Any]]) -> None:
         cells = (r["baselines"][name] for r in results)
         table.add_row(f"cost, {name}", *(f"{c['cost']:.2f}" + ("" if c["feasible"] else " (broken)") for c in cells))
     table.add_row("captured", *(f"{100 * r['summary']['captured']:.2f} %" for r in results))
-    for key in ("at_risk_per_month", "overlap_pair_slots", "peak_concurrency"):
+    for key in ("at_risk_per_month", "overlaps_per_month", "peak_concurrency"):
         pairs = (r["summary"][key] for r in results)
         table.add_row(key.replace("_", " "), *(f"{pair['today']:.0f} -> {pair['plan']:.0f}" for pair in pairs))
     for key in ("moved", "policies_created", "policies_edited", "vms_harmed", "status", "stopped"):

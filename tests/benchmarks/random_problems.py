@@ -92,7 +92,8 @@ def _rules(random: Random) -> Rules:
             "rule": rules,
             "max_moves": [None, None, None, 0, 1, 2, 3][int(random.integers(7))],
             "prices": {
-                "overlap": float(random.choice([0.0, 0.02, 0.02, 0.1])),
+                "snapshot_overlap": float(random.choice([0.0, 0.0145, 0.0145, 0.07])),
+                "all_at_once": float(random.choice([0.0, 0.3, 1.0])),
                 "vault_peak": float(random.choice([0.01, 0.01, 0.3])),
                 "policy_write": float(random.choice([0.02, 0.1, 0.1, 0.5])),
                 "move": float(random.choice([0.0, 0.02, 0.02, 0.2])),

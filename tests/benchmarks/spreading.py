@@ -10,7 +10,7 @@ import numpy.typing as npt
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import Frequency, Recurrence
-from optimizer.plan.occupancy import pair_slots, service_occupancy
+from optimizer.plan.occupancy import expected_overlaps
 from optimizer.risk.forecast import Forecast
 from optimizer.solve.solver import solve
 from optimizer.workflow import prepare_forecast
@@ -65,10 +65,8 @@ def plan_with_spreading(
     inventory = made_up_inventory(forecast.vm_ids, today, seed, last_day)
     result = solve(prepare_forecast(inventory, Rules(), forecast).instance, gap=0.0)
     assert result.options is not None
-    _, before = service_occupancy(inventory, np.asarray(today, dtype=np.int64), SNAPSHOT_MINUTES)
-    _, after = service_occupancy(inventory, result.options, SNAPSHOT_MINUTES)
     return result.options.astype(np.intp), {
-        "pair_slots_today": float(pair_slots(before).sum()),
-        "pair_slots_plan": float(pair_slots(after).sum()),
+        "overlaps_today": float(expected_overlaps(inventory, np.asarray(today, dtype=np.int64)).sum()),
+        "overlaps_plan": float(expected_overlaps(inventory, result.options).sum()),
         "captured": result.captured,
     }

@@ -142,7 +142,7 @@ def newer(name: str) -> Callable[[Path], None]:
 
     def spoil(folder: Path) -> None:
         content = json.loads((folder / name).read_text(encoding="utf-8"))
-        _write(folder / name, json.dumps(content | {"schema_version": 2, "later": True}))
+        _write(folder / name, json.dumps(content | {"schema_version": 3, "later": True}))
 
     return spoil
 
@@ -252,14 +252,14 @@ BAD = {
     # the estate
     "estate of a newer version": Bad(
         then(newer("estate/estate.json"), *PLAN),
-        ("estate.json has schema version 2", "reads versions up to 1", "upgrade the program"),
+        ("estate.json has schema version 3", "reads versions up to 1", "upgrade the program"),
     ),
     "estate of a newer version, audited": Bad(
-        then(newer("estate/estate.json"), "audit", Path("estate")), ("estate.json has schema version 2",)
+        then(newer("estate/estate.json"), "audit", Path("estate")), ("estate.json has schema version 3",)
     ),
     "appending to an estate of a newer version": Bad(
         then(newer("estate/estate.json"), *an_import(Path(), "estate"), "--append"),
-        ("has schema version 2", "upgrade"),
+        ("has schema version 3", "upgrade"),
     ),
     "no estate": Bad(
         then(nothing, "plan", Path("elsewhere")), ("elsewhere is not an estate folder", "it contains no estate.json")
@@ -339,7 +339,8 @@ BAD = {
         then(cut("plan.json", 0.9), "report", Path("plan.json")), ("plan.json: not a plan: the file: Invalid JSON",)
     ),
     "a plan of a newer version": Bad(
-        then(newer("plan.json"), "report", Path("plan.json")), ("plan.json: schema version 2, this program knows 1",)
+        then(newer("plan.json"), "report", Path("plan.json")),
+        ("schema version 3, this program reads versions up to 2",),
     ),
     "no plan": Bad(then(nothing, "report", Path("none.json")), ("none.json: the plan cannot be read", "No such file")),
     "a plan whose estate has changed": Bad(

@@ -235,7 +235,7 @@ MALFORMED = [
     "import --resources {load} --load {load} --resource-group rg-backup --out o",
     "plan {estate} --what-if foo=bar",
     "plan {estate} --what-if max_moves=many",
-    "plan {estate} --what-if prices.overlap=-1",
+    "plan {estate} --what-if prices.snapshot_overlap=-1",
     "plan {estate} --what-if add-vms=count=0",
     "plan {estate} --what-if forbid=tomorrow",
     "plan {estate} --what-if add-rule={{name}}",

@@ -28,7 +28,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "estate"
 
 
-WHAT_IF = ("--what-if", "add-vms=service=shop,count=12", "--what-if", "prices.overlap=0.05")
+WHAT_IF = ("--what-if", "add-vms=service=shop,count=12", "--what-if", "prices.snapshot_overlap=0.05")
 
 
 def test_what_if_prints_one_answer_and_writes_nothing(estate: Path, tmp_path: Path) -> None:
@@ -38,7 +38,7 @@ def test_what_if_prints_one_answer_and_writes_nothing(estate: Path, tmp_path: Pa
         answer = run("plan", estate, *WHAT_IF, *EFFORT, "--format", "json", "--quiet")
     assert (answer.code, answer.err) == (0, "")
     found = WhatIf.model_validate_json(answer.out)
-    assert found.scenarios[0].changes == ("add-vms=service=shop,count=12", "prices.overlap=0.05")
+    assert found.scenarios[0].changes == ("add-vms=service=shop,count=12", "prices.snapshot_overlap=0.05")
     assert len(found.scenarios[0].new_vms) == 12
     assert everything(estate) == before
     assert list(tmp_path.iterdir()) == []
@@ -79,7 +79,7 @@ def test_sensitivity_is_answered(tmp_path: Path) -> None:
     answer = run("plan", estate, "--sensitivity", *EFFORT, "--format", "json", "--quiet")
     assert (answer.code, answer.err) == (0, "")
     found = Sensitivity.model_validate_json(answer.out)
-    assert len(found.prices) == 8
+    assert len(found.prices) == 10
     assert set(json.loads(answer.out)) == set(Sensitivity.model_fields)
     for text in (run("plan", estate, "--sensitivity", *EFFORT).out, to_text(render_sensitivity(found), 100)):
         assert max(cell_len(line) for line in text.splitlines()) <= 100
@@ -88,9 +88,13 @@ def test_sensitivity_is_answered(tmp_path: Path) -> None:
 
 
 WRONG: dict[str, tuple[list[object], int, str]] = {
-    "an unknown kind": (["--what-if", "prices.overlp=3"], 2, "did you mean prices.overlap"),
+    "an unknown kind": (["--what-if", "prices.snapshot_overlp=3"], 2, "did you mean prices.snapshot_overlap"),
     "no value": (["--what-if", "lose-vault"], 2, "a value is missing; write lose-vault=VALUE"),
-    "a price of words": (["--what-if", "prices.overlap=much"], 2, 'prices > overlap = "much": has the wrong type'),
+    "a price of words": (
+        ["--what-if", "prices.snapshot_overlap=much"],
+        2,
+        'prices > snapshot_overlap = "much": has the wrong type',
+    ),
     "a price below 0": (["--what-if", "prices.move=-1"], 2, "prices > move = -1: is too small; allowed: 0 or more"),
     "a threshold as a share": (["--what-if", "threshold.cpu_percent=0.8"], 2, "write 80 for 80 %"),
     "no such vault": (["--what-if", "lose-vault=vault-c"], 1, "there is no vault 'vault-c'; did you mean 'vault-"),

@@ -84,7 +84,9 @@ DOCUMENTS = keys(
         "threshold": keys(
             {}, {"cpu_percent": st.floats(1.5, 100), "statistic": st.sampled_from(["average", "maximum"])}
         ),
-        "prices": keys({}, dict.fromkeys(("overlap", "vault_peak", "policy_write", "move"), PRICES)),
+        "prices": keys(
+            {}, dict.fromkeys(("snapshot_overlap", "all_at_once", "vault_peak", "policy_write", "move"), PRICES)
+        ),
         "policies": keys(
             {},
             {

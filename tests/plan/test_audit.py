@@ -40,9 +40,9 @@ def test_totals_add_up() -> None:
 def test_services_come_with_the_most_crowded_first() -> None:
     """Pair-slots fall down the list, sum to the total, and the peak is one that occurs."""
     found = audit_of()
-    pairs = [one.overlap_pair_slots for one in found.services]
+    pairs = [one.overlaps_per_month for one in found.services]
     assert pairs == sorted(pairs, reverse=True)
-    assert sum(pairs) == pytest.approx(found.totals.overlap_pair_slots)
+    assert sum(pairs) == pytest.approx(found.totals.overlaps_per_month)
     assert found.totals.peak_concurrency == max(one.peak_concurrency for one in found.services)
     assert all(1 <= one.peak_concurrency <= one.vms for one in found.services)
 

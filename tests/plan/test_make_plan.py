@@ -59,7 +59,7 @@ def test_the_verifier_has_nothing_to_say(made: Planned) -> None:
         starts=[entry.start for entry in made.plan.schedule],
         snapshot_minutes=15,
     )
-    peak, pairs = summary.peak_concurrency.plan, summary.overlap_pair_slots.plan
+    peak, pairs = summary.peak_concurrency.plan, summary.overlaps_per_month.plan
     assert verify(checked, Claims(summary.cost.plan, pairs, peak, summary.cost.bound)) == []
 
 
@@ -156,7 +156,7 @@ def test_the_figures_of_the_summary_hang_together(made: Planned) -> None:
     rows = np.arange(len(schedule))
     options = [parse_start(entry.start) for entry in schedule]
     assert summary.at_risk_per_month.plan == pytest.approx(made.case.table.cost[rows, options].sum(), abs=1e-4)
-    assert summary.overlap_pair_slots.plan < 0.3 * summary.overlap_pair_slots.today
+    assert summary.overlaps_per_month.plan < 0.3 * summary.overlaps_per_month.today
     assert summary.peak_concurrency.plan < summary.peak_concurrency.today
 
 
@@ -514,7 +514,7 @@ def test_a_case_is_audited_as_it_is_planned(imported: Planned) -> None:
     """The audit of a case states today's figures as the plan does."""
     found, summary = audit_case(imported.case), imported.plan.summary
     assert found.totals.vms == summary.vms
-    assert found.totals.overlap_pair_slots == pytest.approx(summary.overlap_pair_slots.today, abs=1e-5)
+    assert found.totals.overlaps_per_month == pytest.approx(summary.overlaps_per_month.today, abs=1e-5)
     assert found.totals.peak_concurrency == summary.peak_concurrency.today
     assert found.totals.at_risk_per_month == pytest.approx(summary.at_risk_per_month.today, abs=1e-5)
     assert found.totals.at_risk_at_best <= summary.at_risk_per_month.plan + 1e-6

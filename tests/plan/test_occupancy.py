@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.plan.occupancy import (
-    pair_slots,
+    expected_overlaps,
     service_occupancy,
     service_of,
     spread_over_starts,
@@ -16,6 +18,7 @@ from optimizer.plan.occupancy import (
     starts_per_slot,
     starts_today,
     typical_day,
+    windows_met,
 )
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 
@@ -41,12 +44,43 @@ def test_occupancy_counts_each_window_once_per_half_hour(starts: list[int], snap
 
 
 @given(st.lists(st.integers(0, 6), min_size=336, max_size=336))
-def test_pair_slots_and_typical_day_equal_the_obvious_loop(row: list[int]) -> None:
-    """Pairs are counted one by one, and a typical day shows the fullest weekday."""
+def test_a_typical_day_shows_the_fullest_weekday(row: list[int]) -> None:
+    """Each half hour of the typical day has the most windows of that half hour on any weekday."""
     occupancy = np.array([row])
-    pairs = sum(1 for n in row for a in range(n) for b in range(a))
-    assert pair_slots(occupancy)[0] == pytest.approx(pairs / 7)
     assert typical_day(occupancy)[0].tolist() == [max(row[slot + 48 * day] for day in range(7)) for slot in range(48)]
+
+
+@given(STARTS)
+def test_overlaps_are_those_of_every_pair_of_runs(starts: list[int]) -> None:
+    """Runs of hourly, daily and weekly VMs are taken two by two, at the offsets of now and of after the change."""
+    names = sorted({service_of(INVENTORY.vm(item)) for item in INVENTORY.items})
+    expected = dict.fromkeys(names, 0.0)
+    for changed in (0, -1):
+        runs = [
+            (service_of(INVENTORY.vm(item)), minute // 30)
+            for item, start in zip(INVENTORY.items, starts, strict=True)
+            for minute in INVENTORY.policy(item)
+            .recurrence.run_minutes(start, INVENTORY.policy(item).pattern(INVENTORY.horizon).offsets[changed])
+            .tolist()
+        ]
+        for (service, one), (other_service, other) in itertools.combinations(runs, 2):
+            apart = min((one - other) % 336, (other - one) % 336)
+            if service == other_service and apart < 4:
+                expected[service] += 0.0575 * (4 - apart) / 2 * 30 / 7
+    assert expected_overlaps(INVENTORY, np.array(starts)) == pytest.approx(list(expected.values()))
+
+
+@given(STARTS, st.integers(0, 13))
+def test_windows_met_are_those_of_the_whole_service(starts: list[int], row: int) -> None:
+    """At each option, the most windows of the service in a half hour of the VM's own window."""
+    found = windows_met(INVENTORY, np.array(starts), row, 15)
+    item = INVENTORY.items[row]
+    pattern = INVENTORY.policy(item).pattern(INVENTORY.horizon)
+    for option in (0, 17, 39):
+        there = np.array([*starts[:row], option, *starts[row + 1 :]])
+        names, occupancy = service_occupancy(INVENTORY, there, 15)
+        own = pattern.occupancy(15)[option]
+        assert found[option] == occupancy[names.index(service_of(INVENTORY.vm(item)))][own].max()
 
 
 @given(STARTS)

@@ -100,7 +100,7 @@ def test_explain_says_when_a_vm_was_moved_and_what_another_move_costs(settled: P
 def test_a_plan_of_before_recent_moves_existed_reads_the_same(imported: Planned) -> None:
     """Without history and with default prices nothing new stands in a plan, so its fingerprint is what it was."""
     content = json.loads(imported.plan.model_dump_json())
-    assert set(content["rules"]["prices"]) == {"overlap", "vault_peak", "policy_write", "move"}
+    assert set(content["rules"]["prices"]) == {"snapshot_overlap", "all_at_once", "vault_peak", "policy_write", "move"}
     assert set(content["settings"]) == {"seed", "effort", "gap", "time_limit_seconds"}
     assert "moves_curve" not in content
     assert fingerprint_of(PlanDocument.model_validate(content)) == imported.plan.fingerprint
@@ -244,7 +244,7 @@ def test_the_curve_ends_in_the_plan_and_begins_with_today(curved: PlanDocument) 
     assert (last.moved, last.gain_share) == (summary.moved, 1.0)
     assert last.cost == summary.cost.plan
     assert last.at_risk_per_month == summary.at_risk_per_month.plan
-    assert last.overlap_pair_slots == pytest.approx(summary.overlap_pair_slots.plan)
+    assert last.overlaps_per_month == pytest.approx(summary.overlaps_per_month.plan)
     assert last.policy_writes == summary.policies_created + summary.policies_edited
     costs = [point.cost for point in curve.points]
     assert costs == sorted(costs, reverse=True)

@@ -86,7 +86,7 @@ def test_the_summary_has_the_fields_that_were_agreed(imported: Planned) -> None:
     """Names and nesting of the summary are an interface of their own."""
     assert json.loads(imported.plan.summary.model_dump_json()).keys() == {
         "vms", "moved", "reassigned", "policies_created", "policies_edited", "status", "stopped", "reference",
-        "at_risk_per_month", "overlap_pair_slots", "peak_concurrency", "vms_helped", "vms_unharmed", "vms_harmed",
+        "at_risk_per_month", "overlaps_per_month", "peak_concurrency", "vms_helped", "vms_unharmed", "vms_harmed",
         "cost", "captured", "gap", "seconds", "model_change", "expected_change",
     }  # fmt: skip  # one word after the other
     assert set(imported.plan.schedule[0].model_dump()) == {
@@ -152,9 +152,11 @@ def test_a_truncated_plan_is_refused(plan_file: Path, share: float) -> None:
 
 def test_a_plan_of_a_newer_version_is_told_apart(plan_file: Path) -> None:
     """A plan of a later program is not called damaged, whatever else is new in it."""
-    content = json.loads(plan_file.read_text(encoding="utf-8")) | {"schema_version": 2, "new_in_two": 1}
+    content = json.loads(plan_file.read_text(encoding="utf-8")) | {"schema_version": 3, "new_in_three": 1}
     plan_file.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(PlanFormatError, match="schema version 2, this program knows 1; make the plan again"):
+    with pytest.raises(
+        PlanFormatError, match="schema version 3, this program reads versions up to 2; make the plan again"
+    ):
         read_plan(plan_file)
 
 

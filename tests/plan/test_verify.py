@@ -65,7 +65,7 @@ def valid(made: Planned) -> Valid:
         starts=tuple(entry.start for entry in made.plan.schedule),
         snapshot_minutes=15,
     )
-    pairs, peak = summary.overlap_pair_slots.plan, summary.peak_concurrency.plan
+    pairs, peak = summary.overlaps_per_month.plan, summary.peak_concurrency.plan
     return Valid(checked, Claims(summary.cost.plan, pairs, peak, summary.cost.bound))
 
 
@@ -352,14 +352,14 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
     ),
     "cost understated": ("states cost", lambda v: claiming(v, cost=v.claims.cost - 0.01, bound=0.0)),
     "cost overstated": ("states cost", lambda v: claiming(v, cost=v.claims.cost + 0.01)),
-    "pair-slots misstated": ("states pair-slots", lambda v: claiming(v, pair_slots=v.claims.pair_slots - 1 / 7)),
+    "overlaps misstated": ("states expected overlaps", lambda v: claiming(v, overlaps=v.claims.overlaps - 0.1)),
     "peak misstated": ("states peak concurrency", lambda v: claiming(v, peak=v.claims.peak - 1)),
     "bound above the cost": ("is above the cost", lambda v: claiming(v, bound=v.claims.cost + 0.001)),
     "bound that is no number": ("is above the cost", lambda v: claiming(v, bound=float("nan"))),
     "cost that is no number": ("states cost", lambda v: claiming(v, cost=float("nan"))),
     "overlap priced otherwise": (
         "states cost",
-        lambda v: ruled_by(v, prices=v.checked.rules.prices.model_copy(update={"overlap": 0.03})),
+        lambda v: ruled_by(v, prices=v.checked.rules.prices.model_copy(update={"snapshot_overlap": 0.03})),
     ),
     "vault peaks priced otherwise": (
         "states cost",
@@ -374,7 +374,7 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
         lambda v: ruled_by(v, prices=v.checked.rules.prices.model_copy(update={"move": 0.03})),
     ),
     "another length of snapshot": (
-        "states",
+        "breaks rule",
         lambda v: replace(v, checked=replace(v.checked, snapshot_minutes=45)),
     ),
 }

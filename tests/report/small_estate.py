@@ -28,7 +28,7 @@ from optimizer.plan.document import (
     TodayAndPlanCount,
 )
 from optimizer.plan.fingerprint import with_fingerprint
-from optimizer.plan.occupancy import pair_slots, service_occupancy, starts_today
+from optimizer.plan.occupancy import expected_overlaps, service_occupancy, starts_today
 
 AS_OF = datetime(2025, 9, 1, 6, 0, tzinfo=UTC)
 SUBSCRIPTION = "/subscriptions/5d2c1f0e-0000-4000-8000-000000000001/resourceGroups"
@@ -114,12 +114,12 @@ def make_plan(inventory: Inventory, risk: npt.NDArray[np.float64], seed: int = 2
             starts[row] = min(rng.choice(options, 6), key=lambda t: risk[row, t])
     rows = np.arange(len(starts))
     occupancy = [service_occupancy(inventory, of, 15)[1] for of in (today, starts)]
-    pairs = [float(pair_slots(of).sum()) for of in occupancy]
+    overlaps = [float(expected_overlaps(inventory, of).sum()) for of in (today, starts)]
     at_risk = [float(risk[rows, of].sum()) for of in (today, starts)]
     changes = _changes(inventory, starts)
     gain = risk[rows, today] - risk[rows, starts]
-    cost_today, cost_plan = at_risk[0] + 0.02 * pairs[0], at_risk[1] + 0.02 * pairs[1] + 0.5
-    bound = 0.97 * cost_plan
+    cost_today, cost_plan = at_risk[0] + 0.0145 * overlaps[0], at_risk[1] + 0.0145 * overlaps[1] + 0.5
+    bound = cost_today - (cost_today - cost_plan) / 0.95
     summary = Summary(
         vms=len(rows),
         moved=int((starts != today).sum()),
@@ -130,7 +130,7 @@ def make_plan(inventory: Inventory, risk: npt.NDArray[np.float64], seed: int = 2
         stopped="effort",
         reference="today",
         at_risk_per_month=TodayAndPlan(today=at_risk[0], plan=at_risk[1]),
-        overlap_pair_slots=TodayAndPlan(today=pairs[0], plan=pairs[1]),
+        overlaps_per_month=TodayAndPlan(today=overlaps[0], plan=overlaps[1]),
         peak_concurrency=TodayAndPlanCount(today=int(occupancy[0].max()), plan=int(occupancy[1].max())),
         vms_helped=int((gain > 1e-9).sum()),
         vms_unharmed=int((abs(gain) <= 1e-9).sum()),

@@ -30,11 +30,11 @@ def entry_of(policy: str) -> int:
 
 
 def test_services_sum_to_the_summary() -> None:
-    """Risk, pair-slots, moves and peaks of the services are those of the plan."""
+    """Risk, overlaps, moves and peaks of the services are those of the plan."""
     found, summary = compare_services(INVENTORY, PLAN).services, PLAN.summary
     assert sum(one.risk_plan for one in found) == pytest.approx(summary.at_risk_per_month.plan)
-    assert sum(one.pairs_today for one in found) == pytest.approx(summary.overlap_pair_slots.today)
-    assert sum(one.pairs_plan for one in found) == pytest.approx(summary.overlap_pair_slots.plan)
+    assert sum(one.overlaps_today for one in found) == pytest.approx(summary.overlaps_per_month.today)
+    assert sum(one.overlaps_plan for one in found) == pytest.approx(summary.overlaps_per_month.plan)
     assert max(one.peak_plan for one in found) == summary.peak_concurrency.plan
     assert sum(one.moved for one in found) == summary.moved
 

@@ -171,7 +171,7 @@ def test_limits_that_bind_are_on_the_page_where_they_are_known() -> None:
     """Those with a price in a table, the others in a sentence; without a price there is no table; names are text."""
     turns = LimitPriceEntry(
         name="in <turns>", kind=LimitKind.RULE, vault=None, was=3, to=4, saves=2.0, at_risk_change=-1.5,
-        pair_slots_change=-20.0,
+        overlaps_change=-20.0,
     )  # fmt: skip
     idle = turns.model_copy(update={"name": "idle", "saves": 0.0})
     text = " ".join(" ".join(read(render_html(PLAN, INVENTORY, None, limits=[turns, idle])).text).split())

@@ -88,15 +88,15 @@ def test_audit_says_that_every_rule_holds_only_where_it_looked() -> None:
 def test_audit_of_an_empty_estate_says_what_is_fine() -> None:
     """Where nothing was found the report says what was looked for."""
     empty = Inventory(as_of=AS_OF, vaults={}, policies={}, vms={}, items=())
-    text = to_text(render_audit(audit(empty, np.zeros((0, 48)), Rules(), history_days=np.zeros(0))))
-    assert "no service has overlapping start windows" in text
+    text = to_text(render_audit(audit(empty, np.zeros((0, 48)), Rules(), history_days=np.zeros(0))), 500)
+    assert "no two snapshots of a service overlap" in text
     assert "every VM has enough history" in text
 
 
 def test_plan_shows_the_figures_before_and_after() -> None:
     """Every pair of figures stands on one line, with its change."""
     text = to_text(PAGES["plan"])
-    risk, pairs = PLAN.summary.at_risk_per_month, PLAN.summary.overlap_pair_slots
+    risk, pairs = PLAN.summary.at_risk_per_month, PLAN.summary.overlaps_per_month
     for figure in (risk, pairs):
         assert re.search(rf"{decimal(figure.today)} +{decimal(figure.plan)} +[-+]\d", text)
     assert f"{PLAN.summary.moved} VMs of {PLAN.summary.vms} move" in text
@@ -106,17 +106,17 @@ def test_plan_shows_the_figures_before_and_after() -> None:
 def test_next_to_nothing_has_no_percentage() -> None:
     """Where today's figure is shown as 0.00 there is a dash; where something is left the change is above -100 %."""
     risk = PLAN.summary.at_risk_per_month.model_copy(update={"today": 0.004, "plan": 0.002})
-    pairs = PLAN.summary.overlap_pair_slots.model_copy(update={"today": 50.0, "plan": 0.01})
-    summary = PLAN.summary.model_copy(update={"at_risk_per_month": risk, "overlap_pair_slots": pairs})
+    pairs = PLAN.summary.overlaps_per_month.model_copy(update={"today": 50.0, "plan": 0.01})
+    summary = PLAN.summary.model_copy(update={"at_risk_per_month": risk, "overlaps_per_month": pairs})
     text = to_text(render_plan(PLAN.model_copy(update={"summary": summary})))
     assert re.search(r"at-risk backups per 30 days +0.00 +0.00 +\N{EM DASH}", text)
-    assert re.search(r"pair-slots per day +50.0 +0.01 +-99.9 %", text)
+    assert re.search(r"expected overlapping snapshots per 30 days +50.0 +0.01 +-99.9 %", text)
 
 
 def test_a_figure_that_grows_has_a_plus() -> None:
     """A price paid is shown as one."""
-    pairs = PLAN.summary.overlap_pair_slots.model_copy(update={"today": 10.0, "plan": 12.0})
-    summary = PLAN.summary.model_copy(update={"overlap_pair_slots": pairs})
+    pairs = PLAN.summary.overlaps_per_month.model_copy(update={"today": 10.0, "plan": 12.0})
+    summary = PLAN.summary.model_copy(update={"overlaps_per_month": pairs})
     assert "+20.0 %" in to_text(render_plan(PLAN.model_copy(update={"summary": summary})))
 
 

@@ -17,7 +17,7 @@ def point(moves: int, cost: float, share: float, writes: int = 1) -> MovesPoint:
         moved=moves,
         policy_writes=writes,
         at_risk_per_month=0.8 * cost,
-        overlap_pair_slots=20 * cost,
+        overlaps_per_month=20 * cost,
         cost=cost,
         bound=0.99 * cost,
         gain_share=share,
@@ -32,7 +32,7 @@ CURVE = MovesCurve(
 
 
 def test_every_point_is_a_row_and_the_named_ones_are_marked() -> None:
-    """Moves, policies, risk, pair-slots, cost, bound, share and a bar; knee, 80 % and the plan are named."""
+    """Moves, policies, risk, overlaps, cost, bound, share and a bar; knee, 80 % and the plan are named."""
     text = to_text(render_moves_curve(CURVE))
     rows = [line for line in text.splitlines() if "%" in line and "█" in line]
     assert [row.split()[0] for row in rows] == ["1", "9", "1,234"]

@@ -20,7 +20,7 @@ from optimizer.solve.why_not.no_schedule import (
 NIGHTS = NamedLimit(name="nights", kind=LimitKind.RULE)
 CALLS = NamedLimit(name="no backups during calls", kind=LimitKind.RULE)
 ROOM = NamedLimit(name="the limit of policies per vault", kind=LimitKind.POLICIES_PER_VAULT)
-PLAN = RelaxedPlan(cost=12.5, at_risk=10.25, pair_slots=1234.0, moved=7, policy_writes=2)
+PLAN = RelaxedPlan(cost=12.5, at_risk=10.25, overlaps_per_month=1234.0, moved=7, policy_writes=2)
 
 
 def conflict(*limits: NamedLimit, vms: int = 2, smallest: bool = False, irreducible: bool = True) -> NamedConflict:
@@ -101,7 +101,7 @@ def price(name: str, kind: LimitKind, saves: float, vault: str | None = None) ->
         to=4,
         saves=saves,
         at_risk_change=0.5,
-        pair_slots_change=-10 * saves,
+        overlaps_change=-10 * saves,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -125,28 +125,45 @@ def obvious_cost(problem: Problem, options: Sequence[int]) -> float:
     prices, found = problem.rules.prices, problem.inventory
     table = problem.table
     total = 0.0
-    met: Counter[tuple[str, int]] = Counter()
+    services: defaultdict[str, list[int]] = defaultdict(list)
     starts: Counter[tuple[str, int]] = Counter()
     held: Counter[tuple[str, str, int]] = Counter()
     for v, (item, t) in enumerate(zip(found.items, options, strict=True)):
         policy_ = found.policy(item)
         total += float(table.cost[v, t]) + prices.move * (t != policy_.start)
         pattern = _pattern(policy_, found.horizon)
-        slots: set[int] = set()
-        for offset in pattern.offsets:
-            for begin in pattern.recurrence.run_minutes(t, offset).tolist():
-                slots |= {minute // 30 % 336 for minute in range(begin, begin + 135)}
-        for slot in slots:
-            met[found.vm(item).service, slot] += 1
+        services[found.vm(item).service].append(v)
         for begin in pattern.recurrence.run_minutes(t, pattern.offsets[0]).tolist():
             starts[item.vault_id, begin // 30] += 1
         if t != policy_.start or not _over(problem, policy_):
             held[item.vault_id, policy_.twin_key, t] += 1
-    total += prices.overlap * sum(n * (n - 1) / 2 for n in met.values()) / 7
+    for members in services.values():
+        total += _obvious_overlap_price(problem, members) * obvious_overlaps(problem, options, members)
     for vault in found.vaults:
         share = _share(problem, vault)
         total += prices.vault_peak * sum(max(0, n - share) for (where, _), n in starts.items() if where == vault) / 7
     return total + prices.policy_write * sum(obvious_writes(problem, held).values())
+
+
+def obvious_overlaps(problem: Problem, options: Sequence[int], members: Sequence[int]) -> float:
+    """Expected overlapping snapshots of some VMs in 30 days, by every pair of their runs at either UTC offset."""
+    found = problem.inventory
+    total = 0.0
+    for reading in (0, -1):
+        runs = []
+        for v in members:
+            pattern = _pattern(found.policy(found.items[v]), found.horizon)
+            minutes = pattern.recurrence.run_minutes(options[v], pattern.offsets[reading]).tolist()
+            runs += [(v, minute // 30) for minute in minutes]
+        for (v, one), (w, other) in itertools.combinations(runs, 2):
+            apart = min((one - other) % 336, (other - one) % 336)
+            total += (0.23, 0.1725, 0.115, 0.0575)[apart] if apart < 4 and v != w else 0.0
+    return total / 2 * 30 / 7
+
+
+def _obvious_overlap_price(problem: Problem, members: Sequence[int]) -> float:
+    prices, pairs = problem.rules.prices, len(members) * (len(members) - 1) / 2
+    return max(prices.snapshot_overlap, prices.all_at_once / (6.9 * pairs)) if pairs else 0.0
 
 
 def _over(problem: Problem, policy_: Policy) -> bool:

@@ -66,7 +66,8 @@ def _full_vault() -> Problem:
 
 def _capped() -> Problem:
     """A cap that is not worth keeping for the price of overlaps alone."""
-    return _crowded(rule=(Rule(name="one at a time", max_concurrent=1),), prices={"overlap": 0.0})
+    free = {"snapshot_overlap": 0.0, "all_at_once": 0.0}
+    return _crowded(rule=(Rule(name="one at a time", max_concurrent=1),), prices=free)
 
 
 def _in_order() -> Problem:

@@ -130,7 +130,7 @@ def test_points_lie_between_their_bound_and_brute_force_never_above_fewer_moves(
 
 def test_vms_that_pay_for_a_policy_only_together_go_together() -> None:
     """A policy dearer than what any one VM gains is opened for several: the first point with any move has them all."""
-    problem = crowded(prices=Prices(policy_write=1.0, overlap=0.0))
+    problem = crowded(prices=Prices(policy_write=1.0, snapshot_overlap=0.0, all_at_once=0.0))
     instance = problem.instance()
     walk = Walk(instance, instance.today, never)
     walk.extend(instance.num_vms)
@@ -223,7 +223,7 @@ def separated(instance: Instance) -> Instance:
 
 def test_a_walk_keeps_what_gates_demand() -> None:
     """Two VMs that must not start together never do, wherever the walk passes, though one option suits both best."""
-    problem = crowded(6, prices=Prices(overlap=0.0))
+    problem = crowded(6, prices=Prices(snapshot_overlap=0.0, all_at_once=0.0))
     problem.risk[:2] = 1.0
     problem.risk[:2, 20] = 0.0
     instance = separated(problem.instance())
@@ -281,7 +281,11 @@ def test_recent_moves_stay_unless_the_gain_is_worth_it() -> None:
     found = inventory([policy("p0", "east", 46), policy("p1", "east", 4)], [("a", "p0"), ("b", "p0"), ("c", "p0")])
     risk = flat_risk(3, 1.0)
     risk[:, 46], risk[:, 4] = [0.25, 0.25, 0.4], 0.1
-    rules = Rules(max_risk_increase=0.0, prices=Prices(overlap=0.0, vault_peak=0.0), policies=PolicyLimits(edit=False))
+    rules = Rules(
+        max_risk_increase=0.0,
+        prices=Prices(snapshot_overlap=0.0, all_at_once=0.0, vault_peak=0.0),
+        policies=PolicyLimits(edit=False),
+    )
     problem = Problem(found, rules, risk)
     instance = problem.instance()
     recent = replace(

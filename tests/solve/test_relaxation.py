@@ -50,7 +50,8 @@ def ways(diagnosis: Diagnosis) -> set[tuple[tuple[str, float | None, tuple[int, 
 
 def test_a_cap_is_raised_by_one() -> None:
     """Two VMs at one start: two at once would do, or no cap, or one VM let off the window."""
-    found = diagnosis_of(nightly(Rules(rule=(Rule(name="in turns", max_concurrent=1), only("23:00"))), 2))
+    rules = (Rule(name="in turns", max_concurrent=1), only("23:00"))
+    found = diagnosis_of(nightly(Rules(rule=rules, prices={"all_at_once": 0.0}), 2))
     assert ways(found) == {
         (("in turns", 2, ()),),
         (("in turns", None, ()),),

@@ -100,12 +100,12 @@ def test_more_risk_for_one_vm() -> None:
     risk = flat_risk(2, 9.0)
     risk[:, 46] = 0.0
     risk[1, 20] = 0.15
-    rules = Rules(prices={"overlap": 0.2})
+    rules = Rules(prices={"snapshot_overlap": 0.145})
     limits = limits_of(Problem(inventory(POLICIES, [("web", "p"), ("web", "p")]), rules, risk))
     price = priced(limits)["max_risk_increase"]
     assert (price.was, price.to) == (0.1, pytest.approx(0.2))
     assert price.at_risk_change == pytest.approx(0.15)
-    assert price.pair_slots_change == pytest.approx(-5.0)
+    assert price.overlaps_change == pytest.approx(-6.9)
     assert price.saves == pytest.approx(1.0 - 0.15 - 0.02, abs=0.02)
 
 

@@ -273,16 +273,24 @@ def test_weekly_vms_meet_only_on_their_days() -> None:
     """A VM that runs on Sundays meets a daily one of its service for one day of seven."""
     found = inventory([policy("p", "v", 20), policy("w", "v", 20, SUNDAYS)], [("web", "p"), ("web", "w")])
     instance = Problem(found, Rules(), flat_risk(2)).instance()
-    assert evaluate(instance, instance.today).pair_slots == pytest.approx(5 / 7)
+    assert evaluate(instance, instance.today).overlaps == pytest.approx(30 * 0.23 / 7)
 
 
-def test_clock_changes_count_at_both_readings() -> None:
-    """In a zone that changes its clock a window occupies the half hours of both readings."""
+def test_clock_changes_do_not_change_overlaps_within_a_zone() -> None:
+    """Two VMs of one zone move together when its clock changes: they overlap as often as two VMs in UTC."""
     zone = "W. Europe Standard Time"
     found = inventory([policy("p", "v", 20, zone=zone)], [("web", "p"), ("web", "p")])
     instance = Problem(found, Rules(), flat_risk(2)).instance()
     assert Horizon(AS_OF).offsets(resolve_zone(zone)) == (60, 120)
-    assert evaluate(instance, instance.today).pair_slots == pytest.approx(7)
+    assert evaluate(instance, instance.today).overlaps == pytest.approx(6.9)
+
+
+def test_overlaps_between_zones_are_the_mean_of_both_clocks() -> None:
+    """At 20:00 UTC and 21:00 in Berlin: together in winter, an hour apart in summer."""
+    berlin = policy("b", "v", 42, zone="W. Europe Standard Time")
+    found = inventory([policy("u", "v", 40), berlin], [("web", "u"), ("web", "b")])
+    instance = Problem(found, Rules(), flat_risk(2)).instance()
+    assert evaluate(instance, instance.today).overlaps == pytest.approx(30 * (0.23 + 0.115) / 2)
 
 
 @settings(max_examples=25)

@@ -25,7 +25,7 @@ from optimizer.whatif.scenario import (
 
 def test_keys_are_those_of_the_rules() -> None:
     """Every key of the rules that holds one value can be asked for, lists of rules and sources cannot."""
-    assert {"threshold.statistic", "prices.overlap", "policies.edit", "max_moves"} <= set(rule_keys())
+    assert {"threshold.statistic", "prices.snapshot_overlap", "policies.edit", "max_moves"} <= set(rule_keys())
     assert not {"rule", "service_from"} & set(rule_keys())
     for key in rule_keys():
         table, _, name = key.rpartition(".")
@@ -33,7 +33,7 @@ def test_keys_are_those_of_the_rules() -> None:
 
 
 WRITTEN = {
-    "prices.overlap=0.05": SetKey("prices.overlap", 0.05),
+    "prices.snapshot_overlap=0.05": SetKey("prices.snapshot_overlap", 0.05),
     "max_moves=10": SetKey("max_moves", 10),
     "threshold.statistic=maximum": SetKey("threshold.statistic", "maximum"),
     "policies.edit=false": SetKey("policies.edit", False),
@@ -81,8 +81,9 @@ def test_rules_come_from_a_file_or_in_braces(tmp_path: Path) -> None:
 
 
 MISTAKES = {
-    "prices.overlp=3": "did you mean prices.overlap",
-    "overlap=3": "did you mean prices.overlap?",
+    "prices.snapshot_overlp=3": "did you mean prices.snapshot_overlap",
+    "snapshot_overlap=3": "did you mean prices.snapshot_overlap?",
+    "prices.overlap=0.02": "write snapshot_overlap = 0.0145 instead of overlap = 0.02",
     "lose_vault=a": "did you mean lose-vault?",
     "weather=bad": "there is no kind 'weather'; allowed: add-vms, lose-vault",
     "lose-vault=": "a value is missing; write lose-vault=VALUE",
@@ -116,11 +117,11 @@ def test_a_file_holds_several_scenarios(tmp_path: Path) -> None:
     (tmp_path / "stay.toml").write_text('[[rule]]\nname = "stay"\npin = true\n')
     file = tmp_path / "scenarios.toml"
     file.write_text(
-        '[[scenario]]\nname = "dear"\nwhat_if = ["prices.overlap=0.05"]\n'
+        '[[scenario]]\nname = "dear"\nwhat_if = ["prices.snapshot_overlap=0.05"]\n'
         '[[scenario]]\nname = "frozen"\nwhat_if = ["add-rule=stay.toml", "max_moves=0"]\n'
     )
     dear, frozen = read_scenarios(file)
-    assert dear == Scenario("dear", (SetKey("prices.overlap", 0.05),))
+    assert dear == Scenario("dear", (SetKey("prices.snapshot_overlap", 0.05),))
     assert [str(change) for change in frozen.changes] == ["add-rule=stay.toml", "max_moves=0"]
 
 

@@ -14,17 +14,18 @@ from tests.whatif.examples import tiny_estate
 def test_each_price_is_halved_and_doubled(tmp_path: Path) -> None:
     """A pair that stays for 0.11 against 0.12 parts where overlap is doubled or a policy or the move is cheaper."""
     rows = [(f"web-{n}", "web", "vault-a", "nightly", "23:00") for n in (1, 2)]
-    answer = sensitivity(tiny_estate(tmp_path, rows), effort=5)
+    rules = Rules(prices={"snapshot_overlap": 0.1 / 6.9, "all_at_once": 0.0})
+    answer = sensitivity(tiny_estate(tmp_path, rows), rules, effort=5)
     assert answer.base.cost.total == pytest.approx(0.11)
     found = {(one.price, one.factor): one for one in answer.prices}
     parts = {key for key, one in found.items() if one.vms_changed}
     # A halved move leaves 0.11 either way: what costs the same stays as in the base plan.
-    assert parts == {("overlap", 2.0), ("policy_write", 0.5)}
-    assert found["overlap", 2.0].value == pytest.approx(0.04)
-    assert found["overlap", 2.0].kept.cost.total == pytest.approx(0.21)
-    assert found["overlap", 2.0].plan.cost.total == pytest.approx(0.12)
+    assert parts == {("snapshot_overlap", 2.0), ("policy_write", 0.5)}
+    assert found["snapshot_overlap", 2.0].value == pytest.approx(0.2 / 6.9)
+    assert found["snapshot_overlap", 2.0].kept.cost.total == pytest.approx(0.21)
+    assert found["snapshot_overlap", 2.0].plan.cost.total == pytest.approx(0.12)
     assert found["policy_write", 0.5].plan.cost.total == pytest.approx(0.07)
-    assert found["overlap", 2.0].noticed.gain == 1
+    assert found["snapshot_overlap", 2.0].noticed.gain == 1
     assert found["policy_write", 0.5].noticed.gain == 1
     assert {one.most_changed > 0 for one in answer.vms if not one.same_at_all_prices} == {True}
     assert found["vault_peak", 2.0].plan.cost.total == pytest.approx(0.12)
@@ -37,7 +38,7 @@ def test_each_price_is_halved_and_doubled(tmp_path: Path) -> None:
 def test_a_price_of_nothing_has_no_half(tmp_path: Path) -> None:
     """Prices of 0 are left out, as twice nothing is nothing."""
     estate = tiny_estate(tmp_path, [("web-1", "web", "vault-a", "nightly", "23:00")])
-    answer = sensitivity(estate, Rules(prices={"move": 0.0, "overlap": 0.0}), effort=2)
+    answer = sensitivity(estate, Rules(prices={"move": 0.0, "snapshot_overlap": 0.0, "all_at_once": 0.0}), effort=2)
     assert {one.price for one in answer.prices} == {"vault_peak", "policy_write"}
 
 
@@ -63,7 +64,7 @@ def test_every_vm_and_every_price_is_answered(tmp_path: Path) -> None:
     answer = sensitivity(estate, effort=1)
     assert answer == sensitivity(estate, effort=1)
     assert [one.vm for one in answer.vms] == [row[0] for row in rows]
-    assert len(answer.prices) == 8
+    assert len(answer.prices) == 10
     for one in answer.prices:
         assert one.plan.cost.total <= one.kept.cost.total + 1e-6
         assert one.plan.bound <= one.plan.cost.total + 1e-6

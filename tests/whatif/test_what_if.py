@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from optimizer.errors import ConfigError
 from optimizer.estate.folder import Estate
-from optimizer.model.rules import Rule, Rules
+from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import write_plan
 from optimizer.whatif.document import ScenarioAnswer, WhatIf
@@ -57,6 +57,10 @@ def two_vaults(tmp_path_factory: pytest.TempPathFactory) -> Estate:
     return tiny_estate(tmp_path_factory.mktemp("two"), rows)
 
 
+PLAIN = Rules(prices={"snapshot_overlap": 0.1 / 6.9, "all_at_once": 0.0})
+"""Two VMs that start together every day cost 0.1 however small their service is."""
+
+
 def test_a_lower_threshold_needs_the_load_again(busy: Estate) -> None:
     """At 90 % the VM is fine; at 80 % most backups are at risk where it is, and none in the plan."""
     answer, one = ask(busy, "threshold.cpu_percent=80")
@@ -73,11 +77,11 @@ def test_a_lower_threshold_needs_the_load_again(busy: Estate) -> None:
 
 
 def test_more_vms_like_one_are_spread(tmp_path: Path) -> None:
-    """Three more of a service of one: kept at its start they make 6 pairs in 5 half hours, and the plan opens two."""
+    """Three more of a service of one: kept at its start they make 6 pairs, and the plan opens two policies."""
     estate = tiny_estate(tmp_path, PAIR[:1])
-    answer, one = ask(estate, "add-vms=service=web,count=3")
+    answer, one = ask(estate, "add-vms=service=web,count=3", rules=PLAIN)
     assert answer.base.cost.total == 0
-    assert (one.kept.vms, one.kept.overlap_pair_slots, one.kept.peak_concurrency) == (4, 30.0, 4)
+    assert (one.kept.vms, one.kept.overlaps_per_month, one.kept.peak_concurrency) == (4, pytest.approx(6 * 6.9), 4)
     assert one.kept.cost.total == pytest.approx(0.6 + 0.03)
     assert one.plan is not None
     # Three starts, one of them for two VMs: two policies, two moves, one pair, one start above the fair share.
@@ -88,7 +92,7 @@ def test_more_vms_like_one_are_spread(tmp_path: Path) -> None:
 
 def test_copies_of_vms_in_a_full_policy_get_a_twin(pair: Estate) -> None:
     """Where the policy is full a twin is made before any plan, not priced as a write, and a full vault is trouble."""
-    rules = Rules(policies={"max_vms_per_policy": 2, "max_policies_per_vault": 2})
+    rules = PLAIN.model_copy(update={"policies": PolicyLimits(max_vms_per_policy=2, max_policies_per_vault=2)})
     _, one = ask(pair, "add-vms=name=web-*,count=3", rules=rules)
     assert one.policies_made == 2
     assert one.kept.policies_written == 0
@@ -144,22 +148,22 @@ def test_forbidden_nights_move_what_is_backed_up_at_night(busy: Estate) -> None:
 
 
 def test_a_dearer_overlap_parts_the_pair(pair: Estate) -> None:
-    """At 0.02 meeting costs 0.11 and parting 0.12; at 0.05 it is 0.26 and the pair parts."""
-    answer, one = ask(pair, "prices.overlap=0.05")
+    """At first meeting costs 0.11 and parting 0.12; at 0.05 for an overlap it is 0.355 and the pair parts."""
+    answer, one = ask(pair, "prices.snapshot_overlap=0.05", rules=PLAIN)
     assert (answer.base.moved, answer.base.cost.total) == (0, pytest.approx(0.11))
-    assert one.kept.cost.total == pytest.approx(0.26)
+    assert one.kept.cost.total == pytest.approx(0.05 * 6.9 + 0.01)
     assert one.plan is not None
     assert (one.plan.moved, one.plan.cost.total) == (1, pytest.approx(0.12))
     assert len(one.start_changes) == 1
-    # Its half of what the pair cost: 5 half hours at 0.05, and one start above the fair share.
-    assert one.start_changes[0].cost_change == pytest.approx(-0.13)
+    # Its half of what the pair cost: 6.9 overlaps at 0.05, and one start above the fair share.
+    assert one.start_changes[0].cost_change == pytest.approx(-0.1775)
     assert (one.noticed.must, one.noticed.gain, one.noticed.lose) == (0, 1, 0)
 
 
 @pytest.mark.thorough
 def test_what_is_worth_no_move_is_noise(imported: Planned) -> None:
     """VMs for which a start elsewhere matters come first, and are those that must or change by the price of a move."""
-    answer, one = ask(imported.estate, "prices.overlap=0.03", "prices.move=0.5")
+    answer, one = ask(imported.estate, "prices.snapshot_overlap=0.03", "prices.move=0.5")
     assert answer.worth_a_move == 0.02  # of the rules that the base plan was made with
     matters = [change.must or abs(change.cost_change) >= 0.02 for change in one.start_changes]
     assert matters == sorted(matters, reverse=True)
@@ -202,7 +206,7 @@ def test_rules_that_cannot_hold_are_an_answer(busy: Estate) -> None:
 
 NOTHING = [
     [],
-    ["prices.overlap=0.02"],
+    ["prices.snapshot_overlap=0.0145"],
     ["max_risk_increase=0.1", "threshold.statistic=average"],
     ['add-rule={ name = "x", pin = true }', "drop-rule=x"],
 ]
@@ -235,7 +239,7 @@ def test_nothing_is_written_and_the_answer_repeats(two_vaults: Estate) -> None:
 
 def test_an_estate_of_azure_takes_every_change(arm: Planned) -> None:
     """Hourly policies, stopped and pending items, ARM ids: copies are made of what may be written, and verified."""
-    answer, one = ask(arm.estate, "add-vms=count=20", "prices.overlap=0.1")
+    answer, one = ask(arm.estate, "add-vms=count=20", "prices.snapshot_overlap=0.1")
     assert one.plan is not None
     assert one.plan.vms == answer.base.vms + 20
     assert not any("new-vm" in new.vm or "stopped" in new.vm for new in one.new_vms)
@@ -260,7 +264,7 @@ def test_a_question_knows_the_moves_of_before(tmp_path: Path) -> None:
     day = estate.as_of.date()
     known = plan.settings.model_copy(update={"recently_moved": {entry.vm: day for entry in plan.schedule}})
     write_plan(with_fingerprint(plan.model_copy(update={"settings": known})), tmp_path / "old.json")
-    asked = [Scenario.parse("prices.overlap=0.021")]
+    asked = [Scenario.parse("prices.snapshot_overlap=0.0152")]
     free = what_if(estate, asked, effort=2)
     held = what_if(estate, asked, effort=2, history=[tmp_path / "old.json"])
     assert held.base.moved < free.base.moved

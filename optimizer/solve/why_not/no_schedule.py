@@ -96,11 +96,11 @@ class NamedChange(StrictModel):
 
 
 class RelaxedPlan(StrictModel):
-    """The plan that becomes possible: cost and at-risk backups per 30 days, pair-slots per day, counts."""
+    """The plan that becomes possible; cost, at-risk backups and expected overlapping snapshots are per 30 days."""
 
     cost: float
     at_risk: float
-    pair_slots: float
+    overlaps_per_month: float
     moved: int
     policy_writes: int
 
@@ -210,7 +210,7 @@ def _plan(effect: Effect) -> RelaxedPlan:
     return RelaxedPlan(
         cost=round(effect.cost, 6),
         at_risk=round(effect.at_risk, 6),
-        pair_slots=round(effect.pair_slots, 6),
+        overlaps_per_month=round(effect.overlaps, 6),
         moved=effect.moved,
         policy_writes=effect.writes,
     )

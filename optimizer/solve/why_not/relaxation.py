@@ -35,18 +35,16 @@ class Effect:
     Parameters
     ----------
     cost
-        In at-risk backups per 30 days.
-    at_risk
-        At-risk backups per 30 days.
-    pair_slots
-        Per day.
+        Cost of the plan, in at-risk backups per 30 days.
+    at_risk, overlaps
+        At-risk backups and expected overlapping snapshots per 30 days.
     moved, writes
         VMs that move, policies created or edited.
     """
 
     cost: float
     at_risk: float
-    pair_slots: float
+    overlaps: float
     moved: int
     writes: int
 
@@ -122,7 +120,7 @@ def solved(instance: Instance, effort: int, seed: int = 0, time_limit_seconds: f
         return None
     cost = evaluate(instance, result.options)
     at_risk = float(instance.risk[np.arange(instance.num_vms), result.options].sum())
-    return Effect(cost.total, at_risk, cost.pair_slots, cost.num_moves, cost.writes)
+    return Effect(cost.total, at_risk, cost.overlaps, cost.num_moves, cost.writes)
 
 
 def _correction_sets(

@@ -39,8 +39,9 @@ class LimitPrice:
         Its amount; that of a vault are the policies that it may still be given.
     saves
         Cost per 30 days, in at-risk backups: the best improvement that the search finds; 0 where it finds none.
-    at_risk_change, pair_slots_change
-        By how much the plan's at-risk backups per 30 days and its pair-slots per day change; below 0 they fall.
+    at_risk_change, overlaps_change
+        By how much the plan's at-risk backups and its expected overlapping snapshots change per 30 days; below 0 they
+        fall.
     options
         Shape (V,): the schedule behind it, which breaks none of the loosened limits.
     """
@@ -51,7 +52,7 @@ class LimitPrice:
     to: float
     saves: float
     at_risk_change: float
-    pair_slots_change: float
+    overlaps_change: float
     options: IntArray
 
 
@@ -99,7 +100,7 @@ def price_limits(
                 to=one.to,
                 saves=saves,
                 at_risk_change=float(risk_change.sum()),
-                pair_slots_change=new.pair_slots - old.pair_slots,
+                overlaps_change=new.overlaps - old.overlaps,
                 options=after,
             )
         )
