@@ -39,7 +39,9 @@ def read_version_1(content: Content) -> PlanDocument:
         today=_overlaps(plan, [entry.start_today for entry in plan.schedule]),
         plan=_overlaps(plan, [entry.start for entry in plan.schedule]),
     )
-    return plan.model_copy(update={"summary": plan.summary.model_copy(update={"overlaps_per_month": overlaps})})
+    gap = round(max(0.0, plan.summary.cost.plan - plan.summary.cost.bound), 6)
+    summary = plan.summary.model_copy(update={"overlaps_per_month": overlaps, "gap": gap})
+    return plan.model_copy(update={"summary": summary})
 
 
 def _as_version_2(content: Content) -> dict[str, Any]:

@@ -30,6 +30,7 @@ def test_a_plan_that_version_1_wrote_is_read() -> None:
     assert plan.rules.prices.snapshot_overlap == pytest.approx(0.02 * 5 / 6.9)
     assert plan.rules.prices.all_at_once == 0
     assert plan.summary.cost.model_dump() == content["summary"]["cost"]
+    assert plan.summary.gap == pytest.approx(plan.summary.cost.plan - plan.summary.cost.bound)
     assert [entry.model_dump(mode="json") for entry in plan.schedule] == content["schedule"]
     assert [change.model_dump(mode="json") for change in plan.changes] == content["changes"]
 
