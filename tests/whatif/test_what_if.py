@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from optimizer.errors import ConfigError
 from optimizer.estate.folder import Estate
+from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import write_plan
@@ -193,12 +194,12 @@ def test_rules_are_added_and_dropped(busy: Estate) -> None:
 
 def test_rules_that_cannot_hold_are_an_answer(busy: Estate) -> None:
     """A scenario without a schedule names the rules in conflict, and what the base plan breaks."""
-    pinned = Rules(rule=(Rule(name="erp stays", pin=True),))
-    _, one = ask(busy, "forbid=2026-02-24..2026-03-02 20:00-06:00", rules=pinned)
+    nights = Rules(rule=(Rule(name="erp at night", allow=(Window(start=20 * 60, end=6 * 60),)),))
+    _, one = ask(busy, "forbid=2026-02-24..2026-03-02 20:00-06:00", rules=nights)
     assert one.plan is None
     assert one.optimum_change is None
     assert one.no_schedule is not None
-    assert "'erp stays'" in one.no_schedule
+    assert "'erp at night'" in one.no_schedule
     assert "cannot all hold for 1 VM: erp-1" in one.no_schedule
     assert one.start_changes == ()
     assert len(one.broken) == 1
