@@ -26,8 +26,9 @@ which CP-SAT solves, at most the third for each VM."""
 LEAST_STEPS, MOST_STEPS, STEPS_TIMES_VMS = 20, 120, 80_000
 """Steps of the bound for each unit of effort: the last number divided by the number of VMs, within these limits."""
 
-COOLING = 0.35
-"""First rate of an ascent, as a share of that in the cycle before: later cycles begin nearer to the best point."""
+HOT_STEPS, COOLING = 187, 1.5
+"""The first rate of an ascent falls with the power of how often the first number fits into the steps before the cycle.
+With fewer steps before, an ascent is still far from the best point, and begins as fast as the first one."""
 
 LAST_RATE, LEAST_LAST_RATE = 0.01, 0.001
 """Last rate of the ascent in a cycle, as a share of the first one, and the least that it may be."""
@@ -60,8 +61,11 @@ class Cycle:
     @property
     def steps(self) -> int:
         """Steps of the bound."""
-        per_effort = min(MOST_STEPS, max(LEAST_STEPS, STEPS_TIMES_VMS / max(1, self.num_vms)))
-        return max(1, round(per_effort * self.length))
+        return max(1, round(self._steps_per_effort * self.length))
+
+    @property
+    def _steps_per_effort(self) -> float:
+        return min(MOST_STEPS, max(LEAST_STEPS, STEPS_TIMES_VMS / max(1, self.num_vms)))
 
     @property
     def rounds(self) -> int:
@@ -77,7 +81,7 @@ class Cycle:
     @property
     def rates(self) -> tuple[float, float]:
         """First and last rate of the ascent."""
-        first = COOLING**self.number
+        first = (HOT_STEPS / max(HOT_STEPS, self._steps_per_effort * self.begin)) ** COOLING
         return first, max(LEAST_LAST_RATE, LAST_RATE * first)
 
     def reached(self, share: float) -> float:

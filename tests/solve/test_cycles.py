@@ -113,3 +113,13 @@ def test_the_bound_knows_what_a_scarce_write_is_worth() -> None:
     instance = fleet(60, rules=Rules(max_policy_writes=1)).instance()
     result = solve(instance, effort=12)
     assert result.captured > 0.99
+
+
+def test_ascents_cool_with_the_steps_before_them() -> None:
+    """Few steps leave an ascent far from its end: a large instance goes on as fast as it began for some cycles."""
+    small, large = ([one.rates[0] for one in cycles(100, num_vms)] for num_vms in (300, 10_000))
+    assert small[0] == large[0] == 1.0
+    assert small == sorted(small, reverse=True)
+    assert small[1] < 0.5
+    assert large[2] == 1.0
+    assert 0 < large[-1] < 0.5
