@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -109,14 +110,41 @@ class Screen:
 
     @contextmanager
     def progress(self) -> Iterator[Progress]:
-        """A :class:`~optimizer.ports.Progress` that draws bars on a terminal, and is silent elsewhere."""
-        if self.verbose:
-            yield _log_stages()
-        elif self.quiet or not sys.stderr.isatty():
-            yield no_progress
-        else:
-            with _bars() as report:
-                yield report
+        """A :class:`~optimizer.ports.Progress` that draws bars on a terminal, and is silent elsewhere.
+
+        Log messages of the solver, such as that it is being compiled, appear as remarks.
+        """
+        with self._remark_log():
+            if self.verbose:
+                yield _log_stages()
+            elif self.quiet or not sys.stderr.isatty():
+                yield no_progress
+            else:
+                with _bars() as report:
+                    yield report
+
+    @contextmanager
+    def _remark_log(self) -> Iterator[None]:
+        log, handler = logging.getLogger("optimizer.solve"), _Remarks(self)
+        level = log.level
+        log.addHandler(handler)
+        log.setLevel(logging.INFO)
+        try:
+            yield
+        finally:
+            log.removeHandler(handler)
+            log.setLevel(level)
+
+
+class _Remarks(logging.Handler):
+    """Shows log messages as remarks."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__()
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._screen.remark(record.getMessage())
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy as np
 
 from optimizer.solve.arrays import count, pack
 from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.search import place_all, take_out
+from optimizer.solve.kernels import place, take_out
 
 
 def todays(instance: Instance) -> IntArray:
@@ -47,5 +47,5 @@ def greedy(instance: Instance) -> IntArray:
     take_out(a, c, movable)
     size = np.bincount(instance.service)
     for service in sorted(np.unique(instance.service[movable]), key=lambda g: (-size[g], g)):
-        place_all(a, c, a.service_vms[a.service_begin[service] : a.service_begin[service + 1]])
+        place(a, c, a.service_vms[a.service_begin[service] : a.service_begin[service + 1]])
     return c.options

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.arrays import Arrays, Counts, count, pack
+from optimizer.solve.arrays import count, pack
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import FloatArray, Instance, IntArray
-from optimizer.solve.kernels import IMPROVEMENT, price_openings, price_options, shift, vault_holds
+from optimizer.solve.kernels import IMPROVEMENT, move_if_no_dearer
 from optimizer.solve.search import improve_single_moves, repair
 from optimizer.solve.solver import Result
 
@@ -74,13 +73,13 @@ def closest(instance: Instance, result: Result, to: IntArray) -> Result:
     if result.options is None:
         return result
     options = _follow_in_groups(instance, result.options, to)
-    a, c, price = pack(instance), count(instance, options), np.empty(NUM_OPTIONS)
+    a, c = pack(instance), count(instance, options)
     differing = np.flatnonzero((options != to) & instance.movable).tolist()
     moved = True
     while moved:
         moved = False
         for v in list(differing):
-            if instance.allowed[v, to[v]] and _follow(a, c, v, int(to[v]), price):
+            if instance.allowed[v, to[v]] and move_if_no_dearer(a, c, v, int(to[v])):
                 differing.remove(v)
                 moved = True
     nearest = options if violations(instance, c.options) else c.options
@@ -99,18 +98,3 @@ def _follow_in_groups(instance: Instance, options: IntArray, to: IntArray) -> In
             if tried_cost <= cost + IMPROVEMENT and not violations(instance, tried):
                 best, cost = tried, tried_cost
     return best
-
-
-def _follow(a: Arrays, c: Counts, v: int, option: int, price: FloatArray) -> bool:
-    """Move a VM to an option if that is no dearer than where it is."""
-    here = int(c.options[v])
-    shift(a, c, v, here, -1)
-    price_options(a, c, v, price)
-    price_openings(a, c, v, price, -1)
-    if price[option] <= price[here] + IMPROVEMENT:
-        shift(a, c, v, option, +1)
-        if vault_holds(a, c, int(a.key_vault[a.key[v]])):
-            return True
-        shift(a, c, v, option, -1)
-    shift(a, c, v, here, +1)
-    return False

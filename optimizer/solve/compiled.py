@@ -1,13 +1,71 @@
-"""How inner loops are compiled: one decorator, so that the settings stand in one place."""
+"""How inner loops are compiled: the settings of the compiler stand in one place.
+
+Each function is compiled for the types of its arguments, which takes 0.1 to 1 s per function.  These rules keep the
+first run after an installation short:
+
+- :func:`compiled` is for functions that Python calls, :func:`inner` for those that only compiled code calls.
+- A literal number among the arguments is a type of its own: a function that is called with ``1`` and with ``-1`` is
+  compiled twice.  Pass a variable, or a constant of a numpy type.
+- A short loop compiles faster than ``argsort``, ``argmin``, the ``min`` of an array, or copying an array into another:
+  each of these brings further functions along.
+"""
 
 from __future__ import annotations
 
+import gc
+import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from numba import njit
+from numba.core import event as compiler_events
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+COMPILING = "Compiling the inner loops of the solver. This takes about 10 seconds, once after installation."
+"""What is logged before the compiler starts."""
+
+
+class CompilerWatch(compiler_events.Listener):
+    """Accompanies the compiler: announces it once, and keeps the garbage collector out of its way.
+
+    Numba reports a compilation only where neither memory nor its cache has the function, and one at a time.  The
+    compiler makes so many objects that the collector would take a sixth of its time.
+
+    Parameters
+    ----------
+    announce
+        Called with :data:`COMPILING` before the first function of this package is compiled.
+
+    References
+    ----------
+    https://numba.readthedocs.io/en/stable/developer/event_api.html
+    """
+
+    def __init__(self, announce: Callable[[str], object]) -> None:
+        self._announce = announce
+        self._announced = False
+        self._depth = 0
+        self._collect_again = False
+
+    def on_start(self, event: compiler_events.Event) -> None:
+        """Take note that a function is about to be compiled, perhaps for another one."""
+        if not self._announced and event.data["dispatcher"].py_func.__module__.startswith("optimizer."):
+            self._announced = True
+            self._announce(COMPILING)
+        if self._depth == 0:
+            self._collect_again = gc.isenabled()
+            gc.disable()
+        self._depth += 1
+
+    def on_end(self, event: compiler_events.Event) -> None:  # noqa: ARG002  # Numba's signature
+        """Take note that a function is compiled, or could not be."""
+        self._depth -= 1
+        if self._depth == 0 and self._collect_again:
+            gc.enable()
+
+
+compiler_events.register("numba:compile", CompilerWatch(logging.getLogger(__name__).info))  # type: ignore[no-untyped-call]
 
 
 def compiled(function: Function) -> Function:
@@ -20,3 +78,13 @@ def compiled(function: Function) -> Function:
     https://numba.readthedocs.io/en/stable/user/jit.html
     """
     return cast("Function", njit(cache=True, nogil=True)(function))
+
+
+def inner(function: Function) -> Function:
+    """Compile a function that only compiled functions of the same file call.
+
+    Leaves out the code that unpacks Python arguments.  For a tuple of 40 arrays, that code takes longer to compile
+    than most functions here.
+    """
+    without: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return cast("Function", njit(cache=True, nogil=True, **without)(function))

@@ -12,10 +12,13 @@ import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import FORBIDDEN, touched_lists
-from optimizer.solve.compiled import compiled
+from optimizer.solve.compiled import compiled, inner
 from optimizer.solve.dual_gates import CutArrays, cut_arrays
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 from optimizer.solve.write_groups import write_groups
+
+SORTED_RUN = 40
+"""Longest run of values that is sorted by insertion."""
 
 
 @dataclass(slots=True)
@@ -177,10 +180,13 @@ def empty_answer(d: DualArrays) -> Answer:
     )
 
 
-@compiled
 def price_classes(d: DualArrays, per_row: FloatArray) -> FloatArray:
     """Sum of a price over the rows that each class touches at each option; shape (C * 48,)."""
-    begin, touched = d.touched_begin, d.touched
+    return _price_lists(d.touched_begin, d.touched, per_row)
+
+
+@compiled
+def _price_lists(begin: IntArray, touched: IntArray, per_row: FloatArray) -> FloatArray:
     total = np.zeros(len(begin) - 1)
     for at in range(len(begin) - 1):
         for touch in range(begin[at], begin[at + 1]):
@@ -203,13 +209,16 @@ def evaluate_dual(
     out.lam[:] = 1.0
     out.cells[:] = 0.0
     out.moves[0] = 0.0
-    occupied, inner = out.mu, out.alpha  # first what the cells take, then completed to the subgradient by the rows
-    occupied[:] = 0.0
-    inner[:] = 0.0
-    out.tau[:] = -d.group_limit
+    out.mu[:] = 0.0  # first what the cells take, then completed to the subgradient by the rows; so is alpha
+    out.alpha[:] = 0.0
     out.kappa[:] = 0.0
-    priced = price_classes(d, mu)
-    charge = price_classes(d, alpha * d.pair_price)
+    for group in range(len(tau)):
+        out.tau[group] = -d.group_limit[group]
+    charged = np.empty(len(alpha))
+    for r in range(len(alpha)):
+        charged[r] = alpha[r] * d.pair_price[r]
+    priced = _price_lists(d.touched_begin, d.touched, mu)
+    charge = _price_lists(d.touched_begin, d.touched, charged)
     value = 0.0
     for v in range(len(lam)):
         value += lam[v]
@@ -224,7 +233,7 @@ def evaluate_dual(
     return value
 
 
-@compiled
+@inner
 def _evaluate_rows(d: DualArrays, mu: FloatArray, alpha: FloatArray, out: Answer) -> float:
     """Cheapest number of VMs in each row: ``min over n of (1 - alpha) * cost(n) - mu * n``, ``0 <= n <= most``."""
     pair, peak, fair, most = d.pair_price, d.peak_price, d.fair_share, d.most
@@ -248,24 +257,43 @@ def _evaluate_rows(d: DualArrays, mu: FloatArray, alpha: FloatArray, out: Answer
     return total
 
 
-@compiled
-def _sort(value: FloatArray, v: IntArray, begin: int, end: int) -> None:
-    """Sort by value, ties as they came: insertion for short runs, merge sort for long ones."""
-    if end - begin > 40:
-        order = np.argsort(value[begin:end], kind="mergesort")
-        sorted_value, sorted_v = value[begin:end][order], v[begin:end][order]
-        value[begin:end] = sorted_value
-        v[begin:end] = sorted_v
-        return
-    for at in range(begin + 1, end):
-        key_value, key_v, to = value[at], v[at], at
-        while to > begin and value[to - 1] > key_value:
-            value[to], v[to] = value[to - 1], v[to - 1]
-            to -= 1
-        value[to], v[to] = key_value, key_v
+@inner
+def _sort(value: FloatArray, v: IntArray) -> None:
+    """Sort both by value, equal values as they came: insertion in short runs, which are then merged."""
+    count = len(value)
+    for begin in range(0, count, SORTED_RUN):
+        for at in range(begin + 1, min(begin + SORTED_RUN, count)):
+            key_value, key_v, to = value[at], v[at], at
+            while to > begin and value[to - 1] > key_value:
+                value[to], v[to] = value[to - 1], v[to - 1]
+                to -= 1
+            value[to], v[to] = key_value, key_v
+    if count > SORTED_RUN:
+        _merge_runs(value, v)
 
 
-@compiled
+@inner
+def _merge_runs(value: FloatArray, v: IntArray) -> None:
+    """Merge sorted runs, two by two, until one is left."""
+    count, width = len(value), SORTED_RUN
+    left_value, left_v = np.empty(count), np.empty(count, dtype=np.int64)
+    while width < count:
+        for begin in range(0, count - width, 2 * width):
+            for at in range(width):
+                left_value[at], left_v[at] = value[begin + at], v[begin + at]
+            left, right, end, to = 0, begin + width, min(begin + 2 * width, count), begin
+            while left < width:
+                if right < end and value[right] < left_value[left]:
+                    value[to], v[to] = value[right], v[right]
+                    right += 1
+                else:
+                    value[to], v[to] = left_value[left], left_v[left]
+                    left += 1
+                to += 1
+        width *= 2
+
+
+@inner
 def _evaluate_key(
     d: DualArrays,
     k: int,
@@ -306,7 +334,7 @@ def _evaluate_key(
     return total
 
 
-@compiled
+@inner
 def _evaluate_cell(
     d: DualArrays,
     k: int,
@@ -328,7 +356,8 @@ def _evaluate_cell(
         run = at
         while run < count and d.service[offered[run]] == d.service[offered[at]]:
             run += 1
-        _sort(value, offered, at, run)
+        if run > at + 1:
+            _sort(value[at:run], offered[at:run])
         ranks, ranks_free = 0, 0
         for number in range(at, run):
             w = offered[number]
@@ -345,7 +374,7 @@ def _evaluate_cell(
                 kept += 1
                 ranks += 1
         at = run
-    _take(d, free, free_rank, num_free, t, out)
+    _take(d, free[:num_free], free_rank, t, out)
     if kept == 0:
         out.cells[k, t] = total
         return total
@@ -357,8 +386,13 @@ def _evaluate_cell(
         if d.peak_price[r] > 0.0 and alpha[r] > 0.0:
             fewest_fair = min(fewest_fair, d.fair_share[r])
     if kept > fewest_fair or kept > (room if room > 0 else per_policy):
-        order = np.argsort(marginal[:kept], kind="mergesort")
-        marginal, v, rank = marginal[:kept][order], v[:kept][order], rank[:kept][order]
+        order, unsorted, unsorted_rank = np.empty(kept, dtype=np.int64), v, rank
+        v, rank = np.empty(kept, dtype=np.int64), np.empty(kept, dtype=np.int64)
+        for number in range(kept):
+            order[number] = number
+        _sort(marginal[:kept], order)
+        for number in range(kept):
+            v[number], rank[number] = unsorted[order[number]], unsorted_rank[order[number]]
         for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
             r = d.touched[touch]
             if d.peak_price[r] > 0.0:
@@ -374,7 +408,7 @@ def _evaluate_cell(
         if running + opening * opened < best:
             best, best_taken, best_opened = running + opening * opened, taken, opened
     if best_taken:
-        _take(d, v, rank, best_taken, t, out)
+        _take(d, v[:best_taken], rank, t, out)
         for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
             r = d.touched[touch]
             if d.peak_price[r] > 0.0:
@@ -385,14 +419,14 @@ def _evaluate_cell(
     return total + best
 
 
-@compiled
-def _take(d: DualArrays, taken: IntArray, ranks: IntArray, count: int, t: int, out: Answer) -> None:
+@inner
+def _take(d: DualArrays, taken: IntArray, ranks: IntArray, t: int, out: Answer) -> None:
     """Count the VMs that a cell takes: in their rows, and with the pairs that they make within the cell."""
     today, vm_class, begin, touched, pair = d.today, d.vm_class, d.touched_begin, d.touched, d.pair_price
     lam, occupied, inner, copies = out.lam, out.mu, out.alpha, out.kappa
     copy_begin, copy_of = d.cuts.of_vm_begin, d.cuts.of_vm
     moves = 0
-    for number in range(count):
+    for number in range(len(taken)):
         v, rank = taken[number], ranks[number]
         lam[v] -= 1.0
         moves += t != today[v]

@@ -11,7 +11,7 @@ import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import FORBIDDEN
-from optimizer.solve.compiled import compiled
+from optimizer.solve.compiled import compiled, inner
 from optimizer.solve.cuts import find_cuts
 from optimizer.solve.instance import FloatArray, Instance, IntArray
 
@@ -97,8 +97,8 @@ def evaluate_cuts(cuts: CutArrays, kappa: FloatArray, picked: FloatArray, values
     """
     total = 0.0
     for cut in range(len(values)):
-        worth = cut_positions(cuts, cut, kappa)
-        at = np.argmin(worth)
+        worth = _cut_positions(cuts, cut, kappa)
+        at = _cheapest(worth)
         values[cut] = worth[at]
         total += worth[at]
         for copy in range(cuts.begin[cut], cuts.begin[cut + 1]):
@@ -112,8 +112,18 @@ def evaluate_cuts(cuts: CutArrays, kappa: FloatArray, picked: FloatArray, values
     return total
 
 
-@compiled
-def cut_positions(cuts: CutArrays, cut: int, kappa: FloatArray) -> FloatArray:
+@inner
+def _cheapest(worth: FloatArray) -> int:
+    """Return the cheapest position, the first among equals."""
+    cheapest = 0
+    for position in range(len(worth)):
+        if worth[position] < worth[cheapest]:
+            cheapest = position
+    return cheapest
+
+
+@inner
+def _cut_positions(cuts: CutArrays, cut: int, kappa: FloatArray) -> FloatArray:
     """Sum of the cheapest options of all copies at each position of a cut; shape (positions,)."""
     positions = cuts.positions[cut]
     worth, cheapest = np.zeros(positions), np.empty(positions)
@@ -143,10 +153,11 @@ def forced_increases(cuts: CutArrays, kappa: FloatArray, increase: FloatArray) -
     """
     for cut in range(len(cuts.positions)):
         positions = cuts.positions[cut]
-        worth = cut_positions(cuts, cut, kappa)
-        value, others = worth.min(), np.empty(positions)
+        worth = _cut_positions(cuts, cut, kappa)
+        value, others = worth[_cheapest(worth)], np.empty(positions)
         for copy in range(cuts.begin[cut], cuts.begin[cut + 1]):
-            cheapest = np.full(positions, FORBIDDEN)
+            cheapest = np.empty(positions)
+            cheapest[:] = FORBIDDEN
             for t in range(NUM_OPTIONS):
                 level = cuts.level[copy, t]
                 if level < positions:

@@ -15,7 +15,7 @@ import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import BLOCKED, FORBIDDEN, Arrays, Counts
-from optimizer.solve.compiled import compiled
+from optimizer.solve.compiled import compiled, inner
 from optimizer.solve.instance import FloatArray, IntArray
 
 IMPROVEMENT = 1e-9
@@ -42,18 +42,25 @@ SHARE_OF_SERVICES = 0.15
 SHARE_OF_SWAPS = 0.4
 """How often, where policy writes are limited, a start of one key is closed and one of another key opened."""
 
+OUT, IN = np.int64(-1), np.int64(1)
+"""For :func:`_shift`: take a VM out of an option, or put it there."""
+
+NOWHERE = np.int64(-1)
+"""An option that is none."""
+
 _LARGEST_RUIN = MAX_FROM_CLOSED + max(OTHERS_WITH_CLOSED, OTHERS_ALONE)
 
 
-@compiled
+@inner
 def _needed(items: int, existing: int, per_policy: IntArray) -> int:
     """Policies to write for so many items at one start, where a new policy and one of today hold ``per_policy``."""
-    return int(max(0, (items - per_policy[1] * existing + per_policy[0] - 1) // per_policy[0]))
+    needed: int = (items - per_policy[1] * existing + per_policy[0] - 1) // per_policy[0]
+    return max(0, needed)
 
 
-@compiled
-def shift(a: Arrays, c: Counts, v: int, t: int, by: int) -> float:
-    """Take a VM out of option ``t`` (``by = -1``) or put it there (``+1``); what that costs."""
+@inner
+def _shift(a: Arrays, c: Counts, v: int, t: int, by: np.int64) -> float:
+    """Take a VM out of option ``t`` (``by`` is :data:`OUT`) or put it there (:data:`IN`); return what that costs."""
     met, marginal = c.met, c.marginal
     pair_price, peak_price, fair_share, cap = a.pair_price, a.peak_price, a.fair_share, a.cap
     touched = a.touched
@@ -94,8 +101,8 @@ def shift(a: Arrays, c: Counts, v: int, t: int, by: int) -> float:
     return float(cost)
 
 
-@compiled
-def price_options(a: Arrays, c: Counts, v: int, price: FloatArray) -> None:
+@inner
+def _price_options(a: Arrays, c: Counts, v: int, price: FloatArray) -> None:
     """Cost of putting a VM, that was taken out, at each option; ``price`` has shape (48,)."""
     base, begin, touched, marginal = a.base, a.touched_begin, a.touched, c.marginal
     place = a.vm_class[v] * NUM_OPTIONS
@@ -117,8 +124,8 @@ def price_options(a: Arrays, c: Counts, v: int, price: FloatArray) -> None:
                 price[t] += BLOCKED
 
 
-@compiled
-def price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int) -> None:
+@inner
+def _price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int | np.int64) -> None:
     """Add what policies cost that have to be opened for a VM, but at the option ``free`` if that is empty."""
     k, today = a.key[v], a.today[v]
     vault = a.key_vault[k]
@@ -138,7 +145,7 @@ def price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int) -
                 price[t] += opening
 
 
-@compiled
+@inner
 def _edits_of_vault(a: Arrays, c: Counts, vault: int) -> int:
     """Writes of a vault that can be edits; see :func:`optimizer.solve.cost.count_edits`."""
     first, last = a.vault_policy_begin[vault], a.vault_policy_begin[vault + 1]
@@ -170,33 +177,64 @@ def _edits_of_vault(a: Arrays, c: Counts, vault: int) -> int:
     return edits
 
 
-@compiled
-def vault_holds(a: Arrays, c: Counts, vault: int) -> bool:
+@inner
+def _vault_holds(a: Arrays, c: Counts, vault: int) -> bool:
     """Whether the policies of a vault stay within its limit."""
     excess = c.vault_writes[vault] - a.vault_room[vault]
     return bool(excess <= 0 or excess <= _edits_of_vault(a, c, vault))
 
 
-@compiled
-def move_to_cheapest(a: Arrays, c: Counts, v: int, price: FloatArray) -> float:
+@inner
+def _move_to_cheapest(a: Arrays, c: Counts, v: int, price: FloatArray) -> float:
     """Move a VM to its cheapest option; what that costs, never above 0."""
     here = c.options[v]
-    change = shift(a, c, v, here, -1)
-    price_options(a, c, v, price)
-    price_openings(a, c, v, price, -1)
-    cheapest = 0
-    for t in range(1, NUM_OPTIONS):
-        if price[t] < price[cheapest]:
-            cheapest = t
+    change = _shift(a, c, v, here, OUT)
+    _price_options(a, c, v, price)
+    _price_openings(a, c, v, price, NOWHERE)
+    cheapest = _cheapest(price)
     if price[cheapest] >= price[here] - IMPROVEMENT:
-        shift(a, c, v, here, +1)
+        _shift(a, c, v, here, IN)
         return 0.0
-    change += shift(a, c, v, cheapest, +1)
-    if not vault_holds(a, c, a.key_vault[a.key[v]]):
-        shift(a, c, v, cheapest, -1)
-        shift(a, c, v, here, +1)
+    change += _shift(a, c, v, cheapest, IN)
+    if not _vault_holds(a, c, a.key_vault[a.key[v]]):
+        _shift(a, c, v, cheapest, OUT)
+        _shift(a, c, v, here, IN)
         return 0.0
     return change
+
+
+@compiled
+def take_out(a: Arrays, c: Counts, vms: IntArray) -> None:
+    """Take VMs out of their options.  :func:`place` puts them back."""
+    for v in vms:
+        _shift(a, c, v, c.options[v], OUT)
+
+
+@compiled
+def move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> float:
+    """Take all the VMs out of their options, then put each at its new one; return what that costs."""
+    change = 0.0
+    for v in vms:
+        change += _shift(a, c, v, c.options[v], OUT)
+    for number, v in enumerate(vms):
+        change += _shift(a, c, v, options[number], IN)
+    return change
+
+
+@compiled
+def move_if_no_dearer(a: Arrays, c: Counts, v: int, option: int) -> bool:
+    """Move a VM to an option if it costs no more there; return whether it moved."""
+    here, price = c.options[v], np.empty(NUM_OPTIONS)
+    _shift(a, c, v, here, OUT)
+    _price_options(a, c, v, price)
+    _price_openings(a, c, v, price, NOWHERE)
+    if price[option] <= price[here] + IMPROVEMENT:
+        _shift(a, c, v, option, IN)
+        if _vault_holds(a, c, a.key_vault[a.key[v]]):
+            return True
+        _shift(a, c, v, option, OUT)
+    _shift(a, c, v, here, IN)
+    return False
 
 
 @compiled
@@ -205,7 +243,7 @@ def sweep_single_moves(a: Arrays, c: Counts, vms: IntArray) -> float:
     price = np.empty(NUM_OPTIONS)
     change = 0.0
     for v in vms:
-        change += move_to_cheapest(a, c, v, price)
+        change += _move_to_cheapest(a, c, v, price)
     return change
 
 
@@ -215,31 +253,53 @@ def gains(a: Arrays, c: Counts, vms: IntArray) -> FloatArray:
     price, found = np.empty(NUM_OPTIONS), np.zeros(len(vms))
     for number, v in enumerate(vms):
         here = c.options[v]
-        shift(a, c, v, here, -1)
-        price_options(a, c, v, price)
-        price_openings(a, c, v, price, -1)
-        shift(a, c, v, here, +1)
-        found[number] = price[here] - price.min()
+        _shift(a, c, v, here, OUT)
+        _price_options(a, c, v, price)
+        _price_openings(a, c, v, price, NOWHERE)
+        _shift(a, c, v, here, IN)
+        found[number] = price[here] - price[_cheapest(price)]
     return found
 
 
 @compiled
 def place(a: Arrays, c: Counts, vms: IntArray) -> None:
     """Put VMs that were taken out at their cheapest options, those with most to lose first."""
-    price, regrets = np.empty(NUM_OPTIONS), np.empty(len(vms))
+    price, regrets, order = np.empty(NUM_OPTIONS), np.empty(len(vms)), np.empty(len(vms), dtype=np.int64)
     for number, v in enumerate(vms):
-        price_options(a, c, v, price)
-        price_openings(a, c, v, price, -1)
+        _price_options(a, c, v, price)
+        _price_openings(a, c, v, price, NOWHERE)
         best, second = _two_cheapest(price)
         regrets[number] = best - second
-    for number in np.argsort(regrets, kind="mergesort"):
-        v = vms[number]
-        price_options(a, c, v, price)
-        price_openings(a, c, v, price, -1)
-        shift(a, c, v, int(np.argmin(price)), +1)
+    _sort(regrets, order)
+    for at in range(len(order)):
+        v = vms[order[at]]
+        _price_options(a, c, v, price)
+        _price_openings(a, c, v, price, NOWHERE)
+        _shift(a, c, v, _cheapest(price), IN)
 
 
-@compiled
+@inner
+def _cheapest(price: FloatArray) -> int:
+    """Return the cheapest option, the first among equals."""
+    cheapest = 0
+    for t in range(1, NUM_OPTIONS):
+        if price[t] < price[cheapest]:
+            cheapest = t
+    return cheapest
+
+
+@inner
+def _sort(values: FloatArray, order: IntArray) -> None:
+    """Sort a few values and set ``order`` to their old places.  Equal values stay in their order."""
+    for at in range(len(values)):
+        value, to = values[at], at
+        while to > 0 and values[to - 1] > value:
+            values[to], order[to] = values[to - 1], order[to - 1]
+            to -= 1
+        values[to], order[to] = value, at
+
+
+@inner
 def _two_cheapest(price: FloatArray) -> tuple[float, float]:
     """Cheapest and second cheapest price; what is blocked costs the same however often."""
     best, second = BLOCKED, BLOCKED
@@ -251,7 +311,7 @@ def _two_cheapest(price: FloatArray) -> tuple[float, float]:
     return best, second
 
 
-@compiled
+@inner
 def _distinct(chosen: IntArray, count: int, v: int) -> bool:
     for at in range(count):
         if chosen[at] == v:
@@ -259,37 +319,44 @@ def _distinct(chosen: IntArray, count: int, v: int) -> bool:
     return True
 
 
-@compiled
-def _take_from_closed(a: Arrays, c: Counts, k: int, closed: int, random: np.random.Generator, chosen: IntArray) -> int:
-    """Choose VMs of a key that stand at a start that is closed, the first at random; how many."""
-    begin, size = a.key_begin[k], a.key_begin[k + 1] - a.key_begin[k]
+@inner
+def _take_from_closed(
+    members: IntArray, options: IntArray, closed: int, random: np.random.Generator, chosen: IntArray
+) -> int:
+    """Choose VMs of a key that are at a start to close, from a random one on; return how many."""
+    size = len(members)
     first, count = int(random.random() * size), 0
     for step in range(size):
-        w = a.key_vms[begin + (first + step) % size]
-        if c.options[w] == closed and count < MAX_FROM_CLOSED:
+        w = members[(first + step) % size]
+        if options[w] == closed and count < MAX_FROM_CLOSED:
             chosen[count] = w
             count += 1
     return count
 
 
-@compiled
+@inner
 def _take_others(
-    a: Arrays, c: Counts, k: int, closed: int, more: int, random: np.random.Generator, chosen: IntArray, count: int
+    members: IntArray,
+    options: IntArray,
+    closed: int,
+    random: np.random.Generator,
+    chosen: IntArray,
+    count: int,
+    most: int,
 ) -> int:
-    """Choose up to ``more`` further VMs of a key that do not stand at the closed start; how many there are then."""
-    begin, size = a.key_begin[k], a.key_begin[k + 1] - a.key_begin[k]
-    most = count + more
+    """Add VMs of a key that are not at the closed start to the ``count`` chosen; return how many there are then."""
+    size = len(members)
     for _ in range(2 * most):
         if count == most:
             break
-        w = a.key_vms[begin + int(random.random() * size)]
-        if c.options[w] != closed and _distinct(chosen, count, w):
+        w = members[int(random.random() * size)]
+        if options[w] != closed and _distinct(chosen, count, w):
             chosen[count] = w
             count += 1
     return count
 
 
-@compiled
+@inner
 def _draw(
     a: Arrays, c: Counts, movable: IntArray, random: np.random.Generator, chosen: IntArray
 ) -> tuple[int, int, int, int, int]:
@@ -300,13 +367,16 @@ def _draw(
     """
     v = movable[int(random.random() * len(movable))]
     k = a.key[v]
+    members = a.key_vms[a.key_begin[k] : a.key_begin[k + 1]]
     if len(a.group_limit) > 0 and random.random() < SHARE_OF_SWAPS:
         closed = c.options[v]
-        count = _take_from_closed(a, c, k, closed, random, chosen)
+        count = _take_from_closed(members, c.options, closed, random, chosen)
         other = a.key[movable[int(random.random() * len(movable))]]
         opened = int(random.random() * NUM_OPTIONS)
         without = closed if other == k else -1
-        return _take_others(a, c, other, without, OTHERS_ALONE, random, chosen, count), k, closed, other, opened
+        others = a.key_vms[a.key_begin[other] : a.key_begin[other + 1]]
+        count = _take_others(others, c.options, without, random, chosen, count, count + OTHERS_ALONE)
+        return count, k, closed, other, opened
     if random.random() < SHARE_OF_SERVICES:
         g = a.service[v]
         begin, size = a.service_begin[g], a.service_begin[g + 1] - a.service_begin[g]
@@ -316,20 +386,19 @@ def _draw(
         return min(size, MAX_FROM_CLOSED), k, -1, k, -1
     count, closed, opened, kind = 0, -1, -1, random.random()
     if kind < 0.65:
-        begin, size = a.key_begin[k], a.key_begin[k + 1] - a.key_begin[k]
-        closed = c.options[a.key_vms[begin + int(random.random() * size)]]
-        count = _take_from_closed(a, c, k, closed, random, chosen)
+        closed = c.options[members[int(random.random() * len(members))]]
+        count = _take_from_closed(members, c.options, closed, random, chosen)
     if kind > 0.35:
         if closed < 0 or random.random() < 0.3:
             opened = int(random.random() * NUM_OPTIONS)
         else:
             opened = (closed + int(random.random() * (2 * NEAR + 1)) - NEAR) % NUM_OPTIONS
         more = OTHERS_WITH_CLOSED if closed >= 0 else OTHERS_ALONE
-        count = _take_others(a, c, k, closed, more, random, chosen, count)
+        count = _take_others(members, c.options, closed, random, chosen, count, count + more)
     return count, k, closed, k, opened
 
 
-@compiled
+@inner
 def _cheapest_while_put_back(
     a: Arrays, c: Counts, v: int, closed: tuple[int, int], opened: tuple[int, int], price: FloatArray
 ) -> tuple[int, float]:
@@ -337,12 +406,12 @@ def _cheapest_while_put_back(
 
     Starts are given as key and option.
     """
-    price_options(a, c, v, price)
-    price_openings(a, c, v, price, opened[1] if a.key[v] == opened[0] else -1)
+    _price_options(a, c, v, price)
+    _price_openings(a, c, v, price, opened[1] if a.key[v] == opened[0] else NOWHERE)
     if closed[1] >= 0 and a.key[v] == closed[0]:
         price[closed[1]] += CLOSED_PRICE
     best, second = _two_cheapest(price)
-    return int(np.argmin(price)), second - best
+    return _cheapest(price), second - best
 
 
 @compiled
@@ -382,7 +451,7 @@ def ruin_and_recreate(
         Cost of the best assignment, and of the one at the end, less that of the first.
     """
     chosen, was = np.empty(_LARGEST_RUIN, dtype=np.int64), np.empty(_LARGEST_RUIN, dtype=np.int64)
-    regrets, price = np.empty(_LARGEST_RUIN), np.empty(NUM_OPTIONS)
+    order, regrets, price = np.empty(_LARGEST_RUIN, dtype=np.int64), np.empty(_LARGEST_RUIN), np.empty(NUM_OPTIONS)
     cost, best_cost = 0.0, 0.0
     stale = False  # whether the best assignment is the present one and has still to be copied
     for number in range(num_rounds):
@@ -391,17 +460,18 @@ def ruin_and_recreate(
         change = 0.0
         for at in range(count):
             was[at] = c.options[chosen[at]]
-            change += shift(a, c, chosen[at], was[at], -1)
+            change += _shift(a, c, chosen[at], was[at], OUT)
         for at in range(count):
             _, regret = _cheapest_while_put_back(a, c, chosen[at], closed, opened, price)
             regrets[at] = -(regret + REGRET_NOISE * random.random())
-        for at in np.argsort(regrets[:count], kind="mergesort"):
+        _sort(regrets[:count], order)
+        for at in order[:count]:
             t, _ = _cheapest_while_put_back(a, c, chosen[at], closed, opened, price)
-            change += shift(a, c, chosen[at], t, +1)
+            change += _shift(a, c, chosen[at], t, IN)
         for _ in range(2):
             moved = False
             for at in range(count):
-                gained = move_to_cheapest(a, c, chosen[at], price)
+                gained = _move_to_cheapest(a, c, chosen[at], price)
                 change += gained
                 moved |= gained < 0.0
             if not moved:
@@ -410,7 +480,7 @@ def ruin_and_recreate(
         temperature = first_temperature * (last_temperature / first_temperature) ** (number / num_rounds)
         if possible and (change <= 0 or random.random() < np.exp(-change / temperature)):
             if stale and change > 0:
-                best[:] = c.options
+                _copy(c.options, best)
                 for at in range(count):
                     best[chosen[at]] = was[at]
                 stale = False
@@ -420,14 +490,20 @@ def ruin_and_recreate(
         else:
             for at in range(count):
                 if c.options[chosen[at]] != was[at]:
-                    shift(a, c, chosen[at], c.options[chosen[at]], -1)
-                    shift(a, c, chosen[at], was[at], +1)
+                    _shift(a, c, chosen[at], c.options[chosen[at]], OUT)
+                    _shift(a, c, chosen[at], was[at], IN)
     if stale:
-        best[:] = c.options
+        _copy(c.options, best)
     return best_cost, cost
 
 
-@compiled
+@inner
+def _copy(options: IntArray, best: IntArray) -> None:
+    for v in range(len(options)):
+        best[v] = options[v]
+
+
+@inner
 def _keeps_limits(a: Arrays, c: Counts, chosen: IntArray, count: int, k: int) -> bool:
     """Whether an assignment, feasible before, is so after some VMs were put elsewhere."""
     if c.moves[0] > a.max_moves[0]:
@@ -435,14 +511,14 @@ def _keeps_limits(a: Arrays, c: Counts, chosen: IntArray, count: int, k: int) ->
     for group in range(len(a.group_limit)):
         if c.group_writes[group] > a.group_limit[group]:
             return False
-    if not vault_holds(a, c, a.key_vault[k]):
+    if not _vault_holds(a, c, a.key_vault[k]):
         return False
     for at in range(count):
         v = chosen[at]
         t = c.options[v]
         if a.base[v, t] >= FORBIDDEN:
             return False
-        if a.key[v] != k and not vault_holds(a, c, a.key_vault[a.key[v]]):
+        if a.key[v] != k and not _vault_holds(a, c, a.key_vault[a.key[v]]):
             return False
         place = a.vm_class[v] * NUM_OPTIONS + t
         for touch in range(a.touched_begin[place], a.touched_begin[place + 1]):

@@ -21,7 +21,7 @@ from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.anneal import anneal_counts
 from optimizer.solve.arrays import Arrays, Counts, price_of_one_more
 from optimizer.solve.instance import NO_CAP, BoolArray, Instance, IntArray
-from optimizer.solve.kernels import IMPROVEMENT, shift
+from optimizer.solve.kernels import IMPROVEMENT, move_together
 
 PART_VMS = 1500
 """VMs of a part; a vault is never divided."""
@@ -258,17 +258,10 @@ def merge(a: Arrays, c: Counts, found: Sequence[tuple[Part, IntArray]]) -> float
     total = 0.0
     for part, options in found:
         before = part.counts.options
-        moved = np.flatnonzero(options != before).tolist()
-        change = 0.0
-        for n in moved:
-            change += shift(a, c, int(part.vms[n]), int(before[n]), -1)
-        for n in moved:
-            change += shift(a, c, int(part.vms[n]), int(options[n]), +1)
+        moved = np.flatnonzero(options != before)
+        change = move_together(a, c, part.vms[moved], options[moved])
         if change > -IMPROVEMENT:
-            for n in moved:
-                shift(a, c, int(part.vms[n]), int(options[n]), -1)
-            for n in moved:
-                shift(a, c, int(part.vms[n]), int(before[n]), +1)
+            move_together(a, c, part.vms[moved], before[moved])
             continue
         total += change
     return total

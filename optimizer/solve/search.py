@@ -7,19 +7,15 @@ from collections.abc import Callable
 
 import numpy as np
 
-from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import Arrays, Counts, count, pack
 from optimizer.solve.cost import violations
 from optimizer.solve.instance import BoolArray, Instance, IntArray
 from optimizer.solve.kernels import (
     IMPROVEMENT,
     gains,
-    move_to_cheapest,
     place,
-    price_openings,
-    price_options,
-    shift,
     sweep_single_moves,
+    take_out,
 )
 
 REPAIR_ROUNDS = 30
@@ -102,17 +98,6 @@ def settle(a: Arrays, c: Counts, vms: IntArray, should_stop: ShouldStop = never)
     return change
 
 
-def place_all(a: Arrays, c: Counts, vms: IntArray) -> None:
-    """Put VMs that were taken out at their cheapest options, those with most to lose first."""
-    place(a, c, np.asarray(vms, dtype=np.int64))
-
-
-def take_out(a: Arrays, c: Counts, vms: IntArray) -> None:
-    """Take VMs out of their places; :func:`place_all` puts them back."""
-    for v in vms.tolist():
-        shift(a, c, v, int(c.options[v]), -1)
-
-
 def steepest(instance: Instance, start: IntArray, should_stop: ShouldStop = never) -> IntArray:
     """Make the single move that gains most, again and again, as long as moves are left.
 
@@ -128,7 +113,7 @@ def steepest(instance: Instance, start: IntArray, should_stop: ShouldStop = neve
     should_stop
         Asked before each move.
     """
-    a, c, price = pack(instance), count(instance, start), np.empty(NUM_OPTIONS)
+    a, c = pack(instance), count(instance, start)
     movable = np.flatnonzero(instance.movable)
     queue = list(zip((-gains(a, c, movable)).tolist(), movable.tolist(), strict=True))
     heapq.heapify(queue)
@@ -140,7 +125,7 @@ def steepest(instance: Instance, start: IntArray, should_stop: ShouldStop = neve
         if queue and -queue[0][0] > gain + IMPROVEMENT:
             heapq.heappush(queue, (-gain, v))
         else:
-            move_to_cheapest(a, c, v, price)
+            sweep_single_moves(a, c, np.array([v]))
     return c.options
 
 
@@ -151,16 +136,13 @@ def repair(instance: Instance, options: IntArray) -> IntArray:
     cheapest among those (Minton, Johnston, Philips, Laird, Artificial Intelligence 58, 1992).
     """
     a, c, random = pack(instance), count(instance, options), np.random.default_rng(0)
-    price = np.empty(NUM_OPTIONS)
     for _ in range(REPAIR_ROUNDS):
         crowded = _in_the_way(instance, a, c)
         if not crowded.any():
             break
-        for v in random.permutation(np.flatnonzero(crowded & instance.movable)).tolist():
-            shift(a, c, v, int(c.options[v]), -1)
-            price_options(a, c, v, price)
-            price_openings(a, c, v, price, -1)
-            shift(a, c, v, int(np.argmin(price)), +1)
+        for v in random.permutation(np.flatnonzero(crowded & instance.movable)):
+            take_out(a, c, np.array([v]))
+            place(a, c, np.array([v]))
     return c.options
 
 
