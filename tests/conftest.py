@@ -52,7 +52,7 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Order the modules so that several workers need little time together.
 
-    Compiling the solver's loops in a fresh checkout takes about 10 seconds, and what one worker has compiled the others
+    Compiling the solver's loops in a fresh checkout takes about 10 seconds, and what one worker compiles the others
     load. So one worker begins with a module that compiles, the others with those that need no solver; of the rest the
     long modules come first, so that no worker is left with one at the end.
     """

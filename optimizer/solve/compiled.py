@@ -3,7 +3,8 @@
 Each function is compiled for the types of its arguments, which takes 0.1 to 1 s per function.  These rules keep the
 first run after an installation short:
 
-- :func:`compiled` is for functions that Python calls, :func:`inner` for those that only compiled code calls.
+- :func:`compiled` is for functions that Python calls, :func:`inner` and :func:`inlined` for those that only compiled
+  code calls.
 - A literal number among the arguments is a type of its own: a function that is called with ``1`` and with ``-1`` is
   compiled twice.  Pass a variable, or a constant of a numpy type.
 - A short loop compiles faster than ``argsort``, ``argmin``, the ``min`` of an array, or copying an array into another:
@@ -80,11 +81,22 @@ def compiled(function: Function) -> Function:
     return cast("Function", njit(cache=True, nogil=True)(function))
 
 
+_WITHOUT_WRAPPERS: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}  # numba's stubs lack them
+
+
 def inner(function: Function) -> Function:
     """Compile a function that only compiled functions of the same file call.
 
     Leaves out the code that unpacks Python arguments.  For a tuple of 40 arrays, that code takes longer to compile
     than most functions here.
     """
-    without: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-    return cast("Function", njit(cache=True, nogil=True, **without)(function))
+    return cast("Function", njit(cache=True, nogil=True, **_WITHOUT_WRAPPERS)(function))
+
+
+def inlined(function: Function) -> Function:
+    """Compile a function like :func:`inner` does, and copy it into its callers.
+
+    For the innermost loops: to pass tuples of 40 arrays takes as long as pricing a VM does.  The callers take longer
+    to compile.
+    """
+    return cast("Function", njit(cache=True, nogil=True, forceinline=True, **_WITHOUT_WRAPPERS)(function))
