@@ -6,7 +6,7 @@ import numpy as np
 
 from optimizer.solve.arrays import count, pack
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.instance import FloatArray, Instance, IntArray
+from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.kernels import IMPROVEMENT, move_if_no_dearer
 from optimizer.solve.search import improve_single_moves, repair
 from optimizer.solve.solver import Result
