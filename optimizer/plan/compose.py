@@ -144,6 +144,7 @@ def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> C
         rules=case.rules,
         risk=case.table.risk,
         credit=case.table.credit,
+        own=case.table.own,
         starts=starts,
         snapshot_minutes=case.snapshot_minutes,
         moved_on=case.recently_moved,

@@ -47,8 +47,8 @@ def notes_on_credit(table: RiskTable, forecast: Forecast) -> list[str]:
         return []
     note = (
         f"{'1 VM is' if without == 1 else f'{without:,} VMs are'} credited with no gain in risk: on days held out of "
-        "the history, the start that looked best was no better than today's; they move only to spread their service, "
-        "where their risk does not grow"
+        "the history, the start that looked best was no better than today's; they move only to spread their "
+        "service"
     )
     return [note]
 
@@ -74,7 +74,7 @@ def notes_on_repetition(table: RiskTable, forecast: Forecast) -> list[str]:
     whom = f"only for {credited:,} of {without + credited:,} VMs" if credited else "for no VM"
     note = (
         f"do not expect less risk from this estate's history: {why}. Gains in risk are counted {whom}; all others "
-        "move only to spread their service, where their risk does not grow"
+        "move only to spread their service"
     )
     return [note]
 

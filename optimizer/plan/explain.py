@@ -275,7 +275,7 @@ def _notes_on_credit(solution: Solution, v: int) -> list[str]:
         f"history. In-sample, the model sees a gain of up to {gain:.2f}."
         if table.credited[v]
         else "On days held out of the history, the start that looked best was no better than today's. The plan counts "
-        "no gain for it and never gives it a riskier start."
+        "no gain for it."
     )
     return [note]
 

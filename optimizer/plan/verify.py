@@ -63,6 +63,8 @@ class Checked:
         Of the plan.
     risk, credit
         Shape (V, 48) and (V,): risk table; of a gain in risk, this share counts.
+    own
+        Shape (V,): whether a VM's own history is the evidence; without it, no risk may grow.
     starts
         Length V: ``HH:MM`` that the schedule states.
     snapshot_minutes
@@ -76,6 +78,7 @@ class Checked:
     rules: Rules
     risk: npt.NDArray[np.float64]
     credit: npt.NDArray[np.float64]
+    own: npt.NDArray[np.bool_]
     starts: Sequence[str]
     snapshot_minutes: int
     moved_on: Mapping[str, date] = field(default_factory=dict)
@@ -273,7 +276,7 @@ def _most_risk(checked: Checked, row: int, open_starts: Sequence[int]) -> float:
     A limit that the planner did not write gives way where every start that is open is above it: it then counts from
     the least risk among these.
     """
-    allowance = checked.rules.max_risk_increase if checked.credit[row] else 0.0
+    allowance = checked.rules.max_risk_increase if checked.own[row] else 0.0
     ceiling = float(checked.risk[row, checked.before.policy(checked.before.items[row]).start]) + allowance + 1e-9
     least = min((float(checked.risk[row, t]) for t in open_starts), default=ceiling)
     written = "max_risk_increase" in checked.rules.model_fields_set

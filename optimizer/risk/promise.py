@@ -54,7 +54,7 @@ class Decisions:
     move_price
         Shape (V,): gain from which on a VM is moved.
     max_increase
-        Increase of the risk of a credited VM that is accepted.
+        Increase of the risk of a VM that is accepted.
     """
 
     today: npt.NDArray[np.integer]
@@ -148,9 +148,8 @@ class _Anew:
         Shape (num_blocks, num_blocks, n): ``[b, c]`` is of the option chosen without both blocks and judged on ``c``.
     hoped, gained
         Shape (num_blocks, n): gain of the best allowed option without block ``b``, by the estimate and in the block.
-    spread, spread_wide
-        Shape (num_blocks, n): mean gain in the block of the options with no higher risk than today's, and of those
-        with at most the increase that is accepted.
+    spread
+        Shape (num_blocks, n): mean gain in the block of the options with at most the increase that is accepted.
     """
 
     claimed: FloatArray
@@ -158,13 +157,12 @@ class _Anew:
     hoped: FloatArray
     gained: FloatArray
     spread: FloatArray
-    spread_wide: FloatArray
 
     @classmethod
     def zeros(cls, num_blocks: int, num_items: int) -> _Anew:
         """Nothing is known yet."""
         pairs, singles = (num_blocks, num_blocks, num_items), (num_blocks, num_items)
-        return cls(*(np.zeros(pairs) for _ in range(2)), *(np.zeros(singles) for _ in range(4)))
+        return cls(*(np.zeros(pairs) for _ in range(2)), *(np.zeros(singles) for _ in range(3)))
 
 
 def _decide_anew(part: OptionPart, decisions: Decisions, anew: _Anew, columns: IntArray) -> None:
@@ -183,9 +181,8 @@ def _decide_anew(part: OptionPart, decisions: Decisions, anew: _Anew, columns: I
         gain = part.observed[block][rows, part.today][:, None] - part.observed[block]
         anew.hoped[block, columns] = today[:, 0] - risk[rows, choice]
         anew.gained[block, columns] = gain[rows, choice]
-        for mean, accepted in ((anew.spread, 0.0), (anew.spread_wide, decisions.max_increase)):
-            open_to = allowed & elsewhere & (risk <= today + accepted + TIE)
-            mean[block, columns] = _mean_known(gain, open_to)
+        open_to = allowed & elsewhere & (risk <= today + decisions.max_increase + TIE)
+        anew.spread[block, columns] = _mean_known(gain, open_to)
 
 
 def _mean_known(gain: FloatArray, wanted: BoolArray) -> FloatArray:
@@ -220,8 +217,7 @@ def _roles(table: RiskTable, decisions: Decisions, items: IntArray) -> _Roles:
     wanted = table.credit[items] * possible > np.maximum(decisions.move_price[items], TIE)
     share = np.clip(np.nan_to_num(divide_known(planned, possible)), 0.0, 1.0)
     moved = (decisions.options != decisions.today)[items]
-    accepted = np.where(table.credited[items], decisions.max_increase, 0.0)
-    free = decisions.allowed[items] & (risk <= (today + accepted + TIE)[:, None])
+    free = decisions.allowed[items] & (risk <= (today + decisions.max_increase + TIE)[:, None])
     able = ~wanted & (free.sum(axis=1) > 1)
     mean_spread = float(moved[able].mean()) if able.any() else 0.0
     spread = np.where(able, moved, mean_spread).astype(np.float64)
@@ -241,7 +237,7 @@ def _gains_by_block(anew: _Anew, roles: _Roles, price: FloatArray, repeats: bool
         others = np.arange(num_blocks) != block
         credit = believe_gains(FoldGains(anew.claimed[block, others], anew.realised[block, others]), repeats)
         wanted = credit * anew.hoped[block] > np.maximum(price, TIE)
-        spread = np.where(credit > 0, anew.spread_wide[block], anew.spread[block])
+        spread = anew.spread[block]
         gains[block] = np.where(
             wanted, roles.share * anew.gained[block], roles.spread * np.where(roles.spread > 0, spread, 0.0)
         )

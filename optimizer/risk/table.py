@@ -43,8 +43,12 @@ class RiskTable:
 
     @property
     def allowed(self) -> BoolArray:
-        """Shape (V, 48): options that evidence allows; a VM without credit may go nowhere that looks worse."""
-        return np.asarray(self.credited[:, None] | (self.risk <= self.today[:, None]))
+        """Shape (V, 48): options that evidence allows.
+
+        A VM without its own evidence may go nowhere that looks worse.  Of all others, whether credited or not, the
+        increase is estimated from their own history: it counts whole, and `max_risk_increase` limits it.
+        """
+        return np.asarray(self.own[:, None] | (self.risk <= self.today[:, None]))
 
     @property
     def cost(self) -> FloatArray:

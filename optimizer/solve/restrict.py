@@ -20,7 +20,7 @@ RISK_TOLERANCE = 1e-9
 
 AZURE_GRID = "Azure's limits on hourly windows"
 RISK_INCREASE = "max_risk_increase"
-NO_HISTORY = "too little evidence to accept a higher risk"
+NO_HISTORY = "too little history to accept a higher risk"
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +101,8 @@ def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snaps
     raised = {}
     if not rules.writes_max_risk_increase:
         raised = _give_way(table, ~np.logical_or.reduce(list(forbidden.values()), axis=0), too_risky, rules)
-    forbidden[RISK_INCREASE] = table.credited[:, None] & too_risky
-    forbidden[NO_HISTORY] = ~table.credited[:, None] & too_risky
+    forbidden[RISK_INCREASE] = table.own[:, None] & too_risky
+    forbidden[NO_HISTORY] = ~table.own[:, None] & too_risky
     allowed = ~np.logical_or.reduce(list(forbidden.values()), axis=0)
     return Restrictions(allowed, forbidden, movable, stays_because, tuple(exempt), raised, rule_of)
 
@@ -129,7 +129,7 @@ def _give_way(table: RiskTable, left: BoolArray, too_risky: BoolArray, rules: Ru
     raised = {}
     for row in np.flatnonzero(left.any(axis=1) & ~(left & ~too_risky).any(axis=1)).tolist():
         least = float(table.risk[row, left[row]].min())
-        allowance = rules.max_risk_increase if table.credited[row] else 0.0
+        allowance = rules.max_risk_increase if table.own[row] else 0.0
         too_risky[row] = table.risk[row] > least + allowance + RISK_TOLERANCE
         raised[row] = least - float(table.today[row])
     return raised

@@ -141,7 +141,7 @@ def run(setting: Setting, seed: int) -> Outcome:
     table, rows = risk_table(inventory, forecast), np.arange(setting.num_vms)
     wanted = table.today - table.cost.min(axis=1) > MOVE_PRICE
     options = np.where(wanted, table.cost.argmin(axis=1), today)
-    ceiling = table.today + np.where(table.credited, MAX_INCREASE, 0.0)
+    ceiling = table.today + MAX_INCREASE
     for vm in np.flatnonzero(~wanted & (random.random(setting.num_vms) < MOVED_ANYWHERE)).tolist():
         options[vm] = random.choice(np.flatnonzero(table.risk[vm] <= ceiling[vm] + 1e-9))
     decisions = Decisions(

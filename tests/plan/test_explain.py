@@ -140,7 +140,7 @@ def test_what_forbids_a_better_start_is_named(ruled: Planned) -> None:
             assert option.reasons
             seen.setdefault(found.service, set()).update(option.reasons)
     assert {service for service in NAMED if NAMED[service] in seen.get(service, ())} >= {"shop", "mail"}
-    limits = {"max_risk_increase", "too little evidence to accept a higher risk", "the limit of policies per vault"}
+    limits = {"max_risk_increase", "too little history to accept a higher risk", "the limit of policies per vault"}
     assert set().union(*seen.values()) <= {*limits, *NAMED.values()}
 
 
@@ -170,7 +170,7 @@ def test_a_full_cap_forbids(imported: Planned) -> None:
     blocked = [found for found in explanations(made) if not all(found.allowed)]
     assert blocked
     reasons = {reason for found in blocked for option in found.forbidden for reason in option.reasons}
-    assert reasons <= {"link of b", "max_risk_increase", "too little evidence to accept a higher risk"}
+    assert reasons <= {"link of b", "max_risk_increase", "too little history to accept a higher risk"}
     assert "link of b" in reasons
     assert {found.vault for found in blocked} >= {"vault-b"}
 

@@ -56,6 +56,7 @@ def test_the_verifier_has_nothing_to_say(made: Planned) -> None:
         rules=made.plan.rules,
         risk=made.case.table.risk,
         credit=made.case.table.credit,
+        own=made.case.table.own,
         starts=[entry.start for entry in made.plan.schedule],
         snapshot_minutes=15,
     )

@@ -62,6 +62,7 @@ def valid(made: Planned) -> Valid:
         rules=made.plan.rules,
         risk=made.case.table.risk,
         credit=made.case.table.credit,
+        own=made.case.table.own,
         starts=tuple(entry.start for entry in made.plan.schedule),
         snapshot_minutes=15,
     )
@@ -255,11 +256,11 @@ def riskier(given: Valid, *, credited: bool, increase: float) -> Valid:
     """A risk table in which the place of a VM that moves is worse than today by ``increase``."""
     checked = given.checked
     row = next(r for r in range(len(checked.starts)) if checked.starts[r] != format_start(today(checked, r)))
-    risk, credit = checked.risk.copy(), checked.credit.copy()
+    risk, credit = checked.risk.copy(), checked.own.copy()
     risk[row, today(checked, row)] = 1.0
     risk[row, int(checked.starts[row][:2]) * 2 + int(checked.starts[row][3:]) // 30] = 1.0 + increase
     credit[row] = credited
-    return replace(given, checked=replace(checked, risk=risk, credit=credit))
+    return replace(given, checked=replace(checked, risk=risk, own=credit))
 
 
 def moved_lately(given: Valid) -> Valid:

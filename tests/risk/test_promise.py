@@ -191,12 +191,12 @@ def test_the_interval_holds_the_true_change_of_simulated_estates(num_days: int) 
 
 
 def test_the_cost_credits_gains_only_and_counts_increases_whole() -> None:
-    """Half credit halves a gain; a VM without credit may go nowhere that looks worse."""
+    """Half credit halves a gain; a VM without its own evidence may go nowhere that looks worse."""
     table = RiskTable(
         risk=np.array([[2.0, 1.0, 3.0], [2.0, 1.0, 3.0]]),
         today=np.array([2.0, 2.0]),
         credit=np.array([0.5, 0.0]),
-        own=np.ones(2, dtype=np.bool_),
+        own=np.array([True, False]),
     )
     assert table.cost.tolist() == [[2.0, 1.5, 3.0], [2.0, 2.0, 3.0]]
     assert table.allowed.tolist() == [[True, True, True], [True, True, False]]

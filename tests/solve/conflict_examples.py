@@ -19,7 +19,7 @@ from optimizer.solve.why_not.relaxation import Effect, solved
 from tests.solve.examples import SNAPSHOT_MINUTES, Problem, flat_risk, inventory, obvious_feasible, only, policy
 
 POLICIES = "the limit of policies per vault"
-HISTORY = "too little evidence to accept a higher risk"
+HISTORY = "too little history to accept a higher risk"
 NIGHT = Window(start=20 * 60, end=6 * 60)
 DAY = Window(start=6 * 60, end=20 * 60)
 
@@ -103,7 +103,7 @@ def broken_by_every_schedule(problem: Problem, gates: Gates | None = None) -> se
     moved = options != np.array(today)
     rows = np.arange(num)
     risk = problem.risk[rows, options]
-    own = problem.table.credited
+    own = problem.table.own
     ceiling = problem.table.today + rules.max_risk_increase + RISK_TOLERANCE
     broken["max_risk_increase"] = (own & (risk > ceiling)).any(axis=1)
     broken[HISTORY] = (~own & (risk > problem.table.today)).any(axis=1)
