@@ -92,8 +92,8 @@ def expected_change(
     change: decisions on fewer days may then be too timid to credit any VM at all.
 
     The interval says where the expected change lies if the coming days are like those of the history. It does not
-    say how single months scatter around it, nor can it know what will change on the estate. Simulated estates put
-    the true change inside in 82 to 100 % of cases, see ``tests/benchmarks/promise_coverage.py``.
+    say how single months scatter around it, nor can it know what will change on the estate. Of simulated
+    estates, 85 to 100 % have the true change inside, see ``tests/benchmarks/promise_coverage.py``.
 
     Parameters
     ----------
