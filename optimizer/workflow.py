@@ -170,7 +170,7 @@ def audit_case(case: Case) -> Audit:
     broken = find_broken_rules(case.inventory, case.rules, case.restrictions, case.instance, case.snapshot_minutes)
     return audit(
         case.inventory,
-        case.table.cost,
+        case.table.reported,
         case.rules,
         snapshot_minutes=case.snapshot_minutes,
         history_days=case.history_days,

@@ -251,7 +251,7 @@ def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
         captured=_round(result.captured),
         gap=_round(max(0.0, result.cost.total - result.bound)),
         seconds=result.seconds,
-        model_change=_round((case.table.risk[rows, options] - case.table.today).sum()),
+        model_change=_round((after - before).sum()),
         expected_change=_expected_change(case, options, seed),
     )
 

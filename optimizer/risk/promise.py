@@ -115,6 +115,7 @@ def expected_change(
     if folds is None or folds.num_blocks < MIN_BLOCKS:  # not `enough`: an estate without busy VMs can promise 0
         return None
     items = busy_items(inventory, forecast, agentless_at_risk=agentless_at_risk)
+    items = items[table.own[items]]  # of all others no gain is reported, and none is promised
     if len(items) == 0:
         return ExpectedChange(0.0, 0.0, 0.0)
     fold_row = forecast.fold_row[forecast_rows(inventory, forecast)]

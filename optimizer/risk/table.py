@@ -51,6 +51,15 @@ class RiskTable:
         return np.asarray(self.own[:, None] | (self.risk <= self.today[:, None]))
 
     @property
+    def reported(self) -> FloatArray:
+        """Shape (V, 48): risk as figures for people state it.
+
+        The plain estimate, but no gain for a VM without evidence of its own.  The objective credits less than these
+        gains (:attr:`cost`), and what a plan promises is `expected_change`.
+        """
+        return np.where(self.own[:, None], self.risk, np.maximum(self.risk, self.today[:, None]))
+
+    @property
     def cost(self) -> FloatArray:
         """Shape (V, 48): risk as the objective counts it.
 

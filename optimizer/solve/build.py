@@ -80,7 +80,7 @@ def build_instance(
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
     return Instance(
         linear=table.cost + move_price[:, None] * moved,
-        risk=table.cost,
+        risk=table.reported,
         allowed=restrictions.allowed,
         today=today,
         movable=restrictions.movable,

@@ -151,7 +151,7 @@ class Instance:
     linear
         Shape (V, 48): risk that is credited plus the price of the move, in at-risk backups per 30 days.
     risk
-        Shape (V, 48): risk that is credited, without the price of the move: the figure of every report.
+        Shape (V, 48): risk as reports state it, see :attr:`optimizer.risk.table.RiskTable.reported`.
     allowed
         Shape (V, 48): options that every rule and limit on the single VM allows.
     today

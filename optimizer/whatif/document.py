@@ -24,7 +24,7 @@ class CostTerms(StrictModel):
 
 
 class Figures(StrictModel):
-    """A schedule in figures; ``cost.risk`` and ``at_risk_per_month`` are both the risk that is credited."""
+    """A schedule in figures; ``cost.risk`` is the credited risk, ``at_risk_per_month`` the reported one."""
 
     vms: int
     at_risk_per_month: float

@@ -107,7 +107,7 @@ def test_an_explanation_agrees_with_the_schedule(made: Planned) -> None:
             parse_start(entry.start_today)
         )
         assert [found.profile[t] is not None for t in range(48)] == [t in options for t in range(48)]
-        assert all(found.profile[t] == made.case.table.cost[row, t] for t in options)
+        assert all(found.profile[t] == made.case.table.reported[row, t] for t in options)
         assert found.allowed[parse_start(entry.start)]
 
 
