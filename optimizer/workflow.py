@@ -20,6 +20,7 @@ from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.plan.audit import audit
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.broken_rules import find_broken_rules
+from optimizer.plan.carried_out import solve_in_order
 from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.credit_notes import notes_on_repetition
@@ -37,7 +38,6 @@ from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.rule_scope import idle_rules, notes_on_parts
 from optimizer.plan.together import services_together, spread_where_it_pays
-from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import RiskTable, risk_table, start_step
@@ -295,7 +295,7 @@ def make_plan_of(
             why_not=one is case,
         )
 
-    result = solve_within_write_limits(case, known_policies(estate), solved)
+    result = solve_in_order(case, known_policies(estate), solved)
     curve = None
     if moves_curve:
         curve, result = trace_curve(

@@ -6,7 +6,6 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -50,7 +49,7 @@ from optimizer.plan.together import services_together
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.ports import Clock
 from optimizer.risk.promise import Decisions, expected_change
-from optimizer.solve.cost import Cost, evaluate
+from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.cuts import rules_without_cut
 from optimizer.solve.solver import Result
@@ -95,9 +94,9 @@ def compose_plan(
     VerificationError
         The result did not pass: a bug.
     """
-    result, diff = _with_detours(case, result, known_policies(estate))
     assert result.options is not None and result.cost is not None
     options = result.options
+    diff = changes_to(case, options, known_policies(estate))
     schedule = _schedule(case, options, diff)
     summary = _summary(case, result, diff, settings.seed)
     claims = Claims(
@@ -147,27 +146,9 @@ def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> C
         own=case.table.own,
         starts=starts,
         snapshot_minutes=case.snapshot_minutes,
+        changes=diff.changes,
         moved_on=case.recently_moved,
     )
-
-
-def with_detours(case: Case, cost: Cost, diff: Diff) -> Cost:
-    """The cost of a schedule with the detours of its changes."""
-    price = case.rules.prices.policy_write * diff.detours
-    return replace(cost, writes=cost.writes + diff.detours, policy_writes=cost.policy_writes + price)
-
-
-def _with_detours(case: Case, result: Result, known: Sequence[str]) -> tuple[Result, Diff]:
-    """The changes, and the result with the cost of their detours; today's schedule where that is cheaper then."""
-    assert result.options is not None and result.cost is not None and result.reference is not None
-    diff = changes_to(case, result.options, known)
-    if not diff.detours:
-        return result, diff
-    options, cost = result.options, with_detours(case, result.cost, diff)
-    if result.reference_name == "today" and cost.total > result.reference.total:
-        options, cost = case.instance.today, result.reference
-        diff = changes_to(case, options, known)
-    return result.with_schedule(options, cost, result.bound), diff
 
 
 def changes_to(case: Case, options: npt.NDArray[np.int64], known: Iterable[str]) -> Diff:

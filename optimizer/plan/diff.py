@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -16,11 +16,13 @@ from optimizer.estate.arm_policy import with_start
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, NUM_OPTIONS, format_start
 from optimizer.plan.caps import CapCounts
 from optimizer.plan.clashes import ClashCounts
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignItem
 from optimizer.plan.sequence import Progress, Step
+from optimizer.solve.build import number_twin_keys, policies_of_keys
+from optimizer.solve.executable import Families, Move, make_families, order_of_moves, vault_writes
 
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
@@ -43,17 +45,20 @@ class Diff:
     ----------
     changes
         In order: new policies, items that go to them or to policies that have room, edits, all other items; limits
-        and rules between VMs hold after each wherever there is such an order.
+        and rules between VMs hold after each of them, but for those of ``stuck``, which come last.
     policy_ids, policy_names
         Length V: the policy of each item afterwards.
     detours
         Policies created beyond those that the schedule needs, because full policies exchange items.
+    stuck
+        Rows of items for which no order was found that keeps every limit and rule.
     """
 
     changes: tuple[Change, ...]
     policy_ids: tuple[str, ...]
     policy_names: tuple[str, ...]
     detours: int = 0
+    stuck: tuple[int, ...] = ()
 
     def count(self, kind: str) -> int:
         """Number of changes of one kind."""
@@ -82,7 +87,8 @@ class _Draft:
     family_of: dict[int, dict[str, _Host]] = field(default_factory=dict)
     creations: list[CreatePolicy] = field(default_factory=list)
     edits: list[Step] = field(default_factory=list)
-    detours: int = 0
+    edited: set[str] = field(default_factory=set)
+    detours: dict[str, list[int]] = field(default_factory=dict)
 
 
 def derive_changes(
@@ -93,7 +99,7 @@ def derive_changes(
     reserved: Iterable[str] = (),
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
 ) -> Diff:
-    """Changes that bring every item to its start option with the fewest policy writes.
+    """Changes that bring every item to its start option with the fewest policy writes, in an order that keeps limits.
 
     Parameters
     ----------
@@ -115,85 +121,118 @@ def derive_changes(
         vault_id, _, name = policy_id.lower().rpartition("/backuppolicies/")
         names.setdefault(vault_id, set()).add(name)
     draft = _Draft(inventory, rules, options, names, vm_limit(rules.policies, inventory))
+    _choose_writes(draft, movable)
     families: dict[tuple[str, str], list[Policy]] = {}
     for policy in inventory.policies.values():
         families.setdefault((policy.vault_id.lower(), policy.twin_key), []).append(policy)
     for twins in families.values():
-        _host_family(draft, twins, movable)
-    steps = _order(draft, snapshot_minutes)
+        _host_family(draft, twins)
+    progress = _order(draft, snapshot_minutes)
     hosts = [draft.host_of[row] for row in range(len(inventory.items))]
     return Diff(
-        changes=(*draft.creations, *(step.change for step in steps)),
+        changes=(*draft.creations, *(step.change for step in progress.taken)),
         policy_ids=tuple(host.id for host in hosts),
         policy_names=tuple(host.name for host in hosts),
-        detours=draft.detours,
+        detours=sum(map(len, draft.detours.values())),
+        stuck=tuple(sorted(row for step in progress.stuck for row in step.rows)),
     )
 
 
-def _host_family(draft: _Draft, twins: list[Policy], movable: BoolArray) -> None:
+def _choose_writes(draft: _Draft, movable: BoolArray) -> None:
+    """Choose the policies that are edited, and the starts at which one more is created for a ring of full policies."""
+    inventory, rules, options = draft.inventory, draft.rules, draft.options
+    keys = number_twin_keys(inventory)
+    vaults = {vault_id: n for n, vault_id in enumerate(inventory.vaults)}
+    policies = [inventory.policy(item) for item in inventory.items]
+    existing, unknown, counted, of_keys = policies_of_keys(inventory, rules, draft.limit, keys, movable)
+    key = np.array([keys[policy.vault_id.lower(), policy.twin_key] for policy in policies], dtype=np.int64)
+    today = np.array([policy.start for policy in policies], dtype=np.int64)
+    room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
+    families = make_families(
+        today=today,
+        key=key,
+        key_vault=np.array([vaults[vault_id] for vault_id, _ in keys], dtype=np.int64),
+        counted_today=counted,
+        existing=existing,
+        unknown=unknown,
+        policies=of_keys,
+        vault_room=np.maximum(np.array(room, dtype=np.int64), 0),
+        vms_per_policy=(draft.limit.new, draft.limit.existing),
+    )
+    takes_place = counted | (options != today)
+    cells = np.bincount(key[takes_place] * NUM_OPTIONS + options[takes_place], minlength=len(keys) * NUM_OPTIONS)
+    items = cells.reshape(len(keys), NUM_OPTIONS) + unknown
+    moving = np.unique(families.key[options != today])
+    ids = list(keys)
+    for vault in sorted({vaults[ids[k][0]] for k in moving.tolist()}):
+        _note_writes(draft, families, items, vault)
+
+
+def _note_writes(draft: _Draft, families: Families, items: IntArray, vault: int) -> None:
+    """Remember which policies of a vault are edited, and for which items a policy is created on the way."""
+    options = np.ascontiguousarray(draft.options, dtype=np.int64)
+    writes = vault_writes(families, options, items, vault, prefer_edits=True)
+    for p in writes.edited.tolist():
+        row = families.policy_vm[families.policy_vm_begin[p]]
+        draft.edited.add(draft.inventory.items[row].policy_id.lower())
+    if not writes.possible:
+        return
+    for k, rings in zip(writes.keys.tolist(), writes.rings, strict=True):
+        for start in np.unique(rings[rings >= 0]).tolist():
+            row = families.key_item[families.key_item_begin[k]]
+            family = _family(draft.inventory.policy(draft.inventory.items[row]))
+            draft.detours.setdefault(family, []).append(start)
+
+
+def _family(policy: Policy) -> str:
+    return f"{policy.vault_id.lower()} {policy.twin_key}"
+
+
+def _host_family(draft: _Draft, twins: list[Policy]) -> None:
     """Find a policy for every item of a twin key."""
     limit = draft.limit.existing
     inventory, options = draft.inventory, draft.options
     hosts: dict[str, _Host] = {}
-    arriving: Counter[int] = Counter()
+    arriving: set[int] = set()
     for policy in twins:
-        rows = inventory.items_by_policy[policy.id.lower()]
+        key = policy.id.lower()
+        rows = inventory.items_by_policy[key]
         staying = [row for row in rows if options[row] == policy.start]
-        arriving.update(int(options[row]) for row in rows if options[row] != policy.start)
-        strangers = inventory.unknown_items[policy.id.lower()]
-        over = inventory.policy_sizes[policy.id.lower()] > limit
+        strangers = inventory.unknown_items[key]
+        over = inventory.policy_sizes[key] > limit
         host = _Host(policy.id, policy.name, policy.start, 0 if over else limit - strangers - len(staying))
-        hosts[policy.id.lower()] = host
+        hosts[key] = host
         draft.family_of.update(dict.fromkeys(rows, hosts))
+        if key in draft.edited:
+            _edit(draft, policy, host)
+            continue
+        arriving.update(int(options[row]) for row in rows if options[row] != policy.start)
         for row in staying:
             draft.host_of[row] = host
-    _edit(draft, twins, hosts, arriving, movable)
+    everyone = [row for policy in twins for row in inventory.items_by_policy[policy.id.lower()]]
     for start in sorted(arriving):
-        waiting = [
-            row
-            for policy in twins
-            for row in inventory.items_by_policy[policy.id.lower()]
-            if options[row] == start and row not in draft.host_of
-        ]
-        _place(draft, hosts, start, waiting)
+        _place(draft, hosts, start, [row for row in everyone if options[row] == start and row not in draft.host_of])
+    for start in draft.detours.get(_family(twins[0]), ()):
+        arrivals = [row for row in everyone if options[row] == start != inventory.policy(inventory.items[row]).start]
+        host = _create(draft, start, arrivals)
+        hosts[host.id.lower()] = host
 
 
-def _edit(
-    draft: _Draft, twins: list[Policy], hosts: dict[str, _Host], arriving: Counter[int], movable: BoolArray
-) -> None:
-    """Edit policies all of whose items go to one start that lacks room, where nobody needs them at their own."""
-    if not draft.rules.policies.edit:
-        return
-    inventory, limit = draft.inventory, draft.limit.new
-    # The largest first: it spares most reassignments.  The solver counts edits in this order.
-    for policy in sorted(twins, key=lambda p: -len(inventory.items_by_policy[p.id.lower()])):
-        rows = inventory.items_by_policy[policy.id.lower()]
-        targets = {int(draft.options[row]) for row in rows}
-        untouchable = inventory.unknown_items[policy.id.lower()] > 0 or not movable[list(rows)].all()
-        untouchable |= not policy.may_be_edited or len(rows) > limit
-        if len(targets) != 1 or policy.start in targets or untouchable:
-            continue
-        start = targets.pop()
-        room_there = sum(host.room for host in hosts.values() if host.start == start)
-        others_here = [h for key, h in hosts.items() if h.start == policy.start and key != policy.id.lower()]
-        lacking = arriving[start] > room_there
-        needed_here = arriving[policy.start] > sum(host.room for host in others_here)
-        if not lacking or needed_here:
-            continue
-        host = hosts[policy.id.lower()]
-        host.start, host.room, host.edited = start, limit - len(rows), True
-        arriving[start] -= len(rows)
-        for row in rows:
-            draft.host_of[row] = host
-        edit = EditPolicy(
-            vault_id=policy.vault_id,
-            policy=policy.name,
-            policy_id=policy.id,
-            start_today=format_start(policy.start),
-            start=format_start(start),
-            properties=_body(policy, start, inventory.as_of),
-        )
-        draft.edits.append(Step(edit, rows, policy.start, start, policy.id.lower(), policy.id.lower()))
+def _edit(draft: _Draft, policy: Policy, host: _Host) -> None:
+    """Give a policy the start that all its items go to."""
+    rows = draft.inventory.items_by_policy[policy.id.lower()]
+    start = int(draft.options[rows[0]])
+    host.start, host.room, host.edited = start, draft.limit.new - len(rows), True
+    draft.host_of.update(dict.fromkeys(rows, host))
+    edit = EditPolicy(
+        vault_id=policy.vault_id,
+        policy=policy.name,
+        policy_id=policy.id,
+        start_today=format_start(policy.start),
+        start=format_start(start),
+        properties=_body(policy, start, draft.inventory.as_of),
+    )
+    draft.edits.append(Step(edit, rows, policy.start, start, policy.id.lower(), policy.id.lower()))
 
 
 def _place(draft: _Draft, hosts: dict[str, _Host], start: int, rows: list[int]) -> None:
@@ -265,67 +304,74 @@ def _is_ours(suffixed: re.Match[str], twin: Policy, taken: set[str]) -> bool:
     return suffixed["time"] == own or suffixed["base"].lower() in taken
 
 
-def _order(draft: _Draft, snapshot_minutes: int) -> list[Step]:
-    """Reassignments and edits, one after the other, with detours where no order keeps the limits."""
-    moves = _moves(draft)
+def _order(draft: _Draft, snapshot_minutes: int) -> Progress:
+    """Reassignments and edits, one after the other, so that limits and rules hold after each.
+
+    First each step as soon as it can be taken, in the order of the items.  That may use up a place that a ring of full
+    policies needs; then along the trails of :func:`optimizer.solve.executable.order_of_moves`, which do not.
+    """
+    moves = [_move(draft, row) for row in _leavers(draft)]
     at_new_time = {step.target for step in draft.edits}
-    progress = Progress(
+    first = _progress(draft, snapshot_minutes)
+    waiting = first.admit([step for step in moves if step.target not in at_new_time])
+    waiting = first.admit([*draft.edits, *waiting, *(step for step in moves if step.target in at_new_time)])
+    first.finish(waiting)
+    best = first
+    if waiting:
+        other = _progress(draft, snapshot_minutes)
+        other.finish(other.admit([*draft.edits, *_along_trails(draft, moves)]))
+        best = min(first, other, key=lambda progress: len(progress.stuck))
+    for number, step in enumerate(best.taken):
+        if isinstance(step.change, ReassignItem) and step.change.policy_id.lower() != step.target:
+            (row,) = step.rows
+            draft.host_of[row] = draft.family_of[row][step.target]
+            best.taken[number] = replace(step, change=_move(draft, row).change)
+    return best
+
+
+def _progress(draft: _Draft, snapshot_minutes: int) -> Progress:
+    twins: dict[str, list[str]] = {}
+    by_place: dict[tuple[int, int], list[str]] = {}
+    for hosts in {id(hosts): hosts for hosts in draft.family_of.values()}.values():
+        for key, host in hosts.items():
+            by_place.setdefault((id(hosts), host.start), []).append(key)
+    for keys in by_place.values():
+        twins.update(dict.fromkeys(keys, keys))
+    return Progress(
         draft.inventory,
         CapCounts(draft.inventory, draft.rules, snapshot_minutes),
         ClashCounts(draft.inventory, draft.rules, snapshot_minutes),
         draft.limit,
-        at_new_time,
+        twins,
+        {step.target for step in draft.edits},
     )
-    waiting = progress.admit([step for step in moves if step.target not in at_new_time])
-    waiting = progress.admit([*draft.edits, *waiting, *(step for step in moves if step.target in at_new_time)])
-    while waiting:
-        number, step = _way_out(draft, progress, waiting)
-        progress.take(step)
-        waiting = progress.admit(waiting[:number] + waiting[number + 1 :])
-    return progress.taken
 
 
-def _way_out(draft: _Draft, progress: Progress, waiting: list[Step]) -> tuple[int, Step]:
-    """A step that breaks a ring of full policies, and the place of the one that it stands for.
-
-    The item goes to another policy at the same start, a new one if need be.  Where there is no such way (a swap under
-    a cap, a vault full of policies) the first step is taken as it is: what stands in its way is for the roll-out to
-    say.
-    """
-    for may_create in (False, True):
-        for number, step in enumerate(waiting):
-            if progress.only_lacks_room(step) and (host := _other_host(draft, progress, step, create=may_create)):
-                (row,) = step.rows
-                draft.host_of[row].room += 1
-                draft.host_of[row] = host
-                host.room -= 1
-                return number, _move(draft, row)
-    return 0, waiting[0]
-
-
-def _other_host(draft: _Draft, progress: Progress, step: Step, *, create: bool) -> _Host | None:
-    """A policy at the start of a step that has room now and in the end."""
-    hosts = draft.family_of[step.rows[0]]
-    if not create:
-        open_hosts = [h for h in hosts.values() if h.start == step.after and h.room > 0 and progress.has_room(h.id)]
-        return min(open_hosts, key=lambda host: (host.room, host.name), default=None)
-    vault_id = draft.inventory.items[step.rows[0]].vault_id.lower()
-    created = sum(change.vault_id.lower() == vault_id for change in draft.creations)
-    if draft.inventory.policies_in_vault(vault_id) + created >= draft.rules.policies.max_policies_per_vault:
-        return None
-    host = _create(draft, step.after, step.rows)
-    hosts[host.id.lower()] = host
-    draft.detours += 1
-    return host
+def _along_trails(draft: _Draft, moves: list[Step]) -> list[Step]:
+    """Reassignments in an order that needs no more room than there is; those for which there is none at the end."""
+    inventory, room = draft.inventory, Counter[Hashable]()
+    over = {key for key, size in inventory.policy_sizes.items() if size > draft.limit.existing}
+    for hosts in {id(hosts): hosts for hosts in draft.family_of.values()}.values():
+        for key, host in hosts.items():
+            held = inventory.policy_sizes.get(key, 0)
+            limit = draft.limit.existing if key in inventory.policies and not host.edited else draft.limit.new
+            room[id(hosts), host.start] += 0 if key in over else max(0, limit - held)
+    arrows = [
+        Move(
+            step.rows[0],
+            None if step.source in over else (id(draft.family_of[step.rows[0]]), step.before),
+            (id(draft.family_of[step.rows[0]]), step.after),
+        )
+        for step in moves
+    ]
+    place = {row: n for n, row in enumerate(order_of_moves(arrows, room))}
+    return sorted(moves, key=lambda step: place.get(step.rows[0], len(moves)))
 
 
-def _moves(draft: _Draft) -> list[Step]:
-    """Items that change their policy."""
-    moves = []
-    for row, item in enumerate(draft.inventory.items):
-        if draft.host_of[row].id.lower() != item.policy_id.lower():
-            moves.append(_move(draft, row))
-    return moves
+def _leavers(draft: _Draft) -> list[int]:
+    """Rows of items that change their policy."""
+    items = draft.inventory.items
+    return [row for row, item in enumerate(items) if draft.host_of[row].id.lower() != item.policy_id.lower()]
 
 
 def _move(draft: _Draft, row: int) -> Step:

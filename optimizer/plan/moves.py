@@ -11,12 +11,11 @@ import numpy as np
 from optimizer.estate.folder import Estate
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
-from optimizer.plan.compose import changes_to, known_policies, to_check, with_detours
+from optimizer.plan.compose import changes_to, known_policies, to_check
 from optimizer.plan.diff import Diff
 from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy
 from optimizer.plan.verify import Claims, require_verified
-from optimizer.plan.write_limits import excess_writes
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.instance import IntArray
@@ -27,7 +26,7 @@ from optimizer.solve.solver import Result
 
 @dataclass(frozen=True, slots=True)
 class _Schedule:
-    """A schedule with its changes and its cost, detours included."""
+    """A schedule with its changes and its cost."""
 
     options: IntArray
     diff: Diff
@@ -88,8 +87,8 @@ def _compose_curve(
 ) -> tuple[MovesCurve, IntArray]:
     """Write a moves curve down.
 
-    Detours and limits on policy writes show only in the changes: where they make a point dearer than the one before,
-    or break a limit, it has the schedule of the one before.
+    Whether rules between VMs hold after every write shows only in the changes: where they do not, a point has the
+    schedule of the one before.
 
     Parameters
     ----------
@@ -137,12 +136,12 @@ def _compose_curve(
 def _checked(estate: Estate, case: Case, point: CurvePoint, before: _Schedule | None) -> _Schedule | None:
     """The schedule of a point, or of the one before where that is as good; verified either way.
 
-    None where neither keeps the limits on policy writes.
+    None where neither can be carried out.
     """
     diff = changes_to(case, point.options, known_policies(estate))
-    cost = with_detours(case, evaluate(case.instance, point.options), diff)
+    cost = evaluate(case.instance, point.options)
     best: _Schedule | None = _Schedule(point.options, diff, cost)
-    if any(excess_writes(case, diff)) or (before is not None and cost.total > before.cost.total):
+    if diff.stuck or (before is not None and cost.total > before.cost.total):
         best = before
     if best is None:
         return None

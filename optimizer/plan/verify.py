@@ -1,7 +1,8 @@
 """Independent verifier: checks a plan against inventory, rules and risk by plain loops over clock times.
 
 It shares no code with the model in :mod:`optimizer.solve`: windows are compared as instants, not as slots of merged
-rows; policies are counted in the inventory that the changes lead to; every figure is computed anew.
+rows; policies are counted in the inventory that the changes lead to; every figure is computed anew; the changes are
+made one by one in their order, and every state on the way is looked at.
 """
 
 from __future__ import annotations
@@ -19,7 +20,9 @@ from optimizer.errors import VerificationError
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Prices, Rule, Rules
+from optimizer.plan.document import Change
 from optimizer.plan.verify_clock import HALF_HOURS_PER_WEEK, WindowClock
+from optimizer.plan.verify_order import CappedGroup, check_order
 from optimizer.plan.verify_sets import SetRules, is_under
 
 OVERLAP_PROBABILITIES = (0.23, 0.1725, 0.115, 0.0575)
@@ -69,6 +72,8 @@ class Checked:
         Length V: ``HH:MM`` that the schedule states.
     snapshot_minutes
         Length of the snapshot.
+    changes
+        Of the plan, in their order.
     moved_on
         Day of the last move of VMs that were moved before, by ``vm_id.lower()``.
     """
@@ -81,6 +86,7 @@ class Checked:
     own: npt.NDArray[np.bool_]
     starts: Sequence[str]
     snapshot_minutes: int
+    changes: Sequence[Change]
     moved_on: Mapping[str, date] = field(default_factory=dict)
 
 
@@ -93,7 +99,16 @@ def verify(checked: Checked, claims: Claims) -> list[str]:
     faults += _check_policies(checked)
     faults += _check_single_vms(checked, clock)
     faults += _check_caps(checked, clock)
-    faults += SetRules(checked.before, checked.rules, clock).broken([_option(text) for text in checked.starts])
+    sets = SetRules(checked.before, checked.rules, clock)
+    faults += sets.broken([_option(text) for text in checked.starts])
+    faults += check_order(
+        checked.before,
+        checked.rules,
+        checked.changes,
+        clock,
+        sets,
+        lambda item: capped_groups(checked.before, checked.rules, item),
+    )
     moved = sum(_moved(checked, row) for row in range(len(checked.starts)))
     if checked.rules.max_moves is not None and moved > checked.rules.max_moves:
         faults.append(f"{moved} VMs move, allowed are {checked.rules.max_moves}")
@@ -305,6 +320,19 @@ def _check_caps(checked: Checked, clock: WindowClock) -> list[str]:
             allowed = "against 'separate'" if rule.separate is True else f"allowed are {most}"
             faults.append(f"rule {rule.name!r}: {max(too_many)} windows meet, {allowed}")
     return faults
+
+
+def capped_groups(inventory: Inventory, rules: Rules, item: ProtectedItem) -> list[CappedGroup]:
+    """Rules that count the windows of an item, each with the service or the vault in which it does."""
+    counting = [rule for rule in rules.rule if rule.max_concurrent is not None or rule.separate is True]
+    if not counting:
+        return []
+    vm, vault, frequency = inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency
+    return [
+        CappedGroup(rule, counted_within(rule, inventory, item))
+        for rule in counting
+        if is_under(rule, vm, vault, frequency)
+    ]
 
 
 def counted_within(rule: Rule, inventory: Inventory, item: ProtectedItem) -> str:

@@ -52,6 +52,10 @@ class SetRules:
             for ordered in (False, True)
             for members in _groups(inventory, rules, rule, ordered=ordered)
         ]
+        self._groups_of: dict[int, list[tuple[int, _Member]]] = defaultdict(list)
+        for number, (_, _, members) in enumerate(self._groups):
+            for member in members:
+                self._groups_of[member.row].append((number, member))
         self._nights: dict[tuple[object, ...], dict[date, tuple[datetime, datetime]]] = {}
         self._known: dict[tuple[object, ...], bool] = {}
 
@@ -117,6 +121,26 @@ class SetRules:
         """By how much the readings of a policy's clock differ."""
         offsets = self._clock.offsets(policy)
         return max(offsets) - min(offsets)
+
+    def broken_by(self, row: int, starts: Sequence[int | None], tolerated: Sequence[int]) -> str:
+        """Which rule one VM breaks together with another, in words; empty where there is none.
+
+        Parameters
+        ----------
+        row
+            The VM.
+        starts, tolerated
+            As of :meth:`broken`.
+        """
+        for number, member in self._groups_of.get(row, ()):
+            rule, ordered, members = self._groups[number]
+            for other in members:
+                if starts[other.row] is None or other.number == member.number:
+                    continue
+                pair = (member, other) if member.number < other.number else (other, member)
+                if self._newly_clash(*pair, starts, tolerated, ordered=ordered):
+                    return _describe(rule, *pair, starts, ordered=ordered)
+        return ""
 
     def _newly_clash(
         self,

@@ -8,6 +8,7 @@ import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import gate_counts, policy_counts, policy_writes, row_counts
+from optimizer.solve.executable import Families, extra_writes, families_of, whole_policies
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 
 BLOCKED = 1e9
@@ -32,16 +33,18 @@ class Arrays(NamedTuple):
         Rows that class ``c`` touches at option ``t``: list ``c * 48 + t``.
     pair_price, peak_price, fair_share, cap
         Shape (num_rows,).
-    existing, key_vault, vault_room
-        Shapes (K, 48), (K,), (num_vaults,).
+    existing, key_vault
+        Shapes (K, 48) and (K,).
     key_begin, key_vms, service_begin, service_vms
         VMs of each key and of each service that may move.
     group_begin, group, group_limit
         Write limits that each key counts towards; the limits.
     vm_gate_begin, vm_gate, gate_begin, opponent, clash, clashes
         See :class:`~optimizer.solve.instance.Gates`.
-    vault_policy_begin, policy_key, policy_option, policy_vm_begin, policy_vm
-        Policies of today that may be edited, by vault, the largest first, with their VMs.
+    families
+        What decides whether a schedule can be carried out.
+    whole
+        Policies of ``families`` whose VMs may move together, in vaults that could not hold a new one for each.
     policy_price
         Shape (K,): price of a policy write of each key.
     vms_per_policy
@@ -64,7 +67,6 @@ class Arrays(NamedTuple):
     cap: IntArray
     existing: IntArray
     key_vault: IntArray
-    vault_room: IntArray
     key_begin: IntArray
     key_vms: IntArray
     service_begin: IntArray
@@ -78,11 +80,8 @@ class Arrays(NamedTuple):
     opponent: IntArray
     clash: IntArray
     clashes: BoolArray
-    vault_policy_begin: IntArray
-    policy_key: IntArray
-    policy_option: IntArray
-    policy_vm_begin: IntArray
-    policy_vm: IntArray
+    families: Families
+    whole: IntArray
     policy_price: FloatArray
     vms_per_policy: IntArray
     max_moves: IntArray
@@ -107,6 +106,9 @@ class Counts(NamedTuple):
         Shape (H, 48): how many VMs shut each option of each gate.
     moves
         Shape (1,): VMs that are not where they are today.
+    extra, beyond
+        Policies that are written only because of the order of writes: of each key, and in each vault, there -1 where
+        no order exists.
     """
 
     options: IntArray
@@ -117,6 +119,8 @@ class Counts(NamedTuple):
     group_writes: IntArray
     shut: IntArray
     moves: IntArray
+    extra: IntArray
+    beyond: IntArray
 
 
 def _lists(of: IntArray, members: IntArray, count: int) -> tuple[IntArray, IntArray]:
@@ -149,11 +153,6 @@ def pack(instance: Instance) -> Arrays:
     for number, limit in enumerate(instance.write_limits):
         for k in limit.keys:
             limits_of_key[k].append(number)
-    by_vault = sorted(
-        (policy for policy in instance.policies if policy.editable),
-        key=lambda policy: (int(instance.key_vault[policy.key]), -len(policy.vms)),
-    )
-    vaults = np.array([instance.key_vault[policy.key] for policy in by_vault], dtype=np.int64)
     return Arrays(
         base=np.ascontiguousarray(np.where(instance.allowed, instance.linear, FORBIDDEN)),
         today=_int(instance.today),
@@ -169,7 +168,6 @@ def pack(instance: Instance) -> Arrays:
         cap=_int(rows.cap),
         existing=_int(instance.existing),
         key_vault=_int(instance.key_vault),
-        vault_room=_int(instance.vault_room),
         key_begin=key_begin,
         key_vms=key_vms,
         service_begin=service_begin,
@@ -185,11 +183,8 @@ def pack(instance: Instance) -> Arrays:
         opponent=_int(gates.opponent),
         clash=_int(gates.clash),
         clashes=np.ascontiguousarray(gates.clashes),
-        vault_policy_begin=_int(np.searchsorted(vaults, np.arange(len(instance.vault_room) + 1))),
-        policy_key=_int([policy.key for policy in by_vault]),
-        policy_option=_int([policy.option for policy in by_vault]),
-        policy_vm_begin=_int(np.concatenate(([0], np.cumsum([len(policy.vms) for policy in by_vault])))),
-        policy_vm=_int([v for policy in by_vault for v in policy.vms]),
+        families=families_of(instance),
+        whole=whole_policies(families_of(instance), instance.movable),
         policy_price=np.full(instance.num_keys, instance.policy_write_price),
         vms_per_policy=_int([instance.vms_per_new_policy, instance.vms_per_existing_policy]),
         max_moves=_int([instance.num_vms if instance.max_moves is None else instance.max_moves]),
@@ -209,14 +204,19 @@ def count(instance: Instance, options: IntArray) -> Counts:
     rows = instance.rows
     met = row_counts(instance, options)
     policies = policy_counts(instance, options)
-    writes = policy_writes(instance, policies).sum(axis=1)
+    lacking = policy_writes(instance, policies).sum(axis=1)
+    extra, stuck = extra_writes(instance, options, policies)
+    writes, num_vaults = lacking + extra, len(instance.vault_room)
+    beyond = np.bincount(instance.key_vault, weights=extra, minlength=num_vaults)
     return Counts(
         options=_int(options).copy(),
         met=_int(met),
         marginal=price_of_one_more(rows.pair_price, rows.peak_price, rows.fair_share, rows.cap, met),
         policies=_int(policies),
-        vault_writes=_int(np.bincount(instance.key_vault, weights=writes, minlength=len(instance.vault_room))),
+        vault_writes=_int(np.bincount(instance.key_vault, weights=lacking, minlength=num_vaults)),
         group_writes=_int([writes[list(limit.keys)].sum() for limit in instance.write_limits]),
         shut=gate_counts(instance.gates, options).reshape(-1, NUM_OPTIONS),
         moves=_int([int((options != instance.today).sum())]),
+        extra=extra,
+        beyond=_int(np.where(stuck, -1, beyond)),
     )

@@ -74,7 +74,7 @@ def build_instance(
     stays = ~restrictions.movable
     rows = _with_standing(builder.rows(), touched[vm_class[stays], today[stays]])
     limit = vm_limit(rules.policies, inventory)
-    existing, unknown, counted_today, editable = _policies(inventory, rules, limit, keys, restrictions)
+    existing, unknown, counted_today, editable = policies_of_keys(inventory, rules, limit, keys, restrictions.movable)
     moved = np.arange(NUM_OPTIONS)[None, :] != today[:, None]
     move_price = _move_prices(inventory, rules, recently_moved or {})
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
@@ -104,6 +104,12 @@ def build_instance(
         write_limits=_write_limits(inventory, rules, key, key_vault),
         gates=build_gates(inventory, rules, restrictions, snapshot_minutes),
     )
+
+
+def number_twin_keys(inventory: Inventory) -> dict[tuple[str, str], int]:
+    """Number of each twin key, by the vault's id and the key itself."""
+    places = ((policy.vault_id.lower(), policy.twin_key) for policy in inventory.policies.values())
+    return {place: number for number, place in enumerate(dict.fromkeys(places))}
 
 
 def _twin_keys(inventory: Inventory) -> tuple[dict[tuple[str, str], int], list[Pattern], IntArray]:
@@ -228,12 +234,12 @@ def _fair_share(members: IntArray, vm_pattern: IntArray, allowed: BoolArray, sta
     return -(-weekly_starts // (7 * max(1, int(usable.sum()))))
 
 
-def _policies(
+def policies_of_keys(
     inventory: Inventory,
     rules: Rules,
     limit: VmLimit,
-    keys: dict[tuple[str, str], int],
-    restrictions: Restrictions,
+    keys: Mapping[tuple[str, str], int],
+    movable: BoolArray,
 ) -> tuple[IntArray, IntArray, BoolArray, tuple[ExistingPolicy, ...]]:
     """Policies that can take VMs, their unknown items, VMs that count where they are, policies of today.
 
@@ -256,6 +262,6 @@ def _policies(
             unknown[k, policy.start] += strangers
         all_ours = bool(rows) and strangers == 0
         unpinned = rules.policies.edit and all_ours and len(rows) <= limit.new and policy.may_be_edited
-        editable = unpinned and bool(restrictions.movable[list(rows)].all())
+        editable = unpinned and bool(movable[list(rows)].all())
         policies.append(ExistingPolicy(k, policy.start, rows, editable, unpinned))
     return existing, unknown, counted, tuple(policies)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.executable import edits_and_creations, extra_writes
 from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Gates, Instance, IntArray, RowKind
 
 
@@ -23,7 +24,7 @@ class Cost:
     overlaps
         Expected overlapping snapshots of VMs of one service, per 30 days.
     writes
-        Policies created or edited.
+        Policies created or edited, those included that only an order of writes needs.
     num_moves
         VMs whose start changes.
     """
@@ -115,7 +116,8 @@ def evaluate(instance: Instance, options: IntArray) -> Cost:
     costs = row_costs(instance, counts)
     is_service = np.array([kind is RowKind.SERVICE for kind in instance.rows.kind], dtype=np.bool_)
     moved = options != instance.today
-    writes = int(policy_writes(instance, policy_counts(instance, options)).sum())
+    items = policy_counts(instance, options)
+    writes = int(policy_writes(instance, items).sum() + extra_writes(instance, options, items)[0].sum())
     return Cost(
         risk=float((instance.linear[rows, options] - instance.move_price * moved).sum()),
         overlap=float(costs[is_service].sum()),
@@ -158,48 +160,31 @@ def overfull_caps(instance: Instance, allowed: BoolArray) -> list[str]:
 
 
 def count_edits(instance: Instance, options: IntArray) -> IntArray:
-    """Writes that can be edits of a policy of today, by vault; shape (num_vaults,).
-
-    A policy can be edited where all its VMs go to one new start that lacks a policy, and where it is not needed at
-    its own start by others.
-    """
-    counts = policy_counts(instance, options)
-    needed = -(-counts // instance.vms_per_existing_policy)
-    lacking = policy_writes(instance, counts)
-    spare = np.maximum(0, instance.existing - needed)
-    edits = np.zeros(len(instance.vault_room), dtype=np.int64)
-    for policy in sorted(instance.policies, key=lambda policy: -len(policy.vms)):  # as the changes are derived
-        target = unanimous_target(policy.vms, policy.option, options) if policy.editable else None
-        if target is None:
-            continue
-        k = policy.key
-        if lacking[k, target] > 0 and spare[k, policy.option] > 0:
-            lacking[k, target] -= 1
-            spare[k, policy.option] -= 1
-            edits[instance.key_vault[k]] += 1
-    return edits
+    """Policies of today that are edited rather than others created, by vault; shape (num_vaults,)."""
+    return edits_and_creations(instance, options, policy_counts(instance, options))[0]
 
 
-def unanimous_target(vms: tuple[int, ...], today: int, options: IntArray) -> int | None:
-    """The one new option that all VMs of a policy go to, or None."""
-    targets = np.unique(options[list(vms)])
-    return int(targets[0]) if len(targets) == 1 and targets[0] != today else None
+def count_creations(instance: Instance, options: IntArray) -> IntArray:
+    """Policies that are created where as many as possible are edited instead, by vault; shape (num_vaults,)."""
+    return edits_and_creations(instance, options, policy_counts(instance, options))[1]
 
 
 def violations(instance: Instance, options: IntArray) -> list[str]:
-    """What of the instance an assignment breaks; empty where it is feasible."""
+    """What of the instance an assignment breaks; empty where it is feasible.
+
+    A vault whose policies cannot be written in any order that keeps their limits is among the faults
+    (:mod:`optimizer.solve.executable`).
+    """
     rows = np.arange(instance.num_vms)
     found = [f"VM {v} at option {options[v]}" for v in rows[~instance.allowed[rows, options]].tolist()]
     over = np.flatnonzero(row_counts(instance, options) > instance.rows.cap)
     found += [f"cap {instance.cap_names[instance.rows.group[r]]!r} in slot {instance.rows.slot[r]}" for r in over]
-    writes = policy_writes(instance, policy_counts(instance, options)).sum(axis=1)
-    by_vault = np.bincount(instance.key_vault, weights=writes, minlength=len(instance.vault_room))
-    if (by_vault > instance.vault_room).any():
-        excess = by_vault > instance.vault_room + count_edits(instance, options)
-        found += [f"policies of vault {n}" for n in np.flatnonzero(excess)]
+    items = policy_counts(instance, options)
+    extra, stuck = extra_writes(instance, options, items)
+    found += [f"policies of vault {n}" for n in np.flatnonzero(stuck)]
     if instance.max_moves is not None and int((options != instance.today).sum()) > instance.max_moves:
         found.append("max_moves")
-    of_key = writes.astype(np.int64)
+    of_key = policy_writes(instance, items).sum(axis=1) + extra
     found += [limit.name for limit in instance.write_limits if of_key[list(limit.keys)].sum() > limit.limit]
     shut = np.unique([instance.gates.name[h] for _, h in shut_gates(instance, options)])
     return found + [f"rule {name!r}" for name in shut.tolist()]

@@ -14,6 +14,7 @@ from ortools.sat.python import cp_model
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import policy_counts, policy_writes, row_counts
+from optimizer.solve.executable import families_of, rings_without_room
 from optimizer.solve.instance import NO_CAP, Instance, IntArray
 
 SCALE = 10_000_000
@@ -55,12 +56,15 @@ class Variables:
         (v, t) -> 1 where the free VM ``v`` starts at ``t``.
     writes
         (k, t) -> policies created or edited there.
+    edits
+        (p, t) -> 1 where policy ``p`` of today is edited to start at ``t``.
     objective
         Terms (coefficient, variable); the constant part is left out.
     """
 
     x: dict[tuple[int, int], cp_model.IntVar] = field(default_factory=dict)
     writes: dict[tuple[int, int], cp_model.IntVar] = field(default_factory=dict)
+    edits: dict[tuple[int, int], cp_model.IntVar] = field(default_factory=dict)
     objective: list[tuple[int, cp_model.IntVar]] = field(default_factory=list)
 
 
@@ -87,12 +91,37 @@ class ScopedModel:
         self.fixed_rows = row_counts(instance, scope.fixed, self.fixed)
         self.fixed_policies = policy_counts(instance, scope.fixed, self.fixed)
         self.row_terms = self._row_terms()
+        self.cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+        for (v, t), x in self.variables.x.items():
+            if instance.counted(v, t):
+                self.cells.setdefault((int(instance.key[v]), t), []).append(x)
+        self.short = self._short_vaults()
         for family in FAMILIES if families is None else families:
             family(self)
         variables = self.variables
         self.model.minimize(sum(coefficient * var for coefficient, var in variables.objective))
         for (v, t), x in variables.x.items():
             self.model.add_hint(x, int(scope.fixed[v]) == t)
+
+    def open_rings(self, options: IntArray) -> bool:
+        """Forbid the rings of full policies that no order of writes carries out; whether a schedule has any.
+
+        Of a ring with the cells ``S`` of key ``k``: ``x[v, t] <= sum of x[u, s] over u that start in S today and s
+        outside S + sum of writes[k, s] over s in S`` for each VM ``v`` that moves within ``S``.  If nobody leaves the
+        full cells ``S`` and no policy is written there, none of them ever has room (each VM is written once).
+        """
+        instance, found = self.instance, False
+        for k, cells in rings_without_room(instance, options, policy_counts(instance, options)):
+            inside = set(cells.tolist())
+            members = np.flatnonzero((instance.key == k) & np.isin(instance.today, cells)).tolist()
+            leaving = [x for (v, t), x in self.variables.x.items() if v in set(members) and t not in inside]
+            written = [var for (of, t), var in self.variables.writes.items() if of == k and t in inside]
+            for v in members:
+                t = int(options[v])
+                if t in inside and t != instance.today[v] and (v, t) in self.variables.x:
+                    self.model.add(self.variables.x[v, t] <= sum(leaving) + sum(written))
+                    found = True
+        return found
 
     def _row_terms(self) -> dict[int, list[tuple[int, int]]]:
         """Row -> the (v, t) that touch it."""
@@ -105,6 +134,40 @@ class ScopedModel:
                     if r != padding:
                         terms.setdefault(r, []).append((v, t))
         return terms
+
+    def full_keys(self) -> set[int]:
+        """Keys without any room today, all of whose VMs are free."""
+        families, free = families_of(self.instance), np.isin(self.instance.key, self.instance.key[self.fixed])
+        full = (families.room_today == 0).all(axis=1)
+        full[self.instance.key[free]] = False
+        return set(np.flatnonzero(full).tolist())
+
+    def _short_vaults(self) -> set[int]:
+        """Vaults that could lack more policies than they have room for: edits may have to stand in for creations."""
+        vault_of = self.instance.key_vault
+        most = np.bincount(vault_of, weights=self.fixed_writes().sum(axis=1), minlength=len(self.instance.vault_room))
+        for k, t in self.cells:
+            most[vault_of[k]] += self.most_lacking(k, t)
+        for k in self.full_keys():  # nobody moves there without a write
+            most[vault_of[k]] += self.instance.existing[k].sum()
+        return set(np.flatnonzero(most > self.instance.vault_room).tolist())
+
+    def items_without_place(self, k: int, t: int) -> int:
+        """Fixed items of a cell less what its policies of today hold."""
+        places = self.instance.vms_per_existing_policy * int(self.instance.existing[k, t])
+        return int(self.fixed_policies[k, t]) - places
+
+    def most_lacking(self, k: int, t: int) -> int:
+        """Policies that a cell lacks if every free VM goes there and none of its own is edited."""
+        beyond = self.items_without_place(k, t) + len(self.cells[k, t])
+        return max(0, -(-beyond // self.instance.vms_per_new_policy))
+
+    def fixed_writes(self) -> IntArray:
+        """Policies that cells without free VMs lack; shape (K, 48)."""
+        lacking = policy_writes(self.instance, self.fixed_policies)
+        for k, t in self.cells:
+            lacking[k, t] = 0
+        return lacking
 
     def solve(self, deterministic_time: float, seed: int, time_limit_seconds: float | None = None) -> Solved:
         """Run CP-SAT; repeatable for one worker unless the wall-clock limit cuts in.
@@ -191,13 +254,12 @@ def add_policy_capacity(m: ScopedModel) -> None:
     """
     instance = m.instance
     limit = instance.vms_per_new_policy
-    cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
-    for (v, t), x in m.variables.x.items():
-        if instance.counted(v, t):
-            cells.setdefault((int(instance.key[v]), t), []).append(x)
-    for (k, t), members in cells.items():
-        items = int(m.fixed_policies[k, t]) - instance.vms_per_existing_policy * int(instance.existing[k, t])
-        most = max(0, -(-(items + len(members)) // limit))
+    leaving, full_keys = _editable_policies(instance), m.full_keys()
+    for (k, t), members in m.cells.items():
+        items = m.items_without_place(k, t)
+        # A start may need a policy for each one that leaves it, and one through which full policies swap VMs.
+        most = m.most_lacking(k, t) + (k in full_keys)
+        most += int(leaving[k, t]) if instance.key_vault[k] in m.short else 0
         if most == 0:
             continue
         writes = m.model.new_int_var(0, most, f"writes[{k},{t}]")
@@ -213,60 +275,85 @@ def add_vault_policy_limit(m: ScopedModel) -> None:
     """Keep every vault within its limit of policies.
 
     ``sum of writes[k, t] - sum of edits[p, t] <= room[vault]``.  Policy ``p`` may be edited to ``t`` only if all its
-    VMs go there, there is a write to save, and it is not needed where it is.
+    VMs go there.
     """
     instance = m.instance
-    fixed_writes = policy_writes(instance, m.fixed_policies)
-    for k, t in m.variables.writes:
-        fixed_writes[k, t] = 0
+    lacking = m.fixed_writes()
     for vault, room in enumerate(instance.vault_room.tolist()):
         of_vault = instance.key_vault == vault
-        fixed = [(k, t) for k, t in np.argwhere(fixed_writes > 0).tolist() if of_vault[k]]
-        lacking: dict[tuple[int, int], cp_model.LinearExprT] = {cell: int(fixed_writes[cell]) for cell in fixed}
-        most = sum(int(fixed_writes[cell]) for cell in fixed)
-        for (k, t), writes in m.variables.writes.items():
-            if of_vault[k]:
-                lacking[k, t] = writes
-                most += int(m.model.proto.variables[writes.index].domain[1])
-        if most > room:
-            edits = _add_edits(m, lacking)
-            m.model.add(sum(lacking.values()) <= room + sum(edits))
+        writes = [var for (k, _), var in m.variables.writes.items() if of_vault[k]]
+        fixed = int(lacking[of_vault].sum())
+        if vault in m.short:
+            m.model.add(sum(writes) + fixed <= room + sum(_add_edits(m, vault)))
 
 
-def _add_edits(m: ScopedModel, lacking: Mapping[tuple[int, int], cp_model.LinearExprT]) -> list[cp_model.IntVar]:
+def _add_edits(m: ScopedModel, vault: int) -> list[cp_model.IntVar]:
     """Edits that can stand in for new policies in one vault.
 
-    ``lacking`` are the policies to create or edit at each start of each twin key, those of fixed VMs included.
+    An edit is a write at its new start, and takes the policy away from the old one:
+    ``sum of edits to (k, t) <= writes[k, t]`` and
+    ``items + sum of x <= vms_per_existing_policy * (existing - sum of edits from (k, t)) + vms_per_new_policy *
+    writes[k, t]``.
     """
-    instance, limit = m.instance, m.instance.vms_per_existing_policy
-    by_target: dict[tuple[int, int], list[cp_model.IntVar]] = {}
-    by_source: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+    instance = m.instance
+    to: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+    off: dict[tuple[int, int], list[cp_model.IntVar]] = {}
+    lacking = m.fixed_writes()
     for p, policy in enumerate(instance.policies):
-        targets = [t for k, t in lacking if k == policy.key and t != policy.option]
-        if not policy.editable:
+        if not policy.editable or instance.key_vault[policy.key] != vault:
             continue
-        for t in targets:
-            free = [v for v in policy.vms if v in m.scope.options]
-            settled = all(m.scope.fixed[v] == t for v in policy.vms if v not in m.scope.options)
-            if not settled or any((v, t) not in m.variables.x for v in free):
+        free = [v for v in policy.vms if v in m.scope.options]
+        settled = {int(m.scope.fixed[v]) for v in policy.vms if v not in m.scope.options}
+        for t in range(NUM_OPTIONS):
+            goes = settled <= {t} and t != policy.option and all((v, t) in m.variables.x for v in free)
+            if not goes or ((policy.key, t) not in m.variables.writes and lacking[policy.key, t] == 0):
                 continue
             edit = m.model.new_bool_var(f"edit[{p},{t}]")
+            m.variables.edits[p, t] = edit
             for v in free:
                 m.model.add_implication(edit, m.variables.x[v, t])
-            by_target.setdefault((policy.key, t), []).append(edit)
-            by_source.setdefault((policy.key, policy.option), []).append(edit)
-    for cell, edits in by_target.items():
-        m.model.add(sum(edits) <= lacking[cell])
-    for (k, t), edits in by_source.items():
-        staying = [
-            x for (v, at), x in m.variables.x.items() if at == t and instance.key[v] == k and instance.counted(v, t)
-        ]
-        items = int(m.fixed_policies[k, t])
-        # Only an edit takes a policy away from its start: without one, new policies may be created there.
-        room = limit * (int(instance.existing[k, t]) - sum(edits))
-        for edit in edits:
-            m.model.add(items + sum(staying) <= room).only_enforce_if(edit)
-    return [edit for edits in by_target.values() for edit in edits]
+            to.setdefault((policy.key, t), []).append(edit)
+            off.setdefault((policy.key, policy.option), []).append(edit)
+    for cell, edits in to.items():
+        m.model.add(sum(edits) <= m.variables.writes.get(cell, int(lacking[cell])))
+    for cell, edits in off.items():
+        items, per_old = m.items_without_place(*cell), instance.vms_per_existing_policy
+        written = m.variables.writes.get(cell, int(lacking[cell]))
+        held = items + sum(m.cells.get(cell, ())) + per_old * sum(edits)
+        m.model.add(held <= instance.vms_per_new_policy * written)
+    return [edit for edits in to.values() for edit in edits]
+
+
+def _editable_policies(instance: Instance) -> IntArray:
+    """Policies that may be edited, at each start of each twin key; shape (K, 48)."""
+    count = np.zeros((instance.num_keys, NUM_OPTIONS), dtype=np.int64)
+    for policy in instance.policies:
+        count[policy.key, policy.option] += policy.editable
+    return count
+
+
+def add_order_of_writes(m: ScopedModel) -> None:
+    """Let VMs of a twin key without any room move only where a policy is created, or with their own policy.
+
+    For every key ``k`` that is free as a whole and all of whose policies are full:
+    ``x[v, t] <= sum of writes[k, u] - sum of edits of k + edit[policy of v, t]`` for every VM and every new start.
+    Without a creation nobody can be assigned to another policy first, and edits of full policies make no room
+    (:mod:`optimizer.solve.executable`).  This holds even if VMs were parked at other starts on the way.
+    """
+    instance = m.instance
+    families = families_of(instance)
+    policy_of = {v: p for p, policy in enumerate(instance.policies) for v in policy.vms}
+    for k in sorted(m.full_keys()):
+        members = families.key_item[families.key_item_begin[k] : families.key_item_begin[k + 1]].tolist()
+        edits = [var for (p, _), var in m.variables.edits.items() if instance.policies[p].key == k]
+        created = sum(var for (of, _), var in m.variables.writes.items() if of == k) - sum(edits)
+        any_created = m.model.new_bool_var(f"created[{k}]")
+        m.model.add(any_created <= created)
+        for v in members:
+            for t in m.scope.options[v]:
+                if t != instance.today[v]:
+                    edit = m.variables.edits.get((policy_of[v], t))
+                    m.model.add_bool_or(m.variables.x[v, t].negated(), any_created, *(() if edit is None else (edit,)))
 
 
 def add_max_concurrent(m: ScopedModel) -> None:
@@ -291,9 +378,7 @@ def add_move_limit(m: ScopedModel) -> None:
 def add_write_limits(m: ScopedModel) -> None:
     """Keep the limits on policy writes: ``sum of writes[k, t] over the keys of a limit <= limit``."""
     instance = m.instance
-    fixed = policy_writes(instance, m.fixed_policies)
-    for k, t in m.variables.writes:
-        fixed[k, t] = 0
+    fixed = m.fixed_writes()
     for limit in instance.write_limits:
         keys = set(limit.keys)
         writes = [var for (k, _), var in m.variables.writes.items() if k in keys]
@@ -382,6 +467,7 @@ FAMILIES: tuple[Family, ...] = (
     add_linear_cost,
     add_policy_capacity,
     add_vault_policy_limit,
+    add_order_of_writes,
     add_max_concurrent,
     add_move_limit,
     add_write_limits,

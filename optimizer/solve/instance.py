@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -215,6 +216,8 @@ class Instance:
     cap_names: tuple[str, ...] = field(repr=False)
     write_limits: tuple[WriteLimit, ...] = ()
     gates: Gates = field(default_factory=no_gates)
+    families: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
+    """Filled by :func:`optimizer.solve.executable.families_of` when it is first asked."""
 
     @property
     def num_vms(self) -> int:

@@ -16,6 +16,7 @@ import numpy as np
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import BLOCKED, FORBIDDEN, Arrays, Counts
 from optimizer.solve.compiled import compiled, inlined, inner
+from optimizer.solve.executable import choose_writes
 from optimizer.solve.instance import FloatArray, IntArray
 
 IMPROVEMENT = 1e-9
@@ -47,6 +48,18 @@ OUT, IN = np.int64(-1), np.int64(1)
 
 NOWHERE = np.int64(-1)
 """An option that is none."""
+
+SWEEP, TOGETHER, FOLLOW, RUIN = (np.int64(job) for job in range(4))
+"""For :func:`_search`: what to do."""
+
+_NOT_RANDOM = np.random.default_rng(0)
+"""For jobs that draw nothing."""
+
+SHARE_OF_POLICIES = 0.1
+"""How often, where a vault could not hold a new policy for each that may be edited, all VMs of one go to one start."""
+
+SHARE_OF_CHEAPEST = 0.7
+"""How often they go to the start that is cheapest for them, rather than to any."""
 
 _LARGEST_RUIN = MAX_FROM_CLOSED + max(OTHERS_WITH_CLOSED, OTHERS_ALONE)
 
@@ -130,7 +143,7 @@ def _price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int |
     k, today = a.key[v], a.today[v]
     vault = a.key_vault[k]
     opening = a.policy_price[k]
-    if c.vault_writes[vault] >= a.vault_room[vault]:
+    if c.vault_writes[vault] >= a.families.vault_room[vault]:
         opening += BLOCKED
     for at in range(a.group_begin[k], a.group_begin[k + 1]):
         if c.group_writes[a.group[at]] >= a.group_limit[a.group[at]]:
@@ -145,48 +158,57 @@ def _price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int |
                 price[t] += opening
 
 
-@inner
-def _edits_of_vault(a: Arrays, c: Counts, vault: int) -> int:
-    """Writes of a vault that can be edits; see :func:`optimizer.solve.cost.count_edits`."""
-    first, last = a.vault_policy_begin[vault], a.vault_policy_begin[vault + 1]
-    per_policy, edits = a.vms_per_policy, 0
-    # Few vaults are ever above their room, and few policies of these are edited: used places are looked up by hand.
-    lacking_used = np.zeros((last - first, 2), dtype=np.int64)
-    spare_used = np.zeros((last - first, 2), dtype=np.int64)
-    for p in range(first, last):
-        lacking_used[p - first, 0] = -1
-        spare_used[p - first, 0] = -1
-        begin, end = a.policy_vm_begin[p], a.policy_vm_begin[p + 1]
-        target = c.options[a.policy_vm[begin]] if end > begin else -1
-        for at in range(begin, end):
-            if c.options[a.policy_vm[at]] != target:
-                target = -1
-                break
-        k, here = a.policy_key[p], a.policy_option[p]
-        if target < 0 or target == here:
-            continue
-        lacking = _needed(c.policies[k, target], a.existing[k, target], per_policy)
-        spare = max(0, a.existing[k, here] - (c.policies[k, here] + per_policy[1] - 1) // per_policy[1])
-        for q in range(p - first):
-            lacking -= lacking_used[q, 0] == k and lacking_used[q, 1] == target
-            spare -= spare_used[q, 0] == k and spare_used[q, 1] == here
-        if lacking > 0 and spare > 0:
-            lacking_used[p - first, 0], lacking_used[p - first, 1] = k, target
-            spare_used[p - first, 0], spare_used[p - first, 1] = k, here
-            edits += 1
-    return edits
+@inlined
+def _settle_writes(a: Arrays, c: Counts, vault: int) -> float:
+    """Bring up to date which writes of a vault only their order needs; by how much their price changes.
+
+    ``beyond`` of the vault is -1 where there is no order (:mod:`optimizer.solve.executable`).
+    """
+    change = 0.0
+    if c.beyond[vault] or a.families.vault_tight[vault] or c.vault_writes[vault] > a.families.vault_room[vault]:
+        change = _recount_writes(a, c, vault)
+    return change
 
 
 @inner
-def _vault_holds(a: Arrays, c: Counts, vault: int) -> bool:
-    """Whether the policies of a vault stay within its limit."""
-    excess = c.vault_writes[vault] - a.vault_room[vault]
-    return bool(excess <= 0 or excess <= _edits_of_vault(a, c, vault))
+def _recount_writes(a: Arrays, c: Counts, vault: int) -> float:
+    """Do so in a vault in which policies are full, or that could lack room for new ones."""
+    f = a.families
+    first, last = f.vault_key_begin[vault], f.vault_key_begin[vault + 1]
+    num_policies = f.vault_policy_begin[vault + 1] - f.vault_policy_begin[vault]
+    edited = np.zeros(num_policies, dtype=np.int64)
+    extra, rings = np.empty(last - first, dtype=np.int64), np.empty((last - first, NUM_OPTIONS), dtype=np.int64)
+    possible = choose_writes(f, c.options, c.policies, vault, False, edited, extra, rings) >= 0
+    change = 0.0
+    c.beyond[vault] = 0 if possible else -1
+    for n in range(last - first):
+        k = f.vault_keys[first + n]
+        more = (extra[n] if possible else 0) - c.extra[k]
+        c.extra[k] += more
+        if possible:
+            c.beyond[vault] += c.extra[k]
+        if more:
+            change += more * a.policy_price[k]
+            for at in range(a.group_begin[k], a.group_begin[k + 1]):
+                c.group_writes[a.group[at]] += more
+    return change
+
+
+@inner
+def _settle_vaults(a: Arrays, c: Counts, vms: IntArray) -> float:
+    """The same for the vaults of some VMs, those of one vault mostly one after the other."""
+    change, before = 0.0, -1
+    for v in vms:
+        vault = a.key_vault[a.key[v]]
+        if vault != before:
+            change += _settle_writes(a, c, vault)
+        before = vault
+    return change
 
 
 @inner
 def _move_to_cheapest(a: Arrays, c: Counts, v: int, price: FloatArray) -> float:
-    """Move a VM to its cheapest option; what that costs, never above 0."""
+    """Move a VM to its cheapest option; what that costs, above 0 only where it makes an order of writes possible."""
     here = c.options[v]
     change = _shift(a, c, v, here, OUT)
     _price_options(a, c, v, price)
@@ -196,9 +218,13 @@ def _move_to_cheapest(a: Arrays, c: Counts, v: int, price: FloatArray) -> float:
         _shift(a, c, v, here, IN)
         return 0.0
     change += _shift(a, c, v, cheapest, IN)
-    if not _vault_holds(a, c, a.key_vault[a.key[v]]):
+    vault = a.key_vault[a.key[v]]
+    was_possible = c.beyond[vault] >= 0
+    change += _settle_writes(a, c, vault)
+    if c.beyond[vault] < 0 or (was_possible and change > -IMPROVEMENT):
         _shift(a, c, v, cheapest, OUT)
         _shift(a, c, v, here, IN)
+        _settle_writes(a, c, vault)
         return 0.0
     return change
 
@@ -210,35 +236,44 @@ def take_out(a: Arrays, c: Counts, vms: IntArray) -> None:
         _shift(a, c, v, c.options[v], OUT)
 
 
-@compiled
-def move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> float:
-    """Take all the VMs out of their options, then put each at its new one; return what that costs."""
+@inner
+def _move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> float:
+    """Take all the VMs out of their options, then put each at its new one; return what that costs.
+
+    It costs :data:`BLOCKED` and more where no order of writes leads there.
+    """
     change = 0.0
     for v in vms:
         change += _shift(a, c, v, c.options[v], OUT)
     for number, v in enumerate(vms):
         change += _shift(a, c, v, options[number], IN)
+    change += _settle_vaults(a, c, vms)
+    for v in vms:
+        if c.beyond[a.key_vault[a.key[v]]] < 0:
+            return change + BLOCKED
     return change
 
 
-@compiled
-def move_if_no_dearer(a: Arrays, c: Counts, v: int, option: int) -> bool:
+@inner
+def _move_if_no_dearer(a: Arrays, c: Counts, v: int, option: int) -> bool:
     """Move a VM to an option if it costs no more there; return whether it moved."""
-    here, price = c.options[v], np.empty(NUM_OPTIONS)
+    here, price, vault = c.options[v], np.empty(NUM_OPTIONS), a.key_vault[a.key[v]]
     _shift(a, c, v, here, OUT)
     _price_options(a, c, v, price)
     _price_openings(a, c, v, price, NOWHERE)
     if price[option] <= price[here] + IMPROVEMENT:
         _shift(a, c, v, option, IN)
-        if _vault_holds(a, c, a.key_vault[a.key[v]]):
+        dearer = price[option] - price[here] + _settle_writes(a, c, vault)
+        if c.beyond[vault] >= 0 and dearer <= IMPROVEMENT:
             return True
         _shift(a, c, v, option, OUT)
     _shift(a, c, v, here, IN)
+    _settle_writes(a, c, vault)
     return False
 
 
-@compiled
-def sweep_single_moves(a: Arrays, c: Counts, vms: IntArray) -> float:
+@inner
+def _sweep(a: Arrays, c: Counts, vms: IntArray) -> float:
     """Move each VM once to its cheapest option, in order; what that costs."""
     price = np.empty(NUM_OPTIONS)
     change = 0.0
@@ -402,6 +437,40 @@ def _draw(
     return count, k, closed, k, opened
 
 
+@inner
+def _take_policy(a: Arrays, random: np.random.Generator, chosen: IntArray) -> int:
+    """Choose the VMs of a policy that could be edited; return how many."""
+    f = a.families
+    p = a.whole[int(random.random() * len(a.whole))]
+    begin, end = f.policy_vm_begin[p], f.policy_vm_begin[p + 1]
+    for at in range(begin, end):
+        chosen[at - begin] = f.policy_vm[at]
+    return int(end - begin)
+
+
+@inner
+def _start_for_policy(
+    a: Arrays, c: Counts, vms: IntArray, random: np.random.Generator, price: FloatArray, total: FloatArray
+) -> int:
+    """A start for VMs that were taken out and have to stay together: the cheapest in sum, or any that all may have."""
+    for t in range(NUM_OPTIONS):
+        total[t] = 0.0
+    together = c.options[vms[0]]
+    for v in vms:
+        _price_options(a, c, v, price)
+        if c.options[v] != together:
+            together = NOWHERE
+        for t in range(NUM_OPTIONS):
+            total[t] += price[t]
+    if together >= 0:
+        total[together] += FORBIDDEN  # they are there already
+    best = _cheapest(total)
+    if random.random() < SHARE_OF_CHEAPEST:
+        return best
+    t = int(random.random() * NUM_OPTIONS)
+    return t if total[t] < FORBIDDEN else best
+
+
 @inlined
 def _price_while_put_back(
     a: Arrays, c: Counts, v: int, closed: tuple[int, int], opened: tuple[int, int], price: FloatArray
@@ -413,7 +482,148 @@ def _price_while_put_back(
         price[closed[1]] += CLOSED_PRICE
 
 
+@inner
+def _other_job(a: Arrays, c: Counts, job: np.int64, vms: IntArray, options: IntArray) -> float:
+    if job == TOGETHER:
+        return _move_together(a, c, vms, options)
+    if job == FOLLOW:
+        return 0.0 if _move_if_no_dearer(a, c, vms[0], options[0]) else 1.0
+    return _sweep(a, c, vms)
+
+
 @compiled
+def _search(
+    a: Arrays,
+    c: Counts,
+    job: np.int64,
+    vms: IntArray,
+    options: IntArray,
+    random: np.random.Generator,
+    temperatures: tuple[float, float],
+    num_rounds: int,
+) -> tuple[float, float]:
+    """Anneal for some rounds, or do another of the jobs that look at the order of writes.
+
+    They share one door because each door is compiled with everything behind it.
+    """
+    if job != RUIN:
+        return _other_job(a, c, job, vms, options), 0.0
+    movable, best, first_temperature, last_temperature = vms, options, temperatures[0], temperatures[1]
+    largest = _LARGEST_RUIN
+    for p in a.whole:
+        largest = max(largest, a.families.policy_vm_begin[p + 1] - a.families.policy_vm_begin[p])
+    chosen, was = np.empty(largest, dtype=np.int64), np.empty(largest, dtype=np.int64)
+    order, regrets = np.empty(_LARGEST_RUIN, dtype=np.int64), np.empty(_LARGEST_RUIN)
+    price, total = np.empty(NUM_OPTIONS), np.empty(NUM_OPTIONS)
+    cost, best_cost = 0.0, 0.0
+    stale = False  # whether the best assignment is the present one and has still to be copied
+    for number in range(num_rounds):
+        change = 0.0
+        if len(a.whole) > 0 and random.random() < SHARE_OF_POLICIES:
+            count = _take_policy(a, random, chosen)
+            for at in range(count):
+                was[at] = c.options[chosen[at]]
+                change += _shift(a, c, chosen[at], was[at], OUT)
+            t = _start_for_policy(a, c, chosen[:count], random, price, total)
+            for at in range(count):
+                change += _shift(a, c, chosen[at], t, IN)
+            change += _settle_vaults(a, c, chosen[:count])
+        else:
+            count, k, option, other, free = _draw(a, c, movable, random, chosen)
+            closed, opened = (k, option), (other, free)
+            for at in range(count):
+                was[at] = c.options[chosen[at]]
+                change += _shift(a, c, chosen[at], was[at], OUT)
+            for at in range(count):
+                _price_while_put_back(a, c, chosen[at], closed, opened, price)
+                cheapest, second = _two_cheapest(price)
+                regrets[at] = -(second - cheapest + REGRET_NOISE * random.random())
+            _ascending(regrets[:count], order)
+            for at in order[:count]:
+                _price_while_put_back(a, c, chosen[at], closed, opened, price)
+                change += _shift(a, c, chosen[at], _cheapest(price), IN)
+            change += _settle_vaults(a, c, chosen[:count])
+            for _ in range(2):
+                moved = False
+                for at in range(count):
+                    gained = _move_to_cheapest(a, c, chosen[at], price)
+                    change += gained
+                    moved |= gained < 0.0
+                if not moved:
+                    break
+        possible = _keeps_limits(a, c, chosen[:count])
+        temperature = first_temperature * (last_temperature / first_temperature) ** (number / num_rounds)
+        if possible and (change <= 0 or random.random() < np.exp(-change / temperature)):
+            if stale and change > 0:
+                _copy(c.options, best)
+                for at in range(count):
+                    best[chosen[at]] = was[at]
+                stale = False
+            cost += change
+            if cost < best_cost - IMPROVEMENT:
+                best_cost, stale = cost, True
+        else:
+            for at in range(count):
+                if c.options[chosen[at]] != was[at]:
+                    _shift(a, c, chosen[at], c.options[chosen[at]], OUT)
+                    _shift(a, c, chosen[at], was[at], IN)
+            _settle_vaults(a, c, chosen[:count])
+    if stale:
+        _copy(c.options, best)
+    return best_cost, cost
+
+
+@inner
+def _copy(options: IntArray, best: IntArray) -> None:
+    for v in range(len(options)):
+        best[v] = options[v]
+
+
+@inner
+def _keeps_limits(a: Arrays, c: Counts, chosen: IntArray) -> bool:
+    """Whether an assignment, feasible before, is so after some VMs were put elsewhere."""
+    if c.moves[0] > a.max_moves[0]:
+        return False
+    for group in range(len(a.group_limit)):
+        if c.group_writes[group] > a.group_limit[group]:
+            return False
+    for v in chosen:
+        t = c.options[v]
+        if a.base[v, t] >= FORBIDDEN or c.beyond[a.key_vault[a.key[v]]] < 0:
+            return False
+        place = a.vm_class[v] * NUM_OPTIONS + t
+        for touch in range(a.touched_begin[place], a.touched_begin[place + 1]):
+            r = a.touched[touch]
+            if c.met[r] > a.cap[r]:
+                return False
+        for at_gate in range(a.vm_gate_begin[v], a.vm_gate_begin[v + 1]):
+            if c.shut[a.vm_gate[at_gate], t] > 0:
+                return False
+    return True
+
+
+def _do(a: Arrays, c: Counts, job: np.int64, vms: IntArray, options: IntArray) -> float:
+    return _search(a, c, job, vms, options, _NOT_RANDOM, (1.0, 1.0), 0)[0]
+
+
+def sweep_single_moves(a: Arrays, c: Counts, vms: IntArray) -> float:
+    """Move each VM once to its cheapest option, in order; what that costs."""
+    return _do(a, c, SWEEP, vms, vms)
+
+
+def move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> float:
+    """Take all the VMs out of their options, then put each at its new one; return what that costs.
+
+    It costs :data:`BLOCKED` and more where no order of writes leads there.
+    """
+    return _do(a, c, TOGETHER, vms, options)
+
+
+def move_if_no_dearer(a: Arrays, c: Counts, v: int, option: int) -> bool:
+    """Move a VM to an option if it costs no more there; return whether it moved."""
+    return _do(a, c, FOLLOW, np.array([v]), np.array([option])) == 0.0
+
+
 def ruin_and_recreate(
     a: Arrays,
     c: Counts,
@@ -449,83 +659,4 @@ def ruin_and_recreate(
     tuple of float
         Cost of the best assignment, and of the one at the end, less that of the first.
     """
-    chosen, was = np.empty(_LARGEST_RUIN, dtype=np.int64), np.empty(_LARGEST_RUIN, dtype=np.int64)
-    order, regrets, price = np.empty(_LARGEST_RUIN, dtype=np.int64), np.empty(_LARGEST_RUIN), np.empty(NUM_OPTIONS)
-    cost, best_cost = 0.0, 0.0
-    stale = False  # whether the best assignment is the present one and has still to be copied
-    for number in range(num_rounds):
-        count, k, option, other, free = _draw(a, c, movable, random, chosen)
-        closed, opened = (k, option), (other, free)
-        change = 0.0
-        for at in range(count):
-            was[at] = c.options[chosen[at]]
-            change += _shift(a, c, chosen[at], was[at], OUT)
-        for at in range(count):
-            _price_while_put_back(a, c, chosen[at], closed, opened, price)
-            cheapest, second = _two_cheapest(price)
-            regrets[at] = -(second - cheapest + REGRET_NOISE * random.random())
-        _ascending(regrets[:count], order)
-        for at in order[:count]:
-            _price_while_put_back(a, c, chosen[at], closed, opened, price)
-            change += _shift(a, c, chosen[at], _cheapest(price), IN)
-        for _ in range(2):
-            moved = False
-            for at in range(count):
-                gained = _move_to_cheapest(a, c, chosen[at], price)
-                change += gained
-                moved |= gained < 0.0
-            if not moved:
-                break
-        possible = _keeps_limits(a, c, chosen, count, k)
-        temperature = first_temperature * (last_temperature / first_temperature) ** (number / num_rounds)
-        if possible and (change <= 0 or random.random() < np.exp(-change / temperature)):
-            if stale and change > 0:
-                _copy(c.options, best)
-                for at in range(count):
-                    best[chosen[at]] = was[at]
-                stale = False
-            cost += change
-            if cost < best_cost - IMPROVEMENT:
-                best_cost, stale = cost, True
-        else:
-            for at in range(count):
-                if c.options[chosen[at]] != was[at]:
-                    _shift(a, c, chosen[at], c.options[chosen[at]], OUT)
-                    _shift(a, c, chosen[at], was[at], IN)
-    if stale:
-        _copy(c.options, best)
-    return best_cost, cost
-
-
-@inner
-def _copy(options: IntArray, best: IntArray) -> None:
-    for v in range(len(options)):
-        best[v] = options[v]
-
-
-@inner
-def _keeps_limits(a: Arrays, c: Counts, chosen: IntArray, count: int, k: int) -> bool:
-    """Whether an assignment, feasible before, is so after some VMs were put elsewhere."""
-    if c.moves[0] > a.max_moves[0]:
-        return False
-    for group in range(len(a.group_limit)):
-        if c.group_writes[group] > a.group_limit[group]:
-            return False
-    if not _vault_holds(a, c, a.key_vault[k]):
-        return False
-    for at in range(count):
-        v = chosen[at]
-        t = c.options[v]
-        if a.base[v, t] >= FORBIDDEN:
-            return False
-        if a.key[v] != k and not _vault_holds(a, c, a.key_vault[a.key[v]]):
-            return False
-        place = a.vm_class[v] * NUM_OPTIONS + t
-        for touch in range(a.touched_begin[place], a.touched_begin[place + 1]):
-            r = a.touched[touch]
-            if c.met[r] > a.cap[r]:
-                return False
-        for at_gate in range(a.vm_gate_begin[v], a.vm_gate_begin[v + 1]):
-            if c.shut[a.vm_gate[at_gate], t] > 0:
-                return False
-    return True
+    return _search(a, c, RUIN, movable, best, random, (float(first_temperature), float(last_temperature)), num_rounds)

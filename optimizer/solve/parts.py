@@ -20,6 +20,7 @@ import numpy as np
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.anneal import anneal_counts
 from optimizer.solve.arrays import Arrays, Counts, price_of_one_more
+from optimizer.solve.executable import Families, part_of, whole_policies
 from optimizer.solve.instance import NO_CAP, BoolArray, Instance, IntArray
 from optimizer.solve.kernels import IMPROVEMENT, move_together
 
@@ -102,9 +103,8 @@ def cut(
     cap = np.where(_within_reach_of_others(a, chosen.classes)[rows], c.met[rows] + slack, a.cap[rows])
     vm_gate_begin, vm_gate = _sublists(a.vm_gate_begin, a.vm_gate, vms)
     group_begin, group = _sublists(a.group_begin, a.group, keys)
-    policy_of_vault_begin, policies = _sublists(a.vault_policy_begin, np.arange(len(a.policy_key)), vaults)
-    policy_vm_begin, policy_vm = _sublists(a.policy_vm_begin, a.policy_vm, policies)
     may_move = movable[vms] & (np.diff(vm_gate_begin) == 0)
+    families = part_of(a.families, vms, keys, vaults)
     key_begin, key_vms = _grouped(chosen.key, may_move, len(keys))
     service_begin, service_vms = _grouped(chosen.service, may_move, len(chosen.services))
     return Part(
@@ -123,7 +123,6 @@ def cut(
             cap=cap,
             existing=a.existing[keys],
             key_vault=chosen.key_vault,
-            vault_room=a.vault_room[vaults],
             policy_price=a.policy_price[keys],
             key_begin=key_begin,
             key_vms=key_vms,
@@ -134,11 +133,8 @@ def cut(
             group_limit=_left(c.group_writes, a.group_limit, share),
             vm_gate_begin=vm_gate_begin,
             vm_gate=vm_gate,
-            vault_policy_begin=policy_of_vault_begin,
-            policy_key=np.searchsorted(keys, a.policy_key[policies]),
-            policy_option=a.policy_option[policies],
-            policy_vm_begin=policy_vm_begin,
-            policy_vm=np.searchsorted(vms, policy_vm),
+            families=families,
+            whole=whole_policies(families, may_move),
             max_moves=_left(c.moves, a.max_moves, share),
         ),
         counts=_counts_of_part(a, c, vms, chosen, cap),
@@ -206,6 +202,8 @@ def _counts_of_part(a: Arrays, c: Counts, vms: IntArray, chosen: _Chosen, cap: I
         group_writes=c.group_writes.copy(),
         shut=c.shut.copy(),
         moves=c.moves.copy(),
+        extra=c.extra[chosen.keys],
+        beyond=c.beyond[chosen.vaults],
     )
 
 
@@ -245,7 +243,10 @@ def _grouped(of: IntArray, wanted: BoolArray, count: int) -> tuple[IntArray, Int
 def search_part(part: Part) -> tuple[IntArray, bool]:
     """Anneal a part: the option of each of its VMs, feasible and never dearer, and whether time ended it."""
     # What comes from another process may be read-only memory, for which everything would be compiled once more.
-    arrays, counts = Arrays._make(map(np.array, part.arrays)), Counts._make(map(np.array, part.counts))
+    families = Families._make(map(np.array, part.arrays.families))
+    plain = part.arrays._replace(families=families)
+    arrays = Arrays._make(one if one is families else np.array(one) for one in plain)
+    counts = Counts._make(map(np.array, part.counts))
     ends = math.inf if part.seconds is None else time.monotonic() + part.seconds
     best, _ = anneal_counts(
         arrays, counts, np.array(part.movable), part.num_rounds, part.seed, lambda *_: time.monotonic() < ends

@@ -16,6 +16,7 @@ from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome, Scope, ScopedModel
 from optimizer.solve.cycles import DEFAULT_EFFORT, Cycle, cycles
 from optimizer.solve.dual import Multipliers
+from optimizer.solve.executable import without_impossible_options
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
@@ -189,6 +190,7 @@ def solve(
         VMs of a part of a large instance; equal parts, equal result.
     """
     clock = SolveClock(time_limit_seconds)
+    instance = without_impossible_options(instance)
     task = Task(instance, seed, effort, gap, clock, progress, engine, start, multipliers, part_vms)
     solving = Beside(lambda: _solve(task))
     try:

@@ -11,7 +11,7 @@ from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy, service_of
-from optimizer.solve.cost import Cost, cost_shares, evaluate, violations
+from optimizer.solve.cost import cost_shares, evaluate, violations
 from optimizer.solve.instance import FloatArray, IntArray
 from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
 from optimizer.whatif.planned import Planned
@@ -30,38 +30,31 @@ def schedule_figures(case: Case, options: IntArray) -> Figures:
     options
         Shape (V,): start option of each VM.
     """
-    return _figures(case, options, evaluate(case.instance, options))
-
-
-def _figures(case: Case, options: IntArray, cost: Cost, detours: int = 0) -> Figures:
-    instance = case.instance
+    instance, cost = case.instance, evaluate(case.instance, options)
     _, met = service_occupancy(case.inventory, options, case.snapshot_minutes)
-    extra = instance.policy_write_price * detours
     return Figures(
         vms=instance.num_vms,
         at_risk_per_month=_round(instance.risk[np.arange(instance.num_vms), options].sum()),
         overlaps_per_month=_round(expected_overlaps(case.inventory, options).sum()),
         peak_concurrency=int(met.max(initial=0)),
         moved=cost.num_moves,
-        policies_written=cost.writes + detours,
+        policies_written=cost.writes,
         cost=CostTerms(
             risk=_round(cost.risk),
             overlap=_round(cost.overlap),
             vault_peak=_round(cost.vault_peak),
-            policy_writes=_round(cost.policy_writes + extra),
+            policy_writes=_round(cost.policy_writes),
             moves=_round(cost.moves),
-            total=_round(cost.total + extra),
+            total=_round(cost.total),
         ),
     )
 
 
 def plan_figures(planned: Planned) -> PlanFigures:
-    """Figures of a plan: policies that its order of changes needs beside the schedule are in them."""
+    """Figures of a plan."""
     summary = planned.plan.summary
-    cost = evaluate(planned.case.instance, planned.options)
-    detours = summary.policies_created + summary.policies_edited - cost.writes
     return PlanFigures(
-        **_figures(planned.case, planned.options, cost, detours).model_dump(),
+        **schedule_figures(planned.case, planned.options).model_dump(),
         bound=summary.cost.bound,
         captured=summary.captured,
         reference=summary.reference,

@@ -10,11 +10,11 @@ from pathlib import Path
 from optimizer.engine import Engine
 from optimizer.estate.folder import Estate
 from optimizer.model.rules import Rules
+from optimizer.plan.carried_out import solve_in_order
 from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.occupancy import starts_in_schedule
-from optimizer.plan.write_limits import solve_within_write_limits
 from optimizer.ports import Progress
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import IntArray
@@ -111,6 +111,6 @@ class Planner:
                 engine=self.engine,
             )
 
-        result = solve_within_write_limits(case, known_policies(estate), solved)
+        result = solve_in_order(case, known_policies(estate), solved)
         plan = compose_plan(estate, case, result, self.settings, path=Path("plan.json"), began=began)
         return Planned(estate, case, result, plan, starts_in_schedule(case.inventory, plan.schedule))

@@ -6,9 +6,8 @@ and a start may need more policies than it has today.
 
 from __future__ import annotations
 
-import itertools
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -24,11 +23,11 @@ from tests.solve.examples import (
     Problem,
     inventory,
     obvious_feasible,
-    obvious_targets,
     obvious_writes,
     only,
     policy,
 )
+from tests.solve.orders import writes_of_schedule
 
 TOO_RISKY = 9.0
 """Risk of starts that ``max_risk_increase`` rules out."""
@@ -43,29 +42,18 @@ The price covers writes beyond those that the objective counts, such as detours.
 
 
 def keeps_every_rule(problem: Problem, options: IntArray) -> float | None:
-    """Judge a schedule by plain loops: every rule holds, and the writes that the objective counts are enough."""
+    """Judge a schedule by plain loops: every rule holds and there is an order of writes; its price beyond the cost."""
     chosen = options.tolist()
-    if not obvious_feasible(problem, chosen, with_vaults=False):
+    if not obvious_feasible(problem, chosen):
         return None
-    return 0.0 if any(_ways_to_write(problem, chosen)) else None
-
-
-def _ways_to_write(problem: Problem, options: list[int]) -> Iterator[bool]:
-    """Whether the vaults hold the new policies, for every set of edits that needs no write beyond the counted ones."""
-    found, limits = problem.inventory, problem.rules.policies
+    found = problem.inventory
     held = Counter(
         (item.vault_id, found.policy(item).twin_key, t)
-        for item, t in zip(found.items, options, strict=True)
+        for item, t in zip(found.items, chosen, strict=True)
         if t != found.policy(item).start or found.policy_sizes[item.policy_id.lower()] <= problem.limit.existing
     )
-    targets = obvious_targets(problem, options)
-    counted = obvious_writes(problem, held)
-    room = {vault: max(0, limits.max_policies_per_vault - found.policies_in_vault(vault)) for vault in found.vaults}
-    for chosen in itertools.product([False, True], repeat=len(targets)):
-        edited = {key: t for (key, t), take in zip(targets.items(), chosen, strict=True) if take}
-        created = obvious_writes(problem, held, edited)
-        if created.total() + len(edited) == counted.total():
-            yield all(created[vault] <= room[vault] for vault in found.vaults)
+    writes = sum(n or 0 for n in writes_of_schedule(problem, chosen).values())
+    return problem.rules.prices.policy_write * (writes - obvious_writes(problem, held).total())
 
 
 def tight_problem(random: Random) -> Problem:

@@ -59,6 +59,7 @@ def test_the_verifier_has_nothing_to_say(made: Planned) -> None:
         own=made.case.table.own,
         starts=[entry.start for entry in made.plan.schedule],
         snapshot_minutes=15,
+        changes=made.plan.changes,
     )
     peak, pairs = summary.peak_concurrency.plan, summary.overlaps_per_month.plan
     assert verify(checked, Claims(summary.cost.plan, pairs, peak, summary.cost.bound)) == []

@@ -11,27 +11,19 @@ import jsonschema
 import numpy as np
 import pytest
 
-from optimizer.estate.folder import Estate
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.case import Case
-from optimizer.plan.compose import changes_to, known_policies
 from optimizer.plan.document import PlanDocument, ReassignItem, json_schema
 from optimizer.plan.fingerprint import fingerprint_of
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.store import read_plan, write_plan
-from optimizer.plan.write_limits import excess_writes, solve_within_write_limits
 from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import WriteLimit
-from optimizer.solve.solver import Result
-from optimizer.solve.why_not.no_schedule import NotFoundWithinEffortError
 from optimizer.workflow import explain_vm, make_plan, make_plan_of, prepare, solve_case
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import with_another_month
-from tests.plan.test_detours import RULES, exchange, full_twins
 
 
 def moved_names(plan: PlanDocument) -> set[str]:
@@ -168,66 +160,6 @@ def test_limits_are_named_as_the_planner_wrote_them(imported: Planned) -> None:
 
 
 @pytest.fixture(scope="module")
-def full(imported: Planned) -> tuple[Estate, Case]:
-    """Return an estate two of whose policies are full, and its case with no policy write allowed."""
-    estate = full_twins(imported.estate)
-    return estate, prepare(estate, RULES.model_copy(update={"max_policy_writes": 0}))
-
-
-def test_detours_count_towards_the_limits(full: tuple[Estate, Case]) -> None:
-    """An exchange of two full policies needs no policy in the end but one on the way: that is one too many."""
-    estate, case = full
-    assert evaluate(case.instance, exchange(case)).writes == 0
-    diff = changes_to(case, exchange(case), known_policies(estate))
-    assert diff.detours == 1
-    assert excess_writes(case, diff) == (1,)
-
-
-def result_of(case: Case, options: np.ndarray, *, name: str = "today") -> Result:
-    found = solve_case(replace(case, instance=replace(case.instance, write_limits=())), effort=1)
-    return replace(
-        found,
-        options=options,
-        cost=evaluate(case.instance, options),
-        reference=evaluate(case.instance, case.instance.today),
-        reference_name=name,  # type: ignore[arg-type]  # one of the two
-        bound=-1.0,
-    )
-
-
-def test_where_detours_break_a_limit_the_case_is_solved_again_with_less(full: tuple[Estate, Case]) -> None:
-    """The second attempt is given a lower limit; the bound is that of the first."""
-    estate, case = full
-    case = replace(case, instance=replace(case.instance, write_limits=(WriteLimit("max_policy_writes", (0, 1), 0),)))
-    first, second = result_of(case, exchange(case)), replace(result_of(case, case.instance.today), bound=-0.5)
-    asked: list[tuple[WriteLimit, ...]] = []
-
-    def solved(one: Case) -> Result:
-        asked.append(one.instance.write_limits)
-        return first if len(asked) == 1 else second
-
-    found = solve_within_write_limits(case, known_policies(estate), solved)
-    assert len(asked) == 2
-    assert found.options is not None
-    assert found.options.tolist() == case.instance.today.tolist()
-    assert found.bound == -1.0
-
-
-def test_where_every_schedule_needs_a_detour_todays_stays_or_it_is_said(full: tuple[Estate, Case]) -> None:
-    """Today's schedule where that keeps the rules, else an error that says what to raise."""
-    estate, case = full
-    stubborn = result_of(case, exchange(case))
-    found = solve_within_write_limits(case, known_policies(estate), lambda _: stubborn)
-    assert found.options is not None
-    assert found.options.tolist() == case.instance.today.tolist()
-    assert found.cost is not None
-    assert found.cost.num_moves == 0
-    broken = replace(stubborn, reference_name="greedy")
-    with pytest.raises(NotFoundWithinEffortError, match="raise max_policy_writes or budget_days"):
-        solve_within_write_limits(case, known_policies(estate), lambda _: broken)
-
-
-@pytest.fixture(scope="module")
 def curved(imported: Planned) -> PlanDocument:
     """Return the plan of the imported estate with its moves curve."""
     return make_plan_of(imported.estate, imported.case, effort=EFFORT, moves_curve=True)
@@ -254,7 +186,7 @@ def test_the_curve_ends_in_the_plan_and_begins_with_today(curved: PlanDocument) 
 def test_a_curve_that_closes_the_gap_makes_the_plan_optimal(imported: Planned) -> None:
     """With no move allowed the curve proves the plan, whatever the search had proven: the status follows."""
     case = prepare(imported.estate, Rules(max_moves=0))
-    result = replace(result_of(case, case.instance.today), bound=-1.0, outcome=Outcome.FEASIBLE, stopped="effort")
+    result = replace(solve_case(case, effort=1), bound=-1.0, outcome=Outcome.FEASIBLE, stopped="effort")
     _, after = trace_curve(imported.estate, case, result, effort=1, seed=0)
     assert after.cost is not None
     assert (after.bound, after.outcome, after.stopped) == (after.cost.total, Outcome.OPTIMAL, "gap")

@@ -65,6 +65,7 @@ def valid(made: Planned) -> Valid:
         own=made.case.table.own,
         starts=tuple(entry.start for entry in made.plan.schedule),
         snapshot_minutes=15,
+        changes=made.plan.changes,
     )
     pairs, peak = summary.overlaps_per_month.plan, summary.peak_concurrency.plan
     return Valid(checked, Claims(summary.cost.plan, pairs, peak, summary.cost.bound))
@@ -429,7 +430,7 @@ def test_what_is_over_a_limit_today_may_stay(ruled: Valid) -> None:
     rules = RULES.model_copy(
         update={"policies": PolicyLimits(max_vms_per_policy=2, max_policies_per_vault=1, edit=False), "rule": ()}
     )
-    still = replace(ruled.checked, after=ruled.checked.before, starts=starts, rules=rules)
+    still = replace(ruled.checked, after=ruled.checked.before, starts=starts, rules=rules, changes=())
     found = verify(still, ruled.claims)
     assert all("states" in text for text in found), found  # the figures are of another plan
 

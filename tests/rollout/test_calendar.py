@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rule_windows import DateRange
@@ -199,6 +199,21 @@ def test_without_rules_nothing_is_blocked(given: World) -> None:
         given, rules=Rules(policies=given.rules.policies.model_copy(update={"max_policies_per_vault": 200}))
     )
     blocked = rollout_of(free).blocked
+    assert [one for one in blocked if "between two recovery points" not in one.reason] == []
+
+
+@settings(max_examples=60, deadline=None)
+@given(worlds(), st.integers(0, 1))
+def test_what_has_an_order_is_laid_out_whole(given: World, room: int) -> None:
+    """In vaults without room, or with room for one policy, there is a time for every write of a plan with an order."""
+    inventory = given.inventory
+    most = max(map(inventory.policies_in_vault, inventory.vaults)) + room
+    limits = given.rules.policies.model_copy(update={"max_policies_per_vault": most, "max_vms_per_policy": 2})
+    tight = replace(given, rules=Rules(policies=limits))
+    created = Counter(change.vault_id.lower() for change in tight.diff().changes if change.kind == "create_policy")
+    assume(not tight.diff().stuck)
+    assume(all(inventory.policies_in_vault(vault) + count <= most for vault, count in created.items()))
+    blocked = rollout_of(tight).blocked
     assert [one for one in blocked if "between two recovery points" not in one.reason] == []
 
 

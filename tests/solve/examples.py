@@ -23,6 +23,7 @@ from optimizer.risk.table import RiskTable
 from optimizer.solve.build import build_instance
 from optimizer.solve.instance import Instance, WriteLimit
 from optimizer.solve.restrict import Restrictions, restrict_options
+from tests.solve.orders import writes_of_schedule
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
 DAILY = Recurrence(Frequency.DAILY)
@@ -142,7 +143,9 @@ def obvious_cost(problem: Problem, options: Sequence[int]) -> float:
     for vault in found.vaults:
         share = _share(problem, vault)
         total += prices.vault_peak * sum(max(0, n - share) for (where, _), n in starts.items() if where == vault) / 7
-    return total + prices.policy_write * sum(obvious_writes(problem, held).values())
+    lacking = obvious_writes(problem, held)  # what is priced in a vault without an order of writes
+    writes = [lacking[vault] if n is None else n for vault, n in writes_of_schedule(problem, options).items()]
+    return total + prices.policy_write * sum(writes)
 
 
 def obvious_overlaps(problem: Problem, options: Sequence[int], members: Sequence[int]) -> float:
@@ -173,7 +176,7 @@ def _over(problem: Problem, policy_: Policy) -> bool:
 def obvious_writes(
     problem: Problem, held: Counter[tuple[str, str, int]], edited: dict[str, int] | None = None
 ) -> Counter[str]:
-    """Policies that each vault lacks, where some (by id) are edited to another start."""
+    """Policies that each vault lacks, where some (by id) are edited to another start, whatever the order."""
     limit = problem.limit
     room: Counter[tuple[str, str, int]] = Counter()
     strangers: Counter[tuple[str, str, int]] = Counter()
@@ -189,38 +192,6 @@ def obvious_writes(
     return writes
 
 
-def _vaults_have_room(problem: Problem, options: Sequence[int]) -> bool:
-    """Whether some set of edits leaves so few policies to create that every vault holds them."""
-    found, rules = problem.inventory, problem.rules
-    held: Counter[tuple[str, str, int]] = Counter()
-    for item, t in zip(found.items, options, strict=True):
-        if t != found.policy(item).start or not _over(problem, found.policy(item)):
-            held[item.vault_id, found.policy(item).twin_key, t] += 1
-    targets = obvious_targets(problem, options)
-    for chosen in itertools.product([False, True], repeat=len(targets)):
-        edited = {key: t for (key, t), take in zip(targets.items(), chosen, strict=True) if take}
-        created = obvious_writes(problem, held, edited)
-        if all(
-            created[vault] <= max(0, rules.policies.max_policies_per_vault - found.policies_in_vault(vault))
-            for vault in found.vaults
-        ):
-            return True
-    return False
-
-
-def obvious_targets(problem: Problem, options: Sequence[int]) -> dict[str, int]:
-    """Policies that could be edited, by id, with the one new start that all their VMs go to."""
-    found = problem.inventory
-    targets: dict[str, int] = {}
-    for p in found.policies.values() if problem.rules.policies.edit else ():
-        rows = found.items_by_policy[p.id.lower()]
-        goes_to = {options[row] for row in rows}
-        fixed = any(row in problem.restrictions.stays_because for row in rows) or found.unknown_items[p.id.lower()]
-        if len(goes_to) == 1 and p.start not in goes_to and not fixed and len(rows) <= problem.limit.new:
-            targets[p.id] = goes_to.pop()
-    return targets
-
-
 def _share(problem: Problem, vault: str) -> int:
     found, allowed = problem.inventory, problem.restrictions.allowed
     usable: set[int] = set()
@@ -234,10 +205,10 @@ def _share(problem: Problem, vault: str) -> int:
     return math.ceil(weekly / 7 / max(1, len(usable)) - 1e-12)
 
 
-def obvious_feasible(problem: Problem, options: Sequence[int], *, with_vaults: bool = True) -> bool:
+def obvious_feasible(problem: Problem, options: Sequence[int]) -> bool:
     """Whether caps, sets apart and in order, limits of moves and policies hold, by loops over half hours and minutes.
 
-    Rules on single VMs are in ``restrictions``.  ``with_vaults``: whether the vaults have to hold the policies.
+    Rules on single VMs are in ``restrictions``.  Policies of a vault hold where some order of writes keeps them.
     """
     found = problem.inventory
     for rule in problem.rules.rule:
@@ -257,13 +228,8 @@ def obvious_feasible(problem: Problem, options: Sequence[int], *, with_vaults: b
     moves = sum(t != found.policy(item).start for item, t in zip(found.items, options, strict=True))
     few_enough = problem.rules.max_moves is None or moves <= problem.rules.max_moves
     if problem.max_writes is not None:
-        held = Counter(
-            (item.vault_id, found.policy(item).twin_key, t)
-            for item, t in zip(found.items, options, strict=True)
-            if t != found.policy(item).start or not _over(problem, found.policy(item))
-        )
-        few_enough &= obvious_writes(problem, held).total() <= problem.max_writes
-    return few_enough and (not with_vaults or _vaults_have_room(problem, options))
+        few_enough &= sum(n or 0 for n in writes_of_schedule(problem, options).values()) <= problem.max_writes
+    return few_enough and None not in writes_of_schedule(problem, options).values()
 
 
 def obvious_clash(problem: Problem, rule: Rule, v: int, w: int, options: Sequence[int]) -> bool:

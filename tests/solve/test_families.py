@@ -16,7 +16,7 @@ from optimizer.solve import cpsat
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import FAMILIES, Family, Outcome, Scope, ScopedModel, whole
 from optimizer.solve.instance import Instance
-from tests.solve.examples import Problem, best_of_all, flat_risk, inventory, only, policy
+from tests.solve.examples import SUNDAYS, Problem, best_of_all, flat_risk, inventory, only, policy
 
 
 def _risk(num_vms: int, today: float, cheap: dict[int, float]) -> np.ndarray:
@@ -64,6 +64,22 @@ def _full_vault() -> Problem:
     return Problem(found, Rules(policies={"max_policies_per_vault": 1}), risk)
 
 
+def _full_policies() -> Problem:
+    """Two VMs that would change places between full policies, and a weekly one that finds room, in a full vault."""
+    policies = [
+        policy("p", "v", 46),
+        policy("q", "v", 20),
+        policy("r", "v", 46, SUNDAYS),
+        policy("s", "v", 20, SUNDAYS),
+    ]
+    found = inventory(policies, [(f"s{n}", name) for n, name in enumerate("ppqqrrs")])
+    risk = flat_risk(7, 9.0)
+    risk[:2, 46] = risk[2:4, 20] = risk[4:6, 46] = risk[6, 20] = 0.0
+    risk[0, 46] = risk[2, 20] = risk[4, 46] = 3.0
+    risk[0, 20] = risk[2, 46] = risk[4, 20] = 0.0
+    return Problem(found, Rules(policies={"max_policies_per_vault": 4, "max_vms_per_policy": 2}), risk)
+
+
 def _capped() -> Problem:
     """A cap that is not worth keeping for the price of overlaps alone."""
     free = {"snapshot_overlap": 0.0, "all_at_once": 0.0}
@@ -92,6 +108,7 @@ EXAMPLES: dict[Family, Callable[[], Problem]] = {
     cpsat.add_linear_cost: _risky,
     cpsat.add_policy_capacity: _not_worth_a_policy,
     cpsat.add_vault_policy_limit: _full_vault,
+    cpsat.add_order_of_writes: _full_policies,
     cpsat.add_max_concurrent: _capped,
     cpsat.add_move_limit: lambda: _crowded(max_moves=1),
     cpsat.add_write_limits: _two_writes,
@@ -132,6 +149,7 @@ STRICTER: dict[Family, Callable[[Instance], Instance]] = {
     cpsat.add_linear_cost: lambda i: replace(i, linear=i.linear + 0.01),
     cpsat.add_policy_capacity: lambda i: replace(i, existing=np.maximum(i.existing - 1, 0)),
     cpsat.add_vault_policy_limit: lambda i: replace(i, vault_room=i.vault_room - 1),
+    cpsat.add_order_of_writes: lambda i: replace(i, unknown=i.unknown + 2 * i.existing),
     cpsat.add_max_concurrent: lambda i: replace(i, rows=replace(i.rows, cap=i.rows.cap - 1)),
     cpsat.add_move_limit: lambda i: replace(i, max_moves=(i.max_moves or 0) - 1),
     cpsat.add_write_limits: lambda i: replace(

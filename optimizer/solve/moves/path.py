@@ -236,8 +236,10 @@ class Walk:
         self.path.steps.append((v, option))
 
     def _mark(self) -> None:
-        if self.tally.keeps_limits():
-            self.path.marks.append(Mark(self.tally.num_moves, self.tally.cost, len(self.path.steps)))
+        extra = self.tally.writes_beyond()
+        if extra is not None:
+            cost = self.tally.cost + self.tally.instance.policy_write_price * extra
+            self.path.marks.append(Mark(self.tally.num_moves, cost, len(self.path.steps)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,15 @@ import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import BLOCKED
-from optimizer.solve.cost import count_edits, evaluate, gate_counts, policy_counts, policy_writes, row_counts
+from optimizer.solve.cost import evaluate, gate_counts, policy_counts, policy_writes, row_counts
+from optimizer.solve.executable import extra_writes
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 
 
 class Tally:
     """An assignment with its counts and its cost, kept up to date move by move.
+
+    The cost leaves out policies that are written only for an order of writes; see :meth:`writes_beyond`.
 
     Parameters
     ----------
@@ -40,7 +43,8 @@ class Tally:
         self._price_of_one_more = np.zeros(len(rows) + 1)
         self._price_of_last = np.zeros(len(rows) + 1)
         self._refresh(np.arange(len(rows)))
-        self.cost = evaluate(instance, options).total
+        extra = extra_writes(instance, options, self._policies)[0].sum()
+        self.cost = evaluate(instance, options).total - instance.policy_write_price * int(extra)
         self.num_moves = int((options != instance.today).sum())
 
     def differences(self, vms: IntArray) -> FloatArray:
@@ -111,14 +115,14 @@ class Tally:
         beyond: IntArray = self._policies[k] - instance.vms_per_existing_policy * instance.existing[k]
         return beyond
 
-    def keeps_limits(self) -> bool:
-        """Whether limits of policies hold; a vault may be above its room where policies are edited as a whole."""
-        instance = self.instance
-        room = instance.vault_room
-        used = np.bincount(instance.key_vault, weights=self._writes, minlength=len(room))
-        if (used > room).any() and (used > room + count_edits(instance, self.options)).any():
-            return False
-        return all(self._writes[list(limit.keys)].sum() <= limit.limit for limit in instance.write_limits)
+    def writes_beyond(self) -> int | None:
+        """Policies written beyond those that are lacking, so that there is an order of writes; None: limits break."""
+        extra, stuck = extra_writes(self.instance, self.options, self._policies)
+        writes = self._writes + extra
+        limits = self.instance.write_limits
+        if stuck.any() or any(writes[list(limit.keys)].sum() > limit.limit for limit in limits):
+            return None
+        return int(extra.sum())
 
     def move(self, v: int, option: int) -> None:
         """Move a VM, whatever that breaks."""

@@ -312,7 +312,10 @@ class CountingModel:
     def _add_edits(
         self, writes: dict[tuple[int, int], cp_model.IntVar], cells: dict[tuple[int, int], list[cp_model.IntVar]]
     ) -> list[cp_model.IntVar]:
-        """Edits that can stand in for new policies in one vault: all VMs of the policy go to the one new start."""
+        """Edits that can stand in for new policies in one vault: all VMs of the policy go to the one new start.
+
+        A start that policies leave may need others there, new or edited ones, just as any other start.
+        """
         instance = self.instance
         policy = self._policy_of()[self.vms]
         groups = {p: np.unique(self.group_of[policy == p]).tolist() for p in np.unique(policy).tolist() if p >= 0}
@@ -332,11 +335,9 @@ class CountingModel:
         for cell, edits in by_target.items():
             self.model.add(sum(edits) <= writes[cell])
         for (k, t), edits in by_source.items():
-            staying = int(instance.unknown[k, t]) + sum(cells.get((k, t), []))
-            room = int(instance.existing[k, t]) - sum(edits)
-            # Only an edit takes a policy away from its start: without one, new policies may be created there.
-            for edit in edits:
-                self.model.add(staying <= instance.vms_per_existing_policy * room).only_enforce_if(edit)
+            held = int(instance.unknown[k, t]) + sum(cells.get((k, t), []))
+            room = instance.vms_per_existing_policy * (int(instance.existing[k, t]) - sum(edits))
+            self.model.add(held <= room + instance.vms_per_new_policy * writes.get((k, t), 0))
         return [edit for edits in by_target.values() for edit in edits]
 
     def solve(self, deterministic_time: float, time_limit_seconds: float | None = None) -> Counted:

@@ -12,7 +12,8 @@ import numpy.typing as npt
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.cost import count_edits, policy_counts, policy_writes, row_counts, shut_gates
+from optimizer.solve.cost import policy_counts, policy_writes, row_counts, shut_gates
+from optimizer.solve.executable import extra_writes
 from optimizer.solve.instance import NO_CAP, BoolArray, Gates, Instance, IntArray
 from optimizer.solve.restrict import RISK_INCREASE, RISK_TOLERANCE, Restrictions
 from optimizer.solve.why_not.exemptions import exempted
@@ -182,15 +183,14 @@ class Limits:
         moved = options != instance.today
         if instance.max_moves is not None and int(moved.sum()) > instance.max_moves:
             add(self.moves, moved)
-        by_key = policy_writes(instance, policy_counts(instance, options)).sum(axis=1).astype(np.int64)
+        items = policy_counts(instance, options)
+        extra, stuck = extra_writes(instance, options, items)
+        by_key = policy_writes(instance, items).sum(axis=1).astype(np.int64) + extra
         for limit, one in self.write_limits.items():
             if by_key[list(one.keys)].sum() > one.limit:
                 add(limit, np.isin(instance.key, one.keys))
-        by_vault = np.bincount(instance.key_vault, weights=by_key, minlength=len(instance.vault_room))
-        if (by_vault > instance.vault_room).any():
-            full = np.flatnonzero(by_vault > instance.vault_room + count_edits(instance, options))
-            if len(full):
-                add(self.policies, np.isin(instance.key_vault[instance.key], full))
+        if stuck.any():
+            add(self.policies, stuck[instance.key_vault[instance.key]])
         return found
 
 

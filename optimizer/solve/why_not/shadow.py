@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.solve.anneal import anneal
-from optimizer.solve.cost import count_edits, evaluate, policy_counts, policy_writes, row_counts, violations
+from optimizer.solve.cost import count_creations, evaluate, policy_counts, policy_writes, row_counts, violations
+from optimizer.solve.executable import extra_writes
 from optimizer.solve.instance import BoolArray, Instance, IntArray
 from optimizer.solve.search import improve_single_moves
 from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened
@@ -161,11 +162,12 @@ def _binding(limits: Limits, options: IntArray) -> Iterator[_Loosened]:
     moves = int((options != instance.today).sum())
     if instance.max_moves is not None and moves >= instance.max_moves:
         yield _one_more(limits, limits.moves, instance.max_moves, instance.max_moves + 1, everybody)
-    by_key = policy_writes(instance, policy_counts(instance, options)).sum(axis=1)
+    items = policy_counts(instance, options)
+    by_key = policy_writes(instance, items).sum(axis=1) + extra_writes(instance, options, items)[0]
     for limit, one in limits.write_limits.items():
         if by_key[list(one.keys)].sum() >= one.limit:
             yield _one_more(limits, limit, one.limit, one.limit + 1, np.isin(instance.key, one.keys))
-    yield from _full_vaults(limits, options, by_key)
+    yield from _full_vaults(limits, options)
     risk = [limit for limit in limits.forbids if limit.kind is LimitKind.MAX_RISK_INCREASE]
     for limit in risk:
         was = limits.rules.max_risk_increase
@@ -180,12 +182,11 @@ def _one_more(limits: Limits, limit: Limit, was: float, to: float, concerned: Bo
     return _Loosened(limit, None, was, to, relaxed, concerned)
 
 
-def _full_vaults(limits: Limits, options: IntArray, by_key: IntArray) -> Iterator[_Loosened]:
+def _full_vaults(limits: Limits, options: IntArray) -> Iterator[_Loosened]:
     """Vaults that may be given no further policy."""
     instance = limits.instance
-    vaults = len(instance.vault_room)
-    used = np.bincount(instance.key_vault, weights=by_key, minlength=vaults) - count_edits(instance, options)
-    for vault in np.flatnonzero(used >= instance.vault_room).tolist():
+    full = count_creations(instance, options) >= instance.vault_room
+    for vault in np.flatnonzero(full).tolist():
         room = instance.vault_room.copy()
         room[vault] += 1
         relaxed = replace(instance, vault_room=room)

@@ -1,0 +1,109 @@
+"""Schedules that can be carried out write by write, rules between VMs included: where one cannot, another is found.
+
+The solver keeps the limits of policies and vaults on the way (:mod:`optimizer.solve.executable`).  Caps and sets that
+are kept apart or in order may still leave no order: two VMs that change places under a cap of one would overlap for a
+while, whichever goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+import numpy as np
+
+from optimizer.plan.case import Case
+from optimizer.plan.compose import changes_to
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.instance import IntArray
+from optimizer.solve.search import improve_single_moves
+from optimizer.solve.solver import Result
+from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError
+
+MOST_ATTEMPTS = 3
+"""Times that a case is solved again, each time with more VMs held where they are."""
+
+
+def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case], Result]) -> Result:
+    """Solve a case so that its schedule can be carried out, every limit and rule kept after each write.
+
+    VMs that no order of writes lets go are held where they are, and the case is solved again.  The cheapest schedule
+    that can be carried out wins, among them the states that are reached before the first VM is stuck.
+
+    Parameters
+    ----------
+    case
+        The case.
+    known
+        ARM ids of every policy of the estate.
+    solve_case
+        Solves a case, or raises.
+
+    Returns
+    -------
+    Result
+        Its bound is that of the case, whatever was held.
+
+    Raises
+    ------
+    NotFoundWithinEffortError
+        No schedule was found that can be carried out, and today's breaks a rule.
+    """
+    result = solve_case(case)
+    assert result.options is not None
+    known = tuple(known)
+    stuck = changes_to(case, result.options, known).stuck
+    if not stuck:
+        return result
+    found: list[IntArray] = [case.instance.today] if result.reference_name == "today" else []
+    held, again = np.zeros(case.instance.num_vms, dtype=np.bool_), result
+    for attempt in range(MOST_ATTEMPTS + 1):
+        assert again.options is not None
+        found += _without(case, again.options, stuck, known)
+        held[list(stuck)] = True
+        holding = _hold(case, held)
+        if attempt == MOST_ATTEMPTS or holding is None:
+            break
+        try:
+            again = solve_case(holding)
+        except (NoScheduleError, NotFoundWithinEffortError):
+            break
+        assert again.options is not None
+        stuck = changes_to(case, again.options, known).stuck
+        if not stuck:
+            found.append(again.options)
+            break
+    if not found:
+        raise NotFoundWithinEffortError(
+            "no schedule was found that can be carried out: VMs would have to change places under rules that must "
+            "hold after every single write; loosen max_concurrent, separate or order, or what today's schedule breaks"
+        )
+    return _measured(case, result, min(found, key=lambda options: evaluate(case.instance, options).total))
+
+
+def _hold(case: Case, held: np.ndarray) -> Case | None:
+    """The case with some VMs where they are today; None where a rule forbids that for all of them."""
+    instance = case.instance
+    rows = np.flatnonzero(held & instance.allowed[np.arange(instance.num_vms), instance.today])
+    if not len(rows):
+        return None
+    allowed = instance.allowed.copy()
+    allowed[rows] = False
+    allowed[rows, instance.today[rows]] = True
+    return replace(case, instance=replace(instance, allowed=allowed))
+
+
+def _without(case: Case, options: IntArray, stuck: Iterable[int], known: tuple[str, ...]) -> list[IntArray]:
+    """The state that the changes reach before VMs are stuck, alone and improved by single moves, where it holds."""
+    instance, reached = case.instance, options.copy()
+    rows = list(stuck)
+    reached[rows] = instance.today[rows]
+    if violations(instance, reached):
+        return []
+    states = [reached, improve_single_moves(instance, reached)]
+    return [state for state in states if not violations(instance, state) and not changes_to(case, state, known).stuck]
+
+
+def _measured(case: Case, result: Result, options: IntArray) -> Result:
+    """Another schedule, measured against the bound and the reference of a result."""
+    return result.with_schedule(options.copy(), evaluate(case.instance, options), result.bound)
