@@ -33,8 +33,8 @@ class Arrays(NamedTuple):
         Rows that class ``c`` touches at option ``t``: list ``c * 48 + t``.
     pair_price, peak_price, fair_share, cap
         Shape (num_rows,).
-    existing, key_vault
-        Shapes (K, 48) and (K,).
+    existing, key_vault, vault_room
+        Shapes (K, 48), (K,), (num_vaults,).
     key_begin, key_vms, service_begin, service_vms
         VMs of each key and of each service that may move.
     group_begin, group, group_limit
@@ -42,7 +42,7 @@ class Arrays(NamedTuple):
     vm_gate_begin, vm_gate, gate_begin, opponent, clash, clashes
         See :class:`~optimizer.solve.instance.Gates`.
     families
-        What decides whether a schedule can be carried out.
+        What decides whether a schedule can be carried out; None for compiled code that does not look at it.
     whole
         Policies of ``families`` whose VMs may move together, in vaults that could not hold a new one for each.
     policy_price
@@ -67,6 +67,7 @@ class Arrays(NamedTuple):
     cap: IntArray
     existing: IntArray
     key_vault: IntArray
+    vault_room: IntArray
     key_begin: IntArray
     key_vms: IntArray
     service_begin: IntArray
@@ -80,7 +81,7 @@ class Arrays(NamedTuple):
     opponent: IntArray
     clash: IntArray
     clashes: BoolArray
-    families: Families
+    families: Families | None
     whole: IntArray
     policy_price: FloatArray
     vms_per_policy: IntArray
@@ -168,6 +169,7 @@ def pack(instance: Instance) -> Arrays:
         cap=_int(rows.cap),
         existing=_int(instance.existing),
         key_vault=_int(instance.key_vault),
+        vault_room=_int(instance.vault_room),
         key_begin=key_begin,
         key_vms=key_vms,
         service_begin=service_begin,

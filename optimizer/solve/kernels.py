@@ -16,8 +16,8 @@ import numpy as np
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import BLOCKED, FORBIDDEN, Arrays, Counts
 from optimizer.solve.compiled import compiled, inlined, inner
-from optimizer.solve.executable import choose_writes
-from optimizer.solve.instance import FloatArray, IntArray
+from optimizer.solve.executable import Families, choose_writes
+from optimizer.solve.instance import BoolArray, FloatArray, IntArray
 
 IMPROVEMENT = 1e-9
 """A change has to gain more than this, so that rounding cannot make the search run in circles."""
@@ -48,12 +48,6 @@ OUT, IN = np.int64(-1), np.int64(1)
 
 NOWHERE = np.int64(-1)
 """An option that is none."""
-
-SWEEP, TOGETHER, FOLLOW, RUIN = (np.int64(job) for job in range(4))
-"""For :func:`_search`: what to do."""
-
-_NOT_RANDOM = np.random.default_rng(0)
-"""For jobs that draw nothing."""
 
 SHARE_OF_POLICIES = 0.1
 """How often, where a vault could not hold a new policy for each that may be edited, all VMs of one go to one start."""
@@ -143,7 +137,7 @@ def _price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int |
     k, today = a.key[v], a.today[v]
     vault = a.key_vault[k]
     opening = a.policy_price[k]
-    if c.vault_writes[vault] >= a.families.vault_room[vault]:
+    if c.vault_writes[vault] >= a.vault_room[vault]:
         opening += BLOCKED
     for at in range(a.group_begin[k], a.group_begin[k + 1]):
         if c.group_writes[a.group[at]] >= a.group_limit[a.group[at]]:
@@ -158,57 +152,45 @@ def _price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int |
                 price[t] += opening
 
 
-@inlined
-def _settle_writes(a: Arrays, c: Counts, vault: int) -> float:
-    """Bring up to date which writes of a vault only their order needs; by how much their price changes.
-
-    ``beyond`` of the vault is -1 where there is no order (:mod:`optimizer.solve.executable`).
-    """
-    change = 0.0
-    if c.beyond[vault] or a.families.vault_tight[vault] or c.vault_writes[vault] > a.families.vault_room[vault]:
-        change = _recount_writes(a, c, vault)
-    return change
-
-
 @inner
-def _recount_writes(a: Arrays, c: Counts, vault: int) -> float:
-    """Do so in a vault in which policies are full, or that could lack room for new ones."""
-    f = a.families
-    first, last = f.vault_key_begin[vault], f.vault_key_begin[vault + 1]
-    num_policies = f.vault_policy_begin[vault + 1] - f.vault_policy_begin[vault]
-    edited = np.zeros(num_policies, dtype=np.int64)
-    extra, rings = np.empty(last - first, dtype=np.int64), np.empty((last - first, NUM_OPTIONS), dtype=np.int64)
-    possible = choose_writes(f, c.options, c.policies, vault, False, edited, extra, rings) >= 0
-    change = 0.0
-    c.beyond[vault] = 0 if possible else -1
-    for n in range(last - first):
-        k = f.vault_keys[first + n]
-        more = (extra[n] if possible else 0) - c.extra[k]
-        c.extra[k] += more
-        if possible:
-            c.beyond[vault] += c.extra[k]
-        if more:
+def _settle_vaults(a: Arrays, f: Families, c: Counts, vms: IntArray) -> float:
+    """Bring up to date which writes in the vaults of some VMs only their order needs; by how much their price changes.
+
+    ``beyond`` of a vault is -1 where there is no order (:mod:`optimizer.solve.executable`).
+    """
+    change, before = 0.0, -1
+    for v in vms:
+        vault = a.key_vault[a.key[v]]
+        if vault == before or not (
+            c.beyond[vault] or f.vault_tight[vault] or c.vault_writes[vault] > f.vault_room[vault]
+        ):
+            continue
+        before = vault
+        first, last = f.vault_key_begin[vault], f.vault_key_begin[vault + 1]
+        edited = np.zeros(f.vault_policy_begin[vault + 1] - f.vault_policy_begin[vault], dtype=np.int64)
+        extra, rings = np.empty(last - first, dtype=np.int64), np.empty((last - first, NUM_OPTIONS), dtype=np.int64)
+        possible = choose_writes(f, c.options, c.policies, vault, False, edited, extra, rings) >= 0
+        c.beyond[vault] = 0 if possible else -1
+        for n in range(last - first):
+            k = f.vault_keys[first + n]
+            more = (extra[n] if possible else 0) - c.extra[k]
+            c.extra[k] += more
             change += more * a.policy_price[k]
+            if possible:
+                c.beyond[vault] += c.extra[k]
             for at in range(a.group_begin[k], a.group_begin[k + 1]):
                 c.group_writes[a.group[at]] += more
     return change
 
 
-@inner
-def _settle_vaults(a: Arrays, c: Counts, vms: IntArray) -> float:
-    """The same for the vaults of some VMs, those of one vault mostly one after the other."""
-    change, before = 0.0, -1
-    for v in vms:
-        vault = a.key_vault[a.key[v]]
-        if vault != before:
-            change += _settle_writes(a, c, vault)
-        before = vault
-    return change
+@compiled
+def _settle(a: Arrays, f: Families, c: Counts, vms: IntArray) -> float:
+    return _settle_vaults(a, f, c, vms)
 
 
 @inner
 def _move_to_cheapest(a: Arrays, c: Counts, v: int, price: FloatArray) -> float:
-    """Move a VM to its cheapest option; what that costs, above 0 only where it makes an order of writes possible."""
+    """Move a VM to its cheapest option; what that costs, never above 0.  The order of writes is not looked at."""
     here = c.options[v]
     change = _shift(a, c, v, here, OUT)
     _price_options(a, c, v, price)
@@ -217,64 +199,64 @@ def _move_to_cheapest(a: Arrays, c: Counts, v: int, price: FloatArray) -> float:
     if price[cheapest] >= price[here] - IMPROVEMENT:
         _shift(a, c, v, here, IN)
         return 0.0
-    change += _shift(a, c, v, cheapest, IN)
-    vault = a.key_vault[a.key[v]]
-    was_possible = c.beyond[vault] >= 0
-    change += _settle_writes(a, c, vault)
-    if c.beyond[vault] < 0 or (was_possible and change > -IMPROVEMENT):
-        _shift(a, c, v, cheapest, OUT)
-        _shift(a, c, v, here, IN)
-        _settle_writes(a, c, vault)
-        return 0.0
-    return change
+    return change + _shift(a, c, v, cheapest, IN)
 
 
 @compiled
-def take_out(a: Arrays, c: Counts, vms: IntArray) -> None:
-    """Take VMs out of their options.  :func:`place` puts them back."""
+def _take_out(a: Arrays, c: Counts, vms: IntArray) -> None:
     for v in vms:
         _shift(a, c, v, c.options[v], OUT)
 
 
-@inner
-def _move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> float:
-    """Take all the VMs out of their options, then put each at its new one; return what that costs.
+def take_out(a: Arrays, c: Counts, vms: IntArray) -> None:
+    """Take VMs out of their options.  :func:`place` puts them back."""
+    _take_out(_plain(a), c, vms)
 
-    It costs :data:`BLOCKED` and more where no order of writes leads there.
-    """
+
+@compiled
+def _move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> float:
     change = 0.0
     for v in vms:
         change += _shift(a, c, v, c.options[v], OUT)
     for number, v in enumerate(vms):
         change += _shift(a, c, v, options[number], IN)
-    change += _settle_vaults(a, c, vms)
-    for v in vms:
-        if c.beyond[a.key_vault[a.key[v]]] < 0:
-            return change + BLOCKED
     return change
 
 
-@inner
-def _move_if_no_dearer(a: Arrays, c: Counts, v: int, option: int) -> bool:
-    """Move a VM to an option if it costs no more there; return whether it moved."""
-    here, price, vault = c.options[v], np.empty(NUM_OPTIONS), a.key_vault[a.key[v]]
+def move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> float:
+    """Take all the VMs out of their options, then put each at its new one; return what that costs.
+
+    It costs :data:`BLOCKED` and more where no order of writes leads there.
+    """
+    change = _move_together(_plain(a), c, vms, options) + settle_writes(a, c, vms)
+    return change + BLOCKED if (c.beyond[a.key_vault[a.key[vms]]] < 0).any() else change
+
+
+@compiled
+def _excess_price(a: Arrays, c: Counts, v: int, option: int) -> float:
+    """What a VM costs more at an option than where it is."""
+    here, price = c.options[v], np.empty(NUM_OPTIONS)
     _shift(a, c, v, here, OUT)
     _price_options(a, c, v, price)
     _price_openings(a, c, v, price, NOWHERE)
-    if price[option] <= price[here] + IMPROVEMENT:
-        _shift(a, c, v, option, IN)
-        dearer = price[option] - price[here] + _settle_writes(a, c, vault)
-        if c.beyond[vault] >= 0 and dearer <= IMPROVEMENT:
-            return True
-        _shift(a, c, v, option, OUT)
     _shift(a, c, v, here, IN)
-    _settle_writes(a, c, vault)
+    return float(price[option] - price[here])
+
+
+def move_if_no_dearer(a: Arrays, c: Counts, v: int, option: int) -> bool:
+    """Move a VM to an option if it costs no more there; return whether it moved."""
+    here = int(c.options[v])
+    if _excess_price(_plain(a), c, v, option) > IMPROVEMENT:
+        return False
+    vm = np.array([v])
+    if move_together(a, c, vm, np.array([option])) <= IMPROVEMENT:
+        return True
+    move_together(a, c, vm, np.array([here]))
     return False
 
 
-@inner
+@compiled
 def _sweep(a: Arrays, c: Counts, vms: IntArray) -> float:
-    """Move each VM once to its cheapest option, in order; what that costs."""
     price = np.empty(NUM_OPTIONS)
     change = 0.0
     for v in vms:
@@ -282,9 +264,53 @@ def _sweep(a: Arrays, c: Counts, vms: IntArray) -> float:
     return change
 
 
+def sweep_single_moves(a: Arrays, c: Counts, vms: IntArray) -> float:
+    """Move each VM once to its cheapest option, in order; what that costs.
+
+    VMs of vaults in which the order of writes matters come last, one by one.
+    """
+    vault = a.key_vault[a.key[vms]]
+    matters = _order_matters(a, c)[vault]
+    change = _sweep(_plain(a), c, vms[~matters])
+    for v in vms[matters].tolist():
+        change += _move_in_order(a, c, v)
+    return change
+
+
+def _move_in_order(a: Arrays, c: Counts, v: int) -> float:
+    """Move a VM to its cheapest option if it gains there with what the order of writes costs; what that costs."""
+    vm, here, vault = np.array([v]), int(c.options[v]), int(a.key_vault[a.key[v]])
+    was_possible = c.beyond[vault] >= 0
+    change = _sweep(_plain(a), c, vm)
+    if change == 0.0:
+        return 0.0
+    change += settle_writes(a, c, vm)
+    if c.beyond[vault] < 0 or (was_possible and change > -IMPROVEMENT):
+        move_together(a, c, vm, np.array([here]))
+        return 0.0
+    return change
+
+
+def settle_writes(a: Arrays, c: Counts, vms: IntArray) -> float:
+    """Bring up to date what the order of writes costs in the vaults of some VMs; by how much that changes."""
+    assert a.families is not None
+    vms = vms[_order_matters(a, c)[a.key_vault[a.key[vms]]]]
+    return _settle(_plain(a), a.families, c, vms) if len(vms) else 0.0
+
+
+def _order_matters(a: Arrays, c: Counts) -> BoolArray:
+    """Vaults in which policies are full, or that lack room for new ones; shape (num_vaults,)."""
+    assert a.families is not None
+    return np.asarray((c.beyond != 0) | a.families.vault_tight | (c.vault_writes > a.vault_room))
+
+
+def _plain(a: Arrays) -> Arrays:
+    """The arrays without families: compiled code takes longer to compile and to call the more arrays it is given."""
+    return a._replace(families=None)
+
+
 @compiled
-def gains(a: Arrays, c: Counts, vms: IntArray) -> FloatArray:
-    """What moving each VM alone to its cheapest option gains; shape of ``vms``."""
+def _gains(a: Arrays, c: Counts, vms: IntArray) -> FloatArray:
     price, found = np.empty(NUM_OPTIONS), np.zeros(len(vms))
     for number, v in enumerate(vms):
         here = c.options[v]
@@ -296,9 +322,19 @@ def gains(a: Arrays, c: Counts, vms: IntArray) -> FloatArray:
     return found
 
 
-@compiled
+def gains(a: Arrays, c: Counts, vms: IntArray) -> FloatArray:
+    """What moving each VM alone to its cheapest option gains; shape of ``vms``."""
+    found: FloatArray = _gains(_plain(a), c, vms)
+    return found
+
+
 def place(a: Arrays, c: Counts, vms: IntArray) -> None:
     """Put VMs that were taken out at their cheapest options, those with most to lose first."""
+    _place(_plain(a), c, vms)
+
+
+@compiled
+def _place(a: Arrays, c: Counts, vms: IntArray) -> None:
     price, regrets, order = np.empty(NUM_OPTIONS), np.empty(len(vms)), np.empty(len(vms), dtype=np.int64)
     for number, v in enumerate(vms):
         _price_options(a, c, v, price)
@@ -438,9 +474,8 @@ def _draw(
 
 
 @inner
-def _take_policy(a: Arrays, random: np.random.Generator, chosen: IntArray) -> int:
+def _take_policy(a: Arrays, f: Families, random: np.random.Generator, chosen: IntArray) -> int:
     """Choose the VMs of a policy that could be edited; return how many."""
-    f = a.families
     p = a.whole[int(random.random() * len(a.whole))]
     begin, end = f.policy_vm_begin[p], f.policy_vm_begin[p + 1]
     for at in range(begin, end):
@@ -482,36 +517,21 @@ def _price_while_put_back(
         price[closed[1]] += CLOSED_PRICE
 
 
-@inner
-def _other_job(a: Arrays, c: Counts, job: np.int64, vms: IntArray, options: IntArray) -> float:
-    if job == TOGETHER:
-        return _move_together(a, c, vms, options)
-    if job == FOLLOW:
-        return 0.0 if _move_if_no_dearer(a, c, vms[0], options[0]) else 1.0
-    return _sweep(a, c, vms)
-
-
 @compiled
-def _search(
+def _anneal(
     a: Arrays,
+    f: Families,
     c: Counts,
-    job: np.int64,
-    vms: IntArray,
-    options: IntArray,
+    movable: IntArray,
     random: np.random.Generator,
-    temperatures: tuple[float, float],
+    first_temperature: float,
+    last_temperature: float,
     num_rounds: int,
+    best: IntArray,
 ) -> tuple[float, float]:
-    """Anneal for some rounds, or do another of the jobs that look at the order of writes.
-
-    They share one door because each door is compiled with everything behind it.
-    """
-    if job != RUIN:
-        return _other_job(a, c, job, vms, options), 0.0
-    movable, best, first_temperature, last_temperature = vms, options, temperatures[0], temperatures[1]
     largest = _LARGEST_RUIN
     for p in a.whole:
-        largest = max(largest, a.families.policy_vm_begin[p + 1] - a.families.policy_vm_begin[p])
+        largest = max(largest, f.policy_vm_begin[p + 1] - f.policy_vm_begin[p])
     chosen, was = np.empty(largest, dtype=np.int64), np.empty(largest, dtype=np.int64)
     order, regrets = np.empty(_LARGEST_RUIN, dtype=np.int64), np.empty(_LARGEST_RUIN)
     price, total = np.empty(NUM_OPTIONS), np.empty(NUM_OPTIONS)
@@ -520,14 +540,13 @@ def _search(
     for number in range(num_rounds):
         change = 0.0
         if len(a.whole) > 0 and random.random() < SHARE_OF_POLICIES:
-            count = _take_policy(a, random, chosen)
+            count = _take_policy(a, f, random, chosen)
             for at in range(count):
                 was[at] = c.options[chosen[at]]
                 change += _shift(a, c, chosen[at], was[at], OUT)
             t = _start_for_policy(a, c, chosen[:count], random, price, total)
             for at in range(count):
                 change += _shift(a, c, chosen[at], t, IN)
-            change += _settle_vaults(a, c, chosen[:count])
         else:
             count, k, option, other, free = _draw(a, c, movable, random, chosen)
             closed, opened = (k, option), (other, free)
@@ -542,8 +561,7 @@ def _search(
             for at in order[:count]:
                 _price_while_put_back(a, c, chosen[at], closed, opened, price)
                 change += _shift(a, c, chosen[at], _cheapest(price), IN)
-            change += _settle_vaults(a, c, chosen[:count])
-            for _ in range(2):
+            for _ in range(0 if c.vault_writes[a.key_vault[k]] > f.vault_room[a.key_vault[k]] else 2):
                 moved = False
                 for at in range(count):
                     gained = _move_to_cheapest(a, c, chosen[at], price)
@@ -551,6 +569,7 @@ def _search(
                     moved |= gained < 0.0
                 if not moved:
                     break
+        change += _settle_vaults(a, f, c, chosen[:count])
         possible = _keeps_limits(a, c, chosen[:count])
         temperature = first_temperature * (last_temperature / first_temperature) ** (number / num_rounds)
         if possible and (change <= 0 or random.random() < np.exp(-change / temperature)):
@@ -567,7 +586,7 @@ def _search(
                 if c.options[chosen[at]] != was[at]:
                     _shift(a, c, chosen[at], c.options[chosen[at]], OUT)
                     _shift(a, c, chosen[at], was[at], IN)
-            _settle_vaults(a, c, chosen[:count])
+            _settle_vaults(a, f, c, chosen[:count])
     if stale:
         _copy(c.options, best)
     return best_cost, cost
@@ -600,28 +619,6 @@ def _keeps_limits(a: Arrays, c: Counts, chosen: IntArray) -> bool:
             if c.shut[a.vm_gate[at_gate], t] > 0:
                 return False
     return True
-
-
-def _do(a: Arrays, c: Counts, job: np.int64, vms: IntArray, options: IntArray) -> float:
-    return _search(a, c, job, vms, options, _NOT_RANDOM, (1.0, 1.0), 0)[0]
-
-
-def sweep_single_moves(a: Arrays, c: Counts, vms: IntArray) -> float:
-    """Move each VM once to its cheapest option, in order; what that costs."""
-    return _do(a, c, SWEEP, vms, vms)
-
-
-def move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> float:
-    """Take all the VMs out of their options, then put each at its new one; return what that costs.
-
-    It costs :data:`BLOCKED` and more where no order of writes leads there.
-    """
-    return _do(a, c, TOGETHER, vms, options)
-
-
-def move_if_no_dearer(a: Arrays, c: Counts, v: int, option: int) -> bool:
-    """Move a VM to an option if it costs no more there; return whether it moved."""
-    return _do(a, c, FOLLOW, np.array([v]), np.array([option])) == 0.0
 
 
 def ruin_and_recreate(
@@ -659,4 +656,8 @@ def ruin_and_recreate(
     tuple of float
         Cost of the best assignment, and of the one at the end, less that of the first.
     """
-    return _search(a, c, RUIN, movable, best, random, (float(first_temperature), float(last_temperature)), num_rounds)
+    assert a.families is not None
+    found: tuple[float, float] = _anneal(
+        _plain(a), a.families, c, movable, random, first_temperature, last_temperature, num_rounds, best
+    )
+    return found

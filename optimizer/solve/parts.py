@@ -104,6 +104,7 @@ def cut(
     vm_gate_begin, vm_gate = _sublists(a.vm_gate_begin, a.vm_gate, vms)
     group_begin, group = _sublists(a.group_begin, a.group, keys)
     may_move = movable[vms] & (np.diff(vm_gate_begin) == 0)
+    assert a.families is not None
     families = part_of(a.families, vms, keys, vaults)
     key_begin, key_vms = _grouped(chosen.key, may_move, len(keys))
     service_begin, service_vms = _grouped(chosen.service, may_move, len(chosen.services))
@@ -123,6 +124,7 @@ def cut(
             cap=cap,
             existing=a.existing[keys],
             key_vault=chosen.key_vault,
+            vault_room=a.vault_room[vaults],
             policy_price=a.policy_price[keys],
             key_begin=key_begin,
             key_vms=key_vms,
@@ -243,6 +245,7 @@ def _grouped(of: IntArray, wanted: BoolArray, count: int) -> tuple[IntArray, Int
 def search_part(part: Part) -> tuple[IntArray, bool]:
     """Anneal a part: the option of each of its VMs, feasible and never dearer, and whether time ended it."""
     # What comes from another process may be read-only memory, for which everything would be compiled once more.
+    assert part.arrays.families is not None
     families = Families._make(map(np.array, part.arrays.families))
     plain = part.arrays._replace(families=families)
     arrays = Arrays._make(one if one is families else np.array(one) for one in plain)

@@ -11,10 +11,10 @@ from numba.core.event import Event, EventStatus
 
 from optimizer.cli.console import Screen
 from optimizer.solve.compiled import COMPILING, CompilerWatch
-from optimizer.solve.kernels import take_out
+from optimizer.solve.kernels import _take_out
 
 
-def _event(status: EventStatus, function: object = take_out) -> Event:
+def _event(status: EventStatus, function: object = _take_out) -> Event:
     return Event("numba:compile", status, {"dispatcher": function})  # type: ignore[no-untyped-call]
 
 
