@@ -96,6 +96,10 @@ class ScopedModel:
             if instance.counted(v, t):
                 self.cells.setdefault((int(instance.key[v]), t), []).append(x)
         self.short = self._short_vaults()
+        for k in np.flatnonzero(np.isin(instance.key_vault, list(self.short))).tolist():
+            # There policies of fixed VMs may be edited as well, and their starts need a policy or lose one.
+            for t in np.flatnonzero((self.fixed_policies[k] > 0) | (instance.existing[k] > 0)).tolist():
+                self.cells.setdefault((k, t), [])
         for family in FAMILIES if families is None else families:
             family(self)
         variables = self.variables
@@ -106,15 +110,22 @@ class ScopedModel:
     def open_rings(self, options: IntArray) -> bool:
         """Forbid the rings of full policies that no order of writes carries out; whether a schedule has any.
 
-        Of a ring with the cells ``S`` of key ``k``: ``x[v, t] <= sum of x[u, s] over u that start in S today and s
-        outside S + sum of writes[k, s] over s in S`` for each VM ``v`` that moves within ``S``.  If nobody leaves the
-        full cells ``S`` and no policy is written there, none of them ever has room (each VM is written once).
+        Of a ring with the cells ``S`` of key ``k``:
+        ``x[v, t] <= sum of x[u, s] - edit[policy of u, s] over u that start in S today and s outside S + sum of
+        writes[k, s] over s in S`` for each VM ``v`` that moves within ``S``.  If nobody is assigned to a policy
+        outside the full cells ``S`` and no policy is written there, none of them ever has room: an edit takes a full
+        policy along with its VMs, and each VM is written once.
         """
         instance, found = self.instance, False
+        policy_of = {v: p for p, policy in enumerate(instance.policies) for v in policy.vms}
         for k, cells in rings_without_room(instance, options, policy_counts(instance, options)):
             inside = set(cells.tolist())
             members = np.flatnonzero((instance.key == k) & np.isin(instance.today, cells)).tolist()
-            leaving = [x for (v, t), x in self.variables.x.items() if v in set(members) and t not in inside]
+            leaving = [
+                x - self.variables.edits.get((policy_of.get(v, -1), t), 0)
+                for (v, t), x in self.variables.x.items()
+                if v in set(members) and t not in inside
+            ]
             written = [var for (of, t), var in self.variables.writes.items() if of == k and t in inside]
             for v in members:
                 t = int(options[v])

@@ -390,11 +390,16 @@ def extra_writes(instance: Instance, options: IntArray, items: IntArray) -> tupl
 
 
 def rings_without_room(instance: Instance, options: IntArray, items: IntArray) -> Iterator[tuple[int, IntArray]]:
-    """Twin key and cells of each ring without room in vaults in which a schedule cannot be carried out."""
+    """Twin key and cells of each ring of full policies in vaults in which a schedule cannot be carried out.
+
+    Of the sets of edits that leave a ring, the one that lacks fewest policies is looked at.
+    """
+    room = families_of(instance).room_today
     for _, writes in _writes_of_vaults(instance, options, items, prefer_edits=False):
         for k, ring in zip(writes.keys.tolist(), writes.rings, strict=True):
             for t in np.unique(ring[ring >= 0]).tolist() if not writes.possible else ():
-                yield k, np.flatnonzero(ring == t)
+                if not room[k, ring == t].any():
+                    yield k, np.flatnonzero(ring == t)
 
 
 def edits_and_creations(instance: Instance, options: IntArray, items: IntArray) -> tuple[IntArray, IntArray]:
@@ -638,7 +643,12 @@ def _try_all_edits(
         needs[_place(f, vault, k)] = _creations(f, options, items, vault, k, edited, ring)
         created = _sum(needs)
         writes = created + edits
-        if created > room:
+        if created > room:  # the nearest miss tells which rings stand in the way
+            near = created < best_created or (created == best_created and vms > best_vms)
+            if best_created > room and near:
+                _copy(edited, best)
+                _copy(needs, best_needs)
+                best_created, best_writes, best_vms = created, writes, vms
             continue
         better = best_created > room or writes < best_writes
         if writes == best_writes:

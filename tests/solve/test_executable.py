@@ -11,11 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import PolicyLimits, Prices, Rules
+from optimizer.model.selectors import Selector
 from optimizer.solve.cost import count_creations, count_edits, evaluate, violations
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
 from optimizer.solve.executable import Move, order_of_moves, vault_writes
 from optimizer.solve.solver import solve
-from tests.solve.examples import Problem, best_of_all, flat_risk, inventory, policy
+from optimizer.solve.why_not.feasibility import Budget, Feasibility
+from optimizer.solve.why_not.limits import Limits
+from tests.solve.examples import Problem, best_of_all, flat_risk, inventory, only, policy
 from tests.solve.orders import Wish, can_be_ordered, fewest_writes
 
 STARTS = (2, 9, 20)
@@ -188,6 +191,26 @@ def test_edits_may_follow_each_other() -> None:
     assert not violations(problem.instance(), options)
     assert evaluate(problem.instance(), options).writes == 2
     assert count_edits(problem.instance(), options).tolist() == [2]
+
+
+@pytest.mark.parametrize(("room", "outcome"), [(0, Outcome.INFEASIBLE), (1, Outcome.FEASIBLE)])
+def test_a_swap_that_the_rules_force_needs_room_in_the_vault(room: int, outcome: Outcome) -> None:
+    """Two VMs must change places between full policies: without room it is the vault's limit that forbids it."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 20), policy("r", "v", 4)], [("a", "p"), ("b", "q")])
+    rules = Rules(
+        rule=(
+            only("10:00").model_copy(update={"where": Selector(name="vm0")}),
+            only("23:00").model_copy(update={"where": Selector(name="vm1")}),
+        ),
+        policies=PolicyLimits(max_vms_per_policy=1, max_policies_per_vault=3 + room, edit=False),
+    )
+    problem = Problem(found, rules, flat_risk(2))
+    limits = Limits(problem.instance(), problem.restrictions, rules)
+    assert Feasibility(limits, Budget(20.0)).check(limits.all).outcome is outcome
+    assert Feasibility(limits, Budget(20.0)).check({*limits.all} - {limits.policies}).outcome is Outcome.FEASIBLE
+    result = solve(problem.instance(), effort=5)
+    assert (result.options is None) == (outcome is Outcome.INFEASIBLE)
+    assert outcome is Outcome.FEASIBLE or result.outcome is Outcome.INFEASIBLE
 
 
 @st.composite

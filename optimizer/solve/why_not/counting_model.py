@@ -15,7 +15,9 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.cost import policy_counts
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.executable import rings_without_room
 from optimizer.solve.instance import IntArray
 from optimizer.solve.why_not.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
 
@@ -93,6 +95,8 @@ class CountingModel:
         _, self._first, size = np.unique(self.group_of, return_index=True, return_counts=True)
         self.size: list[int] = size.tolist()
         self.n: dict[tuple[int, int], cp_model.IntVar] = {}
+        self.writes: dict[tuple[int, int], cp_model.IntVar] = {}
+        self.edits: dict[tuple[int, int], cp_model.IntVar] = {}
         self.too_large = len(self.size) * NUM_OPTIONS > MAX_VARIABLES
         if not self.too_large:
             self._build()
@@ -288,7 +292,7 @@ class CountingModel:
             v = self._first_of(g)
             if instance.counted(v, t):
                 cells.setdefault((int(instance.key[v]), t), []).append(n)
-        writes: dict[tuple[int, int], cp_model.IntVar] = {}
+        writes = self.writes
         most: dict[tuple[int, int], int] = {}
         for (k, t), members in cells.items():
             most[k, t] = -(-(int(instance.unknown[k, t]) + len(self.vms)) // per_policy)
@@ -327,7 +331,7 @@ class CountingModel:
                     continue
                 if any((g, t) not in self.n for g in groups.get(p, ())):
                     continue
-                edit = self.model.new_bool_var("")
+                edit = self.edits[p, t] = self.model.new_bool_var("")
                 for g in groups.get(p, ()):
                     self.model.add(self.n[g, t] >= self.size[g] * edit)
                 by_target.setdefault((k, t), []).append(edit)
@@ -339,6 +343,38 @@ class CountingModel:
             room = instance.vms_per_existing_policy * (int(instance.existing[k, t]) - sum(edits))
             self.model.add(held <= room + instance.vms_per_new_policy * writes.get((k, t), 0))
         return [edit for edits in by_target.values() for edit in edits]
+
+    def open_rings(self, options: IntArray) -> bool:
+        """Forbid rings of full policies that no order of writes carries out; whether options of the VMs have any.
+
+        Of a ring with the cells ``S`` of key ``k``, all of whose VMs are in the model:
+        ``n[g, t] <= size[g] * (sum of n[h, s] - size[h] * edit[policy of h, s] over h that start in S today and s
+        outside S + sum of writes[k, s] over s in S)`` for each group ``g`` that moves within ``S``; see
+        :meth:`optimizer.solve.cpsat.ScopedModel.open_rings`.
+        """
+        instance, found = self.instance, False
+        if self.limits.policies not in self.kept or self._giving is not None:
+            return False
+        policy, everywhere = self._policy_of(), instance.today.copy()
+        everywhere[self.vms] = options
+        for k, cells in rings_without_room(self.limits.unpinned, everywhere, policy_counts(instance, everywhere)):
+            members = np.flatnonzero((instance.key == k) & np.isin(instance.today, cells))
+            if not np.isin(members, self.vms).all():
+                continue
+            groups, inside = set(self.group_of[np.isin(self.vms, members)].tolist()), set(cells.tolist())
+            leaving = [
+                n - self.size[g] * self.edits.get((int(policy[self._first_of(g)]), t), 0)
+                for (g, t), n in self.n.items()
+                if g in groups and t not in inside
+            ]
+            written = [var for (of, t), var in self.writes.items() if of == k and t in inside]
+            for g in groups:
+                for t in inside - {int(instance.today[self._first_of(g)])}:
+                    if (g, t) in self.n:
+                        opened = self.size[g] * (sum(leaving) + sum(written))
+                        self._add(self.n[g, t] <= opened, self.limits.policies)
+                        found = True
+        return found
 
     def solve(self, deterministic_time: float, time_limit_seconds: float | None = None) -> Counted:
         """Run CP-SAT; repeatable unless the wall-clock limit cuts in."""

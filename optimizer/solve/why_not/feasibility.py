@@ -21,6 +21,9 @@ from optimizer.solve.why_not.limits import Bits, Limit, LimitKind, Limits, open_
 GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
 """Kinds that couple VMs which share neither a cap nor a gate."""
 
+MOST_RINGS = 20
+"""Times that a question is asked again because a schedule moved VMs round between full policies."""
+
 SHARE_PER_QUESTION = 0.1
 """Largest share of the whole work that one question may take."""
 
@@ -164,7 +167,7 @@ class Feasibility:
                 return Answer(Outcome.FEASIBLE, options)
             wider = np.logical_or.reduce([free, *broken.values()])
             if placed and not (wider & ~free).any():
-                return Answer(Outcome.FEASIBLE, options)
+                return Answer(Outcome.UNKNOWN)  # some order of writes is missing that the model does not know of
             free, placed = wider, True
             answer = self._place(kept, free, forbidden, options)
             if answer.options is None:
@@ -250,7 +253,12 @@ class Feasibility:
         touching = self._touching(kept, part)
         if self._too_tight(touching, part, forbidden):
             return Answer(Outcome.INFEASIBLE, vms=part)
-        found = self._run(CountingModel(self.limits, touching, part))
+        model = CountingModel(self.limits, touching, part)
+        found = self._run(model)
+        for _ in range(MOST_RINGS):
+            if found.options is None or not model.open_rings(found.options):
+                break
+            found = self._run(model)
         if found.options is not None:
             return Answer(Outcome.FEASIBLE, found.options)
         return Answer(found.outcome, vms=part if found.outcome is Outcome.INFEASIBLE else part[:0])

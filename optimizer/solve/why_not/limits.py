@@ -110,6 +110,9 @@ class Limits:
             int(r): Limit(instance.cap_names[int(rows.group[r])], LimitKind.RULE) for r in self.capped_rows
         }
         self.gate_limit = tuple(Limit(name, LimitKind.RULE) for name in instance.gates.name)
+        # A VM that a kept rule pins does not move, so its policy is not edited anyway.
+        unpinned = tuple(replace(one, editable=one.editable or one.editable_unpinned) for one in instance.policies)
+        self.unpinned = replace(instance, policies=unpinned)
         self.write_limits = {Limit(one.name, LimitKind.POLICY_WRITES): one for one in instance.write_limits}
         self.moves = Limit(MAX_MOVES, LimitKind.MAX_MOVES)
         self.policies = Limit(POLICY_LIMIT, LimitKind.POLICIES_PER_VAULT)
@@ -184,7 +187,7 @@ class Limits:
         if instance.max_moves is not None and int(moved.sum()) > instance.max_moves:
             add(self.moves, moved)
         items = policy_counts(instance, options)
-        extra, stuck = extra_writes(instance, options, items)
+        extra, stuck = extra_writes(self.unpinned, options, items)
         by_key = policy_writes(instance, items).sum(axis=1).astype(np.int64) + extra
         for limit, one in self.write_limits.items():
             if by_key[list(one.keys)].sum() > one.limit:
