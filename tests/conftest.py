@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -27,6 +28,9 @@ NOW = datetime(2026, 3, 2, 12, tzinfo=UTC)
 # - the installed command in a process of its own, where a test is about just that (tests/cli/test_exit_codes.py);
 #   what such a test expects holds at every hour. `python -m tests.benchmarks.any_hour` runs the tests at many times.
 SystemClock.now = lambda _self: NOW
+
+# Whether the solver is still to be compiled depends on the order of the tests; what they see on stderr must not.
+logging.getLogger("optimizer.solve.compiled").setLevel(logging.WARNING)
 
 COMPILES = "tests/solve/test_solver.py"
 WITHOUT_SOLVER = ("tests/azure/", "tests/emulator/", "tests/estate/", "tests/model/", "tests/report/")

@@ -58,7 +58,8 @@ def test_scenarios_of_a_file_stand_side_by_side(estate: Path, tmp_path: Path) ->
     file = tmp_path / "scenarios.toml"
     file.write_text(
         '[[scenario]]\nname = "no moves"\nwhat_if = ["max_moves=0"]\n'
-        '[[scenario]]\nname = "no nights"\nwhat_if = ["add-rule={ name = \\"stay\\", pin = true }", '
+        '[[scenario]]\nname = "no nights"\nwhat_if = ['
+        '"add-rule={ name = \\"stay\\", allow = [{ from = \\"20:00\\", to = \\"06:00\\" }] }", '
         '"forbid=2026-03-02 18:00-08:00"]\n'
     )
     answer = run("plan", estate, "--scenarios", file, "--what-if", "lose-vault=vault-b", *EFFORT)
