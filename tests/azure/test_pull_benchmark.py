@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.thorough
 def test_small_benchmark(root: Path) -> None:
     """200 VMs and 3 days: as many requests as batches, and a third of them for the day that is added."""
     command = [sys.executable, "tests/benchmarks/pull.py", "--vms", "200", "--days", "3"]

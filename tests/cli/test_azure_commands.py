@@ -75,6 +75,7 @@ def narrow(text: str) -> None:
     assert not wide, wide
 
 
+@pytest.mark.thorough
 def test_a_second_pull_appends(world: World) -> None:
     """``pull --append`` asks only for what is new, and answers in JSON when asked to."""
     subscriptions = sorted({change.vault_id.split("/")[2] for change in read_plan(world.plan).changes})

@@ -632,6 +632,7 @@ def test_a_full_disk_leaves_the_old_estate(folder: Path) -> None:
             assert everything(disk) == before
 
 
+@pytest.mark.thorough
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="permissions are those of POSIX")
 def test_a_folder_that_may_not_be_written_is_named(folder: Path) -> None:
     """Without permission nothing is written, and the message says where and what to do."""

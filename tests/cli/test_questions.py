@@ -73,6 +73,7 @@ def test_scenarios_of_a_file_stand_side_by_side(estate: Path, tmp_path: Path) ->
     assert max(cell_len(line) for line in answer.out.splitlines()) <= 100
 
 
+@pytest.mark.thorough
 def test_sensitivity_is_answered(tmp_path: Path) -> None:
     """Prices and proofs, as a table of at most 100 columns and as JSON."""
     rows = [(f"vm-of-a-long-name-{n}", f"service-{n % 2}", "vault-a", "nightly", "23:00") for n in range(6)]

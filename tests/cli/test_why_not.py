@@ -71,6 +71,7 @@ def told(home: Path) -> Answer:
     return plan_without_schedule(home, "--format", "json")
 
 
+@pytest.mark.thorough
 def test_three_of_forty_rules_are_named_with_their_ways_out(home: Path, said: Answer) -> None:
     """The message names rules and VMs, says what it would take and what the plan is then; no line is too wide."""
     assert (said.code, said.out) == (3, "")
@@ -85,6 +86,7 @@ def test_three_of_forty_rules_are_named_with_their_ways_out(home: Path, said: An
     assert not (home / "plan.json").exists()
 
 
+@pytest.mark.thorough
 def test_a_pipeline_gets_conflicts_and_ways_out_as_json(home: Path, told: Answer) -> None:
     """With --format json stdout is the answer alone, and stderr one sentence; asked again it is the same."""
     assert told.code == 3
@@ -99,6 +101,7 @@ def test_a_pipeline_gets_conflicts_and_ways_out_as_json(home: Path, told: Answer
     assert plan_without_schedule(home, "--format", "json") == told
 
 
+@pytest.mark.thorough
 def test_following_the_advice_makes_the_plan_that_was_promised(home: Path, told: Answer, tmp_path: Path) -> None:
     """With the rule changed as advised, a plan is made, with no more cost than was said."""
     call = ("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--format", "json", "--rules")

@@ -83,6 +83,7 @@ def test_the_risk_and_the_plan_are_the_same(dask: Engine, estate: Estate) -> Non
     assert timeless(make_plan(estate, effort=2, engine=dask)) == timeless(make_plan(estate, effort=2))
 
 
+@pytest.mark.thorough
 def test_a_plan_of_parts_is_the_same(dask: Engine, tmp_path: Path) -> None:
     """A large instance is cut into parts that two workers search, one of which is killed midway: the same plan."""
     instance = vaults_that_share_services().instance()

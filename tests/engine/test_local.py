@@ -84,6 +84,7 @@ def test_an_error_that_does_not_travel_is_told(two: Engine) -> None:
         two.map(tasks.be_fussy, MANY)
 
 
+@pytest.mark.thorough
 def test_a_task_that_kills_every_process_ends_with_a_reason() -> None:
     """After three fresh starts it is said how much is not done, and what mostly is the cause."""
     with (
@@ -111,6 +112,7 @@ def test_a_killed_process_costs_nothing_but_time(two: Engine, estate: Estate, tm
     assert (tmp_path / "flag").exists(), "nobody was killed"
 
 
+@pytest.mark.thorough
 def test_a_plan_of_parts_is_the_same(two: Engine, tmp_path: Path) -> None:
     """Parts of a large instance searched by one process, by two, and by two of which one is killed: the same plan."""
     instance = vaults_that_share_services().instance()

@@ -185,6 +185,7 @@ def test_a_damaged_resource_costs_only_itself(damage: Damage) -> None:
     assert all(notes_on_estate(found))
 
 
+@pytest.mark.thorough
 @settings(max_examples=150)
 @given(damages())
 def test_damage_stops_no_service_and_no_comparison(damage: Damage) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 
 from optimizer.model.rule_windows import Window
@@ -75,6 +76,7 @@ def crowding(problem: Problem, rule: Rule) -> set[str]:
     }
 
 
+@pytest.mark.thorough
 @settings(max_examples=150, deadline=None)
 @given(problems())
 def test_the_broken_rules_are_those_of_the_plain_loops(problem: Problem) -> None:

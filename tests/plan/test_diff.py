@@ -121,6 +121,7 @@ def test_the_changes_lead_to_the_schedule(task: Task) -> None:
         assert before.policy(one).start == after.policy(one).start
 
 
+@pytest.mark.thorough
 @settings(max_examples=200)
 @given(tasks())
 def test_as_many_policies_are_written_as_the_solver_pays_for(task: Task) -> None:
@@ -291,6 +292,7 @@ def crowded_tasks(draw: st.DrawFn) -> Task:
     return Task(document, rules, np.array(chosen, dtype=np.int64))
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(crowded_tasks())
 def test_new_policies_stay_small_where_one_of_today_is_large(task: Task) -> None:

@@ -57,6 +57,7 @@ def explanations(made: Planned) -> list[Explanation]:
     return [explain(made.plan, solution, entry.vm) for entry in made.plan.schedule]
 
 
+@pytest.mark.thorough
 def test_each_difference_is_what_the_whole_plan_would_cost_more(made: Planned) -> None:
     """For every VM and option shown, the difference is that of two whole costs, term by term."""
     solution, instance = solution_of(made), made.case.instance

@@ -86,6 +86,7 @@ def rollout_of(given: World, writes: Sequence[Write] | None = None, **more: obje
     return build_rollout(chosen, given.inventory, given.rules, now=NOW, **more)  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, deadline=None)
 @given(worlds(), st.integers(0, 20))
 def test_every_state_on_the_way_keeps_the_rules(given: World, num_pilots: int) -> None:
@@ -411,6 +412,7 @@ def test_what_finds_no_time_in_the_horizon_is_said() -> None:
     }
 
 
+@pytest.mark.thorough
 def test_thousands_of_writes_are_laid_out_quickly() -> None:
     """A caps rule, a budget and 3,000 VMs in one vault: every write has a time or a reason."""
     count = 3000

@@ -56,6 +56,7 @@ def _kill_at(line: int, *, after: bool) -> type[_Dying]:
     return type("Dying", (_Dying,), {"line": line, "after": after})
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("after", [False, True], ids=["before the line", "after the line"])
 def test_a_run_killed_at_any_line_of_the_journal_is_resumed(planned: Ready, tmp_path: Path, after: bool) -> None:
     """Killed before or after each line in turn and resumed, the end is the same and no write is made twice."""

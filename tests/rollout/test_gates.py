@@ -81,6 +81,7 @@ def test_worked_examples(policy: Resource, before: str, after: str, expected: li
     assert texts(given.windows(item_write("a", before, after), NOW)) == expected
 
 
+@pytest.mark.thorough
 @settings(max_examples=12)
 @given(st.sampled_from([DAILY, BERLIN, WEEKLY, TWICE]), STARTS, STARTS)
 def test_every_open_minute_is_one_that_a_slow_loop_opens(policy: Resource, before: str, after: str) -> None:

@@ -87,6 +87,7 @@ def test_a_rollback_of_a_part_takes_back_that_part(planned: Ready, tmp_path: Pat
     assert compare_estates(planned.document, service.snapshot(), besides=created(planned)) == ()
 
 
+@pytest.mark.thorough
 def test_a_rollback_killed_at_any_line_is_resumed(planned: Ready, tmp_path: Path) -> None:
     """Killed after each line in turn and resumed, the start is restored with each write made once."""
     whole, clock = tmp_path / "whole", VirtualClock(planned.noon)

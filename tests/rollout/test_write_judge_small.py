@@ -10,6 +10,7 @@ from tests.benchmarks.write_judge.estates import recipe
 from tests.benchmarks.write_judge.trial import Course, Trial
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [2, 6], ids=["weekly, freezes", "disk exclusions, order"])
 def test_every_write_is_judged_and_there_is_a_way_back(tmp_path: Path, number: int) -> None:
     """Applied and rolled back with deaths and failing requests, an estate shows no breach and is as it was."""

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -218,6 +219,7 @@ def test_rules_on_single_vms_are_blamed_together() -> None:
     }
 
 
+@pytest.mark.thorough
 @settings(max_examples=20, deadline=None)
 @given(contradictory(), st.booleans())
 def test_conflicts_are_what_trying_every_schedule_shows(problem: Problem, gated: bool) -> None:

@@ -84,6 +84,7 @@ def cut_sides(cut: Cut) -> tuple[slice, slice]:
     return slice(0, cut.before), slice(cut.before, None)
 
 
+@pytest.mark.thorough
 @settings(max_examples=150)
 @given(with_one_rule(), st.integers(0, 2**16))
 def test_a_cut_is_worth_its_cheapest_joint_choice(problem: Problem, seed: int) -> None:
@@ -124,6 +125,7 @@ def test_the_bound_is_never_above_the_optimum(problem: Problem, seed: int) -> No
     assert dual_value(dual_arrays(instance), shaken(ascent.best, seed)) <= best[0]
 
 
+@pytest.mark.thorough
 @settings(max_examples=50)
 @given(ordered(), st.integers(0, 2**16))
 def test_forced_bounds_are_never_above_the_restricted_optimum(problem: Problem, seed: int) -> None:

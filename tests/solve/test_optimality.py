@@ -35,6 +35,7 @@ def test_violations_are_those_of_the_rules(problem: Problem) -> None:
             assert (not violations(instance, np.array(options))) == obvious_feasible(problem, options)
 
 
+@pytest.mark.thorough
 @settings(max_examples=60)
 @given(problems())
 def test_solver_equals_brute_force(problem: Problem) -> None:

@@ -41,6 +41,7 @@ def test_parts_put_together_are_feasible_and_cost_what_is_said(rules: Rules) -> 
     np.testing.assert_array_equal(c.policies, count(instance, c.options).policies)
 
 
+@pytest.mark.thorough
 def test_parts_divide_what_a_cap_over_vaults_has_left() -> None:
     """Parts that could all come into the half hours of one cap never overfill it together, empty as they are today."""
     instance = vaults_that_share_services(CAPPED, over_all_vaults=True).instance()
@@ -65,6 +66,7 @@ def test_a_part_that_gains_nothing_any_more_is_left_out() -> None:
     np.testing.assert_array_equal(c.options, instance.today)
 
 
+@pytest.mark.thorough
 def test_an_instance_of_parts_is_as_good_as_the_whole() -> None:
     """Cut into parts, a solve ends within a percent of one that is not."""
     instance = vaults_that_share_services().instance()

@@ -204,6 +204,7 @@ def test_where_nothing_is_in_conflict_nothing_is_proposed() -> None:
     assert diagnosis_of(nightly(Rules())) == Diagnosis(Outcome.FEASIBLE)
 
 
+@pytest.mark.thorough
 @settings(max_examples=15, deadline=None)
 @given(contradictory(), st.booleans())
 def test_every_way_out_holds_and_has_nothing_to_spare(problem: Problem, gated: bool) -> None:

@@ -113,6 +113,7 @@ def test_time_limit_ends_the_search() -> None:
     assert result.outcome is Outcome.FEASIBLE
 
 
+@pytest.mark.thorough
 def test_time_limit_leaves_time_to_search() -> None:
     """Where the bound is cut short, the search still gets its share of the limit and finds something better."""
     seen: set[str] = set()
@@ -310,6 +311,7 @@ def test_allowed_windows_hold_whole_start_windows(option: int, zone: str) -> Non
     assert np.flatnonzero(shifted).tolist() == expected
 
 
+@pytest.mark.thorough
 @settings(max_examples=12)
 @given(st.integers(0, 10_000), st.integers(2, 7), st.integers(2, 5), st.sampled_from([None, 3, 8]))
 def test_vaults_near_their_limit_stay_within_it(seed: int, size: int, limit: int, max_moves: int | None) -> None:
@@ -324,6 +326,7 @@ def test_vaults_near_their_limit_stay_within_it(seed: int, size: int, limit: int
     assert result.bound <= result.cost.total + 1e-6
 
 
+@pytest.mark.thorough
 def test_few_moves_are_the_ones_that_gain_most() -> None:
     """Under a limit of moves the plan is at least as good as always making the single move that gains most."""
     problem = fleet(60, 5, Rules(max_moves=6))

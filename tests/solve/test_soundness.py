@@ -68,6 +68,7 @@ def _one_more(price: float | None) -> float | None:
     return None if price is None else price + 1
 
 
+@pytest.mark.thorough
 def test_plans_of_tiny_instances_are_optimal() -> None:
     """On 8 random instances the plan costs what brute force finds, and what is infeasible is said to be."""
     found = [check_tiny(SEED + 1, number, list(EXTRAS)) for number in range(8)]

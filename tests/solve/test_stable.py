@@ -54,6 +54,7 @@ def test_a_forced_bound_is_never_above_the_restricted_optimum(problem: Problem, 
         assert np.isinf(forced[~instance.allowed]).all()
 
 
+@pytest.mark.thorough
 @settings(max_examples=30)
 @given(problems(), st.sampled_from([0.01, 0.1]))
 def test_what_is_decided_holds_in_every_good_schedule(problem: Problem, tolerance: float) -> None:

@@ -57,6 +57,7 @@ def test_a_busy_vm_must_move_and_a_pinned_one_is_fixed(tmp_path: Path) -> None:
     assert answer.good_cost == pytest.approx(1.01 * answer.base.cost.total, abs=1e-5)
 
 
+@pytest.mark.thorough
 def test_every_vm_and_every_price_is_answered(tmp_path: Path) -> None:
     """Every row is priced at its own price, no plan is dearer than the base plan kept, and the answer repeats."""
     rows = [(f"vm-{n}", f"s{n % 3}", f"vault-{'ab'[n % 2]}", "nightly", "23:00") for n in range(9)]

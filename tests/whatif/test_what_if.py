@@ -213,6 +213,7 @@ NOTHING = [
 ]
 
 
+@pytest.mark.thorough
 @settings(max_examples=5, deadline=None)
 @given(st.sampled_from(NOTHING), st.sampled_from([None, 0, 3]), st.integers(0, 3))
 def test_a_scenario_of_nothing_changes_nothing(imported: Planned, changes: list[str], moves: int, seed: int) -> None:
@@ -238,6 +239,7 @@ def test_nothing_is_written_and_the_answer_repeats(two_vaults: Estate) -> None:
     assert first.scenarios[0].plan.vms == 9
 
 
+@pytest.mark.thorough
 def test_an_estate_of_azure_takes_every_change(arm: Planned) -> None:
     """Hourly policies, stopped and pending items, ARM ids: copies are made of what may be written, and verified."""
     answer, one = ask(arm.estate, "add-vms=count=20", "prices.snapshot_overlap=0.1")
