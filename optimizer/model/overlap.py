@@ -19,7 +19,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 DAYS = 30
-"""Overlaps are counted for so many days."""
+"""Period in days for which overlaps are counted."""
 
 
 class Box(NamedTuple):

@@ -340,7 +340,7 @@ class Rules(RuleTable):
 
     @model_serializer(mode="wrap")
     def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a ``max_risk_increase`` that nobody wrote, so that rules read back from a plan mean the same."""
+        """Leave out ``max_risk_increase`` unless it was set, so that rules read back from a plan mean the same."""
         dumped: dict[str, Any] = dump(self)
         if not self.writes_max_risk_increase:
             dumped.pop("max_risk_increase", None)

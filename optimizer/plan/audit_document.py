@@ -81,7 +81,7 @@ class BrokenRule(StrictModel):
 class OrderGap(StrictModel):
     """Time between two neighbouring sets of a rule with ``order``, within one group of VMs.
 
-    Of several nights the worst is told: the one with the shortest gap where the order is broken, else the one with
+    Of several nights, this is the worst: the one with the shortest gap if the order is broken, else the one with
     the longest.  Where clocks change, the reading counts that makes the gap shorter.
 
     Parameters

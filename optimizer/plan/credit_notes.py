@@ -71,9 +71,9 @@ def notes_on_repetition(table: RiskTable, forecast: Forecast) -> list[str]:
         if repetition.p_value is None
         else f"the busy hours of VMs do not repeat from day to day, as far as {days} of load history can tell"
     )
-    whom = f"only for {credited:,} of {without + credited:,} VMs" if credited else "for no VM"
+    counted = f"only for {credited:,} of {without + credited:,} VMs" if credited else "for no VM"
     note = (
-        f"do not expect less risk from this estate's history: {why}. Gains in risk are counted {whom}; all others "
+        f"do not expect less risk from this estate's history: {why}. Gains in risk are counted {counted}; all others "
         "move only to spread their service"
     )
     return [note]

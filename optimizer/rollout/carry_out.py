@@ -218,26 +218,28 @@ class Carrier:
 
     def look_again(self, write: Write) -> Attempt:
         """Look whether a request that the journal gave up has taken effect after all; nothing is sent."""
-        try:
-            current = self._read(write)
-        except CloudError as exc:
-            return _unreadable(exc)
-        if is_made(write, current):
-            return self._done(write, current, "found")
+        found = self._found(write)
+        if isinstance(found, Attempt):
+            return found
         at = self.journal.unsettled[write.number].intent.at
         reason = f"the answer to the request of {at:%Y-%m-%d %H:%M} UTC was lost, and it may still take effect"
         return Attempt(End.LATER, reason, "write")
 
     def confirm(self, write: Write) -> Attempt:
         """Look whether a write is in place that must be, because writes that need it are done; nothing is sent."""
+        found = self._found(write)
+        if isinstance(found, Attempt):
+            return found
+        what = "is gone" if found is None else "was changed by somebody else"
+        return self.skip(write, f"{write.name} {what} since writes that need it were made; make the plan again")
+
+    def _found(self, write: Write) -> Attempt | Resource | None:
+        """Record a write that is in place; else its object as it is now, or why that cannot be read."""
         try:
             current = self._read(write)
         except CloudError as exc:
             return _unreadable(exc)
-        if is_made(write, current):
-            return self._done(write, current, "found")
-        what = "is gone" if current is None else "was changed by somebody else"
-        return self.skip(write, f"{write.name} {what} since writes that need it were made; make the plan again")
+        return self._done(write, current, "found") if is_made(write, current) else current
 
     def skip(self, write: Write, reason: str) -> Attempt:
         """Record that a write is not made, and why."""

@@ -643,16 +643,11 @@ def _try_all_edits(
         needs[_place(f, vault, k)] = _creations(f, options, items, vault, k, edited, ring)
         created = _sum(needs)
         writes = created + edits
+        nearer = created < best_created or (created == best_created and vms > best_vms)
         if created > room:  # the nearest miss tells which rings stand in the way
-            near = created < best_created or (created == best_created and vms > best_vms)
-            if best_created > room and near:
-                _copy(edited, best)
-                _copy(needs, best_needs)
-                best_created, best_writes, best_vms = created, writes, vms
-            continue
-        better = best_created > room or writes < best_writes
-        if writes == best_writes:
-            better |= created < best_created or (created == best_created and vms > best_vms)
+            better = best_created > room and nearer
+        else:
+            better = best_created > room or writes < best_writes or (writes == best_writes and nearer)
         if better:
             _copy(edited, best)
             _copy(needs, best_needs)

@@ -172,7 +172,7 @@ def read_scenarios(path: Path) -> tuple[Scenario, ...]:
 RETIRED_KEY = "prices.overlap"
 """A key of earlier versions; the rules answer it with the key and the value that took its place."""
 
-_EXAMPLE = '[[scenario]] with name = "dearer overlaps" and what_if = ["prices.snapshot_overlap=0.05"]'
+_EXAMPLE = '[[scenario]] with name = "higher overlap price" and what_if = ["prices.snapshot_overlap=0.05"]'
 
 
 def _read_scenario(path: Path, number: int, entry: object) -> Scenario:
