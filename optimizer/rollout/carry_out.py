@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -23,6 +23,7 @@ from optimizer.errors import (
 )
 from optimizer.estate.arm_items import source_vm
 from optimizer.estate.policy_bodies import explain_invalid_input
+from optimizer.estate.raw_jobs import parse_time
 from optimizer.model.raw import properties_of
 from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
 from optimizer.rollout.closures import is_for_subscription
@@ -121,9 +122,9 @@ class Pace:
     lost_seconds: float = 300.0
 
 
-def _open(write: Write, current: Resource | None) -> str:
+def _open(write: Write, points: Mapping[str, datetime]) -> str:
     """A gate that is always open."""
-    del write, current
+    del write, points
     return ""
 
 
@@ -152,8 +153,8 @@ class Carrier:
     guard_requests
         Requests to a Resource Guard to be sent along, by ``vault_id.lower()`` and ``policy`` or ``item``.
     gate
-        Why a write must wait, seeing its object as it is now; empty where it may be made.  It reads nothing, and is
-        asked a second time right before the intent.
+        Why a write must wait, given the last recovery points of its VMs (by VM id in lower case) as the service states
+        them; empty where it may be made.  It reads nothing, and is asked a second time right before the intent.
     busy
         Which job of its VMs a write must wait for, which is looked up; empty where there is none.
     room
@@ -172,7 +173,7 @@ class Carrier:
     pace: Pace = Pace()
     label: str = ""
     guard_requests: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
-    gate: Callable[[Write, Resource | None], str] = _open
+    gate: Callable[[Write, Mapping[str, datetime]], str] = _open
     busy: Callable[[Write], str] = _roomy
     room: Callable[[Write], str] = _roomy
     targets: Mapping[str, bytes] = field(default_factory=dict)
@@ -185,7 +186,8 @@ class Carrier:
         """Make a write, unless the object is no longer what the plan was made for; at most one request is sent."""
         began = self.clock.now()
         try:
-            current, surroundings = self._read(write), self._changed_around(write)
+            current = self._read(write)
+            surroundings, points = self._around(write, current)
             if is_made(write, current):
                 if reason := self._may_still_change(write):
                     return Attempt(End.LATER, reason, "operation")
@@ -193,10 +195,10 @@ class Carrier:
                 return self._done(write, current, "found")
             if reason := _why_not(write, current) or surroundings:
                 return self.skip(write, reason)
-            shut = self.gate(write, current) or self.busy(write)
+            shut = self.gate(write, points) or self.busy(write)
         except CloudError as exc:
             return _unreadable(exc)
-        return Attempt(End.LATER, shut) if shut else self._book_and_send(write, current, began)
+        return Attempt(End.LATER, shut) if shut else self._book_and_send(write, current, points, began)
 
     def resolve(self, write: Write) -> Attempt:
         """Find out what became of a write whose intent is in the journal without an end; nothing is sent.
@@ -251,25 +253,34 @@ class Carrier:
             return self.service.get_item(write.object_id)
         return self.service.get_policy(write.object_id)
 
-    def _changed_around(self, write: Write) -> str:
-        """What else of what a write relies on is no longer as the plan knows it; empty where all is.
+    def _around(self, write: Write, current: Resource | None) -> tuple[str, Mapping[str, datetime]]:
+        """What a write relies on beside its object.
 
-        Of a reassignment the policy that it leads to: its retention governs the recovery points that are there.  Of
-        an edit the items of the policy: a newcomer would be moved with them.
+        Of a reassignment, the policy that it leads to: its retention governs the recovery points that are there.  Of
+        an edit, the items of the policy: a newcomer would be moved with them.
+
+        Returns
+        -------
+        str, mapping
+            What is no longer as the plan knows it (empty where all is), and the last recovery points of its VMs.
         """
         if write.kind == "reassign_item":
             target = self.service.get_policy(write.policy_after)
             wanted = self.targets.get(write.policy_after.lower())
+            points = _last_points([properties_of(current)] if current else [])
             if target is None or (wanted is not None and policy_state(properties_of(target)) != wanted):
                 what = "is gone" if target is None else "was changed by somebody else since the plan was made"
-                return f"policy {write.policy_after.rpartition('/')[2]} {what}; make the plan again"
-        elif write.kind == "edit_policy":
+                return f"policy {write.policy_after.rpartition('/')[2]} {what}; make the plan again", points
+            return "", points
+        if write.kind == "edit_policy":
             key = write.object_id.lower()
             items = [properties_of(item) for item in self.service.list_items(write.vault_id)]
-            members = {source_vm(item).lower() for item in items if str(item.get("policyId") or "").lower() == key}
-            if members != {vm.lower() for vm in write.vms}:
-                return f"policy {write.name} has other VMs than when the plan was made; make the plan again"
-        return ""
+            members = [item for item in items if str(item.get("policyId") or "").lower() == key]
+            points = _last_points(members)
+            if {source_vm(item).lower() for item in members} != {vm.lower() for vm in write.vms}:
+                return f"policy {write.name} has other VMs than when the plan was made; make the plan again", points
+            return "", points
+        return "", {}
 
     def _may_still_change(self, write: Write) -> str:
         """Why the write that is taken back may still change an object that looks as before; empty if it cannot."""
@@ -289,7 +300,9 @@ class Carrier:
             return f"Azure accepted the write that is taken back, and its end cannot be learned: {exc}"
         return "Azure is still carrying out the write that is taken back"
 
-    def _book_and_send(self, write: Write, current: Resource | None, began: datetime) -> Attempt:
+    def _book_and_send(
+        self, write: Write, current: Resource | None, points: Mapping[str, datetime], began: datetime
+    ) -> Attempt:
         """Send one request if Azure's limits leave room for it, and find out what became of it.
 
         Reads and booking may have taken long, because the service asked to wait.  So the gate is asked again, and what
@@ -298,7 +311,7 @@ class Carrier:
         counted, reason = self._book(write)
         if reason:
             return Attempt(End.LATER, reason)
-        if too_late := self._too_late(write, current, began):
+        if too_late := self._too_late(write, points, began):
             if counted is not None:
                 self.ledger.give_back(counted)
             return too_late
@@ -315,13 +328,13 @@ class Carrier:
         finally:
             del self.under_way[write.number]
 
-    def _too_late(self, write: Write, current: Resource | None, began: datetime) -> Attempt | None:
+    def _too_late(self, write: Write, points: Mapping[str, datetime], began: datetime) -> Attempt | None:
         """Why a write must not be begun after all; None where it may."""
         if (took := self.clock.now() - began) > LONGEST_LOOK:
             minutes = round(took / timedelta(minutes=1))
             reason = f"reading what it depends on took {minutes} minutes, so that has to be read again first"
             return Attempt(End.LATER, reason, "write", 1.0)
-        shut = self.gate(write, current)
+        shut = self.gate(write, points)
         return Attempt(End.LATER, shut) if shut else None
 
     def _book(self, write: Write) -> tuple[CountedWrite | None, str]:
@@ -517,6 +530,18 @@ class Carrier:
     def _done(self, write: Write, current: Resource | None, how: Literal["written", "found"]) -> Attempt:
         self.journal.append(DoneRecord(number=write.number, at=self.clock.now(), how=how, after=current))
         return Attempt(End.DONE)
+
+
+def _last_points(items: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
+    """When the last recovery point of each VM was made, where its item states it, by VM id in lower case.
+
+    Parameters
+    ----------
+    items
+        Properties of protected items.
+    """
+    stated = ((source_vm(item).lower(), parse_time(item.get("lastRecoveryPoint"))) for item in items)
+    return {vm: point for vm, point in stated if point is not None}
 
 
 def _unreadable(exc: CloudError) -> Attempt:

@@ -7,12 +7,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
-from optimizer.estate.raw_jobs import parse_time
 from optimizer.model.inventory import Inventory
-from optimizer.model.raw import properties_of
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
-from optimizer.ports import Progress, Resource, no_progress, silent
+from optimizer.ports import Progress, no_progress, silent
 from optimizer.rollout.board import Board
 from optimizer.rollout.budget import BATCH_SECONDS, MOST_ITEMS_AT_ONCE, MOST_ITEMS_PER_DAY
 from optimizer.rollout.calendar import DEFAULT_WORKERS, build_rollout
@@ -128,12 +126,8 @@ class Executor:
         written = [write for write in self.writes if write.counts_as_policy_write]
         return states | {write.object_id.lower(): policy_state(write.body) for write in written}
 
-    def _gate(self, gates: Gates, write: Write, current: Resource | None) -> str:
-        """Why the time is not right, seeing the last recovery point that the service states; nothing is read."""
-        points = {}
-        if write.kind == "reassign_item" and current is not None:
-            point = parse_time(properties_of(current).get("lastRecoveryPoint"))
-            points = {vm.lower(): point for vm in write.vms if point is not None}
+    def _gate(self, gates: Gates, write: Write, points: Mapping[str, datetime]) -> str:
+        """Why the time is not right, given the last recovery points that the service states; nothing is read."""
         if fault := clock_fault(self.carrier.service, self.carrier.clock):
             return fault
         now = self.carrier.clock.now()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from optimizer.estate.arm_policy import with_start
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
-from optimizer.rollout.carry_out import Carrier, End
+from optimizer.rollout.carry_out import Attempt, Carrier, End
 from optimizer.rollout.journal import IntentRecord, Journal, Record, RunRecord, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepared import Approval, Scope
@@ -190,12 +191,10 @@ def test_a_policy_that_was_changed_meanwhile_gets_no_vms(planned: Ready, tmp_pat
     assert service.accepted["item", last.object_id.lower()] == 0
 
 
-@pytest.mark.parametrize("joined", [False, True])
-def test_a_newcomer_in_an_edited_policy_stops_the_edit(planned: Ready, tmp_path: Path, joined: bool) -> None:
-    """A VM that joined a policy after the check would be moved with it: the edit is skipped."""
-    service = FakeService(planned.document)
+def _edit(service: FakeService) -> Write:
+    """An edit of the policy of the three databases."""
     policy = service.policies[policy_id("every-four").lower()]
-    edit = Write(
+    return Write(
         number=1,
         kind="edit_policy",
         vault_id=VAULT,
@@ -205,6 +204,13 @@ def test_a_newcomer_in_an_edited_policy_stops_the_edit(planned: Ready, tmp_path:
         before=policy,
         vms=tuple(vm_id(f"db-{number}") for number in range(3)),
     )
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_newcomer_in_an_edited_policy_stops_the_edit(planned: Ready, tmp_path: Path, joined: bool) -> None:
+    """A VM that joined a policy after the check would be moved with it: the edit is skipped."""
+    service = FakeService(planned.document)
+    edit = _edit(service)
     if joined:
         newcomer = item("newcomer", "every-four")
         service.items[newcomer["id"].lower()] = newcomer
@@ -212,6 +218,24 @@ def test_a_newcomer_in_an_edited_policy_stops_the_edit(planned: Ready, tmp_path:
     attempt = carrier.carry_out(edit)
     assert attempt.end is (End.SKIPPED if joined else End.DONE), attempt
     assert service.accepted["policy", edit.object_id.lower()] == (0 if joined else 1)
+
+
+def test_the_gate_of_an_edit_sees_the_recovery_points_of_its_vms(planned: Ready, tmp_path: Path) -> None:
+    """A VM whose last backup failed keeps the edit of its policy waiting, as it does its own reassignment."""
+    service = FakeService(planned.document)
+    edit, noon = _edit(service), planned.noon
+    late = service.items[item("db-1", "every-four")["id"].lower()]
+    late["properties"]["lastRecoveryPoint"] = (noon - timedelta(hours=23)).isoformat()
+
+    def gate(write: Write, points: Mapping[str, datetime]) -> str:
+        assert write == edit
+        return "a backup is missing" if points == {edit.vms[1].lower(): noon - timedelta(hours=23)} else ""
+
+    carrier = Carrier(service, VirtualClock(noon), Journal(tmp_path / "j"), Ledger(tmp_path), PACE, gate=gate)
+    assert carrier.carry_out(edit) == Attempt(End.LATER, "a backup is missing")
+    assert not service.accepted
+    del late["properties"]["lastRecoveryPoint"]
+    assert carrier.carry_out(edit).end is End.DONE
 
 
 def test_a_long_wait_is_left_for_a_later_run(planned: Ready, tmp_path: Path) -> None:
