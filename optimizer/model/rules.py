@@ -170,6 +170,9 @@ class Rule(SparseTable):
         Longest time in hours between two recovery points that a change may cause; the smallest of the rules for a VM
         counts, and the widest spacing of its runs + 12 h where no rule says.  What the schedule leaves by itself (the
         widest spacing + 2 h, as a start may be late) is always allowed.
+    weight
+        How much the at-risk backups and the overlaps of these VMs count, from 0.1 to 100; see
+        :func:`optimizer.model.weights.item_weights`.
     """
 
     name: str = Field(min_length=1)
@@ -186,6 +189,7 @@ class Rule(SparseTable):
     exclude: Flag = False
     freeze: tuple[Days, ...] = ()
     rpo_hours: Annotated[float | None, Field(strict=True, gt=0, le=8784)] = None
+    weight: Annotated[float | None, Field(strict=True, ge=0.1, le=100)] = None
 
     @model_validator(mode="after")
     def _sets_differ(self) -> Rule:
@@ -208,10 +212,10 @@ class Rule(SparseTable):
     @model_validator(mode="after")
     def _does_something(self) -> Rule:
         windows = (self.allow, self.forbid, self.max_concurrent, self.separate, self.order)
-        if not any((*windows, self.pin, self.exclude, self.freeze, self.rpo_hours)):
+        if not any((*windows, self.pin, self.exclude, self.freeze, self.rpo_hours, self.weight)):
             raise ValueError(
                 f"rule {self.name!r} demands nothing; give it allow, forbid, max_concurrent, separate, order, pin, "
-                "exclude, freeze or rpo_hours"
+                "exclude, freeze, rpo_hours or weight"
             )
         if self.per is not None and not (self.max_concurrent or self.separate or self.order):
             raise ValueError(f"rule {self.name!r} has 'per' without 'max_concurrent', 'separate' or 'order'")

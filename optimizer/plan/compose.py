@@ -33,12 +33,13 @@ from optimizer.plan.document import (
     Summary,
     TodayAndPlan,
     TodayAndPlanCount,
+    WeightedFigures,
 )
 from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
-from optimizer.plan.occupancy import expected_overlaps, service_occupancy
+from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_overlaps
 from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rollback_file import objects_of
@@ -103,6 +104,7 @@ def compose_plan(
         cost=result.cost.total,
         overlaps=summary.overlaps_per_month.plan,
         peak=summary.peak_concurrency.plan,
+        weighted_overlaps=None if summary.weighted is None else summary.weighted.overlaps_per_month.plan,
         bound=result.bound,
     )
     require_verified(to_check(estate, case, [entry.start for entry in schedule], diff), claims)
@@ -191,6 +193,7 @@ def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[Sc
                 start_utc=format_start_utc(inventory, policy.timezone, start),
                 risk_today=float(case.instance.risk[v, today]),
                 risk=float(case.instance.risk[v, start]),
+                weight=float(case.instance.weight[v]),
                 reason=why[v],
             )
         )
@@ -219,6 +222,7 @@ def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
             plan=_round(expected_overlaps(case.inventory, options).sum()),
         ),
         peak_concurrency=TodayAndPlanCount(today=int(met_before.max(initial=0)), plan=int(met_after.max(initial=0))),
+        weighted=_weighted(case, options),
         vms_helped=int((after < before - HARM_TOLERANCE).sum()),
         vms_unharmed=int((np.abs(after - before) <= HARM_TOLERANCE).sum()),
         vms_harmed=int((after > before + HARM_TOLERANCE).sum()),
@@ -237,6 +241,20 @@ def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
     )
 
 
+def _weighted(case: Case, options: npt.NDArray[np.int64]) -> WeightedFigures | None:
+    """Weighted figures of today's schedule and of the plan's; None where every VM has the weight 1."""
+    instance = case.instance
+    if (instance.weight == 1).all():
+        return None
+    rows, schedules = np.arange(instance.num_vms), (instance.today, options)
+    at_risk = [_round((instance.weight * instance.risk[rows, starts]).sum()) for starts in schedules]
+    overlaps = [_round(weighted_overlaps(case.inventory, starts, instance.weight).sum()) for starts in schedules]
+    return WeightedFigures(
+        at_risk_per_month=TodayAndPlan(today=at_risk[0], plan=at_risk[1]),
+        overlaps_per_month=TodayAndPlan(today=overlaps[0], plan=overlaps[1]),
+    )
+
+
 def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> Expectation | None:
     """Change of at-risk backups per 30 days to be expected; None where the history is too short to tell."""
     instance = case.instance
@@ -248,7 +266,7 @@ def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> E
             today=instance.today,
             options=options,
             allowed=instance.allowed,
-            move_price=instance.move_price,
+            move_price=instance.move_price / instance.weight,
             max_increase=case.rules.max_risk_increase,
         ),
         agentless_at_risk=case.rules.threshold.agentless,

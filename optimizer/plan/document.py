@@ -59,6 +59,13 @@ class Expectation(StrictModel):
     high: float
 
 
+class WeightedFigures(StrictModel):
+    """At-risk backups times the weight of their VM; overlaps times the smaller weight of both VMs; per 30 days."""
+
+    at_risk_per_month: TodayAndPlan
+    overlaps_per_month: TodayAndPlan
+
+
 class Summary(StrictModel):
     """The figures of a plan; ``plan --format json`` prints exactly this.
 
@@ -68,6 +75,8 @@ class Summary(StrictModel):
         What ``captured`` is measured against: today's schedule, or a greedy one where today's breaks rules.
     broken_today
         Names of the rules that today's schedule breaks where the reference is greedy, those with the most VMs first.
+    weighted
+        The figures that the objective counts where a rule gives any VM a weight other than 1; else None.
     captured
         Certified share of all possible improvement over the reference; 1 where the plan is proven optimal.
     gap
@@ -91,6 +100,7 @@ class Summary(StrictModel):
     at_risk_per_month: TodayAndPlan
     overlaps_per_month: TodayAndPlan
     peak_concurrency: TodayAndPlanCount
+    weighted: Annotated[WeightedFigures | None, Field(exclude_if=lambda figures: figures is None)] = None
     vms_helped: int
     vms_unharmed: int
     vms_harmed: int
@@ -109,7 +119,10 @@ class Summary(StrictModel):
 
 
 class ScheduleEntry(StrictModel):
-    """One VM's backup today and in the plan; times are of ``timezone``, ``_utc`` ones at the horizon's start."""
+    """One VM's backup today and in the plan; times are of ``timezone``, ``_utc`` ones at the horizon's start.
+
+    ``risk_today`` and ``risk`` are not multiplied by ``weight``, which is left out where it is 1.
+    """
 
     vm: str
     service: str
@@ -127,6 +140,7 @@ class ScheduleEntry(StrictModel):
     start_utc: UtcText
     risk_today: float
     risk: float
+    weight: Annotated[float, Field(ge=0.1, le=100, exclude_if=lambda weight: weight == 1)] = 1.0
     reason: str
 
 

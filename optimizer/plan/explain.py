@@ -98,7 +98,7 @@ def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
 def _reason_to_stay(
     solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[str, BoolArray], v: int
 ) -> str:
-    here, allowed = int(solution.options[v]), solution.instance.allowed[v]
+    here, allowed, weight = int(solution.options[v]), solution.instance.allowed[v], solution.instance.weight[v]
     risk = np.where(allowed, costs.risk, np.inf)
     safest = int(np.argmin(risk))
     if risk[safest] < costs.risk[here] - NOTICEABLE:
@@ -111,8 +111,8 @@ def _reason_to_stay(
         else:
             obstacle = f"the move would cost {extra:.2f} more than it gains"
         return (
-            f"stays: {format_start(safest)} has less risk ({risk[safest]:.2f} instead of {costs.risk[here]:.2f}), "
-            f"but {obstacle}"
+            f"stays: {format_start(safest)} has less risk ({risk[safest] / weight:.2f} instead of "
+            f"{costs.risk[here] / weight:.2f}), but {obstacle}"
         )
     if not solution.table.own[v]:
         return "stays: its own load history is too short or too uniform to predict a gain"

@@ -21,6 +21,7 @@ from optimizer.model.timegrid import (
     Pattern,
     parse_start,
 )
+from optimizer.model.weights import weight_levels
 from optimizer.plan.document import ScheduleEntry
 
 IntArray = npt.NDArray[np.int64]
@@ -111,6 +112,24 @@ def expected_overlaps(inventory: Inventory, starts: IntArray) -> FloatArray:
     """
     _, service = item_services(inventory)
     return count_overlaps(service, items_by_pattern(inventory), starts)
+
+
+def weighted_overlaps(inventory: Inventory, starts: IntArray, weights: FloatArray) -> FloatArray:
+    """Expected overlaps of each service, each times the smaller weight of both VMs; shape (num_services,).
+
+    Parameters
+    ----------
+    starts
+        Shape (num_items,): start option of every item in the zone of its policy.
+    weights
+        Shape (num_items,): see :func:`optimizer.model.weights.item_weights`.
+    """
+    names, service = item_services(inventory)
+    patterns, total = items_by_pattern(inventory), np.zeros(len(names))
+    for step, heavy in weight_levels(weights):
+        chosen = {pattern: rows[heavy[rows]] for pattern, rows in patterns.items()}
+        total += step * count_overlaps(service, chosen, starts)
+    return total
 
 
 def count_overlaps(service: IntArray, patterns: Mapping[Pattern, IntArray], starts: IntArray) -> FloatArray:

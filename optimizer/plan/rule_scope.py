@@ -25,7 +25,7 @@ NO_TWO_SETS = {
 }
 """Why sets have no effect, by the ``per`` of the rule."""
 
-KEYS = ("allow", "forbid", "max_concurrent", "separate", "order", "pin", "exclude", "freeze", "rpo_hours")
+KEYS = ("allow", "forbid", "max_concurrent", "separate", "order", "pin", "exclude", "freeze", "rpo_hours", "weight")
 """Keys of a rule that demand something."""
 
 

@@ -17,6 +17,7 @@ from optimizer.plan.occupancy import (
     item_services,
     service_occupancy,
     service_starts,
+    weighted_overlaps,
 )
 from optimizer.plan.together_document import ServiceTogether, SpreadingVerdict
 from optimizer.solve.instance import BoolArray, Instance
@@ -47,7 +48,8 @@ def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[Ser
     sizes = np.bincount(service, minlength=len(names))
     _, met = service_occupancy(case.inventory, options, case.snapshot_minutes)
     overlaps = expected_overlaps(case.inventory, options)
-    costs = _overlap_costs(overlaps, sizes, case.rules.prices)
+    weighted = weighted_overlaps(case.inventory, options, case.instance.weight)
+    costs = _overlap_costs(weighted, sizes, case.rules.prices)
     at_once = same_start(case, options)
     found = []
     concerned = np.flatnonzero((sizes > 1) & (met.max(axis=1, initial=0) == sizes) & (overlaps > 0))
@@ -95,11 +97,11 @@ def same_start(case: Case, options: IntArray) -> BoolArray:
     return together
 
 
-def _overlap_costs(overlaps: FloatArray, sizes: IntArray, prices: Prices) -> FloatArray:
+def _overlap_costs(weighted: FloatArray, sizes: IntArray, prices: Prices) -> FloatArray:
     each = np.zeros(len(sizes))
     for g in np.flatnonzero(sizes > 1).tolist():
         each[g] = price_per_overlap(prices.snapshot_overlap, prices.all_at_once, int(sizes[g]))
-    return overlaps * each
+    return weighted * each
 
 
 def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArray:

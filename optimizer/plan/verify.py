@@ -12,6 +12,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date
+from itertools import combinations_with_replacement
 
 import numpy as np
 import numpy.typing as npt
@@ -46,12 +47,15 @@ class Claims:
         Most windows of one service in one half hour.
     bound
         Lower bound: may not exceed the cost.
+    weighted_overlaps
+        Overlaps, each times the smaller weight of both VMs; None where no VM is weighed.
     """
 
     cost: float
     overlaps: float
     peak: int
     bound: float = -math.inf
+    weighted_overlaps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,20 +349,20 @@ def counted_within(rule: Rule, inventory: Inventory, item: ProtectedItem) -> str
 
 def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list[str]:
     """The objective, term by term, against what the plan states."""
-    prices = checked.rules.prices
+    prices, weights = checked.rules.prices, _weights(checked)
     met: Counter[tuple[str, int]] = Counter()
     starts: Counter[tuple[str, int]] = Counter()
     total = 0.0
     for row, item in enumerate(checked.before.items):
         policy, option, vm = checked.before.policy(item), _option(checked.starts[row]), checked.before.vm(item)
-        total += _counted_risk(checked, row, policy.start, option)
+        total += weights[row] * _counted_risk(checked, row, policy.start, option)
         total += _move_price(checked, row) * _moved(checked, row)
         for moment in clock.half_hours(policy, option):
             met[vm.service or vm.id, moment] += 1
         for moment in clock.starts(policy, option):
             starts[item.vault_id.lower(), moment] += 1
-    overlaps = _overlaps(checked, clock)
-    total += sum(count * _price_of_overlap(prices, size) for count, size in overlaps)
+    overlaps = _overlaps(checked, clock, weights)
+    total += sum(one.weighted * _price_of_overlap(prices, one.num_vms) for one in overlaps)
     total += prices.vault_peak * _starts_above_share(checked, clock, starts) / 7
     created = len(checked.after.policies) - len(checked.before.policies)
     edited = sum(
@@ -368,9 +372,12 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
     total += prices.policy_write * (created + edited)
     peak = max(met.values(), default=0)
     faults = []
+    counted = sum(one.count for one in overlaps)
+    weighted = counted if claims.weighted_overlaps is None else claims.weighted_overlaps
     for name, stated, found in (
         ("cost", claims.cost, total),
-        ("expected overlaps", claims.overlaps, sum(count for count, _ in overlaps)),
+        ("expected overlaps", claims.overlaps, counted),
+        ("weighted overlaps", weighted, sum(one.weighted for one in overlaps)),
         ("peak concurrency", claims.peak, peak),
     ):
         if not abs(stated - found) <= TOLERANCE * (1 + abs(found)):  # so that NaN is a fault
@@ -380,31 +387,55 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
     return faults
 
 
-def _overlaps(checked: Checked, clock: WindowClock) -> list[tuple[float, int]]:
-    """Expected overlapping snapshots of each service in 30 days, and the number of its VMs."""
+def _weights(checked: Checked) -> list[float]:
+    """How much the risk and the overlaps of each VM count: the largest weight that a rule gives it."""
+    given = [rules_of(checked.before, checked.rules, item) for item in checked.before.items]
+    return [max((rule.weight for rule in rules if rule.weight is not None), default=1.0) for rules in given]
+
+
+@dataclass(frozen=True, slots=True)
+class _ServiceOverlaps:
+    """Expected overlapping snapshots of a service in 30 days, also times the smaller weight of both VMs."""
+
+    count: float
+    weighted: float
+    num_vms: int
+
+
+def _overlaps(checked: Checked, clock: WindowClock, weights: Sequence[float]) -> list[_ServiceOverlaps]:
+    """Expected overlapping snapshots of each service."""
     members: defaultdict[str, list[int]] = defaultdict(list)
     for row, item in enumerate(checked.before.items):
         vm = checked.before.vm(item)
         members[vm.service or vm.id].append(row)
     found = []
     for rows in members.values():
-        expected = 0.0
+        plain = weighted = 0.0
         for clock_changed in (False, True):
-            runs = Counter(
-                moment
-                for row in rows
-                for moment in clock.starts(
-                    checked.before.policy(checked.before.items[row]),
-                    _option(checked.starts[row]),
-                    clock_changed=clock_changed,
+            runs: defaultdict[float, Counter[int]] = defaultdict(Counter)
+            for row in rows:
+                policy = checked.before.policy(checked.before.items[row])
+                runs[weights[row]].update(
+                    clock.starts(policy, _option(checked.starts[row]), clock_changed=clock_changed)
                 )
-            )
-            for moment, count in runs.items():
-                expected += OVERLAP_PROBABILITIES[0] * count * (count - 1) / 2
-                for apart, probability in enumerate(OVERLAP_PROBABILITIES[1:], start=1):
-                    expected += probability * count * runs[(moment + apart) % HALF_HOURS_PER_WEEK]
-        found.append((expected / 2 * 30 / 7, len(rows)))
+            for weight, other in combinations_with_replacement(runs, 2):
+                pairs = _expected_pairs(runs[weight], runs[other], alike=weight == other)
+                plain += pairs
+                weighted += min(weight, other) * pairs
+        found.append(_ServiceOverlaps(plain / 2 * 30 / 7, weighted / 2 * 30 / 7, len(rows)))
     return found
+
+
+def _expected_pairs(runs: Counter[int], others: Counter[int], *, alike: bool) -> float:
+    """Expected overlaps of two kinds of runs in a week; ``alike``: both are the same runs."""
+    expected = 0.0
+    for moment, count in runs.items():
+        expected += OVERLAP_PROBABILITIES[0] * (count * (count - 1) / 2 if alike else count * others[moment])
+        for apart, probability in enumerate(OVERLAP_PROBABILITIES[1:], start=1):
+            expected += probability * count * others[(moment + apart) % HALF_HOURS_PER_WEEK]
+            if not alike:
+                expected += probability * count * others[(moment - apart) % HALF_HOURS_PER_WEEK]
+    return expected
 
 
 def _price_of_overlap(prices: Prices, num_vms: int) -> float:

@@ -13,11 +13,12 @@ Proof of validity.  The cost of a row, ``f(n) = p n (n - 1) / 2 + q max(0, n - f
 
     ``f(n_r) >= (1 - alpha[r]) f(n_r) + alpha[r] * sum over cells (k, t) that touch r of f(n_r,kt)``
 
-with ``n_r,kt`` the VMs that the row counts at that cell: VMs of one key and one start touch the same rows, those of a
-service in the rows of services, all of them in the rows of a vault's starts.  So the objective is at least the one
-with the right-hand side, and relaxing constraints of that with any multipliers of the right sign gives a lower bound.
-The cell problem is solved exactly: within a service the j-th VM taken costs ``j`` times the charge for pairs, so its
-marginal costs, in ascending order of the reduced costs, do not fall; merged over services in ascending order they get
+with ``n_r,kt`` the VMs that the row counts at that cell: VMs of one key and one start touch the same rows, *peers*
+(VMs of one service and weight) in the rows of services, all of them in the rows of a vault's starts.  In a row that
+several kinds of peers touch, each kind is a group of its own.  So the objective is at least the one with the
+right-hand side, and relaxing constraints of that with any multipliers of the right sign gives a lower bound.
+The cell problem is solved exactly: among peers the j-th VM taken costs ``j`` times the charge for pairs, so its
+marginal costs, in ascending order of the reduced costs, do not fall; merged over all peers in ascending order they get
 the charge for the peak, which does not fall either with the number taken; and for every number of policies the
 cheapest prefix is tried.  The row problem is a minimum over ``n`` in ``[0, min(size, cap)]`` of a convex function.
 

@@ -13,6 +13,7 @@ from optimizer.model.overlap import price_per_overlap
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_DAY, Pattern
+from optimizer.model.weights import item_weights
 from optimizer.risk.table import RiskTable
 from optimizer.solve.gates import build_gates
 from optimizer.solve.instance import (
@@ -69,7 +70,8 @@ def build_instance(
 
     builder = RowBuilder(patterns, vm_pattern, snapshot_minutes)
     caps = _cap_groups(inventory, rules)
-    _add_groups(builder, service, key_vault[key], caps, rules, restrictions.allowed, vm_pattern)
+    weight = item_weights(inventory, rules)
+    _add_groups(builder, service, weight, key_vault[key], caps, rules, restrictions.allowed, vm_pattern)
     vm_class, touched = builder.classes()
     stays = ~restrictions.movable
     rows = _with_standing(builder.rows(), touched[vm_class[stays], today[stays]])
@@ -79,11 +81,12 @@ def build_instance(
     move_price = _move_prices(inventory, rules, recently_moved or {})
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
     return Instance(
-        linear=table.cost + move_price[:, None] * moved,
+        linear=weight[:, None] * table.cost + move_price[:, None] * moved,
         risk=table.reported,
         allowed=restrictions.allowed,
         today=today,
         movable=restrictions.movable,
+        weight=weight,
         key=key,
         service=service,
         vm_class=vm_class,
@@ -159,6 +162,7 @@ def _write_limits(inventory: Inventory, rules: Rules, key: IntArray, key_vault: 
 def _add_groups(
     builder: RowBuilder,
     service: IntArray,
+    weight: FloatArray,
     vault: IntArray,
     caps: Sequence[tuple[Rule, IntArray]],
     rules: Rules,
@@ -170,7 +174,7 @@ def _add_groups(
     for group, members in enumerate(_members(service)):
         if len(members) > 1:
             price = price_per_overlap(prices.snapshot_overlap, prices.all_at_once, len(members))
-            builder.add_service(group, members, price)
+            builder.add_service(group, members, price, weight[members])
     for group, members in enumerate(_members(vault)):
         if len(members):
             share = _fair_share(members, vm_pattern, allowed, builder.starts)

@@ -63,10 +63,11 @@ class DualArrays(NamedTuple):
     ----------
     base
         Shape (V, 48): linear cost, :data:`~optimizer.solve.arrays.FORBIDDEN` where not allowed.
-    today, service, vm_class, free
-        Shape (V,); ``free`` VMs may stay without taking a place in a policy.
+    today, peers, vm_class, free
+        Shape (V,); ``peers`` touch the same rows of services, ``free`` VMs may stay without taking a place in a
+        policy.
     key_begin, key_vms
-        VMs of each key, those of one service side by side.
+        VMs of each key, peers side by side.
     touched_begin, touched
         Rows that class ``c`` touches at option ``t``: list ``c * 48 + t``.
     pair_price, peak_price, fair_share, most
@@ -83,7 +84,7 @@ class DualArrays(NamedTuple):
 
     base: FloatArray
     today: IntArray
-    service: IntArray
+    peers: IntArray
     vm_class: IntArray
     free: BoolArray
     key_begin: IntArray
@@ -132,7 +133,8 @@ def dual_arrays(instance: Instance) -> DualArrays:
     """Flatten an instance for the dual function."""
     rows = instance.rows
     assert not ((rows.pair_price > 0) & (rows.peak_price > 0)).any(), "a row is priced by pairs or by its peak"
-    order = np.lexsort((instance.service, instance.key))
+    peers = instance.peers
+    order = np.lexsort((peers, instance.key))
     touched_begin, touched = touched_lists(instance)
     groups: list[list[int]] = [[] for _ in range(instance.num_keys)]
     limits = write_groups(instance)
@@ -142,7 +144,7 @@ def dual_arrays(instance: Instance) -> DualArrays:
     return DualArrays(
         base=np.ascontiguousarray(np.where(instance.allowed, instance.linear, FORBIDDEN)),
         today=np.array(instance.today),
-        service=np.array(instance.service),
+        peers=peers,
         vm_class=np.array(instance.vm_class),
         free=~instance.counted_today,
         key_begin=np.searchsorted(instance.key[order], np.arange(instance.num_keys + 1)),
@@ -354,7 +356,7 @@ def _evaluate_cell(
     at = 0
     while at < count:
         run = at
-        while run < count and d.service[offered[run]] == d.service[offered[at]]:
+        while run < count and d.peers[offered[run]] == d.peers[offered[at]]:
             run += 1
         if run > at + 1:
             _sort(value[at:run], offered[at:run])
@@ -398,7 +400,7 @@ def _evaluate_cell(
             if d.peak_price[r] > 0.0:
                 for number in range(d.fair_share[r], kept):
                     marginal[number] += alpha[r] * d.peak_price[r]
-    # Marginals do not fall within a service, and were sorted where anything depends on how many are taken.
+    # Marginals do not fall among peers, and were sorted where anything depends on how many are taken.
     best, best_taken, best_opened, running = 0.0, 0, 0, 0.0
     taken = 0
     while taken < kept and marginal[taken] < 0.0:

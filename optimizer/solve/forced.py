@@ -16,10 +16,11 @@ where ``without`` and ``with`` are the least values of a cell that must not, or 
 the cuts of ``v`` cost more with its copies at ``t``.  All differences are never negative, as there are fewer choices;
 so any lower bounds of ``without``, ``with`` and ``cuts`` keep the formula valid, with differences cut off at 0.
 
-*Values.*  Within a service the VMs taken, in ascending order of their reduced costs ``r``, cost ``r + j * charge``
-(``j = 0, 1, ...``).  Without ``v`` those after it move up one rank: their marginal costs fall by one charge.  With
-``v`` forced, ``v`` is taken as if of rank 0 and all others come one rank later: the cost of the pairs is the same in
-whichever order they are counted.  The marginals do not fall, so the negative ones are the ones to take.
+*Values.*  Among peers (VMs of one service and weight) those taken, in ascending order of their reduced costs ``r``,
+cost ``r + j * charge`` (``j = 0, 1, ...``).  Without ``v`` those after it move up one rank: their marginal costs fall
+by one charge.  With ``v`` forced, ``v`` is taken as if of rank 0 and all others come one rank later: the cost of the
+pairs is the same in whichever order they are counted.  The marginals do not fall, so the negative ones are the ones
+to take.
 *Left out*, which understates: charges for peaks, and policies beyond the first that a cell has to open.
 
 Beasley, "Lagrangean heuristics for location problems", European Journal of Operational Research 65 (1993), fixes
@@ -83,7 +84,7 @@ def _opening_prices(d: DualArrays, at: Multipliers) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class _Worth:
-    """Of each VM's group (one service at one cell): the best sums of marginal costs; every array of shape (V,).
+    """Of each VM's group (peers at one cell): the best sums of marginal costs; every array of shape (V,).
 
     Parameters
     ----------
@@ -130,8 +131,8 @@ def _increases(
 
 def _groups(instance: Instance, stays: BoolArray) -> tuple[IntArray, BoolArray]:
     """Number of each VM's group, and whether it is the first of its group; shapes (V,)."""
-    num_services = int(instance.service.max(initial=0)) + 1
-    label = (instance.key * num_services + instance.service) * 2 + stays
+    peers = instance.peers
+    label = (instance.key * (int(peers.max(initial=0)) + 1) + peers) * 2 + stays
     _, first, group = np.unique(label, return_index=True, return_inverse=True)
     leader = np.zeros(instance.num_vms, dtype=np.bool_)
     leader[first] = True

@@ -55,7 +55,8 @@ class Rows:
     weight
         Half hours that the row stands for, divided by 7: a mean per day.
     overlaps
-        Expected overlapping snapshots per 30 days of each pair of VMs in the row; 0 except for services.
+        Expected overlapping snapshots per 30 days of each pair of VMs in the row; 0 except for services, and for
+        those rows of a service that only raise the price of overlaps of its heavier VMs.
     slot
         First week slot that the row stands for.
     kind, group
@@ -150,7 +151,8 @@ class Instance:
     Parameters
     ----------
     linear
-        Shape (V, 48): risk that is credited plus the price of the move, in at-risk backups per 30 days.
+        Shape (V, 48): risk that is credited times the VM's weight, plus the price of the move, in at-risk backups
+        per 30 days.
     risk
         Shape (V, 48): risk as reports state it, see :attr:`optimizer.risk.table.RiskTable.reported`.
     allowed
@@ -159,6 +161,9 @@ class Instance:
         Shape (V,): option of today.
     movable
         Shape (V,): False for pinned, excluded and unwritable VMs.
+    weight
+        Shape (V,): how much the risk and the overlaps of each VM count.  They are multiplied into ``linear`` and the
+        prices of the rows already.
     key, service, vm_class
         Shape (V,): index of the twin key, of the service and of the class.
     key_vault
@@ -197,6 +202,7 @@ class Instance:
     allowed: BoolArray
     today: IntArray
     movable: BoolArray
+    weight: FloatArray
     key: IntArray
     service: IntArray
     vm_class: IntArray
@@ -228,6 +234,16 @@ class Instance:
     def num_keys(self) -> int:
         """Number of twin keys."""
         return len(self.key_vault)
+
+    @property
+    def peers(self) -> IntArray:
+        """Number of each VM's service and weight; shape (V,).
+
+        VMs of a service touch the same rows at a start only if they weigh the same: see
+        :meth:`optimizer.solve.rows.RowBuilder.add_service`.
+        """
+        _, weight = np.unique(self.weight, return_inverse=True)
+        return np.asarray(self.service * (int(weight.max(initial=0)) + 1) + weight)
 
     def counted(self, v: IntArray | int, t: IntArray | int) -> BoolArray:
         """Whether VM ``v`` at option ``t`` takes a place in a policy that counts."""

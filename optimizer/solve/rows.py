@@ -10,7 +10,8 @@ import numpy as np
 
 from optimizer.model.overlap import DAYS, UNIFORM_DELAYS, Box
 from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_WEEK, ClockReading, Pattern
-from optimizer.solve.instance import NO_CAP, BoolArray, IntArray, RowKind, Rows
+from optimizer.model.weights import weight_levels
+from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, IntArray, RowKind, Rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,8 +65,20 @@ class RowBuilder:
         """Half hours in which the runs of each pattern start at each option; shape (num_patterns, 48, 336)."""
         return self._table(_STARTS)
 
-    def add_service(self, group: int, members: IntArray, price: float, boxes: Sequence[Box] = UNIFORM_DELAYS) -> None:
+    def add_service(
+        self,
+        group: int,
+        members: IntArray,
+        price: float,
+        weights: FloatArray,
+        boxes: Sequence[Box] = UNIFORM_DELAYS,
+    ) -> None:
         """Add the rows of a service, in which pairs of overlapping snapshots are counted.
+
+        An overlap of two VMs counts as much as the smaller of their weights.  That is exact with one set of rows for
+        each distinct weight, which holds the VMs that weigh at least as much and is priced by how much the weight
+        exceeds the one before.  Other means of two weights are not sums over groups with positive prices, which the
+        bound needs.
 
         Where the zones of its VMs change their clocks differently, half of the overlaps are counted at the offsets
         of now and half at those of after the change: what Azure does then is not documented.
@@ -75,10 +88,18 @@ class RowBuilder:
         group, members
             Number of the service, and its VMs.
         price
-            Of one expected overlapping snapshot in 30 days.
+            Of one expected overlapping snapshot of VMs of weight 1 in 30 days.
+        weights
+            Shape (len(members),): weight of each VM.
         boxes
             Probability of an overlap by the distance of two starts.
         """
+        for step, heavy in weight_levels(weights):
+            if heavy.sum() > 1:
+                self._add_pairs(group, members[heavy], price * step, boxes, counts=bool(heavy.all()))
+
+    def _add_pairs(self, group: int, members: IntArray, price: float, boxes: Sequence[Box], *, counts: bool) -> None:
+        """Add rows in which pairs are priced; ``counts``: overlaps are counted in them as well."""
         shifts = {self._patterns[pattern].shift for pattern in np.unique(self._vm_pattern[members]).tolist()}
         readings = tuple(ClockReading) if len(shifts) > 1 else (ClockReading.NOW,)
         for box in boxes:
@@ -89,7 +110,7 @@ class RowBuilder:
                     group,
                     members,
                     _Span(box.width, reading),
-                    overlaps=overlaps,
+                    overlaps=overlaps if counts else 0.0,
                     pair_price=price * overlaps,
                 )
 

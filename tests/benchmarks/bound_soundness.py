@@ -39,6 +39,7 @@ from tests.benchmarks.random_problems import (
     tiny_problem,
     with_gates,
     with_move_prices,
+    with_weights,
     with_write_limits,
 )
 from tests.benchmarks.solver_mip import MixedIntegerProgram
@@ -48,6 +49,9 @@ from tests.solve.examples import obvious_cost
 
 EXTRAS = {"prices of single moves": with_move_prices, "write limits": with_write_limits, "gates": with_gates}
 """What is put into an instance beside its rules."""
+
+WITH_WEIGHTS = 0.4
+"""Share of the instances in which rules weigh VMs."""
 
 ROUNDING = 1e-6
 PRICES_ROUNDED_DOWN = 1e-4
@@ -121,6 +125,9 @@ def check_tiny(
     """
     random = np.random.default_rng([seed, number])
     problem = tight_problem(random) if tight else tiny_problem(random)
+    (apart,) = random.spawn(1)  # so that all else stays as it was drawn before there were weights
+    if apart.random() < WITH_WEIGHTS:
+        problem = with_weights(apart, problem)
     instance = problem.instance()
     drawn = [name for name in EXTRAS if random.random() < 0.25 and name in extras]
     for name in drawn:

@@ -108,6 +108,18 @@ def _rules(random: Random) -> Rules:
     )
 
 
+def with_weights(random: Random, problem: Problem) -> Problem:
+    """Give some VMs weights, also more than one weight to a VM."""
+    given = [
+        {"where": {"service": "web"}, "weight": float(random.choice([0.1, 3.0, 20.0]))},
+        {"where": {"name": "vm0"}, "weight": float(random.choice([0.5, 5.0]))},
+        {"where": {"name": "vm1"}, "weight": 100.0},
+    ]
+    chosen = [one for one in given if random.random() < 0.5]
+    rules = [Rule.model_validate({"name": f"weight {number}", **one}) for number, one in enumerate(chosen)]
+    return replace(problem, rules=problem.rules.model_copy(update={"rule": (*problem.rules.rule, *rules)}))
+
+
 def with_move_prices(random: Random, instance: Instance) -> Instance:
     """Some VMs are dear to move, as those that moved lately are."""
     price = np.where(random.random(instance.num_vms) < 0.4, 0.2, instance.move_price)
@@ -168,6 +180,7 @@ def kinds_of(problem: Problem, instance: Instance) -> list[str]:
         "policy over its limit": not bool(instance.counted_today.all()),
         "unknown items": any(inventory.unknown_items.values()),
         "small vaults": rules.policies.max_policies_per_vault < 200,
+        "weights": bool((instance.weight != 1).any()),
         "vault peak that costs": bool((rows.fair_share < rows.size)[rows.peak_price > 0].any()),
     }
     return [name for name, there in has.items() if there]

@@ -124,14 +124,14 @@ def flat_risk(num_vms: int, value: float = 0.0) -> np.ndarray:
 def obvious_cost(problem: Problem, options: Sequence[int]) -> float:
     """The objective of the design page, by plain loops over minutes of the week."""
     prices, found = problem.rules.prices, problem.inventory
-    table = problem.table
+    table, weights = problem.table, obvious_weights(problem)
     total = 0.0
     services: defaultdict[str, list[int]] = defaultdict(list)
     starts: Counter[tuple[str, int]] = Counter()
     held: Counter[tuple[str, str, int]] = Counter()
     for v, (item, t) in enumerate(zip(found.items, options, strict=True)):
         policy_ = found.policy(item)
-        total += float(table.cost[v, t]) + prices.move * (t != policy_.start)
+        total += weights[v] * float(table.cost[v, t]) + prices.move * (t != policy_.start)
         pattern = _pattern(policy_, found.horizon)
         services[found.vm(item).service].append(v)
         for begin in pattern.recurrence.run_minutes(t, pattern.offsets[0]).tolist():
@@ -139,13 +139,32 @@ def obvious_cost(problem: Problem, options: Sequence[int]) -> float:
         if t != policy_.start or not _over(problem, policy_):
             held[item.vault_id, policy_.twin_key, t] += 1
     for members in services.values():
-        total += _obvious_overlap_price(problem, members) * obvious_overlaps(problem, options, members)
+        total += _obvious_overlap_price(problem, members) * _weighted_overlaps(problem, options, members, weights)
     for vault in found.vaults:
         share = _share(problem, vault)
         total += prices.vault_peak * sum(max(0, n - share) for (where, _), n in starts.items() if where == vault) / 7
     lacking = obvious_writes(problem, held)  # what is priced in a vault without an order of writes
     writes = [lacking[vault] if n is None else n for vault, n in writes_of_schedule(problem, options).items()]
     return total + prices.policy_write * sum(writes)
+
+
+def obvious_weights(problem: Problem) -> list[float]:
+    """Weight of each VM: the largest that a rule gives it, else 1."""
+    rules = problem.rules.rule
+    given = [[rule.weight for rule in rules if rule.weight and _is_for(problem, rule, v)] for v in _rows(problem)]
+    return [max(of_vm, default=1.0) for of_vm in given]
+
+
+def _rows(problem: Problem) -> range:
+    return range(len(problem.inventory.items))
+
+
+def _weighted_overlaps(
+    problem: Problem, options: Sequence[int], members: Sequence[int], weights: Sequence[float]
+) -> float:
+    """Expected overlaps of every two VMs times the smaller of their weights."""
+    pairs = itertools.combinations(members, 2)
+    return sum(min(weights[v], weights[w]) * obvious_overlaps(problem, options, (v, w)) for v, w in pairs)
 
 
 def obvious_overlaps(problem: Problem, options: Sequence[int], members: Sequence[int]) -> float:

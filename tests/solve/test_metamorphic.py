@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from optimizer.model.inventory import ProtectedItem, Vault, Vm
-from optimizer.model.rules import Prices
+from optimizer.model.rules import Prices, Rule
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.solver import Result, solve
 from tests.benchmarks.random_problems import tiny_problem
@@ -62,11 +62,27 @@ def _with_idle_vm(problem: Problem) -> Problem:
     return replace(problem, inventory=inventory, risk=risk, credited=np.append(problem.table.credited, True))
 
 
+def _weighing(problem: Problem, weight: float) -> Problem:
+    """Give every VM the same weight."""
+    rule = Rule(name="all alike", weight=weight)
+    return replace(problem, rules=problem.rules.model_copy(update={"rule": (*problem.rules.rule, rule)}))
+
+
+def _four_times(problem: Problem) -> Problem:
+    """Count risk and overlaps four times by a weight, and all else by its price."""
+    prices = problem.rules.prices
+    others = {name: 4 * getattr(prices, name) for name in ("vault_peak", "policy_write", "move", "move_recent")}
+    dear = prices.model_copy(update=others)
+    return _weighing(replace(problem, rules=problem.rules.model_copy(update={"prices": dear})), 4.0)
+
+
 RELATIONS: dict[str, tuple[Callable[[Problem], Problem], Callable[[float], float]]] = {
     "renumbered VMs": (_renumbered, lambda cost: cost),
     "a constant risk": (_riskier, lambda cost: cost + CONSTANT),
     "other units": (_doubled, lambda cost: 2 * cost),
     "an idle VM": (_with_idle_vm, lambda cost: cost),
+    "a weight of 1": (lambda problem: _weighing(problem, 1.0), lambda cost: cost),
+    "a weight of 4, and all other prices times 4": (_four_times, lambda cost: 4 * cost),
 }
 """What is changed, and what becomes of the optimum."""
 

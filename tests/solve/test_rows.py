@@ -22,7 +22,7 @@ PATTERNS = (Pattern(DAILY, (0,)), Pattern(SUNDAYS, (0,)), Pattern(WORKDAYS, (60,
 def overlaps_of(patterns: list[Pattern], boxes: tuple[Box, ...], options: IntArray) -> float:
     """Expected overlaps of one service with a VM of each pattern, as its rows count them."""
     builder = RowBuilder(patterns, np.arange(len(patterns)), 15)
-    builder.add_service(0, np.arange(len(patterns)), 2.0, boxes)
+    builder.add_service(0, np.arange(len(patterns)), 2.0, np.ones(len(patterns)), boxes)
     vm_class, touched = builder.classes()
     rows = builder.rows()
     assert set(rows.kind) == {RowKind.SERVICE}
