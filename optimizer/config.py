@@ -17,12 +17,14 @@ from optimizer.model.raw import parse_toml
 from optimizer.model.rule_windows import DateRange, Window, too_short
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules, Threshold
 from optimizer.model.selectors import UNION_BRANCHES, Selector
+from optimizer.model.working_hours import WorkingHours
 
 Location = tuple[int | str, ...]
 
 _TABLES: Mapping[str, type[BaseModel]] = {
     "threshold": Threshold,
     "prices": Prices,
+    "working_hours": WorkingHours,
     "policies": PolicyLimits,
     "where": Selector,
     "allow": Window,
@@ -38,6 +40,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
 _WRITE = {
     "threshold": "in [threshold]",
     "prices": "in [prices]",
+    "working_hours": "in working_hours = { ... }",
     "policies": "in [policies]",
     "where": "in a rule's where = { ... }",
     "allow": "in a window of allow or forbid",
@@ -202,14 +205,14 @@ def _unknown_key(location: Location, value: object, rules: Mapping[str, Any]) ->
     said = f"{_place(location, rules)} = {_toml(value)}"
     table = next((part for part in reversed(location[:-1]) if isinstance(part, str)), None)
     known = _keys(_TABLES[table] if table else Rules)
-    near = difflib.get_close_matches(key.lower(), known, n=2)
-    if near:
-        return f"{said}: there is no key {key!r}; did you mean {' or '.join(near)}? Rename it or take it out"
     homes = [place for name, place in _WRITE.items() if key in _keys(_TABLES[name])]
     if key in _keys(Rules):
         homes.insert(0, "at the top of the file, above the first line that begins with [")
     if homes:
         return f"{said}: {key!r} does not belong here; write it {' or '.join(homes)}"
+    near = difflib.get_close_matches(key.lower(), known, n=2)
+    if near:
+        return f"{said}: there is no key {key!r}; did you mean {' or '.join(near)}? Rename it or take it out"
     return f"{said}: there is no key {key!r}; allowed: {', '.join(known)}; take it out or rename it"
 
 

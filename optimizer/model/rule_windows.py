@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
@@ -30,26 +30,20 @@ from optimizer.model.timegrid import (
 _NEW_YEAR_FREEZE = "freeze = [{ from = 2026-12-18, to = 2027-01-04 }]"
 
 
-class Window(SparseTable):
-    """A window of local time: ``[from, to)``, past midnight where ``to`` is not after ``from``.
+class TimesOfDay(RuleTable):
+    """Times from ``from`` to ``to`` on some weekdays, past midnight where ``to`` is not after ``from``.
 
     Parameters
     ----------
     start, end
-        Minutes of the local day (``from`` and ``to`` in the file).
+        Minutes of the local day (``from`` and ``to`` in the file); ``end`` is not included.
     days
-        Weekdays on which the window begins, Monday = 0; None: every day.
-    dates
-        Dates on which the window begins; None: every date.
-    zone
-        Windows or IANA name of the zone of the above; None: the zone of each VM's own policy.
+        Weekdays on which the times begin, Monday = 0; None: every day.
     """
 
     start: Annotated[MinuteOfDay, Field(alias="from")]
     end: Annotated[MinuteOfDay, Field(alias="to")]
     days: tuple[Weekday, ...] | None = None
-    dates: tuple[Date, ...] | None = None
-    zone: ZoneName | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -66,7 +60,7 @@ class Window(SparseTable):
         return window
 
     @model_validator(mode="after")
-    def _has_length(self) -> Window:
+    def _has_length(self) -> Self:
         if self.start == self.end or (self.start == MINUTES_PER_DAY and self.end == 0):
             raise ValueError(
                 f"the window from {format_minute(self.start)} to {format_minute(self.end)} has no length; "
@@ -74,14 +68,35 @@ class Window(SparseTable):
             )
         if self.start == MINUTES_PER_DAY:
             raise ValueError("a window cannot begin at 24:00; write 00:00")
-        if self.days == () or self.dates == ():
-            raise ValueError("an empty list of days or dates means never; leave the key out for every day")
         return self
 
     @property
     def minutes(self) -> int:
         """Length in minutes of local time."""
         return (self.end - self.start - 1) % MINUTES_PER_DAY + 1
+
+
+class Window(TimesOfDay, SparseTable):
+    """A window of local time in which backups are allowed or forbidden.
+
+    Parameters
+    ----------
+    start, end, days
+        See :class:`TimesOfDay`.
+    dates
+        Dates on which the window begins; None: every date.
+    zone
+        Windows or IANA name of the zone of the above; None: the zone of each VM's own policy.
+    """
+
+    dates: tuple[Date, ...] | None = None
+    zone: ZoneName | None = None
+
+    @model_validator(mode="after")
+    def _opens_sometimes(self) -> Window:
+        if self.days == () or self.dates == ():
+            raise ValueError("an empty list of days or dates means never; leave the key out for every day")
+        return self
 
     @property
     def recurs(self) -> bool:

@@ -20,6 +20,7 @@ from optimizer.model.rule_values import AtLeastOne, Count, Flag, Percent, Price,
 from optimizer.model.rule_windows import Days, Window
 from optimizer.model.selectors import Selector, Separate, VmSet, fits, selector_of
 from optimizer.model.timegrid import Frequency
+from optimizer.model.working_hours import WorkingHours
 
 Statistic = Literal["average", "maximum"]
 Scope = Literal["vault", "subscription"]
@@ -95,6 +96,9 @@ class Prices(RuleTable):
         Price of a start above a vault's fair share in one half hour, mean per day.
     policy_write
         Price of a policy created or edited.
+    working_hours
+        Price of one backup in 30 days that starts in working hours and does not today: a backup has to be at risk that
+        much less often for it.
     move
         Price of a VM whose start changes.
     move_recent
@@ -107,6 +111,7 @@ class Prices(RuleTable):
     snapshot_overlap: Price = 0.0145
     all_at_once: Price = 1.0
     vault_peak: Price = 0.01
+    working_hours: Price = 0.0
     policy_write: Price = 0.1
     move: Price = 0.02
     move_recent: Annotated[Price, Field(exclude_if=lambda price: price == DEFAULT_MOVE_RECENT)] = DEFAULT_MOVE_RECENT
@@ -323,6 +328,8 @@ class Rules(RuleTable):
     budget_days
         Days into which the policy writes fit, at ``policies.max_writes_per_day`` in each ``policies.scope``; None: as
         many as it takes.
+    working_hours
+        Hours in which ``prices.working_hours`` counts starts.
     service_from
         Where services come from, first hit wins.
     """
@@ -330,6 +337,7 @@ class Rules(RuleTable):
     threshold: Threshold = Threshold()
     prices: Prices = Prices()
     policies: PolicyLimits = PolicyLimits()
+    working_hours: WorkingHours = WorkingHours()
     max_risk_increase: Price = 0.1
     max_moves: Annotated[Count | None, Field(exclude_if=lambda moves: moves is None)] = None
     max_policy_writes: Annotated[Count | None, Field(exclude_if=lambda writes: writes is None)] = None

@@ -43,6 +43,7 @@ from optimizer.plan.occupancy import (
     service_of,
     starts_per_slot,
     starts_today,
+    working_hours_starts,
 )
 from optimizer.plan.together_document import ServiceTogether
 
@@ -124,6 +125,7 @@ def audit(
             at_risk_per_month=float(risk_today.sum()),
             at_risk_at_best=float(np.asarray(risk, dtype=np.float64)[rows, best].sum()),
             overlaps_per_month=float(sum(service.overlaps_per_month for service in services)),
+            working_hours_starts=working_hours_starts(inventory, rules.working_hours, today),
             peak_concurrency=max((service.peak_concurrency for service in services), default=0),
             busy_vms=len(busy),
         ),

@@ -16,7 +16,7 @@ RuleDemand = Literal["allow", "forbid", "max_concurrent", "separate", "order"]
 
 
 class AuditTotals(StrictModel):
-    """The estate in figures; at-risk backups and expected overlapping snapshots are per 30 days."""
+    """The estate in figures; at-risk backups, overlapping snapshots and starts in working hours are per 30 days."""
 
     vms: int
     services: int
@@ -26,6 +26,7 @@ class AuditTotals(StrictModel):
     at_risk_per_month: float
     at_risk_at_best: float
     overlaps_per_month: float
+    working_hours_starts: float
     peak_concurrency: int
     busy_vms: int
 

@@ -39,7 +39,7 @@ from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
-from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_overlaps
+from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_overlaps, working_hours_starts
 from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rollback_file import objects_of
@@ -103,6 +103,7 @@ def compose_plan(
     claims = Claims(
         cost=result.cost.total,
         overlaps=summary.overlaps_per_month.plan,
+        working_hours_starts=_working_hours_starts(case, options).plan,
         peak=summary.peak_concurrency.plan,
         weighted_overlaps=None if summary.weighted is None else summary.weighted.overlaps_per_month.plan,
         bound=result.bound,
@@ -221,6 +222,7 @@ def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
             today=_round(expected_overlaps(case.inventory, instance.today).sum()),
             plan=_round(expected_overlaps(case.inventory, options).sum()),
         ),
+        working_hours_starts=_working_hours_starts(case, options),
         peak_concurrency=TodayAndPlanCount(today=int(met_before.max(initial=0)), plan=int(met_after.max(initial=0))),
         weighted=_weighted(case, options),
         vms_helped=int((after < before - HARM_TOLERANCE).sum()),
@@ -253,6 +255,15 @@ def _weighted(case: Case, options: npt.NDArray[np.int64]) -> WeightedFigures | N
         at_risk_per_month=TodayAndPlan(today=at_risk[0], plan=at_risk[1]),
         overlaps_per_month=TodayAndPlan(today=overlaps[0], plan=overlaps[1]),
     )
+
+
+def _working_hours_starts(case: Case, options: npt.NDArray[np.int64]) -> TodayAndPlan:
+    """Backups per 30 days that start in working hours."""
+    today, plan = (
+        _round(working_hours_starts(case.inventory, case.rules.working_hours, starts))
+        for starts in (case.instance.today, options)
+    )
+    return TodayAndPlan(today=today, plan=plan)
 
 
 def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> Expectation | None:

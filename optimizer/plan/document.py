@@ -73,6 +73,8 @@ class Summary(StrictModel):
     ----------
     reference
         What ``captured`` is measured against: today's schedule, or a greedy one where today's breaks rules.
+    working_hours_starts
+        Backups per 30 days that start in working hours.  None in plans of older versions.
     broken_today
         Names of the rules that today's schedule breaks where the reference is greedy, those with the most VMs first.
     weighted
@@ -99,6 +101,7 @@ class Summary(StrictModel):
     reference: Literal["today", "greedy"]
     at_risk_per_month: TodayAndPlan
     overlaps_per_month: TodayAndPlan
+    working_hours_starts: Annotated[TodayAndPlan | None, Field(exclude_if=lambda starts: starts is None)] = None
     peak_concurrency: TodayAndPlanCount
     weighted: Annotated[WeightedFigures | None, Field(exclude_if=lambda figures: figures is None)] = None
     vms_helped: int

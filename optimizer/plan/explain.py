@@ -329,6 +329,7 @@ def _difference(costs: OptionCosts, t: int, here: int) -> CostParts:
         risk=of(costs.risk),
         overlap=of(costs.overlap),
         vault_peak=of(costs.vault_peak),
+        working_hours=of(costs.working_hours),
         policy=of(costs.policy),
         move=of(costs.move),
     )

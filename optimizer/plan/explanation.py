@@ -17,13 +17,15 @@ class CostParts(StrictModel):
     risk: float = 0.0
     overlap: float = 0.0
     vault_peak: float = 0.0
+    working_hours: float = 0.0
     policy: float = 0.0
     move: float = 0.0
 
     @property
     def total(self) -> float:
         """Sum of the parts, to nine decimals: what is beyond is rounding."""
-        return round(self.risk + self.overlap + self.vault_peak + self.policy + self.move, 9)
+        parts = (self.risk, self.overlap, self.vault_peak, self.working_hours, self.policy, self.move)
+        return round(sum(parts), 9)
 
 
 class ExplainedOption(StrictModel):

@@ -22,6 +22,7 @@ from optimizer.model.timegrid import (
     parse_start,
 )
 from optimizer.model.weights import weight_levels
+from optimizer.model.working_hours import WorkingHours
 from optimizer.plan.document import ScheduleEntry
 
 IntArray = npt.NDArray[np.int64]
@@ -202,6 +203,20 @@ def windows_met(inventory: Inventory, starts: IntArray, row: int, snapshot_minut
             own = windows
     most: IntArray = np.where(own, met + 1, 1).max(axis=1)
     return most
+
+
+def working_hours_starts(inventory: Inventory, hours: WorkingHours, starts: IntArray) -> float:
+    """Backups per 30 days that start in working hours, on the clock of each VM's policy.
+
+    Parameters
+    ----------
+    starts
+        Shape (num_items,): start option of every item.
+    """
+    recurrences = (inventory.policy(item).recurrence for item in inventory.items)
+    return sum(
+        float(hours.starts(recurrence)[start]) for recurrence, start in zip(recurrences, starts.tolist(), strict=True)
+    )
 
 
 def typical_day(occupancy: IntArray) -> IntArray:

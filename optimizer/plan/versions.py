@@ -57,7 +57,7 @@ def _as_version_2(content: Content) -> dict[str, Any]:
         prices = dict(rules["prices"])
         overlap = prices.pop("overlap", 0.0)
         if isinstance(overlap, int | float):
-            prices |= {"snapshot_overlap": converted_overlap_price(overlap), "all_at_once": 0.0}
+            prices |= {"snapshot_overlap": converted_overlap_price(overlap), "all_at_once": 0.0, "working_hours": 0.0}
             found["notes"] = [*found.get("notes", ()), _remark(overlap)]
         found["rules"] = {**rules, "prices": prices}
     curve = found.get("moves_curve")

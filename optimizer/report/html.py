@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optimizer.model.inventory import Inventory
@@ -137,6 +137,7 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
             "Most start windows of one service that overlap in a half hour.",
             _change(peak.today, peak.plan),
         ),
+        *_working_hours_tile(summary),
         _tile(
             "VMs that move",
             "",
@@ -179,6 +180,18 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
             f"{_broken(summary)}",
         ),
     ]
+
+
+def _working_hours_tile(summary: Summary) -> Iterator[dict[str, str]]:
+    """How many backups start in working hours; nothing for plans of versions that did not count them."""
+    if starts := summary.working_hours_starts:
+        yield _tile(
+            "Starts in working hours",
+            decimal(starts.today),
+            decimal(starts.plan),
+            "Backups per 30 days that are scheduled in working hours, on the clock of each VM's policy.",
+            _change(starts.today, starts.plan),
+        )
 
 
 def _expected(summary: Summary) -> str:

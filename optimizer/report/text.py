@@ -79,6 +79,7 @@ def _audit_totals(audit: Audit) -> Iterator[RenderableType]:
     yield Text(f"  {totals.busy_vms:>9,}  {'VM is' if totals.busy_vms == 1 else 'VMs are'} often busy when backed up")
     yield Text(f"  {decimal(totals.overlaps_per_month):>9}  expected overlapping snapshots of one service in 30 days")
     yield Text(f"  {totals.peak_concurrency:>9,}  most overlapping start windows in one service")
+    yield Text(f"  {decimal(totals.working_hours_starts):>9}  backups that start in working hours in 30 days")
 
 
 def _starts_picture(audit: Audit, glyphs: Glyphs) -> Iterator[RenderableType]:
@@ -291,6 +292,11 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
                 summary.peak_concurrency.today,
                 summary.peak_concurrency.plan,
                 whole=True,
+            ),
+            *(
+                [line("backups that start in working hours per 30 days", in_hours.today, in_hours.plan)]
+                if (in_hours := summary.working_hours_starts)
+                else []
             ),
             line("cost, in at-risk backups", summary.cost.today, summary.cost.plan),
         ],

@@ -107,7 +107,7 @@ def _options(explanation: Explanation) -> Rows:
     named += [(words[min(position, 1)], option) for position, option in enumerate(explanation.alternatives)]
     columns = (
         Column(""), Column("start"), Column("UTC"), number("at risk"), number("windows"),
-        number("risk"), number("overlap"), number("peak"), number("policy"), number("move"), number("cost"),
+        number("risk"), number("overlap"), number("other"), number("policy"), number("move"), number("cost"),
     )  # fmt: skip
     at_risk = decimals(option.risk for _, option in named)
     return Rows(
@@ -120,15 +120,15 @@ def _options(explanation: Explanation) -> Rows:
         styles=["bold" if option is explanation.proposed else "" for _, option in named],
         note=(
             "at risk: per 30 days; windows: most overlapping start windows in the service; risk to cost: difference "
-            "from the plan"
+            "from the plan; other: vault peaks and starts in working hours"
         ),
     )
 
 
 def _parts(option: ExplainedOption) -> Sequence[str]:
     parts = option.difference
-    figures = (parts.risk, parts.overlap, parts.vault_peak, parts.policy, parts.move, parts.total)
-    return [signed(figure) for figure in figures]
+    other = parts.vault_peak + parts.working_hours  # a column for each does not fit into 80 characters
+    return [signed(one) for one in (parts.risk, parts.overlap, other, parts.policy, parts.move, parts.total)]
 
 
 def _advice(explanation: Explanation) -> str:

@@ -30,6 +30,7 @@ _TERMS: Sequence[tuple[str, Callable[[Figures], float]]] = (
     ("risk", lambda one: one.cost.risk),
     ("overlaps", lambda one: one.cost.overlap),
     ("vault peak", lambda one: one.cost.vault_peak),
+    ("working hours", lambda one: one.cost.working_hours),
     ("policy writes", lambda one: one.cost.policy_writes),
     ("moves", lambda one: one.cost.moves),
 )
@@ -114,6 +115,7 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
         line("at-risk backups per 30 days", lambda figures: figures.at_risk_per_month),
         line("expected overlapping snapshots per 30 days", lambda figures: figures.overlaps_per_month),
         line("most overlapping start windows in one service", lambda figures: figures.peak_concurrency, whole=True),
+        line("backups that start in working hours per 30 days", lambda figures: figures.working_hours_starts),
         line("VMs that move", lambda figures: figures.moved, whole=True),
         line("policies written", lambda figures: figures.policies_written, whole=True),
         *(line(f"cost: {name}", of) for name, of in _TERMS),

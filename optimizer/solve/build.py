@@ -79,9 +79,11 @@ def build_instance(
     existing, unknown, counted_today, editable = policies_of_keys(inventory, rules, limit, keys, restrictions.movable)
     moved = np.arange(NUM_OPTIONS)[None, :] != today[:, None]
     move_price = _move_prices(inventory, rules, recently_moved or {})
+    working_hours = _working_hours_prices(inventory, rules)
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
     return Instance(
-        linear=weight[:, None] * table.cost + move_price[:, None] * moved,
+        linear=weight[:, None] * table.cost + move_price[:, None] * moved + working_hours,
+        working_hours=working_hours,
         risk=table.reported,
         allowed=restrictions.allowed,
         today=today,
@@ -135,6 +137,16 @@ def _move_prices(inventory: Inventory, rules: Rules, recently_moved: Mapping[str
         moved_on = recently_moved.get(item.vm_id.lower())
         if moved_on is not None and rules.prices.is_recent(moved_on, inventory.as_of):
             prices[row] = rules.prices.move_again
+    return prices
+
+
+def _working_hours_prices(inventory: Inventory, rules: Rules) -> FloatArray:
+    """Price of backups that start in working hours, at each start option, above those of today; shape (V, 48)."""
+    prices = np.zeros((len(inventory.items), NUM_OPTIONS))
+    for row, item in enumerate(inventory.items):
+        policy = inventory.policy(item)
+        starts = rules.working_hours.starts(policy.recurrence)
+        prices[row] = rules.prices.working_hours * np.maximum(starts - starts[policy.start], 0.0)
     return prices
 
 

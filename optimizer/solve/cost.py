@@ -19,7 +19,7 @@ class Cost:
     ----------
     risk
         Risk that is credited.
-    overlap, vault_peak, policy_writes, moves
+    overlap, vault_peak, working_hours, policy_writes, moves
         The other terms, priced.
     overlaps
         Expected overlapping snapshots of VMs of one service, per 30 days.
@@ -32,6 +32,7 @@ class Cost:
     risk: float
     overlap: float
     vault_peak: float
+    working_hours: float
     policy_writes: float
     moves: float
     overlaps: float
@@ -41,7 +42,7 @@ class Cost:
     @property
     def total(self) -> float:
         """The objective."""
-        return self.risk + self.overlap + self.vault_peak + self.policy_writes + self.moves
+        return self.risk + self.overlap + self.vault_peak + self.working_hours + self.policy_writes + self.moves
 
 
 def row_counts(instance: Instance, options: IntArray, vms: IntArray | None = None) -> IntArray:
@@ -80,10 +81,10 @@ def row_costs(instance: Instance, counts: IntArray) -> FloatArray:
 
 
 def cost_shares(instance: Instance, options: IntArray) -> FloatArray:
-    """What of risk, overlap and vault peak falls to each VM; shape (V,), in at-risk backups per 30 days.
+    """Each VM's part of risk, working hours, overlap and vault peak; shape (V,), in at-risk backups per 30 days.
 
-    Its own credited risk, and of each row that it is in the price divided by the VMs that meet there.  The shares add
-    up to these three terms of the objective.
+    It is the VM's own credited risk and starts in working hours, and for each row that it is in, the price divided by
+    the VMs that meet there.  The shares add up to these four terms of the objective.
 
     Parameters
     ----------
@@ -118,10 +119,12 @@ def evaluate(instance: Instance, options: IntArray) -> Cost:
     moved = options != instance.today
     items = policy_counts(instance, options)
     writes = int(policy_writes(instance, items).sum() + extra_writes(instance, options, items)[0].sum())
+    working_hours = instance.working_hours[rows, options]
     return Cost(
-        risk=float((instance.linear[rows, options] - instance.move_price * moved).sum()),
+        risk=float((instance.linear[rows, options] - instance.move_price * moved - working_hours).sum()),
         overlap=float(costs[is_service].sum()),
         vault_peak=float(costs[~is_service].sum()),
+        working_hours=float(working_hours.sum()),
         policy_writes=instance.policy_write_price * writes,
         moves=float(instance.move_price @ moved),
         overlaps=float(instance.rows.overlaps @ (counts * (counts - 1) / 2)),

@@ -151,8 +151,10 @@ class Instance:
     Parameters
     ----------
     linear
-        Shape (V, 48): risk that is credited times the VM's weight, plus the price of the move, in at-risk backups
-        per 30 days.
+        Shape (V, 48): risk that is credited times the VM's weight, plus the prices of the move and of starts in
+        working hours, in at-risk backups per 30 days.
+    working_hours
+        Shape (V, 48): what of ``linear`` is the price of backups that start in working hours and do not today.
     risk
         Shape (V, 48): risk as reports state it, see :attr:`optimizer.risk.table.RiskTable.reported`.
     allowed
@@ -198,6 +200,7 @@ class Instance:
     """
 
     linear: FloatArray
+    working_hours: FloatArray
     risk: FloatArray
     allowed: BoolArray
     today: IntArray

@@ -22,13 +22,14 @@ class OptionCosts:
     risk: FloatArray
     overlap: FloatArray
     vault_peak: FloatArray
+    working_hours: FloatArray
     policy: FloatArray
     move: FloatArray
 
     @property
     def total(self) -> FloatArray:
         """Sum of the terms."""
-        return self.risk + self.overlap + self.vault_peak + self.policy + self.move
+        return self.risk + self.overlap + self.vault_peak + self.working_hours + self.policy + self.move
 
 
 class Marginals:
@@ -59,9 +60,10 @@ class Marginals:
         touched, others = self._others(v)
         moved = (np.arange(NUM_OPTIONS) != instance.today[v]) * instance.move_price[v]
         return OptionCosts(
-            risk=instance.linear[v] - moved,
+            risk=instance.linear[v] - moved - instance.working_hours[v],
             overlap=(self._pair_price[touched] * others).sum(axis=1),
             vault_peak=(self._peak_price[touched] * (others >= self._fair_share[touched])).sum(axis=1),
+            working_hours=instance.working_hours[v],
             policy=self._policy_prices(v),
             move=moved,
         )

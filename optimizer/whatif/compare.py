@@ -10,7 +10,7 @@ import numpy as np
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
-from optimizer.plan.occupancy import expected_overlaps, service_occupancy, service_of
+from optimizer.plan.occupancy import expected_overlaps, service_occupancy, service_of, working_hours_starts
 from optimizer.solve.cost import cost_shares, evaluate, violations
 from optimizer.solve.instance import FloatArray, IntArray
 from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
@@ -36,6 +36,7 @@ def schedule_figures(case: Case, options: IntArray) -> Figures:
         vms=instance.num_vms,
         at_risk_per_month=_round(instance.risk[np.arange(instance.num_vms), options].sum()),
         overlaps_per_month=_round(expected_overlaps(case.inventory, options).sum()),
+        working_hours_starts=_round(working_hours_starts(case.inventory, case.rules.working_hours, options)),
         peak_concurrency=int(met.max(initial=0)),
         moved=cost.num_moves,
         policies_written=cost.writes,
@@ -43,6 +44,7 @@ def schedule_figures(case: Case, options: IntArray) -> Figures:
             risk=_round(cost.risk),
             overlap=_round(cost.overlap),
             vault_peak=_round(cost.vault_peak),
+            working_hours=_round(cost.working_hours),
             policy_writes=_round(cost.policy_writes),
             moves=_round(cost.moves),
             total=_round(cost.total),

@@ -9,7 +9,7 @@ from optimizer.model.strict import StrictModel
 
 ANSWER_SCHEMA_VERSION: Final = 2
 
-PriceName = Literal["snapshot_overlap", "all_at_once", "vault_peak", "policy_write", "move"]
+PriceName = Literal["snapshot_overlap", "all_at_once", "vault_peak", "working_hours", "policy_write", "move"]
 
 
 class CostTerms(StrictModel):
@@ -18,6 +18,7 @@ class CostTerms(StrictModel):
     risk: float
     overlap: float
     vault_peak: float
+    working_hours: float
     policy_writes: float
     moves: float
     total: float
@@ -29,6 +30,7 @@ class Figures(StrictModel):
     vms: int
     at_risk_per_month: float
     overlaps_per_month: float
+    working_hours_starts: float
     peak_concurrency: int
     moved: int
     policies_written: int

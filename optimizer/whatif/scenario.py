@@ -228,7 +228,7 @@ def rule_keys() -> tuple[str, ...]:
     keys: list[str] = []
     for name, field in Rules.model_fields.items():
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            keys += [f"{name}.{key}" for key in field.annotation.model_fields]
+            keys += [f"{name}.{one.alias or key}" for key, one in field.annotation.model_fields.items()]
         elif not isinstance(field.default, tuple):
             keys.append(name)
     return tuple(keys)

@@ -27,7 +27,14 @@ from optimizer.whatif.document import (
 from optimizer.whatif.planned import Planned, Planner
 from optimizer.workflow import prepare_forecast
 
-PRICES: tuple[PriceName, ...] = ("snapshot_overlap", "all_at_once", "vault_peak", "policy_write", "move")
+PRICES: tuple[PriceName, ...] = (
+    "snapshot_overlap",
+    "all_at_once",
+    "vault_peak",
+    "working_hours",
+    "policy_write",
+    "move",
+)
 FACTORS = (0.5, 2.0)
 """What each price is multiplied by."""
 

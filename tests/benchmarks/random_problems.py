@@ -98,12 +98,14 @@ def _rules(random: Random) -> Rules:
                 "vault_peak": float(random.choice([0.01, 0.01, 0.3])),
                 "policy_write": float(random.choice([0.02, 0.1, 0.1, 0.5])),
                 "move": float(random.choice([0.0, 0.02, 0.02, 0.2])),
+                "working_hours": 0.011,
             },
             "policies": {
                 "max_vms_per_policy": int(random.choice([1, 2, 3, 100])),
                 "max_policies_per_vault": int(random.choice([200, 200, 2, 3, 4])),
                 "edit": bool(random.random() < 0.5),
             },
+            "working_hours": {"days": ["Monday", "Sunday"], "from": "21:00", "to": "04:30"},
         }
     )
 

@@ -59,6 +59,7 @@ def of_key(instance: Instance, key: int) -> Instance:
     return replace(
         instance,
         linear=instance.linear[vms],
+        working_hours=instance.working_hours[vms],
         risk=instance.risk[vms],
         allowed=instance.allowed[vms],
         today=instance.today[vms],

@@ -91,7 +91,7 @@ def test_an_order_that_overfills_a_policy_is_a_fault(estate: Estate, case: Case)
     options = exchange(case)
     diff = changes_to(case, options, known_policies(estate))
     starts = [format_start(option) for option in options.tolist()]
-    claims = Claims(cost=evaluate(case.instance, options).total, overlaps=0.0, peak=0)
+    claims = Claims(cost=evaluate(case.instance, options).total, overlaps=0.0, working_hours_starts=0.0, peak=0)
     creation, first, second = diff.changes
     assert isinstance(first, ReassignItem)
     for changes, fault in (

@@ -61,8 +61,10 @@ def test_the_verifier_has_nothing_to_say(made: Planned) -> None:
         snapshot_minutes=15,
         changes=made.plan.changes,
     )
-    peak, pairs = summary.peak_concurrency.plan, summary.overlaps_per_month.plan
-    assert verify(checked, Claims(summary.cost.plan, pairs, peak, summary.cost.bound)) == []
+    peak, pairs, in_hours = summary.peak_concurrency, summary.overlaps_per_month, summary.working_hours_starts
+    assert in_hours is not None
+    claims = Claims(summary.cost.plan, pairs.plan, in_hours.plan, peak.plan, summary.cost.bound)
+    assert verify(checked, claims) == []
 
 
 def test_the_plan_states_what_it_is_expected_to_change(made: Planned) -> None:

@@ -16,6 +16,7 @@ from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import Frequency, format_start
+from optimizer.model.working_hours import WorkingHours
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.verify import Checked, Claims, require_verified, verify
 from tests.plan.conftest import Planned, planned
@@ -67,8 +68,9 @@ def valid(made: Planned) -> Valid:
         snapshot_minutes=15,
         changes=made.plan.changes,
     )
-    pairs, peak = summary.overlaps_per_month.plan, summary.peak_concurrency.plan
-    return Valid(checked, Claims(summary.cost.plan, pairs, peak, summary.cost.bound))
+    pairs, peak, in_hours = summary.overlaps_per_month, summary.peak_concurrency, summary.working_hours_starts
+    assert in_hours is not None
+    return Valid(checked, Claims(summary.cost.plan, pairs.plan, in_hours.plan, peak.plan, summary.cost.bound))
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +129,12 @@ def claiming(given: Valid, **changes: float) -> Valid:
 def start_of(given: Valid, name: str) -> int:
     text = given.checked.starts[given.row(name)]
     return int(text[:2]) * 2 + int(text[3:]) // 30
+
+
+def priced_nights(given: Valid) -> Valid:
+    """A price for backups from midnight to 06:00, where the plan has more than today."""
+    prices = given.checked.rules.prices.model_copy(update={"working_hours": 0.3})
+    return ruled_by(given, prices=prices, working_hours=WorkingHours(start=0, end=6 * 60, days=tuple(range(7))))
 
 
 def crowded(given: Valid) -> Valid:
@@ -355,6 +363,18 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
     "cost understated": ("states cost", lambda v: claiming(v, cost=v.claims.cost - 0.01, bound=0.0)),
     "cost overstated": ("states cost", lambda v: claiming(v, cost=v.claims.cost + 0.01)),
     "overlaps misstated": ("states expected overlaps", lambda v: claiming(v, overlaps=v.claims.overlaps - 0.1)),
+    "starts in working hours misstated": (
+        "states starts in working hours",
+        lambda v: claiming(v, working_hours_starts=v.claims.working_hours_starts + 1),
+    ),
+    "other working hours": (
+        "states starts in working hours",
+        lambda v: ruled_by(v, working_hours=WorkingHours(start=0, end=6 * 60)),
+    ),
+    "working hours priced otherwise": (
+        "states cost",
+        lambda v: claiming(priced_nights(v), cost=v.claims.cost),
+    ),
     "peak misstated": ("states peak concurrency", lambda v: claiming(v, peak=v.claims.peak - 1)),
     "bound above the cost": ("is above the cost", lambda v: claiming(v, bound=v.claims.cost + 0.001)),
     "bound that is no number": ("is above the cost", lambda v: claiming(v, bound=float("nan"))),

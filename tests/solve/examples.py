@@ -132,6 +132,8 @@ def obvious_cost(problem: Problem, options: Sequence[int]) -> float:
     for v, (item, t) in enumerate(zip(found.items, options, strict=True)):
         policy_ = found.policy(item)
         total += weights[v] * float(table.cost[v, t]) + prices.move * (t != policy_.start)
+        more = obvious_working_hours(problem, v, t) - obvious_working_hours(problem, v, policy_.start)
+        total += prices.working_hours * max(0.0, more)
         pattern = _pattern(policy_, found.horizon)
         services[found.vm(item).service].append(v)
         for begin in pattern.recurrence.run_minutes(t, pattern.offsets[0]).tolist():
@@ -181,6 +183,15 @@ def obvious_overlaps(problem: Problem, options: Sequence[int], members: Sequence
             apart = min((one - other) % 336, (other - one) % 336)
             total += (0.23, 0.1725, 0.115, 0.0575)[apart] if apart < 4 and v != w else 0.0
     return total / 2 * 30 / 7
+
+
+def obvious_working_hours(problem: Problem, v: int, t: int) -> float:
+    """Backups of a VM in 30 days whose time lies in working hours, by every run of a week on its own clock."""
+    hours = problem.rules.working_hours
+    recurrence = problem.inventory.policy(problem.inventory.items[v]).recurrence
+    length = (hours.end - hours.start) % 1440 or 1440
+    at_work = {(day * 1440 + hours.start + minute) % 10080 for day in hours.days for minute in range(length)}
+    return sum(minute in at_work for minute in recurrence.run_minutes(t, 0).tolist()) * 30 / 7
 
 
 def _obvious_overlap_price(problem: Problem, members: Sequence[int]) -> float:

@@ -15,11 +15,12 @@ from tests.solve.examples import Problem, flat_risk, inventory, policy, problems
 @settings(max_examples=50, deadline=None)
 @given(problems(), st.integers(0, 2**16))
 def test_shares_add_up_to_what_is_shared(problem: Problem, seed: int) -> None:
-    """Of any schedule, all shares together are its risk, overlap and vault peak; policies and moves are nobody's."""
+    """All shares together are the risk, overlap, vault peak and working hours; policies and moves are nobody's."""
     instance = problem.instance()
     options = np.random.default_rng(seed).integers(0, 48, instance.num_vms)
     cost = evaluate(instance, options)
-    assert cost_shares(instance, options).sum() == pytest.approx(cost.risk + cost.overlap + cost.vault_peak)
+    shared = cost.risk + cost.overlap + cost.vault_peak + cost.working_hours
+    assert cost_shares(instance, options).sum() == pytest.approx(shared)
 
 
 def test_those_who_meet_bear_it_alike() -> None:

@@ -1,0 +1,78 @@
+"""Working hours, and how many backups start in them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from optimizer.model.rule_values import MinuteOfDay, Weekday
+from optimizer.model.rule_windows import TimesOfDay
+from optimizer.model.timegrid import (
+    MINUTES_PER_DAY,
+    MINUTES_PER_WEEK,
+    NUM_OPTIONS,
+    SLOT_MINUTES,
+    START_WINDOW_MINUTES,
+    Frequency,
+    Recurrence,
+)
+
+DAYS = 30
+"""Days for which starts are counted, as for every figure of a plan."""
+
+
+class WorkingHours(TimesOfDay):
+    """Hours in which people work, on the clock of each VM's policy.
+
+    Parameters
+    ----------
+    start, end
+        Minutes of the day (``from`` and ``to`` in the file): a backup that is scheduled at ``to`` is not in them.
+    days
+        Weekdays on which the hours begin, Monday = 0; at least one.
+    """
+
+    start: Annotated[MinuteOfDay, Field(alias="from")] = 8 * 60
+    end: Annotated[MinuteOfDay, Field(alias="to")] = 18 * 60
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
+
+    def starts(self, recurrence: Recurrence) -> npt.NDArray[np.float64]:
+        """Backups per 30 days whose scheduled time lies in working hours, by start option; shape (48,).
+
+        Every run of a policy that backs up several times a day counts.  The snapshot itself may begin up to two hours
+        after the scheduled time.
+        """
+        return _starts(self, recurrence)
+
+    def distance(self, recurrence: Recurrence) -> npt.NDArray[np.int64]:
+        """Minutes between the two hours in which a backup may start and the nearest working hours, by start option.
+
+        0 where they touch, and for policies that back up several times a day.  Weekdays do not matter.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (48,).
+        """
+        if recurrence.frequency is Frequency.HOURLY:
+            return np.zeros(NUM_OPTIONS, dtype=np.int64)
+        option = np.arange(NUM_OPTIONS) * SLOT_MINUTES
+        since_begin = (option - self.start) % MINUTES_PER_DAY
+        after, before = since_begin - self.minutes, MINUTES_PER_DAY - since_begin - START_WINDOW_MINUTES
+        return np.maximum(np.minimum(after, before), 0)
+
+
+@lru_cache(maxsize=1024)
+def _starts(hours: WorkingHours, recurrence: Recurrence) -> npt.NDArray[np.float64]:
+    opens = np.array(hours.days) * MINUTES_PER_DAY + hours.start
+    counts = np.empty(NUM_OPTIONS)
+    for option in range(NUM_OPTIONS):
+        since = (recurrence.run_minutes(option, 0)[:, None] - opens[None, :]) % MINUTES_PER_WEEK
+        counts[option] = (since < hours.minutes).any(axis=1).sum()
+    counts *= DAYS / 7
+    counts.flags.writeable = False
+    return counts

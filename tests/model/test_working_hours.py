@@ -1,0 +1,73 @@
+"""Working hours: how many backups start in them, and how far a start is from them."""
+
+from __future__ import annotations
+
+import pytest
+
+from optimizer.config import parse_rules
+from optimizer.errors import ConfigError
+from optimizer.model.rules import Rules
+from optimizer.model.timegrid import Frequency, Recurrence, parse_start
+from optimizer.model.working_hours import WorkingHours
+
+DAILY = Recurrence(Frequency.DAILY)
+SUNDAYS = Recurrence(Frequency.WEEKLY, (6,))
+HOURLY = Recurrence(Frequency.HOURLY, (), 4, 12)
+WEEK = 30 / 7
+NIGHT_SHIFT = WorkingHours.model_validate({"from": "22:00", "to": "06:00", "days": ["Sunday"]})
+
+
+@pytest.mark.parametrize(
+    ("hours", "recurrence", "start", "per_week"),
+    [
+        pytest.param(WorkingHours(), DAILY, "07:30", 0, id="before"),
+        pytest.param(WorkingHours(), DAILY, "08:00", 5, id="from is included"),
+        pytest.param(WorkingHours(), DAILY, "17:30", 5, id="last half hour"),
+        pytest.param(WorkingHours(), DAILY, "18:00", 0, id="to is not included"),
+        pytest.param(WorkingHours(), SUNDAYS, "12:00", 0, id="a weekly backup on a free day"),
+        pytest.param(WorkingHours(), HOURLY, "06:00", 10, id="every run counts: 10:00 and 14:00, not 06:00 and 18:00"),
+        pytest.param(NIGHT_SHIFT, DAILY, "23:00", 1, id="past midnight: on the day on which it begins"),
+        pytest.param(NIGHT_SHIFT, DAILY, "05:30", 1, id="past midnight: on the day after"),
+        pytest.param(NIGHT_SHIFT, SUNDAYS, "05:30", 0, id="Sunday morning belongs to Saturday's night"),
+    ],
+)
+def test_starts_are_counted_on_the_clock_of_the_policy(
+    hours: WorkingHours, recurrence: Recurrence, start: str, per_week: int
+) -> None:
+    """Backups per 30 days whose scheduled time lies in the hours, run by run."""
+    assert hours.starts(recurrence)[parse_start(start)] == pytest.approx(per_week * WEEK)
+
+
+def test_the_night_is_far_from_working_hours() -> None:
+    """The two hours of a start are as far from 18:00 as from 08:00 at midnight; near the hours they touch."""
+    distance = WorkingHours().distance(DAILY)
+    assert distance[parse_start("00:00")] == 6 * 60
+    assert distance[parse_start("22:00")] == 4 * 60
+    assert distance[parse_start("07:30")] == 0
+    assert distance[parse_start("12:00")] == 0
+    assert int(distance.argmax()) == parse_start("00:00")
+    assert not WorkingHours().distance(HOURLY).any()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('working_hours = { from = "08:00", to = "08:00" }', "the window from 08:00 to 08:00 has no length"),
+        ("working_hours = { days = [] }", "working_hours > days"),
+        ('working_hours = { zone = "UTC" }', "'zone' does not belong here"),
+        ("working_hours = { from = 8 }", 'write it as text, as in "20:00"'),
+        ("prices = { working_hours = -1 }", "0 or more"),
+    ],
+)
+def test_mistakes_are_answered(text: str, said: str) -> None:
+    """What cannot be meant is refused with the key and what is allowed."""
+    with pytest.raises(ConfigError) as refused:
+        parse_rules(text, "rules.toml")
+    assert said in str(refused.value)
+
+
+def test_working_hours_are_dumped_whole() -> None:
+    """A plan says which hours it was made with, also where they are the default."""
+    hours = WorkingHours.model_validate({"from": "07:00", "days": ["Monday"]})
+    assert Rules().model_dump(mode="json")["working_hours"]["to"] == "18:00"
+    assert Rules.model_validate(Rules(working_hours=hours).model_dump(mode="json")).working_hours == hours
