@@ -38,6 +38,7 @@ from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.rule_scope import idle_rules, notes_on_parts
 from optimizer.plan.together import services_together, spread_where_it_pays
+from optimizer.plan.weight_notes import notes_on_weights
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import RiskTable, risk_table, start_step
@@ -182,6 +183,7 @@ def audit_case(case: Case) -> Audit:
         notes=(
             *notes_on_estate(case.inventory),
             *notes_on_repetition(case.table, case.forecast),
+            *notes_on_weights(case.inventory, case.rules),
             *notes_on_parts(case.inventory, case.rules, ~case.restrictions.movable),
             *notes_on_rpo(case.inventory, case.rules, case.restrictions.movable),
             *notes_on_policies(case.inventory, case.rules),

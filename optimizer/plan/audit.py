@@ -19,6 +19,7 @@ from optimizer.model.timegrid import (
     format_start,
     resolve_zone,
 )
+from optimizer.model.weights import item_weights
 from optimizer.plan.audit_document import (
     Audit,
     AuditTotals,
@@ -43,6 +44,7 @@ from optimizer.plan.occupancy import (
     service_of,
     starts_per_slot,
     starts_today,
+    weighted_totals,
     working_hours_starts,
 )
 from optimizer.plan.together_document import ServiceTogether
@@ -126,6 +128,7 @@ def audit(
             at_risk_at_best=float(np.asarray(risk, dtype=np.float64)[rows, best].sum()),
             overlaps_per_month=float(sum(service.overlaps_per_month for service in services)),
             working_hours_starts=working_hours_starts(inventory, rules.working_hours, today),
+            weighted=weighted_totals(inventory, today, risk_today, item_weights(inventory, rules)),
             peak_concurrency=max((service.peak_concurrency for service in services), default=0),
             busy_vms=len(busy),
         ),

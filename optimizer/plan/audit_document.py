@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 from optimizer.model.strict import StrictModel
 from optimizer.plan.together_document import ServiceTogether
@@ -15,8 +17,18 @@ LimitState = Literal["near", "at", "over"]
 RuleDemand = Literal["allow", "forbid", "max_concurrent", "separate", "order"]
 
 
+class WeightedTotals(StrictModel):
+    """At-risk backups times the weight of their VM; overlaps times the smaller weight of both VMs; per 30 days."""
+
+    at_risk_per_month: float
+    overlaps_per_month: float
+
+
 class AuditTotals(StrictModel):
-    """The estate in figures; at-risk backups, overlapping snapshots and starts in working hours are per 30 days."""
+    """The estate in figures; at-risk backups, overlapping snapshots and starts in working hours are per 30 days.
+
+    ``weighted`` is None where every VM has the weight 1.
+    """
 
     vms: int
     services: int
@@ -27,6 +39,7 @@ class AuditTotals(StrictModel):
     at_risk_at_best: float
     overlaps_per_month: float
     working_hours_starts: float
+    weighted: Annotated[WeightedTotals | None, Field(exclude_if=lambda totals: totals is None)] = None
     peak_concurrency: int
     busy_vms: int
 

@@ -39,7 +39,7 @@ from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MovesCurve
-from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_overlaps, working_hours_starts
+from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_totals, working_hours_starts
 from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rollback_file import objects_of
@@ -48,6 +48,7 @@ from optimizer.plan.rule_scope import notes_on_scope
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.together import services_together
 from optimizer.plan.verify import Checked, Claims, require_verified
+from optimizer.plan.weight_notes import notes_on_weights
 from optimizer.ports import Clock
 from optimizer.risk.promise import Decisions, expected_change
 from optimizer.solve.cost import evaluate
@@ -246,14 +247,16 @@ def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
 def _weighted(case: Case, options: npt.NDArray[np.int64]) -> WeightedFigures | None:
     """Weighted figures of today's schedule and of the plan's; None where every VM has the weight 1."""
     instance = case.instance
-    if (instance.weight == 1).all():
+    rows = np.arange(instance.num_vms)
+    today, plan = (
+        weighted_totals(case.inventory, starts, instance.risk[rows, starts], instance.weight)
+        for starts in (instance.today, options)
+    )
+    if today is None or plan is None:
         return None
-    rows, schedules = np.arange(instance.num_vms), (instance.today, options)
-    at_risk = [_round((instance.weight * instance.risk[rows, starts]).sum()) for starts in schedules]
-    overlaps = [_round(weighted_overlaps(case.inventory, starts, instance.weight).sum()) for starts in schedules]
     return WeightedFigures(
-        at_risk_per_month=TodayAndPlan(today=at_risk[0], plan=at_risk[1]),
-        overlaps_per_month=TodayAndPlan(today=overlaps[0], plan=overlaps[1]),
+        at_risk_per_month=TodayAndPlan(today=today.at_risk_per_month, plan=plan.at_risk_per_month),
+        overlaps_per_month=TodayAndPlan(today=today.overlaps_per_month, plan=plan.overlaps_per_month),
     )
 
 
@@ -317,6 +320,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"clocks change in {', '.join(zones)}: Azure does not document whether schedules follow, so start windows "
             "there count under both UTC offsets"
         )
+    notes += notes_on_weights(inventory, rules)
     notes += notes_on_scope(inventory, rules, ~case.restrictions.movable)
     notes += [
         f"the proven bound leaves out what rule {name!r} costs, so the plan may be better than is proven"

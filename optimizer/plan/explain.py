@@ -252,6 +252,11 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
             f"{prices.move_again:g} instead of {prices.move:g}"
         )
     recurrence = solution.inventory.policy(solution.inventory.items[v]).recurrence
+    if (weight := float(solution.instance.weight[v])) != 1:
+        notes.append(
+            f"the rules give it the weight {weight:g}: its at-risk backups and overlaps count {weight:g} times in "
+            "costs (an overlap as much as the smaller weight of both VMs); at-risk figures are plain"
+        )
     notes += _notes_on_credit(solution, v)
     if recurrence.frequency is Frequency.WEEKLY:
         notes.append("the profile is over all days of the week, not only those on which it is backed up")

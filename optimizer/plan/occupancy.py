@@ -23,6 +23,7 @@ from optimizer.model.timegrid import (
 )
 from optimizer.model.weights import weight_levels
 from optimizer.model.working_hours import WorkingHours
+from optimizer.plan.audit_document import WeightedTotals
 from optimizer.plan.document import ScheduleEntry
 
 IntArray = npt.NDArray[np.int64]
@@ -131,6 +132,27 @@ def weighted_overlaps(inventory: Inventory, starts: IntArray, weights: FloatArra
         chosen = {pattern: rows[heavy[rows]] for pattern, rows in patterns.items()}
         total += step * count_overlaps(service, chosen, starts)
     return total
+
+
+def weighted_totals(
+    inventory: Inventory, starts: IntArray, risk: FloatArray, weights: FloatArray
+) -> WeightedTotals | None:
+    """At-risk backups and overlaps of a schedule as weights count them; None where every VM has the weight 1.
+
+    Parameters
+    ----------
+    starts
+        Shape (num_items,): start option of every item in the zone of its policy.
+    risk
+        Shape (num_items,): at-risk backups of every item per 30 days at its start.
+    weights
+        Shape (num_items,): see :func:`optimizer.model.weights.item_weights`.
+    """
+    if (weights == 1).all():
+        return None
+    overlaps = float(weighted_overlaps(inventory, starts, weights).sum())
+    at_risk = float((weights * risk).sum())
+    return WeightedTotals(at_risk_per_month=round(at_risk, 6), overlaps_per_month=round(overlaps, 6))
 
 
 def count_overlaps(service: IntArray, patterns: Mapping[Pattern, IntArray], starts: IntArray) -> FloatArray:

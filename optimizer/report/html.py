@@ -20,7 +20,7 @@ from optimizer.report.figures import (
     load_profile,
     most_helped,
 )
-from optimizer.report.text import expected_sentence, today_breaks
+from optimizer.report.text import expected_sentence, today_breaks, weighted_lines
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import moves_sentences
 from optimizer.report.text_together import TITLE, together_cells
@@ -115,19 +115,24 @@ def _bokeh_script() -> str:
 def _tiles(summary: Summary) -> list[dict[str, str]]:
     """Headline figures, each with a sentence that says what it means."""
     risk, overlaps, peak = summary.at_risk_per_month, summary.overlaps_per_month, summary.peak_concurrency
+    weighted = [
+        f" Weighted by the rules: {decimal(today)} today, {decimal(plan)} in the plan."
+        for _, today, plan in weighted_lines(summary)
+    ] or ["", ""]
     return [
         _tile(
             "Backups at risk",
             decimal(risk.today),
             decimal(risk.plan),
-            f"Snapshots per 30 days that meet a busy guest, as the model sees it. {_expected(summary)}".strip(),
+            f"Snapshots per 30 days that meet a busy guest, as the model sees it. {_expected(summary)}".strip()
+            + weighted[0],
             _change(risk.today, risk.plan),
         ),
         _tile(
             "Overlapping snapshots",
             decimal(overlaps.today),
             decimal(overlaps.plan),
-            "Pairs of snapshots of one service that are expected to run at the same time, per 30 days.",
+            "Pairs of snapshots of one service that are expected to run at the same time, per 30 days." + weighted[1],
             _change(overlaps.today, overlaps.plan),
         ),
         _tile(
@@ -343,6 +348,7 @@ def _move_table(plan: PlanDocument) -> dict[str, Any]:
 
 
 def _schedule_table(plan: PlanDocument) -> dict[str, Any]:
+    weighs = any(entry.weight != 1 for entry in plan.schedule)
     columns = [
         "VM",
         "Service",
@@ -354,15 +360,17 @@ def _schedule_table(plan: PlanDocument) -> dict[str, Any]:
         "Policy",
         "At risk today",
         "In the plan",
+        *(["Weight"] if weighs else []),
         "Why",
     ]
     return {
         "columns": columns,
-        "numeric": [8, 9],
+        "numeric": [8, 9, 10] if weighs else [8, 9],
         "rows": [
             [
                 short_id(entry.vm), short_id(entry.service), entry.vault, _runs(entry), entry.start, entry.timezone,
-                entry.start_utc, entry.policy, round(entry.risk_today, 2), round(entry.risk, 2), entry.reason,
+                entry.start_utc, entry.policy, round(entry.risk_today, 2), round(entry.risk, 2),
+                *([entry.weight] if weighs else []), entry.reason,
             ]
             for entry in plan.schedule
         ],

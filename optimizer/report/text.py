@@ -78,6 +78,12 @@ def _audit_totals(audit: Audit) -> Iterator[RenderableType]:
     )
     yield Text(f"  {totals.busy_vms:>9,}  {'VM is' if totals.busy_vms == 1 else 'VMs are'} often busy when backed up")
     yield Text(f"  {decimal(totals.overlaps_per_month):>9}  expected overlapping snapshots of one service in 30 days")
+    if totals.weighted is not None:
+        weighted = totals.weighted
+        yield Text(f"  {decimal(weighted.at_risk_per_month):>9}  backups at risk, weighted by the rules")
+        yield Text(
+            f"  {decimal(weighted.overlaps_per_month):>9}  expected overlapping snapshots, weighted by the rules"
+        )
     yield Text(f"  {totals.peak_concurrency:>9,}  most overlapping start windows in one service")
     yield Text(f"  {decimal(totals.working_hours_starts):>9}  backups that start in working hours in 30 days")
 
@@ -287,6 +293,7 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
                 summary.overlaps_per_month.today,
                 summary.overlaps_per_month.plan,
             ),
+            *(line(*figures) for figures in weighted_lines(summary)),
             line(
                 "most overlapping start windows in one service",
                 summary.peak_concurrency.today,
@@ -315,6 +322,17 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
             f"{today_breaks(summary)}, so improvement is measured against a greedy schedule that keeps every rule "
             f"and costs {decimal(summary.cost.reference)}"
         )
+
+
+def weighted_lines(summary: Summary) -> list[tuple[str, float, float]]:
+    """Name, today's figure and the plan's of what weights count otherwise; empty where no VM is weighed."""
+    if summary.weighted is None:
+        return []
+    at_risk, overlaps = summary.weighted.at_risk_per_month, summary.weighted.overlaps_per_month
+    return [
+        ("at-risk backups, weighted by the rules", at_risk.today, at_risk.plan),
+        ("overlapping snapshots, weighted by the rules", overlaps.today, overlaps.plan),
+    ]
 
 
 def expected_sentence(expected: Expectation | None, model_change: float | None) -> str:

@@ -101,6 +101,23 @@ def _scenario(answer: WhatIf, one: ScenarioAnswer, glyphs: Glyphs, width: int) -
         yield table(Rows("New VMs", columns, cells, total=len(one.new_vms)), glyphs, width)
 
 
+def _weighted_lines(all_figures: Sequence[Figures]) -> list[tuple[str, Callable[[Figures], float]]]:
+    """Weighted figures, where the rules weigh VMs in the base plan or in the scenario."""
+    if all(figures.weighted is None for figures in all_figures):
+        return []
+
+    def at_risk(figures: Figures) -> float:
+        return figures.at_risk_per_month if figures.weighted is None else figures.weighted.at_risk_per_month
+
+    def overlaps(figures: Figures) -> float:
+        return figures.overlaps_per_month if figures.weighted is None else figures.weighted.overlaps_per_month
+
+    return [
+        ("at-risk backups, weighted by the rules", at_risk),
+        ("overlapping snapshots, weighted by the rules", overlaps),
+    ]
+
+
 def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
     """Base plan, the same kept in the scenario, the plan made for it, and what that changes."""
     plan, kept = one.plan, one.kept
@@ -114,6 +131,7 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
         line("VMs", lambda figures: figures.vms, whole=True),
         line("at-risk backups per 30 days", lambda figures: figures.at_risk_per_month),
         line("expected overlapping snapshots per 30 days", lambda figures: figures.overlaps_per_month),
+        *(line(*weighted) for weighted in _weighted_lines([base, kept, *([plan] if plan else [])])),
         line("most overlapping start windows in one service", lambda figures: figures.peak_concurrency, whole=True),
         line("backups that start in working hours per 30 days", lambda figures: figures.working_hours_starts),
         line("VMs that move", lambda figures: figures.moved, whole=True),

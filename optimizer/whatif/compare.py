@@ -10,7 +10,13 @@ import numpy as np
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
-from optimizer.plan.occupancy import expected_overlaps, service_occupancy, service_of, working_hours_starts
+from optimizer.plan.occupancy import (
+    expected_overlaps,
+    service_occupancy,
+    service_of,
+    weighted_totals,
+    working_hours_starts,
+)
 from optimizer.solve.cost import cost_shares, evaluate, violations
 from optimizer.solve.instance import FloatArray, IntArray
 from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
@@ -32,11 +38,13 @@ def schedule_figures(case: Case, options: IntArray) -> Figures:
     """
     instance, cost = case.instance, evaluate(case.instance, options)
     _, met = service_occupancy(case.inventory, options, case.snapshot_minutes)
+    risk = instance.risk[np.arange(instance.num_vms), options]
     return Figures(
         vms=instance.num_vms,
-        at_risk_per_month=_round(instance.risk[np.arange(instance.num_vms), options].sum()),
+        at_risk_per_month=_round(risk.sum()),
         overlaps_per_month=_round(expected_overlaps(case.inventory, options).sum()),
         working_hours_starts=_round(working_hours_starts(case.inventory, case.rules.working_hours, options)),
+        weighted=weighted_totals(case.inventory, options, risk, instance.weight),
         peak_concurrency=int(met.max(initial=0)),
         moved=cost.num_moves,
         policies_written=cost.writes,

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+from pydantic import Field
 
 from optimizer.model.strict import StrictModel
+from optimizer.plan.audit_document import WeightedTotals
 
 ANSWER_SCHEMA_VERSION: Final = 2
 
@@ -25,12 +28,17 @@ class CostTerms(StrictModel):
 
 
 class Figures(StrictModel):
-    """A schedule in figures; ``cost.risk`` is the credited risk, ``at_risk_per_month`` the reported one."""
+    """A schedule in figures.
+
+    ``cost.risk`` is the credited risk times the weights of the VMs, ``at_risk_per_month`` the reported one without
+    weights.  ``weighted`` is None where every VM has the weight 1.
+    """
 
     vms: int
     at_risk_per_month: float
     overlaps_per_month: float
     working_hours_starts: float
+    weighted: Annotated[WeightedTotals | None, Field(exclude_if=lambda totals: totals is None)] = None
     peak_concurrency: int
     moved: int
     policies_written: int

@@ -19,6 +19,9 @@ from tests.solve.examples import Problem, policy
 CONSTANT = 0.7
 """Risk that is added to every start of one VM, in at-risk backups per 30 days."""
 
+OTHER_PRICES = ("vault_peak", "policy_write", "move", "move_recent", "working_hours")
+"""Prices that weights do not multiply."""
+
 
 def _renumbered(problem: Problem) -> Problem:
     """Put the VMs in the opposite order."""
@@ -71,7 +74,7 @@ def _weighing(problem: Problem, weight: float) -> Problem:
 def _four_times(problem: Problem) -> Problem:
     """Count risk and overlaps four times by a weight, and all else by its price."""
     prices = problem.rules.prices
-    others = {name: 4 * getattr(prices, name) for name in ("vault_peak", "policy_write", "move", "move_recent")}
+    others = {name: 4 * getattr(prices, name) for name in OTHER_PRICES}
     dear = prices.model_copy(update=others)
     return _weighing(replace(problem, rules=problem.rules.model_copy(update={"prices": dear})), 4.0)
 
