@@ -3,6 +3,8 @@
  * libfaketime also takes over condition variables and sleeping, and with Python's threads it is slow or fails
  * (clock_nanosleep answers EINVAL); the tests of the emulator have many threads. */
 #define _GNU_SOURCE
+#include <dlfcn.h>
+#include <semaphore.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -46,4 +48,13 @@ time_t time(time_t *place)
 int timespec_get(struct timespec *now, int base)
 {
     return base == TIME_UTC && clock_gettime(CLOCK_REALTIME, now) == 0 ? base : 0;
+}
+
+/* Python's multiprocessing works out when to give up a lock from the time of day; the kernel's is not shifted.  Without
+ * this, its waits end at once under an earlier clock, and never under a later one. */
+int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict until)
+{
+    int (*original)(sem_t *, const struct timespec *) = dlsym(RTLD_NEXT, "sem_timedwait");
+    struct timespec unshifted = {until->tv_sec - shift(), until->tv_nsec};
+    return original(semaphore, &unshifted);
 }
