@@ -14,7 +14,7 @@ from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to, known_policies, to_check
 from optimizer.plan.diff import Diff
 from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
-from optimizer.plan.occupancy import expected_overlaps, service_occupancy, working_hours_starts
+from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_overlaps, working_hours_starts
 from optimizer.plan.verify import Claims, require_verified
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.cost import Cost, evaluate
@@ -149,6 +149,7 @@ def _checked(estate: Estate, case: Case, point: CurvePoint, before: _Schedule | 
     claims = Claims(
         cost=best.cost.total,
         overlaps=float(expected_overlaps(case.inventory, best.options).sum()),
+        weighted_overlaps=float(weighted_overlaps(case.inventory, best.options, case.instance.weight).sum()),
         working_hours_starts=working_hours_starts(case.inventory, case.rules.working_hours, best.options),
         peak=int(met.max(initial=0)),
         bound=point.bound,

@@ -16,7 +16,7 @@ from optimizer.report.text import render_audit, render_plan
 from optimizer.report.typeset import to_text
 from optimizer.solve.cost import evaluate
 from optimizer.solve.solver import solve
-from optimizer.workflow import audit_case, explain_vm
+from optimizer.workflow import audit_case, explain_vm, make_plan_of, prepare
 from tests.plan.conftest import Planned, planned
 from tests.plan.test_verify import valid
 from tests.solve.examples import Problem, flat_risk, inventory, obvious_cost, only, policy
@@ -83,6 +83,13 @@ def test_audit_and_explanation_show_weights(weighed: Planned) -> None:
     beaten = "does not count for 1 VM, because another rule gives a larger weight"
     assert f"the weight 3 of rule 'one of all' {beaten}" in notes
     assert f"the weight 0.2 of rule 'mail matters less' {beaten}" in notes
+
+
+def test_every_row_of_a_moves_curve_is_verified_with_weights(imported: Planned) -> None:
+    """The curve of a weighted plan ends at the plan; its rows state weighted overlaps to the verifier."""
+    plan = make_plan_of(imported.estate, prepare(imported.estate, RULES), effort=3, moves_curve=True)
+    assert plan.moves_curve is not None
+    assert plan.moves_curve.points[-1].cost == pytest.approx(plan.summary.cost.plan, abs=1e-5)
 
 
 def test_only_one_of_two_vms_can_have_the_quiet_start() -> None:
