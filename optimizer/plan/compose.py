@@ -38,7 +38,7 @@ from optimizer.plan.document import (
 from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
-from optimizer.plan.moves_document import MovesCurve
+from optimizer.plan.moves_document import MOST_OF_GAIN, Knee, MovesCurve
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_totals, working_hours_starts
 from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_policies
@@ -54,6 +54,7 @@ from optimizer.risk.promise import Decisions, expected_change
 from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.cuts import rules_without_cut
+from optimizer.solve.moves.knee import find_knee
 from optimizer.solve.solver import Result
 
 HARM_TOLERANCE = 1e-6
@@ -235,6 +236,7 @@ def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
             plan=_round(result.cost.total),
             bound=_round(result.bound),
         ),
+        knee=_knee(case, options),
         broken_today=_broken_today(case) if result.reference_name == "greedy" else (),
         captured=_round(result.captured),
         gap=_round(max(0.0, result.cost.total - result.bound)),
@@ -258,6 +260,12 @@ def _weighted(case: Case, options: npt.NDArray[np.int64]) -> WeightedFigures | N
         at_risk_per_month=TodayAndPlan(today=today.at_risk_per_month, plan=plan.at_risk_per_month),
         overlaps_per_month=TodayAndPlan(today=today.overlaps_per_month, plan=plan.overlaps_per_month),
     )
+
+
+def _knee(case: Case, options: npt.NDArray[np.int64]) -> Knee | None:
+    """About how many of the moves give most of the gain."""
+    found = find_knee(case.instance, options, MOST_OF_GAIN)
+    return None if found is None else Knee(moves=found.moves, share=_round(found.share))
 
 
 def _working_hours_starts(case: Case, options: npt.NDArray[np.int64]) -> TodayAndPlan:

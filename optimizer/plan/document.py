@@ -16,7 +16,7 @@ from pydantic import Field
 from optimizer.model.rules import Rules
 from optimizer.model.strict import StrictModel
 from optimizer.plan.audit_document import OrderGap
-from optimizer.plan.moves_document import MovesCurve
+from optimizer.plan.moves_document import Knee, MovesCurve
 from optimizer.plan.together_document import ServiceTogether
 
 PLAN_SCHEMA_VERSION: Literal[2] = 2
@@ -75,6 +75,9 @@ class Summary(StrictModel):
         What ``captured`` is measured against: today's schedule, or a greedy one where today's breaks rules.
     working_hours_starts
         Backups per 30 days that start in working hours.  None in plans of older versions.
+    knee
+        About how many of the moves give most of the gain.  None where the plan gains nothing over today's schedule,
+        and in plans of older versions.
     broken_today
         Names of the rules that today's schedule breaks where the reference is greedy, those with the most VMs first.
     weighted
@@ -108,6 +111,7 @@ class Summary(StrictModel):
     vms_unharmed: int
     vms_harmed: int
     cost: CostSummary
+    knee: Annotated[Knee | None, Field(exclude_if=lambda knee: knee is None)] = None
     broken_today: Annotated[tuple[str, ...], Field(exclude_if=lambda rules: not rules)] = ()
     captured: float
     gap: Annotated[float | None, Field(exclude_if=lambda gap: gap is None)] = None

@@ -12,6 +12,21 @@ MOST_OF_GAIN = 0.8
 """The share of the whole gain of which the fewest moves are named."""
 
 
+class Knee(StrictModel):
+    """Fewest of a plan's own moves that give 80 % of its gain; a curve may find fewer, as VMs may go elsewhere then.
+
+    Parameters
+    ----------
+    moves
+        VMs that move.
+    share
+        What they gain, as a share of the gain of all moves, in cost.
+    """
+
+    moves: int
+    share: float
+
+
 class MovesPoint(StrictModel):
     """The best schedule that was found with a number of moves; it has passed the verifier.
 

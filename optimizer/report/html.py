@@ -22,7 +22,7 @@ from optimizer.report.figures import (
 )
 from optimizer.report.text import expected_sentence, today_breaks, weighted_lines
 from optimizer.report.text_limits import limit_cells, limits_sentences
-from optimizer.report.text_moves import moves_sentences
+from optimizer.report.text_moves import knee_sentence, moves_sentences
 from optimizer.report.text_together import TITLE, together_cells
 from optimizer.report.typeset import decimal, percent, plural, relative_change, short_id
 
@@ -64,7 +64,7 @@ def render_html(
         .get_template("report.html.j2")
         .render(
             plan=plan,
-            tiles=_tiles(plan.summary),
+            tiles=_tiles(plan),
             services=services,
             profiles=profiles,
             hour_rows=_hour_rows(hours),
@@ -112,8 +112,9 @@ def _bokeh_script() -> str:
     return Markup("\n".join(scripts))  # noqa: S704  # Bokeh's own files, nobody's input
 
 
-def _tiles(summary: Summary) -> list[dict[str, str]]:
+def _tiles(plan: PlanDocument) -> list[dict[str, str]]:
     """Headline figures, each with a sentence that says what it means."""
+    summary = plan.summary
     risk, overlaps, peak = summary.at_risk_per_month, summary.overlaps_per_month, summary.peak_concurrency
     weighted = [
         f" Weighted by the rules: {decimal(today)} today, {decimal(plan)} in the plan."
@@ -149,7 +150,7 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
             f"{summary.moved:,}",
             f"Of {summary.vms:,}. {plural(summary.policies_created, 'policy')} created, "
             f"{summary.policies_edited:,} edited, {plural(summary.reassigned, 'VM')} reassigned. "
-            f"Less risk for {summary.vms_helped:,}, more for {summary.vms_harmed:,}.",
+            f"Less risk for {summary.vms_helped:,}, more for {summary.vms_harmed:,}. {_knee(plan)}".strip(),
         ),
         _tile(
             "Left to gain",
@@ -185,6 +186,11 @@ def _tiles(summary: Summary) -> list[dict[str, str]]:
             f"{_broken(summary)}",
         ),
     ]
+
+
+def _knee(plan: PlanDocument) -> str:
+    sentence = knee_sentence(plan)
+    return f"{sentence}." if sentence else ""
 
 
 def _working_hours_tile(summary: Summary) -> Iterator[dict[str, str]]:

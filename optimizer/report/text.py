@@ -21,7 +21,7 @@ from optimizer.plan.document import (
 )
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
 from optimizer.report.text_broken_rules import broken_rules_rows, idle_rules_rows, rules_kept
-from optimizer.report.text_moves import moves_parts
+from optimizer.report.text_moves import knee_sentence, moves_parts
 from optimizer.report.text_orders import order_rows
 from optimizer.report.text_together import together_rows
 from optimizer.report.typeset import (
@@ -316,6 +316,8 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
     )
     if expected := expected_sentence(summary.expected_change, summary.model_change):
         yield Text(expected)
+    if knee := knee_sentence(plan):
+        yield Text(knee)
     yield Text(_captured_sentence(summary))
     if summary.reference == "greedy":
         yield Text(

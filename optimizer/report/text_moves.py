@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.console import RenderableType
 from rich.text import Text
 
+from optimizer.plan.document import PlanDocument
 from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
 from optimizer.report.typeset import (
     Column,
@@ -36,6 +37,17 @@ def moves_parts(curve: MovesCurve, glyphs: Glyphs, width: int) -> Iterator[Rende
     yield table(_rows(curve, glyphs), glyphs, width)
     yield Text()
     yield from (Text(sentence) for sentence in moves_sentences(curve))
+
+
+def knee_sentence(plan: PlanDocument) -> str:
+    """How few moves give most of the gain; empty where the plan has a whole curve, or nothing to gain."""
+    knee, moved = plan.summary.knee, plan.summary.moved
+    if knee is None or plan.moves_curve is not None:
+        return ""
+    if knee.moves == moved:
+        return f"Most of the gain needs {'the 1 move' if moved == 1 else f'all {moved:,} moves'}"
+    verb = "1 move gives" if knee.moves == 1 else f"{knee.moves:,} moves give"
+    return f"About {verb} {percent(knee.share)} of the gain: see --moves-curve, or plan with --max-moves {knee.moves}"
 
 
 def moves_sentences(curve: MovesCurve) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.executable import edits_and_creations, extra_writes
-from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Gates, Instance, IntArray, RowKind
+from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Gates, Instance, IntArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ def evaluate(instance: Instance, options: IntArray) -> Cost:
     rows = np.arange(instance.num_vms)
     counts = row_counts(instance, options)
     costs = row_costs(instance, counts)
-    is_service = np.array([kind is RowKind.SERVICE for kind in instance.rows.kind], dtype=np.bool_)
+    is_service = instance.rows.overlaps > 0
     moved = options != instance.today
     items = policy_counts(instance, options)
     writes = int(policy_writes(instance, items).sum() + extra_writes(instance, options, items)[0].sum())
@@ -126,8 +126,8 @@ def evaluate(instance: Instance, options: IntArray) -> Cost:
         vault_peak=float(costs[~is_service].sum()),
         working_hours=float(working_hours.sum()),
         policy_writes=instance.policy_write_price * writes,
-        moves=float(instance.move_price @ moved),
-        overlaps=float(instance.rows.overlaps @ (counts * (counts - 1) / 2)),
+        moves=float((instance.move_price * moved).sum()),
+        overlaps=float((instance.rows.overlaps * (counts * (counts - 1) / 2)).sum()),  # BLAS would start threads
         writes=writes,
         num_moves=int(moved.sum()),
     )

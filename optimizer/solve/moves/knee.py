@@ -1,0 +1,183 @@
+"""About how many moves of a plan give most of its gain: the plan's own moves, those that gain most first.
+
+Nothing is searched: every VM goes where the plan has it, or stays where it is today.  So the number is one that is
+enough; the moves curve (:mod:`optimizer.solve.moves.curve`), which also lets VMs go elsewhere, may need fewer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.solve.cost import evaluate, policy_counts, policy_writes, row_counts, violations
+from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+
+ROUNDS = 32
+"""How often the moves that are left are priced again while they are put in order; gains change as others move."""
+
+CHUNK = 4096
+"""VMs whose rows are compared at once, which bounds the memory."""
+
+LEAST_GAIN = 1e-6
+"""Gain of a plan, in at-risk backups per 30 days, below which no part of it is worth naming."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knee:
+    """A part of a plan's moves.
+
+    Parameters
+    ----------
+    moves
+        VMs that move; the schedule in which all others stay keeps every rule and limit.
+    share
+        What these moves gain, as a share of the gain of all.
+    """
+
+    moves: int
+    share: float
+
+
+def find_knee(instance: Instance, options: IntArray, share: float) -> Knee | None:
+    """The fewest of a plan's moves that give a share of its gain, taken in the order of what they gain.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    options
+        Shape (V,): the plan, feasible.
+    share
+        Of what the plan costs less than today's schedule, in the whole objective.
+
+    Returns
+    -------
+    Knee or None
+        None where the plan gains nothing.
+    """
+    today = instance.today
+    first = evaluate(instance, today).total
+    gain = first - evaluate(instance, options).total
+    if gain <= LEAST_GAIN:
+        return None
+    order = _in_order(instance, options)
+
+    def schedule(count: int) -> IntArray:
+        chosen = today.copy()
+        chosen[order[:count]] = options[order[:count]]
+        return chosen
+
+    def gained(count: int) -> float:
+        return (first - evaluate(instance, schedule(count)).total) / gain
+
+    too_few, enough = 0, len(order)
+    while enough - too_few > 1:
+        middle = (too_few + enough) // 2
+        too_few, enough = (too_few, middle) if gained(middle) >= share else (middle, enough)
+    step = 1
+    while enough < len(order) and (gained(enough) < share or violations(instance, schedule(enough))):
+        enough, step = min(enough + step, len(order)), 2 * step  # some rules hold only once others have moved, too
+    return Knee(enough, gained(enough))
+
+
+def _in_order(instance: Instance, options: IntArray) -> IntArray:
+    """VMs that move, those that gain most first, VMs that share a new policy together.
+
+    In each round, every move that is left is priced as if it were the next; the best of them are taken.
+    """
+    left = np.flatnonzero(options != instance.today)
+    prices = _MovePrices(instance, options, left)
+    current, order = instance.today.copy(), []
+    quota = max(1, -(-len(left) // ROUNDS))
+    while len(left):
+        taken = left[np.argsort(-prices.scores(current, left), kind="stable")[:quota]]
+        current[taken] = options[taken]
+        order.append(taken)
+        left = left[~np.isin(left, taken)]
+    return np.concatenate(order)
+
+
+class _MovePrices:
+    """What each move of a plan gains while some of the others have been made.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    options
+        Shape (V,): the plan.
+    vms
+        VMs that move, ascending.
+    """
+
+    def __init__(self, instance: Instance, options: IntArray, vms: IntArray) -> None:
+        self._instance = instance
+        self._vms = vms
+        self._option = options[vms]
+        self._cell = instance.key[vms] * NUM_OPTIONS + self._option
+        today = instance.today[vms]
+        self._old, self._new = (instance.touched[instance.vm_class[vms], t] for t in (today, self._option))
+        self._left, self._entered = _unshared(self._old, self._new), _unshared(self._new, self._old)
+        self._alone = instance.linear[vms, today] - instance.linear[vms, self._option]
+        rows = instance.rows
+        self._pair_price, self._peak_price = np.append(rows.pair_price, 0.0), np.append(rows.peak_price, 0.0)
+        self._fair_share = np.append(rows.fair_share, 0)
+
+    def scores(self, current: IntArray, left: IntArray) -> FloatArray:
+        """Gain of each move that is left, or, where it helps to pay for a new policy, the mean gain of those that do.
+
+        Parameters
+        ----------
+        current
+            Shape (V,): where every VM is.
+        left
+            VMs that are still where they are today, ascending.
+        """
+        instance, at = self._instance, np.searchsorted(self._vms, left)
+        met = np.append(row_counts(instance, current), 0)
+        one_more, last = (
+            self._pair_price * others + self._peak_price * (others >= self._fair_share) for others in (met, met - 1)
+        )
+        gain = self._alone[at]
+        gain = gain + np.where(self._left[at], last[self._old[at]], 0.0).sum(axis=1)
+        gain -= np.where(self._entered[at], one_more[self._new[at]], 0.0).sum(axis=1)
+        return _shared_costs(gain, self._cell[at], self._opening_prices(current))
+
+    def _opening_prices(self, current: IntArray) -> FloatArray:
+        """Price of the policy that one more VM would need at each start of each twin key; shape (K * 48,)."""
+        counts = policy_counts(self._instance, current)
+        more = policy_writes(self._instance, counts + 1) - policy_writes(self._instance, counts)
+        return self._instance.policy_write_price * more.ravel().astype(np.float64)
+
+
+def _unshared(rows: IntArray, others: IntArray) -> BoolArray:
+    """Which rows of each VM are not among its other rows; both of shape (n, W)."""
+    found = np.empty(rows.shape, dtype=np.bool_)
+    for begin in range(0, len(rows), CHUNK):
+        part = slice(begin, begin + CHUNK)
+        found[part] = ~(rows[part, :, None] == others[part, None, :]).any(axis=2)
+    return found
+
+
+def _shared_costs(gain: FloatArray, cell: IntArray, opening: FloatArray) -> FloatArray:
+    """Score of each move: the best mean gain of the first moves to its start, less the policy that they need.
+
+    Moves to one start are looked at in the order of their gain.  A move beyond those with the best mean has its own
+    gain, as the policy is there by then.
+    """
+    order = np.lexsort((-gain, cell))
+    cells, gains = cell[order], gain[order]
+    begins = np.flatnonzero(np.append(True, cells[1:] != cells[:-1]))
+    sizes = np.diff(np.append(begins, len(cells)))
+    first = np.repeat(begins, sizes)
+    total = np.cumsum(gains)
+    number = np.arange(len(cells)) - first + 1
+    mean = (total - np.repeat(total[begins] - gains[begins], sizes) - opening[cells]) / number
+    best = np.repeat(np.maximum.reduceat(mean, begins), sizes)
+    is_best = mean >= best
+    last_of_best = np.repeat(np.maximum.reduceat(np.where(is_best, number, 0), begins), sizes)
+    scores = np.empty_like(gain)
+    scores[order] = np.where(number <= last_of_best, best, gains)
+    return scores

@@ -1,0 +1,109 @@
+"""How few of a plan's moves give most of its gain: enough, never fewer than needed, and not many more."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.instance import Instance
+from optimizer.solve.moves.knee import find_knee
+from optimizer.solve.solver import solve
+from tests.benchmarks.random_problems import tiny_problem
+from tests.solve.examples import Problem, every_schedule, flat_risk, inventory, obvious_cost, obvious_feasible, policy
+from tests.solve.test_moves_curve import crowded
+
+SHARE = 0.8
+
+
+def fewest_by_brute_force(problem: Problem, instance: Instance, target: float) -> int:
+    """Fewest moves of any schedule that keeps every rule and costs at most the target."""
+    today = instance.today.tolist()
+    return min(
+        sum(option != home for option, home in zip(schedule, today, strict=True))
+        for schedule in every_schedule(problem)
+        if obvious_cost(problem, schedule) <= target + 1e-9 and obvious_feasible(problem, schedule)
+    )
+
+
+def test_the_knee_is_never_below_what_any_schedule_needs_and_at_most_one_move_above() -> None:
+    """On tiny instances, compared with the cheapest way to 80 % of the gain among all schedules."""
+    exact = looked_at = 0
+    for number in range(40):
+        problem = tiny_problem(np.random.default_rng([17, number]))
+        instance = problem.instance()
+        if int(np.prod(instance.allowed.sum(axis=1), dtype=np.float64)) > 1_500:
+            continue
+        result = solve(instance, effort=2)
+        if result.options is None or result.cost is None:
+            continue
+        found = find_knee(instance, result.options, SHARE)
+        today = evaluate(instance, instance.today).total
+        if found is None:
+            assert result.cost.total >= today - 1e-6
+            continue
+        assert SHARE <= found.share <= 1 + 1e-9
+        assert found.moves <= result.cost.num_moves
+        least = fewest_by_brute_force(problem, instance, today - SHARE * (today - result.cost.total))
+        assert least <= found.moves <= least + 1
+        exact += found.moves == least
+        looked_at += 1
+    assert looked_at >= 8
+    assert exact >= 0.8 * looked_at
+
+
+def test_the_moves_that_gain_most_come_first() -> None:
+    """Of ten VMs, two have nearly all of the risk: they are the knee."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 4)], [(f"s{v}", "p") for v in range(10)])
+    risk = flat_risk(10)
+    risk[:, 46] = 0.1
+    risk[[3, 7], 46] = 5.0
+    instance = Problem(found, Rules(prices=Prices(vault_peak=0.0, move=0.01)), risk).instance()
+    plan = np.full(10, 4)
+    knee = find_knee(instance, plan, SHARE)
+    assert knee is not None
+    assert knee.moves == 2
+    assert knee.share == pytest.approx(2 * 4.99 / (2 * 4.99 + 8 * 0.09))
+
+
+def test_vms_that_share_a_new_policy_count_together() -> None:
+    """A new policy is worth it for three VMs, and for none of them alone: they come before a smaller gain."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 4)], [(f"s{v}", "p") for v in range(4)])
+    risk = flat_risk(4, 1.0)
+    risk[:3, 20] = 0.0
+    risk[3, 4] = 0.5
+    prices = Prices(vault_peak=0.0, move=0.0, policy_write=1.2)
+    instance = Problem(found, Rules(prices=prices, policies=PolicyLimits(edit=False)), risk).instance()
+    knee = find_knee(instance, np.array([20, 20, 20, 4]), 0.75)
+    assert knee is not None
+    assert knee.moves == 3
+    assert knee.share == pytest.approx(1.8 / 2.3)
+
+
+def test_a_knee_keeps_every_rule() -> None:
+    """Where VMs may only move together, all of them are in it."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 46)], [("web", "p"), ("web", "q")])
+    risk = flat_risk(2, 1.0)
+    risk[0, 10] = 0.0
+    risk[1, 20] = 0.9
+    apart = Rule.model_validate({"name": "in turns", "order": ["vm0", "vm1"]})
+    problem = Problem(found, Rules(rule=(apart,)), risk)
+    instance = problem.instance()
+    plan = np.array([10, 20])
+    assert violations(instance, instance.today)
+    knee = find_knee(instance, plan, SHARE)
+    assert knee is not None
+    chosen = instance.today.copy()
+    assert knee.moves in (1, 2)
+    chosen[:] = plan if knee.moves == 2 else [10, 46]
+    assert violations(instance, chosen) == []
+
+
+def test_a_plan_that_gains_nothing_has_no_knee() -> None:
+    """Today's schedule itself, and one that costs more."""
+    instance = crowded().instance()
+    assert find_knee(instance, instance.today, SHARE) is None
+    worse = np.full(instance.num_vms, 12)
+    assert evaluate(instance, worse).total > evaluate(instance, instance.today).total
+    assert find_knee(instance, worse, SHARE) is None
