@@ -113,7 +113,8 @@ class Judge:
             return
         if any(rule.get("exclude") and is_for(rule, vm) for rule in self._log.rules.get("rule") or ()):
             yield "exclude", f"{vm.name} is never written"
-        yield from self._timing(vm, old, new, exchange.at)
+        if not self._manners.surprised(exchange):  # else the sender knows another old start
+            yield from self._timing(vm, old, new, exchange.at)
 
     def _policy(self, exchange: Exchange) -> Iterator[Fault]:
         old, new = schedule_of(self.state.policies.get(exchange.key)), schedule_of(exchange.body)

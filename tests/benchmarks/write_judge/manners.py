@@ -70,6 +70,11 @@ class Manners:
         """Whether a machine looked at an object after its last change."""
         return self._seen.get((machine, key), (-1, None))[0] > self._changed.get(key, -2)
 
+    def surprised(self, exchange: Exchange) -> bool:
+        """Whether somebody else changed the object of a request after its sender last looked at it."""
+        looked = self._seen.get((exchange.machine, exchange.key), (-1, None))[0]
+        return self._foreign.get(exchange.key, -1) > looked
+
     def read(self, index: int, exchange: Exchange) -> None:
         """Remember a reading."""
         answer = exchange.answer if isinstance(exchange.answer, dict) else {}
@@ -127,7 +132,7 @@ class Manners:
             yield "stopped", f"{name}: its protection is stopped"
         if not is_item(key) or exchange.method != "PUT" or is_twin_move(exchange, self.state):
             return
-        if self._foreign.get(key, -1) > seen:
+        if self.surprised(exchange):
             return  # it went to another policy after the look
         for policy in (policy_of(exchange.body), policy_of(present)):
             looked = self._seen.get((exchange.machine, policy), (-1, None))[0]

@@ -204,9 +204,10 @@ class Proxy:
         trouble = None if dies else self.mischief.befalls(exchange)
         if exchange.is_write:
             self.others = [act for act in self.others if not act(exchange)]
-        if trouble == "stuck" and exchange.method == "PUT":
+        free = exchange.method == "PUT" and self._answer_of_stuck(exchange) is None  # no operation locks the object
+        if trouble == "stuck" and free:
             return self._get_stuck(exchange, request, content)
-        if trouble == "late" and exchange.method == "PUT" and self._answer_of_stuck(exchange) is None:
+        if trouble == "late" and free:
             self._be_late(exchange, request, content)
             return None
         if isinstance(trouble, Trouble) and trouble.when == "before":
