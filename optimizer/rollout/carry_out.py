@@ -51,6 +51,9 @@ LONGEST_ASKED_SECONDS = 120.0
 UNSEEN = timedelta(hours=1)
 """After this time a request whose answer was lost counts as never received, unless something shows that it runs."""
 
+PROMPT = timedelta(minutes=5)
+"""A write that took longer counts towards Azure's limits from its end on, not from its beginning."""
+
 LONGEST_LOOK = timedelta(minutes=3)
 """What was read longer ago than this is read again before a write: jobs may have begun since."""
 
@@ -345,13 +348,18 @@ class Carrier:
         if write.kind == "delete_policy":
             return None, ""
         kind: Literal["policy", "item"] = "policy" if write.counts_as_policy_write else "item"
-        key = f"{self.label}#{write.number}"
         with self.booking, self.ledger.alone():  # threads wait for `booking`; the file's lock polls
             if reason := self.room(write):
                 return None, reason
-            counted = CountedWrite(at=self.clock.now(), vault_id=write.vault_id.lower(), kind=kind, key=key)
+            counted = CountedWrite(
+                at=self.clock.now(), vault_id=write.vault_id.lower(), kind=kind, key=self._key(write)
+            )
             self.ledger.add(counted)
         return counted, ""
+
+    def _key(self, write: Write) -> str:
+        """Name of a write in the ledger."""
+        return f"{self.label}#{write.number}"
 
     def _intend(self, write: Write, current: Resource | None) -> None:
         self.journal.append(
@@ -522,13 +530,21 @@ class Carrier:
     ) -> Attempt:
         """Record that nothing was carried out, or nothing that can be seen (``lost``): the write can be made later."""
         at = self.clock.now()
+        if lost:
+            opened = self.journal.open_writes[write.number]
+            self.ledger.postpone(self._key(write), opened.intent.at + UNSEEN)
         self.journal.append(
             FailedRecord(number=write.number, at=at, error=attempt.reason, code=code, lost=lost, locked=locked)
         )
         return attempt
 
     def _done(self, write: Write, current: Resource | None, how: Literal["written", "found"]) -> Attempt:
-        self.journal.append(DoneRecord(number=write.number, at=self.clock.now(), how=how, after=current))
+        """Record a write that is in place; one that took long counts as made now, as nobody knows when it was."""
+        now, opened = self.clock.now(), self.journal.open_writes.get(write.number)
+        if opened is not None and now - opened.intent.at > PROMPT:
+            latest = now if opened.accepted is not None else min(now, opened.intent.at + UNSEEN)
+            self.ledger.postpone(self._key(write), latest)
+        self.journal.append(DoneRecord(number=write.number, at=now, how=how, after=current))
         return Attempt(End.DONE)
 
 

@@ -46,7 +46,7 @@ class CountedWrite(StrictModel):
     Parameters
     ----------
     at
-        When it was begun.
+        When it was begun; later where Azure may have carried it out later, see :meth:`Ledger.postpone`.
     vault_id
         In which vault, lower case.
     kind
@@ -212,6 +212,23 @@ class Ledger:
     def give_back(self, write: CountedWrite) -> None:
         """Stop counting a write that the service turned away; see :meth:`add` for errors."""
         self._append(ReturnedWrite(returned_key=write.key, returned_at=write.at))
+
+    def postpone(self, key: str, at: datetime) -> None:
+        """Count a write from a later time on, because Azure may have carried it out only then; see :meth:`add`.
+
+        Parameters
+        ----------
+        key
+            Of the write; the last one that was counted with it is meant.
+        at
+            The latest time at which it can have taken effect.
+        """
+        with self._reading:
+            self._catch_up()
+            counted = next((write for write in reversed(self._writes) if write.key == key), None)
+        if counted is not None and counted.at < at:
+            self._append(counted.model_copy(update={"at": at}))  # first: a crash between the two counts it twice
+            self.give_back(counted)
 
     def close(self, place: str, until: datetime, reason: str) -> None:
         """Remember, for later runs too, that the service asked to stay away from a vault or a subscription.

@@ -131,6 +131,26 @@ def test_a_late_effect_after_a_refusal_is_ours(joining: Ready, tmp_path: Path, m
     assert late.number in {write.number for write in prepare_back(joining, service, tmp_path, clock).writes}
 
 
+@pytest.mark.parametrize("minutes", [3, 8, 20, 40])
+def test_a_late_effect_counts_towards_the_limits_from_then_on(joining: Ready, tmp_path: Path, minutes: int) -> None:
+    """A request that took effect late leaves no room a day after it was sent, but a day after it took effect."""
+    clock = VirtualClock(NOW)
+    service = LateService(joining.document, clock=clock, delay=timedelta(minutes=minutes))
+    run(joining, service, tmp_path, clock=clock)
+    late = written_late(joining, service)
+    records = read_journal(tmp_path / "plan.journal.jsonl")
+    sent = next(one.at for one in records if isinstance(one, IntentRecord) and one.number == late.number)
+    counted = [
+        one
+        for one in Ledger(tmp_path / "state").since(sent - UNKNOWABLE, "item")
+        if one.key.endswith(f"#{late.number}")
+    ]
+    assert max(one.at for one in counted) >= sent + (timedelta(minutes=minutes) if minutes > 5 else timedelta())
+    assert len({one.key for one in Ledger(tmp_path / "state").since(sent - UNKNOWABLE, "item")}) == sum(
+        write.kind == "reassign_item" for write in joining.writes
+    )
+
+
 @pytest.mark.parametrize("minutes", [7, 25, 45])
 def test_caps_hold_while_a_lost_request_may_take_effect(joining: Ready, tmp_path: Path, minutes: int) -> None:
     """A VM that may still arrive counts under a cap: at no time do more VMs start together than the rule allows."""
