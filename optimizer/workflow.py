@@ -17,12 +17,13 @@ from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
+from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.audit import audit
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.broken_rules import find_broken_rules
 from optimizer.plan.carried_out import solve_in_order
 from optimizer.plan.case import Case
-from optimizer.plan.compose import compose_plan, known_policies
+from optimizer.plan.compose import changes_to, compose_plan, known_policies
 from optimizer.plan.credit_notes import notes_on_repetition
 from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.earlier import EarlierPlan, read_earlier
@@ -38,6 +39,7 @@ from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.rule_scope import idle_rules, notes_on_parts
 from optimizer.plan.together import services_together, spread_where_it_pays
+from optimizer.plan.toward import Search, TowardRules, figures_of, plan_toward, require_move_limit, result_of
 from optimizer.plan.weight_notes import notes_on_weights
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
@@ -204,6 +206,7 @@ def make_plan(
     history: Iterable[Path] = (),
     earlier: Path | None = None,
     moves_curve: bool = False,
+    toward: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
     clock: Clock = SYSTEM_CLOCK,
@@ -227,6 +230,9 @@ def make_plan(
         beyond, VMs keep its starts wherever that costs nothing.
     moves_curve
         Also find out what fewer moves would gain: the plan has it as ``moves_curve``.
+    toward
+        Where the rules need more moves than ``max_moves``, make the best first step toward them, which the plan
+        describes in ``summary.toward``.
     engine
         Where independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.
     progress
@@ -236,6 +242,8 @@ def make_plan(
 
     Raises
     ------
+    ConfigError
+        ``toward`` without a limit of moves.
     NoScheduleError
         No schedule satisfies the rules; names those in conflict.
     PlanFormatError
@@ -255,6 +263,7 @@ def make_plan(
         path=path,
         earlier=before,
         moves_curve=moves_curve,
+        toward=toward,
         engine=engine,
         progress=progress,
         clock=clock,
@@ -272,6 +281,7 @@ def make_plan_of(
     path: Path | None = None,
     earlier: EarlierPlan | None = None,
     moves_curve: bool = False,
+    toward: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
     clock: Clock = SYSTEM_CLOCK,
@@ -282,6 +292,8 @@ def make_plan_of(
     if time_limit_seconds is not None and moves_curve:
         solve_seconds = SHARE_OF_SOLVE * time_limit_seconds
         curve_seconds = time_limit_seconds - solve_seconds
+    settings = Search(seed, effort, gap, time_limit_seconds, engine, progress)
+    step = _toward(estate, case, settings) if toward else None
 
     def solved(one: Case) -> Result:
         return solve_case(
@@ -293,11 +305,15 @@ def make_plan_of(
             engine=engine,
             progress=progress,
             near=None if earlier is None else earlier.starts_in(one.inventory),
+            begin=None if step is None else step.options,
             keep=True,
             why_not=one is case,
         )
 
-    result = solve_in_order(case, known_policies(estate), solved)
+    if step is not None and step.months > 1:
+        result = result_of(case, step, time.monotonic() - began)
+    else:
+        result = solve_in_order(case, known_policies(estate), solved)
     curve = None
     if moves_curve:
         curve, result = trace_curve(
@@ -319,12 +335,44 @@ def make_plan_of(
         path=path if path is not None else Path("plan.json"),
         began=began,
         moves_curve=curve,
+        toward=None if step is None else figures_of(case, step, result),
         clock=clock,
     )
     added = [*notes_on_writes(plan, estate.document, case.inventory)]
     if earlier is not None:
         added.append(earlier.note(plan.schedule))
     return with_fingerprint(plan.model_copy(update={"notes": (*added, *plan.notes)})) if added else plan
+
+
+def _toward(estate: Estate, case: Case, settings: Search) -> TowardRules | None:
+    """The first step toward the rules; None where today's schedule keeps them.
+
+    Raises
+    ------
+    NoScheduleError
+        No number of moves is enough; names the rules in conflict.
+    """
+    require_move_limit(case.rules.max_moves)
+    if not violations(case.instance, todays(case.instance)):
+        return None
+    known = known_policies(estate)
+
+    def after(options: IntArray) -> Case:
+        document = apply_in_memory(estate.document, changes_to(case, options, known).changes)
+        inventory = Estate(estate.path, document).inventory(case.rules.service_from)
+        return prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved)
+
+    step = plan_toward(case, known, after, settings)
+    if step is None:
+        rules = case.rules.model_copy(update={"max_moves": None})
+        free = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved, case.table)
+        solve_case(free, seed=settings.seed, effort=settings.effort, time_limit_seconds=settings.time_limit_seconds)
+        raise NotFoundWithinEffortError(
+            f"no schedule that keeps every rule was found that can be reached with {case.rules.max_moves} moves at a "
+            "time: policies that protect more VMs would have to be edited at once; raise max_moves, or give more with "
+            "--effort"
+        )
+    return step
 
 
 def _by_vm_id(case: Case) -> dict[str, date]:
@@ -343,6 +391,7 @@ def solve_case(
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
     near: IntArray | None = None,
+    begin: IntArray | None = None,
     keep: bool = False,
     multipliers: Multipliers | None = None,
     why_not: bool = True,
@@ -354,6 +403,8 @@ def solve_case(
     near
         Shape (V,): a schedule to begin at and to stay close to, feasible or not: where it costs nothing, VMs keep its
         starts.
+    begin
+        Shape (V,): another schedule to begin at, which VMs need not stay close to; of no use if not feasible.
     keep
         Keep that schedule, repaired where it breaks a rule, as long as it is within ``gap``.
     why_not
@@ -367,7 +418,8 @@ def solve_case(
         None was found, nor was it proven that there is none; or why was not asked.
     """
     left = time_limit_seconds
-    start = usable = None if near is None else usable_start(case.instance, near)
+    usable = None if near is None else usable_start(case.instance, near)
+    start = begin if usable is None else usable
     if case.instance.max_moves is not None and (start is None or violations(case.instance, start)):
         start = _start_of(case.instance, seed, time_limit_seconds)
         left = None if left is None else left * (1 - SHARE_OF_START)
@@ -393,6 +445,7 @@ def solve_case(
         raise NotFoundWithinEffortError(
             f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
             "is none; give more with --effort, or loosen a rule"
+            + ("" if case.rules.max_moves is None else ", or take a first step toward the rules with --toward")
         )
     if near is not None:
         result = closest(case.instance, kept_or_better(case.instance, result, usable, gap if keep else 0.0), near)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -85,6 +85,7 @@ def write_report(
         "backup-optimizer plan estate --rules rules.toml --out plan.json\n"
         "backup-optimizer plan estate --moves-curve\n"
         "backup-optimizer plan estate --max-moves 20 --history plan.journal.jsonl\n"
+        "backup-optimizer plan estate --rules rules.toml --max-moves 20 --toward\n"
         "backup-optimizer plan estate --from plan.json --out plan-2.json\n"
         "backup-optimizer report plan.json\n"
         "backup-optimizer plan estate \\\n"
@@ -129,6 +130,13 @@ def write_report(
     help="Earlier plan to begin at. Its start times are kept as long as they are within --gap of the best ones; "
     "beyond that, only VMs that gain by it start elsewhere.",
 )
+@click.option(
+    "--toward",
+    is_flag=True,
+    help="If the rules need more moves than --max-moves (or max_moves in the rules) allows, make the best first step: "
+    "no rule is broken more than today, as few VMs as possible still break one, and the plan says how many monthly "
+    "plans it takes. Repeat it after each plan is applied.",
+)
 @click.option("--moves-curve", is_flag=True, help="Also show what fewer moves would gain, to help choose --max-moves.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 if the plan contains changes, with 0 if not.")
 @engine_options
@@ -145,6 +153,7 @@ def plan(
     budget_days: int | None,
     history: tuple[Path, ...],
     earlier: Path | None,
+    toward: bool,
     moves_curve: bool,
     detailed_exitcode: bool,
     engine: EngineChoice,
@@ -171,6 +180,7 @@ def plan(
     given = {key: value for key, value in limits.items() if value is not None}
     rules = load_rules(rules_file).model_copy(update=given)
     questions = Questions(what_if_texts, scenarios_file, asks_sensitivity)
+    _require_alone(toward, {"--from": earlier, "--moves-curve": moves_curve, "questions (--what-if, ...)": questions})
     if questions:
         answer_questions(screen, questions, estate, rules, {**search, "history": history}, engine)
         return
@@ -185,6 +195,7 @@ def plan(
             history=history,
             earlier=earlier,
             moves_curve=moves_curve,
+            toward=toward,
             engine=workers,
             progress=progress,
             clock=current_clock(),
@@ -198,6 +209,13 @@ def plan(
     screen.remark(f"rollback file: {rollback_path(out)}")
     if detailed_exitcode and made.changes:
         sys.exit(HAS_CHANGES)
+
+
+def _require_alone(toward: bool, others: Mapping[str, object]) -> None:
+    """Refuse options beside ``--toward`` that ask for something else."""
+    given = [name for name, value in others.items() if value]
+    if toward and given:
+        raise click.UsageError(f"--toward cannot be combined with {' or '.join(given)}; leave one of them out")
 
 
 @contextmanager

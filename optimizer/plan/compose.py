@@ -6,6 +6,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -47,6 +48,7 @@ from optimizer.plan.rule_notes import notes_on_freeze, notes_on_prices, notes_on
 from optimizer.plan.rule_scope import notes_on_scope
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.together import services_together
+from optimizer.plan.toward_document import Toward
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.plan.weight_notes import notes_on_weights
 from optimizer.ports import Clock
@@ -73,6 +75,7 @@ def compose_plan(
     path: Path,
     began: float,
     moves_curve: MovesCurve | None = None,
+    toward: Toward | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
     """Write a result down as a plan that has passed the verifier.
@@ -89,6 +92,8 @@ def compose_plan(
         ``time.monotonic()`` at the beginning of the work.
     moves_curve
         What fewer moves would gain, to be kept in the plan.
+    toward
+        What the plan leaves of the rules that today's schedule breaks, where it is a step of ``plan --toward``.
     clock
         Clock that gives the plan's ``created_at``.
 
@@ -101,7 +106,7 @@ def compose_plan(
     options = result.options
     diff = changes_to(case, options, known_policies(estate))
     schedule = _schedule(case, options, diff)
-    summary = _summary(case, result, diff, settings.seed)
+    summary = _summary(case, result, diff, settings.seed, toward)
     claims = Claims(
         cost=result.cost.total,
         overlaps=summary.overlaps_per_month.plan,
@@ -110,7 +115,10 @@ def compose_plan(
         weighted_overlaps=None if summary.weighted is None else summary.weighted.overlaps_per_month.plan,
         bound=result.bound,
     )
-    require_verified(to_check(estate, case, [entry.start for entry in schedule], diff), claims)
+    checked = to_check(estate, case, [entry.start for entry in schedule], diff)
+    if toward is not None:
+        checked = replace(checked, left={one.rule: one.left for one in toward.rules})
+    require_verified(checked, claims)
     plan = PlanDocument(
         created_at=clock.now(),
         fingerprint=NO_FINGERPRINT,
@@ -203,7 +211,7 @@ def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[Sc
     return entries
 
 
-def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
+def _summary(case: Case, result: Result, diff: Diff, seed: int, toward: Toward | None) -> Summary:
     assert result.options is not None and result.cost is not None and result.reference is not None
     instance, options = case.instance, result.options
     rows = np.arange(instance.num_vms)
@@ -236,10 +244,11 @@ def _summary(case: Case, result: Result, diff: Diff, seed: int) -> Summary:
             plan=_round(result.cost.total),
             bound=_round(result.bound),
         ),
-        knee=_knee(case, options),
-        broken_today=_broken_today(case) if result.reference_name == "greedy" else (),
-        captured=_round(result.captured),
+        knee=None if toward is not None else _knee(case, options),
+        broken_today=_broken_today(case) if result.reference_name == "greedy" or toward is not None else (),
+        captured=_round(result.captured if toward is None else max(0.0, result.captured)),
         gap=_round(max(0.0, result.cost.total - result.bound)),
+        toward=toward,
         seconds=result.seconds,
         model_change=_round((after - before).sum()),
         expected_change=_expected_change(case, options, seed),

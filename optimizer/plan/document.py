@@ -18,6 +18,7 @@ from optimizer.model.strict import StrictModel
 from optimizer.plan.audit_document import OrderGap
 from optimizer.plan.moves_document import Knee, MovesCurve
 from optimizer.plan.together_document import ServiceTogether
+from optimizer.plan.toward_document import Toward
 
 PLAN_SCHEMA_VERSION: Literal[2] = 2
 
@@ -87,6 +88,8 @@ class Summary(StrictModel):
     gap
         Most that any schedule could cost less than the plan, in at-risk backups per 30 days: cost of the plan less
         the proven bound.  Left out of plans of earlier versions.
+    toward
+        For plans of ``plan --toward``, where today's schedule breaks rules: how far the plan leads; else None.
     model_change
         Change of at-risk backups per 30 days that the model sees, in-sample.  None in plans of older versions.
     expected_change
@@ -115,6 +118,7 @@ class Summary(StrictModel):
     broken_today: Annotated[tuple[str, ...], Field(exclude_if=lambda rules: not rules)] = ()
     captured: float
     gap: Annotated[float | None, Field(exclude_if=lambda gap: gap is None)] = None
+    toward: Annotated[Toward | None, Field(exclude_if=lambda toward: toward is None)] = None
     seconds: float
     model_change: Annotated[float | None, Field(exclude_if=lambda change: change is None)] = None
     expected_change: Annotated[Expectation | None, Field(exclude_if=lambda change: change is None)] = None

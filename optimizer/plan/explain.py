@@ -92,7 +92,17 @@ def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
     if v in solution.restrictions.stays_because:
         return f"stays: {solution.restrictions.stays_because[v]}"
     costs, blocked = marginals.of(v), marginals.blocked(v)
+    if broken := _broken_by_staying(solution, blocked, v):
+        return f"stays for now: {format_start(today)} breaks {broken}, and other moves come first"
     return _too_soon(solution, costs, v) or _reason_to_stay(solution, marginals, costs, blocked, v)
+
+
+def _broken_by_staying(solution: Solution, blocked: Mapping[str, BoolArray], v: int) -> str:
+    """Rules that a VM breaks where it stays, as only a step of ``plan --toward`` leaves it; empty where none."""
+    today = int(solution.instance.today[v])
+    alone = [name for name, mask in solution.restrictions.forbidden_by.items() if mask[v, today]]
+    names = [*alone, *(name for name, mask in blocked.items() if mask[today])]
+    return " and ".join(map(repr, dict.fromkeys(names)))
 
 
 def _reason_to_stay(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, timedelta
 from itertools import combinations_with_replacement
@@ -25,6 +25,7 @@ from optimizer.plan.document import Change
 from optimizer.plan.verify_clock import HALF_HOURS_PER_WEEK, WindowClock
 from optimizer.plan.verify_order import CappedGroup, check_order
 from optimizer.plan.verify_sets import SetRules, is_under
+from optimizer.plan.verify_toward import Counting, check_left
 
 OVERLAP_PROBABILITIES = (0.23, 0.1725, 0.115, 0.0575)
 """Probability that two snapshots overlap, for starts 0, 30, 60 and 90 minutes apart."""
@@ -83,6 +84,9 @@ class Checked:
         Of the plan, in their order.
     moved_on
         Day of the last move of VMs that were moved before, by ``vm_id.lower()``.
+    left
+        For a plan that keeps the rules only in part: how many VMs it says break each rule that is broken today.
+        None: every rule must hold.
     """
 
     before: Inventory
@@ -95,6 +99,7 @@ class Checked:
     snapshot_minutes: int
     changes: Sequence[Change]
     moved_on: Mapping[str, date] = field(default_factory=dict)
+    left: Mapping[str, int] | None = None
 
 
 def verify(checked: Checked, claims: Claims) -> list[str]:
@@ -107,7 +112,18 @@ def verify(checked: Checked, claims: Claims) -> list[str]:
     faults += _check_single_vms(checked, clock)
     faults += _check_caps(checked, clock)
     sets = SetRules(checked.before, checked.rules, clock)
-    faults += sets.broken([_option(text) for text in checked.starts])
+    starts, today = [_option(text) for text in checked.starts], _starts_today(checked)
+    faults += sets.broken(starts, None if checked.left is None else today, settled=True)
+    if checked.left is not None:
+        counting = Counting(
+            checked.before,
+            clock,
+            sets,
+            lambda item: rules_of(checked.before, checked.rules, item),
+            lambda item: capped_groups(checked.before, checked.rules, item),
+            stays,
+        )
+        faults += check_left(counting.breaking(today), counting.breaking(starts), checked.left)
     faults += check_order(
         checked.before,
         checked.rules,
@@ -143,6 +159,10 @@ def require_verified(checked: Checked, claims: Claims) -> None:
 
 def _option(text: str) -> int:
     return int(text[:2]) * 2 + int(text[3:]) // 30
+
+
+def _starts_today(checked: Checked) -> list[int]:
+    return [checked.before.policy(item).start for item in checked.before.items]
 
 
 def _moved(checked: Checked, row: int) -> bool:
@@ -267,7 +287,8 @@ def _check_single_vms(checked: Checked, clock: WindowClock) -> list[str]:
         left_alone = stays(item, rules)
         if _moved(checked, row) and left_alone:
             faults.append(f"{item.vm_id}: moves although it must stay")
-        broken = [rule for rule in rules if not left_alone and not clock.fits(rule, policy, option)]
+        tolerated = left_alone or (checked.left is not None and not _moved(checked, row))
+        broken = [rule for rule in rules if not tolerated and not clock.fits(rule, policy, option)]
         faults += [f"{item.vm_id}: {checked.starts[row]} breaks rule {rule.name!r}" for rule in broken]
         if option not in policy.recurrence.options(policy.start):
             faults.append(f"{item.vm_id}: Azure does not accept {checked.starts[row]}")
@@ -313,6 +334,7 @@ def _check_caps(checked: Checked, clock: WindowClock) -> list[str]:
             continue
         met: Counter[tuple[str, int]] = Counter()
         standing: Counter[tuple[str, int]] = Counter()
+        met_today: Counter[tuple[str, int]] = Counter()
         for row, item in enumerate(checked.before.items):
             rules = rules_of(checked.before, checked.rules, item)
             if rule in rules:
@@ -321,12 +343,20 @@ def _check_caps(checked: Checked, clock: WindowClock) -> list[str]:
                 for moment in clock.half_hours(checked.before.policy(item), _option(checked.starts[row])):
                     met[group, moment] += 1
                     standing[group, moment] += left_alone
+                for moment in _half_hours_tolerated(checked, clock, item):
+                    met_today[group, moment] += 1
         most = 1 if rule.max_concurrent is None else rule.max_concurrent
-        too_many = [count for place, count in met.items() if count > max(most, standing[place])]
+        too_many = [count for place, count in met.items() if count > max(most, standing[place], met_today[place])]
         if too_many:
             allowed = "against 'separate'" if rule.separate is True else f"allowed are {most}"
             faults.append(f"rule {rule.name!r}: {max(too_many)} windows meet, {allowed}")
     return faults
+
+
+def _half_hours_tolerated(checked: Checked, clock: WindowClock, item: ProtectedItem) -> Iterable[int]:
+    """Half hours of an item's windows today, where what is over a cap today may stay so."""
+    policy = checked.before.policy(item)
+    return () if checked.left is None else clock.half_hours(policy, policy.start)
 
 
 def capped_groups(inventory: Inventory, rules: Rules, item: ProtectedItem) -> list[CappedGroup]:

@@ -59,7 +59,25 @@ class SetRules:
         self._nights: dict[tuple[object, ...], dict[date, tuple[datetime, datetime]]] = {}
         self._known: dict[tuple[object, ...], bool] = {}
 
-    def broken(self, starts: Sequence[int | None], tolerated: Sequence[int] | None = None) -> list[str]:
+    def breaking(self, starts: Sequence[int]) -> set[tuple[str, int]]:
+        """Rules that a schedule breaks, each with the rows of the VMs that do; pairs that stay are left out."""
+        found = set()
+        for rule, ordered, members in self._groups:
+            for one in members:
+                for other in members:
+                    if one.number >= other.number or (one.left_alone and other.left_alone):
+                        continue
+                    neighbors = not any(one.number < member.number < other.number for member in members)
+                    late = ordered and rule.within is not None and neighbors
+                    if self._clash(one, other, starts, ordered=ordered) or (
+                        late and self._is_too_late(rule, one, other, starts)
+                    ):
+                        found |= {(rule.name, one.row), (rule.name, other.row)}
+        return found
+
+    def broken(
+        self, starts: Sequence[int | None], tolerated: Sequence[int] | None = None, *, settled: bool = False
+    ) -> list[str]:
         """Which rules a schedule breaks, in words.
 
         Parameters
@@ -69,6 +87,8 @@ class SetRules:
         tolerated
             Length V: a schedule in which pairs of VMs that clash may go on clashing.  Without it only pairs of VMs
             that stay where they are may.
+        settled
+            Whether no more VMs are to be moved, so that ``within`` counts also where ``tolerated`` is given.
         """
         faults = []
         for rule, ordered, members in self._groups:
@@ -84,11 +104,17 @@ class SetRules:
                 for other in alike.values()
                 if one.number < other.number and self._newly_clash(one, other, starts, tolerated, ordered=ordered)
             ]
-            if ordered and rule.within is not None and tolerated is None:
-                faults += self._too_late(rule, list(alike.values()), starts)
+            if ordered and rule.within is not None and (tolerated is None or settled):
+                faults += self._too_late(rule, list(alike.values()), starts, tolerated)
         return faults
 
-    def _too_late(self, rule: Rule, members: Sequence[_Member], starts: Sequence[int | None]) -> list[str]:
+    def _too_late(
+        self,
+        rule: Rule,
+        members: Sequence[_Member],
+        starts: Sequence[int | None],
+        tolerated: Sequence[int] | None,
+    ) -> list[str]:
         """Pairs of neighbouring sets of which the later one begins more than ``within`` hours after the earlier one.
 
         Not asked while VMs are still being moved one by one.
@@ -97,7 +123,10 @@ class SetRules:
         for earlier, later in pairwise(numbers):
             for one in (member for member in members if member.number == earlier):
                 for other in (member for member in members if member.number == later):
-                    if not (one.left_alone and other.left_alone) and self._is_too_late(rule, one, other, starts):
+                    was = tolerated is not None and self._is_too_late(rule, one, other, tolerated)
+                    if was or (one.left_alone and other.left_alone):
+                        continue
+                    if self._is_too_late(rule, one, other, starts):
                         first, second = (_at(member, starts) for member in (one, other))
                         faults.append(
                             f"rule {rule.name!r}: {second} begins more than {rule.within:g} hours after {first} has "

@@ -24,6 +24,7 @@ from optimizer.report.text import expected_sentence, today_breaks, weighted_line
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import knee_sentence, moves_sentences
 from optimizer.report.text_together import TITLE, together_cells
+from optimizer.report.text_toward import toward_cells, toward_sentence
 from optimizer.report.typeset import decimal, percent, plural, relative_change, short_id
 
 if TYPE_CHECKING:
@@ -65,6 +66,9 @@ def render_html(
         .render(
             plan=plan,
             tiles=_tiles(plan),
+            toward=plan.summary.toward,
+            toward_cells=[] if plan.summary.toward is None else toward_cells(plan.summary.toward),
+            toward_sentence=_toward(plan),
             services=services,
             profiles=profiles,
             hour_rows=_hour_rows(hours),
@@ -153,6 +157,14 @@ def _tiles(plan: PlanDocument) -> list[dict[str, str]]:
             f"Less risk for {summary.vms_helped:,}, more for {summary.vms_harmed:,}. {_knee(plan)}".strip(),
         ),
         _tile(
+            "VMs that break a rule",
+            f"{summary.toward.violations_today:,}",
+            f"{summary.toward.violations_left:,}",
+            f"A first step: keeping every rule takes {plural(summary.toward.moves_needed, 'move')} in "
+            f"{plural(summary.toward.months, 'monthly plan')}.",
+        )
+        if summary.toward is not None and summary.toward.violations_left
+        else _tile(
             "Left to gain",
             "",
             decimal(max(0.0, summary.cost.plan - summary.cost.bound)),
@@ -203,6 +215,10 @@ def _working_hours_tile(summary: Summary) -> Iterator[dict[str, str]]:
             "Backups per 30 days that are scheduled in working hours, on the clock of each VM's policy.",
             _change(starts.today, starts.plan),
         )
+
+
+def _toward(plan: PlanDocument) -> str:
+    return "" if plan.summary.toward is None else f"{toward_sentence(plan.summary.toward, plan.rules.max_moves)}."
 
 
 def _expected(summary: Summary) -> str:

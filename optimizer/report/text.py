@@ -24,6 +24,7 @@ from optimizer.report.text_broken_rules import broken_rules_rows, idle_rules_row
 from optimizer.report.text_moves import knee_sentence, moves_parts
 from optimizer.report.text_orders import order_rows
 from optimizer.report.text_together import together_rows
+from optimizer.report.text_toward import toward_rows, toward_sentence
 from optimizer.report.typeset import (
     Column,
     Glyphs,
@@ -318,6 +319,12 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
         yield Text(expected)
     if knee := knee_sentence(plan):
         yield Text(knee)
+    if summary.toward is not None:
+        yield Text(toward_sentence(summary.toward, plan.rules.max_moves))
+        yield table(toward_rows(summary.toward), glyphs, width)
+        yield Text()
+    if summary.toward is not None and summary.toward.violations_left:
+        return
     yield Text(_captured_sentence(summary))
     if summary.reference == "greedy":
         yield Text(

@@ -17,6 +17,7 @@ from optimizer.solve.why_not.no_schedule import (
     count_vms,
     exemptions,
     proof_sentence,
+    steps_sentence,
 )
 
 CONFLICTS_SHOWN = 5
@@ -49,6 +50,9 @@ def render_no_schedule(answer: NoSchedule) -> Page:
         else:
             yield Text()
             yield Text(NO_WAY_OUT[0].upper() + NO_WAY_OUT[1:] + ".")
+        if steps := steps_sentence(answer):
+            yield Text()
+            yield Text(f"{steps[0].upper()}{steps[1:]}.")
 
     return Page(build)
 

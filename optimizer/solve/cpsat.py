@@ -79,12 +79,20 @@ class ScopedModel:
         What is free.
     families
         Families of constraints; tests leave out one at a time.
+    model
+        Model to add to, where another schedule is part of the same problem; None: a new one.
     """
 
-    def __init__(self, instance: Instance, scope: Scope, families: Sequence[Family] | None = None) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        scope: Scope,
+        families: Sequence[Family] | None = None,
+        model: cp_model.CpModel | None = None,
+    ) -> None:
         self.instance = instance
         self.scope = scope
-        self.model = cp_model.CpModel()
+        self.model = cp_model.CpModel() if model is None else model
         self.variables = Variables()
         self.free = np.array(sorted(scope.options), dtype=np.int64)
         self.fixed = np.setdiff1d(np.arange(instance.num_vms), self.free)
@@ -192,13 +200,7 @@ class ScopedModel:
         time_limit_seconds
             Wall-clock limit, or None.
         """
-        solver = cp_model.CpSolver()
-        solver.parameters.num_workers = 1
-        solver.parameters.catch_sigint_signal = False  # Ctrl-C stops the program, not one search of many
-        solver.parameters.random_seed = seed
-        solver.parameters.max_deterministic_time = deterministic_time
-        if time_limit_seconds is not None:
-            solver.parameters.max_time_in_seconds = max(0.01, time_limit_seconds)
+        solver = limited_solver(deterministic_time, seed, time_limit_seconds)
         status = solver.solve(self.model)
         outcome = {
             cp_model.OPTIMAL: Outcome.OPTIMAL,
@@ -207,11 +209,27 @@ class ScopedModel:
         }.get(status, Outcome.UNKNOWN)
         if outcome not in (Outcome.OPTIMAL, Outcome.FEASIBLE):
             return Solved(outcome, None, None)
+        return Solved(outcome, self.options_of(solver), solver.best_objective_bound / SCALE)
+
+    def options_of(self, solver: cp_model.CpSolver) -> IntArray:
+        """Schedule that a solver has found; shape (V,)."""
         options = self.scope.fixed.copy()
         for (v, t), x in self.variables.x.items():
             if solver.boolean_value(x):
                 options[v] = t
-        return Solved(outcome, options, solver.best_objective_bound / SCALE)
+        return options
+
+
+def limited_solver(deterministic_time: float, seed: int, time_limit_seconds: float | None) -> cp_model.CpSolver:
+    """A CP-SAT solver with one worker and limits; see :meth:`ScopedModel.solve`."""
+    solver = cp_model.CpSolver()
+    solver.parameters.num_workers = 1
+    solver.parameters.catch_sigint_signal = False  # Ctrl-C stops the program, not one search of many
+    solver.parameters.random_seed = seed
+    solver.parameters.max_deterministic_time = deterministic_time
+    if time_limit_seconds is not None:
+        solver.parameters.max_time_in_seconds = max(0.01, time_limit_seconds)
+    return solver
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ def test_an_overlap_counts_as_much_as_the_smaller_weight() -> None:
     """Three VMs at once, of weights 5, 5 and 0.5: one pair counts 5 times, two count half; the instance agrees."""
     found = inventory([policy("p", "v", 46)], [("web", "p")] * 3)
     rules = Rules(
-        prices=Prices(all_at_once=0.0),
+        prices=Prices(snapshot_overlap=0.0145, all_at_once=0.0),
         rule=(Rule(name="heavy", weight=5, exempt=("vm2",)), Rule(name="light", where={"name": "vm2"}, weight=0.5)),
     )
     problem = Problem(found, rules, flat_risk(3))

@@ -231,7 +231,20 @@ def describe(answer: NoSchedule) -> str:
             lines.append(f"  {changes_sentence(one.changes)}: {plan}")
     else:
         lines.append(NO_WAY_OUT)
+    if steps := steps_sentence(answer):
+        lines.append(steps)
     return "\n".join(piece for line in lines for piece in _folded(line))
+
+
+def steps_sentence(answer: NoSchedule) -> str:
+    """Advice for the case that only the limit of moves is in the way; empty where it is not."""
+    with_moves = [any(limit.kind is LimitKind.MAX_MOVES for limit in one.limits) for one in answer.conflicts]
+    if not with_moves or not all(with_moves):
+        return ""
+    return (
+        "only max_moves is in the way: 'plan --toward' makes the best first step with that many moves, and says how "
+        "many monthly plans it takes to keep every rule"
+    )
 
 
 def _folded(line: str) -> list[str]:

@@ -1,0 +1,255 @@
+"""Plans of few moves toward rules that need more moves than are allowed at once (``plan --toward``)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.engine import Engine
+from optimizer.errors import ConfigError
+from optimizer.plan.case import Case
+from optimizer.plan.compose import changes_to
+from optimizer.plan.diff import Diff
+from optimizer.plan.toward_document import RuleToward, Toward
+from optimizer.ports import Progress
+from optimizer.solve.bound import ascend
+from optimizer.solve.clock import SolveClock
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.instance import IntArray
+from optimizer.solve.solver import Result, solve
+from optimizer.solve.toward import (
+    Step,
+    Steps,
+    best_step,
+    breaches,
+    fewest_moves,
+    in_small_edits,
+    not_worse_than_today,
+    tolerant,
+)
+
+BOUND_STEPS = 200
+"""Steps of the ascent that bounds what any step could cost."""
+
+MOST_ATTEMPTS = 3
+"""Times that a step is looked for again, each time with more VMs held that no order of writes lets go."""
+
+SHARES = (0.4, 0.3, 0.3)
+"""Of a time limit, for the fewest moves, for a cheap target, and for the step."""
+
+
+After = Callable[[IntArray], Case]
+"""Makes the case of the estate after the changes that lead to a schedule, of shape (V,)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Settings of the searches; see :func:`optimizer.solve.solver.solve`."""
+
+    seed: int
+    effort: int
+    gap: float
+    time_limit_seconds: float | None
+    engine: Engine
+    progress: Progress
+
+    def share(self, number: int) -> float | None:
+        """Part of the time limit for one of three searches."""
+        return None if self.time_limit_seconds is None else SHARES[number] * self.time_limit_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class TowardRules:
+    """What ``--toward`` found.
+
+    Parameters
+    ----------
+    options
+        Shape (V,): the schedule of the step; where ``months`` is 1, one that keeps every rule.
+    moves_needed, months
+        See :class:`optimizer.plan.toward_document.Toward`.
+    """
+
+    options: IntArray
+    moves_needed: int
+    months: int
+
+
+def require_move_limit(max_moves: int | None) -> None:
+    """Refuse ``--toward`` without a limit of moves.
+
+    Raises
+    ------
+    ConfigError
+        Says what to write.
+    """
+    if not max_moves:
+        found = "the rules set none" if max_moves is None else "it is 0"
+        raise ConfigError(
+            f"--toward makes a plan of at most max_moves moves, and {found}; give --max-moves N, 1 or more, or write "
+            "max_moves in the rules"
+        )
+
+
+def broken_alone(case: Case) -> dict[int, tuple[str, ...]]:
+    """Rules whose windows forbid a VM its start of today, by the row of the VM."""
+    today, every = case.instance.today, np.arange(case.instance.num_vms)
+    found: dict[int, tuple[str, ...]] = {}
+    for rule in case.rules.rule:
+        if rule.allow or rule.forbid:
+            for v in np.flatnonzero(case.restrictions.forbidden_by[rule.name][every, today]).tolist():
+                found[v] = (*found.get(v, ()), rule.name)
+    return found
+
+
+def plan_toward(case: Case, known: list[str], after: After, search: Search) -> TowardRules | None:
+    """Find the best first step toward a schedule that keeps every rule.
+
+    Parameters
+    ----------
+    case
+        What is asked; ``max_moves`` is set.
+    known
+        ARM ids of every policy of the estate.
+    after
+        Makes the case of the estate as it will be after a schedule's changes.
+    search
+        Settings.
+
+    Returns
+    -------
+    TowardRules or None
+        None where no schedule was found that keeps the rules with any number of moves.
+    """
+    most = case.rules.max_moves
+    assert most is not None
+    fewest = _fewest(case, most, search)
+    if fewest is None:
+        return None
+    needed = int((fewest != case.instance.today).sum())
+    months = max(1, -(-needed // most))
+    if months == 1:
+        return TowardRules(fewest, needed, months)
+    steps = Steps(case.instance, broken_alone(case), months)
+    targets = [fewest, *_cheap_target(steps, fewest, search)]
+    step = _find_step(case, known, steps, targets, search)
+    left = _months_after(after(step.options), step.target, months - 1, most, search)
+    return TowardRules(step.options, needed, left + 1)
+
+
+def _fewest(case: Case, most: int, search: Search) -> IntArray | None:
+    """A schedule that keeps every rule with the fewest moves; no policy of more VMs than may move is edited."""
+    return fewest_moves(
+        in_small_edits(case.instance, most),
+        seed=search.seed,
+        effort=search.effort,
+        gap=search.gap,
+        time_limit_seconds=search.share(0),
+        engine=search.engine,
+        progress=search.progress,
+    ).options
+
+
+def _months_after(case: Case, target: IntArray, months: int, most: int, search: Search) -> int:
+    """Months that are left once the step is made: as planned if the target can be reached from there."""
+    free = replace(in_small_edits(case.instance, most), max_moves=None)
+    if not violations(free, target):
+        return months
+    fewest = _fewest(case, most, search)
+    return months if fewest is None else -(-int((fewest != case.instance.today).sum()) // most)
+
+
+def _cheap_target(steps: Steps, fewest: IntArray, search: Search) -> Iterator[IntArray]:
+    """The cheapest schedule within the moves of all months: what is moved anyway had better go to a good start."""
+    limited = replace(in_small_edits(steps.instance, steps.moves_per_month), max_moves=None)
+    limited = replace(limited, max_moves=steps.months * steps.moves_per_month)
+    found = solve(
+        limited,
+        seed=search.seed,
+        effort=search.effort,
+        gap=search.gap,
+        time_limit_seconds=search.share(1),
+        engine=search.engine,
+        progress=search.progress,
+        start=fewest,
+    ).options
+    if found is not None:
+        yield found
+
+
+def _find_step(case: Case, known: list[str], steps: Steps, targets: list[IntArray], search: Search) -> Step:
+    """The best step that some order of writes carries out; what the first writes of the target do if none is found."""
+    clock = SolveClock(search.share(2))
+    stay = np.zeros(case.instance.num_vms, dtype=np.bool_)
+    for _ in range(MOST_ATTEMPTS):
+        found = best_step(steps, targets, seed=search.seed, effort=search.effort, clock=clock, stay=stay)
+        if found is None:
+            break
+        stuck = changes_to(case, found.options, known).stuck
+        if not stuck:
+            return found
+        stay[list(stuck)] = True
+    return Step(_first_writes(case, targets[0], known), targets[0])
+
+
+def _first_writes(case: Case, target: IntArray, known: list[str]) -> IntArray:
+    """The state after as many of a target's writes, in their order, as there may be moves."""
+    instance, best = case.instance, case.instance.today.copy()
+    reached = best.copy()
+    for vms in _moves_in_order(case, changes_to(case, target, known)):
+        reached[vms] = target[vms]
+        if (reached != instance.today).sum() > (instance.max_moves or 0):
+            break
+        if not_worse_than_today(instance, reached) and not changes_to(case, reached, known).stuck:
+            best = reached.copy()
+    return best
+
+
+def _moves_in_order(case: Case, diff: Diff) -> Iterator[list[int]]:
+    """VMs that each write moves."""
+    row = {item.id.lower(): number for number, item in enumerate(case.inventory.items)}
+    for change in diff.changes:
+        if change.kind == "reassign_item":
+            yield [row[change.item_id.lower()]]
+        elif change.kind == "edit_policy":
+            yield list(case.inventory.items_by_policy[change.policy_id.lower()])
+
+
+def figures_of(case: Case, found: TowardRules, result: Result) -> Toward:
+    """What of the rules is broken today and in the plan that a result describes."""
+    instance, alone = case.instance, broken_alone(case)
+    assert result.options is not None
+    today, left = (
+        Counter(name for name, _ in breaches(instance, alone, options)) for options in (instance.today, result.options)
+    )
+    rules = sorted(today, key=lambda name: (-today[name], name))
+    return Toward(
+        violations_today=today.total(),
+        violations_left=left.total(),
+        moves_needed=found.moves_needed,
+        months=found.months,
+        rules=tuple(RuleToward(rule=name, today=today[name], left=left[name]) for name in rules),
+    )
+
+
+def result_of(case: Case, found: TowardRules, seconds: float) -> Result:
+    """A step as a result of the solver, measured against today's schedule.
+
+    Its bound holds for every schedule of at most ``max_moves`` moves that is no worse than today's under any rule.
+    """
+    instance = case.instance
+    cost = evaluate(instance, found.options)
+    return Result(
+        outcome=Outcome.FEASIBLE,
+        options=found.options,
+        cost=cost,
+        bound=min(cost.total, ascend(tolerant(instance), BOUND_STEPS).bound),
+        reference_name="today",
+        reference=evaluate(instance, instance.today),
+        stopped="effort",
+        seconds=seconds,
+    )

@@ -1,0 +1,102 @@
+"""First steps toward rules that need more moves than are allowed, against every schedule of small problems."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optimizer.engine import SERIAL
+from optimizer.ports import no_progress
+from optimizer.solve.clock import SolveClock
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.toward import (
+    Step,
+    Steps,
+    best_step,
+    breaches,
+    fewest_moves,
+    gravity,
+    in_small_edits,
+    not_worse_than_today,
+)
+from tests.solve.examples import Problem
+from tests.solve.toward_examples import after, alone, best_of_all_steps, broken_problem, keeping
+
+SEED = 5
+
+
+def fewest(instance: Instance) -> IntArray | None:
+    """A schedule that keeps every rule with the fewest moves."""
+    most = instance.max_moves or 0
+    return fewest_moves(
+        in_small_edits(instance, most),
+        seed=0,
+        effort=3,
+        gap=0.0,
+        time_limit_seconds=None,
+        engine=SERIAL,
+        progress=no_progress,
+    ).options
+
+
+def step_of(problem: Problem, instance: Instance, target: IntArray) -> tuple[int, Step | None]:
+    """Months that a target takes, and the first step toward it; None where one month is enough."""
+    most = instance.max_moves or 0
+    months = max(1, -(-int((target != instance.today).sum()) // most))
+    if months == 1:
+        return months, None
+    stay = np.zeros(instance.num_vms, dtype=np.bool_)
+    steps = Steps(instance, alone(problem), months)
+    return months, best_step(steps, [target], seed=0, effort=10, clock=SolveClock(None), stay=stay)
+
+
+def test_steps_are_the_best_of_all() -> None:
+    """The fewest moves are the fewest, and no step leaves less violations, or as few for less, than the one found."""
+    looked_at = 0
+    for number in range(45):
+        problem = broken_problem(np.random.default_rng([SEED, number]))
+        instance = problem.instance()
+        target, possible = fewest(instance), keeping(instance)
+        if target is None:
+            assert possible == []
+            continue
+        moves = int((target != instance.today).sum())
+        assert moves == min(int((one != instance.today).sum()) for one in possible)
+        months, step = step_of(problem, instance, target)
+        if months == 1:
+            continue
+        assert step is not None
+        assert not_worse_than_today(instance, step.options)
+        best = best_of_all_steps(problem, instance, months)
+        left = gravity(instance, breaches(instance, alone(problem), step.options))
+        assert (left, evaluate(instance, step.options).total) == pytest.approx(best, abs=1e-5)
+        looked_at += 1
+    assert looked_at >= 10
+
+
+def test_steps_of_every_month_keep_the_promise() -> None:
+    """Made month by month, steps reach a schedule that keeps every rule in the months that the first one named."""
+    looked_at = 0
+    for number in range(45):
+        problem = broken_problem(np.random.default_rng([SEED + 1, number]))
+        if problem.rules.policies.max_policies_per_vault < 200:
+            continue
+        instance = problem.instance()
+        target = fewest(instance)
+        if target is None or -(-int((target != instance.today).sum()) // (instance.max_moves or 1)) < 2:
+            continue
+        promised, taken, broken = None, 0, len(breaches(instance, alone(problem), instance.today))
+        while violations(instance, instance.today):
+            target = fewest(instance)
+            assert target is not None
+            months, step = step_of(problem, instance, target)
+            promised = months if promised is None else promised
+            problem = after(problem, target if step is None else step.options)
+            instance, taken = problem.instance(), taken + 1
+            left = len(breaches(instance, alone(problem), instance.today))
+            assert left <= broken
+            broken = left
+            assert taken <= promised
+        looked_at += 1
+    assert looked_at >= 6
