@@ -12,7 +12,7 @@ from optimizer.model.inventory import Inventory, Vm
 from optimizer.model.overlap import price_per_overlap
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_DAY, Pattern
+from optimizer.model.timegrid import NUM_OPTIONS, SLOT_MINUTES, SLOTS_PER_DAY, Pattern
 from optimizer.model.weights import item_weights
 from optimizer.risk.table import RiskTable
 from optimizer.solve.gates import build_gates
@@ -84,6 +84,7 @@ def build_instance(
     return Instance(
         linear=weight[:, None] * table.cost + move_price[:, None] * moved + working_hours,
         working_hours=working_hours,
+        tie_rank=_tie_ranks(inventory, rules) * moved,
         risk=table.reported,
         allowed=restrictions.allowed,
         today=today,
@@ -148,6 +149,15 @@ def _working_hours_prices(inventory: Inventory, rules: Rules) -> FloatArray:
         starts = rules.working_hours.starts(policy.recurrence)
         prices[row] = rules.prices.working_hours * np.maximum(starts - starts[policy.start], 0.0)
     return prices
+
+
+def _tie_ranks(inventory: Inventory, rules: Rules) -> IntArray:
+    """Starts of each VM from 1, the farthest from working hours first, in steps of half an hour; shape (V, 48)."""
+    ranks = np.ones((len(inventory.items), NUM_OPTIONS), dtype=np.int64)
+    for row, item in enumerate(inventory.items):
+        distance = rules.working_hours.distance(inventory.policy(item).recurrence)
+        ranks[row] += (distance.max() - distance) // SLOT_MINUTES
+    return ranks
 
 
 def _write_limits(inventory: Inventory, rules: Rules, key: IntArray, key_vault: IntArray) -> tuple[WriteLimit, ...]:

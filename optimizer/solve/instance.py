@@ -155,6 +155,8 @@ class Instance:
         working hours, in at-risk backups per 30 days.
     working_hours
         Shape (V, 48): what of ``linear`` is the price of backups that start in working hours and do not today.
+    tie_rank
+        Shape (V, 48): among starts of equal cost, the one with the lowest rank is taken; 0 at today's start.
     risk
         Shape (V, 48): risk as reports state it, see :attr:`optimizer.risk.table.RiskTable.reported`.
     allowed
@@ -201,6 +203,7 @@ class Instance:
 
     linear: FloatArray
     working_hours: FloatArray
+    tie_rank: IntArray
     risk: FloatArray
     allowed: BoolArray
     today: IntArray

@@ -21,7 +21,7 @@ from optimizer.solve.kernels import (
 REPAIR_ROUNDS = 30
 
 TIE = 2 * IMPROVEMENT
-"""Costs of one VM that differ by less than half of this are equal, and then it stays where it is today."""
+"""Costs of one VM that differ by less than half of this are equal, and then the start with the lower rank is taken."""
 
 ShouldStop = Callable[[], bool]
 
@@ -58,11 +58,13 @@ def improve_single_moves(
     return c.options
 
 
-def stay_home(instance: Instance, options: IntArray, should_stop: ShouldStop = never) -> IntArray:
-    """Put every VM back at its start of today whose move gains nothing in the whole objective.
+def settle_ties(
+    instance: Instance, options: IntArray, should_stop: ShouldStop = never, arrays: Arrays | None = None
+) -> IntArray:
+    """Put every VM where it costs the same with a lower rank: back at its start of today, else far into the night.
 
-    Single moves as in :func:`improve_single_moves`, with today's starts cheaper by so little that it only decides
-    between equal costs.
+    Single moves as in :func:`improve_single_moves`, with starts of a higher rank costlier by so little that it only
+    decides between equal costs.
 
     Parameters
     ----------
@@ -72,18 +74,16 @@ def stay_home(instance: Instance, options: IntArray, should_stop: ShouldStop = n
         Shape (V,): a feasible assignment.
     should_stop
         Asked between sweeps over all VMs.
+    arrays
+        The instance, packed, where that was done before.
 
     Returns
     -------
     numpy.ndarray
         Shape (V,): feasible; it costs no more, but for rounding.
     """
-    a = pack(instance)
-    rows = np.arange(instance.num_vms)
-    base = a.base.copy()
-    base[rows, instance.today] -= TIE
-    c = count(instance, options)
-    settle(a._replace(base=base), c, np.flatnonzero(instance.movable), should_stop)
+    a, c = arrays if arrays is not None else pack(instance), count(instance, options)
+    settle(a._replace(base=a.base + TIE * instance.tie_rank), c, np.flatnonzero(instance.movable), should_stop)
     return options if violations(instance, c.options) else c.options
 
 

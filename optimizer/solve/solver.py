@@ -22,7 +22,6 @@ from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
 from optimizer.solve.parts import PART_VMS
 from optimizer.solve.reference import ReferenceName, find_reference
-from optimizer.solve.search import stay_home
 from optimizer.solve.strategy import Search, Task
 
 __all__ = ["DEFAULT_EFFORT", "DEFAULT_GAP", "OPTIMALITY_GAP", "Result", "Stopped", "captured", "solve"]
@@ -236,7 +235,7 @@ class _Solving:
             self._climb_and_search(cycle)
             if not self._done(cycle):
                 self._ask_cpsat(cycle)
-            self._search.offer(stay_home(self._task.instance, self._search.best))
+            self._search.settle_ties()
             if self._done(cycle):
                 break
         self._standing.finish()

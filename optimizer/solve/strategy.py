@@ -18,8 +18,11 @@ from optimizer.solve.cycles import Cycle
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.parts import cut, merge, search_part, vault_groups
-from optimizer.solve.search import improve_single_moves, settle, steepest
+from optimizer.solve.search import improve_single_moves, settle, settle_ties, steepest
 from optimizer.solve.write_groups import write_groups
+
+ROUNDING = 1e-9
+"""Relative error of a sum of costs that only differs in its order."""
 
 LEAST_PARTS = 3
 """An instance with fewer parts is searched whole."""
@@ -109,6 +112,13 @@ class Search:
         cost = evaluate(self.instance, options).total
         if cost <= self.best_cost:
             self.best, self.best_cost = options, cost
+
+    def settle_ties(self) -> None:
+        """Prefer, where it costs the same but for rounding, today's starts, and then those at night."""
+        settled = settle_ties(self.instance, self.best, arrays=self.arrays)
+        cost = evaluate(self.instance, settled).total
+        if cost <= self.best_cost + ROUNDING * max(1.0, self.best_cost):
+            self.best, self.best_cost = settled, cost
 
     def _going_on(self, _done: int, _value: float) -> bool:
         """Whether there is time left; asked by ascents and annealing."""

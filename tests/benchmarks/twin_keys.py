@@ -60,6 +60,7 @@ def of_key(instance: Instance, key: int) -> Instance:
         instance,
         linear=instance.linear[vms],
         working_hours=instance.working_hours[vms],
+        tie_rank=instance.tie_rank[vms],
         risk=instance.risk[vms],
         allowed=instance.allowed[vms],
         today=instance.today[vms],

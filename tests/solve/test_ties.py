@@ -1,4 +1,4 @@
-"""A VM whose move gains nothing stays where it is."""
+"""Between equal costs, VMs stay where they are, and those that move go into the night."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import pytest
 
 from optimizer.model.rules import Rules
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.search import stay_home
+from optimizer.solve.search import settle_ties
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import tiny_problem
-from tests.solve.examples import Problem, flat_risk, inventory, policy
+from tests.solve.examples import HOURLY, Problem, flat_risk, inventory, policy
 
 
 def _no_gain() -> Problem:
@@ -26,10 +26,33 @@ def test_a_move_that_gains_nothing_is_taken_back() -> None:
     instance = _no_gain().instance()
     moved = np.array([20, 20])
     assert evaluate(instance, moved).total == pytest.approx(evaluate(instance, instance.today).total)
-    assert stay_home(instance, moved).tolist() == [46, 46]
+    assert settle_ties(instance, moved).tolist() == [46, 46]
     result = solve(instance, effort=5)
     assert result.options is not None
     assert result.options.tolist() == [46, 46]
+
+
+def test_a_vm_that_moves_goes_far_into_the_night() -> None:
+    """Of three starts with the same gain, at noon, in the evening and at midnight, the last is taken."""
+    twins = [policy(f"q{start}", "v", start) for start in (24, 38, 0)]
+    found = inventory([policy("p", "v", 46), *twins], [("web", "p"), ("db", "p")])
+    risk = flat_risk(2, 5.0)
+    risk[:, [24, 38, 0]] = 0.0
+    instance = Problem(found, Rules(prices={"vault_peak": 0.0}), risk).instance()
+    assert settle_ties(instance, np.array([24, 38])).tolist() == [0, 0]
+    result = solve(instance, effort=5)
+    assert result.options is not None
+    assert result.options.tolist() == [0, 0]
+
+
+def test_the_night_is_what_the_working_hours_leave() -> None:
+    """Where people work at night, ties go to the day; a VM that backs up every few hours has no night."""
+    found = inventory([policy("p", "v", 46), policy("h", "v", 0, HOURLY)], [("web", "p"), ("db", "h")])
+    rules = Rules(working_hours={"from": "20:00", "to": "06:00"})
+    rank = Problem(found, rules, flat_risk(2)).instance().tie_rank
+    assert rank[0, 24] == 1
+    assert rank[0, 4] > rank[0, 16] > rank[0, 24]
+    assert set(rank[1].tolist()) == {0, 1}
 
 
 def test_no_vm_of_a_plan_could_stay_at_no_cost() -> None:
