@@ -134,10 +134,10 @@ def _int(values: object) -> IntArray:
     return np.ascontiguousarray(values, dtype=np.int64)
 
 
-def touched_lists(instance: Instance) -> tuple[IntArray, IntArray]:
+def touched_lists(touched: IntArray, num_rows: int) -> tuple[IntArray, IntArray]:
     """Rows touched by class and option without padding: begin of each list, and the lists."""
-    flat = instance.touched.reshape(-1, instance.touched.shape[2])
-    real = flat < len(instance.rows)
+    flat = touched.reshape(-1, touched.shape[2])
+    real = flat < num_rows
     begin = np.concatenate(([0], np.cumsum(real.sum(axis=1))))
     return _int(begin), _int(flat[real])
 
@@ -149,7 +149,7 @@ def pack(instance: Instance) -> Arrays:
     num_services = int(instance.service.max(initial=-1)) + 1
     key_begin, key_vms = _lists(instance.key, movable, instance.num_keys)
     service_begin, service_vms = _lists(instance.service, movable, num_services)
-    touched_begin, touched = touched_lists(instance)
+    touched_begin, touched = touched_lists(instance.touched, len(rows))
     limits_of_key: list[list[int]] = [[] for _ in range(instance.num_keys)]
     for number, limit in enumerate(instance.write_limits):
         for k in limit.keys:

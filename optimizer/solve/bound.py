@@ -3,9 +3,10 @@
 Relaxed are "one option per VM" (``lam``), the link between a VM's option and the rows that it touches (``mu``), the
 limit on moves (``sigma``), limits on policy writes (``tau``), and that a VM and its copies in cuts, which stand for
 ``order``, are at the same option (``kappa``).  What is left splits into one problem per cell (twin key ``k``, start
-``t``), which decides whether the start is opened and for whom, one per row, and one per cut.  A plain relaxation
-is weak because a fraction of a policy serves a whole service without a single pair, and a whole vault without a peak;
-here an opened cell is charged with the share ``alpha[r]`` of the cost that its own VMs cause in row ``r``.
+``t``), which decides whether the start is opened and for whom, one per row, and one per cut.  A few small services
+have one problem instead of their rows (:mod:`optimizer.solve.dual_services`).  A plain relaxation is weak because a
+fraction of a policy serves a whole service without a single pair, and a whole vault without a peak; here an opened
+cell is charged with the share ``alpha[r]`` of the cost that its own VMs cause in row ``r``.
 
 Proof of validity.  The cost of a row, ``f(n) = p n (n - 1) / 2 + q max(0, n - fair share)``, is convex with
 ``f(0) = 0`` and so superadditive: for any partition of the VMs in row ``r`` into groups of sizes ``n_i``,
@@ -63,6 +64,7 @@ from optimizer.solve.dual import (
     price_classes,
 )
 from optimizer.solve.dual_gates import evaluate_cuts, less_copies
+from optimizer.solve.dual_services import evaluate_services
 from optimizer.solve.instance import FloatArray, Instance, RowKind
 
 SAFETY = 1e-7
@@ -84,6 +86,9 @@ at ``lam`` by somewhat less."""
 
 LAST_RATE = 0.001
 """Rates decay geometrically to this share of the first ones."""
+
+STEPS_PER_SEARCH = 4
+"""Steps of an ascent for each search for the cheapest starts of services that are placed together."""
 
 OnStep = Callable[[int, float], bool]
 
@@ -143,14 +148,14 @@ def _first_rates(instance: Instance, d: DualArrays, num_steps: int) -> _Rates:
     np.maximum.at(dearest, rows.group[is_service], (rows.pair_price / rows.weight)[is_service])
     with_all_others = (dearest * np.bincount(instance.service, minlength=len(dearest)))[instance.service]
     lam: FloatArray = 0.05 + 0.5 * with_all_others
-    mu: FloatArray = 0.05 * rows.pair_price * rows.size.astype(np.float64) + 0.2 * np.maximum(
-        rows.pair_price, rows.peak_price
-    )
+    size = np.concatenate((rows.size, d.services.size)).astype(np.float64)
+    mu: FloatArray = 0.05 * d.pair_price * size + 0.2 * np.maximum(d.pair_price, d.peak_price)
     # A cap, or a move or write where these are scarce, may be worth what the VM with most to gain would give for it.
     today = instance.linear[np.arange(instance.num_vms), instance.today]
     most_to_gain = float((today - np.where(instance.allowed, instance.linear, np.inf).min(axis=1)).max(initial=0.0))
     scarce = max(0.02 * (most_to_gain + 5 * float(with_all_others.max(initial=0.0))), 0.01)
-    shared = np.array([kind is not RowKind.CAP for kind in rows.kind], dtype=np.bool_)
+    extra = len(d.pair_price) - len(rows)
+    shared = np.array([kind is not RowKind.CAP for kind in rows.kind] + [True] * extra, dtype=np.bool_)
     # Few steps, as large instances get, have to go farther each: found on three estates of 10,000 VMs.
     hurry = min(MOST_HURRY, max(1.0, math.sqrt(LEISURELY_STEPS / max(1, num_steps))))
     return _Rates(
@@ -196,14 +201,22 @@ def _adam_step(
         at[n] = min(max(moved, least), most)
 
 
-def evaluate(d: DualArrays, at: Multipliers, answer: Answer) -> float:
+def evaluate(d: DualArrays, at: Multipliers, answer: Answer, exact: bool = True) -> float:
     """Value of the dual function; subgradient and parts go to the answer.
+
+    Where it need not be exact, services that are placed together keep their starts of the step before.  The value is
+    then too high, and no bound.
 
     Cuts are called from here: compiled code is cached by its own file and misses changes of what it calls elsewhere.
     """
     base = less_copies(d.base, d.cuts, at.kappa)
     value = evaluate_dual(d, base, at.lam, at.mu, at.alpha, at.sigma, at.tau, answer)
-    return value + evaluate_cuts(d.cuts, at.kappa, answer.kappa, answer.cuts) if len(at.kappa) else value
+    if len(at.kappa):
+        value += evaluate_cuts(d.cuts, at.kappa, answer.kappa, answer.cuts)
+    if len(answer.services):
+        met, pairs = answer.mu, answer.alpha
+        value += evaluate_services(d.services, at.mu, at.alpha, met, pairs, answer.services, answer.placed, exact)
+    return value
 
 
 def dual_value(d: DualArrays, at: Multipliers, answer: Answer | None = None) -> float:
@@ -211,7 +224,7 @@ def dual_value(d: DualArrays, at: Multipliers, answer: Answer | None = None) -> 
     answer = answer if answer is not None else empty_answer(d)
     evaluate(d, at, answer)
     parts = [math.fsum(at.lam), math.fsum(answer.cells.ravel()), math.fsum(answer.rows), math.fsum(answer.cuts)]
-    parts += [-at.sigma * max(0, int(d.max_moves[0])), -math.fsum(at.tau * d.group_limit)]
+    parts += [math.fsum(answer.services), -at.sigma * max(0, int(d.max_moves[0])), -math.fsum(at.tau * d.group_limit)]
     value = math.fsum(parts)
     return value - SAFETY * (1 + abs(value))
 
@@ -233,14 +246,16 @@ class Climb:
         The best lower bound so far, rounded down by a safety margin.
     best
         The multipliers at which it was found.
+    arrays
+        The instance, flattened.
     """
 
     def __init__(self, instance: Instance, start: Multipliers | None = None) -> None:
         self._instance = instance
-        self._dual = dual_arrays(instance)
-        self._answer = empty_answer(self._dual)
-        fits = start is not None and _fits(start, self._dual)
-        self.best = start.copy() if start is not None and fits else start_multipliers(self._dual)
+        self.arrays = dual_arrays(instance)
+        self._answer = empty_answer(self.arrays)
+        fits = start is not None and _fits(start, self.arrays)
+        self.best = start.copy() if start is not None and fits else start_multipliers(self.arrays)
         if instance.max_moves is None:
             self.best.sigma = 0.0
         self.bound = -math.inf
@@ -260,7 +275,7 @@ class Climb:
         first_rate, last_rate
             Rates at both ends of the cycle, as shares of the first rate of an ascent.
         """
-        instance, d, answer, at = self._instance, self._dual, self._answer, self.best.copy()
+        instance, d, answer, at = self._instance, self.arrays, self._answer, self.best.copy()
         rates, sigma = _first_rates(instance, d, num_steps), np.array([at.sigma])
         rate_of_sigma = rates.sigma if instance.max_moves is not None else np.zeros(1)
         steppers = (
@@ -272,8 +287,9 @@ class Climb:
             (_Adam(rate_of_sigma, 0.0, math.inf), sigma, answer.moves),
         )
         for number in range(1, num_steps + 1):
-            value = evaluate(d, at, answer)
-            if value > self._value:
+            exact = not len(answer.services) or number % STEPS_PER_SEARCH == 0 or number == num_steps
+            value = evaluate(d, at, answer, exact)
+            if exact and value > self._value:
                 self._value, self.best = value, at.copy()
             if not on_step(number, self._value):
                 break
@@ -309,12 +325,19 @@ def _fits(at: Multipliers, d: DualArrays) -> bool:
     return shapes == (d.today.shape, d.pair_price.shape, d.group_limit.shape, d.cuts.level.shape)
 
 
-def reduced_costs(instance: Instance, at: Multipliers) -> FloatArray:
+def reduced_costs(instance: Instance, at: Multipliers, arrays: DualArrays | None = None) -> FloatArray:
     """Cost of each option under the prices of rows, moves and copies, before the VM's own value; shape (V, 48).
 
     :data:`~optimizer.solve.arrays.FORBIDDEN` and more where an option is not allowed.
+
+    Parameters
+    ----------
+    instance, at
+        The problem, and a point of its dual.
+    arrays
+        The instance, flattened, where that was done before.
     """
-    d = dual_arrays(instance)
+    d = arrays if arrays is not None else dual_arrays(instance)
     priced = price_classes(d, at.mu).reshape(-1, NUM_OPTIONS)
     moved = np.arange(NUM_OPTIONS)[None, :] != instance.today[:, None]
     cost: FloatArray = less_copies(d.base, d.cuts, at.kappa) + priced[instance.vm_class] + at.sigma * moved

@@ -14,6 +14,7 @@ from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import FORBIDDEN, touched_lists
 from optimizer.solve.compiled import compiled, inner
 from optimizer.solve.dual_gates import CutArrays, cut_arrays
+from optimizer.solve.dual_services import ServiceArrays, place_services
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 from optimizer.solve.write_groups import write_groups
 
@@ -80,6 +81,8 @@ class DualArrays(NamedTuple):
         Shape (1,) each; ``max_moves`` is -1 where there is no limit.
     cuts
         What ``order`` demands.
+    services
+        Services that are placed together; their rows come last in all arrays of rows.
     """
 
     base: FloatArray
@@ -103,6 +106,7 @@ class DualArrays(NamedTuple):
     per_policy: IntArray
     max_moves: IntArray
     cuts: CutArrays
+    services: ServiceArrays
 
 
 class Answer(NamedTuple):
@@ -112,8 +116,10 @@ class Answer(NamedTuple):
     ----------
     lam, mu, alpha, tau, kappa
         Subgradient, shaped like the multipliers.
-    cells, rows, cuts
-        Shapes (K, 48), (num_rows,) and (num_cuts,): value of each subproblem.
+    cells, rows, cuts, services
+        Shapes (K, 48), (num_rows,), (num_cuts,) and (num_services,): value of each subproblem.
+    placed
+        Starts of the VMs of services that are placed together: where the search for the cheapest begins.
     moves
         Shape (1,): moves of the relaxed solution.
     """
@@ -126,6 +132,8 @@ class Answer(NamedTuple):
     cells: FloatArray
     rows: FloatArray
     cuts: FloatArray
+    services: FloatArray
+    placed: IntArray
     moves: FloatArray
 
 
@@ -135,7 +143,9 @@ def dual_arrays(instance: Instance) -> DualArrays:
     assert not ((rows.pair_price > 0) & (rows.peak_price > 0)).any(), "a row is priced by pairs or by its peak"
     peers = instance.peers
     order = np.lexsort((peers, instance.key))
-    touched_begin, touched = touched_lists(instance)
+    placed = place_services(instance)
+    touched_begin, touched = touched_lists(placed.touched, len(rows) + len(placed.pair_price))
+    no_price, no_room = np.zeros(len(placed.pair_price)), np.zeros(len(placed.pair_price), dtype=np.int64)
     groups: list[list[int]] = [[] for _ in range(instance.num_keys)]
     limits = write_groups(instance)
     for number, (_, keys, _) in enumerate(limits):
@@ -151,10 +161,10 @@ def dual_arrays(instance: Instance) -> DualArrays:
         key_vms=order,
         touched_begin=touched_begin,
         touched=touched,
-        pair_price=np.array(rows.pair_price),
-        peak_price=np.array(rows.peak_price),
-        fair_share=np.array(rows.fair_share),
-        most=np.minimum(rows.size, rows.cap),
+        pair_price=np.concatenate((rows.pair_price, placed.pair_price)),
+        peak_price=np.concatenate((rows.peak_price, no_price)),
+        fair_share=np.concatenate((rows.fair_share, no_room)),
+        most=np.concatenate((np.minimum(rows.size, rows.cap), no_room)),
         room=np.maximum(instance.existing * instance.vms_per_existing_policy - instance.unknown, 0),
         group_begin=np.concatenate(([0], np.cumsum([len(of) for of in groups]))).astype(np.int64),
         group=np.array([number for of in groups for number in of], dtype=np.int64),
@@ -163,6 +173,7 @@ def dual_arrays(instance: Instance) -> DualArrays:
         per_policy=np.array([instance.vms_per_new_policy], dtype=np.int64),
         max_moves=np.array([-1 if instance.max_moves is None else instance.max_moves], dtype=np.int64),
         cuts=cut_arrays(instance),
+        services=placed.services,
     )
 
 
@@ -178,6 +189,8 @@ def empty_answer(d: DualArrays) -> Answer:
         np.empty(cells),
         np.empty(num_rows),
         np.empty(len(d.cuts.positions)),
+        np.empty(len(d.services.vm_begin) - 1),
+        np.zeros(len(d.services.vm_kind), dtype=np.int64),
         np.empty(1),
     )
 

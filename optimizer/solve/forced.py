@@ -35,7 +35,7 @@ import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.bound import SAFETY, dual_value, forced_bounds, reduced_costs
-from optimizer.solve.dual import DualArrays, Multipliers, dual_arrays, empty_answer
+from optimizer.solve.dual import DualArrays, Multipliers, dual_arrays, empty_answer, price_classes
 from optimizer.solve.dual_gates import forced_increases
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 
@@ -60,8 +60,7 @@ def sharp_forced_bounds(instance: Instance, at: Multipliers) -> FloatArray:
     answer = empty_answer(d)
     bound = dual_value(d, at, answer)
     reduced = reduced_costs(instance, at) - at.lam[:, None]
-    charged = np.append(at.alpha * instance.rows.pair_price, 0.0)
-    charge = charged[instance.touched].sum(axis=2)[instance.vm_class]
+    charge = price_classes(d, at.alpha * d.pair_price).reshape(-1, NUM_OPTIONS)[instance.vm_class]
     opening = _opening_prices(d, at)
     shut_out, taken_in = np.zeros_like(reduced), np.zeros_like(reduced)
     for t in range(NUM_OPTIONS):

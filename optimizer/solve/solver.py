@@ -291,7 +291,7 @@ class _Solving:
         numbers = range(*(int(effort // EFFORT_PER_NEIGHBOURHOOD) for effort in (cycle.begin, cycle.end)))
         if not numbers or not instance.movable.any():
             return
-        neighbourhoods = Neighbourhoods(instance, reduced_costs(instance, self._climb.best), seed)
+        neighbourhoods = Neighbourhoods(instance, reduced_costs(instance, self._climb.best, self._climb.arrays), seed)
         for number in numbers:
             if self._done(cycle):
                 break
