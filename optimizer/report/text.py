@@ -322,9 +322,9 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
     if summary.toward is not None:
         yield Text(toward_sentence(summary.toward, plan.rules.max_moves))
         yield table(toward_rows(summary.toward), glyphs, width)
+        if summary.toward.violations_left:
+            return
         yield Text()
-    if summary.toward is not None and summary.toward.violations_left:
-        return
     yield Text(_captured_sentence(summary))
     if summary.reference == "greedy":
         yield Text(
