@@ -251,6 +251,8 @@ def make_plan(
     VerificationError
         The result did not pass the independent verifier: a bug.
     """
+    if toward:  # before the load is read
+        require_move_limit((rules or Rules()).max_moves)
     before = None if earlier is None else read_earlier(earlier)
     case = prepare(estate, rules, history=history, engine=engine, progress=progress)
     return make_plan_of(
