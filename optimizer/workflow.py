@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -56,10 +56,17 @@ from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, DEFAULT_GAP, Result, solve
 from optimizer.solve.why_not.circumstances import circumstances
-from optimizer.solve.why_not.feasibility import Budget
+from optimizer.solve.why_not.conflicts import Conflict
+from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.limits import Change, Limits, loosened, relaxed_rules
-from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError, name_everything
-from optimizer.solve.why_not.relaxation import Diagnosis, Effect, diagnose, solved
+from optimizer.solve.why_not.no_schedule import (
+    NamedConflict,
+    NamedRelaxation,
+    Names,
+    NoScheduleError,
+    NotFoundWithinEffortError,
+)
+from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation, diagnose, solved
 from optimizer.solve.why_not.shadow import DEFAULT_ROUNDS, price_limits
 
 SHARE_OF_SOLVE = 0.7
@@ -68,7 +75,7 @@ SHARE_OF_SOLVE = 0.7
 SHARE_OF_START = 0.2
 """Of a time limit, for the best moves from today where moves are limited."""
 
-EFFORT_PARTS = 10
+EFFORT_PARTS = 20
 """A plan that a relaxation makes possible gets this part of the effort."""
 
 RELAXATIONS_TO_TIME = 6
@@ -77,8 +84,21 @@ RELAXATIONS_TO_TIME = 6
 EFFORT_OF_START = DEFAULT_EFFORT
 """Effort for the start of a search under a limit of moves; always the same, so that all searches begin alike."""
 
-CONFLICT_WORK = 0.5
-"""Deterministic time, about seconds, for each unit of effort that goes into conflicts."""
+CONFLICT_WORK, PROOF_WORK = 0.1, 0.1
+"""Deterministic time, about seconds, for each unit of effort: for conflicts and ways out, and for the question whether
+there is any schedule where none is found easily.
+"""
+
+SHARE_OF_PROOF, SHARE_OF_REASON = 0.2, 0.15
+"""Of a time limit: for that question, and at least for conflicts and ways out."""
+
+Tell = Callable[[NamedConflict | NamedRelaxation], None]
+"""Told why there is no schedule, and what would make one possible, as soon as each answer is proven."""
+
+
+def nobody(_: NamedConflict | NamedRelaxation) -> None:
+    """A :data:`Tell` that does nothing."""
+
 
 SHARE_OF_CIRCUMSTANCES = 0.1
 """Of a time limit, on top, for what of the VMs' backups has a part in a conflict."""
@@ -209,6 +229,7 @@ def make_plan(
     toward: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
+    tell: Tell = nobody,
     clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
     """Find a schedule, derive the changes, verify the whole.
@@ -237,6 +258,8 @@ def make_plan(
         Where independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.
     progress
         Told how far the work is.
+    tell
+        Told why there is no schedule, and what would make one possible, as soon as each answer is proven.
     clock
         Clock that gives the plan's ``created_at``.
 
@@ -268,6 +291,7 @@ def make_plan(
         toward=toward,
         engine=engine,
         progress=progress,
+        tell=tell,
         clock=clock,
     )
 
@@ -286,6 +310,7 @@ def make_plan_of(
     toward: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
+    tell: Tell = nobody,
     clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
     """The same for a case that is prepared already; see :func:`make_plan`."""
@@ -310,6 +335,7 @@ def make_plan_of(
             begin=None if step is None else step.options,
             keep=True,
             why_not=one is case,
+            tell=tell,
         )
 
     if step is not None and step.months > 1:
@@ -397,6 +423,7 @@ def solve_case(
     keep: bool = False,
     multipliers: Multipliers | None = None,
     why_not: bool = True,
+    tell: Tell = nobody,
 ) -> Result:
     """Solve a prepared case; see :func:`optimizer.solve.solver.solve`.
 
@@ -410,7 +437,9 @@ def solve_case(
     keep
         Keep that schedule, repaired where it breaks a rule, as long as it is within ``gap``.
     why_not
-        Look for the reason where there is no schedule, which takes about as long again.
+        Look for the reason where there is no schedule.
+    tell
+        Told why there is no schedule, and what would make one possible, as soon as each answer is proven.
 
     Raises
     ------
@@ -419,12 +448,13 @@ def solve_case(
     NotFoundWithinEffortError
         None was found, nor was it proven that there is none; or why was not asked.
     """
-    left = time_limit_seconds
+    began, left = time.monotonic(), time_limit_seconds
     usable = None if near is None else usable_start(case.instance, near)
     start = begin if usable is None else usable
     if case.instance.max_moves is not None and (start is None or violations(case.instance, start)):
         start = _start_of(case.instance, seed, time_limit_seconds)
         left = None if left is None else left * (1 - SHARE_OF_START)
+    limits = Limits(case.instance, case.restrictions, case.rules) if why_not else None
     result = solve(
         case.instance,
         seed=seed,
@@ -435,20 +465,13 @@ def solve_case(
         progress=progress,
         start=start,
         multipliers=multipliers,
+        fallback=None if limits is None else lambda: _possible(limits, effort, time_limit_seconds),
     )
     if result.options is None:
-        diagnosis = Diagnosis(Outcome.UNKNOWN)
-        if why_not:
-            diagnosis = diagnose_case(case, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
-        if diagnosis.outcome is Outcome.INFEASIBLE:
-            told = _circumstances(case, diagnosis, effort, time_limit_seconds)
-            answer = name_everything(case.inventory, case.rules, diagnosis, told)
-            raise NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
-        raise NotFoundWithinEffortError(
-            f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there "
-            "is none; give more with --effort, or loosen a rule"
-            + ("" if case.rules.max_moves is None else ", or take a first step toward the rules with --toward")
-        )
+        if time_limit_seconds is not None:
+            unused = time_limit_seconds - (time.monotonic() - began)
+            left = max(unused, SHARE_OF_REASON * time_limit_seconds)
+        raise _no_schedule(case, limits, seed, effort, left, tell)
     if near is not None:
         result = closest(case.instance, kept_or_better(case.instance, result, usable, gap if keep else 0.0), near)
     assert result.options is not None
@@ -474,8 +497,42 @@ def _start_of(instance: Instance, seed: int, time_limit_seconds: float | None) -
     )
 
 
+def _possible(limits: Limits, effort: int, time_limit_seconds: float | None) -> IntArray | Outcome:
+    """A schedule that keeps the limits, or whether there is one: a proof that there is none is often quick."""
+    deadline = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_PROOF * time_limit_seconds
+    answer = Feasibility(limits, Budget(PROOF_WORK * effort, deadline)).check(limits.all)
+    return answer.outcome if answer.options is None else answer.options
+
+
+def _no_schedule(
+    case: Case, limits: Limits | None, seed: int, effort: int, time_limit_seconds: float | None, tell: Tell
+) -> NoScheduleError | NotFoundWithinEffortError:
+    """The error for a case that was not solved, with its reason and the ways out; no limits: why was not asked."""
+    not_found = (
+        f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there is "
+        "none; give more with --effort, or loosen a rule"
+        + ("" if case.rules.max_moves is None else ", or take a first step toward the rules with --toward")
+    )
+    if limits is None:
+        return NotFoundWithinEffortError(not_found)
+    diagnosis = diagnose_case(
+        case, limits=limits, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, tell=tell
+    )
+    names = Names(case.inventory, case.rules)
+    if diagnosis.outcome is Outcome.INFEASIBLE:
+        answer = names.answer(diagnosis, _circumstances(case, diagnosis, effort, time_limit_seconds))
+        return NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
+    return NotFoundWithinEffortError(not_found, names.answer(diagnosis, ()))
+
+
 def diagnose_case(
-    case: Case, *, seed: int = 0, effort: int = DEFAULT_EFFORT, time_limit_seconds: float | None = None
+    case: Case,
+    *,
+    limits: Limits | None = None,
+    seed: int = 0,
+    effort: int = DEFAULT_EFFORT,
+    time_limit_seconds: float | None = None,
+    tell: Tell = nobody,
 ) -> Diagnosis:
     """Why a case has no schedule, and what would make one possible.
 
@@ -483,23 +540,27 @@ def diagnose_case(
     ----------
     case
         The case.
+    limits
+        Its limits, where they are known already.
     seed, effort, time_limit_seconds
-        Of the solver.  A tenth of the effort is spent on each plan that a relaxation makes possible; half of the time
-        limit on the conflicts, and as much on all of these plans together.
+        Of the solver.  A twentieth of the effort is spent on each plan that a relaxation makes possible, half of the
+        time limit on the conflicts, and the other half on all of these plans together.
+    tell
+        Told every conflict and every way out as soon as it is proven.
     """
     deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+    names = Names(case.inventory, case.rules)
 
-    def judge(changes: Sequence[Change]) -> Effect | None:
-        left = None if deadline is None else deadline - time.monotonic()
-        if left is not None and left <= 0:
-            return None
-        share = None if left is None else left / RELAXATIONS_TO_TIME
-        return solved(relaxed_instance(case, changes), max(1, effort // EFFORT_PARTS), seed, share)
+    def judge(changes: Sequence[Change], near: IntArray) -> Effect | None:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) / RELAXATIONS_TO_TIME
+        return solved(relaxed_instance(case, changes), max(1, effort // EFFORT_PARTS), seed, left, near)
+
+    def told(one: Conflict | Relaxation) -> None:
+        tell(names.conflict(one) if isinstance(one, Conflict) else names.relaxation(one))
 
     halfway = None if deadline is None or time_limit_seconds is None else deadline - time_limit_seconds / 2
-    return diagnose(
-        Limits(case.instance, case.restrictions, case.rules), judge, Budget(CONFLICT_WORK * effort, halfway)
-    )
+    limits = Limits(case.instance, case.restrictions, case.rules) if limits is None else limits
+    return diagnose(limits, judge, Budget(CONFLICT_WORK * effort, halfway), told)
 
 
 def _circumstances(

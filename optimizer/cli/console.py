@@ -23,8 +23,10 @@ from optimizer.ports import Clock, Progress, no_progress
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-NO_SCHEDULE = 3
-"""Exit code where no schedule satisfies the rules."""
+    from optimizer.solve.why_not.no_schedule import NamedConflict, NamedRelaxation
+
+NO_SCHEDULE, NO_SCHEDULE_HEADLINE = 3, "no schedule satisfies the rules"
+"""Exit code and message where no schedule satisfies the rules."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -91,16 +93,29 @@ class Screen:
         width = None if sys.stdout.isatty() else 100
         Console(width=width, highlight=False, soft_wrap=False).print(renderable, crop=False)
 
-    def refuse(self, renderable: RenderableType, headline: str, json_text: str) -> None:
-        """Print why there is no result: in full to stderr, or as JSON to stdout and in one sentence to stderr."""
+    def refuse(self, renderable: RenderableType, headline: str, json_text: str, *, announced: bool = False) -> None:
+        """Print why there is no result: in full to stderr, or as JSON to stdout and in one sentence to stderr.
+
+        Parameters
+        ----------
+        renderable, headline, json_text
+            The reason in full, in one sentence, and as JSON.
+        announced
+            Whether the sentence is on the screen already.
+        """
         if self.as_json:
             click.echo(json_text)
             say(f"error: {headline}")
             return
+        if not announced:
+            say(f"error: {headline}")
+        self.explain(renderable)
+
+    def explain(self, renderable: RenderableType) -> None:
+        """Print a part of the reason why there is no result to stderr."""
         from rich.console import Console
 
         width = None if sys.stderr.isatty() else 100
-        say(f"error: {headline}")
         Console(width=width, stderr=True, highlight=False, soft_wrap=False).print(renderable, crop=False)
 
     def remark(self, text: str) -> None:
@@ -198,27 +213,68 @@ def common_options(command: Callable[Concatenate[Screen, P], R]) -> Callable[...
     @wraps(command)
     def with_screen(*args: Any, output_format: str, quiet: bool, verbose: bool, **kwargs: Any) -> R:
         screen = Screen(output_format == "json", quiet, verbose)
-        try:
+        with why_not(screen):
             return command(screen, *args, **kwargs)
-        except OptimizerError as exc:
-            if exc.exit_code == NO_SCHEDULE:
-                _say_why_not(screen, exc)
-            raise
 
     return with_screen
 
 
-def _say_why_not(screen: Screen, error: OptimizerError) -> NoReturn:
-    """Show conflicts and ways out, and end with the exit code for them."""
-    from optimizer.report.text_no_schedule import render_no_schedule
-    from optimizer.solve.why_not.no_schedule import NoScheduleError
+class WhyNot:
+    """Says why there is no schedule, and what would make one possible, as soon as each answer is proven.
 
-    if not isinstance(error, NoScheduleError):
-        raise error
-    answer, headline = error.answer, "no schedule satisfies the rules"
-    failure = replace(failure_of(error), message=headline)
-    screen.refuse(render_no_schedule(answer), headline, failure.as_json(**answer.model_dump(mode="json")))
-    sys.exit(error.exit_code)
+    Parameters
+    ----------
+    screen
+        Where it is said: at once as text, unless with ``--quiet``; as JSON, and with ``--quiet``, only at the end.
+    """
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._told: list[NamedConflict] = []
+
+    def tell(self, one: NamedConflict | NamedRelaxation) -> None:
+        """Say a conflict or a way out."""
+        from optimizer.report.text_no_schedule import render_first_conflict, render_found
+        from optimizer.solve.why_not.no_schedule import NamedConflict
+
+        if self._screen.as_json or self._screen.quiet:
+            return
+        if not isinstance(one, NamedConflict):
+            self._screen.explain(render_found(one))
+            return
+        if not self._told:
+            say(f"error: {NO_SCHEDULE_HEADLINE}")
+        self._screen.explain(render_found(one) if self._told else render_first_conflict(one))
+        self._told.append(one)
+
+    def end(self, error: OptimizerError) -> NoReturn:
+        """Say what has not been said yet, and end with the exit code for it."""
+        from optimizer.report.text_no_schedule import render_no_schedule
+        from optimizer.solve.why_not.no_schedule import NoScheduleError
+
+        if not isinstance(error, NoScheduleError):
+            raise error
+        failure = replace(failure_of(error), message=NO_SCHEDULE_HEADLINE)
+        answer = error.answer
+        self._screen.refuse(
+            render_no_schedule(answer, self._told),
+            NO_SCHEDULE_HEADLINE,
+            failure.as_json(**answer.model_dump(mode="json")),
+            announced=bool(self._told),
+        )
+        sys.exit(error.exit_code)
+
+
+@contextmanager
+def why_not(screen: Screen) -> Iterator[Callable[[NamedConflict | NamedRelaxation], None]]:
+    """Yields what a search for a schedule is to tell why there is none; ends the command with the whole answer."""
+    said = WhyNot(screen)
+    try:
+        yield said.tell
+    except OptimizerError as exc:
+        if exc.exit_code != NO_SCHEDULE:
+            raise
+        said.end(exc)
 
 
 FILE = click.Path(dir_okay=False, path_type=Path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from rich.console import RenderableType
 from rich.text import Text
@@ -11,13 +11,16 @@ from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, decima
 from optimizer.solve.why_not.no_schedule import (
     NO_WAY_OUT,
     NamedConflict,
+    NamedRelaxation,
     NoSchedule,
     changes_sentence,
     conflict_sentence,
     count_vms,
     exemptions,
     proof_sentence,
+    rules_sentence,
     steps_sentence,
+    way_out_sentence,
 )
 
 CONFLICTS_SHOWN = 5
@@ -28,16 +31,49 @@ VMS_WRITTEN = 20
 """Maximum number of exempted VMs for which a terminal shows what to write."""
 
 
-def render_no_schedule(answer: NoSchedule) -> Page:
-    """Draw the conflicts, and the changes that make a schedule possible with their plans."""
+def render_first_conflict(conflict: NamedConflict) -> Page:
+    """Draw a conflict as soon as it is proven, before ways out are known."""
+
+    def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
+        yield from _first(conflict, glyphs)
+        yield Text()
+        yield Text("Looking for changes that make a schedule possible", style="bold").append(
+            " (each is verified by solving again)", style="dim"
+        )
+
+    return Page(build)
+
+
+def render_found(one: NamedConflict | NamedRelaxation) -> Page:
+    """Draw a further conflict or a way out as soon as it is found."""
+    found = conflict_sentence(one) if isinstance(one, NamedConflict) else way_out_sentence(one)
+
+    def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
+        yield bullets([found], glyphs)
+
+    return Page(build)
+
+
+def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ()) -> Page:
+    """Draw the conflicts, and the changes that make a schedule possible with their plans.
+
+    Parameters
+    ----------
+    answer
+        Why there is no schedule.
+    told
+        Conflicts that were drawn before.  Of these only what is new is drawn: a proof, and circumstances.
+    """
+    known = {one.limits: one for one in told}
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         first, *others = answer.conflicts
-        yield Text()
-        yield Text("Smallest conflict" if first.smallest else "Conflict", style="bold").append(
-            f" ({proof_sentence(first)})", style="dim"
-        )
-        yield bullets(_told(first), glyphs)
+        others = [one for one in others if one.limits not in known or one.circumstances]
+        if first.limits not in known or first.circumstances:
+            yield from _first(first, glyphs)
+        elif proof_sentence(first) != proof_sentence(known[first.limits]):
+            yield Text()
+            yield Text(glyphs.clean(f"For {rules_sentence(first)}: {proof_sentence(first)}."))
         if others:
             yield Text()
             yield _title("Further conflicts", min(CONFLICTS_SHOWN, len(others)), len(others))
@@ -55,6 +91,14 @@ def render_no_schedule(answer: NoSchedule) -> Page:
             yield Text(f"{steps[0].upper()}{steps[1:]}.")
 
     return Page(build)
+
+
+def _first(conflict: NamedConflict, glyphs: Glyphs) -> Iterator[RenderableType]:
+    yield Text()
+    yield Text("Smallest conflict" if conflict.smallest else "Conflict", style="bold").append(
+        f" ({proof_sentence(conflict)})", style="dim"
+    )
+    yield bullets(_told(conflict), glyphs)
 
 
 def _title(text: str, shown: int, total: int) -> Text:
@@ -99,7 +143,7 @@ def _ways_out(answer: NoSchedule) -> Rows:
             number("policies"),
         ),
         cells=[
-            (changes_sentence(one.changes), cost, risk, overlaps, f"{one.plan.moved:,}", f"{one.plan.policy_writes:,}")
+            (_change(one), cost, risk, overlaps, f"{one.plan.moved:,}", f"{one.plan.policy_writes:,}")
             for one, cost, risk, overlaps in zip(
                 shown,
                 decimals(plan.cost for plan in plans),
@@ -112,5 +156,10 @@ def _ways_out(answer: NoSchedule) -> Rows:
         note=(
             "each was verified by solving again; the cheapest is first; cost, at-risk backups and expected "
             "overlapping snapshots per 30 days, policies written"
+            + ("" if all(one.minimal for one in shown) else "; * perhaps not all of these changes are needed")
         ),
     )
+
+
+def _change(one: NamedRelaxation) -> str:
+    return changes_sentence(one.changes) + ("" if one.minimal else " *")

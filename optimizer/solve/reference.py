@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -41,12 +42,24 @@ CONSTRAINTS = tuple(family for family in FAMILIES if family not in (add_linear_c
 """Families without a price: what makes a schedule feasible."""
 
 
+Fallback = Callable[[], IntArray | Outcome | None]
+"""Asked where no schedule is found easily: returns one, INFEASIBLE if it is proven that there is none, or nothing."""
+
+
 def find_reference(
-    instance: Instance, effort: int, seed: int, clock: SolveClock
+    instance: Instance, effort: int, seed: int, clock: SolveClock, fallback: Fallback | None = None
 ) -> tuple[ReferenceName, IntArray | Outcome]:
     """Today's schedule if it keeps the rules, else a greedy one, else any; or why there is none.
 
     CP-SAT is asked with more and more work, so that what is found with some effort is also found with more.
+
+    Parameters
+    ----------
+    instance, effort, seed, clock
+        The problem, and how long to work at it.
+    fallback
+        Asked before CP-SAT, which takes long to prove that there is no schedule.  A schedule that it knows is taken
+        where placing groups of VMs finds none.
     """
     if not violations(instance, todays(instance)):
         return "today", todays(instance)
@@ -55,17 +68,30 @@ def find_reference(
     placed = repair(instance, greedy(instance))
     if not violations(instance, placed):
         return "greedy", placed
+    known = None if fallback is None else fallback()
+    if known is Outcome.INFEASIBLE:
+        return "greedy", Outcome.INFEASIBLE
+    usable = known if isinstance(known, np.ndarray) and not violations(instance, known) else None
+    return "greedy", _ask_cpsat(instance, placed, usable, effort, seed, clock)
+
+
+def _ask_cpsat(
+    instance: Instance, placed: IntArray, known: IntArray | None, effort: int, seed: int, clock: SolveClock
+) -> IntArray | Outcome:
+    """A schedule by CP-SAT, asked with more and more work: of groups of VMs, then of all unless one is known."""
     model, work = ScopedModel(instance, whole(instance, placed), CONSTRAINTS), FIRST_WORK
     while True:
         settled = _settle_gates(instance, _settle_caps(instance, placed, work, seed, clock), work, seed, clock)
         if not violations(instance, settled):
-            return "greedy", settled
+            return settled
+        if known is not None:
+            return known
         found = _solve_in_order(instance, model, work, seed, clock)
         if isinstance(found, np.ndarray):
-            return "greedy", found
+            return found
         work *= WORK_GROWTH
         if found is Outcome.INFEASIBLE or work > WORK_PER_EFFORT * effort or clock.over():
-            return "greedy", found
+            return found
 
 
 def _solve_in_order(

@@ -21,7 +21,7 @@ from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
 from optimizer.solve.parts import PART_VMS
-from optimizer.solve.reference import ReferenceName, find_reference
+from optimizer.solve.reference import Fallback, ReferenceName, find_reference
 from optimizer.solve.strategy import Search, Task
 
 __all__ = ["DEFAULT_EFFORT", "DEFAULT_GAP", "OPTIMALITY_GAP", "Result", "Stopped", "captured", "solve"]
@@ -159,6 +159,7 @@ def solve(
     start: IntArray | None = None,
     multipliers: Multipliers | None = None,
     part_vms: int = PART_VMS,
+    fallback: Fallback | None = None,
 ) -> Result:
     """Find a good schedule and prove how good it is.
 
@@ -187,11 +188,13 @@ def solve(
         Where to begin the bound: those of a problem of the same shape.
     part_vms
         VMs of a part of a large instance; equal parts, equal result.
+    fallback
+        See :func:`optimizer.solve.reference.find_reference`.
     """
     clock = SolveClock(time_limit_seconds)
     instance = without_impossible_options(instance)
     task = Task(instance, seed, effort, gap, clock, progress, engine, start, multipliers, part_vms)
-    solving = Beside(lambda: _solve(task))
+    solving = Beside(lambda: _solve(task, fallback))
     try:
         return solving.result()
     except KeyboardInterrupt:
@@ -199,9 +202,9 @@ def solve(
         raise
 
 
-def _solve(task: Task) -> Result:
+def _solve(task: Task, fallback: Fallback | None) -> Result:
     instance, clock = task.instance, task.clock
-    reference_name, reference = find_reference(instance, task.effort, task.seed, clock)
+    reference_name, reference = find_reference(instance, task.effort, task.seed, clock, fallback)
     if not isinstance(reference, np.ndarray):
         return Result(reference, None, None, float("-inf"), reference_name, None, "effort", clock.seconds())
     return _Solving(task, reference_name, reference).result()

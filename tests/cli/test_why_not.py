@@ -138,6 +138,58 @@ def test_exempting_vms_as_advised_makes_the_plan_that_was_promised(
     assert len(kept["except"]) == len(advised.changes[0].vms)
 
 
+@pytest.fixture
+def two_windows(tmp_path: Path) -> Path:
+    """Return rules with two windows that exclude each other."""
+    windows = {"at night": "allow", "not at night": "forbid"}
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        "\n".join(
+            f'[[rule]]\nname = "{name}"\n{ERP}\n{key} = [{{ from = "20:00", to = "06:00" }}]'
+            for name, key in windows.items()
+        )
+    )
+    return rules
+
+
+def test_answers_are_shown_as_they_are_found(home: Path, two_windows: Path, tmp_path: Path) -> None:
+    """First the conflict, then each way out, at last the table with the cheapest first; nothing is said twice."""
+    answer = run("plan", home / "estate", "--rules", two_windows, "--out", tmp_path / "plan.json", "--effort", 1)
+    assert (answer.code, answer.out) == (3, "")
+    in_order = (
+        "error: no schedule satisfies the rules",
+        "'at night' and 'not at night' cannot all hold for 12 VMs",
+        "Looking for changes that make a schedule possible",
+        "drop 'at night': cost",
+        "What would make a schedule possible",
+    )
+    places = [answer.err.index(text) for text in in_order]
+    assert places == sorted(places)
+    assert answer.err.count("cannot all hold") == answer.err.count("error:") == 1
+    assert all(cell_len(line) <= 100 for line in answer.err.splitlines())
+
+
+def test_quiet_and_json_answer_once_at_the_end(home: Path, two_windows: Path, tmp_path: Path) -> None:
+    """With --quiet stderr has the whole answer and no more; with --format json stdout is one document."""
+    call = ("plan", home / "estate", "--rules", two_windows, "--out", tmp_path / "plan.json", "--effort", 1)
+    quiet = run(*call, "--quiet").err
+    assert "Looking for" not in quiet
+    assert quiet.index("cannot all hold") < quiet.index("What would make a schedule possible")
+    answer = run(*call, "--format", "json")
+    assert answer.err == "error: no schedule satisfies the rules\n"
+    found = no_schedule(answer)
+    assert {change.limit.name for one in found.relaxations for change in one.changes} == {"at night", "not at night"}
+    assert all(one.minimal for one in found.relaxations)
+
+
+def test_a_time_limit_that_is_over_still_leaves_a_way_out(home: Path, two_windows: Path, tmp_path: Path) -> None:
+    """Without time for any search, today's schedule shows which rules have to go."""
+    call = ("plan", home / "estate", "--rules", two_windows, "--out", tmp_path / "plan.json", "--time-limit", 0.001)
+    found = no_schedule(run(*call, "--format", "json"))
+    assert found.relaxations
+    assert not found.complete
+
+
 def test_limits_that_bind_are_priced(home: Path, tmp_path: Path) -> None:
     """``report --limits`` prices one more move; as JSON the same, and on the page where one is asked for."""
     rules, plan = tmp_path / "rules.toml", tmp_path / "plan.json"

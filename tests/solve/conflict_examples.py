@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cost import evaluate
-from optimizer.solve.instance import Gates
+from optimizer.solve.instance import Gates, IntArray
 from optimizer.solve.restrict import RISK_TOLERANCE
 from optimizer.solve.why_not.limits import Change, Limit, Limits, loosened, relaxed_rules
 from optimizer.solve.why_not.relaxation import Effect, solved
@@ -37,10 +37,12 @@ def limits_of(problem: Problem, gates: Gates | None = None) -> Limits:
     return Limits(instance, problem.restrictions, problem.rules)
 
 
-def solved_again(problem: Problem, changes: Sequence[Change], gates: Gates | None = None) -> Effect | None:
+def solved_again(
+    problem: Problem, changes: Sequence[Change], gates: Gates | None = None, near: IntArray | None = None
+) -> Effect | None:
     """Plan with the rules as they would be written then."""
     relaxed = replace(problem, rules=relaxed_rules(problem.rules, changes, problem.inventory))
-    return solved(loosened(limits_of(relaxed, gates), changes).instance, 2)
+    return solved(loosened(limits_of(relaxed, gates), changes).instance, 2, near=near)
 
 
 def gates_between(num_vms: int, sides: Sequence[tuple[str, int, int]], clash: np.ndarray) -> Gates:

@@ -16,6 +16,7 @@ from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Gates, Instance, WriteLimit
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
+from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
 from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened, relaxed_rules
 from optimizer.solve.why_not.relaxation import Diagnosis, Effect, diagnose
 from tests.solve.conflict_examples import (
@@ -34,11 +35,14 @@ from tests.solve.conflict_examples import (
 )
 from tests.solve.examples import Problem, flat_risk, only
 
-FREE = Effect(0.0, 0.0, 0.0, 0, 0)
+
+def free(*_: object) -> Effect:
+    """A judge to whom every plan is the same."""
+    return Effect(0.0, 0.0, 0.0, 0, 0)
 
 
-def diagnosis_of(problem: Problem) -> Diagnosis:
-    return diagnose(limits_of(problem), lambda changes: solved_again(problem, changes), Budget(20.0))
+def diagnosis_of(problem: Problem, work: float = 20.0) -> Diagnosis:
+    return diagnose(limits_of(problem), lambda changes, near: solved_again(problem, changes, near=near), Budget(work))
 
 
 def ways(diagnosis: Diagnosis) -> set[tuple[tuple[str, float | None, tuple[int, ...]], ...]]:
@@ -114,7 +118,7 @@ def test_policy_writes_that_are_needed() -> None:
     problem = nightly(Rules(rule=(Rule(name="in turns", max_concurrent=1),), policies={"edit": False}))
     instance = replace(problem.instance(), write_limits=(WriteLimit("max_policy_writes", (0,), 0),))
     limits = Limits(instance, problem.restrictions, problem.rules)
-    found = diagnose(limits, lambda changes: _solved(limits, changes), Budget(20.0))
+    found = diagnose(limits, lambda changes, _: _solved(limits, changes), Budget(20.0))
     assert (("max_policy_writes", 2, ()),) in ways(found)
     assert (("max_policy_writes", None, ()),) in ways(found)
 
@@ -161,7 +165,7 @@ def test_gates_can_only_be_dropped() -> None:
     """A rule about two VMs has no figure to loosen."""
     problem = nightly(Rules(rule=(only("23:00"),)), 2)
     limits = limits_of(problem, gates_between(2, [("apart", 0, 1)], apart()))
-    found = diagnose(limits, lambda _: FREE, Budget(20.0))
+    found = diagnose(limits, free, Budget(20.0))
     changes = [one.changes[0] for one in found.relaxations]
     assert {(one.limit.name, len(one.vms)) for one in changes} == {("apart", 0), ("only 23:00", 0), ("only 23:00", 1)}
     assert loosened(limits, [Change(Limit("apart", LimitKind.RULE))]).instance.gates.name == ()
@@ -199,6 +203,52 @@ def test_vms_to_be_kept_apart_in_too_short_a_window() -> None:
     }
 
 
+def test_a_single_rule_that_suffices_is_found_without_any_work() -> None:
+    """Nothing can be proven without work, but today's schedule shows that without 'apart' there is a schedule."""
+    found = diagnosis_of(nightly(Rules(rule=(Rule(name="apart", separate=True), only("23:00"))), 2), work=0.0)
+    assert (found.conflicts, found.complete) == ((), False)
+    assert ways(found) == {(("apart", None, ()),)}
+    assert not found.relaxations[0].minimal
+
+
+def test_what_is_not_settled_does_not_hide_what_contains_it() -> None:
+    """Where it is unknown whether dropping one rule suffices, that rule is still dropped together with others."""
+    universe = ["a", "b", "c"]
+    assert smallest_hitting_set(universe, [{"a", "b"}], other_than=[{"a"}, {"b"}]) == {"a", "b"}
+    assert smallest_hitting_set(universe, [{"a"}], [{"a", "b"}], [{"a"}]) == {"a", "c"}
+
+
+def test_answers_are_told_as_soon_as_they_are_proven() -> None:
+    """The conflict comes first, before anything is solved again; then each way out, before the next one is solved."""
+    told: list[str] = []
+
+    def judge(*_: object) -> Effect:
+        told.append("solving")
+        return free()
+
+    problem = nightly(Rules(rule=(Rule(name="in turns", max_concurrent=1), only("23:00"))), 2)
+    found = diagnose(limits_of(problem), judge, Budget(20.0), lambda one: told.append(type(one).__name__))
+    assert told == ["Conflict", *["solving", "Relaxation"] * len(found.relaxations)]
+
+
+@settings(max_examples=20, deadline=None)
+@given(contradictory(), st.sampled_from([0.0, 0.02, 20.0]))
+def test_there_is_always_a_way_out_that_is_one(problem: Problem, work: float) -> None:
+    """Against brute force, with much work, little and none: some way out is found, and without its limits all hold."""
+    limits, broken = limits_of(problem), broken_by_every_schedule(problem)
+    everything = set(names_of(limits.all))
+    found = diagnose(limits, free, Budget(work))
+    if can_hold(broken, everything):
+        assert found.outcome is not Outcome.INFEASIBLE
+        return
+    assert found.relaxations
+    for one in found.relaxations:
+        names = {change.limit.name for change in one.changes}
+        assert can_hold(broken, everything - names)
+        if one.minimal:
+            assert not any(can_hold(broken, everything - (names - {name})) for name in names)
+
+
 def test_where_nothing_is_in_conflict_nothing_is_proposed() -> None:
     """A problem with a schedule has no diagnosis to speak of."""
     assert diagnosis_of(nightly(Rules())) == Diagnosis(Outcome.FEASIBLE)
@@ -212,7 +262,7 @@ def test_every_way_out_holds_and_has_nothing_to_spare(problem: Problem, gated: b
     gates: Gates | None = gates_between(2, [("apart", 0, 1)], apart()) if gated else None
     limits = limits_of(problem, gates)
     broken = broken_by_every_schedule(problem, gates)
-    found = diagnose(limits, lambda _: FREE, Budget(20.0))
+    found = diagnose(limits, free, Budget(20.0))
     everything = set(names_of(limits.all))
     for one in found.relaxations:
         names = {change.limit.name for change in one.changes}

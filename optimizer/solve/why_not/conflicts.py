@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,20 +60,46 @@ def find_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Confl
     conflicts, outcome
         INFEASIBLE with at least one conflict; else FEASIBLE or UNKNOWN, and none.
     """
+    found, outcome = first_conflicts(limits, feasibility)
+    return (smallest_first(limits, feasibility, found) if found else []), outcome
+
+
+def first_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Conflict], Outcome]:
+    """Conflicts that are found at once, in the order of their size; see :func:`find_conflicts`.
+
+    These are the conflicts of single VMs or, if no VM is stuck by itself, one irreducible conflict.
+    """
     answer = feasibility.check(limits.all)
     if answer.outcome is not Outcome.INFEASIBLE:
         return [], answer.outcome
-    found = single_vm_conflicts(limits, limits.all)
-    first = min(found, key=lambda one: len(one.limits)) if found else shrink(limits, feasibility, limits.all)
-    names, proven = smallest_conflict(limits, feasibility, frozenset(first.limits))
+    found = single_vm_conflicts(limits, limits.all) or [shrink(limits, feasibility, limits.all)]
+    return sorted(found, key=lambda one: len(one.limits)), Outcome.INFEASIBLE
+
+
+def smallest_first(
+    limits: Limits,
+    feasibility: Feasibility,
+    found: Sequence[Conflict],
+    corrections: Iterable[frozenset[Limit]] = (),
+) -> list[Conflict]:
+    """Put a conflict of fewest limits in front, as far as the work that is left can prove it.
+
+    Parameters
+    ----------
+    limits, feasibility
+        The problem, and what answers whether some of its limits can hold.
+    found
+        At least one conflict.
+    corrections
+        Sets of limits without which all others can hold.
+    """
+    first = min(found, key=lambda one: len(one.limits))
+    names, proven = smallest_conflict(limits, feasibility, frozenset(first.limits), corrections)
     same = [one for one in found if frozenset(one.limits) == names]
-    if same or names == frozenset(first.limits):
-        one = same[0] if same else first
-    else:
-        one = Conflict(in_order(limits, names), shown_at(limits, feasibility, names))
-    smallest = Conflict(one.limits, one.vms, one.irreducible or proven, proven)
-    rest = sorted((other for other in found if frozenset(other.limits) != names), key=lambda c: len(c.limits))
-    return [smallest, *rest], Outcome.INFEASIBLE
+    one = same[0] if same else Conflict(in_order(limits, names), shown_at(limits, feasibility, names))
+    smallest = replace(one, irreducible=one.irreducible or proven, smallest=proven)
+    rest = [other for other in found if frozenset(other.limits) != names]
+    return [smallest, *sorted(rest, key=lambda other: (len(other.limits), -len(other.vms)))]
 
 
 def in_order(limits: Limits, names: Collection[Limit]) -> tuple[Limit, ...]:
@@ -162,18 +188,14 @@ def shrink(limits: Limits, feasibility: Feasibility, within: Iterable[Limit]) ->
     """
     kept = frozenset(within)
     blamed = feasibility.core(kept, feasibility.check(kept).vms)
-    unsure: set[frozenset[Limit]] = set()
 
     def infeasible(names: Sequence[Limit]) -> bool:
-        answer = feasibility.check(names)
-        if answer.outcome is Outcome.UNKNOWN:
-            unsure.add(frozenset(names))
-        return answer.outcome is Outcome.INFEASIBLE
+        return feasibility.check(names).outcome is Outcome.INFEASIBLE
 
     def explain(background: tuple[Limit, ...], grown: bool, rest: tuple[Limit, ...]) -> tuple[Limit, ...]:
         if grown and infeasible(background):
             return ()
-        if len(rest) == 1:
+        if len(rest) == 1 or feasibility.budget.over:
             return rest
         half = len(rest) // 2
         second = explain((*background, *rest[:half]), half > 0, rest[half:])
@@ -182,12 +204,12 @@ def shrink(limits: Limits, feasibility: Feasibility, within: Iterable[Limit]) ->
 
     ordered = in_order(limits, blamed)
     names = frozenset(explain((), False, ordered))
-    settled = not any(one < names and len(one) == len(names) - 1 for one in unsure)
-    return Conflict(in_order(limits, names), shown_at(limits, feasibility, names), settled)
+    irreducible = all(feasibility.check(names - {limit}).outcome is Outcome.FEASIBLE for limit in names)
+    return Conflict(in_order(limits, names), shown_at(limits, feasibility, names), irreducible)
 
 
 def smallest_conflict(
-    limits: Limits, feasibility: Feasibility, known: frozenset[Limit]
+    limits: Limits, feasibility: Feasibility, known: frozenset[Limit], corrections: Iterable[frozenset[Limit]] = ()
 ) -> tuple[frozenset[Limit], bool]:
     """A conflict of fewest limits, and whether it is proven that there is no smaller one.
 
@@ -201,8 +223,10 @@ def smallest_conflict(
         The problem.
     known
         A conflict.
+    corrections
+        Sets of limits without which all others can hold: every conflict has a limit of each.
     """
-    to_hit: list[frozenset[Limit]] = []
+    to_hit = list(corrections)
     everything = frozenset(limits.all)
     while not feasibility.budget.over:
         candidate = smallest_hitting_set(limits.all, to_hit)
@@ -213,17 +237,27 @@ def smallest_conflict(
             return candidate, True
         if answer.outcome is Outcome.UNKNOWN:
             break
-        to_hit.append(everything - _grow(limits, feasibility, candidate))
+        to_hit.append(everything - grow(limits, feasibility, candidate)[0])
     return known, False
 
 
-def _grow(limits: Limits, feasibility: Feasibility, kept: frozenset[Limit]) -> frozenset[Limit]:
-    """Limits that can hold beside the kept ones: as many as one pass finds."""
-    grown = feasibility.holding(kept)
+def grow(limits: Limits, feasibility: Feasibility, kept: frozenset[Limit]) -> tuple[frozenset[Limit], bool]:
+    """Add limits that can hold beside the kept ones, as many as one pass finds.
+
+    Returns
+    -------
+    grown, settled
+        The limits that can all hold, and whether it is proven that none of the others can hold beside them.
+    """
+    grown, settled = feasibility.holding(kept), True
     for limit in limits.all:
-        if limit not in grown and feasibility.check(grown | {limit}).outcome is Outcome.FEASIBLE:
+        if limit in grown:
+            continue
+        outcome = feasibility.check(grown | {limit}).outcome
+        if outcome is Outcome.FEASIBLE:
             grown = feasibility.holding(grown | {limit})
-    return grown
+        settled &= outcome is not Outcome.UNKNOWN
+    return grown, settled
 
 
 def shown_at(limits: Limits, feasibility: Feasibility, names: Collection[Limit]) -> tuple[int, ...]:

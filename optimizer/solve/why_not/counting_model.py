@@ -7,7 +7,7 @@ decides how many of them start where.  What costs nothing to know is not in it: 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -227,16 +227,20 @@ class CountingModel:
                 self._add(sum(members) <= cap + self._gives(limit), limit)
 
     def _add_gates(self) -> None:
-        """Shut the options of a gate that clash: ``n[g', u] > 0 -> shut[h, t] -> n[g, t] = 0``."""
-        behind = self._groups_behind()
-        used = self._used({g for groups in behind.values() for g in groups})
-        for h, groups in behind.items():
-            shut = self._shut(h, behind, used)
+        """Keep VMs behind opposing gates from options that clash: ``not (stands[h, t] and stands[h', u])``."""
+        gates = self.instance.gates
+        stands = {h: self._stands(groups) for h, groups in self._groups_behind().items()}
+        for h, mine in stands.items():
             literal = self._literal.get(self.limits.gate_limit[h])
-            for g, t in itertools.product(groups, range(NUM_OPTIONS)):
-                if (g, t) in used:
-                    clause = [~used[g, t], ~shut[t]]
-                    self.model.add_bool_or(clause if literal is None else [*clause, ~literal])
+            for at in range(int(gates.gate_begin[h]), int(gates.gate_begin[h + 1])):
+                other = int(gates.opponent[at])
+                if other < h or other not in stands:
+                    continue  # opposition is stated in both directions
+                theirs = stands[other]
+                for t, u in np.argwhere(gates.clashes[gates.clash[at]]).tolist():
+                    if t in mine and u in theirs:
+                        clause = [~mine[t], ~theirs[u]]
+                        self.model.add_bool_or(clause if literal is None else [*clause, ~literal])
 
     def _groups_behind(self) -> dict[int, list[int]]:
         """Kept gate -> groups behind it."""
@@ -249,27 +253,15 @@ class CountingModel:
                     behind.setdefault(h, []).append(g)
         return behind
 
-    def _used(self, groups: Iterable[int]) -> dict[tuple[int, int], cp_model.IntVar]:
-        """Whether any VM of a group is at an option: ``n[g, t] <= size[g] * used[g, t]``."""
-        used = {}
-        for g, t in itertools.product(sorted(groups), range(NUM_OPTIONS)):
+    def _stands(self, groups: Iterable[int]) -> dict[int, cp_model.IntVar]:
+        """Whether any VM of some groups is at an option: ``n[g, t] <= size[g] * stands[t]`` for each group."""
+        stands: dict[int, cp_model.IntVar] = {}
+        for g, t in itertools.product(groups, range(NUM_OPTIONS)):
             if (g, t) in self.n:
-                used[g, t] = self.model.new_bool_var("")
-                self.model.add(self.n[g, t] <= self.size[g] * used[g, t])
-        return used
-
-    def _shut(
-        self, h: int, behind: Mapping[int, list[int]], used: Mapping[tuple[int, int], cp_model.IntVar]
-    ) -> list[cp_model.IntVar]:
-        """Options of a gate that the groups behind its opponents shut."""
-        gates = self.instance.gates
-        shut = [self.model.new_bool_var("") for _ in range(NUM_OPTIONS)]
-        for at in range(int(gates.gate_begin[h]), int(gates.gate_begin[h + 1])):
-            clashing = np.argwhere(gates.clashes[gates.clash[at]]).tolist()
-            for (t, u), other in itertools.product(clashing, behind.get(int(gates.opponent[at]), ())):
-                if (other, u) in used:
-                    self.model.add_implication(used[other, u], shut[t])
-        return shut
+                if t not in stands:
+                    stands[t] = self.model.new_bool_var("")
+                self.model.add(self.n[g, t] <= self.size[g] * stands[t])
+        return stands
 
     def _add_moves(self) -> None:
         """Keep the limit of moves: ``sum of n[g, t] over t != today <= max_moves``, or ``<= slack``."""
@@ -343,6 +335,11 @@ class CountingModel:
             room = instance.vms_per_existing_policy * (int(instance.existing[k, t]) - sum(edits))
             self.model.add(held <= room + instance.vms_per_new_policy * writes.get((k, t), 0))
         return [edit for edits in by_target.values() for edit in edits]
+
+    @property
+    def num_constraints(self) -> int:
+        """Number of constraints, as a measure of its size."""
+        return len(self.model.proto.constraints)
 
     def open_rings(self, options: IntArray) -> bool:
         """Forbid rings of full policies that no order of writes carries out; whether options of the VMs have any.

@@ -8,7 +8,8 @@ brings further VMs in.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,8 +25,14 @@ GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POL
 MOST_RINGS = 20
 """Times that a question is asked again because a schedule moved VMs round between full policies."""
 
-SHARE_PER_QUESTION = 0.1
-"""Largest share of the whole work that one question may take."""
+SHARE_PER_QUESTION, SHARE_OF_CORE = 0.1, 0.02
+"""Largest share of the whole work that one question may take, and that a core may take."""
+
+MOST_IN_CORE = 100
+"""VMs up to which CP-SAT is asked for a core."""
+
+BUILDING = 5e-6
+"""Work of building a model, in deterministic time for each of its constraints."""
 
 
 @dataclass(slots=True)
@@ -42,10 +49,25 @@ class Budget:
 
     work: float
     deadline: float | None = None
-    per_question: float = field(init=False)
+    whole: float = field(init=False)
 
     def __post_init__(self) -> None:
-        self.per_question = SHARE_PER_QUESTION * self.work
+        self.whole = self.work
+
+    @property
+    def per_question(self) -> float:
+        """Most work for one question."""
+        return SHARE_PER_QUESTION * self.whole
+
+    @contextmanager
+    def at_most(self, work: float) -> Iterator[None]:
+        """Allow only a part of the work that is left; what the part does not need stays."""
+        beyond = max(0.0, self.work - work)
+        self.work -= beyond
+        try:
+            yield
+        finally:
+            self.work += beyond
 
     @property
     def seconds(self) -> float | None:
@@ -110,14 +132,28 @@ class Feasibility:
             self._can.append((holds, answer.options))
         return answer
 
+    def witness(self, options: IntArray) -> None:
+        """Remember a schedule: it shows that the limits that it keeps can all hold."""
+        self._can.append((frozenset(self.limits.all) - self.limits.broken(options).keys(), options))
+
     def holding(self, kept: frozenset[Limit]) -> frozenset[Limit]:
         """All limits that hold in the schedule by which ``check`` has shown that the kept ones can."""
         return max((holds for holds, _ in self._can if kept <= holds), key=len, default=kept)
 
     def core(self, kept: frozenset[Limit], vms: IntArray) -> frozenset[Limit]:
-        """Limits among those that cannot all hold for some VMs, by the assumptions that CP-SAT needed."""
-        blamed = self._run(CountingModel(self.limits, self._touching(kept, vms), vms, assume=True)).core
-        return blamed if blamed and self.check(blamed).outcome is Outcome.INFEASIBLE else kept
+        """Limits among those that cannot all hold for some VMs: those that concern them, and of these a core.
+
+        The core is made of the assumptions that CP-SAT needed.  They make a model large and hard, so it is asked only
+        about few VMs, and briefly.
+        """
+        blamed = self._touching(kept, vms)
+        if len(blamed) < len(kept) and self.check(blamed).outcome is Outcome.INFEASIBLE:
+            kept = frozenset(blamed)
+        if len(vms) > MOST_IN_CORE:
+            return kept
+        with self.budget.at_most(SHARE_OF_CORE * self.budget.whole):
+            core = self._run(lambda: CountingModel(self.limits, blamed, vms, assume=True))[0].core
+        return core if core and self.check(core).outcome is Outcome.INFEASIBLE else kept
 
     def _touching(self, kept: Iterable[Limit], vms: IntArray) -> list[Limit]:
         """Limits that concern any of the VMs."""
@@ -253,12 +289,11 @@ class Feasibility:
         touching = self._touching(kept, part)
         if self._too_tight(touching, part, forbidden):
             return Answer(Outcome.INFEASIBLE, vms=part)
-        model = CountingModel(self.limits, touching, part)
-        found = self._run(model)
+        found, model = self._run(lambda: CountingModel(self.limits, touching, part))
         for _ in range(MOST_RINGS):
-            if found.options is None or not model.open_rings(found.options):
+            if found.options is None or model is None or not model.open_rings(found.options):
                 break
-            found = self._run(model)
+            found, _ = self._run(lambda: model)
         if found.options is not None:
             return Answer(Outcome.FEASIBLE, found.options)
         return Answer(found.outcome, vms=part if found.outcome is Outcome.INFEASIBLE else part[:0])
@@ -292,21 +327,24 @@ class Feasibility:
             The slack, and the rows of VMs at options that the limit forbids; None where none was found.
         """
         touching = self._touching({*kept, giving}, vms)
-        found = self._run(CountingModel(self.limits, touching, vms, giving=giving, slack=how))
+        found, _ = self._run(lambda: CountingModel(self.limits, touching, vms, giving=giving, slack=how))
         if found.outcome is not Outcome.OPTIMAL or found.options is None or found.slack is None:
             return None
         bits = self.limits.forbids.get(giving)
         off = vms[:0] if bits is None else vms[(bits[vms] >> found.options.astype(np.uint64) & np.uint64(1)) > 0]
         return found.slack, off
 
-    def _run(self, model: CountingModel) -> Counted:
+    def _run(self, build: Callable[[], CountingModel]) -> tuple[Counted, CountingModel | None]:
+        """Solve a model, which is not even built where no work is left."""
         budget = self.budget
         if budget.over:
-            return Counted(Outcome.UNKNOWN)
-        found = model.solve(max(1e-3, min(budget.work, budget.per_question)), budget.seconds)
+            return Counted(Outcome.UNKNOWN), None
+        model = build()
         # Building a model is work as well, and where CP-SAT stops at once its own clock hardly moves.
-        budget.work -= found.work + 1e-6 * len(model.n)
-        return found
+        budget.work -= BUILDING * model.num_constraints
+        found = model.solve(max(1e-3, min(budget.work, budget.per_question)), budget.seconds)
+        budget.work -= found.work
+        return found, model
 
 
 def _homeless(forbidden: Bits, today: IntArray) -> BoolArray:

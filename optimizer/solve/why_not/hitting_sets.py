@@ -12,7 +12,10 @@ T = TypeVar("T", bound=Hashable)
 
 
 def smallest_hitting_set(
-    universe: Sequence[T], to_hit: Collection[AbstractSet[T]], not_above: Collection[AbstractSet[T]] = ()
+    universe: Sequence[T],
+    to_hit: Collection[AbstractSet[T]],
+    not_above: Collection[AbstractSet[T]] = (),
+    other_than: Collection[AbstractSet[T]] = (),
 ) -> frozenset[T] | None:
     """A set of fewest elements that meets every given set; None where there is none.
 
@@ -24,6 +27,8 @@ def smallest_hitting_set(
         Sets that it has to meet.
     not_above
         Sets that it must not contain.
+    other_than
+        Sets that it must not be equal to; it may contain them.
     """
     model = cp_model.CpModel()
     chosen = {element: model.new_bool_var("") for element in universe}
@@ -31,6 +36,8 @@ def smallest_hitting_set(
         model.add_bool_or([chosen[element] for element in universe if element in one])
     for one in not_above:
         model.add_bool_or([~chosen[element] for element in universe if element in one])
+    for one in other_than:
+        model.add_bool_or([~chosen[element] if element in one else chosen[element] for element in universe])
     # One element more outweighs every preference among sets of one size.
     weight = len(universe) ** 2 + 1
     model.minimize(sum((weight + place) * chosen[element] for place, element in enumerate(universe)))

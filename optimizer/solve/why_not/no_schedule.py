@@ -106,10 +106,21 @@ class RelaxedPlan(StrictModel):
 
 
 class NamedRelaxation(StrictModel):
-    """Changes that together make a schedule possible, and the plan that was then found and verified."""
+    """Changes that together make a schedule possible, and the plan that was then found and verified.
+
+    Parameters
+    ----------
+    changes
+        In the order in which the limits were written.
+    plan
+        The plan.
+    minimal
+        Whether it is proven that none of these limits could stay as it is.
+    """
 
     changes: tuple[NamedChange, ...]
     plan: RelaxedPlan
+    minimal: bool = True
 
 
 class NoSchedule(StrictModel):
@@ -117,15 +128,17 @@ class NoSchedule(StrictModel):
 
     Parameters
     ----------
+    status
+        ``infeasible``: it is proven that there is no schedule; ``unknown``: none was found within the effort.
     conflicts
-        The smallest first.
+        The smallest first; none where nothing is proven.
     relaxations
         The cheapest first.
     complete
         Whether every smallest way out was tried; else there may be cheaper ones.
     """
 
-    status: Literal["infeasible"] = "infeasible"
+    status: Literal["infeasible", "unknown"] = "infeasible"
     conflicts: tuple[NamedConflict, ...]
     relaxations: tuple[NamedRelaxation, ...]
     complete: bool
@@ -154,52 +167,78 @@ class NoScheduleError(OptimizerError):
 
 
 class NotFoundWithinEffortError(OptimizerError):
-    """The search ended without a schedule and without a proof that there is none."""
-
-
-def name_everything(
-    inventory: Inventory, rules: Rules, diagnosis: Diagnosis, circumstances: Sequence[tuple[str, ...]]
-) -> NoSchedule:
-    """Put names in the place of rows.
+    """The search ended without a schedule and without a proof that there is none.
 
     Parameters
     ----------
-    inventory, rules, diagnosis
-        The estate, its rules, and why there is no schedule.
-    circumstances
-        Of each conflict; see :func:`optimizer.solve.why_not.circumstances.circumstances`.
+    message
+        For a person.
+    answer
+        Changes that make a schedule possible, where some are known.
     """
-    by_name = {rule.name: rule for rule in rules.rule}
 
-    def names(rows: Sequence[int]) -> tuple[str, ...]:
-        return tuple(inventory.vm(inventory.items[row]).name for row in rows)
+    def __init__(self, message: str, answer: NoSchedule | None = None) -> None:
+        super().__init__("\n".join([message, *(ways_out_lines(answer) if answer is not None else ())]))
+        self.headline, self.answer = message, answer
 
-    def change(one: Change) -> NamedChange:
-        action: Literal["drop", "set", "exempt"] = "exempt" if one.vms else "drop" if one.to is None else "set"
-        rule = by_name.get(one.limit.name) if one.vms else None
-        write = "" if rule is None else except_as_toml(exempted(rule, inventory, one.vms))
-        return NamedChange(
-            limit=_named(one.limit), action=action, was=one.was, to=one.to, vms=names(one.vms), write=write
+
+class Names:
+    """Puts names in the place of rows.
+
+    Parameters
+    ----------
+    inventory, rules
+        The estate and its rules.
+    """
+
+    def __init__(self, inventory: Inventory, rules: Rules) -> None:
+        self._inventory = inventory
+        self._by_name = {rule.name: rule for rule in rules.rule}
+
+    def answer(self, diagnosis: Diagnosis, circumstances: Sequence[tuple[str, ...]]) -> NoSchedule:
+        """The whole answer.
+
+        Parameters
+        ----------
+        diagnosis
+            Why there is no schedule.
+        circumstances
+            Of each conflict; see :func:`optimizer.solve.why_not.circumstances.circumstances`.
+        """
+        return NoSchedule(
+            status="infeasible" if diagnosis.conflicts else "unknown",
+            conflicts=tuple(map(self.conflict, diagnosis.conflicts, circumstances)),
+            relaxations=tuple(map(self.relaxation, diagnosis.relaxations)),
+            complete=diagnosis.complete,
         )
 
-    return NoSchedule(
-        conflicts=tuple(
-            NamedConflict(
-                limits=tuple(map(_named, one.limits)),
-                vms=names(one.vms),
-                vm_ids=tuple(inventory.items[row].vm_id for row in one.vms),
-                smallest=one.smallest,
-                irreducible=one.irreducible,
-                circumstances=told,
-            )
-            for one, told in zip(diagnosis.conflicts, circumstances, strict=True)
-        ),
-        relaxations=tuple(
-            NamedRelaxation(changes=tuple(map(change, one.changes)), plan=_plan(one.effect))
-            for one in diagnosis.relaxations
-        ),
-        complete=diagnosis.complete,
-    )
+    def conflict(self, one: Conflict, circumstances: tuple[str, ...] = ()) -> NamedConflict:
+        """A conflict, with the circumstances that make its rules hard to keep."""
+        return NamedConflict(
+            limits=tuple(map(_named, one.limits)),
+            vms=self._vms(one.vms),
+            vm_ids=tuple(self._inventory.items[row].vm_id for row in one.vms),
+            smallest=one.smallest,
+            irreducible=one.irreducible,
+            circumstances=circumstances,
+        )
+
+    def relaxation(self, one: Relaxation) -> NamedRelaxation:
+        """A way out."""
+        return NamedRelaxation(
+            changes=tuple(map(self._change, one.changes)), plan=_plan(one.effect), minimal=one.minimal
+        )
+
+    def _vms(self, rows: Sequence[int]) -> tuple[str, ...]:
+        return tuple(self._inventory.vm(self._inventory.items[row]).name for row in rows)
+
+    def _change(self, one: Change) -> NamedChange:
+        action: Literal["drop", "set", "exempt"] = "exempt" if one.vms else "drop" if one.to is None else "set"
+        rule = self._by_name.get(one.limit.name) if one.vms else None
+        write = "" if rule is None else except_as_toml(exempted(rule, self._inventory, one.vms))
+        return NamedChange(
+            limit=_named(one.limit), action=action, was=one.was, to=one.to, vms=self._vms(one.vms), write=write
+        )
 
 
 def _named(limit: Limit) -> NamedLimit:
@@ -224,16 +263,23 @@ def describe(answer: NoSchedule) -> str:
         lines += [f"    ({text})" for text in conflict.circumstances]
     if len(answer.conflicts) > CONFLICTS_SAID:
         lines.append(f"  and {len(answer.conflicts) - CONFLICTS_SAID:,} more conflicts")
-    if answer.relaxations:
-        lines.append("changes that make a schedule possible, the cheapest first:")
-        for one in answer.relaxations[:RELAXATIONS_SAID]:
-            plan = f"cost {one.plan.cost:.2f}, {one.plan.at_risk:.2f} backups at risk per 30 days"
-            lines.append(f"  {changes_sentence(one.changes)}: {plan}")
-    else:
+    if not answer.relaxations:
         lines.append(NO_WAY_OUT)
-    if steps := steps_sentence(answer):
-        lines.append(steps)
-    return "\n".join(piece for line in lines for piece in _folded(line))
+    lines = [piece for line in lines for piece in _folded(line)] + ways_out_lines(answer)
+    return "\n".join([*lines, *_folded(steps_sentence(answer))])
+
+
+def ways_out_lines(answer: NoSchedule) -> list[str]:
+    """The cheapest ways out, in lines of at most 100 characters; none where none is known."""
+    lines = ["changes that make a schedule possible, the cheapest first:"] if answer.relaxations else []
+    lines += [f"  {way_out_sentence(one)}" for one in answer.relaxations[:RELAXATIONS_SAID]]
+    return [piece for line in lines for piece in _folded(line)]
+
+
+def way_out_sentence(one: NamedRelaxation) -> str:
+    """What would have to be changed, and the plan then."""
+    plan = f"cost {one.plan.cost:.2f}, {one.plan.at_risk:.2f} backups at risk per 30 days"
+    return f"{changes_sentence(one.changes)}: {plan}"
 
 
 def steps_sentence(answer: NoSchedule) -> str:
@@ -261,10 +307,14 @@ def _folded(line: str) -> list[str]:
 
 def conflict_sentence(conflict: NamedConflict) -> str:
     """Which rules cannot all hold, for which VMs."""
-    quoted = [repr(limit.name) for limit in conflict.limits]
-    verb = "cannot all hold" if len(quoted) > 1 else "cannot hold"
+    verb = "cannot all hold" if len(conflict.limits) > 1 else "cannot hold"
     vms = f" for {count_vms(conflict.vms)}: {some_of(conflict.vms)}" if conflict.vms else ""
-    return f"{listed(quoted)} {verb}{vms}"
+    return f"{rules_sentence(conflict)} {verb}{vms}"
+
+
+def rules_sentence(conflict: NamedConflict) -> str:
+    """The rules and limits of a conflict, by their names."""
+    return listed([repr(limit.name) for limit in conflict.limits])
 
 
 def listed(texts: Sequence[str]) -> str:

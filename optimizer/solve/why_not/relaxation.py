@@ -1,31 +1,45 @@
-"""What it would take: limits to drop or to loosen so that a schedule becomes possible, and what it is like then."""
+"""What it would take: limits to drop or to loosen so that a schedule becomes possible, and what it is like then.
+
+Answers come first and are completed later: every conflict and every way out is told as soon as it is proven.  Today's
+schedule guarantees a way out: without the limits that it breaks there is a schedule.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.solve.closest import usable_start
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.solver import solve
-from optimizer.solve.why_not.conflicts import Conflict, find_conflicts, in_order, shrink, single_vm_conflicts
-from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Budget, Feasibility
+from optimizer.solve.why_not.conflicts import (
+    Conflict,
+    first_conflicts,
+    grow,
+    in_order,
+    shrink,
+    single_vm_conflicts,
+    smallest_first,
+)
+from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
-from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened, open_options
+from optimizer.solve.why_not.limits import Change, Limit, Limits
+from optimizer.solve.why_not.loosening import Changed, dropped, loosened_set
 
-MAX_SETS = 8
+MAX_SETS = 6
 """Sets of limits whose dropping is tried; those of fewest limits come first."""
 
 MAX_LOOSENED = 3
 """Sets, the cheapest ones, of which it is worked out by how much loosening them would do."""
 
-MAX_DOUBLINGS = 12
-
-RISK_DECIMALS = 3
-"""To which a loosened ``max_risk_increase`` is rounded up."""
+SHARE_BEFORE_TODAY, SHARE_OF_VARIANTS, SHARE_OF_SETS, SHARE_OF_LOOSENING, SHARE_OF_PROOF = 0.05, 0.25, 0.5, 0.25, 0.25
+"""Of the whole work: until ways out are derived from today's schedule, for variants of these, for all ways out, for
+loosening, and for the proof that no conflict is smaller.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +65,7 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Relaxation:
-    """Changes of limits that together make a schedule possible, none of them to spare.
+    """Changes of limits that together make a schedule possible.
 
     Parameters
     ----------
@@ -59,10 +73,13 @@ class Relaxation:
         In the order in which the limits were written.
     effect
         Of the plan then, found and verified by solving again.
+    minimal
+        Whether it is proven that none of these limits could stay as it is.
     """
 
     changes: tuple[Change, ...]
     effect: Effect
+    minimal: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +89,8 @@ class Diagnosis:
     Parameters
     ----------
     outcome
-        INFEASIBLE with conflicts; else FEASIBLE or UNKNOWN: not proven that there is none.
+        INFEASIBLE with conflicts; UNKNOWN: not proven that there is no schedule, perhaps with ways out; FEASIBLE:
+        there is one.
     conflicts
         The smallest first.
     relaxations
@@ -87,11 +105,18 @@ class Diagnosis:
     complete: bool = False
 
 
-Judge = Callable[[Sequence[Change]], Effect | None]
-"""Solves again under changes; None where no verified schedule was found."""
+Judge = Callable[[Sequence[Change], IntArray], Effect | None]
+"""Solves again under changes, with a schedule that may be possible then; None where no verified one was found."""
+
+Listener = Callable[[Conflict | Relaxation], None]
+"""Told every conflict and every way out as soon as it is proven."""
 
 
-def diagnose(limits: Limits, judge: Judge, budget: Budget) -> Diagnosis:
+def nobody(_: Conflict | Relaxation) -> None:
+    """A :data:`Listener` that does nothing."""
+
+
+def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = nobody) -> Diagnosis:
     """Find the conflicts and what would resolve them.
 
     Parameters
@@ -102,206 +127,200 @@ def diagnose(limits: Limits, judge: Judge, budget: Budget) -> Diagnosis:
         Solves again.
     budget
         Work for everything but the judge.
+    tell
+        Told what is found, as it is found.
     """
     feasibility = Feasibility(limits, budget)
-    conflicts, outcome = find_conflicts(limits, feasibility)
-    if outcome is not Outcome.INFEASIBLE:
+    found, outcome = first_conflicts(limits, feasibility)
+    if outcome is Outcome.FEASIBLE:
         return Diagnosis(outcome)
-    sets, complete = _correction_sets(limits, feasibility, conflicts)
-    conflicts[1:] = sorted(conflicts[1:], key=lambda one: (len(one.limits), -len(one.vms)))
-    relaxations, tried_all = _judged(limits, feasibility, sets, judge)
-    return Diagnosis(outcome, tuple(conflicts), tuple(relaxations), complete and tried_all)
+    for conflict in found:
+        tell(conflict)
+    search = _WaysOut(limits, feasibility, judge, tell, found)
+    with budget.at_most(SHARE_OF_SETS * budget.whole):
+        complete = search.search()
+    conflicts: list[Conflict] = []
+    with budget.at_most(SHARE_OF_LOOSENING * budget.whole):
+        search.loosen()
+    if search.conflicts:
+        with budget.at_most(SHARE_OF_PROOF * budget.whole):
+            first, *rest = smallest_first(limits, feasibility, search.conflicts, search.corrections)
+            conflicts = [first, *(one for one in rest if one.irreducible)]
+    return Diagnosis(outcome, tuple(conflicts), search.relaxations(), complete)
 
 
-def solved(instance: Instance, effort: int, seed: int = 0, time_limit_seconds: float | None = None) -> Effect | None:
-    """What the plan for an instance is like; None where no schedule that keeps everything was found."""
-    result = solve(instance, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds)
-    if result.options is None or violations(instance, result.options):
+def solved(
+    instance: Instance,
+    effort: int,
+    seed: int = 0,
+    time_limit_seconds: float | None = None,
+    near: IntArray | None = None,
+) -> Effect | None:
+    """What the plan for an instance is like; None where no schedule that keeps everything was found.
+
+    Parameters
+    ----------
+    instance, effort, seed, time_limit_seconds
+        See :func:`optimizer.solve.solver.solve`.
+    near
+        Shape (V,): a schedule, of a problem much like this one, to begin at if no other is found easily.  The search
+        does without it where it can, so that the plan is one that ``plan`` finds too.
+    """
+
+    def known() -> IntArray | None:
+        return None if near is None else usable_start(instance, near)
+
+    if time_limit_seconds is not None and time_limit_seconds <= 0:
+        options = known()
+    else:
+        options = solve(
+            instance, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, fallback=known
+        ).options
+    if options is None or violations(instance, options):
         return None
-    cost = evaluate(instance, result.options)
-    at_risk = float(instance.risk[np.arange(instance.num_vms), result.options].sum())
+    cost = evaluate(instance, options)
+    at_risk = float(instance.risk[np.arange(instance.num_vms), options].sum())
     return Effect(cost.total, at_risk, cost.overlaps, cost.num_moves, cost.writes)
 
 
-def _correction_sets(
-    limits: Limits, feasibility: Feasibility, conflicts: list[Conflict]
-) -> tuple[list[frozenset[Limit]], bool]:
-    """Sets of limits without which a schedule is possible, none to spare, smallest first; and whether these are all.
+@dataclass(frozen=True, slots=True)
+class _Way:
+    """A set of limits to drop, with what was made of it."""
 
-    A set that hits every conflict known is tried; where it does not do, there is one conflict more, which is added to
-    the list (Liffiton, Sakallah, Journal of Automated Reasoning 40, 2008; Liffiton et al., "Fast, flexible MUS
-    enumeration", Constraints 21, 2016).
+    limits: frozenset[Limit]
+    relaxation: Relaxation
+
+
+class _WaysOut:
+    """Looks for sets of limits without which a schedule is possible, and has each solved again.
+
+    Parameters
+    ----------
+    limits, feasibility, judge, tell
+        The problem; what answers whether limits can hold; what solves again; who is told.
+    conflicts
+        Conflicts that are known and told already.  Later ones are told only if they are cut down to what is needed.
     """
-    changeable = [limit for limit in limits.all if limit.can_change]
-    found: list[frozenset[Limit]] = []
-    unsettled: list[frozenset[Limit]] = []
-    while len(found) < MAX_SETS and not feasibility.budget.over:
-        to_hit = [frozenset(one.limits).intersection(changeable) for one in conflicts]
-        candidate = smallest_hitting_set(changeable, to_hit, [*found, *unsettled])
-        if candidate is None:
-            return found, not unsettled
-        answer = feasibility.check(frozenset(limits.all) - candidate)
-        if answer.outcome is Outcome.FEASIBLE:
-            found.append(candidate)
-        elif answer.outcome is Outcome.INFEASIBLE:
+
+    def __init__(
+        self, limits: Limits, feasibility: Feasibility, judge: Judge, tell: Listener, conflicts: Sequence[Conflict]
+    ) -> None:
+        self.limits, self.feasibility, self.judge, self.tell = limits, feasibility, judge, tell
+        self.conflicts = list(conflicts)
+        self.corrections: list[frozenset[Limit]] = []
+        self._ways: list[_Way] = []
+        self._loosened: list[Relaxation] = []
+        self._unsettled: list[frozenset[Limit]] = []
+
+    def search(self) -> bool:
+        """Find sets, the smallest first; returns whether these are all that have nothing to spare.
+
+        A set that hits every conflict known is tried; where it does not do, there is one conflict more (Liffiton,
+        Sakallah, Journal of Automated Reasoning 40, 2008; Liffiton et al., "Fast, flexible MUS enumeration",
+        Constraints 21, 2016).  Where none was found soon, the limits that today's schedule breaks are one such set,
+        which is cut down limit by limit.
+        """
+        budget = self.feasibility.budget
+        with budget.at_most(SHARE_BEFORE_TODAY * budget.whole):
+            complete = self._enumerate(1)
+        if not self._ways and not complete:
+            self._cut_down_today()
+            with budget.at_most(SHARE_OF_VARIANTS * budget.whole):
+                self._vary()
+        if not complete:
+            complete = self._enumerate(MAX_SETS)
+        if not self._ways:
+            self._drop_what_today_breaks()
+        return complete and len(self._ways) == len(self.corrections)
+
+    def _enumerate(self, enough: int) -> bool:
+        """Try sets until so many ways out are known; whether there are no others."""
+        limits, feasibility = self.limits, self.feasibility
+        changeable = [limit for limit in limits.all if limit.can_change]
+        while len(self._ways) < enough and not feasibility.budget.over:
+            to_hit = [frozenset(one.limits).intersection(changeable) for one in self.conflicts]
+            candidate = smallest_hitting_set(changeable, to_hit, self.corrections, self._unsettled)
+            if candidate is None:
+                return not self._unsettled
             kept = frozenset(limits.all) - candidate
-            conflicts += single_vm_conflicts(limits, kept) or [shrink(limits, feasibility, kept)]
-        else:
-            unsettled.append(candidate)
-    return found, False
+            answer = feasibility.check(kept)
+            if answer.options is not None:
+                above_unsettled = any(one <= candidate for one in self._unsettled)
+                self._add(candidate, answer.options, minimal=not above_unsettled)
+            elif answer.outcome is Outcome.INFEASIBLE:
+                more = single_vm_conflicts(limits, kept) or [shrink(limits, feasibility, kept)]
+                for conflict in more:
+                    if conflict.irreducible:
+                        self.tell(conflict)
+                self.conflicts += more
+            else:
+                self._unsettled.append(candidate)
+        return False
 
+    def _cut_down_today(self) -> None:
+        """Keep as many as possible of the limits that today's schedule breaks; the others are a way out."""
+        self.feasibility.witness(self.limits.instance.today)
+        self._grow(frozenset())
 
-def _judged(
-    limits: Limits, feasibility: Feasibility, sets: Sequence[frozenset[Limit]], judge: Judge
-) -> tuple[list[Relaxation], bool]:
-    """Relaxations with their effects, by the cost of the best plan that their limits stand in the way of."""
-    by_set: list[tuple[float, int, frozenset[Limit], list[Relaxation]]] = []
-    for place, names in enumerate(sets):
-        changes = _dropped(limits, feasibility, names)
-        effect = judge(changes) if changes else None
-        if changes and effect is not None:
-            by_set.append((effect.cost, place, names, [Relaxation(changes, effect)]))
-    by_set.sort(key=lambda one: one[:2])
-    for _, _, names, relaxations in by_set[:MAX_LOOSENED]:
-        changes = _loosened_set(limits, feasibility, names, names)
-        if changes and all(changes != one.changes for one in relaxations):
-            effect = judge(changes)
+    def _vary(self) -> None:
+        """Look for ways out that keep a limit which all ways out so far drop."""
+        for limit in self.limits.all:
+            if self.feasibility.budget.over or len(self._ways) >= MAX_SETS:
+                return
+            if self.corrections and all(limit in one for one in self.corrections):
+                self._grow(frozenset([limit]))
+
+    def _grow(self, first: frozenset[Limit]) -> None:
+        """Keep what today's schedule keeps and some limits besides, then as many others as possible."""
+        everything = frozenset(self.limits.all)
+        kept = everything - self.limits.broken(self.limits.instance.today).keys() | first
+        if self.feasibility.check(kept).options is None:
+            return
+        grown, settled = grow(self.limits, self.feasibility, kept)
+        options = self.feasibility.check(grown).options
+        missing = everything - grown
+        if options is not None and missing and all(limit.can_change for limit in missing):
+            self._add(missing, options, minimal=settled)
+
+    def _drop_what_today_breaks(self) -> None:
+        """The way out that needs no search: today's schedule is possible without the limits that it breaks."""
+        today = self.limits.instance.today
+        broken = self.limits.broken(today)
+        if broken and all(limit.can_go for limit in broken):
+            self._judge(frozenset(broken), Changed(tuple(map(Change, in_order(self.limits, broken))), today), False)
+
+    def _add(self, names: frozenset[Limit], options: IntArray, *, minimal: bool) -> None:
+        """Note a set of limits without which a schedule is possible, and have it solved again."""
+        self.corrections.append(names)
+        changed = dropped(self.limits, self.feasibility, names, options)
+        if changed is not None:
+            self._judge(names, changed, minimal)
+
+    def _judge(self, names: frozenset[Limit], changed: Changed, minimal: bool) -> None:
+        effect = self.judge(changed.changes, changed.options)
+        if effect is not None:
+            way = _Way(names, Relaxation(changed.changes, effect, minimal))
+            self._ways.append(way)
+            self.tell(way.relaxation)
+
+    def loosen(self) -> None:
+        """Work out for the cheapest ways out by how little their limits have to give way."""
+        cheapest = sorted(self._ways, key=lambda way: way.relaxation.effect.cost)
+        for way in cheapest[:MAX_LOOSENED]:
+            if self.feasibility.budget.over:
+                return
+            changed = loosened_set(self.limits, self.feasibility, way.limits)
+            if changed is None or any(changed.changes == one.changes for one in self.relaxations()):
+                continue
+            effect = self.judge(changed.changes, changed.options)
             if effect is not None:
-                relaxations.append(Relaxation(changes, effect))
-    ways_out = [one for *_, relaxations in by_set for one in relaxations]
-    ways_out.sort(key=lambda one: (round(one.effect.cost, 2), sum(change.drops for change in one.changes)))
-    return ways_out, len(by_set) == len(sets)
+                found = Relaxation(changed.changes, effect, way.relaxation.minimal)
+                self._loosened.append(found)
+                self.tell(found)
 
-
-def _dropped(limits: Limits, feasibility: Feasibility, names: frozenset[Limit]) -> tuple[Change, ...] | None:
-    """Drop what can be dropped, and loosen the rest; None where it is not known by how much."""
-    stubborn = frozenset(limit for limit in names if not limit.can_go)
-    gone = [Change(limit) for limit in in_order(limits, names - stubborn)]
-    if not stubborn:
-        return tuple(gone)
-    loosened_ones = _loosened_set(loosened(limits, gone), feasibility, stubborn, stubborn)
-    return None if loosened_ones is None else _sorted(limits, (*gone, *loosened_ones))
-
-
-def _loosened_set(
-    limits: Limits, feasibility: Feasibility, names: frozenset[Limit], waiting: frozenset[Limit]
-) -> tuple[Change, ...] | None:
-    """Loosen one limit after the other, each as little as will do while those that wait are not asked for."""
-    changes: list[Change] = []
-    now = limits
-    for limit in in_order(limits, names):
-        waiting -= {limit}
-        change = _loosen(now, Feasibility(now, feasibility.budget), limit, frozenset(now.all) - waiting)
-        if change is None:
-            return None
-        changes.append(change)
-        now = loosened(now, [change])
-    return tuple(changes)
-
-
-def _sorted(limits: Limits, changes: Sequence[Change]) -> tuple[Change, ...]:
-    place = {limit: number for number, limit in enumerate(limits.all)}
-    return tuple(sorted(changes, key=lambda change: place[change.limit]))
-
-
-def _loosen(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozenset[Limit]) -> Change | None:
-    """The least change of a limit with which the kept ones can hold; None where only dropping it is known to do."""
-    others = kept - {limit}
-    was = limits.amount(limit)
-    for to in () if was is None else _least_amounts(limits, feasibility, limit, others, was):
-        change = _enough(limits, feasibility, Change(limit, was, to), kept)
-        if change is not None:
-            return change
-    if limit.kind is not LimitKind.RULE or limit not in limits.forbids:
-        return None
-    for vms in _fewest_vms(limits, feasibility, limit, others):
-        if len(vms) == int((limits.forbids[limit] > 0).sum()):
-            return None  # no different from dropping it
-        change = _enough(limits, feasibility, Change(limit, vms=tuple(vms.tolist())), kept) if len(vms) else None
-        if change is not None:
-            return change
-    return None
-
-
-def _least_amounts(
-    limits: Limits, feasibility: Feasibility, limit: Limit, others: frozenset[Limit], was: float
-) -> Iterator[float]:
-    """Amounts below which the limit cannot hold: of the parts (largest, or sum of moves), then of all at once."""
-    concerned = feasibility.concerned(others | {limit})
-    if limit.kind in (LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES):
-        found = feasibility.least(others, limit, "amount", concerned)
-        yield int(was) + (1 if found is None else max(int(found[0]), 1))
-        return
-    local = [one for one in others | {limit} if one.kind not in GLOBAL_KINDS]
-    parts = [*feasibility.parts(local, concerned)]
-    found_parts = [feasibility.least(local, limit, "amount", part) for part in parts]
-    amounts = [one[0] for one in found_parts if one is not None]
-    alone = np.setdiff1d(concerned, np.concatenate(parts)) if parts else concerned
-    if len(amounts) < len(parts):
-        return
-    if limit.kind is LimitKind.MAX_MOVES:
-        yield int(sum(amounts)) + len(alone)
-    elif limit.kind is LimitKind.RULE:
-        yield int(was + max(amounts, default=0))
-    else:
-        yield _rounded_up(max([*amounts, *_increases_alone(limits, limit, others, alone)], default=0.0))
-        together = feasibility.least(others, limit, "amount", concerned)
-        if together is not None:
-            yield _rounded_up(together[0])
-
-
-def _rounded_up(increase: float) -> float:
-    return float(np.ceil(increase * 10**RISK_DECIMALS - 1e-6) / 10**RISK_DECIMALS)
-
-
-def _increases_alone(limits: Limits, limit: Limit, others: frozenset[Limit], vms: IntArray) -> list[float]:
-    """Smallest increase of risk that the other limits leave to each VM that shares nothing with others."""
-    instance = limits.instance
-    left = open_options(limits.forbidden(others))[vms]
-    increase = instance.risk[vms] - instance.risk[vms, instance.today[vms]][:, None]
-    held = open_options(limits.forbidden([limit]))[vms]
-    least = np.where(left, np.where(held, 0.0, increase), np.inf).min(axis=1)
-    return [value for value in least.tolist() if np.isfinite(value)]
-
-
-def _fewest_vms(
-    limits: Limits, feasibility: Feasibility, limit: Limit, others: frozenset[Limit]
-) -> Iterator[IntArray]:
-    """Fewest VMs that a rule has to let off: part by part, then with what couples the parts."""
-    concerned = feasibility.concerned(others | {limit})
-    local = [one for one in others if one.kind not in GLOBAL_KINDS]
-    parts = [*feasibility.parts([*local, limit], concerned)]
-    found = [feasibility.least(local, limit, "vms", part) for part in parts]
-    alone = np.setdiff1d(concerned, np.concatenate(parts)) if parts else concerned
-    hopeless = alone[~open_options(limits.forbidden(others | {limit}))[alone].any(axis=1)]
-    if all(one is not None for one in found):
-        yield np.sort(np.concatenate([hopeless, *(one[1] for one in found if one is not None)]))
-    together = feasibility.least(others, limit, "vms", concerned)
-    if together is not None:
-        yield together[1]
-
-
-def _enough(limits: Limits, feasibility: Feasibility, change: Change, kept: frozenset[Limit]) -> Change | None:
-    """The change, made larger until the kept limits can hold; None where that was not shown."""
-
-    def holds(tried: Change) -> bool:
-        relaxed = loosened(limits, [tried])
-        wanted = [limit for limit in relaxed.all if limit in kept]
-        return Feasibility(relaxed, feasibility.budget).check(wanted).outcome is Outcome.FEASIBLE
-
-    if holds(change):
-        return change
-    if change.to is None or change.limit.kind is LimitKind.MAX_RISK_INCREASE:
-        return None
-    low = high = change.to
-    for doubling in range(MAX_DOUBLINGS):
-        high = low + 2**doubling
-        if holds(Change(change.limit, change.was, high)):
-            break
-        low = high
-    else:
-        return None
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if holds(Change(change.limit, change.was, middle)) else (middle, high)
-    return Change(change.limit, change.was, high)
+    def relaxations(self) -> tuple[Relaxation, ...]:
+        """Every way out, by the cost of the plan that it makes possible."""
+        to_spare = [way for way in self._ways if any(other.limits < way.limits for other in self._ways)]
+        found = [*(way.relaxation for way in self._ways if way not in to_spare), *self._loosened]
+        found.sort(key=lambda one: (round(one.effect.cost, 2), sum(change.drops for change in one.changes)))
+        return tuple(found)

@@ -1,0 +1,197 @@
+"""By how little a limit has to give way: another amount, or some VMs that it no longer holds for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from optimizer.solve.instance import IntArray
+from optimizer.solve.why_not.conflicts import in_order
+from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Feasibility
+from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened, open_options
+
+MAX_DOUBLINGS = 12
+
+RISK_DECIMALS = 3
+"""To which a loosened ``max_risk_increase`` is rounded up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Changes with which the other limits can hold, and a schedule that shows it.
+
+    Parameters
+    ----------
+    changes
+        In the order in which the limits were written.
+    options
+        Shape (V,): start option of each VM.
+    """
+
+    changes: tuple[Change, ...]
+    options: IntArray
+
+
+def dropped(limits: Limits, feasibility: Feasibility, names: frozenset[Limit], options: IntArray) -> Changed | None:
+    """Drop what can be dropped, and loosen the rest.
+
+    Parameters
+    ----------
+    limits, feasibility
+        The problem, and what answers whether some of its limits can hold.
+    names
+        Limits without which all others can hold.
+    options
+        Shape (V,): a schedule that shows it.
+
+    Returns
+    -------
+    Changed or None
+        None where a limit that can only be loosened would have to give way by an unknown amount.
+    """
+    stubborn = frozenset(limit for limit in names if not limit.can_go)
+    gone = [Change(limit) for limit in in_order(limits, names - stubborn)]
+    if not stubborn:
+        return Changed(tuple(gone), options)
+    rest = loosened_set(loosened(limits, gone), feasibility, stubborn)
+    return None if rest is None else Changed(_sorted(limits, (*gone, *rest.changes)), rest.options)
+
+
+def loosened_set(limits: Limits, feasibility: Feasibility, names: frozenset[Limit]) -> Changed | None:
+    """Loosen limits one after the other, each as little as will do while those that wait are not asked for.
+
+    Parameters
+    ----------
+    limits, feasibility
+        The problem, and the work that is left.
+    names
+        Limits without which all others can hold.
+
+    Returns
+    -------
+    Changed or None
+        None where one of them is not known to do unless it is dropped.
+    """
+    changes: list[Change] = []
+    now, waiting, options = limits, names, None
+    for limit in in_order(limits, names):
+        waiting -= {limit}
+        found = _loosen(now, Feasibility(now, feasibility.budget), limit, frozenset(now.all) - waiting)
+        if found is None:
+            return None
+        changes += found.changes
+        options = found.options
+        now = loosened(now, found.changes)
+    return None if options is None else Changed(tuple(changes), options)
+
+
+def _sorted(limits: Limits, changes: Sequence[Change]) -> tuple[Change, ...]:
+    place = {limit: number for number, limit in enumerate(limits.all)}
+    return tuple(sorted(changes, key=lambda change: place[change.limit]))
+
+
+def _loosen(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozenset[Limit]) -> Changed | None:
+    """The least change of a limit with which the kept ones can hold; None where only dropping it is known to do."""
+    others = kept - {limit}
+    was = limits.amount(limit)
+    for to in () if was is None else _least_amounts(limits, feasibility, limit, others, was):
+        change = _enough(limits, feasibility, Change(limit, was, to), kept)
+        if change is not None:
+            return change
+    if limit.kind is not LimitKind.RULE or limit not in limits.forbids:
+        return None
+    for vms in _fewest_vms(limits, feasibility, limit, others):
+        if len(vms) == int((limits.forbids[limit] > 0).sum()):
+            return None  # no different from dropping it
+        change = _enough(limits, feasibility, Change(limit, vms=tuple(vms.tolist())), kept) if len(vms) else None
+        if change is not None:
+            return change
+    return None
+
+
+def _least_amounts(
+    limits: Limits, feasibility: Feasibility, limit: Limit, others: frozenset[Limit], was: float
+) -> Iterator[float]:
+    """Amounts below which the limit cannot hold: of the parts (largest, or sum of moves), then of all at once."""
+    concerned = feasibility.concerned(others | {limit})
+    if limit.kind in (LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES):
+        found = feasibility.least(others, limit, "amount", concerned)
+        yield int(was) + (1 if found is None else max(int(found[0]), 1))
+        return
+    local = [one for one in others | {limit} if one.kind not in GLOBAL_KINDS]
+    parts = [*feasibility.parts(local, concerned)]
+    found_parts = [feasibility.least(local, limit, "amount", part) for part in parts]
+    amounts = [one[0] for one in found_parts if one is not None]
+    alone = np.setdiff1d(concerned, np.concatenate(parts)) if parts else concerned
+    if len(amounts) < len(parts):
+        return
+    if limit.kind is LimitKind.MAX_MOVES:
+        yield int(sum(amounts)) + len(alone)
+    elif limit.kind is LimitKind.RULE:
+        yield int(was + max(amounts, default=0))
+    else:
+        yield _rounded_up(max([*amounts, *_increases_alone(limits, limit, others, alone)], default=0.0))
+        together = feasibility.least(others, limit, "amount", concerned)
+        if together is not None:
+            yield _rounded_up(together[0])
+
+
+def _rounded_up(increase: float) -> float:
+    return float(np.ceil(increase * 10**RISK_DECIMALS - 1e-6) / 10**RISK_DECIMALS)
+
+
+def _increases_alone(limits: Limits, limit: Limit, others: frozenset[Limit], vms: IntArray) -> list[float]:
+    """Smallest increase of risk that the other limits leave to each VM that shares nothing with others."""
+    instance = limits.instance
+    left = open_options(limits.forbidden(others))[vms]
+    increase = instance.risk[vms] - instance.risk[vms, instance.today[vms]][:, None]
+    held = open_options(limits.forbidden([limit]))[vms]
+    least = np.where(left, np.where(held, 0.0, increase), np.inf).min(axis=1)
+    return [value for value in least.tolist() if np.isfinite(value)]
+
+
+def _fewest_vms(
+    limits: Limits, feasibility: Feasibility, limit: Limit, others: frozenset[Limit]
+) -> Iterator[IntArray]:
+    """Fewest VMs that a rule has to let off: part by part, then with what couples the parts."""
+    concerned = feasibility.concerned(others | {limit})
+    local = [one for one in others if one.kind not in GLOBAL_KINDS]
+    parts = [*feasibility.parts([*local, limit], concerned)]
+    found = [feasibility.least(local, limit, "vms", part) for part in parts]
+    alone = np.setdiff1d(concerned, np.concatenate(parts)) if parts else concerned
+    hopeless = alone[~open_options(limits.forbidden(others | {limit}))[alone].any(axis=1)]
+    if all(one is not None for one in found):
+        yield np.sort(np.concatenate([hopeless, *(one[1] for one in found if one is not None)]))
+    together = feasibility.least(others, limit, "vms", concerned)
+    if together is not None:
+        yield together[1]
+
+
+def _enough(limits: Limits, feasibility: Feasibility, change: Change, kept: frozenset[Limit]) -> Changed | None:
+    """The change, made larger until the kept limits can hold; None where that was not shown."""
+
+    def holds(tried: Change) -> Changed | None:
+        relaxed = loosened(limits, [tried])
+        wanted = [limit for limit in relaxed.all if limit in kept]
+        answer = Feasibility(relaxed, feasibility.budget).check(wanted)
+        return Changed((tried,), answer.options) if answer.options is not None else None
+
+    found = holds(change)
+    if found is not None:
+        return found
+    if change.to is None or change.limit.kind is LimitKind.MAX_RISK_INCREASE:
+        return None
+    low = high = change.to
+    for doubling in range(MAX_DOUBLINGS):
+        high = low + 2**doubling
+        found = holds(Change(change.limit, change.was, high))
+        if found is not None:
+            break
+        low = high
+    while found is not None and high - low > 1:
+        middle = (low + high) // 2
+        less = holds(Change(change.limit, change.was, middle))
+        found, low, high = (found, middle, high) if less is None else (less, low, middle)
+    return found
