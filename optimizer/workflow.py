@@ -319,7 +319,8 @@ def make_plan_of(
     if time_limit_seconds is not None and moves_curve:
         solve_seconds = SHARE_OF_SOLVE * time_limit_seconds
         curve_seconds = time_limit_seconds - solve_seconds
-    settings = Search(seed, effort, gap, time_limit_seconds, engine, progress)
+    target = None if earlier is None else earlier.target_in(case.inventory)
+    settings = Search(seed, effort, gap, time_limit_seconds, engine, progress, target)
     step = _toward(estate, case, settings) if toward else None
 
     def solved(one: Case) -> Result:

@@ -135,7 +135,7 @@ def write_report(
     is_flag=True,
     help="If the rules need more moves than --max-moves (or max_moves in the rules) allows, make the best first step: "
     "no rule is broken more than today, as few VMs as possible still break one, and the plan says how many monthly "
-    "plans it takes. Repeat it after each plan is applied.",
+    "plans it takes. Repeat it after each plan is applied, with --from that plan.",
 )
 @click.option("--moves-curve", is_flag=True, help="Also show what fewer moves would gain, to help choose --max-moves.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 if the plan contains changes, with 0 if not.")
@@ -180,7 +180,7 @@ def plan(
     given = {key: value for key, value in limits.items() if value is not None}
     rules = load_rules(rules_file).model_copy(update=given)
     questions = Questions(what_if_texts, scenarios_file, asks_sensitivity)
-    _require_alone(toward, {"--from": earlier, "--moves-curve": moves_curve, "questions (--what-if, ...)": questions})
+    _require_alone(toward, {"--moves-curve": moves_curve, "questions (--what-if, ...)": questions})
     if questions:
         answer_questions(screen, questions, estate, rules, {**search, "history": history}, engine)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +25,17 @@ class EarlierPlan:
         What the new plan records of it.
     starts
         Start option by ``vm_id.lower()``, in the time zone of the VM's policy.
+    later
+        The same for VMs that later plans were to move, where it is a step of ``plan --toward``.
     """
 
     source: EarlierPlanSource
     starts: Mapping[str, int]
+    later: Mapping[str, int] = field(default_factory=dict)
+
+    def target_in(self, inventory: Inventory) -> IntArray:
+        """The schedule that the plan leads to where it is a step of ``plan --toward``; shape (num_items,)."""
+        return replace(self, starts={**self.starts, **self.later}).starts_in(inventory)
 
     def starts_in(self, inventory: Inventory) -> IntArray:
         """Start option of each item; shape (num_items,).  VMs that the plan does not have start as they do today."""
@@ -56,4 +63,6 @@ def read_earlier(path: Path) -> EarlierPlan:
     """
     plan = read_plan(path)
     starts = {entry.vm.lower(): parse_start(entry.start) for entry in plan.schedule}
-    return EarlierPlan(EarlierPlanSource(file=path.name, fingerprint=plan.fingerprint), starts)
+    later = () if plan.summary.toward is None else plan.summary.toward.later
+    moves = {one.vm.lower(): parse_start(one.start) for one in later}
+    return EarlierPlan(EarlierPlanSource(file=path.name, fingerprint=plan.fingerprint), starts, moves)

@@ -10,10 +10,11 @@ import numpy as np
 
 from optimizer.engine import Engine
 from optimizer.errors import ConfigError
+from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
 from optimizer.plan.diff import Diff
-from optimizer.plan.toward_document import RuleToward, Toward
+from optimizer.plan.toward_document import LaterMove, RuleToward, Toward
 from optimizer.ports import Progress
 from optimizer.solve.bound import ascend
 from optimizer.solve.clock import SolveClock
@@ -48,7 +49,10 @@ After = Callable[[IntArray], Case]
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Settings of the searches; see :func:`optimizer.solve.solver.solve`."""
+    """Settings of the searches; see :func:`optimizer.solve.solver.solve`.
+
+    ``start``, of shape (V,), is a schedule that an earlier plan led to: as few moves as it takes are always enough.
+    """
 
     seed: int
     effort: int
@@ -56,6 +60,7 @@ class Search:
     time_limit_seconds: float | None
     engine: Engine
     progress: Progress
+    start: IntArray | None = None
 
     def share(self, number: int) -> float | None:
         """Part of the time limit for one of three searches."""
@@ -70,11 +75,14 @@ class TowardRules:
     ----------
     options
         Shape (V,): the schedule of the step; where ``months`` is 1, one that keeps every rule.
+    target
+        Shape (V,): a schedule that keeps every rule, to which the step leads.
     moves_needed, months
         See :class:`optimizer.plan.toward_document.Toward`.
     """
 
     options: IntArray
+    target: IntArray
     moves_needed: int
     months: int
 
@@ -133,12 +141,12 @@ def plan_toward(case: Case, known: list[str], after: After, search: Search) -> T
     needed = int((fewest != case.instance.today).sum())
     months = max(1, -(-needed // most))
     if months == 1:
-        return TowardRules(fewest, needed, months)
+        return TowardRules(fewest, fewest, needed, months)
     steps = Steps(case.instance, broken_alone(case), months)
     targets = [fewest, *_cheap_target(steps, fewest, search)]
     step = _find_step(case, known, steps, targets, search)
     left = _months_after(after(step.options), step.target, months - 1, most, search)
-    return TowardRules(step.options, needed, left + 1)
+    return TowardRules(step.options, step.target, needed, left + 1)
 
 
 def _fewest(case: Case, most: int, search: Search) -> IntArray | None:
@@ -151,6 +159,7 @@ def _fewest(case: Case, most: int, search: Search) -> IntArray | None:
         time_limit_seconds=search.share(0),
         engine=search.engine,
         progress=search.progress,
+        start=search.start,
     ).options
 
 
@@ -226,6 +235,7 @@ def figures_of(case: Case, found: TowardRules, result: Result) -> Toward:
     today, left = (
         Counter(name for name, _ in breaches(instance, alone, options)) for options in (instance.today, result.options)
     )
+    waiting = np.flatnonzero(found.target != found.options) if left else ()
     rules = sorted(today, key=lambda name: (-today[name], name))
     return Toward(
         violations_today=today.total(),
@@ -233,6 +243,9 @@ def figures_of(case: Case, found: TowardRules, result: Result) -> Toward:
         moves_needed=found.moves_needed,
         months=found.months,
         rules=tuple(RuleToward(rule=name, today=today[name], left=left[name]) for name in rules),
+        later=tuple(
+            LaterMove(vm=case.inventory.items[v].vm_id, start=format_start(int(found.target[v]))) for v in waiting
+        ),
     )
 
 

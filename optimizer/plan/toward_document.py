@@ -17,6 +17,13 @@ class RuleToward(StrictModel):
     left: int
 
 
+class LaterMove(StrictModel):
+    """A VM that a later plan can move, and the start that it goes to, in the time zone of its policy."""
+
+    vm: str
+    start: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|30)$")]
+
+
 class Toward(StrictModel):
     """A step toward a schedule that keeps every rule.  A VM that breaks a rule is one violation.
 
@@ -30,6 +37,8 @@ class Toward(StrictModel):
         Plans of at most ``max_moves`` moves that this takes, this one included, where one is applied each month.
     rules
         The rules that today's schedule breaks, those with the most VMs first.
+    later
+        Moves of the other plans after which every rule holds: ``plan --toward --from`` begins with them.
     """
 
     violations_today: Annotated[int, Field(ge=0)]
@@ -37,3 +46,4 @@ class Toward(StrictModel):
     moves_needed: Annotated[int, Field(ge=0)]
     months: Annotated[int, Field(ge=1)]
     rules: tuple[RuleToward, ...]
+    later: Annotated[tuple[LaterMove, ...], Field(exclude_if=lambda moves: not moves)] = ()

@@ -15,7 +15,7 @@ def toward_sentence(toward: Toward, max_moves: int | None) -> str:
     return (
         f"{today}; this plan leaves {toward.violations_left:,}. Keeping every rule takes "
         f"{plural(toward.moves_needed, 'move')}{limit}: this is the first of {plural(toward.months, 'monthly plan')}. "
-        "After it is applied, pull the estate again and run 'plan --toward' again"
+        "After it is applied, pull the estate again and run 'plan --toward --from' this plan"
     )
 
 

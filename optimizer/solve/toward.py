@@ -158,6 +158,7 @@ def fewest_moves(
     time_limit_seconds: float | None,
     engine: Engine,
     progress: Progress,
+    start: IntArray | None = None,
 ) -> Result:
     """A schedule that keeps every rule with as few moves as possible, whatever else it costs.
 
@@ -165,7 +166,7 @@ def fewest_moves(
     ----------
     instance
         The problem; its limit of moves is left out.
-    seed, effort, gap, time_limit_seconds, engine, progress
+    seed, effort, gap, time_limit_seconds, engine, progress, start
         As of :func:`optimizer.solve.solver.solve`.
 
     Returns
@@ -192,6 +193,7 @@ def fewest_moves(
         time_limit_seconds=time_limit_seconds,
         engine=engine,
         progress=progress,
+        start=start,
     )
 
 

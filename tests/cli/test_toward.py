@@ -33,7 +33,9 @@ def test_json_tells_how_far_it_leads(home: Path) -> None:
     args = ("--rules", home / "rules.toml", "--out", home / "plan.json", "--effort", 2, "--format", "json")
     answer = run("plan", home / "estate", "--toward", "--max-moves", 4, *args)
     assert answer.code == 0
-    assert json.loads(answer.out)["toward"] == {
+    toward = json.loads(answer.out)["toward"]
+    assert len(toward.pop("later")) == 2
+    assert toward == {
         "violations_today": 6,
         "violations_left": 2,
         "moves_needed": 6,
@@ -44,9 +46,7 @@ def test_json_tells_how_far_it_leads(home: Path) -> None:
     assert (enough["violations_left"], enough["months"]) == (0, 1)
 
 
-@pytest.mark.parametrize(
-    "others", [("--moves-curve",), ("--from", "plan.json"), ("--what-if", "max_moves=3"), ("--sensitivity",)]
-)
+@pytest.mark.parametrize("others", [("--moves-curve",), ("--what-if", "max_moves=3"), ("--sensitivity",)])
 def test_what_cannot_be_combined_is_refused(home: Path, others: tuple[str, ...]) -> None:
     """Options that ask for another plan, or for none, are a mistake beside --toward, which the message names."""
     answer = run("plan", home / "estate", "--toward", "--max-moves", 4, *others)

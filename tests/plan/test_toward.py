@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,9 @@ from optimizer.errors import ConfigError
 from optimizer.estate.folder import Estate
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import PlanDocument
+from optimizer.plan.earlier import read_earlier
+from optimizer.plan.occupancy import starts_today
+from optimizer.plan.store import write_plan
 from optimizer.plan.verify import Checked, Claims, verify
 from optimizer.plan.verify_toward import check_left
 from optimizer.report.html import render_html
@@ -110,6 +114,24 @@ def checked(months: list[tuple[Estate, PlanDocument]]) -> tuple[Checked, Claims]
     assert plan.summary.toward is not None
     found = valid(Planned(estate, prepare(estate, plan.rules), plan))
     return replace(found.checked, left={one.rule: one.left for one in plan.summary.toward.rules}), found.claims
+
+
+def test_a_later_plan_begins_with_the_moves_that_remain(
+    months: list[tuple[Estate, PlanDocument]], tmp_path: Path
+) -> None:
+    """From a step, --from takes the moves that are left: with little effort no more are needed, and it says so."""
+    plan, (estate, _) = months[0][1], months[1]
+    toward = plan.summary.toward
+    assert toward is not None
+    write_plan(plan, tmp_path / "step.json")
+    earlier = read_earlier(tmp_path / "step.json")
+    inventory = estate.inventory(plan.rules.service_from)
+    remaining = int((earlier.target_in(inventory) != starts_today(inventory)).sum())
+    assert remaining == len(toward.later) <= (toward.months - 1) * 6
+    again = make_plan(estate, plan.rules, effort=1, toward=True, earlier=tmp_path / "step.json")
+    assert again.summary.toward is not None
+    assert again.summary.toward.moves_needed <= remaining
+    assert again.summary.toward.months < toward.months
 
 
 def test_the_verifier_counts_what_is_left(checked: tuple[Checked, Claims]) -> None:
