@@ -71,9 +71,11 @@ def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ())
         others = [one for one in others if one.limits not in known or one.circumstances]
         if first.limits not in known or first.circumstances:
             yield from _first(first, glyphs)
-        elif proof_sentence(first) != proof_sentence(known[first.limits]):
+        elif first.smallest and not known[first.limits].smallest:
             yield Text()
-            yield Text(glyphs.clean(f"For {rules_sentence(first)}: {proof_sentence(first)}."))
+            yield Text(
+                glyphs.clean(f"Proven: no smaller set of rules or limits than {rules_sentence(first)} is in conflict.")
+            )
         if others:
             yield Text()
             yield _title("Further conflicts", min(CONFLICTS_SHOWN, len(others)), len(others))

@@ -47,6 +47,29 @@ def test_what_is_proven_is_said_and_nothing_more() -> None:
     assert "perhaps not all of them are needed" in text_of(answer(conflict(NIGHTS, CALLS, irreducible=False)))
 
 
+def test_what_was_said_before_is_not_repeated() -> None:
+    """Of conflicts that were shown as they were found only news is shown: a proof, and circumstances."""
+    first, other = conflict(NIGHTS, CALLS), conflict(ROOM)
+    proven, ways = first.model_copy(update={"smallest": True}), (way(NamedChange(limit=NIGHTS, action="drop")),)
+    said = " ".join(to_text(render_no_schedule(answer(proven, other, ways=ways), [first, other])).split())
+    assert "cannot" not in said
+    assert "Proven: no smaller set of rules or limits than 'nights' and 'no backups during calls' is in" in said
+    hourly = other.model_copy(update={"circumstances": ("some run every 4 h",)})
+    said = " ".join(to_text(render_no_schedule(answer(first, hourly, ways=ways), [first, other])).split())
+    assert "Proven" not in said
+    assert "Further conflicts" in said
+    assert "some run every 4 h" in said
+
+
+def test_changes_that_may_be_too_many_are_marked() -> None:
+    """A way out that is not proven to be minimal has a mark, and the note says what it means."""
+    drop = NamedChange(limit=NIGHTS, action="drop")
+    ways = (way(drop), way(drop).model_copy(update={"minimal": False}))
+    assert "drop 'nights' *" in text_of(answer(conflict(NIGHTS), ways=ways))
+    assert "* perhaps not all of these changes are needed" in text_of(answer(conflict(NIGHTS), ways=ways))
+    assert "*" not in text_of(answer(conflict(NIGHTS), ways=ways[:1]))
+
+
 def test_many_conflicts_are_counted() -> None:
     """Five further ones are shown and the rest counted, in the message as on the screen."""
     many = answer(*[conflict(NIGHTS, vms=9)] * 9)
