@@ -240,7 +240,8 @@ class WhyNot:
         if self._screen.as_json or self._screen.quiet:
             return
         if not isinstance(one, NamedConflict):
-            self._screen.explain(render_found(one))
+            if self._told:  # else it is not proven that there is no schedule; the error says what would help
+                self._screen.explain(render_found(one))
             return
         if not self._told:
             say(f"error: {NO_SCHEDULE_HEADLINE}")

@@ -190,6 +190,18 @@ def test_a_time_limit_that_is_over_still_leaves_a_way_out(home: Path, two_window
     assert not found.complete
 
 
+def test_without_a_proof_the_error_says_what_would_help(home: Path, tmp_path: Path) -> None:
+    """Where the time does not suffice to prove anything, neither a conflict nor an impossibility is claimed."""
+    call = ("plan", home / "estate", "--rules", home / "rules.toml", "--out", tmp_path / "plan.json")
+    answer = run(*call, "--time-limit", 0.001)
+    assert (answer.code, answer.out) == (1, "")
+    text = " ".join(answer.err.split())
+    assert text.startswith("error: no schedule that satisfies the rules was found")
+    assert "it was not proven that there is none" in text
+    assert "changes that make a schedule possible, the cheapest first: drop 'erp" in text
+    assert "cannot" not in text
+
+
 def test_limits_that_bind_are_priced(home: Path, tmp_path: Path) -> None:
     """``report --limits`` prices one more move; as JSON the same, and on the page where one is asked for."""
     rules, plan = tmp_path / "rules.toml", tmp_path / "plan.json"
