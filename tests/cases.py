@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 
 from tests.cli.command_line import run
+from tests.prices import FIXED_PRICES
 
 CASES_END = datetime(2026, 11, 20, 12, tzinfo=UTC)
 DAYS = 21
@@ -92,14 +93,18 @@ TODAY = {"C30": "2026-11-27T03:00Z"}
 def run_case(case_file: Path, folder: Path, *, effort: int = 5) -> CaseRun:
     """Import, audit, plan and rehearse a case through the command line, in an empty folder.
 
-    Rules are taken from a file beside the case (``C40.rules.toml`` for ``C40.json``).  A command whose predecessor
-    failed is not run.
+    Rules are taken from a file beside the case (``C40.rules.toml`` for ``C40.json``), else there are none, and prices
+    do not depend on the defaults.  A command whose predecessor failed is not run.
     """
     folder.mkdir(parents=True, exist_ok=True)
     load = write_case_load(case_file, folder)
     estate, plan = folder / "estate", folder / "plan.json"
     rules = case_file.with_name(f"{case_file.stem}.rules.toml")
-    under = ["--rules", rules] if rules.is_file() else []
+    if not rules.is_file():
+        rules = folder / "rules.toml"
+        prices = "".join(f"{name} = {price}\n" for name, price in FIXED_PRICES.items())
+        rules.write_text(f"[prices]\n{prices}", encoding="utf-8")
+    under = ["--rules", rules]
     begin = TODAY.get(case_file.stem, CASES_END.isoformat())
     as_json = ["--format", "json"]
     commands: dict[str, list[object]] = {

@@ -261,6 +261,11 @@ class Recurrence:
         """Number of backups in a typical week."""
         return len(self.weekdays) * len(self.runs_after_start)
 
+    @property
+    def days_between_runs(self) -> float:
+        """Mean number of days from one day with runs to the next: 7 for a backup once a week, 1 for a daily one."""
+        return 7 / len(self.weekdays)
+
     @cached_property
     def widest_spacing(self) -> int:
         """Longest time between two runs, in minutes."""

@@ -31,6 +31,23 @@ def item_weights(inventory: Inventory, rules: Rules) -> FloatArray:
     return weights
 
 
+def risk_weights(inventory: Inventory, weights: FloatArray) -> FloatArray:
+    """How much an at-risk backup of each item counts in the objective; shape (num_items,).
+
+    This is the item's weight times the days between its runs: a missed weekly backup leaves seven days without a
+    recovery point, a missed daily one leaves one.
+
+    Parameters
+    ----------
+    inventory
+        What is protected.
+    weights
+        Shape (num_items,), of :func:`item_weights`.
+    """
+    days = [inventory.policy(item).recurrence.days_between_runs for item in inventory.items]
+    return weights * np.array(days, dtype=np.float64)
+
+
 def weight_levels(weights: FloatArray) -> list[tuple[float, npt.NDArray[np.bool_]]]:
     """Write the smaller of two weights, for every two VMs, as a sum over groups that both belong to.
 

@@ -297,7 +297,7 @@ def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> E
             today=instance.today,
             options=options,
             allowed=instance.allowed,
-            move_price=instance.move_price / instance.weight,
+            move_price=instance.move_price / instance.risk_weight,
             max_increase=case.rules.max_risk_increase,
         ),
         agentless_at_risk=case.rules.threshold.agentless,

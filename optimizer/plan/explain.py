@@ -108,7 +108,7 @@ def _broken_by_staying(solution: Solution, blocked: Mapping[str, BoolArray], v: 
 def _reason_to_stay(
     solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[str, BoolArray], v: int
 ) -> str:
-    here, allowed, weight = int(solution.options[v]), solution.instance.allowed[v], solution.instance.weight[v]
+    here, allowed, weight = int(solution.options[v]), solution.instance.allowed[v], solution.instance.risk_weight[v]
     risk = np.where(allowed, costs.risk, np.inf)
     safest = int(np.argmin(risk))
     if risk[safest] < costs.risk[here] - NOTICEABLE:
@@ -266,6 +266,11 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
         notes.append(
             f"the rules give it the weight {weight:g}: its at-risk backups and overlaps count {weight:g} times in "
             "costs (an overlap as much as the smaller weight of both VMs); at-risk figures are plain"
+        )
+    if (days := recurrence.days_between_runs) != 1:
+        notes.append(
+            f"a missed backup leaves {days:.3g} days without a recovery point: in costs, its at-risk backups count "
+            f"{days:.3g} times those of a daily backup; at-risk figures are plain"
         )
     notes += _notes_on_credit(solution, v)
     if recurrence.frequency is Frequency.WEEKLY:

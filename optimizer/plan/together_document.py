@@ -29,8 +29,8 @@ class ServiceTogether(StrictModel):
         or ``budget_days`` leave no room for it.  ``impossible``: the rules leave no starts at which no two of its
         snapshots overlap.  ``not priced``: the service is not among those that were looked at.
     spreading_costs
-        What it would cost in risk, vault peaks, policy writes and moves to start its VMs so far apart that no two of
-        its snapshots overlap, all other VMs where they are, in at-risk backups per 30 days.
+        What it would cost in risk, working hours, vault peaks, policy writes and moves to start its VMs so far apart
+        that no two of its snapshots overlap, all other VMs where they are, in at-risk backups per 30 days.
     """
 
     service: str

@@ -388,7 +388,8 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
     total = in_hours = 0.0
     for row, item in enumerate(checked.before.items):
         policy, option, vm = checked.before.policy(item), _option(checked.starts[row]), checked.before.vm(item)
-        total += weights[row] * _counted_risk(checked, row, policy.start, option)
+        days = 7 / len({day for day, _ in clock.wall_times(policy, policy.start)})
+        total += weights[row] * days * _counted_risk(checked, row, policy.start, option)
         total += _move_price(checked, row) * _moved(checked, row)
         started, starting = (_starts_in_working_hours(checked, clock, policy, t) for t in (policy.start, option))
         total += prices.working_hours * max(0.0, starting - started)

@@ -302,7 +302,7 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
                 whole=True,
             ),
             *(
-                [line("backups that start in working hours per 30 days", in_hours.today, in_hours.plan)]
+                [line("starts in working hours per 30 days", in_hours.today, in_hours.plan)]
                 if (in_hours := summary.working_hours_starts)
                 else []
             ),

@@ -13,7 +13,7 @@ from optimizer.model.overlap import price_per_overlap
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS, SLOT_MINUTES, SLOTS_PER_DAY, Pattern
-from optimizer.model.weights import item_weights
+from optimizer.model.weights import item_weights, risk_weights
 from optimizer.risk.table import RiskTable
 from optimizer.solve.gates import build_gates
 from optimizer.solve.instance import (
@@ -71,6 +71,7 @@ def build_instance(
     builder = RowBuilder(patterns, vm_pattern, snapshot_minutes)
     caps = _cap_groups(inventory, rules)
     weight = item_weights(inventory, rules)
+    risk_weight = risk_weights(inventory, weight)
     _add_groups(builder, service, weight, key_vault[key], caps, rules, restrictions.allowed, vm_pattern)
     vm_class, touched = builder.classes()
     stays = ~restrictions.movable
@@ -82,7 +83,7 @@ def build_instance(
     working_hours = _working_hours_prices(inventory, rules)
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
     return Instance(
-        linear=weight[:, None] * table.cost + move_price[:, None] * moved + working_hours,
+        linear=risk_weight[:, None] * table.cost + move_price[:, None] * moved + working_hours,
         working_hours=working_hours,
         tie_rank=_tie_ranks(inventory, rules) * moved,
         risk=table.reported,
@@ -90,6 +91,7 @@ def build_instance(
         today=today,
         movable=restrictions.movable,
         weight=weight,
+        risk_weight=risk_weight,
         key=key,
         service=service,
         vm_class=vm_class,

@@ -115,7 +115,7 @@ def evaluate(instance: Instance, options: IntArray) -> Cost:
     rows = np.arange(instance.num_vms)
     counts = row_counts(instance, options)
     costs = row_costs(instance, counts)
-    is_service = instance.rows.overlaps > 0
+    is_service = instance.rows.pair_price > 0  # a row of a service without a price costs nothing
     moved = options != instance.today
     items = policy_counts(instance, options)
     writes = int(policy_writes(instance, items).sum() + extra_writes(instance, options, items)[0].sum())

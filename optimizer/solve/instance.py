@@ -151,7 +151,7 @@ class Instance:
     Parameters
     ----------
     linear
-        Shape (V, 48): risk that is credited times the VM's weight, plus the prices of the move and of starts in
+        Shape (V, 48): risk that is credited times ``risk_weight``, plus the prices of the move and of starts in
         working hours, in at-risk backups per 30 days.
     working_hours
         Shape (V, 48): what of ``linear`` is the price of backups that start in working hours and do not today.
@@ -168,6 +168,8 @@ class Instance:
     weight
         Shape (V,): how much the risk and the overlaps of each VM count.  They are multiplied into ``linear`` and the
         prices of the rows already.
+    risk_weight
+        Shape (V,): the weight times the days between two runs, which the risk counts in ``linear``.
     key, service, vm_class
         Shape (V,): index of the twin key, of the service and of the class.
     key_vault
@@ -209,6 +211,7 @@ class Instance:
     today: IntArray
     movable: BoolArray
     weight: FloatArray
+    risk_weight: FloatArray
     key: IntArray
     service: IntArray
     vm_class: IntArray

@@ -21,7 +21,8 @@ class Spreading:
     Parameters
     ----------
     price
-        What it costs more in risk, vault peaks, policy writes and moves, in at-risk backups per 30 days.
+        What it costs more in risk, working hours, vault peaks, policy writes and moves, in at-risk backups per
+        30 days.
     saves
         What the overlaps of the service cost now.
     options

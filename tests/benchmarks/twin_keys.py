@@ -68,6 +68,7 @@ def of_key(instance: Instance, key: int) -> Instance:
         key=instance.key[vms],
         service=instance.service[vms],
         weight=instance.weight[vms],
+        risk_weight=instance.risk_weight[vms],
         vm_class=instance.vm_class[vms],
         counted_today=instance.counted_today[vms],
         move_price=instance.move_price[vms],

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from optimizer.config import parse_rules
 from optimizer.errors import ConfigError
-from optimizer.model.weights import item_weights, weight_levels
-from tests.solve.examples import inventory, policy
+from optimizer.model.weights import item_weights, risk_weights, weight_levels
+from tests.solve.examples import DAILY, HOURLY, SUNDAYS, WORKDAYS, inventory, policy
 
 VMS = [("shop", "night"), ("shop", "night"), ("mail", "night")]
 
@@ -51,3 +51,11 @@ def test_levels_add_up_to_the_smaller_weight(weights: list[float]) -> None:
     for v, w in itertools.combinations(range(len(weights)), 2):
         shared = sum(step for step, group in levels if group[v] and group[w])
         assert shared == pytest.approx(min(weights[v], weights[w]))
+
+
+def test_a_missed_weekly_backup_counts_for_the_days_that_it_leaves() -> None:
+    """Daily and hourly backups count once, weekly ones the days between two runs; a rule's weight multiplies that."""
+    recurrences = [DAILY, HOURLY, SUNDAYS, WORKDAYS]
+    policies = [policy(f"p{number}", "v", 0, recurrence) for number, recurrence in enumerate(recurrences)]
+    found = inventory(policies, [("web", f"p{number}") for number in range(4)])
+    assert risk_weights(found, np.array([1.0, 1.0, 1.0, 3.0])).tolist() == pytest.approx([1, 1, 7, 7])

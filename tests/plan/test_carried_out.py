@@ -9,7 +9,7 @@ import pytest
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.rule_windows import Window
-from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
+from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.plan.carried_out import solve_in_order
@@ -24,6 +24,7 @@ from optimizer.solve.solver import Result, solve
 from optimizer.solve.why_not.no_schedule import NotFoundWithinEffortError
 from tests.plan.estates import item, standard_policy
 from tests.plan.test_diff import document_of, inventory_of
+from tests.prices import fixed_prices
 
 ONE_AT_A_TIME = Rule(name="one at a time", max_concurrent=1, per="vault")
 
@@ -100,7 +101,7 @@ def test_swaps_of_full_policies_are_no_business_of_the_rules() -> None:
     """A schedule of the solver that only needs a policy for a swap has an order at once."""
     policies = [standard_policy("one", "02:00"), standard_policy("two", "10:00")]
     inventory = inventory_of(document_of(policies, [item("a", "one"), item("b", "two")]))
-    rules = Rules(policies=PolicyLimits(max_vms_per_policy=1, edit=False), prices=Prices(policy_write=0.5))
+    rules = Rules(policies=PolicyLimits(max_vms_per_policy=1, edit=False), prices=fixed_prices(policy_write=0.5))
     case = case_of(inventory, rules, wishes(20, 4))
     asked: list[Case] = []
 

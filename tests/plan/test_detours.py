@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from optimizer.estate.folder import Estate
-from optimizer.model.rules import PolicyLimits, Prices, Rules
+from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to, compose_plan, known_policies, to_check
@@ -21,11 +21,12 @@ from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import WriteLimit
 from optimizer.workflow import prepare, solve_case
 from tests.plan.conftest import Planned
+from tests.prices import fixed_prices
 
 RULES = Rules(
     policies=PolicyLimits(max_vms_per_policy=8, edit=False),
     max_risk_increase=1000.0,
-    prices=Prices(policy_write=0.25),
+    prices=fixed_prices(policy_write=0.25),
 )
 
 

@@ -156,13 +156,13 @@ def test_the_figures_of_the_summary_hang_together(made: Planned) -> None:
     assert summary.at_risk_per_month.plan == pytest.approx(sum(entry.risk for entry in schedule), abs=1e-4)
     assert summary.vms_helped + summary.vms_unharmed + summary.vms_harmed == summary.vms
     assert summary.vms_harmed == sum(entry.risk > entry.risk_today + 1e-6 for entry in schedule)
-    assert summary.at_risk_per_month.plan < 0.1 * summary.at_risk_per_month.today
+    assert summary.at_risk_per_month.plan < 0.2 * summary.at_risk_per_month.today
     rows = np.arange(len(schedule))
     options = [parse_start(entry.start) for entry in schedule]
     assert summary.at_risk_per_month.plan == pytest.approx(made.case.table.reported[rows, options].sum(), abs=1e-4)
     change = summary.at_risk_per_month.plan - summary.at_risk_per_month.today
     assert summary.model_change == pytest.approx(change, abs=1e-4)
-    assert summary.overlaps_per_month.plan < 0.3 * summary.overlaps_per_month.today
+    assert summary.overlaps_per_month.plan < 0.5 * summary.overlaps_per_month.today
     assert summary.peak_concurrency.plan < summary.peak_concurrency.today
 
 

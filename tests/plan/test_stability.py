@@ -24,6 +24,7 @@ from optimizer.solve.cpsat import Outcome
 from optimizer.workflow import explain_vm, make_plan, make_plan_of, prepare, solve_case
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import with_another_month
+from tests.prices import fixed_prices
 
 
 def moved_names(plan: PlanDocument) -> set[str]:
@@ -37,20 +38,20 @@ def days_before(made: Planned, days: int) -> dict[str, object]:
 
 
 def test_a_recent_move_has_its_own_price_in_the_instance(imported: Planned) -> None:
-    """0.2 for a VM moved on the 60th day before the estate, 0.02 for one moved the day before that."""
-    for days, price in ((60, 0.2), (61, 0.02)):
+    """0.2 for a VM moved on the 60th day before the estate, that of any move for one moved the day before that."""
+    for days, price in ((60, 0.2), (61, Prices().move)):
         case = prepare(imported.estate, recently_moved=days_before(imported, days))  # type: ignore[arg-type]  # dates
         recent = np.array([item.vm_id in moved_names(imported.plan) for item in case.inventory.items])
         assert recent.any()
         assert not recent.all()
         assert set(case.instance.move_price[recent]) == {price}
-        assert set(case.instance.move_price[~recent]) == {0.02}
+        assert set(case.instance.move_price[~recent]) == {Prices().move}
         assert len(case.recently_moved) == (recent.sum() if days == 60 else 0)
 
 
 def test_prices_and_days_of_recent_moves_are_the_planners(imported: Planned) -> None:
     """``move_recent`` and ``recent_days`` decide what a recent move costs, and which one is."""
-    rules = Rules(prices=Prices(move_recent=0.7, recent_days=10))
+    rules = Rules(prices=fixed_prices(move_recent=0.7, recent_days=10))
     for days, price in ((10, 0.7), (11, 0.02)):
         case = prepare(imported.estate, rules, recently_moved=days_before(imported, days))  # type: ignore[arg-type]  # dates
         assert case.instance.move_price.max() == price
@@ -81,9 +82,8 @@ def test_explain_says_when_a_vm_was_moved_and_what_another_move_costs(settled: P
     assert "less than the 1.5 of another move" in told[0].reason
     explanation = explain_vm(settled.plan, settled.estate, told[0].vm)
     (note,) = [note for note in explanation.notes if note.startswith("moved on")]
-    assert (
-        note == f"moved on {day}, which is within 60 days of the estate: another move is priced at 1.5 instead of 0.02"
-    )
+    within = f"moved on {day}, which is within 60 days of the estate"
+    assert note == f"{within}: another move is priced at 1.5 instead of {Prices().move:g}"
     costs = [option.difference.move for option in explanation.alternatives]
     assert costs
     assert set(costs) == {1.5}
@@ -218,7 +218,7 @@ def test_shares_of_a_curve_that_only_costs_are_of_its_first_row(imported: Planne
     """Where the rules cost more than all moves save, there is no gain over today to have shares of."""
     midday = Window(start=10 * 60, end=16 * 60)
     rule = Rule(name="midday", where=Selector(frequency=("Daily", "Weekly")), allow=(midday,))
-    rules = Rules(rule=(rule,), prices=Prices(move=20.0))
+    rules = Rules(rule=(rule,), prices=fixed_prices(move=20.0))
     case = prepare(imported.estate, rules)
     result = solve_case(case, effort=1)
     assert result.options is not None

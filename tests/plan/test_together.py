@@ -6,14 +6,15 @@ import numpy as np
 import pytest
 
 from optimizer.model.inventory import Inventory
-from optimizer.model.rules import Prices, Rule, Rules
+from optimizer.model.rules import Rule, Rules
 from optimizer.plan.case import Case
 from optimizer.plan.together import MOST_PRICED, services_together, spread_where_it_pays
 from optimizer.solve.cost import evaluate
 from tests.plan.conftest import Planned
+from tests.prices import fixed_prices
 from tests.solve.examples import SUNDAYS, Problem, flat_risk, inventory, policy
 
-PRICES = Prices(snapshot_overlap=0.0145, all_at_once=1.0, vault_peak=0.0, policy_write=0.1, move=0.02)
+PRICES = fixed_prices(snapshot_overlap=0.0145, all_at_once=1.0, vault_peak=0.0, policy_write=0.1, move=0.02)
 
 
 def case_of(found: Inventory, risk: np.ndarray, **rules: object) -> Case:

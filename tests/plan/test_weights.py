@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from optimizer.model.rules import Prices, Rule, Rules
+from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan.occupancy import expected_overlaps, weighted_overlaps
 from optimizer.plan.verify import verify
@@ -19,6 +19,7 @@ from optimizer.solve.solver import solve
 from optimizer.workflow import audit_case, explain_vm, make_plan_of, prepare
 from tests.plan.conftest import Planned, planned
 from tests.plan.test_verify import valid
+from tests.prices import fixed_prices
 from tests.solve.examples import Problem, flat_risk, inventory, obvious_cost, only, policy
 
 RULES = Rules(
@@ -111,7 +112,7 @@ def test_an_overlap_counts_as_much_as_the_smaller_weight() -> None:
     """Three VMs at once, of weights 5, 5 and 0.5: one pair counts 5 times, two count half; the instance agrees."""
     found = inventory([policy("p", "v", 46)], [("web", "p")] * 3)
     rules = Rules(
-        prices=Prices(snapshot_overlap=0.0145, all_at_once=0.0),
+        prices=fixed_prices(snapshot_overlap=0.0145, all_at_once=0.0),
         rule=(Rule(name="heavy", weight=5, exempt=("vm2",)), Rule(name="light", where={"name": "vm2"}, weight=0.5)),
     )
     problem = Problem(found, rules, flat_risk(3))

@@ -18,12 +18,13 @@ from optimizer.rollout.calendar import build_rollout
 from optimizer.rollout.never import notes_on_writes
 from optimizer.workflow import make_plan
 from tests.plan.estates import arm_estate
+from tests.prices import fixed_prices
 from tests.rollout.azure_rollouts import ready_of
 from tests.rollout.conftest import Ready
 from tests.rollout.random_worlds import random_ready
 from tests.rollout.small_rollouts import NOW, weekly_policy, world
 
-TIGHT = Rules(rule=(Rule(name="tight", rpo_hours=27),))
+TIGHT = Rules(rule=(Rule(name="tight", rpo_hours=27),), prices=fixed_prices())
 
 
 def blocked_vms(ready: Ready) -> set[str]:

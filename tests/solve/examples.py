@@ -23,6 +23,7 @@ from optimizer.risk.table import RiskTable
 from optimizer.solve.build import build_instance
 from optimizer.solve.instance import Instance, WriteLimit
 from optimizer.solve.restrict import Restrictions, restrict_options
+from tests.prices import fixed_prices
 from tests.solve.orders import writes_of_schedule
 
 AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
@@ -66,6 +67,7 @@ class Problem:
     """An inventory with rules and risks, and what the solver makes of it.
 
     ``vms_per_new_policy`` makes new policies smaller than those of today, as where one holds more than 100 VMs.
+    Rules without prices of their own have :data:`tests.prices.FIXED_PRICES`.
     """
 
     inventory: Inventory
@@ -74,6 +76,11 @@ class Problem:
     credited: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=np.bool_))
     max_writes: int | None = None
     vms_per_new_policy: int | None = None
+
+    def __post_init__(self) -> None:
+        """Make the figures of tests independent of the default prices."""
+        if "prices" not in self.rules.model_fields_set:
+            object.__setattr__(self, "rules", self.rules.model_copy(update={"prices": fixed_prices()}))
 
     @cached_property
     def limit(self) -> VmLimit:
@@ -131,7 +138,8 @@ def obvious_cost(problem: Problem, options: Sequence[int]) -> float:
     held: Counter[tuple[str, str, int]] = Counter()
     for v, (item, t) in enumerate(zip(found.items, options, strict=True)):
         policy_ = found.policy(item)
-        total += weights[v] * float(table.cost[v, t]) + prices.move * (t != policy_.start)
+        days = 7 / len(policy_.recurrence.days or range(7))
+        total += weights[v] * days * float(table.cost[v, t]) + prices.move * (t != policy_.start)
         more = obvious_working_hours(problem, v, t) - obvious_working_hours(problem, v, policy_.start)
         total += prices.working_hours * max(0.0, more)
         pattern = _pattern(policy_, found.horizon)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from optimizer.solve.closest import closest, kept_or_better, usable_start
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.solver import solve
+from tests.prices import FIXED_PRICES
 from tests.solve.examples import Problem, every_schedule, obvious_feasible, problems
 
 
@@ -57,7 +58,7 @@ def test_a_schedule_that_is_kept_is_the_other_one() -> None:
     from tests.solve.examples import flat_risk, inventory, policy
 
     found = inventory([policy("p0", "v", 46), policy("p1", "v", 4)], [("a", "p0"), ("b", "p1")])
-    problem = Problem(found, Rules(prices={"move": 0.0, "policy_write": 0.0}), flat_risk(2))
+    problem = Problem(found, Rules(prices={**FIXED_PRICES, "move": 0.0, "policy_write": 0.0}), flat_risk(2))
     instance = problem.instance()
     result = solve(instance, effort=1)
     near = closest(instance, result, np.array([20, 30]))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from optimizer.model.rules import Rules
 from optimizer.solve.cost import cost_shares, evaluate
+from tests.prices import FIXED_PRICES
 from tests.solve.examples import Problem, flat_risk, inventory, policy, problems
 
 
@@ -27,5 +28,7 @@ def test_those_who_meet_bear_it_alike() -> None:
     """Two of three VMs of a service overlap 6.9 times a month at 0.0145: half of it each, nothing for the third."""
     vms = [("web", "p"), ("web", "p"), ("web", "q")]
     found = inventory([policy("p", "v", 46), policy("q", "w", 10)], vms)
-    instance = Problem(found, Rules(prices={"vault_peak": 0.0, "all_at_once": 0.0}), flat_risk(3)).instance()
+    instance = Problem(
+        found, Rules(prices={**FIXED_PRICES, "vault_peak": 0.0, "all_at_once": 0.0}), flat_risk(3)
+    ).instance()
     assert cost_shares(instance, instance.today).tolist() == pytest.approx([0.0145 * 6.9 / 2] * 2 + [0.0])

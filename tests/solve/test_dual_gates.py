@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.model.rules import Prices, Rule, Rules
+from optimizer.model.rules import Rule, Rules
 from optimizer.solve.bound import ascend, dual_value, evaluate, forced_bounds, start_multipliers
 from optimizer.solve.cuts import Cut, find_cuts, rules_without_cut
 from optimizer.solve.dual import Multipliers, dual_arrays, empty_answer
@@ -18,6 +18,7 @@ from optimizer.solve.dual_gates import evaluate_cuts
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import FloatArray, Instance, no_gates
 from tests.benchmarks.random_problems import brute_force, medium_problem
+from tests.prices import fixed_prices
 from tests.solve.examples import (
     DAILY,
     Problem,
@@ -158,7 +159,7 @@ def test_the_answer_is_a_subgradient(problem: Problem, seed: int) -> None:
 def rounded(rule: Rule, number: int, num_vms: int, starts: int) -> Instance:
     """A medium instance with a rule."""
     problem = medium_problem(np.random.default_rng([77, number]), num_vms, starts)
-    prices = Prices(snapshot_overlap=0.0145, all_at_once=0.0, vault_peak=0.01, policy_write=0.1, move=0.02)
+    prices = fixed_prices(snapshot_overlap=0.0145, all_at_once=0.0, vault_peak=0.01, policy_write=0.1, move=0.02)
     return replace(problem, rules=Rules(rule=(rule,), prices=prices)).instance()
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.model.rules import PolicyLimits, Prices, Rules
+from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.model.selectors import Selector
 from optimizer.solve.cost import count_creations, count_edits, evaluate, violations
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
@@ -18,6 +18,7 @@ from optimizer.solve.executable import Move, order_of_moves, vault_writes
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.limits import Limits
+from tests.prices import fixed_prices
 from tests.solve.examples import Problem, best_of_all, flat_risk, inventory, only, policy
 from tests.solve.orders import Wish, can_be_ordered, fewest_writes
 
@@ -98,7 +99,9 @@ def _swap(size: int, *, room: int, moving: int, edit: bool = True, **prices: flo
         if v % size < moving:
             risk[v, today], risk[v, other] = 9.0, 0.0
     limits = PolicyLimits(max_vms_per_policy=size, max_policies_per_vault=2 + room, edit=edit)
-    return Problem(found, Rules(policies=limits, prices=Prices(vault_peak=0.0, snapshot_overlap=0.0, **prices)), risk)
+    return Problem(
+        found, Rules(policies=limits, prices=fixed_prices(vault_peak=0.0, snapshot_overlap=0.0, **prices)), risk
+    )
 
 
 def test_full_policies_that_change_hours_are_edited() -> None:
@@ -152,7 +155,7 @@ def test_rings_of_full_policies_stay_in_a_full_vault(policies: int, size: int) -
             risk[v, today], risk[v, after] = 15.0, 0.0
     limits = PolicyLimits(max_vms_per_policy=size, max_policies_per_vault=policies)
     instance = Problem(
-        found, Rules(policies=limits, prices=Prices(snapshot_overlap=0.0, vault_peak=0.0)), risk
+        found, Rules(policies=limits, prices=fixed_prices(snapshot_overlap=0.0, vault_peak=0.0)), risk
     ).instance()
     result = solve(instance, effort=5, gap=0)
     assert result.outcome is Outcome.OPTIMAL
@@ -172,7 +175,7 @@ def test_a_whole_policy_moves_in_a_full_vault(held: int) -> None:
     risk = flat_risk(100 + held, 30.0)
     risk[:100, 46], risk[:, 4] = 9.0, 0.0
     limits = PolicyLimits(max_policies_per_vault=2)
-    instance = Problem(found, Rules(policies=limits, prices=Prices(vault_peak=0.0)), risk).instance()
+    instance = Problem(found, Rules(policies=limits, prices=fixed_prices(vault_peak=0.0)), risk).instance()
     result = solve(instance, effort=100, gap=0)
     assert result.cost is not None
     assert result.cost.total == pytest.approx(2.1)
@@ -231,7 +234,7 @@ def tight_problems(draw: st.DrawFn) -> Problem:
         max_policies_per_vault=len(policies) + draw(st.sampled_from([0, 0, 1])),
         edit=draw(st.booleans()),
     )
-    prices = Prices(policy_write=draw(st.sampled_from([0.0, 0.1, 0.7])))
+    prices = fixed_prices(policy_write=draw(st.sampled_from([0.0, 0.1, 0.7])))
     return Problem(
         inventory(policies, vms[:5]),
         Rules(policies=limits, prices=prices, max_risk_increase=draw(st.sampled_from([0.1, 5.0]))),

@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from optimizer.model.rule_windows import Window
-from optimizer.model.rules import Prices, Rule, Rules
+from optimizer.model.rules import Rule, Rules
 from optimizer.plan.rule_notes import notes_on_prices, notes_on_raised_risk
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.restrict import NO_HISTORY, RISK_INCREASE
 from optimizer.solve.solver import solve
+from tests.prices import fixed_prices
 from tests.solve.examples import Problem, flat_risk, inventory, policy
 
 DAYTIME = Rule(name="daytime", allow=(Window(start=10 * 60, end=14 * 60),))
@@ -78,9 +79,9 @@ def test_rules_read_back_from_a_plan_give_way_as_before(written: dict[str, float
 
 def test_a_recent_move_never_makes_the_next_one_cheaper() -> None:
     """The price of moving a VM again is raised to that of any move, with a note where the file sets less."""
-    assert Prices(move=0.3).move_again == 0.3
-    assert Prices(move=0.3, move_recent=0.5).move_again == 0.5
-    assert notes_on_prices(Rules(prices=Prices(move=0.3))) == []
-    assert notes_on_prices(Rules(prices=Prices(move=0.3, move_recent=0.5))) == []
-    (note,) = notes_on_prices(Rules(prices=Prices(move=0.3, move_recent=0.1)))
+    assert fixed_prices(move=0.3).move_again == 0.3
+    assert fixed_prices(move=0.3, move_recent=0.5).move_again == 0.5
+    assert notes_on_prices(Rules(prices=fixed_prices(move=0.3))) == []
+    assert notes_on_prices(Rules(prices=fixed_prices(move=0.3, move_recent=0.5))) == []
+    (note,) = notes_on_prices(Rules(prices=fixed_prices(move=0.3, move_recent=0.1)))
     assert note.startswith("prices.move_recent (0.1) is less than prices.move (0.3): moving a VM again costs 0.3 too")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
+from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Instance
 from optimizer.solve.moves.knee import find_knee
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import tiny_problem
+from tests.prices import fixed_prices
 from tests.solve.examples import Problem, every_schedule, flat_risk, inventory, obvious_cost, obvious_feasible, policy
 from tests.solve.test_moves_curve import crowded
 
@@ -59,7 +60,7 @@ def test_the_moves_that_gain_most_come_first() -> None:
     risk = flat_risk(10)
     risk[:, 46] = 0.1
     risk[[3, 7], 46] = 5.0
-    instance = Problem(found, Rules(prices=Prices(vault_peak=0.0, move=0.01)), risk).instance()
+    instance = Problem(found, Rules(prices=fixed_prices(vault_peak=0.0, move=0.01)), risk).instance()
     plan = np.full(10, 4)
     knee = find_knee(instance, plan, SHARE)
     assert knee is not None
@@ -73,7 +74,7 @@ def test_vms_that_share_a_new_policy_count_together() -> None:
     risk = flat_risk(4, 1.0)
     risk[:3, 20] = 0.0
     risk[3, 4] = 0.5
-    prices = Prices(vault_peak=0.0, move=0.0, policy_write=1.2)
+    prices = fixed_prices(vault_peak=0.0, move=0.0, policy_write=1.2)
     instance = Problem(found, Rules(prices=prices, policies=PolicyLimits(edit=False)), risk).instance()
     knee = find_knee(instance, np.array([20, 20, 20, 4]), 0.75)
     assert knee is not None

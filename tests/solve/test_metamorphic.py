@@ -17,7 +17,7 @@ from tests.benchmarks.tight_problems import tight_problem
 from tests.solve.examples import Problem, policy
 
 CONSTANT = 0.7
-"""Risk that is added to every start of one VM, in at-risk backups per 30 days."""
+"""Cost of the risk that is added to every start of one VM, in at-risk backups per 30 days."""
 
 OTHER_PRICES = ("vault_peak", "policy_write", "move", "move_recent", "working_hours")
 """Prices that weights do not multiply."""
@@ -32,9 +32,9 @@ def _renumbered(problem: Problem) -> Problem:
 
 
 def _riskier(problem: Problem) -> Problem:
-    """Make one VM more at risk by the same at every start."""
-    risk = problem.risk.copy()
-    risk[0] += CONSTANT
+    """Make one VM more at risk by the same at every start: by what costs as much as it would for a daily backup."""
+    risk, found = problem.risk.copy(), problem.inventory
+    risk[0] += CONSTANT / found.policy(found.items[0]).recurrence.days_between_runs
     return replace(problem, risk=risk)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
+from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.solve.arrays import BLOCKED
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Gates, Instance, WriteLimit
@@ -17,6 +17,7 @@ from optimizer.solve.moves.curve import best_moves, fewest_for, grid, knee_of, n
 from optimizer.solve.moves.path import Walk
 from optimizer.solve.moves.tally import Tally
 from optimizer.solve.solver import solve
+from tests.prices import fixed_prices
 from tests.solve.examples import (
     Problem,
     best_of_all,
@@ -130,7 +131,7 @@ def test_points_lie_between_their_bound_and_brute_force_never_above_fewer_moves(
 
 def test_vms_that_pay_for_a_policy_only_together_go_together() -> None:
     """A policy dearer than what any one VM gains is opened for several: the first point with any move has them all."""
-    problem = crowded(prices=Prices(policy_write=1.0, snapshot_overlap=0.0, all_at_once=0.0))
+    problem = crowded(prices=fixed_prices(policy_write=1.0, snapshot_overlap=0.0, all_at_once=0.0))
     instance = problem.instance()
     walk = Walk(instance, instance.today, never)
     walk.extend(instance.num_vms)
@@ -183,7 +184,7 @@ def test_a_curve_that_is_stopped_at_once_still_holds() -> None:
 
 def test_where_nobody_moves_the_curve_is_one_point() -> None:
     """A plan without moves has one point, today's schedule."""
-    problem = crowded(prices=Prices(move=50.0))
+    problem = crowded(prices=fixed_prices(move=50.0))
     instance = problem.instance()
     (point,) = trace_moves(instance, instance.today, 0.0, effort=1)
     assert (point.max_moves, point.cost) == (0, evaluate(instance, instance.today).total)
@@ -223,7 +224,7 @@ def separated(instance: Instance) -> Instance:
 
 def test_a_walk_keeps_what_gates_demand() -> None:
     """Two VMs that must not start together never do, wherever the walk passes, though one option suits both best."""
-    problem = crowded(6, prices=Prices(snapshot_overlap=0.0, all_at_once=0.0))
+    problem = crowded(6, prices=fixed_prices(snapshot_overlap=0.0, all_at_once=0.0))
     problem.risk[:2] = 1.0
     problem.risk[:2, 20] = 0.0
     instance = separated(problem.instance())
@@ -283,7 +284,7 @@ def test_recent_moves_stay_unless_the_gain_is_worth_it() -> None:
     risk[:, 46], risk[:, 4] = [0.25, 0.25, 0.4], 0.1
     rules = Rules(
         max_risk_increase=0.0,
-        prices=Prices(snapshot_overlap=0.0, all_at_once=0.0, vault_peak=0.0),
+        prices=fixed_prices(snapshot_overlap=0.0, all_at_once=0.0, vault_peak=0.0),
         policies=PolicyLimits(edit=False),
     )
     problem = Problem(found, rules, risk)

@@ -19,6 +19,7 @@ from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
 from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened, relaxed_rules
 from optimizer.solve.why_not.relaxation import Diagnosis, Effect, diagnose
+from tests.prices import FIXED_PRICES
 from tests.solve.conflict_examples import (
     DAY,
     apart,
@@ -55,7 +56,7 @@ def ways(diagnosis: Diagnosis) -> set[tuple[tuple[str, float | None, tuple[int, 
 def test_a_cap_is_raised_by_one() -> None:
     """Two VMs at one start: two at once would do, or no cap, or one VM let off the window."""
     rules = (Rule(name="in turns", max_concurrent=1), only("23:00"))
-    found = diagnosis_of(nightly(Rules(rule=rules, prices={"all_at_once": 0.0}), 2))
+    found = diagnosis_of(nightly(Rules(rule=rules, prices={**FIXED_PRICES, "all_at_once": 0.0}), 2))
     assert ways(found) == {
         (("in turns", 2, ()),),
         (("in turns", None, ()),),

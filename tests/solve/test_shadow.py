@@ -13,6 +13,7 @@ from optimizer.solve.instance import IntArray, WriteLimit
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.limits import Change, LimitKind, Limits, loosened
 from optimizer.solve.why_not.shadow import LimitPrice, price_limits
+from tests.prices import FIXED_PRICES
 from tests.solve.conflict_examples import limits_of
 from tests.solve.examples import Problem, flat_risk, inventory, policy
 
@@ -100,7 +101,7 @@ def test_more_risk_for_one_vm() -> None:
     risk = flat_risk(2, 9.0)
     risk[:, 46] = 0.0
     risk[1, 20] = 0.15
-    rules = Rules(prices={"snapshot_overlap": 0.145})
+    rules = Rules(prices={**FIXED_PRICES, "snapshot_overlap": 0.145})
     limits = limits_of(Problem(inventory(POLICIES, [("web", "p"), ("web", "p")]), rules, risk))
     price = priced(limits)["max_risk_increase"]
     assert (price.was, price.to) == (0.1, pytest.approx(0.2))

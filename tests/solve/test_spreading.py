@@ -13,9 +13,10 @@ from optimizer.model.rules import Prices, Rule, Rules
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.solver import Result, solve
 from optimizer.solve.spreading import spread
+from tests.prices import FIXED_PRICES, fixed_prices
 from tests.solve.examples import Problem, flat_risk, inventory, obvious_cost, obvious_overlaps, only, policy
 
-PRICES = Prices(snapshot_overlap=0.0145, all_at_once=1.0, vault_peak=0.0, policy_write=0.1, move=0.02)
+PRICES = fixed_prices(snapshot_overlap=0.0145, all_at_once=1.0, vault_peak=0.0, policy_write=0.1, move=0.02)
 LOOSE = 10.0
 """A limit on the growth of risk that never binds here."""
 
@@ -80,7 +81,8 @@ def test_the_price_of_spreading_is_what_brute_force_finds(seed: int, num_members
     found = inventory([policy("p", "v", 46), policy("q", "w", 46)], vms)
     few = random.choice(STARTS, 3, replace=False).tolist()
     rules = [only(*(f"{t // 2:02d}:{30 * (t % 2):02d}" for t in sorted({46, *few})))]
-    prices = {"vault_peak": float(random.choice([0.0, 0.3])), "all_at_once": float(random.choice([0.0, 1.0]))}
+    drawn = {"vault_peak": float(random.choice([0.0, 0.3])), "all_at_once": float(random.choice([0.0, 1.0]))}
+    prices = FIXED_PRICES | drawn
     risk = random.random((len(vms), 48)).round(6)
     problem = Problem(found, Rules(rule=tuple(rules), prices=prices, max_risk_increase=LOOSE), risk)
     instance = problem.instance()

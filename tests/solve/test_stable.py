@@ -15,6 +15,7 @@ from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import FloatArray, Instance
 from optimizer.solve.solver import solve
 from optimizer.solve.stable import Verdict, stable_assignments
+from tests.prices import FIXED_PRICES
 from tests.solve.examples import Problem, every_schedule, flat_risk, inventory, obvious_feasible, policy, problems
 
 
@@ -112,7 +113,7 @@ def test_a_worked_example_is_decided() -> None:
     risk = flat_risk(2, 0.0)
     risk[0] = 5.0
     risk[0, 4] = 0.0
-    instance = Problem(found, Rules(prices={"policy_write": 0.0, "move": 0.0}), risk).instance()
+    instance = Problem(found, Rules(prices={**FIXED_PRICES, "policy_write": 0.0, "move": 0.0}), risk).instance()
     result = solve(instance, effort=20)
     assert result.options is not None and result.cost is not None
     forced = sharp_forced_bounds(instance, ascend(instance, 400).best)

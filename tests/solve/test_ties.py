@@ -10,6 +10,7 @@ from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.search import settle_ties
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import tiny_problem
+from tests.prices import FIXED_PRICES
 from tests.solve.examples import HOURLY, Problem, flat_risk, inventory, policy
 
 
@@ -18,7 +19,7 @@ def _no_gain() -> Problem:
     found = inventory([policy("p", "v", 46), policy("q", "v", 20)], [("web", "p"), ("db", "p")])
     risk = flat_risk(2, 0.02)
     risk[:, 20] = 0.0
-    return Problem(found, Rules(prices={"vault_peak": 0.0}), risk)
+    return Problem(found, Rules(prices={**FIXED_PRICES, "vault_peak": 0.0}), risk)
 
 
 def test_a_move_that_gains_nothing_is_taken_back() -> None:
@@ -38,7 +39,7 @@ def test_a_vm_that_moves_goes_far_into_the_night() -> None:
     found = inventory([policy("p", "v", 46), *twins], [("web", "p"), ("db", "p")])
     risk = flat_risk(2, 5.0)
     risk[:, [24, 38, 0]] = 0.0
-    instance = Problem(found, Rules(prices={"vault_peak": 0.0}), risk).instance()
+    instance = Problem(found, Rules(prices={**FIXED_PRICES, "vault_peak": 0.0}), risk).instance()
     assert settle_ties(instance, np.array([24, 38])).tolist() == [0, 0]
     result = solve(instance, effort=5)
     assert result.options is not None

@@ -8,13 +8,14 @@ import pytest
 
 from optimizer.model.rules import Rule, Rules
 from optimizer.whatif.sensitivity import sensitivity
+from tests.prices import FIXED_PRICES
 from tests.whatif.examples import tiny_estate
 
 
 def test_each_price_is_halved_and_doubled(tmp_path: Path) -> None:
     """A pair that stays for 0.11 against 0.12 parts where overlap is doubled or a policy or the move is cheaper."""
     rows = [(f"web-{n}", "web", "vault-a", "nightly", "23:00") for n in (1, 2)]
-    rules = Rules(prices={"snapshot_overlap": 0.1 / 6.9, "all_at_once": 0.0})
+    rules = Rules(prices={**FIXED_PRICES, "snapshot_overlap": 0.1 / 6.9, "all_at_once": 0.0})
     answer = sensitivity(tiny_estate(tmp_path, rows), rules, effort=5)
     assert answer.base.cost.total == pytest.approx(0.11)
     found = {(one.price, one.factor): one for one in answer.prices}
@@ -38,7 +39,9 @@ def test_each_price_is_halved_and_doubled(tmp_path: Path) -> None:
 def test_a_price_of_nothing_has_no_half(tmp_path: Path) -> None:
     """Prices of 0 are left out, as twice nothing is nothing."""
     estate = tiny_estate(tmp_path, [("web-1", "web", "vault-a", "nightly", "23:00")])
-    answer = sensitivity(estate, Rules(prices={"move": 0.0, "snapshot_overlap": 0.0, "all_at_once": 0.0}), effort=2)
+    answer = sensitivity(
+        estate, Rules(prices={**FIXED_PRICES, "move": 0.0, "snapshot_overlap": 0.0, "all_at_once": 0.0}), effort=2
+    )
     assert {one.price for one in answer.prices} == {"vault_peak", "policy_write"}
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from optimizer.errors import ConfigError
 from optimizer.estate.folder import Estate
 from optimizer.model.rule_windows import Window
-from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import write_plan
 from optimizer.whatif.document import ScenarioAnswer, WhatIf
@@ -20,6 +20,7 @@ from optimizer.whatif.what_if import what_if
 from optimizer.workflow import make_plan
 from tests.plan.conftest import Planned
 from tests.plan.estates import imported_estate
+from tests.prices import FIXED_PRICES
 from tests.whatif.examples import everything, is_night, tiny_estate
 
 EFFORT = 3
@@ -28,7 +29,8 @@ PAIR = [("web-1", "web", "vault-a", "nightly", "23:00"), ("web-2", "web", "vault
 
 
 def ask(estate: Estate, *changes: str, rules: Rules | None = None) -> tuple[WhatIf, ScenarioAnswer]:
-    """Ask one scenario of these changes."""
+    """Ask one scenario of these changes; without rules at prices that the figures here are worked out with."""
+    rules = rules if rules is not None else Rules(prices=FIXED_PRICES)
     answer = what_if(estate, [Scenario.parse(*changes)], rules, effort=EFFORT)
     return answer, answer.scenarios[0]
 
@@ -58,7 +60,7 @@ def two_vaults(tmp_path_factory: pytest.TempPathFactory) -> Estate:
     return tiny_estate(tmp_path_factory.mktemp("two"), rows)
 
 
-PLAIN = Rules(prices={"snapshot_overlap": 0.1 / 6.9, "all_at_once": 0.0})
+PLAIN = Rules(prices={**FIXED_PRICES, "snapshot_overlap": 0.1 / 6.9, "all_at_once": 0.0})
 """Two VMs that start together every day cost 0.1 however small their service is."""
 
 
@@ -171,7 +173,10 @@ def test_what_is_worth_no_move_is_noise(imported: Planned) -> None:
     assert sum(matters) == one.noticed.must + one.noticed.gain + one.noticed.lose
     sizes = [abs(change.cost_change) for change in one.start_changes[: sum(matters)]]
     assert sizes == sorted(sizes, reverse=True)
-    assert ask(imported.estate, "max_moves=3", rules=Rules(prices={"move": 0.0}))[0].worth_a_move == 0.02
+    assert (
+        ask(imported.estate, "max_moves=3", rules=Rules(prices={**FIXED_PRICES, "move": 0.0}))[0].worth_a_move
+        == Prices().move
+    )
 
 
 def test_rules_are_added_and_dropped(busy: Estate) -> None:
