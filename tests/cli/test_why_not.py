@@ -78,7 +78,7 @@ def test_three_of_forty_rules_are_named_with_their_ways_out(home: Path, said: An
     text = " ".join(said.err.split())
     assert text.startswith("error: no schedule satisfies the rules")
     assert "'erp in turns', 'erp at night' and 'erp after the batch run' cannot all hold for 12 VMs: erp-00" in text
-    assert "proven: no smaller set of rules or limits is in conflict" in text
+    assert "Proven: no smaller set of rules or limits than 'erp in turns'" in text
     assert "noon" not in text
     assert "drop 'erp at night'" in text
     assert "max_concurrent of 'erp in turns' from 3 to 6" in text
