@@ -137,10 +137,11 @@ def _overlapping(instance: Instance, is_service: BoolArray) -> list[_Service]:
     for vms in members:
         if FEWEST_VMS <= len(vms) <= MOST_VMS:
             service = _describe(instance, vms, is_service)
-            alike = (service.met.tobytes(), service.usable.tobytes(), service.kind_of_vm.tobytes())
+            priced, usable, kinds = service.price > 0, service.usable, service.kind_of_vm
+            alike = (service.met.tobytes(), priced.tobytes(), usable.tobytes(), kinds.tobytes())
             if alike not in known:
-                known[alike] = _always_overlaps(service._replace(price=np.ones_like(service.price)))
-            if known[alike] and service.price.any():
+                known[alike] = not _spreads(service) and _always_overlaps(service)
+            if known[alike]:
                 found.append(service)
     return found
 
@@ -159,6 +160,17 @@ def _describe(instance: Instance, vms: IntArray, is_service: BoolArray) -> _Serv
     kind_of_vm = kind_of_class[class_of_vm.reshape(-1)]
     usable = np.stack([instance.allowed[vms[kind_of_vm == kind]].any(axis=0) for kind in range(len(first))])
     return _Service(classes, kind_of_class, kind_of_vm, usable, met[first], instance.rows.pair_price[present])
+
+
+def _spreads(service: _Service) -> bool:
+    """Whether the VMs do not overlap if each takes its first start that is free: a quick look, which may miss some."""
+    taken = np.zeros(len(service.price))
+    for kind in service.kind_of_vm.tolist():
+        free = service.usable[kind] & (service.met[kind] @ taken == 0)
+        if not free.any():
+            return False
+        taken += service.met[kind, int(free.argmax())]
+    return True
 
 
 def _always_overlaps(service: _Service) -> bool:

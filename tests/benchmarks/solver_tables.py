@@ -20,6 +20,10 @@ NEARLY_ALL = 0.99
 """Share of the possible improvement whose time is noted beside the time to the end."""
 
 
+MOMENTS = (1.0, 3.0, 10.0)
+"""Seconds after which it is noted how good the best schedule is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Target:
     """What is aimed at for a size.
@@ -82,6 +86,9 @@ def judge(estate: Figures) -> None:
     ours["seconds_to_99_certified"] = first_time(
         ours["trajectory"], lambda step: captured(reference, step["cost"], step["bound"])
     )
+    ours["captured_after"] = [
+        captured(reference, cost_after(ours["trajectory"], seconds), estate["best_bound"]) for seconds in MOMENTS
+    ]
     estate["contradictions"] = [
         f"the bound {bound:.6f} of {prover} is above the cost {arm['cost']:.6f} of {name}"
         for prover, bound in bounds.items()
@@ -100,6 +107,12 @@ def captured(reference: float | None, cost: float | None, bound: float | None) -
 def first_time(trajectory: Iterable[Figures], share: Callable[[Figures], float | None]) -> float | None:
     """Seconds after which a share was at least :data:`NEARLY_ALL`; None: never seen."""
     return next((step["seconds"] for step in trajectory if (share(step) or 0.0) >= NEARLY_ALL), None)
+
+
+def cost_after(trajectory: Iterable[Figures], seconds: float) -> float | None:
+    """Cost of the best schedule known after some seconds; None: there was none yet."""
+    costs = [step["cost"] for step in trajectory if step["seconds"] <= seconds and step["cost"] is not None]
+    return min(costs, default=None)
 
 
 def summarise(estates: list[Figures]) -> Figures:
@@ -243,7 +256,7 @@ def to_markdown(report: Figures) -> str:
     for estate in report["estates"]:
         by_size.setdefault(estate["vms"], []).append(estate)
     seeds = max(len(estates) for estates in by_size.values())
-    parts = [_markdown_ours(by_size), _markdown_arms(by_size), _markdown_bounds(by_size)]
+    parts = [_markdown_ours(by_size), _markdown_moments(by_size), _markdown_arms(by_size), _markdown_bounds(by_size)]
     about = f"{seeds} estates of each size. " if seeds > 1 else ""
     return "\n\n".join([*parts, about + "; ".join(_scaling_lines(report))]).rstrip()
 
@@ -266,6 +279,16 @@ def _markdown_ours(by_size: dict[int, list[Figures]]) -> str:
             )
         )
     return markdown_table(header, rows)
+
+
+def _markdown_moments(by_size: dict[int, list[Figures]]) -> str:
+    """Captured against the best bound by the best schedule known after some seconds; the worst of all seeds."""
+    rows = []
+    for size, estates in by_size.items():
+        runs = [estate["arms"]["ours"]["captured_after"] for estate in estates]
+        worst = [None if None in at else min(at) for at in zip(*runs, strict=True)]
+        rows.append((f"{size:,}", *(_share(share) for share in worst)))
+    return markdown_table(("VMs", *(f"captured after {seconds:g} s" for seconds in MOMENTS)), rows)
 
 
 def _markdown_arms(by_size: dict[int, list[Figures]]) -> str:

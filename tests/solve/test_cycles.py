@@ -115,11 +115,13 @@ def test_the_bound_knows_what_a_scarce_write_is_worth() -> None:
     assert result.captured > 0.99
 
 
-def test_ascents_cool_with_the_steps_before_them() -> None:
-    """Few steps leave an ascent far from its end: a large instance goes on as fast as it began for some cycles."""
-    small, large = ([one.rates[0] for one in cycles(100, num_vms)] for num_vms in (300, 10_000))
-    assert small[0] == large[0] == 1.0
-    assert small == sorted(small, reverse=True)
-    assert small[1] < 0.5
-    assert large[2] == 1.0
-    assert 0 < large[-1] < 0.5
+@pytest.mark.parametrize("num_vms", [12, 300, 1000, 10_000, 100_000])
+def test_the_first_ascent_is_long_enough_to_prove_something(num_vms: int) -> None:
+    """Whatever the size, the first cycle has 700 steps, the next ones begin slower, and the default effort has two."""
+    found = cycles(100, num_vms)
+    rates = [one.rates[0] for one in found]
+    assert found[0].steps >= 700
+    assert len(found) >= 2
+    assert rates[0] == 1.0
+    assert rates == sorted(rates, reverse=True)
+    assert 0 < rates[1] < 0.2

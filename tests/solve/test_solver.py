@@ -103,7 +103,7 @@ def test_seed_and_effort_are_used() -> None:
     problem = fleet(60)
     solved = [_solved(problem, seed=seed, effort=3) for seed in range(3)]
     assert len({tuple(np.asarray(result.options).tolist()) for result in solved}) > 1
-    assert solved[0].bound < _solved(problem, effort=12, gap=0.0).bound
+    assert solved[0].bound < _solved(problem, effort=25, gap=0.0).bound
 
 
 def test_time_limit_ends_the_search() -> None:

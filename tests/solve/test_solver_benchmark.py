@@ -19,7 +19,7 @@ from tests.benchmarks.measured import Limits, run_measured
 from tests.benchmarks.solver import ARM_NAMES, result_of
 from tests.benchmarks.solver_arms import ARMS, Trajectory, read_note
 from tests.benchmarks.solver_mip import MixedIntegerProgram
-from tests.benchmarks.solver_tables import check, judge, scaling, summarise, to_markdown
+from tests.benchmarks.solver_tables import check, cost_after, judge, scaling, summarise, to_markdown
 from tests.solve.examples import Problem, best_of_all, problems
 
 FIRST = datetime(2026, 3, 2, tzinfo=UTC)
@@ -50,6 +50,13 @@ def test_a_trajectory_tells_what_became_better(capsys: pytest.CaptureFixture[str
     trajectory("neighbourhoods", 4, 4, "cost 8.0, bound 3.0")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [(line["cost"], line["bound"]) for line in lines] == [(None, 2.0), (9.0, 2.0), (8.0, 3.0)]
+
+
+def test_the_cost_after_some_seconds_is_that_of_the_best_schedule_by_then() -> None:
+    """Steps that come later, or that know only a bound, do not count."""
+    steps = [(0.5, None), (0.9, 9.0), (2.0, 8.0), (11.0, 7.0)]
+    trajectory = [{"seconds": seconds, "cost": cost, "bound": 1.0} for seconds, cost in steps]
+    assert [cost_after(trajectory, seconds) for seconds in (0.6, 1.0, 3.0, 10.0, 20.0)] == [None, 9.0, 8.0, 8.0, 7.0]
 
 
 @settings(max_examples=25)
