@@ -262,7 +262,12 @@ class Climb:
         self._value = -math.inf
 
     def cycle(
-        self, num_steps: int, on_step: OnStep = keep_going, first_rate: float = 1.0, last_rate: float = LAST_RATE
+        self,
+        num_steps: int,
+        on_step: OnStep = keep_going,
+        first_rate: float = 1.0,
+        last_rate: float = LAST_RATE,
+        done: Callable[[int], float] | None = None,
     ) -> None:
         """Take steps whose rates decay geometrically.
 
@@ -274,6 +279,8 @@ class Climb:
             Called with (step, best value); the cycle ends early where it returns False.
         first_rate, last_rate
             Rates at both ends of the cycle, as shares of the first rate of an ascent.
+        done
+            Share of the cycle that is over after a step. The rates decay with it. None: the share of the steps.
         """
         instance, d, answer, at = self._instance, self.arrays, self._answer, self.best.copy()
         rates, sigma = _first_rates(instance, d, num_steps), np.array([at.sigma])
@@ -293,7 +300,8 @@ class Climb:
                 self._value, self.best = value, at.copy()
             if not on_step(number, self._value):
                 break
-            decay = first_rate * (last_rate / first_rate) ** (number / num_steps)
+            share = number / num_steps if done is None else done(number)
+            decay = first_rate * (last_rate / first_rate) ** share
             for stepper, part, gradient in steppers:
                 stepper.step(part, gradient, decay, number)
             at.sigma = float(sigma[0])

@@ -277,7 +277,14 @@ class _Solving:
                 self._standing.report("bound", cycle.reached(step / cycle.steps), bound=bound)
             return not clock.over()
 
-        beside = Beside(lambda: self._climb.cycle(cycle.steps, on_step, *cycle.rates))
+        begun = clock.left()
+
+        def done(step: int) -> float:
+            # An ascent that is cut short before it cools down proves little: it cools with the time as well.
+            left = clock.left()
+            return max(step / cycle.steps, 1 - left / begun if begun and left is not None else 0.0)
+
+        beside = Beside(lambda: self._climb.cycle(cycle.steps, on_step, *cycle.rates, done))
         try:
             self._search.run(cycle, multipliers)
         except BaseException:

@@ -27,6 +27,9 @@ ROUNDING = 1e-9
 LEAST_PARTS = 3
 """An instance with fewer parts is searched whole."""
 
+PART_TIME = 0.7
+"""Share of the time left that parts get: workers may have to start first, and what they find is put together after."""
+
 WRITE_PRICES = (0.5, 0.75, 1.0, 1.5, 2.5, 5.0)
 """How many times the worth of a write is added to its price, to find schedules with few of them."""
 
@@ -178,7 +181,7 @@ class Search:
                 num_rounds=round(cycle.rounds * len(vms) / self.instance.num_vms),
                 seed=self._seed(cycle) + 1 + number,
                 movable=self.instance.movable,
-                seconds=None if left is None else left * min(1.0, task.engine.num_workers / len(groups)),
+                seconds=None if left is None else PART_TIME * left * min(1.0, task.engine.num_workers / len(groups)),
             )
             for number, vms in enumerate(groups)
         ]

@@ -44,6 +44,7 @@ class Target:
 
 
 TARGETS = {
+    12: Target(0.9999, 1.5, 0.4),
     300: Target(0.995, 3, 0.4),
     1000: Target(0.995, 6, 0.5),
     10_000: Target(0.995, 40, 1),
