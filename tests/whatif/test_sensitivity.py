@@ -68,7 +68,7 @@ def test_every_vm_and_every_price_is_answered(tmp_path: Path) -> None:
     answer = sensitivity(estate, effort=1)
     assert answer == sensitivity(estate, effort=1)
     assert [one.vm for one in answer.vms] == [row[0] for row in rows]
-    assert len(answer.prices) == 10
+    assert len(answer.prices) == 12
     for one in answer.prices:
         assert one.plan.cost.total <= one.kept.cost.total + 1e-6
         assert one.plan.bound <= one.plan.cost.total + 1e-6

@@ -212,7 +212,7 @@ def test_rules_that_cannot_hold_are_an_answer(busy: Estate) -> None:
 
 NOTHING = [
     [],
-    ["prices.snapshot_overlap=0.0145"],
+    [f"prices.snapshot_overlap={Prices().snapshot_overlap}"],
     ["max_risk_increase=0.1", "threshold.statistic=average"],
     ['add-rule={ name = "x", pin = true }', "drop-rule=x"],
 ]
