@@ -28,6 +28,7 @@ from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import writes_of
 from optimizer.workflow import make_plan
 from tests.plan.estates import arm_estate
+from tests.prices import fixed_prices
 
 PACE = Pace(settle_seconds=1.0, settle_looks=2, busy_seconds=60.0)
 
@@ -70,8 +71,8 @@ def ready(folder: Path, rules: Rules | None = None) -> Ready:
 
 @pytest.fixture(scope="session")
 def planned(tmp_path_factory: pytest.TempPathFactory) -> Ready:
-    """Plan with the default rules."""
-    return ready(tmp_path_factory.mktemp("rollout"))
+    """Plan without rules, at prices that do not depend on the defaults."""
+    return ready(tmp_path_factory.mktemp("rollout"), Rules(prices=fixed_prices()))
 
 
 def run(
