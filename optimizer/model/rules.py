@@ -112,8 +112,8 @@ class Prices(RuleTable):
     all_at_once: Price = 1.0
     vault_peak: Price = 0.01
     working_hours: Price = 0.01
-    policy_write: Price = 0.5
-    move: Price = 0.05
+    policy_write: Price = 0.4
+    move: Price = 0.06
     move_recent: Annotated[Price, Field(exclude_if=lambda price: price == DEFAULT_MOVE_RECENT)] = DEFAULT_MOVE_RECENT
     recent_days: Annotated[Count, Field(exclude_if=lambda days: days == DEFAULT_RECENT_DAYS)] = DEFAULT_RECENT_DAYS
 

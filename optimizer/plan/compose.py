@@ -155,7 +155,7 @@ def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> C
         after=Estate(estate.path, after).inventory(case.rules.service_from),
         rules=case.rules,
         risk=case.table.risk,
-        credit=case.table.credit,
+        credit=case.table.counted,
         own=case.table.own,
         starts=starts,
         snapshot_minutes=case.snapshot_minutes,

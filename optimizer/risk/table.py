@@ -14,6 +14,11 @@ from optimizer.risk.options import RISK_DECIMALS, IntArray, OptionRuns, by_patte
 from optimizer.risk.seasonal import BoolArray, FloatArray
 
 
+LEAST_COUNTED = 0.001
+"""Share of a gain in risk that counts although it is not credited: it pays for no move, but of starts that are as good
+as each other, the one that looks better is taken."""
+
+
 @dataclass(frozen=True)
 class RiskTable:
     """Risk of every start option of every scheduled item; row ``v`` is ``inventory.items[v]``.
@@ -60,13 +65,18 @@ class RiskTable:
         return np.where(self.own[:, None], self.risk, np.maximum(self.risk, self.today[:, None]))
 
     @property
+    def counted(self) -> FloatArray:
+        """Shape (V,): share of a gain in risk that the objective counts."""
+        return np.where(self.own, np.maximum(self.credit, LEAST_COUNTED), self.credit)
+
+    @property
     def cost(self) -> FloatArray:
         """Shape (V, 48): risk as the objective counts it.
 
-        Of a gain, only the share that is credited counts; an increase counts whole.
+        Of a gain, only a share counts (:attr:`counted`); an increase counts whole.
         """
         gain = np.maximum(self.today[:, None] - self.risk, 0.0)
-        return (self.risk + (1 - self.credit[:, None]) * gain).round(RISK_DECIMALS)
+        return (self.risk + (1 - self.counted[:, None]) * gain).round(RISK_DECIMALS)
 
 
 def start_step(inventory: Inventory) -> int:

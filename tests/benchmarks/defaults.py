@@ -136,16 +136,17 @@ def candidates(texts: list[str]) -> Iterator[Mapping[str, float]]:
 
 
 DEFAULT_CANDIDATES = [
-    "policy_write=0.5",
-    "move=0.05",
+    "policy_write=0.4",
+    "move=0.06",
     "snapshot_overlap=0.01",
     "working_hours=0.01",
-    "policy_write=0.5,move=0.05",
-    "policy_write=0.5,move=0.05,working_hours=0.01",
-    "policy_write=0.5,move=0.05,working_hours=0.01,snapshot_overlap=0.01",
-    "policy_write=0.5,move=0.1,working_hours=0.01,snapshot_overlap=0.01",
-    "policy_write=1,move=0.05,working_hours=0.01,snapshot_overlap=0.01",
-    "policy_write=0.5,move=0.05,working_hours=0.01,snapshot_overlap=0.005",
+    "policy_write=0.4,move=0.06",
+    "policy_write=0.4,move=0.06,working_hours=0.01",
+    "policy_write=0.4,move=0.06,working_hours=0.01,snapshot_overlap=0.01",
+    "policy_write=0.4,move=0.1,working_hours=0.01,snapshot_overlap=0.01",
+    "policy_write=0.5,move=0.06,working_hours=0.01,snapshot_overlap=0.01",
+    "policy_write=1,move=0.06,working_hours=0.01,snapshot_overlap=0.01",
+    "policy_write=0.4,move=0.06,working_hours=0.01,snapshot_overlap=0.005",
 ]
 
 

@@ -81,7 +81,7 @@ def test_sensitivity_is_answered(tmp_path: Path) -> None:
     answer = run("plan", estate, "--sensitivity", *EFFORT, "--format", "json", "--quiet")
     assert (answer.code, answer.err) == (0, "")
     found = Sensitivity.model_validate_json(answer.out)
-    assert len(found.prices) == 10
+    assert len(found.prices) == 12
     assert set(json.loads(answer.out)) == set(Sensitivity.model_fields)
     for text in (run("plan", estate, "--sensitivity", *EFFORT).out, to_text(render_sensitivity(found), 100)):
         assert max(cell_len(line) for line in text.splitlines()) <= 100

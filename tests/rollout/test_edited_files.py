@@ -514,9 +514,9 @@ def test_rules_that_only_the_estate_can_answer_need_the_estate(files: Files, rul
         files.take_back()
 
 
-def test_rules_of_the_fixture_are_the_default(planned: Ready) -> None:
+def test_the_fixture_has_no_rules_but_its_prices(planned: Ready) -> None:
     """The edits above start from a plan without rules."""
-    assert planned.plan.rules == Rules()
+    assert planned.plan.rules == Rules(prices=planned.plan.rules.prices)
 
 
 def test_without_a_rollback_file_a_lost_estate_is_an_error(files: Files) -> None:

@@ -20,4 +20,4 @@ def test_every_write_is_judged_and_there_is_a_way_back(tmp_path: Path, number: i
     assert verdict.way_back.endswith("whole")
     assert verdict.kills == 2
     assert verdict.faults["late"]
-    assert verdict.writes > 20
+    assert verdict.writes > 10
