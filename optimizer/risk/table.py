@@ -13,7 +13,6 @@ from optimizer.risk.forecast import Evidence, Forecast
 from optimizer.risk.options import RISK_DECIMALS, IntArray, OptionRuns, by_pattern
 from optimizer.risk.seasonal import BoolArray, FloatArray
 
-
 LEAST_COUNTED = 0.001
 """Share of a gain in risk that counts although it is not credited: it pays for no move, but of starts that are as good
 as each other, the one that looks better is taken."""
