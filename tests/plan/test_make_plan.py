@@ -55,7 +55,7 @@ def test_the_verifier_has_nothing_to_say(made: Planned) -> None:
         after=after(made).inventory(),
         rules=made.plan.rules,
         risk=made.case.table.risk,
-        credit=made.case.table.credit,
+        credit=made.case.table.counted,
         own=made.case.table.own,
         starts=[entry.start for entry in made.plan.schedule],
         snapshot_minutes=15,

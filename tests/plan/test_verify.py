@@ -62,7 +62,7 @@ def valid(made: Planned) -> Valid:
         after=after,
         rules=made.plan.rules,
         risk=made.case.table.risk,
-        credit=made.case.table.credit,
+        credit=made.case.table.counted,
         own=made.case.table.own,
         starts=tuple(entry.start for entry in made.plan.schedule),
         snapshot_minutes=15,
