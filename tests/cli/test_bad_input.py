@@ -557,6 +557,7 @@ def refused_half_way(folder: Path, *args: object, limit: int) -> Answer:
     return answer
 
 
+@pytest.mark.thorough
 def test_a_plan_that_does_not_fit_leaves_the_old_one(folder: Path) -> None:
     """Where a file may not become as long as the plan is, the old plan stays whole and nothing lies beside it."""
     args = ("plan", folder / "estate", "--out", folder / "plan.json", "--effort", 1)
@@ -564,6 +565,7 @@ def test_a_plan_that_does_not_fit_leaves_the_old_one(folder: Path) -> None:
     assert read_plan(folder / "plan.json").schedule
 
 
+@pytest.mark.thorough
 def test_a_page_that_does_not_fit_leaves_the_old_one(folder: Path) -> None:
     """So it is for the page of a report."""
     _write(folder / "page.html", "the old page")

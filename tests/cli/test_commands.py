@@ -465,6 +465,7 @@ def test_import_takes_the_time_that_it_is_told(home: Path, tmp_path: Path) -> No
     assert json.loads(answer.out)["as_of"] == "2026-02-23T01:00:00Z"
 
 
+@pytest.mark.thorough
 def test_a_program_of_its_own_behaves_the_same(home: Path, tmp_path: Path) -> None:
     """In a fresh process, warnings being errors, every stage from the estate to the report works."""
     planned = run_process("plan", home / "estate", "--out", tmp_path / "plan.json", *EFFORT, "--format", "json")

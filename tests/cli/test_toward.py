@@ -28,6 +28,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.thorough
 def test_json_tells_how_far_it_leads(home: Path) -> None:
     """With four moves, two of six VMs go on breaking the rule, and a second plan is needed."""
     args = ("--rules", home / "rules.toml", "--out", home / "plan.json", "--effort", 2, "--format", "json")

@@ -109,6 +109,7 @@ def test_a_killed_worker_costs_nothing_but_time(dask: Engine, estate: Estate, tm
     assert (tmp_path / "flag").exists(), "nobody was killed"
 
 
+@pytest.mark.thorough
 def test_a_task_that_kills_every_worker_ends_with_a_reason(dask: Engine) -> None:
     """Dask gives up a task that kills its workers: which was the last is said, and what mostly is the cause."""
     with pytest.raises(EngineError, match=r"ended the process of every Dask worker that tried it \(tcp://.*memory"):

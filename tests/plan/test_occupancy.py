@@ -70,6 +70,7 @@ def test_overlaps_are_those_of_every_pair_of_runs(starts: list[int]) -> None:
     assert expected_overlaps(INVENTORY, np.array(starts)) == pytest.approx(list(expected.values()))
 
 
+@pytest.mark.thorough
 @given(STARTS, st.integers(0, 13))
 def test_windows_met_are_those_of_the_whole_service(starts: list[int], row: int) -> None:
     """At each option, the most windows of the service in a half hour of the VM's own window."""

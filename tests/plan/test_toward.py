@@ -58,6 +58,7 @@ def months(imported: Planned) -> list[tuple[Estate, PlanDocument]]:
     return made
 
 
+@pytest.mark.thorough
 def test_the_promise_of_the_first_month_is_kept(months: list[tuple[Estate, PlanDocument]]) -> None:
     """Each plan moves at most six VMs and breaks less; after the months that the first one named every rule holds."""
     steps = [plan.summary.toward for _, plan in months[:-1]]

@@ -21,6 +21,7 @@ from tests.rollout.shared_clock import SharedClock
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0], ids=["first write", "middle", "last write"])
 def test_a_killed_process_is_resumed(planned: Ready, tmp_path: Path, share: float) -> None:
     """Killed by SIGKILL the moment a write took effect, a run is resumed and makes each of the others once."""

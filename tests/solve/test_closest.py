@@ -34,6 +34,7 @@ def test_staying_close_costs_nothing(problem: Problem, seed: int) -> None:
     assert (same | (result.options != other)).all()
 
 
+@pytest.mark.thorough
 @settings(max_examples=40)
 @given(problems(), st.integers(0, 2**16))
 def test_a_start_is_never_lost(problem: Problem, seed: int) -> None:

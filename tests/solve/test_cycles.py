@@ -41,6 +41,7 @@ def test_cycles_of_less_effort_are_the_first_of_more() -> None:
     assert DEFAULT_EFFORT in [one.end for one in longest]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
 def test_more_effort_is_never_worse(rules: Rules) -> None:
     """With more effort the plan costs no more and the bound is no lower, and the plan still keeps every rule."""
@@ -65,6 +66,7 @@ def test_the_search_stops_when_the_gap_is_certified() -> None:
     assert _same(one_cycle, stopped)
 
 
+@pytest.mark.thorough
 def test_a_gap_of_zero_goes_on_to_the_end() -> None:
     """Where the default stops before the effort is spent, a gap of 0 proves more."""
     instance = fleet(60, seed=2).instance()
@@ -87,6 +89,7 @@ def test_where_today_breaks_rules_the_gap_is_a_share_of_the_cost() -> None:
     assert result.cost.total - result.bound <= 0.2 * result.cost.total
 
 
+@pytest.mark.thorough
 def test_the_engine_has_no_part_in_when_the_search_stops() -> None:
     """In one process and in two, a large instance stops at the same cycle with the same plan and bound."""
     instance = vaults_that_share_services().instance()

@@ -113,6 +113,7 @@ def test_a_cut_is_worth_its_cheapest_joint_choice(problem: Problem, seed: int) -
             assert value > 1e12  # no schedule at all
 
 
+@pytest.mark.thorough
 @settings(max_examples=75)
 @given(ordered(), st.integers(0, 2**16))
 def test_the_bound_is_never_above_the_optimum(problem: Problem, seed: int) -> None:

@@ -242,6 +242,7 @@ def tight_problems(draw: st.DrawFn) -> Problem:
     )
 
 
+@pytest.mark.thorough
 @settings(max_examples=25)
 @given(tight_problems())
 def test_tight_problems_are_solved_as_by_trying_everything(problem: Problem) -> None:

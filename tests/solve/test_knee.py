@@ -28,6 +28,7 @@ def fewest_by_brute_force(problem: Problem, instance: Instance, target: float) -
     )
 
 
+@pytest.mark.thorough
 def test_the_knee_is_never_below_what_any_schedule_needs_and_at_most_one_move_above() -> None:
     """On tiny instances, compared with the cheapest way to 80 % of the gain among all schedules."""
     exact = looked_at = 0

@@ -99,6 +99,7 @@ def test_every_mark_of_a_walk_is_a_feasible_schedule(problem: Problem) -> None:
         assert mark.num_moves == int((options != instance.today).sum())
 
 
+@pytest.mark.thorough
 @settings(deadline=None, max_examples=40)
 @given(problems())
 def test_points_lie_between_their_bound_and_brute_force_never_above_fewer_moves(problem: Problem) -> None:

@@ -53,6 +53,7 @@ def test_solver_equals_brute_force(problem: Problem) -> None:
     assert result.stopped == "gap"
 
 
+@pytest.mark.thorough
 @settings(max_examples=100)
 @given(problems())
 def test_bound_is_never_above_the_optimum(problem: Problem) -> None:

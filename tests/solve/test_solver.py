@@ -98,6 +98,7 @@ def test_same_input_same_result() -> None:
     np.testing.assert_array_equal(first.options, second.options)
 
 
+@pytest.mark.thorough
 def test_seed_and_effort_are_used() -> None:
     """Another seed searches elsewhere; more effort proves more."""
     problem = fleet(60)

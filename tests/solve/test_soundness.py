@@ -30,6 +30,7 @@ def test_brute_force_equals_the_slow_loop() -> None:
             assert fast[0] == pytest.approx(slow[0], abs=1e-9)
 
 
+@pytest.mark.thorough
 def test_bound_is_never_above_the_optimum() -> None:
     """On 200 random instances with every kind of rule the relaxation stays below brute force."""
     found = [check_tiny(SEED, number, list(EXTRAS), steps=100, effort=None, parts=False) for number in range(200)]

@@ -51,6 +51,7 @@ def step_of(problem: Problem, instance: Instance, target: IntArray) -> tuple[int
     return months, best_step(steps, [target], seed=0, effort=10, clock=SolveClock(None), stay=stay)
 
 
+@pytest.mark.thorough
 def test_steps_are_the_best_of_all() -> None:
     """The fewest moves are the fewest, and no step leaves less violations, or as few for less, than the one found."""
     looked_at = 0
@@ -75,6 +76,7 @@ def test_steps_are_the_best_of_all() -> None:
     assert looked_at >= 10
 
 
+@pytest.mark.thorough
 def test_steps_of_every_month_keep_the_promise() -> None:
     """Made month by month, steps reach a schedule that keeps every rule in the months that the first one named."""
     looked_at = 0

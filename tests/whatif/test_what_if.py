@@ -257,6 +257,7 @@ def test_an_estate_of_azure_takes_every_change(arm: Planned) -> None:
         ask(arm.estate, "add-vms=service=shp,count=2")
 
 
+@pytest.mark.thorough
 def test_the_base_plan_is_only_left_for_a_reason(imported: Planned) -> None:
     """Under a limit that binds nowhere a VM starts elsewhere only where the longer search has found a cheaper plan."""
     answer, one = ask(imported.estate, "policies.max_policies_per_vault=150")
