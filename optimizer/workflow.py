@@ -66,7 +66,7 @@ from optimizer.solve.why_not.no_schedule import (
     NoScheduleError,
     NotFoundWithinEffortError,
 )
-from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation, diagnose, solved
+from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation, diagnose, nobody, solved
 from optimizer.solve.why_not.shadow import DEFAULT_ROUNDS, price_limits
 
 SHARE_OF_SOLVE = 0.7
@@ -94,10 +94,6 @@ SHARE_OF_PROOF, SHARE_OF_REASON = 0.2, 0.15
 
 Tell = Callable[[NamedConflict | NamedRelaxation], None]
 """Told why there is no schedule, and what would make one possible, as soon as each answer is proven."""
-
-
-def nobody(_: NamedConflict | NamedRelaxation) -> None:
-    """A :data:`Tell` that does nothing."""
 
 
 SHARE_OF_CIRCUMSTANCES = 0.1

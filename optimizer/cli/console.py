@@ -225,7 +225,7 @@ class WhyNot:
     Parameters
     ----------
     screen
-        Where it is said: at once as text, unless with ``--quiet``; as JSON, and with ``--quiet``, only at the end.
+        Text is shown as each answer is found; JSON, and text with ``--quiet``, only at the end.
     """
 
     def __init__(self, screen: Screen) -> None:

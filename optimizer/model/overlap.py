@@ -18,8 +18,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-DAYS = 30
-"""Period in days for which overlaps are counted."""
+from optimizer.model.timegrid import HORIZON_DAYS
 
 
 class Box(NamedTuple):
@@ -59,7 +58,7 @@ def overlap_probability(distance: int, boxes: tuple[Box, ...] = UNIFORM_DELAYS) 
     return sum(box.weight * max(0, box.width - abs(distance)) for box in boxes)
 
 
-DAILY_PAIR = DAYS * overlap_probability(0)
+DAILY_PAIR = HORIZON_DAYS * overlap_probability(0)
 """Expected overlapping snapshots per 30 days of two daily backups with the same start: 6.9."""
 
 

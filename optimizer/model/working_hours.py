@@ -12,6 +12,7 @@ from pydantic import Field
 from optimizer.model.rule_values import MinuteOfDay, Weekday
 from optimizer.model.rule_windows import TimesOfDay
 from optimizer.model.timegrid import (
+    HORIZON_DAYS,
     MINUTES_PER_DAY,
     MINUTES_PER_WEEK,
     NUM_OPTIONS,
@@ -20,9 +21,6 @@ from optimizer.model.timegrid import (
     Frequency,
     Recurrence,
 )
-
-DAYS = 30
-"""Days for which starts are counted, as for every figure of a plan."""
 
 
 class WorkingHours(TimesOfDay):
@@ -73,6 +71,6 @@ def _starts(hours: WorkingHours, recurrence: Recurrence) -> npt.NDArray[np.float
     for option in range(NUM_OPTIONS):
         since = (recurrence.run_minutes(option, 0)[:, None] - opens[None, :]) % MINUTES_PER_WEEK
         counts[option] = (since < hours.minutes).any(axis=1).sum()
-    counts *= DAYS / 7
+    counts *= HORIZON_DAYS / 7
     counts.flags.writeable = False
     return counts

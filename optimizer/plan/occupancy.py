@@ -12,8 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.model.inventory import Inventory, Vm
-from optimizer.model.overlap import DAYS, overlap_probability
+from optimizer.model.overlap import overlap_probability
 from optimizer.model.timegrid import (
+    HORIZON_DAYS,
     NUM_OPTIONS,
     SLOTS_PER_DAY,
     SLOTS_PER_WEEK,
@@ -175,7 +176,7 @@ def count_overlaps(service: IntArray, patterns: Mapping[Pattern, IntArray], star
         while probability := overlap_probability(distance):
             pairs += probability * (runs * np.roll(runs, -distance, axis=1)).sum(axis=1)
             distance += 1
-    monthly: FloatArray = pairs * DAYS / 7 / len(ClockReading)
+    monthly: FloatArray = pairs * HORIZON_DAYS / 7 / len(ClockReading)
     return monthly
 
 

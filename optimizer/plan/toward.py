@@ -20,14 +20,14 @@ from optimizer.solve.bound import ascend
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import IntArray
+from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.solver import Result, solve
 from optimizer.solve.toward import (
     Step,
     Steps,
     best_step,
     breaches,
-    fewest_moves,
+    counting_moves,
     in_small_edits,
     not_worse_than_today,
     tolerant,
@@ -65,6 +65,19 @@ class Search:
     def share(self, number: int) -> float | None:
         """Part of the time limit for one of three searches."""
         return None if self.time_limit_seconds is None else SHARES[number] * self.time_limit_seconds
+
+    def solve(self, instance: Instance, number: int, start: IntArray | None) -> IntArray | None:
+        """Search for the cheapest schedule, as one of three searches; shape (V,), None where none was found."""
+        return solve(
+            instance,
+            seed=self.seed,
+            effort=self.effort,
+            gap=self.gap,
+            time_limit_seconds=self.share(number),
+            engine=self.engine,
+            progress=self.progress,
+            start=start,
+        ).options
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,16 +164,7 @@ def plan_toward(case: Case, known: list[str], after: After, search: Search) -> T
 
 def _fewest(case: Case, most: int, search: Search) -> IntArray | None:
     """A schedule that keeps every rule with the fewest moves; no policy of more VMs than may move is edited."""
-    return fewest_moves(
-        in_small_edits(case.instance, most),
-        seed=search.seed,
-        effort=search.effort,
-        gap=search.gap,
-        time_limit_seconds=search.share(0),
-        engine=search.engine,
-        progress=search.progress,
-        start=search.start,
-    ).options
+    return search.solve(counting_moves(in_small_edits(case.instance, most)), 0, search.start)
 
 
 def _months_after(case: Case, target: IntArray, months: int, most: int, search: Search) -> int:
@@ -174,18 +178,8 @@ def _months_after(case: Case, target: IntArray, months: int, most: int, search: 
 
 def _cheap_target(steps: Steps, fewest: IntArray, search: Search) -> Iterator[IntArray]:
     """The cheapest schedule within the moves of all months: what is moved anyway had better go to a good start."""
-    limited = replace(in_small_edits(steps.instance, steps.moves_per_month), max_moves=None)
-    limited = replace(limited, max_moves=steps.months * steps.moves_per_month)
-    found = solve(
-        limited,
-        seed=search.seed,
-        effort=search.effort,
-        gap=search.gap,
-        time_limit_seconds=search.share(1),
-        engine=search.engine,
-        progress=search.progress,
-        start=fewest,
-    ).options
+    small = in_small_edits(steps.instance, steps.moves_per_month)
+    found = search.solve(replace(small, max_moves=steps.months * steps.moves_per_month), 1, fewest)
     if found is not None:
         yield found
 

@@ -1,7 +1,7 @@
 """Independent verifier: checks a plan against inventory, rules and risk by plain loops over clock times.
 
 It shares no code with the model in :mod:`optimizer.solve`: windows are compared as instants, not as slots of merged
-rows; policies are counted in the inventory that the changes lead to; every figure is computed anew; the changes are
+rows; policies are counted in the inventory that the changes lead to; every figure is computed again; the changes are
 made one by one in their order, and every state on the way is looked at.
 """
 

@@ -539,7 +539,7 @@ class Carrier:
         return attempt
 
     def _done(self, write: Write, current: Resource | None, how: Literal["written", "found"]) -> Attempt:
-        """Record a write that is in place; one that took long counts as made now, as nobody knows when it was."""
+        """Record a write that is in place; if it took long, it counts as made as late as it can have been."""
         now, opened = self.clock.now(), self.journal.open_writes.get(write.number)
         if opened is not None and now - opened.intent.at > PROMPT:
             latest = now if opened.accepted is not None else min(now, opened.intent.at + UNSEEN)

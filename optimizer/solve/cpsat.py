@@ -20,6 +20,9 @@ from optimizer.solve.instance import NO_CAP, Instance, IntArray
 SCALE = 10_000_000
 """Integer units per unit of cost.  Coefficients are rounded down, so that CP-SAT's bound stays a lower bound."""
 
+MOST_RINGS = 20
+"""Times that a question is asked again because a schedule moved VMs round between full policies."""
+
 
 class Outcome(StrEnum):
     """What a solve has shown; only the first two carry options."""
@@ -120,7 +123,7 @@ class ScopedModel:
 
         Of a ring with the cells ``S`` of key ``k``:
         ``x[v, t] <= sum of x[u, s] - edit[policy of u, s] over u that start in S today and s outside S + sum of
-        writes[k, s] over s in S`` for each VM ``v`` that moves within ``S``.  If nobody is assigned to a policy
+        writes[k, s] over s in S`` for each VM ``v`` that moves within ``S``.  If no VM is assigned to a policy
         outside the full cells ``S`` and no policy is written there, none of them ever has room: an edit takes a full
         policy along with its VMs, and each VM is written once.
         """
@@ -167,7 +170,7 @@ class ScopedModel:
         most = np.bincount(vault_of, weights=self.fixed_writes().sum(axis=1), minlength=len(self.instance.vault_room))
         for k, t in self.cells:
             most[vault_of[k]] += self.most_lacking(k, t)
-        for k in self.full_keys():  # nobody moves there without a write
+        for k in self.full_keys():  # no VM moves there without a write
             most[vault_of[k]] += self.instance.existing[k].sum()
         return set(np.flatnonzero(most > self.instance.vault_room).tolist())
 

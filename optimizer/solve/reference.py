@@ -12,6 +12,7 @@ from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import overfull_caps, row_counts, shut_gates, violations
 from optimizer.solve.cpsat import (
     FAMILIES,
+    MOST_RINGS,
     Outcome,
     Scope,
     ScopedModel,
@@ -26,9 +27,6 @@ from optimizer.solve.cpsat import (
 )
 from optimizer.solve.instance import NO_CAP, Instance, IntArray
 from optimizer.solve.search import repair
-
-MOST_RINGS = 20
-"""Times that CP-SAT is asked again because a schedule moved VMs round between full policies."""
 
 ReferenceName = Literal["today", "greedy"]
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from optimizer.model.overlap import DAYS, UNIFORM_DELAYS, Box
-from optimizer.model.timegrid import NUM_OPTIONS, SLOTS_PER_WEEK, ClockReading, Pattern
+from optimizer.model.overlap import UNIFORM_DELAYS, Box
+from optimizer.model.timegrid import HORIZON_DAYS, NUM_OPTIONS, SLOTS_PER_WEEK, ClockReading, Pattern
 from optimizer.model.weights import weight_levels
 from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, IntArray, RowKind, Rows
 
@@ -104,7 +104,7 @@ class RowBuilder:
         readings = tuple(ClockReading) if len(shifts) > 1 else (ClockReading.NOW,)
         for box in boxes:
             for reading in readings:
-                overlaps = DAYS * box.weight / len(readings)
+                overlaps = HORIZON_DAYS * box.weight / len(readings)
                 self._add(
                     RowKind.SERVICE,
                     group,

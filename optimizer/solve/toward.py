@@ -17,14 +17,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from ortools.sat.python import cp_model
 
-from optimizer.engine import Engine
-from optimizer.ports import Progress
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import row_counts, shut_gates, violations
 from optimizer.solve.cpsat import FAMILIES, Scope, ScopedModel, add_gates, limited_solver
 from optimizer.solve.instance import NO_CAP, BoolArray, Gates, Instance, IntArray, no_gates
 from optimizer.solve.reference import CONSTRAINTS
-from optimizer.solve.solver import Result, solve
 
 WHOLE_SCOPE_VMS = 24
 """Up to this size every allowed start of every VM is tried; beyond, those of the targets that are given."""
@@ -149,34 +146,11 @@ def in_small_edits(instance: Instance, most: int) -> Instance:
     return replace(instance, policies=policies)
 
 
-def fewest_moves(
-    instance: Instance,
-    *,
-    seed: int,
-    effort: int,
-    gap: float,
-    time_limit_seconds: float | None,
-    engine: Engine,
-    progress: Progress,
-    start: IntArray | None = None,
-) -> Result:
-    """A schedule that keeps every rule with as few moves as possible, whatever else it costs.
-
-    Parameters
-    ----------
-    instance
-        The problem; its limit of moves is left out.
-    seed, effort, gap, time_limit_seconds, engine, progress, start
-        As of :func:`optimizer.solve.solver.solve`.
-
-    Returns
-    -------
-    Result
-        Its cost is the number of moves.
-    """
+def counting_moves(instance: Instance) -> Instance:
+    """The problem in which nothing costs but moves, and as many are allowed as it takes: its cost is their number."""
     nothing = np.zeros(len(instance.rows))
     moved = np.arange(instance.allowed.shape[1]) != instance.today[:, None]
-    counted = replace(
+    return replace(
         instance,
         linear=moved.astype(np.float64),
         working_hours=np.zeros_like(instance.working_hours),
@@ -184,16 +158,6 @@ def fewest_moves(
         move_price=np.ones(instance.num_vms),
         policy_write_price=0.0,
         max_moves=None,
-    )
-    return solve(
-        counted,
-        seed=seed,
-        effort=effort,
-        gap=gap,
-        time_limit_seconds=time_limit_seconds,
-        engine=engine,
-        progress=progress,
-        start=start,
     )
 
 

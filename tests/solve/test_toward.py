@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizer.engine import SERIAL
-from optimizer.ports import no_progress
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.solver import solve
 from optimizer.solve.toward import (
     Step,
     Steps,
     best_step,
     breaches,
-    fewest_moves,
+    counting_moves,
     gravity,
     in_small_edits,
     not_worse_than_today,
@@ -29,15 +28,7 @@ SEED = 5
 def fewest(instance: Instance) -> IntArray | None:
     """A schedule that keeps every rule with the fewest moves."""
     most = instance.max_moves or 0
-    return fewest_moves(
-        in_small_edits(instance, most),
-        seed=0,
-        effort=3,
-        gap=0.0,
-        time_limit_seconds=None,
-        engine=SERIAL,
-        progress=no_progress,
-    ).options
+    return solve(counting_moves(in_small_edits(instance, most)), effort=3, gap=0.0).options
 
 
 def step_of(problem: Problem, instance: Instance, target: IntArray) -> tuple[int, Step | None]:

@@ -14,16 +14,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from optimizer.solve.cpsat import Outcome
+from optimizer.solve.cpsat import MOST_RINGS, Outcome
 from optimizer.solve.instance import NO_CAP, BoolArray, IntArray
 from optimizer.solve.why_not.counting_model import Counted, CountingModel, Slack, stuck
 from optimizer.solve.why_not.limits import Bits, Limit, LimitKind, Limits, open_options
 
 GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
 """Kinds that couple VMs which share neither a cap nor a gate."""
-
-MOST_RINGS = 20
-"""Times that a question is asked again because a schedule moved VMs round between full policies."""
 
 SHARE_PER_QUESTION, SHARE_OF_CORE = 0.1, 0.02
 """Largest share of the whole work that one question may take, and that a core may take."""

@@ -112,8 +112,8 @@ Listener = Callable[[Conflict | Relaxation], None]
 """Told every conflict and every way out as soon as it is proven."""
 
 
-def nobody(_: Conflict | Relaxation) -> None:
-    """A :data:`Listener` that does nothing."""
+def nobody(_: object) -> None:
+    """A listener that does nothing."""
 
 
 def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = nobody) -> Diagnosis:
