@@ -5,8 +5,8 @@ limit on moves (``sigma``), limits on policy writes (``tau``), and that a VM and
 ``order``, are at the same option (``kappa``).  What is left splits into one problem per cell (twin key ``k``, start
 ``t``), which decides whether the start is opened and for which VMs, one per row, and one per cut.  A few small
 services have one problem instead of their rows (:mod:`optimizer.solve.dual_services`).  A plain relaxation is weak
-because a fraction of a policy serves a whole service without a single pair, and a whole vault without a peak; here an opened
-cell is charged with the share ``alpha[r]`` of the cost that its own VMs cause in row ``r``.
+because a fraction of a policy serves a whole service without a single pair, and a whole vault without a peak; here an
+opened cell is charged with the share ``alpha[r]`` of the cost that its own VMs cause in row ``r``.
 
 Proof of validity.  The cost of a row, ``f(n) = p n (n - 1) / 2 + q max(0, n - fair share)``, is convex with
 ``f(0) = 0`` and so superadditive: for any partition of the VMs in row ``r`` into groups of sizes ``n_i``,
