@@ -4,6 +4,7 @@
  * (clock_nanosleep answers EINVAL); the tests of the emulator have many threads. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <pthread.h>
 #include <semaphore.h>
 #include <stdlib.h>
 #include <sys/time.h>
@@ -63,4 +64,19 @@ int sem_timedwait(sem_t *restrict semaphore, const struct timespec *restrict unt
     int (*original)(sem_t *, const struct timespec *) = dlsym(RTLD_NEXT, "sem_timedwait");
     struct timespec unshifted = {until->tv_sec - shift, until->tv_nsec};
     return original(semaphore, &unshifted);
+}
+
+/* The same for condition variables that wait on the time of day: the allocator of two libraries waits so for its next
+ * turn, and under an earlier clock it would spin.  glibc keeps the clock of a condition variable in bit 1 of a count. */
+int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex,
+                           const struct timespec *restrict until)
+{
+    static int (*original)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *);
+    if (!original) /* a plain dlsym may find the function for condition variables of before 2003 */
+        original = dlvsym(RTLD_NEXT, "pthread_cond_timedwait", "GLIBC_2.3.2");
+    if (!original)
+        original = dlsym(RTLD_NEXT, "pthread_cond_timedwait");
+    int is_monotonic = (condition->__data.__wrefs & 2) != 0;
+    struct timespec unshifted = {until->tv_sec - (is_monotonic ? 0 : shift), until->tv_nsec};
+    return original(condition, mutex, &unshifted);
 }
