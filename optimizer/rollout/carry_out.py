@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -21,9 +21,7 @@ from optimizer.errors import (
     ThrottledError,
     UncertainError,
 )
-from optimizer.estate.arm_items import source_vm
 from optimizer.estate.policy_bodies import explain_invalid_input
-from optimizer.estate.raw_jobs import parse_time
 from optimizer.model.raw import properties_of
 from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
 from optimizer.rollout.closures import is_for_subscription
@@ -40,7 +38,8 @@ from optimizer.rollout.journal import (
 from optimizer.rollout.ledger import CountedWrite, Ledger
 from optimizer.rollout.protections import advice_on_refusal
 from optimizer.rollout.stages import Write
-from optimizer.rollout.writes import is_as, is_made, policy_state
+from optimizer.rollout.surroundings import Surroundings
+from optimizer.rollout.writes import is_as, is_made
 
 LONGEST_POLL_SECONDS = 30.0
 """The longest pause between two looks at an operation where the service does not say how long to wait."""
@@ -162,8 +161,8 @@ class Carrier:
         Which job of its VMs a write must wait for, which is looked up; empty where there is none.
     room
         Which of Azure's limits leaves no room for a write; empty where there is room.
-    targets
-        State that each policy must be in where an item is assigned to it, by ``policy_id.lower()``.
+    surroundings
+        What writes rely on beside their objects.
     unsettled
         Writes of the journal that is taken back that may still take effect, by number: until that is settled, their
         objects do not count as back.
@@ -179,7 +178,7 @@ class Carrier:
     gate: Callable[[Write, Mapping[str, datetime]], str] = _open
     busy: Callable[[Write], str] = _roomy
     room: Callable[[Write], str] = _roomy
-    targets: Mapping[str, bytes] = field(default_factory=dict)
+    surroundings: Surroundings = field(default_factory=Surroundings)
     unsettled: Mapping[int, OpenWrite] = field(default_factory=dict)
     booking: threading.Lock = field(default_factory=threading.Lock, compare=False)
     under_way: dict[int, str] = field(default_factory=dict, compare=False)
@@ -190,18 +189,20 @@ class Carrier:
         began = self.clock.now()
         try:
             current = self._read(write)
-            surroundings, points = self._around(write, current)
+            around = self.surroundings.look(self.service, write, current)
             if is_made(write, current):
                 if reason := self._may_still_change(write):
                     return Attempt(End.LATER, reason, "operation")
                 # Ours, late, where an answer was lost; else somebody else's, and a rollback leaves it alone.
                 return self._done(write, current, "found")
-            if reason := _why_not(write, current) or surroundings:
+            if reason := _why_not(write, current) or around.changed:
                 return self.skip(write, reason)
-            shut = self.gate(write, points) or self.busy(write)
+            if around.full:
+                return Attempt(End.LATER, around.full, "write")
+            shut = self.gate(write, around.points) or self.busy(write)
         except CloudError as exc:
             return _unreadable(exc)
-        return Attempt(End.LATER, shut) if shut else self._book_and_send(write, current, points, began)
+        return Attempt(End.LATER, shut) if shut else self._book_and_send(write, current, around.points, began)
 
     def resolve(self, write: Write) -> Attempt:
         """Find out what became of a write whose intent is in the journal without an end; nothing is sent.
@@ -255,35 +256,6 @@ class Carrier:
         if write.kind == "reassign_item":
             return self.service.get_item(write.object_id)
         return self.service.get_policy(write.object_id)
-
-    def _around(self, write: Write, current: Resource | None) -> tuple[str, Mapping[str, datetime]]:
-        """What a write relies on beside its object.
-
-        Of a reassignment, the policy that it leads to: its retention governs the recovery points that are there.  Of
-        an edit, the items of the policy: a newcomer would be moved with them.
-
-        Returns
-        -------
-        str, mapping
-            What is no longer as the plan knows it (empty where all is), and the last recovery points of its VMs.
-        """
-        if write.kind == "reassign_item":
-            target = self.service.get_policy(write.policy_after)
-            wanted = self.targets.get(write.policy_after.lower())
-            points = _last_points([properties_of(current)] if current else [])
-            if target is None or (wanted is not None and policy_state(properties_of(target)) != wanted):
-                what = "is gone" if target is None else "was changed by somebody else since the plan was made"
-                return f"policy {write.policy_after.rpartition('/')[2]} {what}; make the plan again", points
-            return "", points
-        if write.kind == "edit_policy":
-            key = write.object_id.lower()
-            items = [properties_of(item) for item in self.service.list_items(write.vault_id)]
-            members = [item for item in items if str(item.get("policyId") or "").lower() == key]
-            points = _last_points(members)
-            if {source_vm(item).lower() for item in members} != {vm.lower() for vm in write.vms}:
-                return f"policy {write.name} has other VMs than when the plan was made; make the plan again", points
-            return "", points
-        return "", {}
 
     def _may_still_change(self, write: Write) -> str:
         """Why the write that is taken back may still change an object that looks as before; empty if it cannot."""
@@ -546,18 +518,6 @@ class Carrier:
             self.ledger.postpone(self._key(write), latest)
         self.journal.append(DoneRecord(number=write.number, at=now, how=how, after=current))
         return Attempt(End.DONE)
-
-
-def _last_points(items: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
-    """When the last recovery point of each VM was made, where its item states it, by VM id in lower case.
-
-    Parameters
-    ----------
-    items
-        Properties of protected items.
-    """
-    stated = ((source_vm(item).lower(), parse_time(item.get("lastRecoveryPoint"))) for item in items)
-    return {vm: point for vm, point in stated if point is not None}
 
 
 def _unreadable(exc: CloudError) -> Attempt:

@@ -22,6 +22,7 @@ from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.running_jobs import running_job
 from optimizer.rollout.stages import Rollout, Write
+from optimizer.rollout.surroundings import Surroundings
 from optimizer.rollout.transition import Transition
 from optimizer.rollout.writes import policy_state
 
@@ -78,12 +79,13 @@ class Executor:
             Wait for writes that open before; None: wait only after trouble, 15 minutes in all.
         """
         gates = Gates(self.inventory, self.rules, self.snapshot_minutes)
+        start = self.transition()
         carrier = replace(
             self.carrier,
             gate=partial(self._gate, gates),
             busy=partial(running_job, self.carrier.service, self.inventory),
             room=self._over_budget,
-            targets=self._targets(),
+            surroundings=Surroundings(self._targets(), start.most_vms, start.most_policies),
         )
         board = Board(self, carrier, gates, until)
         num_workers = max(1, min(self.workers, len(board.lanes)))

@@ -140,9 +140,16 @@ class Transition:
     def room(self, policy_id: str) -> int:
         """How many more VMs a policy takes, by lower-case id; one that is still to come takes as many as a new one."""
         policy = self._policies.get(policy_id)
+        return self.most_vms(policy_id) - (policy.size if policy is not None else 0)
+
+    def most_vms(self, policy_id: str) -> int:
+        """How many VMs a policy may protect, by lower-case id; what was over the limit may be as large again."""
         was = self._most_items.get(policy_id)
-        most = self._most_vms.new if was is None else max(self._most_vms.existing, was)
-        return most - (policy.size if policy is not None else 0)
+        return self._most_vms.new if was is None else max(self._most_vms.existing, was)
+
+    def most_policies(self, vault_id: str) -> int:
+        """How many policies a vault may hold, by lower-case id; what was over the limit may hold as many again."""
+        return max(self._limits.max_policies_per_vault, self._most_policies.get(vault_id, 0))
 
     def rows_of(self, vms: Iterable[str]) -> list[int]:
         """Items of VMs, those that are not there left out."""
@@ -152,7 +159,7 @@ class Transition:
         vault, key = write.vault_id.lower(), write.object_id.lower()
         if key in self._policies:
             return [Obstacle(("policy", key), f"there is a policy {write.name!r} already")]
-        most = max(self._limits.max_policies_per_vault, self._most_policies.get(vault, 0))
+        most = self.most_policies(vault)
         if self._num_policies.get(vault, 0) >= most:
             return [Obstacle(("vault", vault), f"the vault holds {most} policies, which is the maximum")]
         return []

@@ -66,6 +66,7 @@ class FakeService:
     def __post_init__(self) -> None:
         self.policies = {str(r.get("id")).lower(): copy.deepcopy(r) for r in self.document.policies}
         self.items = {str(r.get("id")).lower(): copy.deepcopy(r) for r in self.document.protected_items}
+        self._unseen = {key: self._stated(key) - self._held(key) for key in self.policies}
         self.accepted: Counter[tuple[str, str]] = Counter()
         self.order: list[str] = []
         self.jobs: list[Resource] = []
@@ -88,9 +89,22 @@ class FakeService:
         return self.ahead
 
     def get_policy(self, policy_id: str) -> Resource | None:
-        """A policy as it is now."""
+        """A policy as it is now, with the number of its items."""
         self._read()
-        return copy.deepcopy(self.policies.get(policy_id.lower()))
+        key = policy_id.lower()
+        policy = copy.deepcopy(self.policies.get(key))
+        if policy is not None:
+            policy["properties"]["protectedItemsCount"] = self._held(key) + max(0, self._unseen.get(key, 0))
+        return policy
+
+    def _held(self, key: str) -> int:
+        """Items of a policy that can be seen."""
+        return sum(str(item["properties"].get("policyId")).lower() == key for item in self.items.values())
+
+    def _stated(self, key: str) -> int:
+        """Items of a policy as the policy itself counts them at first."""
+        count = self.policies[key]["properties"].get("protectedItemsCount")
+        return count if isinstance(count, int) else 0
 
     def get_item(self, item_id: str) -> Resource | None:
         """An item as it is now."""

@@ -1,0 +1,151 @@
+"""What a write relies on beside its own object, read right before it is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import inf
+from typing import Any
+
+from optimizer.estate.arm_items import source_vm
+from optimizer.estate.raw_jobs import parse_time
+from optimizer.model.raw import properties_of
+from optimizer.ports import BackupService, Resource
+from optimizer.rollout.stages import Write
+from optimizer.rollout.writes import policy_state
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What was found around the object of a write.
+
+    Parameters
+    ----------
+    points
+        The last recovery points of its VMs as their items state them, by VM id in lower case.
+    changed
+        What is no longer as the plan knows it; empty where all is.
+    full
+        What others have filled, so that the write would break a limit; empty where there is room.
+    """
+
+    points: Mapping[str, datetime] = field(default_factory=dict)
+    changed: str = ""
+    full: str = ""
+
+
+def _any_number(object_id: str) -> float:
+    """No limit."""
+    del object_id
+    return inf
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the writes of a run rely on.
+
+    Of a reassignment, that is the policy that it leads to: its retention governs the recovery points that are there,
+    and others may have filled it.  Of an edit, it is the items of the policy: a newcomer would be moved with them.  Of
+    a creation, it is the number of policies in the vault.
+
+    Parameters
+    ----------
+    targets
+        State that each policy must be in where an item is assigned to it, by ``policy_id.lower()``.
+    most_vms, most_policies
+        How many VMs a policy, and how many policies a vault, may hold, by id in lower case.
+    """
+
+    targets: Mapping[str, bytes] = field(default_factory=dict)
+    most_vms: Callable[[str], float] = _any_number
+    most_policies: Callable[[str], float] = _any_number
+
+    def look(self, service: BackupService, write: Write, current: Resource | None) -> Around:
+        """Read what a write relies on.
+
+        Parameters
+        ----------
+        service
+            Where to read.
+        write
+            The write.
+        current
+            Its object as it is now; None where there is none.
+
+        Raises
+        ------
+        CloudError
+            It cannot be read.
+        """
+        match write.kind:
+            case "create_policy":
+                return self._of_creation(service, write, current)
+            case "edit_policy":
+                return _of_edit(service, write)
+            case "reassign_item":
+                return self._of_reassignment(service, write, current)
+            case "delete_policy":
+                return Around()
+
+    def _of_creation(self, service: BackupService, write: Write, current: Resource | None) -> Around:
+        most = self.most_policies(write.vault_id.lower())
+        if current is not None or most == inf:
+            return Around()
+        held = len(service.list_policies(write.vault_id))
+        return Around(full=_no_room(f"vault {_last(write.vault_id)} holds {held} policies", held, most))
+
+    def _of_reassignment(self, service: BackupService, write: Write, current: Resource | None) -> Around:
+        points = _last_points([properties_of(current)] if current else [])
+        target, name, key = (
+            service.get_policy(write.policy_after),
+            _last(write.policy_after),
+            write.policy_after.lower(),
+        )
+        if target is None:
+            return Around(points, changed=f"policy {name} is gone; make the plan again")
+        properties, wanted = properties_of(target), self.targets.get(key)
+        if wanted is not None and policy_state(properties) != wanted:
+            changed = f"policy {name} was changed by somebody else since the plan was made; make the plan again"
+            return Around(points, changed=changed)
+        held = properties.get("protectedItemsCount")
+        if not isinstance(held, int):
+            return Around(points)
+        return Around(points, full=_no_room(f"policy {name} protects {held} VMs", held, self.most_vms(key)))
+
+
+def _of_edit(service: BackupService, write: Write) -> Around:
+    key = write.object_id.lower()
+    items = [properties_of(item) for item in service.list_items(write.vault_id)]
+    members = [item for item in items if str(item.get("policyId") or "").lower() == key]
+    points = _last_points(members)
+    if {source_vm(item).lower() for item in members} == {vm.lower() for vm in write.vms}:
+        return Around(points)
+    changed = f"policy {write.name} has other VMs than when the plan was made; make the plan again"
+    return Around(points, changed=changed)
+
+
+def _no_room(state: str, held: int, most: float) -> str:
+    """Why nothing more may be put in a place; empty where it may."""
+    if held < most:
+        return ""
+    return (
+        f"{state} now, and the limit is {most:.0f}: others have filled it since the plan was made. Make room and run "
+        "the same command with --resume, or make the plan again"
+    )
+
+
+def _last_points(items: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
+    """When the last recovery point of each VM was made, where its item states it, by VM id in lower case.
+
+    Parameters
+    ----------
+    items
+        Properties of protected items.
+    """
+    stated = ((source_vm(item).lower(), parse_time(item.get("lastRecoveryPoint"))) for item in items)
+    return {vm: point for vm, point in stated if point is not None}
+
+
+def _last(resource_id: str) -> str:
+    return resource_id.rpartition("/")[2]
