@@ -39,7 +39,7 @@ from optimizer.plan.policy_notes import notes_on_policies
 from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.rule_scope import idle_rules, notes_on_parts
 from optimizer.plan.together import services_together, spread_where_it_pays
-from optimizer.plan.toward import Search, TowardRules, figures_of, plan_toward, require_move_limit, result_of
+from optimizer.plan.toward import TowardRules, TowardSearch, figures_of, plan_toward, require_move_limit, result_of
 from optimizer.plan.weight_notes import notes_on_weights
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
@@ -316,7 +316,7 @@ def make_plan_of(
         solve_seconds = SHARE_OF_SOLVE * time_limit_seconds
         curve_seconds = time_limit_seconds - solve_seconds
     target = None if earlier is None else earlier.target_in(case.inventory)
-    settings = Search(seed, effort, gap, time_limit_seconds, engine, progress, target)
+    settings = TowardSearch(seed, effort, gap, time_limit_seconds, engine, progress, target)
     step = _toward(estate, case, settings) if toward else None
 
     def solved(one: Case) -> Result:
@@ -369,7 +369,7 @@ def make_plan_of(
     return with_fingerprint(plan.model_copy(update={"notes": (*added, *plan.notes)})) if added else plan
 
 
-def _toward(estate: Estate, case: Case, settings: Search) -> TowardRules | None:
+def _toward(estate: Estate, case: Case, settings: TowardSearch) -> TowardRules | None:
     """The first step toward the rules; None where today's schedule keeps them.
 
     Raises

@@ -48,8 +48,8 @@ After = Callable[[IntArray], Case]
 
 
 @dataclass(frozen=True, slots=True)
-class Search:
-    """Settings of the searches; see :func:`optimizer.solve.solver.solve`.
+class TowardSearch:
+    """The three searches of ``--toward`` and their settings; see :func:`optimizer.solve.solver.solve`.
 
     ``start``, of shape (V,), is a schedule that an earlier plan led to: as few moves as it takes are always enough.
     """
@@ -127,7 +127,7 @@ def broken_alone(case: Case) -> dict[int, tuple[str, ...]]:
     return found
 
 
-def plan_toward(case: Case, known: list[str], after: After, search: Search) -> TowardRules | None:
+def plan_toward(case: Case, known: list[str], after: After, search: TowardSearch) -> TowardRules | None:
     """Find the best first step toward a schedule that keeps every rule.
 
     Parameters
@@ -162,12 +162,12 @@ def plan_toward(case: Case, known: list[str], after: After, search: Search) -> T
     return TowardRules(step.options, step.target, needed, left + 1)
 
 
-def _fewest(case: Case, most: int, search: Search) -> IntArray | None:
+def _fewest(case: Case, most: int, search: TowardSearch) -> IntArray | None:
     """A schedule that keeps every rule with the fewest moves; no policy of more VMs than may move is edited."""
     return search.solve(counting_moves(in_small_edits(case.instance, most)), 0, search.start)
 
 
-def _months_after(case: Case, target: IntArray, months: int, most: int, search: Search) -> int:
+def _months_after(case: Case, target: IntArray, months: int, most: int, search: TowardSearch) -> int:
     """Months that are left once the step is made: as planned if the target can be reached from there."""
     free = replace(in_small_edits(case.instance, most), max_moves=None)
     if not violations(free, target):
@@ -176,7 +176,7 @@ def _months_after(case: Case, target: IntArray, months: int, most: int, search: 
     return months if fewest is None else -(-int((fewest != case.instance.today).sum()) // most)
 
 
-def _cheap_target(steps: Steps, fewest: IntArray, search: Search) -> Iterator[IntArray]:
+def _cheap_target(steps: Steps, fewest: IntArray, search: TowardSearch) -> Iterator[IntArray]:
     """The cheapest schedule within the moves of all months: what is moved anyway had better go to a good start."""
     small = in_small_edits(steps.instance, steps.moves_per_month)
     found = search.solve(replace(small, max_moves=steps.months * steps.moves_per_month), 1, fewest)
@@ -184,7 +184,7 @@ def _cheap_target(steps: Steps, fewest: IntArray, search: Search) -> Iterator[In
         yield found
 
 
-def _find_step(case: Case, known: list[str], steps: Steps, targets: list[IntArray], search: Search) -> Step:
+def _find_step(case: Case, known: list[str], steps: Steps, targets: list[IntArray], search: TowardSearch) -> Step:
     """The best step that some order of writes carries out; what the first writes of the target do if none is found."""
     clock = SolveClock(search.share(2))
     stay = np.zeros(case.instance.num_vms, dtype=np.bool_)
