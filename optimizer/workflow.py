@@ -57,7 +57,7 @@ from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, DEFAULT_GAP, Result, solve
 from optimizer.solve.why_not.circumstances import circumstances
 from optimizer.solve.why_not.conflicts import Conflict
-from optimizer.solve.why_not.feasibility import Budget, Feasibility
+from optimizer.solve.why_not.feasibility import Budget, any_schedule
 from optimizer.solve.why_not.limits import Change, Limits, loosened, relaxed_rules
 from optimizer.solve.why_not.no_schedule import (
     NamedConflict,
@@ -84,13 +84,11 @@ RELAXATIONS_TO_TIME = 6
 EFFORT_OF_START = DEFAULT_EFFORT
 """Effort for the start of a search under a limit of moves; always the same, so that all searches begin alike."""
 
-CONFLICT_WORK, PROOF_WORK = 0.1, 0.1
-"""Deterministic time, about seconds, for each unit of effort: for conflicts and ways out, and for the question whether
-there is any schedule where none is found easily.
-"""
+CONFLICT_WORK = 0.1
+"""Deterministic time for conflicts and ways out, about seconds, for each unit of effort."""
 
-SHARE_OF_PROOF, SHARE_OF_REASON = 0.2, 0.15
-"""Of a time limit: for that question, and at least for conflicts and ways out."""
+SHARE_OF_REASON = 0.15
+"""Smallest share of a time limit for conflicts and ways out."""
 
 Tell = Callable[[NamedConflict | NamedRelaxation], None]
 """Told why there is no schedule, and what would make one possible, as soon as each answer is proven."""
@@ -317,7 +315,7 @@ def make_plan_of(
         curve_seconds = time_limit_seconds - solve_seconds
     target = None if earlier is None else earlier.target_in(case.inventory)
     settings = TowardSearch(seed, effort, gap, time_limit_seconds, engine, progress, target)
-    step = _toward(estate, case, settings) if toward else None
+    step = _toward(estate, case, settings, tell) if toward else None
 
     def solved(one: Case) -> Result:
         return solve_case(
@@ -369,14 +367,17 @@ def make_plan_of(
     return with_fingerprint(plan.model_copy(update={"notes": (*added, *plan.notes)})) if added else plan
 
 
-def _toward(estate: Estate, case: Case, settings: TowardSearch) -> TowardRules | None:
+def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> TowardRules | None:
     """The first step toward the rules; None where today's schedule keeps them.
 
     Raises
     ------
     NoScheduleError
         No number of moves is enough; names the rules in conflict.
+    NotFoundWithinEffortError
+        No schedule that keeps the rules was found, nor was it proven that there is none; or none can be reached.
     """
+    began = time.monotonic()
     require_move_limit(case.rules.max_moves)
     if not violations(case.instance, todays(case.instance)):
         return None
@@ -391,12 +392,14 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch) -> TowardRules |
     if step is None:
         rules = case.rules.model_copy(update={"max_moves": None})
         free = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved, case.table)
-        solve_case(free, seed=settings.seed, effort=settings.effort, time_limit_seconds=settings.time_limit_seconds)
-        raise NotFoundWithinEffortError(
+        unreachable = (
             f"no schedule that keeps every rule was found that can be reached with {case.rules.max_moves} moves at a "
-            "time: policies that protect more VMs would have to be edited at once; raise max_moves, or give more with "
-            "--effort"
+            "time: policies that protect more VMs would have to be edited at once; raise max_moves, or search longer "
+            "with --effort"
         )
+        limits = Limits(free.instance, free.restrictions, free.rules)
+        seconds = _seconds_for_reason(settings.time_limit_seconds, began)
+        raise _no_schedule(free, limits, settings.seed, settings.effort, seconds, tell, unreachable)
     return step
 
 
@@ -462,13 +465,10 @@ def solve_case(
         progress=progress,
         start=start,
         multipliers=multipliers,
-        fallback=None if limits is None else lambda: _possible(limits, effort, time_limit_seconds),
+        fallback=None if limits is None else lambda: any_schedule(limits, effort, time_limit_seconds),
     )
     if result.options is None:
-        if time_limit_seconds is not None:
-            unused = time_limit_seconds - (time.monotonic() - began)
-            left = max(unused, SHARE_OF_REASON * time_limit_seconds)
-        raise _no_schedule(case, limits, seed, effort, left, tell)
+        raise _no_schedule(case, limits, seed, effort, _seconds_for_reason(time_limit_seconds, began), tell)
     if near is not None:
         result = closest(case.instance, kept_or_better(case.instance, result, usable, gap if keep else 0.0), near)
     assert result.options is not None
@@ -494,20 +494,29 @@ def _start_of(instance: Instance, seed: int, time_limit_seconds: float | None) -
     )
 
 
-def _possible(limits: Limits, effort: int, time_limit_seconds: float | None) -> IntArray | Outcome:
-    """A schedule that keeps the limits, or whether there is one: a proof that there is none is often quick."""
-    deadline = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_PROOF * time_limit_seconds
-    answer = Feasibility(limits, Budget(PROOF_WORK * effort, deadline)).check(limits.all)
-    return answer.outcome if answer.options is None else answer.options
+def _seconds_for_reason(time_limit_seconds: float | None, began: float) -> float | None:
+    """Seconds for conflicts and ways out after a search that began at a ``time.monotonic()``; None: no limit."""
+    if time_limit_seconds is None:
+        return None
+    return max(time_limit_seconds - (time.monotonic() - began), SHARE_OF_REASON * time_limit_seconds)
 
 
 def _no_schedule(
-    case: Case, limits: Limits | None, seed: int, effort: int, time_limit_seconds: float | None, tell: Tell
+    case: Case,
+    limits: Limits | None,
+    seed: int,
+    effort: int,
+    time_limit_seconds: float | None,
+    tell: Tell,
+    if_possible: str = "",
 ) -> NoScheduleError | NotFoundWithinEffortError:
-    """The error for a case that was not solved, with its reason and the ways out; no limits: why was not asked."""
+    """The error for a case that was not solved, with its reason and the ways out.
+
+    ``limits`` is None where why was not asked.  ``if_possible`` is the message where some schedule keeps the rules.
+    """
     not_found = (
         f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there is "
-        "none; give more with --effort, or loosen a rule"
+        "none; search longer with --effort, or loosen a rule"
         + ("" if case.rules.max_moves is None else ", or take a first step toward the rules with --toward")
     )
     if limits is None:
@@ -519,6 +528,8 @@ def _no_schedule(
     if diagnosis.outcome is Outcome.INFEASIBLE:
         answer = names.answer(diagnosis, _circumstances(case, diagnosis, effort, time_limit_seconds))
         return NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
+    if diagnosis.outcome is Outcome.FEASIBLE and if_possible:
+        return NotFoundWithinEffortError(if_possible)
     return NotFoundWithinEffortError(not_found, names.answer(diagnosis, ()))
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, NoReturn, ParamSpec, TypeAlias, TypeVar
 
 import click
 from click.core import ParameterSource
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 NO_SCHEDULE, NO_SCHEDULE_HEADLINE = 3, "no schedule satisfies the rules"
 """Exit code and message where no schedule satisfies the rules."""
+
+Tell: TypeAlias = "Callable[[NamedConflict | NamedRelaxation], None]"
+"""Told a conflict or a way out as soon as it is proven."""
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -64,6 +67,10 @@ def words_given(*options: str) -> tuple[str, ...]:
     return tuple(words)
 
 
+def _untold(_: NamedConflict | NamedRelaxation) -> None:
+    """Show nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Screen:
     """How a command talks: results on stdout, everything else on stderr.
@@ -76,11 +83,18 @@ class Screen:
         No progress, no remarks.
     verbose
         Say how long each stage took.
+    tell
+        Shows why there is no schedule, and each way out, as soon as a search finds it.
     """
 
     as_json: bool
     quiet: bool
     verbose: bool
+    tell: Tell = _untold
+
+    def tell_of_scenario(self, name: str) -> Tell:
+        """Show the same for a scenario of ``--what-if``, which is no error of the command."""
+        return WhyNot(self, f"What if {name}: no schedule keeps the rules of this scenario").tell
 
     def show(self, renderable: RenderableType, json_text: str) -> None:
         """Print a result as text or as JSON."""
@@ -213,8 +227,8 @@ def common_options(command: Callable[Concatenate[Screen, P], R]) -> Callable[...
     @wraps(command)
     def with_screen(*args: Any, output_format: str, quiet: bool, verbose: bool, **kwargs: Any) -> R:
         screen = Screen(output_format == "json", quiet, verbose)
-        with why_not(screen):
-            return command(screen, *args, **kwargs)
+        with _why_not(screen) as tell:
+            return command(replace(screen, tell=tell), *args, **kwargs)
 
     return with_screen
 
@@ -226,14 +240,16 @@ class WhyNot:
     ----------
     screen
         Text is shown as each answer is found; JSON, and text with ``--quiet``, only at the end.
+    headline
+        Sentence to show before the first conflict.
     """
 
-    def __init__(self, screen: Screen) -> None:
-        self._screen = screen
+    def __init__(self, screen: Screen, headline: str = f"error: {NO_SCHEDULE_HEADLINE}") -> None:
+        self._screen, self._headline = screen, headline
         self._told: list[NamedConflict] = []
 
     def tell(self, one: NamedConflict | NamedRelaxation) -> None:
-        """Say a conflict or a way out."""
+        """Show a conflict or a way out."""
         from optimizer.report.text_no_schedule import render_first_conflict, render_found
         from optimizer.solve.why_not.no_schedule import NamedConflict
 
@@ -244,7 +260,7 @@ class WhyNot:
                 self._screen.explain(render_found(one))
             return
         if not self._told:
-            say(f"error: {NO_SCHEDULE_HEADLINE}")
+            say(self._headline)
         self._screen.explain(render_found(one) if self._told else render_first_conflict(one))
         self._told.append(one)
 
@@ -267,8 +283,8 @@ class WhyNot:
 
 
 @contextmanager
-def why_not(screen: Screen) -> Iterator[Callable[[NamedConflict | NamedRelaxation], None]]:
-    """Yields what a search for a schedule is to tell why there is none; ends the command with the whole answer."""
+def _why_not(screen: Screen) -> Iterator[Tell]:
+    """Yield what a search tells why there is no schedule; end the command with the whole answer."""
     said = WhyNot(screen)
     try:
         yield said.tell

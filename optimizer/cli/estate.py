@@ -82,7 +82,9 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
     with screen.progress() as progress:
         case = prepare(estate, progress=progress)
         found = audit_case(case)
-        made = make_plan_of(estate, case, **searched, path=plan_file, progress=progress, clock=current_clock())
+        made = make_plan_of(
+            estate, case, **searched, path=plan_file, progress=progress, tell=screen.tell, clock=current_clock()
+        )
     write_plan(made, plan_file)
     write_rollback(made, estate.document, rollback_path(plan_file))
     write_report(made, estate, page)

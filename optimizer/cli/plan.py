@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from optimizer.cli.console import ESTATE, FILE, Screen, common_options, current_clock, example, why_not
+from optimizer.cli.console import ESTATE, FILE, Screen, common_options, current_clock, example
 from optimizer.cli.engine import EngineChoice, engine_options
 from optimizer.cli.numbers import WholeNumber
 from optimizer.cli.search import SearchSettings, search_options
@@ -188,7 +188,6 @@ def plan(
     require_writable(out, "--out")
     with (
         stopped_without_plan(),
-        why_not(screen) as tell,
         engine.open() as workers,
         screen.progress() as progress,
     ):
@@ -203,7 +202,7 @@ def plan(
             toward=toward,
             engine=workers,
             progress=progress,
-            tell=tell,
+            tell=screen.tell,
             clock=current_clock(),
         )
     write_plan(made, out)

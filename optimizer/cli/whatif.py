@@ -137,7 +137,16 @@ def _answer_what_if(
         scenarios.append(Scenario.parse(*questions.what_if))
     opened = open_estate(estate)
     with engine.open() as workers, screen.progress() as progress:
-        answer = what_if(opened, scenarios, rules, engine=workers, progress=progress, **solver)
+        answer = what_if(
+            opened,
+            scenarios,
+            rules,
+            engine=workers,
+            progress=progress,
+            tell=screen.tell,
+            tell_of_scenario=screen.tell_of_scenario,
+            **solver,
+        )
     screen.show(render_what_if(answer), answer.model_dump_json(indent=1))
     if any(one.no_schedule is not None for one in answer.scenarios):
         sys.exit(NO_SCHEDULE)
@@ -152,5 +161,5 @@ def _answer_sensitivity(
 
     opened = open_estate(estate)
     with engine.open() as workers, screen.progress() as progress:
-        answer = sensitivity(opened, rules, engine=workers, progress=progress, **solver)
+        answer = sensitivity(opened, rules, engine=workers, progress=progress, tell=screen.tell, **solver)
     screen.show(render_sensitivity(answer), answer.model_dump_json(indent=1))

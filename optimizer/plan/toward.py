@@ -21,6 +21,7 @@ from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.reference import Fallback
 from optimizer.solve.solver import Result, solve
 from optimizer.solve.toward import (
     Step,
@@ -32,6 +33,8 @@ from optimizer.solve.toward import (
     not_worse_than_today,
     tolerant,
 )
+from optimizer.solve.why_not.feasibility import any_schedule
+from optimizer.solve.why_not.limits import Limits
 
 BOUND_STEPS = 200
 """Steps of the ascent that bounds what any step could cost."""
@@ -66,7 +69,9 @@ class TowardSearch:
         """Part of the time limit for one of three searches."""
         return None if self.time_limit_seconds is None else SHARES[number] * self.time_limit_seconds
 
-    def solve(self, instance: Instance, number: int, start: IntArray | None) -> IntArray | None:
+    def solve(
+        self, instance: Instance, number: int, start: IntArray | None, fallback: Fallback | None = None
+    ) -> IntArray | None:
         """Search for the cheapest schedule, as one of three searches; shape (V,), None where none was found."""
         return solve(
             instance,
@@ -77,6 +82,7 @@ class TowardSearch:
             engine=self.engine,
             progress=self.progress,
             start=start,
+            fallback=fallback,
         ).options
 
 
@@ -164,7 +170,9 @@ def plan_toward(case: Case, known: list[str], after: After, search: TowardSearch
 
 def _fewest(case: Case, most: int, search: TowardSearch) -> IntArray | None:
     """A schedule that keeps every rule with the fewest moves; no policy of more VMs than may move is edited."""
-    return search.solve(counting_moves(in_small_edits(case.instance, most)), 0, search.start)
+    instance = counting_moves(in_small_edits(case.instance, most))
+    limits = Limits(instance, case.restrictions, case.rules)
+    return search.solve(instance, 0, search.start, lambda: any_schedule(limits, search.effort, search.share(0)))
 
 
 def _months_after(case: Case, target: IntArray, months: int, most: int, search: TowardSearch) -> int:

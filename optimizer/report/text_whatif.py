@@ -176,9 +176,11 @@ def _verdict(one: ScenarioAnswer, least: float, glyphs: Glyphs) -> Iterator[Rend
     if one.no_schedule is not None:
         yield Text("No schedule keeps the rules of this scenario:", style="yellow")
         yield bullets(one.no_schedule.splitlines(), glyphs)
-        yield Text(
-            "Put the same into a rules file: 'plan' then shows what would make a schedule possible.", style="dim"
-        )
+        if one.ways_out:
+            yield Text("What would make a schedule possible, the cheapest first:")
+            yield bullets(one.ways_out[:SHOWN], glyphs)
+        else:
+            yield Text("Nothing was found that would make a schedule possible.", style="dim")
         return
     assert one.plan is not None and one.optimum_change is not None
     if not one.broken:

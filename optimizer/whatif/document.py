@@ -125,6 +125,8 @@ class ScenarioAnswer(StrictModel):
         What the base plan breaks there; empty where it holds.
     no_schedule
         Why there is no schedule; None where there is one.
+    ways_out
+        Changes of the rules that make a schedule possible where there is none, the cheapest first.
     optimum_change
         By how much the least possible cost changes, as far as it is proven; None without a plan.
     start_changes
@@ -144,6 +146,7 @@ class ScenarioAnswer(StrictModel):
     kept: Figures
     broken: tuple[str, ...]
     no_schedule: str | None
+    ways_out: tuple[str, ...] = ()
     optimum_change: Range | None
     start_changes: tuple[StartChange, ...]
     noticed: Noticed

@@ -19,7 +19,8 @@ from optimizer.ports import Progress
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import IntArray
 from optimizer.solve.solver import Result
-from optimizer.workflow import prepare, solve_case
+from optimizer.solve.why_not.relaxation import nobody
+from optimizer.workflow import Tell, prepare, solve_case
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,22 @@ class Planner:
         Where independent parts run.
     progress
         Told how far the work is.
+    tell
+        Told why there is no schedule, and what would make one possible, as soon as each answer is proven.
     """
 
     settings: Settings
     engine: Engine
     progress: Progress
+    tell: Tell = nobody
 
-    def numbered(self, number: int) -> Planner:
+    def numbered(self, number: int, tell: Tell = nobody) -> Planner:
         """The same for one of several plans, with progress under names of its own."""
 
         def report(stage: str, done: int, total: int, note: str = "") -> None:
             self.progress(f"{stage} {number}", done, total, note)
 
-        return replace(self, progress=report)
+        return replace(self, progress=report, tell=tell)
 
     def prepare(self, estate: Estate, rules: Rules, history: Iterable[Path] = ()) -> Case:
         """Read an estate and work out the risk of every start; see :func:`optimizer.workflow.prepare`."""
@@ -109,6 +113,8 @@ class Planner:
                 near=start,
                 multipliers=multipliers,
                 engine=self.engine,
+                why_not=one is case,
+                tell=self.tell,
             )
 
         result = solve_in_order(case, known_policies(estate), solved)

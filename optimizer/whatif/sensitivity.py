@@ -17,6 +17,7 @@ from optimizer.ports import Progress, no_progress
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.solver import DEFAULT_EFFORT
 from optimizer.solve.stable import Stability, stable_assignments
+from optimizer.solve.why_not.relaxation import nobody
 from optimizer.whatif.compare import cost_changes, noticed, plan_figures, schedule_figures, worth_a_move
 from optimizer.whatif.document import (
     PriceAnswer,
@@ -25,7 +26,7 @@ from optimizer.whatif.document import (
     VmStability,
 )
 from optimizer.whatif.planned import Planned, Planner
-from optimizer.workflow import prepare_forecast
+from optimizer.workflow import Tell, prepare_forecast
 
 PRICES: tuple[PriceName, ...] = (
     "snapshot_overlap",
@@ -54,12 +55,13 @@ def sensitivity(
     history: Iterable[Path] = (),
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
+    tell: Tell = nobody,
 ) -> Sensitivity:
     """Say how the plan changes when each price is halved and doubled, and what every good schedule has in common.
 
     Parameters
     ----------
-    estate, rules, seed, effort, gap, time_limit_seconds, history, engine, progress
+    estate, rules, seed, effort, gap, time_limit_seconds, history, engine, progress, tell
         As of :func:`what_if`.
     tolerance
         A schedule is good where it costs at most this share more than the optimum.
@@ -71,7 +73,7 @@ def sensitivity(
     """
     rules = rules if rules is not None else Rules()
     planner = Planner(
-        Settings(seed=seed, effort=effort, gap=gap, time_limit_seconds=time_limit_seconds), engine, progress
+        Settings(seed=seed, effort=effort, gap=gap, time_limit_seconds=time_limit_seconds), engine, progress, tell
     )
     base = planner.plan(estate, planner.prepare(estate, rules, history))
     answers, same, most = [], np.ones(len(base.options), dtype=np.bool_), np.zeros(len(base.options))

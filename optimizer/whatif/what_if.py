@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from optimizer.engine import SERIAL, Engine
-from optimizer.errors import OptimizerError
 from optimizer.estate.folder import Estate
 from optimizer.model.rules import Rules, Threshold
 from optimizer.model.timegrid import format_start
@@ -23,7 +22,9 @@ from optimizer.solve.why_not.no_schedule import (
     NoScheduleError,
     NotFoundWithinEffortError,
     conflict_sentence,
+    way_out_sentence,
 )
+from optimizer.solve.why_not.relaxation import nobody
 from optimizer.whatif.apply import Applied, apply_scenario, with_copies
 from optimizer.whatif.compare import broken_by, noticed, plan_figures, schedule_figures, start_changes, worth_a_move
 from optimizer.whatif.document import (
@@ -35,7 +36,7 @@ from optimizer.whatif.document import (
 )
 from optimizer.whatif.planned import Planned, Planner
 from optimizer.whatif.scenario import Scenario
-from optimizer.workflow import prepare_forecast
+from optimizer.workflow import Tell, prepare_forecast
 
 
 def what_if(
@@ -50,6 +51,8 @@ def what_if(
     history: Iterable[Path] = (),
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
+    tell: Tell = nobody,
+    tell_of_scenario: Callable[[str], Tell] = lambda _: nobody,
 ) -> WhatIf:
     """Plan an estate as it is and as it would be, and say what differs.
 
@@ -72,6 +75,11 @@ def what_if(
         Where independent parts run.
     progress
         Told how far the work is.
+    tell
+        Told why the rules as they are have no schedule, and what would make one possible, as soon as each answer is
+        proven.
+    tell_of_scenario
+        Gives the same for the scenario of a name.
 
     Raises
     ------
@@ -83,12 +91,12 @@ def what_if(
     rules = rules if rules is not None else Rules()
     applied = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # mistakes before any work
     planner = Planner(
-        Settings(seed=seed, effort=effort, gap=gap, time_limit_seconds=time_limit_seconds), engine, progress
+        Settings(seed=seed, effort=effort, gap=gap, time_limit_seconds=time_limit_seconds), engine, progress, tell
     )
     base = planner.plan(estate, planner.prepare(estate, rules, history))
     forecasts = {rules.threshold: base.case.forecast}
     answers = [
-        _answer(base, scenario, one, forecasts, planner.numbered(number))
+        _answer(base, scenario, one, forecasts, planner.numbered(number, tell_of_scenario(scenario.name)))
         for number, (scenario, one) in enumerate(zip(scenarios, applied, strict=True), start=1)
     ]
     return WhatIf(
@@ -106,7 +114,8 @@ def _answer(
     unchanged = applied.document is base.estate.document and applied.rules == base.case.rules
     case = base.case if unchanged else _changed_case(base, applied, forecasts, planner)
     kept = _kept(base, case, applied)
-    planned, why = base, None
+    planned: Planned = base
+    why: NoScheduleError | NotFoundWithinEffortError | None = None
     if not unchanged:
         estate = Estate(base.estate.path, applied.document)
         try:
@@ -125,6 +134,7 @@ def _answer(
         kept=schedule_figures(case, kept),
         broken=broken_by(case, kept),
         no_schedule=None if why is None else _reason(why),
+        ways_out=() if why is None or why.answer is None else tuple(map(way_out_sentence, why.answer.relaxations)),
         optimum_change=None if figures is None else _optimum_change(before, figures, unchanged=unchanged),
         start_changes=elsewhere,
         noticed=noticed(((one.cost_change, one.must) for one in elsewhere), worth_a_move(base.case.rules)),
@@ -160,11 +170,11 @@ def _optimum_change(before: PlanFigures, after: PlanFigures, *, unchanged: bool)
     )
 
 
-def _reason(error: OptimizerError) -> str:
-    """Why there is no schedule, without the advice that is meant for a rules file."""
+def _reason(error: NoScheduleError | NotFoundWithinEffortError) -> str:
+    """Why there is no schedule, without the ways out."""
     if isinstance(error, NoScheduleError):
         return "\n".join(map(conflict_sentence, error.answer.conflicts[:CONFLICTS_SAID]))
-    return str(error)
+    return error.headline
 
 
 def _new_vms(planned: Planned, applied: Applied) -> tuple[NewVm, ...]:

@@ -64,7 +64,8 @@ def test_scenarios_of_a_file_stand_side_by_side(estate: Path, tmp_path: Path) ->
     )
     answer = run("plan", estate, "--scenarios", file, "--what-if", "lose-vault=vault-b", *EFFORT)
     assert answer.code == 3
-    assert answer.err == ""
+    assert answer.err.startswith("What if no nights: no schedule keeps the rules of this scenario\n")
+    assert answer.err.count("What if") == 1
     rows = [line for line in answer.out.splitlines() if line.startswith((" base plan ", " no moves", " no nights"))]
     assert len(rows) >= 3
     assert "no schedule" in answer.out

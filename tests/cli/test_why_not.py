@@ -169,6 +169,44 @@ def test_answers_are_shown_as_they_are_found(home: Path, two_windows: Path, tmp_
     assert all(cell_len(line) <= 100 for line in answer.err.splitlines())
 
 
+@pytest.mark.parametrize(
+    "others",
+    [("--toward", "--max-moves", "2"), ("--what-if", "max_moves=3"), ("--sensitivity",)],
+    ids=["toward", "what-if", "sensitivity"],
+)
+def test_every_way_to_plan_shows_answers_as_they_are_found(
+    home: Path, two_windows: Path, tmp_path: Path, others: tuple[str, ...]
+) -> None:
+    """A first step and a question answer as the plain plan does: the same lines, in the same order, once."""
+    call = ("plan", home / "estate", "--rules", two_windows, "--effort", 1)
+    plain = run(*call, "--out", tmp_path / "plan.json")
+    assert "Looking for changes that make a schedule possible" in plain.err
+    answer = run(*call, *others)
+    assert (answer.code, answer.out) == (3, "")
+    assert answer.err == plain.err
+
+
+def test_a_scenario_without_a_schedule_shows_its_ways_out(home: Path, two_windows: Path) -> None:
+    """The conflict and the ways out of a scenario come as they are found, and stand in the answer; it is no error."""
+    rules = two_windows.read_text().split("[[rule]]")
+    one, other = two_windows.with_name("one.toml"), two_windows.with_name("other.toml")
+    one.write_text(f"[[rule]]{rules[1]}")
+    other.write_text(f"[[rule]]{rules[2]}")
+    call = ("plan", home / "estate", "--rules", one, "--effort", 1, "--what-if", f"add-rule={other}")
+    answer = run(*call)
+    assert answer.code == 3
+    assert "error:" not in answer.err
+    in_order = ("no schedule keeps the rules of this scenario", "cannot all hold", "Looking for", "drop 'at night'")
+    places = [answer.err.index(text) for text in in_order]
+    assert places == sorted(places)
+    assert "What would make a schedule possible" in answer.out
+    assert "drop 'at night': cost" in " ".join(answer.out.split())
+    quiet = run(*call, "--format", "json")
+    assert "Looking for" not in quiet.err
+    (scenario,) = json.loads(quiet.out)["scenarios"]
+    assert any(way.startswith("drop 'at night': cost") for way in scenario["ways_out"])
+
+
 def test_quiet_and_json_answer_once_at_the_end(home: Path, two_windows: Path, tmp_path: Path) -> None:
     """With --quiet stderr has the whole answer and no more; with --format json stdout is one document."""
     call = ("plan", home / "estate", "--rules", two_windows, "--out", tmp_path / "plan.json", "--effort", 1)

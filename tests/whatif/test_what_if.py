@@ -198,7 +198,7 @@ def test_rules_are_added_and_dropped(busy: Estate) -> None:
 
 
 def test_rules_that_cannot_hold_are_an_answer(busy: Estate) -> None:
-    """A scenario without a schedule names the rules in conflict, and what the base plan breaks."""
+    """A scenario without a schedule names the rules in conflict, the ways out, and what the base plan breaks."""
     nights = Rules(rule=(Rule(name="erp at night", allow=(Window(start=20 * 60, end=6 * 60),)),))
     _, one = ask(busy, "forbid=2026-02-24..2026-03-02 20:00-06:00", rules=nights)
     assert one.plan is None
@@ -206,6 +206,7 @@ def test_rules_that_cannot_hold_are_an_answer(busy: Estate) -> None:
     assert one.no_schedule is not None
     assert "'erp at night'" in one.no_schedule
     assert "cannot all hold for 1 VM: erp-1" in one.no_schedule
+    assert any(way.startswith("drop 'erp at night': cost") for way in one.ways_out)
     assert one.start_changes == ()
     assert len(one.broken) == 1
 

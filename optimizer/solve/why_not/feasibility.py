@@ -22,6 +22,11 @@ from optimizer.solve.why_not.limits import Bits, Limit, LimitKind, Limits, open_
 GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
 """Kinds that couple VMs which share neither a cap nor a gate."""
 
+PROOF_WORK, SHARE_OF_PROOF = 0.1, 0.2
+"""Work for the question whether there is any schedule where a search does not find one easily: deterministic time,
+about seconds, for each unit of effort, and share of a time limit.
+"""
+
 SHARE_PER_QUESTION, SHARE_OF_CORE = 0.1, 0.02
 """Largest share of the whole work that one question may take, and that a core may take."""
 
@@ -94,6 +99,26 @@ class Answer:
     outcome: Outcome
     options: IntArray | None = None
     vms: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+
+
+def any_schedule(limits: Limits, effort: int, time_limit_seconds: float | None) -> IntArray | Outcome:
+    """Find any schedule that keeps the limits, or whether there is one; a proof that there is none is often quick.
+
+    Parameters
+    ----------
+    limits
+        The problem.
+    effort, time_limit_seconds
+        Settings of the search that asks.
+
+    Returns
+    -------
+    IntArray or Outcome
+        A schedule of shape (V,); INFEASIBLE or UNKNOWN where none was found.
+    """
+    deadline = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_PROOF * time_limit_seconds
+    answer = Feasibility(limits, Budget(PROOF_WORK * effort, deadline)).check(limits.all)
+    return answer.outcome if answer.options is None else answer.options
 
 
 class Feasibility:
