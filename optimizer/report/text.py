@@ -41,6 +41,7 @@ from optimizer.report.typeset import (
     short_id,
     table,
 )
+from optimizer.report.weighted import AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED
 
 WORST = 10
 """Maximum number of rows per table on a terminal; JSON has them all."""
@@ -81,10 +82,8 @@ def _audit_totals(audit: Audit) -> Iterator[RenderableType]:
     yield Text(f"  {decimal(totals.overlaps_per_month):>9}  expected overlapping snapshots of one service in 30 days")
     if totals.weighted is not None:
         weighted = totals.weighted
-        yield Text(f"  {decimal(weighted.at_risk_per_month):>9}  backups at risk, weighted by the rules")
-        yield Text(
-            f"  {decimal(weighted.overlaps_per_month):>9}  expected overlapping snapshots, weighted by the rules"
-        )
+        yield Text(f"  {decimal(weighted.at_risk_per_month):>9}  {AT_RISK_WEIGHTED}")
+        yield Text(f"  {decimal(weighted.overlaps_per_month):>9}  {OVERLAPS_WEIGHTED}")
     yield Text(f"  {totals.peak_concurrency:>9,}  most overlapping start windows in one service")
     yield Text(f"  {decimal(totals.working_hours_starts):>9}  backups that start in working hours in 30 days")
 
@@ -334,13 +333,13 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
 
 
 def weighted_lines(summary: Summary) -> list[tuple[str, float, float]]:
-    """Name, today's figure and the plan's of what weights count otherwise; empty where no VM is weighed."""
+    """Label, today's value and the plan's value of each weighted figure; empty if every VM has the weight 1."""
     if summary.weighted is None:
         return []
     at_risk, overlaps = summary.weighted.at_risk_per_month, summary.weighted.overlaps_per_month
     return [
-        ("at-risk backups, weighted by the rules", at_risk.today, at_risk.plan),
-        ("overlapping snapshots, weighted by the rules", overlaps.today, overlaps.plan),
+        (AT_RISK_WEIGHTED, at_risk.today, at_risk.plan),
+        (OVERLAPS_WEIGHTED, overlaps.today, overlaps.plan),
     ]
 
 

@@ -21,6 +21,7 @@ from optimizer.report.typeset import (
     signed,
     table,
 )
+from optimizer.report.weighted import AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED
 from optimizer.whatif.document import Figures, Noticed, PlanFigures, ScenarioAnswer, Sensitivity, StartChange, WhatIf
 
 SHOWN = 10
@@ -102,7 +103,7 @@ def _scenario(answer: WhatIf, one: ScenarioAnswer, glyphs: Glyphs, width: int) -
 
 
 def _weighted_lines(all_figures: Sequence[Figures]) -> list[tuple[str, Callable[[Figures], float]]]:
-    """Weighted figures, where the rules weigh VMs in the base plan or in the scenario."""
+    """Label and value of each weighted figure; empty if every VM has the weight 1 in both plans."""
     if all(figures.weighted is None for figures in all_figures):
         return []
 
@@ -112,10 +113,7 @@ def _weighted_lines(all_figures: Sequence[Figures]) -> list[tuple[str, Callable[
     def overlaps(figures: Figures) -> float:
         return figures.overlaps_per_month if figures.weighted is None else figures.weighted.overlaps_per_month
 
-    return [
-        ("at-risk backups, weighted by the rules", at_risk),
-        ("overlapping snapshots, weighted by the rules", overlaps),
-    ]
+    return [(AT_RISK_WEIGHTED, at_risk), (OVERLAPS_WEIGHTED, overlaps)]
 
 
 def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
