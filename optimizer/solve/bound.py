@@ -201,6 +201,12 @@ def _adam_step(
         at[n] = min(max(moved, least), most)
 
 
+def load_compiled() -> None:
+    """Load the smallest compiled function of this module from Numba's cache, or compile it."""
+    none = np.zeros(0)
+    _adam_step(none, none, none, none, none, 1.0, 1, 0.0, 1.0)
+
+
 def evaluate(d: DualArrays, at: Multipliers, answer: Answer, exact: bool = True) -> float:
     """Value of the dual function; subgradient and parts go to the answer.
 

@@ -57,10 +57,13 @@ class SolveClock:
     ----------
     limit_seconds
         The limit, or None.
+    monotonic
+        Seconds since some moment; tests bring their own.
     """
 
-    def __init__(self, limit_seconds: float | None) -> None:
-        self.began = time.monotonic()
+    def __init__(self, limit_seconds: float | None, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._began = monotonic()
         self._limit = limit_seconds
         self._cancelled = threading.Event()
         self.cut_in = False
@@ -82,7 +85,7 @@ class SolveClock:
 
     def seconds(self) -> float:
         """Seconds since the beginning."""
-        return time.monotonic() - self.began
+        return self._monotonic() - self._began
 
 
 class Standing:

@@ -38,6 +38,11 @@ class CompilerWatch(compiler_events.Listener):
     announce
         Called with :data:`COMPILING` before the first function of this package is compiled.
 
+    Attributes
+    ----------
+    first
+        Called once after the announcement.
+
     References
     ----------
     https://numba.readthedocs.io/en/stable/developer/event_api.html
@@ -45,6 +50,7 @@ class CompilerWatch(compiler_events.Listener):
 
     def __init__(self, announce: Callable[[str], object]) -> None:
         self._announce = announce
+        self.first: Callable[[], object] = lambda: None
         self._announced = False
         self._depth = 0
         self._collect_again = False
@@ -54,6 +60,7 @@ class CompilerWatch(compiler_events.Listener):
         if not self._announced and event.data["dispatcher"].py_func.__module__.startswith("optimizer."):
             self._announced = True
             self._announce(COMPILING)
+            self.first()
         if self._depth == 0:
             self._collect_again = gc.isenabled()
             gc.disable()
@@ -66,7 +73,13 @@ class CompilerWatch(compiler_events.Listener):
             gc.enable()
 
 
-compiler_events.register("numba:compile", CompilerWatch(logging.getLogger(__name__).info))  # type: ignore[no-untyped-call]
+_WATCH = CompilerWatch(logging.getLogger(__name__).info)
+compiler_events.register("numba:compile", _WATCH)  # type: ignore[no-untyped-call]
+
+
+def at_first_compilation(act: Callable[[], object]) -> None:
+    """Have something done as soon as a function of this package has to be compiled, instead of what was to be done."""
+    _WATCH.first = act
 
 
 def compiled(function: Function) -> Function:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -12,6 +15,7 @@ from optimizer.engine import SERIAL, Engine
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.bound import Climb, reduced_costs
 from optimizer.solve.clock import Beside, SolveClock, Standing
+from optimizer.solve.compile_bound import BoundCompiler
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome, Scope, ScopedModel
 from optimizer.solve.cycles import DEFAULT_EFFORT, Cycle, cycles
@@ -160,6 +164,7 @@ def solve(
     multipliers: Multipliers | None = None,
     part_vms: int = PART_VMS,
     fallback: Fallback | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
 ) -> Result:
     """Find a good schedule and prove how good it is.
 
@@ -190,8 +195,10 @@ def solve(
         VMs of a part of a large instance; equal parts, equal result.
     fallback
         See :func:`optimizer.solve.reference.find_reference`.
+    monotonic
+        The clock of the time limit, in seconds.
     """
-    clock = SolveClock(time_limit_seconds)
+    clock = SolveClock(time_limit_seconds, monotonic)
     instance = without_impossible_options(instance)
     task = Task(instance, seed, effort, gap, clock, progress, engine, start, multipliers, part_vms)
     solving = Beside(lambda: _solve(task, fallback))
@@ -204,10 +211,11 @@ def solve(
 
 def _solve(task: Task, fallback: Fallback | None) -> Result:
     instance, clock = task.instance, task.clock
-    reference_name, reference = find_reference(instance, task.effort, task.seed, clock, fallback)
-    if not isinstance(reference, np.ndarray):
-        return Result(reference, None, None, float("-inf"), reference_name, None, "effort", clock.seconds())
-    return _Solving(task, reference_name, reference).result()
+    with BoundCompiler(instance) as compiler:
+        reference_name, reference = find_reference(instance, task.effort, task.seed, clock, fallback)
+        if not isinstance(reference, np.ndarray):
+            return Result(reference, None, None, float("-inf"), reference_name, None, "effort", clock.seconds())
+        return _Solving(task, reference_name, reference, compiler).result()
 
 
 class _Solving:
@@ -219,17 +227,27 @@ class _Solving:
         What is to be solved.
     reference_name, reference
         A feasible schedule, shape (V,), and which one it is.
+    compiler
+        Compiles the bound where it has to be compiled.
     """
 
-    def __init__(self, task: Task, reference_name: ReferenceName, reference: IntArray) -> None:
+    def __init__(
+        self, task: Task, reference_name: ReferenceName, reference: IntArray, compiler: BoundCompiler
+    ) -> None:
         self._task = task
         self._reference_name = reference_name
         self._reference = evaluate(task.instance, reference)
         self._cycles = cycles(task.effort, task.instance.num_vms)
         self._standing = Standing(self._reference.total, self._cycles[-1].end, task.progress)
-        self._climb = Climb(task.instance, task.multipliers)
+        self._compiler = compiler
         self._search = Search(task, reference, self._standing)
         self._bound = -math.inf
+
+    @cached_property
+    def _climb(self) -> Climb:
+        """The bound, once it is compiled."""
+        self._compiler.wait()
+        return Climb(self._task.instance, self._task.multipliers)
 
     def result(self) -> Result:
         """Work until the gap is closed, or effort or time are used up."""
@@ -270,7 +288,7 @@ class _Solving:
 
     def _climb_and_search(self, cycle: Cycle) -> None:
         """Bound and schedule side by side: neither needs anything of the other, and compiled code runs in threads."""
-        clock, multipliers = self._task.clock, self._climb.best
+        clock, multipliers = self._task.clock, None if cycle.number == 0 else self._climb.best
 
         def on_step(step: int, bound: float) -> bool:
             if step % 20 == 0 or step == cycle.steps:

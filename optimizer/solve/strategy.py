@@ -81,7 +81,7 @@ class Search:
         """The instance, packed once."""
         return pack(self.instance)
 
-    def run(self, cycle: Cycle, multipliers: Multipliers) -> None:
+    def run(self, cycle: Cycle, multipliers: Multipliers | None) -> None:
         """Search for a cycle.
 
         Parameters
@@ -89,7 +89,7 @@ class Search:
         cycle
             How much.
         multipliers
-            Where the dual is highest so far.
+            Where the dual is highest so far; None in the first cycle.
         """
         if cycle.number == 0:
             self._begin()
@@ -141,12 +141,12 @@ class Search:
         for begin in begins:
             self.offer(improve_single_moves(self.instance, begin, over, self.arrays))
 
-    def _anneal_with_few_writes(self, cycle: Cycle, multipliers: Multipliers) -> None:
+    def _anneal_with_few_writes(self, cycle: Cycle, multipliers: Multipliers | None) -> None:
         """Find schedules that keep the limits of writes because writes cost more, until few enough are worth it.
 
         A search that spends the last write too early hardly gets it back.  The dual knows what a write is worth.
         """
-        if cycle.number == 0:
+        if multipliers is None:
             multipliers = ascend(self.instance, cycle.steps, self._going_on).best
         worth = np.zeros(self.instance.num_keys)
         for (_, keys, _), tau in zip(write_groups(self.instance), multipliers.tau, strict=True):
