@@ -22,6 +22,7 @@ from tests.solve.examples import (
     HOURLY,
     SUNDAYS,
     WORKDAYS,
+    CountingClock,
     Problem,
     flat_risk,
     inventory,
@@ -107,11 +108,14 @@ def test_seed_and_effort_are_used() -> None:
     assert solved[0].bound < _solved(problem, effort=25, gap=0.0).bound
 
 
-def test_time_limit_ends_the_search() -> None:
-    """A limit that is far too short still yields a valid schedule, and says that time ended it."""
-    result = _solved(fleet(200), effort=1000, gap=0.0, time_limit_seconds=0.5)
+@pytest.mark.parametrize("limit", [0.2, 1.0, 5.0])
+def test_time_limit_ends_the_search(limit: float) -> None:
+    """When time is up nothing new is begun: the plan is valid, and the clock moves on by less than a fifth."""
+    clock = CountingClock(0.001)
+    result = _solved(fleet(200), effort=1000, gap=0.0, time_limit_seconds=limit, monotonic=clock)
     assert result.stopped == "time"
     assert result.outcome is Outcome.FEASIBLE
+    assert limit <= result.seconds <= 1.2 * limit
 
 
 @pytest.mark.thorough
