@@ -40,14 +40,16 @@ from rich.table import Table
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
-from optimizer.model.load import DayLoad  # noqa: E402  # found through the line above
+from optimizer.model.inventory import Inventory  # noqa: E402  # found through the line above
+from optimizer.model.load import DayLoad  # noqa: E402
 from optimizer.model.rules import Prices, Threshold  # noqa: E402
 from optimizer.model.timegrid import BINS_PER_DAY, HORIZON_DAYS, NUM_OPTIONS, parse_start  # noqa: E402
-from optimizer.risk.forecast import Evidence, Forecast, forecast_history  # noqa: E402
+from optimizer.risk.forecast import Forecast, forecast_history  # noqa: E402
 from optimizer.risk.history import RiskHistory, build_history  # noqa: E402
 from optimizer.risk.seasonal import divide_known, estimate_season, fleet_profile, scale_profile  # noqa: E402
 from optimizer.risk.snapshots import SnapshotGrid  # noqa: E402
-from tests.benchmarks.spreading import plan_with_spreading  # noqa: E402
+from optimizer.risk.table import RiskTable, risk_table  # noqa: E402
+from tests.benchmarks.spreading import made_up_inventory, plan_with_spreading  # noqa: E402
 
 DEFAULT_TRACE = ROOT.parent / "shared" / "traces" / "bitbrains_jul_aug_5min.parquet"
 DEFAULT_SPLITS = ("2013-08-01", "2013-08-11")
@@ -127,6 +129,16 @@ class Split:
         return forecast_history(self.history)
 
     @cached_property
+    def inventory(self) -> Inventory:
+        """Made-up services and policies that hold every VM where ``today`` says."""
+        return made_up_inventory(self.forecast.vm_ids, self.today, self.seed, end_of(self.train))
+
+    @cached_property
+    def table(self) -> RiskTable:
+        """What the product makes of its forecast: the risk of each start, and how far a gain is believed."""
+        return risk_table(self.inventory, self.forecast)
+
+    @cached_property
     def raw(self) -> FloatArray:
         """Shape (V, 48): plain frequencies of the training days, NaN unknown."""
         return mean_share(self.history)
@@ -157,8 +169,12 @@ Arm = Callable[[Split], Choice]
 
 
 def summarise(trace: Trace) -> RiskHistory:
-    end = datetime.combine(trace.dates()[-1] + timedelta(days=1), datetime.min.time(), UTC)
-    return build_history(trace, trace.vm_ids, end, Threshold(), SnapshotGrid())
+    return build_history(trace, trace.vm_ids, end_of(trace), Threshold(), SnapshotGrid())
+
+
+def end_of(trace: Trace) -> datetime:
+    """The first instant after a trace."""
+    return datetime.combine(trace.dates()[-1] + timedelta(days=1), datetime.min.time(), UTC)
 
 
 def mean_share(history: RiskHistory) -> FloatArray:
@@ -212,15 +228,20 @@ def raw_frequencies(split: Split) -> Choice:
 
 
 def ours(split: Split) -> Choice:
-    """The product's forecast; VMs without credit stay, as nothing is gained by moving them."""
-    credited = np.array([kind is Evidence.OWN_HISTORY for kind in split.forecast.evidence])
-    return np.where(credited, lowest(split.forecast.probability, split.today), split.today)
+    """The start of least cost by the product's forecast; VMs whose gain is not credited stay."""
+    return np.where(split.table.credited, lowest(split.table.cost, split.today), split.today)
 
 
 def ours_with_priced_moves(split: Split) -> Choice:
-    """Ours, where a VM stays unless it is forecast to gain more than a move costs by default."""
-    choice, risk, rows = ours(split), HORIZON_DAYS * split.forecast.probability, np.arange(len(split.today))
-    return np.where(risk[rows, split.today] - risk[rows, choice] > Prices().move, choice, split.today)
+    """Ours, where a VM stays unless it is credited with more than a move costs by default."""
+    choice, cost = ours(split), split.table.cost
+    credited_gain = split.table.today - cost[np.arange(len(choice)), choice]
+    return np.where(credited_gain > Prices().move, choice, split.today)
+
+
+def ours_in_sample(split: Split) -> Choice:
+    """The start of least risk by the product's forecast, without the credit: what the model sees, believed whole."""
+    return np.where(split.table.own, lowest(split.table.risk, split.today), split.today)
 
 
 def with_prior_days(prior_days: float) -> Arm:
@@ -251,6 +272,7 @@ ARMS: dict[str, Arm] = {
     "smoothed, k = 12": with_prior_days(12),
     "smoothed, k = 96": with_prior_days(96),
     "fleet's hours at own level": with_prior_days(np.inf),
+    "ours, without the credit": ours_in_sample,
     "ours": ours,
     "ours, moves at their price": ours_with_priced_moves,
     "oracle": lambda split: lowest(split.realised, split.today),
@@ -372,8 +394,7 @@ def run_split(
     everybody = np.full(len(trace.vm_ids), EVENING)
     split = Split(trace.between(begin, until), trace.between(until, last), everybody, arguments.seed)
     validation = split.forecast.validation
-    end = datetime.combine(until, datetime.min.time(), UTC)
-    spread, overlaps = plan_with_spreading(split.forecast, split.today, end, split.seed)
+    spread, overlaps = plan_with_spreading(split.inventory, split.forecast, split.today)
     arms: dict[str, Arm] = {**ARMS, "ours, with spreading": lambda _split: spread}
     return {
         "train": [begin.isoformat(), until.isoformat()],

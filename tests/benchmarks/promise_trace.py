@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,6 @@ import numpy.typing as npt
 from optimizer.model.rules import Prices
 from optimizer.model.timegrid import BINS_PER_DAY, NUM_OPTIONS
 from optimizer.risk.promise import Decisions, ExpectedChange, expected_change
-from optimizer.risk.table import RiskTable, risk_table
 from tests.benchmarks.forecast_arms import (
     DEFAULT_TRACE,
     EVENING,
@@ -29,10 +28,10 @@ from tests.benchmarks.forecast_arms import (
     Split,
     Trace,
     as_people_choose,
+    ours_with_priced_moves,
     read_trace,
     regret_closed,
 )
-from tests.benchmarks.spreading import made_up_inventory
 
 MAX_INCREASE = 0.1
 SPLITS = (("2013-07-01", "2013-08-01", "2013-09-01"), ("2013-07-01", "2013-08-11", "2013-09-01"))
@@ -56,20 +55,16 @@ class Promise:
 
 def plan(split: Split) -> Promise:
     """Plan every VM for itself, with the credit of the product."""
-    end = datetime.combine(split.train.dates()[-1] + timedelta(days=1), datetime.min.time(), UTC)
-    inventory = made_up_inventory(split.forecast.vm_ids, split.today, split.seed, end)
-    table: RiskTable = risk_table(inventory, split.forecast)
-    price, rows = Prices().move, np.arange(len(split.today))
-    choice = np.where(table.today - table.cost.min(axis=1) > price, table.cost.argmin(axis=1), split.today)
+    table, choice, rows = split.table, ours_with_priced_moves(split), np.arange(len(split.today))
     decisions = Decisions(
         today=split.today,
         options=choice,
         allowed=np.ones_like(table.risk, dtype=np.bool_),
-        move_price=np.full(len(rows), price),
+        move_price=np.full(len(rows), Prices().move),
         max_increase=MAX_INCREASE,
     )
     model = float((table.risk[rows, choice] - table.today).sum())
-    expected = expected_change(inventory, split.forecast, table, decisions, seed=split.seed)
+    expected = expected_change(split.inventory, split.forecast, table, decisions, seed=split.seed)
     return Promise(choice, model, expected, split.forecast.repetition.p_value)
 
 

@@ -47,22 +47,19 @@ def made_up_inventory(vm_ids: tuple[str, ...], today: npt.NDArray[np.intp], seed
 
 
 def plan_with_spreading(
-    forecast: Forecast, today: npt.NDArray[np.intp], last_day: datetime, seed: int
+    inventory: Inventory, forecast: Forecast, today: npt.NDArray[np.intp]
 ) -> tuple[npt.NDArray[np.intp], dict[str, float]]:
     """Start of each VM in a plan with the default prices, and what became of the overlaps.
 
     Parameters
     ----------
+    inventory
+        Services and policies; see :func:`made_up_inventory`.
     forecast
         Of the training days.
     today
         Shape (V,): UTC start option of each VM.
-    last_day
-        End of the training days.
-    seed
-        Of services and vaults.
     """
-    inventory = made_up_inventory(forecast.vm_ids, today, seed, last_day)
     result = solve(prepare_forecast(inventory, Rules(), forecast).instance, gap=0.0)
     assert result.options is not None
     return result.options.astype(np.intp), {

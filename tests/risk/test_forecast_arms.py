@@ -50,6 +50,20 @@ def test_figures_of_a_fleet_by_hand(split: Split) -> None:
     assert figures["oracle"]["regret_closed_without_largest_cluster"] is None
 
 
+def test_ours_moves_nobody_whose_gain_is_not_credited() -> None:
+    """In a fleet whose busy hours are drawn anew every day the model sees gains, and ours believes none of them."""
+    rng = np.random.default_rng(3)
+    hot_bins = (rng.integers(0, 288, (8, 42, 1)) + np.arange(60)) % 288
+    cpu = np.full((8, 42, 288), 20, dtype=np.float32)
+    np.put_along_axis(cpu, hot_bins, 97, axis=2)
+    trace = Trace(tuple("abcdefgh"), FIRST, cpu.reshape(8, -1), np.full((8, 42 * 288), np.nan, dtype=np.float32))
+    middle, end = FIRST + timedelta(days=28), FIRST + timedelta(days=42)
+    split = Split(trace.between(FIRST, middle), trace.between(middle, end), np.full(8, EVENING), seed=0)
+    figures = compare(split, ARMS, draws=20)
+    assert figures["ours, without the credit"]["moves"] >= 6
+    assert figures["ours"]["moves"] == figures["ours, moves at their price"]["moves"] == 0
+
+
 def test_further_arms_can_be_compared(split: Split) -> None:
     """An arm is a function; one that runs everybody at 08:00 harms the VM that is busy then."""
     figures = compare(split, {"08:00": lambda split: np.full(len(split.today), 16)})["08:00"]
