@@ -221,8 +221,8 @@ def _check_inputs(
 def audit(screen: Screen, estate: str | Path, rules_file: Path | None, engine: EngineChoice) -> None:
     """Report what is wrong with today's schedule of ESTATE (a folder or a URL).
 
-    Shows broken rules, the services with the most overlap, those that are backed up all at once and what it would cost
-    to spread them, VMs that are busy in their start window, policies and vaults at their limits, and what is unknown.
+    Shows broken rules, the services with the most overlap, those with VMs backed up at once and what it would cost to
+    spread them, VMs that are busy in their start window, policies and vaults at their limits, and what is unknown.
     """
     from optimizer.cli.plan import load_rules
     from optimizer.estate.folder import open_estate

@@ -165,7 +165,7 @@ def plan(
 
     The VMs of a service that is backed up daily do not all start together if they could start at least two hours
     apart for less than prices.all_at_once (by default 1 at-risk backup per 30 days) in risk, vault peaks, policy
-    writes and moves. The plan lists the services whose start windows still all overlap, with what spreading costs.
+    writes and moves. The plan lists services whose start windows still overlap, with what spreading them costs.
 
     This command changes nothing in Azure. With --format json it prints the summary; the plan itself is in the file.
     With --what-if, --scenarios or --sensitivity it answers a question about the plan instead, and writes no plan.

@@ -292,7 +292,7 @@ class PlanDocument(StrictModel):
     fingerprint
         Digest of everything but itself, ``created_at`` and ``summary.seconds``; a plan that was edited is refused.
     services_together
-        Services whose start windows all overlap in the plan, the costliest overlaps first.
+        Services whose start windows overlap in the plan: those in which all do, then smaller ones in which some do.
     moves_curve
         What fewer moves would gain, where that was asked for.
     orders

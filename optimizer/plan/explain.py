@@ -28,6 +28,7 @@ from optimizer.solve.instance import BoolArray, Instance, IntArray
 from optimizer.solve.marginal import Marginals, OptionCosts
 from optimizer.solve.restrict import Restrictions
 from optimizer.solve.why_not.limits import Limit, Limits, limit_behind
+from optimizer.solve.why_not.no_schedule import some_of
 
 NUM_ALTERNATIVES = 2
 NUM_FORBIDDEN = 3
@@ -249,8 +250,42 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
         history_days=float(solution.history_days[v]),
         model_change=plan.summary.model_change,
         expected_change=plan.summary.expected_change,
-        notes=tuple(_notes(solution, v, plan.rules.prices)),
+        notes=(
+            *_notes_on_companions(solution, costs, np.isfinite(total), v),
+            *_notes(solution, v, plan.rules.prices),
+        ),
     )
+
+
+def _notes_on_companions(solution: Solution, costs: OptionCosts, allowed: BoolArray, v: int) -> list[str]:
+    """Say which VMs of its service start at the same time, and what the cheapest start with fewer overlaps costs.
+
+    ``allowed``, of shape (48,), is whether rules and limits allow a start with all other VMs where they are.
+    """
+    inventory, here = solution.inventory, int(solution.options[v])
+    zone = inventory.policy(inventory.items[v]).timezone
+    same = (solution.instance.service == solution.instance.service[v]) & (solution.options == here)
+    names = [
+        inventory.vm(inventory.items[row]).name
+        for row in np.flatnonzero(same).tolist()
+        if row != v and inventory.policy(inventory.items[row]).timezone == zone
+    ]
+    if not names or round(float(costs.overlap[here]), COST_DECIMALS) <= 0:
+        return []
+    verb = "starts" if len(names) == 1 else "start"
+    note = f"{some_of(names)} of the same service {verb} at the same time. "
+    apart = np.flatnonzero(allowed & (costs.overlap.round(COST_DECIMALS) < costs.overlap[here].round(COST_DECIMALS)))
+    if not len(apart):
+        return [f"{note}The rules and limits allow no start with fewer overlaps."]
+    best = int(apart[np.argmin(costs.total[apart])])
+    difference = _difference(costs, best, here)
+    parts = [
+        f"{name.replace('_', ' ')} {value:+.2f}"
+        for name, value in difference.model_dump().items()
+        if abs(value) >= NOTICEABLE
+    ]
+    note += f"Of the starts with fewer overlaps, {format_start(best)} costs least: {', '.join(parts)}; "
+    return [f"{note}in all {difference.total:+.2f} at-risk backups per 30 days."]
 
 
 def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:

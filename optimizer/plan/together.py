@@ -1,4 +1,4 @@
-"""Services whose VMs are backed up all at once, and what it would cost to spread them."""
+"""Services with VMs that are backed up at once, and what it would cost to spread them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,20 @@ NOTHING = 1e-6
 """Differences of cost below this are rounding."""
 
 MOST_PRICED = 20
-"""Services that are priced, those with the costliest overlaps first: each takes a tenth of a second."""
+"""Maximum number of services to price: each takes a tenth of a second."""
+
+MOST_SPREAD = 5
+"""Largest service that is listed if only some of its start windows overlap.  One of this size is priced in a twentieth
+of a second, and one of 6 VMs or more takes up to half a second; in most services of that size some windows overlap.
+"""
 
 
 def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[ServiceTogether, ...]:
-    """List the services whose start windows all overlap in a schedule, the costliest overlaps first.
+    """List the services whose start windows overlap in a schedule.
 
-    Services whose VMs start at least two hours apart are left out: their snapshots do not overlap.
+    First come those whose windows all overlap, then smaller ones in which some do although the rules allow to start
+    all VMs at least two hours apart; of each kind those with the costliest overlaps first.  At most
+    :data:`MOST_PRICED` services are priced; those that would come after them are listed only if all windows overlap.
 
     Parameters
     ----------
@@ -51,15 +58,20 @@ def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[Ser
     weighted = weighted_overlaps(case.inventory, options, case.instance.weight)
     costs = _overlap_costs(weighted, sizes, case.rules.prices)
     at_once = same_start(case, options)
+    most = met.max(axis=1, initial=0)
     found = []
-    concerned = np.flatnonzero((sizes > 1) & (met.max(axis=1, initial=0) == sizes) & (overlaps > 0))
-    for place, g in enumerate(sorted(concerned.tolist(), key=lambda g: (-costs[g], names[g]))):
+    concerned = np.flatnonzero((overlaps > 0) & ((most == sizes) | (sizes <= MOST_SPREAD)))
+    in_order = sorted(concerned.tolist(), key=lambda g: (most[g] < sizes[g], -costs[g], names[g]))
+    for place, g in enumerate(in_order):
         verdict, costs_to_spread = _price(case, options, np.flatnonzero(service == g), seed, place)
+        if most[g] < sizes[g] and costs_to_spread is None:
+            continue
         found.append(
             ServiceTogether(
                 service=names[g],
                 vms=int(sizes[g]),
                 same_start=bool(at_once[g]),
+                at_once=None if most[g] == sizes[g] else int(most[g]),
                 at=format_slot(int(met[g].argmax())),
                 overlaps_per_month=round(float(overlaps[g]), 6),
                 overlaps_cost=round(float(costs[g]), 6),

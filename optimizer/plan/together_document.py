@@ -1,8 +1,10 @@
-"""Services whose VMs are backed up all at once: the shape that plans and audits share."""
+"""Services with VMs that are backed up at once: the shape that plans and audits share."""
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from optimizer.model.strict import StrictModel
 
@@ -10,7 +12,7 @@ SpreadingVerdict = Literal["priced", "over a limit", "impossible", "not priced"]
 
 
 class ServiceTogether(StrictModel):
-    """A service of two or more VMs whose start windows all overlap.
+    """A service of two or more VMs whose start windows overlap, all of them or some.
 
     Parameters
     ----------
@@ -18,8 +20,10 @@ class ServiceTogether(StrictModel):
         Number of its VMs.
     same_start
         Whether all of them start in the same half hour.
+    at_once
+        Largest number of its VMs whose start windows overlap in one half hour; None if these are all of its VMs.
     at
-        The first half hour of the UTC week that all of its start windows meet, such as ``Monday 23:30``.
+        The first half hour of the UTC week in which so many of its start windows overlap, such as ``Monday 23:30``.
     overlaps_per_month
         Expected overlapping snapshots per 30 days.
     overlaps_cost
@@ -36,6 +40,7 @@ class ServiceTogether(StrictModel):
     service: str
     vms: int
     same_start: bool
+    at_once: Annotated[int | None, Field(exclude_if=lambda count: count is None)] = None
     at: str
     overlaps_per_month: float
     overlaps_cost: float

@@ -23,7 +23,7 @@ from optimizer.report.figures import (
 from optimizer.report.text import expected_sentence, today_breaks, weighted_lines
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import knee_sentence, moves_sentences
-from optimizer.report.text_together import TITLE, together_cells
+from optimizer.report.text_together import COSTS_EXPLAINED, TITLE, together_cells
 from optimizer.report.text_toward import toward_cells, toward_sentence
 from optimizer.report.typeset import decimal, percent, plural, relative_change, short_id
 
@@ -77,6 +77,7 @@ def render_html(
             moves_sentences=[] if plan.moves_curve is None else moves_sentences(plan.moves_curve),
             together_title=TITLE,
             together_cells=together_cells(plan.services_together),
+            together_costs=COSTS_EXPLAINED,
             limits=limits,
             limit_cells=limit_cells(limits or ()),
             limits_sentences=limits_sentences(limits or ()),

@@ -219,7 +219,10 @@ def _silent_lists(audit: Audit) -> Iterator[RenderableType]:
     fine = [
         words
         for words, found in (
-            ("no service is backed up all at once", not audit.services_together),
+            (
+                "no service is backed up all at once",
+                all(one.at_once is not None for one in audit.services_together),
+            ),
             ("no two snapshots of a service overlap", not audit.totals.overlaps_per_month),
             ("no VM is often busy when backed up", not audit.busy),
             ("no policy is near its limit", not audit.policies),

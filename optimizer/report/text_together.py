@@ -1,4 +1,4 @@
-"""Services that are backed up all at once, for a terminal and for the page."""
+"""Services with VMs that are backed up at once, for a terminal and for the page."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from optimizer.plan.together_document import ServiceTogether
 from optimizer.report.typeset import Column, Rows, decimal, decimals, number, short_id
 
-TITLE = "Services that are backed up all at once"
+TITLE = "Services with VMs that are backed up at once"
 
-SPREADING_NOTE = (
-    "all start windows of the service overlap; overlaps: expected overlapping snapshots; cost: what they cost; "
-    "spreading: what it would cost (below 0: save) to start its VMs at least two hours apart, all others kept; "
-    "(limit): a limit on moves or policy writes leaves no room for it; "
-    "costs in at-risk backups per 30 days"
+COSTS_EXPLAINED = (
+    "Spreading is what it would cost (below 0: save) to start all VMs of the service at least two hours apart, with "
+    "all other VMs where they are. It does not pay where it costs more than the overlaps do. With (limit), a limit on "
+    "moves or policy writes leaves no room for it. Costs are in at-risk backups per 30 days."
 )
+"""What the columns with costs mean, and why a plan leaves such services as they are."""
 
 
 def together_rows(services: Sequence[ServiceTogether], max_rows: int) -> Rows:
-    """Table of the services whose start windows all overlap."""
+    """Table of the services whose start windows overlap, all of them or some."""
     return Rows(
         title=TITLE,
         columns=(
@@ -27,12 +27,12 @@ def together_rows(services: Sequence[ServiceTogether], max_rows: int) -> Rows:
             Column("start"),
             Column("first at (UTC)"),
             number("overlaps/30 d"),
-            number("cost"),
+            number("cost of these"),
             number("spreading"),
         ),
         cells=together_cells(services[:max_rows]),
         total=len(services),
-        note=SPREADING_NOTE,
+        note=COSTS_EXPLAINED,
     )
 
 
@@ -42,7 +42,7 @@ def together_cells(services: Sequence[ServiceTogether]) -> list[tuple[str, ...]]
         zip(
             [short_id(one.service) for one in services],
             [f"{one.vms:,}" for one in services],
-            ["together" if one.same_start else "within 2 h" for one in services],
+            [_start(one) for one in services],
             [one.at for one in services],
             decimals(one.overlaps_per_month for one in services),
             decimals(one.overlaps_cost for one in services),
@@ -50,6 +50,12 @@ def together_cells(services: Sequence[ServiceTogether]) -> list[tuple[str, ...]]
             strict=True,
         )
     )
+
+
+def _start(one: ServiceTogether) -> str:
+    if one.at_once is not None:
+        return f"{one.at_once:,} of {one.vms:,} overlap"
+    return "together" if one.same_start else "within 2 h"
 
 
 def _spreading(one: ServiceTogether) -> str:

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from optimizer.estate.folder import open_estate
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule, Rules
 from optimizer.plan.case import Case
+from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.plan.together import MOST_PRICED, services_together, spread_where_it_pays
-from optimizer.solve.cost import evaluate
+from optimizer.report.text import render_plan
+from optimizer.report.typeset import to_text
+from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.instance import Instance, IntArray
+from optimizer.workflow import explain_vm, make_plan_of, prepare
+from tests.cli.command_line import run
 from tests.plan.conftest import Planned
 from tests.prices import fixed_prices
 from tests.solve.examples import SUNDAYS, Problem, flat_risk, inventory, policy
@@ -22,6 +33,17 @@ def case_of(found: Inventory, risk: np.ndarray, **rules: object) -> Case:
     problem = Problem(found, Rules(prices=PRICES, **rules), risk)  # type: ignore[arg-type]  # named by the caller
     days = np.full(len(found.items), 30)
     return Case(found, problem.rules, None, problem.table, problem.restrictions, problem.instance(), days)  # type: ignore[arg-type]  # none is needed
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Planned:
+    """Return a plan of the office of 12 VMs in data/."""
+    folder, data = tmp_path_factory.mktemp("office"), root / "data" / "office"
+    args = ("--vms", data / "vms.csv", "--load", data / "load.parquet", "--out", folder / "estate")
+    assert run("import", *args).code == 0
+    estate = open_estate(folder / "estate")
+    case = prepare(estate)
+    return Planned(estate, case, make_plan_of(estate, case, path=folder / "plan.json"))
 
 
 def test_services_are_listed_by_what_their_overlaps_cost() -> None:
@@ -37,6 +59,63 @@ def test_services_are_listed_by_what_their_overlaps_cost() -> None:
     assert web.spreading_costs == pytest.approx(0.02 + 0.02 + 0.1)  # one to 10:00, which has a policy, one elsewhere
     assert (db.service, db.same_start, db.overlaps_cost) == ("db", False, pytest.approx(0.75))
     assert [one.service for one in services_together(case, case.instance.today)] == ["web", "db"]
+
+
+def test_small_services_in_which_some_vms_overlap_are_listed_after_the_others() -> None:
+    """Two of three VMs at 23:00 are listed with the price of spreading all three; a larger one is not listed."""
+    policies = [policy("p", "v", 46), policy("q", "v", 20)]
+    policies += [policy(f"r{start}", "v", start) for start in (2, 8, 14, 26)]
+    vms = [("db", "p"), ("db", "p"), ("db", "q"), ("web", "p"), ("web", "p")]
+    vms += [("big", "p"), ("big", "p"), *(("big", f"r{start}") for start in (2, 8, 14, 26))]
+    case = case_of(inventory(policies, vms), flat_risk(len(vms)))
+    web, db = services_together(case, case.instance.today)
+    assert (web.service, web.at_once, web.spreading_costs) == ("web", None, pytest.approx(0.02))
+    assert (db.service, db.vms, db.at_once, db.same_start, db.at) == ("db", 3, 2, False, "Monday 00:00")
+    assert (db.overlaps_per_month, db.spreading_costs) == (pytest.approx(6.9), pytest.approx(0.02))
+    assert "at_once" not in web.model_dump()
+
+
+def test_a_small_service_that_cannot_be_spread_is_listed_only_if_all_windows_overlap() -> None:
+    """Pinned VMs of which some overlap have no price, so there is nothing to decide."""
+    found = inventory([policy("p", "v", 46), policy("q", "v", 20)], [("db", "p"), ("db", "p"), ("db", "q")])
+    case = case_of(found, flat_risk(3), rule=(Rule(name="stay", pin=True),))
+    assert services_together(case, case.instance.today) == ()
+
+
+def test_the_office_keeps_two_databases_together_at_the_right_price(office: Planned) -> None:
+    """One edit moves both; a start of its own for one needs a policy, and no other start of the three costs less."""
+    (erp,) = office.plan.services_together
+    assert (erp.service, erp.vms, erp.at_once) == ("erp", 3, 2)
+    instance, options = office.case.instance, starts_in_schedule(office.case.inventory, office.plan.schedule)
+    names = [office.case.inventory.vm(item).name for item in office.case.inventory.items]
+    rows = [names.index(name) for name in ("sql01", "sql02", "erpapp01")]
+    assert options[rows[0]] == options[rows[1]]
+    assert evaluate(instance, options).overlap == pytest.approx(
+        erp.overlaps_cost, abs=1e-5
+    )  # no other service overlaps
+    cheapest = min(
+        evaluate(instance, schedule).total
+        for schedule in spread_by_brute_force(instance, options, rows)
+        if not violations(instance, schedule)
+    )
+    price = cheapest - evaluate(instance, options).total + erp.overlaps_cost
+    assert erp.spreading_costs == pytest.approx(price, abs=1e-5)
+    assert erp.spreading_costs > erp.overlaps_cost
+    (note,) = explain_vm(office.plan, office.estate, "sql01").notes
+    assert note.startswith("sql02 of the same service starts at the same time. Of the starts with fewer overlaps, ")
+    assert "overlap -0.33" in note
+    assert "policy +0.40" in note
+    assert "2 of 3 overlap" in to_text(render_plan(office.plan))
+
+
+def spread_by_brute_force(instance: Instance, options: IntArray, rows: list[int]) -> Iterator[IntArray]:
+    """Schedules in which some VMs start at least two hours apart, all others where they are, at little more risk."""
+    for starts in itertools.product(*(np.flatnonzero(instance.allowed[v]).tolist() for v in rows)):
+        apart = all(min((a - b) % 48, (b - a) % 48) >= 4 for a, b in itertools.combinations(starts, 2))
+        if apart and (instance.linear[rows, starts] - instance.linear[rows, options[rows]]).sum() < 0.5:
+            schedule = options.copy()
+            schedule[rows] = starts
+            yield schedule
 
 
 def test_weekly_and_daily_vms_of_a_service_are_together_on_the_common_day() -> None:
