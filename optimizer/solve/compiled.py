@@ -23,7 +23,7 @@ from numba.core import event as compiler_events
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-COMPILING = "Compiling the inner loops of the solver. This takes about 10 seconds, once after installation."
+COMPILING = "Compiling inner loops of the solver for up to 10 seconds. Later runs use the result."
 """What is logged before the compiler starts."""
 
 

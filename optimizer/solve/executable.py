@@ -525,7 +525,7 @@ def choose_writes(
     options: IntArray,
     items: IntArray,
     vault: int,
-    prefer_edits: bool,  # compiled functions take no keywords
+    prefer_edits: bool | np.bool_,  # compiled functions take no keywords
     edited: IntArray,
     extra: IntArray,
     rings: IntArray,

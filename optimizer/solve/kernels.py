@@ -43,6 +43,9 @@ SHARE_OF_SERVICES = 0.15
 SHARE_OF_SWAPS = 0.4
 """How often, where policy writes are limited, a start of one key is closed and one of another key opened."""
 
+CREATE_FIRST = np.bool_(False)
+"""Policies are edited only where there is no room to create them."""
+
 OUT, IN = np.int64(-1), np.int64(1)
 """For :func:`_shift`: take a VM out of an option, or put it there."""
 
@@ -169,7 +172,7 @@ def _settle_vaults(a: Arrays, f: Families, c: Counts, vms: IntArray) -> float:
         first, last = f.vault_key_begin[vault], f.vault_key_begin[vault + 1]
         edited = np.zeros(f.vault_policy_begin[vault + 1] - f.vault_policy_begin[vault], dtype=np.int64)
         extra, rings = np.empty(last - first, dtype=np.int64), np.empty((last - first, NUM_OPTIONS), dtype=np.int64)
-        possible = choose_writes(f, c.options, c.policies, vault, False, edited, extra, rings) >= 0
+        possible = choose_writes(f, c.options, c.policies, vault, CREATE_FIRST, edited, extra, rings) >= 0
         c.beyond[vault] = 0 if possible else -1
         for n in range(last - first):
             k = f.vault_keys[first + n]

@@ -15,7 +15,7 @@ from optimizer.engine import SERIAL, Engine
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.bound import Climb, reduced_costs
 from optimizer.solve.clock import Beside, SolveClock, Standing
-from optimizer.solve.compile_bound import BoundCompiler
+from optimizer.solve.compile_ahead import SecondCompiler
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome, Scope, ScopedModel
 from optimizer.solve.cycles import DEFAULT_EFFORT, Cycle, cycles
@@ -211,7 +211,7 @@ def solve(
 
 def _solve(task: Task, fallback: Fallback | None) -> Result:
     instance, clock = task.instance, task.clock
-    with BoundCompiler(instance) as compiler:
+    with SecondCompiler(instance) as compiler:
         reference_name, reference = find_reference(instance, task.effort, task.seed, clock, fallback)
         if not isinstance(reference, np.ndarray):
             return Result(reference, None, None, float("-inf"), reference_name, None, "effort", clock.seconds())
@@ -228,11 +228,11 @@ class _Solving:
     reference_name, reference
         A feasible schedule, shape (V,), and which one it is.
     compiler
-        Compiles the bound where it has to be compiled.
+        Compiles what it takes for the bound, where that has to be compiled.
     """
 
     def __init__(
-        self, task: Task, reference_name: ReferenceName, reference: IntArray, compiler: BoundCompiler
+        self, task: Task, reference_name: ReferenceName, reference: IntArray, compiler: SecondCompiler
     ) -> None:
         self._task = task
         self._reference_name = reference_name

@@ -1,4 +1,4 @@
-"""The first run after an installation, in which a second process compiles the bound."""
+"""The first run after an installation, in which a second process compiles half of the functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.solve.compile_bound import BoundCompiler, main
+from optimizer.solve.compile_ahead import SecondCompiler, main
 from tests.solve.test_solver import fleet
 
 FIRST_RUN = """
@@ -48,7 +48,7 @@ def first_run(folder: Path) -> dict[str, object]:
 
 @pytest.mark.thorough
 @pytest.mark.skipif((os.cpu_count() or 1) < 2, reason="with one processor, one process compiles everything")
-def test_the_first_run_leaves_the_bound_to_a_second_process(tmp_path: Path) -> None:
+def test_the_first_run_leaves_half_to_a_second_process(tmp_path: Path) -> None:
     """The search is compiled here, the bound elsewhere; the next run compiles nothing and finds the same."""
     first, second = first_run(tmp_path), first_run(tmp_path)
     names = first["compiled"]
@@ -59,7 +59,7 @@ def test_the_first_run_leaves_the_bound_to_a_second_process(tmp_path: Path) -> N
     assert first["bound"] == second["bound"]
 
 
-def test_the_second_process_compiles_what_a_bound_needs(tmp_path: Path) -> None:
+def test_the_second_process_reads_a_problem(tmp_path: Path) -> None:
     """It takes steps of the bound of a pickled problem."""
     path = tmp_path / "instance.pickle"
     path.write_bytes(pickle.dumps(fleet(5).instance()))
@@ -69,9 +69,9 @@ def test_the_second_process_compiles_what_a_bound_needs(tmp_path: Path) -> None:
 def test_nothing_is_started_where_all_is_compiled() -> None:
     """A second run neither starts a process nor leaves a file, and does not wait."""
     instance = fleet(5).instance()
-    with BoundCompiler(instance):
+    with SecondCompiler(instance):
         pass
-    with BoundCompiler(instance) as again:
+    with SecondCompiler(instance) as again:
         again.wait()
         assert again._process is None
         assert again._path is None
