@@ -48,7 +48,7 @@ from optimizer.rollout.history import last_moves, read_history
 from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
-from optimizer.solve.closest import closest, kept_or_better, usable_start
+from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
@@ -241,8 +241,9 @@ def make_plan(
     history
         Journals, applied plans, or folders with journals: VMs moved lately stay unless it is worth it.
     earlier
-        An earlier plan of this estate, or of one much like it: its schedule is kept as long as it is within ``gap``;
-        beyond, VMs keep its starts wherever that costs nothing.
+        An earlier plan of this estate, or of one that shares VMs with it.  The new plan keeps its schedule as long
+        as that is within ``gap`` and keeps more VMs than the plan without it would; otherwise VMs keep its starts
+        wherever that costs nothing.
     moves_curve
         Also find out what fewer moves would gain: the plan has it as ``moves_curve``.
     toward
@@ -263,6 +264,8 @@ def make_plan(
         ``toward`` without a limit of moves.
     NoScheduleError
         No schedule satisfies the rules; names those in conflict.
+    DataError
+        ``earlier`` has no VM of the estate.
     PlanFormatError
         ``earlier`` cannot be read.
     VerificationError
@@ -271,6 +274,8 @@ def make_plan(
     if toward:  # before the load is read
         require_move_limit((rules or Rules()).max_moves)
     before = None if earlier is None else read_earlier(earlier)
+    if before is not None:
+        before.require_same_vms(estate)
     case = prepare(estate, rules, history=history, engine=engine, progress=progress)
     return make_plan_of(
         estate,
@@ -430,12 +435,12 @@ def solve_case(
     Parameters
     ----------
     near
-        Shape (V,): a schedule to begin at and to stay close to, feasible or not: where it costs nothing, VMs keep its
-        starts.
+        Shape (V,): a schedule to stay close to, feasible or not; see :func:`optimizer.solve.closest.stay_close`.
     begin
-        Shape (V,): another schedule to begin at, which VMs need not stay close to; of no use if not feasible.
+        Shape (V,): a schedule to begin the search at; of no use if not feasible.
     keep
-        Keep that schedule, repaired where it breaks a rule, as long as it is within ``gap``.
+        Search as if there were no ``near``, and keep that schedule as long as it is within ``gap``.  Otherwise the
+        search begins at it, and VMs keep its starts only where that costs nothing.
     why_not
         Look for the reason where there is no schedule.
     tell
@@ -449,12 +454,18 @@ def solve_case(
         None was found, nor was it proven that there is none; or why was not asked.
     """
     began, left = time.monotonic(), time_limit_seconds
-    usable = None if near is None else usable_start(case.instance, near)
-    start = begin if usable is None else usable
+    start = begin if near is None or keep else usable_start(case.instance, near)
     if case.instance.max_moves is not None and (start is None or violations(case.instance, start)):
         start = _start_of(case.instance, seed, time_limit_seconds)
         left = None if left is None else left * (1 - SHARE_OF_START)
     limits = Limits(case.instance, case.restrictions, case.rules) if why_not else None
+
+    def known() -> IntArray | Outcome | None:
+        any_found = None if limits is None else any_schedule(limits, effort, time_limit_seconds)
+        if near is None or isinstance(any_found, np.ndarray) or any_found is Outcome.INFEASIBLE:
+            return any_found
+        return usable_start(case.instance, np.where(near == ANYWHERE, case.instance.today, near))
+
     result = solve(
         case.instance,
         seed=seed,
@@ -465,12 +476,12 @@ def solve_case(
         progress=progress,
         start=start,
         multipliers=multipliers,
-        fallback=None if limits is None else lambda: any_schedule(limits, effort, time_limit_seconds),
+        fallback=known,
     )
     if result.options is None:
         raise _no_schedule(case, limits, seed, effort, _seconds_for_reason(time_limit_seconds, began), tell)
     if near is not None:
-        result = closest(case.instance, kept_or_better(case.instance, result, usable, gap if keep else 0.0), near)
+        result = stay_close(case.instance, result, near, gap if keep else 0.0)
     assert result.options is not None
     options = spread_where_it_pays(case, result.options, seed)
     if options is result.options:

@@ -127,8 +127,9 @@ def write_report(
     "earlier",
     type=FILE,
     metavar="PLAN",
-    help="Earlier plan to begin at. Its start times are kept as long as they are within --gap of the best ones; "
-    "beyond that, only VMs that gain by it start elsewhere.",
+    help="Earlier plan of this estate to stay close to. Its start times are kept as long as they are within --gap of "
+    "the best ones and more VMs keep them than without this option; beyond that, only VMs that gain by it start "
+    "elsewhere.",
 )
 @click.option(
     "--toward",

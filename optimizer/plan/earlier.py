@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
+from optimizer.errors import DataError
+from optimizer.estate.folder import Estate
+from optimizer.estate.remote import is_url
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.document import EarlierPlanSource, ScheduleEntry
 from optimizer.plan.store import read_plan
+from optimizer.solve.closest import ANYWHERE
 from optimizer.solve.instance import IntArray
 
 
@@ -25,32 +30,61 @@ class EarlierPlan:
         What the new plan records of it.
     starts
         Start option by ``vm_id.lower()``, in the time zone of the VM's policy.
+    estate
+        Folder or URL of the estate that it was made for.
     later
         The same for VMs that later plans were to move, where it is a step of ``plan --toward``.
     """
 
     source: EarlierPlanSource
     starts: Mapping[str, int]
+    estate: str
     later: Mapping[str, int] = field(default_factory=dict)
 
     def target_in(self, inventory: Inventory) -> IntArray:
-        """The schedule that the plan leads to where it is a step of ``plan --toward``; shape (num_items,)."""
-        return replace(self, starts={**self.starts, **self.later}).starts_in(inventory)
+        """The schedule that the plan leads to where it is a step of ``plan --toward``; shape (num_items,).
+
+        VMs that the plan does not have start as they do today.
+        """
+        led_to = replace(self, starts={**self.starts, **self.later}).starts_in(inventory)
+        today = np.array([inventory.policy(item).start for item in inventory.items], dtype=np.int64)
+        return np.where(led_to == ANYWHERE, today, led_to)
 
     def starts_in(self, inventory: Inventory) -> IntArray:
-        """Start option of each item; shape (num_items,).  VMs that the plan does not have start as they do today."""
-        return np.array(
-            [self.starts.get(item.vm_id.lower(), inventory.policy(item).start) for item in inventory.items],
-            dtype=np.int64,
+        """Start option of each item; shape (num_items,).  VMs that the plan does not have may start anywhere."""
+        return np.array([self.starts.get(item.vm_id.lower(), ANYWHERE) for item in inventory.items], dtype=np.int64)
+
+    def require_same_vms(self, estate: Estate) -> None:
+        """Refuse to begin at the plan of another estate.
+
+        Raises
+        ------
+        DataError
+            None of the VMs of the estate is in the plan.
+        """
+        items = estate.inventory().items
+        if not items or any(item.vm_id.lower() in self.starts for item in items):
+            return
+        raise DataError(
+            f"{self.source.file} (--from) is a plan of another estate: it plans {_vms(len(self.starts))} of "
+            f"{self.estate}, and none of them is among the {_vms(len(items))} of {estate.path}; give an earlier plan "
+            f"of {estate.path}, or leave out --from"
         )
 
     def note(self, schedule: Iterable[ScheduleEntry]) -> str:
         """How many VMs keep the start that the earlier plan gave them."""
-        shared = [entry for entry in schedule if entry.vm.lower() in self.starts]
+        entries = list(schedule)
+        shared = [entry for entry in entries if entry.vm.lower() in self.starts]
         kept = sum(parse_start(entry.start) == self.starts[entry.vm.lower()] for entry in shared)
-        if not shared:
-            return f"{self.source.file} (--from) has none of the VMs of this plan, so it had no effect"
-        return f"{kept:,} of {len(shared):,} VMs start as in {self.source.file} (--from)"
+        said = (
+            f"{kept:,} of {_vms(len(shared))} {'starts' if kept == 1 else 'start'} as in {self.source.file} (--from)"
+        )
+        others = len(entries) - len(shared)
+        return f"{said}, which does not have the other {_vms(others)}" if others else said
+
+
+def _vms(number: int) -> str:
+    return "1 VM" if number == 1 else f"{number:,} VMs"
 
 
 def read_earlier(path: Path) -> EarlierPlan:
@@ -65,4 +99,6 @@ def read_earlier(path: Path) -> EarlierPlan:
     starts = {entry.vm.lower(): parse_start(entry.start) for entry in plan.schedule}
     later = () if plan.summary.toward is None else plan.summary.toward.later
     moves = {one.vm.lower(): parse_start(one.start) for one in later}
-    return EarlierPlan(EarlierPlanSource(file=path.name, fingerprint=plan.fingerprint), starts, moves)
+    source = EarlierPlanSource(file=path.name, fingerprint=plan.fingerprint)
+    estate = plan.estate.path if is_url(plan.estate.path) else os.path.normpath(path.parent / plan.estate.path)
+    return EarlierPlan(source, starts, estate, moves)

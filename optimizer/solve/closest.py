@@ -1,15 +1,18 @@
-"""Of schedules that cost the same, the one nearest to another schedule: what changes without a reason is noise."""
+"""Of good schedules, the one that keeps most of another schedule: what changes without a reason is noise."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from optimizer.solve.arrays import count, pack
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import Cost, evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.kernels import IMPROVEMENT, move_if_no_dearer
 from optimizer.solve.search import improve_single_moves, repair
 from optimizer.solve.solver import Result
+
+ANYWHERE = -1
+"""Start option of a VM that the other schedule says nothing about."""
 
 
 def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
@@ -28,53 +31,53 @@ def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
     return None if violations(instance, placed) else placed
 
 
-def kept_or_better(instance: Instance, result: Result, start: IntArray | None, gap: float = 0.0) -> Result:
-    """The schedule to begin at where that is good enough, else the better of the result and the improved start.
+def stay_close(instance: Instance, result: Result, to: IntArray, gap: float = 0.0) -> Result:
+    """Choose between what a search found and schedules that keep more of another schedule.
+
+    The choices are what the search found, with VMs put back wherever that costs nothing, and the other schedule,
+    whole and improved by single moves.  Among those that are within ``gap`` the one that keeps the most VMs wins; if
+    two keep equally many, the one that costs less.  So nothing is paid for a schedule that keeps no more VMs.
 
     Parameters
     ----------
     instance
         The problem.
     result
-        What the search found.
-    start
-        Shape (V,): a schedule that keeps every rule; None: there is none.
+        What the search found, with a schedule.
+    to
+        Shape (V,): the schedule to stay close to.  Its options need not be allowed; VMs at :data:`ANYWHERE` start
+        where the search put them.
     gap
-        The start is kept, whole or improved by single moves, if it leaves at most this share of the possible
-        improvement open: a search that began there would have been allowed to stop there.
+        Largest share of the possible improvement that a schedule may leave open and still win.  A search that found it
+        would have been allowed to stop there.
     """
-    if start is None or result.options is None or result.cost is None:
+    if result.options is None or (to == ANYWHERE).all():
         return result
-    improved = improve_single_moves(instance, start)
-    for options in (start, improved) if gap > 0 else ():
-        good_enough = result.leaves_open_at_most(gap, evaluate(instance, options).total)
-        if good_enough and not violations(instance, options):
-            return result.with_schedule(options, evaluate(instance, options), result.bound)
-    if violations(instance, improved) or evaluate(instance, improved).total > result.cost.total:
-        return result
-    return result.with_schedule(improved, evaluate(instance, improved), result.bound)
+    choices = [_put_back(instance, result.options, to)]
+    whole = usable_start(instance, np.where(to == ANYWHERE, result.options, to))
+    if whole is not None:
+        choices += [_put_back(instance, improve_single_moves(instance, whole), to), whole]
+    priced = [(options, evaluate(instance, options)) for options in choices]
+    cheapest = min(cost.total for _, cost in priced)
+
+    def is_good_enough(cost: Cost) -> bool:
+        within = gap > 0 and result.leaves_open_at_most(gap, cost.total)
+        return within or cost.total <= cheapest + IMPROVEMENT
+
+    good = [(options, cost) for options, cost in priced if is_good_enough(cost)]
+    options, cost = max(good, key=lambda one: (int((one[0] == to).sum()), -one[1].total))
+    return result.with_schedule(options, cost, result.bound)
 
 
-def closest(instance: Instance, result: Result, to: IntArray) -> Result:
+def _put_back(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
     """Put back VMs that differ from another schedule wherever that costs nothing.
 
     First groups that hang together (all VMs, those of a vault, of a twin key, of a service), then one VM at a time
     until nothing changes: the schedule that comes out costs no more.
-
-    Parameters
-    ----------
-    instance
-        The problem.
-    result
-        With a schedule.
-    to
-        Shape (V,): the schedule to stay close to; its options need not be allowed.
     """
-    if result.options is None:
-        return result
-    options = _follow_in_groups(instance, result.options, to)
+    options = _follow_in_groups(instance, options, to)
     a, c = pack(instance), count(instance, options)
-    differing = np.flatnonzero((options != to) & instance.movable).tolist()
+    differing = np.flatnonzero((options != to) & (to != ANYWHERE) & instance.movable).tolist()
     moved = True
     while moved:
         moved = False
@@ -82,13 +85,12 @@ def closest(instance: Instance, result: Result, to: IntArray) -> Result:
             if instance.allowed[v, to[v]] and move_if_no_dearer(a, c, v, int(to[v])):
                 differing.remove(v)
                 moved = True
-    nearest = options if violations(instance, c.options) else c.options
-    return result.with_schedule(nearest, evaluate(instance, nearest), result.bound)
+    return options if violations(instance, c.options) else c.options
 
 
 def _follow_in_groups(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
     """The schedule with those groups at the other schedule's options that make it no dearer so, the large first."""
-    follows = instance.movable & instance.allowed[np.arange(instance.num_vms), to]
+    follows = instance.movable & (to != ANYWHERE) & instance.allowed[np.arange(instance.num_vms), to]
     best, cost = options, evaluate(instance, options).total
     everybody = np.zeros(instance.num_vms, dtype=np.int64)
     for group_of in (everybody, instance.key_vault[instance.key], instance.key, instance.service):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from optimizer.errors import DataError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
+from optimizer.model.rules import Rules
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.errors import PlanFormatError
+from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import read_plan, write_plan
 from optimizer.workflow import make_plan
 from tests.plan.conftest import EFFORT, Planned
@@ -77,10 +81,48 @@ def test_order_of_the_inventory_and_an_idle_vm_move_nothing(imported: Planned, e
         assert {vm: start for vm, start in starts_of(made).items() if vm != "idle-vm"} == starts_of(read_plan(earlier))
 
 
-def test_a_plan_of_other_vms_is_said_to_have_no_effect(arm: Planned, earlier: Path) -> None:
-    """A plan that shares no VM with the estate is no mistake that stops the work, but it is reported."""
-    made = make_plan(arm.estate, effort=EFFORT, earlier=earlier)
-    assert made.notes[0] == "earlier.json (--from) has none of the VMs of this plan, so it had no effect"
+def test_a_plan_of_another_estate_is_refused(arm: Planned, earlier: Path) -> None:
+    """A plan that shares no VM with the estate is refused before any load is read, with the names of both estates."""
+    theirs, ours = read_plan(earlier), arm.estate.path
+    with pytest.raises(DataError) as refused:
+        make_plan(arm.estate, effort=EFFORT, earlier=earlier)
+    said = str(refused.value)
+    assert said.startswith("earlier.json (--from) is a plan of another estate: it plans 40 VMs of ")
+    assert os.path.normpath(earlier.parent / theirs.estate.path) in said
+    assert said.endswith(f"give an earlier plan of {ours}, or leave out --from")
+
+
+def without_what_names_it(plan: PlanDocument) -> dict[str, object]:
+    """A plan without its note on the earlier plan, the record of it, and the digest of both."""
+    content = plan.model_dump(mode="json", exclude={"fingerprint", "created_at"})
+    content["settings"].pop("earlier", None)
+    content["summary"].pop("seconds")
+    content["notes"] = [note for note in content["notes"] if "(--from)" not in note]
+    return content
+
+
+def test_only_the_vms_that_both_have_are_kept(imported: Planned, tmp_path: Path) -> None:
+    """An earlier plan of one VM only keeps that VM, and all others are planned as without it."""
+    plain = make_plan(imported.estate, seed=0, effort=EFFORT, gap=GAP)
+    one = plain.schedule[0]
+    partial = with_fingerprint(plain.model_copy(update={"schedule": (one,)}))
+    write_plan(partial, tmp_path / "one.json")
+    made = make_plan(imported.estate, seed=0, effort=EFFORT, gap=GAP, earlier=tmp_path / "one.json")
+    assert made.notes[0] == ("1 of 1 VM starts as in one.json (--from), which does not have the other 39 VMs")
+    assert without_what_names_it(made) == without_what_names_it(plain)
+
+
+@pytest.mark.parametrize("gap", [0.0, 0.005, GAP])
+def test_what_keeps_no_more_vms_costs_nothing(imported: Planned, gap: float, tmp_path: Path) -> None:
+    """Begun at a plan that moves nothing, a plan costs no more than without it unless more VMs keep its starts."""
+    still = make_plan(imported.estate, Rules(max_moves=0), effort=EFFORT)
+    assert not still.changes
+    write_plan(still, tmp_path / "still.json")
+    plain = make_plan(imported.estate, effort=EFFORT, gap=gap)
+    made = make_plan(imported.estate, effort=EFFORT, gap=gap, earlier=tmp_path / "still.json")
+    kept, kept_without = (sum(entry.start == entry.start_today for entry in plan.schedule) for plan in (made, plain))
+    assert kept >= kept_without
+    assert kept > kept_without or made.summary.cost.plan <= plain.summary.cost.plan + 1e-6
 
 
 def test_a_file_that_is_no_plan_is_refused(imported: Planned, tmp_path: Path) -> None:
