@@ -118,13 +118,15 @@ def _reason_to_stay(
         if in_the_way:
             obstacle = f"with the others where they are rule {' and '.join(in_the_way)} forbids it"
         elif used_up and extra < 0:
-            obstacle = f"{' and '.join(used_up)} leaves no room for what would save {-extra:.2f}"
+            obstacle = f"{' and '.join(used_up)} {_leave(used_up)} no room for what would save {-extra:.2f}"
         else:
             obstacle = f"the move would cost {extra:.2f} more than it gains"
         return (
             f"stays: {format_start(safest)} has less risk ({risk[safest] / weight:.2f} instead of "
             f"{costs.risk[here] / weight:.2f}), but {obstacle}"
         )
+    if no_room := _no_room(solution, marginals, costs, blocked, v):
+        return no_room
     if not solution.table.own[v]:
         return "stays: its own load history is too short or too uniform to predict a gain"
     if not solution.table.credited[v] and solution.table.risk[v, here] > NOTICEABLE:
@@ -132,6 +134,25 @@ def _reason_to_stay(
     if (allowed & ~_any(blocked)).sum() == 1:
         return "stays: the rules and limits leave no other start"
     return "stays: no other start is worth the move"
+
+
+def _no_room(
+    solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[str, BoolArray], v: int
+) -> str:
+    """Why a VM stays that would move if more moves or policy writes were allowed; empty for all others."""
+    here = int(solution.options[v])
+    total = np.where(solution.instance.allowed[v] & ~_any(blocked), costs.total, np.inf)
+    best = int(np.argmin(total))
+    saved = costs.total[here] - total[best]
+    used_up = marginals.used_up(v, best) if saved > NOTICEABLE else []
+    if not used_up:
+        return ""
+    names = " and ".join(used_up)
+    return f"stays: {format_start(best)} would save {saved:.2f}, but {names} {_leave(used_up)} no room for it"
+
+
+def _leave(names: list[str]) -> str:
+    return "leaves" if len(names) == 1 else "leave"
 
 
 def _too_soon(solution: Solution, costs: OptionCosts, v: int) -> str:

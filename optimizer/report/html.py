@@ -26,6 +26,7 @@ from optimizer.report.text_moves import knee_sentence, moves_sentences
 from optimizer.report.text_together import COSTS_EXPLAINED, TITLE, together_cells
 from optimizer.report.text_toward import toward_cells, toward_sentence
 from optimizer.report.typeset import decimal, percent, plural, relative_change, short_id
+from optimizer.report.within_limits import within_limits
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -165,40 +166,40 @@ def _tiles(plan: PlanDocument) -> list[dict[str, str]]:
             f"{plural(summary.toward.months, 'monthly plan')}.",
         )
         if summary.toward is not None and summary.toward.violations_left
-        else _tile(
-            "Left to gain",
-            "",
-            decimal(max(0.0, summary.cost.plan - summary.cost.bound)),
-            "Today's schedule stays: no other would save more than this, certified by a proven bound.",
-        )
-        if summary.moved == 0 and summary.reference == "today"
-        else _tile(
-            "Proven optimal",
-            "",
-            decimal(summary.cost.plan),
-            "What the plan costs, in at-risk backups per 30 days. No schedule costs less: the gap is "
-            f"{decimal(summary.left_to_gain)}.{_broken(summary)}",
-        )
-        if summary.status == "optimal"
-        else _tile(
-            "Captured",
-            "",
-            percent(summary.captured),
-            "The share of all possible improvement over today's schedule that this plan takes, certified by a proven "
-            f"bound: no schedule costs less than {decimal(summary.cost.bound)}, and this one costs "
-            f"{decimal(summary.cost.plan)}, a gap of {decimal(summary.left_to_gain)} at-risk backups per 30 days.",
-        )
-        if summary.reference == "today"
-        else _tile(
-            "Left to gain",
-            "",
-            decimal(summary.left_to_gain),
-            "At-risk backups per 30 days that any schedule could save over this one, certified by a proven bound: "
-            f"the gap between {decimal(summary.cost.plan)}, what the plan costs, and {decimal(summary.cost.bound)}. "
-            f"The plan takes {percent(summary.captured)} of all possible improvement over a greedy schedule."
-            f"{_broken(summary)}",
-        ),
+        else _proven_tile(plan),
     ]
+
+
+def _proven_tile(plan: PlanDocument) -> dict[str, str]:
+    """What is proven of the plan, and under which limits: with more moves or policy writes, more may be gained."""
+    summary = plan.summary
+    limits = within_limits(plan.rules, summary.vms)
+    within = f" {limits}" if limits else ""
+    cost, bound, gap = (decimal(one) for one in (summary.cost.plan, summary.cost.bound, summary.left_to_gain))
+    captured = percent(summary.captured)
+    if summary.moved == 0 and summary.reference == "today":
+        if plan.rules.max_moves == 0:
+            return _tile("Left to gain", "", gap, "Today's schedule stays: max_moves is 0, so no VM may move.")
+        stays = f"Today's schedule stays: no other{within} would save more than this, certified by a proven bound."
+        return _tile("Left to gain", "", gap, stays)
+    if summary.status == "optimal":
+        optimal = (
+            f"What the plan costs, in at-risk backups per 30 days. No schedule{within} costs less: the gap is {gap}."
+        )
+        return _tile("Proven optimal", "", cost, optimal + _broken(summary))
+    if summary.reference == "today":
+        share = (
+            f"The share of all possible improvement over today's schedule{within} that this plan takes, certified by "
+            f"a proven bound: no {'such ' if within else ''}schedule costs less than {bound}, and this one costs "
+            f"{cost}, a gap of {gap} at-risk backups per 30 days."
+        )
+        return _tile("Captured", "", captured, share)
+    left = (
+        f"At-risk backups per 30 days that any schedule{within} could save over this one, certified by a proven "
+        f"bound: the gap between {cost}, what the plan costs, and {bound}. The plan takes {captured} of all possible "
+        "improvement over a greedy schedule."
+    )
+    return _tile("Left to gain", "", gap, left + _broken(summary))
 
 
 def _knee(plan: PlanDocument) -> str:

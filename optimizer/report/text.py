@@ -42,6 +42,7 @@ from optimizer.report.typeset import (
     table,
 )
 from optimizer.report.weighted import AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED
+from optimizer.report.within_limits import within_limits
 
 WORST = 10
 """Maximum number of rows per table on a terminal; JSON has them all."""
@@ -278,7 +279,7 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
     headline = (
         f"{plural(summary.moved, 'VM')} of {summary.vms:,} move"
         if summary.moved
-        else f"Nothing to change for {plural(summary.vms, 'VM')}"
+        else f"Nothing to change for {plural(summary.vms, 'VM')} {within_limits(plan.rules, summary.vms)}".rstrip()
     )
     yield Text(headline, style="bold")
     yield Text(
@@ -327,7 +328,7 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
         if summary.toward.violations_left:
             return
         yield Text()
-    yield Text(_captured_sentence(summary))
+    yield Text(_captured_sentence(plan))
     if summary.reference == "greedy":
         yield Text(
             f"{today_breaks(summary)}, so improvement is measured against a greedy schedule that keeps every rule "
@@ -375,24 +376,31 @@ def _largest_increase(plan: PlanDocument) -> str:
     return f" (by at most {worst.risk - worst.risk_today:.4f}: {short_id(worst.vm)})"
 
 
-def _captured_sentence(summary: Summary) -> str:
-    """One sentence about the proven quality of a plan."""
+def _captured_sentence(plan: PlanDocument) -> str:
+    """One sentence about the proven quality of a plan; it names the limits that the proof depends on."""
+    summary = plan.summary
     search = f"{summary.status}, stopped by {summary.stopped}, {decimal(summary.seconds)} s"
+    limits = within_limits(plan.rules, summary.vms)
+    within = f" {limits}" if limits else ""
     if summary.moved == 0 and summary.reference == "today":
-        possible = decimal(max(0.0, summary.cost.plan - summary.cost.bound))
-        return f"Today's schedule stays: it is proven that no other saves more than {possible} ({search})"
+        if plan.rules.max_moves == 0:
+            return f"Today's schedule stays: max_moves is 0, so no VM may move ({search})"
+        possible = decimal(summary.left_to_gain)
+        return f"Today's schedule stays: it is proven that no other{within} saves more than {possible} ({search})"
+    no_other = "no such schedule" if within else "no schedule"
     proven = (
-        f"the plan costs {decimal(summary.cost.plan)}, and no schedule costs less than {decimal(summary.cost.bound)}"
+        f"the plan costs {decimal(summary.cost.plan)}, and {no_other} costs less than {decimal(summary.cost.bound)}"
     )
     if summary.status == "optimal":
-        return f"Proven optimal, nothing is left to gain: {proven} ({search})"
+        optimal = f"Proven optimal{within}" if within else "Proven optimal, nothing is left to gain"
+        return f"{optimal}: {proven} ({search})"
     gap = f"a gap of {decimal(summary.left_to_gain)} at-risk backups per 30 days"
     if summary.reference == "today":
-        captured = f"Captured {percent(summary.captured)} of all possible improvement over today's schedule, certified"
-        return f"{captured}: {proven}, {gap} ({search})"
+        captured = f"Captured {percent(summary.captured)} of all possible improvement over today's schedule{within}"
+        return f"{captured}, certified: {proven}, {gap} ({search})"
     # A greedy schedule may be the best that there is: a share of what can be gained over it would say little.
     captured = f"that is {percent(summary.captured)} of all possible improvement over a greedy schedule"
-    return f"Certified: {proven}, {gap}; {captured} ({search})"
+    return f"Certified{within}: {proven}, {gap}; {captured} ({search})"
 
 
 def _policy_changes(plan: PlanDocument, glyphs: Glyphs, width: int, max_rows: int) -> Iterator[RenderableType]:

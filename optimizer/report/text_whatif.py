@@ -22,6 +22,7 @@ from optimizer.report.typeset import (
     table,
 )
 from optimizer.report.weighted import AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED
+from optimizer.report.within_limits import within_limits
 from optimizer.whatif.document import Figures, Noticed, PlanFigures, ScenarioAnswer, Sensitivity, StartChange, WhatIf
 
 SHOWN = 10
@@ -93,7 +94,7 @@ def _scenario(answer: WhatIf, one: ScenarioAnswer, glyphs: Glyphs, width: int) -
         yield bullets(told, glyphs)
     yield table(_comparison(answer.base, one), glyphs, width)
     yield Text()
-    yield from _verdict(one, answer.worth_a_move, glyphs)
+    yield from _verdict(answer.base, one, answer.worth_a_move, glyphs)
     if one.start_changes:
         yield table(_start_changes(one.start_changes, answer.worth_a_move), glyphs, width)
     if one.new_vms:
@@ -167,7 +168,7 @@ def _difference(value: float, *, whole: bool) -> str:
     return (f"{value:+,.0f}" if round(value) else "0") if whole else signed(value)
 
 
-def _verdict(one: ScenarioAnswer, least: float, glyphs: Glyphs) -> Iterator[RenderableType]:
+def _verdict(base: PlanFigures, one: ScenarioAnswer, least: float, glyphs: Glyphs) -> Iterator[RenderableType]:
     """Sentences about whether the base plan holds, and what is proven."""
     if one.broken:
         yield Text(glyphs.clean("The base plan does not hold: it breaks " + ", ".join(one.broken)), style="yellow")
@@ -186,8 +187,21 @@ def _verdict(one: ScenarioAnswer, least: float, glyphs: Glyphs) -> Iterator[Rend
         yield Text(f"The base plan holds; planning again saves {decimal(saved)} at-risk backups per 30 days")
     low, high = one.optimum_change.low, one.optimum_change.high
     yield Text(f"The minimum cost changes by {signed(low)} to {signed(high)}, proven")
+    yield from (Text(sentence) for sentence in _limits(base, one.plan))
     common = one.plan.vms - len(one.new_vms)
     yield Text(_elsewhere(len(one.start_changes), common, one.noticed, least))
+
+
+def _limits(base: PlanFigures, plan: PlanFigures) -> Iterator[str]:
+    """Limits under which the minimum costs of both plans are proven."""
+    of_base, of_plan = (within_limits(one, one.vms) for one in (base, plan))
+    if of_base == of_plan:
+        if of_plan:
+            yield f"Both minimum costs are proven for schedules {of_plan}"
+        return
+    for name, within in (("base plan", of_base), ("new plan", of_plan)):
+        schedules = f"schedules {within}" if within else "schedules with any number of moves and policy writes"
+        yield f"The minimum cost of the {name} is proven for {schedules}"
 
 
 def _elsewhere(changed: int, common: int, noticed: Noticed, least: float) -> str:
@@ -294,7 +308,9 @@ def _stability(answer: Sensitivity, glyphs: Glyphs, width: int) -> Iterator[Rend
     leaving = [one for one in answer.vms if one.must_move]
     ruled_out = answer.options_ruled_out / answer.options_allowed if answer.options_allowed else 0.0
     yield Text()
-    yield Text(f"Proven for every schedule within {percent(answer.tolerance)} of the optimum", style="bold")
+    within = within_limits(answer.base, answer.base.vms)
+    every = f"every schedule {within} that costs at most" if within else "every schedule that costs at most"
+    yield Text(f"Proven for {every} {percent(answer.tolerance)} more than the optimum", style="bold")
     yield bullets(
         [
             f"{plural(len(fixed), 'VM')} at the plan's start; not decided for {len(answer.vms) - len(fixed):,}",

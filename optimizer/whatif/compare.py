@@ -62,13 +62,16 @@ def schedule_figures(case: Case, options: IntArray) -> Figures:
 
 def plan_figures(planned: Planned) -> PlanFigures:
     """Figures of a plan."""
-    summary = planned.plan.summary
+    summary, rules = planned.plan.summary, planned.plan.rules
     return PlanFigures(
         **schedule_figures(planned.case, planned.options).model_dump(),
         bound=summary.cost.bound,
         captured=summary.captured,
         reference=summary.reference,
         status=summary.status,
+        max_moves=rules.max_moves,
+        max_policy_writes=rules.max_policy_writes,
+        budget_days=rules.budget_days,
     )
 
 

@@ -46,12 +46,21 @@ class Figures(StrictModel):
 
 
 class PlanFigures(Figures):
-    """A plan in figures, with its certificate."""
+    """A plan in figures, with its certificate.
+
+    Parameters
+    ----------
+    max_moves, max_policy_writes, budget_days
+        Limits under which ``bound`` is proven; left out where the rules set none.
+    """
 
     bound: float
     captured: float
     reference: Literal["today", "greedy"]
     status: Literal["optimal", "feasible"]
+    max_moves: Annotated[int | None, Field(exclude_if=lambda limit: limit is None)] = None
+    max_policy_writes: Annotated[int | None, Field(exclude_if=lambda limit: limit is None)] = None
+    budget_days: Annotated[int | None, Field(exclude_if=lambda limit: limit is None)] = None
 
 
 class StartChange(StrictModel):

@@ -255,3 +255,21 @@ def test_an_ambiguous_name_lists_the_ids(arm: Planned) -> None:
     solution = replace(solution_of(arm), inventory=estate.inventory())
     with pytest.raises(DataError, match=r"'same' is the name of 2 VMs; give the id of one: .*app-00, .*app-01"):
         explain(arm.plan, solution, "same")
+
+
+def test_a_vm_that_a_limit_keeps_from_moving_says_so(imported: Planned) -> None:
+    """Under a limit of one move no VM stays because "no other start is worth the move" where one would save more."""
+    limited = planned(imported.estate, Rules(max_moves=1))
+    solution = solution_of(limited)
+    free = {entry.vm for entry in imported.plan.schedule if entry.start != entry.start_today}
+    stays = [entry for entry in limited.plan.schedule if entry.vm in free and entry.start == entry.start_today]
+    assert stays
+    named = 0
+    for entry in stays:
+        found = explain(limited.plan, solution, entry.vm)
+        saves = [one.saves for one in found.limits if one.name == "max_moves"]
+        if saves and saves[0] > 0.005:
+            assert "max_moves leaves no room for" in entry.reason
+            named += 1
+        assert "is worth the move" not in entry.reason or not saves
+    assert named

@@ -14,6 +14,8 @@ from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import write_plan
+from optimizer.report.text_whatif import render_what_if
+from optimizer.report.typeset import to_text
 from optimizer.whatif.document import ScenarioAnswer, WhatIf
 from optimizer.whatif.scenario import Scenario
 from optimizer.whatif.what_if import what_if
@@ -282,3 +284,22 @@ def test_a_question_knows_the_moves_of_before(tmp_path: Path) -> None:
     assert before is not None
     assert after is not None
     assert after.moved < before.moved
+
+
+def test_proven_costs_name_the_limits_that_they_depend_on(pair: Estate) -> None:
+    """Both plans may make one move, or only the new one is limited; without limits nothing is said."""
+    limited = Rules(prices=FIXED_PRICES, max_moves=1)
+    answer, one = ask(pair, "prices.move=0.01", rules=limited)
+    assert (answer.base.max_moves, one.plan and one.plan.max_moves) == (1, 1)
+    assert "Both minimum costs are proven for schedules with at most 1 move" in _text(answer)
+    answer, one = ask(pair, "max_policy_writes=0")
+    assert (answer.base.max_policy_writes, one.plan and one.plan.max_policy_writes) == (None, 0)
+    text = _text(answer)
+    assert "base plan is proven for schedules with any number of moves and policy writes" in text
+    assert "new plan is proven for schedules with no policy writes" in text
+    answer, _ = ask(pair, "prices.move=0.01")
+    assert "proven for schedules" not in _text(answer)
+
+
+def _text(answer: WhatIf) -> str:
+    return " ".join(to_text(render_what_if(answer)).split())
