@@ -23,6 +23,7 @@ from optimizer.report.figures import (
 from optimizer.report.text import expected_sentence, today_breaks, weighted_lines
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import knee_sentence, moves_sentences
+from optimizer.report.text_orders import ORDER_COLUMNS, ORDER_NOTE, ORDER_TITLE, order_cells
 from optimizer.report.text_together import COSTS_EXPLAINED, TITLE, together_cells
 from optimizer.report.text_toward import toward_cells, toward_sentence
 from optimizer.report.typeset import decimal, percent, plural, relative_change, short_id
@@ -76,6 +77,10 @@ def render_html(
             policy_rows=_policy_rows(plan),
             move_table=_move_table(plan),
             moves_sentences=[] if plan.moves_curve is None else moves_sentences(plan.moves_curve),
+            order_title=ORDER_TITLE,
+            order_note=ORDER_NOTE[0].upper() + ORDER_NOTE[1:] + ".",
+            order_columns=ORDER_COLUMNS,
+            order_cells=order_cells(plan.orders),
             together_title=TITLE,
             together_cells=together_cells(plan.services_together),
             together_costs=COSTS_EXPLAINED,

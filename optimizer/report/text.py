@@ -483,6 +483,8 @@ def render_report(plan: PlanDocument, inventory: Inventory, snapshot_minutes: in
             yield from moves_parts(plan.moves_curve, glyphs, width)
         yield table(_compare_vaults(vaults), glyphs, width)
         yield table(_compare_services(services), glyphs, width)
+        if plan.orders:
+            yield table(order_rows(plan.orders, len(plan.orders)), glyphs, width)
         if plan.services_together:
             yield table(together_rows(plan.services_together, len(plan.services_together)), glyphs, width)
         if plan.changes:

@@ -1,4 +1,4 @@
-"""The table of rules with ``order``: hours between one set of VMs and the next."""
+"""The table of rules with ``order``: time between one set of VMs and the next, for a terminal and for the page."""
 
 from __future__ import annotations
 
@@ -7,34 +7,57 @@ from collections.abc import Sequence
 from optimizer.plan.audit_document import OrderGap
 from optimizer.report.typeset import Column, Rows, number, short_id
 
+ORDER_TITLE = "Order of backups"
+
+ORDER_COLUMNS = ("group", "first", "ends (UTC)", "next", "begins (UTC)", "later by", "limit", "")
+
+ORDER_NOTE = (
+    "group: the service or the vault, or the rule where it orders all its VMs together; each row shows the day that "
+    "keeps the order worst, at the UTC offsets that make it worst; days last from noon to noon on each policy's "
+    "clock; limit: 'within' of the rule"
+)
+
 
 def order_rows(gaps: Sequence[OrderGap], max_rows: int) -> Rows:
-    """Set the gaps between neighbouring sets; empty where no rule has ``order``."""
+    """Set the gaps between neighboring sets; empty where no rule has ``order``."""
+    group, first, ends, following, begins, later_by, limit, verdict = ORDER_COLUMNS
     return Rows(
-        title="Order of backups (UTC)",
+        title=ORDER_TITLE,
         columns=(
-            Column("within", share=2),
-            Column("first", share=2),
-            Column("ends"),
-            Column("next", share=2),
-            Column("begins"),
-            number("hours later"),
-            Column("limit"),
-            Column(""),
+            Column(group, share=2),
+            Column(first, share=2),
+            Column(ends),
+            Column(following, share=2),
+            Column(begins),
+            number(later_by),
+            number(limit),
+            Column(verdict),
         ),
-        cells=[
-            (
-                short_id(gap.group) if gap.group else gap.rule,
-                gap.first.strip('"'),
-                gap.ends,
-                gap.second.strip('"'),
-                gap.begins,
-                f"{gap.hours:.1f}",
-                f"{gap.within:g}" if gap.within is not None else "none",
-                "" if gap.holds else "too early" if gap.hours < 0 else "too late",
-            )
-            for gap in gaps[:max_rows]
-        ],
+        cells=order_cells(gaps[:max_rows]),
         total=len(gaps),
-        note="days last from noon to noon on each policy's clock; 'within' in a rule limits the hours between sets",
+        note=ORDER_NOTE,
     )
+
+
+def order_cells(gaps: Sequence[OrderGap]) -> list[tuple[str, ...]]:
+    """Rows of the table."""
+    return [
+        (
+            short_id(gap.group) if gap.group else gap.rule,
+            gap.first.strip('"'),
+            gap.ends,
+            gap.second.strip('"'),
+            gap.begins,
+            _duration(gap.hours),
+            "none" if gap.within is None else _duration(gap.within),
+            "" if gap.holds else "too early" if gap.hours < 0 else "too late",
+        )
+        for gap in gaps
+    ]
+
+
+def _duration(hours: float) -> str:
+    """Hours and minutes, such as ``15 min`` or ``-2 h 15 min``."""
+    whole, minutes = divmod(round(abs(hours) * 60), 60)
+    parts = [f"{whole} h"] * (whole > 0) + [f"{minutes} min"] * (minutes > 0 or whole == 0)
+    return ("-" if hours < 0 else "") + " ".join(parts)

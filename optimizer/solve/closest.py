@@ -57,6 +57,7 @@ def stay_close(instance: Instance, result: Result, to: IntArray, gap: float = 0.
     whole = usable_start(instance, np.where(to == ANYWHERE, result.options, to))
     if whole is not None:
         choices += [_put_back(instance, improve_single_moves(instance, whole), to), whole]
+    choices = [choices[0], *(options for options in choices[1:] if not violations(instance, options))]
     priced = [(options, evaluate(instance, options)) for options in choices]
     cheapest = min(cost.total for _, cost in priced)
 

@@ -43,7 +43,7 @@ def test_a_limit_of_hours_tells_what_is_too_late() -> None:
     found, starts = two()
     gaps = order_gaps(found, rules(within=6.0), starts, SNAPSHOT_MINUTES)
     assert not gaps[0].holds
-    assert order_rows(gaps, 10).cells[0][-3:] == ("12.8", "6", "too late")
+    assert order_rows(gaps, 10).cells[0][-3:] == ("12 h 45 min", "6 h", "too late")
 
 
 def test_a_set_that_begins_too_early_has_negative_hours() -> None:
@@ -51,6 +51,7 @@ def test_a_set_that_begins_too_early_has_negative_hours() -> None:
     found, starts = two("21:00", "22:00")
     (gap,) = order_gaps(found, rules(), starts, SNAPSHOT_MINUTES)
     assert (gap.hours, gap.holds) == (-1.25, False)
+    assert order_rows((gap,), 10).cells[0][-3:] == ("-1 h 15 min", "none", "too early")
 
 
 def test_the_later_reading_of_a_clock_counts() -> None:
@@ -58,6 +59,7 @@ def test_the_later_reading_of_a_clock_counts() -> None:
     found, starts = two("22:00", "23:30", zone=BERLIN)
     (gap,) = order_gaps(found, rules(), starts, SNAPSHOT_MINUTES)
     assert (gap.ends, gap.hours) == ("23:15", 0.25)
+    assert order_rows((gap,), 10).cells[0][5] == "15 min"
 
 
 def test_only_nights_with_both_are_compared() -> None:

@@ -11,10 +11,13 @@ import numpy as np
 import pytest
 
 from optimizer.model.inventory import Inventory
+from optimizer.plan.audit_document import OrderGap
 from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.report.figures import OTHERS
 from optimizer.report.html import SHOWN_VMS, render_html
-from optimizer.report.typeset import decimal
+from optimizer.report.text import render_plan, render_report
+from optimizer.report.text_orders import ORDER_TITLE, order_cells
+from optimizer.report.typeset import decimal, to_text
 from optimizer.solve.why_not.limits import LimitKind
 from tests.report.small_estate import AS_OF, HOSTILE, SmallLoad, SmallLoadSource, make_inventory, make_plan, make_risk
 from tests.report.test_text import unchanged
@@ -203,3 +206,26 @@ def test_a_page_of_300_vms_is_below_3_megabytes_and_gathers_the_small_services()
     page = render_html(make_plan(inventory, make_risk(inventory)), inventory, SmallLoadSource())
     assert len(page.encode()) < 3_000_000
     assert OTHERS in page
+
+
+def test_the_page_and_the_report_have_the_table_of_the_order() -> None:
+    """Where a rule has ``order``, page and ``report`` show the same rows as ``plan``; otherwise there is no table."""
+    gap = OrderGap(
+        rule="db first", group="shop", first='"sql-*"', second='"web-*"', ends="08:15", begins="08:30", hours=0.25,
+        within=3.0,
+    )  # fmt: skip
+    plan = PLAN.model_copy(update={"orders": (gap,)})
+    cells = order_cells(plan.orders)[0]
+    reader = Reader()
+    reader.feed(render_html(plan, INVENTORY, SmallLoadSource()))
+    page = [text.strip() for text in reader.text if text.strip()]
+    begin = page.index("Begins (UTC)")
+    assert page[begin - 4 : begin + 10] == [
+        "Group", "First", "Ends (UTC)", "Next", "Begins (UTC)", "Later by", "Limit", *cells[:7],
+    ]  # fmt: skip
+    for text in (render_plan(plan), render_report(plan, INVENTORY)):
+        row = next(line for line in to_text(text).splitlines() if "15 min" in line)
+        assert row.split("  ")[0].strip() == "shop"
+        assert [cell.strip() for cell in re.split(r"\s{2,}", row.strip())] == list(cells[:7])
+    assert ORDER_TITLE not in page_of_plan()
+    assert ORDER_TITLE not in to_text(render_report(PLAN, INVENTORY))
