@@ -103,8 +103,15 @@ def colors_of(page: Page, chart: str) -> set[int]:
     return set(page.evaluate(COLORS, chart))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS.keys())
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        pytest.param(WIDTHS["desk"], "light", id="desk-light"),
+        pytest.param(WIDTHS["phone"], "dark", id="phone-dark"),
+        pytest.param(WIDTHS["desk"], "dark", id="desk-dark", marks=pytest.mark.thorough),
+        pytest.param(WIDTHS["phone"], "light", id="phone-light", marks=pytest.mark.thorough),
+    ],
+)
 def test_page_opens_offline_without_complaint(browser: Browser, page_file: Path, width: int, scheme: str) -> None:
     """Nothing but the file is asked for, nothing is complained of, nothing sticks out sideways, all is drawn."""
     opened = open_page(browser, page_file, viewport={"width": width, "height": 844}, color_scheme=scheme)

@@ -77,7 +77,13 @@ def test_a_run_killed_at_any_line_of_the_journal_is_resumed(planned: Ready, tmp_
         assert_applied(planned, service)
 
 
-@pytest.mark.parametrize("effect", [False, True], ids=["before it took effect", "after it took effect"])
+@pytest.mark.parametrize(
+    "effect",
+    [
+        pytest.param(False, id="before it took effect", marks=pytest.mark.thorough),
+        pytest.param(True, id="after it took effect"),
+    ],
+)
 def test_a_run_killed_within_any_write_is_resumed(planned: Ready, tmp_path: Path, effect: bool) -> None:
     """Killed while the request is out, whether it took effect or not, no write is lost or made twice."""
     for number in range(1, len(planned.plan.changes) + 1):

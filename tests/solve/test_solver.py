@@ -108,7 +108,7 @@ def test_seed_and_effort_are_used() -> None:
     assert solved[0].bound < _solved(problem, effort=25, gap=0.0).bound
 
 
-@pytest.mark.parametrize("limit", [0.2, 1.0, 5.0])
+@pytest.mark.parametrize("limit", [0.2, 1.0])
 def test_time_limit_ends_the_search(limit: float) -> None:
     """When time is up nothing new is begun: the plan is valid, and the clock moves on by less than a fifth."""
     clock = CountingClock(0.001)
