@@ -303,7 +303,11 @@ def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> E
         agentless_at_risk=case.rules.threshold.agentless,
         seed=seed,
     )
-    return None if expected is None else Expectation(value=expected.value, low=expected.low, high=expected.high)
+    if expected is None:
+        return None
+    return Expectation(
+        value=expected.value, low=expected.low, high=expected.high, today=expected.today, plan=_round(expected.plan)
+    )
 
 
 def _broken_today(case: Case) -> tuple[str, ...]:
@@ -322,7 +326,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
     notes = notes_on_estate(inventory)
     notes += notes_on_short_history(inventory, case.table)
     notes += notes_on_repetition(case.table, case.forecast)
-    notes += notes_on_credit(case.table, case.forecast)
+    notes += notes_on_credit(inventory, case.table, case.forecast)
     notes += _notes_on_history(case.history)
     if case.recently_moved:
         notes.append(

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from optimizer.model.inventory import Inventory
 from optimizer.risk.forecast import Forecast
+from optimizer.risk.seasonal import BoolArray
 from optimizer.risk.table import RiskTable
 
 WORTH_A_NOTE = 0.1
@@ -25,30 +30,29 @@ def notes_on_short_history(inventory: Inventory, table: RiskTable) -> list[str]:
     names = [inventory.vm(item).name for item, own in zip(inventory.items, table.own, strict=True) if not own]
     if not names:
         return []
-    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
-    count = "1 VM has" if len(names) == 1 else f"{len(names):,} VMs have"
     note = (
-        f"{count} too little load history ({', '.join(names[:_SHOWN])}{more}): risk is estimated from the load of all "
+        f"{_named(names, 'has', 'have')} too little load history: risk is estimated from the load of all "
         "VMs, no gain in risk is counted, and no start is chosen that has a higher risk than today's"
     )
     return [note]
 
 
-def notes_on_credit(table: RiskTable, forecast: Forecast) -> list[str]:
-    """Say how many VMs of an estate whose hours repeat are credited with no gain.
+def notes_on_credit(inventory: Inventory, table: RiskTable, forecast: Forecast) -> list[str]:
+    """Say how many VMs of an estate whose hours repeat are credited with no gain, and name some.
 
     Parameters
     ----------
-    table, forecast
+    inventory, table, forecast
         Of an estate under some rules.
     """
-    without, _ = _hopeful(table)
-    if not forecast.repetition.is_proven or not without:
+    without = _hopeful(table) & ~table.credited
+    if not forecast.repetition.is_proven or not without.any():
         return []
+    names = [inventory.vm(item).name for item, one in zip(inventory.items, without, strict=True) if one]
     note = (
-        f"{'1 VM is' if without == 1 else f'{without:,} VMs are'} credited with no gain in risk: on days held out of "
-        "the history, the start that looked best was no better than today's; they move only to spread their "
-        "service"
+        f"{_named(names, 'is', 'are')} credited with no gain in risk: on days held out of the history, the start that "
+        f"looked best was no better than today's; {'it' if len(names) == 1 else 'they'} may move only to spread "
+        f"{'its' if len(names) == 1 else 'their'} service"
     )
     return [note]
 
@@ -62,8 +66,9 @@ def notes_on_repetition(table: RiskTable, forecast: Forecast) -> list[str]:
         Of an estate under some rules.
     """
     repetition = forecast.repetition
-    without, credited = _hopeful(table)
-    if not repetition.num_vms or repetition.is_proven or not without:
+    hopeful = _hopeful(table)
+    credited, num_hopeful = int((hopeful & table.credited).sum()), int(hopeful.sum())
+    if not repetition.num_vms or repetition.is_proven or credited == num_hopeful:
         return []
     days = f"{repetition.num_days} days" if repetition.num_days != 1 else "1 day"
     why = (
@@ -71,15 +76,24 @@ def notes_on_repetition(table: RiskTable, forecast: Forecast) -> list[str]:
         if repetition.p_value is None
         else f"the busy hours of VMs do not repeat from day to day, as far as {days} of load history can tell"
     )
-    counted = f"only for {credited:,} of {without + credited:,} VMs" if credited else "for no VM"
+    counted = (
+        f"Gains in risk are counted only for {credited:,} of {num_hopeful:,} VMs. All others"
+        if credited
+        else "No gain in risk is counted. VMs"
+    )
     note = (
-        f"do not expect less risk from this estate's history: {why}. Gains in risk are counted {counted}; all others "
-        "move only to spread their service"
+        f"do not expect less risk from this estate's history: {why}. {counted} may move only to spread their service"
     )
     return [note]
 
 
-def _hopeful(table: RiskTable) -> tuple[int, int]:
-    """Number of VMs that seem to have a gain worth a note: without and with credit."""
-    hopeful = table.own & (table.today - table.risk.min(axis=1) > WORTH_A_NOTE)
-    return int((hopeful & ~table.credited).sum()), int((hopeful & table.credited).sum())
+def _hopeful(table: RiskTable) -> BoolArray:
+    """Shape (V,): VMs that seem to have a gain worth a note."""
+    return np.asarray(table.own & (table.today - table.risk.min(axis=1) > WORTH_A_NOTE))
+
+
+def _named(names: Sequence[str], one: str, many: str) -> str:
+    """Count some VMs and name the first of them, with a verb: ``4 VMs (a, b, c and 1 more) have``."""
+    more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+    count = f"1 VM ({names[0]})" if len(names) == 1 else f"{len(names):,} VMs ({', '.join(names[:_SHOWN])}{more})"
+    return f"{count} {one if len(names) == 1 else many}"

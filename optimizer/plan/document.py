@@ -53,11 +53,22 @@ class CostSummary(StrictModel):
 
 
 class Expectation(StrictModel):
-    """An expected figure and its 90 % interval."""
+    """An expected change and its 90 % interval.
+
+    Parameters
+    ----------
+    value, low, high
+        The change and its interval.
+    today, plan
+        The figure under today's schedule and under the plan, by the same estimate: ``value`` is their difference.
+        None in plans of older versions.
+    """
 
     value: float
     low: float
     high: float
+    today: Annotated[float | None, Field(exclude_if=lambda figure: figure is None)] = None
+    plan: Annotated[float | None, Field(exclude_if=lambda figure: figure is None)] = None
 
 
 class WeightedFigures(StrictModel):
@@ -93,8 +104,9 @@ class Summary(StrictModel):
     model_change
         Change of at-risk backups per 30 days that the model sees, in-sample.  None in plans of older versions.
     expected_change
-        Change to be expected, by choices judged on days that they were not made on.  None where the history is
-        shorter than six days, and in plans of older versions.
+        Change to be expected, by choices judged on days that they were not made on: observed frequencies, while
+        ``at_risk_per_month`` is the model's smoothed estimate.  None where the history is shorter than six days, and
+        in plans of older versions.
     """
 
     vms: int

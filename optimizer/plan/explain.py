@@ -23,7 +23,7 @@ from optimizer.model.timegrid import (
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption, LimitCost
 from optimizer.plan.occupancy import windows_met
-from optimizer.risk.table import RiskTable
+from optimizer.risk.table import LEAST_COUNTED, RiskTable
 from optimizer.solve.instance import BoolArray, Instance, IntArray
 from optimizer.solve.marginal import Marginals, OptionCosts
 from optimizer.solve.restrict import Restrictions
@@ -69,6 +69,10 @@ class Solution:
     table: RiskTable
     recently_moved: Mapping[str, date] = field(default_factory=dict)
 
+    def believes_in(self, v: int) -> bool:
+        """Whether a gain of the VM can be a reason: the little that counts of any gain only decides ties."""
+        return bool(self.table.credit[v] > LEAST_COUNTED)
+
     def moved_on(self, v: int) -> date | None:
         """Day of the last move of a VM, where that was lately."""
         return self.recently_moved.get(self.inventory.items[v].vm_id.lower())
@@ -109,10 +113,10 @@ def _broken_by_staying(solution: Solution, blocked: Mapping[str, BoolArray], v: 
 def _reason_to_stay(
     solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[str, BoolArray], v: int
 ) -> str:
-    here, allowed, weight = int(solution.options[v]), solution.instance.allowed[v], solution.instance.risk_weight[v]
+    here, allowed, plain = int(solution.options[v]), solution.instance.allowed[v], solution.instance.risk[v]
     risk = np.where(allowed, costs.risk, np.inf)
     safest = int(np.argmin(risk))
-    if risk[safest] < costs.risk[here] - NOTICEABLE:
+    if solution.believes_in(v) and risk[safest] < costs.risk[here] - NOTICEABLE:
         in_the_way = [repr(name) for name, mask in blocked.items() if mask[safest]]
         extra, used_up = costs.total[safest] - costs.total[here], marginals.used_up(v, safest)
         if in_the_way:
@@ -122,14 +126,14 @@ def _reason_to_stay(
         else:
             obstacle = f"the move would cost {extra:.2f} more than it gains"
         return (
-            f"stays: {format_start(safest)} has less risk ({risk[safest] / weight:.2f} instead of "
-            f"{costs.risk[here] / weight:.2f}), but {obstacle}"
+            f"stays: {format_start(safest)} has less risk ({plain[safest]:.2f} instead of {plain[here]:.2f}), "
+            f"but {obstacle}"
         )
     if no_room := _no_room(solution, marginals, costs, blocked, v):
         return no_room
     if not solution.table.own[v]:
         return "stays: its own load history is too short or too uniform to predict a gain"
-    if not solution.table.credited[v] and solution.table.risk[v, here] > NOTICEABLE:
+    if not solution.believes_in(v) and solution.table.risk[v, here] > NOTICEABLE:
         return "stays: its busy hours have not been shown to repeat, so no gain in risk is counted for it"
     if (allowed & ~_any(blocked)).sum() == 1:
         return "stays: the rules and limits leave no other start"
@@ -184,7 +188,7 @@ def _reason_to_move(solution: Solution, marginals: Marginals, v: int) -> str:
         names = [name for name, mask in solution.restrictions.forbidden_by.items() if mask[v, today]]
         return f"moves: {format_start(today)} is forbidden by {' and '.join(repr(name) for name in names)}"
     gains = []
-    if costs.risk[today] - costs.risk[here] > NOTICEABLE:
+    if solution.believes_in(v) and costs.risk[today] - costs.risk[here] > NOTICEABLE:
         gains.append(f"at-risk backups {instance.risk[v, today]:.2f} -> {instance.risk[v, here]:.2f} per 30 days")
     if costs.overlap[today] - costs.overlap[here] > NOTICEABLE:
         gains.append("fewer VMs of its service at once")
@@ -269,6 +273,7 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
         ),
         limits=tuple(_limit_costs(costs, here, {t: in_the_way[t] for t in better})),
         history_days=float(solution.history_days[v]),
+        model=None if plan.summary.model_change is None else plan.summary.at_risk_per_month,
         model_change=plan.summary.model_change,
         expected_change=plan.summary.expected_change,
         notes=(
@@ -349,7 +354,7 @@ def _notes_on_credit(solution: Solution, v: int) -> list[str]:
     note = (
         f"Of a gain in risk, {table.credit[v]:.0%} counts: that is what the best start gained on days held out of the "
         f"history. In-sample, the model sees a gain of up to {gain:.2f}."
-        if table.credited[v]
+        if solution.believes_in(v)
         else "On days held out of the history, the start that looked best was no better than today's. The plan counts "
         "no gain for it."
     )

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from optimizer.model.strict import StrictModel
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.plan.document import Expectation, StartText, UtcText
+from optimizer.plan.document import Expectation, StartText, TodayAndPlan, UtcText
 
 
 class CostParts(StrictModel):
@@ -108,7 +108,7 @@ class Explanation(StrictModel):
         Options that would cost less than the proposed one but may not be taken, cheapest first.
     limits
         Rules and limits of which each alone keeps the VM from a cheaper start, the dearest first.
-    model_change, expected_change
+    model, model_change, expected_change
         What the whole plan changes in at-risk backups per 30 days, as its summary has it; None where it has not.
     history_days
         Days of usable history behind the profile; None where unsaid.
@@ -129,6 +129,7 @@ class Explanation(StrictModel):
     forbidden: tuple[ForbiddenOption, ...] = ()
     limits: tuple[LimitCost, ...] = ()
     history_days: float | None = None
+    model: TodayAndPlan | None = None
     model_change: float | None = None
     expected_change: Expectation | None = None
     notes: tuple[str, ...] = ()

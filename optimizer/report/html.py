@@ -20,7 +20,7 @@ from optimizer.report.figures import (
     load_profile,
     most_helped,
 )
-from optimizer.report.text import expected_sentence, today_breaks, weighted_lines
+from optimizer.report.text import expected_sentence, model_of, today_breaks, weighted_lines
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import knee_sentence, moves_sentences
 from optimizer.report.text_orders import ORDER_COLUMNS, ORDER_NOTE, ORDER_TITLE, order_cells
@@ -229,7 +229,7 @@ def _toward(plan: PlanDocument) -> str:
 
 
 def _expected(summary: Summary) -> str:
-    expected = expected_sentence(summary.expected_change, summary.model_change)
+    expected = expected_sentence(summary.expected_change, model_of(summary))
     return f"{expected}." if expected else ""
 
 

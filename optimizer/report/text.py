@@ -18,6 +18,7 @@ from optimizer.plan.document import (
     ReassignItem,
     ScheduleEntry,
     Summary,
+    TodayAndPlan,
 )
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
 from optimizer.report.text_broken_rules import broken_rules_rows, idle_rules_rows, rules_kept
@@ -318,7 +319,7 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
         f"VMs with less risk: {summary.vms_helped:,}; with the same: {summary.vms_unharmed:,}; "
         f"with more: {summary.vms_harmed:,}{_largest_increase(plan)}"
     )
-    if expected := expected_sentence(summary.expected_change, summary.model_change):
+    if expected := expected_sentence(summary.expected_change, model_of(summary)):
         yield Text(expected)
     if knee := knee_sentence(plan):
         yield Text(knee)
@@ -347,15 +348,31 @@ def weighted_lines(summary: Summary) -> list[tuple[str, float, float]]:
     ]
 
 
-def expected_sentence(expected: Expectation | None, model_change: float | None) -> str:
-    """One sentence about what a plan really changes in risk; empty where nothing is known of it."""
-    if model_change is None:
+def model_of(summary: Summary) -> TodayAndPlan | None:
+    """At-risk backups as the model sees them; None for plans of versions that promised nothing beside them."""
+    return None if summary.model_change is None else summary.at_risk_per_month
+
+
+def expected_sentence(expected: Expectation | None, model: TodayAndPlan | None) -> str:
+    """One sentence about what a plan really changes in risk; empty where nothing is known of it.
+
+    The expected figures and those of the model have different bases: observed frequencies and a smoothed estimate.
+    Each change therefore stands beside its own base.
+    """
+    if model is None:
         return ""
-    model = f"in-sample, the model sees {decimal(model_change)}"
+    seen = f"the model, which smooths the hours, sees {decimal(model.today)} -> {decimal(model.plan)}"
     if expected is None:
-        return f"The expected change of at-risk backups is unknown: the history is too short to hold days out; {model}"
-    value, low, high = decimals((expected.value, expected.low, expected.high))
-    return f"Expected change {value} at-risk backups per 30 days (90 %: between {low} and {high}); {model}"
+        return f"The expected change of at-risk backups is unknown: the history is too short to hold days out; {seen}"
+    if expected.today is None or expected.plan is None:
+        value, low, high = decimals((expected.value, expected.low, expected.high))
+        change = f"a change of {value} at-risk backups per 30 days"
+    else:
+        today, plan, value, low, high = decimals(
+            (expected.today, expected.plan, expected.value, expected.low, expected.high)
+        )
+        change = f"{today} -> {plan} at-risk backups per 30 days, a change of {value}"
+    return f"Expected on days the plan did not see: {change} (90 %: {low} to {high}); {seen}"
 
 
 def today_breaks(summary: Summary) -> str:

@@ -41,7 +41,7 @@ def render_explanation(explanation: Explanation) -> Page:
             yield Text()
             yield Text(_advice(explanation), style="dim")
         yield from _forbidden(explanation, glyphs, width)
-        if expected := expected_sentence(explanation.expected_change, explanation.model_change):
+        if expected := expected_sentence(explanation.expected_change, explanation.model):
             yield Text()
             yield Text(f"The whole plan: {expected[0].lower()}{expected[1:]}", style="dim")
         if explanation.notes:

@@ -34,11 +34,26 @@ NORMAL_95 = 1.6448536269514722
 
 @dataclass(frozen=True)
 class ExpectedChange:
-    """Expected change of at-risk backups per 30 days, negative where there will be fewer, and its 90 % interval."""
+    """Expected change of at-risk backups per 30 days, negative where there will be fewer, and its 90 % interval.
+
+    Parameters
+    ----------
+    value, low, high
+        The change and its interval. ``value`` is never below ``-today``. ``low`` may be: days are drawn anew for it,
+        and today's schedule may risk more on them.
+    today
+        At-risk backups per 30 days of today's schedule, on the same days. Observed frequencies, not smoothed.
+    """
 
     value: float
     low: float
     high: float
+    today: float
+
+    @property
+    def plan(self) -> float:
+        """At-risk backups per 30 days of the schedule that is judged."""
+        return max(self.today + self.value, 0.0)
 
 
 @dataclass(frozen=True)
@@ -91,6 +106,10 @@ def expected_change(
     normal one. Where the estate's profiles are not known to repeat, the lower end is made to reach the credited
     change: decisions on fewer days may then be too timid to credit any VM at all.
 
+    The base is what today's schedule risked in the same blocks, as observed: the estimate of the forecast is smoothed
+    over the time of day, and its figures must not stand beside these. VMs without enough history of their own count
+    with the forecast, before and after: no change is reported of them.
+
     The interval says where the expected change lies if the coming days are like those of the history. It does not
     say how single months scatter around it, nor can it know what will change on the estate. Of simulated
     estates, 85 to 100 % have the true change inside, see ``tests/benchmarks/promise_coverage.py``.
@@ -116,8 +135,9 @@ def expected_change(
         return None
     items = busy_items(inventory, forecast, agentless_at_risk=agentless_at_risk)
     items = items[table.own[items]]  # of all others no gain is reported, and none is promised
+    unknown = float(table.today[~table.own].sum())
     if len(items) == 0:
-        return ExpectedChange(0.0, 0.0, 0.0)
+        return ExpectedChange(0.0, 0.0, 0.0, round(unknown, RISK_DECIMALS))
     fold_row = forecast.fold_row[forecast_rows(inventory, forecast)]
     anew = _Anew.zeros(folds.num_blocks, len(items))
     place = np.zeros(len(fold_row), dtype=np.intp)
@@ -125,13 +145,15 @@ def expected_change(
     for part in option_parts(inventory, folds, fold_row, items, forecast.step_minutes, forecast.prior_days):
         _decide_anew(part, decisions, anew, place[part.items])
     roles = _roles(table, decisions, items)
-    gains = _gains_by_block(anew, roles, decisions.move_price[items], forecast.repetition.is_proven)
+    gains, base = _gains_by_block(anew, roles, decisions.move_price[items], forecast.repetition.is_proven)
     counts = np.flatnonzero((gains != 0).any(axis=0))
     cluster = find_clusters(folds, fold_row[items[counts]])
     change = np.zeros((len(gains), int(cluster.max(initial=-1)) + 1))
     np.subtract.at(change.T, cluster, gains[:, counts].T)
     least = np.inf if forecast.repetition.is_proven else _credited_change(table, decisions, items)
-    return _with_interval(change, folds.history.block_days, least, seed)
+    days = folds.history.block_days
+    today = float((days / days.sum()) @ base.sum(axis=1)) + unknown
+    return _with_interval(change, days, least, seed, today)
 
 
 def _credited_change(table: RiskTable, decisions: Decisions, items: IntArray) -> float:
@@ -151,6 +173,8 @@ class _Anew:
         Shape (num_blocks, n): gain of the best allowed option without block ``b``, by the estimate and in the block.
     spread
         Shape (num_blocks, n): mean gain in the block of the options with at most the increase that is accepted.
+    today
+        Shape (num_blocks, n): risk of today's option in the block; NaN where that is unknown.
     """
 
     claimed: FloatArray
@@ -158,12 +182,13 @@ class _Anew:
     hoped: FloatArray
     gained: FloatArray
     spread: FloatArray
+    today: FloatArray
 
     @classmethod
     def zeros(cls, num_blocks: int, num_items: int) -> _Anew:
         """Nothing is known yet."""
         pairs, singles = (num_blocks, num_blocks, num_items), (num_blocks, num_items)
-        return cls(*(np.zeros(pairs) for _ in range(2)), *(np.zeros(singles) for _ in range(3)))
+        return cls(*(np.zeros(pairs) for _ in range(2)), *(np.zeros(singles) for _ in range(4)))
 
 
 def _decide_anew(part: OptionPart, decisions: Decisions, anew: _Anew, columns: IntArray) -> None:
@@ -179,6 +204,7 @@ def _decide_anew(part: OptionPart, decisions: Decisions, anew: _Anew, columns: I
         risk = part.expected(block)
         today = risk[rows, part.today][:, None]
         choice = best_option(risk, allowed, part.today)
+        anew.today[block, columns] = part.observed[block][rows, part.today]
         gain = part.observed[block][rows, part.today][:, None] - part.observed[block]
         anew.hoped[block, columns] = today[:, 0] - risk[rows, choice]
         anew.gained[block, columns] = gain[rows, choice]
@@ -230,8 +256,12 @@ def _roles(table: RiskTable, decisions: Decisions, items: IntArray) -> _Roles:
     return _Roles(share, spread)
 
 
-def _gains_by_block(anew: _Anew, roles: _Roles, price: FloatArray, repeats: bool) -> FloatArray:
-    """Gain of each VM in each block, decided without it; shape (num_blocks, n)."""
+def _gains_by_block(anew: _Anew, roles: _Roles, price: FloatArray, repeats: bool) -> tuple[FloatArray, FloatArray]:
+    """Gain of each VM in each block, decided without it, and what today's schedule risked; shape (num_blocks, n).
+
+    Where one of them is unknown, the VM's means over the other blocks stand in for both, so that no VM gains more
+    than it risked.
+    """
     num_blocks = len(anew.hoped)
     gains = np.zeros_like(anew.hoped)
     for block in range(num_blocks):
@@ -242,12 +272,19 @@ def _gains_by_block(anew: _Anew, roles: _Roles, price: FloatArray, repeats: bool
         gains[block] = np.where(
             wanted, roles.share * anew.gained[block], roles.spread * np.where(roles.spread > 0, spread, 0.0)
         )
-    known = ~np.isnan(gains)
-    mean = np.nan_to_num(divide_known(np.nansum(gains, axis=0), known.sum(axis=0)))
-    return np.where(known, gains, mean)
+    known = ~np.isnan(gains) & ~np.isnan(anew.today)
+    gains, base = (
+        np.where(
+            known, values, np.nan_to_num(divide_known(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)))
+        )
+        for values in (gains, anew.today)
+    )
+    return gains, base
 
 
-def _with_interval(change: FloatArray, days: npt.NDArray[np.int64], least: float, seed: int) -> ExpectedChange:
+def _with_interval(
+    change: FloatArray, days: npt.NDArray[np.int64], least: float, seed: int, today: float
+) -> ExpectedChange:
     """Mean over the blocks, weighed by their days, of the sum over the clusters, and the interval of its resamples.
 
     Parameters
@@ -258,6 +295,8 @@ def _with_interval(change: FloatArray, days: npt.NDArray[np.int64], least: float
         Shape (num_blocks,): days of each block.
     least
         What the lower end must reach.
+    today
+        At-risk backups per 30 days of today's schedule.
     """
     num_blocks, num_clusters = change.shape
     weight = days / days.sum()
@@ -275,5 +314,6 @@ def _with_interval(change: FloatArray, days: npt.NDArray[np.int64], least: float
         value,
         min(value + wider * (low - value), value, least),
         max(value + wider * (high - value), value),
+        today,
     )
     return ExpectedChange(*(round(float(bound), RISK_DECIMALS) + 0.0 for bound in bounds))

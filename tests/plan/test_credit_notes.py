@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
 
+from optimizer.model.inventory import Inventory
 from optimizer.plan.credit_notes import notes_on_credit, notes_on_repetition
 from optimizer.risk.forecast import Evidence, Forecast
 from optimizer.risk.repetition import Repetition
 from optimizer.risk.table import RiskTable
+from tests.benchmarks.spreading import made_up_inventory
+
+AS_OF = datetime(2026, 6, 1, tzinfo=UTC)
 
 
 def table_of(credit: list[float]) -> RiskTable:
     """VMs that all seem to gain one backup per 30 days."""
     risk = np.tile([2.0, 1.0], (len(credit), 24))
     return RiskTable(risk, risk[:, 0], np.array(credit), np.ones(len(credit), dtype=np.bool_))
+
+
+def inventory_of(num_vms: int) -> Inventory:
+    """As many VMs as a table has."""
+    return made_up_inventory(
+        [f"vm-{number}" for number in range(num_vms)], np.zeros(num_vms, dtype=np.int64), 0, AS_OF
+    )
 
 
 def forecast_of(p_value: float | None, num_days: int = 20) -> Forecast:
@@ -31,13 +44,15 @@ def forecast_of(p_value: float | None, num_days: int = 20) -> Forecast:
 
 
 def test_an_estate_whose_hours_repeat_gets_a_count_of_vms_without_credit() -> None:
-    """No warning; the number of VMs without credit, in the right grammatical number."""
+    """No warning; the VMs without credit are counted and some are named, in the right grammatical number."""
     assert notes_on_repetition(table_of([1, 0]), forecast_of(0.001)) == []
-    (note,) = notes_on_credit(table_of([1, 0]), forecast_of(0.001))
-    assert note.startswith("1 VM is credited with no gain in risk")
-    (note,) = notes_on_credit(table_of([0, 0]), forecast_of(0.001))
-    assert note.startswith("2 VMs are credited with no gain in risk")
-    assert notes_on_credit(table_of([1, 1]), forecast_of(0.001)) == []
+    (note,) = notes_on_credit(inventory_of(2), table_of([1, 0]), forecast_of(0.001))
+    assert note.startswith("1 VM (vm-1) is credited with no gain in risk")
+    assert note.endswith("; it may move only to spread its service")
+    (note,) = notes_on_credit(inventory_of(5), table_of([0, 0, 1, 0, 0]), forecast_of(0.001))
+    assert note.startswith("4 VMs (vm-0, vm-1, vm-3 and 1 more) are credited with no gain in risk")
+    assert note.endswith("; they may move only to spread their service")
+    assert notes_on_credit(inventory_of(2), table_of([1, 1]), forecast_of(0.001)) == []
 
 
 @pytest.mark.parametrize(
@@ -56,8 +71,8 @@ def test_an_estate_whose_hours_do_not_repeat_gets_a_plain_warning(
     assert note.startswith(
         f"do not expect less risk from this estate's history: {why}. Gains in risk are counted only"
     )
-    assert "only for 1 of 3 VMs" in note
+    assert note.endswith("only for 1 of 3 VMs. All others may move only to spread their service")
     (note,) = notes_on_repetition(table_of([0, 0]), forecast)
-    assert "for no VM" in note
+    assert note.endswith(f"{why}. No gain in risk is counted. VMs may move only to spread their service")
     assert notes_on_repetition(table_of([1]), forecast) == []
-    assert notes_on_credit(table_of([0, 0]), forecast) == []
+    assert notes_on_credit(inventory_of(2), table_of([0, 0]), forecast) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,10 @@ from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import parse_start
-from optimizer.plan.explain import Solution, explain
+from optimizer.plan.explain import Solution, explain, reasons
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.occupancy import starts_in_schedule
+from optimizer.risk.table import RiskTable
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.why_not.limits import Limits
 from optimizer.workflow import explain_vm
@@ -200,6 +202,40 @@ def test_a_policy_that_would_have_to_be_made_is_left_blank(imported: Planned) ->
     for found in explanations(imported):
         for option in found.alternatives:
             assert option.policy == "" or (found.vault, option.policy, option.start) in by_start
+
+
+def with_credit(made: Planned, credit: float, times: float) -> Solution:
+    """The same schedule where each gain is credited with that share, and every risk is that many times as high."""
+    solution, instance = solution_of(made), made.case.instance
+    old = solution.table
+    table = RiskTable(times * old.risk, times * old.today, np.full(len(old.credit), credit), old.own)
+    linear = instance.linear + instance.risk_weight[:, None] * (table.cost - old.cost)
+    return replace(solution, table=table, instance=replace(instance, linear=linear, risk=table.reported))
+
+
+def test_a_gain_that_is_not_counted_is_no_reason(imported: Planned) -> None:
+    """However large it looks: the 0.1 % that decides ties neither moves a VM nor is what it stays for."""
+    believed, not_believed = (reasons(with_credit(imported, credit, 100)) for credit in (1.0, 0.0))
+    assert any("at-risk backups" in reason for reason in believed)
+    assert not any("at-risk backups" in reason or "less risk" in reason for reason in not_believed)
+    assert any("no gain in risk is counted for it" in reason for reason in not_believed)
+    solution = with_credit(imported, 0.0, 100)
+    for entry, reason in zip(imported.plan.schedule, not_believed, strict=True):
+        notes = explain(imported.plan, solution, entry.vm).notes
+        assert not (any("counts no gain" in note for note in notes) and "at-risk backups" in reason)
+
+
+def test_the_risks_in_a_reason_are_those_of_the_profile(imported: Planned) -> None:
+    """A VM whose gains are credited in part is told the estimated risks, which the table beside it has, too."""
+    solution = replace(with_credit(imported, 0.5, 1), options=imported.case.instance.today.copy())
+    found = 0
+    for row, reason in enumerate(reasons(solution)):
+        if match := re.search(r"stays: (..:..) has less risk \((.*) instead of (.*)\)", reason):
+            there, here = parse_start(match[1]), solution.options[row]
+            risk = solution.instance.risk[row]
+            assert (match[2], match[3]) == (f"{risk[there]:.2f}", f"{risk[here]:.2f}")
+            found += 1
+    assert found > 5
 
 
 @pytest.mark.parametrize("name", ["erp-03", "ERP-03"])

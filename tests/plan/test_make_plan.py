@@ -68,7 +68,7 @@ def test_the_verifier_has_nothing_to_say(made: Planned) -> None:
 
 
 def test_the_plan_states_what_it_is_expected_to_change(made: Planned) -> None:
-    """The model sees at least the change that is credited; the expected one has an interval around it."""
+    """The model sees at least the change that is credited; the expected one has a base and an interval around it."""
     summary = made.plan.summary
     credited = summary.at_risk_per_month.plan - summary.at_risk_per_month.today
     assert summary.model_change is not None
@@ -77,7 +77,10 @@ def test_the_plan_states_what_it_is_expected_to_change(made: Planned) -> None:
     assert expected is not None
     assert expected.low <= expected.value <= expected.high
     dumped = summary.model_dump(mode="json")
-    assert dumped["expected_change"] == {"value": expected.value, "low": expected.low, "high": expected.high}
+    assert list(dumped["expected_change"]) == ["value", "low", "high", "today", "plan"]
+    assert expected.today is not None
+    assert expected.plan == pytest.approx(expected.today + expected.value, abs=1e-5)
+    assert expected.plan >= 0
 
 
 def test_plans_of_older_versions_have_no_expected_change(made: Planned) -> None:
@@ -85,6 +88,15 @@ def test_plans_of_older_versions_have_no_expected_change(made: Planned) -> None:
     old = made.plan.summary.model_dump(exclude={"model_change", "expected_change"})
     read = Summary.model_validate(old)
     assert read.expected_change is None
+    assert read.model_dump() == old
+
+
+def test_plans_that_have_an_expected_change_without_its_base_stay_readable(made: Planned) -> None:
+    """The base came later: plans without it are written as they were read."""
+    old = made.plan.summary.model_dump(exclude={"expected_change": {"today", "plan"}})
+    read = Summary.model_validate(old)
+    assert read.expected_change is not None
+    assert read.expected_change.today is None
     assert read.model_dump() == old
 
 
@@ -513,7 +525,7 @@ def test_a_vm_without_history_has_no_gain_in_any_figure(tmp_path: Path) -> None:
     explained = explain(plan, solution_of(Planned(estate, case, plan)), "never-seen")
     seen = [one.risk for one in (explained.today, explained.proposed, *explained.alternatives, *explained.forbidden)]
     assert min(seen) == entry.risk_today
-    assert any(note.startswith("1 VM has too little load history (never-seen):") for note in plan.notes)
+    assert any(note.startswith("1 VM (never-seen) has too little load history:") for note in plan.notes)
 
 
 def test_a_case_is_audited_as_it_is_planned(imported: Planned) -> None:

@@ -140,7 +140,7 @@ def make_plan(inventory: Inventory, risk: npt.NDArray[np.float64], seed: int = 2
         gap=cost_plan - bound,
         seconds=2.5,
         model_change=at_risk[1] - at_risk[0],
-        expected_change=Expectation(value=-21.5, low=-26.0, high=-17.0),
+        expected_change=Expectation(value=-21.5, low=-26.0, high=-17.0, today=42.0, plan=20.5),
     )
     plan = PlanDocument(
         created_at=AS_OF + timedelta(hours=1),

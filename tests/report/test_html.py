@@ -105,7 +105,7 @@ def test_headline_figures_are_those_of_the_summary() -> None:
     """Before, after and captured stand in the tiles."""
     text = " ".join(" ".join(read(page_of_plan()).text).split())
     assert "today 79.7 → in the plan 49.9" in text
-    assert "Expected change -21.5 at-risk backups per 30 days (90 %: between -26.0 and -17.0)" in text
+    assert "42.0 -> 20.5 at-risk backups per 30 days, a change of -21.5 (90 %: -26.0 to -17.0)" in text
     assert "95.0 %" in text
     assert "over today's schedule that this plan takes" in text
     assert f"a gap of {decimal(PLAN.summary.left_to_gain)} at-risk backups per 30 days" in text

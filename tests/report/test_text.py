@@ -12,7 +12,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.audit import audit
 from optimizer.plan.audit_document import BrokenRule
-from optimizer.plan.document import Expectation, PlanDocument
+from optimizer.plan.document import Expectation, PlanDocument, TodayAndPlan
 from optimizer.report.text import WORST, expected_sentence, render_audit, render_plan, render_report
 from optimizer.report.typeset import decimal, to_text
 from tests.report.small_estate import AS_OF, make_inventory, make_plan, make_risk
@@ -166,15 +166,25 @@ def test_a_plan_without_changes_says_what_is_left_to_gain() -> None:
 
 
 def test_the_expected_change_stands_beside_what_the_model_sees() -> None:
-    """Value and interval line up; where the history is too short, this is said; old plans say nothing."""
-    expected = Expectation(value=-9.2, low=-14.04, high=0.5)
-    assert expected_sentence(expected, -17.0) == (
-        "Expected change -9.2 at-risk backups per 30 days (90 %: between -14.0 and 0.5); in-sample, the model "
-        "sees -17.0"
+    """Each change stands beside its own base; where the history is too short, this is said."""
+    expected = Expectation(value=-91.1, low=-95.74, high=-86.4, today=92.0, plan=0.9)
+    model = TodayAndPlan(today=66.7, plan=2.69)
+    seen = "the model, which smooths the hours, sees 66.7 -> 2.69"
+    assert expected_sentence(expected, model) == (
+        "Expected on days the plan did not see: 92.0 -> 0.9 at-risk backups per 30 days, a change of -91.1 "
+        f"(90 %: -95.7 to -86.4); {seen}"
     )
-    assert expected_sentence(None, -17.0) == (
-        "The expected change of at-risk backups is unknown: the history is too short to hold days out; in-sample, the "
-        "model sees -17.0"
+    assert expected_sentence(None, model) == (
+        f"The expected change of at-risk backups is unknown: the history is too short to hold days out; {seen}"
+    )
+
+
+def test_the_expected_change_of_an_older_plan_has_no_base() -> None:
+    """Plans without the base state the change alone, and say that the model's figures are smoothed; others nothing."""
+    expected = Expectation(value=-9.2, low=-14.04, high=0.5)
+    assert expected_sentence(expected, TodayAndPlan(today=8.0, plan=1.0)) == (
+        "Expected on days the plan did not see: a change of -9.2 at-risk backups per 30 days (90 %: -14.0 to 0.5); "
+        "the model, which smooths the hours, sees 8.00 -> 1.00"
     )
     assert expected_sentence(None, None) == ""
 

@@ -159,11 +159,52 @@ def test_half_a_schedule_promises_half() -> None:
 def test_an_estate_that_is_never_busy_promises_zero_and_a_short_history_nothing() -> None:
     """What is known to be zero is told from what is not known."""
     quiet = promise(estate(np.zeros((30, 2, 48)), today=0), 0, np.full(2, 24))
-    assert quiet == ExpectedChange(0.0, 0.0, 0.0)
+    assert quiet == ExpectedChange(0.0, 0.0, 0.0, 0.0)
     inventory, forecast, table = estate(nightly(2)[:5], today=0)
     decisions = Decisions(np.zeros(2, np.int64), np.full(2, 24), np.ones((2, 48), np.bool_), np.zeros(2), 0.1)
     assert expected_change(inventory, forecast, table, decisions) is None
     assert expected_change(inventory, replace(forecast, folds=None), table, decisions) is None
+
+
+def test_the_promise_has_a_base_that_is_not_smoothed() -> None:
+    """A sharp nightly batch: the model lowers today's risk, the promise has it as observed and never saves more."""
+    days = nightly(4)
+    found = estate(days, today=0)
+    expected = promise(found, 0, np.full(4, 24))
+    observed = 30 * days[:, :, 0].mean(axis=0).sum()
+    assert expected.today == pytest.approx(observed, abs=1e-4)
+    assert found[2].today.sum() < 0.7 * observed
+    assert expected.plan == pytest.approx(expected.today + expected.value)
+    assert expected.plan >= 0
+    assert expected.value < -found[2].today.sum(), (
+        "the change exceeds what the model sees today: it needs its own base"
+    )
+
+
+def test_the_base_counts_vms_without_history_of_their_own_as_the_model_does() -> None:
+    """They are the same today and in the plan, so they change the base and not the promise."""
+    found = estate(nightly(4), today=0)
+    inventory, forecast, table = found
+    young = replace(table, own=np.array([True, True, True, False]))
+    whole = promise(found, 0, np.array([24, 24, 24, 0]))
+    known = promise((inventory, forecast, young), 0, np.array([24, 24, 24, 0]))
+    of_one = promise(found, 0, np.zeros(4, dtype=np.int64)).today / 4
+    assert known.today == pytest.approx(whole.today - of_one + table.today[3], rel=0.02)
+    assert known.plan == pytest.approx(known.today + known.value)
+
+
+def test_days_without_data_never_make_the_change_larger_than_its_base() -> None:
+    """A start whose runs are unknown in some blocks: gain and base are both taken from the blocks that know them."""
+    history = as_history(nightly(4))
+    days = history.day_count.copy()
+    days[::2, 0, 24] = 0
+    days[1, 1, 0] = 0
+    sums = np.where(days > 0, history.risk_sum, 0).astype(np.float32)
+    forecast = forecast_history(replace(history, risk_sum=sums, day_count=days))
+    inventory = made_up_inventory(forecast.vm_ids, np.zeros(4, dtype=np.int64), 0, AS_OF)
+    expected = promise((inventory, forecast, risk_table(inventory, forecast)), 0, np.full(4, 24))
+    assert expected.value < -80
+    assert expected.today + expected.value >= -1e-6
 
 
 def test_the_promise_is_repeatable() -> None:
