@@ -97,8 +97,7 @@ class Prices(RuleTable):
     policy_write
         Price of a policy created or edited.
     working_hours
-        Price of one backup in 30 days that starts in working hours and does not today: a backup has to be at risk that
-        much less often for it.
+        Price of one more backup in 30 days that is expected to start in working hours.
     move
         Price of a VM whose start changes.
     move_recent
@@ -329,7 +328,7 @@ class Rules(RuleTable):
         Days into which the policy writes fit, at ``policies.max_writes_per_day`` in each ``policies.scope``; None: as
         many as it takes.
     working_hours
-        Hours in which ``prices.working_hours`` counts starts.
+        Hours in which ``prices.working_hours`` counts expected starts.
     service_from
         Where services come from, first hit wins.
     """

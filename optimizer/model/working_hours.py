@@ -1,4 +1,4 @@
-"""Working hours, and how many backups start in them."""
+"""Working hours, and how many backups are expected to start in them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class WorkingHours(TimesOfDay):
     Parameters
     ----------
     start, end
-        Minutes of the day (``from`` and ``to`` in the file): a backup that is scheduled at ``to`` is not in them.
+        Minutes of the day (``from`` and ``to`` in the file): a backup that starts at ``to`` is not in them.
     days
         Weekdays on which the hours begin, Monday = 0; at least one.
     """
@@ -39,10 +39,16 @@ class WorkingHours(TimesOfDay):
     days: Annotated[tuple[Weekday, ...], Field(min_length=1)] = (0, 1, 2, 3, 4)
 
     def starts(self, recurrence: Recurrence) -> npt.NDArray[np.float64]:
-        """Backups per 30 days whose scheduled time lies in working hours, by start option; shape (48,).
+        """Expected number of backups per 30 days that start in working hours, by start option.
 
-        Every run of a policy that backs up several times a day counts.  The snapshot itself may begin up to two hours
-        after the scheduled time.
+        A backup starts at any minute of the two hours after its scheduled time.  Each run therefore counts with the
+        share of these two hours that lies in working hours: a backup set to 07:30 starts after 08:00 three times out
+        of four.  Every run of a policy that backs up several times a day counts.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (48,).
         """
         return _starts(self, recurrence)
 
@@ -66,11 +72,14 @@ class WorkingHours(TimesOfDay):
 
 @lru_cache(maxsize=1024)
 def _starts(hours: WorkingHours, recurrence: Recurrence) -> npt.NDArray[np.float64]:
-    opens = np.array(hours.days) * MINUTES_PER_DAY + hours.start
+    opens = np.array(sorted(set(hours.days))) * MINUTES_PER_DAY + hours.start
     counts = np.empty(NUM_OPTIONS)
     for option in range(NUM_OPTIONS):
         since = (recurrence.run_minutes(option, 0)[:, None] - opens[None, :]) % MINUTES_PER_WEEK
-        counts[option] = (since < hours.minutes).any(axis=1).sum()
+        until = since + START_WINDOW_MINUTES
+        begun = np.minimum(until, hours.minutes) - since  # starts while these hours last
+        ahead = np.minimum(until - MINUTES_PER_WEEK, hours.minutes)  # starts after they have begun again
+        counts[option] = (np.maximum(begun, 0) + np.maximum(ahead, 0)).sum() / START_WINDOW_MINUTES
     counts *= HORIZON_DAYS / 7
     counts.flags.writeable = False
     return counts

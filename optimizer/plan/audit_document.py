@@ -25,7 +25,7 @@ class WeightedTotals(StrictModel):
 
 
 class AuditTotals(StrictModel):
-    """The estate in figures; at-risk backups, overlapping snapshots and starts in working hours are per 30 days.
+    """The estate in figures; at-risk backups, overlaps and starts in working hours are expected numbers per 30 days.
 
     ``weighted`` is None where every VM has the weight 1.
     """

@@ -278,7 +278,7 @@ def _knee(case: Case, options: npt.NDArray[np.int64]) -> Knee | None:
 
 
 def _working_hours_starts(case: Case, options: npt.NDArray[np.int64]) -> TodayAndPlan:
-    """Backups per 30 days that start in working hours."""
+    """Expected number of backups per 30 days that start in working hours."""
     today, plan = (
         _round(working_hours_starts(case.inventory, case.rules.working_hours, starts))
         for starts in (case.instance.today, options)

@@ -86,7 +86,7 @@ class Summary(StrictModel):
     reference
         What ``captured`` is measured against: today's schedule, or a greedy one where today's breaks rules.
     working_hours_starts
-        Backups per 30 days that start in working hours.  None in plans of older versions.
+        Expected number of backups per 30 days that start in working hours.  None in plans of older versions.
     knee
         About how many of the moves give most of the gain.  None where the plan gains nothing over today's schedule,
         and in plans of older versions.

@@ -229,7 +229,7 @@ def windows_met(inventory: Inventory, starts: IntArray, row: int, snapshot_minut
 
 
 def working_hours_starts(inventory: Inventory, hours: WorkingHours, starts: IntArray) -> float:
-    """Backups per 30 days that start in working hours, on the clock of each VM's policy.
+    """Expected number of backups per 30 days that start in working hours, on the clock of each VM's policy.
 
     Parameters
     ----------

@@ -11,14 +11,14 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, timedelta
+from datetime import UTC, date
 from itertools import combinations_with_replacement
 
 import numpy as np
 import numpy.typing as npt
 
 from optimizer.errors import VerificationError
-from optimizer.model.inventory import Inventory, Policy, ProtectedItem
+from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Prices, Rule, Rules
 from optimizer.plan.document import Change
@@ -45,7 +45,7 @@ class Claims:
     overlaps
         Expected overlapping snapshots of one service, per 30 days.
     working_hours_starts
-        Backups that start in working hours, per 30 days.
+        Expected number of backups that start in working hours, per 30 days.
     peak
         Most windows of one service in one half hour.
     bound
@@ -382,7 +382,7 @@ def counted_within(rule: Rule, inventory: Inventory, item: ProtectedItem) -> str
 
 def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list[str]:
     """The objective, term by term, against what the plan states."""
-    prices, weights = checked.rules.prices, _weights(checked)
+    prices, hours, weights = checked.rules.prices, checked.rules.working_hours, _weights(checked)
     met: Counter[tuple[str, int]] = Counter()
     starts: Counter[tuple[str, int]] = Counter()
     total = in_hours = 0.0
@@ -391,7 +391,7 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
         days = 7 / len({day for day, _ in clock.wall_times(policy, policy.start)})
         total += weights[row] * days * _counted_risk(checked, row, policy.start, option)
         total += _move_price(checked, row) * _moved(checked, row)
-        started, starting = (_starts_in_working_hours(checked, clock, policy, t) for t in (policy.start, option))
+        started, starting = (clock.starts_within(hours, policy, t) * 30 / 7 for t in (policy.start, option))
         total += prices.working_hours * max(0.0, starting - started)
         in_hours += starting
         for moment in clock.half_hours(policy, option):
@@ -415,7 +415,7 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
         ("cost", claims.cost, total),
         ("expected overlaps", claims.overlaps, counted),
         ("weighted overlaps", weighted, sum(one.weighted for one in overlaps)),
-        ("starts in working hours", claims.working_hours_starts, in_hours),
+        ("expected starts in working hours", claims.working_hours_starts, in_hours),
         ("peak concurrency", claims.peak, peak),
     ):
         if not abs(stated - found) <= TOLERANCE * (1 + abs(found)):  # so that NaN is a fault
@@ -474,20 +474,6 @@ def _expected_pairs(runs: Counter[int], others: Counter[int], *, alike: bool) ->
             if not alike:
                 expected += probability * count * others[(moment - apart) % HALF_HOURS_PER_WEEK]
     return expected
-
-
-def _starts_in_working_hours(checked: Checked, clock: WindowClock, policy: Policy, option: int) -> float:
-    """Backups of one VM that start in working hours, by the clock of its policy, per 30 days."""
-    hours, count = checked.rules.working_hours, 0
-    for day, wall in clock.wall_times(policy, option):
-        minute = day * 1440 + wall // timedelta(minutes=1)
-        for begins_on in hours.days:
-            opens = begins_on * 1440 + hours.start
-            closes = opens + (hours.end - hours.start if hours.end > hours.start else 1440 + hours.end - hours.start)
-            if any(opens <= minute + week * 10080 < closes for week in (-1, 0, 1)):
-                count += 1
-                break
-    return count * 30 / 7
 
 
 def _price_of_overlap(prices: Prices, num_vms: int) -> float:

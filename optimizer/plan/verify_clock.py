@@ -13,6 +13,7 @@ from optimizer.model.inventory import Policy
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule
 from optimizer.model.timegrid import Frequency, Horizon, resolve_zone
+from optimizer.model.working_hours import WorkingHours
 
 TWO_HOURS = timedelta(hours=2)
 HALF_HOUR = timedelta(minutes=30)
@@ -40,6 +41,7 @@ class WindowClock:
         self._half_hours: dict[tuple[object, ...], frozenset[int]] = {}
         self._fits: dict[tuple[object, ...], bool] = {}
         self._offsets: dict[str, list[timedelta]] = {}
+        self._starts_within: dict[tuple[object, ...], float] = {}
         self._starts: dict[tuple[object, ...], list[int]] = {}
         self._instants: dict[tuple[object, ...], list[datetime]] = {}
         self._open: dict[tuple[object, ...], list[Span]] = {}
@@ -93,6 +95,23 @@ class WindowClock:
                 for day, wall in self.wall_times(policy, option)
             ]
         return self._starts[key]
+
+    def starts_within(self, hours: WorkingHours, policy: Policy, option: int) -> float:
+        """Expected number of backups of a typical week that start in working hours, on the policy's own clock.
+
+        A backup starts at any time of the two hours after its time.
+        """
+        key = (hours, policy.recurrence, option)
+        if key not in self._starts_within:
+            opens = [timedelta(days=day + week, minutes=hours.start) for day in set(hours.days) for week in (-7, 0, 7)]
+            length = timedelta(minutes=hours.end - hours.start) % timedelta(days=1) or timedelta(days=1)
+            shared = timedelta()
+            for day, wall in self.wall_times(policy, option):
+                begin = timedelta(days=day) + wall
+                for open_ in opens:
+                    shared += max(timedelta(), min(begin + TWO_HOURS, open_ + length) - max(begin, open_))
+            self._starts_within[key] = shared / TWO_HOURS
+        return self._starts_within[key]
 
     def fits(self, rule: Rule, policy: Policy, option: int) -> bool:
         """Whether every start window keeps the allowed and forbidden windows of a rule.

@@ -213,13 +213,13 @@ def _knee(plan: PlanDocument) -> str:
 
 
 def _working_hours_tile(summary: Summary) -> Iterator[dict[str, str]]:
-    """How many backups start in working hours; nothing for plans of versions that did not count them."""
+    """Expected starts in working hours; nothing for plans of versions that did not count them."""
     if starts := summary.working_hours_starts:
         yield _tile(
-            "Starts in working hours",
+            "Expected starts in working hours",
             decimal(starts.today),
             decimal(starts.plan),
-            "Backups per 30 days that are scheduled in working hours, on the clock of each VM's policy.",
+            "Backups per 30 days, on the clock of each VM's policy. A backup starts up to two hours after its time.",
             _change(starts.today, starts.plan),
         )
 

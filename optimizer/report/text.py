@@ -87,7 +87,7 @@ def _audit_totals(audit: Audit) -> Iterator[RenderableType]:
         yield Text(f"  {decimal(weighted.at_risk_per_month):>9}  {AT_RISK_WEIGHTED}")
         yield Text(f"  {decimal(weighted.overlaps_per_month):>9}  {OVERLAPS_WEIGHTED}")
     yield Text(f"  {totals.peak_concurrency:>9,}  most overlapping start windows in one service")
-    yield Text(f"  {decimal(totals.working_hours_starts):>9}  backups that start in working hours in 30 days")
+    yield Text(f"  {decimal(totals.working_hours_starts):>9}  backups expected to start in working hours in 30 days")
 
 
 def _starts_picture(audit: Audit, glyphs: Glyphs) -> Iterator[RenderableType]:
@@ -306,7 +306,7 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
                 whole=True,
             ),
             *(
-                [line("starts in working hours per 30 days", in_hours.today, in_hours.plan)]
+                [line("expected starts in working hours per 30 days", in_hours.today, in_hours.plan)]
                 if (in_hours := summary.working_hours_starts)
                 else []
             ),

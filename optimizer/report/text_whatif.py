@@ -132,7 +132,7 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
         line("expected overlapping snapshots per 30 days", lambda figures: figures.overlaps_per_month),
         *(line(*weighted) for weighted in _weighted_lines([base, kept, *([plan] if plan else [])])),
         line("most overlapping start windows in one service", lambda figures: figures.peak_concurrency, whole=True),
-        line("starts in working hours per 30 days", lambda figures: figures.working_hours_starts),
+        line("expected starts in working hours per 30 days", lambda figures: figures.working_hours_starts),
         line("VMs that move", lambda figures: figures.moved, whole=True),
         line("policies written", lambda figures: figures.policies_written, whole=True),
         *(line(f"cost: {name}", of) for name, of in _TERMS),

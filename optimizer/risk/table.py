@@ -14,8 +14,10 @@ from optimizer.risk.options import RISK_DECIMALS, IntArray, OptionRuns, by_patte
 from optimizer.risk.seasonal import BoolArray, FloatArray
 
 LEAST_COUNTED = 0.001
-"""Share of a gain in risk that counts although it is not credited: it pays for no move, but of starts that are as good
-as each other, the one that looks better is taken."""
+"""Share of a gain in risk that counts although it is not credited, in an estate whose busy hours repeat.
+
+It pays for no move, but of starts that are as good as each other, the one that looks better is taken.
+"""
 
 
 @dataclass(frozen=True)
@@ -33,12 +35,16 @@ class RiskTable:
         :func:`optimizer.risk.credit.believe_gains`.
     own
         Shape (V,): whether the VM's own history is the evidence; without it, ``credit`` is 0.
+    repeats
+        Whether the busy hours of the estate are proven to repeat.  If they are not, what looks better is noise, and
+        a gain that is not credited does not even decide between starts that are as good as each other.
     """
 
     risk: FloatArray
     today: FloatArray
     credit: FloatArray
     own: BoolArray
+    repeats: bool = True
 
     @property
     def credited(self) -> BoolArray:
@@ -66,7 +72,7 @@ class RiskTable:
     @property
     def counted(self) -> FloatArray:
         """Shape (V,): share of a gain in risk that the objective counts."""
-        return np.where(self.own, np.maximum(self.credit, LEAST_COUNTED), self.credit)
+        return np.where(self.own & self.repeats, np.maximum(self.credit, LEAST_COUNTED), self.credit)
 
     @property
     def cost(self) -> FloatArray:
@@ -129,7 +135,7 @@ def risk_table(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: b
             prior_days=forecast.prior_days,
             repeats=forecast.repetition.is_proven,
         )
-    return RiskTable(risk, risk[np.arange(len(rows)), starts], credit, own)
+    return RiskTable(risk, risk[np.arange(len(rows)), starts], credit, own, forecast.repetition.is_proven)
 
 
 def forecast_rows(inventory: Inventory, forecast: Forecast) -> IntArray:

@@ -144,7 +144,7 @@ def _move_prices(inventory: Inventory, rules: Rules, recently_moved: Mapping[str
 
 
 def _working_hours_prices(inventory: Inventory, rules: Rules) -> FloatArray:
-    """Price of backups that start in working hours, at each start option, above those of today; shape (V, 48)."""
+    """Price of the expected starts in working hours above those of today, at each start option; shape (V, 48)."""
     prices = np.zeros((len(inventory.items), NUM_OPTIONS))
     for row, item in enumerate(inventory.items):
         policy = inventory.policy(item)

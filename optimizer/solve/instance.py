@@ -154,7 +154,7 @@ class Instance:
         Shape (V, 48): risk that is credited times ``risk_weight``, plus the prices of the move and of starts in
         working hours, in at-risk backups per 30 days.
     working_hours
-        Shape (V, 48): what of ``linear`` is the price of backups that start in working hours and do not today.
+        Shape (V, 48): what of ``linear`` is the price of expected starts in working hours above those of today.
     tie_rank
         Shape (V, 48): among starts of equal cost, the one with the lowest rank is taken; 0 at today's start.
     risk

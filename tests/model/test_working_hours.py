@@ -1,4 +1,4 @@
-"""Working hours: how many backups start in them, and how far a start is from them."""
+"""Working hours: how many backups are expected to start in them, and how far a start is from them."""
 
 from __future__ import annotations
 
@@ -15,27 +15,59 @@ SUNDAYS = Recurrence(Frequency.WEEKLY, (6,))
 HOURLY = Recurrence(Frequency.HOURLY, (), 4, 12)
 WEEK = 30 / 7
 NIGHT_SHIFT = WorkingHours.model_validate({"from": "22:00", "to": "06:00", "days": ["Sunday"]})
+MONDAY_NIGHT = WorkingHours.model_validate({"from": "00:00", "to": "04:15", "days": ["Monday", "Monday"]})
+ONE_HOUR = WorkingHours.model_validate({"from": "12:00", "to": "13:00", "days": ["Monday", "Sunday"]})
+ALWAYS = WorkingHours.model_validate(
+    {
+        "from": "00:00",
+        "to": "24:00",
+        "days": ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"],
+    }
+)
 
 
 @pytest.mark.parametrize(
     ("hours", "recurrence", "start", "per_week"),
     [
-        pytest.param(WorkingHours(), DAILY, "07:30", 0, id="before"),
+        pytest.param(WorkingHours(), DAILY, "06:00", 0, id="two hours before"),
+        pytest.param(WorkingHours(), DAILY, "06:30", 5 / 4, id="a delay of 90 minutes or more reaches them"),
+        pytest.param(WorkingHours(), DAILY, "07:30", 5 * 3 / 4, id="three delays out of four reach them"),
         pytest.param(WorkingHours(), DAILY, "08:00", 5, id="from is included"),
-        pytest.param(WorkingHours(), DAILY, "17:30", 5, id="last half hour"),
+        pytest.param(WorkingHours(), DAILY, "16:00", 5, id="every delay ends in them"),
+        pytest.param(WorkingHours(), DAILY, "17:30", 5 / 4, id="last half hour: a delay leads out of them"),
         pytest.param(WorkingHours(), DAILY, "18:00", 0, id="to is not included"),
         pytest.param(WorkingHours(), SUNDAYS, "12:00", 0, id="a weekly backup on a free day"),
         pytest.param(WorkingHours(), HOURLY, "06:00", 10, id="every run counts: 10:00 and 14:00, not 06:00 and 18:00"),
+        pytest.param(
+            WorkingHours(), HOURLY, "05:30", 5 * 2.25, id="every run: 09:30 and 13:30 whole, 17:30 a quarter"
+        ),
         pytest.param(NIGHT_SHIFT, DAILY, "23:00", 1, id="past midnight: on the day on which it begins"),
-        pytest.param(NIGHT_SHIFT, DAILY, "05:30", 1, id="past midnight: on the day after"),
+        pytest.param(NIGHT_SHIFT, DAILY, "05:30", 1 / 4, id="past midnight: on the day after"),
+        pytest.param(NIGHT_SHIFT, DAILY, "21:00", 1 / 2, id="the delay leads into the night shift"),
         pytest.param(NIGHT_SHIFT, SUNDAYS, "05:30", 0, id="Sunday morning belongs to Saturday's night"),
+        pytest.param(
+            MONDAY_NIGHT, SUNDAYS, "23:00", 1 / 2, id="past the end of the week, where the hours begin again"
+        ),
+        pytest.param(ONE_HOUR, DAILY, "11:30", 2 / 2, id="hours shorter than the delay: half of each start, two days"),
+        pytest.param(ALWAYS, HOURLY, "22:00", 28, id="whole days: every backup counts, and counts once"),
     ],
 )
-def test_starts_are_counted_on_the_clock_of_the_policy(
-    hours: WorkingHours, recurrence: Recurrence, start: str, per_week: int
+def test_expected_starts_are_counted_on_the_clock_of_the_policy(
+    hours: WorkingHours, recurrence: Recurrence, start: str, per_week: float
 ) -> None:
-    """Backups per 30 days whose scheduled time lies in the hours, run by run."""
+    """Each run counts with the share of its two hours of delay that lies in the hours."""
     assert hours.starts(recurrence)[parse_start(start)] == pytest.approx(per_week * WEEK)
+
+
+@pytest.mark.parametrize("hours", [WorkingHours(), NIGHT_SHIFT, MONDAY_NIGHT, ONE_HOUR, ALWAYS])
+@pytest.mark.parametrize("recurrence", [DAILY, SUNDAYS, HOURLY])
+def test_expected_starts_are_what_a_count_of_all_delays_says(hours: WorkingHours, recurrence: Recurrence) -> None:
+    """The same as counting the starts at each of the 120 minutes of delay, for every start option."""
+    at_work = {(day * 1440 + hours.start + minute) % 10080 for day in hours.days for minute in range(hours.minutes)}
+    for option, expected in enumerate(hours.starts(recurrence).tolist()):
+        runs = recurrence.run_minutes(option, 0).tolist()
+        counted = sum((run + delay) % 10080 in at_work for run in runs for delay in range(120))
+        assert expected == pytest.approx(counted / 120 * WEEK)
 
 
 def test_the_night_is_far_from_working_hours() -> None:

@@ -364,11 +364,11 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
     "cost overstated": ("states cost", lambda v: claiming(v, cost=v.claims.cost + 0.01)),
     "overlaps misstated": ("states expected overlaps", lambda v: claiming(v, overlaps=v.claims.overlaps - 0.1)),
     "starts in working hours misstated": (
-        "states starts in working hours",
+        "states expected starts in working hours",
         lambda v: claiming(v, working_hours_starts=v.claims.working_hours_starts + 1),
     ),
     "other working hours": (
-        "states starts in working hours",
+        "states expected starts in working hours",
         lambda v: ruled_by(v, working_hours=WorkingHours(start=0, end=6 * 60)),
     ),
     "working hours priced otherwise": (

@@ -242,3 +242,13 @@ def test_the_cost_credits_gains_only_and_counts_increases_whole() -> None:
     assert table.cost.tolist() == [[2.0, 1.5, 3.0], [2.0, 2.0, 3.0]]
     assert table.allowed.tolist() == [[True, True, True], [True, True, False]]
     assert table.credited.tolist() == [True, False]
+
+
+def test_uncredited_gains_decide_ties_only_where_busy_hours_repeat() -> None:
+    """A gain without credit counts 0.1 % in an estate whose hours repeat, and nothing where they are noise."""
+    risk, today, one = np.array([[2.0, 1.0, 3.0]]), np.array([2.0]), np.ones(1, dtype=np.bool_)
+    repeats = RiskTable(risk, today, np.zeros(1), one)
+    noise = RiskTable(risk, today, np.zeros(1), one, repeats=False)
+    assert repeats.cost.tolist() == [[2.0, 1.999, 3.0]]
+    assert noise.cost.tolist() == [[2.0, 2.0, 3.0]]
+    assert RiskTable(risk, today, np.array([0.5]), one, repeats=False).cost.tolist() == [[2.0, 1.5, 3.0]]

@@ -194,12 +194,13 @@ def obvious_overlaps(problem: Problem, options: Sequence[int], members: Sequence
 
 
 def obvious_working_hours(problem: Problem, v: int, t: int) -> float:
-    """Backups of a VM in 30 days whose time lies in working hours, by every run of a week on its own clock."""
+    """Backups of a VM in 30 days that start in working hours, by every minute of delay of every run of a week."""
     hours = problem.rules.working_hours
     recurrence = problem.inventory.policy(problem.inventory.items[v]).recurrence
     length = (hours.end - hours.start) % 1440 or 1440
     at_work = {(day * 1440 + hours.start + minute) % 10080 for day in hours.days for minute in range(length)}
-    return sum(minute in at_work for minute in recurrence.run_minutes(t, 0).tolist()) * 30 / 7
+    starts = [(minute + delay) % 10080 for minute in recurrence.run_minutes(t, 0).tolist() for delay in range(120)]
+    return sum(minute in at_work for minute in starts) / 120 * 30 / 7
 
 
 def _obvious_overlap_price(problem: Problem, members: Sequence[int]) -> float:

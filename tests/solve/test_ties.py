@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from optimizer.model.rules import Rules
+from optimizer.model.timegrid import parse_start
+from optimizer.solve.build import build_instance
 from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.restrict import restrict_options
 from optimizer.solve.search import settle_ties
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import tiny_problem
@@ -44,6 +49,22 @@ def test_a_vm_that_moves_goes_far_into_the_night() -> None:
     result = solve(instance, effort=5)
     assert result.options is not None
     assert result.options.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(("repeats", "start"), [(False, "00:00"), (True, "07:30")])
+def test_noise_does_not_outrank_the_night(repeats: bool, start: str) -> None:
+    """Of two VMs that are spread, one moves to midnight unless 07:30 looks better in an estate whose hours repeat."""
+    twins = [policy(f"q{start}", "v", start) for start in (0, 15)]
+    found = inventory([policy("p", "v", 40), *twins], [("web", "p"), ("web", "p")])
+    rules = Rules(prices={**FIXED_PRICES, "vault_peak": 0.0, "all_at_once": 5.0})
+    risk = flat_risk(2, 5.0)
+    risk[:, 0], risk[:, 15] = 3.0, 1.0
+    problem = Problem(found, rules, risk)
+    table = replace(problem.table, credit=np.zeros(2), repeats=repeats)
+    restrictions = restrict_options(found, rules, table, 15)
+    result = solve(build_instance(found, table, rules, restrictions, 15), effort=5)
+    assert result.options is not None
+    assert sorted(result.options.tolist()) == sorted([40, parse_start(start)])
 
 
 def test_the_night_is_what_the_working_hours_leave() -> None:
