@@ -106,7 +106,7 @@ def compose_plan(
     options = result.options
     diff = changes_to(case, options, known_policies(estate))
     schedule = _schedule(case, options, diff)
-    summary = _summary(case, result, diff, settings.seed, toward)
+    summary = _summary(case, result, diff, settings.seed, toward, moves_curve)
     claims = Claims(
         cost=result.cost.total,
         overlaps=summary.overlaps_per_month.plan,
@@ -211,7 +211,9 @@ def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[Sc
     return entries
 
 
-def _summary(case: Case, result: Result, diff: Diff, seed: int, toward: Toward | None) -> Summary:
+def _summary(
+    case: Case, result: Result, diff: Diff, seed: int, toward: Toward | None, curve: MovesCurve | None
+) -> Summary:
     assert result.options is not None and result.cost is not None and result.reference is not None
     instance, options = case.instance, result.options
     rows = np.arange(instance.num_vms)
@@ -244,7 +246,7 @@ def _summary(case: Case, result: Result, diff: Diff, seed: int, toward: Toward |
             plan=_round(result.cost.total),
             bound=_round(result.bound),
         ),
-        knee=None if toward is not None else _knee(case, options),
+        knee=None if toward is not None else _knee(case, options, curve),
         broken_today=_broken_today(case) if result.reference_name == "greedy" or toward is not None else (),
         captured=_round(result.captured if toward is None else max(0.0, result.captured)),
         gap=_round(max(0.0, result.cost.total - result.bound)),
@@ -271,8 +273,13 @@ def _weighted(case: Case, options: npt.NDArray[np.int64]) -> WeightedFigures | N
     )
 
 
-def _knee(case: Case, options: npt.NDArray[np.int64]) -> Knee | None:
-    """About how many of the moves give most of the gain."""
+def _knee(case: Case, options: npt.NDArray[np.int64], curve: MovesCurve | None) -> Knee | None:
+    """About how many moves give most of the gain: as the curve has it, which may need fewer than the plan's own."""
+    if curve is not None:
+        if curve.most_of_gain is None or curve.gain_over != "today":
+            return None
+        point = curve.point(curve.most_of_gain)
+        return Knee(moves=point.moved, share=point.gain_share)
     found = find_knee(case.instance, options, MOST_OF_GAIN)
     return None if found is None else Knee(moves=found.moves, share=_round(found.share))
 

@@ -13,7 +13,10 @@ MOST_OF_GAIN = 0.8
 
 
 class Knee(StrictModel):
-    """Fewest of a plan's own moves that give 80 % of its gain; a curve may find fewer, as VMs may go elsewhere then.
+    """How few moves give 80 % of a plan's gain and keep every rule.
+
+    A plan with a moves curve has the number of the curve (``most_of_gain``).  In a plan without one, it is that of
+    the plan's own moves; a curve may find fewer, as VMs may go elsewhere then.
 
     Parameters
     ----------

@@ -402,8 +402,8 @@ def _captured_sentence(plan: PlanDocument) -> str:
     if summary.moved == 0 and summary.reference == "today":
         if plan.rules.max_moves == 0:
             return f"Today's schedule stays: max_moves is 0, so no VM may move ({search})"
-        possible = decimal(summary.left_to_gain)
-        return f"Today's schedule stays: it is proven that no other{within} saves more than {possible} ({search})"
+        possible, other = decimal(summary.left_to_gain), f" schedule{within}" if within else ""
+        return f"Today's schedule stays: it is proven that no other{other} saves more than {possible} ({search})"
     no_other = "no such schedule" if within else "no schedule"
     proven = (
         f"the plan costs {decimal(summary.cost.plan)}, and {no_other} costs less than {decimal(summary.cost.bound)}"

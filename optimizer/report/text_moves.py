@@ -45,9 +45,13 @@ def knee_sentence(plan: PlanDocument) -> str:
     if knee is None or plan.moves_curve is not None:
         return ""
     if knee.moves == moved:
-        return f"Most of the gain needs {'the 1 move' if moved == 1 else f'all {moved:,} moves'}"
+        return _needs_all(moved)
     verb = "1 move gives" if knee.moves == 1 else f"{knee.moves:,} moves give"
     return f"About {verb} {percent(knee.share)} of the gain: see --moves-curve, or plan with --max-moves {knee.moves}"
+
+
+def _needs_all(moved: int) -> str:
+    return f"{100 * MOST_OF_GAIN:.0f} % of the gain needs {'the 1 move' if moved == 1 else f'all {moved:,} moves'}"
 
 
 def moves_sentences(curve: MovesCurve) -> list[str]:
@@ -59,7 +63,7 @@ def moves_sentences(curve: MovesCurve) -> list[str]:
         return ["No move improves today's schedule."]
     most, knee = curve.point(curve.most_of_gain), curve.point(curve.knee)
     if most.moved == last.moved:
-        first = f"Most of the gain needs all {plural(last.moved, 'move')}."
+        first = f"{_needs_all(last.moved)}."
     else:
         verb = "This 1 move gives" if most.moved == 1 else f"These {most.moved:,} moves give"
         first = (

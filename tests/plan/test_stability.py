@@ -214,6 +214,17 @@ def test_shares_of_a_forced_curve_are_of_todays_schedule(forced: PlanDocument) -
     assert curve.knee in {point.max_moves for point in curve.points}
 
 
+def test_the_summary_agrees_with_the_curve(forced: PlanDocument, curved: PlanDocument) -> None:
+    """Where a plan has a curve, its summary names the moves that the curve needs for 80 % of the gain."""
+    for plan in (forced, curved):
+        curve, knee = plan.moves_curve, plan.summary.knee
+        assert curve is not None
+        assert curve.most_of_gain is not None
+        assert knee is not None
+        point = curve.point(curve.most_of_gain)
+        assert (knee.moves, knee.share) == (point.moved, point.gain_share)
+
+
 def test_shares_of_a_curve_that_only_costs_are_of_its_first_row(imported: Planned) -> None:
     """Where the rules cost more than all moves save, there is no gain over today to have shares of."""
     midday = Window(start=10 * 60, end=16 * 60)

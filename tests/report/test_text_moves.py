@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 from bokeh.models import GlyphRenderer, Line
 
-from optimizer.plan.moves_document import MovesCurve, MovesPoint
+from optimizer.plan.moves_document import Knee, MovesCurve, MovesPoint
 from optimizer.report.charts import moves_chart
-from optimizer.report.text_moves import moves_sentences, render_moves_curve
+from optimizer.report.text_moves import knee_sentence, moves_sentences, render_moves_curve
 from optimizer.report.typeset import to_text
+from tests.report.small_estate import make_inventory, make_plan, make_risk
+
+INVENTORY = make_inventory()
+PLAN = make_plan(INVENTORY, make_risk(INVENTORY))
 
 
 def point(moves: int, cost: float, share: float, writes: int = 1) -> MovesPoint:
@@ -63,7 +67,24 @@ def test_one_move_and_all_moves_are_said_as_such() -> None:
     one = CURVE.model_copy(update={"knee": 1, "most_of_gain": 1})
     assert moves_sentences(one)[0].startswith("This 1 move gives 7.1 % of the gain")
     every = CURVE.model_copy(update={"most_of_gain": 1234})
-    assert moves_sentences(every)[0] == "Most of the gain needs all 1,234 moves."
+    assert moves_sentences(every)[0] == "80 % of the gain needs all 1,234 moves."
+
+
+@pytest.mark.parametrize(
+    ("moves", "moved", "sentence"),
+    [
+        (3, 3, "80 % of the gain needs all 3 moves"),
+        (1, 1, "80 % of the gain needs the 1 move"),
+        (2, 3, "About 2 moves give 83.5 % of the gain: see --moves-curve, or plan with --max-moves 2"),
+        (1, 3, "About 1 move gives 83.5 % of the gain: see --moves-curve, or plan with --max-moves 1"),
+    ],
+)
+def test_a_plan_without_a_curve_names_its_knee(moves: int, moved: int, sentence: str) -> None:
+    """How many of the moves give 80 % of the gain; a plan with a curve leaves that to the curve."""
+    summary = PLAN.summary.model_copy(update={"knee": Knee(moves=moves, share=0.835), "moved": moved})
+    plan = PLAN.model_copy(update={"summary": summary})
+    assert knee_sentence(plan) == sentence
+    assert knee_sentence(plan.model_copy(update={"moves_curve": CURVE})) == ""
 
 
 def test_where_nothing_is_gained_that_is_all_there_is_to_say() -> None:

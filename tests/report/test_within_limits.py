@@ -69,7 +69,7 @@ def test_a_schedule_that_stays_names_the_limits() -> None:
     same = unchanged(PLAN)
     text = text_of(limited(same, "optimal", max_policy_writes=0))
     assert "Nothing to change for 30 VMs with no policy writes" in text
-    assert "it is proven that no other with no policy writes saves more than" in text
+    assert "it is proven that no other schedule with no policy writes saves more than" in text
     text = text_of(limited(same, "optimal", max_moves=0))
     assert "Today's schedule stays: max_moves is 0, so no VM may move" in text
     assert "proven that no other" not in text

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
 from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.selectors import Selector
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.instance import Instance
+from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.moves.knee import find_knee
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import tiny_problem
@@ -26,6 +29,57 @@ def fewest_by_brute_force(problem: Problem, instance: Instance, target: float) -
         for schedule in every_schedule(problem)
         if obvious_cost(problem, schedule) <= target + 1e-9 and obvious_feasible(problem, schedule)
     )
+
+
+def forced_problem(number: int) -> Problem:
+    """Three services in one policy, risks of very different size; rules force moves that may gain nothing."""
+    random = np.random.default_rng([23, number])
+    policies = [policy("p46", "v", 46), *(policy(f"p{t}", "v", t) for t in (4, 14, 24, 34))]
+    services = ["s0", "s0", "s1", "s1", "s2", "s2", "s2"]
+    found = inventory(policies, [(service, "p46") for service in services])
+    risk = flat_risk(7, 9.0)
+    risk[:, [4, 14, 24, 34]] = random.choice([0.0, 0.1, 0.3], (7, 4))
+    risk[:, 46] = random.choice([0.0, 0.0, 1.0, 3.0, 8.0], 7)
+    rules = [
+        Rule(name="apart", where=Selector(service="s0"), separate=True),
+        Rule.model_validate({"name": "in turns", "where": {"service": "s1"}, "order": ["vm2", "vm3"]}),
+        Rule(name="two at once", where=Selector(service="s2"), max_concurrent=2),
+    ]
+    chosen = [rule for rule in rules if random.random() < 0.6] or rules[:1]
+    return Problem(found, Rules(rule=tuple(chosen), max_risk_increase=20.0), risk)
+
+
+def fewest_of_the_plan(instance: Instance, plan: IntArray, target: float) -> int:
+    """Fewest of the plan's own moves that keep every rule and cost at most the target, by trying all."""
+    moved = np.flatnonzero(plan != instance.today).tolist()
+    for count in range(1, len(moved) + 1):
+        for vms in map(list, itertools.combinations(moved, count)):
+            options = instance.today.copy()
+            options[vms] = plan[vms]
+            if evaluate(instance, options).total <= target + 1e-9 and not violations(instance, options):
+                return count
+    raise AssertionError("the plan itself does not keep the rules")
+
+
+def test_moves_that_rules_force_do_not_make_the_knee_of_all_moves() -> None:
+    """Compared with all parts of each plan: a forced move that gains nothing counts, those that gain little do not."""
+    exact = looked_at = 0
+    for number in range(40):
+        instance = forced_problem(number).instance()
+        result = solve(instance, effort=2)
+        assert result.options is not None
+        assert result.cost is not None
+        found = find_knee(instance, result.options, SHARE)
+        if found is None:
+            continue
+        today = evaluate(instance, instance.today).total
+        least = fewest_of_the_plan(instance, result.options, today - SHARE * (today - result.cost.total))
+        assert found.share >= SHARE
+        assert least <= found.moves <= least + 1
+        exact += found.moves == least
+        looked_at += bool(violations(instance, instance.today))
+    assert looked_at >= 20
+    assert exact >= 0.9 * looked_at
 
 
 @pytest.mark.thorough
