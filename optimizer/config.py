@@ -13,13 +13,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from optimizer.errors import ConfigError
+from optimizer.model.faults import Location, expectation, place_in, real_errors
 from optimizer.model.raw import parse_toml
 from optimizer.model.rule_windows import DateRange, Window, too_short
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules, Threshold
-from optimizer.model.selectors import UNION_BRANCHES, Selector
+from optimizer.model.selectors import Selector
 from optimizer.model.working_hours import WorkingHours
-
-Location = tuple[int | str, ...]
 
 _TABLES: Mapping[str, type[BaseModel]] = {
     "threshold": Threshold,
@@ -48,28 +47,6 @@ _WRITE = {
     "rule": "in a [[rule]]",
 }
 """Where a planner writes the keys of each table."""
-
-_ALLOWED_TYPE = {
-    "bool_type": "true or false, without quotes",
-    "dict_type": "a table, as { key = value }",
-    "float_type": "a number, without quotes",
-    "int_type": "a whole number, without quotes",
-    "mapping_type": "a table, as { key = value }",
-    "model_type": "a table, as { key = value }",
-    "string_type": 'text in quotes, as "sql-*"',
-    "tuple_type": "a list, as [ ... ]",
-}
-"""What is allowed where a value has the wrong type, by the type of pydantic's error."""
-
-_ALLOWED_VALUE = {
-    "finite_number": "is not a finite number; allowed: 0 or more; write a number",
-    "greater_than": "is too small; allowed: more than {gt:g}; raise it",
-    "greater_than_equal": "is too small; allowed: {ge:g} or more; raise it",
-    "less_than_equal": "is too large; allowed: {le:g} or less; lower it",
-    "literal_error": "is not known; allowed: {expected}; write one of these",
-    "string_too_short": "is empty; allowed: any text; write some",
-}
-"""What is allowed where the type is right and the value is not; filled with pydantic's context."""
 
 _MOST_MISTAKES = 20
 _LONGEST_VALUE = 60
@@ -121,7 +98,7 @@ def validate_rules(rules: Mapping[str, Any], place: Path | str) -> Rules:
     try:
         found = Rules.model_validate(rules, by_alias=True, by_name=False)
     except ValidationError as exc:
-        raise _refusal(place, [_describe(error, rules) for error in exc.errors(include_url=False)]) from exc
+        raise _refusal(place, [_describe(error, rules) for error in real_errors(exc)]) from exc
     short = [(rule, said) for rule in found.rule if (said := too_short(rule.allow))]
     if short:
         raise _refusal(
@@ -167,7 +144,7 @@ def _parse(place: Path | str, text: str) -> dict[str, Any]:
 
 def _describe(error: ErrorDetails, rules: Mapping[str, Any]) -> str:
     """One mistake in one line: where, which value, what is allowed, what to do."""
-    location = tuple(part for part in error["loc"] if part not in UNION_BRANCHES)
+    location = place_in(rules, error)
     if error["type"] == "value_error":  # ours: the message carries value, what is allowed and what to do
         place, said = _place(location, rules), str(error["ctx"]["error"])
         named = f"rule {error['input'].get('name')!r}" if isinstance(error["input"], Mapping) else ""
@@ -228,15 +205,24 @@ def _example(location: Location) -> str:
 
 
 def _expectation(error: ErrorDetails, location: Location) -> str:
-    """What is allowed where pydantic found a wrong type, range or word."""
-    kind = error["type"]
-    if kind == "tuple_type" and location == ("rule",):
+    """What is wrong with a value, what is allowed and what to do."""
+    if error["type"] == "tuple_type" and location == ("rule",):
         return "is not a list of rules; allowed: one [[rule]] (two brackets) above each rule"
-    if kind in _ALLOWED_TYPE:
-        return f"has the wrong type; allowed: {_ALLOWED_TYPE[kind]}; write it so"
-    if kind in _ALLOWED_VALUE:
-        return _ALLOWED_VALUE[kind].format(**error.get("ctx", {})).replace("'", '"')
-    return f"is not allowed: {error['msg']}; correct it"
+    return str(expectation(error, "TOML", _range_of(location)))
+
+
+def _range_of(location: Location) -> str:
+    """Numbers that a key may have, as "0.1 to 100"; empty where it has no limits."""
+    keys = [part for part in location if isinstance(part, str)]
+    table = _TABLES.get(keys[-2], Rules) if len(keys) > 1 else Rules
+    found = table.model_json_schema()["properties"].get(keys[-1], {}) if keys else {}
+    limits: dict[str, float] = {}
+    for schema in (found, *found.get("anyOf", ())):
+        limits.update({key: value for key, value in schema.items() if "imum" in key and value is not None})
+    least, above, most = (limits.get(key) for key in ("minimum", "exclusiveMinimum", "maximum"))
+    if most is not None and (least is not None or above is not None):
+        return f"{least:g} to {most:g}" if least is not None else f"more than {above:g}, up to {most:g}"
+    return f"{least:g} or more" if least is not None else f"more than {above:g}" if above is not None else ""
 
 
 def _toml(value: object) -> str:

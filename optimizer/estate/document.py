@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
 from optimizer.errors import EstateError
 from optimizer.estate.remote import Location
+from optimizer.model.faults import describe_faults
 from optimizer.model.raw import parse_json
 from optimizer.model.strict import StrictModel
 from optimizer.model.timegrid import in_calendar
@@ -173,7 +174,9 @@ def read_document(folder: Location) -> EstateDocument:
     try:
         return EstateDocument.model_validate(content)
     except ValidationError as exc:
-        raise EstateError(f"{file} is not an estate document: {_first_errors(exc)}; import or pull it again") from exc
+        raise EstateError(
+            f"{file} is not an estate document: {describe_faults(exc, content)}; import or pull it again"
+        ) from exc
 
 
 def _advice_on(folder: Location, exc: OSError) -> str:
@@ -191,9 +194,3 @@ def _check_version(file: Location, content: object) -> None:
             f"{file} has schema version {version}, this program reads versions up to {ESTATE_SCHEMA_VERSION}: "
             "upgrade the program"
         )
-
-
-def _first_errors(exc: ValidationError, limit: int = 3) -> str:
-    errors = [f"{'.'.join(map(str, error['loc']))}: {error['msg']}" for error in exc.errors()[:limit]]
-    more = exc.error_count() - len(errors)
-    return "; ".join(errors) + (f" and {more} more" if more > 0 else "")

@@ -86,9 +86,6 @@ def _branch_of_separate(value: object) -> str:
 
 _PATTERN, _CRITERIA, _LIST, _FLAG = "<pattern>", "<criteria>", "<list>", "<flag>"
 
-UNION_BRANCHES = frozenset({_PATTERN, _CRITERIA, _LIST, _FLAG})
-"""What pydantic puts into the place of a mistake that the planner has not written."""
-
 VmSet = Annotated[
     Annotated[str, Field(min_length=1), Tag(_PATTERN)] | Annotated[Selector, Tag(_CRITERIA)],
     Discriminator(_branch_of_set),

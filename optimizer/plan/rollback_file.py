@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.document import EstateDocument, canonical_json
+from optimizer.model.faults import describe_faults
 from optimizer.model.raw import id_of
 from optimizer.model.strict import StrictModel
 from optimizer.plan.document import Change, CreatePolicy, PlanDocument, ReassignItem
@@ -153,17 +154,18 @@ def read_rollback(path: Path) -> RollbackDocument:
         It is missing, or is no such file.
     """
     try:
-        return RollbackDocument.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
     except OSError as exc:
         raise PlanFormatError(
             f"{path}: the rollback file cannot be read ({exc.strerror}); 'backup-optimizer plan' writes it beside "
             "the plan"
         ) from exc
+    try:
+        return RollbackDocument.model_validate_json(content)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
         raise PlanFormatError(
-            f"{path}: not a rollback file: {place}: {first['msg']}; restore the file that 'plan' wrote beside the plan"
+            f"{path}: not a rollback file: {describe_faults(exc, content)}; restore the file that 'plan' "
+            "wrote beside the plan"
         ) from exc
 
 

@@ -14,6 +14,7 @@ from optimizer.errors import EstateError
 from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.remote import Location, RemotePath, is_url
+from optimizer.model.faults import describe_faults
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PLAN_SCHEMA_VERSION, PlanDocument
 from optimizer.plan.errors import PlanFormatError, StalePlanError
@@ -53,16 +54,16 @@ def read_plan(path: Path) -> PlanDocument:
     try:
         return _read(path, content)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        place = ".".join(str(part) for part in first["loc"]) or "the file"
-        if place == "schema_version" and isinstance(first["input"], int):
+        raw = _json_object(content)
+        version = None if raw is None else raw.get("schema_version")
+        if isinstance(version, int) and version not in (1, PLAN_SCHEMA_VERSION):
             raise PlanFormatError(
-                f"{path}: schema version {first['input']}, this program reads versions up to {PLAN_SCHEMA_VERSION}; "
+                f"{path}: schema version {version}, this program reads versions up to {PLAN_SCHEMA_VERSION}; "
                 "make the plan again, or use the program that made it"
             ) from exc
         raise PlanFormatError(
-            f"{path}: not a plan: {place}: {first['msg']} ({_faults(exc.error_count())}); "
-            "give the plan.json that 'backup-optimizer plan' wrote, unchanged"
+            f"{path}: not a plan: {describe_faults(exc, raw)}; give the plan.json that 'backup-optimizer plan' wrote, "
+            "unchanged"
         ) from exc
 
 
@@ -76,7 +77,10 @@ def _read(path: Path, content: bytes) -> PlanDocument:
         except (TypeError, ValueError) as exc:
             if isinstance(exc, ValidationError):
                 raise
-            raise PlanFormatError(f"{path}: not a plan: {exc}; give the file that 'plan' wrote, unchanged") from exc
+            raise PlanFormatError(
+                f"{path}: not a plan: its schema version is 1, but it does not have the parts of that version; give "
+                "the plan.json that 'backup-optimizer plan' wrote, unchanged"
+            ) from exc
     plan = PlanDocument.model_validate_json(content)
     _require_unedited(path, plan.fingerprint, fingerprint_of(plan))
     return plan
@@ -198,7 +202,3 @@ def _last(arm_id: str) -> str:
 def _short(fingerprint: str) -> str:
     """The beginning of a fingerprint: enough to tell two estates apart."""
     return fingerprint[:19]
-
-
-def _faults(count: int) -> str:
-    return "the only fault" if count == 1 else f"{count:,} faults in all"

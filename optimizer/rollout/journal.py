@@ -22,6 +22,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from optimizer.estate.atomic import sync_folder, translate_write_errors
 from optimizer.estate.document import UtcDatetime
 from optimizer.model.clock import Stopped
+from optimizer.model.faults import describe_faults
 from optimizer.model.raw import parse_json
 from optimizer.model.strict import StrictModel
 from optimizer.ports import Resource
@@ -414,9 +415,9 @@ def read_journal(path: Path) -> tuple[Record, ...]:
         try:
             records.append(_RECORD.validate_json(line))
         except ValidationError as exc:
-            first = exc.errors()[0]
             raise JournalError(
-                f"{path}, line {number}: not a record of a journal: {first['msg']}; {_advice(number, line)}"
+                f"{path}, line {number}: not a record of a journal: {describe_faults(exc, line)}; "
+                f"{_advice(number, line)}"
             ) from exc
     if lines and not isinstance(records[0], RunRecord):
         raise JournalError(f"{path}: does not begin with a run; give the file that 'apply' or 'rollback' wrote")

@@ -27,6 +27,7 @@ from pydantic import BaseModel, ValidationError
 
 from optimizer.config import parse_rules, read_rules, validate_rules
 from optimizer.errors import ConfigError, UsageError
+from optimizer.model.faults import as_json, expectation, place_in, real_errors
 from optimizer.model.raw import parse_toml
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
@@ -281,8 +282,9 @@ def _selector(text: str, criteria: Sequence[str], example: str) -> Selector:
     try:
         return Selector.model_validate(where)
     except ValidationError as exc:
-        first = exc.errors()[0]
-        raise UsageError(f"what if {text!r}: {first['loc'][0]}: {first['msg']}; {example}") from exc
+        first = real_errors(exc)[0]
+        said = f"{place_in(where, first)[0]} = {as_json(first['input'])}: {expectation(first, 'TOML')}"
+        raise UsageError(f"what if {text!r}: {said}; {example}") from exc
 
 
 def _selected(where: Selector) -> list[str]:

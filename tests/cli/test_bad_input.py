@@ -327,16 +327,16 @@ BAD = {
         then(lambda f: _write(f / "plan.json", '{"vms": 3}'), "report", Path("plan.json")),
         (
             "plan.json: not a plan",
-            "created_at: Field required",
+            "created_at is missing",
             "give the plan.json that 'backup-optimizer plan' wrote",
         ),
     ),
     "a plan that is no JSON": Bad(
         then(lambda f: _write(f / "plan.json", "vm,start\n"), "explain", Path("plan.json"), "web-1"),
-        ("plan.json: not a plan", "Invalid JSON", "give the plan.json"),
+        ("plan.json: not a plan", "not valid JSON", "give the plan.json"),
     ),
     "a truncated plan": Bad(
-        then(cut("plan.json", 0.9), "report", Path("plan.json")), ("plan.json: not a plan: the file: Invalid JSON",)
+        then(cut("plan.json", 0.9), "report", Path("plan.json")), ("plan.json: not a plan: it is not valid JSON",)
     ),
     "a plan of a newer version": Bad(
         then(newer("plan.json"), "report", Path("plan.json")),

@@ -43,7 +43,7 @@ def test_a_plan_of_another_estate_has_none(arm: Planned, imported: Planned, tmp_
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("content", "expected"), [("{}", "plan_fingerprint: Field required"), ("x", "Invalid JSON")])
+@pytest.mark.parametrize(("content", "expected"), [("{}", "plan_fingerprint is missing"), ("x", "not valid JSON")])
 def test_what_is_none_is_refused(tmp_path: Path, content: str, expected: str) -> None:
     """The message names the file and what is wrong with it."""
     path = tmp_path / "plan.rollback.json"

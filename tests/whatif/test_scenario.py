@@ -102,7 +102,7 @@ MISTAKES = {
     "add-vms=service=shop,count=1,count=2": "count must be one",
     "add-vms=servce=shop,count=2": "there is no criterion 'servce'; allowed: name, service",
     "add-vms=shop,count=2": "'shop' is not KEY=VALUE",
-    "add-vms=os=Beos,count=2": "os: Input should be 'Windows' or 'Linux'",
+    "add-vms=os=Beos,count=2": 'os = "Beos": is not known; allowed: "Windows" or "Linux"',
     "forbid=tomorrow": "is not dates and times; write it as forbid=2026-03-02..2026-03-08 20:00-06:00",
     "forbid=2026-03-32 20:00-06:00": "'2026-03-32' is not a date",
     "forbid=2026-03-09..2026-03-02 20:00-06:00": "swap or shorten them",

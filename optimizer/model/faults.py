@@ -1,0 +1,285 @@
+"""What pydantic found wrong in a file, in the words of this product: place, value, and what is allowed."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+Location = tuple[int | str, ...]
+Notation = Literal["TOML", "JSON"]
+
+_LONGEST_VALUE = 60
+_MOST_FAULTS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What is wrong with a value.
+
+    Parameters
+    ----------
+    wrong
+        What is wrong, as "is too small".
+    allowed
+        What is allowed, as "1 or more".
+    advice
+        What to do about it, as "raise it".
+    """
+
+    wrong: str
+    allowed: str
+    advice: str
+
+    def __str__(self) -> str:
+        """All three, as after "KEY = VALUE: "."""
+        return f"{self.wrong}; allowed: {self.allowed}; {self.advice}"
+
+
+_TABLE = {"TOML": "a table, as { key = value }", "JSON": 'an object, as { "key": value }'}
+_DATE = {"TOML": "a date, as 2026-12-24", "JSON": 'a date in quotes, as "2026-12-24"'}
+_MOMENT = 'a date and time with its UTC offset in quotes, as "2026-12-24T20:00:00Z"'
+
+_TYPES: Mapping[str, str | Mapping[str, str]] = {
+    "bool": "true or false, without quotes",
+    "int": "a whole number, without quotes",
+    "float": "a number, without quotes",
+    "decimal": "a number, without quotes",
+    "string": 'text in quotes, as "sql-*"',
+    "list": "a list, as [ ... ]",
+    "tuple": "a list, as [ ... ]",
+    "set": "a list, as [ ... ]",
+    "frozen_set": "a list, as [ ... ]",
+    "iterable": "a list, as [ ... ]",
+    "dict": _TABLE,
+    "mapping": _TABLE,
+    "model": _TABLE,
+    "model_attributes": _TABLE,
+    "date": _DATE,
+    "time": 'a time of day in quotes, as "20:00"',
+    "datetime": _MOMENT,
+    "time_delta": 'a duration in quotes, as "PT2H"',
+    "none": "nothing",
+}
+"""What is allowed where a value has the wrong type, by what stands before ``_type`` or ``_parsing`` in the error."""
+
+_SAME_TYPE = {
+    "int_from_float": "int",
+    "date_from_datetime_parsing": "date",
+    "date_from_datetime_inexact": "date",
+    "datetime_from_date_parsing": "datetime",
+    "datetime_object_invalid": "datetime",
+    "none_required": "none",
+}
+"""Errors about types that are called otherwise."""
+
+_VALUES: Mapping[str, tuple[str, str, str]] = {
+    "finite_number": ("is not a finite number", "a finite number", "write a number"),
+    "greater_than": ("is too small", "more than {gt:g}", "raise it"),
+    "greater_than_equal": ("is too small", "{ge:g} or more", "raise it"),
+    "less_than": ("is too large", "less than {lt:g}", "lower it"),
+    "less_than_equal": ("is too large", "{le:g} or less", "lower it"),
+    "multiple_of": ("does not fit", "a multiple of {multiple_of:g}", "write one"),
+    "int_parsing_size": ("has too many digits", "a smaller whole number", "lower it"),
+    "literal_error": ("is not known", "{expected}", "write one of these"),
+    "enum": ("is not known", "{expected}", "write one of these"),
+    "string_pattern_mismatch": ("does not have the right form", "text of the form {pattern}", "correct it"),
+    "string_unicode": ("is not UTF-8 text", "text in UTF-8", "save the file as UTF-8 text"),
+    "string_not_ascii": ("has letters beyond ASCII", "ASCII text", "replace them"),
+    "timezone_aware": ("has no UTC offset", _MOMENT, "add it"),
+    "invalid_key": ("has a key that is not text", "keys in quotes", "write keys as text"),
+    "missing": ("is missing", "a value", "add it"),
+    "extra_forbidden": ("is not a key that is known here", "the keys of the documentation", "take it out"),
+    "recursion_loop": ("is nested too deeply", "fewer levels", "take levels out"),
+    "recursion_depth_exceeded": ("is nested too deeply", "fewer levels", "take levels out"),
+}
+"""Errors about values, filled with pydantic's context."""
+
+ANYTHING_ELSE = Expectation(
+    "is not a value that can stand here", "what the documentation of this key says", "correct it"
+)
+"""Answer to errors that no model of this product raises."""
+
+
+def expectation(error: ErrorDetails, notation: Notation, allowed_range: str = "") -> Expectation:
+    """Say what is wrong with a value, whatever kind of error pydantic reports.
+
+    Parameters
+    ----------
+    error
+        As :meth:`pydantic.ValidationError.errors` has it.
+    notation
+        Language of the file, for how values are written.
+    allowed_range
+        Numbers that are allowed, as "0.1 to 100", for a value that is not a number; empty: say what the error tells.
+    """
+    kind, context = error["type"], error.get("ctx", {})
+    if kind in ("value_error", "assertion_error"):
+        return Expectation(str(context["error"]), "", "")
+    value = error["input"]
+    about_type = kind.endswith(("_type", "_error", "_forbidden"))
+    if isinstance(value, float) and not math.isfinite(value) and not about_type:
+        wrong = "is not a number" if math.isnan(value) else "is infinite"
+        return Expectation(wrong, allowed_range or _limit(kind, context), "write a number")
+    if kind in _VALUES:
+        wrong, allowed, advice = _VALUES[kind]
+        return Expectation(wrong, allowed.format(**context).replace("'", '"'), advice)
+    return _about_whole(kind, context, value) or _about_type(kind, notation)
+
+
+def _about_whole(kind: str, context: Mapping[str, Any], value: object) -> Expectation | None:
+    """Faults of length, of the kind of an object, and of a whole file; None where it is another."""
+    if kind.endswith(("too_short", "too_long")) and "url" not in kind:
+        return _length(kind, context, value)
+    if kind in ("union_tag_invalid", "union_tag_not_found"):
+        tags = str(context.get("expected_tags", "one of those in the documentation")).replace("'", '"')
+        return Expectation("is not known" if kind == "union_tag_invalid" else "is missing", tags, "write one of these")
+    if kind == "json_invalid":
+        return Expectation(f"is not valid JSON ({_in_words(context['error'])})", "JSON", "correct it")
+    return None
+
+
+def _about_type(kind: str, notation: Notation) -> Expectation:
+    name = _SAME_TYPE.get(kind) or kind.removesuffix("_type").removesuffix("_parsing")
+    if name not in _TYPES:
+        return ANYTHING_ELSE
+    allowed = _TYPES[name]
+    return Expectation("has the wrong type", allowed if isinstance(allowed, str) else allowed[notation], "write it so")
+
+
+def _limit(kind: str, context: Mapping[str, Any]) -> str:
+    return _VALUES[kind][1].format(**context) if kind in _VALUES else "a finite number"
+
+
+def _length(kind: str, context: Mapping[str, Any], value: object) -> Expectation:
+    """Too few or too many entries or characters."""
+    noun, nouns = ("character", "characters") if not kind.startswith("too") else ("entry", "entries")
+    has = context.get("actual_length")
+    size = has if isinstance(has, int) else len(value) if isinstance(value, str | bytes | Sequence) else None
+    wrong = "is empty" if size == 0 else f"has {size:,} {noun if size == 1 else nouns}" if size else "is too long"
+    if kind.endswith("too_short"):
+        least = int(context["min_length"])
+        if noun == "character" and least == 1:
+            return Expectation(wrong, "any text", "write some")
+        return Expectation(wrong, f"{least:,} {noun if least == 1 else nouns} or more", "add one")
+    most = int(context["max_length"])
+    return Expectation(wrong, f"{most:,} {noun if most == 1 else nouns} or fewer", "shorten it")
+
+
+def _in_words(error: object) -> str:
+    """A message of the JSON parser without its jargon."""
+    return str(error).replace("EOF while parsing", "the file ends inside")
+
+
+def real_errors(exc: ValidationError) -> list[ErrorDetails]:
+    """Errors without those that only follow from others: a list is not too short because its entries are wrong."""
+    errors = exc.errors(include_url=False)
+    places = [error["loc"] for error in errors]
+
+    def follows(error: ErrorDetails) -> bool:
+        place = error["loc"]
+        return error["type"] == "too_short" and any(len(x) > len(place) and x[: len(place)] == place for x in places)
+
+    return [error for error in errors if not follows(error)]
+
+
+def place_in(document: object, error: ErrorDetails) -> Location:
+    """Where an error stands in a document as it was written: pydantic also names the branches of its unions."""
+    places = list(_walks(document, error["loc"], error["type"] == "missing"))
+    exact = (place for place, value in places if value is error["input"] or value == error["input"])
+    found = next(exact, places[0][0])
+    if error["type"] in ("union_tag_invalid", "union_tag_not_found"):
+        return (*found, str(error["ctx"]["discriminator"]).strip("'"))
+    return found
+
+
+def _walks(document: Any, parts: Location, missing: bool) -> Iterator[tuple[Location, object]]:
+    """Places that a location may mean, with what stands there (for a missing key, around it); the longest first.
+
+    A part that the document does not have is the name of a branch, and so may be one that it has.
+    """
+    if not parts:
+        yield (), document
+        return
+    if missing and len(parts) == 1:
+        yield parts, document
+        return
+    if _has(document, parts[0]):
+        for place, value in _walks(document[parts[0]], parts[1:], missing):
+            yield (parts[0], *place), value
+    yield from _walks(document, parts[1:], missing)
+
+
+def _has(document: object, part: int | str) -> bool:
+    if isinstance(document, list | tuple):
+        return isinstance(part, int) and part < len(document)
+    return isinstance(document, Mapping) and part in document
+
+
+def describe_faults(exc: ValidationError, document: object) -> str:
+    """The first faults of a JSON document in one line: where, which value, what is allowed.
+
+    Parameters
+    ----------
+    exc
+        What pydantic raised.
+    document
+        The document as it was read, or its bytes.
+    """
+    if isinstance(document, bytes):
+        document = _loaded(document)
+    errors = real_errors(exc)
+    said = [_describe(error, document) for error in errors[:_MOST_FAULTS]]
+    more = len(errors) - len(said)
+    return "; ".join(said) + (f"; and {more:,} more {'fault' if more == 1 else 'faults'}" if more > 0 else "")
+
+
+def _loaded(content: bytes) -> object:
+    """The document in these bytes; None where they are not JSON."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _describe(error: ErrorDetails, document: object) -> str:
+    place = _as_text(place_in(document, error))
+    found = expectation(error, "JSON")
+    if error["type"] == "json_invalid":
+        return f"it {found.wrong}"
+    if error["type"] in ("missing", "union_tag_not_found"):
+        return f"{place} is missing"
+    if error["type"] == "extra_forbidden":
+        return f"{place} is not a key that is known here"
+    if not found.allowed:  # ours: the message carries the value
+        return f"{place}: {found.wrong}" if place else found.wrong
+    value = _tag(error) if error["type"] == "union_tag_invalid" else error["input"]
+    shown = f"{place} = {as_json(value)}" if place else f"it is {as_json(value)}, which"
+    said = f"{shown}: {found.wrong}" if place else f"{shown} {found.wrong}"
+    return f"{said}; allowed: {found.allowed}"
+
+
+def _tag(error: ErrorDetails) -> object:
+    return error.get("ctx", {}).get("tag")
+
+
+def _as_text(place: Location) -> str:
+    """A place such as ``schedule[3] > start``."""
+    parts: list[str] = []
+    for part in place:
+        if isinstance(part, int) and parts:
+            parts[-1] += f"[{part}]"
+        else:
+            parts.append(str(part))
+    return " > ".join(parts)
+
+
+def as_json(value: object) -> str:
+    """A value much as it stands in the file, cut where it is long."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
