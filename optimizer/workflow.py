@@ -35,7 +35,7 @@ from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.plan.orders import order_gaps
-from optimizer.plan.policy_notes import notes_on_policies
+from optimizer.plan.policy_notes import notes_on_emptied, notes_on_policies
 from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.rule_scope import idle_rules, notes_on_parts
 from optimizer.plan.together import services_together, spread_where_it_pays
@@ -369,6 +369,7 @@ def make_plan_of(
     added = [*notes_on_writes(plan, estate.document, case.inventory)]
     if earlier is not None:
         added.append(earlier.note(plan.schedule))
+    added += notes_on_emptied(plan, estate.document)
     return with_fingerprint(plan.model_copy(update={"notes": (*added, *plan.notes)})) if added else plan
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
+from optimizer.estate.document import EstateDocument
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem
+from optimizer.model.raw import properties_of, text
 from optimizer.model.rules import Rules
+from optimizer.plan.document import PlanDocument, ReassignItem
 
 _SHOWN = 3
 """Policies that a note names."""
@@ -40,6 +44,34 @@ def notes_on_policies(inventory: Inventory, rules: Rules) -> list[str]:
             "agentless = true under [threshold]"
         )
     return notes
+
+
+def notes_on_emptied(plan: PlanDocument, document: EstateDocument) -> list[str]:
+    """Name the policies that a plan leaves without a protected item, and what to do with them.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    document
+        The estate that it was made for, with every protected item, planned or not.
+    """
+    moves = [change for change in plan.changes if isinstance(change, ReassignItem)]
+    left = Counter(text(properties_of(item).get("policyId")).lower() for item in document.protected_items)
+    left.subtract(change.policy_today_id.lower() for change in moves)
+    left.update(change.policy_id.lower() for change in moves)
+    names = {change.policy_today_id.lower(): change.policy_today for change in moves}
+    emptied = sorted(name for key, name in names.items() if left[key] <= 0)
+    if not emptied:
+        return []
+    more = f" and {len(emptied) - _SHOWN:,} more" if len(emptied) > _SHOWN else ""
+    have, them = ("policy has", "it") if len(emptied) == 1 else ("policies have", "them")
+    note = (
+        f"{len(emptied):,} {have} no VM left after this plan: {', '.join(emptied[:_SHOWN])}{more}. A plan never "
+        "deletes a policy, because 'rollback' may need it. When you no longer want to roll back, delete "
+        f"{them} in the portal, or keep {them} for later plans"
+    )
+    return [note]
 
 
 def _refused(inventory: Inventory) -> dict[str, tuple[list[Policy], list[ProtectedItem]]]:
