@@ -46,7 +46,7 @@ def render_first_conflict(conflict: NamedConflict) -> Page:
 
 def render_found(one: NamedConflict | NamedRelaxation) -> Page:
     """Draw a further conflict or a way out as soon as it is found."""
-    found = conflict_sentence(one) if isinstance(one, NamedConflict) else way_out_sentence(one)
+    found = f"Further conflict: {conflict_sentence(one)}" if isinstance(one, NamedConflict) else way_out_sentence(one)
 
     def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
         yield bullets([found], glyphs)

@@ -37,6 +37,9 @@ _TERMS: Sequence[tuple[str, Callable[[Figures], float]]] = (
     ("moves", lambda one: one.cost.moves),
 )
 
+_SHORT = {"policy writes": "writes", "vault peak": "vault", "working hours": "hours"}
+"""Names of terms that fit above a column."""
+
 
 def render_what_if(answer: WhatIf) -> Page:
     """Draw what becomes of the base plan in each scenario: all of them side by side, then one after the other."""
@@ -146,10 +149,11 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
         ("gap: costs at most this much more", _gap(base), "", *((_gap(plan), "") if plan else ())),
         ("captured, against", _captured(base), "", *((_captured(plan), "") if plan else ())),
     ]
-    columns = [Column(""), number("base plan"), number("base plan kept")]
+    columns = [Column(""), number("base"), number("kept")]
     if plan is not None:
-        columns += [number("new plan"), number("new - base")]
-    note = "kept: the starts of the base plan under the conditions of the scenario"
+        columns += [number("new"), number("new - base")]
+    note = "base: the base plan; kept: its starts under the conditions of the scenario"
+    note += "" if plan is None else "; new: the plan for the scenario"
     return Rows(title="Against the base plan", columns=columns, cells=cells, note=note)
 
 
@@ -276,7 +280,7 @@ def _prices(answer: Sensitivity) -> Rows:
         Column("price"),
         number("is"),
         number("at risk"),
-        *(number(name.replace("policy writes", "writes").replace("vault peak", "vault")) for name, _ in _TERMS),
+        *(number(_SHORT.get(name, name)) for name, _ in _TERMS),
         number("cost"),
         number("kept"),
         number("moved"),
@@ -286,7 +290,9 @@ def _prices(answer: Sensitivity) -> Rows:
         title="Each price halved and doubled",
         columns=columns,
         cells=cells,
-        note="risk to moves: the cost by term, at the price of the row; kept: what the base plan costs at that price; "
+        note="at risk: backups per 30 days; risk to moves: the cost by term, at the price of the row; risk differs "
+        "from at risk by weights and by gains that are not credited; hours: new starts in working hours; kept: what "
+        "the base plan costs at that price; "
         f"matter: number of VMs that gain or lose at least {answer.worth_a_move:g}, the usual price of a move, among "
         "those that start at another time than in the base plan",
     )

@@ -85,6 +85,7 @@ def test_sensitivity_is_answered(tmp_path: Path) -> None:
     assert len(found.prices) == 12
     assert set(json.loads(answer.out)) == set(Sensitivity.model_fields)
     for text in (run("plan", estate, "--sensitivity", *EFFORT).out, to_text(render_sensitivity(found), 100)):
+        assert "matter" in next(line for line in text.splitlines() if "price" in line and "vault" in line)
         assert max(cell_len(line) for line in text.splitlines()) <= 100
         assert "the usual price of a move" in text
         assert "not decided" in text

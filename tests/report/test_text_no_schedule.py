@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.report.text_limits import render_limits
-from optimizer.report.text_no_schedule import render_no_schedule
+from optimizer.report.text_no_schedule import render_found, render_no_schedule
 from optimizer.report.typeset import to_text
 from optimizer.solve.why_not.limits import LimitKind
 from optimizer.solve.why_not.no_schedule import (
@@ -59,6 +59,12 @@ def test_what_was_said_before_is_not_repeated() -> None:
     assert "Proven" not in said
     assert "Further conflicts" in said
     assert "some run every 4 h" in said
+
+
+def test_a_further_conflict_is_called_so() -> None:
+    """A conflict that is found while ways out are shown is not mistaken for one of them."""
+    assert to_text(render_found(conflict(NIGHTS, CALLS))).split()[1:3] == ["Further", "conflict:"]
+    assert to_text(render_found(way(NamedChange(limit=NIGHTS, action="drop")))).split()[1] == "drop"
 
 
 def test_changes_that_may_be_too_many_are_marked() -> None:
