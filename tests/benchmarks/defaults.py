@@ -40,7 +40,7 @@ BEFORE: Mapping[str, float] = {
     "move": 0.02,
 }
 SPLIT = (date(2013, 7, 1), date(2013, 8, 1), date(2013, 9, 1))
-HEADS = "prices|created|moved|gain kept|credited gain kept|in working hours|overlaps|peak|closed|harmed|s"
+HEADS = "prices|created|moved|gain kept|credited gain kept|expected in working hours|overlaps|peak|closed|harmed|s"
 
 
 @dataclass(frozen=True)
@@ -143,6 +143,7 @@ DEFAULT_CANDIDATES = [
     "policy_write=0.4,move=0.06",
     "policy_write=0.4,move=0.06,working_hours=0.01",
     "policy_write=0.4,move=0.06,working_hours=0.01,snapshot_overlap=0.01",
+    "policy_write=0.4,move=0.06,working_hours=0.02,snapshot_overlap=0.01",
     "policy_write=0.4,move=0.1,working_hours=0.01,snapshot_overlap=0.01",
     "policy_write=0.5,move=0.06,working_hours=0.01,snapshot_overlap=0.01",
     "policy_write=1,move=0.06,working_hours=0.01,snapshot_overlap=0.01",
