@@ -43,6 +43,7 @@ from optimizer.plan.toward import TowardRules, TowardSearch, figures_of, plan_to
 from optimizer.plan.weight_notes import notes_on_weights
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
+from optimizer.risk.observed import observed_risk
 from optimizer.risk.table import RiskTable, risk_table, start_step
 from optimizer.rollout.history import last_moves, read_history
 from optimizer.rollout.never import notes_on_writes
@@ -652,5 +653,6 @@ def explain_vm(
         case.history_days,
         case.table,
         case.recently_moved,
+        observed_risk(case.inventory, case.forecast, agentless_at_risk=case.rules.threshold.agentless),
     )
     return explain(plan, solution, vm)

@@ -22,7 +22,9 @@ from optimizer.model.timegrid import (
 )
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption, LimitCost
+from optimizer.plan.observed_note import notes_on_observed
 from optimizer.plan.occupancy import windows_met
+from optimizer.risk.seasonal import FloatArray
 from optimizer.risk.table import LEAST_COUNTED, RiskTable
 from optimizer.solve.instance import BoolArray, Instance, IntArray
 from optimizer.solve.marginal import Marginals, OptionCosts
@@ -59,6 +61,9 @@ class Solution:
         Risk of each start, and how far gains are believed.
     recently_moved
         Day of the last move, by ``vm_id.lower()``, of the VMs whose move has the price of a recent one's.
+    observed
+        Shape (V, 48): risk as it was in the history, see :func:`optimizer.risk.observed.observed_risk`. Only
+        :func:`explain` needs it; without it, it does not compare the estimates with what was observed.
     """
 
     inventory: Inventory
@@ -68,6 +73,7 @@ class Solution:
     history_days: npt.NDArray[np.int64]
     table: RiskTable
     recently_moved: Mapping[str, date] = field(default_factory=dict)
+    observed: FloatArray | None = None
 
     def believes_in(self, v: int) -> bool:
         """Whether a gain of the VM can be a reason: the little that counts of any gain only decides ties."""
@@ -333,6 +339,10 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
             f"a missed backup leaves {days:.3g} days without a recovery point: in costs, its at-risk backups count "
             f"{days:.3g} times those of a daily backup; at-risk figures are plain"
         )
+    if solution.observed is not None and solution.table.own[v]:
+        starts = dict.fromkeys((int(solution.instance.today[v]), int(solution.options[v])))
+        estimated = solution.instance.risk[v, list(starts)]
+        notes += notes_on_observed(solution.observed[v, list(starts)], estimated, int(solution.history_days[v]))
     notes += _notes_on_credit(solution, v)
     if recurrence.frequency is Frequency.WEEKLY:
         notes.append("the profile is over all days of the week, not only those on which it is backed up")

@@ -16,7 +16,9 @@ from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.explain import Solution, explain, reasons
 from optimizer.plan.explanation import Explanation
+from optimizer.plan.observed_note import notes_on_observed
 from optimizer.plan.occupancy import starts_in_schedule
+from optimizer.risk.observed import observed_risk
 from optimizer.risk.table import RiskTable
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.why_not.limits import Limits
@@ -202,6 +204,34 @@ def test_a_policy_that_would_have_to_be_made_is_left_blank(imported: Planned) ->
     for found in explanations(imported):
         for option in found.alternatives:
             assert option.policy == "" or (found.vault, option.policy, option.start) in by_start
+
+
+def test_a_vm_whose_figures_are_smoothed_is_told_what_was_observed(imported: Planned) -> None:
+    """The note has the plain frequencies of the history at today's start and at the plan's."""
+    case, plan = imported.case, imported.plan
+    observed = observed_risk(case.inventory, case.forecast)
+    busy = np.flatnonzero(np.abs(observed - case.instance.risk)[np.arange(len(observed)), case.instance.today] > 0.2)
+    assert len(busy)
+    for row in busy.tolist():
+        entry = plan.schedule[row]
+        text = " ".join(explain_vm(plan, imported.estate, entry.vm).notes)
+        today = observed[row, parse_start(entry.start_today)]
+        assert f"days of history: {today:.2f} at today's start" in text
+        assert f"The model estimates {entry.risk_today:.2f} at today's start" in text
+        there = f"{observed[row, parse_start(entry.start)]:.2f} at the plan's start"
+        assert (there in text) == (entry.start != entry.start_today)
+
+
+def test_figures_close_to_what_was_observed_need_no_note() -> None:
+    """Nor do those of which nothing was observed; an unknown half is called so."""
+    assert notes_on_observed(np.array([1.0, 0.0]), np.array([1.05, 0.02]), 28) == []
+    assert notes_on_observed(np.array([np.nan]), np.array([5.0]), 28) == []
+    (note,) = notes_on_observed(np.array([0.0, np.nan]), np.array([0.98, 0.4]), 28)
+    assert note == (
+        "At-risk backups per 30 days observed in its 28 days of history: 0.00 at today's start and an unknown number "
+        "at the plan's start. The model estimates 0.98 at today's start and 0.40 at the plan's start: it smooths the "
+        "hours of each VM and draws them toward those of all VMs."
+    )
 
 
 def with_credit(made: Planned, credit: float, times: float) -> Solution:

@@ -12,7 +12,8 @@ from optimizer.model.inventory import Inventory
 from optimizer.risk.clusters import find_clusters
 from optimizer.risk.credit import FoldGains, believe_gains
 from optimizer.risk.folds import Folds
-from optimizer.risk.forecast import Forecast, forecast_history
+from optimizer.risk.forecast import Evidence, Forecast, forecast_history
+from optimizer.risk.observed import observed_risk
 from optimizer.risk.promise import Decisions, ExpectedChange, expected_change
 from optimizer.risk.repetition import look_for_repetition
 from optimizer.risk.student import quantile, upper_tail
@@ -179,6 +180,20 @@ def test_the_promise_has_a_base_that_is_not_smoothed() -> None:
     assert expected.value < -found[2].today.sum(), (
         "the change exceeds what the model sees today: it needs its own base"
     )
+
+
+def test_observed_risk_is_neither_smoothed_nor_borrowed() -> None:
+    """Plain frequencies; 0 for VMs that are never at risk, unknown for those without enough history."""
+    days = np.concatenate([nightly(3), np.zeros((30, 1, 48))], axis=1)
+    days[:, 2] = 0
+    days[:, 2, 24] = 1.0
+    inventory, forecast, table = estate(days, today=0)
+    observed = observed_risk(inventory, forecast)
+    np.testing.assert_allclose(observed, 30 * days.mean(axis=0), atol=1e-5)
+    assert observed[2, 0] == 0 < table.today[2]
+    evidence = (*forecast.evidence[:3], Evidence.TOO_LITTLE_DATA)
+    assert np.isnan(observed_risk(inventory, replace(forecast, evidence=evidence))[3]).all()
+    assert np.isnan(observed_risk(inventory, replace(forecast, folds=None))).all()
 
 
 def test_the_base_counts_vms_without_history_of_their_own_as_the_model_does() -> None:

@@ -1,0 +1,37 @@
+"""A note that puts the estimated risk of a VM beside what its history shows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizer.risk.seasonal import FloatArray
+
+WORTH_COMPARING = 0.1
+"""Difference between estimated and observed at-risk backups per 30 days from which on both are stated."""
+
+
+def notes_on_observed(observed: FloatArray, estimated: FloatArray, num_days: int) -> list[str]:
+    """Compare estimates with observations; no note where they are close or nothing was observed.
+
+    Parameters
+    ----------
+    observed, estimated
+        At-risk backups per 30 days at today's start and, for a VM that moves, at the plan's start; NaN if unknown.
+    num_days
+        Days of usable history.
+    """
+    if not np.any(np.abs(observed - estimated) > WORTH_COMPARING):
+        return []
+    seen, model = (
+        " and ".join(
+            f"{'an unknown number' if np.isnan(value) else f'{value:.2f}'} at {start}"
+            for start, value in zip(("today's start", "the plan's start"), values.tolist(), strict=False)
+        )
+        for values in (observed, estimated)
+    )
+    days = "1 day" if num_days == 1 else f"{num_days:,} days"
+    note = (
+        f"At-risk backups per 30 days observed in its {days} of history: {seen}. The model estimates {model}: it "
+        "smooths the hours of each VM and draws them toward those of all VMs."
+    )
+    return [note]

@@ -1,0 +1,44 @@
+"""What the starts of items risked in their own history, without any model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from optimizer.model.inventory import Inventory
+from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.risk.forecast import Evidence, Forecast
+from optimizer.risk.options import OptionRuns, by_pattern
+from optimizer.risk.seasonal import FloatArray, divide_known
+from optimizer.risk.table import busy_items, forecast_rows
+
+
+def observed_risk(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: bool = False) -> FloatArray:
+    """Frequencies of the history as they are: neither smoothed over the hours nor drawn toward the fleet.
+
+    Where a zone changes its clock, the mean of both clocks.
+
+    Parameters
+    ----------
+    inventory, forecast
+        The items, and the forecast that was made for them.
+    agentless_at_risk
+        As in :func:`optimizer.risk.table.risk_table`.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (V, 48), at-risk backups per 30 days; NaN where the history does not tell.
+    """
+    rows = forecast_rows(inventory, forecast)
+    own = np.array([kind is Evidence.OWN_HISTORY for kind in forecast.evidence], dtype=np.bool_)[rows]
+    if forecast.folds is None:
+        return np.full((len(rows), NUM_OPTIONS), np.nan)
+    # VMs with enough history that are not in the folds were never at risk.
+    observed = np.where(own[:, None], np.zeros((len(rows), NUM_OPTIONS)), np.nan)
+    history, fold_row = forecast.folds.history, forecast.fold_row[rows]
+    rates = divide_known(history.total_risk, history.total_days)
+    for pattern, members in by_pattern(
+        inventory, busy_items(inventory, forecast, agentless_at_risk=agentless_at_risk)
+    ).items():
+        observed[members] = OptionRuns.of(pattern, forecast.step_minutes).observed(rates[fold_row[members]])
+    return observed
