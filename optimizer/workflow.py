@@ -38,7 +38,7 @@ from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_emptied, notes_on_policies
 from optimizer.plan.rule_notes import notes_on_rpo
 from optimizer.plan.rule_scope import idle_rules, notes_on_parts
-from optimizer.plan.together import services_together, spread_where_it_pays
+from optimizer.plan.together import keep_promise, services_together
 from optimizer.plan.toward import TowardRules, TowardSearch, figures_of, plan_toward, require_move_limit, result_of
 from optimizer.plan.weight_notes import notes_on_weights
 from optimizer.ports import Clock, Progress, no_progress
@@ -50,7 +50,7 @@ from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
 from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
@@ -348,6 +348,7 @@ def make_plan_of(
         curve, result = trace_curve(
             estate, case, result, effort=effort, seed=seed, time_limit_seconds=curve_seconds, progress=progress
         )
+        result = _spread_again(case, result, seed, known_policies(estate))
     plan = compose_plan(
         estate,
         case,
@@ -408,6 +409,16 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
         seconds = _seconds_for_reason(settings.time_limit_seconds, began)
         raise _no_schedule(free, limits, settings.seed, settings.effort, seconds, tell, unreachable)
     return step
+
+
+def _spread_again(case: Case, result: Result, seed: int, known: list[str]) -> Result:
+    """The schedule of a moves curve, spread if that can be carried out: the curve looks at the cost alone."""
+    assert result.options is not None
+    if violations(case.instance, result.options):
+        return result
+    spread = keep_promise(case, result, seed)
+    assert spread.options is not None
+    return result if changes_to(case, spread.options, known).stuck else spread
 
 
 def _by_vm_id(case: Case) -> dict[str, date]:
@@ -485,10 +496,7 @@ def solve_case(
     if near is not None:
         result = stay_close(case.instance, result, near, gap if keep else 0.0)
     assert result.options is not None
-    options = spread_where_it_pays(case, result.options, seed)
-    if options is result.options:
-        return result
-    return result.with_schedule(options, evaluate(case.instance, options), result.bound)
+    return keep_promise(case, result, seed)
 
 
 def _start_of(instance: Instance, seed: int, time_limit_seconds: float | None) -> IntArray | None:

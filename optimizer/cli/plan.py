@@ -164,9 +164,12 @@ def plan(
 ) -> None:
     """Find a better schedule for ESTATE (a folder or a URL) and write it as a verified plan.
 
-    The VMs of a service that is backed up daily do not all start together if they could start at least two hours
-    apart for less than prices.all_at_once (by default 1 at-risk backup per 30 days) in risk, vault peaks, policy
-    writes and moves. The plan lists services whose start windows still overlap, with what spreading them costs.
+    No service is backed up all at once if spreading it costs less than prices.all_at_once (by default 1 at-risk
+    backup per 30 days) in risk, working hours, vault peaks, policy writes and moves, within your rules and limits and
+    with all other VMs where they are. All at once means that the start windows of all its VMs overlap at some time of
+    the week; spread means that its VMs start at least two hours apart, or that its windows do not all overlap. The
+    plan lists services that are still backed up all at once, with the price of spreading them, or says that it is
+    impossible.
 
     This command changes nothing in Azure. With --format json it prints the summary; the plan itself is in the file.
     With --what-if, --scenarios or --sensitivity it answers a question about the plan instead, and writes no plan.

@@ -90,8 +90,8 @@ class Prices(RuleTable):
     snapshot_overlap
         Price of one expected overlap in 30 days: two snapshots of one service that run at the same time.
     all_at_once
-        Least price of a service whose VMs all start together every day.  Overlaps of small services, which are few,
-        cost more for this.
+        Price from which a service may be backed up all at once: it is spread if that costs less.  A service whose
+        VMs all start together every day costs at least this, so overlaps of small services, which are few, cost more.
     vault_peak
         Price of a start above a vault's fair share in one half hour, mean per day.
     policy_write

@@ -47,7 +47,7 @@ from optimizer.plan.rollback_file import objects_of
 from optimizer.plan.rule_notes import notes_on_freeze, notes_on_prices, notes_on_raised_risk, notes_on_rpo
 from optimizer.plan.rule_scope import notes_on_scope
 from optimizer.plan.store import relative_to_plan
-from optimizer.plan.together import services_together
+from optimizer.plan.together import notes_on_spreading, services_together
 from optimizer.plan.toward_document import Toward
 from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.plan.weight_notes import notes_on_weights
@@ -132,7 +132,10 @@ def compose_plan(
         settings=settings,
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
         summary=summary.model_copy(update={"seconds": round(time.monotonic() - began, 3)}),
-        notes=tuple(_notes(case, diff)),
+        notes=(
+            *notes_on_spreading(case.rules.prices, result.spreading_costs, with_curve=moves_curve is not None),
+            *_notes(case, diff),
+        ),
         schedule=tuple(schedule),
         changes=diff.changes,
         services_together=services_together(case, options, settings.seed),
@@ -248,7 +251,7 @@ def _summary(
         ),
         knee=None if toward is not None else _knee(case, options, curve),
         broken_today=_broken_today(case) if result.reference_name == "greedy" or toward is not None else (),
-        captured=_round(result.captured if toward is None else max(0.0, result.captured)),
+        captured=_round(max(0.0, result.captured)),
         gap=_round(max(0.0, result.cost.total - result.bound)),
         toward=toward,
         seconds=result.seconds,

@@ -1,13 +1,22 @@
-"""Services with VMs that are backed up at once, and what it would cost to spread them."""
+"""Services whose start windows overlap, what it would cost to spread them, and which ones a plan spreads.
+
+A service of two or more VMs is backed up *all at once* if some half hour of the week lies in the start windows of all
+its VMs, and its snapshots can overlap.  It is *spread* if every two of its VMs start at least two hours apart, or if
+its start windows no longer all overlap.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
 from optimizer.model.overlap import price_per_overlap
 from optimizer.model.rules import Prices
+from optimizer.model.timegrid import ClockReading, Pattern
+from optimizer.model.weights import weight_levels
 from optimizer.plan.audit import format_slot
 from optimizer.plan.case import Case
 from optimizer.plan.occupancy import (
@@ -15,31 +24,41 @@ from optimizer.plan.occupancy import (
     IntArray,
     expected_overlaps,
     item_services,
+    items_by_pattern,
     service_occupancy,
     service_starts,
     weighted_overlaps,
 )
 from optimizer.plan.together_document import ServiceTogether, SpreadingVerdict
+from optimizer.solve.cost import evaluate
+from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import BoolArray, Instance
-from optimizer.solve.spreading import spread
+from optimizer.solve.solver import Result
+from optimizer.solve.spreading import Answer, Service, Spreading
 
 NOTHING = 1e-6
 """Differences of cost below this are rounding."""
 
+WORTH_A_NOTE = 0.005
+"""Cost from which a note is shown: it is rounded to 0.01."""
+
 MOST_PRICED = 20
-"""Maximum number of services to price: each takes a tenth of a second."""
+"""Maximum number of services to price for the list: each takes a tenth of a second to a second."""
 
 MOST_SPREAD = 5
 """Largest service that is listed if only some of its start windows overlap.  One of this size is priced in a twentieth
 of a second, and one of 6 VMs or more takes up to half a second; in most services of that size some windows overlap.
 """
 
+CLOSE = 3
+"""Half hours: VMs that start less than this far apart are kept from doing so where windows cannot be kept apart."""
+
 
 def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[ServiceTogether, ...]:
     """List the services whose start windows overlap in a schedule.
 
-    First come those whose windows all overlap, then smaller ones in which some do although the rules allow to start
-    all VMs at least two hours apart; of each kind those with the costliest overlaps first.  At most
+    First come those that are backed up all at once, then smaller ones in which some windows overlap although the rules
+    allow all VMs to start at least two hours apart; of each kind those with the costliest overlaps first.  At most
     :data:`MOST_PRICED` services are priced; those that would come after them are listed only if all windows overlap.
 
     Parameters
@@ -51,73 +70,46 @@ def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[Ser
     seed
         Random seed of CP-SAT.
     """
-    names, service = item_services(case.inventory)
-    sizes = np.bincount(service, minlength=len(names))
+    state = _Services(case)
+    names, sizes = state.names, state.sizes
     _, met = service_occupancy(case.inventory, options, case.snapshot_minutes)
     overlaps = expected_overlaps(case.inventory, options)
-    weighted = weighted_overlaps(case.inventory, options, case.instance.weight)
-    costs = _overlap_costs(weighted, sizes, case.rules.prices)
-    at_once = same_start(case, options)
+    costs = state.overlap_costs(weighted_overlaps(case.inventory, options, case.instance.weight))
+    same_start = service_starts(case.inventory, options).max(axis=1, initial=0) == sizes
     most = met.max(axis=1, initial=0)
     found = []
     concerned = np.flatnonzero((overlaps > 0) & ((most == sizes) | (sizes <= MOST_SPREAD)))
     in_order = sorted(concerned.tolist(), key=lambda g: (most[g] < sizes[g], -costs[g], names[g]))
     for place, g in enumerate(in_order):
-        verdict, costs_to_spread = _price(case, options, np.flatnonzero(service == g), seed, place)
-        if most[g] < sizes[g] and costs_to_spread is None:
+        all_at_once = bool(most[g] == sizes[g])
+        price = state.price(options, g, seed, can_split=all_at_once) if place < MOST_PRICED else _Price("not priced")
+        if not all_at_once and price.costs is None:
             continue
         found.append(
             ServiceTogether(
                 service=names[g],
                 vms=int(sizes[g]),
-                same_start=bool(at_once[g]),
-                at_once=None if most[g] == sizes[g] else int(most[g]),
+                same_start=bool(same_start[g]),
+                at_once=None if all_at_once else int(most[g]),
                 at=format_slot(int(met[g].argmax())),
                 overlaps_per_month=round(float(overlaps[g]), 6),
                 overlaps_cost=round(float(costs[g]), 6),
-                spreading=verdict,
-                spreading_costs=costs_to_spread,
+                spreading=price.verdict,
+                spreading_costs=price.costs,
+                spreading_proven=price.proven,
             )
         )
     return tuple(found)
 
 
-def _price(
-    case: Case, options: IntArray, members: IntArray, seed: int, place: int
-) -> tuple[SpreadingVerdict, float | None]:
-    """What spreading a service costs, also where only a limit on the whole plan is in the way."""
-    if place >= MOST_PRICED:
-        return "not priced", None
-    limited = case.instance
-    unlimited = replace(limited, max_moves=None, write_limits=())
-    verdicts: tuple[tuple[SpreadingVerdict, Instance], ...] = (("priced", limited), ("over a limit", unlimited))
-    for verdict, instance in verdicts:
-        answer = spread(instance, options, members, seed)
-        if answer is not None:
-            return verdict, round(answer.price, 6) + 0.0
-        if limited.max_moves is None and not limited.write_limits:
-            break
-    return "impossible", None
-
-
-def same_start(case: Case, options: IntArray) -> BoolArray:
-    """Whether all VMs of a service of two or more start in one half hour; shape (num_services,), by sorted name."""
-    names, service = item_services(case.inventory)
-    sizes = np.bincount(service, minlength=len(names))
-    starts = service_starts(case.inventory, options)
-    together: BoolArray = np.logical_and(sizes > 1, starts.max(axis=1, initial=0) == sizes)
-    return together
-
-
-def _overlap_costs(weighted: FloatArray, sizes: IntArray, prices: Prices) -> FloatArray:
-    each = np.zeros(len(sizes))
-    for g in np.flatnonzero(sizes > 1).tolist():
-        each[g] = price_per_overlap(prices.snapshot_overlap, prices.all_at_once, int(sizes[g]))
-    return weighted * each
-
-
 def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArray:
-    """A schedule in which no service starts all at once although spreading it, all others kept, would cost less.
+    """Spread every service that is backed up all at once although spreading it costs less than ``all_at_once``.
+
+    For each such service, all others kept, three ways are tried in this order, and the first that costs less is taken:
+
+    1. The cheapest way to start every two VMs at least two hours apart.
+    2. A way in which the start windows do not all overlap.
+    3. If the second does not exist, a way in which the VMs do not all start within less than 90 minutes.
 
     Parameters
     ----------
@@ -133,12 +125,184 @@ def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArr
     numpy.ndarray
         Shape (V,): the same schedule where there is no such service.
     """
-    _, service = item_services(case.inventory)
-    tried, done = options, False
+    state, tried, done = _Services(case), options, False
     while not done:
         done = True
-        for g in np.flatnonzero(same_start(case, tried)).tolist():
-            found = spread(case.instance, tried, np.flatnonzero(service == g), seed)
-            if found is not None and found.price < found.saves - NOTHING:
-                tried, done = found.options, False  # a policy that it needs may make spreading others cheaper
+        for g in state.together(tried):
+            better = state.spread(tried, g, seed)
+            if better is not None:
+                tried, done = better, False  # a policy that it needs may make spreading others cheaper
     return tried
+
+
+def keep_promise(case: Case, result: Result, seed: int) -> Result:
+    """Spread the services of a schedule that was found; see :func:`spread_where_it_pays`.
+
+    Parameters
+    ----------
+    case
+        What was asked.
+    result
+        Has a schedule that keeps every rule.
+    seed
+        Random seed of CP-SAT.
+    """
+    assert result.options is not None and result.cost is not None
+    options = spread_where_it_pays(case, result.options, seed)
+    if options is result.options:
+        return result
+    cost = evaluate(case.instance, options)
+    spread = result.with_schedule(options, cost, result.bound)
+    more = max(0.0, cost.total - result.cost.total)
+    return replace(spread, spreading_costs=spread.spreading_costs + more)
+
+
+def notes_on_spreading(prices: Prices, spreading_costs: float, *, with_curve: bool = False) -> list[str]:
+    """Say what a plan spends to spread services beyond what that saves in overlaps.
+
+    Parameters
+    ----------
+    prices
+        Prices of the rules.
+    spreading_costs
+        See :class:`optimizer.solve.solver.Result`.
+    with_curve
+        Whether the plan has a moves curve.
+    """
+    if spreading_costs < WORTH_A_NOTE:
+        return []
+    note = (
+        f"{spreading_costs:.2f} of the plan's cost is for spreading services, beyond what that saves in overlaps; "
+        f"each of them costs less than prices.all_at_once ({prices.all_at_once:g}) to spread"
+    )
+    return [f"{note}; the gain by number of moves leaves this out" if with_curve else note]
+
+
+@dataclass(frozen=True, slots=True)
+class _Price:
+    """Price of spreading a service; see :class:`ServiceTogether`."""
+
+    verdict: SpreadingVerdict
+    costs: float | None = None
+    proven: bool = True
+
+
+@dataclass(frozen=True)
+class _Services:
+    """The services of a case, numbered by their sorted names."""
+
+    case: Case
+
+    @cached_property
+    def _numbered(self) -> tuple[tuple[str, ...], IntArray]:
+        return item_services(self.case.inventory)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._numbered[0]
+
+    @cached_property
+    def sizes(self) -> IntArray:
+        return np.bincount(self._numbered[1], minlength=len(self.names))
+
+    @cached_property
+    def _patterns(self) -> tuple[Pattern, ...]:
+        """Pattern of each VM."""
+        of_row = {
+            row: pattern for pattern, rows in items_by_pattern(self.case.inventory).items() for row in rows.tolist()
+        }
+        return tuple(of_row[row] for row in range(len(of_row)))
+
+    @cached_property
+    def _windows(self) -> dict[Pattern, BoolArray]:
+        """Half hours that the start windows of each pattern meet at each option; shape (48, 336)."""
+        return {pattern: pattern.occupancy(self.case.snapshot_minutes) for pattern in set(self._patterns)}
+
+    @cached_property
+    def _close(self) -> dict[Pattern, BoolArray]:
+        """The first half hours after the starts of each pattern at each option, at either clock."""
+        return {
+            pattern: np.logical_or.reduce([pattern.slots_from_start(CLOSE, reading) for reading in ClockReading])
+            for pattern in set(self._patterns)
+        }
+
+    def members(self, g: int) -> IntArray:
+        return np.flatnonzero(self._numbered[1] == g)
+
+    def together(self, options: IntArray) -> list[int]:
+        """Services that are backed up all at once."""
+        inventory = self.case.inventory
+        _, met = service_occupancy(inventory, options, self.case.snapshot_minutes)
+        every = (self.sizes > 1) & (met.max(axis=1, initial=0) == self.sizes)
+        found: list[int] = np.flatnonzero(every & (expected_overlaps(inventory, options) > 0)).tolist()
+        return found
+
+    def overlap_costs(self, weighted: FloatArray) -> FloatArray:
+        """What the overlaps of each service cost."""
+        prices, each = self.case.rules.prices, np.zeros(len(self.sizes))
+        for g in np.flatnonzero(self.sizes > 1).tolist():
+            each[g] = price_per_overlap(prices.snapshot_overlap, prices.all_at_once, int(self.sizes[g]))
+        return weighted * each
+
+    def price(self, options: IntArray, g: int, seed: int, *, can_split: bool) -> _Price:
+        """What spreading a service costs, also where only a limit on the whole plan is in the way.
+
+        ``can_split``: keeping the start windows from all overlapping is a way to spread it.
+        """
+        limited = self.case.instance
+        unlimited = replace(limited, max_moves=None, write_limits=())
+        verdicts: tuple[tuple[SpreadingVerdict, Instance], ...] = (("priced", limited), ("over a limit", unlimited))
+        verdict: SpreadingVerdict = "impossible"
+        for if_found, instance in verdicts:
+            service = Service(instance, options, self.members(g), seed)
+            answers = [service.apart()]
+            if can_split:
+                answers.append(service.split(self._taken(self._windows, service.members)))
+            ways = [answer.found.price for answer in answers if answer.found is not None]
+            if ways:
+                return _Price(if_found, round(min(ways), 6) + 0.0, _is_cheapest(answers, len(service.members)))
+            verdict = "not found" if any(answer.outcome is Outcome.UNKNOWN for answer in answers) else "impossible"
+            if limited.max_moves is None and not limited.write_limits:
+                break
+        return _Price(verdict)
+
+    def spread(self, options: IntArray, g: int, seed: int) -> IntArray | None:
+        """A schedule that spreads a service for less than the price of leaving it all at once, or None."""
+        service = Service(self.case.instance, options, self.members(g), seed)
+        most = self._price_of_all_at_once(service.members) - NOTHING
+        for way in self._ways(service, most):
+            if way.price < most or way.change < -NOTHING:
+                return way.options
+        return None
+
+    def _ways(self, service: Service, most: float) -> Iterator[Spreading]:
+        """Ways to spread a service, in the order in which :func:`spread_where_it_pays` tries them."""
+        apart = service.apart().found
+        if apart is not None:
+            yield apart
+        windows = self._taken(self._windows, service.members)
+        split = service.split(windows).found
+        if split is not None:
+            yield service.best_split(windows, split, most) if split.price < most else split
+            return
+        close = self._taken(self._close, service.members)
+        now = close[np.arange(len(close)), service.options[service.members]]
+        split = service.split(close).found if now.all(axis=0).any() else None
+        if split is not None and split.price < most:
+            yield service.best_split(close, split, most)
+
+    def _taken(self, table: dict[Pattern, BoolArray], members: IntArray) -> BoolArray:
+        return np.stack([table[self._patterns[v]] for v in members.tolist()])
+
+    def _price_of_all_at_once(self, members: IntArray) -> float:
+        """``all_at_once`` times the mean over all pairs of the smaller of both weights."""
+        pairs, weighted = len(members) * (len(members) - 1), 0.0
+        for step, heavy in weight_levels(self.case.instance.weight[members]):
+            weighted += step * int(heavy.sum()) * (int(heavy.sum()) - 1)
+        return self.case.rules.prices.all_at_once * weighted / pairs
+
+
+def _is_cheapest(answers: Sequence[Answer], num_vms: int) -> bool:
+    """Whether no way costs less than those found.  Three VMs or more that are all apart are also split."""
+    needed = answers if num_vms == 2 else answers[-1:]
+    return all(answer.outcome in (Outcome.OPTIMAL, Outcome.INFEASIBLE) for answer in needed)

@@ -1,4 +1,4 @@
-"""Services with VMs that are backed up at once: the shape that plans and audits share."""
+"""Services whose start windows overlap: the shape that plans and audits share."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import Field
 
 from optimizer.model.strict import StrictModel
 
-SpreadingVerdict = Literal["priced", "over a limit", "impossible", "not priced"]
+SpreadingVerdict = Literal["priced", "over a limit", "impossible", "not found", "not priced"]
 
 
 class ServiceTogether(StrictModel):
@@ -29,12 +29,16 @@ class ServiceTogether(StrictModel):
     overlaps_cost
         What these cost in the objective, in at-risk backups per 30 days.
     spreading
-        ``priced``: ``spreading_costs`` says it.  ``over a limit``: the same, but ``max_moves``, ``max_policy_writes``
-        or ``budget_days`` leave no room for it.  ``impossible``: the rules leave no starts at which no two of its
-        snapshots overlap.  ``not priced``: the service is not among those that were looked at.
+        ``priced``: ``spreading_costs`` is the price.  ``over a limit``: the same, but ``max_moves``,
+        ``max_policy_writes`` or ``budget_days`` leaves no room for it.  ``impossible``: it is proven that the rules
+        leave no way to spread the service.  ``not found``: no way was found within the work limit, and it is not
+        proven that there is none.  ``not priced``: the service is not among those that were examined.
     spreading_costs
-        What it would cost in risk, working hours, vault peaks, policy writes and moves to start its VMs so far apart
-        that no two of its snapshots overlap, all other VMs where they are, in at-risk backups per 30 days.
+        Price of the cheapest way to spread the service, in at-risk backups per 30 days: what it costs in risk,
+        working hours, vault peaks, policy writes and moves, with all other VMs where they are.  Either every two of
+        its VMs start at least two hours apart, or, where all of its windows overlap, they no longer do.
+    spreading_proven
+        Whether it is proven that no way to spread the service costs less than ``spreading_costs``.
     """
 
     service: str
@@ -46,3 +50,4 @@ class ServiceTogether(StrictModel):
     overlaps_cost: float
     spreading: SpreadingVerdict
     spreading_costs: float | None
+    spreading_proven: Annotated[bool, Field(exclude_if=lambda proven: proven)] = True

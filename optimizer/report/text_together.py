@@ -1,4 +1,4 @@
-"""Services with VMs that are backed up at once, for a terminal and for the page."""
+"""Services whose start windows overlap, for a terminal and for the page."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from collections.abc import Sequence
 from optimizer.plan.together_document import ServiceTogether
 from optimizer.report.typeset import Column, Rows, decimal, decimals, number, short_id
 
-TITLE = "Services with VMs that are backed up at once"
+TITLE = "Services whose start windows overlap"
 
 COSTS_EXPLAINED = (
-    "Spreading is what it would cost (below 0: save) to start all VMs of the service at least two hours apart, with "
-    "all other VMs where they are. It does not pay where it costs more than the overlaps do. With (limit), a limit on "
-    "moves or policy writes leaves no room for it. Costs are in at-risk backups per 30 days."
+    "Spreading is the price (below 0: saving) of the cheapest way to start every two VMs of the service at least two "
+    "hours apart or, where all of its start windows overlap, to end that; all other VMs stay where they are. With "
+    "(limit), a limit on moves or policy writes leaves no room for it. Impossible: proven; not found: not proven; at "
+    "most: a cheaper way may exist. Costs are in at-risk backups per 30 days."
 )
-"""What the columns with costs mean, and why a plan leaves such services as they are."""
+"""What the columns with costs mean."""
 
 
 def together_rows(services: Sequence[ServiceTogether], max_rows: int) -> Rows:
@@ -55,10 +56,11 @@ def together_cells(services: Sequence[ServiceTogether]) -> list[tuple[str, ...]]
 def _start(one: ServiceTogether) -> str:
     if one.at_once is not None:
         return f"{one.at_once:,} of {one.vms:,} overlap"
-    return "together" if one.same_start else "within 2 h"
+    return "all together" if one.same_start else "all overlap"
 
 
 def _spreading(one: ServiceTogether) -> str:
     if one.spreading_costs is None:
         return one.spreading
-    return f"{decimal(one.spreading_costs)}{' (limit)' if one.spreading == 'over a limit' else ''}"
+    at_most = "" if one.spreading_proven else "at most "
+    return f"{at_most}{decimal(one.spreading_costs)}{' (limit)' if one.spreading == 'over a limit' else ''}"

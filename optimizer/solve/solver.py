@@ -76,6 +76,8 @@ class Result:
         Wall-clock time.
     multipliers
         Where the dual was highest: prices of meeting, of moves, of policy writes; None without a schedule.
+    spreading_costs
+        Part of the cost that keeps services from being backed up all at once although that saves less in overlaps.
     """
 
     outcome: Outcome
@@ -87,6 +89,7 @@ class Result:
     stopped: Stopped
     seconds: float
     multipliers: Multipliers | None = None
+    spreading_costs: float = 0.0
 
     @property
     def captured(self) -> float:
@@ -119,6 +122,7 @@ class Result:
             Proven lower bound on the cost of every feasible schedule.
         """
         optimal = cost.total - bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
+        saved = 0.0 if self.cost is None else max(0.0, self.cost.total - cost.total)
         return replace(
             self,
             options=options,
@@ -126,6 +130,7 @@ class Result:
             bound=bound,
             outcome=Outcome.OPTIMAL if optimal else Outcome.FEASIBLE,
             stopped="gap" if optimal else self.stopped,
+            spreading_costs=max(0.0, self.spreading_costs - saved),
         )
 
 

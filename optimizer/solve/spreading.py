@@ -1,41 +1,63 @@
-"""What it costs to start the VMs of a service so far apart that no two of its snapshots overlap."""
+"""What it costs to spread a service whose VMs are backed up all at once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
-from optimizer.solve.cost import evaluate, row_costs, row_counts, violations
-from optimizer.solve.cpsat import Scope, ScopedModel
+from optimizer.solve.cost import evaluate, row_counts, violations
+from optimizer.solve.cpsat import MOST_RINGS, Outcome, Scope, ScopedModel
 from optimizer.solve.instance import BoolArray, Instance, IntArray, RowKind
 
 WORK = 0.5
-"""Work for one service, in deterministic seconds of CP-SAT."""
+"""Default work limit of one question about one service, in deterministic seconds of CP-SAT."""
 
 
 @dataclass(frozen=True, slots=True)
 class Spreading:
-    """The cheapest schedule in which no two snapshots of a service overlap, all other VMs where they are.
+    """A schedule that spreads a service, with all other VMs where they are.
 
     Parameters
     ----------
     price
-        What it costs more in risk, working hours, vault peaks, policy writes and moves, in at-risk backups per
-        30 days.
-    saves
-        What the overlaps of the service cost now.
+        What it costs more than the present schedule in risk, working hours, vault peaks, policy writes and moves, in
+        at-risk backups per 30 days.  The overlaps of the service are left out.
+    change
+        Difference of the whole cost, overlaps included.
     options
-        Shape (V,): the schedule; it keeps every rule and limit that the present one keeps.
+        Shape (V,): the schedule.  It keeps every rule and limit that the present one keeps.
     """
 
     price: float
-    saves: float
+    change: float
     options: IntArray
 
 
-def spread(instance: Instance, options: IntArray, members: IntArray, seed: int = 0) -> Spreading | None:
-    """Spread one service.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Answer to the question of what it costs to spread a service.
+
+    Parameters
+    ----------
+    outcome
+        OPTIMAL: no cheaper way exists.  FEASIBLE: a cheaper way may exist.  INFEASIBLE: it is proven that the rules
+        and limits leave no way.  UNKNOWN: none was found within the work limit.
+    found
+        The cheapest way that was found; None after INFEASIBLE and UNKNOWN.
+    """
+
+    outcome: Outcome
+    found: Spreading | None = None
+
+
+IMPOSSIBLE = Answer(Outcome.INFEASIBLE)
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service in a schedule in which it may be spread, with all other VMs where they are.
 
     Parameters
     ----------
@@ -47,31 +69,108 @@ def spread(instance: Instance, options: IntArray, members: IntArray, seed: int =
         VMs of the service, two or more.
     seed
         Random seed of CP-SAT.
-
-    Returns
-    -------
-    Spreading or None
-        None where the rules and limits leave no such schedule.
+    work
+        Work limit of each question, in deterministic seconds of CP-SAT.
     """
-    own = _rows_of_service(instance, int(instance.service[members[0]]))
-    counts = row_counts(instance, options)
-    # What is over a cap elsewhere may stay so: today's schedule is looked at too, and it need not keep the rules.
-    cap = np.where(own, 1, np.maximum(instance.rows.cap, counts))
-    apart = replace(instance, rows=replace(instance.rows, cap=cap))
-    free = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in members.tolist()}
-    if not all(free.values()) or not _may_fit(apart, free, own):
-        return None
-    found = ScopedModel(apart, Scope(free, options)).solve(WORK, seed).options
-    if found is None or (not violations(instance, options) and violations(instance, found)):
-        return None
-    saves = float(row_costs(instance, counts)[own].sum())
-    change = evaluate(instance, found).total - evaluate(instance, options).total
-    return Spreading(price=change + saves, saves=saves, options=found)
 
+    instance: Instance
+    options: IntArray
+    members: IntArray
+    seed: int = 0
+    work: float = WORK
 
-def _rows_of_service(instance: Instance, service: int) -> BoolArray:
-    kinds = np.array([kind is RowKind.SERVICE for kind in instance.rows.kind], dtype=np.bool_)
-    return np.asarray(kinds & (instance.rows.group == service))
+    def apart(self) -> Answer:
+        """Find the cheapest way to start every two VMs at least two hours apart."""
+        rows = self._unpriced.rows
+        spread = replace(self._unpriced, rows=replace(rows, cap=np.where(self._own_rows, 1, rows.cap)))
+        if not all(self._free.values()) or not _may_fit(spread, self._free, self._own_rows):
+            return IMPOSSIBLE
+        return self._solved(ScopedModel(spread, Scope(self._free, self.options)))
+
+    def split(self, taken: BoolArray) -> Answer:
+        """Find the cheapest way to start the VMs so that no half hour is taken by all of them.
+
+        Parameters
+        ----------
+        taken
+            Shape (len(members), 48, any): half hours that each VM takes at each start.
+        """
+        if not all(self._free.values()):
+            return IMPOSSIBLE
+        return self._solved(self._split_model(self._unpriced, taken))
+
+    def best_split(self, taken: BoolArray, cheapest: Spreading, most: float) -> Spreading:
+        """Of the ways to split that cost less than ``most``, find one with a low cost, overlaps included.
+
+        Parameters
+        ----------
+        taken
+            As for :meth:`split`.
+        cheapest
+            The way that :meth:`split` found.
+        most
+            A price.
+        """
+        better = self._solved(self._split_model(self._kept, taken)).found
+        if better is None or better.price >= most or better.change >= cheapest.change:
+            return cheapest
+        return better
+
+    @cached_property
+    def _own_rows(self) -> BoolArray:
+        rows = self.instance.rows
+        kinds = np.array([kind is RowKind.SERVICE for kind in rows.kind], dtype=np.bool_)
+        return np.asarray(kinds & (rows.group == self.instance.service[self.members[0]]))
+
+    @cached_property
+    def _free(self) -> dict[int, list[int]]:
+        return {v: np.flatnonzero(self.instance.allowed[v]).tolist() for v in self.members.tolist()}
+
+    @cached_property
+    def _kept(self) -> Instance:
+        """The problem, in which what is over a cap may stay so: today's schedule need not keep the rules."""
+        rows = self.instance.rows
+        cap = np.maximum(rows.cap, row_counts(self.instance, self.options))
+        return replace(self.instance, rows=replace(rows, cap=cap))
+
+    @cached_property
+    def _unpriced(self) -> Instance:
+        """The same problem without the price of the service's overlaps."""
+        rows = self._kept.rows
+        return replace(self._kept, rows=replace(rows, pair_price=np.where(self._own_rows, 0.0, rows.pair_price)))
+
+    def _split_model(self, instance: Instance, taken: BoolArray) -> ScopedModel:
+        model = ScopedModel(instance, Scope(self._free, self.options))
+        reached = np.stack([taken[m, self._free[v]].any(axis=0) for m, v in enumerate(self.members.tolist())])
+        columns = np.flatnonzero(reached.all(axis=0))
+        if not len(columns):
+            return model
+        _, first = np.unique(taken[:, :, columns].reshape(-1, len(columns)), axis=1, return_index=True)
+        for column in columns[first].tolist():
+            taking = [
+                model.variables.x[v, t]
+                for m, v in enumerate(self.members.tolist())
+                for t in self._free[v]
+                if taken[m, t, column]
+            ]
+            model.model.add(sum(taking) <= len(self.members) - 1)
+        return model
+
+    def _solved(self, model: ScopedModel) -> Answer:
+        solved = model.solve(self.work, self.seed)
+        for _ in range(MOST_RINGS):
+            if solved.options is None or not model.open_rings(solved.options):
+                break
+            solved = model.solve(self.work, self.seed)
+        if solved.options is None:
+            return Answer(solved.outcome)
+        if not violations(self.instance, self.options) and violations(self.instance, solved.options):
+            return Answer(Outcome.UNKNOWN)
+        price, change = (
+            evaluate(instance, solved.options).total - evaluate(instance, self.options).total
+            for instance in (self._unpriced, self.instance)
+        )
+        return Answer(solved.outcome, Spreading(price, change, solved.options))
 
 
 def _may_fit(instance: Instance, free: dict[int, list[int]], own: BoolArray) -> bool:
