@@ -83,7 +83,7 @@ class Service:
         """Find the cheapest way to start every two VMs at least two hours apart."""
         rows = self._unpriced.rows
         spread = replace(self._unpriced, rows=replace(rows, cap=np.where(self._own_rows, 1, rows.cap)))
-        if not all(self._free.values()) or not _may_fit(spread, self._free, self._own_rows):
+        if self._is_stuck or not _may_fit(spread, self._free, self._own_rows):
             return IMPOSSIBLE
         return self._solved(ScopedModel(spread, Scope(self._free, self.options)))
 
@@ -95,7 +95,7 @@ class Service:
         taken
             Shape (len(members), 48, any): half hours that each VM takes at each start.
         """
-        if not all(self._free.values()):
+        if self._is_stuck:
             return IMPOSSIBLE
         return self._solved(self._split_model(self._unpriced, taken))
 
@@ -121,6 +121,14 @@ class Service:
         rows = self.instance.rows
         kinds = np.array([kind is RowKind.SERVICE for kind in rows.kind], dtype=np.bool_)
         return np.asarray(kinds & (rows.group == self.instance.service[self.members[0]]))
+
+    @cached_property
+    def _is_stuck(self) -> bool:
+        """Whether a VM has no start, or no VM may start elsewhere because other VMs have used up the moves."""
+        moved = self.options != self.instance.today
+        most = self.instance.max_moves
+        used_up = most is not None and int(moved.sum()) >= most and not moved[self.members].any()
+        return used_up or not all(self._free.values())
 
     @cached_property
     def _free(self) -> dict[int, list[int]]:
