@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optimizer.model.working_hours import WorkingHours
 from optimizer.plan.occupancy import (
     expected_overlaps,
     service_occupancy,
@@ -19,6 +20,7 @@ from optimizer.plan.occupancy import (
     starts_today,
     typical_day,
     windows_met,
+    working_hours_starts,
 )
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 
@@ -41,6 +43,17 @@ def test_occupancy_counts_each_window_once_per_half_hour(starts: list[int], snap
     assert {name: row.tolist() for name, row in zip(names, occupancy, strict=True)} == {
         name: row.tolist() for name, row in expected.items()
     }
+
+
+@given(STARTS)
+def test_working_hours_starts_are_what_every_delay_of_every_run_says(starts: list[int]) -> None:
+    """The expected number of starts from 08:00 to 18:00 of Monday to Friday, at each of the 120 minutes of delay."""
+    expected = 0.0
+    for item, start in zip(INVENTORY.items, starts, strict=True):
+        for run in INVENTORY.policy(item).recurrence.run_minutes(start, 0).tolist():
+            days, minutes = np.divmod((run + np.arange(120)) % 10080, 1440)
+            expected += ((days < 5) & (minutes >= 480) & (minutes < 1080)).mean() * 30 / 7
+    assert working_hours_starts(INVENTORY, WorkingHours(), np.array(starts)) == pytest.approx(expected)
 
 
 @given(st.lists(st.integers(0, 6), min_size=336, max_size=336))

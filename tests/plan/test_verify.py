@@ -19,6 +19,7 @@ from optimizer.model.timegrid import Frequency, format_start
 from optimizer.model.working_hours import WorkingHours
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.verify import Checked, Claims, require_verified, verify
+from optimizer.plan.verify_clock import WindowClock
 from tests.plan.conftest import Planned, planned
 
 RULES = Rules(
@@ -469,3 +470,25 @@ def test_many_faults_are_counted(ruled: Valid) -> None:
         require_verified(
             replace(spoilt.checked, risk=np.tile(np.arange(48.0), (len(spoilt.checked.starts), 1))), spoilt.claims
         )
+
+
+@pytest.mark.parametrize(
+    "hours",
+    [
+        WorkingHours(),
+        WorkingHours(start=22 * 60, end=6 * 60, days=(6,)),
+        WorkingHours(start=0, end=1440, days=tuple(range(7))),
+        WorkingHours(start=23 * 60, end=45, days=(0, 6)),
+    ],
+)
+def test_the_clock_counts_the_delays_that_lead_into_working_hours(ruled: Valid, hours: WorkingHours) -> None:
+    """The verifier's own count is that of all 120 minutes of delay, for every policy of the estate and every start."""
+    checked = ruled.checked
+    clock = WindowClock(checked.before.horizon, checked.snapshot_minutes)
+    length = (hours.end - hours.start) % 1440 or 1440
+    at_work = {(day * 1440 + hours.start + minute) % 10080 for day in hours.days for minute in range(length)}
+    for policy in checked.before.policies.values():
+        for option in range(48):
+            runs = policy.recurrence.run_minutes(option, 0).tolist()
+            delayed = [(run + delay) % 10080 in at_work for run in runs for delay in range(120)]
+            assert clock.starts_within(hours, policy, option) == pytest.approx(sum(delayed) / 120)

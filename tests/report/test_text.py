@@ -113,6 +113,13 @@ def test_next_to_nothing_has_no_percentage() -> None:
     assert re.search(r"expected overlapping snapshots per 30 days +50.0 +0.01 +-99.9 %", text)
 
 
+def test_backups_that_a_delay_brings_into_working_hours_are_shown() -> None:
+    """Expected starts in working hours stand beside those of today, also where no backup is scheduled in them."""
+    summary = PLAN.summary.model_copy(update={"working_hours_starts": TodayAndPlan(today=0.0, plan=16.07)})
+    text = to_text(render_plan(PLAN.model_copy(update={"summary": summary})))
+    assert re.search(r"expected starts in working hours per 30 days +0.00 +16.1", text)
+
+
 def test_a_figure_that_grows_has_a_plus() -> None:
     """A price paid is shown as one."""
     pairs = PLAN.summary.overlaps_per_month.model_copy(update={"today": 10.0, "plan": 12.0})

@@ -51,6 +51,21 @@ def test_a_vm_that_moves_goes_far_into_the_night() -> None:
     assert result.options.tolist() == [0, 0]
 
 
+@pytest.mark.parametrize(("price", "start"), [(0.0, "07:30"), (0.01, "06:00")])
+def test_a_start_that_a_delay_brings_into_working_hours_is_paid_for(price: float, start: str) -> None:
+    """07:30 saves 0.1 more than 06:00, but costs 0.16: three of four starts come after 08:00 from Monday to Friday."""
+    twins = [policy(f"q{start}", "v", start) for start in (12, 15)]
+    found = inventory([policy("p", "v", 46), *twins], [("web", "p")])
+    risk = flat_risk(1, 5.0)
+    risk[:, 12], risk[:, 15] = 0.1, 0.0
+    rules = Rules(prices={**FIXED_PRICES, "vault_peak": 0.0, "working_hours": price})
+    instance = Problem(found, rules, risk).instance()
+    assert instance.working_hours[0, [12, 15]] == pytest.approx([0, price * 0.75 * 5 * 30 / 7])
+    result = solve(instance, effort=5)
+    assert result.options is not None
+    assert result.options.tolist() == [parse_start(start)]
+
+
 @pytest.mark.parametrize(("repeats", "start"), [(False, "00:00"), (True, "07:30")])
 def test_noise_does_not_outrank_the_night(repeats: bool, start: str) -> None:
     """Of two VMs that are spread, one moves to midnight unless 07:30 looks better in an estate whose hours repeat."""
