@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 
 from optimizer.engine import SERIAL, Engine
-from optimizer.errors import DataError
+from optimizer.errors import ConfigError, DataError
 from optimizer.estate.folder import Estate
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, START_WINDOW_MINUTES
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.audit import audit
 from optimizer.plan.audit_document import Audit
@@ -53,13 +53,14 @@ from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
 from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
+from optimizer.solve.gates import least_within
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.solver import DEFAULT_EFFORT, DEFAULT_GAP, Result, solve
 from optimizer.solve.why_not.circumstances import circumstances
 from optimizer.solve.why_not.conflicts import Conflict
 from optimizer.solve.why_not.feasibility import Budget, any_schedule
-from optimizer.solve.why_not.limits import Change, Limits, loosened, relaxed_rules
+from optimizer.solve.why_not.limits import MOST_HOURS, Change, Limits, loosened, relaxed_rules
 from optimizer.solve.why_not.no_schedule import (
     NamedConflict,
     NamedRelaxation,
@@ -128,6 +129,8 @@ def prepare(
 
     Raises
     ------
+    ConfigError
+        A rule has a ``within`` that is too small to be kept.
     DataError
         The estate holds something that cannot be planned for, or a history cannot be used.
     """
@@ -153,7 +156,29 @@ def prepare(
         engine=engine if estate.seen_by_workers else SERIAL,
     )
     found = tuple(one.summed_up(lambda day: rules.prices.is_recent(day, inventory.as_of)) for one in told)
-    return replace(prepare_forecast(inventory, rules, forecast, moved_on), history=found)
+    case = prepare_forecast(inventory, rules, forecast, moved_on)
+    _require_possible_within(case)
+    return replace(case, history=found)
+
+
+def _require_possible_within(case: Case) -> None:
+    """Refuse a ``within`` that no start times keep, whatever the other rules are.
+
+    Raises
+    ------
+    ConfigError
+        Names the rule and the smallest value that is possible.
+    """
+    least = least_within(case.inventory, case.rules, ~case.restrictions.movable, case.snapshot_minutes)
+    for rule in case.rules.rule:
+        possible = least.get(rule.name, 0.0)
+        if rule.within is not None and rule.within < possible <= MOST_HOURS:
+            raise ConfigError(
+                f"rule {rule.name!r} > within = {rule.within:g}: is too small; allowed for these VMs: {possible:g} to "
+                f"{MOST_HOURS} hours, because backups start on the half hour, start windows last "
+                f"{START_WINDOW_MINUTES + case.snapshot_minutes} minutes, and the rule must hold at every UTC offset; "
+                f"raise it to {possible:g} or more"
+            )
 
 
 def prepare_forecast(

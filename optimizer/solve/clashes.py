@@ -29,6 +29,7 @@ class Clashes:
         self._snapshot_minutes = snapshot_minutes
         self._number: dict[tuple[Demand, float | None, Pattern, Pattern], int] = {}
         self._matrices: list[BoolArray] = []
+        self._hours: list[FloatArray] = []
         self._occupancy: dict[Pattern, FloatArray] = {}
         self._spans: dict[Pattern, Nights] = {}
 
@@ -41,7 +42,11 @@ class Clashes:
         place = (demand, within, one, other)
         if place not in self._number:
             self._number[place] = len(self._matrices)
-            self._matrices.append(self._clash(demand, within, one, other))
+            hours = np.full((NUM_OPTIONS, NUM_OPTIONS), np.nan)
+            if within is not None:
+                hours = self.hours_needed(one, other) if demand == "before" else self.hours_needed(other, one).T
+            self._hours.append(hours)
+            self._matrices.append(self._clash(demand, one, other) if within is None else hours > within)
         return self._number[place]
 
     def matrix(self, number: int) -> BoolArray:
@@ -53,16 +58,27 @@ class Clashes:
         none = np.zeros((0, NUM_OPTIONS, NUM_OPTIONS), dtype=np.bool_)
         return np.stack(self._matrices) if self._matrices else none
 
-    def _clash(self, demand: Demand, within: float | None, one: Pattern, other: Pattern) -> BoolArray:
+    def stacked_hours(self) -> FloatArray | None:
+        """Hours that ``within`` has to allow, for every matrix; see :class:`~optimizer.solve.instance.Gates`."""
+        hours = np.stack(self._hours) if self._hours else None
+        return None if hours is None or np.isnan(hours).all() else hours
+
+    def hours_needed(self, first: Pattern, second: Pattern) -> FloatArray:
+        """Smallest ``within`` that each option of the first and of the second pattern keep; shape (48, 48).
+
+        Minus infinity where the two never run in the same night.
+        """
+        one, other = self._nights(first), self._nights(second)
+        gaps = other.begins_at_most[None, :, :] - np.where(one.run, one.ends_at_least, np.inf)[:, None, :]
+        return np.asarray(gaps.max(axis=2) / 60)
+
+    def _clash(self, demand: Demand, one: Pattern, other: Pattern) -> BoolArray:
         if demand == "apart":
             return np.asarray(self._occupied(one) @ self._occupied(other).T > 0.5)
         if demand == "after":
-            return self._clash("before", within, other, one).T.copy()
+            return self._clash("before", other, one).T.copy()
         first, second = self._nights(one), self._nights(other)
-        if within is None:
-            return np.asarray((first.ends[:, None, :] > second.begins[None, :, :]).any(axis=2))
-        latest = first.ends_at_least[:, None, :] + within * 60
-        return np.asarray(((second.begins_at_most[None, :, :] > latest) & first.run[:, None, :]).any(axis=2))
+        return np.asarray((first.ends[:, None, :] > second.begins[None, :, :]).any(axis=2))
 
     def _occupied(self, pattern: Pattern) -> FloatArray:
         if pattern not in self._occupancy:

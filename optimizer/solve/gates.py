@@ -136,7 +136,36 @@ def gates_between(
         clash=np.array([clash for of in opponents for _, clash in of], dtype=np.int64),
         clashes=clashes.stacked(),
         name=tuple(names),
+        hours=clashes.stacked_hours(),
     )
+
+
+def least_within(inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int) -> dict[str, float]:
+    """Smallest ``within`` in hours that the start times and clocks of the VMs allow, by the name of the rule.
+
+    Other rules are not looked at.
+
+    Parameters
+    ----------
+    inventory, rules
+        What is protected and demanded.
+    stays
+        Shape (V,): VMs that stay where they are; these are not held to each other.
+    snapshot_minutes
+        Length of the snapshot at the end of a start window.
+    """
+    clashes = Clashes(snapshot_minutes)
+    least: dict[str, float] = {}
+    for demanded in demands(inventory, rules, stays):
+        for a, b in demanded.opposed() if demanded.within is not None else ():
+            one, other = demanded.sides[a], demanded.sides[b]
+            if one.number > other.number:
+                continue
+            too_early = clashes.matrix(clashes.number("before", one.pattern, other.pattern))
+            hours = clashes.hours_needed(one.pattern, other.pattern)
+            possible = np.where(too_early, np.inf, hours).min()
+            least[demanded.rule.name] = max(least.get(demanded.rule.name, 0.0), float(possible))
+    return least
 
 
 def _begins(lists: Sequence[Sequence[object]]) -> IntArray:

@@ -116,6 +116,9 @@ class Gates:
         beside option ``u`` of a VM behind the opponent (second axis).
     name
         Length H: rule of each gate.
+    hours
+        Shape (num_matrices, 48, 48): smallest ``within`` in hours under which the two options do not clash; NaN in
+        matrices of other demands.  None: there is no ``within``.
     """
 
     vm_begin: IntArray
@@ -125,6 +128,7 @@ class Gates:
     clash: IntArray
     clashes: BoolArray
     name: tuple[str, ...]
+    hours: FloatArray | None = None
 
     def __len__(self) -> int:
         return len(self.name)

@@ -23,6 +23,9 @@ Bits = npt.NDArray[np.uint64]
 
 EVERY_OPTION = np.uint64((1 << NUM_OPTIONS) - 1)
 
+MOST_HOURS = 24
+"""Largest ``within`` that a rule may have."""
+
 MAX_MOVES = "max_moves"
 POLICY_LIMIT = "the limit of policies per vault"
 
@@ -144,6 +147,18 @@ class Limits:
             LimitKind.POLICIES_PER_VAULT: self.rules.policies.max_policies_per_vault,
         }.get(limit.kind)
 
+    def within(self, limit: Limit) -> float | None:
+        """Hours of ``within`` of a rule; None where it has none."""
+        return next((rule.within for rule in self.rules.rule if rule.name == limit.name), None)
+
+    def longer_within(self, limit: Limit) -> list[float]:
+        """Values of ``within`` that allow more than the present one, the smallest first."""
+        was, gates = self.within(limit), self.instance.gates
+        if limit.kind is not LimitKind.RULE or was is None or gates.hours is None:
+            return []
+        hours = gates.hours[np.unique(gates.clash[_clashes_of(gates, limit.name)])]
+        return sorted({float(value) for value in np.unique(hours[(hours > was) & (hours <= MOST_HOURS)])})
+
     def members(self, group: int) -> BoolArray:
         """VMs of a capped group; shape (V,)."""
         if group not in self._members:
@@ -245,6 +260,8 @@ def relaxed_rules(rules: Rules, changes: Sequence[Change], inventory: Inventory 
             kept.append(rule)
         elif inventory is not None and found.vms:
             kept.append(exempted(rule, inventory, found.vms))
+        elif found.to is not None and rule.within is not None:
+            kept.append(rule.model_copy(update={"within": found.to}))
         elif found.to is not None:
             kept.append(rule.model_copy(update={"max_concurrent": int(found.to)}))
     return rules.model_copy(update={**changed, "rule": tuple(kept)})
@@ -258,7 +275,7 @@ def loosened(limits: Limits, changes: Sequence[Change]) -> Limits:
     cap = instance.rows.cap.copy()
     for r, limit in limits.row_limit.items():
         change = by_limit.get(limit)
-        if change is not None and not change.vms:
+        if change is not None and not change.vms and limits.within(limit) is None:
             cap[r] = NO_CAP if change.to is None else max(int(cap[r]), int(change.to))
     moves = by_limit.get(limits.moves)
     policies = by_limit.get(limits.policies)
@@ -281,7 +298,7 @@ def loosened(limits: Limits, changes: Sequence[Change]) -> Limits:
             replace(one, editable=one.editable or (one.editable_unpinned and all(restrictions.movable[list(one.vms)])))
             for one in instance.policies
         ),
-        gates=_without(limits, dropped),
+        gates=_with_longer(_without(limits, dropped), limits, by_limit),
     )
     return Limits(relaxed, restrictions, relaxed_rules(limits.rules, changes))
 
@@ -326,4 +343,27 @@ def _without(limits: Limits, dropped: set[Limit]) -> Gates:
         clash=gates.clash[of_gate],
         clashes=gates.clashes,
         name=tuple(name for name, stay in zip(gates.name, stays, strict=True) if stay),
+        hours=gates.hours,
     )
+
+
+def _with_longer(gates: Gates, limits: Limits, by_limit: Mapping[Limit, Change]) -> Gates:
+    """Gates under longer ``within``."""
+    for limit, change in by_limit.items():
+        if change.to is None or gates.hours is None or limits.within(limit) is None:
+            continue
+        entries = _clashes_of(gates, limit.name)
+        clash, hours, clashes = gates.clash.copy(), gates.hours, gates.clashes
+        for number in np.unique(gates.clash[entries]).tolist():
+            if not np.isnan(hours[number]).any():  # of its own, as rules may share a matrix
+                clash[entries & (gates.clash == number)] = len(clashes)
+                clashes = np.concatenate([clashes, hours[number][None] > change.to])
+                hours = np.concatenate([hours, hours[number][None]])
+        gates = replace(gates, clash=clash, hours=hours, clashes=clashes)
+    return gates
+
+
+def _clashes_of(gates: Gates, rule: str) -> BoolArray:
+    """Which entries of ``Gates.clash`` belong to a rule."""
+    of_rule = np.array([name == rule for name in gates.name], dtype=np.bool_)
+    return np.repeat(of_rule, np.diff(gates.gate_begin))

@@ -94,6 +94,9 @@ def _sorted(limits: Limits, changes: Sequence[Change]) -> tuple[Change, ...]:
 
 def _loosen(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozenset[Limit]) -> Changed | None:
     """The least change of a limit with which the kept ones can hold; None where only dropping it is known to do."""
+    longer = _shortest_within(limits, feasibility, limit, kept)
+    if longer is not None:
+        return longer
     others = kept - {limit}
     was = limits.amount(limit)
     for to in () if was is None else _least_amounts(limits, feasibility, limit, others, was):
@@ -109,6 +112,21 @@ def _loosen(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozen
         if change is not None:
             return change
     return None
+
+
+def _shortest_within(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozenset[Limit]) -> Changed | None:
+    """The shortest ``within`` of a rule with which the kept limits can hold; None where it has none, or none will do.
+
+    A longer one allows all that a shorter one does, so that half of the values are ruled out by each answer.
+    """
+    was, values = limits.within(limit), limits.longer_within(limit)
+    found = _holds(limits, feasibility, Change(limit, was, values[-1]), kept) if values else None
+    low, high = 0, len(values) - 1
+    while found is not None and low < high:
+        middle = (low + high) // 2
+        less = _holds(limits, feasibility, Change(limit, was, values[middle]), kept)
+        found, low, high = (found, middle + 1, high) if less is None else (less, low, middle)
+    return found
 
 
 def _least_amounts(
@@ -171,14 +189,7 @@ def _fewest_vms(
 
 def _enough(limits: Limits, feasibility: Feasibility, change: Change, kept: frozenset[Limit]) -> Changed | None:
     """The change, made larger until the kept limits can hold; None where that was not shown."""
-
-    def holds(tried: Change) -> Changed | None:
-        relaxed = loosened(limits, [tried])
-        wanted = [limit for limit in relaxed.all if limit in kept]
-        answer = Feasibility(relaxed, feasibility.budget).check(wanted)
-        return Changed((tried,), answer.options) if answer.options is not None else None
-
-    found = holds(change)
+    found = _holds(limits, feasibility, change, kept)
     if found is not None:
         return found
     if change.to is None or change.limit.kind is LimitKind.MAX_RISK_INCREASE:
@@ -186,12 +197,20 @@ def _enough(limits: Limits, feasibility: Feasibility, change: Change, kept: froz
     low = high = change.to
     for doubling in range(MAX_DOUBLINGS):
         high = low + 2**doubling
-        found = holds(Change(change.limit, change.was, high))
+        found = _holds(limits, feasibility, Change(change.limit, change.was, high), kept)
         if found is not None:
             break
         low = high
     while found is not None and high - low > 1:
         middle = (low + high) // 2
-        less = holds(Change(change.limit, change.was, middle))
+        less = _holds(limits, feasibility, Change(change.limit, change.was, middle), kept)
         found, low, high = (found, middle, high) if less is None else (less, low, middle)
     return found
+
+
+def _holds(limits: Limits, feasibility: Feasibility, tried: Change, kept: frozenset[Limit]) -> Changed | None:
+    """The change where the kept limits are shown to hold under it."""
+    relaxed = loosened(limits, [tried])
+    wanted = [limit for limit in relaxed.all if limit in kept]
+    answer = Feasibility(relaxed, feasibility.budget).check(wanted)
+    return Changed((tried,), answer.options) if answer.options is not None else None

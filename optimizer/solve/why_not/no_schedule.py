@@ -79,6 +79,8 @@ class NamedChange(StrictModel):
         The limit.
     action
         What is done.
+    setting
+        Key of the rule that is set: ``max_concurrent`` or ``within``; empty for anything else.
     was, to
         The amount, where another is set.
     vms
@@ -89,6 +91,7 @@ class NamedChange(StrictModel):
 
     limit: NamedLimit
     action: Literal["drop", "set", "exempt"]
+    setting: Literal["", "max_concurrent", "within"] = ""
     was: float | None = None
     to: float | None = None
     vms: tuple[str, ...] = ()
@@ -234,10 +237,18 @@ class Names:
 
     def _change(self, one: Change) -> NamedChange:
         action: Literal["drop", "set", "exempt"] = "exempt" if one.vms else "drop" if one.to is None else "set"
-        rule = self._by_name.get(one.limit.name) if one.vms else None
-        write = "" if rule is None else except_as_toml(exempted(rule, self._inventory, one.vms))
+        rule = self._by_name.get(one.limit.name) if one.limit.kind is LimitKind.RULE else None
+        setting: Literal["", "max_concurrent", "within"] = ""
+        if rule is not None and action == "set":
+            setting = "max_concurrent" if rule.within is None else "within"
         return NamedChange(
-            limit=_named(one.limit), action=action, was=one.was, to=one.to, vms=self._vms(one.vms), write=write
+            limit=_named(one.limit),
+            action=action,
+            setting=setting,
+            was=one.was,
+            to=one.to,
+            vms=self._vms(one.vms),
+            write=except_as_toml(exempted(rule, self._inventory, one.vms)) if rule is not None and one.vms else "",
         )
 
 
@@ -368,8 +379,8 @@ def exemptions(relaxations: Sequence[NamedRelaxation]) -> list[NamedChange]:
 def _setting_phrase(change: NamedChange) -> str:
     limit, what = change.limit, change.limit.name
     if limit.kind is LimitKind.RULE:
-        what = f"max_concurrent of {limit.name!r}"
+        what = f"{change.setting or 'max_concurrent'} of {limit.name!r}"
     elif limit.kind is LimitKind.POLICIES_PER_VAULT:
         what = "policies.max_policies_per_vault"
-    unit = " writes" if limit.kind is LimitKind.POLICY_WRITES else ""
+    unit = " writes" if limit.kind is LimitKind.POLICY_WRITES else " hours" if change.setting == "within" else ""
     return f"{what} from {change.was:g} to {change.to:g}{unit}"
