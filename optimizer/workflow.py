@@ -49,6 +49,7 @@ from optimizer.rollout.history import last_moves, read_history
 from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.build import build_instance
+from optimizer.solve.clock import SolveClock
 from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
 from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
@@ -530,13 +531,12 @@ def _start_of(instance: Instance, seed: int, time_limit_seconds: float | None) -
         return None
     from optimizer.solve.moves.curve import best_moves
 
-    ends = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_START * time_limit_seconds
     return best_moves(
         instance,
         todays(instance),
         effort=EFFORT_OF_START,
         seed=seed,
-        should_stop=lambda: ends is not None and time.monotonic() >= ends,
+        clock=SolveClock(None if time_limit_seconds is None else SHARE_OF_START * time_limit_seconds),
     )
 
 

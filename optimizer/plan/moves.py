@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -17,10 +16,12 @@ from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_overlaps, working_hours_starts
 from optimizer.plan.verify import Claims, require_verified
 from optimizer.ports import Progress, no_progress
+from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.instance import IntArray
-from optimizer.solve.moves.curve import CurvePoint, fewest_for, is_dearer_than_last, knee_of, trace_moves
+from optimizer.solve.moves.curve import CurvePoint, fewest_for, knee_of, trace_moves
 from optimizer.solve.moves.path import IMPROVEMENT
+from optimizer.solve.moves.pool import is_dearer_than_last
 from optimizer.solve.solver import Result
 
 
@@ -60,18 +61,13 @@ def trace_curve(
         A point did not pass the verifier: a bug.
     """
     assert result.options is not None
-    ends = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
-
-    def is_over() -> bool:
-        return ends is not None and time.monotonic() >= ends
-
     points = trace_moves(
         case.instance,
         result.options,
         result.bound,
         effort=effort,
         seed=seed,
-        should_stop=is_over,
+        clock=SolveClock(time_limit_seconds),
         progress=progress,
     )
     curve, options = _compose_curve(estate, case, points, progress=progress)

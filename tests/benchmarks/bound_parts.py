@@ -152,7 +152,10 @@ def _of_forced_bounds(instance: Instance, schedules: Schedules) -> Iterator[str]
 def _of_moves_curve(instance: Instance, schedules: Schedules) -> Iterator[str]:
     moves = (schedules.options != instance.today).sum(axis=1)
     bound = ascend(instance, 100).bound
-    for point in trace_moves(instance, schedules.options[0], bound, effort=5):
+    points = trace_moves(instance, schedules.options[0], bound, effort=5)
+    if points[0].max_moves > moves.min():
+        yield f"the moves curve begins with {points[0].max_moves} moves, but a schedule has {moves.min()}"
+    for point in points:
         best = schedules.least(moves <= point.max_moves)
         if best is None or point.cost < best - ROUNDING:
             yield f"the moves curve has {point.cost:.6f} with {point.max_moves} moves, which no schedule has"

@@ -11,12 +11,16 @@ from hypothesis import strategies as st
 
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.solve.arrays import BLOCKED
+from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Gates, Instance, WriteLimit
-from optimizer.solve.moves.curve import best_moves, fewest_for, grid, knee_of, never, slopes_at, trace_moves
+from optimizer.solve.moves.bounds import slopes_at
+from optimizer.solve.moves.curve import best_moves, fewest_for, grid, knee_of, never, trace_moves
 from optimizer.solve.moves.path import Walk
 from optimizer.solve.moves.tally import Tally
 from optimizer.solve.solver import solve
+from tests.benchmarks.bound_parts import all_schedules
+from tests.benchmarks.tight_problems import keeps_every_rule, tight_problem
 from tests.prices import fixed_prices
 from tests.solve.examples import (
     Problem,
@@ -125,8 +129,8 @@ def test_points_lie_between_their_bound_and_brute_force_never_above_fewer_moves(
     assert costs == sorted(costs, reverse=True)
     assert [p.max_moves for p in points] == sorted({p.max_moves for p in points})
     assert points[-1].cost == pytest.approx(best[0], abs=1e-9)
+    assert points[0].max_moves == min(moves for moves, _ in schedules)
     if not violations(instance, instance.today):
-        assert points[0].max_moves == 0
         assert points[0].bound == points[0].cost
 
 
@@ -177,7 +181,7 @@ def test_a_curve_that_is_stopped_at_once_still_holds() -> None:
     instance = crowded().instance()
     plan = solve(instance, effort=1).options
     assert plan is not None
-    points = trace_moves(instance, plan, 0.0, effort=3, should_stop=lambda: True)
+    points = trace_moves(instance, plan, 0.0, effort=3, clock=SolveClock(0.0))
     costs = [point.cost for point in points]
     assert costs == sorted(costs, reverse=True)
     assert all(violations(replace(instance, max_moves=p.max_moves), p.options) == [] for p in points)
@@ -200,6 +204,35 @@ def test_where_today_breaks_a_rule_the_curve_begins_with_the_fewest_moves_found(
     points = trace_moves(instance, result.options, result.bound, effort=EFFORT)
     assert points[0].max_moves > 0
     assert all(violations(instance, point.options) == [] for point in points)
+
+
+@pytest.mark.parametrize("number", [5, 16, 40, 106, 115, 119])
+def test_the_curve_begins_below_where_the_way_back_from_the_plan_ends(number: int) -> None:
+    """Of all schedules none has fewer moves than the first point, and with so many none is cheaper."""
+    problem = tight_problem(np.random.default_rng([31, number]))
+    instance = problem.instance()
+    schedules = all_schedules(problem, instance, keeps_every_rule)
+    assert schedules is not None
+    moves = (schedules.options != instance.today).sum(axis=1)
+    back = Walk(instance, schedules.options[0], never)
+    back.shrink(0)
+    assert moves.min() < min(mark.num_moves for mark in back.path.marks)
+    points = trace_moves(instance, schedules.options[0], 0.0, effort=5)
+    assert points[0].max_moves == moves.min()
+    for point in points:
+        assert violations(replace(instance, max_moves=point.max_moves), point.options) == []
+        assert point.bound <= float(schedules.costs[moves <= point.max_moves].min()) + 1e-6
+    assert points[0].cost == pytest.approx(float(schedules.costs[moves <= moves.min()].min()), abs=1e-6)
+
+
+def test_a_curve_of_a_plan_that_is_stopped_begins_at_the_way_back() -> None:
+    """With no time for a search of fewer moves, the curve has the schedules that were met."""
+    problem = tight_problem(np.random.default_rng([31, 119]))
+    instance = problem.instance()
+    schedules = all_schedules(problem, instance, keeps_every_rule)
+    assert schedules is not None
+    points = trace_moves(instance, schedules.options[0], 0.0, effort=5, clock=SolveClock(0.0))
+    assert all(violations(replace(instance, max_moves=p.max_moves), p.options) == [] for p in points)
 
 
 def test_limits_on_writes_hold_at_every_point() -> None:

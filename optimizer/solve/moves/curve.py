@@ -1,10 +1,15 @@
 """What a schedule gains by the number of moves it may take: one good schedule and a bound for each number.
 
-Nothing is solved anew.  One :class:`~optimizer.solve.moves.path.Walk` leads from today to half of the moves, one from
-the full plan back to today; each passes hundreds of schedules, and the cheapest with at most ``m`` moves is the
-first answer for ``m``.  It is improved by strategic oscillation round the limit: some moves back and others made, some
-more made and others taken back (Glover, "Tabu search", ORSA Journal on Computing 1, 1989), and by annealing.  As an
-answer for ``m`` is one for every larger number, costs never rise with the number of moves.
+Where today's schedule keeps the rules, nothing is solved again.  One :class:`~optimizer.solve.moves.path.Walk` leads
+from today to half of the moves, another from the full plan back to today.  Each passes hundreds of schedules, and the
+cheapest with at most ``m`` moves is the first answer for ``m``.  It is improved by strategic oscillation around the
+limit (some moves are taken back and others made, or the other way around: Glover, "Tabu search", ORSA Journal on
+Computing 1, 1989) and by annealing.  An answer for ``m`` is also one for every larger number, so costs never rise with
+the number of moves.
+
+Where today's schedule breaks a rule, the first walk begins at the schedule that keeps every rule with the fewest moves
+(:mod:`optimizer.solve.moves.fewest`).  The way back from the plan may end above that number.  Schedules in between are
+searched with the solver.
 
 The bound.  With a price ``sigma`` on every move, the Lagrangian relaxation of the limit gives for every ``m``
 ``cost >= L(sigma) - sigma m``, so a few ascents, at prices that are the slopes of the curve, bound the whole of it: it
@@ -13,20 +18,21 @@ lies above the upper envelope of their lines, which is convex in ``m``.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.anneal import anneal
 from optimizer.solve.baselines import todays
-from optimizer.solve.bound import ascend
+from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.moves.bounds import Bounds, slopes_at
+from optimizer.solve.moves.fewest import cheapest_within, with_fewest_moves
 from optimizer.solve.moves.path import IMPROVEMENT, Mark, Path, Walk
+from optimizer.solve.moves.pool import Pool
 
 MOST_OF_GAIN = 0.8
 """The share of the full gain whose fewest moves are a point of the curve."""
@@ -81,54 +87,13 @@ class CurvePoint:
     bound: float
 
 
-class _Pool:
-    """Schedules that were met, on paths; the cheapest with at most so many moves is asked for.
-
-    Parameters
-    ----------
-    today
-        Cost of today's schedule, whether or not it keeps the rules.
-    """
-
-    def __init__(self, today: float) -> None:
-        self._today = today
-        self._paths: list[Path] = []
-        self._marks: list[tuple[int, float, int, Mark]] = []
-
-    def add(self, path: Path) -> None:
-        number = len(self._paths)
-        self._paths.append(path)
-        self._marks += [(mark.num_moves, mark.cost, number, mark) for mark in path.marks]
-
-    def best(self, max_moves: int) -> tuple[float, IntArray] | None:
-        """Cost and options; None where no schedule has so few moves."""
-        fitting = (entry for entry in self._marks if entry[0] <= max_moves)
-        found = min(fitting, key=lambda entry: (entry[1], entry[0], entry[2]), default=None)
-        return None if found is None else (found[1], self._paths[found[2]].options(found[3]))
-
-    def envelope(self) -> list[tuple[int, float]]:
-        """Numbers of moves at which the cost falls, with the cost, ascending."""
-        lowest: list[tuple[int, float]] = []
-        for moves, cost, _, _ in sorted(self._marks, key=lambda entry: entry[:2]):
-            if not lowest or cost < lowest[-1][1] - IMPROVEMENT:
-                lowest.append((moves, cost))
-        return lowest
-
-    def gains(self) -> list[tuple[int, float]]:
-        """The same from today's schedule on, also where that breaks a rule and is no schedule of the pool."""
-        found = self.envelope()
-        if found[0][0] > 0 and is_dearer_than_last(self._today, found):
-            return [(0, self._today), *found]
-        return found
-
-
 def best_moves(
     instance: Instance,
     start: IntArray,
     *,
     effort: int,
     seed: int = 0,
-    should_stop: ShouldStop = never,
+    clock: SolveClock | None = None,
 ) -> IntArray:
     """A schedule under the limit of moves, found as the points of the curve are.
 
@@ -138,7 +103,7 @@ def best_moves(
         The problem, with ``max_moves``.
     start
         Shape (V,): a schedule that keeps every rule and the limit, such as today's.
-    effort, seed, should_stop
+    effort, seed, clock
         As of :func:`trace_moves`.
 
     Returns
@@ -147,12 +112,13 @@ def best_moves(
         Shape (V,): not worse than the start.
     """
     assert instance.max_moves is not None
-    walk = Walk(instance, start, should_stop)
+    clock = SolveClock(None) if clock is None else clock
+    walk = Walk(instance, start, clock.over)
     walk.extend(instance.max_moves)
     walk.settle()
-    pool = _Pool(evaluate(instance, todays(instance)).total)
+    pool = Pool(evaluate(instance, todays(instance)).total)
     pool.add(walk.path)
-    _Search(instance, pool, effort, seed, should_stop).improve(instance.max_moves)
+    _Search(instance, pool, effort, seed, clock).improve(instance.max_moves)
     found = pool.best(instance.max_moves)
     assert found is not None  # the start itself
     return found[1]
@@ -165,7 +131,7 @@ def trace_moves(
     *,
     effort: int,
     seed: int = 0,
-    should_stop: ShouldStop = never,
+    clock: SolveClock | None = None,
     progress: Progress = no_progress,
 ) -> tuple[CurvePoint, ...]:
     """The curve from the fewest moves to those of a plan.
@@ -179,11 +145,12 @@ def trace_moves(
     bound
         Proven lower bound on the cost of every schedule of the problem.
     effort
-        Work: ``12 * effort`` steps of each bound, ``40 * effort`` rounds of annealing at each point.
+        Work: ``12 * effort`` steps of each bound, ``40 * effort`` rounds of annealing at each point; where the solver
+        is asked, its effort.
     seed
-        Of the annealing.
-    should_stop
-        Asked now and then; what is found by then is returned.
+        Of the annealing and of the solver.
+    clock
+        Says how much time is left; what is found by then is returned.  None: as much as it takes.
     progress
         Told after each point.
 
@@ -193,17 +160,24 @@ def trace_moves(
         Ascending in ``max_moves``, from 0 where today's schedule keeps the rules, else from the fewest moves with
         which one was found; costs do not rise.
     """
+    clock = SolveClock(None) if clock is None else clock
+    should_stop = clock.over
     most = int((plan != instance.today).sum())
-    pool = _Pool(evaluate(instance, todays(instance)).total)
+    pool = Pool(evaluate(instance, todays(instance)).total)
     back = Walk(instance, plan, should_stop)
     back.shrink(0)
     pool.add(back.path)
-    if not violations(instance, todays(instance)):
-        ahead = Walk(instance, todays(instance), should_stop)
-        ahead.extend(-(-most // 2))
-        pool.add(ahead.path)
+    reached, first = pool.envelope()[0][0], todays(instance)
+    if violations(instance, first):
+        progress("fewest moves", 0, 1)
+        known = min(back.path.marks, key=lambda mark: mark.num_moves)
+        first = with_fewest_moves(instance, back.path.options(known), effort=effort, seed=seed, clock=clock)
+        progress("fewest moves", 1, 1)
+    ahead = Walk(instance, first, should_stop)
+    ahead.extend(-(-most // 2))
+    pool.add(ahead.path)
     fewest = pool.envelope()[0][0]
-    search = _Search(instance, pool, effort, seed, should_stop)
+    search = _Search(instance, pool, effort, seed, clock, reached)
     wanted = sorted({m for m in grid(most) if m > fewest} | {fewest, most})
     for done, m in enumerate(reversed(wanted[:-1])):
         search.improve(m)
@@ -218,18 +192,9 @@ def trace_moves(
     slopes = slopes_at(envelope, numbers[1:-1])
     if instance.num_vms > MANY_BOUNDS_VMS and len(slopes) > FEW_BOUNDS:
         slopes = [slopes[at] for at in np.linspace(0, len(slopes) - 1, FEW_BOUNDS).round().astype(int).tolist()]
-    points = search.points(numbers, _Bounds(instance, bound, slopes, effort, should_stop))
+    points = search.points(numbers, Bounds(instance, bound, slopes, effort, search.proven, should_stop))
     progress("moves", len(wanted) + 1, len(wanted) + 1)
     return points
-
-
-def is_dearer_than_last(today: float, envelope: Sequence[tuple[int, float]]) -> bool:
-    """Whether today's schedule costs more than the last point of a curve, so that gains can be measured from it.
-
-    It need not keep the rules.  Where keeping them costs more than all moves save, gains are those over the first
-    point.
-    """
-    return today > envelope[-1][1] + IMPROVEMENT
 
 
 def grid(most: int) -> list[int]:
@@ -267,15 +232,33 @@ def fewest_for(envelope: Sequence[tuple[int, float]], share: float = MOST_OF_GAI
 
 
 class _Search:
-    """Improves the best known schedule of single numbers of moves."""
+    """Improves the best known schedule of single numbers of moves.
 
-    def __init__(self, instance: Instance, pool: _Pool, effort: int, seed: int, should_stop: ShouldStop) -> None:
+    Parameters
+    ----------
+    instance, pool, effort, seed, clock
+        The problem, the schedules known so far, and how long to work.
+    reached
+        Below so many moves, schedules are too rare to be found move by move: the solver is asked.
+
+    Attributes
+    ----------
+    proven
+        Numbers of moves that the solver was asked for, each with its lower bound on the cost.
+    """
+
+    def __init__(
+        self, instance: Instance, pool: Pool, effort: int, seed: int, clock: SolveClock, reached: int = 0
+    ) -> None:
         self.instance = instance
         self.pool = pool
         self.improved: set[int] = set()
-        self._rounds = ROUNDS_PER_EFFORT * effort
+        self.proven: dict[int, float] = {}
+        self._effort = effort
         self._seed = seed
-        self._should_stop = should_stop
+        self._clock = clock
+        self._should_stop = clock.over
+        self._reached = reached
 
     def improve(self, m: int) -> None:
         """Look for a cheaper schedule with at most ``m`` moves; the pool gets what is found."""
@@ -283,14 +266,26 @@ class _Search:
         if found is None or m in self.improved or self._should_stop():
             return
         self.improved.add(m)
-        cost, options = _oscillate(self.instance, *found, m, self._should_stop)
-        annealed = self._anneal(options, m)
-        if (annealed_cost := evaluate(self.instance, annealed).total) < cost - IMPROVEMENT:
-            cost, options = _oscillate(self.instance, annealed_cost, annealed, m, self._should_stop)
+        cost, options = self._solved(found[1], m) if m < self._reached else self._oscillated(*found, m)
         self.pool.add(Path(options, marks=[Mark(int((options != self.instance.today).sum()), cost, 0)]))
         down = Walk(self.instance, options, self._should_stop)
         down.shrink(m // 2)
         self.pool.add(down.path)
+
+    def _solved(self, options: IntArray, m: int) -> tuple[float, IntArray]:
+        """The best schedule that the solver finds, with its cost."""
+        found, self.proven[m] = cheapest_within(
+            self.instance, m, options, effort=self._effort, seed=self._seed, clock=self._clock
+        )
+        return evaluate(self.instance, found).total, found
+
+    def _oscillated(self, cost: float, options: IntArray, m: int) -> tuple[float, IntArray]:
+        """The best schedule that oscillation and annealing find, with its cost."""
+        cost, options = _oscillate(self.instance, cost, options, m, self._should_stop)
+        annealed = self._anneal(options, m)
+        if (annealed_cost := evaluate(self.instance, annealed).total) < cost - IMPROVEMENT:
+            cost, options = _oscillate(self.instance, annealed_cost, annealed, m, self._should_stop)
+        return cost, options
 
     def settle(self, number_of: Callable[[Sequence[tuple[int, float]]], int]) -> None:
         """Improve the number of moves that is read off the envelope, and the one below, until it stays the same."""
@@ -303,10 +298,10 @@ class _Search:
                 return
 
     def _anneal(self, options: IntArray, m: int) -> IntArray:
-        limited = replace(self.instance, max_moves=m)
-        return anneal(limited, options, self._rounds, self._seed, lambda *_: not self._should_stop())
+        limited, rounds = replace(self.instance, max_moves=m), ROUNDS_PER_EFFORT * self._effort
+        return anneal(limited, options, rounds, self._seed, lambda *_: not self._should_stop())
 
-    def points(self, numbers: Sequence[int], bounds: _Bounds) -> tuple[CurvePoint, ...]:
+    def points(self, numbers: Sequence[int], bounds: Bounds) -> tuple[CurvePoint, ...]:
         """The best schedule of each number of moves."""
         points = []
         for m in numbers:
@@ -344,58 +339,3 @@ def _oscillate(
         if not improved:
             break
     return cost, options
-
-
-class _Bounds:
-    """Lines below the curve, ``value - sigma m``, one for each slope that the curve has at some numbers of moves."""
-
-    def __init__(
-        self,
-        instance: Instance,
-        bound: float,
-        slopes: Sequence[float],
-        effort: int,
-        should_stop: ShouldStop,
-    ) -> None:
-        self._lines = [(bound, 0.0)]
-        for sigma in slopes:
-            if should_stop():
-                break
-            self._lines.append((_bound_at_price(instance, sigma, 12 * effort, should_stop), sigma))
-
-    def at(self, m: int, cost: float) -> float:
-        """Lower bound with at most ``m`` moves; the cost itself where nothing may move."""
-        if m == 0:
-            return cost
-        bound = max(value - sigma * m for value, sigma in self._lines)
-        return min(bound, cost) if bound - cost <= ROUNDING * max(1.0, abs(cost)) else bound
-
-
-def slopes_at(envelope: Sequence[tuple[int, float]], numbers: Sequence[int]) -> list[float]:
-    """What one more move gains along the lower convex hull of a curve, at some numbers of moves; ascending."""
-    hull: list[tuple[int, float]] = []
-    for point in envelope:
-        while len(hull) > 1 and _slope(hull[-2], hull[-1]) >= _slope(hull[-2], point):
-            hull.pop()
-        hull.append(point)
-    found = set()
-    for m in numbers:
-        touching = [-_slope(a, b) for a, b in itertools.pairwise(hull) if a[0] <= m <= b[0]]
-        if touching:
-            found.add(sum(touching) / len(touching))
-    return sorted(found)
-
-
-def _slope(a: tuple[int, float], b: tuple[int, float]) -> float:
-    return (b[1] - a[1]) / (b[0] - a[0])
-
-
-ROUNDING = 1e-6
-"""Relative error of sums of costs; a bound that is above a cost by more is wrong, and the verifier has to see it."""
-
-
-def _bound_at_price(instance: Instance, sigma: float, steps: int, should_stop: ShouldStop) -> float:
-    """A lower bound on ``cost + sigma * moves`` of every schedule, whatever the number of moves."""
-    moved = np.arange(NUM_OPTIONS)[None, :] != instance.today[:, None]
-    priced = replace(instance, linear=instance.linear + sigma * moved, max_moves=None)
-    return ascend(priced, steps, lambda *_: not should_stop()).bound

@@ -1,0 +1,59 @@
+"""Schedules that were met on the way to a moves curve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from optimizer.solve.instance import IntArray
+from optimizer.solve.moves.path import IMPROVEMENT, Mark, Path
+
+
+def is_dearer_than_last(today: float, envelope: Sequence[tuple[int, float]]) -> bool:
+    """Whether today's schedule costs more than the last point of a curve, so that gains can be measured from it.
+
+    It need not keep the rules.  Where keeping them costs more than all moves save, gains are those over the first
+    point.
+    """
+    return today > envelope[-1][1] + IMPROVEMENT
+
+
+class Pool:
+    """Schedules that were met, on paths; the cheapest with at most so many moves is asked for.
+
+    Parameters
+    ----------
+    today
+        Cost of today's schedule, whether or not it keeps the rules.
+    """
+
+    def __init__(self, today: float) -> None:
+        self._today = today
+        self._paths: list[Path] = []
+        self._marks: list[tuple[int, float, int, Mark]] = []
+
+    def add(self, path: Path) -> None:
+        """Take in every schedule of a path."""
+        number = len(self._paths)
+        self._paths.append(path)
+        self._marks += [(mark.num_moves, mark.cost, number, mark) for mark in path.marks]
+
+    def best(self, max_moves: int) -> tuple[float, IntArray] | None:
+        """Cost and options; None where no schedule has so few moves."""
+        fitting = (entry for entry in self._marks if entry[0] <= max_moves)
+        found = min(fitting, key=lambda entry: (entry[1], entry[0], entry[2]), default=None)
+        return None if found is None else (found[1], self._paths[found[2]].options(found[3]))
+
+    def envelope(self) -> list[tuple[int, float]]:
+        """Numbers of moves at which the cost falls, with the cost, ascending."""
+        lowest: list[tuple[int, float]] = []
+        for moves, cost, _, _ in sorted(self._marks, key=lambda entry: entry[:2]):
+            if not lowest or cost < lowest[-1][1] - IMPROVEMENT:
+                lowest.append((moves, cost))
+        return lowest
+
+    def gains(self) -> list[tuple[int, float]]:
+        """The same from today's schedule on, also where that breaks a rule and is no schedule of the pool."""
+        found = self.envelope()
+        if found[0][0] > 0 and is_dearer_than_last(self._today, found):
+            return [(0, self._today), *found]
+        return found
