@@ -32,6 +32,6 @@ def notes_on_observed(observed: FloatArray, estimated: FloatArray, num_days: int
     days = "1 day" if num_days == 1 else f"{num_days:,} days"
     note = (
         f"At-risk backups per 30 days observed in its {days} of history: {seen}. The model estimates {model}: it "
-        "smooths the hours of each VM and draws them toward those of all VMs."
+        "smooths the hours of each VM, and may draw them toward those of all VMs."
     )
     return [note]

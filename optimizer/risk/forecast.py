@@ -148,7 +148,8 @@ def forecast_history(history: RiskHistory) -> Forecast:
 
     ``P[v, t] = (n * smooth(F[v])[t] + k * prior[v, t]) / (n + k)``, where ``F`` is the frequency of being at risk over
     ``n`` usable days.  ``k`` comes from cross-validation, and is the smaller the fewer busy VMs the fleet's hours are
-    made of.  VMs with too little data get the fleet's level and hours.
+    made of.  In a small fleet with a month of history it is 0: no VM is forecast the hours of a few neighbors.  VMs
+    with too little data get the fleet's level and hours.
     """
     risk_sum, day_count = history.total_risk, history.total_days
     num_days = history.usable_days.sum(axis=0, dtype=np.int64)
@@ -156,7 +157,7 @@ def forecast_history(history: RiskHistory) -> Forecast:
     trusted = np.array([kind is Evidence.OWN_HISTORY for kind in evidence], dtype=np.bool_)
     busy = np.flatnonzero(trusted & (risk_sum.max(axis=1, initial=0) > 0))
     folds = Folds(history.of_vms(busy))
-    believed = share_believed(len(busy))
+    believed = share_believed(len(busy), float(np.median(num_days[busy])) if len(busy) else 0.0)
     validation = cross_validate(folds, believed)
     prior_days = (validation.chosen if validation else DEFAULT_PRIOR_DAYS) * believed
 

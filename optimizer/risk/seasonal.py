@@ -163,11 +163,42 @@ closed), and on copies with shifted clocks they gain up to 5 points.
 """
 
 
-def share_believed(num_busy: int) -> float:
-    """How far a VM believes the hours of the fleet, from 0 to 1, in a fleet of ``num_busy`` VMs that are ever at risk.
+SMALL_FLEET = 16
+"""Other busy VMs up to which four weeks of own evidence are not shrunk toward the fleet.
+
+Of fleets of 4, 8, 12 and 16 busy VMs of the Bitbrains trace, with a month of history, the regret closed without
+the fleet does not differ significantly (50 or 60 pairs each, t below 2), nor does that of copies with shifted clocks.
+With 25 and 40 busy VMs of the trace it is 2 points lower.
+"""
+
+LARGE_FLEET = 32
+"""Other busy VMs from which on own evidence of any length is shrunk toward the fleet."""
+
+SHORT_HISTORY_DAYS = 14
+"""With two weeks of history, small fleets lose up to 10 points of the regret without the fleet's profile."""
+
+LONG_HISTORY_DAYS = 28
+"""Days of history that count as a month of own evidence."""
+
+
+def share_believed(num_busy: int, num_days: float) -> float:
+    """How far VMs believe the hours of their fleet, from 0 to 1.
 
     The profile of one or two neighbors is not that of a fleet: without this, a server that was never busy at noon in a
     month would be forecast its neighbor's noon.
+
+    Parameters
+    ----------
+    num_busy
+        Number of VMs that are ever at risk.
+    num_days
+        Typical days of usable history of these VMs.
     """
     others = max(num_busy - 1, 0)
-    return others / (others + FLEET_TO_BELIEVE)
+    is_small = _share(LARGE_FLEET - others, LARGE_FLEET - SMALL_FLEET)
+    knows_itself = _share(num_days - SHORT_HISTORY_DAYS, LONG_HISTORY_DAYS - SHORT_HISTORY_DAYS)
+    return others / (others + FLEET_TO_BELIEVE) * (1 - is_small * knows_itself)
+
+
+def _share(part: float, whole: float) -> float:
+    return min(max(part / whole, 0.0), 1.0)

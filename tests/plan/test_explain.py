@@ -230,7 +230,7 @@ def test_figures_close_to_what_was_observed_need_no_note() -> None:
     assert note == (
         "At-risk backups per 30 days observed in its 28 days of history: 0.00 at today's start and an unknown number "
         "at the plan's start. The model estimates 0.98 at today's start and 0.40 at the plan's start: it smooths the "
-        "hours of each VM and draws them toward those of all VMs."
+        "hours of each VM, and may draw them toward those of all VMs."
     )
 
 

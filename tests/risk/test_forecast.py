@@ -238,15 +238,36 @@ def test_a_month_of_own_evidence_beats_the_hours_of_a_neighbor() -> None:
     shares[0, 2:8] = 0.4
     shares[1, 22:28] = 0.9
     forecast = forecast_history(make_history(shares, 31))
-    assert 30 * forecast.probability[0, 24] < 0.25
-    assert forecast.prior_days < 1
+    assert 30 * forecast.probability[0, 24] < 0.001
+    assert forecast.prior_days == 0
 
 
 def test_the_fleet_is_believed_more_the_larger_it_is() -> None:
-    """One busy VM has no fleet to learn from; with eleven of them the fleet gets half of its weight."""
-    assert share_believed(0) == share_believed(1) == 0
-    assert share_believed(11) == 0.5
-    assert share_believed(1000) > 0.98
+    """One busy VM has no fleet to learn from; with eleven of them and two weeks the fleet gets half of its weight."""
+    assert share_believed(0, 14) == share_believed(1, 14) == 0
+    assert share_believed(11, 14) == share_believed(11, 7) == 0.5
+    assert share_believed(1000, 14) == share_believed(1000, 42) > 0.98
+
+
+def test_a_small_fleet_is_believed_less_the_more_days_its_vms_have() -> None:
+    """With four weeks, up to 17 busy VMs believe only themselves; there is no jump in days or in the size."""
+    assert share_believed(17, 28) == share_believed(17, 42) == share_believed(2, 28) == 0
+    assert share_believed(11, 21) == 0.25
+    assert share_believed(33, 28) == share_believed(33, 14)
+    by_days = [share_believed(12, days) for days in range(7, 43)]
+    by_size = [share_believed(size, 28) for size in range(1, 200)]
+    assert by_days == sorted(by_days, reverse=True)
+    assert by_size == sorted(by_size)
+    assert max(np.abs(np.diff(by_days)).max(), np.abs(np.diff(by_size)).max()) < 0.06
+
+
+def test_a_vm_that_was_never_busy_at_an_hour_has_no_risk_there() -> None:
+    """Eight busy VMs, seven of which are busy at night every day: the eighth, busy at noon, has none at night."""
+    shares = np.zeros((12, 48))
+    shares[:7, 44:48] = 1.0
+    shares[7, 22:26] = 0.6
+    forecast = forecast_history(make_history(shares, 28))
+    assert 30 * forecast.probability[7, 46] < 0.001
 
 
 def test_the_choice_leans_to_the_default_within_one_standard_error() -> None:
