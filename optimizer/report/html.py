@@ -248,7 +248,7 @@ def _change(today: float, plan: float) -> str:
     share = relative_change(today, plan)
     if share is None:
         return ""
-    sign = "\N{MINUS SIGN}" if share < 0 else "+"
+    sign = "-" if share < 0 else "+"
     return f"{sign}{percent(abs(share))}" if share else "no change"
 
 

@@ -205,6 +205,13 @@ def decimals(values: Iterable[float]) -> list[str]:
     return [text if text.strip("-0.,") else text.removeprefix("-") for text in texts]
 
 
+def decimal_pairs(today: Iterable[float], plan: Iterable[float]) -> tuple[list[str], list[str]]:
+    """Two columns that are compared row by row, with the same decimals in both."""
+    first = list(today)
+    texts = decimals([*first, *plan])
+    return texts[: len(first)], texts[len(first) :]
+
+
 def signed(value: float) -> str:
     """A difference, with its sign."""
     text = decimal(value)

@@ -18,6 +18,7 @@ from optimizer.report.typeset import (
     Page,
     Rows,
     decimal,
+    decimal_pairs,
     decimals,
     number,
     percent,
@@ -161,3 +162,9 @@ def test_changes_are_no_larger_than_they_are(today: float, plan: float, shown: s
     """A rest is never shown as -100 %, and next to nothing has no percentage at all."""
     change = relative_change(today, plan)
     assert (change if change is None else percent(change)) == shown
+
+
+def test_columns_that_are_compared_have_the_same_decimals() -> None:
+    """0.0 is not shown beside 0.00, as it would look like a change."""
+    assert decimal_pairs([17.8, 0.0], [0.29, 0.0]) == (["17.8", "0.0"], ["0.3", "0.0"])
+    assert decimal_pairs([], []) == ([], [])
