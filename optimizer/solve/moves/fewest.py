@@ -17,6 +17,9 @@ from optimizer.solve.toward import counting_moves
 PART_OF_EFFORT = 4
 """The effort of each search here is that of the plan divided by this: a curve may need several of them."""
 
+SHARE_OF_TIME = 0.3
+"""Share of the time left that each search may take, so that some is left for the other points and their bounds."""
+
 
 def with_fewest_moves(instance: Instance, known: IntArray, *, effort: int, seed: int, clock: SolveClock) -> IntArray:
     """A schedule that keeps every rule with the fewest moves that the search finds, whatever it costs.
@@ -61,11 +64,12 @@ def _search(instance: Instance, known: IntArray, effort: int, seed: int, clock: 
     """What the solver finds when it begins at a schedule; that schedule if no time is left."""
     if clock.over():
         return known, -math.inf
+    left = clock.left()
     found = solve(
         instance,
         seed=seed,
         effort=max(1, effort // PART_OF_EFFORT),
-        time_limit_seconds=clock.left(),
+        time_limit_seconds=None if left is None else SHARE_OF_TIME * left,
         start=known,
         fallback=lambda: known,
     )
