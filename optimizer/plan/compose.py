@@ -251,7 +251,7 @@ def _summary(
         ),
         knee=None if toward is not None else _knee(case, options, curve),
         broken_today=_broken_today(case) if result.reference_name == "greedy" or toward is not None else (),
-        captured=_round(max(0.0, result.captured)),
+        captured=_round(result.captured),
         gap=_round(max(0.0, result.cost.total - result.bound)),
         toward=toward,
         seconds=result.seconds,

@@ -140,6 +140,14 @@ class Summary(StrictModel):
         """``gap``, also of a plan that was written before it was."""
         return max(0.0, self.cost.plan - self.cost.bound)
 
+    @property
+    def costs_more_than_today(self) -> bool:
+        """Whether the plan costs noticeably more than today's schedule, which keeps every rule.
+
+        Spreading a service can cost more than it saves in overlaps; see `optimizer.plan.together`.
+        """
+        return self.reference == "today" and self.cost.plan > self.cost.today + 0.005
+
 
 class ScheduleEntry(StrictModel):
     """One VM's backup today and in the plan; times are of ``timezone``, ``_utc`` ones at the horizon's start.

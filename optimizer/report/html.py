@@ -192,6 +192,13 @@ def _proven_tile(plan: PlanDocument) -> dict[str, str]:
             f"What the plan costs, in at-risk backups per 30 days. No schedule{within} costs less: the gap is {gap}."
         )
         return _tile("Proven optimal", "", cost, optimal + _broken(summary))
+    if summary.costs_more_than_today:
+        spread = (
+            f"At-risk backups per 30 days that any schedule{within} could save over this one, which spreads services "
+            f"although it costs {decimal(summary.cost.plan - summary.cost.today)} more than today's schedule. "
+            f"Certified by a proven bound: the gap between {cost}, what the plan costs, and {bound}."
+        )
+        return _tile("Left to gain", "", gap, spread)
     if summary.reference == "today":
         share = (
             f"The share of all possible improvement over today's schedule{within} that this plan takes, certified by "

@@ -413,6 +413,9 @@ def _captured_sentence(plan: PlanDocument) -> str:
         optimal = f"Proven optimal{within}" if within else "Proven optimal, nothing is left to gain"
         return f"{optimal}: {proven} ({search})"
     gap = f"a gap of {decimal(summary.left_to_gain)} at-risk backups per 30 days"
+    if summary.costs_more_than_today:
+        more = decimal(summary.cost.plan - summary.cost.today)
+        return f"The plan costs {more} more than today's schedule, to spread services: {proven} ({search})"
     if summary.reference == "today":
         captured = f"Captured {percent(summary.captured)} of all possible improvement over today's schedule{within}"
         return f"{captured}, certified: {proven}, {gap} ({search})"

@@ -95,12 +95,14 @@ class Result:
     def captured(self) -> float:
         """Certified share of all possible improvement.
 
-        ``(reference - plan) / (reference - bound)``, and 1 where the plan is proven optimal or the denominator is
-        below 1e-6.
+        ``(reference - plan) / (reference - bound)``; 1 where the plan is proven optimal or the denominator is below
+        1e-6, and 0 where the plan costs more than the reference.
         """
         assert self.cost is not None and self.reference is not None
         if self.outcome is Outcome.OPTIMAL:
             return 1.0
+        if self.cost.total > self.reference.total + ROUNDING:
+            return 0.0
         return captured(self.reference.total, self.cost.total, self.bound)
 
     def leaves_open_at_most(self, gap: float, cost: float) -> bool:
@@ -153,7 +155,7 @@ def leaves_open_at_most(gap: float, cost: float, bound: float, today: float | No
 def captured(reference: float, plan: float, bound: float) -> float:
     """Certified share of all possible improvement of a plan over a reference."""
     possible = reference - bound
-    return 1.0 if possible < 1e-6 else (reference - plan) / possible
+    return 1.0 if possible < ROUNDING else (reference - plan) / possible
 
 
 def solve(

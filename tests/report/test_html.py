@@ -112,6 +112,16 @@ def test_headline_figures_are_those_of_the_summary() -> None:
     assert "15 policies created, 1 edited, 17 VMs reassigned" in text
 
 
+def test_a_page_of_a_plan_that_costs_more_than_today_says_why() -> None:
+    """It spreads services: the tile states what is left to gain, and what the plan costs more."""
+    cost = PLAN.summary.cost
+    dear = cost.model_copy(update={"plan": cost.today + 0.25, "bound": cost.today - 0.5})
+    plan = PLAN.model_copy(update={"summary": PLAN.summary.model_copy(update={"cost": dear})})
+    text = " ".join(" ".join(read(render_html(plan, INVENTORY, None)).text).split())
+    assert "spreads services although it costs 0.25 more than today's schedule" in text
+    assert "over today's schedule that this plan takes" not in text
+
+
 def test_the_page_names_the_rules_that_today_breaks() -> None:
     """Where the reference is a greedy schedule, the tile says so and why, also if the plan is optimal."""
     for status, expected in (("feasible", "improvement over a greedy schedule. Today's"), ("optimal", "Today's")):

@@ -172,6 +172,16 @@ def test_a_plan_without_changes_says_what_is_left_to_gain() -> None:
     assert "Captured" not in text
 
 
+def test_a_plan_that_costs_more_than_today_says_why() -> None:
+    """It spreads services: no share of an improvement is captured, and what is left to gain is stated."""
+    cost = PLAN.summary.cost
+    dear = cost.model_copy(update={"plan": cost.today + 0.25, "bound": cost.today - 0.5})
+    summary = PLAN.summary.model_copy(update={"cost": dear, "captured": 0.0})
+    text = to_text(render_plan(PLAN.model_copy(update={"summary": summary})))
+    assert "The plan costs 0.25 more than today's schedule, to spread services: the plan costs" in text
+    assert "Captured" not in text
+
+
 def test_the_expected_change_stands_beside_what_the_model_sees() -> None:
     """Each change stands beside its own base; where the history is too short, this is said."""
     expected = Expectation(value=-91.1, low=-95.74, high=-86.4, today=92.0, plan=0.9)
