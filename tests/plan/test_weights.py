@@ -87,10 +87,11 @@ def test_audit_and_explanation_show_weights(weighed: Planned) -> None:
 
 
 def test_every_row_of_a_moves_curve_is_verified_with_weights(imported: Planned) -> None:
-    """The curve of a weighted plan ends at the plan; its rows state weighted overlaps to the verifier."""
+    """The curve of a weighted plan ends at the plan before services are spread; each row passes the verifier."""
     plan = make_plan_of(imported.estate, prepare(imported.estate, RULES), effort=3, moves_curve=True)
     assert plan.moves_curve is not None
-    assert plan.moves_curve.points[-1].cost == pytest.approx(plan.summary.cost.plan, abs=1e-5)
+    spreading = plan.summary.cost.plan - plan.moves_curve.points[-1].cost
+    assert -1e-5 < spreading < plan.rules.prices.all_at_once
 
 
 def test_only_one_of_two_vms_can_have_the_quiet_start() -> None:
