@@ -12,6 +12,7 @@ from typing import Any
 
 from optimizer.errors import ConflictError, NotFoundError, RejectedError, ThrottledError, UncertainError
 from optimizer.estate.document import EstateDocument
+from optimizer.model.raw import properties_of
 from optimizer.ports import Accepted, Look, Resource
 
 
@@ -93,17 +94,17 @@ class FakeService:
         self._read()
         key = policy_id.lower()
         policy = copy.deepcopy(self.policies.get(key))
-        if policy is not None:
+        if policy is not None and isinstance(policy.get("properties"), dict):
             policy["properties"]["protectedItemsCount"] = self._held(key) + max(0, self._unseen.get(key, 0))
         return policy
 
     def _held(self, key: str) -> int:
         """Items of a policy that can be seen."""
-        return sum(str(item["properties"].get("policyId")).lower() == key for item in self.items.values())
+        return sum(str(properties_of(item).get("policyId")).lower() == key for item in self.items.values())
 
     def _stated(self, key: str) -> int:
         """Items of a policy as the policy itself counts them at first."""
-        count = self.policies[key]["properties"].get("protectedItemsCount")
+        count = properties_of(self.policies[key]).get("protectedItemsCount")
         return count if isinstance(count, int) else 0
 
     def get_item(self, item_id: str) -> Resource | None:
