@@ -230,6 +230,7 @@ def test_limits_on_the_command_line_go_before_those_of_the_rules(home: Path, tmp
     assert made.summary.policies_created + made.summary.policies_edited <= 1
 
 
+@pytest.mark.thorough
 def test_the_moves_curve_is_shown_kept_and_printed_as_json(home: Path, tmp_path: Path) -> None:
     """Text has the table, JSON the summary with the curve beside its figures, the plan and its report keep it."""
     out = tmp_path / "plan.json"

@@ -171,8 +171,11 @@ def test_answers_are_shown_as_they_are_found(home: Path, two_windows: Path, tmp_
 
 @pytest.mark.parametrize(
     "others",
-    [("--toward", "--max-moves", "2"), ("--what-if", "max_moves=3"), ("--sensitivity",)],
-    ids=["toward", "what-if", "sensitivity"],
+    [
+        pytest.param(("--toward", "--max-moves", "2"), id="toward"),
+        pytest.param(("--what-if", "max_moves=3"), id="what-if", marks=pytest.mark.thorough),
+        pytest.param(("--sensitivity",), id="sensitivity", marks=pytest.mark.thorough),
+    ],
 )
 def test_every_way_to_plan_shows_answers_as_they_are_found(
     home: Path, two_windows: Path, tmp_path: Path, others: tuple[str, ...]
@@ -240,6 +243,7 @@ def test_without_a_proof_the_error_says_what_would_help(home: Path, tmp_path: Pa
     assert "cannot" not in text
 
 
+@pytest.mark.thorough
 def test_limits_that_bind_are_priced(home: Path, tmp_path: Path) -> None:
     """``report --limits`` prices one more move; as JSON the same, and on the page where one is asked for."""
     rules, plan = tmp_path / "rules.toml", tmp_path / "plan.json"

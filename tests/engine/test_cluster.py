@@ -117,6 +117,7 @@ def test_a_task_that_kills_every_worker_ends_with_a_reason(dask: Engine) -> None
     assert dask.map(tasks.double, MANY) == [2 * task for task in MANY]
 
 
+@pytest.mark.thorough
 def test_the_command_line_uses_a_cluster(address: str, estate: Estate) -> None:
     """``--engine tcp://...`` and a URL as estate give the same audit as this process with a folder."""
     here = run("audit", estate.path, "--format", "json", "--processes", 1)

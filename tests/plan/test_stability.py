@@ -123,7 +123,16 @@ LIMITED = {
 }
 
 
-@pytest.mark.parametrize("name", LIMITED)
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two writes in all",
+        "five moves",
+        pytest.param("one write a vault", marks=pytest.mark.thorough),
+        pytest.param("two days of one in a subscription", marks=pytest.mark.thorough),
+        pytest.param("no write", marks=pytest.mark.thorough),
+    ],
+)
 def test_limits_hold_for_what_is_written(imported: Planned, name: str) -> None:
     """Counted in the changes themselves: writes in all, in each vault, and VMs that move."""
     rules = LIMITED[name]

@@ -79,6 +79,7 @@ def test_the_promise_of_the_first_month_is_kept(months: list[tuple[Estate, PlanD
     assert (last.toward, last.reference, last.broken_today) == (None, "today", ())
 
 
+@pytest.mark.thorough
 def test_the_page_and_the_terminal_say_how_far_it_leads(months: list[tuple[Estate, PlanDocument]]) -> None:
     """Violations before and after, moves and months stand in plan.json, on the terminal and on the page."""
     estate, plan = months[0]

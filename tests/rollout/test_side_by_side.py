@@ -180,6 +180,7 @@ def dying_at(line: int) -> type[Dying]:
     return type("DyingAt", (Dying,), {"line": line})
 
 
+@pytest.mark.thorough
 def test_killed_at_any_line_several_workers_lose_nothing(tmp_path: Path) -> None:
     """Killed with four lanes under way, whatever was begun is looked at first; nothing is lost or made twice."""
     ready = plan_of(4, 2)
