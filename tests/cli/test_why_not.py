@@ -189,6 +189,7 @@ def test_every_way_to_plan_shows_answers_as_they_are_found(
     assert answer.err == plain.err
 
 
+@pytest.mark.thorough
 def test_a_scenario_without_a_schedule_shows_its_ways_out(home: Path, two_windows: Path) -> None:
     """The conflict and the ways out of a scenario come as they are found, and stand in the answer; it is no error."""
     rules = two_windows.read_text().split("[[rule]]")

@@ -323,6 +323,7 @@ def test_an_ambiguous_name_lists_the_ids(arm: Planned) -> None:
         explain(arm.plan, solution, "same")
 
 
+@pytest.mark.thorough
 def test_a_vm_that_a_limit_keeps_from_moving_says_so(imported: Planned) -> None:
     """Under a limit of one move no VM stays because "no other start is worth the move" where one would save more."""
     limited = planned(imported.estate, Rules(max_moves=1))

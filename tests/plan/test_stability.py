@@ -262,6 +262,7 @@ def test_knee_and_most_of_the_gain_are_points(curved: PlanDocument) -> None:
         curve.point(10_000)
 
 
+@pytest.mark.thorough
 def test_a_plan_with_as_many_moves_as_a_point_is_as_good(imported: Planned, curved: PlanDocument) -> None:
     """``max_moves`` of a point makes a plan within a hundredth of the gain of that point."""
     curve = curved.moves_curve

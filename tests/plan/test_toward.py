@@ -164,6 +164,7 @@ def test_toward_needs_a_limit_of_moves(imported: Planned) -> None:
         make_plan_of(imported.estate, case, effort=2, toward=True)
 
 
+@pytest.mark.thorough
 def test_a_failure_by_max_moves_alone_names_the_option(imported: Planned) -> None:
     """`plan` without --toward points to it where only max_moves is in the way, and only there."""
     rules = parse_rules('max_moves = 2\n[[rule]]\nname = "shop"\nwhere = { service = "shop" }\n'

@@ -236,6 +236,7 @@ def test_the_second_wave_waits_for_pilots_of_all_lanes(many_vaults: Ready, tmp_p
     assert max(gaps) > timedelta(hours=3)
 
 
+@pytest.mark.thorough
 def test_workers_share_the_budget_of_a_subscription(tmp_path: Path) -> None:
     """Six vaults of one subscription together write no more policies in a day than allowed."""
     ready = plan_of(18, 6)

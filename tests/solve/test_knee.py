@@ -61,6 +61,7 @@ def fewest_of_the_plan(instance: Instance, plan: IntArray, target: float) -> int
     raise AssertionError("the plan itself does not keep the rules")
 
 
+@pytest.mark.thorough
 def test_moves_that_rules_force_do_not_make_the_knee_of_all_moves() -> None:
     """Compared with all parts of each plan: a forced move that gains nothing counts, those that gain little do not."""
     exact = looked_at = 0
