@@ -447,7 +447,7 @@ def test_every_number_is_of_a_type_that_says_what_is_allowed() -> None:
     assert {kind for _, _, kind in numbers} == {Number, WholeNumber}
 
 
-@pytest.mark.parametrize("command", ["audit", "plan"])
+@pytest.mark.parametrize("command", [pytest.param("audit", marks=pytest.mark.thorough), "plan"])
 def test_verbose_tells_the_stages(home: Path, tmp_path: Path, command: str) -> None:
     """``--verbose`` says on stderr how long each stage took, and stdout stays as it is."""
     args = arguments(home, tmp_path)[command]

@@ -31,6 +31,7 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 WHAT_IF = ("--what-if", "add-vms=service=shop,count=12", "--what-if", "prices.snapshot_overlap=0.05")
 
 
+@pytest.mark.thorough
 def test_what_if_prints_one_answer_and_writes_nothing(estate: Path, tmp_path: Path) -> None:
     """JSON is alone on stdout and of the published shape; no plan appears, here or in the estate."""
     before = everything(estate)

@@ -126,6 +126,7 @@ def test_rules_come_back_whole(document: dict[str, Any]) -> None:
     assert Holder.model_validate_json(holder.model_dump_json()) == holder
 
 
+@pytest.mark.thorough
 @given(DOCUMENTS)
 def test_dumped_rules_read_like_the_file(document: dict[str, Any]) -> None:
     """A dump has the keys, times and weekdays of the file, no null, and fits the published schema."""

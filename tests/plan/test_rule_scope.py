@@ -23,6 +23,9 @@ from tests.plan.estates import arm_estate, write_inputs
 EVENING = {"forbid": [{"from": "22:00", "to": "24:00", "zone": "UTC"}]}
 PAST = "is in the past; check the year"
 LATER = "the plan of that month will keep it"
+THOROUGH = pytest.mark.thorough
+"""An audit takes a second, so some of many like cases wait for the thorough section."""
+
 NOON = {"forbid": [{"from": "12:00", "to": "12:30", "zone": "UTC"}]}
 
 
@@ -37,22 +40,46 @@ def estate(tmp_path_factory: pytest.TempPathFactory) -> Estate:
 
 def audited(estate: Estate, *rules: dict[str, Any]) -> Audit:
     named = [{"name": f"rule {number}", **rule} for number, rule in enumerate(rules)]
-    named.append({"name": "nobody moves", "pin": True})  # an audit need not find out what spreading would cost
     return audit_case(prepare(estate, Rules(rule=tuple(Rule.model_validate(rule) for rule in named))))
+
+
+def text_of(found: Audit) -> str:
+    """Print an audit without breaking lines."""
+    return " ".join(to_text(render_audit(found)).split())
 
 
 @pytest.mark.parametrize(
     ("where", "why"),
     [
         ({"tag": {"tier": "db"}}, "no VM has the tag 'tier'"),
-        ({"name": "sql-*"}, "no VM has name = 'sql-*'; this estate has 'erp-00', 'erp-01', 'erp-02' and 37 more"),
+        pytest.param(
+            {"name": "sql-*"},
+            "no VM has name = 'sql-*'; this estate has 'erp-00', 'erp-01', 'erp-02' and 37 more",
+            marks=THOROUGH,
+        ),
         ({"service": "epr"}, "no VM has service = 'epr'; this estate has 'erp', 'shop', 'web' and 7 more"),
-        ({"vault": "vault-c"}, "no VM has vault = 'vault-c'; this estate has 'vault-a' and 'vault-b'"),
-        ({"subscription": "prod"}, "no VM has subscription = 'prod'; this estate has none"),
-        ({"resource_group": "rg-*"}, "no VM has resource_group = 'rg-*'; this estate has none"),
-        ({"os": "Linux"}, "no VM has os = 'Linux'; this estate has none"),
-        ({"frequency": ["Hourly"]}, "no VM is backed up Hourly; this estate has 'Daily' and 'Weekly'"),
-        ({"service": "epr", "tag": {"tier": "db"}}, "no VM has the tag 'tier'; no VM has service = 'epr'; this"),
+        pytest.param(
+            {"vault": "vault-c"},
+            "no VM has vault = 'vault-c'; this estate has 'vault-a' and 'vault-b'",
+            marks=THOROUGH,
+        ),
+        pytest.param(
+            {"subscription": "prod"}, "no VM has subscription = 'prod'; this estate has none", marks=THOROUGH
+        ),
+        pytest.param(
+            {"resource_group": "rg-*"}, "no VM has resource_group = 'rg-*'; this estate has none", marks=THOROUGH
+        ),
+        pytest.param({"os": "Linux"}, "no VM has os = 'Linux'; this estate has none", marks=THOROUGH),
+        pytest.param(
+            {"frequency": ["Hourly"]},
+            "no VM is backed up Hourly; this estate has 'Daily' and 'Weekly'",
+            marks=THOROUGH,
+        ),
+        pytest.param(
+            {"service": "epr", "tag": {"tier": "db"}},
+            "no VM has the tag 'tier'; no VM has service = 'epr'; this",
+            marks=THOROUGH,
+        ),
         (
             {"service": "mail", "vault": "vault-b"},
             "each criterion of its 'where' matches some VM, but no VM matches all of them",
@@ -65,7 +92,7 @@ def test_a_rule_for_no_vm_is_an_alarm_of_the_audit(estate: Estate, where: dict[s
     (idle,) = found.idle_rules
     assert idle.rule == "rule 0"
     assert idle.why.startswith(why)
-    text = to_text(render_audit(found))
+    text = text_of(found)
     assert "Rules that have no effect on this estate" in text
     assert "today's schedule keeps" not in text
 
@@ -92,16 +119,22 @@ def test_sets_that_never_meet_are_an_alarm(estate: Estate, per: dict[str, str], 
 
 def test_only_rules_that_apply_are_called_kept(estate: Estate) -> None:
     """One rule of two applies and holds: the audit claims just that; with both applying it claims every rule."""
-    text = to_text(render_audit(audited(estate, NOON, {"where": {"service": "epr"}, **EVENING})))
-    assert "keeps the 2 rules that have an effect" in " ".join(text.split())
-    assert "today's schedule keeps every rule" in to_text(render_audit(audited(estate, NOON, NOON)))
-    broken = to_text(render_audit(audited(estate, EVENING, {"where": {"service": "epr"}, **EVENING})))
+    text = text_of(audited(estate, NOON, {"where": {"service": "epr"}, **EVENING}))
+    assert "today's schedule keeps the 1 rule that has an effect" in text
+    assert "today's schedule keeps every rule" in text_of(audited(estate, NOON, NOON))
+    broken = text_of(audited(estate, EVENING, {"where": {"service": "epr"}, **EVENING}))
     assert "Rules that today's schedule breaks" in broken
     assert "Rules that have no effect on this estate" in broken
     assert "today's schedule keeps" not in broken
 
 
-@pytest.mark.parametrize("sample", ["business-hours", "defaults", "minimal", "regulated", "app-tiers"])
+@pytest.mark.parametrize(
+    "sample",
+    [
+        "app-tiers",
+        *(pytest.param(name, marks=THOROUGH) for name in ("business-hours", "defaults", "minimal", "regulated")),
+    ],
+)
 def test_no_sample_is_silent_about_rules_without_vms(root: Path, estate: Estate, sample: str) -> None:
     """Each rule of the samples that applies to no VM of an estate without tags is explained."""
     rules = read_rules(root / "data" / "rules" / f"{sample}.toml")
@@ -139,23 +172,33 @@ def test_the_estate_of_these_tests_is_taken_in_february(estate: Estate) -> None:
     ("rule", "why"),
     [
         (dated("2020-01-01"), "its only date in 'forbid', 2020-01-01, is in the past; check the year"),
-        (
+        pytest.param(
             dated("2020-01-01", "2021-01-01"),
             "the last date of its 'forbid', 2021-01-01, is in the past; check the year",
+            marks=THOROUGH,
         ),
-        (
+        pytest.param(
             dated("2026-12-24"),
             "its 'forbid' begins on 2026-12-24, after 2026-03-24, the last day of this plan; " + LATER,
+            marks=THOROUGH,
         ),
-        (
+        pytest.param(
             dated("2020-01-01", "2026-12-24"),
             "no date of its 'forbid' lies between 2026-02-23 and 2026-03-24, the last day of this plan",
+            marks=THOROUGH,
         ),
-        (dated("2026-03-04", days=["Monday"]), "none of its 'dates' is on one of its 'days'"),
-        ({"freeze": ["2020-01-01"]}, "its only date in 'freeze', 2020-01-01, is in the past; check the year"),
-        (
+        pytest.param(
+            dated("2026-03-04", days=["Monday"]), "none of its 'dates' is on one of its 'days'", marks=THOROUGH
+        ),
+        pytest.param(
+            {"freeze": ["2020-01-01"]},
+            "its only date in 'freeze', 2020-01-01, is in the past; check the year",
+            marks=THOROUGH,
+        ),
+        pytest.param(
             {"freeze": [{"from": "2062-03-01", "to": "2062-03-09"}]},
             "its 'freeze' begins on 2062-03-01, after 2026-04-23, the last day of a roll-out of this plan; " + LATER,
+            marks=THOROUGH,
         ),
         (
             {**dated("2020-01-01"), "freeze": ["2021-01-01"]},
@@ -167,7 +210,7 @@ def test_a_rule_whose_dates_do_not_matter_is_not_called_kept(estate: Estate, rul
     """A mistyped year protects nothing: the audit and the plan say so, each with the reason."""
     found = audited(estate, rule)
     assert [one.why for one in found.idle_rules] == [why]
-    assert "today's schedule keeps" not in to_text(render_audit(found))
+    assert "today's schedule keeps" not in text_of(found)
     case = prepare(estate, Rules(rule=(Rule.model_validate({"name": "x", **rule}),)))
     notes = notes_on_scope(case.inventory, case.rules, ~case.restrictions.movable)
     assert notes == [f"rule 'x' has no effect on this estate: {why}"]
@@ -178,11 +221,11 @@ def test_a_rule_whose_dates_do_not_matter_is_not_called_kept(estate: Estate, rul
     [
         dated("2026-02-23"),
         dated("2026-03-24"),
-        {"forbid": [{"from": "22:00", "to": "06:00", "dates": ["2026-02-22"]}]},
-        {"freeze": ["2026-02-22"]},
-        {"freeze": ["2026-04-23"]},
-        {"freeze": ["2020-01-01", "2026-03-01"]},
-        {"allow": [{"from": "20:00", "to": "06:00", "dates": ["2020-01-01"]}]},
+        pytest.param({"forbid": [{"from": "22:00", "to": "06:00", "dates": ["2026-02-22"]}]}, marks=THOROUGH),
+        pytest.param({"freeze": ["2026-02-22"]}, marks=THOROUGH),
+        pytest.param({"freeze": ["2026-04-23"]}, marks=THOROUGH),
+        pytest.param({"freeze": ["2020-01-01", "2026-03-01"]}, marks=THOROUGH),
+        pytest.param({"allow": [{"from": "20:00", "to": "06:00", "dates": ["2020-01-01"]}]}, marks=THOROUGH),
     ],
 )
 def test_dates_that_matter_are_no_finding(estate: Estate, rule: dict[str, Any]) -> None:

@@ -144,7 +144,7 @@ class Hanging(SlowService):
         return super()._write(kind, object_id, effect)
 
 
-@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("workers", [pytest.param(1, marks=pytest.mark.thorough), 4])
 @pytest.mark.parametrize("trouble", [UncertainError("no answer"), ThrottledError("slow down")], ids=["lost", "429"])
 def test_a_lane_that_hangs_does_not_hold_the_others(
     many_vaults: Ready, tmp_path: Path, workers: int, trouble: Exception

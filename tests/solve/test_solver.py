@@ -136,6 +136,7 @@ def test_time_limit_leaves_time_to_search() -> None:
     assert result.cost.total < result.reference.total
 
 
+@pytest.mark.thorough
 def test_progress_is_reported() -> None:
     """Each stage reports up to its end."""
     seen: dict[str, tuple[int, int]] = {}
