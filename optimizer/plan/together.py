@@ -76,16 +76,15 @@ def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[Ser
     """
     state = _Services(case)
     names, sizes = state.names, state.sizes
-    _, met = service_occupancy(case.inventory, options, case.snapshot_minutes)
-    overlaps = expected_overlaps(case.inventory, options)
+    met, overlaps, at_once = state.overlapping(options)
     costs = state.overlap_costs(weighted_overlaps(case.inventory, options, case.instance.weight))
     same_start = service_starts(case.inventory, options).max(axis=1, initial=0) == sizes
     most = met.max(axis=1, initial=0)
     found = []
-    concerned = np.flatnonzero((overlaps > 0) & ((most == sizes) | (sizes <= MOST_SPREAD)))
-    in_order = sorted(concerned.tolist(), key=lambda g: (most[g] < sizes[g], -costs[g], names[g]))
+    concerned = np.flatnonzero(at_once | ((overlaps > 0) & (sizes <= MOST_SPREAD)))
+    in_order = sorted(concerned.tolist(), key=lambda g: (not at_once[g], -costs[g], names[g]))
     for place, g in enumerate(in_order):
-        all_at_once = bool(most[g] == sizes[g])
+        all_at_once = bool(at_once[g])
         price = state.price(options, g, seed, can_split=all_at_once) if place < MOST_PRICED else _Price("not priced")
         if not all_at_once and price.costs is None:
             continue
@@ -235,13 +234,23 @@ class _Services:
     def members(self, g: int) -> IntArray:
         return np.flatnonzero(self._numbered[1] == g)
 
+    def overlapping(self, options: IntArray) -> tuple[IntArray, FloatArray, BoolArray]:
+        """How the backups of each service overlap in a schedule.
+
+        Returns
+        -------
+        numpy.ndarray, numpy.ndarray, numpy.ndarray
+            Start windows in each half hour of the week, shape (num_services, 336); expected overlapping snapshots per
+            30 days; and whether the service is backed up all at once, as this module defines it.
+        """
+        _, met = service_occupancy(self.case.inventory, options, self.case.snapshot_minutes)
+        overlaps = expected_overlaps(self.case.inventory, options)
+        return met, overlaps, (met.max(axis=1, initial=0) == self.sizes) & (overlaps > 0)
+
     def together(self, options: IntArray) -> list[int]:
         """Services that are backed up all at once, those with the most overlaps first."""
-        inventory = self.case.inventory
-        _, met = service_occupancy(inventory, options, self.case.snapshot_minutes)
-        overlaps = expected_overlaps(inventory, options)
-        every = (self.sizes > 1) & (met.max(axis=1, initial=0) == self.sizes) & (overlaps > 0)
-        return sorted(np.flatnonzero(every).tolist(), key=lambda g: -overlaps[g])
+        _, overlaps, at_once = self.overlapping(options)
+        return sorted(np.flatnonzero(at_once).tolist(), key=lambda g: -overlaps[g])
 
     def overlap_costs(self, weighted: FloatArray) -> FloatArray:
         """What the overlaps of each service cost."""
