@@ -43,11 +43,11 @@ class SecondCompiler:
         if (os.cpu_count() or 1) > 1 and sys.executable:
             at_first_compilation(self._start)
             load_compiled()  # takes little to compile, and shows whether the cache is empty
+            at_first_compilation(lambda: None)  # what is compiled later is not what the second process compiles
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the second process, if nobody needed what it compiles."""
-        at_first_compilation(lambda: None)
+        """End the second process if it is still running."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
