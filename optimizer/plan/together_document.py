@@ -23,7 +23,7 @@ class ServiceTogether(StrictModel):
     at_once
         Largest number of its VMs whose start windows overlap in one half hour; None if these are all of its VMs.
     at
-        The first half hour of the UTC week in which so many of its start windows overlap, such as ``Monday 23:30``.
+        The first half hour of the UTC week in which that many of its start windows overlap, such as ``Monday 23:30``.
     overlaps_per_month
         Expected overlapping snapshots per 30 days.
     overlaps_cost

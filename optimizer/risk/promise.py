@@ -39,7 +39,7 @@ class ExpectedChange:
     Parameters
     ----------
     value, low, high
-        The change and its interval. ``value`` is never below ``-today``. ``low`` may be: days are drawn anew for it,
+        The change and its interval. ``value`` is never below ``-today``. ``low`` may be: days are resampled for it,
         and today's schedule may risk more on them.
     today
         At-risk backups per 30 days of today's schedule, on the same days. Observed frequencies, not smoothed.

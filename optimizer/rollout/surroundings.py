@@ -97,11 +97,8 @@ class Surroundings:
 
     def _of_reassignment(self, service: BackupService, write: Write, current: Resource | None) -> Around:
         points = _last_points([properties_of(current)] if current else [])
-        target, name, key = (
-            service.get_policy(write.policy_after),
-            _last(write.policy_after),
-            write.policy_after.lower(),
-        )
+        name, key = _last(write.policy_after), write.policy_after.lower()
+        target = service.get_policy(write.policy_after)
         if target is None:
             return Around(points, changed=f"policy {name} is gone; make the plan again")
         properties, wanted = properties_of(target), self.targets.get(key)
