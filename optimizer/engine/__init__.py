@@ -1,7 +1,7 @@
-"""Where independent tasks run: in this process, in processes of this machine, or on the workers of a Dask cluster.
+"""Engines run independent tasks: in this process, in processes on this machine, or on the workers of a Dask cluster.
 
-What is computed never depends on where: an engine gives back the same results in the same order, however many workers
-it has and whichever of them die on the way.
+The choice of engine never changes a result. Every engine returns the same results in the same order, whatever the
+number of its workers and even if some of them die.
 """
 
 from __future__ import annotations
@@ -14,32 +14,34 @@ from optimizer.engine.base import Engine, SerialEngine
 __all__ = ["SCHEDULER_VARIABLE", "SERIAL", "Engine", "SerialEngine", "open_engine"]
 
 SERIAL = SerialEngine()
-"""The engine of this process: no other process, nothing to start or to close."""
+"""The engine that runs every task in this process; it has nothing to start or close."""
 
 SCHEDULER_VARIABLE = "DASK_SCHEDULER_ADDRESS"
-"""Environment variable that names the Dask scheduler, as Dask itself reads it."""
+"""Environment variable with the address of the Dask scheduler; Dask reads the same variable."""
 
 
 @contextmanager
 def open_engine(kind: str = "local", *, processes: int | None = None, address: str | None = None) -> Iterator[Engine]:
-    """Start or join an engine, and leave it at the end.
+    """Start or join an engine, and close it at the end of the ``with`` block.
 
     Parameters
     ----------
     kind
-        ``local``: processes of this machine, started when there is work for them.  ``dask``: the workers of a Dask
-        cluster.  The address of a Dask scheduler (``tls://scheduler:8786``) stands for ``dask`` there.
+        ``local``: processes on this machine, started when there is work for them. ``dask``: the workers of a Dask
+        cluster. The address of a Dask scheduler, such as ``tls://scheduler:8786``, also selects ``dask``.
     processes
-        Of ``local``: how many; None: one per core that this process may use; 1: none but this one.
+        Number of processes, for ``local`` only. None (the default) starts one per core that this process may use; 1
+        runs everything in this process.
     address
-        Of ``dask``: its scheduler; None: what ``DASK_SCHEDULER_ADDRESS`` says.
+        Address of the scheduler, for ``dask`` only. None (the default) reads ``DASK_SCHEDULER_ADDRESS``.
 
     Raises
     ------
     EngineError
-        Dask is not installed, no scheduler is named or reached, it has no workers, or these differ from this program.
+        Dask is not installed, no scheduler address is given, the scheduler does not answer, it has no workers, or the
+        workers run other versions than this program.
     ValueError
-        There is no such kind of engine, or an option is not for it.
+        The kind of engine is unknown, or an option does not belong to it.
     """
     if "://" in kind:
         kind, address = "dask", kind

@@ -1,4 +1,4 @@
-"""What every engine promises, and the engine of this process."""
+"""The interface of every engine, and the engine that runs tasks in this process."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ Task = TypeVar("Task")
 Result = TypeVar("Result")
 
 THREAD_VARIABLES = ("NUMBA_NUM_THREADS", "POLARS_MAX_THREADS")
-"""Read when these libraries start; what the numeric libraries below them read, joblib and Dask set themselves."""
+"""Variables that these libraries read when they start. joblib and Dask set the variables of the numeric libraries
+below them."""
 
 
 class Nothing(Enum):
-    """No shared object; an enumeration, because its member stays itself through pickle."""
+    """Type of the marker for "no shared object": an enum, because its member keeps its identity through pickle."""
 
     NOTHING = "nothing"
 
@@ -33,24 +34,24 @@ NOTHING: Final = Nothing.NOTHING
 class Engine(ABC):
     """Runs independent tasks.
 
-    Functions are those of modules, tasks and results can be pickled, and what a function returns depends on its
-    arguments alone: then the results depend neither on the number of workers nor on which of them die.
+    Functions must be defined at module level, tasks and results must be picklable, and what a function returns must
+    depend on its arguments alone. Then the results depend neither on the number of workers nor on which of them die.
     """
 
     @property
     @abstractmethod
     def name(self) -> str:
-        """What a person calls it: ``serial``, ``local``, ``dask``."""
+        """Name of the engine as users know it: ``serial``, ``local`` or ``dask``."""
 
     @property
     @abstractmethod
     def num_workers(self) -> int:
-        """Tasks that run at the same time, at least 1."""
+        """Number of tasks that run at the same time, at least 1."""
 
     @property
     @abstractmethod
     def is_running(self) -> bool:
-        """Whether the workers are there already, so that small work is worth sending to them as well."""
+        """Whether the workers have already started, so that even small work is worth sending to them."""
 
     @overload
     def map(
@@ -77,21 +78,21 @@ class Engine(ABC):
         label: str = "",
         progress: Progress = no_progress,
     ) -> list[Result]:
-        """Call a function for every task.
+        """Call a function once per task.
 
         Parameters
         ----------
         function
-            Called with a task, or with ``shared`` and a task where there is something shared.
+            Called with a task, or with ``shared`` and a task if ``shared`` is given.
         tasks
-            The tasks; small, for each is sent on its own.
+            The tasks. Keep each one small: every task is sent separately.
         shared
-            What all tasks need; sent to a worker once, also for several calls with the very same object.  Nobody
-            changes it.
+            Object that all tasks need. Each worker receives it once, also when several calls pass the same object. No
+            task may change it.
         label
-            Stage under which progress is reported; empty: none is.
+            Stage under which progress is reported; by default, progress is not reported.
         progress
-            Told after every task.
+            Called after every task.
 
         Returns
         -------
@@ -101,9 +102,9 @@ class Engine(ABC):
         Raises
         ------
         EngineError
-            Workers went on dying, or the cluster was lost.
+            Workers kept dying, or the connection to the cluster was lost.
         Exception
-            What a task raised, as it is.
+            Whatever a task raised, unchanged.
         """
         results: dict[int, Result] = {}
         report = progress if label else no_progress
@@ -117,14 +118,14 @@ class Engine(ABC):
     def _results(
         self, function: Callable[..., Result], tasks: Sequence[Any], shared: object
     ) -> Iterator[tuple[int, Result]]:
-        """Number and result of each task, in any order."""
+        """Yield the index and the result of each task, in any order."""
 
-    def close(self) -> None:  # noqa: B027  # most engines have something to close, the one of this process does not
-        """Stop what was started; the engine is of no use after that."""
+    def close(self) -> None:  # noqa: B027  # most engines have something to close; the one in this process does not
+        """Stop what the engine started; the engine cannot be used afterwards."""
 
 
 class SerialEngine(Engine):
-    """One task after the other in this process."""
+    """Runs one task after the other in this process."""
 
     @property
     def name(self) -> Literal["serial"]:
@@ -133,12 +134,12 @@ class SerialEngine(Engine):
 
     @property
     def num_workers(self) -> int:
-        """One."""
+        """Number of tasks at a time: always 1."""
         return 1
 
     @property
     def is_running(self) -> bool:
-        """Always."""
+        """Whether the engine runs: always true."""
         return True
 
     def _results(
@@ -149,19 +150,19 @@ class SerialEngine(Engine):
 
 
 def call(function: Callable[..., Result], shared: object, task: object) -> Result:
-    """Call a function with its task, and with what is shared where there is something."""
+    """Call a function with its task, preceded by the shared object if there is one."""
     return function(task) if shared is NOTHING else function(shared, task)
 
 
 def work(function: Callable[..., Result], shared: object, index: int, task: object) -> tuple[int, Result]:
-    """Do one task in a worker: one thread for the libraries, and an error that survives the way back.
+    """Run one task in a worker, with one thread per library, and raise only errors that can be pickled.
 
     Raises
     ------
     EngineError
-        The task raised something that cannot be sent between processes; its text is kept.
+        The task raised an exception that cannot be sent between processes; the message keeps its text.
     Exception
-        What the task raised.
+        Whatever the task raised.
     """
     limit_threads()
     try:
@@ -173,7 +174,7 @@ def work(function: Callable[..., Result], shared: object, index: int, task: obje
 
 
 def limit_threads() -> None:
-    """Keep numeric libraries of a worker to one thread: there is a worker for every core."""
+    """Limit the numeric libraries of a worker to one thread, because each core already has a worker."""
     for name in THREAD_VARIABLES:
         os.environ.setdefault(name, "1")
     numba = sys.modules.get("numba")
@@ -182,8 +183,8 @@ def limit_threads() -> None:
 
 
 def _travels(error: Exception) -> bool:
-    """Whether an exception survives pickle: one that does not would look like a worker that died."""
+    """Whether an exception survives pickle; one that does not would look like a worker that died."""
     try:
-        return type(pickle.loads(pickle.dumps(error))) is type(error)  # noqa: S301  # what was written the moment before
-    except Exception:  # noqa: BLE001  # a class may raise anything when it is called with less than it needs
+        return type(pickle.loads(pickle.dumps(error))) is type(error)  # noqa: S301  # pickled just now
+    except Exception:  # noqa: BLE001  # a constructor that lacks arguments may raise anything
         return False

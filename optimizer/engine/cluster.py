@@ -1,7 +1,7 @@
-"""The workers of a Dask cluster.
+"""The engine that uses the workers of a Dask cluster.
 
-Dask's own futures are used here, not joblib's Dask backend: that one scatters the arguments of a task to a single
-worker, so that the task is lost with it, and waits for ever for a task that Dask has given up.
+This engine uses Dask's own futures instead of joblib's Dask backend. That backend sends the arguments of a task to a
+single worker, so the task is lost together with this worker, and it waits forever for a task that Dask has given up.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from optimizer.engine.base import NOTHING, Engine, Result, work
 from optimizer.errors import EngineError
 
 Client: TypeAlias = Any
-"""A ``distributed.Client``; Dask is an extra, and half of it has no types."""
+"""A ``distributed.Client``. Dask is an optional extra, and much of it has no type annotations."""
 
 Future: TypeAlias = Any
 """A ``distributed.Future``."""
@@ -26,13 +26,13 @@ Future: TypeAlias = Any
 PACKAGE = "backup-schedule-optimizer"
 
 MAX_ROUNDS = 4
-"""How often tasks are handed out whose results, or whose shared object, were lost with the workers that held them."""
+"""Maximum number of times that tasks are submitted, if workers die and take results or the shared object with them."""
 
 CONNECT_SECONDS = 10.0
-"""How long one waits for a scheduler and for its first worker."""
+"""Seconds to wait for a scheduler to answer and for its first worker to appear."""
 
 EQUAL_PACKAGES = (PACKAGE, "distributed", "numba", "numpy", "ortools", "polars")
-"""Packages whose versions decide what a task computes, or whether it can be sent at all."""
+"""Packages whose versions affect what a task computes, or whether it can be sent at all."""
 
 
 def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> DaskEngine:
@@ -41,14 +41,15 @@ def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> D
     Parameters
     ----------
     address
-        Of the scheduler; None: what ``DASK_SCHEDULER_ADDRESS`` says.
+        Address of the scheduler. None reads ``DASK_SCHEDULER_ADDRESS``.
     patience_seconds
-        How long the scheduler has to answer, and its first worker to be there.
+        Seconds that the scheduler has to answer, and its first worker to appear.
 
     Raises
     ------
     EngineError
-        Dask is not installed, no scheduler is named or reached, it has no workers, or these differ from this program.
+        Dask is not installed, no scheduler address is given, the scheduler does not answer, it has no workers, or the
+        workers run other versions than this program.
     """
     address = address or os.environ.get("DASK_SCHEDULER_ADDRESS")
     if not address:
@@ -84,12 +85,14 @@ def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> D
 
 
 def _require_tls_setup(address: str) -> None:
-    """Refuse an address that Dask's TLS settings do not fit; the client would only fail 20 s later, with a traceback.
+    """Refuse an address that does not match Dask's TLS settings.
+
+    Without this check the client would fail only after 20 s, with a traceback.
 
     Raises
     ------
     EngineError
-        Certificates are missing for ``tls://``, or encryption is required and the address has none.
+        The address uses ``tls://`` and certificates are missing, or encryption is required and the address has none.
     """
     from distributed.security import Security
 
@@ -123,16 +126,16 @@ def _require_workers(client: Client, address: str, patience_seconds: float) -> N
 
 
 def require_equal(client: Client) -> None:
-    """Refuse workers with another Python or with other versions of what decides the results.
+    """Refuse workers whose Python or package versions differ in ways that affect the results.
 
     Raises
     ------
     EngineError
-        Some differ; each is named with what it has.
+        Some workers differ; the message lists each of them with its version.
     """
     here = {name: _version(name) for name in EQUAL_PACKAGES}
     faults = []
-    # Functions of the standard library alone: a worker without this program can still answer.
+    # These calls use only functions of the standard library, so that a worker without this program can still answer.
     for worker, found in client.run(platform.python_version).items():
         if found.split(".")[:2] != list(platform.python_version_tuple()[:2]):
             faults.append(f"{worker} has Python {found}, here it is {platform.python_version()}")
@@ -159,14 +162,14 @@ def _version(name: str) -> str | None:
 
 
 class DaskEngine(Engine):
-    """The workers of a Dask cluster.
+    """Runs tasks on the workers of a Dask cluster.
 
     Parameters
     ----------
     client
-        Connected to the scheduler; closed with the engine.
+        Client that is connected to the scheduler; it is closed with the engine.
     address
-        Of the scheduler, for messages.
+        Address of the scheduler, used in messages.
     """
 
     def __init__(self, client: Client, address: str) -> None:
@@ -181,13 +184,13 @@ class DaskEngine(Engine):
 
     @property
     def num_workers(self) -> int:
-        """Threads of all workers that are there now."""
+        """Number of threads of all workers that are connected now, at least 1."""
         num_threads: int = sum(self._client.nthreads().values())
         return max(1, num_threads)
 
     @property
     def is_running(self) -> bool:
-        """Always: the cluster was there before."""
+        """Whether the workers have already started: always true, because the cluster exists before the engine."""
         return True
 
     def _results(
@@ -200,7 +203,7 @@ class DaskEngine(Engine):
                 yield index, result
             if not left:
                 return
-            self._parcel = None  # it was lost with the workers that held it
+            self._parcel = None  # the workers that held the shared object may have died with the tasks
         raise EngineError(
             f"the Dask cluster at {self._address} lost {len(left)} of {len(tasks)} tasks {MAX_ROUNDS} times over; see "
             "what its scheduler and workers log"
@@ -209,7 +212,7 @@ class DaskEngine(Engine):
     def _run(
         self, function: Callable[..., Result], shared: object, left: dict[int, Any]
     ) -> Iterator[tuple[int, Result]]:
-        """Hand out the tasks that are left and give back what comes; what is lost on the way is not given back."""
+        """Submit the remaining tasks and yield the results that arrive; tasks lost with a worker yield nothing."""
         from distributed import CancelledError
         from distributed import as_completed as untyped_as_completed
 
@@ -226,13 +229,13 @@ class DaskEngine(Engine):
                 elif future.status == "error":
                     raise self._explain(answer[1])
         except (CancelledError, OSError) as exc:
-            self._require_scheduler(exc)  # else a worker was lost: what it held is asked for again
+            self._require_scheduler(exc)  # the scheduler still runs, so a worker died: its tasks are submitted again
         finally:
             with suppress(CancelledError, OSError, TimeoutError):
                 self._client.cancel(futures)
 
     def _send(self, shared: object) -> Future:
-        """Copy the shared object to every worker; those that join later fetch it from one of them."""
+        """Copy the shared object to every worker; workers that join later fetch it from one of the others."""
         if self._parcel is None or self._parcel[0] is not shared:
             self._parcel = (shared, self._client.scatter(shared, broadcast=True, hash=False))
         return self._parcel[1]
@@ -245,7 +248,7 @@ class DaskEngine(Engine):
             ) from cause
 
     def _explain(self, error: BaseException) -> BaseException:
-        """What a task raised, or what is to be said where Dask could not run it."""
+        """Return the exception to raise for a failed task, with advice if Dask could not run the task."""
         from distributed import KilledWorker
 
         if isinstance(error, KilledWorker):
@@ -263,6 +266,6 @@ class DaskEngine(Engine):
         return explained
 
     def close(self) -> None:
-        """Leave the cluster; its workers go on."""
+        """Disconnect from the cluster; its workers keep running."""
         self._parcel = None
         self._client.close()

@@ -1,4 +1,4 @@
-"""Processes of this machine, through joblib."""
+"""The engine that uses processes on this machine, through joblib."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from optimizer.engine.base import NOTHING, Engine, Result, call, work
 from optimizer.errors import EngineError
 
 MAX_RESTARTS = 3
-"""How often unfinished tasks are given to fresh processes after one was killed."""
+"""Maximum number of times that unfinished tasks are given to new processes after a process was killed."""
 
 
 class LocalEngine(Engine):
-    """Processes of this machine, started with the first call that has more than one task.
+    """Runs tasks in processes on this machine, which start with the first call that has more than one task.
 
     Parameters
     ----------
     processes
-        How many; None: one per core that this process may use.
+        Number of processes. None (the default) uses one per core that this process may use.
 
     Raises
     ------
     ValueError
-        Fewer than one process.
+        ``processes`` is less than 1.
     """
 
     def __init__(self, processes: int | None = None) -> None:
@@ -90,7 +90,7 @@ class LocalEngine(Engine):
         yield from parallel(calls)
 
     def _send(self, shared: object) -> Path:
-        """Put the shared object where every process finds it: a file, whose arrays they map instead of copying."""
+        """Write the shared object to a file, from which every process maps its arrays instead of copying them."""
         if self._parcel is not None and self._parcel[0] is shared:
             return self._parcel[1]
         if self._folder is None:
@@ -98,7 +98,7 @@ class LocalEngine(Engine):
         number = 0
         if self._parcel is not None:
             number = int(self._parcel[1].stem) + 1
-            with suppress(OSError):  # Windows: a process has it mapped; the folder goes at the end
+            with suppress(OSError):  # on Windows a process may still map it; close() removes the folder
                 self._parcel[1].unlink()
         path = Path(self._folder.name) / f"{number}.pickle"
         joblib.dump(shared, path)
@@ -106,7 +106,7 @@ class LocalEngine(Engine):
         return path
 
     def close(self) -> None:
-        """Stop the processes and remove what was written for them."""
+        """Stop the processes and remove the files written for them."""
         if self._started:
             from joblib.externals.loky import get_reusable_executor  # type: ignore[import-untyped]  # as above
 
@@ -119,12 +119,15 @@ class LocalEngine(Engine):
 
 
 def _work(function: Callable[..., Result], place: object, index: int, task: object) -> tuple[int, Result]:
-    """Do one task in a process that finds what is shared in a file."""
+    """Run one task in a process that reads the shared object from a file."""
     shared = _open_shared(place) if isinstance(place, Path) else place
     return work(function, shared, index, task)
 
 
 @lru_cache(maxsize=1)
 def _open_shared(path: Path) -> object:
-    """What is shared, kept until something else is; arrays are mapped, and copied only where they are written to."""
+    """Load the shared object, and keep it until another one is loaded.
+
+    Arrays are mapped copy-on-write, so that only the parts a task writes to are copied.
+    """
     return joblib.load(path, mmap_mode="c")
