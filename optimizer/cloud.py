@@ -1,4 +1,4 @@
-"""Puts the adapters behind the ports: plans meet Azure, or its emulator, here."""
+"""Connects a rehearsal of a plan with the Azure adapter and the emulator."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ def rehearse_plan(
     progress: Progress = no_progress,
     commands: Commands | None = None,
 ) -> Rehearsal:
-    """Carry a plan out on an emulated Azure, in no time, watch it and take it back.
+    """Rehearse a plan on an emulated Azure without real waiting: apply it, watch it, and roll it back.
 
     Parameters
     ----------
     plan, plan_path, estate
-        A plan, where it lies, and its estate.
+        The plan, the path of its file, and its estate.
     start
-        When the roll-out begins, on the emulator's own clock; None: now.
+        Start of the roll-out on the emulator's clock; None means now.
     scope
-        Which part of the plan.
+        Part of the plan to carry out.
     workers
-        Lanes that are written side by side.
+        Number of lanes that write in parallel.
     progress
-        Told after each write.
+        Called after each write.
     commands
-        Commands on the real plan that remarks offer.
+        Commands for the real plan that remarks suggest.
 
     Raises
     ------
     PlanFormatError
-        The changes are not what the plan's fingerprint and its estate say.
+        The changes do not match the plan's fingerprint and its estate.
     """
     from optimizer.azure.connection import Connection
     from optimizer.azure.service import AzureBackupService
@@ -81,7 +81,7 @@ def rehearse_plan(
 
 
 def _limits(plan: PlanDocument) -> EmulatorSettings:
-    """The emulator's limits, widened to those that the planner states for the real service."""
+    """Limits of the emulator, raised to those that the rules state for the real service."""
     from optimizer.emulator.settings import Settings
 
     usual, stated = Settings(), plan.rules.policies
@@ -93,4 +93,4 @@ def _limits(plan: PlanDocument) -> EmulatorSettings:
 
 
 _PACE = Pace(settle_seconds=5.0, busy_seconds=300.0)
-"""On a clock that jumps waiting costs nothing."""
+"""Waiting times of the rehearsal: its virtual clock jumps, so waiting costs no real time."""

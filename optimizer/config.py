@@ -1,4 +1,4 @@
-"""The rules of a planner out of one TOML file; every mistake is answered in the words of that file."""
+"""Reads rules from a TOML file; messages about mistakes quote the keys and values of that file."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TABLES: Mapping[str, type[BaseModel]] = {
     "except": Selector,
     "rule": Rule,
 }
-"""Which class reads the table or list of that key; the top level is :class:`Rules`."""
+"""Class that reads the table or list under each key; :class:`Rules` reads the top level."""
 
 _WRITE = {
     "threshold": "in [threshold]",
@@ -46,14 +46,14 @@ _WRITE = {
     "freeze": "in a range of freeze",
     "rule": "in a [[rule]]",
 }
-"""Where a planner writes the keys of each table."""
+"""Place in the file where the keys of each table belong, as messages state it."""
 
 _MOST_MISTAKES = 20
 _LONGEST_VALUE = 60
 
 
 def read_rules(path: Path | str) -> Rules:
-    """Read a rules file; an empty one means the default of everything.
+    """Read a rules file; an empty file means all defaults.
 
     Parameters
     ----------
@@ -63,37 +63,37 @@ def read_rules(path: Path | str) -> Rules:
     Raises
     ------
     ConfigError
-        The file cannot be read, is not TOML, or asks for what is not allowed.  The message names every mistake:
+        The file cannot be read, is not TOML, or contains a value that is not allowed. The message lists every mistake:
         file, key, value, what is allowed and what to do.
     """
     return parse_rules(_read_text(Path(path)), Path(path))
 
 
 def parse_rules(text: str, place: Path | str) -> Rules:
-    """Rules of a TOML text.
+    """Read rules from TOML text.
 
     Parameters
     ----------
     text
-        TOML.
+        The text in TOML.
     place
-        Where it stands, for messages: a file, or what was written on the command line.
+        Origin of the text for messages: a file, or an option of the command line.
 
     Raises
     ------
     ConfigError
-        As of :func:`read_rules`.
+        The same as for :func:`read_rules`.
     """
     return validate_rules(_parse(place, text), place)
 
 
 def validate_rules(rules: Mapping[str, Any], place: Path | str) -> Rules:
-    """Rules of tables as TOML has them; a table may also be an object of :mod:`optimizer.model.rules`.
+    """Check rules given as parsed TOML; a table may also be an object of :mod:`optimizer.model.rules`.
 
     Raises
     ------
     ConfigError
-        Names every mistake, as :func:`read_rules` does.
+        The message lists every mistake, as that of :func:`read_rules` does.
     """
     try:
         found = Rules.model_validate(rules, by_alias=True, by_name=False)
@@ -108,7 +108,7 @@ def validate_rules(rules: Mapping[str, Any], place: Path | str) -> Rules:
 
 
 def _refusal(place: Path | str, mistakes: Sequence[str]) -> ConfigError:
-    """All mistakes, one in a line; of many the first."""
+    """Error that lists the first mistakes, one per line, and counts the rest."""
     more = len(mistakes) - _MOST_MISTAKES
     shown = [*mistakes[:_MOST_MISTAKES], f"and {more} more"] if more > 0 else mistakes
     return ConfigError("\n".join(f"{place}: {one}" for one in shown))
@@ -143,7 +143,7 @@ def _parse(place: Path | str, text: str) -> dict[str, Any]:
 
 
 def _describe(error: ErrorDetails, rules: Mapping[str, Any]) -> str:
-    """One mistake in one line: where, which value, what is allowed, what to do."""
+    """Describe one mistake in one line: where it is, the value, what is allowed and what to do."""
     location = place_in(rules, error)
     if error["type"] == "value_error":  # ours: the message carries value, what is allowed and what to do
         place, said = _place(location, rules), str(error["ctx"]["error"])
@@ -159,7 +159,7 @@ def _describe(error: ErrorDetails, rules: Mapping[str, Any]) -> str:
 
 
 def _place(location: Location, rules: Mapping[str, Any]) -> str:
-    """Path of a key as the planner wrote it, such as ``rule "nights" > allow[0] > from``."""
+    """Path of a key in the planner's notation, such as ``rule "nights" > allow[0] > from``."""
     parts: list[str] = []
     for key in location:
         if isinstance(key, str):
@@ -177,7 +177,7 @@ def _rule_label(rule: object, index: int) -> str:
 
 
 def _unknown_key(location: Location, value: object, rules: Mapping[str, Any]) -> str:
-    """Answer to a key that is not known in its table: the nearest known ones, or the table it belongs to."""
+    """Message about an unknown key: the table that it belongs to, or the nearest known keys."""
     key = str(location[-1])
     said = f"{_place(location, rules)} = {_toml(value)}"
     table = next((part for part in reversed(location[:-1]) if isinstance(part, str)), None)
@@ -205,14 +205,14 @@ def _example(location: Location) -> str:
 
 
 def _expectation(error: ErrorDetails, location: Location) -> str:
-    """What is wrong with a value, what is allowed and what to do."""
+    """State what is wrong with a value, what is allowed and what to do."""
     if error["type"] == "tuple_type" and location == ("rule",):
         return "is not a list of rules; allowed: one [[rule]] (two brackets) above each rule"
     return str(expectation(error, "TOML", _range_of(location)))
 
 
 def _range_of(location: Location) -> str:
-    """Numbers that a key may have, as "0.1 to 100"; empty where it has no limits."""
+    """Range of numbers that a key allows, such as "0.1 to 100"; empty if the key has no limits."""
     keys = [part for part in location if isinstance(part, str)]
     table = _TABLES.get(keys[-2], Rules) if len(keys) > 1 else Rules
     found = table.model_json_schema()["properties"].get(keys[-1], {}) if keys else {}
@@ -226,7 +226,7 @@ def _range_of(location: Location) -> str:
 
 
 def _toml(value: object) -> str:
-    """A value much as it stands in the file, cut where it is long."""
+    """A value in TOML notation, shortened if it is long."""
     text = _toml_whole(value)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
 

@@ -1,27 +1,27 @@
-"""The plain errors of the package; the command line catches :class:`OptimizerError` and only this.
+"""Errors that a user can cause and correct; the command line catches only :class:`OptimizerError`.
 
 OptimizerError
-    ConfigError             rules file: file, key, value, what is allowed
-        UsageError          an option with a value that it cannot have (exit code 2)
-    DataError               an input that cannot be used: file, VM, time, value, what is allowed
+    ConfigError             a rules file with a mistake: names file, key, value and what is allowed
+        UsageError          an option with a value that is not allowed (exit code 2)
+    DataError               an input that cannot be used: names file, VM, time, value and what is allowed
     EstateError             an estate folder that cannot be read or written
-    EngineError             work that could not be spread over processes or machines
-    VerificationError       a schedule that the verifier refuses: never shown as a plan
-    NoScheduleError         (solve) no schedule satisfies the rules; carries conflicts and ways out
-    NotFoundWithinEffortError  (solve) none was found, nor was it proven that there is none
+    EngineError             work that could not be distributed over processes or machines
+    VerificationError       a schedule that the verifier refuses; it is never shown as a plan
+    NoScheduleError         (solve) no schedule satisfies the rules; carries the conflicts and ways out
+    NotFoundWithinEffortError  (solve) the search found no schedule, but did not prove that none exists
     PlanError               (plan)
         PlanFormatError     a file that is not a plan
-        StalePlanError      the estate is no longer the one that the plan was made for
-    ApplyError              (rollout) a roll-out that cannot be begun or carried on
-    CloudError              the service refused or failed; the Azure adapter translates at one door
-        AuthError           nobody is signed in, or the sign-in was refused (401)
-        ForbiddenError      a right is missing (403); names it
+        StalePlanError      the estate has changed since the plan was made
+    ApplyError              (rollout) a roll-out that cannot start or continue
+    CloudError              the service refused or failed; the Azure adapter translates all errors in one place
+        AuthError           no sign-in, or the sign-in was refused (401)
+        ForbiddenError      a missing right (403); the message names it
         NotFoundError       no such object (404)
-        ConflictError       not now: another operation is in progress on the object (some 409, ObjectLocked, 412)
-        ThrottledError      too many requests (429); was not carried out
-        NotSentError        no connection came about: nothing was sent
-        RejectedError       the service understood and refused (other 4xx, failed operation); was not carried out
-        UncertainError      connection lost, 5xx, time-out: it is not known whether it was carried out
+        ConflictError       another operation is in progress on the object (some 409, ObjectLocked, 412)
+        ThrottledError      too many requests (429); not carried out
+        NotSentError        no connection: nothing was sent
+        RejectedError       the service understood and refused (other 4xx, failed operation); not carried out
+        UncertainError      connection lost, 5xx or timeout: it is not known whether the request was carried out
 """
 
 from __future__ import annotations
@@ -47,23 +47,23 @@ __all__ = [
 
 
 class OptimizerError(Exception):
-    """Root of all errors that a user can cause and correct; ``exit_code`` is that of the command line."""
+    """Base class of all errors that a user can cause and correct; ``exit_code`` is for the command line."""
 
     exit_code = 1
 
 
 class ConfigError(OptimizerError):
-    """A rules file that cannot be used: names file, key, value and what is allowed."""
+    """A rules file that cannot be used; the message names file, key, value and what is allowed."""
 
 
 class UsageError(ConfigError):
-    """An option with a value that it cannot have, whatever the data; names option, value and what is allowed."""
+    """An option with a value that no data would allow; the message names option, value and what is allowed."""
 
     exit_code = 2
 
 
 class DataError(OptimizerError):
-    """Input data that cannot be used: names file, object, value and what is allowed."""
+    """Input data that cannot be used; the message names file, object, value and what is allowed."""
 
 
 class EstateError(OptimizerError):
@@ -71,11 +71,11 @@ class EstateError(OptimizerError):
 
 
 class EngineError(OptimizerError):
-    """Processes or a cluster that cannot be used: not installed, not reached, set up otherwise, or killed."""
+    """Processes or a cluster that cannot be used: not installed, not reachable, set up differently, or killed."""
 
 
 class VerificationError(OptimizerError):
-    """A result that breaks a limit or misstates a figure, found by the independent verifier."""
+    """A result that breaks a limit or states a wrong figure, as found by the independent verifier."""
 
 
 class CloudError(OptimizerError):
@@ -84,13 +84,13 @@ class CloudError(OptimizerError):
     Parameters
     ----------
     message
-        What was asked of which object, what the service answered, what to do; never a token or a signed URL.
+        What was requested for which object, what the service answered, and what to do; never a token or a signed URL.
     code
-        The service's own error code, empty where it gave none.
+        Error code of the service; empty if the answer had none.
     status
-        HTTP status of the answer; None if no answer came.
+        HTTP status of the answer; None if no answer arrived.
     retry_after_seconds
-        How long the service asks to wait; None if it does not say.
+        Number of seconds that the service asks to wait; None if it does not say.
     """
 
     def __init__(
@@ -108,19 +108,19 @@ class CloudError(OptimizerError):
 
 
 class AuthError(CloudError):
-    """Nobody is signed in, or the sign-in was refused; not raised where the network is in the way."""
+    """No sign-in, or the sign-in was refused; not raised if the network prevents signing in."""
 
 
 class ForbiddenError(CloudError):
-    """A right is missing; the message names it."""
+    """A missing right; the message names it."""
 
 
 class NotFoundError(CloudError):
-    """There is no such object."""
+    """An object that does not exist."""
 
 
 class ConflictError(CloudError):
-    """The object's state does not allow it now, e.g. another operation is in progress; nothing was carried out."""
+    """An object whose state does not allow the request now, e.g. a running operation; nothing was carried out."""
 
 
 class ThrottledError(CloudError):
@@ -128,7 +128,7 @@ class ThrottledError(CloudError):
 
 
 class NotSentError(CloudError):
-    """No connection came about, so no request was sent; nothing was carried out."""
+    """No connection could be made, so no request was sent; nothing was carried out."""
 
 
 class RejectedError(CloudError):
@@ -136,4 +136,4 @@ class RejectedError(CloudError):
 
 
 class UncertainError(CloudError):
-    """The connection was lost or the service failed: it is not known whether the request was carried out."""
+    """The connection was lost or the service failed; it is not known whether the request was carried out."""

@@ -1,4 +1,4 @@
-"""What the core needs of the outside, as protocols."""
+"""Protocols for everything that the core needs from outside: the clock, Azure Backup, load, and progress."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from optimizer.errors import CloudError
 
-if TYPE_CHECKING:  # numpy comes with it, and the command line needs the protocols for every --help
+if TYPE_CHECKING:  # this module imports numpy, and every --help of the command line loads the protocols
     from optimizer.model.load import DayLoad
 
 
 Resource = dict[str, Any]
-"""One ARM resource as it came: ``id``, ``name``, ``type``, ``properties`` ..."""
+"""One ARM resource as Azure returned it: ``id``, ``name``, ``type``, ``properties`` ..."""
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the service says when it accepts a write and carries it out later.
+    """Answer of the service when it accepts a write that it carries out later.
 
     Parameters
     ----------
     operation
-        Path and query at which the operation can be looked at; empty where the service did not say.
+        Path and query of the operation's status; empty if the service did not state it.
     retry_after_seconds
-        When to look first; None where the service did not say.
+        Seconds until the first look at the operation; None if the service did not say.
     """
 
     operation: str
@@ -35,17 +35,17 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one look at an operation shows.
+    """Result of one look at an operation.
 
     Parameters
     ----------
     ended
         Whether the operation has ended.
     failure
-        How it failed; None where it is in progress or succeeded.  An ``UncertainError`` means that it ended without
-        saying whether the write was carried out.
+        How the operation failed; None if it is in progress or succeeded. An ``UncertainError`` means that it ended
+        without saying whether the write was carried out.
     retry_after_seconds
-        When to look again; None where the service did not say.
+        Seconds until the next look; None if the service did not say.
     """
 
     ended: bool
@@ -54,20 +54,20 @@ class Look:
 
 
 class Clock(Protocol):
-    """What time it is, and how one waits; a rehearsal runs on a clock of its own."""
+    """Source of the current time, and of waiting; a rehearsal runs on its own clock."""
 
     def now(self) -> datetime:
         """The present time, in UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for a number of seconds."""
         ...
 
     def side_by_side(
         self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
     ) -> None:
-        """Run tasks, each in a thread of its own, until all have ended.
+        """Run tasks, each in its own thread, until all have ended.
 
         If a task raises, or on Ctrl-C, the tasks are stopped the next time they sleep, and the exception is raised
         here.
@@ -77,36 +77,37 @@ class Clock(Protocol):
         tasks
             The tasks.
         interrupted
-            Called after Ctrl-C, right away and then several times a second until all tasks have ended: returns whether
-            to go on waiting for them.  Tasks that are not waited for end with the process.
+            Called after Ctrl-C, immediately and then several times a second until all tasks have ended. It returns
+            whether to keep waiting for them. Tasks that are not waited for end with the process.
         """
         ...
 
 
 class BackupReader(Protocol):
-    """What is read of the backup service: ARM resources as plain JSON, unknown fields included.
+    """Read access to the backup service: ARM resources as plain JSON, including unknown fields.
 
-    Every method raises a :class:`optimizer.errors.CloudError` where the service cannot be asked; what is transient has
-    been retried before.
+    Every method raises a :class:`optimizer.errors.CloudError` if the service cannot answer. Transient failures have
+    been retried by then.
     """
 
     def clock_ahead(self, now: datetime) -> timedelta | None:
-        """By how much ``now`` is ahead of the service's clock, negative if behind.
+        """How far ``now`` is ahead of the service's clock; negative if it is behind.
 
-        It goes by the last answer; None if that did not tell the time, or if nothing was asked yet.
+        The service's time comes from its last answer. None if that answer did not state it, or before the first
+        request.
         """
         ...
 
     def get_policy(self, policy_id: str) -> Resource | None:
-        """A backup policy; None where there is none."""
+        """A backup policy; None if it does not exist."""
         ...
 
     def get_item(self, item_id: str) -> Resource | None:
-        """A protected item with its extended info; None where there is none."""
+        """A protected item with its extended info; None if it does not exist."""
         ...
 
     def list_policies(self, vault_id: str) -> list[Resource]:
-        """Every policy of a vault, those of other workloads included."""
+        """Every policy of a vault, including policies for other workloads."""
         ...
 
     def list_items(self, vault_id: str) -> list[Resource]:
@@ -114,45 +115,45 @@ class BackupReader(Protocol):
         ...
 
     def list_jobs(self, vault_id: str, since: datetime, until: datetime) -> list[Resource]:
-        """Backup jobs of VMs of a vault that started in ``[since, until)``."""
+        """Backup jobs for the VMs of a vault that started in ``[since, until)``."""
         ...
 
     def running_jobs(self, vault_id: str) -> list[Resource]:
-        """Jobs of VMs of a vault, of any operation, that are in progress now."""
+        """Jobs for the VMs of a vault that are in progress now, of any operation."""
         ...
 
     def vault_settings(self, vault_id: str) -> list[Resource]:
-        """The vault itself and what is attached to it (guard proxies, backup configuration, locks), by ``type``."""
+        """The vault and the resources attached to it (guard proxies, backup configuration, locks), by ``type``."""
         ...
 
     def look_at_operation(self, operation: str) -> Look:
-        """Look once at an operation that the service accepted; the look is not repeated.
+        """Look once, without retries, at an operation that the service accepted.
 
         Parameters
         ----------
         operation
-            As :class:`Accepted` holds it.
+            Path and query of the operation, as in :class:`Accepted`.
 
         Raises
         ------
         ValueError
-            It is not the path of an operation.
+            The text is not the path of an operation.
         NotFoundError
-            The service knows no such operation.
+            The service does not know the operation.
         """
         ...
 
 
 class BackupWriter(Protocol):
-    """What is written to the backup service.
+    """Write access to the backup service.
 
-    Each method sends exactly one request and returns at once: None where the write is done, :class:`Accepted` where
-    the service carries it out later.  Nothing is waited for and nothing is sent again, whatever the answer: only the
-    caller can look at the object, the gates and the running jobs before the next try.
+    Each method sends exactly one request and returns at once: None if the write is done, :class:`Accepted` if the
+    service carries it out later. It neither waits nor sends the request again, whatever the answer is: only the caller
+    can check the object, the gates and the running jobs before another try.
 
-    Raised are ``ThrottledError`` (with the seconds to stay away, where the service says so), ``NotSentError``,
-    ``ConflictError``, ``ForbiddenError``, ``AuthError`` and ``RejectedError`` where nothing was carried out, and
-    ``UncertainError`` where it is not known whether the write was carried out.
+    The methods raise ``ThrottledError`` (with the number of seconds to wait, if the service states it),
+    ``NotSentError``, ``ConflictError``, ``ForbiddenError``, ``AuthError`` or ``RejectedError`` if nothing was carried
+    out, and ``UncertainError`` if it is not known whether the write was carried out.
     """
 
     def put_policy(self, policy_id: str, properties: Mapping[str, Any]) -> Accepted | None:
@@ -161,7 +162,7 @@ class BackupWriter(Protocol):
         Raises
         ------
         RejectedError
-            The properties are not those of a VM policy; nothing is sent.
+            The properties are not those of a VM policy. Nothing is sent.
         """
         ...
 
@@ -171,55 +172,54 @@ class BackupWriter(Protocol):
         Raises
         ------
         RejectedError
-            ``policyId`` is empty, which would stop the protection, or a field is not one of those that may be sent;
-            nothing is sent.
+            ``policyId`` is empty, which would stop the protection, or a field must not be sent. Nothing is sent.
         """
         ...
 
     def delete_policy(self, policy_id: str) -> Accepted | None:
-        """Delete a policy that protects nothing."""
+        """Delete a policy that protects no item."""
         ...
 
 
 class BackupService(BackupReader, BackupWriter, Protocol):
-    """Reading and writing: what only ``apply`` and ``rollback`` are given."""
+    """Read and write access to the backup service; only ``apply`` and ``rollback`` receive one."""
 
 
 class LoadSource(Protocol):
-    """History of load, one UTC day at a time."""
+    """Load history of the VMs, one UTC day at a time."""
 
     def dates(self) -> Sequence[date]:
-        """Days that have any load, ascending."""
+        """Days with load of at least one VM, ascending."""
         ...
 
     def read_day(self, day: date) -> DayLoad:
-        """Load of every VM that has any on this day; VMs sorted by id."""
+        """Load on this day of every VM that has any; VMs sorted by id."""
         ...
 
 
 @runtime_checkable
 class PartialLoadSource(LoadSource, Protocol):
-    """A history that is read in part more cheaply than whole."""
+    """A load history that can read some VMs faster than all of them."""
 
     def read_vms(self, day: date, vm_ids: Sequence[str]) -> DayLoad:
-        """Load on this day of those of the VMs that have any, and perhaps of others; VMs sorted by id.
+        """Load on this day of those of the given VMs that have any; VMs sorted by id.
 
-        Ids are compared without regard to case.
+        Ids are compared without regard to case. The answer may contain other VMs as well.
         """
         ...
 
 
 class Progress(Protocol):
-    """Where a long computation says how far it is; the command line draws it."""
+    """Receiver of the progress of a long computation; the command line draws it."""
 
     def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:
-        """Report ``done`` of ``total`` steps of a stage."""
+        """Report that ``done`` of ``total`` steps of a stage are finished."""
         ...
 
 
 def no_progress(stage: str, done: int, total: int, note: str = "") -> None:
-    """A :class:`Progress` that says nothing."""
+    """Ignore progress: a :class:`Progress` that does nothing."""
 
 
 def silent(text: str) -> None:
-    """Tell nobody."""
+    """Ignore a message."""

@@ -1,1 +1,1 @@
-"""The domain: time, inventory, load, rules and schedules as frozen plain data."""
+"""Domain model: time, inventory, load, rules and schedules as frozen plain data."""

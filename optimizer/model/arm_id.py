@@ -1,4 +1,4 @@
-"""ARM ids, taken apart strictly: nothing of an id from a file goes into a path or URL unchecked."""
+"""Strict parsing of ARM ids: no part of an id from a file enters a path or URL unchecked."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def _take_apart(pattern: re.Pattern[str], text: object, what: str, form: str) -> dict[str, str]:
-    """Segments of an id, by name.
+    """Named segments of an id.
 
     Raises
     ------
     DataError
-        It does not have the form.
+        The id does not have the form.
     """
     match = pattern.fullmatch(text) if isinstance(text, str) else None
     if match is None or any(".." in part for part in match.groups()):
@@ -43,23 +43,23 @@ def _take_apart(pattern: re.Pattern[str], text: object, what: str, form: str) ->
 
 
 def subscription_of(arm_id: str) -> str:
-    """Subscription of any ARM id, in lower case; empty where the text is none."""
+    """Subscription of any ARM id, in lower case; empty if the text is not an ARM id."""
     parts = arm_id.lower().split("/")
     return parts[2] if len(parts) > 3 and parts[:2] == ["", "subscriptions"] else ""
 
 
 @dataclass(frozen=True, slots=True)
 class _ArmId:
-    """What every id has.
+    """Parts that every ARM id has.
 
     Parameters
     ----------
     text
-        As it was written.
+        The id as it was written.
     subscription
-        GUID.
+        GUID of the subscription.
     resource_group, name
-        As written.
+        Names as they were written.
     """
 
     text: str
@@ -69,7 +69,7 @@ class _ArmId:
 
     @property
     def key(self) -> str:
-        """For comparison: Azure does not tell cases apart."""
+        """Lower-case text for comparisons, because Azure ignores case."""
         return self.text.lower()
 
     def __str__(self) -> str:
@@ -82,12 +82,12 @@ class VaultId(_ArmId):
 
     @classmethod
     def parse(cls, text: object) -> Self:
-        """Take an id apart.
+        """Parse the id of a vault.
 
         Raises
         ------
         DataError
-            It is no id of a vault.
+            The text is not the id of a vault.
         """
         form = "/subscriptions/{guid}/resourceGroups/{group}/providers/Microsoft.RecoveryServices/vaults/{vault}"
         found = _take_apart(_VAULT_ID, text, "vault", form)
@@ -102,12 +102,12 @@ class PolicyId(_ArmId):
 
     @classmethod
     def parse(cls, text: object) -> Self:
-        """Take an id apart.
+        """Parse the id of a backup policy.
 
         Raises
         ------
         DataError
-            It is no id of a backup policy.
+            The text is not the id of a backup policy.
         """
         found = _take_apart(_POLICY_ID, text, "backup policy", "{vault id}/backupPolicies/{policy}")
         vault = VaultId.parse(found["vault_id"])
@@ -116,14 +116,14 @@ class PolicyId(_ArmId):
 
 @dataclass(frozen=True, slots=True)
 class ItemId(_ArmId):
-    """A protected item; its segments are Azure's and are never built.
+    """A protected item. Azure chooses the segments of its id; the program never builds them.
 
     Parameters
     ----------
     vault
-        Where it is protected.
+        Vault that protects the item.
     fabric, container
-        As written; ``name`` is the item's own.
+        Segments as they were written; ``name`` is the item's own.
     """
 
     vault: VaultId
@@ -132,12 +132,12 @@ class ItemId(_ArmId):
 
     @classmethod
     def parse(cls, text: object) -> Self:
-        """Take an id apart.
+        """Parse the id of a protected item.
 
         Raises
         ------
         DataError
-            It is no id of a protected item.
+            The text is not the id of a protected item.
         """
         form = "{vault id}/backupFabrics/{fabric}/protectionContainers/{container}/protectedItems/{item}"
         found = _take_apart(_ITEM_ID, text, "protected item", form)
@@ -155,16 +155,16 @@ class ItemId(_ArmId):
 
 @dataclass(frozen=True, slots=True)
 class VmId(_ArmId):
-    """A virtual machine, Resource Manager's or classic."""
+    """A virtual machine, either of Azure Resource Manager or classic."""
 
     @classmethod
     def parse(cls, text: object) -> Self:
-        """Take an id apart.
+        """Parse the id of a VM.
 
         Raises
         ------
         DataError
-            It is no id of a VM.
+            The text is not the id of a VM.
         """
         form = "/subscriptions/{guid}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{vm}"
         found = _take_apart(_VM_ID, text, "virtual machine", form)

@@ -1,4 +1,4 @@
-"""Clocks: the machine's, and one that jumps."""
+"""Two clocks: that of the machine, and a virtual one that jumps instead of waiting."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from functools import partial
 class SystemClock:
     """The clock of this machine; an :class:`optimizer.ports.Clock`.
 
-    This is the only place of the program that reads the machine's time of day. Whatever depends on the time takes a
-    clock as an argument, so that a test or a rehearsal can choose the time.
+    This is the only place in the program that reads the machine's time of day. All code that depends on the time takes
+    a clock as an argument, so that a test or a rehearsal can choose the time.
     """
 
     def __init__(self) -> None:
@@ -24,7 +24,7 @@ class SystemClock:
         return datetime.now(UTC)
 
     def sleep(self, seconds: float) -> None:
-        """Wait; within :meth:`side_by_side`, until the task is stopped.
+        """Wait for a number of seconds; within :meth:`side_by_side`, a stopped task stops waiting.
 
         Raises
         ------
@@ -40,9 +40,9 @@ class SystemClock:
     def side_by_side(
         self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
     ) -> None:
-        """Run tasks, each in a thread of its own; see :meth:`optimizer.ports.Clock.side_by_side`.
+        """Run tasks, each in its own thread; see :meth:`optimizer.ports.Clock.side_by_side`.
 
-        A single task has its own thread too, so that Ctrl-C never breaks off what it is doing.
+        A single task has its own thread too, so that Ctrl-C never interrupts what it is doing.
         """
         team = Team()
         team.run([partial(self._take_part, team, task) for task in tasks], interrupted=interrupted)
@@ -53,16 +53,16 @@ class SystemClock:
 
 
 SYSTEM_CLOCK = SystemClock()
-"""Default of functions that take a clock."""
+"""Default clock of functions that take one."""
 
 
 class VirtualClock:
-    """A clock that stands still until somebody sleeps, and then jumps; an :class:`optimizer.ports.Clock`.
+    """A clock that stands still until code sleeps, and then jumps; an :class:`optimizer.ports.Clock`.
 
     Parameters
     ----------
     start
-        Aware time at which it begins.
+        Time at which the clock begins, with a UTC offset.
     """
 
     def __init__(self, start: datetime) -> None:
@@ -75,12 +75,15 @@ class VirtualClock:
         self._team: Team | None = None
 
     def now(self) -> datetime:
-        """The time that was reached, in UTC."""
+        """The current virtual time, in UTC."""
         with self._changed:
             return self._now
 
     def sleep(self, seconds: float) -> None:
-        """Jump ahead; within :meth:`side_by_side`, when every task sleeps, to the time when the first one wakes."""
+        """Jump ahead by a number of seconds.
+
+        Within :meth:`side_by_side`, the clock jumps once every task sleeps, to the time when the first one wakes.
+        """
         place: int | None = getattr(self._place, "number", None)
         with self._changed:
             wakes = self._now + timedelta(seconds=max(0.0, seconds))
@@ -95,7 +98,7 @@ class VirtualClock:
     def side_by_side(
         self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
     ) -> None:
-        """Run tasks in threads of which one runs at a time, until it sleeps: the order is the same every time."""
+        """Run tasks in threads, one at a time until it sleeps, so that the order is the same in every run."""
         if len(tasks) == 1:
             tasks[0]()
             return
@@ -130,7 +133,7 @@ class VirtualClock:
             raise Stopped
 
     def _pass_on(self) -> None:
-        """Give the turn to whoever wakes first, at the time at which he does."""
+        """Give the turn to the task that wakes first, and jump to the time when it wakes."""
         self._turn = min(self._wakes, key=self._wakes.__getitem__, default=None)
         if self._turn is not None:
             self._now = max(self._now, self._wakes.pop(self._turn)[0])
@@ -142,15 +145,15 @@ class VirtualClock:
 
 
 class Stopped(BaseException):
-    """Ends a task because another one failed or the program was interrupted."""
+    """Signal that ends a task because another one failed or the program was interrupted."""
 
 
 _JOIN_SECONDS = 0.1
-"""Longest wait of the main thread in one piece: Python runs signal handlers (Ctrl-C) only between such waits."""
+"""Longest uninterrupted wait of the main thread: Python runs signal handlers (Ctrl-C) only between such waits."""
 
 
 class Team:
-    """Threads that run side by side and end together."""
+    """Threads that run in parallel and end together."""
 
     def __init__(self) -> None:
         self._stop = threading.Event()
@@ -161,16 +164,16 @@ class Team:
         return self._stop.is_set()
 
     def stop(self) -> None:
-        """Let every task end when it next sleeps."""
+        """Make every task end when it next sleeps."""
         self._stop.set()
 
     def sleep(self, seconds: float) -> None:
-        """Wait, unless the tasks are to end.
+        """Wait for a number of seconds, unless the tasks must end.
 
         Raises
         ------
         Stopped
-            They are.
+            The tasks must end.
         """
         if self._stop.wait(seconds):
             raise Stopped
@@ -181,19 +184,19 @@ class Team:
         on_stop: Callable[[], None] = lambda: None,
         interrupted: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Run tasks until all have ended; raise the first exception of one of them.
+        """Run tasks until all have ended, then raise the first exception among them.
 
         Parameters
         ----------
         tasks
             The tasks.
         on_stop
-            Wakes tasks that wait for something else than :meth:`sleep`.
+            Wakes tasks that wait for anything other than :meth:`sleep`.
         interrupted
             See :meth:`optimizer.ports.Clock.side_by_side`.
         """
         errors: list[BaseException] = []
-        # Not Thread.is_alive: in Python 3.11 a thread whose join was interrupted counts as ended (bpo-45274).
+        # Not Thread.is_alive: in Python 3.11 a thread counts as ended once its join was interrupted (bpo-45274).
         ended = [threading.Event() for _ in tasks]
 
         def run_one(task: Callable[[], None], end: threading.Event) -> None:
@@ -216,7 +219,7 @@ class Team:
                 pass
             for thread in threads:
                 thread.join()
-        except BaseException:  # Ctrl-C; a second one ends the waiting below at once
+        except BaseException:  # Ctrl-C; a second one ends the wait below at once
             self.stop()
             on_stop()
             begun = [end for thread, end in zip(threads, ended, strict=True) if thread.ident is not None]
@@ -228,5 +231,5 @@ class Team:
 
 
 def _any_runs(ends: Sequence[threading.Event]) -> bool:
-    """Whether a task has not ended yet, after a short wait for the first such task."""
+    """Whether at least one task is still running after a short wait."""
     return any(not end.wait(_JOIN_SECONDS) for end in ends if not end.is_set())

@@ -1,4 +1,4 @@
-"""What pydantic found wrong in a file, in the words of this product: place, value, and what is allowed."""
+"""Explains pydantic's errors in the words of this product: the place, the value, and what is allowed."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _MOST_FAULTS = 3
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is wrong with a value.
+    """Explanation of a wrong value.
 
     Parameters
     ----------
     wrong
-        What is wrong, as "is too small".
+        What is wrong, such as "is too small".
     allowed
-        What is allowed, as "1 or more".
+        What is allowed, such as "1 or more".
     advice
-        What to do about it, as "raise it".
+        What to do about it, such as "raise it".
     """
 
     wrong: str
@@ -37,7 +37,7 @@ class Expectation:
     advice: str
 
     def __str__(self) -> str:
-        """All three, as after "KEY = VALUE: "."""
+        """All three parts in one line, to follow "KEY = VALUE: "."""
         return f"{self.wrong}; allowed: {self.allowed}; {self.advice}"
 
 
@@ -66,7 +66,8 @@ _TYPES: Mapping[str, str | Mapping[str, str]] = {
     "time_delta": 'a duration in quotes, as "PT2H"',
     "none": "nothing",
 }
-"""What is allowed where a value has the wrong type, by what stands before ``_type`` or ``_parsing`` in the error."""
+"""What is allowed where a value has the wrong type, by the part of pydantic's error name before ``_type`` or
+``_parsing``."""
 
 _SAME_TYPE = {
     "int_from_float": "int",
@@ -76,7 +77,7 @@ _SAME_TYPE = {
     "datetime_object_invalid": "datetime",
     "none_required": "none",
 }
-"""Errors about types that are called otherwise."""
+"""Type errors whose names do not follow the usual pattern, with the type that they are about."""
 
 _VALUES: Mapping[str, tuple[str, str, str]] = {
     "finite_number": ("is not a finite number", "a finite number", "write a number"),
@@ -98,25 +99,26 @@ _VALUES: Mapping[str, tuple[str, str, str]] = {
     "recursion_loop": ("is nested too deeply", "fewer levels", "take levels out"),
     "recursion_depth_exceeded": ("is nested too deeply", "fewer levels", "take levels out"),
 }
-"""Errors about values, filled with pydantic's context."""
+"""Errors about values; the placeholders are filled from pydantic's context."""
 
 ANYTHING_ELSE = Expectation(
     "is not a value that can stand here", "what the documentation of this key says", "correct it"
 )
-"""Answer to errors that no model of this product raises."""
+"""Explanation of an error that no model of this product raises."""
 
 
 def expectation(error: ErrorDetails, notation: Notation, allowed_range: str = "") -> Expectation:
-    """Say what is wrong with a value, whatever kind of error pydantic reports.
+    """Explain what is wrong with a value, for every kind of error that pydantic reports.
 
     Parameters
     ----------
     error
-        As :meth:`pydantic.ValidationError.errors` has it.
+        The error, as :meth:`pydantic.ValidationError.errors` returns it.
     notation
-        Language of the file, for how values are written.
+        Language of the file, which decides how values are written.
     allowed_range
-        Numbers that are allowed, as "0.1 to 100", for a value that is not a number; empty: say what the error tells.
+        Range of allowed numbers, such as "0.1 to 100", for a value that is NaN or infinite. If empty, the range comes
+        from the error.
     """
     kind, context = error["type"], error.get("ctx", {})
     if kind in ("value_error", "assertion_error"):
@@ -133,7 +135,7 @@ def expectation(error: ErrorDetails, notation: Notation, allowed_range: str = ""
 
 
 def _about_whole(kind: str, context: Mapping[str, Any], value: object) -> Expectation | None:
-    """Faults of length, of the kind of an object, and of a whole file; None where it is another."""
+    """Explain faults of length, of an object's kind, and of a whole file; None for any other fault."""
     if kind.endswith(("too_short", "too_long")) and "url" not in kind:
         return _length(kind, context, value)
     if kind in ("union_tag_invalid", "union_tag_not_found"):
@@ -157,7 +159,7 @@ def _limit(kind: str, context: Mapping[str, Any]) -> str:
 
 
 def _length(kind: str, context: Mapping[str, Any], value: object) -> Expectation:
-    """Too few or too many entries or characters."""
+    """Explain that a value has too few or too many entries or characters."""
     noun, nouns = ("character", "characters") if not kind.startswith("too") else ("entry", "entries")
     has = context.get("actual_length")
     size = has if isinstance(has, int) else len(value) if isinstance(value, str | bytes | Sequence) else None
@@ -172,12 +174,15 @@ def _length(kind: str, context: Mapping[str, Any], value: object) -> Expectation
 
 
 def _in_words(error: object) -> str:
-    """A message of the JSON parser without its jargon."""
+    """Message of the JSON parser in plain words."""
     return str(error).replace("EOF while parsing", "the file ends inside")
 
 
 def real_errors(exc: ValidationError) -> list[ErrorDetails]:
-    """Errors without those that only follow from others: a list is not too short because its entries are wrong."""
+    """Errors of a validation, without those that follow from others.
+
+    For example, a list is not too short because its entries are wrong.
+    """
     errors = exc.errors(include_url=False)
     places = [error["loc"] for error in errors]
 
@@ -189,7 +194,10 @@ def real_errors(exc: ValidationError) -> list[ErrorDetails]:
 
 
 def place_in(document: object, error: ErrorDetails) -> Location:
-    """Where an error stands in a document as it was written: pydantic also names the branches of its unions."""
+    """Location of an error in the document as it was written.
+
+    Pydantic's own location also contains the branches of its unions.
+    """
     places = list(_walks(document, error["loc"], error["type"] == "missing"))
     exact = (place for place, value in places if value is error["input"] or value == error["input"])
     found = next(exact, places[0][0])
@@ -199,9 +207,10 @@ def place_in(document: object, error: ErrorDetails) -> Location:
 
 
 def _walks(document: Any, parts: Location, missing: bool) -> Iterator[tuple[Location, object]]:
-    """Places that a location may mean, with what stands there (for a missing key, around it); the longest first.
+    """Places that a location may mean, with the value at each; the longest first.
 
-    A part that the document does not have is the name of a branch, and so may be one that it has.
+    For a missing key, the value is the object around it. A part that is not in the document is the name of a union's
+    branch. A part that is in the document may be one too.
     """
     if not parts:
         yield (), document
@@ -222,14 +231,14 @@ def _has(document: object, part: int | str) -> bool:
 
 
 def describe_faults(exc: ValidationError, document: object) -> str:
-    """The first faults of a JSON document in one line: where, which value, what is allowed.
+    """Describe the first faults of a JSON document in one line: the place, the value, and what is allowed.
 
     Parameters
     ----------
     exc
-        What pydantic raised.
+        The error that pydantic raised.
     document
-        The document as it was read, or its bytes.
+        The document, either parsed or as bytes.
     """
     if isinstance(document, bytes):
         document = _loaded(document)
@@ -240,7 +249,7 @@ def describe_faults(exc: ValidationError, document: object) -> str:
 
 
 def _loaded(content: bytes) -> object:
-    """The document in these bytes; None where they are not JSON."""
+    """The parsed document; None if the bytes are not JSON."""
     try:
         return json.loads(content)
     except (ValueError, RecursionError):
@@ -269,7 +278,7 @@ def _tag(error: ErrorDetails) -> object:
 
 
 def _as_text(place: Location) -> str:
-    """A place such as ``schedule[3] > start``."""
+    """Text of a place, such as ``schedule[3] > start``."""
     parts: list[str] = []
     for part in place:
         if isinstance(part, int) and parts:
@@ -280,6 +289,6 @@ def _as_text(place: Location) -> str:
 
 
 def as_json(value: object) -> str:
-    """A value much as it stands in the file, cut where it is long."""
+    """A value in JSON notation, shortened if it is long."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."

@@ -1,4 +1,4 @@
-"""What is protected and how: vaults, policies, protected items, VMs, services, twin keys."""
+"""What is protected and how: vaults, policies, protected items and VMs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from optimizer.model.job_owners import JobOwners
 from optimizer.model.timegrid import WEEKDAYS, Frequency, Horizon, Pattern, Recurrence, resolve_zone
 
 MAX_POLICIES_PER_VAULT = 200
-"""Policies that one vault may hold (Azure Backup FAQ, 2025-12-30; the support matrix says more)."""
+"""Number of policies that one vault may hold (Azure Backup FAQ, 2025-12-30; the support matrix states more)."""
 
 
 DEFAULT_POLICY_NAMES = frozenset({"defaultpolicy", "enhancedpolicy"})
-"""Policies that Azure makes in every vault and manages itself (Azure Backup FAQ, 2026-01-07), in lower case."""
+"""Names in lower case of policies that Azure creates in every vault and manages itself (Azure Backup FAQ,
+2026-01-07)."""
 
 
 class SubType(StrEnum):
-    """Sub-type of a VM policy; never changed."""
+    """Sub-type of a VM policy; the program never changes it."""
 
     STANDARD = "Standard"
     ENHANCED = "Enhanced"
@@ -34,9 +35,9 @@ class Vault:
     Parameters
     ----------
     id
-        ARM id, as Azure wrote it.
+        ARM id, as Azure returned it.
     other_policies
-        Policies of other workloads (SQL, files ...): they count towards the vault's limit.
+        Number of policies for other workloads (SQL, files ...), which also count toward the vault's limit.
     """
 
     id: str
@@ -54,25 +55,27 @@ class Policy:
     Parameters
     ----------
     id, vault_id
-        ARM ids, as Azure wrote them.
+        ARM ids, as Azure returned them.
     recurrence
-        Frequency, days, interval: what is never changed.
+        Frequency, days and interval, which the program never changes.
     start
-        Start option of today in ``timezone``.
+        Current start option in ``timezone``.
     timezone
-        Windows or IANA name, as Azure wrote it; UTC where absent.
+        Windows or IANA name, as Azure returned it; UTC if absent.
     twin_key
-        Digest of everything but name and time; policies of one vault with equal keys are twins.
+        Digest of everything except name and time; policies of one vault with equal keys are twins.
     properties
-        ARM properties as they came, unknown fields included.
+        ARM properties as Azure returned them, including unknown fields.
     items_reported
-        Number of items that Azure says the policy protects, of any VM, known to the estate or not; None if unsaid.
+        Number of items that the policy protects according to Azure, including VMs that the estate does not contain.
+        None if Azure did not state it.
     refused
-        Why Azure, which runs the policy, would refuse its body if it were written; empty where it would not.  VMs of
-        such a policy are never written.
+        Why Azure would refuse the policy's body if it were written, although Azure runs the policy; empty if it would
+        not. The program never writes VMs of such a policy.
     one_way
-        Whether Azure would refuse its body as it stands, for a date that is not past or an hourly window that starts
-        after 19:30: an edit of its time could not be taken back, so its VMs are assigned to a twin instead.
+        Whether Azure would refuse the policy's present body because of a date that is not in the past, or an hourly
+        window that starts after 19:30. An edit of its time could then not be reverted, so its VMs are assigned to a
+        twin instead.
     """
 
     id: str
@@ -90,21 +93,21 @@ class Policy:
 
     @property
     def may_be_edited(self) -> bool:
-        """Whether the time may be edited: not that of a default policy, nor one that could not be put back."""
+        """Whether the time may be edited: not for default policies, nor if the edit could not be reverted."""
         return not (self.is_default or self.one_way)
 
     @property
     def is_default(self) -> bool:
-        """Whether Azure manages the policy itself: its time is never edited; its VMs may be assigned to a twin."""
+        """Whether Azure manages the policy: its time is never edited, but its VMs may be assigned to a twin."""
         return self.name.lower() in DEFAULT_POLICY_NAMES
 
     @property
     def is_agentless(self) -> bool:
-        """Whether its snapshots are crash-consistent and use neither VM agent nor extension, VSS or fsfreeze."""
+        """Whether snapshots are crash-consistent and involve no VM agent, extension, VSS or fsfreeze."""
         return str(self.properties.get("snapshotConsistencyType") or "").lower() == "onlycrashconsistent"
 
     def pattern(self, horizon: Horizon) -> Pattern:
-        """Where the windows of this policy's start options lie in the week."""
+        """Position in the week of the start windows of each start option of this policy."""
         return Pattern(self.recurrence, horizon.offsets(resolve_zone(self.timezone)))
 
 
@@ -115,9 +118,9 @@ class Vm:
     Parameters
     ----------
     id
-        ARM id, or the name as imported.
+        ARM id, or the name in an imported file.
     service
-        The VMs that must not be snapshotted together; see ``service_from`` of the rules.
+        Group of VMs whose snapshots must not overlap; see ``service_from`` in the rules.
     """
 
     id: str
@@ -139,13 +142,13 @@ class ProtectedItem:
     Parameters
     ----------
     vm_id, policy_id, vault_id
-        ARM ids (or imported names), as written.
+        ARM ids (or names in an imported file), as written.
     unwritable
-        Why the item must never be written (stopped, soft-deleted, initial backup pending ...); empty where it may.
+        Why the item must never be written (stopped, soft-deleted, initial backup pending ...); empty if it may be.
     runs
-        False where no scheduled backup takes place (stopped, suspended, soft-deleted).
+        False if the item has no scheduled backups (stopped, suspended, soft-deleted).
     container, friendly_name
-        How jobs name the item, as its own properties state it; empty where they do not.
+        How jobs refer to the item, according to its own properties; empty if these do not say.
     """
 
     id: str
@@ -178,18 +181,18 @@ class LeftOut:
 class Inventory:
     """Vaults, policies, items and VMs of an estate at one time; every reference resolves.
 
-    Ids are compared without regard to case, as Azure does: the mappings are keyed by ``id.lower()``.
+    Like Azure, the inventory ignores case in ids: its mappings are keyed by ``id.lower()``.
 
     Parameters
     ----------
     as_of
-        Aware time at which the estate was taken.
+        Time at which the estate was read, with a UTC offset.
     items
-        One item per VM that has a schedule, in a fixed order: row ``v`` of every array is ``items[v]``.
+        One item for each VM with a schedule, in a fixed order: row ``v`` of every array belongs to ``items[v]``.
     idle_items
-        Items without scheduled backups; they hold a place in their policy, nothing more.
+        Items without scheduled backups. They only count toward the size of their policy.
     left_out
-        Resources that could not be read; a policy only where no item states its fault.
+        Resources that could not be read. A policy is listed only if no item reports its fault.
     """
 
     as_of: datetime
@@ -207,7 +210,7 @@ class Inventory:
 
     @cached_property
     def job_owners(self) -> JobOwners:
-        """Tells which VM a backup job belongs to; items without scheduled backups have jobs too."""
+        """Index of the VMs that backup jobs belong to, including VMs without scheduled backups."""
         return JobOwners.of((*self.items, *self.idle_items))
 
     def vm(self, item: ProtectedItem) -> Vm:
@@ -224,7 +227,7 @@ class Inventory:
 
     @cached_property
     def items_by_policy(self) -> Mapping[str, tuple[int, ...]]:
-        """Rows of the scheduled items of each policy, by ``policy.id.lower()``; empty policies included."""
+        """Row numbers of the scheduled items of each policy, by ``policy.id.lower()``; empty policies are included."""
         rows: dict[str, list[int]] = {key: [] for key in self.policies}
         for row, item in enumerate(self.items):
             rows[item.policy_id.lower()].append(row)
@@ -232,7 +235,7 @@ class Inventory:
 
     @cached_property
     def unknown_items(self) -> Mapping[str, int]:
-        """Items of each policy that are not scheduled rows of this estate: idle ones and ones never seen."""
+        """Number of items of each policy that are not rows: idle items, and items that the estate does not contain."""
         idle = dict.fromkeys(self.policies, 0)
         for item in self.idle_items:
             if item.policy_id.lower() in idle:
@@ -244,17 +247,17 @@ class Inventory:
 
     @cached_property
     def policy_sizes(self) -> Mapping[str, int]:
-        """Items of each policy, by ``policy.id.lower()``: scheduled, idle, and those that only Azure's count knows."""
+        """Number of items of each policy, by ``policy.id.lower()``, including items that only Azure counted."""
         return {key: len(rows) + self.unknown_items[key] for key, rows in self.items_by_policy.items()}
 
     def policies_in_vault(self, vault_id: str) -> int:
-        """Policies that count towards the vault's limit, those of other workloads included."""
+        """Number of policies that count toward the vault's limit, including those for other workloads."""
         own = sum(policy.vault_id.lower() == vault_id.lower() for policy in self.policies.values())
         return own + self.vaults[vault_id.lower()].other_policies
 
 
 def describe_recurrence(recurrence: Recurrence) -> str:
-    """A recurrence in words for people, e.g. ``every 4 h for 12 h``."""
+    """Text that describes a recurrence, e.g. ``every 4 h for 12 h``."""
     if recurrence.frequency is Frequency.HOURLY:
         return f"every {recurrence.interval_hours} h for {recurrence.duration_hours} h"
     if recurrence.frequency is Frequency.WEEKLY:

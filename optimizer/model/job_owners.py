@@ -1,8 +1,8 @@
-"""Which VM of a vault a backup job belongs to, by what the job says about it.
+"""Finds the VM that a backup job belongs to.
 
-A job does not state the id of its VM.  It names the container of the protected item, and a container's name is unique
-in its vault only: the VM may be in another subscription than the vault.  Older answers of the service lack the
-container's name and state the VM's name alone.
+A job does not contain the id of its VM. It names the container of the protected item. The name of a container is
+unique only in its vault, and the VM may be in another subscription than the vault. Older answers of the service
+contain only the name of the VM.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _Place = tuple[str, str]
 
 _CONTAINERS = {"iaasvmcontainerv2", "iaasvmcontainer"}
-"""Prefixes of containers of VMs: of Resource Manager, and classic ones."""
+"""First parts of the names of VM containers: Azure Resource Manager and classic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +30,11 @@ class Owner:
     Parameters
     ----------
     vms
-        VM ids in lower case; empty where the job names no VM of the vault.
+        VM ids in lower case; empty if the job names no VM of the vault.
     named
-        Whether the job names any VM at all, known or not.
+        Whether the job names a VM at all, known or unknown.
     exact
-        Whether no other VM than these can be meant.
+        Whether the job cannot belong to any other VM.
     """
 
     vms: frozenset[str]
@@ -43,18 +43,19 @@ class Owner:
 
     @property
     def vm(self) -> str:
-        """The one VM that the job belongs to for certain; empty where that is not certain."""
+        """The VM that the job certainly belongs to; empty if this is not certain."""
         return next(iter(self.vms)) if self.exact and len(self.vms) == 1 else ""
 
 
 @dataclass(frozen=True)
 class JobOwners:
-    """VMs by what jobs call them.
+    """Index of VMs by the names that jobs use for them.
 
     Parameters
     ----------
     by_container, by_name
-        VM ids in lower case, by vault id and container key, or by vault id and name of the VM, in lower case.
+        VM ids in lower case. The keys are the vault id with either the container key or the VM name, all in lower
+        case.
     """
 
     by_container: Mapping[_Place, frozenset[str]]
@@ -62,12 +63,12 @@ class JobOwners:
 
     @classmethod
     def of(cls, items: Iterable[ProtectedItem]) -> JobOwners:
-        """Owners among the protected items of any number of vaults."""
+        """Build the index from protected items, of one or more vaults."""
         containers: defaultdict[_Place, set[str]] = defaultdict(set)
         names: defaultdict[_Place, set[str]] = defaultdict(set)
         for item in items:
             vault, vm = item.vault_id.lower(), item.vm_id.lower()
-            # The id and 'containerName' spell the same container; an item may lack one of them, or both.
+            # The id and 'containerName' name the same container; an item may lack one or both of them.
             stated = {container_key(item.container), container_key(container_of(item.id))} - {""}
             for key in stated or {container_key(_container_of_vm(vm))} - {""}:
                 containers[vault, key].add(vm)
@@ -79,13 +80,13 @@ class JobOwners:
     def find(self, vault_id: str, properties: Mapping[str, Any]) -> Owner:
         """VMs that a job of a vault may belong to.
 
-        A job whose container is not in the vault may still belong to a VM of the same name, because the spelling of
-        containers is not documented: such an owner is possible, never certain.
+        If the vault does not have the container that the job names, the job may still belong to a VM with the same
+        name, because the spelling of containers is not documented. Such an owner is possible but not certain.
 
         Parameters
         ----------
         vault_id
-            Vault that the job was listed in.
+            Id of the vault that listed the job.
         properties
             Raw properties of the job.
         """
@@ -99,9 +100,9 @@ class JobOwners:
 
 
 def container_key(container: object) -> str:
-    """``group;vm`` in lower case of a container's name; empty where it has no such form.
+    """Key ``group;vm`` of a container's name, in lower case; empty if the name does not have the expected form.
 
-    Ids of items spell a container with one prefix more than jobs do.
+    Item ids contain the container's name with one more prefix than jobs do.
     """
     parts = text(container).lower().strip().split(";")
     is_one = len(parts) > 2 and parts[-3] in _CONTAINERS and all(parts[-2:])
@@ -109,14 +110,14 @@ def container_key(container: object) -> str:
 
 
 def container_of(item_id: str) -> str:
-    """Name of the container in the id of a protected item, as written; empty where there is none."""
+    """Name of the container in the id of a protected item, as written; empty if the id contains none."""
     parts = item_id.split("/")
     keys = [part.lower() for part in parts]
     return parts[keys.index("protectioncontainers") + 1] if "protectioncontainers" in keys[:-1] else ""
 
 
 def _container_of_vm(vm_id: str) -> str:
-    """The usual container of a VM, by the resource group and name in its id."""
+    """Usual container name of a VM, built from the resource group and name in its id; empty for other ids."""
     parts = vm_id.split("/")
     return f"iaasvmcontainerv2;{parts[4]};{parts[-1]}" if len(parts) == 9 else ""
 

@@ -1,4 +1,4 @@
-"""Load of VMs on 5-minute bins of a UTC day, as it is read from an estate."""
+"""Load of VMs in 5-minute bins of a UTC day, as an estate stores it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 FloatArray = npt.NDArray[np.float32]
 
 RUNNING, STOPPED, UNKNOWN = 1, 0, -1
-"""Values of :attr:`DayLoad.running`."""
+"""Values of :attr:`DayLoad.running`: running, off, and unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,15 +21,16 @@ class DayLoad:
     Parameters
     ----------
     date
-        The UTC day.
+        UTC day of the load.
     vm_ids
-        Length V, sorted, without repetition.
+        VM ids, length V, sorted and unique.
     cpu_percent, mem_percent
-        Shape (V, 288), mean of each 5-minute bin in percent, NaN where unknown.
+        Mean of each 5-minute bin in percent, shape (V, 288); NaN where unknown.
     cpu_max, mem_max
-        The same for the maximum; None where the source has none.
+        Maximum of each 5-minute bin, as above; None if the source has no maxima.
     running
-        Shape (V, 288), int8: 1 running, 0 known to be off, -1 unsaid; None where the source does not tell.
+        Power state of each bin, shape (V, 288), int8: 1 running, 0 known to be off, -1 unknown. None if the source has
+        no power states.
     """
 
     date: date

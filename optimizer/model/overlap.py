@@ -1,4 +1,4 @@
-"""How likely two snapshots are to run at the same time, by how far apart their backups start.
+"""Probability that two snapshots run at the same time, given how far apart their backups are scheduled.
 
 A backup starts at any minute of the 120 after its scheduled time, and its snapshot takes 15 minutes.  Two backups
 scheduled ``d`` minutes apart therefore overlap with the probability
@@ -7,11 +7,11 @@ scheduled ``d`` minutes apart therefore overlap with the probability
     ``2 * 15 / 120 * (1 - d / 120)``          for ``15 <= d <= 105``: 0.188, 0.125, 0.063 for 30, 60, 90 minutes
     ``(15 / 120)^2 / 2 = 0.008``              for ``d = 120``, and 0 from 135 minutes on.
 
-The solver wants the same as pairs in half hours.  A *box* of width ``w`` is a window of ``w`` half hours from each
-start.  Two boxes share ``max(0, w - d)`` half hours for starts ``d`` half hours apart, so a sum of boxes is any convex
-decreasing function of the distance.  One box of four half hours shares 4, 3, 2, 1, 0 of them; with 0.0575 for each, a
-quarter of 0.23, it says 0.230, 0.173, 0.115, 0.058, 0: right within 0.005 where backups start together, and never
-wrong by more than 0.015.
+The solver needs this as pairs in half hours. A *box* of width ``w`` is a window of ``w`` half hours from each start.
+Two boxes share ``max(0, w - d)`` half hours if the starts are ``d`` half hours apart. A sum of boxes can therefore
+express any convex decreasing function of the distance. One box of four half hours shares 4, 3, 2, 1, 0 of them. With
+0.0575 for each, which is a quarter of 0.23, the probabilities are 0.230, 0.173, 0.115, 0.058, 0. This is within 0.005
+of the true value if backups start together, and within 0.015 at every distance.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from optimizer.model.timegrid import HORIZON_DAYS
 
 
 class Box(NamedTuple):
-    """A part of the probability that falls off linearly with the distance.
+    """A part of the overlap probability that decreases linearly with the distance.
 
     Parameters
     ----------
     width
-        Half hours, 1 to 5, beyond which the part is 0.
+        Distance in half hours, 1 to 5, at which the part reaches 0.
     weight
         Probability for each half hour that two boxes share.
     """
@@ -37,7 +37,7 @@ class Box(NamedTuple):
 
 
 UNIFORM_DELAYS = (Box(4, 0.0575),)
-"""Delays spread evenly over two hours, and snapshots of 15 minutes."""
+"""Boxes for delays spread evenly over two hours, and snapshots of 15 minutes."""
 
 
 def overlap_probability(distance: int, boxes: tuple[Box, ...] = UNIFORM_DELAYS) -> float:
@@ -48,7 +48,7 @@ def overlap_probability(distance: int, boxes: tuple[Box, ...] = UNIFORM_DELAYS) 
     distance
         Half hours between their scheduled starts.
     boxes
-        What it is made of.
+        Boxes that add up to the probability.
 
     Examples
     --------
@@ -59,20 +59,20 @@ def overlap_probability(distance: int, boxes: tuple[Box, ...] = UNIFORM_DELAYS) 
 
 
 DAILY_PAIR = HORIZON_DAYS * overlap_probability(0)
-"""Expected overlapping snapshots per 30 days of two daily backups with the same start: 6.9."""
+"""Expected number of overlapping snapshots in 30 days of two daily backups with the same start: 6.9."""
 
 
 def price_per_overlap(snapshot_overlap: float, all_at_once: float, num_vms: int) -> float:
     """Price of one expected overlapping snapshot in a service.
 
-    A service whose VMs all start together every day has ``6.9 * n (n - 1) / 2`` overlaps in 30 days.  Where these are
-    few, the price is raised until they cost ``all_at_once`` together.
+    If all VMs of a service start together every day, it has ``6.9 * n (n - 1) / 2`` overlaps in 30 days. In a small
+    service this number is low, so the price is raised until these overlaps cost ``all_at_once`` in total.
 
     Parameters
     ----------
     snapshot_overlap, all_at_once
-        Prices of the rules, in at-risk backups per 30 days.
+        Prices from the rules, in at-risk backups per 30 days.
     num_vms
-        VMs of the service, two or more.
+        Number of VMs in the service, two or more.
     """
     return max(snapshot_overlap, all_at_once / (DAILY_PAIR * num_vms * (num_vms - 1) / 2))

@@ -1,4 +1,4 @@
-"""The table of what Azure accepts in the body of a policy: data only, which others interpret."""
+"""Loads the table of policy bodies that Azure accepts; it is data only, and other modules interpret it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ from typing import Any
 
 @cache
 def policy_body_rows() -> tuple[Mapping[str, Any], ...]:
-    """Rows of ``policy_bodies.toml`` as they stand there; the file explains their keys."""
+    """Rows of ``policy_bodies.toml``, unchanged; that file explains their keys."""
     text = files("optimizer.model").joinpath("policy_bodies.toml").read_text(encoding="utf-8")
     return tuple(tomllib.loads(text)["row"])

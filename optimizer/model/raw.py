@@ -1,7 +1,7 @@
-"""Fields of raw JSON objects, read without trust: a value of the wrong type counts as absent.
+"""Reads fields of raw JSON objects defensively: a value of the wrong type counts as absent.
 
-Azure's answers and files of users may hold ``null``, or something else, in any place.  One such value must never stop
-the work on everything else, so whoever reads raw resources reads them through these functions.
+Azure's answers and users' files may contain ``null`` or an unexpected value anywhere. One such value must never stop
+the work on everything else, so all code that reads raw resources uses these functions.
 """
 
 from __future__ import annotations
@@ -12,22 +12,22 @@ from collections.abc import Mapping
 from typing import Any
 
 MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
-"""What code raises that meets a value of the wrong type in a raw object."""
+"""Exceptions that code may raise when a raw object contains a value of the wrong type."""
 
 DEEPEST = 64
-"""Levels of nesting in a resource that are read.  Azure's own answers have fewer than 20."""
+"""Maximum nesting depth of a resource, in levels. Azure's own answers have fewer than 20."""
 
 _FILE_LEVELS = 8
-"""Levels around the resources in a file of this program, or in an answer of the service."""
+"""Levels around the resources in a file of this program or in an answer of the service."""
 
 
 def parse_json(content: str | bytes) -> Any:
-    """Value of a JSON text.
+    """Parse JSON text.
 
     Raises
     ------
     ValueError
-        It is not JSON, or it is nested too deeply: reading it could exhaust the stack.
+        The text is not JSON, or is nested so deeply that reading it could exhaust the stack.
     """
     try:
         value = json.loads(content)
@@ -41,12 +41,12 @@ def parse_json(content: str | bytes) -> Any:
 
 
 def parse_toml(content: str) -> dict[str, Any]:
-    """Tables of a TOML text.
+    """Parse TOML text.
 
     Raises
     ------
     ValueError
-        It is not TOML, or it is nested too deeply.
+        The text is not TOML, or is nested too deeply.
     """
     try:
         value = tomllib.loads(content)
@@ -60,7 +60,7 @@ def parse_toml(content: str) -> dict[str, Any]:
 
 
 def _in_plain_words(error: ValueError) -> ValueError:
-    """The error, or one for users where Python speaks of its own settings."""
+    """The error itself, or a clearer one if Python's message is about an interpreter setting."""
     return ValueError(TOO_LONG) if "int_max_str_digits" in str(error) else error
 
 
@@ -70,39 +70,39 @@ _TOO_DEEP = "it is nested too deeply"
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """The value where it is a JSON object, else an empty one."""
+    """The value if it is a JSON object, otherwise an empty mapping."""
     return value if isinstance(value, Mapping) else {}
 
 
 def sequence(value: object) -> list[Any]:
-    """The value where it is a JSON array, else an empty one."""
+    """The value as a list if it is a JSON array, otherwise an empty list."""
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
 def objects(value: object) -> list[Mapping[str, Any]]:
-    """JSON objects of an array; its other elements are left out."""
+    """JSON objects in an array; other elements are skipped."""
     return [part for part in sequence(value) if isinstance(part, Mapping)]
 
 
 def text(value: object) -> str:
-    """The value where it is a string, else an empty one."""
+    """The value if it is a string, otherwise an empty string."""
     return value if isinstance(value, str) else ""
 
 
 def properties_of(resource: object) -> Mapping[str, Any]:
-    """``properties`` of a resource; empty where there are none."""
+    """``properties`` of a resource; empty if it has none."""
     return mapping(mapping(resource).get("properties"))
 
 
 def id_of(resource: object) -> str:
-    """``id`` of a resource; empty where there is none."""
+    """``id`` of a resource; empty if it has none."""
     return text(mapping(resource).get("id"))
 
 
 def too_deep(value: object, deepest: int = DEEPEST) -> bool:
-    """Whether a JSON value is nested deeper than a number of levels.
+    """Whether a JSON value is nested more deeply than a number of levels.
 
-    It looks level by level, so that no depth can exhaust the stack.
+    The check proceeds level by level instead of recursively, so that no depth can exhaust the stack.
     """
     level: list[Any] = [value]
     for _ in range(deepest):

@@ -1,6 +1,6 @@
-"""Values as a planner writes them into a rules file, and the frozen tables that hold them.
+"""Values of a rules file in the planner's notation, and base classes of its tables.
 
-Each value checks itself, says what is allowed, and is dumped as it would be written.
+Each value validates itself, explains what is allowed, and is dumped in the notation of the file.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 class RuleTable(StrictModel):
-    """A table of a rules file, whose keys have names of their own where Python has taken the word."""
+    """Base class of tables in a rules file; aliases serve keys that are reserved words in Python."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
 
 class SparseTable(RuleTable):
-    """Dumped without the keys that say nothing beyond their default, as a planner would write it."""
+    """Base class of tables that are dumped without the keys that have their default value."""
 
     @model_serializer(mode="wrap")
     def _without_defaults(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -49,7 +49,7 @@ class SparseTable(RuleTable):
 
 
 def _minute_of_day(value: object) -> object:
-    """Minute of an ``HH:MM`` text; 24:00 is the end of a day."""
+    """Minute of the day for an ``HH:MM`` text; 24:00 is the end of the day."""
     if isinstance(value, dt.time):
         raise ValueError(f'{value} is a bare time of day; write it in quotes, as "{value:%H:%M}"')
     if not isinstance(value, str):
@@ -75,14 +75,14 @@ def _weekday_name(day: int) -> str:
 
 
 def is_date(value: object) -> bool:
-    """Whether a value is written as a day; whether there is such a day is another question."""
+    """Whether a value is written as a date, whether or not that date exists."""
     if isinstance(value, str):
         return _DATE.fullmatch(value) is not None
     return isinstance(value, dt.date) and not isinstance(value, dt.datetime)
 
 
 def parse_date(value: object) -> object:
-    """A calendar date; pydantic alone would read numbers as seconds since 1970."""
+    """Parse a calendar date; pydantic alone would accept numbers as seconds since 1970."""
     if is_date(value) and isinstance(value, str):
         try:
             return dt.date.fromisoformat(value)

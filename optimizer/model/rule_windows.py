@@ -48,7 +48,7 @@ class TimesOfDay(RuleTable):
     @model_validator(mode="before")
     @classmethod
     def _written_as_text(cls, window: object) -> object:
-        """In a file ``from = 20`` must not mean 20 minutes past midnight, nor ``days = [1]`` Tuesday."""
+        """Reject numbers: ``from = 20`` must not mean 20 minutes past midnight, nor ``days = [1]`` Tuesday."""
         if isinstance(window, Mapping) and ("from" in window or "to" in window):
             _require_no_dates(window.get("from"), window.get("to"))
             for key in ("from", "to"):
@@ -72,7 +72,7 @@ class TimesOfDay(RuleTable):
 
     @property
     def minutes(self) -> int:
-        """Length in minutes of local time."""
+        """Length of the window, in minutes of local time."""
         return (self.end - self.start - 1) % MINUTES_PER_DAY + 1
 
 
@@ -100,7 +100,7 @@ class Window(TimesOfDay, SparseTable):
 
     @property
     def recurs(self) -> bool:
-        """Whether the window opens week after week, not only on some dates."""
+        """Whether the window opens every week, not only on certain dates."""
         return self.dates is None
 
     def begins_on(self, day: dt.date) -> bool:
@@ -109,10 +109,10 @@ class Window(TimesOfDay, SparseTable):
 
 
 def longest_stretch(windows: Sequence[Window]) -> int:
-    """Minutes that windows can last without a break, at most: never less than they do.
+    """Upper bound, in minutes, on how long the windows last without a break.
 
-    Windows join where they touch, also over midnight.  Dates count as their weekdays, and windows in different zones
-    as if all of them touched.
+    Windows that touch are joined, also across midnight. Dates count as their weekdays. Windows in different time zones
+    count as if all of them touched.
     """
     if len({window.zone for window in windows}) > 1:
         return sum(window.minutes for window in windows)
@@ -131,7 +131,7 @@ def longest_stretch(windows: Sequence[Window]) -> int:
 
 
 def too_short(windows: Sequence[Window]) -> str:
-    """Why no start window can ever lie in the ``allow`` windows of a rule; empty where one may."""
+    """Why no start window can ever fit into the ``allow`` windows of a rule; empty if one can."""
     longest, needed = longest_stretch(windows), START_WINDOW_MINUTES + DEFAULT_SNAPSHOT_MINUTES
     if not windows or longest >= needed:
         return ""
@@ -155,7 +155,7 @@ def _duration(minutes: int) -> str:
 
 
 def _require_no_dates(*ends: object) -> None:
-    """Answer to days in the place of times: a planner who writes them means ``dates`` or a freeze."""
+    """Reject dates in place of times; a planner who writes them means ``dates`` or a freeze."""
     dates = [str(end) for end in ends if is_date(end)]
     if not dates:
         return
@@ -191,12 +191,12 @@ class DateRange(RuleTable):
         return self
 
     def __contains__(self, day: dt.date) -> bool:
-        """Whether a date lies in the range."""
+        """Whether a date is in the range."""
         return self.first <= day <= self.last
 
 
 def _range_of_one(value: object) -> object:
-    """A single date stands for the range of that day."""
+    """Convert a single date to the range of that day."""
     if isinstance(value, Mapping | DateRange):
         return value
     day = parse_date(value)
@@ -204,4 +204,4 @@ def _range_of_one(value: object) -> object:
 
 
 Days = Annotated[DateRange, BeforeValidator(_range_of_one)]
-"""A range of days, or a single date for the range of that day."""
+"""A range of days; a single date means the range of that day."""

@@ -1,8 +1,8 @@
-"""The rules of a planner, as data: thresholds, prices, windows, caps, pins, limits.
+"""The rules of a planner as data: thresholds, prices, windows, caps, pins and limits.
 
-The classes validate themselves, so that a rules file and the Python API answer with the same messages; dumped,
-they read like the file that they came from.  Which VMs a rule is for is in :mod:`optimizer.model.selectors`, when it
-applies in :mod:`optimizer.model.rule_windows`, what single values may be in :mod:`optimizer.model.rule_values`.
+The classes validate themselves, so that a rules file and the Python API produce the same messages. When dumped, they
+look like the file that they came from. :mod:`optimizer.model.selectors` decides which VMs a rule applies to,
+:mod:`optimizer.model.rule_windows` when it applies, and :mod:`optimizer.model.rule_values` which values are valid.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Statistic = Literal["average", "maximum"]
 Scope = Literal["vault", "subscription"]
 
 LIMIT_NAMES = ("max_risk_increase", "max_moves", "max_policy_writes", "budget_days")
-"""Limits that are told by these names wherever a limit or a rule is told."""
+"""Limits that messages mention by these names, next to the names of rules."""
 
 DEFAULT_MOVE_RECENT = 0.2
 DEFAULT_RECENT_DAYS = 60
-"""Left out of a plan, as plans of before they existed do: these stay readable, and mean the same."""
+"""Omitted from plan.json when at the default, so that older plans stay readable and keep their meaning."""
 
 
 class Threshold(RuleTable):
@@ -54,13 +54,14 @@ class Threshold(RuleTable):
 
 
 PAIR_SLOTS_TOGETHER = 5
-"""Half hours that two start windows shared where they began together; pairs in these were priced once."""
+"""Number of half hours that two windows with the same start shared when pairs in these half hours had a price."""
 
 
 def converted_overlap_price(overlap: float) -> float:
-    """``snapshot_overlap`` for a price of pair-slots, the ``overlap`` of earlier versions.
+    """Value of ``snapshot_overlap`` that corresponds to ``overlap``, the price per pair-slot in earlier versions.
 
-    Two daily VMs that start together cost the same: 5 pair-slots a day then, 6.9 expected overlaps in 30 days now.
+    Two daily VMs that start together cost the same under both prices: they had 5 pair-slots a day, and have 6.9
+    expected overlaps in 30 days.
 
     Examples
     --------
@@ -71,7 +72,7 @@ def converted_overlap_price(overlap: float) -> float:
 
 
 def _replaced(overlap: object) -> str:
-    """Message for a planner whose rules still have the price of pair-slots."""
+    """Message for a planner whose rules still contain the price per pair-slot."""
     said = "'overlap' counted pairs of start windows and is no longer a price; write snapshot_overlap = "
     if isinstance(overlap, int | float) and not isinstance(overlap, bool) and isfinite(overlap) and overlap >= 0:
         price = converted_overlap_price(overlap)
@@ -119,18 +120,18 @@ class Prices(RuleTable):
     @model_validator(mode="before")
     @classmethod
     def _without_pair_slots(cls, prices: object) -> object:
-        """Refuse the price of a pair-slot, which plans were made with before version 2 of plan.json."""
+        """Reject the price per pair-slot, which plans used before version 2 of plan.json."""
         if isinstance(prices, Mapping) and "overlap" in prices:
             raise ValueError(_replaced(prices["overlap"]))
         return prices
 
     @property
     def move_again(self) -> float:
-        """What moving a VM costs that was moved lately: never less than moving any other."""
+        """Cost of moving a VM that was moved recently; never less than the cost of moving any other VM."""
         return max(self.move, self.move_recent)
 
     def is_recent(self, moved_on: dt.date, as_of: dt.datetime) -> bool:
-        """Whether a move of that day (UTC) is recent for an estate of that time."""
+        """Whether a move on that day (UTC) counts as recent at the time ``as_of`` of an estate."""
         return moved_on >= as_of.astimezone(dt.UTC).date() - dt.timedelta(days=self.recent_days)
 
 
@@ -236,28 +237,28 @@ class Rule(SparseTable):
         return self
 
     def is_for(self, vm: Vm, vault: Vault, frequency: Frequency | None) -> bool:
-        """Whether a VM, protected by this vault as often as this (None: no scheduled backup), is under the rule."""
+        """Whether the rule applies to a VM, given its vault and frequency (None: no scheduled backup)."""
         return self.where.matches(vm, vault, frequency) and not any(
             fits(one, vm, vault, frequency) for one in self.exempt
         )
 
     @property
     def cap(self) -> int | None:
-        """Start windows that may meet in one half hour; None: any number."""
+        """Maximum number of start windows that overlap in one half hour; None means no limit."""
         return 1 if self.separate is True else self.max_concurrent
 
     @property
     def separate_sets(self) -> tuple[Selector, ...]:
-        """Sets whose windows are kept apart; empty where ``separate`` names none."""
+        """Sets of VMs whose start windows must not overlap; empty if ``separate`` contains no sets."""
         return tuple(map(selector_of, self.separate)) if isinstance(self.separate, tuple) else ()
 
     @property
     def order_sets(self) -> tuple[Selector, ...]:
-        """Sets in the order in which they are backed up."""
+        """Sets of VMs in the order in which they must be backed up."""
         return tuple(map(selector_of, self.order))
 
     def group_of(self, vm: Vm, vault: Vault) -> str:
-        """Within what a VM is counted: its service, the lower-case id of its vault, or "" for all of the rule."""
+        """Group that a VM is counted in: its service, its vault's id in lower case, or "" for all VMs of the rule."""
         per = self.per or (None if self.max_concurrent is None else "service")
         if per is None:
             return ""
@@ -346,12 +347,12 @@ class Rules(RuleTable):
 
     @property
     def writes_max_risk_increase(self) -> bool:
-        """Whether the planner wrote ``max_risk_increase``, be it with the value of the default."""
+        """Whether the planner wrote ``max_risk_increase``, even if with the default value."""
         return "max_risk_increase" in self.model_fields_set
 
     @model_serializer(mode="wrap")
     def _as_written(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out ``max_risk_increase`` unless it was set, so that rules read back from a plan mean the same."""
+        """Omit ``max_risk_increase`` unless it was set, so that rules read from a plan keep their meaning."""
         dumped: dict[str, Any] = dump(self)
         if not self.writes_max_risk_increase:
             dumped.pop("max_risk_increase", None)

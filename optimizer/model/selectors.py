@@ -1,4 +1,4 @@
-"""Which VMs a rule is for: criteria of one set, and lists of sets."""
+"""Selects the VMs that a rule applies to: the criteria of one set, and lists of sets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Selector(SparseTable):
     frequency: Annotated[tuple[FrequencyName, ...], BeforeValidator(_one_or_more)] = ()
 
     def matches(self, vm: Vm, vault: Vault, frequency: Frequency | None = None) -> bool:
-        """Whether the rule is for this VM, protected by this vault as often as this (None: no scheduled backup)."""
+        """Whether a VM matches, given its vault and frequency (None: no scheduled backup)."""
         wanted = (
             (self.name, vm.name),
             (self.service, vm.service),
@@ -54,7 +54,7 @@ class Selector(SparseTable):
 
 
 def _like(value: str, pattern: str) -> bool:
-    """Whether a name fits; ``[`` stands for itself, as tags like ``[prod]`` are common."""
+    """Whether a name matches a pattern; ``[`` has no special meaning because tags such as ``[prod]`` are common."""
     return fnmatch.fnmatchcase(value.lower(), pattern.lower().replace("[", "[[]"))
 
 
@@ -91,7 +91,7 @@ VmSet = Annotated[
     Discriminator(_branch_of_set),
     BeforeValidator(_set_of_vms),
 ]
-"""VMs by a pattern of their names or by criteria."""
+"""A set of VMs, given by a pattern of their names or by criteria."""
 
 Separate = Annotated[
     Annotated[Flag, Tag(_FLAG)] | Annotated[tuple[VmSet, ...], Tag(_LIST)],
@@ -101,15 +101,15 @@ Separate = Annotated[
 
 
 def selector_of(written: str | Selector) -> Selector:
-    """Criteria of a set, which may be written as a pattern of names."""
+    """Criteria of a set; a pattern of names becomes the criterion ``name``."""
     return Selector(name=written) if isinstance(written, str) else written
 
 
 def fits(written: str | Selector, vm: Vm, vault: Vault, frequency: Frequency | None) -> bool:
-    """Whether a VM is in a set, which may be written as a pattern of names."""
+    """Whether a VM belongs to a set, given as a pattern of names or as criteria."""
     return _like(vm.name, written) if isinstance(written, str) else written.matches(vm, vault, frequency)
 
 
 def set_of(sets: Sequence[Selector], vm: Vm, vault: Vault, frequency: Frequency | None) -> int | None:
-    """Number of the first set that a VM fits, as ``["sql-*", "*"]`` means SQL first, then the others; None: none."""
+    """Index of the first set that a VM matches, so that ``["sql-*", "*"]`` is SQL and the rest; None if none match."""
     return next((n for n, one in enumerate(sets) if one.matches(vm, vault, frequency)), None)

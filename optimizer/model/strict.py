@@ -1,4 +1,4 @@
-"""What every document that is written or read has in common."""
+"""Base class of all documents that the program writes and reads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class StrictModel(BaseModel):
-    """A part of a document: it never changes, and a key that is not known is a mistake."""
+    """A part of a document that is immutable and rejects unknown keys."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

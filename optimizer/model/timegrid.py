@@ -1,8 +1,8 @@
-"""The only place that converts time: bins of load, half-hour slots of a typical week, zones, start options.
+"""The only module that converts time: load bins, half-hour slots of a typical week, time zones, and start options.
 
-Inside the core every time is an integer.  A *bin* is 5 minutes of a UTC day, a *slot* is one of the 336 half hours
-of a typical UTC week that begins on Monday 00:00 and is circular, a *start option* is one of the 48 half hours of
-a day in the policy's own time zone.
+Inside the core, every time is an integer. A *bin* is 5 minutes of a UTC day. A *slot* is one of the 336 half hours of
+a typical UTC week, which begins on Monday at 00:00 and is circular. A *start option* is one of the 48 half hours of a
+day in the policy's own time zone.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ SLOTS_PER_WEEK = 7 * SLOTS_PER_DAY
 NUM_OPTIONS = SLOTS_PER_DAY
 
 HORIZON_DAYS = 30
-"""Length in days of the period for which risk is stated."""
+"""Length in days of the period that risk figures refer to."""
 
 RULE_DAYS = 366
-"""Length in days of the period in which windows of rules must hold: a year, so that every clock change is in it.
+"""Length in days of the period in which windows of rules must hold: a year, which includes every clock change.
 
-Plans are renewed monthly, but a schedule stays in force until somebody changes it.
+Plans are renewed monthly, but a schedule stays in force until it is changed.
 """
 
 ROLLOUT_DAYS = 60
-"""How far ahead a roll-out is laid out."""
+"""Number of days ahead for which a roll-out is scheduled."""
 
 START_WINDOW_MINUTES = 120
 """A scheduled backup starts within two hours of its time (Azure VM backup FAQ, 2025-10-29)."""
 
 DEFAULT_SNAPSHOT_MINUTES = 15
-"""Length of the in-guest snapshot phase where the jobs do not tell."""
+"""Length in minutes of the in-guest snapshot phase, for use when the jobs do not report it."""
 
 HISTORY_GUARD = timedelta(minutes=130)
-"""History ends this long before ``as_of``: the last window of a plan must not see its own pull."""
+"""History ends this long before ``as_of``, so that the last window of a plan does not include its own pull."""
 
 LAST_HOURLY_OPTION = 39
-"""Azure accepts 00:00 to 19:30 as the start of an hourly window (Az PowerShell schedule validation)."""
+"""Last start option of an hourly window: Azure accepts 00:00 to 19:30 (Az PowerShell schedule validation)."""
 
 NOMINAL_MARGIN = timedelta(hours=14)
-"""A nominal time that lies this long before an instant is past at that instant, in whatever zone it is read."""
+"""A nominal time at least this long before an instant is in the past at that instant in every time zone."""
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -70,7 +70,7 @@ class Frequency(StrEnum):
 
 
 def parse_start(text: str) -> int:
-    """Start option of a time of day such as ``"23:30"``.
+    """Start option for a time of day such as ``"23:30"``.
 
     Raises
     ------
@@ -84,23 +84,23 @@ def parse_start(text: str) -> int:
 
 
 def format_minute(minute: int) -> str:
-    """``HH:MM`` of a minute of the day, day and week wrapped around."""
+    """Format a minute as ``HH:MM``; minutes beyond a day wrap around."""
     hour, rest = divmod(minute % MINUTES_PER_DAY, 60)
     return f"{hour:02d}:{rest:02d}"
 
 
 def format_start(option: int) -> str:
-    """``HH:MM`` of a start option."""
+    """Format a start option as ``HH:MM``."""
     return format_minute(option * SLOT_MINUTES)
 
 
 def settled_date(as_of: datetime) -> date:
-    """The latest date of which every time of day is past at an instant, in whatever zone it is read."""
+    """Latest date that is completely in the past at an instant, in every time zone."""
     return as_of.astimezone(UTC).date() - timedelta(days=2)
 
 
 def parse_weekday(text: str) -> int:
-    """Number of a weekday, Monday = 0.
+    """Number of the weekday with an English name; Monday is 0.
 
     Raises
     ------
@@ -114,15 +114,15 @@ def parse_weekday(text: str) -> int:
 
 
 _OLD_ZONES = {"Kamchatka Standard Time": "Asia/Kamchatka", "Mid-Atlantic Standard Time": "Etc/GMT+2"}
-"""Zones that Windows and Azure still offer ("- Old" in their display names) and that the table of CLDR lacks.
+"""Zones that Windows and Azure still offer ("- Old" in their display names) but that CLDR's table lacks.
 
-Their clocks are taken as they are at the place today: without the summer time that Windows still has for them.
+They follow the clocks used at these places today, without the daylight saving time that Windows still applies to them.
 """
 
 
 @lru_cache(maxsize=1)
 def _zones() -> dict[str, str]:
-    """IANA name by Windows or IANA name in lower case: Azure does not tell the cases of zones apart."""
+    """IANA names by Windows or IANA name in lower case, because Azure ignores case in zone names."""
     known = {name.lower(): name for name in available_timezones()}
     windows = {**win_tz, **_OLD_ZONES}
     return known | {name.lower(): iana for name, iana in windows.items() if iana.lower() in known}
@@ -130,12 +130,12 @@ def _zones() -> dict[str, str]:
 
 @lru_cache(maxsize=1024)
 def resolve_zone(name: str) -> ZoneInfo:
-    """Zone of a Windows name (as Azure writes it) or an IANA name; upper and lower case are the same.
+    """Time zone for a Windows name (which Azure uses) or an IANA name, ignoring case.
 
     Raises
     ------
     ValueError
-        No such zone; the message offers the nearest names.
+        The zone does not exist; the message suggests the nearest names.
     """
     iana = _zones().get(name.lower())
     if iana is None:
@@ -149,7 +149,7 @@ def resolve_zone(name: str) -> ZoneInfo:
 
 
 def _near_zones(name: str) -> list[str]:
-    """Names of zones that look like a wrong one."""
+    """Names of time zones that resemble a wrong name."""
     return difflib.get_close_matches(name[:60], [*win_tz, *_OLD_ZONES, *available_timezones()], n=3)
 
 
@@ -160,7 +160,7 @@ class Horizon:
     Parameters
     ----------
     as_of
-        Aware time at which the estate was taken.
+        Time at which the estate was read, with a UTC offset.
     """
 
     as_of: datetime
@@ -178,7 +178,7 @@ class Horizon:
 
     @property
     def history_end(self) -> datetime:
-        """First instant that the forecast must not look at."""
+        """First instant that the forecast must not use."""
         return self.as_of.astimezone(UTC) - HISTORY_GUARD
 
     def dates(self) -> list[date]:
@@ -187,7 +187,7 @@ class Horizon:
 
     @property
     def rule_days(self) -> int:
-        """Number of days, from the start of the horizon, in which windows of rules must hold."""
+        """Number of days from the start of the horizon in which windows of rules must hold."""
         return RULE_DAYS
 
     def nominal_offset(self, zone: ZoneInfo) -> int:
@@ -195,18 +195,18 @@ class Horizon:
         return _offset_minutes(self.start, zone)
 
     def offsets(self, zone: ZoneInfo) -> tuple[int, ...]:
-        """UTC offsets in minutes at which Azure may run a time of day of the zone, the present one first.
+        """UTC offsets in minutes at which Azure may run a time of day in the zone, the present one first.
 
-        Whether Azure moves a schedule when clocks change is not settled (documentation and users' reports
-        differ).  A policy may therefore run at any offset that its zone had in the past year, when the policy may
-        have been written, or has in the coming year.
+        It is not settled whether Azure shifts a schedule when clocks change: the documentation and users' reports
+        differ. A policy may therefore run at any offset that its zone had in the past year, when the policy may have
+        been written, or will have in the coming year.
         """
         return _offsets_of_two_years(self.start, zone)
 
 
 @lru_cache(maxsize=1024)
 def _offsets_of_two_years(start: datetime, zone: ZoneInfo) -> tuple[int, ...]:
-    """Offsets in the year before and after an instant, the one at the instant first; cached, as VMs share zones."""
+    """Offsets within a year of an instant, the one at the instant first; cached because VMs share zones."""
     days = range(-RULE_DAYS, RULE_DAYS + 1)
     seen = {_offset_minutes(start + timedelta(days=n), zone) for n in days}
     nominal = _offset_minutes(start, zone)
@@ -221,7 +221,7 @@ def _offset_minutes(instant: datetime, zone: ZoneInfo) -> int:
 
 @dataclass(frozen=True)
 class Recurrence:
-    """When a policy runs, but for the time of day: the part of a schedule that is never changed.
+    """When a policy runs, apart from the time of day; the program never changes this part of a schedule.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ class Recurrence:
     days
         Weekdays of a weekly policy, Monday = 0, sorted; empty otherwise.
     interval_hours, duration_hours
-        Spacing of the runs and length of the window of an hourly policy; None otherwise.
+        Hours between the runs and length in hours of the window of an hourly policy; None otherwise.
     """
 
     frequency: Frequency
@@ -242,8 +242,8 @@ class Recurrence:
     def runs_after_start(self) -> tuple[int, ...]:
         """Minutes from the start option to each run of one day.
 
-        Whether an hourly window's last run may lie on its end is not documented: it is counted, which can only
-        overstate load and overlap.
+        It is not documented whether the last run of an hourly window may be at its end. Such a run is counted, which
+        can only overstate load and overlap.
         """
         if self.frequency is not Frequency.HOURLY:
             return (0,)
@@ -253,7 +253,7 @@ class Recurrence:
 
     @property
     def weekdays(self) -> tuple[int, ...]:
-        """Weekdays on which the start option occurs."""
+        """Weekdays on which the policy starts at its start option."""
         return self.days if self.frequency is Frequency.WEEKLY else tuple(range(7))
 
     @property
@@ -275,11 +275,11 @@ class Recurrence:
 
     @property
     def least_rpo(self) -> int:
-        """Minutes between two recovery points that the schedule leaves by itself: a start may be 2 h late."""
+        """Longest time in minutes between recovery points under the schedule alone: a start may be 2 h late."""
         return self.widest_spacing + START_WINDOW_MINUTES
 
     def run_minutes(self, option: int, offset_minutes: int) -> npt.NDArray[np.int64]:
-        """Minutes of the UTC week at which the runs of a start option begin.
+        """Minutes of the UTC week at which the runs of a start option are scheduled.
 
         Parameters
         ----------
@@ -301,8 +301,8 @@ class Recurrence:
     def options(self, today: int) -> tuple[int, ...]:
         """Start options that Azure accepts for this recurrence.
 
-        An hourly window starts at 00:00 to 19:30, whatever its length: Microsoft's own default (08:00, 24 hours)
-        crosses midnight.  The start of today stays possible.
+        An hourly window may start from 00:00 to 19:30, whatever its length: Microsoft's own default (08:00, 24 hours)
+        crosses midnight. The present start, ``today``, is always included.
         """
         if self.frequency is not Frequency.HOURLY:
             return tuple(range(NUM_OPTIONS))
@@ -310,25 +310,25 @@ class Recurrence:
 
 
 class ClockReading(Enum):
-    """Which offset from UTC the clocks of zones are read at."""
+    """UTC offset at which the clocks of time zones are read."""
 
     NOW = 0
-    """That of the start of the horizon."""
+    """The offset at the start of the horizon."""
 
     CHANGED = -1
-    """The other one of a zone that changes its clock."""
+    """The other offset of a zone that changes its clock."""
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """Where in the typical UTC week the windows of each start option lie: a recurrence seen from its zone.
+    """Positions in the typical UTC week of the windows of each start option: a recurrence in its time zone.
 
     Parameters
     ----------
     recurrence
-        The runs.
+        Frequency, days and interval of the runs.
     offsets
-        UTC offsets in minutes at which the zone's clock may be read, the nominal one first.
+        UTC offsets in minutes at which the zone's clock may be read, the present one first.
     """
 
     recurrence: Recurrence
@@ -336,7 +336,7 @@ class Pattern:
 
     @property
     def shift(self) -> int:
-        """By how many minutes the offset from UTC changes when the clock does; 0 where it never does."""
+        """Change of the UTC offset, in minutes, when the zone's clock changes; 0 if it never does."""
         return self.offsets[ClockReading.CHANGED.value] - self.offsets[0]
 
     def start_slots(self, option: int, reading: ClockReading = ClockReading.NOW) -> npt.NDArray[np.int64]:
@@ -344,7 +344,7 @@ class Pattern:
         return self.recurrence.run_minutes(option, self.offsets[reading.value]) // SLOT_MINUTES
 
     def slots_from_start(self, width: int, reading: ClockReading = ClockReading.NOW) -> npt.NDArray[np.bool_]:
-        """Week slots of the ``width`` half hours that begin with the half hour of each start; shape (48, 336)."""
+        """Week slots in the ``width`` half hours from the half hour of each start; shape (48, 336)."""
         taken = np.zeros((NUM_OPTIONS, SLOTS_PER_WEEK), dtype=np.bool_)
         for option in range(NUM_OPTIONS):
             slots = self.start_slots(option, reading)[:, None] + np.arange(width)
@@ -352,18 +352,18 @@ class Pattern:
         return taken
 
     def occupancy(self, snapshot_minutes: int) -> npt.NDArray[np.bool_]:
-        """Week slots that the start windows of each option meet, whichever way the clock is read.
+        """Week slots that the start windows of each option overlap, at any reading of the clock.
 
         Parameters
         ----------
         snapshot_minutes
-            Length of the snapshot at the end of the start window.
+            Length in minutes of the snapshot at the end of the start window.
 
         Returns
         -------
         numpy.ndarray
-            Shape (48, 336): ``[t, s]`` is True where ``[t, t + 2 h + snapshot)`` meets slot ``s`` with positive
-            length in some run and at some offset.
+            Shape (48, 336): ``[t, s]`` is True if ``[t, t + 2 h + snapshot)`` overlaps slot ``s`` for a positive
+            length in at least one run and at one offset.
         """
         length = START_WINDOW_MINUTES + snapshot_minutes
         occupied = np.zeros((NUM_OPTIONS, SLOTS_PER_WEEK), dtype=np.bool_)
@@ -376,7 +376,7 @@ class Pattern:
 
 
 def common_start_step(offsets: Iterable[int]) -> int:
-    """Spacing in minutes of the UTC start times that zones with these offsets can reach: 30, 15 or 5.
+    """Spacing in minutes of the UTC start times available in zones with these offsets: 30, 15 or 5.
 
     Examples
     --------
@@ -390,12 +390,12 @@ def common_start_step(offsets: Iterable[int]) -> int:
 
 
 def in_calendar(instant: datetime) -> datetime:
-    """An aware instant in UTC.
+    """Convert an aware instant to UTC.
 
     Raises
     ------
     ValueError
-        It is not of the years that the program works with.
+        The instant is outside the years that the program supports.
     """
     if not FIRST_YEAR <= instant.year <= LAST_YEAR:
         raise ValueError(f"{instant.isoformat()} is out of range; allowed: the years {FIRST_YEAR} to {LAST_YEAR}")
@@ -403,5 +403,6 @@ def in_calendar(instant: datetime) -> datetime:
 
 
 FIRST_YEAR, LAST_YEAR = 2000, 2099
-"""Years of load, estates and rehearsals.  Azure began in 2010; what is outside is a slip, or a number read as a time.
-Every instant of them can be converted to any zone, and a horizon fits behind it."""
+"""Years of load, estates and rehearsals. Azure began in 2010, so a time outside this range is a mistake or a number
+read as a time. Every instant in these years can be converted to any zone and still leaves room for a horizon after
+it."""

@@ -1,4 +1,4 @@
-"""How much the at-risk backups and overlaps of each VM count: the ``weight`` of the rules that apply to it."""
+"""Weights of the at-risk backups and overlaps of each VM, from the ``weight`` of the rules that apply to it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ FloatArray = npt.NDArray[np.float64]
 def item_weights(inventory: Inventory, rules: Rules) -> FloatArray:
     """Weight of every item; shape (num_items,).
 
-    If several rules give a VM a weight, the largest one counts, so the order of the rules does not matter.  Without
-    any the weight is 1.
+    If several rules set a weight for a VM, the largest one counts, so the order of the rules does not matter. The
+    default is 1.
 
     Parameters
     ----------
     inventory, rules
-        What is protected and what is demanded.
+        Protected items of the estate, and the rules of the planner.
     """
     weights = np.ones(len(inventory.items))
     weighing = [rule for rule in rules.rule if rule.weight is not None]
@@ -32,35 +32,35 @@ def item_weights(inventory: Inventory, rules: Rules) -> FloatArray:
 
 
 def risk_weights(inventory: Inventory, weights: FloatArray) -> FloatArray:
-    """How much an at-risk backup of each item counts in the objective; shape (num_items,).
+    """Weight of an at-risk backup of each item in the objective; shape (num_items,).
 
-    This is the item's weight times the days between its runs: a missed weekly backup leaves seven days without a
-    recovery point, a missed daily one leaves one.
+    This is the item's weight times the number of days between its runs: a missed weekly backup leaves seven days
+    without a recovery point, a missed daily one leaves one.
 
     Parameters
     ----------
     inventory
-        What is protected.
+        Protected items of the estate.
     weights
-        Shape (num_items,), of :func:`item_weights`.
+        Weights from :func:`item_weights`, shape (num_items,).
     """
     days = [inventory.policy(item).recurrence.days_between_runs for item in inventory.items]
     return weights * np.array(days, dtype=np.float64)
 
 
 def weight_levels(weights: FloatArray) -> list[tuple[float, npt.NDArray[np.bool_]]]:
-    """Write the smaller of two weights, for every two VMs, as a sum over groups that both belong to.
+    """Express the smaller of two weights, for every pair of VMs, as a sum over the groups that contain both.
 
     Parameters
     ----------
     weights
-        Shape (n,): weight of each VM.
+        Weight of each VM, shape (n,).
 
     Returns
     -------
     list
-        For each distinct weight, ascending: by how much it exceeds the one before, and which VMs weigh at least as
-        much; shape (n,).  The first group is all VMs.
+        For each distinct weight, ascending: its difference to the next smaller one (or 0), and a mask, shape (n,), of
+        the VMs with at least this weight. The first group contains all VMs.
 
     Examples
     --------

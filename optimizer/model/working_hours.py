@@ -1,4 +1,4 @@
-"""Working hours, and how many backups are expected to start in them."""
+"""Working hours, and the number of backups that are expected to start in them."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ class WorkingHours(TimesOfDay):
     def starts(self, recurrence: Recurrence) -> npt.NDArray[np.float64]:
         """Expected number of backups per 30 days that start in working hours, by start option.
 
-        A backup starts at any minute of the two hours after its scheduled time.  Each run therefore counts with the
-        share of these two hours that lies in working hours: a backup set to 07:30 starts after 08:00 three times out
-        of four.  Every run of a policy that backs up several times a day counts.
+        A backup starts at any minute of the two hours after its scheduled time. Each run therefore counts with the
+        share of these two hours that is in working hours: a backup scheduled for 07:30 starts after 08:00 in three of
+        four cases. If a policy runs several times a day, every run counts.
 
         Returns
         -------
@@ -53,9 +53,9 @@ class WorkingHours(TimesOfDay):
         return _starts(self, recurrence)
 
     def distance(self, recurrence: Recurrence) -> npt.NDArray[np.int64]:
-        """Minutes between the two hours in which a backup may start and the nearest working hours, by start option.
+        """Minutes between the two-hour start window of a backup and the nearest working hours, by start option.
 
-        0 where they touch, and for policies that back up several times a day.  Weekdays do not matter.
+        The distance is 0 if they touch, and for policies that run several times a day. Weekdays do not matter.
 
         Returns
         -------
@@ -77,8 +77,8 @@ def _starts(hours: WorkingHours, recurrence: Recurrence) -> npt.NDArray[np.float
     for option in range(NUM_OPTIONS):
         since = (recurrence.run_minutes(option, 0)[:, None] - opens[None, :]) % MINUTES_PER_WEEK
         until = since + START_WINDOW_MINUTES
-        begun = np.minimum(until, hours.minutes) - since  # starts while these hours last
-        ahead = np.minimum(until - MINUTES_PER_WEEK, hours.minutes)  # starts after they have begun again
+        begun = np.minimum(until, hours.minutes) - since  # starts in these working hours
+        ahead = np.minimum(until - MINUTES_PER_WEEK, hours.minutes)  # starts in their repetition a week later
         counts[option] = (np.maximum(begun, 0) + np.maximum(ahead, 0)).sum() / START_WINDOW_MINUTES
     counts *= HORIZON_DAYS / 7
     counts.flags.writeable = False
