@@ -1,1 +1,1 @@
-"""From the history of load to the cost of each start option."""
+"""Turns the load history into the risk of each start option, in at-risk backups per 30 days."""

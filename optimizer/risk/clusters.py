@@ -1,4 +1,4 @@
-"""VMs that move together: their risk rises and falls on the same days at the same hours."""
+"""Finds VMs that move together: their risk rises and falls on the same days at the same hours."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from optimizer.risk.options import IntArray
 from optimizer.risk.seasonal import FloatArray, divide_known
 
 SAME_MOVES = 0.7
-"""Correlation above which two VMs are taken to move together."""
+"""Correlation above which two VMs count as moving together."""
 
 ROWS_AT_A_TIME = 512
-"""VMs compared with all others at a time, to bound memory."""
+"""Number of VMs compared with all others at a time, to limit memory."""
 
 
 def find_clusters(folds: Folds, rows: IntArray) -> IntArray:
-    """Number of the cluster of each of some VMs, from 0; shape (n,).
+    """Cluster number, from 0, of each VM in ``rows``; shape (n,).
 
-    VMs are linked if what is left of their blocks, once their own mean profile is taken away, correlates by more than
-    0.7; so VMs that merely have the same hours are not linked.  Clusters are chains of links.
+    Each VM's mean profile is subtracted from its blocks. Two VMs are linked if the remainders correlate by more than
+    0.7, so VMs that merely have the same hours are not linked. VMs that are connected by a chain of links form a
+    cluster.
     """
     if len(rows) == 0:
         return np.zeros(0, dtype=np.intp)
@@ -30,7 +31,7 @@ def find_clusters(folds: Folds, rows: IntArray) -> IntArray:
         for first in range(0, len(rows), ROWS_AT_A_TIME)
     ]
     changed = True
-    while changed:  # the least number spreads along the links
+    while changed:  # the smallest number of a cluster spreads along its links until every VM has it
         spread = np.concatenate([np.where(link, label, len(rows)).min(axis=1) for link in links])
         smaller = np.minimum(label, spread)
         changed = bool((smaller != label).any())
@@ -39,7 +40,7 @@ def find_clusters(folds: Folds, rows: IntArray) -> IntArray:
 
 
 def _deviations(folds: Folds, rows: IntArray) -> FloatArray:
-    """Shape (n, num_blocks * num_starts): each VM's blocks less their mean, scaled to length 1."""
+    """Deviation of each VM's blocks from their mean, scaled to length 1; shape (n, num_blocks * num_starts)."""
     history = folds.history
     rates = divide_known(history.risk_sum[:, rows], history.day_count[:, rows])
     known = ~np.isnan(rates)

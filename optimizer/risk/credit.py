@@ -1,4 +1,4 @@
-"""How far a VM's gain in risk is believed: by what its choice gains on days that it was not made on."""
+"""Decides how much of a VM's estimated gain is believed, by what its choice gains on days it did not use."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from optimizer.risk.seasonal import BoolArray, FloatArray, divide_known
 from optimizer.risk.student import upper_tail
 
 FALSE_DISCOVERIES = 0.05
-"""Share of the credited VMs that may be credited by chance, where the estate's profiles are not known to repeat."""
+"""Share of the credited VMs that may be credited by chance, if the estate's profiles are not known to repeat."""
 
 MIN_JUDGEMENTS = 2
-"""Blocks in which a VM's choice must have been judged before its own gains say anything."""
+"""Number of blocks on which a VM's choice must have been judged before its own gains count as evidence."""
 
 TIE = 1e-9
-"""Risks, rounded to 1e-6, that differ by less are equal."""
+"""Difference below which two risks are equal; risks are rounded to 1e-6."""
 
 
 @dataclass(frozen=True)
 class FoldGains:
-    """What the best option of each VM gains over today's, chosen without a block of days and judged on that block.
+    """Gain of each VM's best option over today's option, chosen without a block of days and judged on that block.
 
     Parameters
     ----------
     claimed
-        Shape (num_blocks, V): gain in at-risk backups per 30 days by the estimate that chose the option.
+        Shape (num_blocks, V): gain in at-risk backups per 30 days, as estimated when the option was chosen.
     realised
-        Same shape: gain in the block that was left out; NaN where that is unknown.
+        Shape (num_blocks, V): gain observed in the block that was left out; NaN where unknown.
     """
 
     claimed: FloatArray
@@ -43,7 +43,7 @@ class FoldGains:
 
 
 def best_option(risk: FloatArray, allowed: BoolArray, today: IntArray) -> IntArray:
-    """Option of least risk of each VM among those allowed; today's where none is better; shape (V,)."""
+    """The allowed option with the lowest risk for each VM; today's option if none is better; shape (V,)."""
     rows = np.arange(len(risk))
     able = np.where(allowed, risk, np.inf)
     best = able.argmin(axis=1)
@@ -51,7 +51,7 @@ def best_option(risk: FloatArray, allowed: BoolArray, today: IntArray) -> IntArr
 
 
 def gains_without(part: OptionPart, blocks: tuple[int, ...]) -> tuple[FloatArray, list[FloatArray]]:
-    """Gain of the best options, chosen without some blocks: as claimed, and as realised in each of them."""
+    """Gain of the best options chosen without some blocks: as claimed, and as realized in each of the blocks."""
     risk, rows = part.expected(*blocks), np.arange(len(part.items))
     choice = best_option(risk, part.possible, part.today)
     observed = (part.observed[block] for block in blocks)
@@ -60,28 +60,29 @@ def gains_without(part: OptionPart, blocks: tuple[int, ...]) -> tuple[FloatArray
 
 
 def believe_gains(gains: FoldGains, repeats: bool) -> FloatArray:
-    """The share of its estimated gain that each VM is credited with, from 0 to 1; shape (V,).
+    """Share of its estimated gain that each VM is credited with, from 0 to 1; shape (V,).
 
-    Let ``m`` be the mean of a VM's realised gains, ``s`` its standard error over the blocks, and ``c`` the mean of the
-    claimed gains.  A choice is never judged on days that it was made on, so ``m`` has no winner's curse: its
-    expectation is what a choice made on all blocks but one really gains.
+    Let ``m`` be the mean of a VM's realized gains, ``s`` its standard error over the blocks, and ``c`` the mean of the
+    claimed gains. A choice is never judged on days that influenced it, so ``m`` has no winner's curse: its expectation
+    is the real gain of a choice made on all blocks but one.
 
-    Where the profiles of the estate repeat, the true gain of a VM is taken as normal around ``pooled * c`` with
-    standard deviation ``c``, where ``pooled`` is the estate's realised over its claimed gain.  The credit is the
-    posterior mean of the gain divided by ``c``: ``(z * z * m / c + pooled) / (z * z + 1)`` with ``z = c / s``.  So a
-    VM whose blocks agree is believed for its own sake, and a VM whose blocks say little gets the estate's share.
+    If the profiles of the estate repeat, the true gain of a VM is modeled as normal around ``pooled * c`` with
+    standard deviation ``c``, where ``pooled`` is the ratio of the estate's realized gain to its claimed gain. The
+    credit is the posterior mean of the gain divided by ``c``: ``(z * z * m / c + pooled) / (z * z + 1)`` with ``z = c
+    / s``. So a VM with consistent blocks is credited by its own evidence, and a VM with noisy blocks gets the estate's
+    share.
 
-    Where they are not known to repeat, there is no share to borrow: ``pooled`` is 0, and only VMs whose own blocks
-    show a gain are credited.  Their mean is above zero by Student's test, at a false discovery rate of 5 % over the
-    VMs that have anything to gain (Benjamini and Hochberg).  Without any profile in an estate, the probability that
-    any VM of it is credited is then about 5 %.
+    If the profiles are not known to repeat, there is no share to borrow: ``pooled`` is 0, and only VMs whose own
+    blocks show a gain are credited. Their mean must be above zero by Student's test, at a false discovery rate of 5 %
+    over the VMs that have anything to gain (Benjamini and Hochberg). In an estate where no profile repeats, the
+    probability that any VM is credited is then about 5 %.
 
-    A VM that has nothing to gain gets the estate's share, too.
+    A VM that has nothing to gain also gets the estate's share.
 
     Parameters
     ----------
     gains
-        By block and VM.
+        Gains by block and VM.
     repeats
         Whether the profiles of the estate are known to repeat.
     """
@@ -132,19 +133,29 @@ def credit_items(
     prior_days: float,
     repeats: bool,
 ) -> FloatArray:
-    """Credit of some items; see :func:`believe_gains`.
+    """Credit of the given items; see :func:`believe_gains`.
 
     Parameters
     ----------
+    inventory
+        The items.
+    folds
+        The history of the busy VMs.
     fold_row
-        Shape (num_items,): row of each item of the inventory in ``folds``.
+        Shape (num_items,): row in ``folds`` of each item of the inventory.
     items
-        Rows of the inventory that are wanted.
+        Rows of the inventory whose credit is computed.
+    step_minutes
+        Spacing of the forecast's UTC start times, in minutes.
+    prior_days
+        Number of days of own history that the fleet's profile is worth.
+    repeats
+        Whether the profiles of the estate are known to repeat.
 
     Returns
     -------
     numpy.ndarray
-        Shape (len(items),), from 0 to 1.
+        Shape (len(items),): credit from 0 to 1.
     """
     place = np.zeros(len(fold_row), dtype=np.intp)
     place[items] = np.arange(len(items))

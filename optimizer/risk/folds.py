@@ -1,4 +1,4 @@
-"""Estimates that leave out blocks of the history, to judge a choice on days that it was not made on."""
+"""Estimates that leave out blocks of the history, so that a choice is judged on days that did not influence it."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ from optimizer.risk.seasonal import (
 )
 
 CHUNK_VMS = 256
-"""VMs whose blocks are smoothed at a time: eight blocks of them stay in a core's cache."""
+"""Number of VMs whose blocks are smoothed at a time; the eight blocks of 256 VMs stay in a core's cache."""
 
 MIN_BLOCKS = 3
-"""Blocks needed to leave any of them out and still learn from several."""
+"""Minimum number of blocks; with three, one can be left out and at least two remain to learn from."""
 
 
 class Folds:
-    """The history of the busy VMs, any block of which can be left out.
+    """The history of the busy VMs, from which any blocks can be left out.
 
     Parameters
     ----------
     history
-        History of VMs that have enough data of their own and were ever at risk.
+        History of the VMs that have enough data of their own and were at risk at least once.
     """
 
     def __init__(self, history: RiskHistory) -> None:
@@ -50,7 +50,7 @@ class Folds:
 
     @property
     def enough(self) -> bool:
-        """Whether there is anything to leave out."""
+        """Whether there are busy VMs and enough blocks to leave one out."""
         return len(self) > 0 and self.num_blocks >= MIN_BLOCKS
 
     @cached_property
@@ -58,37 +58,37 @@ class Folds:
         return self.history.total_risk, self.history.total_days
 
     def profile(self, without: tuple[int, ...]) -> FloatArray:
-        """Hour-of-day profile of the fleet without some blocks; shape (num_starts,)."""
+        """Hour-of-day profile of the fleet, computed without the given blocks; shape (num_starts,)."""
         if without not in self._profiles:
             risk_sum, day_count = self._total
             for block in without:
                 risk_sum = risk_sum - self.history.risk_sum[block]
                 day_count = day_count - self.history.day_count[block]
-            # Sums of shares are multiples of 1/25 or so: less than this is what the subtraction leaves of zero.
+            # Subtraction of floating-point sums can leave a small residue where the true sum is zero; RESIDUE cuts it off.
             self._profiles[without] = fleet_profile(np.where(risk_sum < RESIDUE, 0, risk_sum), day_count)
         return self._profiles[without]
 
     def parts(self, rows: npt.NDArray[np.intp]) -> Iterator[tuple[slice, FoldPart]]:
-        """Some of the VMs, a chunk at a time, with where in ``rows`` the chunk lies."""
+        """Yield the given VMs in chunks, each with the slice of ``rows`` that it covers."""
         for first in range(0, len(rows), CHUNK_VMS):
             chunk = slice(first, first + CHUNK_VMS)
             yield chunk, FoldPart(self, rows[chunk])
 
 
 RESIDUE = 1e-3
-"""Sums of shares below this are zero; the smallest share of one day is 1/25."""
+"""Sums of shares below this count as zero: the smallest share of one day is 1/25, so less is only rounding error."""
 
 
 @dataclass(frozen=True)
 class FoldPart:
-    """Some VMs of a history in blocks.
+    """Some of the VMs of a history that is cut into blocks.
 
     Parameters
     ----------
     folds
-        The whole.
+        The history of all busy VMs.
     rows
-        Shape (n,): VMs of it.
+        Shape (n,): rows of the VMs in ``folds``.
     """
 
     folds: Folds
@@ -96,7 +96,7 @@ class FoldPart:
 
     @cached_property
     def _smooth(self) -> tuple[FloatArray, FloatArray]:
-        """Shape (num_blocks, n, num_starts): smoothed sums and counts."""
+        """Smoothed risk sums and day counts, each of shape (num_blocks, n, num_starts)."""
         history = self.folds.history
         return smooth_time_of_day(history.risk_sum[:, self.rows]), smooth_time_of_day(history.day_count[:, self.rows])
 
@@ -106,12 +106,12 @@ class FoldPart:
 
     @cached_property
     def observed(self) -> FloatArray:
-        """Shape (num_blocks, n, num_starts): share of start delays at risk in each block; NaN where unknown."""
+        """Share of start delays at risk in each block, NaN where unknown; shape (num_blocks, n, num_starts)."""
         history = self.folds.history
         return divide_known(history.risk_sum[:, self.rows], history.day_count[:, self.rows])
 
     def season(self, *without: int) -> SeasonalEstimate:
-        """What the history says without some blocks."""
+        """Seasonal estimate from all blocks except the given ones."""
         kept = [block for block in range(self.folds.num_blocks) if block not in without]
         sums, counts = self._smooth
         return season_from_smooth(

@@ -1,4 +1,4 @@
-"""The forecast: the probability that a backup set to a UTC time of day finds its VM too busy."""
+"""The forecast: the probability that a backup scheduled at a UTC time of day finds its VM too busy."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from optimizer.risk.seasonal import (
 from optimizer.risk.snapshots import SnapshotGrid
 
 MIN_USABLE_DAYS = 7
-"""A VM with fewer usable days of history is given the fleet's profile."""
+"""Minimum number of usable days of history; a VM with fewer gets the fleet's level and profile."""
 
 NOT_LOOKED_FOR = Repetition(None, 0, 0)
-"""Of a forecast without the history that it was made from."""
+"""Repetition of a forecast that does not keep the history it was made from."""
 
 
 class Evidence(StrEnum):
-    """What the forecast of a VM rests on."""
+    """Evidence that the forecast of a VM rests on."""
 
     OWN_HISTORY = "own history"
     TOO_LITTLE_DATA = "too little data"
@@ -49,23 +49,23 @@ class Forecast:
     Parameters
     ----------
     vm_ids
-        Length V, as the caller gave them.
+        Ids of the V VMs, as the caller gave them.
     step_minutes
         Spacing of the start times; start ``i`` is ``i * step_minutes`` after 00:00 UTC.
     probability
-        Shape (V, num_starts): that the guest is above the threshold during the snapshot of a backup set to this time,
-        whatever its start delay.
+        Shape (V, num_starts): probability that the guest is above the threshold during the snapshot of a backup
+        scheduled at this time, averaged over the start delays.
     num_days
-        Shape (V,): usable days of history.
+        Shape (V,): number of usable days of history.
     evidence
-        Length V.
+        Evidence behind each VM's forecast; V entries.
     prior_days
-        How many days of own history the fleet's profile is worth: ``k``, times the share that a fleet of this size is
-        believed.
+        Number of days of own history that the fleet's profile is worth: ``k`` times the weight that a fleet of this
+        size gets (:func:`optimizer.risk.seasonal.share_believed`).
     validation
-        How ``k`` was chosen; None where it is the default.
+        Cross-validation that chose ``k``; None if ``k`` is the default.
     folds
-        The history of the busy VMs, to judge choices on days that they were not made on; None where it is not kept.
+        History of the busy VMs, to judge choices on days that did not influence them; None if it is not kept.
     fold_row
         Shape (V,): row of each VM in ``folds``; -1 for VMs that are never at risk or have too little data.
     repetition
@@ -84,14 +84,14 @@ class Forecast:
     repetition: Repetition = NOT_LOOKED_FOR
 
     def of_rows(self, vm_ids: Sequence[str], rows: npt.NDArray[np.intp]) -> Forecast:
-        """A forecast of other VMs, each of which is taken to be busy as one of these is.
+        """Make a forecast of other VMs, each of which is assumed to be as busy as one of these VMs.
 
         Parameters
         ----------
         vm_ids
-            The other VMs.
+            Ids of the other VMs.
         rows
-            Shape (len(vm_ids),): row of the VM that each of them is like.
+            Shape (len(vm_ids),): row of the VM that each of them resembles.
         """
         return replace(
             self,
@@ -114,29 +114,32 @@ def forecast_load(
     progress: Progress = no_progress,
     engine: Engine = SERIAL,
 ) -> Forecast:
-    """Forecast from the load that was known when the estate was taken.
+    """Forecast from the load that was known when the estate was recorded.
 
     Parameters
     ----------
     source
-        The load.
+        Source of the load.
     vm_ids
-        VMs wanted, one row each, in this order.
+        Ids of the VMs to forecast, one row each, in this order.
     horizon
-        What the forecast is for; history ends at its ``history_end``.
+        Period that the forecast is for; the history ends at its ``history_end``.
     threshold
-        Above which load a snapshot is at risk.
+        Load above which a snapshot is at risk.
     snapshot_minutes
-        Length of the in-guest snapshot.
+        Length of the in-guest snapshot, in minutes.
     step_minutes
-        Spacing of the UTC start times: what :func:`optimizer.model.timegrid.common_start_step` says of the zones.
+        Spacing of the UTC start times, in minutes; see :func:`optimizer.model.timegrid.common_start_step`.
+    progress
+        Called as days are read.
     engine
-        Where the history is read and summed up; the forecast, which looks at the whole fleet, is made here.
+        Engine that reads and sums up the history. The forecast itself looks at the whole fleet and is made in this
+        process.
 
     Raises
     ------
     DataError
-        The threshold is on maxima and the load has none.
+        The threshold is on maxima, and the load has no maxima.
     """
     grid = SnapshotGrid(snapshot_minutes, step_minutes)
     history = build_history(source, vm_ids, horizon.history_end, threshold, grid, progress, engine=engine)
@@ -144,12 +147,12 @@ def forecast_load(
 
 
 def forecast_history(history: RiskHistory) -> Forecast:
-    """Forecast each VM from its own days, shrunk towards the fleet's hours at its own level.
+    """Forecast each VM from its own days, shrunk toward the fleet's hours at its own level.
 
     ``P[v, t] = (n * smooth(F[v])[t] + k * prior[v, t]) / (n + k)``, where ``F`` is the frequency of being at risk over
-    ``n`` usable days.  ``k`` comes from cross-validation, and is the smaller the fewer busy VMs the fleet's hours are
-    made of.  In a small fleet with a month of history it is 0: no VM is forecast the hours of a few neighbors.  VMs
-    with too little data get the fleet's level and hours.
+    ``n`` usable days. ``k`` comes from cross-validation, and gets smaller if the fleet has few busy VMs. In a small
+    fleet with a month of history it is 0, so that no VM gets the hours of a few neighbors as its forecast. VMs with
+    too little data get the fleet's level and hours.
     """
     risk_sum, day_count = history.total_risk, history.total_days
     num_days = history.usable_days.sum(axis=0, dtype=np.int64)
@@ -186,7 +189,7 @@ def forecast_history(history: RiskHistory) -> Forecast:
 def _weigh_evidence(
     day_count: npt.NDArray[np.int64], num_days: npt.NDArray[np.int64], varies: BoolArray
 ) -> tuple[Evidence, ...]:
-    """Which VMs can speak for themselves: a counter that never changes is stuck and says nothing."""
+    """Evidence of each VM: its own history counts if it is long enough and varies (a constant counter is stuck)."""
     any_data = day_count.max(axis=1, initial=0) > 0
     enough = (num_days >= MIN_USABLE_DAYS) & varies
     return tuple(

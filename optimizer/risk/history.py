@@ -1,4 +1,4 @@
-"""How often a backup would have been at risk in the past, per VM, block of days and UTC start time of day."""
+"""Counts how often a backup would have been at risk in the past, per VM, block of days and UTC start time of day."""
 
 from __future__ import annotations
 
@@ -20,57 +20,57 @@ from optimizer.risk.snapshots import SnapshotGrid, check_statistic
 from optimizer.risk.windows import CHUNK_VMS, BlockSums, RowFinder, Windows
 
 MAX_BLOCKS = 8
-"""Blocks that a history is cut into.
+"""Maximum number of blocks that a history is cut into, unless ``MAX_BLOCK_DAYS`` requires more.
 
-More would cost memory, and would make blocks shorter than what lasts for days, such as a long job: a block held out
-would then not be independent of its neighbors.  With fewer, an estimate without one of them would rest on a much
-shorter history.
+More blocks would cost memory. They would also be shorter than events that last for days, such as a long job, so that a
+held-out block would not be independent of its neighbors. With fewer blocks, an estimate without one of them would rest
+on a much shorter history.
 """
 
 MIN_BLOCK_DAYS = 2
-"""Shortest block, in days."""
+"""Minimum length of a block, in days."""
 
 MAX_BLOCK_DAYS = 255
-"""Longest block, in days: days are counted in one byte."""
+"""Maximum length of a block, in days, because days are counted in one byte."""
 
 MIN_VM_DAYS, MIN_PROCESSES = 1_000_000, 3
-"""History, in VMs times days, and processes from which on it pays to start them for it.
+"""Minimum history (number of VMs times days) and minimum number of processes for which starting processes pays off.
 
-This process alone keeps two cores busy, one with reading ahead: 10,000 VMs x 30 days take it 1.3 s, and two processes
-1.5 s after half a second to start.
+This process alone keeps two cores busy, because it reads ahead in a thread: it takes 1.3 s for 10,000 VMs x 30 days.
+Two processes take 1.5 s, after half a second to start.
 """
 
 MAX_READINGS = 4
-"""Most spans of VMs that a block is cut into: each reads all files of the block whole, to see that they are sound."""
+"""Maximum number of spans of VMs that a block is cut into; each span reads and checks all files of the block whole."""
 
 MIN_SPAN_VMS = 8 * CHUNK_VMS
-"""VMs below which cutting a block further costs more than it gains."""
+"""Number of VMs below which cutting a block further costs more than it saves."""
 
 
 @dataclass(frozen=True)
 class RiskHistory:
     """Shares of start delays that were at risk, summed by block of days.
 
-    The blocks are runs of days as equal in length as whole days allow: eight of them from 16 days on, fewer and two
-    days long below that.  Their sums are all that the forecast and its cross-validation need, whatever the number of
-    days.
+    A block is a run of consecutive days, and blocks differ in length by at most one day. Histories of 16 days or more
+    have eight blocks; shorter ones have fewer, of two or three days each. The forecast and its cross-validation need
+    only the sums of these blocks, whatever the number of days.
 
     Parameters
     ----------
     vm_ids
-        Length V, as the caller gave them.
+        Ids of the V VMs, as the caller gave them.
     dates
-        UTC days looked at, ascending.
+        UTC days of the history, ascending.
     grid
         Snapshot length and spacing of the start times.
     risk_sum
-        Shape (num_blocks, V, num_starts): sum over the known days of the share of delays at risk.
+        Shape (num_blocks, V, num_starts): sum, over the known days, of the share of delays at risk.
     day_count
-        Same shape: days known at this start time.
+        Shape (num_blocks, V, num_starts): number of days for which this start time is known.
     usable_days
-        Shape (num_blocks, V): days on which at least half of the start times are known.
+        Shape (num_blocks, V): number of days on which at least half of the start times are known.
     varies
-        Shape (V,): whether the load ever changes or the VM is ever off; a counter that never changes is stuck.
+        Shape (V,): whether the load ever changes or the VM is ever off. A counter that never changes is stuck.
     """
 
     vm_ids: tuple[str, ...]
@@ -83,7 +83,7 @@ class RiskHistory:
 
     @property
     def num_blocks(self) -> int:
-        """Number of blocks."""
+        """Number of blocks of days."""
         return len(self.risk_sum)
 
     @property
@@ -93,16 +93,16 @@ class RiskHistory:
 
     @property
     def total_risk(self) -> npt.NDArray[np.float64]:
-        """Shape (V, num_starts): ``risk_sum`` over all blocks."""
+        """Sum of ``risk_sum`` over all blocks; shape (V, num_starts)."""
         return np.asarray(self.risk_sum.sum(axis=0, dtype=np.float64))
 
     @property
     def total_days(self) -> npt.NDArray[np.int64]:
-        """Shape (V, num_starts): ``day_count`` over all blocks."""
+        """Sum of ``day_count`` over all blocks; shape (V, num_starts)."""
         return np.asarray(self.day_count.sum(axis=0, dtype=np.int64))
 
     def of_vms(self, rows: npt.NDArray[np.intp]) -> RiskHistory:
-        """The history of some of the VMs."""
+        """The same history, restricted to the VMs in ``rows``."""
         return replace(
             self,
             vm_ids=tuple(self.vm_ids[row] for row in rows.tolist()),
@@ -114,7 +114,7 @@ class RiskHistory:
 
 
 def count_blocks(num_days: int) -> int:
-    """Number of blocks that a history of ``num_days`` days is cut into; 0 where there is no day."""
+    """Number of blocks that a history of ``num_days`` days is cut into; 0 if the history is empty."""
     if num_days <= 0:
         return 0
     return max(1, min(MAX_BLOCKS, num_days // MIN_BLOCK_DAYS), -(-num_days // MAX_BLOCK_DAYS))
@@ -122,7 +122,7 @@ def count_blocks(num_days: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Order:
-    """What the spans of a history have in common."""
+    """Inputs that all spans of a history share."""
 
     source: LoadSource
     vm_ids: tuple[str, ...]
@@ -133,17 +133,17 @@ class _Order:
 
     @property
     def num_blocks(self) -> int:
-        """Number of blocks."""
+        """Number of blocks of days."""
         return count_blocks(len(self.dates))
 
     def block_of(self, day: date) -> int:
-        """Number of a day's block; days without any load make no block shorter."""
+        """Index of the block of a day; days without any load are not counted, so they do not shorten a block."""
         return bisect_left(self.dates, day) * self.num_blocks // len(self.dates)
 
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Some blocks of some VMs: a half-open range of blocks, and the rows of the VMs; None: all VMs."""
+    """Some blocks of some VMs: a half-open range of blocks, and the rows of the VMs (None means all VMs)."""
 
     first_block: int
     end_block: int
@@ -165,21 +165,25 @@ def build_history(
     Parameters
     ----------
     source
-        The load; an engine of other processes reads it there, so it can be pickled.
+        Source of the load. It must be picklable, because an engine with other processes reads the load there.
     vm_ids
-        The VMs wanted, one row each, in this order; compared with those of the load without regard to case.
+        Ids of the VMs to include, one row each, in this order. They match the ids of the load without regard to case.
     history_end
-        Aware time; samples that end after it are unknown.
+        Aware time; samples that end after it count as unknown.
     threshold
-        Above which load a snapshot is at risk.
+        Load above which a snapshot is at risk.
+    grid
+        Snapshot length and spacing of the start times.
+    progress
+        Called after every day, or after every span.
     engine
-        Where blocks (and spans of VMs, if there are more workers than blocks) are summed up; the sums are the same
-        to the last bit wherever that is.
+        Engine that sums up the blocks, and spans of VMs if it has more workers than there are blocks. The sums are
+        identical to the last bit with every engine.
 
     Raises
     ------
     DataError
-        The threshold is on maxima and the load has none.
+        The threshold is on maxima, and the load has no maxima.
     """
     dates = tuple(day for day in source.dates() if _midnight(day) < history_end)
     order = _Order(source, tuple(vm_ids), dates, history_end, threshold, grid)
@@ -201,11 +205,11 @@ def build_history(
 
 
 def _split(order: _Order, engine: Engine) -> list[_Span]:
-    """Cut a history where it costs least.
+    """Cut a history into the spans that cost least.
 
-    A task for one block also reads the first day of the next block, whose first hours complete its last windows: 37
-    days instead of 30 are read.  A span of VMs decodes only these, but reads and checks the files whole, once more
-    for every span.
+    A task for one block also reads the first day of the next block, whose first hours complete the block's last
+    windows. For 30 days in 8 blocks, 37 days are read in total. A span of some VMs decodes only their rows, but it
+    reads and checks the files whole, so every further span reads them again.
     """
     blocks, num_vms = order.num_blocks, len(order.vm_ids)
     num_workers = engine.num_workers
@@ -214,11 +218,11 @@ def _split(order: _Order, engine: Engine) -> list[_Span]:
         return [_Span(0, blocks)]
     num_ranges = 1
     if isinstance(order.source, PartialLoadSource):
-        wanted = -(-2 * num_workers // blocks)  # two spans for each worker, so that none waits long for another
+        wanted = -(-2 * num_workers // blocks)  # two spans per worker, so that no worker waits long for another one
         num_ranges = max(1, min(wanted, MAX_READINGS, num_vms // MIN_SPAN_VMS))
     if num_ranges == 1:
         return [_Span(block, block + 1) for block in range(blocks)]
-    # Files are sorted by VM: a span of neighbours lies in few row groups.
+    # Files are sorted by VM, so a span of neighboring VMs lies in few row groups.
     by_id = np.array(sorted(range(num_vms), key=lambda row: order.vm_ids[row].lower()), dtype=np.intp)
     size = -(-num_vms // (num_ranges * CHUNK_VMS)) * CHUNK_VMS
     ranges = [by_id[first : first + size] for first in range(0, num_vms, size)]
@@ -226,12 +230,12 @@ def _split(order: _Order, engine: Engine) -> list[_Span]:
 
 
 def _sum_span(order: _Order, span: _Span) -> BlockSums:
-    """A task of an engine."""
+    """Sum up one span as a task of an engine."""
     return _sum_days(order, span, no_progress)
 
 
 def _sum_days(order: _Order, span: _Span, progress: Progress) -> BlockSums:
-    """Sum up the days of a span, one after the other."""
+    """Sum up the days of a span in order."""
     of_day = [order.block_of(day) for day in order.dates]
     inside = [place for place, block in enumerate(of_day) if span.first_block <= block < span.end_block]
     vm_ids = order.vm_ids if span.rows is None else [order.vm_ids[row] for row in span.rows.tolist()]
@@ -240,7 +244,8 @@ def _sum_days(order: _Order, span: _Span, progress: Progress) -> BlockSums:
         progress("risk", 0, 0)
         return sums
     windows, rows = Windows(sums, order.grid, order.threshold), RowFinder(vm_ids)
-    # The day after the last one completes its windows, and is counted where it belongs.
+    # One day more than the span has: its first hours complete the windows of the last day. It is counted in its own
+    # span.
     dates = order.dates[inside[0] : inside[-1] + 2]
     for done, load in enumerate(_read_ahead(order.source, dates, None if span.rows is None else vm_ids)):
         progress("risk", done, len(dates), str(load.date))
@@ -254,7 +259,7 @@ def _sum_days(order: _Order, span: _Span, progress: Progress) -> BlockSums:
 
 
 def _join(order: _Order, spans: Sequence[_Span], parts: Sequence[BlockSums]) -> BlockSums:
-    """The sums of all spans as one."""
+    """Join the sums of all spans."""
     if len(spans) == 1:
         return parts[0]
     whole = BlockSums.zeros(order.num_blocks, len(order.vm_ids), order.grid.num_starts)
@@ -276,12 +281,12 @@ def _midnight(day: date) -> datetime:
 
 
 def _bins_before(end: datetime, day: date) -> int:
-    """Bins of the day that have ended by ``end``."""
+    """Number of bins of the day that have ended by ``end``."""
     return min(BINS_PER_DAY, (end - _midnight(day)) // timedelta(minutes=BIN_MINUTES))
 
 
 def _read_ahead(source: LoadSource, dates: Sequence[date], vm_ids: Sequence[str] | None) -> Iterator[DayLoad]:
-    """Days of load, the next one read while the caller works on this one; None: every VM."""
+    """Yield days of load, and read the next day while the caller works on this one; ``vm_ids`` None reads every VM."""
 
     def read(day: date) -> DayLoad:
         if vm_ids is None:

@@ -1,4 +1,4 @@
-"""What the starts of items risked in their own history, without any model."""
+"""Risk of start options as observed in the history, without any model."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from optimizer.risk.table import busy_items, forecast_rows
 
 
 def observed_risk(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: bool = False) -> FloatArray:
-    """Frequencies of the history as they are: neither smoothed over the hours nor drawn toward the fleet.
+    """Observed frequencies per start option, neither smoothed over the hours nor shrunk toward the fleet.
 
-    Where a zone changes its clock, the mean of both clocks.
+    In time zones with daylight saving, the result is the mean over both UTC offsets.
 
     Parameters
     ----------
     inventory, forecast
-        The items, and the forecast that was made for them.
+        The items, and the forecast made for them.
     agentless_at_risk
-        As in :func:`optimizer.risk.table.risk_table`.
+        Whether load puts agentless snapshots at risk; see :func:`optimizer.risk.table.risk_table`.
 
     Returns
     -------
     numpy.ndarray
-        Shape (V, 48), at-risk backups per 30 days; NaN where the history does not tell.
+        Shape (V, 48): at-risk backups per 30 days; NaN if the history has no data for them.
     """
     rows = forecast_rows(inventory, forecast)
     own = np.array([kind is Evidence.OWN_HISTORY for kind in forecast.evidence], dtype=np.bool_)[rows]

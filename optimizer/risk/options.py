@@ -1,4 +1,4 @@
-"""From UTC start times to the start options of policies: what a set of runs risks in 30 days."""
+"""Converts risk per UTC start time into risk per start option of a policy, over 30 days."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from optimizer.risk.folds import FoldPart, Folds
 from optimizer.risk.seasonal import BoolArray, FloatArray, divide_known
 
 RISK_DECIMALS = 6
-"""Risks are rounded, so that the same plan comes out of machines that differ in the last bits."""
+"""Number of decimals that risks are rounded to, so that machines that differ in the last bits make the same plan."""
 
 IntArray = npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True)
 class OptionRuns:
-    """The UTC starts that each start option of a pattern means.
+    """UTC starts that each start option of a pattern stands for.
 
     Parameters
     ----------
     starts
-        Shape (num_offsets, num_runs_a_day, 48): number of the UTC start of each run, at each offset of the zone.
+        Shape (num_offsets, num_runs_a_day, 48): index of the UTC start of each run, at each UTC offset of the time
+        zone.
     days_per_month
-        Days in 30 on which the pattern runs.
+        Number of days in 30 on which the pattern runs.
     """
 
     starts: IntArray
@@ -38,12 +39,12 @@ class OptionRuns:
 
     @classmethod
     def of(cls, pattern: Pattern, step_minutes: int) -> OptionRuns:
-        """The runs of a pattern, with UTC starts every ``step_minutes``.
+        """Compute the runs of a pattern, with UTC starts every ``step_minutes``.
 
         Raises
         ------
         ValueError
-            The spacing is too coarse for an offset of the zone.
+            The spacing is too coarse for a UTC offset of the time zone.
         """
         if any(offset % step_minutes for offset in pattern.offsets):
             raise ValueError(
@@ -56,7 +57,7 @@ class OptionRuns:
         return cls((minutes // step_minutes).astype(np.intp), days)
 
     def expected(self, probability: FloatArray) -> FloatArray:
-        """At-risk backups per 30 days of each option, the worst over the zone's offsets; shape (V, 48)."""
+        """At-risk backups per 30 days of each option, the worst over the time zone's UTC offsets; shape (V, 48)."""
         by_offset = (probability[:, runs].sum(axis=1) for runs in self.starts)
         worst = np.zeros((len(probability), NUM_OPTIONS))
         for weekly in by_offset:
@@ -64,15 +65,15 @@ class OptionRuns:
         return np.asarray(worst * self.days_per_month)
 
     def observed(self, rates: FloatArray) -> FloatArray:
-        """At-risk backups per 30 days that observed rates amount to; NaN where no run of an option is known.
+        """At-risk backups per 30 days of each option at the observed rates; NaN if no run of an option is known.
 
-        The mean over the zone's offsets: which of them will hold is not known, and the worst of two noisy rates would
-        be too high.
+        This is the mean over the time zone's UTC offsets: which offset will apply is not known, and the worse of two
+        noisy rates would be too high.
 
         Parameters
         ----------
         rates
-            Shape (..., num_starts), NaN where unknown.
+            Shape (..., num_starts): share at risk of each UTC start, NaN where unknown.
         """
         starts = self.starts.reshape(-1, NUM_OPTIONS)
         total = np.zeros((*rates.shape[:-1], NUM_OPTIONS))
@@ -86,7 +87,7 @@ class OptionRuns:
 
 
 def by_pattern(inventory: Inventory, items: IntArray) -> dict[Pattern, IntArray]:
-    """Some items by the pattern of their policies, in the order of the items."""
+    """Group items by the pattern of their policies, each group in the order of the items."""
     patterns = {key: policy.pattern(inventory.horizon) for key, policy in inventory.policies.items()}
     found: defaultdict[Pattern, list[int]] = defaultdict(list)
     for row in items.tolist():
@@ -96,16 +97,22 @@ def by_pattern(inventory: Inventory, items: IntArray) -> dict[Pattern, IntArray]
 
 @dataclass(frozen=True)
 class OptionPart:
-    """Some items with one pattern, whose risk can be estimated without any block of the history.
+    """Some items with the same pattern, whose risk can be estimated without any block of the history.
 
     Parameters
     ----------
     items
         Shape (n,): rows of the inventory.
     today
-        Shape (n,): start options of today.
+        Shape (n,): today's start options.
     possible
-        Shape (n, 48): options that Azure has.
+        Shape (n, 48): options that Azure offers.
+    part
+        History of the items' VMs, in blocks.
+    runs
+        UTC starts of each option of the pattern.
+    prior_days
+        Number of days of own history that the fleet's profile is worth.
     """
 
     items: IntArray
@@ -116,27 +123,35 @@ class OptionPart:
     prior_days: float
 
     def expected(self, *without: int) -> FloatArray:
-        """Shape (n, 48): risk of each option, estimated without some blocks."""
+        """Risk of each option, estimated without the given blocks; shape (n, 48)."""
         probability = self.part.season(*without).probability(self.prior_days)
         return self.runs.expected(probability).round(RISK_DECIMALS)
 
     @cached_property
     def observed(self) -> FloatArray:
-        """Shape (num_blocks, n, 48): what each option would have risked in each block; NaN where unknown."""
+        """Observed risk of each option in each block, NaN where unknown; shape (num_blocks, n, 48)."""
         return self.runs.observed(self.part.observed)
 
 
 def option_parts(
     inventory: Inventory, folds: Folds, fold_row: IntArray, items: IntArray, step_minutes: int, prior_days: float
 ) -> Iterator[OptionPart]:
-    """The busy items of an inventory, a chunk with one pattern at a time.
+    """Yield the busy items of an inventory, a chunk with the same pattern at a time.
 
     Parameters
     ----------
+    inventory
+        The items.
+    folds
+        The history of the busy VMs.
     fold_row
-        Shape (num_items,): row of each item in ``folds``.
+        Shape (num_items,): row in ``folds`` of each item.
     items
-        Rows of the inventory that are wanted; each has a row in ``folds``.
+        Rows of the inventory to yield; each has a row in ``folds``.
+    step_minutes
+        Spacing of the forecast's UTC start times, in minutes.
+    prior_days
+        Number of days of own history that the fleet's profile is worth.
     """
     for pattern, members in by_pattern(inventory, items).items():
         runs = OptionRuns.of(pattern, step_minutes)

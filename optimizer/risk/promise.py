@@ -1,7 +1,8 @@
-"""What a schedule is expected to change, with its uncertainty, from choices judged on days they were not made on.
+"""Estimates what a schedule will change, with its uncertainty, from choices judged on days they did not use.
 
-The risk that a plan states for its own choices is too low, since each was chosen for looking low (the winner's curse).
-Here every decision is taken again without one block of days, credit included, and judged on that block only.
+The risk that a plan estimates for its own choices is too low, because each option was chosen for its low estimate (the
+winner's curse). Here, every decision, including the credit, is made again without one block of days and judged on that
+block only.
 """
 
 from __future__ import annotations
@@ -23,26 +24,27 @@ from optimizer.risk.student import quantile
 from optimizer.risk.table import RiskTable, busy_items, forecast_rows
 
 CONFIDENCE = 0.9
-"""Probability with which the interval is meant to hold the change that is expected."""
+"""Probability that the interval is meant to contain the expected change."""
 
 NUM_DRAWS = 1000
-"""Resamplings of blocks and clusters."""
+"""Number of times that blocks and clusters are resampled."""
 
 NORMAL_95 = 1.6448536269514722
-"""95 % quantile of the normal distribution, which an interval of 90 % has on both sides."""
+"""95 % quantile of the normal distribution: a 90 % interval leaves 5 % on each side."""
 
 
 @dataclass(frozen=True)
 class ExpectedChange:
-    """Expected change of at-risk backups per 30 days, negative where there will be fewer, and its 90 % interval.
+    """Expected change of at-risk backups per 30 days, with its 90 % interval; negative values mean fewer.
 
     Parameters
     ----------
     value, low, high
-        The change and its interval. ``value`` is never below ``-today``. ``low`` may be: days are resampled for it,
-        and today's schedule may risk more on them.
+        The change and its interval. ``value`` is never below ``-today``. ``low`` can be below it: the interval comes
+        from resampled days, on which today's schedule may risk more.
     today
-        At-risk backups per 30 days of today's schedule, on the same days. Observed frequencies, not smoothed.
+        At-risk backups per 30 days of today's schedule, on the same days. These are observed frequencies, not
+        smoothed.
     """
 
     value: float
@@ -52,24 +54,24 @@ class ExpectedChange:
 
     @property
     def plan(self) -> float:
-        """At-risk backups per 30 days of the schedule that is judged."""
+        """At-risk backups per 30 days of the new schedule."""
         return max(self.today + self.value, 0.0)
 
 
 @dataclass(frozen=True)
 class Decisions:
-    """A schedule, and what it was free to do.
+    """A schedule, and the freedom it had.
 
     Parameters
     ----------
     today, options
         Shape (V,): start option of each item today and in the schedule.
     allowed
-        Shape (V, 48): options that the rules leave.
+        Shape (V, 48): options that the rules allow.
     move_price
-        Shape (V,): gain from which on a VM is moved.
+        Shape (V,): gain in risk above which a VM is moved, in at-risk backups per 30 days.
     max_increase
-        Increase of the risk of a VM that is accepted.
+        Accepted increase of a VM's risk, in at-risk backups per 30 days.
     """
 
     today: npt.NDArray[np.integer]
@@ -88,53 +90,55 @@ def expected_change(
     agentless_at_risk: bool = False,
     seed: int = 0,
 ) -> ExpectedChange | None:
-    """Estimate what a schedule changes, out of fold, and how sure that is.
+    """Estimate what a schedule changes, out of fold, and how certain that is.
 
-    For each block of days, the credit and the best option of every VM are worked out without this block. A VM that
-    would then be moved for its risk counts with what that option gains in the block, times the share of its possible
-    gain that the schedule realizes: rules and other VMs keep some from their best option. The mean share stands in
-    for VMs that the whole history does not move. A VM that is moved for other reasons counts with the mean gain of
-    the options that it might have gone to. The figures of a block do not depend on decisions that have seen it, so
-    the estimate is unbiased for decisions made on all blocks but one: without any profile its expectation is 0,
-    whatever the schedule. (Two things are not decided anew, ``k`` and whether the estate's profiles repeat.)
+    For each block of days, the credit and the best option of every VM are computed without this block. A VM that would
+    then be moved for its risk counts with the gain of that option in the block, times the share of its possible gain
+    that the schedule realizes (rules and other VMs keep some VMs from their best option). VMs that the whole history
+    does not move for their risk use the mean share. A VM that is moved for other reasons counts with the mean gain of
+    the options that it could have moved to. The figures of a block do not depend on decisions that used it, so the
+    estimate is unbiased for decisions made on all blocks but one: if no VM has a repeating profile, its expectation is
+    0, whatever the schedule. (Two things are not decided again for each block: ``k``, and whether the estate's
+    profiles repeat.)
 
-    For the interval, blocks are drawn with replacement, the same ones for all VMs, since all may have been busy on
-    the same days. Clusters of VMs that move together are drawn at the same time, and multiply how far a block of a
-    cluster is from the cluster's mean: the estate is given, what is uncertain is the noise of its VMs. That counts
-    the noise of single clusters twice, so the interval is too wide rather than too narrow. As there are only three
-    to eight blocks, deviations are widened by ``sqrt(B / (B - 1))`` and by the ratio of Student's quantile to the
-    normal one. Where the estate's profiles are not known to repeat, the lower end is made to reach the credited
-    change: decisions on fewer days may then be too timid to credit any VM at all.
+    For the interval, blocks are drawn with replacement. The same blocks are drawn for all VMs, because all VMs may
+    have been busy on the same days. At the same time, clusters of VMs that move together are drawn; the draw
+    multiplies the deviation of each block of a cluster from the cluster's mean. (The estate itself is given; only the
+    noise of its VMs is uncertain.) This counts the noise of single clusters twice, so the interval is too wide rather
+    than too narrow. Because there are only three to eight blocks, deviations are widened by ``sqrt(B / (B - 1))`` and
+    by the ratio of Student's quantile to the normal one. If the estate's profiles are not known to repeat, the lower
+    end is extended to the credited change, because decisions on fewer days may be too cautious to credit any VM at
+    all.
 
-    The base is what today's schedule risked in the same blocks, as observed: the estimate of the forecast is smoothed
-    over the time of day, and its figures must not stand beside these. VMs without enough history of their own count
-    with the forecast, before and after: no change is reported of them.
+    The baseline is what today's schedule risked in the same blocks, as observed. The forecast's own estimate is
+    smoothed over the time of day, so its figures are not comparable with these. VMs without enough history of their
+    own count with their forecast, both before and after: no change is reported for them.
 
-    The interval says where the expected change lies if the coming days are like those of the history. It does not
-    say how single months scatter around it, nor can it know what will change on the estate. Of simulated
-    estates, 85 to 100 % have the true change inside, see ``tests/benchmarks/promise_coverage.py``.
+    The interval contains the expected change if the coming days resemble those of the history. It does not cover how
+    single months scatter around it, nor future changes of the estate. For 85 to 100 % of simulated estates, the true
+    change lies inside; see ``tests/benchmarks/promise_coverage.py``.
 
     Parameters
     ----------
     inventory, forecast, table
-        What the schedule was made from.
+        Inputs that the schedule was made from.
     decisions
-        The schedule.
+        The schedule, and the freedom it had.
     agentless_at_risk
-        As in :func:`optimizer.risk.table.risk_table`.
+        Whether load puts agentless snapshots at risk; see :func:`optimizer.risk.table.risk_table`.
     seed
-        Seed of the resampling.
+        Random seed of the resampling.
 
     Returns
     -------
     ExpectedChange or None
-        None where fewer than three blocks of history are known: nothing can be held out.
+        None if the history has fewer than three blocks, so that none can be held out.
     """
     folds = forecast.folds
     if folds is None or folds.num_blocks < MIN_BLOCKS:  # not `enough`: an estate without busy VMs can promise 0
         return None
     items = busy_items(inventory, forecast, agentless_at_risk=agentless_at_risk)
-    items = items[table.own[items]]  # of all others no gain is reported, and none is promised
+    items = items[table.own[items]]  # for all other items no gain is reported, so none is promised
     unknown = float(table.today[~table.own].sum())
     if len(items) == 0:
         return ExpectedChange(0.0, 0.0, 0.0, round(unknown, RISK_DECIMALS))
@@ -157,24 +161,27 @@ def expected_change(
 
 
 def _credited_change(table: RiskTable, decisions: Decisions, items: IntArray) -> float:
-    """Change of the credited risk by the schedule."""
+    """Change of the credited risk that the schedule brings, in at-risk backups per 30 days."""
     return float((table.cost[items, decisions.options[items]] - table.today[items]).sum())
 
 
 @dataclass(frozen=True)
 class _Anew:
-    """What comes out when VMs are decided on without each block in turn.
+    """Results of deciding on VMs again without each block in turn; gains are in at-risk backups per 30 days.
 
     Parameters
     ----------
     claimed, realised
-        Shape (num_blocks, num_blocks, n): ``[b, c]`` is of the option chosen without both blocks and judged on ``c``.
+        Shape (num_blocks, num_blocks, n): entry ``[b, c]`` is the gain of the option chosen without blocks ``b`` and
+        ``c``, as estimated and as observed in ``c``.
     hoped, gained
-        Shape (num_blocks, n): gain of the best allowed option without block ``b``, by the estimate and in the block.
+        Shape (num_blocks, n): gain of the best allowed option chosen without block ``b``, as estimated and as observed
+        in ``b``.
     spread
-        Shape (num_blocks, n): mean gain in the block of the options with at most the increase that is accepted.
+        Shape (num_blocks, n): mean observed gain, in block ``b``, of the other allowed options whose increase is
+        accepted.
     today
-        Shape (num_blocks, n): risk of today's option in the block; NaN where that is unknown.
+        Shape (num_blocks, n): observed risk of today's option in block ``b``; NaN where unknown.
     """
 
     claimed: FloatArray
@@ -186,7 +193,7 @@ class _Anew:
 
     @classmethod
     def zeros(cls, num_blocks: int, num_items: int) -> _Anew:
-        """Nothing is known yet."""
+        """Results before any VM is decided on."""
         pairs, singles = (num_blocks, num_blocks, num_items), (num_blocks, num_items)
         return cls(*(np.zeros(pairs) for _ in range(2)), *(np.zeros(singles) for _ in range(4)))
 
@@ -213,7 +220,7 @@ def _decide_anew(part: OptionPart, decisions: Decisions, anew: _Anew, columns: I
 
 
 def _mean_known(gain: FloatArray, wanted: BoolArray) -> FloatArray:
-    """Mean over the wanted options; 0 where none is wanted, NaN where none of them is known."""
+    """Mean over the wanted options; 0 for a VM without wanted options, NaN if none of them is known."""
     known = wanted & ~np.isnan(gain)
     mean = divide_known(np.where(known, gain, 0.0).sum(axis=1), known.sum(axis=1))
     return np.where(wanted.any(axis=1), mean, 0.0)
@@ -221,16 +228,16 @@ def _mean_known(gain: FloatArray, wanted: BoolArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Roles:
-    """Why VMs move or stay in the schedule, each of shape (n,).
+    """Reasons why VMs move or stay in the schedule; both arrays have shape (n,).
 
     Parameters
     ----------
     share
-        Share of its possible gain that a VM gets, where it is moved for its risk; for all others, the mean share.
+        Share of its possible gain that a VM gets if it is moved for its risk; the mean share for all other VMs.
     spread
-        1 for VMs that are moved for other reasons, 0 for those that stay although they could be; for all others, the
-        mean of these.  Others are VMs that are moved for their risk, and VMs without any other start: which VMs these
-        are depends on every block, so the estimate must not.
+        1 for VMs that are moved for other reasons, and 0 for VMs that stay although they could move. All other VMs get
+        the mean of these. Those are the VMs moved for their risk and the VMs that have no other start; which VMs
+        belong to them depends on every block, so the estimate must not.
     """
 
     share: FloatArray
@@ -257,10 +264,10 @@ def _roles(table: RiskTable, decisions: Decisions, items: IntArray) -> _Roles:
 
 
 def _gains_by_block(anew: _Anew, roles: _Roles, price: FloatArray, repeats: bool) -> tuple[FloatArray, FloatArray]:
-    """Gain of each VM in each block, decided without it, and what today's schedule risked; shape (num_blocks, n).
+    """Gain of each VM in each block, decided without it, and risk of today's schedule; shape (num_blocks, n).
 
-    Where one of them is unknown, the VM's means over the other blocks stand in for both, so that no VM gains more
-    than it risked.
+    Where either of them is unknown, both are replaced with the VM's means over the other blocks, so that no VM gains
+    more than it risked.
     """
     num_blocks = len(anew.hoped)
     gains = np.zeros_like(anew.hoped)
@@ -285,16 +292,18 @@ def _gains_by_block(anew: _Anew, roles: _Roles, price: FloatArray, repeats: bool
 def _with_interval(
     change: FloatArray, days: npt.NDArray[np.int64], least: float, seed: int, today: float
 ) -> ExpectedChange:
-    """Mean over the blocks, weighed by their days, of the sum over the clusters, and the interval of its resamples.
+    """Change and interval: the sum over the clusters, averaged over the blocks, and the quantiles of its resamples.
 
     Parameters
     ----------
     change
         Shape (num_blocks, num_clusters): change in at-risk backups per 30 days.
     days
-        Shape (num_blocks,): days of each block.
+        Shape (num_blocks,): number of days in each block, used as weights.
     least
-        What the lower end must reach.
+        Value that the lower end is extended to if it lies above; infinity for no limit.
+    seed
+        Random seed of the resampling.
     today
         At-risk backups per 30 days of today's schedule.
     """

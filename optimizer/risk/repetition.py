@@ -1,4 +1,4 @@
-"""Whether the hours at which VMs are busy repeat at all: a randomization test on a whole estate."""
+"""A randomization test, on a whole estate, of whether the hours at which VMs are busy repeat at all."""
 
 from __future__ import annotations
 
@@ -11,31 +11,32 @@ from optimizer.risk.folds import Folds
 from optimizer.risk.seasonal import FloatArray, divide_known, smooth_time_of_day
 
 SIGNIFICANT = 0.01
-"""Largest p-value at which profiles count as repeating: one estate in a hundred without any is taken for one that has.
+"""Largest p-value at which profiles count as repeating.
 
-Then all of its VMs may be moved for their risk, and this must not add up to more than 1 % of the VMs of such estates.
+At 0.01, one in a hundred estates without repeating profiles passes by chance. All VMs of such an estate may then be
+moved for their risk, and over many such estates this must not add up to more than 1 % of their VMs.
 """
 
 NUM_ROTATIONS = 9999
-"""Random rotations that the estate is compared with."""
+"""Number of random rotations that the estate is compared with."""
 
 CHUNK_VMS = 512
-"""VMs worked on at a time."""
+"""Number of VMs worked on at a time."""
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """Result of the test.
+    """Result of the test for repetition.
 
     Parameters
     ----------
     p_value
-        Probability of profiles that agree as much as these where none repeats; None where nothing can be compared:
-        fewer than three blocks of days, or no busy VM.
+        Probability that profiles agree at least this much if none of them repeats. None if there is nothing to
+        compare: fewer than three blocks of days, or no busy VM.
     num_vms
         Number of busy VMs.
     num_days
-        Days of history.
+        Number of days of history.
     """
 
     p_value: float | None
@@ -52,11 +53,12 @@ def look_for_repetition(folds: Folds) -> Repetition:
     """Compare each VM's profile between the blocks of days, pooled over the estate.
 
     The statistic is the mean over VMs of ``sum over b < c of <F[v, b], F[v, c]> / sum over b of <F[v, b], F[v, b]>``,
-    where ``F[v, b]`` is the smoothed profile of VM ``v`` in block ``b`` less its mean: every VM counts alike, so a few
-    very busy ones do not decide.  Under the null hypothesis the hours of one block say nothing of those of another, so
-    each block may be rotated around the clock by any number of starts.  One rotation is drawn for each block and
-    applied to all VMs together, which keeps whatever they do at the same time: the test is exact even if all of them
-    move together.  It needs no forecast, only the inner products at every rotation, so it costs one pass.
+    where ``F[v, b]`` is the smoothed profile of VM ``v`` in block ``b`` minus its mean. All VMs have the same weight,
+    so a few very busy ones do not decide. Under the null hypothesis, the hours of one block tell nothing about those
+    of another, so each block may be rotated around the clock by any number of starts. One rotation is drawn for each
+    block and applied to all VMs together. This preserves whatever they do at the same time, so the test is exact even
+    if all VMs move together. The test needs no forecast, only the inner products at every rotation, so it takes a
+    single pass.
     """
     num_blocks, num_days = folds.num_blocks, len(folds.history.dates)
     if not folds.enough:
@@ -74,7 +76,7 @@ def look_for_repetition(folds: Folds) -> Repetition:
 
 
 def _agreement(folds: Folds, pairs: list[tuple[int, int]]) -> FloatArray:
-    """Shape (num_pairs, num_starts): inner products of two blocks, the first rotated, summed over the VMs."""
+    """Inner products of each pair of blocks, the first one rotated, summed over VMs; shape (num_pairs, num_starts)."""
     history = folds.history
     num_starts = history.grid.num_starts
     total = np.zeros((len(pairs), num_starts))

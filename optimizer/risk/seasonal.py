@@ -1,4 +1,4 @@
-"""The seasonal estimate: how often a backup set to a time of day is at risk, from counts of days and a prior."""
+"""The seasonal estimate: how often a backup at a time of day is at risk, from counts of days and a prior."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
 SMOOTHING_HOURS = 1.5
-"""Standard deviation of the circular Gaussian over the time of day.
+"""Standard deviation of the circular Gaussian over the time of day, in hours.
 
-With a month of the Bitbrains trace and the default shrinkage, widths up to 2 h close the same share of the regret
-within 3 points; short histories need it: with two weeks and no shrinkage it closes 6 to 21 points more than none.
+With a month of the Bitbrains trace and the default shrinkage, the regret closed is the same within 3 points for all
+widths up to 2 h. Short histories need smoothing: with two weeks and no shrinkage, it closes 6 to 21 points more of the
+regret than no smoothing does.
 """
 
 _ALMOST_ONE = 1 - 1e-9
 
 
 def smooth_time_of_day(values: npt.ArrayLike) -> FloatArray:
-    """Circular Gaussian smooth over the last axis, which spans a day.
+    """Smooth the last axis, which spans a day, with a circular Gaussian.
 
     Parameters
     ----------
@@ -33,7 +34,7 @@ def smooth_time_of_day(values: npt.ArrayLike) -> FloatArray:
     Returns
     -------
     numpy.ndarray
-        Same shape; means are kept.
+        Same shape as ``values``, with the same mean over the day.
     """
     rough = np.asarray(values, dtype=np.float64)
     num_starts = rough.shape[-1]
@@ -49,7 +50,7 @@ def smooth_time_of_day(values: npt.ArrayLike) -> FloatArray:
 
 
 def divide_known(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> FloatArray:
-    """Quotient, NaN where the denominator is not positive."""
+    """Quotient of two arrays, NaN where the denominator is not positive."""
     below = np.asarray(denominator, dtype=np.float64)
     quotient = np.full(below.shape, np.nan)
     np.divide(numerator, below, out=quotient, where=below > 0)
@@ -57,19 +58,19 @@ def divide_known(numerator: npt.ArrayLike, denominator: npt.ArrayLike) -> FloatA
 
 
 def fleet_profile(risk_sum: npt.ArrayLike, day_count: npt.ArrayLike) -> FloatArray:
-    """Hour-of-day profile of the VMs that are ever at risk, scaled to mean 1.
+    """Hour-of-day profile of the VMs that were at risk at least once, scaled to mean 1.
 
-    Every such VM counts alike, however often it is at risk.
+    All these VMs have the same weight, however often they were at risk.
 
     Parameters
     ----------
     risk_sum, day_count
-        Shape (V, num_starts).
+        Shape (V, num_starts); see :class:`optimizer.risk.history.RiskHistory`.
 
     Returns
     -------
     numpy.ndarray
-        Shape (num_starts,); 1 throughout where no VM is ever at risk.
+        Shape (num_starts,); 1 at every start if no VM was ever at risk.
     """
     sums = np.asarray(risk_sum)
     counts = np.asarray(day_count)
@@ -83,20 +84,20 @@ def fleet_profile(risk_sum: npt.ArrayLike, day_count: npt.ArrayLike) -> FloatArr
 def scale_profile(level: npt.ArrayLike, profile: FloatArray) -> FloatArray:
     """Probability of a VM that follows the fleet's hours at its own level: its odds are ``level * f : 1 - level``.
 
-    For small levels this is ``level * f[t]``; unlike the plain product it stays a probability, and it promises no
-    quiet hours to a VM that is always at risk.
+    For small levels this is ``level * f[t]``. Unlike that product, it always stays below 1, and it promises no quiet
+    hours to a VM that is always at risk.
 
     Parameters
     ----------
     level
-        Shape (V,): mean over the day of the probability.
+        Shape (V,): mean probability over the day.
     profile
-        Shape (num_starts,), mean 1.
+        Shape (num_starts,): the fleet's profile ``f``, mean 1.
 
     Returns
     -------
     numpy.ndarray
-        Shape (V, num_starts), from 0 to 1.
+        Shape (V, num_starts): probabilities from 0 to 1.
     """
     share = np.minimum(np.asarray(level, dtype=np.float64), _ALMOST_ONE)[:, None]
     weighted = share * profile
@@ -105,16 +106,16 @@ def scale_profile(level: npt.ArrayLike, profile: FloatArray) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class SeasonalEstimate:
-    """What some days of history say, before it is decided how far they are believed.
+    """Estimate from some days of history, before the VM's own hours and the fleet's hours are blended.
 
     Parameters
     ----------
     own
         Shape (V, num_starts): smoothed frequency of being at risk.
     prior
-        Same shape: the fleet's hours at the VM's own level.
+        Shape (V, num_starts): the fleet's hours at the VM's own level.
     num_days
-        Shape (V,): days of history behind ``own``.
+        Shape (V,): number of days of history behind ``own``.
     """
 
     own: FloatArray
@@ -122,7 +123,7 @@ class SeasonalEstimate:
     num_days: FloatArray
 
     def probability(self, prior_days: float) -> FloatArray:
-        """Blend own hours with the fleet's: ``(n * own + k * prior) / (n + k)``, n days of history, k prior days."""
+        """Blend own and fleet hours: ``(n * own + k * prior) / (n + k)``, n days of history, k = ``prior_days``."""
         days = self.num_days[:, None]
         weight = np.divide(days, days + prior_days, out=np.zeros_like(days), where=days > 0)
         return weight * self.own + (1 - weight) * self.prior
@@ -131,16 +132,18 @@ class SeasonalEstimate:
 def estimate_season(
     risk_sum: npt.ArrayLike, day_count: npt.ArrayLike, num_days: npt.ArrayLike, profile: FloatArray
 ) -> SeasonalEstimate:
-    """Smooth each VM's own frequencies, counts and all, so that hours of few days weigh little.
+    """Estimate each VM from its own counts, smoothed over the time of day.
+
+    Sums and counts are smoothed separately and then divided, so that hours known on few days have little weight.
 
     Parameters
     ----------
     risk_sum, day_count
-        Shape (V, num_starts): sum over the known days of the share of delays at risk, and known days.
+        Shape (V, num_starts): sum, over the known days, of the share of delays at risk; number of known days.
     num_days
-        Shape (V,): usable days.
+        Shape (V,): number of usable days.
     profile
-        Shape (num_starts,): the fleet's, mean 1.
+        Shape (num_starts,): the fleet's profile, mean 1.
     """
     smooth = smooth_time_of_day(risk_sum), smooth_time_of_day(day_count)
     return season_from_smooth(*smooth, num_days, profile)
@@ -149,50 +152,53 @@ def estimate_season(
 def season_from_smooth(
     smooth_sum: FloatArray, smooth_count: FloatArray, num_days: npt.ArrayLike, profile: FloatArray
 ) -> SeasonalEstimate:
-    """The estimate from sums and counts that are smoothed already; smoothing is linear, so blocks of days add up."""
+    """Make the estimate from smoothed sums and counts; smoothing is linear, so sums over blocks can be added."""
     own = np.nan_to_num(divide_known(smooth_sum, smooth_count))
     prior = scale_profile(own.mean(axis=1), profile)
     return SeasonalEstimate(own, prior, np.asarray(num_days, dtype=np.float64))
 
 
 FLEET_TO_BELIEVE = 10
-"""Other busy VMs with which the fleet's profile gets half of its weight.
+"""Number of other busy VMs at which the fleet's profile gets half of its weight.
 
-Drawn at random from the Bitbrains trace, fleets of 2 to 25 busy VMs lose nothing by it (within a point of the regret
-closed), and on copies with shifted clocks they gain up to 5 points.
+Fleets of 2 to 25 busy VMs, drawn at random from the Bitbrains trace, lose nothing by this discount (within one point
+of the regret closed). On copies with shifted clocks they gain up to 5 points.
 """
 
 
 SMALL_FLEET = 16
-"""Other busy VMs up to which four weeks of own evidence are not shrunk toward the fleet.
+"""Number of other busy VMs up to which four weeks of own evidence are not shrunk toward the fleet.
 
-Of fleets of 4, 8, 12 and 16 busy VMs of the Bitbrains trace, with a month of history, the regret closed without
-the fleet does not differ significantly (50 or 60 pairs each, t below 2), nor does that of copies with shifted clocks.
-With 25 and 40 busy VMs of the trace it is 2 points lower.
+For fleets of 4, 8, 12 and 16 busy VMs of the Bitbrains trace, with a month of history, the regret closed without the
+fleet's profile does not differ significantly (50 or 60 pairs each, t below 2). The same holds for copies with shifted
+clocks. With 25 and 40 busy VMs of the trace it is 2 points lower.
 """
 
 LARGE_FLEET = 32
-"""Other busy VMs from which on own evidence of any length is shrunk toward the fleet."""
+"""Number of other busy VMs from which own evidence of any length is shrunk toward the fleet in full."""
 
 SHORT_HISTORY_DAYS = 14
-"""With two weeks of history, small fleets lose up to 10 points of the regret without the fleet's profile."""
+"""Days of history up to which a small fleet uses its profile in full.
+
+With two weeks of history, small fleets lose up to 10 points of the regret closed without the fleet's profile.
+"""
 
 LONG_HISTORY_DAYS = 28
-"""Days of history that count as a month of own evidence."""
+"""Days of history that count as a full month of own evidence."""
 
 
 def share_believed(num_busy: int, num_days: float) -> float:
-    """How far VMs believe the hours of their fleet, from 0 to 1.
+    """How much weight the fleet's hours get in the forecasts of its VMs, from 0 to 1.
 
-    The profile of one or two neighbors is not that of a fleet: without this, a server that was never busy at noon in a
-    month would be forecast its neighbor's noon.
+    The profile of one or two neighbors is not the profile of a fleet. Without this factor, a server that was never
+    busy at noon in a month would get its neighbor's noon as its forecast.
 
     Parameters
     ----------
     num_busy
-        Number of VMs that are ever at risk.
+        Number of VMs that were at risk at least once.
     num_days
-        Typical days of usable history of these VMs.
+        Typical number of usable days of history of these VMs.
     """
     others = max(num_busy - 1, 0)
     is_small = _share(LARGE_FLEET - others, LARGE_FLEET - SMALL_FLEET)

@@ -1,7 +1,7 @@
-"""Numpy kernels: from samples of load to the share of start delays whose snapshot is at risk.
+"""NumPy kernels that turn samples of load into the share of start delays whose snapshot is at risk.
 
-A backup set to a start time begins anywhere in the two hours that follow; here its delay is uniform over 0, 5, ...,
-120 minutes.  The kernels work on chunks of VMs small enough to stay in the cache, on single bytes.
+A backup begins at any time in the two hours after its start time. Here, the delay is uniform over 0, 5, ..., 120
+minutes. The kernels work on single bytes, on chunks of VMs small enough to stay in the cache.
 """
 
 from __future__ import annotations
@@ -22,30 +22,33 @@ ByteArray = npt.NDArray[np.uint8]
 Scalar = TypeVar("Scalar", bound=np.generic)
 
 NUM_DELAYS = WINDOW_MINUTES // BIN_MINUTES + 1
-"""Start delays of 0, 5, ..., 120 minutes, each as likely as the other."""
+"""Number of start delays: 0, 5, ..., 120 minutes, all equally likely."""
 
 MIN_KNOWN_DELAYS = -(-NUM_DELAYS // 2)
-"""Delays whose snapshot must be known for a day to count at a start time: at least half."""
+"""Number of delays whose snapshot must be known for a day to count at a start time: at least half."""
 
 MAX_SNAPSHOT_MINUTES = 720
-"""A window must end on the day after its start, and its samples be counted in one byte."""
+"""Maximum snapshot length, in minutes.
+
+A window must end on the day after its start, and its samples must be countable in one byte.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class SnapshotGrid:
-    """Where in the 5-minute bins the snapshots of each start time lie.
+    """Position, in 5-minute bins, of the snapshots of each start time.
 
     Parameters
     ----------
     snapshot_minutes
-        Length of the in-guest snapshot, rounded up to whole bins.
+        Length of the in-guest snapshot in minutes, rounded up to whole bins.
     step_minutes
-        Spacing of the UTC start times: 30, 15 or 5.
+        Spacing of the UTC start times in minutes: 30, 15 or 5.
 
     Raises
     ------
     ValueError
-        A length or a spacing that cannot be computed.
+        The snapshot length or the spacing is not allowed.
     """
 
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
@@ -59,37 +62,37 @@ class SnapshotGrid:
 
     @property
     def snapshot_bins(self) -> int:
-        """Samples of a snapshot."""
+        """Number of samples in a snapshot."""
         return -(-self.snapshot_minutes // BIN_MINUTES)
 
     @property
     def min_known_samples(self) -> int:
-        """Samples of a snapshot that must be known for it to count: two thirds."""
+        """Number of samples of a snapshot that must be known for the snapshot to count: two thirds."""
         return -(-2 * self.snapshot_bins // 3)
 
     @property
     def step_bins(self) -> int:
-        """Bins from one start time to the next."""
+        """Number of bins from one start time to the next."""
         return self.step_minutes // BIN_MINUTES
 
     @property
     def num_starts(self) -> int:
-        """Start times of a UTC day."""
+        """Number of start times in a UTC day."""
         return BINS_PER_DAY // self.step_bins
 
     @property
     def bins_after_midnight(self) -> int:
-        """Bins of the following day that the windows of a day reach into."""
+        """Number of bins of the following day that the windows of a day reach into."""
         return NUM_DELAYS - 1 + self.snapshot_bins - self.step_bins
 
 
 def check_statistic(load: DayLoad, threshold: Threshold) -> None:
-    """Refuse a threshold on maxima where the load has none.
+    """Refuse a threshold on maxima if the load has no maxima.
 
     Raises
     ------
     DataError
-        ``statistic = "maximum"`` and the day has no maximum of CPU, or memory without its maximum.
+        ``statistic = "maximum"``, and the day has no CPU maximum, or has memory without its maximum.
     """
     if threshold.statistic == "average":
         return
@@ -104,22 +107,24 @@ def check_statistic(load: DayLoad, threshold: Threshold) -> None:
 
 
 def classify_samples(load: DayLoad, rows: npt.NDArray[np.intp], threshold: Threshold) -> tuple[ByteArray, ByteArray]:
-    """Tell which samples of some VMs are hot, and which are known.
+    """Determine which samples of some VMs are hot, and which are known.
 
-    A sample is known where CPU is, where memory alone is above its threshold, and where the VM is known to be off;
-    a VM that is off has no load.
+    A sample is known if CPU is known, if memory alone is above its threshold, or if the VM is known to be off. A VM
+    that is off has no load.
 
     Parameters
     ----------
     load
-        One day.
+        One day of load.
     rows
-        Shape (V,): row of the day of each VM; -1 where the day does not have it.
+        Shape (V,): row of each VM in the day; -1 if the day does not have the VM.
+    threshold
+        Load above which a sample is hot.
 
     Returns
     -------
     hot, known : numpy.ndarray
-        Shape (V, 288), 0 or 1; no sample is hot without being known.
+        Shape (V, 288), 0 or 1; a hot sample is always known.
     """
     averages = threshold.statistic == "average"
     cpu_values = load.cpu_percent if averages else load.cpu_max
@@ -143,7 +148,7 @@ def classify_samples(load: DayLoad, rows: npt.NDArray[np.intp], threshold: Thres
 
 
 def _take(values: npt.NDArray[Scalar], rows: npt.NDArray[np.intp]) -> npt.NDArray[Scalar]:
-    """Rows of an array, without a copy where they follow each other."""
+    """Rows of an array, without a copy if they are consecutive."""
     first = int(rows[0])
     if first >= 0 and int(rows[-1]) == first + len(rows) - 1 and bool((np.diff(rows) == 1).all()):
         return values[first : first + len(rows)]
@@ -151,17 +156,19 @@ def _take(values: npt.NDArray[Scalar], rows: npt.NDArray[np.intp]) -> npt.NDArra
 
 
 def share_at_risk(hot: ByteArray, known: ByteArray, grid: SnapshotGrid) -> npt.NDArray[np.float32]:
-    """Share of the start delays during whose snapshot any sample is hot.
+    """Share of the start delays whose snapshot contains a hot sample.
 
     Parameters
     ----------
     hot, known
-        Shape (V, 288 + bins_after_midnight), 0 or 1: the samples of a day and of the first hours of the next.
+        Shape (V, 288 + bins_after_midnight), 0 or 1: the samples of a day and of the first hours of the next day.
+    grid
+        Snapshot length and spacing of the start times.
 
     Returns
     -------
     numpy.ndarray
-        Shape (V, num_starts), from 0 to 1; NaN where fewer than half of the delays have a known snapshot.
+        Shape (V, num_starts), from 0 to 1; NaN if fewer than half of the delays have a known snapshot.
     """
     snapshot_hot = _combine_windows(np.bitwise_or, hot, grid.snapshot_bins)
     num_known = _combine_windows(np.add, known, grid.snapshot_bins)
@@ -175,7 +182,7 @@ def share_at_risk(hot: ByteArray, known: ByteArray, grid: SnapshotGrid) -> npt.N
 
 
 def _combine_windows(combine: np.ufunc, values: ByteArray, width: int) -> ByteArray:
-    """Combine each ``width`` neighbours in about ``2 log2(width)`` passes, from blocks of 1, 2, 4 ... neighbours."""
+    """Combine every ``width`` neighbors in about ``2 log2(width)`` passes, from blocks of 1, 2, 4 ... neighbors."""
     num_windows = values.shape[1] - width + 1
     block, size, taken = values, 1, 0
     result: ByteArray | None = None

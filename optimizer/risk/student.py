@@ -9,14 +9,14 @@ from optimizer.risk.seasonal import FloatArray
 
 
 def upper_tail(t: npt.ArrayLike, dof: int) -> FloatArray:
-    """P(T > t) for ``dof`` degrees of freedom.
+    """Upper tail probability P(T > t) for ``dof`` degrees of freedom.
 
-    The finite sums of Abramowitz and Stegun, 26.7.3 and 26.7.4.
+    Uses the finite sums of Abramowitz and Stegun, 26.7.3 and 26.7.4.
 
     Raises
     ------
     ValueError
-        Fewer than one degree of freedom.
+        ``dof`` is less than 1.
     """
     if dof < 1:
         raise ValueError(f"dof is {dof}; at least 1 is needed")
@@ -32,7 +32,7 @@ def upper_tail(t: npt.ArrayLike, dof: int) -> FloatArray:
 
 
 def quantile(probability: float, dof: int) -> float:
-    """The t that is exceeded with probability ``1 - probability``, for a probability from 0.5 to 0.9999."""
+    """The value of t that is exceeded with probability ``1 - probability``, for a probability from 0.5 to 0.9999."""
     low, high = 0.0, 1e4
     for _ in range(100):
         middle = (low + high) / 2

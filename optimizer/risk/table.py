@@ -1,4 +1,4 @@
-"""The cost of each start option of each protected item, in at-risk backups per 30 days."""
+"""Cost of each start option of each protected item, in at-risk backups per 30 days."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ from optimizer.risk.options import RISK_DECIMALS, IntArray, OptionRuns, by_patte
 from optimizer.risk.seasonal import BoolArray, FloatArray
 
 LEAST_COUNTED = 0.001
-"""Share of a gain in risk that counts although it is not credited, in an estate whose busy hours repeat.
+"""Share of an uncredited gain in risk that still counts, in an estate whose busy hours repeat.
 
-It pays for no move, but of starts that are as good as each other, the one that looks better is taken.
+It is too small to pay for a move, but it breaks ties: among equally good starts, the one that looks better is chosen.
 """
 
 
 @dataclass(frozen=True)
 class RiskTable:
-    """Risk of every start option of every scheduled item; row ``v`` is ``inventory.items[v]``.
+    """Risk of every start option of every scheduled item; row ``v`` belongs to ``inventory.items[v]``.
 
     Parameters
     ----------
     risk
-        Shape (V, 48): at-risk backups per 30 days if the item's policy started at option ``t`` of its own zone.
+        Shape (V, 48): at-risk backups per 30 days if the item's policy started at option ``t`` in its own time zone.
     today
-        Shape (V,): the same at today's start.
+        Shape (V,): at-risk backups per 30 days at today's start.
     credit
-        Shape (V,): share of a gain in risk that is believed, from 0 (none) to 1; see
+        Shape (V,): share of a gain in risk that is believed, from 0 (nothing) to 1; see
         :func:`optimizer.risk.credit.believe_gains`.
     own
-        Shape (V,): whether the VM's own history is the evidence; without it, ``credit`` is 0.
+        Shape (V,): whether the estimate rests on the VM's own history. If not, ``credit`` is 0.
     repeats
-        Whether the busy hours of the estate are proven to repeat.  If they are not, what looks better is noise, and
-        a gain that is not credited does not even decide between starts that are as good as each other.
+        Whether the busy hours of the estate are proven to repeat. If they are not, a start that looks better is only
+        noise, and a gain that is not credited does not even break ties.
     """
 
     risk: FloatArray
@@ -48,44 +48,44 @@ class RiskTable:
 
     @property
     def credited(self) -> BoolArray:
-        """Shape (V,): whether any gain in risk is believed."""
+        """Whether any part of a gain in risk is believed; shape (V,)."""
         return np.asarray(self.credit > 0)
 
     @property
     def allowed(self) -> BoolArray:
-        """Shape (V, 48): options that evidence allows.
+        """Options that the evidence allows; shape (V, 48).
 
-        A VM without its own evidence may go nowhere that looks worse.  Of all others, whether credited or not, the
-        increase is estimated from their own history: it counts whole, and `max_risk_increase` limits it.
+        A VM without evidence of its own may not move to a start that looks worse. For all other VMs, credited or not,
+        the increase is estimated from their own history: it counts in full, and `max_risk_increase` limits it.
         """
         return np.asarray(self.own[:, None] | (self.risk <= self.today[:, None]))
 
     @property
     def reported(self) -> FloatArray:
-        """Shape (V, 48): risk as figures for people state it.
+        """Risk as reports state it; shape (V, 48).
 
-        The plain estimate, but no gain for a VM without evidence of its own.  The objective credits less than these
-        gains (:attr:`cost`), and what a plan promises is `expected_change`.
+        This is the plain estimate, except that a VM without evidence of its own shows no gain. The objective counts
+        less than these gains (:attr:`cost`), and a plan promises `expected_change` instead.
         """
         return np.where(self.own[:, None], self.risk, np.maximum(self.risk, self.today[:, None]))
 
     @property
     def counted(self) -> FloatArray:
-        """Shape (V,): share of a gain in risk that the objective counts."""
+        """Share of a gain in risk that the objective counts; shape (V,)."""
         return np.where(self.own & self.repeats, np.maximum(self.credit, LEAST_COUNTED), self.credit)
 
     @property
     def cost(self) -> FloatArray:
-        """Shape (V, 48): risk as the objective counts it.
+        """Risk as the objective counts it; shape (V, 48).
 
-        Of a gain, only a share counts (:attr:`counted`); an increase counts whole.
+        Only a share of a gain counts (:attr:`counted`); an increase counts in full.
         """
         gain = np.maximum(self.today[:, None] - self.risk, 0.0)
         return (self.risk + (1 - self.counted[:, None]) * gain).round(RISK_DECIMALS)
 
 
 def start_step(inventory: Inventory) -> int:
-    """Spacing in minutes of the UTC start times that the inventory's zones need: 30, 15 or 5."""
+    """Spacing, in minutes, of the UTC start times that the inventory's time zones need: 30, 15 or 5."""
     policies = (inventory.policy(item) for item in inventory.items)
     patterns = {policy.pattern(inventory.horizon) for policy in policies}
     return common_start_step(offset for pattern in patterns for offset in pattern.offsets)
@@ -94,22 +94,23 @@ def start_step(inventory: Inventory) -> int:
 def risk_table(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: bool = False) -> RiskTable:
     """Sum a forecast over the runs of a typical week: ``risk[v, t] = 30 / 7 * sum over runs of P[v, start of run]``.
 
-    In zones that change their clocks the worse of the offsets counts.
+    In time zones with daylight saving, the worse of the UTC offsets counts.
 
     Parameters
     ----------
     inventory
         The items, one row each.
     forecast
-        Has every VM of the items and a spacing of starts that their zones can use (:func:`start_step`).
+        Forecast that covers the VM of every item, with a spacing of starts that suits their time zones
+        (:func:`start_step`).
     agentless_at_risk
-        Whether load puts agentless snapshots at risk.  By default the risk of their VMs is 0 at every start: the
-        host takes these snapshots without the guest.
+        Whether load puts agentless snapshots at risk. By default it does not, and the risk of these VMs is 0 at every
+        start: the host takes such snapshots without the guest.
 
     Raises
     ------
     ValueError
-        The forecast lacks a VM or is too coarse for a zone.
+        The forecast lacks a VM, or its spacing is too coarse for a time zone.
     """
     rows = forecast_rows(inventory, forecast)
     risk = np.zeros((len(rows), NUM_OPTIONS))
@@ -122,7 +123,7 @@ def risk_table(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: b
     starts = np.array([inventory.policy(item).start for item in inventory.items], dtype=np.intp)
     own = np.array([kind is Evidence.OWN_HISTORY for kind in forecast.evidence], dtype=np.bool_)[rows]
     risk = risk.round(RISK_DECIMALS)
-    # A VM without any risk has nothing to be believed: its own history says so, at every start.
+    # A VM that is never at risk is not busy. It keeps credit 1: its own history shows no risk at any start.
     credit = own.astype(np.float64)
     if forecast.folds is not None and forecast.folds.enough:
         items = busy_items(inventory, forecast, agentless_at_risk=agentless_at_risk)
@@ -139,13 +140,7 @@ def risk_table(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: b
 
 
 def forecast_rows(inventory: Inventory, forecast: Forecast) -> IntArray:
-    """Row in a forecast of the VM of each item; shape (V,).
-
-    Raises
-    ------
-    ValueError
-        The forecast lacks a VM.
-    """
+    """Row in the forecast of each item's VM; shape (V,)."""
     row_of = {vm_id.lower(): row for row, vm_id in enumerate(forecast.vm_ids)}
     missing = [item.vm_id for item in inventory.items if item.vm_id.lower() not in row_of]
     if missing:
@@ -154,7 +149,7 @@ def forecast_rows(inventory: Inventory, forecast: Forecast) -> IntArray:
 
 
 def busy_items(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: bool = False) -> IntArray:
-    """Rows of the items whose risk can be estimated without a block of the history: those that are ever at risk."""
+    """Rows of the items that are ever at risk, so that their risk can be estimated without a block of the history."""
     rows = forecast_rows(inventory, forecast)
     busy = forecast.fold_row[rows] >= 0
     if not agentless_at_risk:

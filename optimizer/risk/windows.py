@@ -1,4 +1,4 @@
-"""Sums up over some days, a chunk of VMs at a time, when a backup would have been at risk."""
+"""Sums up, over some days and a chunk of VMs at a time, when a backup would have been at risk."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from optimizer.model.timegrid import BINS_PER_DAY
 from optimizer.risk.snapshots import ByteArray, SnapshotGrid, classify_samples, share_at_risk
 
 CHUNK_VMS = 256
-"""VMs worked on at a time: their temporaries stay in a core's cache."""
+"""Number of VMs worked on at a time, so that their temporary arrays stay in a core's cache."""
 
 
 @dataclass(frozen=True)
 class BlockSums:
-    """Shares of start delays at risk of some VMs, summed by block, over some blocks of a history.
+    """Shares of start delays at risk, summed by block, for some VMs and some blocks of a history.
 
     Parameters
     ----------
     risk_sum, day_count
         Shape (num_blocks, V, num_starts); see :class:`optimizer.risk.history.RiskHistory`.
     usable_days
-        Shape (num_blocks, V).
+        Shape (num_blocks, V): number of days on which at least half of the start times are known.
     varies
         Shape (V,): whether the load changes within these blocks, or the VM is ever off.
     first_load
-        Shape (2, V): the first CPU and the first memory that are known, NaN where none is; of a VM that varies it
-        means nothing.
+        Shape (2, V): the first known CPU and the first known memory value, NaN if none is known. Meaningless for a VM
+        that varies.
     """
 
     risk_sum: npt.NDArray[np.float32]
@@ -43,7 +43,7 @@ class BlockSums:
 
     @classmethod
     def zeros(cls, num_blocks: int, num_vms: int, num_starts: int) -> BlockSums:
-        """Sums over no days."""
+        """Sums before any day is added."""
         shape = (num_blocks, num_vms, num_starts)
         return cls(
             risk_sum=np.zeros(shape, dtype=np.float32),
@@ -55,7 +55,7 @@ class BlockSums:
 
 
 class RowFinder:
-    """Finds the rows of the wanted VMs in a day; days mostly have the same VMs as the one before."""
+    """Finds the rows of the wanted VMs in a day of load; it reuses them while consecutive days list the same VMs."""
 
     def __init__(self, vm_ids: Sequence[str]) -> None:
         self._wanted = [vm_id.lower() for vm_id in vm_ids]
@@ -63,7 +63,7 @@ class RowFinder:
         self._rows = np.empty(0, dtype=np.intp)
 
     def find(self, day_ids: tuple[str, ...]) -> npt.NDArray[np.intp]:
-        """Row in the day of each wanted VM, -1 where it has none; shape (V,)."""
+        """Row of each wanted VM in the day, -1 if the day does not have the VM; shape (V,)."""
         if day_ids != self._seen:
             row_of = {vm_id.lower(): row for row, vm_id in enumerate(day_ids)}
             self._rows = np.array([row_of.get(vm_id, -1) for vm_id in self._wanted], dtype=np.intp)
@@ -72,16 +72,16 @@ class RowFinder:
 
 
 class Windows:
-    """The samples of the latest day, kept until the next one completes the windows that cross midnight.
+    """Keeps the samples of the latest day until the next day completes the windows that cross midnight.
 
     Parameters
     ----------
     sums
-        Where the shares are added up.
+        Sums that the shares are added to.
     grid
         Snapshot length and spacing of the start times.
     threshold
-        Above which load a snapshot is at risk.
+        Load above which a snapshot is at risk.
     """
 
     def __init__(self, sums: BlockSums, grid: SnapshotGrid, threshold: Threshold) -> None:
@@ -95,7 +95,7 @@ class Windows:
         self._block = 0
 
     def add_day(self, load: DayLoad, rows: npt.NDArray[np.intp], num_bins: int, block: int) -> None:
-        """Complete the windows of the day before; keep the first ``num_bins`` samples of this one, of a ``block``."""
+        """Complete the windows of the day before; keep the first ``num_bins`` samples of this day for ``block``."""
         follows = self._day is not None and (load.date - self._day).days == 1
         for chunk in self._chunks():
             self._watch_for_change(load, rows[chunk], chunk, num_bins)
@@ -108,7 +108,7 @@ class Windows:
         self._day, self._block = load.date, block
 
     def _watch_for_change(self, load: DayLoad, rows: npt.NDArray[np.intp], chunk: slice, num_bins: int) -> None:
-        """Mark the VMs whose load differs from the first that was seen; done with after a day or two."""
+        """Mark the VMs whose load differs from the first value seen; after a day or two, few VMs are left to watch."""
         varies = self._sums.varies[chunk]
         still = np.flatnonzero(~varies & (rows >= 0))
         if len(still) == 0:
@@ -125,7 +125,7 @@ class Windows:
             varies[still] |= (load.running[rows[still], :num_bins] == STOPPED).any(axis=1)
 
     def close(self) -> None:
-        """Complete the windows of the last day; what would follow is unknown."""
+        """Complete the windows of the last day; samples after it count as unknown."""
         for chunk in self._chunks():
             self._finish(chunk, None)
 
