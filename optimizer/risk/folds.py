@@ -64,7 +64,7 @@ class Folds:
             for block in without:
                 risk_sum = risk_sum - self.history.risk_sum[block]
                 day_count = day_count - self.history.day_count[block]
-            # Subtraction of floating-point sums can leave a small residue where the true sum is zero; RESIDUE cuts it off.
+            # Subtracting floating-point sums leaves a small residue where the true sum is zero; RESIDUE cuts it off.
             self._profiles[without] = fleet_profile(np.where(risk_sum < RESIDUE, 0, risk_sum), day_count)
         return self._profiles[without]
 
