@@ -1,1 +1,1 @@
-"""Azure through Microsoft's own clients; the only importer of ``azure.*``."""
+"""Adapter to Azure through Microsoft's own clients; no other package imports ``azure.*``."""

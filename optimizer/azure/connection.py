@@ -1,4 +1,4 @@
-"""How Azure is reached: endpoints, credential, and the clients that share them."""
+"""Connection to Azure: endpoints, credential, and the clients that share them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if TYPE_CHECKING:
 
 
 _NEVER = 2**33
-"""Seconds since 1970 of a time that is never reached, for a token that does not expire."""
+"""Expiry, in seconds since 1970, of a token that never expires."""
 
 REGION = re.compile(r"[a-z0-9]{2,40}")
-"""Name of a region; it becomes a part of a host name."""
+"""Pattern for the name of a region, which becomes part of a host name."""
 
 _SIGN_IN_HOSTS = ("https://login.microsoftonline.com", "https://login.microsoft.com")
-"""MSAL asks these for the sign-in hosts of every cloud."""
+"""Hosts that MSAL asks for the sign-in hosts of every cloud."""
 
 _MANAGED_IDENTITY = "http://169.254.169.254"
-"""The instance metadata service of a VM: link-local, and without TLS by design."""
+"""Instance metadata service of a VM; it is link-local and does not use TLS by design."""
 
 _AUTHORITY_VARIABLE = "AZURE_AUTHORITY_HOST"
 _IDENTITY_VARIABLES = (
@@ -41,14 +41,14 @@ _IDENTITY_VARIABLES = (
     "MSI_ENDPOINT",
     "SYSTEM_OIDCREQUESTURI",
 )
-"""Environment variables in which Azure's own platforms name their endpoints for managed identities."""
+"""Environment variables in which Azure's own platforms state their endpoints for managed identities."""
 
 
 class _NoSecret:
-    """A credential for an emulator, which asks for none."""
+    """Credential for an emulator, which requires none."""
 
     def get_token(self, *scopes: str, **kwargs: Any) -> AccessToken:
-        """A token that means nothing."""
+        """Return a placeholder token."""
         from azure.core.credentials import AccessToken
 
         del scopes, kwargs
@@ -57,28 +57,30 @@ class _NoSecret:
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the endpoints are and who asks.
+    """Endpoints and credential of the client.
 
     Parameters
     ----------
     arm_endpoint
-        Azure Resource Manager.
+        Endpoint of Azure Resource Manager.
     metrics_endpoint
-        Template of the regional metrics endpoints, with ``{region}``.
+        Template for the regional metrics endpoints, with ``{region}``.
     logs_endpoint
-        Log Analytics.
+        Endpoint of Log Analytics.
     ca_file
-        Certificate authority to trust instead of the usual ones: an emulator's, or that of a proxy.
+        Certificate authority to trust instead of the default ones, for an emulator or a proxy.
     token_credential
-        Who asks; None: ``DefaultAzureCredential``, which knows environment, managed identity and ``az login``.
+        Credential of the caller. None means ``DefaultAzureCredential``, which supports environment variables, managed
+        identities and ``az login``.
     polling_seconds
-        First pause between two looks at an operation, in seconds, if the service does not say; it doubles each time.
+        First pause, in seconds, between two looks at an operation for which the service states none; it doubles each
+        time.
     backoff_seconds
-        First pause before a failed request is repeated; it doubles with each try.
+        First pause, in seconds, before a failed request is repeated; it doubles with each try.
     metrics_audience
-        Audience of the token for metrics; each cloud has its own.
+        Audience of the token for metrics, which differs between clouds.
     authority
-        Where users and service principals sign in; the variable ``AZURE_AUTHORITY_HOST`` overrides it.
+        Sign-in endpoint for users and service principals; the variable ``AZURE_AUTHORITY_HOST`` overrides it.
     """
 
     arm_endpoint: str = "https://management.azure.com"
@@ -93,7 +95,7 @@ class Connection:
 
     @cached_property
     def credential(self) -> TokenCredential:
-        """Who asks."""
+        """Credential of the caller."""
         if self.token_credential is not None:
             return self.token_credential
         from azure.identity import DefaultAzureCredential
@@ -103,14 +105,14 @@ class Connection:
 
     @classmethod
     def to_emulator(cls, endpoint: str, ca_file: Path | None) -> Connection:
-        """Connection to an emulator: one address for everything, a credential that means nothing, short waits.
+        """Connection to an emulator: one address for all services, a placeholder credential, and short pauses.
 
         Parameters
         ----------
         endpoint
-            ``https://127.0.0.1:PORT``.
+            Address of the emulator, as ``https://127.0.0.1:PORT``.
         ca_file
-            Its certificate authority.
+            Certificate authority of the emulator; None means the default ones.
         """
         base = endpoint.rstrip("/")
         return cls(
@@ -127,7 +129,7 @@ class Connection:
         return {} if self.ca_file is None else {"connection_verify": str(self.ca_file)}
 
     def _options(self, endpoint: str) -> dict[str, Any]:
-        """Options of a client that may talk to one endpoint only."""
+        """Options for a client that may contact only one endpoint."""
         from optimizer.azure.pipeline import BoundedRetry, StayHome
 
         return {
@@ -147,42 +149,42 @@ class Connection:
         return {"base_url": endpoint, "credential_scopes": [endpoint + "/.default"], **options}
 
     def vaults(self, subscription: str, *policies: SansIOHTTPPolicy[Any, Any]) -> RecoveryServicesClient:
-        """Client of the vaults of a subscription.
+        """Client for the vaults of a subscription.
 
         Parameters
         ----------
         policies
-            More policies that each call passes once, outside of the retries.
+            Additional policies, which each call passes once, outside the retries.
         """
         from azure.mgmt.recoveryservices import RecoveryServicesClient
 
         return RecoveryServicesClient(self.credential, subscription, **self._arm_options(*policies))
 
     def backup(self, subscription: str, *policies: SansIOHTTPPolicy[Any, Any]) -> RecoveryServicesBackupClient:
-        """Client of policies, protected items and jobs of a subscription.
+        """Client for the policies, protected items and jobs of a subscription.
 
         Parameters
         ----------
         policies
-            More policies that each call passes once, outside of the retries.
+            Additional policies, which each call passes once, outside the retries.
         """
         from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
         return RecoveryServicesBackupClient(self.credential, subscription, **self._arm_options(*policies))
 
     def graph(self) -> ResourceGraphClient:
-        """Client of the Resource Graph."""
+        """Client for Resource Graph."""
         from azure.mgmt.resourcegraph import ResourceGraphClient
 
         return ResourceGraphClient(self.credential, **self._arm_options())
 
     def metrics(self, region: str) -> MetricsClient:
-        """Client of the metrics of a region.
+        """Client for the metrics of a region.
 
         Raises
         ------
         ValueError
-            The name is not one of a region, so it must not become a part of a host name.
+            The text is not the name of a region, so it must not become part of a host name.
         """
         from azure.monitor.querymetrics import MetricsClient
 
@@ -192,7 +194,7 @@ class Connection:
         return MetricsClient(endpoint, self.credential, audience=self.metrics_audience, **self._options(endpoint))
 
     def logs(self) -> LogsQueryClient:
-        """Client of Log Analytics."""
+        """Client for Log Analytics."""
         from azure.monitor.query import LogsQueryClient
 
         endpoint = self.logs_endpoint
@@ -200,17 +202,17 @@ class Connection:
 
 
 def identity_options(authority: str, variables: Mapping[str, str] = os.environ) -> dict[str, Any]:
-    """Options of ``azure.identity`` credentials that keep secrets at the sign-in hosts of the chosen cloud.
+    """Options for ``azure.identity`` credentials that keep secrets at the sign-in hosts of the chosen cloud.
 
-    Their pipelines have no place for policies of others, but they call hooks before each request and after each
+    The pipelines of these credentials accept no additional policies, but call hooks before each request and after each
     answer.
 
     Parameters
     ----------
     authority
-        Where users and service principals sign in, with or without ``https://``.
+        Sign-in endpoint for users and service principals, with or without ``https://``.
     variables
-        Environment variables; Azure's platforms name the endpoints of managed identities in some of them.
+        Environment variables, in some of which Azure's platforms state the endpoints of managed identities.
     """
     from optimizer.azure.pipeline import StayHome
 

@@ -1,4 +1,4 @@
-"""Which vaults and VMs there are, by Resource Graph; its answers may be some minutes old."""
+"""Finds vaults and VMs through Resource Graph; its answers may be a few minutes old."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from azure.mgmt.resourcegraph import ResourceGraphClient
 
 ROWS_PER_PAGE = 1000
-"""The most that Resource Graph gives (azure-facts 2)."""
+"""Maximum page size of Resource Graph (docs/azure.md, "What `pull` reads")."""
 
 QUERIES, SECONDS = 15, 5.0
-"""Queries that one user may send in so many seconds (azure-facts 2)."""
+"""Number of queries that one user may send in this many seconds (docs/azure.md, "What `pull` reads")."""
 
 SUBSCRIPTIONS_PER_QUERY = 200
 
@@ -34,16 +34,16 @@ VMS = """resources
 | order by id asc"""
 
 _NOT_KEPT = ("osProfile", "networkProfile", "diagnosticsProfile")
-"""Properties of VMs that say nothing about backups, but name accounts, keys and networks."""
+"""Properties of VMs that are irrelevant to backups and contain accounts, keys and networks."""
 
 
 class GraphDirectory:
-    """A :class:`optimizer.estate.pull_source.Directory` that asks Resource Graph.
+    """A :class:`optimizer.estate.pull_source.Directory` that queries Resource Graph.
 
     Parameters
     ----------
     client
-        Of Resource Graph.
+        Client for Resource Graph.
     """
 
     def __init__(self, client: ResourceGraphClient) -> None:
@@ -56,7 +56,7 @@ class GraphDirectory:
         Raises
         ------
         CloudError
-            Resource Graph cannot be asked.
+            Resource Graph cannot answer.
         """
         found = [
             row for part in _parts(subscriptions) for row in self._rows("find vaults", VAULTS, subscriptions=part)
@@ -67,12 +67,12 @@ class GraphDirectory:
         return _once(found)
 
     def find_vms(self, subscriptions: Sequence[str]) -> list[Resource]:
-        """VMs that the user may read, without what names accounts and networks.
+        """VMs that the user may read, without the properties that contain accounts and networks.
 
         Raises
         ------
         CloudError
-            Resource Graph cannot be asked.
+            Resource Graph cannot answer.
         """
         rows = [row for part in _parts(subscriptions) for row in self._rows("find VMs", VMS, subscriptions=part)]
         return _once([without_secrets(row) for row in rows])
@@ -86,7 +86,7 @@ class GraphDirectory:
             options = QueryRequestOptions(top=ROWS_PER_PAGE, skip_token=token, result_format="objectArray")
             with translated(what):
                 answer = self._client.resources(QueryRequest(query=query, options=options, **scope), **RETRIES)
-            data: object = answer.data  # of the type Any in truth: the client knows no rows
+            data: object = answer.data  # really of type Any: the client has no type for rows
             for row in _records(data):
                 yield {key: value for key, value in row.items() if value is not None}
             token = answer.skip_token
@@ -97,7 +97,7 @@ class GraphDirectory:
 
 
 def without_secrets(vm: Resource) -> Resource:
-    """The VM without what names accounts, keys and networks."""
+    """The VM without the properties that contain accounts, keys and networks."""
     kept = {key: value for key, value in properties_of(vm).items() if key not in _NOT_KEPT}
     return {**vm, "properties": kept}
 
@@ -108,12 +108,12 @@ def _parts(subscriptions: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _once(rows: Sequence[Resource]) -> list[Resource]:
-    """Each id once: the scope may name a vault twice, and pages may overlap while things change."""
+    """Rows with unique ids: the scope may name a vault twice, and pages may overlap while resources change."""
     return list({id_of(row).lower(): row for row in rows if id_of(row)}.values())
 
 
 def _records(data: object) -> list[Mapping[str, Any]]:
-    """Rows of an answer, in either of the two formats: a list of objects, or a table of columns and rows."""
+    """Rows of an answer in either format: a list of objects, or a table of columns and rows."""
     if not isinstance(data, Mapping):
         return objects(data)
     columns = [text(column.get("name")) for column in objects(data.get("columns"))]

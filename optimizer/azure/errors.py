@@ -1,4 +1,4 @@
-"""The one door at which what the Azure packages raise becomes an error of this package, by class and status code."""
+"""The only place that translates errors of the Azure packages, by class and status code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from optimizer.errors import (
 from optimizer.model.clock import SYSTEM_CLOCK
 
 _LONGEST_TEXT = 600
-"""Characters of the service's own text that a message repeats."""
+"""Maximum length, in characters, of the service's own text in a message."""
 
 _SECRET = re.compile(
     r"""(?ix)
@@ -54,10 +54,10 @@ _REFUSED = {
     "usererroroperationdeniedonimmutableitem": "the vault is immutable, and retention would shrink: leave it out",
     "requestdisallowedbypolicy": "an Azure Policy of your organisation forbids it: ask for an exemption",
 }
-"""What to do, by code in lower case: refusals that do not pass by waiting, whatever status they arrive with."""
+"""Advice by error code in lower case, for refusals that waiting does not resolve, whatever their status is."""
 
 _REFUSAL_CODE = re.compile(r"invalid|unsupported|not(?:supported|allowed)|disallowed|denied|unauthori[sz]ed")
-"""Codes of refusals: numbers of days in their texts are values that are not allowed, never a time to wait."""
+"""Codes of refusals. A number of days in their text is a value that is not allowed, never a time to wait."""
 
 _BUSY = "another operation is in progress on it: try again later"
 _BUSY_CODE = re.compile(r"objectlocked|operationinprogress|anotheroperation|conflictingoperation|concurrent")
@@ -65,10 +65,10 @@ _BUSY_TEXT = re.compile(
     r"\bin progress\b|\balready (?:running|in process)|\b(?:being|currently) (?:processed|updated)"
 )
 _GENERAL_CONFLICTS = {"conflict", "conflicterror", "resourceconflict", "409"}
-"""Codes of 409 that say no more than the number does."""
+"""Error codes of a 409 that add nothing to the status."""
 
 _MAY_ASK_TO_WAIT = (200, 202, 400, 409, 429)
-"""Statuses of answers whose text may ask to try again later; with them nothing was carried out."""
+"""Statuses whose text may ask the caller to try again later; the request was not carried out."""
 
 _GONE = "it was deleted or lies elsewhere: check its id, or pull the estate again"
 _BY_STATUS: Mapping[int, tuple[type[CloudError], str]] = {
@@ -80,7 +80,7 @@ _BY_STATUS: Mapping[int, tuple[type[CloudError], str]] = {
 
 
 def redact(text: str) -> str:
-    """A text without signatures, tokens, passwords and Authorization headers."""
+    """Remove signatures, tokens, passwords and Authorization headers from a text."""
     return _SECRET.sub(_blank, text)
 
 
@@ -98,16 +98,16 @@ def _blank(match: re.Match[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the service said, as far as it did.
+    """Error information in an answer of the service.
 
     Parameters
     ----------
     status
-        HTTP status; None where no answer came.
+        HTTP status; None if no answer arrived.
     code, text
-        The service's code and words, innermost last; empty where it gave none.
+        Error code and message of the service, innermost last; empty if the answer had none.
     retry_after_seconds
-        What it asks to wait; None where it does not say.
+        Number of seconds that the service asks to wait; None if it does not say.
     """
 
     status: int | None
@@ -117,35 +117,35 @@ class Answer:
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Every code of the answer, in lower case."""
+        """All error codes of the answer, in lower case."""
         return tuple(part.lower() for part in self.code.split("/") if part)
 
 
 @contextmanager
 def translated(what: str) -> Iterator[None]:
-    """Turn what the Azure packages raise into a :class:`optimizer.errors.CloudError`.
+    """Translate exceptions of the Azure packages to :class:`optimizer.errors.CloudError`.
 
     Parameters
     ----------
     what
-        What is asked of which object, to follow "cannot", e.g. ``read policy 'P' of vault 'V'``.
+        The request and its object, to follow "cannot", e.g. ``read policy 'P' of vault 'V'``.
 
     Raises
     ------
     AuthError
-        Nobody is signed in, the sign-in was refused, or 401.
+        No sign-in, a refused sign-in, or a 401.
     ForbiddenError
-        403; the message names the right and the role that has it.
+        A 403; the message names the missing right and the role that contains it.
     NotFoundError
-        404 or 410.
+        A 404 or 410.
     ConflictError
-        412, a 409 or a code that says that another operation is in progress, or a 409 that says nothing at all.
+        A 412, a 409 or code that reports another operation in progress, or a 409 without any details.
     ThrottledError
-        429, or the service's guard against floods.
+        A 429, or the service's protection against floods of requests.
     RejectedError
-        Any other 4xx, or an operation that failed.
+        Any other 4xx, or a failed operation.
     UncertainError
-        No answer, half an answer, 408, 5xx, or the network kept the sign-in from being asked.
+        No answer, an incomplete answer, a 408, a 5xx, or a network failure that prevented the sign-in.
     CloudError
         A redirect, or a link to a host that was not chosen.
     """
@@ -162,7 +162,7 @@ def translated(what: str) -> Iterator[None]:
 
 
 def translate(what: str, exc: Exception) -> CloudError:
-    """The error of this package for one of the Azure packages; see :func:`translated`."""
+    """Error of this package for an exception of the Azure packages; see :func:`translated`."""
     if isinstance(exc, StrayError):
         return CloudError(f"cannot {what}: {_short(str(exc))}")
     answer = read_answer(exc)
@@ -181,7 +181,7 @@ def translate(what: str, exc: Exception) -> CloudError:
 
 
 def _no_token(what: str, exc: Exception, answer: Answer) -> CloudError:
-    """The error where the service or the sign-in gave no access."""
+    """Error for a request without access, because of the service or the sign-in."""
     if answer.status is not None:
         return AuthError(f"cannot {what}: {_said(answer)}; {HOW_TO_SIGN_IN}", code=answer.code, status=answer.status)
     if failure := network_failure(exc, answer.text):
@@ -192,14 +192,14 @@ def _no_token(what: str, exc: Exception, answer: Answer) -> CloudError:
 
 
 def from_answer(what: str, answer: Answer) -> CloudError:
-    """The error for an answer that is none of success.
+    """Error for an unsuccessful answer.
 
     Parameters
     ----------
     what
-        What was asked of which object.
+        The request and its object.
     answer
-        What came; a status below 400 means that the operation was accepted and failed.
+        The answer. A status below 400 means that the operation was accepted and then failed.
     """
     said = f"cannot {what}: {_said(answer)}"
     error = _by_code(said, answer) or _by_status(said, answer)
@@ -225,7 +225,7 @@ def _by_code(said: str, answer: Answer) -> CloudError | None:
 
 
 def _is_refusal(answer: Answer) -> bool:
-    """Whether the code says that the request is not accepted as it stands, so that no waiting helps."""
+    """Whether the code states that the request is not acceptable, so that waiting does not help."""
     return answer.status != 429 and any(_REFUSAL_CODE.search(code) for code in answer.codes)
 
 
@@ -257,7 +257,7 @@ def _throttled(said: str, answer: Answer, seconds: float | None) -> CloudError:
 
 
 def _conflict(said: str, answer: Answer) -> CloudError:
-    """A 409 whose code does not decide: Azure also sends it for what is not allowed at all."""
+    """Error for a 409 whose code is inconclusive; Azure also sends 409 for requests that it never allows."""
     if _BUSY_TEXT.search(answer.text.lower()):
         return ConflictError(f"{said}; {_BUSY}", code=answer.code)
     if set(answer.codes) <= _GENERAL_CONFLICTS:
@@ -267,7 +267,7 @@ def _conflict(said: str, answer: Answer) -> CloudError:
 
 
 def read_answer(exc: Exception) -> Answer:
-    """What the service said in an exception of the Azure packages."""
+    """Error information in an exception of the Azure packages."""
     response = getattr(exc, "response", None)
     status = getattr(exc, "status_code", None)
     if status is None:
@@ -280,18 +280,18 @@ def read_answer(exc: Exception) -> Answer:
 def _body(response: Any) -> object:
     try:
         return json.loads(response.text())
-    except Exception:  # noqa: BLE001 - whatever is wrong with the body, the exception has words of its own
+    except Exception:  # noqa: BLE001 - if the body is unreadable for any reason, the exception has its own text
         return None
 
 
 def read_error(body: object) -> tuple[str, str]:
-    """Codes and texts of an ARM error and of its details, without secrets; empty if it has none.
+    """Codes and texts of an ARM error and its details, without secrets; empty if there are none.
 
     Parameters
     ----------
     body
-        ``{"error": {"code", "message", "details", "innererror", "additionalInfo"}}``, or the value of ``error``.
-        Azure Backup states how long to wait only in the ``recommendedAction`` of ``additionalInfo``.
+        The error as ``{"error": {"code", "message", "details", "innererror", "additionalInfo"}}``, or the value of
+        ``error``. Azure Backup states how long to wait only in the ``recommendedAction`` of ``additionalInfo``.
     """
     if isinstance(body, Mapping) and isinstance(body.get("error"), Mapping):
         body = body["error"]
@@ -320,13 +320,14 @@ def _collect(node: object, codes: list[str], texts: list[str], depth: int) -> No
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds that an answer asks to wait; None where it does not say.
+    """Number of seconds that an answer asks to wait; None if it does not say.
 
     Parameters
     ----------
     headers
-        In any case; ``Retry-After`` in seconds or as a date, ``retry-after-ms``, ``x-ms-retry-after-ms``.  A
-        date is compared with the answer's own ``Date``, so that a wrong clock here does not change the wait.
+        Headers with names in any case: ``Retry-After`` in seconds or as a date, ``retry-after-ms``,
+        ``x-ms-retry-after-ms``. A date is compared with the answer's own ``Date``, so that a wrong clock on this
+        machine does not change the wait.
     """
     by_name = {str(name).lower(): str(value).strip() for name, value in headers.items()}
     for name, unit in (("retry-after-ms", 1e-3), ("x-ms-retry-after-ms", 1e-3), ("retry-after", 1.0)):
@@ -341,7 +342,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def http_date(text: str) -> datetime | None:
-    """The time in an HTTP header, e.g. ``Wed, 21 Oct 2015 07:28:00 GMT``; None if it is not one."""
+    """Time in an HTTP header, e.g. ``Wed, 21 Oct 2015 07:28:00 GMT``; None if the text is not one."""
     try:
         instant = parsedate_to_datetime(text)
     except ValueError:
@@ -354,7 +355,7 @@ def _missing_right(text: str) -> str:
     if not actions:
         return "a right is missing; the roles that this program needs are in data/roles"
     where = f" on {scope['scope']}" if scope else ""
-    # Where a scope is linked, the text begins with what is granted.
+    # For a linked scope, the text first lists the rights that are granted.
     return f"missing right: {actions[-1]}{where}; {how_to_get(actions[-1])}"
 
 

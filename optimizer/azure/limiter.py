@@ -1,4 +1,4 @@
-"""How many requests run at a time: as many as the service bears; and how many are sent in a stretch of time."""
+"""Limits the number of parallel requests to what the service sustains, and the number of requests per period."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 _SETTLE_SECONDS = 0.5
-"""Refusals that follow a halving so closely were caused by the requests before it."""
+"""A refusal this soon after a halving was caused by requests that were sent before it."""
 
 
 class AdaptiveLimiter:
-    """Additive increase, multiplicative decrease: halved when the service asks to slow down, then one more again.
+    """Limiter with additive increase and multiplicative decrease of the number of parallel requests.
+
+    The limit is halved when the service asks to slow down, and then grows again by one at a time.
 
     Parameters
     ----------
     most
-        Requests at a time, at least 1; it begins with these.
+        Maximum number of parallel requests, at least 1; also the initial limit.
     now
-        A clock in seconds.
+        Clock that returns seconds.
     """
 
     def __init__(self, most: int, now: Callable[[], float] = time.monotonic) -> None:
@@ -34,12 +36,12 @@ class AdaptiveLimiter:
 
     @property
     def limit(self) -> int:
-        """Requests that may run at a time now."""
+        """Number of requests that may run in parallel now."""
         return self._limit
 
     @contextmanager
     def slot(self) -> Iterator[None]:
-        """Wait for a place among the running requests, and hold it."""
+        """Wait until one more request may run, and count it as running."""
         with self._free:
             self._free.wait_for(lambda: self._active < self._limit)
             self._active += 1
@@ -51,7 +53,7 @@ class AdaptiveLimiter:
                 self._free.notify_all()
 
     def succeeded(self) -> None:
-        """A request was answered: after as many as may run at a time, allow one more."""
+        """Record an answer; after as many answers as the limit, raise the limit by one."""
         with self._free:
             self._successes += 1
             if self._successes >= self._limit and self._limit < self._most:
@@ -60,7 +62,7 @@ class AdaptiveLimiter:
                 self._free.notify_all()
 
     def slowed(self) -> None:
-        """The service asked to slow down (429, 503): halve, but once for a burst of refusals."""
+        """Record that the service asked to slow down (429, 503): halve the limit, once per burst of refusals."""
         with self._free:
             if self._now() - self._halved_at >= _SETTLE_SECONDS:
                 self._limit = max(1, self._limit // 2)
@@ -69,14 +71,14 @@ class AdaptiveLimiter:
 
 
 class Pacer:
-    """Keeps to a number of requests in any stretch of time.
+    """Limits the number of requests in any period of a given length.
 
     Parameters
     ----------
     most, seconds
-        Requests in any ``seconds``.
+        Maximum number of requests in any period of ``seconds`` seconds.
     now, sleep
-        A clock in seconds, and how one waits.
+        Clock that returns seconds, and function that waits.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Load and backup jobs from Log Analytics workspaces, for what metrics and vaults do not give."""
+"""Reads load and backup jobs that metrics and vaults lack from Log Analytics workspaces."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from azure.monitor.query import LogsQueryClient
 
 VMS_PER_QUERY = 100
-"""Two metrics of a day are 57,600 rows then, far below what one answer may hold (500,000, azure-facts 5.3)."""
+"""VMs per query: two metrics of one day are then 57,600 rows; Log Analytics allows 500,000 in one answer."""
 
 QUERIES, SECONDS = 200, 30.0
-"""Queries that one user may send in so many seconds (azure-facts 5.3)."""
+"""Number of queries that one user may send in this many seconds (docs/azure.md, "What `pull` reads")."""
 
 _TIMEOUT_SECONDS = 600
 _NO_TABLE = "semanticerror"
-"""Code of a query that names a table which the workspace does not have."""
+"""Error code of a query that uses a table that the workspace does not have."""
 
 
 INSIGHTS = """InsightsMetrics
@@ -44,7 +44,7 @@ INSIGHTS = """InsightsMetrics
 | extend Value = iff(Namespace == "Memory", 100.0 * (1 - Val / memoryMB), Val)
 | summarize Average = avg(Value), Maximum = max(Value)
     by ResourceId = tolower(_ResourceId), Metric, Bin = bin(TimeGenerated, 5m)"""
-"""VM insights."""
+"""Query for load recorded by VM insights."""
 
 PERF = """Perf
 | where TimeGenerated >= datetime({start}) and TimeGenerated < datetime({end})
@@ -54,7 +54,7 @@ PERF = """Perf
 | extend Metric = iff(ObjectName == "Memory", "memory", "cpu")
 | summarize Average = avg(CounterValue), Maximum = max(CounterValue)
     by ResourceId = tolower(_ResourceId), Metric, Bin = bin(TimeGenerated, 5m)"""
-"""The classic agent, for what VM insights lacks."""
+"""Query for load recorded by the classic agent, for use where VM insights has none."""
 
 JOBS = """AddonAzureBackupJobs
 | where TimeGenerated >= datetime({start}) and TimeGenerated < datetime({end}) and JobOperation == "Backup"
@@ -66,16 +66,16 @@ JOBS = """AddonAzureBackupJobs
 
 
 class Workspaces:
-    """Log Analytics workspaces; a ``LoadReader`` and a ``JobLog`` of :mod:`optimizer.estate.pull_source`.
+    """Log Analytics workspaces as a ``LoadReader`` and ``JobLog`` of :mod:`optimizer.estate.pull_source`.
 
     Parameters
     ----------
     client
-        Of Log Analytics.
+        Client for Log Analytics.
     workspaces
-        Ids, in the order in which they are asked.
+        Ids of the workspaces, in the order of the queries.
     maxima
-        Whether maxima are wanted.
+        Whether to read maxima in addition to averages.
     """
 
     def __init__(self, client: LogsQueryClient, workspaces: Sequence[str], *, maxima: bool = False) -> None:
@@ -85,7 +85,7 @@ class Workspaces:
         self._pacer = Pacer(QUERIES, SECONDS)
 
     def read_day(self, targets: Sequence[LoadTarget], day: date, end: datetime) -> Iterator[LoadChunk]:
-        """Load of VMs on a day, from the first workspace that has any.
+        """Load of VMs on a day, from the first workspace that has it.
 
         Raises
         ------
@@ -129,7 +129,7 @@ class Workspaces:
         Raises
         ------
         CloudError
-            A workspace cannot be asked, or gave only a part of its answer.
+            A workspace cannot answer, or returned only a part of its answer.
         """
         query = JOBS.format(start=_text(since), end=_text(until))
         found = []
@@ -143,7 +143,7 @@ class Workspaces:
     def _query(
         self, what: str, workspace: str, query: str, timespan: tuple[datetime, datetime]
     ) -> tuple[list[dict[str, Any]], str]:
-        """Rows of a query, and what is to be said where they are not all."""
+        """Rows of a query, and a message if they are incomplete (otherwise empty)."""
         self._pacer.wait()
         what = f"{what} from workspace {workspace}"
         with translated(what):
@@ -164,7 +164,7 @@ def _fill(
     vm_ids: Sequence[str],
     day: date,
 ) -> int:
-    """Put what a workspace knows where nothing is known yet; how many values that were."""
+    """Fill values that are still unknown from a workspace's rows, and return the number of filled averages."""
     place = {vm_id.lower(): row for row, vm_id in enumerate(vm_ids)}
     points = 0
     for row in rows:
@@ -182,7 +182,7 @@ def _fill(
 
 
 def _number(value: object) -> float | None:
-    """A number as a workspace gives it; None for no number, and for ``NaN`` and ``Infinity``, which come as texts."""
+    """Parse a number; None for other values, and for ``NaN`` and ``Infinity``, which workspaces return as text."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
@@ -193,12 +193,12 @@ def _number(value: object) -> float | None:
 
 
 def _plain(value: Any) -> Any:
-    """A value as JSON has it."""
+    """Convert a value to one that JSON supports."""
     return value.isoformat() if isinstance(value, datetime) else value
 
 
 def _is_vm(vm_id: str) -> bool:
-    """Whether an id may be put into a query."""
+    """Whether an id is a valid VM id, so that it may be part of a query."""
     try:
         return bool(VmId.parse(vm_id))
     except DataError:

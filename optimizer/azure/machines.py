@@ -1,4 +1,4 @@
-"""Single VMs, asked for where Resource Graph does not list them: is one gone, or may it not be read."""
+"""Reads single VMs that Resource Graph does not list, to find out whether they are gone or only unreadable."""
 
 from __future__ import annotations
 
@@ -23,28 +23,28 @@ _API_VERSION = "2024-07-01"
 
 
 class MachineFinder:
-    """Reads single VMs; an :data:`optimizer.estate.pull_source.FindVm`.
+    """Reader of single VMs; an :data:`optimizer.estate.pull_source.FindVm`.
 
     Parameters
     ----------
     client
-        Of any service of Azure Resource Manager, by subscription.
+        Function that returns a client for any service of Azure Resource Manager, given the subscription.
     """
 
     def __init__(self, client: Callable[[str], RecoveryServicesBackupClient]) -> None:
         self._client = client
 
     def __call__(self, vm_id: str) -> Resource | None:
-        """A VM; None where there is none.
+        """A VM; None if it does not exist.
 
         Raises
         ------
         DataError
-            The id is not that of a VM.
+            The id is not the id of a VM.
         ForbiddenError
-            This account may not read it, whether it is there or not.
+            This account may not read the VM, which may or may not exist.
         CloudError
-            The service cannot be asked.
+            The service cannot answer.
         """
         vm = VmId.parse(vm_id)
         try:

@@ -1,4 +1,4 @@
-"""How much memory a size of VM has: what turns available bytes into percent."""
+"""Memory of each VM size, which converts available bytes to percent."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _NAME = re.compile(r"[a-z0-9-]+", re.IGNORECASE)
 
 
 class MemorySizes:
-    """Memory by subscription, region and size; each region is asked for once, when it is first needed.
+    """Memory by subscription, region and size; each region is requested once, on first use.
 
     Parameters
     ----------
     client
-        Of any service of Azure Resource Manager, by subscription.
+        Function that returns a client for any service of Azure Resource Manager, given the subscription.
     """
 
     def __init__(self, client: Callable[[str], RecoveryServicesBackupClient]) -> None:
@@ -38,9 +38,9 @@ class MemorySizes:
         self.failures: dict[str, str] = {}
 
     def bytes_of(self, subscription: str, region: str, size: str) -> float | None:
-        """Memory of a size in bytes; None where it is not known.
+        """Memory of a VM size in bytes; None if unknown.
 
-        What could not be asked is found in ``failures``, by region and subscription.
+        Failed requests are recorded in ``failures``, by what could not be read.
         """
         key = (subscription.lower(), region)
         with self._lock:
@@ -72,7 +72,7 @@ class MemorySizes:
                 if memory is not None:
                     yield str(sku["name"]).lower(), memory * 1024**3
             link = urlsplit(str(page.get("nextLink") or ""))
-            # Only its path and query: a token goes to nobody but the endpoint that was chosen.
+            # Use only the link's path and query: a token must go only to the chosen endpoint.
             request = HttpRequest("GET", f"{link.path}?{link.query}") if link.path else None
 
 

@@ -1,4 +1,4 @@
-"""CPU and memory of VMs by metrics batch: 50 VMs of one subscription and region and one UTC day per request."""
+"""Reads CPU and memory of VMs as metrics batches: 50 VMs of one subscription and region, and one UTC day each."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from azure.monitor.querymetrics import MetricsClient
 
 VMS_PER_REQUEST = 50
-"""The most that one batch may name (azure-facts 5.1)."""
+"""Maximum number of VMs in one batch (docs/azure.md, "What `pull` reads")."""
 
 CPU, MEMORY_PERCENT, MEMORY_BYTES = "Percentage CPU", "Available Memory Percentage", "Available Memory Bytes"
 
@@ -41,13 +41,14 @@ _PATH = "/subscriptions/{subscription}/metrics:getBatch"
 _API_VERSION = "2024-02-01"
 _SUBSCRIPTION = re.compile(r"[0-9a-f-]{36}", re.IGNORECASE)
 _TRIES = 4
-"""For answers that break off in the middle, which the client does not repeat."""
+"""Tries for answers that break off in the middle, which the client does not repeat."""
 
 _TRIES_OF_A_PART, _RETRIES_OF_A_PART = 2, 1
-"""Fewer of both where a batch is narrowed down, so that retries do not multiply with the parts."""
+"""Tries and retries while a batch is narrowed down: fewer, so that retries do not multiply with the parts."""
 
 MOST_PARTS = 120
-"""Requests for parts of batches that fail: one VM among 50 takes about a dozen, so ten such VMs are found at once."""
+"""Maximum number of requests for parts of failed batches. Finding one VM among 50 takes about a dozen, so this finds
+ten such VMs at once."""
 
 Memory = Literal["percent", "bytes"]
 Statistic = Literal["average", "maximum"]
@@ -55,14 +56,14 @@ Statistic = Literal["average", "maximum"]
 
 @dataclass(frozen=True)
 class Batch:
-    """One request.
+    """One metrics request.
 
     Parameters
     ----------
     targets
-        At most 50, of one subscription and region.
+        VMs to read, at most 50, of one subscription and region.
     names
-        Metrics.
+        Names of the metrics.
     """
 
     targets: tuple[LoadTarget, ...]
@@ -72,30 +73,30 @@ class Batch:
 
     @property
     def vm_ids(self) -> tuple[str, ...]:
-        """VMs of the request."""
+        """VM ids of the request."""
         return tuple(target.vm_id for target in self.targets)
 
     @property
     def start(self) -> datetime:
-        """First instant that any of the VMs wants."""
+        """First instant for which any of the VMs needs metrics."""
         return max(datetime.combine(self.day, time.min, UTC), min(target.start for target in self.targets))
 
 
 class MetricsReader:
-    """A :class:`optimizer.estate.pull_source.LoadReader` that asks Azure Monitor.
+    """A :class:`optimizer.estate.pull_source.LoadReader` that queries Azure Monitor.
 
     Parameters
     ----------
     client
-        Of the metrics, by region.
+        Function that returns a client for metrics, given the region.
     sizes
-        Memory of VM sizes, for VMs without a percentage of memory.
+        Memory of VM sizes, for VMs without a percentage metric for memory.
     limiter
-        How many requests run at a time.
+        Limiter of the number of parallel requests.
     most
-        The most of them.
+        Maximum number of parallel requests.
     statistic
-        ``maximum``: maxima are read as well as averages.
+        Statistic to read: ``average``, or ``maximum`` for maxima in addition to averages.
     """
 
     def __init__(
@@ -114,17 +115,17 @@ class MetricsReader:
         self._aggregations = ("average", "maximum", "minimum") if statistic == "maximum" else ("average",)
         self._lock = threading.Lock()
         self._without_percentage: set[str] = set()
-        """VMs, and regions, that give their memory in bytes only."""
+        """VMs and regions that report memory only in bytes."""
         self._alone: set[str] = set()
-        """VMs that made a batch fail; each is asked for in a batch of its own."""
+        """VMs that made a batch fail; each gets a batch of its own."""
         self._spare = SplitBudget(MOST_PARTS)
 
     def close(self) -> None:
-        """Let no request begin any more, and wait for those that run."""
+        """Start no more requests, and wait for the running ones."""
         self._pool.shutdown(cancel_futures=True)
 
     def read_day(self, targets: Sequence[LoadTarget], day: date, end: datetime) -> Iterator[LoadChunk]:
-        """Load of each target on a day, a chunk per request, as the answers come.
+        """Load of each target on a day, in one chunk per request, as the answers arrive.
 
         Raises
         ------
@@ -169,7 +170,7 @@ class MetricsReader:
             return len(batch.targets) == 1 and batch.vm_ids[0].lower() in self._alone
 
     def _read(self, batch: Batch) -> LoadChunk:
-        """Load of a batch; a VM that makes it fail costs nothing but its own load."""
+        """Load of a batch; a VM that makes the batch fail loses only its own load."""
         target = batch.targets[0]
         if not (REGION.fullmatch(target.region) and _SUBSCRIPTION.fullmatch(target.subscription)):
             where = f"region {target.region!r}, subscription {target.subscription!r}"
@@ -177,11 +178,11 @@ class MetricsReader:
         return _joined([self._measure(part, answer) for part, answer in self._answers(batch)])
 
     def _answers(self, batch: Batch, *, is_part: bool = False) -> Iterator[tuple[Batch, BatchAnswer | Refusal]]:
-        """Answers for a batch, or for parts of it where one VM makes the whole fail.
+        """Answers for a batch, or for parts of it if one VM makes the whole batch fail.
 
-        A refusal (4xx) is about some VM, so it is followed to its end, once.  A failure (5xx, an answer that cannot
-        be read) may be about everything, so it is followed as far as the budget goes, and each part is hardly
-        retried: the parts are the retries.
+        A refusal (4xx) is about one of the VMs, so the batch is split once until that VM is found. A failure (5xx, an
+        unreadable answer) may affect all VMs. The batch is then split only as far as the budget allows, with few
+        retries for each part, because the parts themselves are retries.
         """
         try:
             answer = self._ask(batch, is_part=is_part)
@@ -203,11 +204,11 @@ class MetricsReader:
         yield batch, answer
 
     def _narrow_down(self, batch: Batch, exc: CloudError) -> Iterator[tuple[Batch, BatchAnswer | Refusal]]:
-        """Halves of a batch that failed; itself where nothing is to be learnt from halves."""
+        """Answers for the halves of a failed batch, or the failure itself if halves would reveal nothing."""
         refused, failed = isinstance(exc, RejectedError | NotFoundError), _is_failure(exc)
         refusal = Refusal(f"request failed: {exc}", final=refused or isinstance(exc, ForbiddenError))
         if len(batch.targets) == 1 or not (refused or failed):
-            if failed:  # tomorrow it is asked for alone, and spoils no batch
+            if failed:  # on the next day that is read, the VM gets its own batch and cannot make others fail
                 with self._lock:
                     self._alone |= {vm_id.lower() for vm_id in batch.vm_ids}
             yield batch, refusal
@@ -236,7 +237,7 @@ class MetricsReader:
         return self._fill_from_bytes(batch, chunk, rows.tolist()) if rows.size else chunk
 
     def _fill_from_bytes(self, batch: Batch, chunk: LoadChunk, rows: list[int]) -> LoadChunk:
-        """Memory of VMs that have a processor load but no percentage of memory; where it fails, it stays unknown."""
+        """Fill in memory from bytes for VMs with CPU load but no memory percentage; it stays unknown if that fails."""
         less = replace(batch, targets=tuple(batch.targets[row] for row in rows), names=(MEMORY_BYTES,))
         place = dict(zip(less.vm_ids, rows, strict=True))
         points = chunk.points
@@ -302,7 +303,7 @@ class MetricsReader:
         return content
 
     def _in_percent(self, batch: Batch, answer: BatchAnswer) -> dict[str, Floats]:
-        """Metrics of the estate: CPU as it is, memory used instead of memory available."""
+        """Metrics as the estate stores them: CPU unchanged, and used instead of available memory."""
         blank = np.full((len(batch.targets), BINS_PER_DAY), np.nan, dtype=np.float32)
 
         def grid(name: str, aggregation: str) -> Floats:
@@ -311,7 +312,7 @@ class MetricsReader:
         values = {"cpu_percent": _plausible(grid(CPU, "average")), "mem_percent": self._used(batch, grid, "average")}
         if "maximum" in self._aggregations:
             values["cpu_max"] = _plausible(grid(CPU, "maximum"))
-            values["mem_max"] = self._used(batch, grid, "minimum")  # most used where least is available
+            values["mem_max"] = self._used(batch, grid, "minimum")  # the least available memory is the most used
         return values
 
     def _used(self, batch: Batch, grid: Callable[[str, str], Floats], aggregation: str) -> Floats:
@@ -328,12 +329,12 @@ class MetricsReader:
 
 
 def _is_failure(exc: CloudError) -> bool:
-    """Whether the service answered, and failed: 5xx, 408, or nothing that can be read; not a lost connection."""
+    """Whether the service answered but failed: 5xx, 408, or an unreadable answer; not a lost connection."""
     return isinstance(exc, UncertainError) and exc.status is not None
 
 
 def _plausible(values: Floats) -> Floats:
-    """Percentages from 0 to 100: a little beyond is rounding, more is no load."""
+    """Clip percentages to 0 to 100: up to 5 points beyond is rounding, and anything further becomes NaN."""
     beyond = (values < -5) | (values > 105)
     clipped: Floats = np.clip(np.where(beyond, np.float32(np.nan), values), 0, 100)
     return clipped

@@ -1,7 +1,7 @@
-"""An answer of ``metrics:getBatch``: from bytes to arrays on 5-minute bins.
+"""Decodes an answer of ``metrics:getBatch`` from bytes to arrays in 5-minute bins.
 
-The client's own ``query_resources`` drops the ids of the resources and decodes 34,000 points a second; this does
-about two million.
+The client's own ``query_resources`` drops the ids of the resources and decodes 34,000 points a second. This module
+decodes about two million.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
 Floats = npt.NDArray[np.float32]
 
 _OUTSIDE = -(10**6)
-"""Bin of a time that cannot be read: far from every day."""
+"""Bin of an unreadable time: outside every day."""
 
 AGGREGATIONS = ("average", "maximum", "minimum")
 
@@ -62,16 +62,16 @@ _T = TypeVar("_T")
 
 @dataclass
 class BatchAnswer:
-    """What came for the VMs of one request.
+    """Metrics of the VMs in one request.
 
     Parameters
     ----------
     values
-        By metric (lower case) and aggregation, shape (N, 288), NaN where nothing came.
+        Values by metric (lower case) and aggregation, shape (N, 288); NaN where the answer has none.
     refused
-        By position of the VM, the error that the service states for one of its metrics.
+        Error that the service states for a metric of a VM, by the position of the VM.
     points
-        Points that had a value.
+        Number of points that have a value.
     """
 
     values: dict[tuple[str, str], Floats] = field(default_factory=dict)
@@ -80,24 +80,24 @@ class BatchAnswer:
 
 
 def read_answer(content: bytes, vm_ids: Sequence[str], day: date, aggregations: Sequence[str]) -> BatchAnswer:
-    """Arrays of an answer, in the order of ``vm_ids`` whatever the order and spelling of the answer.
+    """Decode an answer to arrays in the order of ``vm_ids``, whatever its order and spelling of ids.
 
     Parameters
     ----------
     content
-        JSON.
+        The answer as JSON.
     vm_ids
-        What was asked for.
+        Ids of the requested VMs.
     day
-        UTC day of the points that are wanted; others are left out.
+        UTC day of the requested points; other points are skipped.
     aggregations
-        Of ``average``, ``maximum``, ``minimum``.
+        Aggregations to read, from ``average``, ``maximum`` and ``minimum``.
 
     Raises
     ------
     msgspec.DecodeError
-        The content is cut short or no such answer.  An answer with a part of an unexpected shape, e.g. a text for a
-        number, loses that part only.
+        The content is incomplete, or is not an answer of this kind. If only a part of an answer has an unexpected
+        form, e.g. text instead of a number, only that part is lost.
     """
     try:
         resources = _resources(content)
@@ -114,21 +114,21 @@ def read_answer(content: bytes, vm_ids: Sequence[str], day: date, aggregations: 
 
 
 def _resources(content: bytes) -> list[_Resource]:
-    if content[:1] == b'"':  # the service has been seen to send its JSON as a string
+    if content[:1] == b'"':  # the service sometimes sends its JSON as a string
         content = msgspec.json.decode(content, type=str).encode("utf-8", "replace")
     try:
         return _DECODER.decode(content).values or []
-    except msgspec.ValidationError as exc:  # whole JSON, but not quite of this shape
+    except msgspec.ValidationError as exc:  # valid JSON, but not exactly of this form
         return _salvage(content, exc)
 
 
 def _salvage(content: bytes, exc: msgspec.ValidationError) -> list[_Resource]:
-    """What can be read of an answer; entries keep their positions, which may be all that says which VM they are of.
+    """Readable parts of an answer, at their original positions, which may be the only link to the VMs.
 
     Raises
     ------
     msgspec.ValidationError
-        It is no object with a list of values.
+        The content is not an object with a list of values.
     """
     raw = msgspec.json.decode(content)
     values = raw.get("values") if isinstance(raw, dict) else None
@@ -205,10 +205,10 @@ def _column(points: list[_Point], aggregation: str) -> Floats:
 
 
 def _bins(points: list[_Point], day: date) -> npt.NDArray[np.int64]:
-    """Bin of the day of each point; outside of 0 to 287 where it is of another day.
+    """Bin of the day for each point; outside 0 to 287 for points of other days.
 
-    Distinct times on the grid that begin and end as far apart as there are points leave no gap: then the first one
-    tells all others.  A time that cannot be read is outside.
+    If the times are distinct and on the grid, and the first and last are as far apart as the number of points implies,
+    there are no gaps, and the first time determines the others. Unreadable times are outside.
     """
     first, last = _bin(points[0].timeStamp, day), _bin(points[-1].timeStamp, day)
     if last - first == len(points) - 1:
@@ -217,7 +217,7 @@ def _bins(points: list[_Point], day: date) -> npt.NDArray[np.int64]:
 
 
 def _bin(stamp: str, day: date) -> int:
-    """Bin of ``YYYY-MM-DDTHH:MM...Z``; ``_OUTSIDE`` where it is not such a time."""
+    """Bin for ``YYYY-MM-DDTHH:MM...Z``; ``_OUTSIDE`` if the text is not such a time."""
     try:
         days = (date(int(stamp[:4]), int(stamp[5:7]), int(stamp[8:10])) - day).days
         return days * BINS_PER_DAY + (int(stamp[11:13]) * 60 + int(stamp[14:16])) // BIN_MINUTES

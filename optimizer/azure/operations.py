@@ -1,4 +1,4 @@
-"""Operations that go on after the service accepted a write: where to look at them, and what a look shows."""
+"""Operations that continue after the service accepted a write: where to look, and what a look shows."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optimizer.ports import Accepted, Look
 
 
 class Client(Protocol):
-    """A client of the SDK, as far as it sends plain requests."""
+    """The part of an SDK client that sends plain requests."""
 
     def send_request(self, request: HttpRequest, *, stream: bool = False, **kwargs: Any) -> HttpResponse:
         """Send a request through the client's pipeline."""
@@ -31,9 +31,9 @@ class FirstReply:
     Parameters
     ----------
     status
-        200 or 204 where the write is done, 202 where the service has only accepted it.
+        HTTP status: 200 or 204 if the write is done, 202 if the service only accepted it.
     headers
-        Headers by name in lower case.
+        Headers, with names in lower case.
     """
 
     status: int
@@ -41,24 +41,24 @@ class FirstReply:
 
     @classmethod
     def of(cls, response: Any) -> FirstReply:
-        """The reply in a response of the SDK."""
+        """Read the reply from a response of the SDK."""
         return cls(response.status_code, {str(name).lower(): value for name, value in response.headers.items()})
 
     def accepted(self) -> Accepted | None:
-        """The operation that was begun; None where the write is done."""
+        """Operation that the write started; None if the write is done."""
         if self.status != 202:
             return None
         return Accepted(_where_to_look(self.headers), retry_after(self.headers))
 
 
 class FirstAnswer(PollingMethod[Any]):
-    """A polling method of the SDK that does not poll: its result is the first answer."""
+    """SDK polling method that does not poll; its result is the first answer."""
 
     def __init__(self) -> None:
         self._reply: FirstReply | None = None
 
     def initialize(self, client: Any, initial_response: Any, deserialization_callback: Any) -> None:
-        """Keep the answer."""
+        """Keep the first answer."""
         del client, deserialization_callback
         self._reply = FirstReply.of(initial_response.http_response)
 
@@ -66,28 +66,28 @@ class FirstAnswer(PollingMethod[Any]):
         """Do nothing."""
 
     def status(self) -> str:
-        """Done, as far as the SDK is concerned."""
+        """Status for the SDK: always succeeded."""
         return "Succeeded"
 
     def finished(self) -> bool:
-        """Whether there is nothing to wait for: always."""
+        """Whether polling has finished; always true."""
         return True
 
     def resource(self) -> FirstReply | None:
-        """The first answer."""
+        """The first answer to the write."""
         return self._reply
 
 
 def check_operation(operation: str) -> str:
-    """Return an operation's path and query if they name an operation and nothing else.
+    """Return an operation's path and query, if the text names an operation and nothing else.
 
-    The host is never part of it: the token goes to the endpoint of the connection, whatever an answer or a journal
-    names.
+    The host is never included: the token goes only to the endpoint of the connection, whatever host an answer or a
+    journal names.
 
     Raises
     ------
     ValueError
-        It is something else.
+        The text is something else.
     """
     parts = urlsplit(operation)
     path = parts.path
@@ -103,19 +103,19 @@ def check_operation(operation: str) -> str:
 
 
 def look_at(client: Client, operation: str) -> Look:
-    """Look at an operation once; the request is not repeated.
+    """Look at an operation once, without retries.
 
     Parameters
     ----------
     client
-        Client of the operation's subscription.
+        Client for the operation's subscription.
     operation
-        Path and query, as :class:`~optimizer.ports.Accepted` holds them.
+        Path and query, as in :class:`~optimizer.ports.Accepted`.
 
     Raises
     ------
     CloudError
-        The look itself failed; the operation may be in any state.
+        The look itself failed; the state of the operation is unknown.
     """
     path = check_operation(operation)
     is_result = not any(part in path.lower() for part in ("/operations/", "/operationsstatus/"))
@@ -126,7 +126,7 @@ def look_at(client: Client, operation: str) -> Look:
             if response.status_code >= 400:
                 raise HttpResponseError(response=response)
     except (RejectedError, ConflictError) as exc:
-        if is_result:  # this refusal is the operation's own, not one of the look
+        if is_result:  # the operation itself was refused, not the look
             return Look(ended=True, failure=exc)
         raise
     ended, failure = _read(response, is_result=is_result)
@@ -134,7 +134,7 @@ def look_at(client: Client, operation: str) -> Look:
 
 
 def _where_to_look(headers: Mapping[str, str]) -> str:
-    """Path and query at which an operation can be looked at; empty where the answer does not say."""
+    """Path and query of an operation's status; empty if the answer does not state them."""
     for name in ("azure-asyncoperation", "operation-location", "location"):
         parts = urlsplit(headers.get(name, ""))
         try:
@@ -145,7 +145,7 @@ def _where_to_look(headers: Mapping[str, str]) -> str:
 
 
 def _read(response: HttpResponse, *, is_result: bool) -> tuple[bool, CloudError | None]:
-    """Whether an operation has ended, and how it failed."""
+    """Whether an operation has ended, and its error if it failed."""
     try:
         body = response.json() if response.text().strip() else {}
     except (ValueError, RecursionError):

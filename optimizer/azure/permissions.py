@@ -1,6 +1,6 @@
-"""Which rights the program needs, for what, and in which of its two roles they are.
+"""Rights that the program needs, their purposes, and the roles that contain them.
 
-The roles themselves lie in ``data/roles``; a test keeps the files equal to this table.
+The roles themselves are in ``data/roles``; a test keeps these files equal to this table.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from fnmatch import fnmatchcase
 from typing import Any, Literal
 
 READER_ROLE = "Backup Schedule Optimizer Reader"
-"""Role of whoever runs ``pull``."""
+"""Role of users who run ``pull``."""
 
 OPERATOR_ROLE = "Backup Schedule Optimizer Operator"
-"""Role of whoever runs ``apply`` and ``rollback``; it includes that of the reader."""
+"""Role of users who run ``apply`` and ``rollback``; it includes the reader's rights."""
 
 GUARD_ROLE = "Backup MUA Operator"
-"""Built-in role on the Resource Guard, where a vault has one."""
+"""Built-in role on the Resource Guard, for vaults that have one."""
 
 Command = Literal["pull", "apply"]
 
@@ -32,11 +32,11 @@ class Permission:
     Parameters
     ----------
     action
-        As in a role definition; may hold ``*``.
+        Action as in a role definition; may contain ``*``.
     purpose
-        What it is needed for, to follow "to".
+        Purpose of the action, to follow "to".
     command
-        The first command that needs it.
+        First command that needs the action.
     """
 
     action: str
@@ -45,7 +45,7 @@ class Permission:
 
     @property
     def role(self) -> str:
-        """The smallest of the two roles that has it."""
+        """The smaller of the two roles that contain the action."""
         return READER_ROLE if self.command == "pull" else OPERATOR_ROLE
 
 
@@ -82,11 +82,11 @@ PERMISSIONS = (
     Permission(f"{_ITEM}/operationResults/read", "see how a reassignment has ended", "apply"),
     Permission("Microsoft.RecoveryServices/locations/*", "follow operations of the service", "apply"),
 )
-"""Every right that is needed, those of reading first (azure-facts: role of the FAQ, and what the calls name)."""
+"""All rights that the program needs, those for reading first (docs/azure.md, "Signing in, and roles")."""
 
 
 def find_permission(action: str) -> Permission | None:
-    """The permission that covers an action, however it is spelt; None where the program needs no such right."""
+    """Permission that covers an action, in any spelling; None if the program does not need it."""
     for permission in PERMISSIONS:
         if fnmatchcase(action.lower(), permission.action.lower()):
             return permission
@@ -94,7 +94,7 @@ def find_permission(action: str) -> Permission | None:
 
 
 def how_to_get(action: str) -> str:
-    """Advice for somebody who lacks the right to an action."""
+    """Advice for a user who lacks the right to an action."""
     if action.lower().startswith("microsoft.dataprotection/resourceguards/"):
         return f"the vault is guarded: ask for the role {GUARD_ROLE!r} on the Resource Guard"
     permission = find_permission(action)
@@ -104,7 +104,7 @@ def how_to_get(action: str) -> str:
 
 
 def role_definition(command: Command) -> dict[str, Any]:
-    """Definition of the role for a command, as ``az role definition create`` takes it."""
+    """Role definition for a command, in the format of ``az role definition create``."""
     reader = command == "pull"
     actions = [p.action for p in PERMISSIONS if p.command == "pull" or not reader]
     description = (

@@ -1,4 +1,4 @@
-"""Policies that every request to Azure passes: no foreign host, bounded retries, no registration of providers."""
+"""Policies for every request to Azure: only chosen hosts, bounded retries, no registration of providers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from azure.core.pipeline.policies import RetryPolicy, SansIOHTTPPolicy
 from optimizer.errors import RejectedError
 
 LONGEST_WAIT_SECONDS = 300.0
-"""The longest ``Retry-After`` that a request waits for by itself; after a longer one it is not retried."""
+"""Longest ``Retry-After`` that a request waits for; if the service asks for more, it is not retried."""
 
 _REGISTER = re.compile(
     r"/subscriptions/(?P<subscription>[^/]+)/providers/(?P<provider>[^/]+)/register\b", re.IGNORECASE
@@ -21,20 +21,20 @@ _REGISTER = re.compile(
 _ORIGIN = re.compile(
     r"(?P<scheme>https?)://(?P<host>[a-z0-9.-]+|\[[0-9a-f:.]+\])(?::(?P<port>\d{1,5}))?(?=[/?]|\Z)", re.IGNORECASE
 )
-"""Start of an address.  Deliberately strict: URL parsers disagree about user names, backslashes and blanks."""
+"""Beginning of an address. It is strict because URL parsers disagree about user names, backslashes and spaces."""
 
 _USUAL_PORTS = {"http": 80, "https": 443}
 
 
 class StrayError(AzureError):
-    """A request would go, or was sent on, to a host that was not chosen; nothing was sent there."""
+    """A request or redirect to a host that was not chosen; nothing was sent there."""
 
 
 class BoundedRetry(RetryPolicy[Any, Any]):
     """The SDK's retry policy, except that it does not wait for hours.
 
-    One more option of a single call: ``retry_failures`` limits how often an answer of 5xx or 408 is retried,
-    within the limits that the SDK has for all answers.
+    It adds an option for single calls: ``retry_failures`` limits how often an answer of 5xx or 408 is retried, within
+    the SDK's limits for all answers.
     """
 
     def configure_retries(self, options: dict[str, Any]) -> dict[str, Any]:
@@ -43,7 +43,7 @@ class BoundedRetry(RetryPolicy[Any, Any]):
         return {**super().configure_retries(options), "failures": failures}
 
     def is_retry(self, settings: dict[str, Any], response: Any) -> bool:
-        """Whether a request is to be retried after this answer."""
+        """Whether to retry the request after this answer."""
         wait = self.get_retry_after(response)
         if wait is not None and wait > LONGEST_WAIT_SECONDS:
             return False
@@ -60,15 +60,15 @@ def _is_failure(response: Any) -> bool:
 
 
 class NoRegistration(SansIOHTTPPolicy[Any, Any]):
-    """Stops the SDK from registering resource providers in a subscription that lacks them: that would be a write."""
+    """Stops the SDK from registering missing resource providers in a subscription, because that is a write."""
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
-        """Let everything pass but a registration.
+        """Let every request pass except registrations.
 
         Raises
         ------
         RejectedError
-            The SDK wants to register a provider.
+            The SDK tries to register a provider.
         """
         match = _REGISTER.search(request.http_request.url)
         if match is not None and request.http_request.method == "POST":
@@ -80,17 +80,17 @@ class NoRegistration(SansIOHTTPPolicy[Any, Any]):
 
 
 class StayHome(SansIOHTTPPolicy[Any, Any]):
-    """Sends requests to the chosen endpoints only, and follows no redirect.
+    """Sends requests only to the chosen endpoints, and follows no redirects.
 
-    It takes the place of the SDK's redirect policy, which in every client stands before the policies that retry and
-    that add the token.  Links in answers (``nextLink``, ``Location``) therefore cannot lead a token astray.
+    It replaces the SDK's redirect policy, which in every client comes before the policies that retry and that add the
+    token. Links in answers (``nextLink``, ``Location``) therefore cannot send a token to another host.
 
     Parameters
     ----------
     endpoints
-        Addresses of which scheme, host and port are allowed.
+        Addresses whose scheme, host and port are allowed.
     plain
-        Addresses that are allowed although they are ``http://``, e.g. that of a managed identity on this machine.
+        Addresses that are allowed despite ``http://``, e.g. the managed identity endpoint of this machine.
     """
 
     def __init__(self, endpoints: Collection[str], plain: Collection[str] = ()) -> None:
@@ -98,12 +98,12 @@ class StayHome(SansIOHTTPPolicy[Any, Any]):
         self._allowed |= {origin for endpoint in plain if (origin := origin_of(endpoint))}
 
     def on_request(self, request: PipelineRequest[Any]) -> None:
-        """Let a request pass if it goes to a chosen endpoint.
+        """Let a request pass only if it goes to a chosen endpoint.
 
         Raises
         ------
         StrayError
-            It does not.
+            The request goes to another host.
         """
         url = str(request.http_request.url)
         origin = origin_of(url)
@@ -122,12 +122,12 @@ class StayHome(SansIOHTTPPolicy[Any, Any]):
 
     @staticmethod
     def check(response: PipelineResponse[Any, Any]) -> None:
-        """Refuse an answer that redirects, whatever its body says.
+        """Refuse an answer that redirects, whatever its body contains.
 
         Raises
         ------
         StrayError
-            The answer has a status of 3xx.
+            The answer has a 3xx status.
         """
         status = response.http_response.status_code
         if 300 <= status < 400:
@@ -140,7 +140,7 @@ class StayHome(SansIOHTTPPolicy[Any, Any]):
 
 
 def origin_of(url: str) -> tuple[str, str, int] | None:
-    """Scheme, host and port of an absolute address; None if it is not written plainly."""
+    """Scheme, host and port of an absolute address; None if the address is not in plain form."""
     match = _ORIGIN.match(url)
     if match is None:
         return None
@@ -154,6 +154,6 @@ def _text(origin: tuple[str, str, int]) -> str:
 
 
 def _shown(url: str) -> str:
-    """An address without its query, which may hold a signature, and without control characters."""
+    """An address without control characters, and without its query, which may contain a signature."""
     plain = "".join(character if character.isprintable() else "?" for character in re.split(r"[?#]", url)[0])
     return plain if len(plain) <= 200 else plain[:200] + " ..."

@@ -1,4 +1,4 @@
-"""Everything that a pull asks of Azure, behind the ports of :mod:`optimizer.estate.pull_source`."""
+"""Azure clients for ``pull``, behind the ports of :mod:`optimizer.estate.pull_source`."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from optimizer.estate.pull_source import PullSource, check_workspaces
 Client = TypeVar("Client")
 
 MAX_CONCURRENCY = 32
-"""Requests at a time; more would not be polite."""
+"""Maximum number of parallel requests, to avoid loading the service."""
 
 
 @contextmanager
 def azure_source(
     connection: Connection, *, concurrency: int = 8, statistic: Statistic = "average", workspaces: Sequence[str] = ()
 ) -> Iterator[PullSource]:
-    """Open what a pull asks, and close it.
+    """Open the Azure clients that a pull needs, and close them at the end.
 
     Parameters
     ----------
     connection
         Endpoints and credential.
     concurrency
-        The most requests for load at a time, 1 to 32; fewer while the service asks to slow down.
+        Maximum number of parallel requests for load, 1 to 32; fewer while the service asks to slow down.
     statistic
-        ``maximum``: maxima are read as well.
+        Statistic to read: ``average``, or ``maximum`` for maxima in addition to averages.
     workspaces
-        Ids of Log Analytics workspaces, asked for what metrics and vaults do not give.
+        Ids of Log Analytics workspaces, for load and jobs that metrics and vaults lack.
 
     Raises
     ------
     ConfigError
-        A workspace's id is no GUID.
+        The id of a workspace is not a GUID.
     ValueError
         The concurrency is out of range.
     """
@@ -76,7 +76,7 @@ def azure_source(
 
 
 def _one_each(make: Callable[[str], AbstractContextManager[Client]], stack: ExitStack) -> Callable[[str], Client]:
-    """Makes a client for each key once, for all threads; the stack closes it."""
+    """Function that creates one client per key for all threads; the stack closes the clients."""
     clients: dict[str, Client] = {}
     lock = threading.Lock()
 

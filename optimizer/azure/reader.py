@@ -1,4 +1,4 @@
-"""Reading backup objects with the real clients: plain JSON out, unknown fields included; it cannot write."""
+"""Reads backup objects with Microsoft's clients as plain JSON, including unknown fields; it cannot write."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ EXTENDED = "expand eq 'extendedInfo'"
 LOCKS_API_VERSION = "2016-09-01"
 
 JOBS_WINDOW = timedelta(days=29)
-"""Longest time asked for at once: the service allows 30 days, and a day is added at the end."""
+"""Longest period of one request: the service allows 30 days, and a day is added at the end."""
 
 REPEATED: dict[str, Any] = {
     "retry_total": 10,
@@ -38,17 +38,17 @@ REPEATED: dict[str, Any] = {
     "retry_status": 8,
     "retry_backoff_max": 60,
 }
-"""How often what is read is asked again; the SDK's own three are few on a bad day."""
+"""Retries for reads; the SDK's default of three is too few when the service is unreliable."""
 
 
 class _Model(Protocol):
     def as_dict(self) -> dict[str, Any]:
-        """Plain JSON, as it came."""
+        """Plain JSON, as Azure returned it."""
         ...
 
 
 class AzureBackupReader:
-    """Backup objects of Azure, read; an :class:`optimizer.ports.BackupReader`, safe to share among threads.
+    """Reader of Azure's backup objects; an :class:`optimizer.ports.BackupReader` that threads can share.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ class AzureBackupReader:
         self._vault_clients: dict[str, RecoveryServicesClient] = {}
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the reader itself."""
         return self
 
     def __exit__(
@@ -74,7 +74,7 @@ class AzureBackupReader:
         self.close()
 
     def close(self) -> None:
-        """Close the connections; whoever asks again opens new ones."""
+        """Close the connections; later reads open new ones."""
         with self._lock:
             clients: list[RecoveryServicesBackupClient | RecoveryServicesClient] = []
             clients += [*self._backup_clients.values(), *self._vault_clients.values()]
@@ -95,7 +95,7 @@ class AzureBackupReader:
         key = subscription.lower()
         with self._lock:
             if key not in self._backup_clients:
-                # Entered: the transport's session is then made here, and not by two threads at once.
+                # Enter the client, so that the transport's session is created here and not by two threads at once.
                 client = self._connection.backup(subscription, self._service_clock)
                 self._backup_clients[key] = client.__enter__()
             return self._backup_clients[key]
@@ -109,16 +109,16 @@ class AzureBackupReader:
             return self._vault_clients[key]
 
     def clock_ahead(self, now: datetime) -> timedelta | None:
-        """By how much ``now`` is ahead of the service's clock, by the ``Date`` of its last answer."""
+        """How far ``now`` is ahead of the service's clock, by the ``Date`` of its last answer."""
         return self._service_clock.ahead(now)
 
     def get_policy(self, policy_id: str) -> Resource | None:
-        """A backup policy; None where there is none.
+        """A backup policy; None if it does not exist.
 
         Raises
         ------
         DataError
-            The id is none of a policy.
+            The id is not the id of a policy.
         """
         policy = PolicyId.parse(policy_id)
         vault = policy.vault
@@ -133,12 +133,12 @@ class AzureBackupReader:
             return None
 
     def get_item(self, item_id: str) -> Resource | None:
-        """A protected item with its extended info; None where there is none.
+        """A protected item with its extended info; None if it does not exist.
 
         Raises
         ------
         DataError
-            The id is none of a protected item.
+            The id is not the id of a protected item.
         """
         item = ItemId.parse(item_id)
         vault = item.vault
@@ -159,7 +159,7 @@ class AzureBackupReader:
             return None
 
     def list_policies(self, vault_id: str) -> list[Resource]:
-        """Every policy of a vault, those of other workloads included."""
+        """Every policy of a vault, including policies for other workloads."""
         vault = VaultId.parse(vault_id)
         with translated(f"list the policies of vault {vault.name!r}"):
             return _plain_list(self._backup(vault).backup_policies.list(vault.name, vault.resource_group, **REPEATED))
@@ -175,17 +175,17 @@ class AzureBackupReader:
             )
 
     def list_jobs(self, vault_id: str, since: datetime, until: datetime) -> list[Resource]:
-        """Backup jobs of VMs of a vault that started in ``[since, until)``, the oldest first.
+        """Backup jobs for the VMs of a vault that started in ``[since, until)``, the oldest first.
 
-        A job whose start cannot be read is among them: whoever reads it decides what to make of it.
+        Jobs with an unreadable start are included, so that the caller can decide about them.
 
-        Whether the service compares the end of its filter with the start or the end of a job is not documented, so
-        a day more is asked for, and what is too much is left out here.
+        It is not documented whether the service compares the end of its filter with the start or the end of a job. The
+        request therefore covers one more day, and surplus jobs are dropped here.
 
         Raises
         ------
         ValueError
-            A time has no zone.
+            A time has no UTC offset.
         """
         if since.tzinfo is None or until.tzinfo is None:
             raise ValueError("since and until must have a zone")
@@ -203,10 +203,10 @@ class AzureBackupReader:
         return [job for _, job in sorted(inside, key=lambda pair: (pair[0], id_of(pair[1])))]
 
     def running_jobs(self, vault_id: str) -> list[Resource]:
-        """Jobs of VMs of a vault, of any operation, that are in progress or being cancelled now."""
+        """Jobs for the VMs of a vault, of any operation, that are in progress or being cancelled now."""
         vault = VaultId.parse(vault_id)
-        # A job in progress may begin to be cancelled, never the reverse: in this order, one that changes between the
-        # two lists is in at least one of them.
+        # A job in progress may change to being cancelled, but never the other way round. In this order, a job that
+        # changes between the two requests is in at least one of the lists.
         return [job for status in ("InProgress", "Cancelling") for job in self._jobs(vault, f"status eq '{status}'")]
 
     def _jobs(self, vault: VaultId, wanted: str) -> list[Resource]:
@@ -221,7 +221,7 @@ class AzureBackupReader:
             )
 
     def vault_settings(self, vault_id: str) -> list[Resource]:
-        """The vault itself and what is attached to it (guard proxies, backup configuration, locks), by ``type``."""
+        """The vault and the resources attached to it (guard proxies, backup configuration, locks), by ``type``."""
         vault = VaultId.parse(vault_id)
         place = (vault.name, vault.resource_group)
         backup = self._backup(vault)
@@ -238,7 +238,7 @@ class AzureBackupReader:
         return [{**resource, "type": resource.get("type") or kind} for kind, resource in settings]
 
     def _locks(self, vault: VaultId) -> list[Resource]:
-        """Locks on a vault; the SDK of backup has no call for them, so its pipeline is used plainly."""
+        """Locks on a vault, by a plain request, because the backup SDK has no call for them."""
         client, locks = self._backup(vault), []
         path = f"{vault.text}/providers/Microsoft.Authorization/locks?api-version={LOCKS_API_VERSION}"
         with translated(f"read the locks of vault {vault.name!r}"):
@@ -250,17 +250,17 @@ class AzureBackupReader:
 
 
 def _plain(model: _Model) -> Resource:
-    """A resource as it came: in SDK 11.2 ``as_dict`` keeps every field and null, where attributes lose some."""
+    """A resource as Azure returned it. In SDK 11.2 ``as_dict`` keeps every field and null; attributes lose some."""
     return model.as_dict()
 
 
 def _plain_list(models: Iterable[_Model | None]) -> list[Resource]:
-    """Resources of a list; null among them is left out.
+    """Resources of a list, without nulls.
 
     Raises
     ------
     DeserializationError
-        The answer is of another form: the packages meet null in place of a list as an error of their own.
+        The answer has an unexpected form. The SDK raises errors of its own for null in place of a list.
     """
     try:
         return [_plain(model) for model in models if model is not None]
@@ -269,12 +269,12 @@ def _plain_list(models: Iterable[_Model | None]) -> list[Resource]:
 
 
 def _time(instant: datetime) -> str:
-    """A time as filters of jobs want it."""
+    """Format a time for the filters of job requests."""
     return instant.astimezone(UTC).strftime("%Y-%m-%d %I:%M:%S %p")
 
 
 def _start(job: Resource) -> datetime | None:
-    """When a job started; None where it does not say so in a way that can be read."""
+    """Start of a job; None if it is missing or unreadable."""
     try:
         start = datetime.fromisoformat(str(properties_of(job).get("startTime")))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Writing backup objects with the real clients: each call sends one request, once."""
+"""Writes backup objects with Microsoft's clients; each call sends exactly one request."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ __all__ = ["AzureBackupReader", "AzureBackupService"]
 ITEM_FIELDS = frozenset(
     {"protectedItemType", "sourceResourceId", "policyId", "extendedProperties", "resourceGuardOperationRequests"}
 )
-"""Fields of a protected item that are sent: others would be taken as changes (azure-facts 4.3, trap 8)."""
+"""Fields of a protected item that are sent. Azure would treat other fields as changes (docs/azure.md, "What `apply`
+writes")."""
 
 ONCE: dict[str, Any] = {"retry_total": 0}
-"""Keeps the SDK from repeating a write: after a 5xx or a lost connection it may have been carried out.
+"""Stops the SDK from repeating a write, which may have been carried out despite a 5xx or a lost connection.
 
-Not even the SDK's own "connection errors" are safe: a TLS connection that breaks while the answer is read is one.
+Even the SDK's "connection errors" are unsafe: they include a TLS connection that breaks while the answer is read.
 """
 
 
 class AzureBackupService(AzureBackupReader):
-    """Backup objects of Azure, read and written; an :class:`optimizer.ports.BackupService`.
+    """Reader and writer of Azure's backup objects; an :class:`optimizer.ports.BackupService`.
 
     Parameters
     ----------
@@ -57,7 +58,7 @@ class AzureBackupService(AzureBackupReader):
                 vault.resource_group,
                 policy.name,
                 body,
-                cls=_first_answer,  # without it, the headers of a 202 are lost
+                cls=_first_answer,  # otherwise the headers of a 202 are lost
                 **ONCE,
             ),
         )
@@ -88,7 +89,7 @@ class AzureBackupService(AzureBackupReader):
         )
 
     def delete_policy(self, policy_id: str) -> Accepted | None:
-        """Delete a policy that protects nothing; see :meth:`optimizer.ports.BackupWriter.delete_policy`."""
+        """Delete a policy that protects no item; see :meth:`optimizer.ports.BackupWriter.delete_policy`."""
         with _not_sent():
             policy = PolicyId.parse(policy_id)
         vault = policy.vault
@@ -106,7 +107,7 @@ class AzureBackupService(AzureBackupReader):
 
 @contextmanager
 def _not_sent() -> Iterator[None]:
-    """Checks before a request.
+    """Context for the checks before a request.
 
     Raises
     ------
@@ -120,12 +121,12 @@ def _not_sent() -> Iterator[None]:
 
 
 def _send(what: str, request: Callable[[], Any]) -> Accepted | None:
-    """Send a request, once.
+    """Send a request exactly once.
 
     Raises
     ------
     NotSentError
-        No connection came about.
+        No connection could be made.
     """
     try:
         with translated(what):
@@ -139,7 +140,7 @@ def _send(what: str, request: Callable[[], Any]) -> Accepted | None:
 
 
 def _json(body: Mapping[str, Any]) -> io.BytesIO:
-    """A body as it is sent, byte for byte: the SDK's own serializer knows fields that it leaves out."""
+    """Encode a body exactly as given; the SDK's own serializer drops some fields."""
     return io.BytesIO(json.dumps(body, ensure_ascii=False, allow_nan=False).encode())
 
 
@@ -149,14 +150,14 @@ def _first_answer(response: Any, model: object, headers: object) -> Any:
 
 
 def _check_item(item: ItemId, properties: Mapping[str, Any]) -> None:
-    """Refuse what must never be sent of a protected item.
+    """Refuse fields of a protected item that must never be sent.
 
     Raises
     ------
     ValueError
-        A field is not one of those that may be sent or is missing, ``policyId`` is empty, or of another vault.
+        A field must not be sent or is missing, ``policyId`` is empty, or the policy is in another vault.
     DataError
-        An id is none.
+        An id is not valid.
     """
     odd = sorted(set(properties) - ITEM_FIELDS)
     if odd:
@@ -173,7 +174,7 @@ def _check_item(item: ItemId, properties: Mapping[str, Any]) -> None:
 
 
 def never_sent(exc: BaseException) -> bool:
-    """Whether an error says for certain that no connection came about, so that nothing was sent."""
+    """Whether an error proves that no connection was made, so that nothing was sent."""
     return any(isinstance(cause, NewConnectionError | ConnectTimeoutError) for cause in _causes(exc))
 
 

@@ -1,4 +1,4 @@
-"""What time it is for the service: the ``Date`` header of its answers."""
+"""Clock of the service, read from the ``Date`` header of its answers."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from azure.core.pipeline.policies import SansIOHTTPPolicy
 from optimizer.azure.errors import http_date
 
 _EARLIEST_YEAR = 2000
-"""A ``Date`` before that comes from a clock that was never set."""
+"""Earliest plausible year: a ``Date`` before it comes from a clock that was never set."""
 
 
 class ServiceClock(SansIOHTTPPolicy[Any, Any]):
-    """A policy that remembers when the last answer was made, by the service's own clock.
+    """A policy that remembers when the service sent its last answer, by the service's own clock.
 
-    Only answers of success and 404 count: what refuses or fails may come from a proxy on the way, with its own clock.
+    Only successful answers and 404 count, because refusals and failures may come from a proxy with its own clock.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class ServiceClock(SansIOHTTPPolicy[Any, Any]):
         self._lock = threading.Lock()
 
     def on_response(self, request: PipelineRequest[Any], response: PipelineResponse[Any, Any]) -> None:
-        """Remember the time of an answer; one without a usable time is remembered as such."""
+        """Remember the time of an answer, or that the answer has no usable time."""
         del request
         answer = response.http_response
         if 200 <= answer.status_code < 300 or answer.status_code == 404:
@@ -36,18 +36,18 @@ class ServiceClock(SansIOHTTPPolicy[Any, Any]):
                 self._told = time_of(answer.headers)
 
     def ahead(self, now: datetime) -> timedelta | None:
-        """By how much a time is ahead of that of the last answer; None if that answer told no time."""
+        """How far a time is ahead of the last answer; None if that answer has no usable time."""
         with self._lock:
             return None if self._told is None else now - self._told
 
 
 def time_of(headers: Mapping[str, str]) -> datetime | None:
-    """When an answer was made or, if it comes out of a cache, when it was handed out; None if it does not tell.
+    """Time at which an answer was made or, if it comes from a cache, was handed out; None if not stated.
 
     Parameters
     ----------
     headers
-        In any case: ``Date``, and ``Age``, the seconds that the answer has spent in caches.
+        Headers with names in any case: ``Date``, and ``Age``, the number of seconds that the answer spent in caches.
     """
     by_name = {str(name).lower(): str(value).strip() for name, value in headers.items()}
     made, age = http_date(by_name.get("date", "")), by_name.get("age", "0")

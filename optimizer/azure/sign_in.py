@@ -1,4 +1,4 @@
-"""Why no token was had: nobody is signed in, the sign-in was refused, or the network is in the way."""
+"""Explains why there is no token: no sign-in, a refused sign-in, or a network failure."""
 
 from __future__ import annotations
 
@@ -51,29 +51,29 @@ _NETWORK = (
         "no connection came about: check the network, a firewall and HTTPS_PROXY",
     ),
 )
-"""What a text about a failed connection says, the most telling first, and what to do."""
+"""Patterns in texts about failed connections, the most specific first, and advice for each."""
 
 _ATTEMPT = re.compile(r"^\s*(?P<who>\w*Credential): (?P<said>.*)$", re.MULTILINE)
 _MANAGED_IDENTITY = "ManagedIdentityCredential"
-"""Outside of Azure it never gets an answer, which says nothing about the network."""
+"""Credential that never gets an answer outside Azure, which says nothing about the network."""
 
 _REFUSED = re.compile(r"AADSTS\d+|authentication failed|points to|redirects", re.IGNORECASE)
 
 
 def network_advice(text: str) -> str:
-    """Which part of the network failed, and what to do, by the words of an error; empty if it is not recognized."""
+    """What failed in the network and what to do, recognized by the text of an error; empty if not recognized."""
     return next((advice for pattern, advice in _NETWORK if pattern.search(text)), "")
 
 
 def network_failure(exc: BaseException, text: str) -> str:
-    """What an error about a token says of the network; empty if the network is not its cause.
+    """Explanation of the network failure that prevented a token; empty if the network is not the cause.
 
     Parameters
     ----------
     exc
-        What the credential raised.
+        Exception of the credential.
     text
-        Its words; a chain of credentials puts one line for each into them.
+        Text of the exception; a chain of credentials writes one line for each.
     """
     if any(isinstance(cause, StrayError) for cause in _causes(exc)):
         return ""
@@ -88,7 +88,7 @@ def network_failure(exc: BaseException, text: str) -> str:
 
 
 def refusal(text: str) -> str:
-    """What the sign-in service refused, out of the words of a chain of credentials; empty if nobody is signed in."""
+    """Refusal by the sign-in service in the text of a chain of credentials; empty if there is no sign-in."""
     attempts = _attempts(text)
     if not attempts:
         return text

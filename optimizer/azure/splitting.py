@@ -1,4 +1,4 @@
-"""How much may be spent on finding the VM that makes a batch fail."""
+"""Budget of requests for finding the VM that makes a batch fail."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import threading
 
 
 class SplitBudget:
-    """A bound on the requests for parts of batches that failed.
+    """Bound on the number of requests for parts of failed batches.
 
-    One VM can make its batch fail on every try, which only smaller batches show.  If everything fails, smaller
-    batches show nothing: then the budget runs out, and the service is asked no more than for the batches themselves.
+    One VM can make its batch fail on every try, which only smaller batches reveal. If every request fails, smaller
+    batches reveal nothing. The budget is then used up, and the service receives no more requests than those for whole
+    batches.
 
     Parameters
     ----------
     most
-        Requests for parts at the start.  Each batch that succeeds as a whole allows one more, up to this number.
+        Initial and maximum number of requests for parts. Each whole batch that succeeds allows one more, up to this
+        number.
     """
 
     def __init__(self, most: int) -> None:
@@ -22,7 +24,7 @@ class SplitBudget:
         self._lock = threading.Lock()
 
     def take(self, requests: int) -> bool:
-        """Whether so many more requests for parts may be sent; they are counted if so."""
+        """Reserve a number of further requests for parts; returns whether the budget allows them."""
         with self._lock:
             if self._left < requests:
                 return False
@@ -30,6 +32,6 @@ class SplitBudget:
             return True
 
     def earn(self) -> None:
-        """Allow one more request, since a whole batch succeeded."""
+        """Allow one more request after a whole batch succeeded."""
         with self._lock:
             self._left = min(self._most, self._left + 1)

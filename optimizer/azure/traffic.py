@@ -1,4 +1,4 @@
-"""Every request and answer on its way: counted by kind, and told to the limiter."""
+"""Counts requests by kind, and reports answers to the limiter."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RETRIES: Mapping[str, Any] = {
     "retry_read": 4,
     "retry_backoff_max": 30,
 }
-"""Per call: the clients do not repeat a POST of their own, and the least of these numbers counts."""
+"""Retry options of a call. By default the clients do not repeat a POST. The smallest of these numbers applies."""
 
 _KINDS = (
     ("resource graph", re.compile(r"/providers/microsoft\.resourcegraph/", re.IGNORECASE)),
@@ -41,7 +41,7 @@ _KINDS = (
 
 
 def kind_of(url: str) -> str:
-    """What a request asks for, by its address; ``other`` for what no rule knows."""
+    """Kind of a request, by its address; ``other`` if no pattern matches."""
     path = url.partition("?")[0].rstrip("/")
     return next((kind for kind, pattern in _KINDS if pattern.search(path)), "other")
 
@@ -52,7 +52,7 @@ class Traffic(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
     Parameters
     ----------
     limiter
-        Is told how the service takes the load.
+        Limiter that learns from the answers how much load the service accepts.
     """
 
     def __init__(self, limiter: AdaptiveLimiter) -> None:
@@ -61,7 +61,7 @@ class Traffic(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
         self._lock = threading.Lock()
 
     def counts(self) -> dict[str, int]:
-        """Requests sent so far, by kind, in the order of their first use."""
+        """Number of requests sent so far, by kind, in order of first use."""
         with self._lock:
             return dict(self._counts)
 
@@ -73,7 +73,7 @@ class Traffic(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
     def on_response(
         self, request: PipelineRequest[HttpRequest], response: PipelineResponse[HttpRequest, HttpResponse]
     ) -> None:
-        """Tell the limiter how it went."""
+        """Report the outcome to the limiter."""
         del request
         status = response.http_response.status_code
         if status < 400:
@@ -84,24 +84,24 @@ class Traffic(SansIOHTTPPolicy[HttpRequest, HttpResponse]):
 
 @dataclass(frozen=True)
 class WatchedConnection(Connection):
-    """A connection whose clients all pass their traffic by one policy.
+    """A connection whose clients all use one policy that observes traffic.
 
     Parameters
     ----------
     traffic
-        The policy; required.
+        The policy that observes traffic; required.
     """
 
     traffic: Traffic | None = field(default=None, repr=False)
 
     def _options(self, endpoint: str) -> dict[str, Any]:
-        # Answers of some megabytes: the default block of 4 KiB costs more than the reading.
+        # Answers have several megabytes: with the default blocks of 4 KiB, handling blocks takes longer than reading.
         options = super()._options(endpoint)
         policies = [*options.get("per_retry_policies", ()), self.traffic]
         return {**options, "per_retry_policies": policies, "connection_data_block_size": 1 << 17}
 
 
 def watch(connection: Connection, traffic: Traffic) -> WatchedConnection:
-    """The same connection, watched."""
+    """Copy of a connection whose traffic is observed."""
     own = {part.name: getattr(connection, part.name) for part in fields(connection)}
     return WatchedConnection(**{**own, "token_credential": connection.credential, "traffic": traffic})

@@ -1,4 +1,4 @@
-"""How long the service asks to stay away, as far as only its words or its codes say so."""
+"""Reads how long the service asks to stay away from the text or codes of its answers."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from collections.abc import Collection
 
 BLOCKED_SECONDS = 4 * 3600.0
-"""How long to keep away where the service only asks for "few hours", or for "some time"."""
+"""Seconds to stay away if the service only asks for "few hours" or "some time"."""
 
 LONGEST_SECONDS = 31 * 86_400.0
-"""The longest wait that is believed: a longer one is taken for a slip of the service."""
+"""Longest wait that is believed, in seconds; a longer one is taken for a mistake of the service."""
 
 _DAY = 86_400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY}
 
 _VAGUE = {"s": 60.0, "m": 600.0, "h": BLOCKED_SECONDS, "d": 2 * _DAY}
-"""What "few" or "some" of a unit counts as, in seconds."""
+"""Seconds that "few" or "some" of a unit count as."""
 
 _WORDS = dict.fromkeys(("a", "an", "one"), 1.0) | {
     "half an": 0.5,
@@ -49,7 +49,7 @@ _LENGTH = (
     r"|['\"]?(?P<clock>\d{1,3}:\d\d:\d\d)\b"
     r"|['\"]?(?P<iso>PT?(?=\d)(?:(?P<iso_d>\d+)D)?T?(?:(?P<iso_h>\d+)H)?(?:(?P<iso_m>\d+)M)?(?:(?P<iso_s>\d+)S)?)\b)"
 )
-"""A length of time and where it ends.  What follows must not make it part of a noun, as in "30 days retention"."""
+"""A duration and its end. The text after it must not make it part of a noun, as in "30 days retention"."""
 
 _NO_PREPOSITION = r"(?:(?!\b(?:in|for|with|within|of|on|by|at|than|that|which|after)\b)[^.;]){0,60}?"
 
@@ -59,10 +59,11 @@ _ASKED = re.compile(
     r"|retry-after\b|retry\s+after\b|wait(?:ing)?(?:\s+for|\s+at\s+least)?\b"
     rf"){_LENGTH}"
 )
-"""``retry after few hours``, ``try again in '6' seconds``, ``please wait 45 minutes before``, ``retry after PT4H``."""
+"""Phrases such as ``retry after few hours``, ``try again in '6' seconds``, ``please wait 45 minutes before`` or
+``retry after PT4H``."""
 
 _BARE = re.compile(r"(?i)\bretry[-\s]?after['\"]?\s*[:=]?\s*['\"]?(\d{1,7})['\"]?\s*(?:$|[,;)}\]]|\.(?!\d))")
-"""``Retry-After: 3600``, as the header has it: seconds."""
+"""The header in a text, such as ``Retry-After: 3600``; the number is in seconds."""
 
 _TOMORROW = re.compile(rf"(?i)\b(?:retry|retried|try|tried|again|wait)\b{_NO_PREPOSITION}\btomorrow\b")
 
@@ -73,39 +74,39 @@ _PERIOD = re.compile(
     r"|(?P<span>))(?P<number>\d{1,4}|an?|one)?[\s-]*(?P<unit>h(?:ou)?rs?|days?|minutes?)\b(?(span)\s+(?:window|period|limit))"
     r"|\b(?P<daily>daily|hourly)\b"
 )
-"""What a limit holds for: ``in 24 hours``, ``per day``, ``daily``; "for 5 days" is how long something is kept."""
+"""Period of a limit, such as ``in 24 hours``, ``per day`` or ``daily``; "for 5 days" is how long something is kept."""
 
 _OPERATIONS = re.compile(
     r"(?i)\b(?:operations?|requests?|calls|attempts|changes|modifications|modified|writes|updates|edits|creations"
     r"|\d+\s+(?:new\s+)?policies)\b"
 )
 _CONTENT = re.compile(r"(?i)\bretention|\bsnapshot|\bbackups\b|\brecovery points?\b|\bschedule")
-"""Words about what a policy holds: its values are refused by limits, too, and no waiting helps."""
+"""Words about the content of a policy. Limits on such values are refusals as well, and waiting does not help."""
 
 _DOS_CODE = "clouddos"
-"""``CloudDosAbsoluteLimitReached``, and ``CloudDosTimeboudLimitReached`` as the service spells it."""
+"""Prefix of ``CloudDosAbsoluteLimitReached``, and of ``CloudDosTimeboudLimitReached`` (the service's spelling)."""
 
 
 def blocked_seconds(
     codes: Collection[str], text: str, header_seconds: float | None, *, throttled: bool = False
 ) -> float | None:
-    """Seconds for which the service is closed to this caller, whatever the status of its answer.
+    """Seconds for which the service blocks this caller, whatever the status of its answer.
 
     Parameters
     ----------
     codes
-        Codes of the answer, in lower case.
+        Error codes of the answer, in lower case.
     text
-        Its words.
+        Text of the answer.
     header_seconds
-        ``Retry-After``, where it was sent.
+        Seconds of ``Retry-After``; None if it was not sent.
     throttled
-        Whether the status says already that there were too many requests (429).
+        Whether the status already states that there were too many requests (429).
 
     Returns
     -------
     float or None
-        None where neither code nor text says that a limit over a period was reached.
+        None if neither code nor text reports that a limit over a period was reached.
     """
     closed = any(code.startswith(_DOS_CODE) for code in codes)
     period = _limit_period(text, throttled=throttled or closed)
@@ -117,7 +118,7 @@ def blocked_seconds(
 
 
 def asked_seconds(text: str) -> float | None:
-    """Seconds that the words of an answer ask to wait; None where they do not."""
+    """Seconds that the text of an answer asks to wait; None if it does not."""
     match = _ASKED.search(text)
     if match is not None:
         return min(_seconds(match), LONGEST_SECONDS)
@@ -139,7 +140,7 @@ def _seconds(match: re.Match[str]) -> float:
 
 
 def _limit_period(text: str, *, throttled: bool) -> float | None:
-    """Seconds of the period whose limit of operations was reached; None where the text reports no such limit."""
+    """Seconds of the period whose limit on operations was reached; None if the text reports no such limit."""
     for sentence in _SENTENCE.split(text):
         match = _PERIOD.search(sentence)
         if match is None or not _HIT.search(sentence):
