@@ -1,1 +1,1 @@
-"""Instance in, result out: the constraint problem, its proven bound, its search; the only importer of OR-Tools."""
+"""The constraint problem, its proven bound and its search; the only package that imports OR-Tools."""

@@ -1,4 +1,4 @@
-"""The instance as flat arrays: what the compiled code in :mod:`optimizer.solve.kernels` reads and counts in."""
+"""The instance as flat arrays, which the compiled code in :mod:`optimizer.solve.kernels` reads and updates."""
 
 from __future__ import annotations
 
@@ -12,45 +12,47 @@ from optimizer.solve.executable import Families, extra_writes, families_of, whol
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 
 BLOCKED = 1e9
-"""Price of an option that a cap, a rule or a limit forbids as things stand."""
+"""Price of an option that a cap, a rule or a limit forbids at the moment; it may become possible when other VMs
+move."""
 
 FORBIDDEN = 1e13
-"""Price of an option that is never allowed: dearer than any number of blocked ones."""
+"""Price of an option that is never allowed; it exceeds the price of any number of blocked options."""
 
 
 class Arrays(NamedTuple):
-    """An instance; nothing here ever changes.
+    """An instance as flat arrays that never change.
 
-    Lists of lists are stored as ``begin`` and ``values``: list ``n`` is ``values[begin[n]:begin[n + 1]]``.
+    A list of lists is stored as ``begin`` and ``values``: list ``n`` is ``values[begin[n]:begin[n + 1]]``.
 
     Parameters
     ----------
     base
-        Shape (V, 48): linear cost, :data:`FORBIDDEN` where not allowed.
+        Shape (V, 48): linear cost, :data:`FORBIDDEN` where an option is not allowed.
     today, key, vm_class, service, counted_today
         Shape (V,): see :class:`~optimizer.solve.instance.Instance`.
     touched_begin, touched
-        Rows that class ``c`` touches at option ``t``: list ``c * 48 + t``.
+        Rows that class ``c`` touches at option ``t``, as list ``c * 48 + t``.
     pair_price, peak_price, fair_share, cap
-        Shape (num_rows,).
+        Shape (num_rows,): see :class:`~optimizer.solve.instance.Rows`.
     existing, key_vault, vault_room
-        Shapes (K, 48), (K,), (num_vaults,).
+        Shapes (K, 48), (K,) and (num_vaults,): see :class:`~optimizer.solve.instance.Instance`.
     key_begin, key_vms, service_begin, service_vms
-        VMs of each key and of each service that may move.
+        Movable VMs of each key and of each service.
     group_begin, group, group_limit
-        Write limits that each key counts towards; the limits.
+        Write limits that each key counts toward, and their maximum numbers of writes.
     vm_gate_begin, vm_gate, gate_begin, opponent, clash, clashes
         See :class:`~optimizer.solve.instance.Gates`.
     families
-        What decides whether a schedule can be carried out; None for compiled code that does not look at it.
+        Data that decides whether a schedule can be carried out; None for compiled code that does not need it.
     whole
-        Policies of ``families`` whose VMs may move together, in vaults that could not hold a new one for each.
+        Policies of ``families`` whose VMs may move together, in vaults that do not have room for a new policy for each
+        of them.
     policy_price
-        Shape (K,): price of a policy write of each key.
+        Shape (K,): price of a policy write in each key.
     vms_per_policy
-        Shape (2,): most VMs in a policy that is created or edited, and in one of today.
+        Shape (2,): maximum number of VMs in a policy that is created or edited, and in one of today's policies.
     max_moves
-        Shape (1,).
+        Shape (1,): maximum number of VMs that may move; V if there is no limit.
     """
 
     base: FloatArray
@@ -89,27 +91,27 @@ class Arrays(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """An assignment with its counts; changed in place.
+    """A schedule with its counts, which are changed in place.
 
     Parameters
     ----------
     options
         Shape (V,): option of each VM.
     met
-        Shape (num_rows,): VMs in each row.
+        Shape (num_rows,): number of VMs in each row.
     marginal
         Shape (num_rows,): price of one more VM in each row.
     policies
-        Shape (K, 48): items at each start of each key.
+        Shape (K, 48): number of items at each start of each key.
     vault_writes, group_writes
-        Policies to create or edit in each vault, and counted by each write limit.
+        Number of policies to create or edit in each vault, and those counted by each write limit.
     shut
-        Shape (H, 48): how many VMs shut each option of each gate.
+        Shape (H, 48): number of VMs that shut each option of each gate.
     moves
-        Shape (1,): VMs that are not where they are today.
+        Shape (1,): number of VMs that are not at today's start.
     extra, beyond
-        Policies that are written only because of the order of writes: of each key, and in each vault, there -1 where
-        no order exists.
+        Shapes (K,) and (num_vaults,): number of policies that are written only because of the order of writes, in each
+        key and in each vault. ``beyond`` is -1 for a vault that has no possible order.
     """
 
     options: IntArray
@@ -125,7 +127,7 @@ class Counts(NamedTuple):
 
 
 def _lists(of: IntArray, members: IntArray, count: int) -> tuple[IntArray, IntArray]:
-    """Members grouped by ``of``: begin of each list, and the lists."""
+    """Group ``members`` by the value of ``of``; return where each list begins, and the lists."""
     order = members[np.argsort(of[members], kind="stable")]
     return _int(np.searchsorted(of[order], np.arange(count + 1))), _int(order)
 
@@ -135,7 +137,7 @@ def _int(values: object) -> IntArray:
 
 
 def touched_lists(touched: IntArray, num_rows: int) -> tuple[IntArray, IntArray]:
-    """Rows touched by class and option without padding: begin of each list, and the lists."""
+    """Rows touched by class and option, without padding: where each list begins, and the lists."""
     flat = touched.reshape(-1, touched.shape[2])
     real = flat < num_rows
     begin = np.concatenate(([0], np.cumsum(real.sum(axis=1))))
@@ -143,7 +145,7 @@ def touched_lists(touched: IntArray, num_rows: int) -> tuple[IntArray, IntArray]
 
 
 def pack(instance: Instance) -> Arrays:
-    """Flatten an instance."""
+    """Flatten an instance for the compiled code."""
     rows, gates = instance.rows, instance.gates
     movable = np.flatnonzero(instance.movable)
     num_services = int(instance.service.max(initial=-1)) + 1
@@ -196,13 +198,13 @@ def pack(instance: Instance) -> Arrays:
 def price_of_one_more(
     pair_price: FloatArray, peak_price: FloatArray, fair_share: IntArray, cap: IntArray, met: IntArray
 ) -> FloatArray:
-    """Price of one more VM in each row; all of shape (num_rows,)."""
+    """Price of one more VM in each row; all arrays have shape (num_rows,)."""
     price: FloatArray = pair_price * met + peak_price * (met >= fair_share) + BLOCKED * (met >= cap)
     return price
 
 
 def count(instance: Instance, options: IntArray) -> Counts:
-    """Counts of an assignment; ``options`` is copied."""
+    """Compute the counts of a schedule; ``options`` is copied."""
     rows = instance.rows
     met = row_counts(instance, options)
     policies = policy_counts(instance, options)

@@ -1,4 +1,4 @@
-"""Inventory, risk and rules -> :class:`~optimizer.solve.instance.Instance`."""
+"""Builds the :class:`~optimizer.solve.instance.Instance` from inventory, risk and rules."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def build_instance(
     snapshot_minutes: int,
     recently_moved: Mapping[str, date] | None = None,
 ) -> Instance:
-    """Write the problem down.
+    """Build the constraint problem.
 
     Parameters
     ----------
@@ -51,11 +51,11 @@ def build_instance(
     rules
         Prices, limits and caps.
     restrictions
-        Options left by rules on single VMs, of :func:`restrict_options`.
+        Options that the rules on single VMs leave, from :func:`~optimizer.solve.restrict.restrict_options`.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length of the snapshot at the end of a start window, in minutes.
     recently_moved
-        Day of the last move of VMs that were moved before, by ``vm_id.lower()``.
+        Day of the last move of each VM that was moved before, by ``vm_id.lower()``.
     """
     items = inventory.items
     policies = [inventory.policy(item) for item in items]
@@ -115,13 +115,13 @@ def build_instance(
 
 
 def number_twin_keys(inventory: Inventory) -> dict[tuple[str, str], int]:
-    """Number of each twin key, by the vault's id and the key itself."""
+    """Index of each twin key, by vault id and key."""
     places = ((policy.vault_id.lower(), policy.twin_key) for policy in inventory.policies.values())
     return {place: number for number, place in enumerate(dict.fromkeys(places))}
 
 
 def _twin_keys(inventory: Inventory) -> tuple[dict[tuple[str, str], int], list[Pattern], IntArray]:
-    """Number of each twin key, the patterns of the week, and the number of the pattern of each key; shape (K,)."""
+    """Index of each twin key, the patterns of the week, and the index of each key's pattern, shape (K,)."""
     keys: dict[tuple[str, str], int] = {}
     patterns: dict[Pattern, int] = {}
     key_pattern: list[int] = []
@@ -144,7 +144,7 @@ def _move_prices(inventory: Inventory, rules: Rules, recently_moved: Mapping[str
 
 
 def _working_hours_prices(inventory: Inventory, rules: Rules) -> FloatArray:
-    """Price of the expected starts in working hours above those of today, at each start option; shape (V, 48)."""
+    """Price of the expected starts in working hours beyond those at today's start, at each option; shape (V, 48)."""
     prices = np.zeros((len(inventory.items), NUM_OPTIONS))
     for row, item in enumerate(inventory.items):
         policy = inventory.policy(item)
@@ -154,7 +154,7 @@ def _working_hours_prices(inventory: Inventory, rules: Rules) -> FloatArray:
 
 
 def _tie_ranks(inventory: Inventory, rules: Rules) -> IntArray:
-    """Starts of each VM from 1, the farthest from working hours first, in steps of half an hour; shape (V, 48)."""
+    """Rank of each VM's starts, from 1 for the one farthest from working hours, in steps of 30 min; shape (V, 48)."""
     ranks = np.ones((len(inventory.items), NUM_OPTIONS), dtype=np.int64)
     for row, item in enumerate(inventory.items):
         distance = rules.working_hours.distance(inventory.policy(item).recurrence)
@@ -163,9 +163,10 @@ def _tie_ranks(inventory: Inventory, rules: Rules) -> IntArray:
 
 
 def _write_limits(inventory: Inventory, rules: Rules, key: IntArray, key_vault: IntArray) -> tuple[WriteLimit, ...]:
-    """``max_policy_writes``, and ``budget_days`` times the writes of a day in each vault or subscription.
+    """Limits from ``max_policy_writes`` and from ``budget_days`` times the daily writes of each vault or subscription.
 
-    A limit that cannot bind is left out: every write is for at least one VM of its twin key.
+    A limit that cannot bind is left out: every write serves at least one VM of its twin key, so a limit of at least
+    the number of VMs never binds.
     """
     limits = []
     if rules.max_policy_writes is not None:
@@ -193,7 +194,7 @@ def _add_groups(
     allowed: BoolArray,
     vm_pattern: IntArray,
 ) -> None:
-    """Rows of services, of the starts of vaults, and of caps that could ever bind."""
+    """Add the rows of services, of vault starts, and of caps that can bind."""
     prices = rules.prices
     for group, members in enumerate(_members(service)):
         if len(members) > 1:
@@ -213,13 +214,13 @@ def _service(vm: Vm) -> str:
 
 
 def _members(group_of: IntArray) -> list[IntArray]:
-    """VMs of each group, by its number."""
+    """VMs of each group, by the group's index."""
     order = np.argsort(group_of, kind="stable")
     return np.split(order, np.cumsum(np.bincount(group_of))[:-1])
 
 
 def _cap_groups(inventory: Inventory, rules: Rules) -> list[tuple[Rule, IntArray]]:
-    """Groups of VMs whose windows are counted or kept apart: the rule, and their rows."""
+    """Groups of VMs whose windows are counted or kept apart, each with its rule and the VMs' indices."""
     groups: list[tuple[Rule, IntArray]] = []
     for rule in rules.rule:
         if rule.cap is None:
@@ -234,23 +235,23 @@ def _cap_groups(inventory: Inventory, rules: Rules) -> list[tuple[Rule, IntArray
 
 
 def _with_standing(rows: Rows, touched: IntArray) -> Rows:
-    """Rows in which more VMs that stay where they are meet today than the cap allows: they may, but no VM joins them.
+    """Raise caps that immovable VMs exceed today: these VMs may stay, but no other VM may join them.
 
     Parameters
     ----------
     rows
-        With the caps of the rules.
+        Rows with the caps of the rules.
     touched
-        Shape (any, W): rows that each VM touches today which stays where it is.
+        Shape (num_immovable, W): rows that each immovable VM touches today.
     """
     standing = np.bincount(touched.ravel(), minlength=len(rows) + 1)[: len(rows)]
     return replace(rows, cap=np.maximum(rows.cap, standing))
 
 
 def _fair_share(members: IntArray, vm_pattern: IntArray, allowed: BoolArray, starts: BoolArray) -> int:
-    """Starts of a vault in one half hour that cost nothing.
+    """Number of starts of a vault in one half hour that cost nothing.
 
-    ``ceil(starts per day / half hours of the day in which any of its VMs may start)``.
+    It is ``ceil(starts per day / half hours of the day in which any of its VMs may start)``.
     """
     usable = np.zeros(SLOTS_PER_DAY, dtype=np.bool_)
     weekly_starts = 0
@@ -269,10 +270,11 @@ def policies_of_keys(
     keys: Mapping[tuple[str, str], int],
     movable: BoolArray,
 ) -> tuple[IntArray, IntArray, BoolArray, tuple[ExistingPolicy, ...]]:
-    """Policies that can take VMs, their unknown items, VMs that count where they are, policies of today.
+    """Policies that can take VMs, their unplanned items, VMs that are counted today, and all of today's policies.
 
-    A policy that is over its limit today takes nobody: its VMs may stay without counting, and it is not among those
-    that exist for others.  A policy that holds more than a new one may is not edited: its VMs are moved one by one.
+    A policy that exceeds its limit today takes no further VM: its VMs may stay without being counted, and it does not
+    count as existing for other VMs. A policy with more VMs than a new policy may have is not edited; its VMs are moved
+    one by one.
     """
     existing = np.zeros((len(keys), NUM_OPTIONS), dtype=np.int64)
     unknown = np.zeros_like(existing)

@@ -1,4 +1,4 @@
-"""Exact cost of an assignment: every term of the objective, and what of it an instance forbids."""
+"""Exact cost of a schedule, with every term of the objective, and the limits that the schedule breaks."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Gates, Insta
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """Terms of the objective in at-risk backups per 30 days.
+    """Terms of the objective, in at-risk backups per 30 days.
 
     Parameters
     ----------
     risk
-        Risk that is credited.
+        Credited risk.
     overlap, vault_peak, working_hours, policy_writes, moves
-        The other terms, priced.
+        The other terms, as priced.
     overlaps
         Expected overlapping snapshots of VMs of one service, per 30 days.
     writes
-        Policies created or edited, those included that only an order of writes needs.
+        Number of policies created or edited, including those that only the order of writes needs.
     num_moves
-        VMs whose start changes.
+        Number of VMs whose start changes.
     """
 
     risk: float
@@ -41,12 +41,12 @@ class Cost:
 
     @property
     def total(self) -> float:
-        """The objective."""
+        """The objective: the sum of all terms."""
         return self.risk + self.overlap + self.vault_peak + self.working_hours + self.policy_writes + self.moves
 
 
 def row_counts(instance: Instance, options: IntArray, vms: IntArray | None = None) -> IntArray:
-    """How many VMs, of all or of the given ones, meet in each row; shape (num_rows,)."""
+    """Number of VMs, of all or of the given ones, in each row; shape (num_rows,)."""
     rows = np.arange(instance.num_vms) if vms is None else vms
     touched = instance.touched[instance.vm_class[rows], options[rows]]
     counts: IntArray = np.bincount(touched.ravel(), minlength=len(instance.rows) + 1)[: len(instance.rows)]
@@ -54,9 +54,9 @@ def row_counts(instance: Instance, options: IntArray, vms: IntArray | None = Non
 
 
 def policy_counts(instance: Instance, options: IntArray, vms: IntArray | None = None) -> IntArray:
-    """Items, of all VMs or of the given ones, that take a place at each start of each twin key; shape (K, 48).
+    """Number of items that take a place at each start of each twin key, for all VMs or the given ones; shape (K, 48).
 
-    Items that are unknown to the estate are always counted.
+    Unplanned items are always counted.
     """
     rows = np.arange(instance.num_vms) if vms is None else vms
     rows = rows[instance.counted(rows, options[rows])]
@@ -66,7 +66,7 @@ def policy_counts(instance: Instance, options: IntArray, vms: IntArray | None = 
 
 
 def policy_writes(instance: Instance, counts: IntArray) -> IntArray:
-    """Policies to create or edit at each start of each twin key; shape (K, 48)."""
+    """Number of policies to create or edit at each start of each twin key; shape (K, 48)."""
     without_place = counts - instance.existing * instance.vms_per_existing_policy
     writes: IntArray = np.maximum(0, -(-without_place // instance.vms_per_new_policy))
     return writes
@@ -81,10 +81,10 @@ def row_costs(instance: Instance, counts: IntArray) -> FloatArray:
 
 
 def cost_shares(instance: Instance, options: IntArray) -> FloatArray:
-    """Each VM's part of risk, working hours, overlap and vault peak; shape (V,), in at-risk backups per 30 days.
+    """Each VM's part of risk, working hours, overlap and vault peak, in at-risk backups per 30 days; shape (V,).
 
-    It is the VM's own credited risk and starts in working hours, and for each row that it is in, the price divided by
-    the VMs that meet there.  The shares add up to these four terms of the objective.
+    A VM's part is its own credited risk and starts in working hours, plus, for each row that it is in, the row's price
+    divided by the number of VMs in the row. The parts add up to these four terms of the objective.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def cost_shares(instance: Instance, options: IntArray) -> FloatArray:
 
 
 def evaluate(instance: Instance, options: IntArray) -> Cost:
-    """Cost of an assignment.
+    """Compute the cost of a schedule.
 
     Parameters
     ----------
@@ -134,17 +134,18 @@ def evaluate(instance: Instance, options: IntArray) -> Cost:
 
 
 def overfull_caps(instance: Instance, allowed: BoolArray) -> list[str]:
-    """Caps that cannot hold whatever the solver does, by counting.
+    """Names of caps that no schedule can keep, found by counting.
 
-    The windows of a capped group fill ``sum over its VMs of the fewest half hours that any allowed option takes`` and
-    find room for ``sum over its half hours of cap``; where the first is more than the second there is no schedule.
+    The windows of a capped group take at least ``sum over its VMs of the fewest half hours of any allowed option``,
+    and the group has room for ``sum over its half hours of cap``. If the first exceeds the second, no schedule keeps
+    the cap.
 
     Parameters
     ----------
     instance
         The problem.
     allowed
-        Shape (V, 48): options to count with; each VM has one.
+        Shape (V, 48): options to count with; each VM needs at least one.
     """
     rows = instance.rows
     found: dict[str, None] = {}
@@ -163,19 +164,19 @@ def overfull_caps(instance: Instance, allowed: BoolArray) -> list[str]:
 
 
 def count_edits(instance: Instance, options: IntArray) -> IntArray:
-    """Policies of today that are edited rather than others created, by vault; shape (num_vaults,)."""
+    """Number of today's policies that are edited instead of creating others, by vault; shape (num_vaults,)."""
     return edits_and_creations(instance, options, policy_counts(instance, options))[0]
 
 
 def count_creations(instance: Instance, options: IntArray) -> IntArray:
-    """Policies that are created where as many as possible are edited instead, by vault; shape (num_vaults,)."""
+    """Number of policies that are created if as many as possible are edited instead, by vault; shape (num_vaults,)."""
     return edits_and_creations(instance, options, policy_counts(instance, options))[1]
 
 
 def violations(instance: Instance, options: IntArray) -> list[str]:
-    """What of the instance an assignment breaks; empty where it is feasible.
+    """Limits of the instance that a schedule breaks; empty if it is feasible.
 
-    A vault whose policies cannot be written in any order that keeps their limits is among the faults
+    They include each vault whose policies cannot be written in any order that keeps their limits
     (:mod:`optimizer.solve.executable`).
     """
     rows = np.arange(instance.num_vms)
@@ -194,7 +195,7 @@ def violations(instance: Instance, options: IntArray) -> list[str]:
 
 
 def gate_counts(gates: Gates, options: IntArray) -> IntArray:
-    """How many VMs shut each option of each gate; shape (H, 48)."""
+    """Number of VMs that shut each option of each gate; shape (H, 48)."""
     counts = np.zeros((len(gates), NUM_OPTIONS), dtype=np.int64)
     for v in np.flatnonzero(np.diff(gates.vm_begin)).tolist():
         for h in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
@@ -204,7 +205,7 @@ def gate_counts(gates: Gates, options: IntArray) -> IntArray:
 
 
 def shut_gates(instance: Instance, options: IntArray) -> list[tuple[int, int]]:
-    """VMs that stand at an option that is shut, each with the gate that shuts it."""
+    """VMs whose option is shut, each with the gate that shuts it."""
     gates = instance.gates
     counts = gate_counts(gates, options)
     return [

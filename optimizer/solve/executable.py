@@ -1,38 +1,39 @@
 """Whether a schedule can be carried out write by write, and how many policies have to be written for that.
 
-Writes are: create a policy, change the start of a policy together with all its VMs (an edit), assign one VM to another
-policy.  Each VM is written once, straight to its new start: parked at a third start, it would be backed up at a time
-that nobody planned.  After every single write no policy may hold more VMs than its limit, and no vault more policies.
+There are three kinds of writes: create a policy, change the start of a policy together with all its VMs (an edit), or
+assign one VM to another policy. Each VM is written once, straight to its new start: if it were parked at a third
+start, it would be backed up at a time that nobody planned. After every single write, no policy may hold more VMs than
+its limit, and no vault may hold more policies than its limit.
 
-Condition.  Look at one twin key.  Its *cells* are the starts; a cell has *room* for as many VMs as its policies of
-today could still take.  Suppose that the edits and creations are chosen.  Nothing stands in their way, so make them
-first and count the room after them: an edited policy takes its free places away from its old start, where nobody may
-arrive before the edit, and brings ``limit of a new policy - its VMs`` to the new one; a new policy brings its limit.
-What is left are VMs that are assigned one by one.  Draw an arrow from the old to the new start of each.  An order of
-these writes exists if and only if
+Condition. Consider one twin key. Its *cells* are the starts; the *room* of a cell is the number of VMs that its
+policies of today could still take. Suppose that the edits and creations are chosen. Nothing stands in their way, so
+make them first and count the room after them. An edited policy takes its free places away from its old start, where no
+VM may arrive before the edit, and brings ``limit of a new policy - its VMs`` places to the new start. A new policy
+brings its limit. What remains are VMs that are assigned one by one. Draw an arrow from the old to the new start of
+each. An order of these writes exists if and only if
 
-1. every cell holds its VMs in the end: ``room + departures - arrivals >= 0``, and
-2. every connected group of arrows in which each cell has as many departures as arrivals, a *ring*, has a cell with
-   room.
+1. every cell can hold its VMs at the end: ``room + departures - arrivals >= 0``, and
+2. every *ring* has a cell with room. A ring is a connected group of arrows in which each cell has as many departures
+as arrivals.
 
-Proof.  Necessary: 1 is the last state.  In a ring without room nothing can be assigned first: every cell that a VM of
-the ring goes to is full, and only VMs of the ring leave these cells.  Sufficient: turn the arrows round.  A free place
-at a cell is filled by a VM that arrives there, and is then where that VM was.  So a free place walks along a trail of
-turned arrows, and a trail from a cell with room is a legal sequence of writes, whatever else is full.  The arrows of a
-connected group can be divided into trails: into one closed trail from any of its cells if it is a ring (Euler), else
-into ``arrivals - departures`` trails from each cell where that is positive (add an arrow for each missing departure,
-and cut the closed trail there).  By 1 such a cell has at least that much room.  Walk the trails one after the other;
-:func:`order_of_moves` does so.
+Proof. Necessary: condition 1 describes the last state. In a ring without room, no VM can be assigned first: every cell
+that a VM of the ring goes to is full, and only VMs of the ring leave these cells. Sufficient: reverse the arrows. A VM
+that arrives at a cell fills a free place there and leaves a free place at its old cell. So a free place walks along a
+trail of reversed arrows, and a trail from a cell with room is a legal sequence of writes, whatever else is full. The
+arrows of a connected group can be divided into trails: if the group is a ring, into one closed trail from any of its
+cells (Euler); otherwise into ``arrivals - departures`` trails from each cell where this difference is positive (add an
+arrow for each missing departure, and cut the closed trail there). By condition 1, such a cell has at least that much
+room. Walk the trails one after the other; :func:`order_of_moves` does so.
 
-VMs of a policy that is over its limit today leave no place that another may take: their arrows only arrive.
+VMs of a policy that exceeds its limit today do not leave a place that another VM may take: their arrows only arrive.
 
-Writes.  A cell lacks ``ceil((VMs in the end - what its policies hold) / limit of a new policy)`` policies.  Each needs
-a write, and a ring without room needs one more, at any of its cells.  Groups of arrows share no cell, and a policy
-that is edited lies in one group, so with enough places in the vault the fewest writes are the lacking policies plus
-the rings.  Where the vault has no place for so many creations, policies of today are edited instead, if all their VMs
-go to one new start.  That may cost more writes (a ring of full policies that change places is as many edits as
-policies), or be impossible.  :func:`choose_writes` tries all sets of edits of a vault if these are few, else the
-largest first.
+Writes. A cell lacks ``ceil((VMs at the end - what its policies hold) / limit of a new policy)`` policies. Each lacking
+policy needs a write, and a ring without room needs one more, at any of its cells. Groups of arrows share no cell, and
+an edited policy lies in one group. So if the vault has enough places, the minimum number of writes is the number of
+lacking policies plus the number of rings. If the vault does not have places for that many creations, policies of today
+are edited instead, provided that all their VMs go to the same new start. That may cost more writes (a ring of full
+policies that trade places takes as many edits as it has policies), or it may be impossible. :func:`choose_writes`
+tries all sets of edits of a vault if there are few, and otherwise the largest policies first.
 """
 
 from __future__ import annotations
@@ -49,19 +50,19 @@ from optimizer.solve.compiled import compiled, inner
 from optimizer.solve.instance import BoolArray, ExistingPolicy, Instance, IntArray
 
 MOST_ENUMERATED = 8
-"""Policies of a vault that could be edited, up to which every set of edits is tried."""
+"""Number of editable policies of a vault up to which every set of edits is tried; 8 policies have 256 sets."""
 
 
 class Families(NamedTuple):
-    """What decides whether a schedule can be carried out.
+    """Flat arrays that decide whether a schedule can be carried out.
 
     Parameters
     ----------
     today, key, counted_today, vm_policy
-        Shape (V,): option today, twin key, whether the VM takes a place in its policy of today, and the number of that
-        policy where it may be edited, else -1.
+        Shape (V,): today's option; twin key; whether the VM takes a place in its policy of today; and the index of
+        that policy if it may be edited, otherwise -1.
     existing, room_today
-        Shape (K, 48): policies of today, and VMs that they could still take.
+        Shape (K, 48): number of today's policies, and number of VMs that they could still take.
     tight, vault_tight
         Shapes (K,) and (num_vaults,): whether a ring without room is possible at all, without edits.
     key_item_begin, key_item
@@ -69,11 +70,11 @@ class Families(NamedTuple):
     vault_key_begin, vault_keys
         Keys of each vault.
     vault_room
-        Shape (num_vaults,): policies that may still be created.
+        Shape (num_vaults,): number of policies that may still be created.
     vault_policy_begin, policy_key, policy_option, policy_vm_begin, policy_vm
-        Policies of today that may be edited, by vault, the largest first, with their VMs.
+        Policies of today that may be edited, with their VMs, grouped by vault, the largest first.
     vms_per_policy
-        Shape (2,): most VMs in a policy that is created or edited, and in one of today.
+        Shape (2,): maximum number of VMs in a policy that is created or edited, and in one of today's policies.
     """
 
     today: IntArray
@@ -109,7 +110,7 @@ def make_families(
     vault_room: IntArray,
     vms_per_policy: tuple[int, int],
 ) -> Families:
-    """Flatten what decides whether a schedule can be carried out; parameters as of ``Instance`` and ``Families``."""
+    """Flatten what decides whether a schedule can be carried out; see ``Instance`` and ``Families`` for parameters."""
     editable = sorted(
         (policy for policy in policies if policy.editable),
         key=lambda policy: (int(key_vault[policy.key]), -len(policy.vms)),
@@ -147,14 +148,14 @@ def make_families(
 
 
 def policy_of_vm(num_vms: int, policy_vm_begin: IntArray, policy_vm: IntArray) -> IntArray:
-    """Number of the policy in whose list each VM is; -1 where it is in none; shape (V,)."""
+    """Index of the policy whose list contains each VM; -1 if no list does; shape (V,)."""
     found = np.full(num_vms, -1, dtype=np.int64)
     found[policy_vm] = np.repeat(np.arange(len(policy_vm_begin) - 1), np.diff(policy_vm_begin))
     return found
 
 
 def whole_policies(f: Families, movable: BoolArray) -> IntArray:
-    """Policies whose VMs may move together, in vaults that have not room for a new policy for each of them."""
+    """Policies whose VMs may move together, in vaults without room for a new policy for each of these policies."""
     count = np.diff(f.vault_policy_begin)
     first = np.repeat(f.vault_room < count, count)
     return _int([p for p in np.flatnonzero(first).tolist() if movable[_vms_of(f, p)].all()])
@@ -165,7 +166,7 @@ def _vms_of(f: Families, p: int) -> IntArray:
 
 
 def part_of(f: Families, vms: IntArray, keys: IntArray, vaults: IntArray) -> Families:
-    """Families of whole vaults with a numbering of their own; all of ``vms``, ``keys`` and ``vaults`` ascend."""
+    """Families of some whole vaults, with their own numbering; ``vms``, ``keys`` and ``vaults`` are ascending."""
     vault_of_key = np.repeat(np.arange(len(f.vault_room)), np.diff(f.vault_key_begin))[np.argsort(f.vault_keys)]
     vault_of_policy = np.repeat(np.arange(len(f.vault_room)), np.diff(f.vault_policy_begin))
     policies = np.flatnonzero(np.isin(vault_of_policy, vaults))
@@ -200,7 +201,7 @@ def part_of(f: Families, vms: IntArray, keys: IntArray, vaults: IntArray) -> Fam
 
 
 def families_of(instance: Instance) -> Families:
-    """Families of an instance; flattened once."""
+    """Families of an instance; they are flattened once and then cached in it."""
     if not instance.families:
         instance.families.append(
             make_families(
@@ -229,12 +230,12 @@ def _lists(of: IntArray, count: int) -> tuple[IntArray, IntArray]:
 
 
 def without_impossible_options(instance: Instance) -> Instance:
-    """The instance without options that no order of writes leads to, which makes bounds tighter.
+    """Remove the options that no order of writes can reach, which makes bounds tighter.
 
-    Where all policies of a twin key are full and the vault has no room for another, nobody can ever be assigned to
-    another policy: edits of full policies make no room.  So all VMs of a policy stay together, and start only where
-    each of them may; those of a policy that must not be edited stay.  Where that leaves a VM no option at all, its
-    policy keeps its options, so that the search for a reason finds one.
+    If all policies of a twin key are full and the vault has no room for another, no VM can ever be assigned to another
+    policy: edits of full policies make no room. So all VMs of a policy stay together, and can start only where each of
+    them may. The VMs of a policy that must not be edited stay where they are. If that would leave a VM without any
+    option, its policy keeps its options, so that the search for a reason finds one.
     """
     f = families_of(instance)
     full = (f.room_today == 0).all(axis=1) & (f.vault_room[instance.key_vault] == 0)
@@ -258,9 +259,9 @@ class Move(NamedTuple):
     Parameters
     ----------
     row
-        The VM.
+        Index of the VM.
     before, after
-        Cells that it leaves and goes to; None where it leaves no place that another may take.
+        Cells that it leaves and goes to. ``before`` is None if it leaves no place that another VM may take.
     """
 
     row: int
@@ -269,17 +270,17 @@ class Move(NamedTuple):
 
 
 def order_of_moves(moves: Sequence[Move], room: Mapping[Hashable, int]) -> list[int]:
-    """Rows in an order in which each finds room; those of rings without room are left out.
+    """Indices of the VMs in an order in which each finds room; VMs of rings without room are left out.
 
-    The proof above as an algorithm (Hierholzer, 1873): all open trails are one tour through a cell of its own that
-    stands for everywhere else, then each ring is a tour from one of its cells that has room.
+    This is the proof above as an algorithm (Hierholzer, 1873). All open trails form one tour through an additional
+    cell that represents everywhere else. Then each ring is a tour from one of its cells that has room.
 
     Parameters
     ----------
     moves
-        VMs that are assigned one by one, of one or several keys: cells of different keys differ.
+        VMs that are assigned one by one, of one or several keys. Cells of different keys differ.
     room
-        VMs that each cell could take before the first of them, edits and creations made.
+        Number of VMs that each cell could take before the first assignment, after all edits and creations.
     """
     outside = object()
     surplus: Counter[Hashable] = Counter()
@@ -299,7 +300,7 @@ def order_of_moves(moves: Sequence[Move], room: Mapping[Hashable, int]) -> list[
 
 
 def _tour(arrows: Mapping[Hashable, list[tuple[Hashable, int]]], begin: Hashable) -> list[int]:
-    """A closed trail from a cell over all arrows that it can reach, as the rows of its arrows; they are used up."""
+    """A closed trail from a cell along all arrows that it can reach, as VM indices; the arrows are used up."""
     path, tour = [(begin, -1)], list[int]()
     while path:
         cell, row = path[-1]
@@ -317,18 +318,18 @@ class VaultWrites(NamedTuple):
     Parameters
     ----------
     possible
-        Whether it can be carried out.
+        Whether the schedule can be carried out.
     keys
         Twin keys of the vault.
     extra
-        Writes of each of these keys beyond the policies that it lacks.
+        Number of writes in each of these keys beyond the policies that it lacks.
     rings
-        Shape (number of keys, 48): the first cell of the ring without room that each cell is in, else -1.  A policy is
-        created for each ring.
+        Shape (number of keys, 48): representative of the ring without room that each cell is in, otherwise -1. A
+        policy is created for each ring.
     edited
-        Numbers of the policies of today that are edited, in ``Families``.
+        Indices, in ``Families``, of today's policies that are edited.
     created
-        Policies that are created.
+        Number of policies that are created.
     """
 
     possible: bool
@@ -347,13 +348,13 @@ def vault_writes(f: Families, options: IntArray, items: IntArray, vault: int, *,
     f
         The families.
     options
-        Shape (V,): start option of each VM in the end.
+        Shape (V,): start option of each VM at the end.
     items
-        Shape (K, 48): items at each cell in the end.
+        Shape (K, 48): number of items at each cell at the end.
     vault
-        Number of the vault.
+        Index of the vault.
     prefer_edits
-        Also edit where that costs no more writes than a creation; else only where the vault lacks the room.
+        Whether to edit also where that takes no more writes than a creation. False edits only if the vault lacks room.
     """
     first, last = f.vault_policy_begin[vault], f.vault_policy_begin[vault + 1]
     keys = f.vault_keys[f.vault_key_begin[vault] : f.vault_key_begin[vault + 1]]
@@ -364,7 +365,7 @@ def vault_writes(f: Families, options: IntArray, items: IntArray, vault: int, *,
 
 
 def extra_writes(instance: Instance, options: IntArray, items: IntArray) -> tuple[IntArray, BoolArray]:
-    """Writes of each key beyond the policies that it lacks, and the vaults in which a schedule cannot be carried out.
+    """Writes of each key beyond the policies that it lacks, and vaults in which the schedule cannot be carried out.
 
     Parameters
     ----------
@@ -373,12 +374,14 @@ def extra_writes(instance: Instance, options: IntArray, items: IntArray) -> tupl
     options
         Shape (V,): start option of each VM.
     items
-        Shape (K, 48): items at each cell.
+        Shape (K, 48): number of items at each cell.
 
     Returns
     -------
-    numpy.ndarray, numpy.ndarray
-        Shapes (K,) and (num_vaults,).
+    extra : numpy.ndarray
+        Shape (K,): number of writes.
+    stuck : numpy.ndarray
+        Shape (num_vaults,): whether the vault's part of the schedule cannot be carried out.
     """
     extra = np.zeros(instance.num_keys, dtype=np.int64)
     stuck = np.zeros(len(instance.vault_room), dtype=np.bool_)
@@ -390,9 +393,9 @@ def extra_writes(instance: Instance, options: IntArray, items: IntArray) -> tupl
 
 
 def rings_without_room(instance: Instance, options: IntArray, items: IntArray) -> Iterator[tuple[int, IntArray]]:
-    """Twin key and cells of each ring of full policies in vaults in which a schedule cannot be carried out.
+    """Yield the twin key and the cells of each ring of full policies, in vaults where no order of writes exists.
 
-    Of the sets of edits that leave a ring, the one that lacks fewest policies is looked at.
+    Among the sets of edits that leave a ring, the one that lacks the fewest policies is examined.
     """
     room = families_of(instance).room_today
     for _, writes in _writes_of_vaults(instance, options, items, prefer_edits=False):
@@ -403,7 +406,7 @@ def rings_without_room(instance: Instance, options: IntArray, items: IntArray) -
 
 
 def edits_and_creations(instance: Instance, options: IntArray, items: IntArray) -> tuple[IntArray, IntArray]:
-    """Policies that are edited, as many as cost no more than creations, and that are created; by vault."""
+    """Numbers of edited policies (if no more writes than creations) and of created policies, by vault."""
     edits, created = np.zeros((2, len(instance.vault_room)), dtype=np.int64)
     for vault, writes in _writes_of_vaults(instance, options, items, prefer_edits=True):
         edits[vault], created[vault] = len(writes.edited), writes.created
@@ -413,7 +416,7 @@ def edits_and_creations(instance: Instance, options: IntArray, items: IntArray) 
 def _writes_of_vaults(
     instance: Instance, options: IntArray, items: IntArray, *, prefer_edits: bool
 ) -> Iterator[tuple[int, VaultWrites]]:
-    """Vaults in which more than counting lacking policies is needed."""
+    """Yield the vaults in which counting the lacking policies is not enough, with their writes."""
     f = families_of(instance)
     per_new, per_old = f.vms_per_policy
     lacking = np.maximum(0, -(-(items - f.existing * per_old) // per_new)).sum(axis=1)
@@ -429,7 +432,7 @@ def _writes_of_vaults(
 
 @inner
 def _root(parent: IntArray, t: int) -> int:
-    """Representative of a cell's group."""
+    """Representative of a cell's connected group (union-find, with path halving)."""
     while parent[t] != t:
         parent[t] = parent[parent[t]]
         t = parent[t]
@@ -447,14 +450,14 @@ def _key_state(
     last: int,
     ring: IntArray,
 ) -> tuple[int, int]:
-    """Policies that a key lacks and rings without room, with some of its policies edited.
+    """Number of policies that a key lacks and of rings without room, if some of its policies are edited.
 
     Parameters
     ----------
     edited
         1 for each policy from ``first`` to ``last`` that is edited.
     ring
-        Shape (48,): gets the representative of each cell's ring without room, else -1.
+        Shape (48,): is set to the representative of the ring without room that each cell is in, otherwise -1.
     """
     per_new, per_old = f.vms_per_policy[0], f.vms_per_policy[1]
     scratch = np.empty((4, NUM_OPTIONS), dtype=np.int64)
@@ -466,6 +469,8 @@ def _key_state(
         if edited[p - first] and f.policy_key[p] == k:
             size = f.policy_vm_begin[p + 1] - f.policy_vm_begin[p]
             here, there = f.policy_option[p], options[f.policy_vm[f.policy_vm_begin[p]]]
+            # The edit takes a whole policy, full or not, away from its old start. Its VMs move with it, so only its
+            # free places are lost there, and the limit of a new policy applies at the new start.
             holds[here] -= per_old
             holds[there] += per_new
             room[here] -= per_old - size
@@ -474,15 +479,18 @@ def _key_state(
     for t in range(NUM_OPTIONS):
         missing = max(0, (items[k, t] - holds[t] + per_new - 1) // per_new)
         lacking += missing
+        # A policy that is created for lack of places brings its whole limit as room, before any VM is assigned.
         room[t] += missing * per_new
         ring[t] = -1
     for at in range(f.key_item_begin[k], f.key_item_begin[k + 1]):
         v = f.key_item[at]
         here, there = f.today[v], options[v]
+        # VMs of an edited policy move with it and are not assigned: they draw no arrow.
         if here == there or (f.vm_policy[v] >= 0 and edited[f.vm_policy[v] - first]):
             continue
         surplus[there] += 1
         ring[there] = there
+        # A VM that is not counted today leaves no place behind, so its arrow only arrives.
         if f.counted_today[v]:
             surplus[here] -= 1
             ring[here] = here
@@ -492,10 +500,12 @@ def _key_state(
 
 @inner
 def _close_rings(room: IntArray, surplus: IntArray, parent: IntArray, opened: IntArray, ring: IntArray) -> int:
-    """Set ``ring`` to -1 where a group of arrows has an open trail or room; return how many groups are left."""
+    """Set ``ring`` to -1 where a group of arrows has an open trail or room; return the number of rings left."""
     for t in range(NUM_OPTIONS):
         opened[t] = 0
     for t in range(NUM_OPTIONS):
+        # Condition 2 of the module's docstring: only a group with balanced cells, none of which has room, is a ring
+        # that needs one more policy.
         if surplus[t] != 0 or room[t] > 0:
             opened[_root(parent, t)] = 1
     stuck = 0
@@ -508,7 +518,7 @@ def _close_rings(room: IntArray, surplus: IntArray, parent: IntArray, opened: In
 
 @inner
 def _could_be_edited(f: Families, options: IntArray, p: int) -> bool:
-    """Whether all VMs of a policy go to one new start."""
+    """Whether all VMs of a policy go to the same new start."""
     begin, end = f.policy_vm_begin[p], f.policy_vm_begin[p + 1]
     target = options[f.policy_vm[begin]]
     if target == f.policy_option[p]:
@@ -525,23 +535,24 @@ def choose_writes(
     options: IntArray,
     items: IntArray,
     vault: int,
-    prefer_edits: bool | np.bool_,  # compiled functions take no keywords
+    prefer_edits: bool | np.bool_,  # positional, because compiled functions take no keywords
     edited: IntArray,
     extra: IntArray,
     rings: IntArray,
 ) -> int:
-    """Choose edits and creations of a vault; the number of creations, or -1 where no choice can be carried out.
+    """Choose the edits and creations of a vault; return the number of creations, or -1 if no choice is possible.
 
     Parameters
     ----------
     f, options, items, vault, prefer_edits
-        As of :func:`vault_writes`.
+        See :func:`vault_writes`.
     edited
-        Shape (editable policies of the vault,), 0: gets 1 for those that are edited.
+        Shape (editable policies of the vault,), all 0: is set to 1 for the policies that are edited.
     extra
-        Shape (keys of the vault,): gets the writes of each beyond the policies that it lacks.
+        Shape (keys of the vault,): is set to the number of writes of each key beyond the policies that it lacks.
     rings
-        Shape (keys of the vault, 48): gets the first cell of the ring without room that each cell is in, else -1.
+        Shape (keys of the vault, 48): is set to the representative of the ring without room that each cell is in,
+        otherwise -1.
     """
     first, last = f.vault_policy_begin[vault], f.vault_policy_begin[vault + 1]
     key_first, room = f.vault_key_begin[vault], f.vault_room[vault]
@@ -551,8 +562,12 @@ def choose_writes(
     for n in range(num_keys):
         k = f.vault_keys[key_first + n]
         lacking, stuck = _key_state(f, options, items, k, edited, first, last, ring)
+        # `extra` counts writes beyond the lacking policies: they are taken off here, edits and creations are added
+        # below.
         needs[n], extra[n] = lacking + stuck, -lacking
     created = _sum(needs)
+    # Creations cost no more writes than edits (see the module's docstring), so edits are tried only if the vault lacks
+    # room, or if the caller prefers them.
     if created > room or (prefer_edits and created > 0):
         candidates = np.empty(last - first, dtype=np.int64)
         count = 0
@@ -593,7 +608,7 @@ def _copy(values: IntArray, copy: IntArray) -> None:
 
 @inner
 def _place(f: Families, vault: int, k: int) -> int:
-    """Place of a key among those of its vault."""
+    """Position of a key among those of its vault."""
     for at in range(f.vault_key_begin[vault], f.vault_key_begin[vault + 1]):
         if f.vault_keys[at] == k:
             return int(at - f.vault_key_begin[vault])
@@ -604,7 +619,7 @@ def _place(f: Families, vault: int, k: int) -> int:
 def _creations(
     f: Families, options: IntArray, items: IntArray, vault: int, k: int, edited: IntArray, ring: IntArray
 ) -> int:
-    """Policies of a key that are created for what it lacks and for rings."""
+    """Number of policies of a key that are created, for what it lacks and for its rings."""
     first, last = f.vault_policy_begin[vault], f.vault_policy_begin[vault + 1]
     lacking, stuck = _key_state(f, options, items, k, edited, first, last, ring)
     return int(lacking + stuck)
@@ -620,9 +635,9 @@ def _try_all_edits(
     edited: IntArray,
     needs: IntArray,
 ) -> None:
-    """Find the set of edits with the fewest writes, the fewest creations among these, and then the most VMs.
+    """Find the set of edits with the fewest writes; ties go to fewer creations, then to more VMs.
 
-    Sets follow each other in Gray code: from one to the next a single policy changes, and with it a single key.
+    The sets are visited in Gray code: from one set to the next, a single policy changes, and with it a single key.
     """
     first, room = f.vault_policy_begin[vault], f.vault_room[vault]
     ring = np.empty(NUM_OPTIONS, dtype=np.int64)
@@ -644,7 +659,7 @@ def _try_all_edits(
         created = _sum(needs)
         writes = created + edits
         nearer = created < best_created or (created == best_created and vms > best_vms)
-        if created > room:  # the nearest miss tells which rings stand in the way
+        if created > room:  # not possible, but the nearest miss shows which rings stand in the way
             better = best_created > room and nearer
         else:
             better = best_created > room or writes < best_writes or (writes == best_writes and nearer)
@@ -666,7 +681,7 @@ def _edit_largest_first(
     edited: IntArray,
     needs: IntArray,
 ) -> None:
-    """Edit policies that spare a creation each, then whole rings of policies where the vault still lacks room."""
+    """Edit policies that each save a creation; if the vault still lacks room, edit all policies of whole rings."""
     first, last, room = f.vault_policy_begin[vault], f.vault_policy_begin[vault + 1], f.vault_room[vault]
     ring = np.empty(NUM_OPTIONS, dtype=np.int64)
     for p in candidates:
@@ -677,6 +692,8 @@ def _edit_largest_first(
             needs[n] = fewer
         else:
             edited[p - first] = 0
+    # A ring of full policies only resolves as a whole: editing one of its policies alone saves no creation, so the
+    # loop above does not find it.
     before = np.empty(len(edited), dtype=np.int64)
     for n in range(len(needs)):
         k = f.vault_keys[f.vault_key_begin[vault] + n]
@@ -694,4 +711,4 @@ def _edit_largest_first(
             if fewer < needs[n]:
                 needs[n] = fewer
             else:
-                _copy(before, edited)
+                _copy(before, edited)  # the edits saved no creation: undo them

@@ -1,4 +1,4 @@
-"""``separate`` and ``order`` between sets of VMs -> :class:`~optimizer.solve.instance.Gates`."""
+"""Builds :class:`~optimizer.solve.instance.Gates` from ``separate`` and ``order`` between sets of VMs."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from optimizer.solve.restrict import Restrictions, matching_items
 
 @dataclass(slots=True)
 class Side:
-    """VMs of one set and one pattern, within one service or vault or all of a rule.
+    """VMs of one set and one pattern, within one group of a rule (a service, a vault, or all VMs of the rule).
 
     Parameters
     ----------
     number
-        Of the set, in the order of the rule.
+        Index of the set, in the order of the rule.
     pattern
-        Their runs in the week.
+        Runs of these VMs in the week.
     standing
-        Whether they stay where they are.
+        Whether the VMs are immovable.
     rows
-        The VMs.
+        Indices of the VMs.
     """
 
     number: int
@@ -47,11 +47,11 @@ class Demanded:
     rule
         The rule.
     ordered
-        Whether the sets follow one another; else they are only kept apart.
+        Whether the sets follow one another; False if they are only kept apart.
     sides
         The VMs, set by set.
     within
-        Hours after which the next set has begun at the latest; None: the order itself.
+        Hours within which the next set must have begun. None for the order itself.
     """
 
     rule: Rule
@@ -60,18 +60,18 @@ class Demanded:
     within: float | None = None
 
     def demand(self, one: Side, other: Side) -> Demand:
-        """What VMs of one side have to be to those of another."""
+        """How the windows of VMs on one side must lie relative to those on another."""
         if not self.ordered:
             return "apart"
         return "before" if one.number < other.number else "after"
 
     def compares(self, one: Side, other: Side) -> bool:
-        """Whether the rule says anything about the VMs of two sides; ``within`` only of sets next to each other."""
+        """Whether the rule constrains the VMs of two sides; ``within`` applies only to consecutive sets."""
         low, high = sorted((one.number, other.number))
         return low < high and (self.within is None or not any(low < side.number < high for side in self.sides))
 
     def opposed(self) -> Iterator[tuple[int, int]]:
-        """Sides that look at each other, both ways; VMs that stay where they are are not held to each other."""
+        """Yield pairs of sides that constrain each other, in both directions; two immovable sides never do."""
         for a, one in enumerate(self.sides):
             for b, other in enumerate(self.sides):
                 if self.compares(one, other) and not (one.standing and other.standing):
@@ -79,22 +79,22 @@ class Demanded:
 
 
 def build_gates(inventory: Inventory, rules: Rules, restrictions: Restrictions, snapshot_minutes: int) -> Gates:
-    """Gates of the rules that keep sets of VMs apart or in order.
+    """Build the gates of the rules that keep sets of VMs apart or in order.
 
-    Every earlier set of ``order`` comes before every later one, also on days on which none between them runs.  A VM
-    belongs to the first set that it fits.  VMs that stay where they are (pinned, excluded, or unwritable for their
-    state in Azure) hold their time against all others, but not against each other: no plan changes what these break.
+    Every earlier set of ``order`` comes before every later one, also on days on which no set between them runs. A VM
+    belongs to the first set that it matches. Immovable VMs (pinned, excluded, or unwritable because of their state in
+    Azure) constrain all movable VMs, but not each other: no plan can change what they break among themselves.
 
     Parameters
     ----------
     inventory
         What is protected.
     rules
-        With ``separate`` and ``order``.  ``separate = true`` is a cap of one and makes no gate.
+        Rules with ``separate`` and ``order``. ``separate = true`` is a cap of one and makes no gate.
     restrictions
-        Which VMs stay where they are.
+        Tells which VMs are immovable.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length of the snapshot at the end of a start window, in minutes.
     """
     return gates_between(inventory, rules, ~restrictions.movable, snapshot_minutes)
 
@@ -102,10 +102,17 @@ def build_gates(inventory: Inventory, rules: Rules, restrictions: Restrictions, 
 def gates_between(
     inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int, *, while_applying: bool = False
 ) -> Gates:
-    """The same from a flag for each VM, shape (V,), that says whether it stays where it is.
+    """Build the same gates from a flag per VM.
 
-    ``while_applying`` leaves ``within`` out: VMs move one by one, so two sets that are to follow each other closely
-    cannot do so between the first move and the last.
+    Parameters
+    ----------
+    inventory, rules, snapshot_minutes
+        See :func:`build_gates`.
+    stays
+        Shape (V,): whether each VM is immovable.
+    while_applying
+        Leave ``within`` out. VMs move one by one, so two sets that must follow each other closely cannot do so between
+        the first move and the last.
     """
     clashes = Clashes(snapshot_minutes)
     gates_of: list[list[int]] = [[] for _ in inventory.items]
@@ -141,18 +148,18 @@ def gates_between(
 
 
 def least_within(inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int) -> dict[str, float]:
-    """Smallest ``within`` in hours that the start times and clocks of the VMs allow, by the name of the rule.
+    """Smallest ``within``, in hours, that the start times and UTC offsets of the VMs allow, by rule name.
 
-    Other rules are not looked at.
+    Other rules are not considered.
 
     Parameters
     ----------
     inventory, rules
-        What is protected and demanded.
+        What is protected, and what the rules demand.
     stays
-        Shape (V,): VMs that stay where they are; these are not held to each other.
+        Shape (V,): whether each VM is immovable. Immovable VMs do not constrain each other.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length of the snapshot at the end of a start window, in minutes.
     """
     clashes = Clashes(snapshot_minutes)
     least: dict[str, float] = {}
@@ -173,9 +180,9 @@ def _begins(lists: Sequence[Sequence[object]]) -> IntArray:
 
 
 def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[Demanded]:
-    """What the rules demand between sets, group by group; groups with VMs of a single set are left out.
+    """Yield what the rules demand between sets, group by group; groups with VMs of a single set are skipped.
 
-    ``stays``, shape (V,): VMs that stay where they are.
+    ``stays``, shape (V,), flags the immovable VMs.
     """
     patterns: dict[str, Pattern] = {}
     for rule in rules.rule:
@@ -194,14 +201,14 @@ def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[De
             for group in groups.values():
                 if len({side.number for side in group.values()}) < 2:
                     continue
-                # Two demands and not one: the clashes of each are nested, which the bound needs (see cuts.py).
+                # Two demands instead of one: the clashes of each are nested, which the bound needs (see cuts.py).
                 yield Demanded(rule, ordered, tuple(group.values()))
                 if ordered and rule.within is not None:
                     yield Demanded(rule, ordered, tuple(group.values()), rule.within)
 
 
 def _members(inventory: Inventory, rule: Rule, sets: Sequence[Selector]) -> Iterator[tuple[int, int]]:
-    """Rows of the VMs of a rule that fit one of its sets, with its number."""
+    """Yield the index of each VM that matches a set of the rule, with the index of that set."""
     for row in np.flatnonzero(matching_items(inventory, rule)).tolist() if sets else ():
         number = _set_of_item(inventory, row, sets)
         if number is not None:
@@ -209,16 +216,16 @@ def _members(inventory: Inventory, rule: Rule, sets: Sequence[Selector]) -> Iter
 
 
 def _set_of_item(inventory: Inventory, row: int, sets: Sequence[Selector]) -> int | None:
-    """Number of the first set that an item fits; None: none."""
+    """Index of the first set that an item matches; None if it matches none."""
     item = inventory.items[row]
     frequency = inventory.policy(item).recurrence.frequency
     return set_of(sets, inventory.vm(item), inventory.vault(item), frequency)
 
 
 def in_several_sets(inventory: Inventory, rule: Rule) -> int:
-    """VMs that fit more than one of the sets of a rule, of ``separate`` or ``order``.
+    """Number of VMs that match more than one set of a rule's ``separate`` or ``order``, whichever is larger.
 
-    A last set that every VM of the rule fits, as ``"*"``, means all others and does not count.
+    If every VM of the rule matches the last set, as with ``"*"``, that set means "all others" and does not count.
     """
     found = 0
     for sets in (rule.separate_sets, rule.order_sets):
@@ -237,14 +244,14 @@ def in_several_sets(inventory: Inventory, rule: Rule) -> int:
 def standing_clashes(
     inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int
 ) -> list[tuple[int, str]]:
-    """VMs that stay where they are and clash with other such VMs today, each with the rule that is broken.
+    """Immovable VMs that clash with other immovable VMs today, each with the name of the broken rule.
 
     Parameters
     ----------
     inventory, rules, snapshot_minutes
-        As for :func:`build_gates`.
+        See :func:`build_gates`.
     stays
-        Shape (V,).
+        Shape (V,): whether each VM is immovable.
     """
     clashes = Clashes(snapshot_minutes)
     today = [inventory.policy(item).start for item in inventory.items]
@@ -266,7 +273,7 @@ def standing_clashes(
 
 
 def _over_cap(inventory: Inventory, rule: Rule, stays: BoolArray, snapshot_minutes: int) -> list[int]:
-    """VMs of a capped rule that stay where they are, in half hours in which more such VMs meet than the cap allows."""
+    """Immovable VMs of a capped rule in half hours in which more immovable VMs overlap than the cap allows."""
     assert rule.cap is not None
     groups: dict[str, list[int]] = {}
     for row in np.flatnonzero(matching_items(inventory, rule) & stays).tolist():

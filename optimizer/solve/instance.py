@@ -1,12 +1,12 @@
-"""The constraint problem as plain arrays: what every solver behind :mod:`optimizer.solve.solver` reads.
+"""The constraint problem as plain arrays, which every solver behind :mod:`optimizer.solve.solver` reads.
 
-Indices: ``v`` VM (row of ``Inventory.items``), ``t`` start option, ``k`` twin key, ``r`` row, ``c`` VM class.
+Indices: ``v`` VM (index in ``Inventory.items``), ``t`` start option, ``k`` twin key, ``r`` row, ``c`` VM class.
 
-A *row* counts VMs of a group that meet in one half hour of the week: VMs of one service whose snapshots may overlap
-(see :mod:`optimizer.model.overlap`), start windows under one cap, or the starts of one vault.  Half hours that every
-VM of the group meets alike are one row with a weight.  With ``n`` VMs in it, a row costs
-``pair_price * n (n - 1) / 2 + peak_price * max(0, n - fair_share)``, and ``n <= cap``.
-A *VM class* is a set of VMs that touch the same rows at every option.
+A *row* counts the VMs of a group that overlap in one half hour of the week: VMs of one service whose snapshots may
+overlap (see :mod:`optimizer.model.overlap`), start windows under one cap, or the starts of one vault. Half hours that
+every VM of the group takes alike are merged into one row with a weight. With ``n`` VMs in it, a row costs ``pair_price
+* n (n - 1) / 2 + peak_price * max(0, n - fair_share)``, and ``n <= cap``. A *VM class* is a set of VMs that touch the
+same rows at every option.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 
 NO_CAP = np.iinfo(np.int32).max
-"""``Rows.cap`` of a row without a cap."""
+"""Value of ``Rows.cap`` for a row without a cap."""
 
 
 class RowKind(StrEnum):
-    """What a row counts, and which term of the objective or which rule it stands for."""
+    """What a row counts, and so which term of the objective or which rule it belongs to."""
 
     SERVICE = "service"
     VAULT_STARTS = "vault starts"
@@ -45,22 +45,22 @@ class Rows:
     pair_price
         Price of a pair of VMs in the row, per 30 days; 0 except for services.
     peak_price
-        Price of a start above ``fair_share``; 0 but for vaults.
+        Price of each start above ``fair_share``, per 30 days; 0 except for vaults.
     fair_share
-        Starts that cost nothing.
+        Number of starts that cost nothing.
     cap
-        Most VMs in the row; :data:`NO_CAP` where there is none.
+        Maximum number of VMs in the row; :data:`NO_CAP` for a row without a cap.
     size
-        VMs that could be in the row.
+        Number of VMs that could be in the row.
     weight
-        Half hours that the row stands for, divided by 7: a mean per day.
+        Number of half hours of the week that the row stands for, divided by 7: the mean per day.
     overlaps
-        Expected overlapping snapshots per 30 days of each pair of VMs in the row; 0 except for services, and for
-        those rows of a service that only raise the price of overlaps of its heavier VMs.
+        Expected overlapping snapshots per 30 days of each pair of VMs in the row. 0 except for services, and 0 for the
+        rows of a service that only raise the price of overlaps between its VMs of higher weight.
     slot
-        First week slot that the row stands for.
+        First slot of the week that the row stands for.
     kind, group
-        What is counted and for which group (index of the service, the vault or the cap).
+        What is counted, and for which group (index of the service, the vault or the capped group).
     """
 
     pair_price: FloatArray
@@ -80,16 +80,16 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class WriteLimit:
-    """Most policies that may be created or edited in some twin keys.
+    """Maximum number of policies that may be created or edited in a set of twin keys.
 
     Parameters
     ----------
     name
-        For messages.
+        Name of the limit, for messages.
     keys
-        Twin keys that are counted.
+        Twin keys whose writes are counted.
     limit
-        Most writes in all of them.
+        Maximum number of writes in all these keys together.
     """
 
     name: str
@@ -99,26 +99,28 @@ class WriteLimit:
 
 @dataclass(frozen=True, slots=True)
 class Gates:
-    """Options of one VM that exclude options of another: what ``separate`` and ``order`` demand.
+    """Options of one VM that exclude options of another, as ``separate`` and ``order`` demand.
 
-    A *gate* is one side of one rule, seen by the VMs of one pattern: an option of a VM behind it is shut as long as
-    some VM behind an opposing gate is at an option that clashes.  Opposition is stated in both directions.
+    A *gate* is one side of one rule, restricted to VMs of one pattern; these VMs are *behind* the gate. An option of a
+    VM behind a gate is shut while some VM behind an opposing gate is at an option that clashes with it. Opposing gates
+    list each other.
 
     Parameters
     ----------
     vm_begin, vm_gate
-        Gates of VM ``v`` are ``vm_gate[vm_begin[v]:vm_begin[v + 1]]``; shapes (V + 1,) and (any,).
+        Shapes (V + 1,) and (num_vm_gates,). The gates of VM ``v`` are ``vm_gate[vm_begin[v]:vm_begin[v + 1]]``.
     gate_begin, opponent, clash
-        Opponents of gate ``h`` are ``opponent[gate_begin[h]:gate_begin[h + 1]]``, with the number of the matrix in
-        ``clash`` at the same places; shapes (H + 1,), (any,) and (any,).
+        Shapes (H + 1,), (num_pairs,) and (num_pairs,). The opponents of gate ``h`` are
+        ``opponent[gate_begin[h]:gate_begin[h + 1]]``; ``clash`` has the index of each pair's matrix at the same
+        places.
     clashes
-        Shape (num_matrices, 48, 48), bool: whether option ``t`` of a VM behind the gate (first axis) cannot stand
-        beside option ``u`` of a VM behind the opponent (second axis).
+        Shape (num_matrices, 48, 48), bool: whether option ``t`` of a VM behind the gate (first axis) clashes with
+        option ``u`` of a VM behind the opponent (second axis).
     name
-        Length H: rule of each gate.
+        Length H: name of the rule of each gate.
     hours
-        Shape (num_matrices, 48, 48): smallest ``within`` in hours under which the two options do not clash; NaN in
-        matrices of other demands.  None: there is no ``within``.
+        Shape (num_matrices, 48, 48): smallest ``within``, in hours, at which the two options do not clash; NaN in
+        matrices of other demands. None if no rule has ``within``.
     """
 
     vm_begin: IntArray
@@ -135,7 +137,7 @@ class Gates:
 
 
 def no_gates(num_vms: int = 0) -> Gates:
-    """Gates of an instance whose rules demand none; an instance without VMs may leave their number out."""
+    """Gates of an instance whose rules demand none; ``num_vms`` may be omitted for an instance without VMs."""
     none = np.zeros(0, dtype=np.int64)
     return Gates(
         np.zeros(num_vms + 1, dtype=np.int64),
@@ -150,61 +152,65 @@ def no_gates(num_vms: int = 0) -> Gates:
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """A scheduling instance.
+    """An instance of the scheduling problem.
 
     Parameters
     ----------
     linear
-        Shape (V, 48): risk that is credited times ``risk_weight``, plus the prices of the move and of starts in
-        working hours, in at-risk backups per 30 days.
+        Shape (V, 48): linear cost of each option, in at-risk backups per 30 days: credited risk times ``risk_weight``,
+        plus the prices of the move and of starts in working hours.
     working_hours
-        Shape (V, 48): what of ``linear`` is the price of expected starts in working hours above those of today.
+        Shape (V, 48): the part of ``linear`` that prices expected starts in working hours beyond those at today's
+        start.
     tie_rank
-        Shape (V, 48): among starts of equal cost, the one with the lowest rank is taken; 0 at today's start.
+        Shape (V, 48): rank that breaks ties; among starts of equal cost, the one with the lowest rank is chosen. 0 at
+        today's start.
     risk
-        Shape (V, 48): risk as reports state it, see :attr:`optimizer.risk.table.RiskTable.reported`.
+        Shape (V, 48): risk as reports state it; see :attr:`optimizer.risk.table.RiskTable.reported`.
     allowed
         Shape (V, 48): options that every rule and limit on the single VM allows.
     today
-        Shape (V,): option of today.
+        Shape (V,): today's option.
     movable
-        Shape (V,): False for pinned, excluded and unwritable VMs.
+        Shape (V,): False for immovable VMs, which are pinned, excluded or unwritable.
     weight
-        Shape (V,): how much the risk and the overlaps of each VM count.  They are multiplied into ``linear`` and the
-        prices of the rows already.
+        Shape (V,): how much the risk and the overlaps of each VM count. ``linear`` and the prices of the rows already
+        include it.
     risk_weight
-        Shape (V,): the weight times the days between two runs, which the risk counts in ``linear``.
+        Shape (V,): the weight times the number of days between two runs; ``linear`` already includes it.
     key, service, vm_class
-        Shape (V,): index of the twin key, of the service and of the class.
+        Shape (V,): index of the VM's twin key, service and class.
     key_vault
         Shape (K,): vault of each twin key.
     existing
-        Shape (K, 48): policies that can take VMs at each start.
+        Shape (K, 48): number of today's policies that can take VMs at each start.
     unknown
-        Shape (K, 48): items of these policies that are not rows of the instance.
+        Shape (K, 48): number of unplanned items in these policies; they have no index in the instance.
     counted_today
-        Shape (V,): False for the VMs of a policy that is over its limit today: they may stay there without
-        counting, nobody may join them.
+        Shape (V,): False for the VMs of a policy that exceeds its limit today. They may stay there without being
+        counted, and no other VM may join them.
     touched
         Shape (C, 48, W): rows that a class touches at each option, padded with ``len(rows)``.
-    policy_rows
-        For each policy: its key, its option, the VMs in it, whether it may be edited.
+    rows
+        Counts that are priced or capped.
+    policies
+        Today's policies, each with its twin key, its option, its VMs and whether it may be edited.
     vault_room
-        Shape (num_vaults,): policies that each vault may still create.
+        Shape (num_vaults,): number of policies that each vault may still create.
     move_price
         Shape (V,): price of moving each VM.
     policy_write_price
         Price of a policy write.
     max_moves
-        Most VMs that may move, or None.
+        Maximum number of VMs that may move; None for no limit.
     vms_per_new_policy, vms_per_existing_policy
-        Most VMs in a policy that is created or edited, and in one of today.
+        Maximum number of VMs in a policy that is created or edited, and in one of today's policies.
     cap_names
-        Labels for messages.
+        Names of the capped groups, for messages.
     write_limits
-        Most policies that may be created or edited, in all or in part of the twin keys.
+        Limits on the number of policies that may be created or edited, in all twin keys or in some of them.
     gates
-        Which options of one VM exclude which of another.
+        Options of one VM that exclude options of another.
     """
 
     linear: FloatArray
@@ -236,7 +242,7 @@ class Instance:
     write_limits: tuple[WriteLimit, ...] = ()
     gates: Gates = field(default_factory=no_gates)
     families: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
-    """Filled by :func:`optimizer.solve.executable.families_of` when it is first asked."""
+    """Cache that :func:`optimizer.solve.executable.families_of` fills on its first call."""
 
     @property
     def num_vms(self) -> int:
@@ -250,33 +256,33 @@ class Instance:
 
     @property
     def peers(self) -> IntArray:
-        """Number of each VM's service and weight; shape (V,).
+        """Index of each VM's combination of service and weight; shape (V,).
 
-        VMs of a service touch the same rows at a start only if they weigh the same: see
+        VMs of a service touch the same rows at a start only if they have the same weight: see
         :meth:`optimizer.solve.rows.RowBuilder.add_service`.
         """
         _, weight = np.unique(self.weight, return_inverse=True)
         return np.asarray(self.service * (int(weight.max(initial=0)) + 1) + weight)
 
     def counted(self, v: IntArray | int, t: IntArray | int) -> BoolArray:
-        """Whether VM ``v`` at option ``t`` takes a place in a policy that counts."""
+        """Whether VM ``v`` at option ``t`` takes a place in a policy whose places are counted."""
         return np.asarray(self.counted_today[v] | (t != self.today[v]))
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingPolicy:
-    """A policy of today that could be edited.
+    """One of today's policies.
 
     Parameters
     ----------
     key, option
-        Twin key and start of today.
+        Twin key, and today's start option.
     vms
-        Rows of its VMs.
+        Indices of its VMs.
     editable
-        Whether its time may be edited where all its VMs go to one new time.
+        Whether its time may be edited if all its VMs go to the same new start.
     editable_unpinned
-        Whether it could be if no rule held any of its VMs in place.
+        Whether its time could be edited if no rule held any of its VMs at their start.
     """
 
     key: int

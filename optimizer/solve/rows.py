@@ -1,4 +1,4 @@
-"""Rows of an instance: half hours of the week that a group of VMs meets, merged where it meets them alike."""
+"""Builds the rows of an instance: half hours of the week that a group's VMs take, merged where all take them alike."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class _Span:
     Parameters
     ----------
     width
-        Half hours from each start; None: the whole start window, whichever way the clock is read.
+        Number of half hours from each start. None: the whole start window, under every UTC offset.
     reading
-        How the clock is read where the width is given.
+        UTC offsets that apply, if ``width`` is given.
     """
 
     width: int | None = None
@@ -34,20 +34,20 @@ _WINDOWS = _Span()
 _STARTS = _Span(1)
 
 _Group = tuple[int, _Span, tuple[int, ...]]
-"""First row of a group, what its members take, the patterns of its members."""
+"""First row of a group, what its members take, and the patterns of its members."""
 
 
 class RowBuilder:
-    """Collects groups of VMs and turns them into rows and classes.
+    """Collects groups of VMs and turns them into rows and VM classes.
 
     Parameters
     ----------
     patterns
-        Patterns of the week, in the order of their numbers.
+        Patterns of the week, in the order of their indices.
     vm_pattern
-        Shape (V,): number of the pattern of each VM.
+        Shape (V,): index of each VM's pattern.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length of the snapshot at the end of a start window, in minutes.
     """
 
     def __init__(self, patterns: Sequence[Pattern], vm_pattern: IntArray, snapshot_minutes: int) -> None:
@@ -62,7 +62,7 @@ class RowBuilder:
 
     @property
     def starts(self) -> BoolArray:
-        """Half hours in which the runs of each pattern start at each option; shape (num_patterns, 48, 336)."""
+        """Half hours in which the runs of each pattern start, at each option; shape (num_patterns, 48, 336)."""
         return self._table(_STARTS)
 
     def add_service(
@@ -73,33 +73,33 @@ class RowBuilder:
         weights: FloatArray,
         boxes: Sequence[Box] = UNIFORM_DELAYS,
     ) -> None:
-        """Add the rows of a service, in which pairs of overlapping snapshots are counted.
+        """Add the rows of a service, which price pairs of overlapping snapshots.
 
-        An overlap of two VMs counts as much as the smaller of their weights.  That is exact with one set of rows for
-        each distinct weight, which holds the VMs that weigh at least as much and is priced by how much the weight
-        exceeds the one before.  Other means of two weights are not sums over groups with positive prices, which the
-        bound needs.
+        An overlap of two VMs counts as much as the smaller of their weights. This is exact with one set of rows for
+        each distinct weight: the set contains the VMs of at least this weight, and its price is the amount by which
+        the weight exceeds the next smaller one. Other means of two weights are not sums over groups with positive
+        prices, which the bound needs.
 
-        Where the zones of its VMs change their clocks differently, half of the overlaps are counted at the offsets
-        of now and half at those of after the change: what Azure does then is not documented.
+        If the time zones of its VMs change their UTC offsets differently, half of the overlaps are counted at today's
+        offsets and half at those after the change: what Azure does then is not documented.
 
         Parameters
         ----------
         group, members
-            Number of the service, and its VMs.
+            Index of the service, and its VMs.
         price
-            Of one expected overlapping snapshot of VMs of weight 1 in 30 days.
+            Price of one expected overlapping snapshot in 30 days, of VMs of weight 1.
         weights
             Shape (len(members),): weight of each VM.
         boxes
-            Probability of an overlap by the distance of two starts.
+            Probability of an overlap, by the distance between two starts.
         """
         for step, heavy in weight_levels(weights):
             if heavy.sum() > 1:
                 self._add_pairs(group, members[heavy], price * step, boxes, counts=bool(heavy.all()))
 
     def _add_pairs(self, group: int, members: IntArray, price: float, boxes: Sequence[Box], *, counts: bool) -> None:
-        """Add rows in which pairs are priced; ``counts``: overlaps are counted in them as well."""
+        """Add rows that price pairs; if ``counts`` is true, the reported figures count their overlaps, too."""
         shifts = {self._patterns[pattern].shift for pattern in np.unique(self._vm_pattern[members]).tolist()}
         readings = tuple(ClockReading) if len(shifts) > 1 else (ClockReading.NOW,)
         for box in boxes:
@@ -115,11 +115,11 @@ class RowBuilder:
                 )
 
     def add_vault(self, group: int, members: IntArray, peak_price: float, fair_share: int) -> None:
-        """Add the rows of a vault, in which starts above a fair share of a half hour of every day are priced."""
+        """Add the rows of a vault, which price starts above the fair share of each half hour."""
         self._add(RowKind.VAULT_STARTS, group, members, _STARTS, peak_price=peak_price, fair_share=fair_share)
 
     def add_cap(self, group: int, members: IntArray, cap: int) -> None:
-        """Add the rows of a group of VMs whose start windows are limited in every half hour."""
+        """Add the rows of a capped group, whose start windows are limited in every half hour."""
         self._add(RowKind.CAP, group, members, _WINDOWS, cap=cap)
 
     def _add(
@@ -159,7 +159,7 @@ class RowBuilder:
         self._num_rows += count
 
     def _merge(self, span: _Span, patterns: tuple[int, ...]) -> tuple[IntArray, IntArray, IntArray]:
-        """Row of each of the 336 slots (-1: never met), slots per row, first slot of each row."""
+        """Row of each of the 336 slots (-1 if never taken), slots per row, and first slot of each row."""
         place = (span, patterns)
         if place not in self._merged:
             columns = self._table(span)[list(patterns)].reshape(-1, SLOTS_PER_WEEK)
@@ -185,7 +185,7 @@ class RowBuilder:
         return self._tables[span]
 
     def rows(self) -> Rows:
-        """All rows."""
+        """Join the rows of all groups."""
         blocks = self._blocks
 
         def join(name: str) -> Any:
@@ -205,14 +205,14 @@ class RowBuilder:
         )
 
     def classes(self) -> tuple[IntArray, IntArray]:
-        """Class of each VM, and the rows that each class touches at each option, padded with the number of rows.
+        """Class of each VM, and the rows that each class touches at each option.
 
         Returns
         -------
         vm_class
-            Shape (V,).
+            Shape (V,): class of each VM.
         touched
-            Shape (C, 48, W).
+            Shape (C, 48, W): rows that each class touches, padded with the number of rows.
         """
         numbers: dict[tuple[int, tuple[_Group, ...]], int] = {}
         vm_class = np.empty(len(self._vm_pattern), dtype=np.int64)
