@@ -1,4 +1,4 @@
-"""What the workers of a run share: who is at work on which lane, what ended how, the calendar of what is left."""
+"""What the workers of a run share: which lanes are busy, how each write ended, and the calendar of what is left."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ if TYPE_CHECKING:
     from optimizer.rollout.execute import Executor
 
 SHORT_WAIT = timedelta(minutes=5)
-"""After trouble a run waits this long even if it was not told to wait."""
+"""How long a run without ``--wait`` may wait after one trouble."""
 
 LONGEST_WAIT = timedelta(minutes=15)
-"""A run that was not told to wait lets each lane wait this long in all."""
+"""How long each lane of a run without ``--wait`` may wait after trouble in all."""
 
 WORTH_REPORTING = timedelta(seconds=10)
-"""Shorter waits are not reported."""
+"""Waits that are shorter than this are not reported."""
 
 
 class _Step(NamedTuple):
-    """What a worker does next."""
+    """Next step of a worker."""
 
     lane: Lane
     write: Write
     how: str
-    """``carry_out``, ``resolve``, ``look_again`` or ``confirm``: the carrier's method."""
+    """Name of the carrier's method: ``carry_out``, ``resolve``, ``look_again`` or ``confirm``."""
 
 
 def _stopping(names: Sequence[str]) -> str:
-    """What is said after Ctrl-C."""
+    """Message after Ctrl-C."""
     if not names:
         return "stopping: no other write is begun"
     requests = "1 request" if len(names) == 1 else f"{len(names)} requests"
@@ -56,7 +56,7 @@ def _stopping(names: Sequence[str]) -> str:
 
 
 class Board:
-    """What the workers share: who is at work on which lane, what ended how, the calendar of what is left."""
+    """State that the workers share: which lanes are busy, how each write ended, and the calendar of what is left."""
 
     def __init__(self, executor: Executor, carrier: Carrier, gates: Gates, until: datetime | None) -> None:
         self._executor, self._carrier, self._gates, self._until = executor, carrier, gates, until
@@ -71,6 +71,7 @@ class Board:
             executor.inventory, start.caps, start.clashes, [write.vault_id for write in writes]
         )
         self._standing = Standing(executor.transition, [write for write in writes if write.number in done])
+        # In place by inference only: writes that need them are made, but the journal has no line about them.
         self._unconfirmed = [write for write in writes if write.number in done - state.done.keys()]
         for write in writes:
             if self._may_take_effect(write) and write.number not in done:
@@ -93,11 +94,11 @@ class Board:
         self._lay_out()
 
     def work(self) -> None:
-        """Make writes until there is nothing left to do in this run: what one worker does."""
+        """Make writes until there is nothing left to do in this run; each worker runs this method."""
         clock = self._carrier.clock
         try:
             while True:
-                clock.sleep(0.0)  # where a worker stops if the program is interrupted
+                clock.sleep(0.0)  # a worker stops here if the program is interrupted
                 with self._lock:
                     step, wakes = self._next_step()
                 if step is not None:
@@ -113,16 +114,17 @@ class Board:
             raise
 
     def interrupted(self) -> bool:
-        """Begin no other write after Ctrl-C; returns whether an outcome is still awaited.
+        """Begin no other write after Ctrl-C; returns whether the outcome of a request is still awaited.
 
-        Reads that are under way are not waited for: they change nothing, and may take minutes.
+        Reads in progress are not awaited: they change nothing, and may take minutes.
         """
         names = list(self._carrier.under_way.copy().values())
         if not self._is_interrupted:
             self._is_interrupted = self._failed = True
             self._carrier.journal.begin_no_more()
+            # Again: until now, a worker could still begin a request.
             names = list(self._carrier.under_way.copy().values())
-            self._executor.tell("")  # below the ^C of the terminal
+            self._executor.tell("")  # move below the ^C of the terminal
             self._executor.tell(_stopping(names))
         return bool(names)
 
@@ -137,9 +139,9 @@ class Board:
                     attempt = self._carrier.look_again(step.write)
                 case _:
                     attempt = self._carrier.confirm(step.write)
-        except (EstateError, ApplyError):  # journal or ledger cannot be written: no lane may go on
+        except (EstateError, ApplyError):  # journal or ledger cannot be written, so no lane may go on
             raise
-        except Exception as exc:  # noqa: BLE001  # an odd answer costs the lane that met it, never the others
+        except Exception as exc:  # noqa: BLE001  # an unexpected answer ends the lane that met it, never the others
             with self._lock:
                 self._break(step, exc)
             return
@@ -148,7 +150,7 @@ class Board:
             self._put_down(step, attempt)
 
     def _break(self, step: _Step, exc: Exception) -> None:
-        """End a lane for this run after an unexpected error; what was begun stays open."""
+        """End a lane for this run after an unexpected error; a write that was begun stays open."""
         lane, write = step.lane, step.write
         cause = traceback.extract_tb(exc.__traceback__)[-1]
         error = f"{type(exc).__name__}: {exc} ({Path(cause.filename).name}, line {cause.lineno})"
@@ -162,7 +164,7 @@ class Board:
         lane.end(None)
 
     def _next_step(self) -> tuple[_Step | None, datetime | None]:
-        """What to do now, or when to look again; both None where a worker is no longer needed."""
+        """Next step, or the time to look again; both are None if a worker is no longer needed."""
         while not self._failed:
             now = self._carrier.clock.now()
             free = [lane for lane in self.lanes.values() if not lane.busy and not lane.over]
@@ -172,7 +174,7 @@ class Board:
                 if next_lane is not None and not any(lane.busy for lane in self.lanes.values()):
                     self._report_wait(next_lane, now)
                 return None, next_lane.ready_at if next_lane is not None else None
-            lane = min(ready, key=lambda one: (one.ready_at, one.number))  # who has waited longest
+            lane = min(ready, key=lambda one: (one.ready_at, one.number))  # the lane that has waited longest
             if step := self._advance(lane, now):
                 lane.busy = True
                 return step, None
@@ -180,6 +182,7 @@ class Board:
 
     def _report_wait(self, lane: Lane, now: datetime) -> None:
         """Report, once, until when no lane makes a write, and why."""
+        # Rounded up to the minute, so that the wait is over at the time shown.
         until = f"{lane.ready_at + timedelta(seconds=59):%Y-%m-%d %H:%M} UTC"
         line = f"waiting until {until} {lane.awaits}; Ctrl-C stops, --resume continues"
         if lane.ready_at - now >= WORTH_REPORTING and line != self._reported:
@@ -187,7 +190,7 @@ class Board:
             self._executor.remark(line)
 
     def _advance(self, lane: Lane, now: datetime) -> _Step | None:
-        """What to do in a lane; where there is nothing now, it is told when to come back."""
+        """Next step in a lane; if there is none now, sets when to look at the lane again."""
         if closed := self._closed(lane, now):
             lane.ready_at, lane.reason = closed
             self._rest(lane, now)
@@ -196,11 +199,13 @@ class Board:
             return step
         if len(self._open_numbers(lane)) < MOST_OPEN:
             for timed in lane.upcoming():
+                # The pilot's writes determine when the second wave may begin, so its times are worked out again.
                 if timed.wave > 1 and self._pilot_moved:
                     self._lay_out()
                     return self._advance(lane, now)
                 if self._may_be_made(lane, timed, now):
                     return _Step(lane, timed.write, "carry_out")
+        # A made write may have made way for others, and closed gates open again: only a new calendar shows that.
         if not self._is_through(lane) and (lane.changed or lane.is_outdated(now, self._ended)):
             self._lay_out()
             return self._advance(lane, now)
@@ -209,11 +214,11 @@ class Board:
         return None
 
     def _is_through(self, lane: Lane) -> bool:
-        """Whether every write of a lane has come to an end, so that nothing of it needs a calendar."""
+        """Whether every write of a lane has ended, so that it needs no calendar."""
         return all(number in self._ended for number in self._to_do.get(lane.number, ()))
 
     def _unfinished(self, lane: Lane, now: datetime) -> _Step | None:
-        """A write that was begun and has to be looked at first."""
+        """Step for a write that was begun and has to be looked at first."""
         for write in self._unconfirmed:
             if self._lane(write) == lane.number and self._is_due(lane, write, now):
                 return _Step(lane, write, "confirm")
@@ -230,12 +235,12 @@ class Board:
     def _may_take_effect(self, write: Write) -> bool:
         """Whether a write that is not made may take effect without being sent again.
 
-        For a rollback, an object may already be back, because the write that is taken back never took effect.
+        In a rollback, an object may already look restored because the original write has not taken effect.
         """
         return write.number in self._carrier.journal.unsettled or write.number in self._carrier.unsettled
 
     def _concerns_this_run(self, write: Write) -> bool:
-        """Whether a write is selected, or was begun by this journal and so has to be looked at."""
+        """Whether a write is selected, or was begun by this journal and must therefore be looked at."""
         return write.number not in self._only_looked_at or write.number in self._carrier.journal.unsettled
 
     def _is_due(self, lane: Lane, write: Write, now: datetime) -> bool:
@@ -256,7 +261,7 @@ class Board:
         return {write.number for write in self._standing.unsettled_of(lane.number) if write.number in opened}
 
     def _lost_its_ground(self, lane: Lane, write: Write) -> bool:
-        """Whether a write that this one needs was not made; it is skipped then, for good."""
+        """Whether a write that this one needs was not made; if so, this one is skipped for good."""
         for number in write.needs:
             attempt = self._ended.get(number)
             if attempt is not None and attempt.end is not End.DONE:
@@ -268,7 +273,7 @@ class Board:
         return False
 
     def _not_now(self, timed: TimedWrite, now: datetime) -> str:
-        """Why a write must wait; empty where it may be made now."""
+        """Reason why a write must wait; empty if it may be made now."""
         if not timed.opens <= now < timed.closes:
             why = self._gates.why_from(timed.write, timed.opens)
             return f"opens at {timed.opens:%Y-%m-%d %H:%M} UTC{f', {why}' if why else ''}"
@@ -277,7 +282,7 @@ class Board:
         return self._standing.blocker(timed.write, timed.lane) or self._carrier.room(timed.write)
 
     def _closed(self, lane: Lane, now: datetime) -> tuple[datetime, str] | None:
-        """Until when the service asked to stay away from a lane, and how it said so; None where it is open."""
+        """Until when the service asked to stay away from a lane, and its reason; None if the lane is open."""
         closures = [one for vault in lane.vaults if (one := self._carrier.ledger.closed(vault, now))]
         if not closures:
             return None
@@ -286,10 +291,10 @@ class Board:
         return until, f"closed until {until:%Y-%m-%d %H:%M} UTC, as the service asked: {last.reason}"
 
     def _put_down(self, step: _Step, attempt: Attempt) -> None:
-        """Remember what became of an attempt."""
+        """Record the result of an attempt."""
         lane, write, now = step.lane, step.write, self._carrier.clock.now()
         self._waiting.pop(write.number, None)
-        if step.how != "confirm":  # what is confirmed counts as made from the beginning
+        if step.how != "confirm":  # a write to confirm has counted as made from the start
             if attempt.end is not End.DONE and self._may_take_effect(write):
                 self._standing.begun(write, lane.number)
             else:
@@ -309,6 +314,7 @@ class Board:
     def _hold(self, step: _Step, attempt: Attempt, now: datetime) -> None:
         """Let a write, its lane, or all lanes of its subscription rest."""
         lane = step.lane
+        # Through the ledger, later runs stay away from the vault or subscription as well.
         if attempt.holds in {"lane", "subscription"} and attempt.wait_seconds:
             whole = "/".join(step.write.vault_id.split("/")[:3])
             place = whole if attempt.holds == "subscription" else step.write.vault_id
@@ -325,13 +331,13 @@ class Board:
                 pass
 
     def _patience(self, lane: Lane, now: datetime, *, trouble: bool) -> timedelta:
-        """How long a lane may wait in this run."""
+        """Maximum time that a lane may wait in this run from now on."""
         if self._until is not None:
             return max(self._until - now, timedelta())
         return min(SHORT_WAIT, LONGEST_WAIT - lane.waited) if trouble else timedelta()
 
     def _let_wait(self, lane: Lane, now: datetime) -> None:
-        """Let a lane wait until it is ready, or end it where that is beyond this run."""
+        """Let a lane wait until it is ready, or end it if this run does not wait that long."""
         wait = max(lane.ready_at - now, timedelta())
         if wait > self._patience(lane, now, trouble=True):
             lane.end(lane.ready_at)
@@ -339,7 +345,7 @@ class Board:
             lane.waited += wait
 
     def _rest(self, lane: Lane, now: datetime) -> None:
-        """Let a lane wait for what opens next, or end it where that is beyond this run."""
+        """Let a lane wait for its next opening or retry, or end it if this run does not wait that long."""
         if lane.ready_at > now:
             lane.awaits = f"({lane.reason})"
             self._let_wait(lane, now)
@@ -370,7 +376,7 @@ class Board:
         return self._lane_of[write.vault_id.lower()]
 
     def _lay_out(self) -> None:
-        """Lay out what is left, for every lane."""
+        """Build the calendar of the remaining writes, for every lane."""
         self._pilot_moved = False
         rollout = self._executor.lay_out(self._ended)
         second = [timed.at for timed in rollout.writes if timed.wave > 1]
@@ -384,7 +390,7 @@ class Board:
         self._rollout = rollout
 
     def outcome(self) -> Outcome:
-        """How the run ended; the journal gets its end."""
+        """Result of the run; also writes the end of the run to the journal."""
         self._lay_out()
         journal, ended = self._carrier.journal, self._ended
         state = state_of(journal.records)
@@ -423,13 +429,13 @@ class Board:
         return outcome
 
     def _lanes_reason(self, write: Write) -> str:
-        """Why a whole lane waits; what is said of a single write goes first, unless the lane is closed."""
+        """Reason why a whole lane waits.  The reason of a single write comes first, unless the lane is closed."""
         lane = self.lanes[self._lane(write)]
         closed = self._closed(lane, self._carrier.clock.now())
         return closed[1] if closed else "" if write.number in self._waiting else lane.reason
 
     def _resume_at(self, pending: Mapping[int, str]) -> datetime | None:
-        """When the first of the pending writes may be made."""
+        """Time at which the first of the pending writes may be made."""
         now, times = self._carrier.clock.now(), []
         for lane in self.lanes.values():
             numbers = {write.number for write in self._writes if self._lane(write) == lane.number}

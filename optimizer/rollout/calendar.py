@@ -1,4 +1,4 @@
-"""Writes laid out in time: gates, limits on the way, budgets, a pilot that goes first."""
+"""Calendar of a roll-out: when each write can be made, given gates, limits, write budgets, and a pilot."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ NOTHING_CLOSED: Mapping[str, datetime] = MappingProxyType({})
 """No vault is closed."""
 
 DEFAULT_WORKERS = 4
-"""Lanes that are written side by side by default: more gain little, as each vault is written one by one."""
+"""Default number of lanes that are written side by side.  More gain little: each vault is written one by one."""
 
 JOB_MINUTES = 60
-"""How long after its snapshot a backup of the pilot is given to end."""
+"""Minutes after its snapshot that a backup of the pilot is given to end, before the second wave begins."""
 
 
 def build_rollout(
@@ -47,46 +47,48 @@ def build_rollout(
     horizon_days: int = ROLLOUT_DAYS,
     tolerated: Inventory | None = None,
 ) -> Rollout:
-    """Lay writes out in time, each as early as it may be made.
+    """Schedule each write at the earliest time at which it is possible.
 
-    At any time the first write in the order of the plan is made that its gates, the state of the estate and the
-    budgets admit; the vaults of different lanes do not wait for each other, as far as there are workers for them.
+    At each point in time, the calendar makes the first write, in the order of the plan, that its gates, the state of
+    the estate, and the budgets admit.  Vaults in different lanes do not wait for each other, as long as there are
+    enough workers.
 
     Parameters
     ----------
     writes
-        All writes of a plan or of a rollback, in order, those that are made included.
+        All writes of a plan or of a rollback, in order, including those already made.
     inventory
-        The state before the first of them.
+        State before the first write.
     rules
-        What has to hold after each write.
+        Constraints that must hold after each write.
     now
-        Aware time from which on they are laid out.
+        Aware time at which the calendar begins.
     made
-        Numbers of the writes that are made, with when.  Where that is not said it counts as now: the second wave then
-        waits for the next backups of the pilot.
+        Numbers of the writes already made, each with its time.  A write without a time counts as made now, so the
+        second wave then waits for the next backups of the pilot.
     policy_writes
-        When and in which vault policies were written in the last 24 h, by this plan and others.
+        Time and vault of each policy write in the last 24 h, by this plan and others.
     item_writes
-        When and in which vault VMs were assigned in the last 24 h.
+        Time and vault of each assignment of a VM in the last 24 h.
     closed_until
-        Vaults (lower-case id) from which the service asked to stay away, with until when.
+        For each vault (lower-case id) from which the service asked to stay away: until when.
     workers
-        Lanes that are written side by side.
+        Number of lanes that are written side by side.
     pilot
-        VM ids.  Writes for any of them go first; the others follow when each VM of the pilot has been backed up at its
-        new start: 2 h, the snapshot and an hour after it.
+        VM ids.  Writes for any of them go first.  The other writes follow once each VM of the pilot has been backed up
+        at its new start: 2 h for the start window, the snapshot, and one more hour.
     seconds_per_write
-        Distance of two writes of a lane.
+        Seconds between two writes of a lane.
     snapshot_minutes
-        Length of the snapshot.
+        Length of the snapshot in minutes.
     horizon_days
-        Days that are laid out at most.
+        Maximum number of days that the calendar covers.
     tolerated
-        For a rollback the state that it leads back to; see :class:`~optimizer.rollout.transition.Transition`.
+        For a rollback, the state that it leads back to; see :class:`~optimizer.rollout.transition.Transition`.
     """
     if workers < 1:
         raise ValueError(f"workers must be at least 1, not {workers}")
+    # A write that a made write needs is made too, even if the journal has no line about it.
     times = dict.fromkeys(with_what_they_need(made, writes), now)
     times |= made if isinstance(made, Mapping) else {}
     gates = Gates(inventory, rules, snapshot_minutes)
@@ -115,6 +117,8 @@ def build_rollout(
         )
         return layout, _lay_out_waves(layout, writes, times, {vm.lower() for vm in pilot}, snapshot_minutes)
 
+    # Reservations delay writes, so they are used only if the calendar gets stuck at full policies or caps without
+    # them.
     layout, notes = attempt(reserve=False)
     if layout.deadlocked():
         other, other_notes = attempt(reserve=True)
@@ -127,7 +131,7 @@ def build_rollout(
 def _lay_out_waves(
     layout: _Layout, writes: Sequence[Write], made: Mapping[int, datetime], pilot: set[str], snapshot_minutes: int
 ) -> list[str]:
-    """Lay the pilot out, then the others after its first backups; notes."""
+    """Schedule the pilot, then the other writes after the pilot's first backups; returns notes for people."""
     first = _first_wave(writes, pilot)
     if not first:
         layout.run(range(len(layout.writes)), layout.begin, wave=1)
@@ -141,8 +145,10 @@ def _lay_out_waves(
         if write.number in first and write.number in made_at:
             for row in layout.gates.rows_of(write.vms):
                 shift, at = layout.gates.shift(write, row), made_at[write.number]
+                # Worst case: the new run begins at the end of its start window.
                 over = 60 * (START_WINDOW_MINUTES + snapshot_minutes + JOB_MINUTES)
                 follows = max(follows, at + shift.seconds_until(shift.new_runs, at) + over)
+    # Writes of the pilot that wait for a write of the others, such as a VM that must leave a full policy first.
     late = [n for n in layout.pending if layout.writes[n].number in first]
     layout.run(sorted(layout.pending), follows, wave=2)
     layout.run_without_reservations(wave=2)
@@ -153,7 +159,7 @@ def _lay_out_waves(
 
 
 def _first_wave(writes: Sequence[Write], pilot: set[str]) -> set[int]:
-    """Numbers of the writes for any VM of the pilot, and of those that they need."""
+    """Numbers of the writes for any VM of the pilot, and of the writes that those need."""
     by_number = {write.number: write for write in writes}
     waiting = [write.number for write in writes if any(vm.lower() in pilot for vm in write.vms)]
     found: set[int] = set()
@@ -167,7 +173,7 @@ def _first_wave(writes: Sequence[Write], pilot: set[str]) -> set[int]:
 
 @dataclass(slots=True)
 class _Queue:
-    """Writes of one vault that share a budget and whose gates are open, the first of the plan in front."""
+    """Writes of one vault that share a budget and whose gates are open; the first one in the plan is in front."""
 
     budget: Budget
     waiting: list[int] = field(default_factory=list)
@@ -175,20 +181,20 @@ class _Queue:
 
 @dataclass(slots=True)
 class _Lane:
-    """What one lane has before it.
+    """State of one lane while the calendar is built.
 
     Parameters
     ----------
     queues
         Writes with open gates, by vault and kind of budget.
     openings
-        When which gates open next.
+        Heap of ``(second, gate)``: when each gate opens next.
     by_gate
-        Writes by the key of their gates.
+        Writes by the key of their gates: writes with equal keys are open at the same times.
     stuck
-        Writes that the state stands in the way of, by what has to change first.
+        Writes that the state of the estate rules out for now, by what has to change first.
     queued
-        Writes that are in a queue or stuck.
+        Writes that are in a queue or are stuck.
     """
 
     queues: dict[tuple[str, str], _Queue] = field(default_factory=dict)
@@ -199,7 +205,7 @@ class _Lane:
 
 
 class _Layout:
-    """A roll-out in the making; writes are named by their place in ``writes``."""
+    """Calendar that is being built; a write is identified by its position in ``writes``."""
 
     def __init__(
         self,
@@ -223,7 +229,7 @@ class _Layout:
         self._end, self._step, self._reservations = end, step, reservations
         self._workers = workers
         self._opens: dict[int, int] = {}
-        """When each lane that is closed opens again."""
+        """For each lane with a closed vault: the second at which the lane opens again."""
         for vault, second in closed_until.items():
             if vault in lanes:
                 self._opens[lanes[vault]] = max(second, self._opens.get(lanes[vault], begin))
@@ -233,25 +239,28 @@ class _Layout:
         self._gate = [number.setdefault(gates.key(write), len(number)) for write in writes]
 
     def run(self, chosen: Collection[int], begin: int, wave: int) -> None:
-        """Make as many of the chosen writes as possible from a time on."""
+        """Schedule as many of the chosen writes as possible, from ``begin`` (seconds since 1970) on."""
         lanes: dict[int, _Lane] = {}
         for n in chosen:
             lane = lanes.setdefault(self._lane(n), _Lane())
             lane.by_gate.setdefault(self._gate[n], []).append(n)
         turns: list[tuple[int, int, int]] = []
-        """When each lane gets a turn, since when it has waited for one, and its number."""
+        """Heap of ``(next turn, waiting since, number of the lane)``: at equal turns, the longest wait wins."""
         for number, lane in lanes.items():
             first = max(begin, self._opens.get(number, begin))
             for gate, members in lane.by_gate.items():
+                # `first - 1`: a span that begins exactly at `first` counts.   A gate that is open at `first` opens
+                # then.
                 self._expect_opening(lane, gate, self._spans[members[0]], first - 1)
                 if span_at(self._spans[members[0]], first):
                     heappush(lane.openings, (first, gate))
             turns.append((first, first, number))
         heapify(turns)
         free = [begin] * self._workers
-        """When each worker has made its write."""
+        """Heap of the seconds at which each worker has made its write."""
         while turns:
             second, since, number = heappop(turns)
+            # All workers are busy: the lane gets its turn when the first of them is free, and keeps its place in line.
             if free[0] > second:
                 heappush(turns, (free[0], since, number))
                 continue
@@ -263,18 +272,18 @@ class _Layout:
                 heappush(turns, (following, following, number))
 
     def run_without_reservations(self, wave: int) -> None:
-        """Make what can be made although places are kept for others, which turned out not to come."""
+        """Schedule what is possible without the room kept for earlier writes, which could not be scheduled."""
         if self._reservations is not None and self.pending:
             kept, self._reservations = self._reservations, None
             self.run(sorted(self.pending), self.after_all(), wave)
             self._reservations = kept
 
     def after_all(self) -> int:
-        """The first time after everything that is laid out so far."""
+        """First second after everything that is scheduled so far."""
         return max((to_seconds(one.at) + self._step for one in self.timed), default=self.begin)
 
     def deadlocked(self) -> bool:
-        """Whether writes are left that only full policies or caps stand in the way of."""
+        """Whether full policies or caps rule out any of the remaining writes."""
         return any(
             obstacle.key[0] in {"policy", "cap"}
             for n in self.pending
@@ -283,7 +292,7 @@ class _Layout:
         )
 
     def blocked(self) -> list[Blocked]:
-        """Writes that have found no time, with the reason."""
+        """Writes without a time, each with the reason."""
         return [Blocked(self.writes[n], self._why(n)) for n in sorted(self.pending)]
 
     def _lane(self, n: int) -> int:
@@ -295,7 +304,7 @@ class _Layout:
             heappush(lane.openings, (opens, gate))
 
     def _take_turn(self, lane: _Lane, second: int, not_before: int, wave: int) -> int | None:
-        """Make the first write that can be made now; when to look again."""
+        """Schedule the first write that can be made now; returns the second of the lane's next turn, or None."""
         self._open_gates(lane, second)
         while True:
             queue, free_at = _first_queue(lane, second)
@@ -306,13 +315,15 @@ class _Layout:
             lane.queued.discard(n)
             span = span_at(self._spans[n], second)
             if span is None or second + self._step > span[1]:
-                continue  # closed since: it comes back when its gates open again
+                continue  # closed since it was queued, or too little time left: it returns when its gates open again
             obstacles = self._transition.obstacles(self.writes[n])
             key = obstacles[0].key if obstacles else self._reservations and self._reservations.against(n)
             if key:
                 lane.queued.add(n)
                 lane.stuck.setdefault(key, []).append(n)
                 continue
+            # The write is possible from the moment when the last of these is over: gate, closed vault, state in its
+            # way.
             opens = max(span[0], not_before, self._freed_at.get(n, 0))
             self._make(lane, n, second, (opens, span[1]), wave)
             queue.budget.add(second)
@@ -329,7 +340,7 @@ class _Layout:
                 self._expect_opening(lane, gate, self._spans[members[0]], second)
 
     def _queue(self, lane: _Lane, n: int, second: int) -> None:
-        """Queue a write whose gates are open, unless it is queued or stuck."""
+        """Queue a write whose gates are open, unless it is already in a queue or stuck."""
         if n in lane.queued or span_at(self._spans[n], second) is None:
             return
         write = self.writes[n]
@@ -360,6 +371,7 @@ class _Layout:
         )
         if self._reservations is not None:
             self._reservations.made(n)
+        # Writes that waited for this change go back to their queues.
         for key in self._transition.make(write):
             for freed in lane.stuck.pop(key, ()):
                 lane.queued.discard(freed)
@@ -377,7 +389,7 @@ class _Layout:
 
 
 def _first_queue(lane: _Lane, second: int) -> tuple[_Queue | None, int | None]:
-    """The queue with the first write whose budget is free; where there is none, when the first budget is."""
+    """Queue with the first write whose budget has room; if there is none, the second at which a budget has room."""
     found: _Queue | None = None
     free_at: int | None = None
     for queue in lane.queues.values():

@@ -42,19 +42,19 @@ from optimizer.rollout.surroundings import Surroundings
 from optimizer.rollout.writes import is_as, is_made
 
 LONGEST_POLL_SECONDS = 30.0
-"""The longest pause between two looks at an operation where the service does not say how long to wait."""
+"""Longest pause between two looks at an operation when the service does not state how long to wait."""
 
 LONGEST_ASKED_SECONDS = 120.0
-"""The longest pause between two looks at an operation, whatever the service asks for."""
+"""Longest pause between two looks at an operation, whatever the service asks for."""
 
 UNSEEN = timedelta(hours=1)
-"""After this time a request whose answer was lost counts as never received, unless something shows that it runs."""
+"""A request whose answer was lost counts as never received after this time, unless there is a sign that it runs."""
 
 PROMPT = timedelta(minutes=5)
-"""A write that took longer counts towards Azure's limits from its end on, not from its beginning."""
+"""A write that took longer than this counts toward Azure's limits from its end, not from its beginning."""
 
 LONGEST_LOOK = timedelta(minutes=3)
-"""What was read longer ago than this is read again before a write: jobs may have begun since."""
+"""What was read longer ago than this is read again before a write, because jobs may have begun since."""
 
 Holds = Literal["", "operation", "write", "lane", "subscription", "rights"]
 
@@ -70,20 +70,21 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What became of an attempt.
+    """Result of an attempt at a write.
 
     Parameters
     ----------
     end
-        Done, failed and skipped are in the journal.  ``LATER``: nothing was changed, or it is not known yet.
+        How the attempt ended.   ``DONE``, ``FAILED`` and ``SKIPPED`` are in the journal.   ``LATER`` means that
+        nothing was changed, or that the outcome is not known yet.
     reason
-        Why it was not done.
+        Why the write was not made.
     holds
-        What has to wait: this write until its gates open (empty), this write until its ``operation`` ends, this
-        ``write`` for a while, its ``lane``, every lane of its ``subscription``, or the lane for good because a right
-        is missing (``rights``).
+        What has to wait: the write until its gates open (empty); the write until its ``operation`` ends; the ``write``
+        for a while; its ``lane``; every lane of its ``subscription``; or the lane for the rest of the run, because a
+        right is missing (``rights``).
     wait_seconds
-        How long the service asks to wait; None where it does not say.
+        Seconds that the service asks to wait; None if it does not say.
     """
 
     end: End
@@ -94,25 +95,25 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How long to wait for the service.
+    """Waiting times while the service works or meets trouble, in seconds.
 
     Parameters
     ----------
     settle_seconds
-        Pauses between looks at an object that may or may not have been written: a quarter of this, this, four times
-        this ...
+        Base of the pauses between looks at an object that may or may not have been written.   The first pause is a
+        quarter of this, the second is this, the third is four times this, and so on.
     settle_looks
-        Number of such looks.
+        Maximum number of these looks.
     tries
-        Number of times in a row that a write or a lane may meet trouble before this run gives it up.
+        Number of times in a row that a write or a lane may meet trouble before this run gives up on it.
     busy_seconds
-        First pause after trouble for which the service states no time; it doubles with each trouble in a row.
+        First pause after trouble for which the service states no time.  The pause doubles with each trouble in a row.
     poll_seconds
-        First pause between two looks at an accepted operation; it doubles up to 30 s.
+        First pause between two looks at an accepted operation.  The pause doubles, up to 30 s.
     follow_seconds
         How long an operation is followed before it is left open, so that other writes can go on.
     lost_seconds
-        Age at which a request whose answer was lost, and that shows no effect, may be sent again.
+        Age at which a request may be sent again if its answer was lost and it shows no effect.
     """
 
     settle_seconds: float = 10.0
@@ -125,47 +126,48 @@ class Pace:
 
 
 def _open(write: Write, points: Mapping[str, datetime]) -> str:
-    """A gate that is always open."""
+    """Gate that is always open."""
     del write, points
     return ""
 
 
 def _roomy(write: Write) -> str:
-    """A budget that is never used up."""
+    """Budget that is never used up."""
     del write
     return ""
 
 
 @dataclass(frozen=True)
 class Carrier:
-    """Makes single writes.  Safe among threads, for different objects.
+    """Maker of single writes.  Threads can share it as long as they write different objects.
 
     Parameters
     ----------
     service
         The backup service.
     clock
-        Tells the time of the records.
+        Clock for the times of the records.
     journal, ledger
-        Where intents and ends, and policy writes, are kept.
+        Journal of intents and ends, and ledger of the writes that count toward Azure's limits.
     pace
-        How long to wait.
+        Waiting times.
     label
-        Names the journal in the ledger.
+        Name of the journal in the ledger.
     guard_requests
-        Requests to a Resource Guard to be sent along, by ``vault_id.lower()`` and ``policy`` or ``item``.
+        Requests to a Resource Guard that are sent along, by ``vault_id.lower()`` and ``policy`` or ``item``.
     gate
-        Why a write must wait, given the last recovery points of its VMs (by VM id in lower case) as the service states
-        them; empty where it may be made.  It reads nothing, and is asked a second time right before the intent.
+        Returns why a write must wait, given the last recovery points of its VMs (by VM id in lower case) as the
+        service states them; empty if it may be made.   It reads nothing, and is called again right before the intent
+        is written.
     busy
-        Which job of its VMs a write must wait for, which is looked up; empty where there is none.
+        Looks up a job of the write's VMs that the write must wait for; empty if there is none.
     room
-        Which of Azure's limits leaves no room for a write; empty where there is room.
+        Returns the limit of Azure that leaves no room for a write; empty if there is room.
     surroundings
-        What writes rely on beside their objects.
+        What writes rely on besides their own objects.
     unsettled
-        Writes of the journal that is taken back that may still take effect, by number: until that is settled, their
-        objects do not count as back.
+        For a rollback, the writes of the original journal that may still take effect, by number.   Until such a write
+        is settled, its object does not count as restored.
     """
 
     service: BackupService
@@ -182,10 +184,10 @@ class Carrier:
     unsettled: Mapping[int, OpenWrite] = field(default_factory=dict)
     booking: threading.Lock = field(default_factory=threading.Lock, compare=False)
     under_way: dict[int, str] = field(default_factory=dict, compare=False)
-    """Names, by number, of the writes whose request was sent and whose outcome is not known or not recorded yet."""
+    """Names, by number, of the writes that were sent and whose outcome is not yet known or recorded."""
 
     def carry_out(self, write: Write) -> Attempt:
-        """Make a write, unless the object is no longer what the plan was made for; at most one request is sent."""
+        """Make a write, unless its object has changed since the plan was made; sends at most one request."""
         began = self.clock.now()
         try:
             current = self._read(write)
@@ -193,7 +195,8 @@ class Carrier:
             if is_made(write, current):
                 if reason := self._may_still_change(write):
                     return Attempt(End.LATER, reason, "operation")
-                # Ours, late, where an answer was lost; else somebody else's, and a rollback leaves it alone.
+                # Made by this journal if an answer was lost, else by somebody else; a rollback leaves the latter
+                # alone.
                 return self._done(write, current, "found")
             if reason := _why_not(write, current) or around.changed:
                 return self.skip(write, reason)
@@ -205,10 +208,10 @@ class Carrier:
         return Attempt(End.LATER, shut) if shut else self._book_and_send(write, current, around.points, began)
 
     def resolve(self, write: Write) -> Attempt:
-        """Find out what became of a write whose intent is in the journal without an end; nothing is sent.
+        """Find out the outcome of a write whose intent is in the journal without an end; sends nothing.
 
-        An operation that is still in progress stays open.  A request that shows no effect counts as not received only
-        when enough time has passed.
+        The write stays open while its operation is in progress.  A request that shows no effect counts as not received
+        only after enough time has passed.
         """
         accepted = self.journal.open_writes[write.number].accepted
         look: Look | None = None
@@ -218,12 +221,12 @@ class Carrier:
             except ThrottledError as exc:
                 return _unreadable(exc)
             except (CloudError, ValueError):
-                look = None  # only the object can tell
+                look = None  # only the object can show the outcome
         reason = "the answer to the request was lost" if accepted is None else "the service accepted the write"
         return self._conclude(write, look, reason, how="found")
 
     def look_again(self, write: Write) -> Attempt:
-        """Look whether a request that the journal gave up has taken effect after all; nothing is sent."""
+        """Check whether a request that the journal gave up on has taken effect after all; sends nothing."""
         found = self._found(write)
         if isinstance(found, Attempt):
             return found
@@ -232,7 +235,7 @@ class Carrier:
         return Attempt(End.LATER, reason, "write")
 
     def confirm(self, write: Write) -> Attempt:
-        """Look whether a write is in place that must be, because writes that need it are done; nothing is sent."""
+        """Check whether a write is in place, as it must be because writes that need it are done; sends nothing."""
         found = self._found(write)
         if isinstance(found, Attempt):
             return found
@@ -240,7 +243,7 @@ class Carrier:
         return self.skip(write, f"{write.name} {what} since writes that need it were made; make the plan again")
 
     def _found(self, write: Write) -> Attempt | Resource | None:
-        """Record a write that is in place; else its object as it is now, or why that cannot be read."""
+        """Record a write that is in place; otherwise return its object as it is now, or why it cannot be read."""
         try:
             current = self._read(write)
         except CloudError as exc:
@@ -248,7 +251,7 @@ class Carrier:
         return self._done(write, current, "found") if is_made(write, current) else current
 
     def skip(self, write: Write, reason: str) -> Attempt:
-        """Record that a write is not made, and why."""
+        """Record in the journal that a write is not made, and why."""
         self.journal.append(SkippedRecord(number=write.number, at=self.clock.now(), reason=reason))
         return Attempt(End.SKIPPED, reason)
 
@@ -258,7 +261,7 @@ class Carrier:
         return self.service.get_policy(write.object_id)
 
     def _may_still_change(self, write: Write) -> str:
-        """Why the write that is taken back may still change an object that looks as before; empty if it cannot."""
+        """Reason why the original write may still change an object that looks restored; empty if it cannot."""
         opened = self.unsettled.get(write.number)
         age = self.clock.now() - opened.intent.at if opened is not None else UNKNOWABLE
         if opened is None or age >= UNKNOWABLE:
@@ -278,10 +281,10 @@ class Carrier:
     def _book_and_send(
         self, write: Write, current: Resource | None, points: Mapping[str, datetime], began: datetime
     ) -> Attempt:
-        """Send one request if Azure's limits leave room for it, and find out what became of it.
+        """Send one request if Azure's limits leave room for it, and find out its outcome.
 
-        Reads and booking may have taken long, because the service asked to wait.  So the gate is asked again, and what
-        was read too long ago is read again.
+        Reading and booking may have taken long if the service asked to wait.   So the gate is checked again, and data
+        that was read too long ago must be read again first.
         """
         counted, reason = self._book(write)
         if reason:
@@ -294,7 +297,7 @@ class Carrier:
         try:
             try:
                 self._intend(write, current)
-            except BaseException:  # no intent, no request
+            except BaseException:  # without an intent in the journal, no request may be sent
                 if counted is not None:
                     with suppress(OptimizerError):
                         self.ledger.give_back(counted)
@@ -304,7 +307,7 @@ class Carrier:
             del self.under_way[write.number]
 
     def _too_late(self, write: Write, points: Mapping[str, datetime], began: datetime) -> Attempt | None:
-        """Why a write must not be begun after all; None where it may."""
+        """Reason why a write must not be begun after all; None if it may be."""
         if (took := self.clock.now() - began) > LONGEST_LOOK:
             minutes = round(took / timedelta(minutes=1))
             reason = f"reading what it depends on took {minutes} minutes, so that has to be read again first"
@@ -313,14 +316,14 @@ class Carrier:
         return Attempt(End.LATER, shut) if shut else None
 
     def _book(self, write: Write) -> tuple[CountedWrite | None, str]:
-        """Count a write towards Azure's limits, or report which of them leaves no room.
+        """Count a write toward Azure's limits, or report the limit that leaves no room.
 
-        The ledger is locked meanwhile: a run in another process may share the budget.
+        The ledger is locked meanwhile, because a run in another process may share the budget.
         """
         if write.kind == "delete_policy":
             return None, ""
         kind: Literal["policy", "item"] = "policy" if write.counts_as_policy_write else "item"
-        with self.booking, self.ledger.alone():  # threads wait for `booking`; the file's lock polls
+        with self.booking, self.ledger.alone():  # threads queue at `booking`, because the file's lock polls
             if reason := self.room(write):
                 return None, reason
             counted = CountedWrite(
@@ -349,16 +352,16 @@ class Carrier:
         )
 
     def _send_once(self, write: Write, counted: CountedWrite | None) -> Attempt:
-        """Send one request, and find out what became of it."""
+        """Send one request, and find out its outcome."""
         try:
             accepted = self._send(write)
         except (ThrottledError, NotSentError, ConflictError, ForbiddenError, RejectedError, AuthError) as exc:
-            if counted is not None:  # turned away: Azure does not count it, so neither does the ledger
+            if counted is not None:  # Azure does not count a request that it turns away, so the ledger does not either
                 self.ledger.give_back(counted)
             return self._turned_away(write, exc)
         except CloudError as exc:
             attempt = self._conclude(write, None, str(exc))
-            asked = exc.retry_after_seconds  # also a 503 may ask to stay away, whatever became of the write
+            asked = exc.retry_after_seconds  # a 503 may also ask to stay away, whatever the outcome of the write
             return attempt if asked is None else replace(attempt, holds="lane", wait_seconds=asked)
         if accepted is None:
             return self._conclude(write, None, "the service confirmed the write, but shows the old state")
@@ -366,17 +369,18 @@ class Carrier:
         return self._follow(write, accepted)
 
     def _follow(self, write: Write, accepted: Accepted) -> Attempt:
-        """Look at an accepted operation until it ends, or has taken so long that other writes should go on."""
+        """Look at an accepted operation until it ends or has taken so long that other writes should go on."""
         look: Look | None = None
         pause, asked, waited = self.pace.poll_seconds, accepted.retry_after_seconds, 0.0
         while accepted.operation and waited < self.pace.follow_seconds:
             seconds = pause if asked is None else min(asked, LONGEST_ASKED_SECONDS)
             self.clock.sleep(min(seconds, self.pace.follow_seconds - waited))
+            # Never zero: a service that asks for no pause would keep this loop going for ever.
             waited += max(seconds, 0.01)
             pause = min(2 * pause, LONGEST_POLL_SECONDS)
             try:
                 look = self.service.look_at_operation(accepted.operation)
-            except (ForbiddenError, AuthError):  # no look will succeed: the object has to tell
+            except (ForbiddenError, AuthError):  # no look will succeed, so only the object can show the outcome
                 look = None
                 break
             except (CloudError, ValueError) as exc:
@@ -390,21 +394,21 @@ class Carrier:
     def _conclude(
         self, write: Write, look: Look | None, reason: str, *, how: Literal["written", "found"] = "written"
     ) -> Attempt:
-        """What became of a request, by its object and the last look at its operation.
+        """Determine the outcome of a request from its object and the last look at its operation.
 
         Parameters
         ----------
         look
-            The last look at its operation; None where there was none, or where it showed nothing.
+            The last look at the operation; None if there was none, or if it showed nothing.
         reason
-            What is known so far, for people.
+            What is known so far, in words for people.
         how
-            How the journal calls it where the object is as planned.
+            Word that the journal uses if the object is as planned.
         """
         in_progress, old = look is not None and not look.ended, self._is_old(write, look)
         try:
             current = self._read(write) if in_progress or old else self._settled(write)
-        except CloudError as exc:  # carried out or not, nobody knows: whoever comes next looks first
+        except CloudError as exc:  # the outcome is unknown: whoever continues looks first
             return _unreadable(exc)
         if is_made(write, current):
             return self._done(write, current, how)
@@ -417,16 +421,16 @@ class Carrier:
         return self._without_effect(write, look.failure if look is not None else None, reason, old=old)
 
     def _without_effect(self, write: Write, failure: CloudError | None, reason: str, *, old: bool) -> Attempt:
-        """What to do about a request that shows no effect.
+        """Decide what to do about a request that shows no effect.
 
         Parameters
         ----------
         failure
-            How its operation failed; None where it did not, or where that is not known.
+            Error with which its operation failed; None if it did not fail, or if that is not known.
         reason
-            What is known so far, for people.
+            What is known so far, in words for people.
         old
-            Whether it was begun so long ago that it will have none.
+            Whether the request is so old that it can have no effect any more.
         """
         if failure is not None and not isinstance(failure, UncertainError):
             return self._turned_away(write, failure)
@@ -444,14 +448,14 @@ class Carrier:
         return self._not_carried_out(write, Attempt(End.LATER, str(failure or reason), "write"), lost=True)
 
     def _is_old(self, write: Write, look: Look | None) -> bool:
-        """Whether a request without effect was begun so long ago that it will have none."""
+        """Whether a request that shows no effect is so old that it can have none any more."""
         opened = self.journal.open_writes[write.number]
         unknowable = opened.accepted is not None and look is None
         patience = UNKNOWABLE if unknowable else timedelta(seconds=self.pace.lost_seconds)
         return self.clock.now() - opened.intent.at >= patience
 
     def _settled(self, write: Write) -> Resource | None:
-        """The object once an operation that may be under way has had time to end."""
+        """The object, after an operation that may be in progress has had time to end."""
         current = self._read(write)
         for look in range(self.pace.settle_looks - 1):
             if is_made(write, current):
@@ -461,7 +465,7 @@ class Carrier:
         return current
 
     def _turned_away(self, write: Write, exc: CloudError) -> Attempt:
-        """What to do about a refusal: nothing was carried out."""
+        """Decide what to do about a request that the service turned away: nothing was carried out."""
         match exc:
             case ThrottledError():
                 holds, wait = _throttled(exc)
@@ -493,17 +497,18 @@ class Carrier:
                 return self.service.put_policy(write.object_id, self._guarded(write, "policy"))
 
     def _guarded(self, write: Write, kind: str) -> dict[str, Any]:
-        """The body, with the requests that a Resource Guard asks for where they were approved."""
+        """Body of the request, with the approved requests that a Resource Guard asks for."""
         requests = self.guard_requests.get((write.vault_id.lower(), kind), ())
         return {**write.body, **({"resourceGuardOperationRequests": list(requests)} if requests else {})}
 
     def _not_carried_out(
         self, write: Write, attempt: Attempt, code: str = "", *, lost: bool = False, locked: bool = False
     ) -> Attempt:
-        """Record that nothing was carried out, or nothing that can be seen (``lost``): the write can be made later."""
+        """Record that nothing was carried out, or that no effect shows (``lost``); the write can be made later."""
         at = self.clock.now()
         if lost:
             opened = self.journal.open_writes[write.number]
+            # It may still take effect, so it counts toward the limits as if it did so as late as possible.
             self.ledger.postpone(self._key(write), opened.intent.at + UNSEEN)
         self.journal.append(
             FailedRecord(number=write.number, at=at, error=attempt.reason, code=code, lost=lost, locked=locked)
@@ -511,7 +516,7 @@ class Carrier:
         return attempt
 
     def _done(self, write: Write, current: Resource | None, how: Literal["written", "found"]) -> Attempt:
-        """Record a write that is in place; if it took long, it counts as made as late as it can have been."""
+        """Record a write that is in place; one that took long counts as made at the latest time that is possible."""
         now, opened = self.clock.now(), self.journal.open_writes.get(write.number)
         if opened is not None and now - opened.intent.at > PROMPT:
             latest = now if opened.accepted is not None else min(now, opened.intent.at + UNSEEN)
@@ -521,7 +526,7 @@ class Carrier:
 
 
 def _unreadable(exc: CloudError) -> Attempt:
-    """An object that cannot be read: the others of its lane would meet the same."""
+    """Result if an object cannot be read: the lane rests, since its other objects would meet the same problem."""
     if isinstance(exc, ThrottledError):
         holds, wait = _throttled(exc)
         return Attempt(End.LATER, str(exc), holds, wait)
@@ -531,12 +536,12 @@ def _unreadable(exc: CloudError) -> Attempt:
 
 
 def _throttled(exc: ThrottledError) -> tuple[Holds, float | None]:
-    """Who has to wait, and how long."""
+    """What has to wait (a lane or a whole subscription), and for how many seconds."""
     return "subscription" if is_for_subscription(exc) else "lane", exc.retry_after_seconds
 
 
 def _why_not(write: Write, current: Resource | None) -> str:
-    """Why a write must not be made in the present state of its object; empty where it may."""
+    """Reason why a write must not be made in the present state of its object; empty if it may be."""
     if current is None and write.before is not None:
         return f"{write.name} is no longer there; make the plan again"
     if current is not None and write.before is None:
@@ -548,7 +553,7 @@ def _why_not(write: Write, current: Resource | None) -> str:
         properties = properties_of(current)
         if not properties.get("policyId"):
             return f"{write.name} has no policy: its protection is stopped"
-        state = properties.get("protectionState", "Protected")  # answers of older versions of the API lack it
+        state = properties.get("protectionState", "Protected")  # older API versions leave the field out
         if str(state).lower() != "protected":
             return f"{write.name} is in state {'null' if state is None else state}"
     return ""

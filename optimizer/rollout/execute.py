@@ -1,4 +1,4 @@
-"""Carrying out a roll-out: the calendar decides what may be made when, the journal what is left."""
+"""Execution of a roll-out: the calendar decides which write may be made when, and the journal records what is left."""
 
 from __future__ import annotations
 
@@ -29,32 +29,32 @@ from optimizer.rollout.writes import policy_state
 
 @dataclass
 class Executor:
-    """Carries out the writes of a plan or of a rollback: in order within a lane, several lanes side by side.
+    """Executor of a plan or rollback: makes the writes of a lane in order, and several lanes side by side.
 
     Parameters
     ----------
     carrier
-        Makes single writes.
+        Carrier that makes single writes.
     inventory, rules
-        What the writes were made for.
+        State and rules that the writes were made for.
     writes
-        All of them, in order.
+        All writes, in order.
     begun
-        Writes outside the selection that may still take effect: this run looks at them, and never sends them.
+        Writes outside the selection that may still take effect.  This run looks at them, but never sends them.
     pilot
-        VM ids that go first; the others follow when the pilot's first backups are over.
+        Ids of the VMs that go first.  The other VMs follow after the pilot's first backups.
     tolerated
-        A state whose own breaches of limits and rules are tolerated: the one that a rollback leads back to.
+        State whose own breaches of limits and rules are tolerated: for a rollback, the state that it leads back to.
     snapshot_minutes
-        Length of the snapshot.
+        Length of the snapshot in minutes.
     workers
-        Lanes that are written side by side.
+        Number of lanes that are written side by side.
     progress
-        Told after each write.
+        Called after each write.
     tell
-        Told, for people, what a run waits for after Ctrl-C.
+        Prints what a run waits for after Ctrl-C.
     remark
-        Told, for people, until when a run waits, and why.
+        Prints until when a run waits, and why.
     """
 
     carrier: Carrier
@@ -71,12 +71,12 @@ class Executor:
     remark: Callable[[str], None] = silent
 
     def run(self, *, until: datetime | None = None) -> Outcome:
-        """Make every write that can be made now, and those that open until a given time.
+        """Make every write that can be made now, and those whose gates open before a given time.
 
         Parameters
         ----------
         until
-            Wait for writes that open before; None: wait only after trouble, 15 minutes in all.
+            Wait for writes that open before this time.  None: wait only after trouble, 15 minutes in all.
         """
         gates = Gates(self.inventory, self.rules, self.snapshot_minutes)
         start = self.transition()
@@ -93,17 +93,19 @@ class Executor:
         return board.outcome()
 
     def lay_out(self, ended: Mapping[int, Attempt]) -> Rollout:
-        """Lay out what is left.
+        """Build the calendar of the remaining writes.
 
         Parameters
         ----------
         ended
-            What became of the writes that this run has seen through.
+            Results of the writes that have ended in this run.
         """
         now = self.carrier.clock.now().replace(microsecond=0)  # calendars count whole seconds
         ledger, made = self.carrier.ledger, state_of(self.carrier.journal.records).done
         in_place = {number for number, attempt in ended.items() if attempt.end is End.DONE}
+        # Writes that failed or were skipped in this run are left out, so writes that need them become blocked.
         lost = ended.keys() - in_place
+        # Writes outside the selection that turned out to be made are part of the state.
         found = [write for write in self.begun if write.number in made]
         return build_rollout(
             [write for write in (*self.writes, *found) if write.number not in lost],
@@ -119,26 +121,26 @@ class Executor:
         )
 
     def transition(self) -> Transition:
-        """The state before the first write."""
+        """State of the estate before the first write."""
         return Transition(self.inventory, self.rules, self.snapshot_minutes, tolerated=self.tolerated)
 
     def _targets(self) -> dict[str, bytes]:
-        """State of each policy when items are assigned to it: as it is, or as a write leaves it."""
+        """State that each policy must be in when an item is assigned to it: as it is, or as a write leaves it."""
         states = {key: policy_state(policy.properties) for key, policy in self.inventory.policies.items()}
         written = [write for write in self.writes if write.counts_as_policy_write]
         return states | {write.object_id.lower(): policy_state(write.body) for write in written}
 
     def _gate(self, gates: Gates, write: Write, points: Mapping[str, datetime]) -> str:
-        """Why the time is not right, given the last recovery points that the service states; nothing is read."""
+        """Reason why the time is not right, given the last recovery points that the service states; reads nothing."""
         if fault := clock_fault(self.carrier.service, self.carrier.clock):
             return fault
         now = self.carrier.clock.now()
-        if closure := self.carrier.ledger.closed(write.vault_id, now):  # by another lane or run, meanwhile
+        if closure := self.carrier.ledger.closed(write.vault_id, now):  # another lane or run may have closed it since
             return f"closed until {closure.closed_until:%Y-%m-%d %H:%M} UTC, as the service asked: {closure.reason}"
         return gates.closed(write, now, points)
 
     def _over_budget(self, write: Write) -> str:
-        """Which of Azure's limits on writes leaves no room now; empty where none."""
+        """Limit on writes that leaves no room now; empty if there is room."""
         ledger, limits, now = self.carrier.ledger, self.rules.policies, self.carrier.clock.now()
         if write.counts_as_policy_write:
             place = _budget_place(write.vault_id, limits.scope)
@@ -160,5 +162,5 @@ def _budget_place(vault_id: str, scope: str) -> str:
 
 
 def vaults_of(writes: Iterable[Write]) -> list[str]:
-    """Vaults that writes touch, each once."""
+    """Ids of the vaults that the writes touch, each once."""
     return list(dict.fromkeys(write.vault_id for write in writes))

@@ -1,4 +1,4 @@
-"""A lane while its writes are made: what comes next, what has to rest, and when to look again."""
+"""A lane during a run: which write comes next, which writes have to rest, and when to look again."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from optimizer.rollout.carry_out import Attempt, Pace
 from optimizer.rollout.stages import TimedWrite
 
 LONGEST_PAUSE_SECONDS = 900.0
-"""The longest pause after trouble for which the service states no time."""
+"""Longest pause after trouble for which the service states no time: 15 minutes."""
 
 
 @dataclass
 class Lane:
-    """The writes of one lane: vaults that depend on each other, and so are written one after the other.
+    """Writes of one lane: vaults that depend on each other, and are therefore written one after the other.
 
     Parameters
     ----------
@@ -25,9 +25,9 @@ class Lane:
     vaults
         Ids of its vaults, in lower case.
     pace
-        How long to wait after trouble.
+        Waiting times after trouble.
     ready_at
-        When it may be looked at next.
+        Time at which the lane may be looked at next.
     """
 
     number: int
@@ -35,19 +35,19 @@ class Lane:
     pace: Pace
     ready_at: datetime
     busy: bool = False
-    """Whether a worker is at work on it."""
+    """Whether a worker is working on the lane."""
     over: bool = False
-    """Whether this run makes no more of its writes."""
+    """Whether this run makes no more writes of the lane."""
     changed: bool = False
-    """Whether something was made or given up since its calendar was laid out."""
+    """Whether a write was made or given up since the calendar was built."""
     reason: str = ""
-    """Why the whole lane has to wait, or is over."""
+    """Why the whole lane has to wait, or has ended."""
     awaits: str = ""
-    """What the lane waits for until ``ready_at``, after "waiting until ..."."""
+    """What the lane waits for until ``ready_at``, in words that follow "waiting until ..."."""
     waited: timedelta = timedelta()
     """How long the lane has waited in this run."""
     resume_at: datetime | None = None
-    """When the next of its writes may be made, where it is over."""
+    """When the next write may be made, for a lane that has ended in this run."""
     _queue: Sequence[TimedWrite] = ()
     _place: int = 0
     _rests: dict[int, datetime] = field(default_factory=dict)
@@ -57,15 +57,15 @@ class Lane:
     _troubles: int = 0
 
     def lay_out(self, writes: Sequence[TimedWrite]) -> None:
-        """Begin again with a new calendar."""
+        """Start again with a new calendar."""
         self._queue, self._place, self.changed = writes, 0, False
 
     def rewind(self) -> None:
-        """Begin the calendar again."""
+        """Return to the beginning of the calendar."""
         self._place = 0
 
     def upcoming(self) -> Iterator[TimedWrite]:
-        """Writes from the present place of the calendar on; each that was seen is behind it."""
+        """Writes from the present position of the calendar on; the position moves past each write that is returned."""
         while self._place < len(self._queue):
             self._place += 1
             yield self._queue[self._place - 1]
@@ -76,26 +76,27 @@ class Lane:
         return self._queue
 
     def rests(self, number: int, now: datetime) -> bool:
-        """Whether a write has to wait because it met trouble, for a while or in this run."""
+        """Whether a write has to wait after trouble, for a while or for the rest of this run."""
         return number in self._given_up or self._rests.get(number, now) > now
 
     def is_outdated(self, now: datetime, ended: Collection[int]) -> bool:
-        """Whether the time in which a write could be made has passed: its calendar names the next one."""
+        """Whether the gates of a write have closed since the calendar was built; a new one gives its next time."""
         return any(timed.closes <= now and timed.write.number not in ended for timed in self._queue)
 
     def next_opening(self, now: datetime, ended: Collection[int]) -> datetime | None:
-        """When the gates of the next write open; None where there is none that could be made in this run."""
+        """Time at which the gates of the next write open; None if no write can be made in this run."""
         soon = now + timedelta(seconds=self.pace.busy_seconds)
         openings = []
         for timed in self._queue:
             number = timed.write.number
             if number not in ended and not self.rests(number, now):
+                # Open already: something else kept it from being made, so look again soon instead of at once.
                 opens = max(timed.at, timed.opens)
                 openings.append(opens if opens > now else soon)
         return min(openings, default=None)
 
     def next_retry(self, now: datetime, ended: Collection[int]) -> datetime | None:
-        """When the next write that met trouble may be looked at again in this run; None where there is none."""
+        """Time at which the next write that met trouble may be looked at again in this run; None if there is none."""
         times = [
             at
             for number, at in self._rests.items()
@@ -104,24 +105,24 @@ class Lane:
         return min(times, default=None)
 
     def resting_until(self, at: datetime) -> list[int]:
-        """Numbers of the writes that rest until a time."""
+        """Numbers of the writes that rest until exactly this time."""
         return [number for number, until in self._rests.items() if until == at]
 
     def later_retry(self, now: datetime, ended: Collection[int]) -> datetime | None:
-        """When a later run may look at the next write that this run gave up; None where there is none."""
+        """Time at which a later run may look at the next write that this run gave up on; None if there is none."""
         soon = now + timedelta(seconds=self.pace.busy_seconds)
         return min((max(self._rests[number], soon) for number in self._given_up - set(ended)), default=None)
 
     def succeeded(self, number: int) -> None:
-        """A write came to an end, so the troubles of its lane are counted from zero again."""
+        """Reset the count of the lane's troubles, because a write has ended."""
         self._troubles = 0
         self._rests.pop(number, None)
         self.changed, self.reason = True, ""
 
     def write_met_trouble(self, number: int, attempt: Attempt, now: datetime) -> None:
-        """A write has to rest; after too many troubles, for the whole run.
+        """Let a write rest: for a while or, after too many troubles, for the whole run.
 
-        A write whose operation is in progress is never given up: looking at it harms nobody.
+        A write whose operation is in progress is never given up, because looking at it does no harm.
         """
         counts = self._looks if attempt.holds == "operation" else self._tries
         counts[number] += 1
@@ -130,16 +131,16 @@ class Lane:
             self._given_up.add(number)
 
     def met_trouble(self, attempt: Attempt, now: datetime) -> None:
-        """The lane has to rest; after too many troubles in a row, for the whole run."""
+        """Let the lane rest: for a while or, after too many troubles in a row, for the whole run."""
         self._troubles += 1
         self.reason = attempt.reason
-        self.rewind()  # the write that met it is the next again
+        self.rewind()  # the write that met the trouble comes first again
         self.ready_at = max(self.ready_at, now + self._pause(attempt, self._troubles))
         if attempt.holds == "rights" or self._troubles >= self.pace.tries:
             self.end(None if attempt.holds == "rights" else self.ready_at)
 
     def end(self, resume_at: datetime | None) -> None:
-        """Make no more writes in this run."""
+        """End the lane for this run."""
         self.over, self.resume_at = True, resume_at
 
     def _pause(self, attempt: Attempt, troubles: int) -> timedelta:
