@@ -1,1 +1,1 @@
-"""From a plan to what is done when, and how it is carried out, watched and taken back."""
+"""Roll-out of a plan: when each write is made, how it is carried out, watched, and rolled back."""

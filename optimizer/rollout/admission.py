@@ -1,4 +1,4 @@
-"""Which writes can be made next when only a part of the writes is made."""
+"""Choice of the writes that can be made next when only a part of all writes is made."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from optimizer.rollout.transition import Key, Obstacle, Transition
 
 
 class Admission:
-    """The state after some writes, and what it admits next; a policy that a write needs is created along with it.
+    """State after some writes, and the writes that it admits next; a policy that a write needs is created with it.
 
     Parameters
     ----------
     writes
         All writes of a plan or of a rollback.
     inventory, rules
-        The state before the first of them, and what must hold after each.
+        State before the first write, and the constraints that must hold after each write.
     made
-        Numbers of the writes that are made already.
+        Numbers of the writes that are already made.
     tolerated
         For a rollback, the state that it leads back to; see :class:`~optimizer.rollout.transition.Transition`.
     """
@@ -44,7 +44,7 @@ class Admission:
                 self._make(write)
 
     def obstacle(self, write: Write) -> Obstacle | None:
-        """The first thing that keeps a write from being made now; None where nothing does."""
+        """First obstacle that keeps a write from being made now; None if there is none."""
         missing = [self._by_number[n] for n in write.needs if n in self._by_number and n not in self._taken]
         for other in missing:
             if other.kind != "create_policy":
@@ -67,7 +67,7 @@ class Admission:
         return found[0] if found else None
 
     def take(self, write: Write) -> Iterable[Key]:
-        """Make a write that nothing stands in the way of; what has become looser by it."""
+        """Make a write that has no obstacle; returns the keys of the constraints that it makes looser."""
         loosened: list[Key] = []
         needed = [self._by_number[n] for n in write.needs if n in self._by_number and n not in self._taken]
         for one in (*needed, write):
@@ -76,7 +76,7 @@ class Admission:
         return loosened
 
     def has_taken(self, numbers: Iterable[int]) -> bool:
-        """Whether all of these writes are made."""
+        """Whether all of the writes with these numbers are made."""
         return self._taken.issuperset(numbers)
 
     def _make(self, write: Write) -> list[Key]:
@@ -93,7 +93,7 @@ def is_in_order(
     made: Collection[int] = frozenset(),
     tolerated: Inventory | None = None,
 ) -> bool:
-    """Whether writes can be made one after the other; parameters as of :class:`Admission`."""
+    """Whether the chosen writes can be made in their order; see :class:`Admission` for the parameters."""
     transition = Transition(inventory, rules, tolerated=tolerated)
     for write in writes:
         if write.number in made:

@@ -1,4 +1,4 @@
-"""How many writes may be made in a time: Azure's limits on policy writes and on changes of protection."""
+"""Write budgets: Azure's limits on policy writes and on changes of protection in a period."""
 
 from __future__ import annotations
 
@@ -12,22 +12,25 @@ from optimizer.rollout.spans import to_seconds
 DAY_SECONDS = 86_400
 
 MOST_ITEMS_PER_DAY = 1000
-"""Changes of protection per vault and day (Azure Backup FAQ, 2025-12-30)."""
+"""Maximum number of changes of protection per vault and day (Azure Backup FAQ, 2025-12-30)."""
 
 MOST_ITEMS_AT_ONCE = 199
-"""Items of a vault that are assigned in one go: 200 and more may delay backups by hours (azure-facts, section 2)."""
+"""Maximum number of VMs of a vault that are assigned at once: 200 or more may delay backups by hours.
+
+See "When a write may be made" in docs/azure.md.
+"""
 
 BATCH_SECONDS = 3600
-"""What counts as one go."""
+"""Period in seconds within which assignments count as made at once: one hour."""
 
 
 class Budget:
-    """A limit on the number of writes in any period of some lengths.
+    """Limit on the number of writes in any period of given lengths.
 
     Parameters
     ----------
     limits
-        Most writes, and the length of the period in seconds.
+        Pairs of the maximum number of writes and the length of the period in seconds.
     """
 
     def __init__(self, *limits: tuple[int, int]) -> None:
@@ -35,11 +38,11 @@ class Budget:
         self._made: list[int] = []
 
     def add(self, second: int) -> None:
-        """Count a write."""
+        """Count a write at a time in seconds since 1970."""
         insort(self._made, second)
 
     def free_at(self, second: int) -> int:
-        """First time from a second on at which one more write keeps every limit."""
+        """First second, from a given one on, at which one more write keeps every limit."""
         for most, period in self._limits:
             if len(self._made) >= most:
                 second = max(second, self._made[-most] + period)
@@ -47,14 +50,15 @@ class Budget:
 
 
 class Budgets:
-    """Budgets of policy writes by vault or subscription, and of item writes by vault.
+    """Budgets of policy writes per vault or subscription, and of item writes per vault.
 
     Parameters
     ----------
     writes_per_day, scope
-        Policies that may be created or edited in any 24 h, and where that is counted.
+        Maximum number of policies that may be created or edited in any 24 h, and whether that is per vault or per
+        subscription.
     policy_writes, item_writes
-        When and in which vault policies were written and VMs were assigned already.
+        Time and vault of the policy writes and of the assignments of VMs so far.
     """
 
     def __init__(
@@ -74,13 +78,13 @@ class Budgets:
             self.of_items(vault_id).add(to_seconds(at))
 
     def of_policies(self, vault_id: str) -> Budget:
-        """Budget of policy writes that a vault shares."""
+        """Budget of policy writes for a vault, which it may share with others of its subscription."""
         place = vault_id.lower()
         if self._scope == "subscription":
             place = place.partition("/resourcegroups/")[0]
         return self._policies.setdefault(place, Budget((self._writes_per_day, DAY_SECONDS)))
 
     def of_items(self, vault_id: str) -> Budget:
-        """Budget of assignments of a vault."""
+        """Budget of assignments for a vault."""
         limits = ((MOST_ITEMS_PER_DAY, DAY_SECONDS), (MOST_ITEMS_AT_ONCE, BATCH_SECONDS))
         return self._items.setdefault(vault_id.lower(), Budget(*limits))

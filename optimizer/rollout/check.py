@@ -1,7 +1,7 @@
-"""Independent judge of a roll-out: each intermediate state as it was read back, and the recovery points over time.
+"""Independent check of a roll-out: each intermediate state as read back, and the recovery points over time.
 
-It shares no code with what orders and times the writes (:mod:`optimizer.rollout.transition`, ``gates``, ``recovery``,
-``calendar``): it knows two inventories and compares them.
+It shares no code with the modules that order and time the writes (:mod:`optimizer.rollout.transition`, ``gates``,
+``recovery``, ``calendar``).  It takes two inventories and compares them.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ DEFAULT_SLACK = timedelta(hours=12)
 
 
 class StateJudge:
-    """What is wrong with states that lie between a first one and the end of a roll-out.
+    """Judge of the states between the first one and the end of a roll-out.
 
     Parameters
     ----------
     before
-        The state before the first write: what it breaks may stay broken.
+        State before the first write.  What it breaks may stay broken.
     rules
-        What has to hold.
+        Constraints that must hold.
     snapshot_minutes
-        Length of the snapshot.
+        Length of the snapshot in minutes.
     """
 
     def __init__(self, before: Inventory, rules: Rules, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES) -> None:
@@ -50,7 +50,7 @@ class StateJudge:
         self._starts = [before.policy(item).start for item in before.items]
 
     def faults(self, now: Inventory) -> list[str]:
-        """Everything that is wrong with a state, in words; empty where nothing is."""
+        """All faults of a state, in words for people; empty if there are none."""
         present = {item.vm_id.lower(): item for item in now.items}
         faults = [f"{item.vm_id}: is no longer backed up" for key, item in self._items.items() if key not in present]
         faults += self._check_policies(now)
@@ -61,7 +61,7 @@ class StateJudge:
         return faults + self._check_caps(now) + self._sets.broken(starts, tolerated=self._starts)
 
     def _check_policies(self, now: Inventory) -> list[str]:
-        """Limits: what is over one today may stay, never grow; nothing but the time of a policy changes."""
+        """Check the limits, and that policies change only their time; today's excess over a limit must not grow."""
         faults = []
         limits = self._rules.policies
         most = vm_limit(limits, self._before)
@@ -84,7 +84,7 @@ class StateJudge:
         return faults
 
     def _check_item(self, now: Inventory, item: ProtectedItem) -> list[str]:
-        """Twins only; nobody who must stay moves; a rule on windows is broken only by who has not moved."""
+        """Check that a VM moves only to a twin, moves only if it may, and after a move keeps the rules on windows."""
         was = self._items[item.vm_id.lower()]
         old, new = self._before.policy(was), now.policy(item)
         faults = []
@@ -115,7 +115,7 @@ class StateJudge:
         return faults
 
     def _windows_met(self, inventory: Inventory) -> Counter[tuple[str, str, int]]:
-        """How many windows meet, by rule, group and half hour of the week."""
+        """Number of windows that overlap, by rule, group and half hour of the week."""
         met: Counter[tuple[str, str, int]] = Counter()
         for item in inventory.items:
             policy = inventory.policy(item)
@@ -133,31 +133,31 @@ def _counts(rule: Rule) -> bool:
 _STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
 """States, in lower case, in which no backup takes place.
 
-In any other state, an error or a pending first backup, the service itself makes it ``Protected`` with the next backup
-that succeeds.
+From any other state, such as an error or a pending first backup, the service itself returns the item to ``Protected``
+with the next backup that succeeds.
 """
 
 
 def _is_of_the_service(key: str, old: object, new: object) -> bool:
-    """Whether the service makes a change by itself, without a write."""
+    """Whether the service makes this change by itself, without a write."""
     was, now = text(old).lower(), text(new).lower()
     return key == "protectionState" and (was == now or (was not in _STOPPED and now == "protected"))
 
 
 def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str]:
-    """What a roll-out has changed of protected items beside their policy: nothing may be.
+    """Changes of protected items other than their policy, which a roll-out must not make.
 
     Parameters
     ----------
     before, now
-        ARM resources of the items as they came.
+        ARM resources of the items before and after, as the service returned them.
     """
     faults = []
     present = {id_of(item).lower(): properties_of(item) for item in now}
     for item in before:
         old, name = properties_of(item), id_of(item)
         if not name:
-            continue  # what has no id cannot be served, and is not part of the inventory
+            continue  # a resource without an id cannot be served, and is not part of the inventory
         new = present.get(name.lower())
         if new is None:
             faults.append(f"{name}: is gone")
@@ -173,16 +173,16 @@ def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str
 
 
 def check_gaps(points: Mapping[str, Sequence[datetime]], rules: Rules, inventory: Inventory) -> list[str]:
-    """VMs whose recovery points lie further apart than their RPO.
+    """VMs with a gap between recovery points that is longer than their RPO, in words for people.
 
     Parameters
     ----------
     points
-        When the recovery points of each VM were taken, by VM id in any case and any order.
+        Times of the recovery points of each VM, by VM id in any case and in any order.
     rules
-        With the RPOs.
+        Rules, for their RPOs.
     inventory
-        Any state: a VM's frequency and zone never change.
+        Inventory in any state of the roll-out: the frequency and zone of a VM never change.
     """
     clock = WindowClock(inventory.horizon, 0)
     items = {item.vm_id.lower(): item for item in inventory.items}
@@ -202,7 +202,7 @@ def check_gaps(points: Mapping[str, Sequence[datetime]], rules: Rules, inventory
 
 
 def _longest_gap(inventory: Inventory, clock: WindowClock, item: ProtectedItem, rules: Sequence[Rule]) -> timedelta:
-    """RPO of a VM; what the schedule itself leaves when a backup starts late is always allowed."""
+    """Longest gap that a VM may have: its RPO, or the gap that the schedule leaves when a backup starts late."""
     policy = inventory.policy(item)
     runs = sorted(timedelta(days=day) + wall for day, wall in clock.wall_times(policy, 0))
     spacing = max(later - earlier for earlier, later in pairwise([*runs, runs[0] + WEEK]))
@@ -215,7 +215,7 @@ def _hours(length: timedelta) -> str:
 
 
 def _plain(value: object) -> object:
-    """A value without members that say nothing."""
+    """A value without empty members."""
     if isinstance(value, Mapping):
         inner = {key: _plain(item) for key, item in value.items()}
         return {key: item for key, item in inner.items() if item is not None} or None

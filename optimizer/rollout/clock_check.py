@@ -1,4 +1,4 @@
-"""Whether this machine's clock agrees with the service's: every gate, freeze and budget is a time of day."""
+"""Check that this machine's clock agrees with the service's: every gate, freeze and budget depends on the time."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.errors import ClockError
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
-"""The most by which the two clocks may differ; Kerberos allows as much, and gates keep half an hour of slack."""
+"""Maximum difference between the two clocks.  Kerberos allows as much, and gates keep half an hour of slack."""
 
 
 def clock_fault(reader: BackupReader, clock: Clock) -> str:
-    """What is wrong with this machine's clock; empty if it agrees with the service's.
+    """Describe what is wrong with this machine's clock; empty if it agrees with the service's.
 
-    Call it right after something was read: it judges by the service's last answer.
+    Call this right after a read: it compares the clock with the service's last answer.
     """
     now = clock.now()
     ahead = reader.clock_ahead(now)
@@ -34,19 +34,19 @@ def clock_fault(reader: BackupReader, clock: Clock) -> str:
 
 
 def require_clock(reader: BackupReader, clock: Clock, command: str) -> None:
-    """Refuse to go on by a clock that is wrong or cannot be checked.
+    """Refuse to continue if this machine's clock is wrong or cannot be checked.
 
     Parameters
     ----------
     reader, clock
-        The service, right after something was read of it, and this machine's clock.
+        The service, right after a read from it, and this machine's clock.
     command
-        The command to run again.
+        Command that the message asks the user to run again.
 
     Raises
     ------
     ClockError
-        The clocks differ by more than ``CLOCK_TOLERANCE``, or the service's is not known.
+        The clocks differ by more than ``CLOCK_TOLERANCE``, or the time of the service is unknown.
     """
     if fault := clock_fault(reader, clock):
         unwritten = "" if command == "watch" else ". Nothing was written"
@@ -54,7 +54,7 @@ def require_clock(reader: BackupReader, clock: Clock, command: str) -> None:
 
 
 def _span(span: timedelta) -> str:
-    """A span in days, hours, minutes and seconds, the two largest of them."""
+    """A span in words: the two largest of days, hours, minutes and seconds."""
     seconds = round(span.total_seconds())
     parts = (("d", seconds // 86400), ("h", seconds // 3600 % 24), ("min", seconds // 60 % 60), ("s", seconds % 60))
     first = next((index for index, (_, count) in enumerate(parts) if count), len(parts) - 1)

@@ -1,4 +1,4 @@
-"""Vaults from which the service asked to stay away: not even a read is sent to them."""
+"""Vaults from which the service asked to stay away; not even a read is sent to them."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from optimizer.rollout.ledger import Closure, Ledger
 
 
 def is_for_subscription(exc: ThrottledError) -> bool:
-    """Whether a refusal is about the whole subscription.
+    """Whether a throttling answer applies to the whole subscription.
 
-    Azure Resource Manager throttles a subscription or a tenant, Azure Backup a vault.
+    Azure Resource Manager throttles a subscription or a tenant; Azure Backup throttles a vault.
     """
     return any(word in exc.code.lower() for word in ("subscription", "tenant"))
 
 
 @dataclass(frozen=True)
 class Closures:
-    """Which vaults are closed, by what earlier answers asked for.
+    """Which vaults are closed because of earlier answers.
 
     Parameters
     ----------
     ledger
-        Where such requests are kept, for later runs too.
+        Ledger that keeps these requests, for later runs too.
     clock
-        The present time.
+        Clock for the present time.
     """
 
     ledger: Ledger
     clock: Clock
 
     def of(self, vault_id: str) -> Closure | None:
-        """The closure that keeps a vault closed the longest; None where it may be asked now."""
+        """Closure that keeps a vault closed the longest; None if the vault is open now."""
         return self.ledger.closed(vault_id, self.clock.now())
 
     def heed(self, vault_id: str, exc: CloudError) -> bool:
-        """Remember how long an answer asks to stay away; returns whether it does.
+        """Record for how long an answer asks to stay away; returns whether it asks for that.
 
         Raises
         ------

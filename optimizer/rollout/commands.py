@@ -1,4 +1,4 @@
-"""Commands that go on with a plan, ready to be pasted: with every option that the running command was given."""
+"""Commands that continue with a plan, ready to paste, with every option of the running command that they need."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from optimizer.rollout.journal import journal_path
 
 @dataclass(frozen=True)
 class Commands:
-    """Command lines for one plan and its journal; a word is quoted where a shell needs it.
+    """Command lines for one plan and its journal, quoted for a shell.
 
     Parameters
     ----------
     plan
-        File of the plan.
+        Path of the plan.
     journal
-        Journal of its ``apply``.
+        Journal of the plan's ``apply``.
     estate
-        Words of the option that says where the estate is.
+        Words of the option that gives the location of the estate.
     service
-        Words of the options that say which cloud or emulator is meant.  Without them, a command that is pasted after a
-        trial on the emulator would write to Azure.
+        Words of the options that select the cloud or the emulator.   Without them, a command pasted after a trial on
+        the emulator would write to Azure.
     writing
-        Words of the options that every command that writes needs, such as ``--guard-request``.
+        Words of the options that every writing command needs, such as ``--guard-request``.
     returning
-        Words of the options that a rollback needs as well, such as ``--delete-created``.
+        Words of the options that a rollback needs in addition, such as ``--delete-created``.
     first
-        Words of the options that a journal keeps, or that are about this run only.  A command that replaces the
-        running one needs them, too.
+        Words of the options that the journal records, or that apply to this run only.  A command that replaces the
+        running one needs them too.
     """
 
     plan: Path
@@ -43,14 +43,14 @@ class Commands:
     first: tuple[str, ...] = ()
 
     def apply(self, *words: str, resume: bool = True) -> str:
-        """Command that applies the plan, or goes on with it."""
+        """Command that applies the plan or, with ``resume``, continues to apply it."""
         journal = () if self.journal == journal_path(self.plan) else ("--journal", str(self.journal))
         return _line(
             "apply", self.plan, (*journal, *_resume(resume), *words, *self.estate, *self.service, *self.writing)
         )
 
     def rollback(self, *words: str, resume: bool = False) -> str:
-        """Command that takes the plan back, or goes on with that."""
+        """Command that rolls the plan back or, with ``resume``, continues the rollback."""
         options = (
             *self._plan(),
             *_resume(resume),
@@ -63,27 +63,27 @@ class Commands:
         return _line("rollback", self.journal, options)
 
     def resume(self, command: str) -> str:
-        """Command that goes on with ``apply`` or with ``rollback``."""
+        """Command that continues ``apply`` or ``rollback``."""
         return self.rollback(resume=True) if command == "rollback" else self.apply()
 
     def watch(self) -> str:
-        """Command that looks at the first backups."""
+        """Command that checks the first backups at the new times."""
         journal = () if self.journal == journal_path(self.plan) else ("--journal", str(self.journal))
         return _line("watch", self.plan, (*journal, *self.estate, *self.service))
 
     def rehearse(self, *words: str) -> str:
-        """Command that shows every write of the plan, with its time, as JSON."""
+        """Command that lists every write of the plan with its time, as JSON."""
         return _line("rehearse", self.plan, (*words, *self.estate, "--format", "json"))
 
     def report_journal(self) -> str:
-        """Command that shows every write of the journal."""
+        """Command that lists every write of the journal."""
         return _line("report", self.journal, ())
 
     def _writing(self) -> tuple[str, ...]:
         return (*self.estate, *self.service, *self.writing)
 
     def _plan(self) -> tuple[str, ...]:
-        """``--plan``, unless the plan is beside the journal, where ``rollback`` looks for it."""
+        """``--plan`` option, unless the plan is next to the journal, where ``rollback`` looks for it."""
         return () if self.journal.with_name(self.plan.name) == self.plan else ("--plan", str(self.plan))
 
 

@@ -1,4 +1,4 @@
-"""When jobs of a schedule are due: instants out of start options, whichever way the clock is read."""
+"""Times at which the jobs of a schedule are due, as instants, for every UTC offset that the clock may have."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from optimizer.model.timegrid import SLOT_MINUTES, START_WINDOW_MINUTES, Recurre
 START_WINDOW = timedelta(minutes=START_WINDOW_MINUTES)
 
 TOLERANCE = timedelta(minutes=30)
-"""How far behind its start window a job may begin and still count as on time."""
+"""How long after its start window a job may begin and still count as on time."""
 
 _EARLY = timedelta(minutes=1)
-"""What the clocks of two machines may differ by: no job starts before its time."""
+"""Tolerance for the difference between the clocks of two machines: no job really starts before its time."""
 
 _A_DAY = timedelta(days=1)
 
@@ -25,7 +25,7 @@ class Due:
 
     Parameters
     ----------
-    readings
+    Instants in UTC at which the run may begin, ascending: one for each UTC offset that the zone's clock may have.
         Instants in UTC at which the run may begin, ascending: one for each reading of the zone's clock.
     """
 
@@ -38,15 +38,15 @@ class Due:
 
     @property
     def closes(self) -> datetime:
-        """From when on its job is late."""
+        """Instant after which its job is late."""
         return self.readings[-1] + START_WINDOW + TOLERANCE
 
     def holds(self, moment: datetime) -> bool:
-        """Whether a job that starts at this time is this run's and on time."""
+        """Whether a job that starts at this instant belongs to this run and is on time."""
         return any(begin - _EARLY <= moment <= begin + START_WINDOW + TOLERANCE for begin in self.readings)
 
     def delay(self, moment: datetime) -> timedelta:
-        """How long after its time a job started, by the reading nearest before it."""
+        """Delay of a job that starts at this instant, after the latest reading before it."""
         past = [begin for begin in self.readings if begin <= moment]
         return max(moment - past[-1] if past else moment - self.readings[0], timedelta(0))
 
@@ -54,18 +54,18 @@ class Due:
 def runs_between(
     recurrence: Recurrence, option: int, offsets: Sequence[int], since: datetime, until: datetime
 ) -> list[Due]:
-    """Runs whose windows meet ``[since, until]``, by time.
+    """Runs whose windows overlap ``[since, until]``, in order of time.
 
     Parameters
     ----------
     recurrence
-        The runs.
+        Recurrence of the schedule.
     option
-        Start option in the policy's zone, 0 to 47.
+        Start option in the policy's zone, 0 to 47 (half hours after midnight).
     offsets
-        UTC offsets in minutes at which the zone's clock may be read.
+        UTC offsets in minutes that the zone's clock may have.
     since, until
-        Aware times.
+        Aware times that bound the period.
     """
     runs = []
     day = since.astimezone(UTC).date() - 3 * _A_DAY

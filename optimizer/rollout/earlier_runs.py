@@ -1,4 +1,4 @@
-"""What the journal of earlier runs means for the next one: whether it may go on, and with what."""
+"""What the journal of earlier runs means for the next run: whether it may continue, and with which options."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from optimizer.rollout.selection import parse_selector
 
 
 def records_of(plan: PlanDocument, path: Path, *, resume: bool, command: str) -> tuple[Record, ...]:
-    """What the journal of a run holds; empty where the run is the first.
+    """Records of the journal of a run; empty for the first run.
 
     Raises
     ------
     ApplyError
-        There is a journal without ``resume``, or none with it.
+        There is a journal without ``resume``, or no journal with it.
     JournalError
-        It cannot be read, or belongs to another plan.
+        The journal cannot be read, or belongs to another plan.
     """
     if not path.exists():
         if resume:
@@ -40,7 +40,7 @@ def records_of(plan: PlanDocument, path: Path, *, resume: bool, command: str) ->
 
 
 def refuse_taken_back(journal: Path, commands: Commands) -> None:
-    """Refuse to go on with a plan that is being taken back.
+    """Refuse to continue with a plan whose rollback has begun.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def require_same_plan(records: Sequence[Record], plan: PlanDocument, path: Path)
     Raises
     ------
     JournalError
-        It is one; names both plans by their fingerprints.
+        The journal belongs to another plan; the message names both plans by their fingerprints.
     """
     for record in records:
         if isinstance(record, RunRecord) and record.plan_fingerprint != plan.fingerprint:
@@ -72,7 +72,7 @@ def require_same_plan(records: Sequence[Record], plan: PlanDocument, path: Path)
 
 
 def carried_on(records: Sequence[Record], scope: Scope, approval: Approval) -> tuple[Scope, Approval]:
-    """Scope and approval of a run: what is not said anew is as in the run before."""
+    """Scope and approval of a run; options that are not given again are as in the run before."""
     runs = [record for record in records if isinstance(record, RunRecord)]
     if not runs:
         return scope, approval
@@ -88,12 +88,12 @@ def carried_on(records: Sequence[Record], scope: Scope, approval: Approval) -> t
 
 
 def _scope_of(run: RunRecord) -> Scope:
-    """The scope that a run recorded.
+    """Scope that a run recorded.
 
     Raises
     ------
     JournalError
-        An option is not one that a run records.
+        An option is not one that a run can record.
     """
     only, most, wave = (run.options.get(name) for name in ("only", "max_moves", "wave"))
     fits = (
@@ -115,7 +115,7 @@ def require_command(records: Sequence[Record], commands: Collection[str], path: 
     Raises
     ------
     JournalError
-        A run in it is of another command.
+        A run in the journal belongs to another command.
     """
     for record in records:
         if isinstance(record, RunRecord) and record.command not in commands:
@@ -126,12 +126,12 @@ def require_command(records: Sequence[Record], commands: Collection[str], path: 
 
 
 def plan_of_journal(journal: Path) -> Path:
-    """Where the plan of a journal lies: beside it.
+    """Path of the plan of a journal: the plan lies next to it.
 
     Raises
     ------
     ApplyError
-        It is not there.
+        There is no such plan.
     """
     runs = [record for record in read_journal(journal) if isinstance(record, RunRecord)]
     if not runs:
@@ -143,14 +143,14 @@ def plan_of_journal(journal: Path) -> Path:
 
 
 def moved_vms(plan: PlanDocument, journal: Path) -> dict[str, datetime]:
-    """When each VM got its new start, but for those that were taken back.
+    """When each VM got its new start, without the VMs that a rollback returned to their old start.
 
     Parameters
     ----------
     plan
         The plan that was applied.
     journal
-        Of its ``apply``.
+        Journal of the plan's ``apply``.
 
     Returns
     -------

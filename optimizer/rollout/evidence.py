@@ -1,7 +1,7 @@
-"""Plans, rollback files and journals are not believed: whatever one of them says must agree with the others.
+"""Cross-checks of plans, rollback files and journals: none of them is trusted unless it agrees with the others.
 
 What is written comes from the bodies of the policies and items in the estate, which are compared with Azure before
-anything is sent.  A field that says something else than these bodies was edited, and the run is refused.
+anything is sent.  A field that contradicts these bodies was edited, so the run is refused.
 """
 
 from __future__ import annotations
@@ -31,21 +31,21 @@ def check_plan(
 ) -> None:
     """Refuse a plan that does not agree with its own schedule or with its rollback file.
 
-    Its changes were compared with the estate before; see :func:`optimizer.plan.fingerprint.check_changes`.
+    The changes were compared with the estate before; see :func:`optimizer.plan.fingerprint.check_changes`.
 
     Parameters
     ----------
     plan, plan_path
-        The plan and where it was read from; a rollback file beside it must belong to it.
+        The plan and its path.  A rollback file next to it must belong to it.
     document, inventory
-        Its estate.
+        Estate of the plan.
     writes
-        Its writes.
+        Writes of the plan.
 
     Raises
     ------
     PlanFormatError
-        They do not agree; the message says where.
+        The plan and the other files do not agree; the message states where.
     """
     _check_schedule(plan, writes, inventory)
     for write, change in zip(writes, plan.changes, strict=True):
@@ -65,7 +65,7 @@ def check_plan(
 
 
 def _check_schedule(plan: PlanDocument, writes: Sequence[Write], inventory: Inventory) -> None:
-    """Compare the starts in the schedule with those of the policies: only people read them, and trust them."""
+    """Compare the starts in the schedule with those of the policies: people read and trust only the schedule."""
     moved = {vm.lower(): write for write in writes for vm in write.vms}
     present = {item.vm_id.lower(): format_start(inventory.policy(item).start) for item in inventory.items}
     for entry in plan.schedule:
@@ -84,19 +84,19 @@ def _check_schedule(plan: PlanDocument, writes: Sequence[Write], inventory: Inve
 
 
 def check_journal(records: Iterable[Record], writes: Sequence[Write], path: Path) -> None:
-    """Refuse a journal whose records are not about the writes that their numbers name.
+    """Refuse a journal with records that do not match the writes of their numbers.
 
     Parameters
     ----------
     records, path
-        The journal.
+        Records and path of the journal.
     writes
-        The writes of its plan, or of its rollback.
+        Writes of the journal's plan, or of its rollback.
 
     Raises
     ------
     JournalError
-        A record is about another object, or tells of a state before or after that the plan does not know.
+        A record is about another object, or contains a state before or after that does not match the plan.
     """
     by_number = {write.number: write for write in writes}
     for line, record in enumerate(records, start=1):
@@ -117,7 +117,7 @@ def check_journal(records: Iterable[Record], writes: Sequence[Write], path: Path
 
 
 def _fault_of_intent(intent: IntentRecord, write: Write) -> str:
-    """What in an intent is not as planned; empty where all is."""
+    """Describe what in an intent differs from the planned write; empty if nothing does."""
     for field in ("kind", "vault_id", "object_id", "name"):
         found, wanted = str(getattr(intent, field)), str(getattr(write, field))
         if found.lower() != wanted.lower():
@@ -134,7 +134,7 @@ def _fault_of_intent(intent: IntentRecord, write: Write) -> str:
 
 
 def _sent(write: Write, body: Mapping[str, Any]) -> bytes:
-    """What of a body counts."""
+    """The part of a body that is compared, in canonical form."""
     if write.kind != "reassign_item":
         return policy_state(body)
     assert write.before is not None

@@ -1,4 +1,4 @@
-"""Whether Azure is still as the plan knows it: what changed, vault by vault, and which vaults can still be written."""
+"""Comparison of the plan's estate with Azure: what changed in each vault, and which vaults can still be written."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import is_made, item_state, policy_state
 
 _SHOWN = 8
-"""Changes of one vault that a message lists."""
+"""Maximum number of changes per vault that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
-    """What changed since the estate was taken.
+    """Changes since the estate was read.
 
     Parameters
     ----------
     broken
-        By vault id: changes of objects that the plan writes or relies on.
+        By vault id: changes to objects that the plan writes or relies on.
     remarks
-        By vault id: other changes, which the plan can live with.
+        By vault id: other changes, which do not affect the plan.
     holds
-        Ids of the vaults whose part of the plan still holds.
+        Ids of the vaults whose part of the plan is still valid.
     unreadable
-        By vault id: why the vault cannot be read.  Nothing is known about such a vault, so it is never written.
+        By vault id: error of a vault that cannot be read.   Nothing is known about such a vault, so it is never
+        written.
     changed
-        Ids, in lower case, of the objects that ``broken`` is about.
+        Ids, in lower case, of the objects that ``broken`` lists.
     """
 
     broken: Mapping[str, Sequence[str]]
@@ -45,13 +46,13 @@ class Freshness:
     changed: frozenset[str] = frozenset()
 
     def hinders(self, write: Write) -> bool:
-        """Whether a change is in the way of one write: of its own object, or of the policy that a VM goes to."""
+        """Whether a change rules out a write: a change to its own object, or to the policy that a VM goes to."""
         return bool({write.object_id.lower(), write.policy_after.lower()} & self.changed)
 
 
 @dataclass
 class _Compared:
-    """One vault, then and now."""
+    """One vault in the plan's estate and now."""
 
     policies_then: Mapping[str, Resource]
     policies_now: Mapping[str, Resource]
@@ -64,7 +65,7 @@ class _Compared:
     changed: set[str] = field(default_factory=set)
 
     def report(self, key: str, text: str) -> None:
-        """Put a change where it belongs."""
+        """Add a change to ``broken`` or ``remarks``, depending on whether the plan relies on the object."""
         if key in self.unsure:
             return
         if key in self.relied_on:
@@ -86,26 +87,26 @@ def compare_with_service(
 ) -> Freshness:
     """Compare the vaults that a plan writes to with what the service shows now.
 
-    Vaults without a pending write are not read, and neither are those from which the service asked to stay away: each
+    Vaults without a pending write are not read, and neither are vaults from which the service asked to stay away: each
     of their objects is compared right before it is written.  A vault that cannot be read does not keep the others from
     being compared.
 
     Parameters
     ----------
     expected
-        The estate of the plan, with the writes applied that were made already.
+        Estate of the plan, after the writes that were already made.
     writes
         Writes of the plan.
     reader
-        The service.
+        Client that reads the service.
     pending
-        Numbers of the writes that are still to be made: only what these rely on can break the plan.
+        Numbers of the writes that are still to be made.  Only the objects that these rely on can invalidate the plan.
     begun
-        Numbers of the writes whose outcome is unknown: their objects may be in either state.
+        Numbers of the writes whose outcome is unknown.  Their objects may be in either state.
     unreadable
-        Vaults, by id, that are known to be unreadable already.
+        Errors of the vaults, by id, that are already known to be unreadable.
     closures
-        Which vaults are closed; by default, none.
+        Closed vaults.  By default, no vault is closed.
     """
     to_do = [write for write in writes if write.number in pending]
     broken, remarks, holds = {}, {}, []
@@ -150,7 +151,7 @@ def _by_id(resources: Iterable[Resource], vault_id: str) -> dict[str, Resource]:
 
 
 def relied_on(expected: EstateDocument, writes: Sequence[Write]) -> frozenset[str]:
-    """Ids, in lower case, of the objects that must be as they were: what is written, where it comes from and goes."""
+    """Ids, in lower case, of the objects that must be unchanged: those written, and the policies before and after."""
     ids: set[str] = set()
     for write in writes:
         ids |= {write.object_id.lower(), write.policy_before.lower(), write.policy_after.lower()}
@@ -161,7 +162,7 @@ def relied_on(expected: EstateDocument, writes: Sequence[Write]) -> frozenset[st
 
 
 def _in_place(writes: Sequence[Write], now: Mapping[str, Resource]) -> frozenset[str]:
-    """Ids of the objects that are already as their write leaves them: another machine made it, or a person did."""
+    """Ids of the objects that are already as their write leaves them: another machine or a person has changed them."""
     keys = [write.object_id.lower() for write in writes]
     return frozenset(key for key, write in zip(keys, writes, strict=True) if key in now and is_made(write, now[key]))
 
@@ -200,7 +201,7 @@ def _compare_items(compared: _Compared) -> None:
             compared.report(key, f"VM {_name(now)} {_how_it_changed(then, now)}")
     for key, now in compared.items_now.items():
         if key not in compared.items_then:
-            # A newcomer in a policy that is edited would be moved with it.
+            # A VM that was added to a policy that is edited would be moved with it.
             place = _policy_of(now).lower()
             compared.report(place, f"VM {_name(now)} is new in policy {place.rpartition('/')[2]}")
 
@@ -226,27 +227,27 @@ def require_fresh(
     command: Literal["apply", "rollback"] = "apply",
     offers: Iterable[str] = (),
 ) -> None:
-    """Refuse a plan that relies on something that has changed or cannot be read.
+    """Refuse a plan that relies on objects that have changed or cannot be read.
 
     Parameters
     ----------
     freshness
-        What the comparison found.
+        Result of the comparison.
     plan_name
-        The plan or the journal, for the message.
+        Name of the plan or of the journal, for the message.
     command
-        The command that is refused.
+        Command that is refused.
     offers
-        What can still be carried out, with its command; see :mod:`optimizer.rollout.offers`.
+        What can still be carried out, with the command for it; see :mod:`optimizer.rollout.offers`.
 
     Raises
     ------
     StalePlanError
-        Something that the plan relies on was changed, or a vault cannot be read.  The message lists the changes and
+        Something that the plan relies on has changed, or a vault cannot be read.   The message lists the changes and
         the offers.
     CloudError
         No vault can be read, and the reason is neither a missing vault nor a missing right: the service cannot be
-        reached or nobody is signed in.
+        reached, or the sign-in is missing.
     """
     lost = freshness.unreadable
     if not freshness.broken and not lost:

@@ -1,4 +1,4 @@
-"""When a write may be made as far as backups that run, recovery points and freezes are concerned."""
+"""Time gates: when a write may be made, given running backups, recovery points and freezes."""
 
 from __future__ import annotations
 
@@ -28,13 +28,16 @@ from optimizer.rollout.stages import Write
 BoolArray = npt.NDArray[np.bool_]
 
 MARGIN_MINUTES = 150
-"""Distance of a write from the runs of a daily or weekly policy, before and after (azure-facts, 3.4)."""
+"""Minutes between a write and the runs of a daily or weekly policy, before and after.
+
+See "When a write may be made" in docs/azure.md.
+"""
 
 HOURLY_MARGIN_MINUTES = 15
-"""Distance of a write from the next run of an hourly policy."""
+"""Minutes between a write and the next run of an hourly policy."""
 
 ROOM_MINUTES = 30
-"""Shortest stretch of time in which writes are planned where there is another."""
+"""Shortest stretch of open time, in minutes, that is used for writes as long as there is a longer one."""
 
 _FIRST, _LAST = date(1971, 1, 1), date(9998, 12, 31)
 _WEEK_SECONDS = 60 * MINUTES_PER_WEEK
@@ -42,7 +45,7 @@ _WEEK_SECONDS = 60 * MINUTES_PER_WEEK
 
 @dataclass(frozen=True, slots=True)
 class _Freeze:
-    """Which rules freeze a VM, on dates of which zone."""
+    """Rules that freeze a VM, and the zone of their dates."""
 
     timezone: str
     rules: tuple[int, ...]
@@ -50,7 +53,7 @@ class _Freeze:
 
 @dataclass(frozen=True, slots=True)
 class _Passage:
-    """Minutes of the UTC week in which a start may be changed, and why there is none."""
+    """Minutes of the UTC week in which a start may be changed; the reason if there are none."""
 
     minutes: BoolArray
     reason: str = ""
@@ -59,19 +62,19 @@ class _Passage:
 class Gates:
     """Time gates of writes.
 
-    A write that gives VMs another start is kept away from their backups, before and after, at every reading of their
-    clocks, and to the side of the old start on which they are without a new recovery point for the shorter time.  It
-    is frozen on the days of any of its VMs.  A new or deleted policy concerns no VM: it is frozen only while every
-    VM of its vault is.
+    A write that gives VMs another start is kept away from their backups, before and after, for every UTC offset that
+    their clocks may have.   It is made on the side of the old start that leaves the shorter gap between recovery
+    points. It is frozen on the frozen days of any of its VMs.   A new or deleted policy affects no VM, so it is frozen
+    only while every VM of its vault is.
 
     Parameters
     ----------
     inventory
-        VMs with their policies; today's start does not matter, the writes say it.
+        VMs with their policies.  Their starts of today do not matter, because the writes state them.
     rules
-        With freezes and RPOs.
+        Rules, for their freezes and RPOs.
     snapshot_minutes
-        Length of the snapshot.
+        Length of the snapshot in minutes.
     """
 
     def __init__(self, inventory: Inventory, rules: Rules, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES) -> None:
@@ -88,30 +91,30 @@ class Gates:
         self._spans: dict[Hashable, tuple[Span, ...]] = {}
 
     def windows(self, write: Write, after: datetime, days: float = ROLLOUT_DAYS) -> list[tuple[datetime, datetime]]:
-        """Half-open intervals in UTC in which a write may be made, ascending.
+        """Half-open intervals in UTC in which a write may be made, in ascending order.
 
         Parameters
         ----------
         write
             The write.
         after, days
-            The time that is looked at.
+            Beginning and length in days of the period to look at.
         """
         begin, end = to_seconds(after), to_seconds(after + timedelta(days=days))
         return [(to_datetime(first), to_datetime(last)) for first, last in self.spans(write, begin, end)]
 
     def closed(self, write: Write, at: datetime, last_points: Mapping[str, datetime] | None = None) -> str:
-        """Why a write may not be made at a time; empty where it may.
+        """Reason why a write may not be made at a given time; empty if it may be.
 
         Parameters
         ----------
         write
             The write.
         at
-            The time.
+            Aware time of the write.
         last_points
-            Last recovery points by VM id (lower case), where they are known: a VM without one counts as backed up at
-            its last run.
+            Last recovery points by VM id (lower case), as far as they are known.   A VM without one counts as backed
+            up at its last run.
         """
         second = to_seconds(at)
         if frozen := self._frozen_by(write, second):
@@ -138,12 +141,12 @@ class Gates:
         write
             The write.
         opens
-            When the gate opens.
+            Time at which the gate opens.
 
         Returns
         -------
         str
-            Empty where nothing does: the gate was open before.
+            The reason; empty if the gate was already open before.
         """
         before = opens - timedelta(minutes=1)
         minute = week_minute(to_seconds(before))
@@ -161,7 +164,7 @@ class Gates:
         return "with a shorter gap between backups" if self.closed(write, before) else ""
 
     def spans(self, write: Write, begin: int, end: int) -> tuple[Span, ...]:
-        """The same as :meth:`windows` in seconds since 1970; remembered."""
+        """The intervals of :meth:`windows` in seconds since 1970; cached."""
         key = (self.key(write), begin, end)
         if key not in self._spans:
             rows = self._rows(write)
@@ -173,14 +176,14 @@ class Gates:
         return self._spans[key]
 
     def key(self, write: Write) -> Hashable:
-        """What the gates of a write depend on: writes with equal keys are open at equal times."""
+        """Hashable key of the gates of a write: writes with equal keys are open at the same times."""
         rows = self._rows(write)
         if not rows:
             return write.vault_id.lower()
         return (self._passage_key(write, rows), frozenset(self._freeze_of[row] for row in rows))
 
     def why_never(self, write: Write, end: int) -> str:
-        """Why a write has no window until a time in seconds since 1970."""
+        """Reason why a write has no window before a time in seconds since 1970."""
         rows = self._rows(write)
         if rows and (reason := self._passage(write, rows).reason):
             return reason
@@ -194,14 +197,14 @@ class Gates:
         return f"there is no possible time until {until}"
 
     def never(self, write: Write, after: datetime) -> str:
-        """Why no time at all admits a write; empty where some time does, or where freezes alone leave none.
+        """Reason why no time at all suits a write; empty if a time does, or if only freezes leave no time.
 
         Parameters
         ----------
         write
             The write.
         after
-            The time from which the days of a roll-out are counted.
+            Time at which the roll-out would begin, from which its days are counted.
         """
         rows = self._rows(write)
         if not rows:
@@ -217,18 +220,18 @@ class Gates:
         return f"until {to_datetime(end):%Y-%m-%d}, every time that admits it is frozen" if thawed else ""
 
     def shift(self, write: Write, row: int) -> Shift:
-        """How a write changes the runs of an item."""
+        """Change of the runs of an item by a write."""
         policy = self._inventory.policy(self._inventory.items[row])
         before = parse_start(write.start_before) if write.start_before else policy.start
         after = parse_start(write.start_after) if write.start_after else before
         return Shift(policy.recurrence, self._offsets_of(policy.timezone), before, after)
 
     def rpo(self, row: int) -> Rpo:
-        """Limit of an item."""
+        """RPO of an item."""
         return self._rpo[row]
 
     def rows_of(self, vms: Iterable[str]) -> tuple[int, ...]:
-        """Items of VMs, those that the inventory does not know left out."""
+        """Row numbers of the items of some VMs, without VMs that the inventory does not contain."""
         return tuple(self._row_of_vm[vm.lower()] for vm in vms if vm.lower() in self._row_of_vm)
 
     def _rows(self, write: Write) -> tuple[int, ...]:
@@ -243,7 +246,7 @@ class Gates:
         return frozenset((self.shift(write, row), self._rpo[row]) for row in rows)
 
     def _passage(self, write: Write, rows: tuple[int, ...]) -> _Passage:
-        """Minutes that are open for every VM of a write."""
+        """Minutes of the UTC week that are open for every VM of a write."""
         key = self._passage_key(write, rows)
         if key not in self._passages:
             kinds = dict.fromkeys((self.shift(write, row), self._rpo[row]) for row in rows)
@@ -275,7 +278,7 @@ class Gates:
         return self._frozen[freeze]
 
     def _vault_frozen(self, vault_id: str) -> list[Span]:
-        """When every VM of a vault is frozen."""
+        """Periods in which every VM of a vault is frozen."""
         if vault_id not in self._frozen_vaults:
             of_vault = dict.fromkeys(
                 self._freeze_of[row]
@@ -307,7 +310,7 @@ class Gates:
 
 
 def _freezes(inventory: Inventory, rules: Rules) -> list[_Freeze]:
-    """Which rules freeze each item."""
+    """For each item, the rules that freeze it."""
     freezing = [(number, rule) for number, rule in enumerate(rules.rule) if rule.freeze]
     found = []
     for item in inventory.items:
@@ -318,12 +321,13 @@ def _freezes(inventory: Inventory, rules: Rules) -> list[_Freeze]:
     return found
 
 
-@lru_cache(maxsize=1024)  # 10 kB each; a run asks for the same ones each time it lays out what is left
+@lru_cache(maxsize=1024)  # 10 kB each; a run needs the same ones each time it builds the calendar of what is left
 def _passage(shift: Shift, rpo: Rpo, snapshot_minutes: int) -> _Passage:
-    """Minutes of the week in which a start may be changed.
+    """Minutes of the UTC week in which a start may be changed.
 
-    For daily and weekly policies one side of the old start is chosen: after an old run and before a new one, where
-    that leaves half an hour, as the gap is smaller there; else the other, where its gap is within the limit.
+    For daily and weekly policies, one side of the old start is used.   It is the time after an old run and before a
+    new one if that leaves half an hour, because the gap is smaller there; otherwise the other side, if its gap is
+    within the limit.
     """
     stretches = _stretches(_clear_of_runs(shift, snapshot_minutes))
     gaps = {stretch: shift.gap_minutes(stretch[0]) for stretch in stretches}
@@ -345,10 +349,10 @@ def _gap_text(hours: float, rpo: Rpo) -> str:
 
 
 def _clear_of_runs(shift: Shift, snapshot_minutes: int) -> BoolArray:
-    """Minutes of the week that are far enough from every run, old and new.
+    """Minutes of the UTC week that are far enough from every run, old and new.
 
-    Hourly runs may lie so close that no time is clear of both; then new ones, which do not take place before the
-    write, only need their distance ahead.
+    Hourly runs may be so close together that no time is clear of both.   New runs do not take place before the write,
+    so in that case only the distance to the next new run is kept.
     """
     over = START_WINDOW_MINUTES + snapshot_minutes
     if shift.recurrence.frequency is not Frequency.HOURLY:
@@ -369,7 +373,7 @@ def _clear(shift: Shift, ahead: int, after_old: int, after_new: int) -> BoolArra
 
 
 def _stretches(minutes: BoolArray) -> list[tuple[int, int]]:
-    """Begin and length of each run of open minutes of the circular week."""
+    """Begin and length in minutes of each stretch of open minutes of the circular week."""
     if minutes.all():
         return [(0, MINUTES_PER_WEEK)]
     was_open = np.roll(minutes, 1)
@@ -389,7 +393,7 @@ def _fill(stretches: Iterable[tuple[int, int]]) -> BoolArray:
 
 
 def _expand(minutes: BoolArray, begin: int, end: int) -> list[Span]:
-    """Open times of ``[begin, end)`` in seconds since 1970."""
+    """Open periods within ``[begin, end)``, in seconds since 1970."""
     stretches = _stretches(minutes)
     monday = begin - 60 * week_minute(begin) - begin % 60 - _WEEK_SECONDS
     found = []

@@ -1,4 +1,4 @@
-"""Which VMs were moved, and when, out of journals and plans of earlier months."""
+"""VMs that were moved in earlier months, and when, according to journals and plans."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from optimizer.rollout.journal import Record, RunRecord, is_journal, read_journa
 from optimizer.rollout.progress import state_of
 
 JOURNALS = ("*.journal.jsonl", "*.rollback.jsonl")
-"""Files of a folder that are its history; a plan in it may never have been applied."""
+"""Files of a folder that count as its history.  Plans are left out, because they may never have been applied."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Journal:
-    """One journal: the plan that it belongs to, whether it takes back, its records."""
+    """One journal: the plan it belongs to, whether it is a rollback, and its records."""
 
     plan: str
     is_rollback: bool
@@ -35,18 +35,18 @@ class _Journal:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What one journal or plan tells of moves.
+    """Moves that one journal or plan reports.
 
     Parameters
     ----------
     path, is_plan
-        Where it is from.
+        Path of the source, and whether it is a plan.
     moves
-        VMs that it moved, or as a plan wanted to move.
+        Number of VMs that the journal moved, or that the plan was to move.
     in_force
-        Day (UTC) of each of these moves that holds, by ``vm_id.lower()``.
+        Day (UTC) of each of these moves that is still in force, by ``vm_id.lower()``.
     before
-        The same of earlier moves that a plan took into account.
+        The same for earlier moves that a plan took into account.
     """
 
     path: Path
@@ -56,11 +56,11 @@ class Told:
     before: Mapping[str, date]
 
     def last(self) -> dict[str, date]:
-        """Day of the last move of each VM."""
+        """Day (UTC) of the last move of each VM, by ``vm_id.lower()``."""
         return {**self.before, **self.in_force}
 
     def summed_up(self, is_recent: Callable[[date], bool]) -> HistorySource:
-        """The same in figures, as a plan keeps it."""
+        """Summary in numbers, as a plan stores it."""
         return HistorySource(
             file=self.path.name,
             kind="plan" if self.is_plan else "journal",
@@ -72,7 +72,7 @@ class Told:
 
 
 def last_moves(told: Iterable[Told]) -> dict[str, date]:
-    """Day of the last move of each VM that anything tells of, by ``vm_id.lower()``."""
+    """Day (UTC) of the last move of each VM in any of the sources, by ``vm_id.lower()``."""
     last: dict[str, date] = {}
     for one in told:
         for vm, day in one.last().items():
@@ -81,27 +81,27 @@ def last_moves(told: Iterable[Told]) -> dict[str, date]:
 
 
 def read_history(sources: Iterable[Path], inventory: Inventory) -> tuple[Told, ...]:
-    """What journals and plans tell of moves, each for itself; of VMs that the estate has.
+    """Moves that journals and plans report, each on its own, for VMs that the estate contains.
 
-    Of a journal count the writes that were made and that no rollback has taken back; the rollback's journal is found
-    beside it.  Of a plan count the VMs that start today when the plan wanted them to, on the day for which it was
-    made, as nothing says when it was applied, and those that the plan itself took for moved.
+    In a journal, the writes count that were made and that no rollback has undone; the rollback's journal is looked for
+    next to it.  In a plan, two kinds of VMs count: those that start today when the plan wanted them to, on the day for
+    which the plan was made (nothing records when it was applied), and those that the plan itself counted as moved.
 
     Parameters
     ----------
     sources
         Journals, plans, or folders with journals.
     inventory
-        The estate of today.
+        Estate of today.
 
     Raises
     ------
     DataError
-        A source is not there, or a folder has no journal.
+        A source does not exist, or a folder contains no journal.
     JournalError
-        A journal cannot be read, or is that of a rehearsal.
+        A journal cannot be read, or is the journal of a rehearsal.
     PlanFormatError
-        A file is neither a journal nor a sound plan.
+        A file is neither a journal nor a valid plan.
     """
     journals: dict[Path, _Journal] = {}
     plans: list[Told] = []
@@ -165,7 +165,7 @@ def _files(sources: Iterable[Path]) -> Iterator[Path]:
 def _read(path: Path) -> _Journal:
     records = read_journal(path)
     first = records[0]
-    assert isinstance(first, RunRecord)  # read_journal refuses all else, and is_journal an empty one
+    assert isinstance(first, RunRecord)  # read_journal refuses anything else, and is_journal an empty file
     if first.command == "rehearse":
         raise JournalError(
             f"{path}: is the journal of a rehearsal, which moved nothing in Azure; give that of an 'apply'"
