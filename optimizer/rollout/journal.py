@@ -1,10 +1,10 @@
-"""The journal of an apply or a rollback: JSON lines, on disk before anything is written to Azure.
+"""Journal of an ``apply`` or a rollback: JSON lines that are on disk before anything is written to Azure.
 
-One line is one record.  A write has an ``intent`` line before its request is sent and one of ``done``, ``failed`` or
-``skipped`` after it.  An ``accepted`` line in between holds the operation with which the service carries it out.
-An intent without an end is a write whose outcome is unknown; whoever resumes looks first.  A write that was already in
-place has a ``done`` line without an intent.  A line that a crash cut off does not count; it is cut away when the
-journal is next opened.
+Each line is one record.  A write has an ``intent`` line before its request is sent, and a ``done``, ``failed`` or
+``skipped`` line after it.  An ``accepted`` line in between holds the operation with which the service carries the
+write out.  The outcome of a write with an intent but no end is unknown; a run that resumes looks it up first.  A write
+that was already in place has a ``done`` line without an intent.  A line that a crash cut off does not count, and is
+removed when the journal is opened again.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ JOURNAL_SCHEMA_VERSION: Final = 1
 _OWNER_ONLY = 0o600
 
 UNKNOWABLE = timedelta(hours=24)
-"""After this time a request whose outcome cannot be learned, and that shows no effect, will have none."""
+"""Age after which a request has no effect any more if its outcome cannot be learned and no effect shows."""
 
 
 class RunRecord(StrictModel):
@@ -178,16 +178,17 @@ _RECORD: TypeAdapter[Record] = TypeAdapter(Annotated[Record, Field(discriminator
 
 @dataclass(frozen=True, slots=True)
 class OpenWrite:
-    """A write that was begun and whose end is not known.
+    """A write that was begun and whose end is unknown.
 
     Parameters
     ----------
     intent
-        Its beginning.
+        Record of its beginning.
     accepted
-        What the service said when it accepted the write; None where no such answer is known.
+        Record of the service's acceptance; None if no such answer is known.
     locked
-        Whether a later request was refused because an operation on the object was in progress: probably this one.
+        Whether a later request was refused because an operation on the object was in progress, which was probably this
+        one.
     """
 
     intent: IntentRecord
@@ -197,18 +198,18 @@ class OpenWrite:
 
 @dataclass
 class Unsettled:
-    """Writes that a journal began and that may still take effect, as its records come in.
+    """Writes that a journal began and that may still take effect; follows the journal record by record.
 
-    A request whose answer was lost may take effect long after the journal gave it up, also when a second request for
-    the same object was refused in between.  It is settled when the object is found as planned, or when a look after
+    A request whose answer was lost may take effect long after the journal gave up on it, even if a second request for
+    the same object was refused in between.   It is settled when the object is found as planned, or when a look after
     :data:`UNKNOWABLE` shows no effect.
 
     Parameters
     ----------
     open
-        By number: writes that have no end in the journal.
+        Writes without an end in the journal, by number.
     lost
-        By number: the last request of unknown outcome of a write that has an end, but is not settled.
+        For each write that has an end but is not settled, by number: the last request whose outcome is unknown.
     """
 
     open: dict[int, OpenWrite] = field(default_factory=dict)
@@ -216,7 +217,7 @@ class Unsettled:
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Unsettled:
-        """The writes that some records leave unsettled."""
+        """The writes that these records leave unsettled."""
         found = cls()
         for record in records:
             found.follow(record)
@@ -224,11 +225,11 @@ class Unsettled:
 
     @property
     def writes(self) -> dict[int, OpenWrite]:
-        """All of them, by number."""
+        """All unsettled writes, by number."""
         return self.lost | self.open
 
     def follow(self, record: Record) -> None:
-        """Take the next record in."""
+        """Process the next record."""
         match record:
             case IntentRecord():
                 self.open[record.number] = OpenWrite(record)
@@ -257,19 +258,19 @@ class Unsettled:
 
 
 class Journal:
-    """A journal open for appending; every record is on disk when ``append`` returns.  Safe among threads.
+    """A journal that is open for appending.  Each record is on disk when ``append`` returns.  Safe for threads.
 
     Parameters
     ----------
     path
-        The file; made with its first record where there is none.
+        Path of the file, which is created with the first record if it does not exist.
     write, truncate
-        Calls of the system that write to the file and cut it back.
+        System calls that write to the file and truncate it.
 
     Raises
     ------
     JournalError
-        The file is there but is no journal.
+        The file exists but is not a journal.
     """
 
     def __init__(
@@ -291,19 +292,19 @@ class Journal:
 
     @property
     def records(self) -> Sequence[Record]:
-        """What the journal holds, in order."""
+        """Records of the journal, in order."""
         with self._lock:
             return tuple(self._records)
 
     def append(self, record: Record) -> None:
-        """Add a record, durably, or leave the file as it was.
+        """Add a record durably, or leave the file as it was.
 
         Raises
         ------
         EstateError
             The disk is full or the file cannot be written.
         JournalError
-            The journal is closed, or an earlier failure left a part of a record that could not be cut away.
+            The journal is closed, or an earlier failure left part of a record that could not be removed.
         Stopped
             The run is ending, and the record would begin another write.
         """
@@ -326,7 +327,7 @@ class Journal:
     def _write(self, line: bytes) -> None:
         """Write a whole line to disk, or nothing.
 
-        A part of a line must not stay: whoever writes next would continue it, and nobody could read the journal.
+        Part of a line must not stay: the next record would continue it, and the journal would be unreadable.
         """
         descriptor = self._descriptor_of()
         written = 0
@@ -340,7 +341,7 @@ class Journal:
         self._end += len(line)
 
     def _cut_back(self, descriptor: int) -> None:
-        """Cut the file back to its last whole line; if that fails, nothing more is written to it."""
+        """Truncate the file to its last whole line; if that fails, nothing more is written to it."""
         try:
             self._system_truncate(descriptor, self._end)
             os.fsync(descriptor)
@@ -354,18 +355,18 @@ class Journal:
 
     @property
     def open_writes(self) -> Mapping[int, OpenWrite]:
-        """Writes that were begun and whose end is not known, by number."""
+        """Writes that were begun and whose end is unknown, by number."""
         with self._lock:
             return dict(self._unsettled.open)
 
     @property
     def unsettled(self) -> Mapping[int, OpenWrite]:
-        """Writes that may still take effect, by number: the open ones, and those whose answer was lost."""
+        """Writes that may still take effect, by number: open ones, and those whose answer was lost."""
         with self._lock:
             return self._unsettled.writes
 
     def _descriptor_of(self) -> int:
-        """The file, made on the first record: a run that is called off leaves none."""
+        """File descriptor; the file is created with the first record, so a run that is called off leaves no file."""
         if self._descriptor is None:
             _cut_torn_line(self.path)
             self._descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, _OWNER_ONLY)
@@ -374,7 +375,7 @@ class Journal:
         return self._descriptor
 
     def close(self) -> None:
-        """Give the file back; nothing can be added any more."""
+        """Close the file; no record can be added after that."""
         with self._lock:
             self._unusable = self._unusable or "the journal is closed"
             if self._descriptor is not None:
@@ -383,7 +384,7 @@ class Journal:
 
 
 def _cut_torn_line(path: Path) -> None:
-    """Cut away what stands after the last end of a line."""
+    """Remove what follows the last line end."""
     if not path.exists():
         return
     content = path.read_bytes()
@@ -396,12 +397,12 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def read_journal(path: Path) -> tuple[Record, ...]:
-    """Records of a journal; a last line that was cut off is left out.
+    """Read the records of a journal; a last line that was cut off is left out.
 
     Raises
     ------
     JournalError
-        The file cannot be read or holds something else.
+        The file cannot be read, or contains something other than records.
     """
     try:
         content = path.read_bytes()
@@ -425,7 +426,7 @@ def read_journal(path: Path) -> tuple[Record, ...]:
 
 
 def _advice(number: int, line: bytes) -> str:
-    """What to do about a line that cannot be read."""
+    """Advice for a line that cannot be read."""
     for cut in _beginnings(line):
         try:
             _RECORD.validate_json(line[cut:])
@@ -445,7 +446,7 @@ def _advice(number: int, line: bytes) -> str:
 
 
 def _beginnings(line: bytes) -> Iterator[int]:
-    """Where records may begin within a line, the first byte left out."""
+    """Positions within a line, after its first byte, at which records may begin."""
     cut = line.find(b'{"record":', 1)
     while cut > 0:
         yield cut
@@ -453,7 +454,7 @@ def _beginnings(line: bytes) -> Iterator[int]:
 
 
 def is_journal(path: Path) -> bool:
-    """Whether a file looks like a journal: its first line is the record of a run."""
+    """Whether a file looks like a journal, which is the case if its first line records a run."""
     try:
         with path.open("rb") as file:
             first = parse_json(file.readline(1_000_000))
@@ -463,11 +464,11 @@ def is_journal(path: Path) -> bool:
 
 
 def journal_path(plan_path: Path) -> Path:
-    """Where the journal of a plan lies: ``plan.json`` -> ``plan.journal.jsonl``, beside it."""
+    """Path of a plan's journal, which is next to the plan: ``plan.json`` -> ``plan.journal.jsonl``."""
     return plan_path.with_name(plan_path.stem + ".journal.jsonl")
 
 
 def rollback_journal_path(journal: Path) -> Path:
-    """Where the rollback of a journal keeps its own: ``plan.journal.jsonl`` -> ``plan.rollback.jsonl``."""
+    """Path of the journal of a rollback: ``plan.journal.jsonl`` -> ``plan.rollback.jsonl``."""
     stem = journal.name.removesuffix(".jsonl").removesuffix(".journal")
     return journal.with_name(stem + ".rollback.jsonl")

@@ -1,4 +1,4 @@
-"""Which vaults have to wait for each other while writes are made."""
+"""Lanes: which vaults have to wait for each other while writes are made."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from optimizer.plan.clashes import ClashCounts
 def lanes_of_vaults(
     inventory: Inventory, caps: CapCounts, clashes: ClashCounts, vault_ids: Iterable[str]
 ) -> dict[str, int]:
-    """Number of the lane of each vault, by lower-case id, in the order of the given vaults.
+    """Lane number of each vault, by lower-case id, in the order of the given vaults.
 
-    Vaults share a lane where a cap counts VMs of both, or where a rule keeps VMs of the one apart from VMs of the
-    other or in order: a write in the one then depends on the state of the other.
+    Two vaults share a lane if a cap counts VMs of both, or if a rule keeps VMs of one apart from, or in order with,
+    VMs of the other.   In these cases, a write in one vault depends on the state of the other.
 
     Parameters
     ----------
     inventory
-        What is there.
+        Inventory with the vaults and their VMs.
     caps
-        Which capped groups each item belongs to.
+        Counts of the caps, which know the capped groups of each item.
     clashes
-        Which sets each item belongs to, and which of them look at each other.
+        Counts of the clashes, which know the sets of each item and which sets affect each other.
     vault_ids
-        The vaults that are written to, repeated as they come.
+        Ids of the vaults that are written to; repetitions are fine.
     """
     joined: dict[str, str] = {}
 

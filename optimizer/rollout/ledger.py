@@ -1,4 +1,4 @@
-"""Writes of the last days on this machine, closed vaults, and locks: what several runs must know of each other."""
+"""State that runs on this machine share: writes of the last days, closed vaults, and locks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ BUDGET_PERIOD = timedelta(hours=24)
 """Period over which Azure counts policy writes (Azure Backup FAQ, 2025-12-30)."""
 
 _LOCK_SECONDS = 60.0
-"""How long to wait for another process that adds a line; that takes it milliseconds."""
+"""Maximum wait for another process that adds a line, which takes milliseconds."""
 
 
 class CountedWrite(StrictModel):
@@ -92,13 +92,13 @@ class Closure(StrictModel):
     reason: str = ""
 
     def covers(self, vault_id: str) -> bool:
-        """Whether a vault is this place or lies in it."""
+        """Whether a vault is this place, or is in this subscription."""
         vault = vault_id.lower()
         return vault == self.place or vault.startswith(self.place + "/")
 
 
 class Counted(TypedDict):
-    """What the calendar has to know of the ledger; see :func:`~optimizer.rollout.calendar.build_rollout`."""
+    """Data of the ledger that the calendar needs; see :func:`~optimizer.rollout.calendar.build_rollout`."""
 
     policy_writes: list[tuple[datetime, str]]
     item_writes: list[tuple[datetime, str]]
@@ -109,7 +109,7 @@ _LINE: TypeAdapter[CountedWrite | ReturnedWrite | Closure] = TypeAdapter(Counted
 
 
 def state_folder(variables: Mapping[str, str] = os.environ) -> Path:
-    """Where runs keep ledger and locks: ``BACKUP_OPTIMIZER_STATE``, by default this user's usual place.
+    """Folder for ledger and locks: ``BACKUP_OPTIMIZER_STATE``, or by default the usual place for this user.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def state_folder(variables: Mapping[str, str] = os.environ) -> Path:
     Raises
     ------
     EstateError
-        The folder that is named cannot be made or used.
+        The folder that the variable names cannot be created or used.
     """
     if given := variables.get(STATE_VARIABLE):
         make_named_folder(Path(given))
@@ -130,14 +130,14 @@ def state_folder(variables: Mapping[str, str] = os.environ) -> Path:
 
 
 class Ledger:
-    """The writes that count towards Azure's limits per 24 hours, and places to stay away from; kept on disk.
+    """Writes that count toward Azure's limits per 24 hours, and vaults or subscriptions that are closed; kept on disk.
 
     Safe to share among threads and processes.
 
     Parameters
     ----------
     folder
-        Where it is kept; made where there is none.
+        Folder of the ledger, which is created if it does not exist.
 
     Raises
     ------
@@ -167,14 +167,14 @@ class Ledger:
             return tuple(write for write in self._writes if write.at > moment and write.kind == kind)
 
     def closed(self, vault_id: str, now: datetime) -> Closure | None:
-        """The closure that keeps a vault closed the longest; None where it is open now."""
+        """Closure that keeps a vault closed the longest; None if the vault is open now."""
         with self._reading:
             self._catch_up()
             closures = [one for one in self._closures if one.closed_until > now and one.covers(vault_id)]
         return max(closures, key=lambda one: one.closed_until, default=None)
 
     def counted(self, vault_ids: Iterable[str], now: datetime) -> Counted:
-        """Writes of the last 24 hours, and which of some vaults are closed until when."""
+        """Writes of the last 24 hours, and until when each of the given vaults is closed."""
         since = now - BUDGET_PERIOD
         closed = {vault_id.lower(): self.closed(vault_id, now) for vault_id in vault_ids}
         return Counted(
@@ -185,9 +185,9 @@ class Ledger:
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Keep other threads and processes from adding lines: a look at the ledger and :meth:`add` are then one step.
+        """Keep other threads and processes from adding lines, so that reading the ledger and :meth:`add` are one step.
 
-        Without it, two runs that share a budget could both find its last write free.
+        Without this, two runs that share a budget could both use its last write.
 
         Raises
         ------
@@ -200,7 +200,7 @@ class Ledger:
             yield
 
     def add(self, write: CountedWrite) -> None:
-        """Count a write, durably, before it is sent.
+        """Count a write durably, before it is sent.
 
         Raises
         ------
@@ -214,33 +214,33 @@ class Ledger:
         self._append(ReturnedWrite(returned_key=write.key, returned_at=write.at))
 
     def postpone(self, key: str, at: datetime) -> None:
-        """Count a write from a later time on, because Azure may have carried it out only then; see :meth:`add`.
+        """Count a write from a later time, at which Azure may have carried it out; see :meth:`add` for errors.
 
         Parameters
         ----------
         key
-            Of the write; the last one that was counted with it is meant.
+            Key of the write.  The last write that was counted with this key is meant.
         at
-            The latest time at which it can have taken effect.
+            Latest time at which the write can have taken effect.
         """
         with self._reading:
             self._catch_up()
             counted = next((write for write in reversed(self._writes) if write.key == key), None)
         if counted is not None and counted.at < at:
-            self._append(counted.model_copy(update={"at": at}))  # first: a crash between the two counts it twice
+            self._append(counted.model_copy(update={"at": at}))  # first: a crash in between counts it twice, not never
             self.give_back(counted)
 
     def close(self, place: str, until: datetime, reason: str) -> None:
-        """Remember, for later runs too, that the service asked to stay away from a vault or a subscription.
+        """Record, for later runs too, that the service asked to stay away from a vault or a subscription.
 
         Parameters
         ----------
         place
             Id of a vault, or of a subscription (``/subscriptions/...``).
         until
-            When it may be asked again.
+            Time from which requests may be sent again.
         reason
-            What the service said.
+            Message of the service.
 
         Raises
         ------
@@ -261,7 +261,7 @@ class Ledger:
                 os.close(descriptor)
 
     def _catch_up(self) -> None:
-        """Read what was added since the last look, by this process or another."""
+        """Read the lines that were added since the last look, by this process or another."""
         with explain_access(self._file, self._folder):
             size = self._file.stat().st_size if self._file.exists() else 0
             if size == self._read_to:
@@ -275,7 +275,7 @@ class Ledger:
                 self._take(_LINE.validate_json(line))
             except ValidationError:
                 require_torn(line, self._file)
-                continue  # the end of a line that a crash cut off: that write was never sent
+                continue  # end of a line that a crash cut off: that write was never sent
         self._writes.sort(key=lambda write: write.at)
 
     def _take(self, line: CountedWrite | ReturnedWrite | Closure) -> None:
@@ -291,21 +291,21 @@ class Ledger:
 
 @contextmanager
 def hold_locks(folder: Path, journal: Path, vault_ids: Iterable[str]) -> Iterator[None]:
-    """Keep every other run on this machine away from a journal and from vaults; the locks end with the process.
+    """Keep all other runs on this machine away from a journal and from vaults; the locks end with the process.
 
     Parameters
     ----------
     folder
-        The state folder.
+        State folder.
     journal
-        The journal that is written.
+        Journal that the run writes.
     vault_ids
-        The vaults that are written to.
+        Vaults that the run writes to.
 
     Raises
     ------
     BusyError
-        Another run holds one of them.
+        Another run holds one of the locks.
     """
     import filelock
 
@@ -336,12 +336,12 @@ def hold_locks(folder: Path, journal: Path, vault_ids: Iterable[str]) -> Iterato
 
 @contextmanager
 def _patiently(lock: FileLock) -> Iterator[None]:
-    """Hold a lock that others hold for moments only.
+    """Hold a lock that other processes hold only for moments.
 
     Raises
     ------
     BusyError
-        Somebody holds it for longer: a process that hangs.
+        A process holds it for longer, so it probably hangs.
     """
     import filelock
 

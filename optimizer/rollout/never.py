@@ -1,4 +1,4 @@
-"""Writes of a plan that no time admits: a plan says so before anybody tries to apply it."""
+"""Writes that no time admits: a plan reports them before anybody tries to apply it."""
 
 from __future__ import annotations
 
@@ -14,29 +14,28 @@ from optimizer.rollout.transition import Obstacle, Transition
 from optimizer.rollout.writes import writes_of
 
 _NAMED = 3
-"""VMs that a note lists."""
+"""Maximum number of VMs that a note lists."""
 
 
 @dataclass
 class _Group:
-    """VMs that cannot be moved for the same kind of reason."""
+    """VMs that cannot be moved, all for the same kind of reason."""
 
     reason: str
     vms: list[str] = field(default_factory=list)
 
 
 def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inventory) -> list[str]:
-    """Notes about the moves of a plan that ``apply`` could never make, such as under an RPO that no time keeps.
+    """Notes about the moves of a plan that ``apply`` could never make, such as moves under an RPO that no time keeps.
 
-    Checked are the gates of each write and, without regard to time, the order in which the writes open the way for
-    each other.  Freezes that leave no day at all are noted elsewhere; see
-    :func:`optimizer.plan.rule_notes.notes_on_freeze`.
+    This checks the gates of each write and, regardless of time, the order in which the writes make way for each other.
+    Freezes that leave no day at all are reported elsewhere; see :func:`optimizer.plan.rule_notes.notes_on_freeze`.
 
     Parameters
     ----------
-    plan
+    Plan to check.
         The plan.
-    document, inventory
+    Estate of the plan.
         The estate that it was made for.
     """
     writes = writes_of(plan, document, inventory)
@@ -61,7 +60,7 @@ def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inv
 
 
 def _stuck(writes: Sequence[Write], inventory: Inventory, plan: PlanDocument) -> Iterator[tuple[Write, Obstacle]]:
-    """Writes that stay impossible however often the others are made, with what stands in the way."""
+    """Writes that stay impossible after all possible writes are made, each with its obstacle."""
     state = Transition(inventory, plan.rules)
     waiting, progress = list(writes), True
     while waiting and progress:

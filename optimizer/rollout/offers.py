@@ -1,4 +1,4 @@
-"""What of a stale plan or rollback can still be carried out, and the commands for it."""
+"""Parts of a stale plan or rollback that can still be carried out, with the commands for them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _OFFERED = 50
 """Maximum number of VMs in the command that a message offers; the next run offers the next ones."""
 
 Command = Callable[..., str]
-"""Makes the command from what it selects; with ``resume=True`` it goes on with a journal."""
+"""Builds the command from the selectors; with ``resume=True``, the command continues with a journal."""
 
 Choose = Callable[[Sequence[Selector]], Sequence[Write]]
-"""The writes that a run with these selectors would still make; none where it would be refused."""
+"""Returns the writes that a run with these selectors would still make; empty if the run would be refused."""
 
 
 def offers_of_vaults(freshness: Freshness, scope: Scope, command: Command, *, resume: bool) -> Iterator[str]:
@@ -26,13 +26,13 @@ def offers_of_vaults(freshness: Freshness, scope: Scope, command: Command, *, re
 
     Parameters
     ----------
-    freshness
+    Changes, and vaults that cannot be read.
         What changed, and which vaults cannot be read.
-    scope
+    Selection of the run, which the offered command keeps.
         What narrows the run; the offered command keeps it.
-    command
+    Builder of the command.
         Makes the command.
-    resume
+    Whether the run has a journal.
         Whether the run has a journal.
     """
     if freshness.holds:
@@ -59,13 +59,13 @@ def offers_of_vms(
     Parameters
     ----------
     freshness, scope, command, resume
-        As of :func:`offers_of_vaults`.
+        See :func:`offers_of_vaults`.
     to_do
         Writes of the run that are still to be made.
     expected
-        The estate as the run should find it.
+        Estate as the run should find it.
     choose
-        Tells what a run with the offered selectors would do: only what it would do is offered.
+        Returns what a run with the offered selectors would write.  Only those writes are offered.
     """
     held = _unaffected(freshness, to_do, expected)
     if not held:
@@ -90,22 +90,22 @@ def offers_of_vms(
 
 
 def as_words(only: Iterable[Selector]) -> list[str]:
-    """Selectors as the command line takes them."""
+    """Selectors in the form of command-line words."""
     return [word for one in only for word in ("--only", f"{one.kind}={one.pattern}")]
 
 
 def narrowed(scope: Scope, *, besides: str = "") -> list[str]:
-    """What narrows a run, as the command line takes it, but for one kind of selectors."""
+    """Command-line words for the selection of a run, without the selectors of one kind (``besides``)."""
     words = as_words(one for one in scope.only if one.kind != besides)
     words += [] if scope.max_moves is None else ["--max-moves", f"{scope.max_moves}"]
     return words + ([] if scope.wave_percent is None else ["--wave", f"{scope.wave_percent:g}"])
 
 
 def _unaffected(freshness: Freshness, to_do: Sequence[Write], expected: EstateDocument) -> list[Write]:
-    """Writes in changed vaults that move VMs, and that rely on no changed object, nor do the writes that they need."""
+    """Writes that move VMs in changed vaults; neither they nor the writes they need rely on a changed object."""
     lost: set[int] = set()
     size = -1
-    while size != len(lost):  # a need may stand behind the write that has it
+    while size != len(lost):  # repeat: a write may come before a write that it needs
         size = len(lost)
         for write in to_do:
             if write.number not in lost and (
@@ -121,7 +121,7 @@ def _relies_on_change(freshness: Freshness, writes: Sequence[Write], expected: E
 
 
 def _first(writes: Sequence[Write]) -> list[Write]:
-    """As many writes as one command names, at least one; a policy's VMs stay together."""
+    """The writes that one command names, but at least one; VMs of one policy stay together."""
     found: list[Write] = []
     for write in writes:
         if found and len(_vms_of([*found, write])) > _OFFERED:
@@ -135,7 +135,7 @@ def _vms_of(writes: Iterable[Write]) -> list[str]:
 
 
 def unique_names(document: EstateDocument) -> dict[str, str]:
-    """Names that select one VM only, by ``vm_id.lower()``: ``--only vm=`` takes every namesake."""
+    """Names that select only one VM, by ``vm_id.lower()``: ``--only vm=NAME`` selects all VMs of that name."""
     ids = {str(vm["id"]).lower(): str(vm["id"]) for vm in document.vms}
     names = Counter(_last(vm_id) for vm_id in ids)
     return {key: _last(vm_id) for key, vm_id in ids.items() if names[_last(key)] == 1}
@@ -146,6 +146,6 @@ def _last(arm_id: str) -> str:
 
 
 def _selectors(vault_ids: Iterable[str], everywhere: Sequence[str]) -> list[str]:
-    """What ``--only vault=`` takes for each vault: its name, or its ARM id where another vault has that name."""
+    """Values of ``--only vault=``: the name of each vault, or its ARM id if another vault has the same name."""
     names = Counter(_last(vault_id).lower() for vault_id in everywhere)
     return [_last(vault) if names[_last(vault).lower()] == 1 else vault for vault in vault_ids]

@@ -1,4 +1,4 @@
-"""How a run of ``apply`` or ``rollback`` ended."""
+"""Result of a run of ``apply`` or ``rollback``."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from optimizer.rollout.stages import Blocked
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended.
+    """Result of a run.
 
     Parameters
     ----------
     done, failed, skipped
-        Numbers of the writes of the whole journal that are made, were refused, or no longer fit.
+        Numbers of the writes, in the whole journal, that are made, that were refused, and that no longer fit.
     pending
-        Numbers of the writes that can still be made, with why not now.
+        For each write that can still be made, by number: why it was not made in this run.
     blocked
-        Writes for which there is no time at all.
+        Writes that have no time at all, with the reason.
     reasons
-        Why each failed or skipped write was not made, by number.
+        For each failed or skipped write, by number: why it was not made.
     resume_at
-        When the next of the pending writes may be made; None where none is pending.
+        Time at which the next pending write may be made; None if no write is pending.
     broken
-        Unexpected errors, each of which ended the writes of some vaults in this run, for people.
+        Messages about unexpected errors, each of which ended the writes of some vaults in this run.
     found
-        Numbers of the done writes that were in place before this journal began them.
+        Numbers of the done writes that were already in place before this journal began them.
     """
 
     done: tuple[int, ...]

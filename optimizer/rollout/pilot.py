@@ -1,4 +1,4 @@
-"""The pilot of a roll-out: VMs that move first, before the others follow."""
+"""Pilot of a roll-out: VMs that move first, before the others follow."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ def choose_pilot(
     *,
     earlier: Collection[int] = frozenset(),
 ) -> frozenset[str]:
-    """Choose the VMs that move first: a share of those that move, taken from one service after the other.
+    """Choose the pilot: a share of the VMs that move, taken from one service after the other.
 
-    The writes for the pilot can be made without those for other VMs, and the pilot is never larger than its share,
-    but it has at least one VM.
+    The writes for the pilot can be made without the writes for other VMs.  The pilot is never larger than its share,
+    and has at least one VM.
 
     Parameters
     ----------
     writes
-        The writes of the run, in order.
+        Writes of the run, in order.
     inventory, rules
-        The state before the first of them, and what must hold after each.
+        State before the first write, and constraints that must hold after each write.
     percent
-        The share of the pilot in percent, above 0 and below 100.
+        Share of the pilot in percent, above 0 and below 100.
     earlier
-        Numbers of the writes that earlier runs made outside the present selection; they do not count.
+        Numbers of the writes that earlier runs made outside the present selection, which do not count.
 
     Returns
     -------
-    frozenset of str
+    VM ids, spelled as in the writes.
         VM ids as the writes spell them.
 
     Raises
     ------
     ApplyError
-        The smallest pilot that can be moved by itself is larger than the share.
+        The smallest pilot that can move on its own is larger than the share.
     """
     movers = [write for write in writes if write.vms and write.number not in earlier]
     total = sum(len(write.vms) for write in movers)
@@ -72,7 +72,7 @@ def choose_pilot(
 
 
 def _one_service_after_the_other(movers: Sequence[Write], inventory: Inventory) -> list[Write]:
-    """Writes in rounds: of each service the smallest first, then of each the next."""
+    """Writes in rounds: first the smallest write of each service, then the next one of each service, and so on."""
     by_service: dict[str, list[Write]] = defaultdict(list)
     for write in movers:
         first = inventory.vms[write.vms[0].lower()]
@@ -86,7 +86,7 @@ def _one_service_after_the_other(movers: Sequence[Write], inventory: Inventory) 
 
 
 def _too_small(percent: float, total: int, first: Sequence[Write]) -> str:
-    """What a pilot would take."""
+    """Message that states how large a pilot would have to be."""
     least = min((len(write.vms) for write in first), default=total)
     share = math.ceil(100 * least / total)
     advice = f"use --wave {share} or more" if share < 100 else "leave out --wave"

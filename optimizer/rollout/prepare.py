@@ -1,4 +1,4 @@
-"""What is checked before the first write of an ``apply`` or a ``rollback``."""
+"""Checks and preparation before the first write of an ``apply`` or a ``rollback``."""
 
 from __future__ import annotations
 
@@ -69,39 +69,39 @@ def prepare_apply(
     command: Command = "apply",
     commands: Commands | None = None,
 ) -> Prepared:
-    """Check a plan against Azure and lay its writes out in time; nothing is written.
+    """Check a plan against Azure and build the calendar of its writes; writes nothing.
 
     Parameters
     ----------
     plan, plan_path, document
-        A plan, where it lies, and the estate that it was made for.
+        The plan, its path, and its estate.
     reader, clock, ledger
-        The service, the time, and the policy writes of the last day.
+        The service, the clock, and the writes of the last day.
     journal_path
-        Of the journal, which is there only where ``resume`` is said.
+        Path of the journal, which may exist only with ``resume``.
     resume
-        Go on with the journal that is there.
+        Whether to continue with the existing journal.
     scope
-        Which part of the plan.
+        Part of the plan to carry out.
     approval
-        Who stands behind it.
+        Approver and ticket.
     workers
-        Lanes that are written side by side.
+        Number of lanes that are written side by side.
     command
-        What the journal calls the run.
+        Name of the command in the journal.
     commands
-        Commands that messages offer.  By default, without the options that the program was called with.
+        Commands that messages offer.  By default, they have none of the options that the program was called with.
 
     Raises
     ------
     PlanFormatError
-        The changes are not what the plan's fingerprint and its estate say.
+        The changes contradict the plan's fingerprint or its estate.
     StalePlanError
-        Azure has changed since in what the plan relies on.
+        Something that the plan relies on has changed in Azure.
     ApplyError
-        There is a journal without ``resume``, or none with it; nothing is selected.
+        There is a journal without ``resume``, or no journal with it; or no write is selected.
     ClockError
-        This machine's clock and the service's differ.
+        The clocks of this machine and the service differ.
     CloudError
         The service cannot be read.
     """
@@ -140,7 +140,7 @@ def prepare_apply(
         pilot = choose_pilot(selection.writes, inventory, plan.rules, scope.wave_percent, earlier=selection.earlier)
     to_do = _to_do(selection.writes, state)
     protections, protected = read_protections(to_do, reader, closures)
-    if _any_open(to_do, closures):  # else nothing was read that could show the service's clock
+    if _any_open(to_do, closures):  # otherwise, no read has shown the service's clock
         require_clock(reader, clock, command)
     return Prepared(
         command=command,
@@ -187,30 +187,31 @@ def prepare_rollback(
     workers: int = DEFAULT_WORKERS,
     commands: Commands | None = None,
 ) -> Prepared:
-    """Lay out the writes that undo what a journal says was done; nothing is written.
+    """Prepare the writes that undo what a journal records as done; writes nothing.
 
     Parameters
     ----------
     plan, plan_path, document, reader, clock, ledger, resume, approval, workers, commands
-        As of :func:`prepare_apply`.
+        See :func:`prepare_apply`.
     only
-        VMs that are taken back; none given means all.
+        Selectors of the VMs to roll back.  By default, all VMs.
     applied
-        The journal that is undone.
+        Journal that is undone.
     journal_path
-        The rollback's own.
+        Path of the rollback's own journal.
     delete_created
         Whether to delete the policies that the plan created.
 
     Raises
     ------
     PlanFormatError, StalePlanError, ClockError, CloudError
-        As of :func:`prepare_apply`.
+        See :func:`prepare_apply`.
     ApplyError
-        The journal is of another plan, or nothing in it was done; as of :func:`prepare_apply` for the rollback's own.
+        The journal belongs to another plan, or records no write as done.  For the rollback's own journal, see
+        :func:`prepare_apply`.
     """
     commands = commands or Commands(plan_path, applied)
-    # What was moved can be moved back, even if the estate no longer lists the VM.
+    # A VM that was moved can be moved back even if the estate no longer lists it.
     moved = [change.vm for change in plan.changes if isinstance(change, ReassignItem)]
     before, every = _believed(plan, plan_path, document, moved)
     done_records = read_journal(applied)
@@ -283,7 +284,7 @@ def prepare_rollback(
 def _believed(
     plan: PlanDocument, plan_path: Path, document: EstateDocument, present: Sequence[str] = ()
 ) -> tuple[Inventory, tuple[Write, ...]]:
-    """The state before a plan, and its writes, once plan, estate and rollback file agree."""
+    """State before a plan, and its writes, after checking that plan, estate and rollback file agree."""
     check_changes(plan, document)
     inventory = build_inventory(document, plan.rules.service_from, present=present)
     writes = writes_of(plan, document, inventory)
@@ -292,7 +293,7 @@ def _believed(
 
 
 def _with_parts(freshness: Freshness, to_do: Sequence[Write]) -> Freshness:
-    """Count vaults as holding of which a rollback can take back a part: it skips what somebody else changed."""
+    """Also accept vaults that a rollback can restore in part: it skips objects that somebody else changed."""
     free = {write.vault_id for write in to_do if not freshness.hinders(write)}
     partly = [vault_id for vault_id in freshness.broken if vault_id in free]
     broken = {vault_id: changes for vault_id, changes in freshness.broken.items() if vault_id not in free}
@@ -311,7 +312,7 @@ def _compare(
     closures: Closures,
     unreadable: Mapping[str, CloudError] | None = None,
 ) -> Freshness:
-    """What differs in Azure from what the run left there; a write with an unknown outcome may have taken place."""
+    """Differences between Azure and the state that the run left; writes of unknown outcome may have taken effect."""
     pending = frozenset(write.number for write in _to_do(selection.writes, state))
     writes = (*selection.writes, *selection.begun)
     begun = frozenset(state.intents) - frozenset(state.done)
@@ -321,7 +322,7 @@ def _compare(
 
 
 def _any_open(writes: Iterable[Write], closures: Closures) -> bool:
-    """Whether any of the writes is for a vault that may be asked now."""
+    """Whether any of the writes is for a vault that is open now."""
     return any(not closures.of(vault_id) for vault_id in vaults_of(writes))
 
 
@@ -333,27 +334,27 @@ def _with_open_ends(
     reader: BackupReader,
     closures: Closures,
 ) -> tuple[tuple[Record, ...], dict[int, OpenWrite], dict[str, CloudError]]:
-    """Add to a journal the ends of the writes that were begun and whose outcome it does not know.
+    """Complete a journal with the ends of the writes that were begun and whose outcome it does not know.
 
-    A process may have been killed between a request and its record, or an answer was lost: whether the write took
-    place is looked up in Azure.
+    A process may have been killed between a request and its record, or an answer was lost.  Azure shows whether the
+    write took effect.
 
     Parameters
     ----------
     applied
         Records of the journal.
     back
-        State of the rollback's own journal: a write whose way back has begun had taken place.
+        State of the rollback's own journal: if undoing a write has begun, the write had taken effect.
     writes, wanted
-        Writes of the plan, and those of them that are to be taken back.
+        All writes of the plan, and those that are to be undone.
     reader, closures
-        The service, and which vaults are closed: of those nothing is read.
+        The service, and the closed vaults, which are not read.
 
     Returns
     -------
     tuple
-        The records, the writes that show no effect and may still take effect, and the vaults of wanted writes that
-        cannot be read.
+        The records, the writes that show no effect but may still take effect, and the errors of the wanted writes'
+        vaults that cannot be read.
     """
     state, sought, now = state_of(applied), {write.number for write in wanted}, closures.clock.now()
     found: list[Record] = []
@@ -373,14 +374,14 @@ def _with_open_ends(
         if is_made(write, current):
             found.append(DoneRecord(number=write.number, at=now, how="found", after=current))
         elif write.number in state.unsettled and write.before is not None and is_as(write, current, write.before):
-            # It may still take effect: its way back waits until that is settled.
+            # It may still take effect, so undoing it waits until that is settled.
             unsettled[write.number] = state.unsettled[write.number]
             found.append(DoneRecord(number=write.number, at=now, how="found", after=expected_after(write)))
     return (*applied, *found), unsettled, unreadable
 
 
 def _current(write: Write, reader: BackupReader, closures: Closures) -> Resource | CloudError | None:
-    """The object of a write as it is now, or why it cannot be read; in a closed vault, as the write found it."""
+    """Object of a write as it is now, or why it cannot be read; in a closed vault, the object before the write."""
     if closures.of(write.vault_id):
         return write.before
     try:

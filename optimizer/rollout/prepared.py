@@ -1,4 +1,4 @@
-"""A roll-out before its first write, as data: which part of a plan, who stands behind it, what is due when."""
+"""Data of a roll-out before its first write: the part of the plan, its approval, and the calendar of the writes."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ Command = Literal["apply", "rollback", "rehearse"]
 
 @dataclass(frozen=True)
 class Approval:
-    """Who stands behind a run.
+    """Approval of a run.
 
     Parameters
     ----------
     approved_by, ticket
-        As they are put into the journal; empty where not given.
+        Approver and ticket as the journal records them; empty if not given.
     """
 
     approved_by: str = ""
@@ -36,16 +36,16 @@ class Approval:
 
 @dataclass(frozen=True)
 class Scope:
-    """Which part of a plan a run is about.
+    """Part of a plan that a run covers.
 
     Parameters
     ----------
     only
-        Selectors of VMs; none means all.
+        Selectors of VMs.  Empty: all VMs.
     max_moves
-        VMs that may move at most; None: any number.
+        Maximum number of VMs that may move.  None: no maximum.
     wave_percent
-        Share of the VMs that goes first as a pilot; None: no pilot.
+        Share of the VMs, in percent, that go first as a pilot.  None: no pilot.
     """
 
     only: tuple[Selector, ...] = ()
@@ -53,7 +53,7 @@ class Scope:
     wave_percent: float | None = None
 
     def options(self) -> dict[str, Any]:
-        """As the journal keeps it."""
+        """Options in the form in which the journal records them."""
         only = [f"{selector.kind}={selector.pattern}" for selector in self.only]
         pairs = {"only": only, "max_moves": self.max_moves, "wave": self.wave_percent}
         return {key: value for key, value in pairs.items() if value not in (None, [])}
@@ -61,42 +61,42 @@ class Scope:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run before its first write: what is to be done, laid out in time, with everything checked that can be.
+    """A run before its first write, with its calendar, after all checks that are possible in advance.
 
     Parameters
     ----------
     command
-        What is run.
+        Name of the command.
     plan, plan_path
-        The plan.
+        The plan and its path.
     inventory
-        What the writes start from.
+        State before the first write.
     writes
-        What the run is about, made or not.
+        All writes that the run covers, made or not.
     begun
-        Writes outside the selection that may still take effect: the run looks at them, and never sends them.
+        Writes outside the selection that may still take effect.  The run looks at them, but never sends them.
     rollout
-        Calendar of what is left.
+        Calendar of the remaining writes.
     journal_path
-        Where the journal is, or will be.
+        Path of the journal, which may not exist yet.
     records
-        What it holds so far.
+        Records that the journal contains so far.
     pilot
-        VM ids that go first.
+        Ids of the VMs that go first.
     scope, approval
-        As given.
+        Scope and approval as given.
     protections
-        Of each vault, by id.
+        Protection of each vault, by id.
     remarks
-        Shown before the confirmation.
+        Remarks shown before the confirmation.
     commands
-        Commands that go on with the plan, take it back or watch it.
+        Commands that continue with the plan, roll it back or watch it.
     tolerated
-        The state that a rollback leads back to, whatever it broke.
+        State that a rollback leads back to, whose own breaches are tolerated.
     workers
-        Lanes that are written side by side.
+        Number of lanes that are written side by side.
     unsettled
-        For a rollback, the writes of the journal that is taken back that may still take effect, by number.
+        For a rollback, the writes of the original journal that may still take effect, by number.
     """
 
     command: Command
@@ -120,5 +120,5 @@ class Prepared:
 
 
 def latest_end(rollout: Rollout, now: datetime) -> datetime:
-    """A time by which every write of a calendar can be made, with two days to spare."""
+    """Time by which every write of a calendar can be made, with two days to spare."""
     return max((timed.at for timed in rollout.writes), default=now) + timedelta(days=2)

@@ -1,4 +1,4 @@
-"""How far a roll-out is, out of its journal."""
+"""Progress of a roll-out according to its journal."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ from optimizer.rollout.stages import Write
 Ended = DoneRecord | FailedRecord | SkippedRecord
 
 _FOUND_BY_OLDER_VERSIONS = "it was as planned before anything was written"
-"""Reason of the ``skipped`` record with which older versions put down what they found in place."""
+"""Reason in the ``skipped`` record that older versions wrote for objects that they found in place."""
 
 
 @dataclass(frozen=True, slots=True)
 class JournalState:
-    """What became of each write, by its number.
+    """Result of each write, by its number.
 
     Parameters
     ----------
     intents
-        The last intent of each write that was begun.
+        Last intent of each write that was begun.
     done, failed, skipped
-        How each write ended last.
+        Last end of each write.
     ours
-        Done writes that a run of the journal made itself: the service confirmed it, or a request of unknown outcome
-        was not settled when the object was found as planned.  Where every request was refused, what is found is
-        somebody else's.
+        Done writes that a run of this journal made itself.   Either the service confirmed the write, or a request with
+        an unknown outcome was not settled when the object was found as planned.   If every request was refused, an
+        object that is found as planned was changed by somebody else.
     unsettled
-        Writes that are not done and may still take effect, by number: those without an end, and those whose answer
-        was lost.
+        Writes that are not done and may still take effect, by number: those without an end, and those whose answer was
+        lost.
     """
 
     intents: Mapping[int, IntentRecord]
@@ -51,12 +51,12 @@ class JournalState:
 
     @property
     def open(self) -> frozenset[int]:
-        """Writes that were begun and of whose end nothing is known."""
+        """Writes that were begun and whose end is unknown."""
         return frozenset(self.intents) - frozenset(self.done) - frozenset(self.failed) - frozenset(self.skipped)
 
     @property
     def found(self) -> frozenset[int]:
-        """Writes whose result somebody else made: they are done, and not ours to take back."""
+        """Writes whose result somebody else made.  They are done, but a rollback must not undo them."""
         return frozenset(self.done) - self.ours
 
     def moved_at(self) -> dict[str, datetime]:
@@ -70,7 +70,7 @@ class JournalState:
 
 
 def state_of(records: Iterable[Record]) -> JournalState:
-    """What became of each write of a journal; later records replace earlier ones."""
+    """Result of each write of a journal; later records replace earlier ones."""
     intents: dict[int, IntentRecord] = {}
     ends: dict[int, Ended] = {}
     unsettled = Unsettled()
@@ -95,9 +95,9 @@ def state_of(records: Iterable[Record]) -> JournalState:
 
 
 def surely_made(state: JournalState, writes: Sequence[Write]) -> frozenset[int]:
-    """Numbers of the writes that are made: those that are done, and whatever done or unsettled writes need.
+    """Numbers of the writes that are made: done writes, and all writes that done or unsettled writes need.
 
-    A write is begun only when everything it needs is in place.
+    A write is begun only when all writes that it needs are made.
 
     Parameters
     ----------
@@ -111,15 +111,16 @@ def surely_made(state: JournalState, writes: Sequence[Write]) -> frozenset[int]:
 
 
 def with_what_they_need(numbers: Iterable[int], writes: Sequence[Write]) -> frozenset[int]:
-    """Numbers of writes, together with those of all writes that these need.
+    """Numbers of the given writes and of all writes that these need.
 
-    A VM cannot have moved to a policy that was never created. So where a write is done, everything it needs is done
-    too, even if the journal does not say so: its line may be missing, or another machine may have made that write.
+    A VM cannot have moved to a policy that was never created.   So if a write is done, every write that it needs is
+    done too, even if the journal does not say so: its line may be missing, or another machine may have made that
+    write.
 
     Parameters
     ----------
     numbers
-        Writes that are done.
+        Numbers of the done writes.
     writes
         All writes of the plan.
     """
@@ -135,7 +136,7 @@ def with_what_they_need(numbers: Iterable[int], writes: Sequence[Write]) -> froz
 
 
 def _as_today(record: Record) -> Record:
-    """A record of an older version, as this version would have written it."""
+    """Record of an older version in the form in which this version would have written it."""
     if isinstance(record, SkippedRecord) and record.reason == _FOUND_BY_OLDER_VERSIONS:
         return DoneRecord(number=record.number, at=record.at, how="found", after=None)
     return record

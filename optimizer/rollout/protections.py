@@ -1,4 +1,4 @@
-"""What guards a vault against changes, as far as it matters to a change of time."""
+"""Protections of a vault against changes that matter to a change of backup times."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from optimizer.model.raw import mapping, properties_of
 from optimizer.ports import Resource
 
 _IAC_TAGS = ("terraform", "bicep", "pulumi", "managed-by", "managedby", "managed_by", "iac", "provisioner")
-"""Tags by which teams mark what code deploys."""
+"""Tags that teams use to mark resources deployed by code."""
 
 _OPERATIONS = {
     "microsoft.recoveryservices/vaults/backuppolicies/write": "policy",
     "microsoft.recoveryservices/vaults/backupfabrics/protectioncontainers/protecteditems/write": "item",
 }
-"""Operations that a Resource Guard can watch, of those that are made here."""
+"""Operations of this program that a Resource Guard can protect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """How a vault is protected.
+    """Protections of a vault.
 
     Parameters
     ----------
     immutability
-        ``Disabled``, ``Unlocked`` or ``Locked``; a change of time is allowed in each.
+        ``Disabled``, ``Unlocked`` or ``Locked``.  All of them allow changes of time.
     read_only_lock
-        Name of a lock that refuses every write; empty where there is none.
+        Name of a lock that refuses every write; empty if there is none.
     guard_requests
-        Requests that a Resource Guard may ask for, by ``policy`` or ``item``; empty without a guard.
+        Requests that a Resource Guard may require, by ``policy`` or ``item``; empty without a guard.
     code_tags
-        Tags that say that the vault is deployed by code, which may set the old times again.
+        Tags that show that the vault is deployed by code, which may set the old times again.
     """
 
     immutability: str = "Disabled"
@@ -63,12 +63,12 @@ class Protection:
 
 
 def read_protection(settings: Iterable[Resource]) -> Protection:
-    """How a vault is protected, out of the vault and what is attached to it.
+    """Read the protections from a vault and the resources attached to it.
 
     Parameters
     ----------
     settings
-        What :meth:`optimizer.ports.BackupReader.vault_settings` gives.
+        Result of :meth:`optimizer.ports.BackupReader.vault_settings`.
     """
     immutability, lock = "Disabled", ""
     tags: tuple[str, ...] = ()
@@ -91,7 +91,7 @@ def read_protection(settings: Iterable[Resource]) -> Protection:
 
 
 def advice_on_refusal(code: str) -> str:
-    """What to do about a refusal that the planner was told might come, by the service's code; empty for others."""
+    """Advice on a refusal that a remark announced before the run, by the service's code; empty for other codes."""
     if "resourceguard" not in code.lower():
         return ""
     return "; the vault is under a Resource Guard: get the role Backup MUA Operator and apply with --guard-request"
