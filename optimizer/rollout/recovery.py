@@ -1,4 +1,4 @@
-"""How long a VM is without a new recovery point when its start is changed at a given time, and how long it may be."""
+"""Gaps between recovery points: how long one is when a start changes at a given time, and how long it may be."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from optimizer.model.timegrid import MINUTES_PER_DAY, MINUTES_PER_WEEK, START_WI
 from optimizer.rollout.spans import to_datetime, to_seconds
 
 SLACK_MINUTES = 12 * 60
-"""What the default RPO adds to the widest spacing of the runs (design, section 6)."""
+"""Minutes that the default RPO adds to the widest spacing of the runs (docs/azure.md, When a write may be made)."""
 
 _MONDAY_MINUTES = 4 * MINUTES_PER_DAY
-"""The first Monday after 1970-01-01, 00:00 UTC."""
+"""First Monday after 1970-01-01, 00:00 UTC, in minutes since 1970."""
 
 
 def week_minute(second: int) -> int:
-    """Minute of the UTC week of a second since 1970."""
+    """Minute of the UTC week for a time in seconds since 1970."""
     return (second // 60 - _MONDAY_MINUTES) % MINUTES_PER_WEEK
 
 
@@ -32,9 +32,9 @@ class Rpo:
     Parameters
     ----------
     minutes
-        The limit.
+        Limit in minutes.
     rule
-        Name of the rule that sets it; empty for the default.
+        Name of the rule that sets the limit; empty for the default.
     """
 
     minutes: int
@@ -46,10 +46,10 @@ class Rpo:
 
 
 def rpo_of_items(inventory: Inventory, rules: Rules) -> tuple[Rpo, ...]:
-    """Limit of each item: the smallest of the matching rules, else the widest spacing of its runs + 12 h.
+    """RPO of each item: the smallest of the matching rules, by default the widest spacing of its runs + 12 h.
 
-    A rule that asks for less than the schedule itself leaves (its widest spacing and a start that is 2 h late) cannot
-    be kept by anybody: a change may then leave as much as the schedule does.
+    If a rule asks for less than the schedule itself leaves (the widest spacing plus a start that is 2 h late), no
+    change could keep it.   In that case, a change may leave as much as the schedule does.
     """
     stating = [rule for rule in rules.rule if rule.rpo_hours is not None]
     limits = []
@@ -67,17 +67,17 @@ def rpo_of_items(inventory: Inventory, rules: Rules) -> tuple[Rpo, ...]:
 
 @dataclass(frozen=True)
 class Shift:
-    """A start that is changed: the runs before and after, whichever way the clock is read.
+    """Change of a start: the runs before and after, for every UTC offset that the clock may have.
 
     Parameters
     ----------
     recurrence
-        Of the policy, before and after.
+        Recurrence of the policy, which is the same before and after.
     offsets
-        UTC offsets of its zone in minutes at which a time of day may be run: more than one where the clock changes and
-        nobody knows what Azure does then.
+        UTC offsets of the policy's zone, in minutes, at which a time of day may run.   There is more than one if the
+        clock changes, because it is not known what Azure does then.
     before, after
-        Start options.
+        Start options before and after the change.
     """
 
     recurrence: Recurrence
@@ -96,43 +96,44 @@ class Shift:
         return self._runs(self.after)
 
     def last_run_before(self, at: datetime) -> datetime:
-        """The last run of the old start until a time, at the reading for which it was the longest ago."""
+        """Last run of the old start at or before a time, for the UTC offset at which it is the longest ago."""
         second = to_seconds(at)
         return to_datetime(second - self.seconds_since(second))
 
     def first_run_after(self, at: datetime) -> datetime:
-        """The first run of the new start after a time, at the reading for which it is the furthest off."""
+        """First run of the new start after a time, for the UTC offset at which it is the furthest away."""
         second = to_seconds(at)
         return to_datetime(second + self.seconds_until(self.new_runs, second))
 
     def gap_hours(self, write_at: datetime, last_point: datetime | None = None) -> float:
-        """Longest time between two recovery points round a write, in hours: the first new run starts 2 h late.
+        """Longest gap between recovery points around a write, in hours, if the first new run starts 2 h late.
 
         Parameters
         ----------
         write_at
-            When the start is changed.
+            Time at which the start changes.
         last_point
-            The last recovery point that there is; None: that of the last run before.
+            Time of the last recovery point.  None: the recovery point of the last old run before the write.
         """
         last = self.last_run_before(write_at) if last_point is None else last_point
         first = self.first_run_after(write_at) + timedelta(minutes=START_WINDOW_MINUTES)
         return (first - last) / timedelta(hours=1)
 
     def keeps(self, rpo: Rpo, write_at: datetime, last_point: datetime | None = None) -> bool:
-        """Whether a write keeps the limit.
+        """Whether a write keeps the RPO.
 
-        Where a VM's backups fail, its last recovery point may be so old that the limit is exceeded even if nothing is
-        changed: then only the schedule counts, or the VM could never be moved to where its backups succeed.
+        If a VM's backups fail, its last recovery point may be so old that the RPO is exceeded even without a change.
+        In that case only the schedule counts; otherwise the VM could never be moved to a time at which its backups
+        succeed.
 
         Parameters
         ----------
         rpo
-            The limit.
+            RPO of the VM.
         write_at
-            When the start is changed.
+            Time at which the start changes.
         last_point
-            The last recovery point that there is; None: that of the last run before.
+            Time of the last recovery point.  None: the recovery point of the last old run before the write.
         """
         limit = rpo.minutes / 60
         if last_point is not None:
@@ -144,23 +145,23 @@ class Shift:
         return self.gap_hours(write_at) <= limit
 
     def seconds_since(self, second: int) -> int:
-        """Seconds since the last old run, at most over the readings."""
+        """Seconds since the last old run: the maximum over the UTC offsets."""
         minute = week_minute(second)
         return max(_minutes_back(runs, minute) for runs in self.old_runs) * 60 + second % 60
 
     def seconds_until(self, runs: Sequence[Sequence[int]], second: int) -> int:
-        """Seconds until the first of some runs after a second, at most over the readings."""
+        """Seconds until the first of the given runs after a second: the maximum over the UTC offsets."""
         minute = week_minute(second)
         return max(_minutes_ahead(of_reading, minute) for of_reading in runs) * 60 - second % 60
 
     def gap_minutes(self, minute: int) -> int:
-        """Longest time between two recovery points round a write in a minute of the UTC week, in minutes."""
+        """Longest gap in minutes between recovery points around a write in a minute of the UTC week."""
         back = max(_minutes_back(runs, minute) for runs in self.old_runs)
         ahead = max(_minutes_ahead(runs, minute) for runs in self.new_runs)
         return back + ahead + START_WINDOW_MINUTES
 
     def new_run_is_next(self, minute: int) -> bool:
-        """Whether the next run after a minute of the UTC week is a new one: the side of the smaller gap."""
+        """Whether the next run after a minute of the UTC week is a new one: on that side, the gap is smaller."""
         new = min(_minutes_ahead(runs, minute) for runs in self.new_runs)
         old = min(_minutes_ahead(runs, minute) for runs in self.old_runs)
         return new < old
@@ -170,12 +171,12 @@ class Shift:
 
 
 def _minutes_back(runs: Sequence[int], minute: int) -> int:
-    """Minutes since the last run until a minute of the week, that minute included."""
+    """Minutes since the last run at or before a minute of the week."""
     position = bisect_right(runs, minute) - 1
     return minute - runs[position] if position >= 0 else minute + MINUTES_PER_WEEK - runs[-1]
 
 
 def _minutes_ahead(runs: Sequence[int], minute: int) -> int:
-    """Minutes until the first run after a minute of the week, that minute excluded."""
+    """Minutes until the first run after a minute of the week."""
     position = bisect_right(runs, minute)
     return runs[position] - minute if position < len(runs) else runs[0] + MINUTES_PER_WEEK - minute

@@ -1,4 +1,4 @@
-"""The dry run that Azure does not offer: the very same writes through the very same code, on a twin of the service."""
+"""Rehearsal: the dry run that Azure does not offer, with the same writes and code on a twin of the service."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from optimizer.rollout.watch import WatchReport, watch
 from optimizer.rollout.writes import item_state, policy_state
 
 _FIRST_RUNS = {Frequency.DAILY: timedelta(hours=30), Frequency.HOURLY: timedelta(hours=30)}
-"""After so long every item of that frequency has run once at its new start; weekly ones take eight days."""
+"""Time within which every item of a frequency has run once at its new start; weekly items take eight days."""
 
 _WEEKLY_RUNS = timedelta(days=8)
 
@@ -43,40 +43,40 @@ _BETWEEN_LOOKS = timedelta(hours=2)
 
 
 class Twin(Protocol):
-    """A twin of the service that can be looked into."""
+    """A twin of the service whose state can be read."""
 
     @property
     def on_write(self) -> list[Callable[[], None]]:
-        """Called after each write that took effect; may be added to."""
+        """Functions called after each write that took effect; more can be added."""
         ...
 
     def snapshot(self) -> EstateDocument:
-        """Its policies and items as they are now."""
+        """Policies and items of the twin as they are now."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Rehearsal:
-    """What a rehearsal showed.
+    """Result of a rehearsal.
 
     Parameters
     ----------
     rollout
-        The calendar, as ``apply`` would follow it.
+        Calendar that ``apply`` would follow.
     prepared
-        What was checked before the first write.
+        Prepared run, with the checks before the first write.
     outcome
-        How the run ended.
+        Result of the run.
     num_writes
-        Writes that took effect; each intermediate state was checked.
+        Number of writes that took effect.  Each intermediate state was checked.
     findings
         Limits and rules that an intermediate state broke, with the number of the write.
     end_differences
-        Where the end differs from the plan.
+        Differences between the state at the end and the plan.
     rollback_outcome, rollback_differences
-        How the way back ended, and where it differs from the start; created policies stay.
+        Result of the rollback, and differences between its end and the start.  Created policies stay.
     watch
-        What ``watch`` says after the first runs at the new starts.
+        Report of ``watch`` after the first runs at the new starts.
     """
 
     rollout: Rollout
@@ -91,7 +91,7 @@ class Rehearsal:
 
     @property
     def flawless(self) -> bool:
-        """Whether the plan can be carried out whole, and taken back."""
+        """Whether the whole plan can be carried out and rolled back."""
         watched = self.watch is None or (self.watch.is_settled and not self.watch.alarms)
         complete = self.outcome.complete and (self.rollback_outcome is None or self.rollback_outcome.complete)
         return complete and watched and not (self.findings or self.end_differences or self.rollback_differences)
@@ -112,31 +112,31 @@ def rehearse(
     progress: Progress = no_progress,
     commands: Commands | None = None,
 ) -> Rehearsal:
-    """Carry a plan out on a twin of the service, watch it, and take it back.
+    """Carry out a plan on a twin of the service, watch it, and roll it back.
 
     Parameters
     ----------
     plan, plan_path, document
-        A plan, where it lies, and its estate.
+        The plan, its path, and its estate.
     service, twin, clock
-        The twin through the same door as the real service, the twin itself, and its clock, which jumps.
+        The twin as a service, the twin itself, and its clock, which jumps instead of waiting.
     folder
-        For journals and ledger; nothing else is written.
+        Folder for journals and ledger; nothing else is written.
     scope
-        Which part of the plan.
+        Part of the plan to carry out.
     workers
-        Lanes that are written side by side.
+        Number of lanes that are written side by side.
     pace
-        How long to wait for the service.
+        Waiting times.
     progress
-        Told after each write.
+        Called after each write.
     commands
-        Commands on the real plan that remarks offer.
+        Commands for the real plan that remarks offer.
 
     Raises
     ------
     PlanFormatError, ApplyError
-        As for ``apply``.
+        See ``apply``.
     """
     ledger = Ledger(folder / "state")
     journal_path = folder / "rehearsal.journal.jsonl"
@@ -169,7 +169,7 @@ def rehearse(
             watched = watch(plan, state.moved_at(), prepared.inventory, service, clock)
             if watched.is_settled:
                 break
-            clock.sleep(_BETWEEN_LOOKS.total_seconds())  # some job is in progress at any hour
+            clock.sleep(_BETWEEN_LOOKS.total_seconds())  # at any hour, some job may be in progress
         judge.findings += _gaps(prepared, service, began, clock.now())
     back: Outcome | None = None
     differences: tuple[str, ...] = ()
@@ -191,7 +191,7 @@ def rehearse(
 
 
 class _Judge:
-    """Checks every intermediate state, read back from the twin."""
+    """Judge that checks every intermediate state, as read back from the twin."""
 
     def __init__(self, plan: PlanDocument, document: EstateDocument, twin: Twin) -> None:
         self._service_from = plan.rules.service_from
@@ -202,7 +202,7 @@ class _Judge:
         self.findings: list[str] = []
 
     def __call__(self, *_: object) -> None:
-        """Look at the state after a write."""
+        """Check the state after a write."""
         self.num_writes += 1
         now = self._twin.snapshot()
         found = self._judge.faults(build_inventory(now, self._service_from))
@@ -211,7 +211,7 @@ class _Judge:
 
 
 def _gaps(prepared: Prepared, service: BackupService, since: datetime, until: datetime) -> list[str]:
-    """Gaps between recovery points over the whole rehearsal that are longer than allowed."""
+    """Gaps between recovery points during the whole rehearsal that are longer than allowed."""
     vms = {item.vm_id.lower() for item in prepared.inventory.items}
     points: dict[str, list[datetime]] = {}
     for vault_id in vaults_of(prepared.writes):
@@ -266,14 +266,14 @@ def _take_back(
 def compare_estates(
     wanted: EstateDocument, found: EstateDocument, besides: set[str] | frozenset[str] = frozenset()
 ) -> tuple[str, ...]:
-    """Where policies and items of two estates differ, but for eTags, counts and what the service stamps.
+    """Differences between the policies and items of two estates, apart from eTags, counts and the service's stamps.
 
     Parameters
     ----------
     wanted, found
-        What should be, and what is.
+        Estate as it should be, and as it is.
     besides
-        Ids, lower case, of policies that may be there in addition.
+        Ids, in lower case, of policies that may exist in addition.
     """
     differences = []
     for what, state, then, now in (

@@ -1,4 +1,4 @@
-"""What somebody should know before confirming a run: protected vaults, changes elsewhere, what is left for later."""
+"""Remarks before the confirmation of a run: protected vaults, changes elsewhere, and what is left for later."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from optimizer.rollout.stages import Write
 def read_protections(
     writes: Sequence[Write], reader: BackupReader, closures: Closures
 ) -> tuple[dict[str, Protection], list[str]]:
-    """Read how the vaults that are written to are protected.
+    """Read the protections of the vaults that are written to.
 
     Settings that cannot be read do not stop a run: they only show in advance what the service would refuse later.
     Vaults from which the service asked to stay away are not read.
@@ -34,7 +34,7 @@ def read_protections(
     reader
         The service.
     closures
-        Which vaults are closed.
+        Closed vaults.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def closed_vaults(writes: Sequence[Write], closures: Closures) -> list[str]:
     writes
         Writes that are still to be made.
     closures
-        Which vaults are closed.
+        Closed vaults.
     """
     found = []
     for vault_id in vaults_of(writes):
@@ -86,12 +86,12 @@ def closed_vaults(writes: Sequence[Write], closures: Closures) -> list[str]:
 
 
 def not_taken_back(freshness: Freshness, writes: Sequence[Write]) -> list[str]:
-    """Report what somebody else changed since, and that its way back is skipped while the rest is taken back.
+    """Report objects that somebody else changed: the rollback skips them, and restores the rest.
 
     Parameters
     ----------
     freshness
-        What changed.
+        Changes since the estate was read.
     writes
         Writes of the rollback that are still to be made.
     """
@@ -118,10 +118,11 @@ def changes_elsewhere(freshness: Freshness) -> list[str]:
 
 
 def unproven_rules(plan: PlanDocument, plan_path: Path) -> list[str]:
-    """Report that nothing but the plan itself vouches for its rules.
+    """Report that only the plan itself vouches for its rules.
 
-    Changes are compared with the estate, but budget, RPO, freezes and caps stand in the plan only.  The rollback file
-    that ``plan`` wrote holds the plan's fingerprint, so without it an edited plan looks like the one that was made.
+    Changes are compared with the estate, but budget, RPO, freezes and caps are only in the plan.   The rollback file
+    that ``plan`` wrote contains the plan's fingerprint.   Without that file, an edited plan cannot be told from the
+    original.
     """
     path = rollback_path(plan_path)
     if path.exists() and read_rollback(path).written_by == "plan":
@@ -135,7 +136,7 @@ def unproven_rules(plan: PlanDocument, plan_path: Path) -> list[str]:
 
 
 def outside_of_scope(every: Sequence[Write], chosen: Sequence[Write], scope: Scope, commands: Commands) -> list[str]:
-    """Report how many VMs are left for another run, and how to continue."""
+    """Report how many VMs are left for another run, and the command for that run."""
     moved = {vm.lower() for write in chosen for vm in write.vms}
     others = len({vm.lower() for write in every for vm in write.vms} - moved)
     if not others or not (scope.only or scope.max_moves is not None):
@@ -149,7 +150,7 @@ def outside_of_scope(every: Sequence[Write], chosen: Sequence[Write], scope: Sco
 
 
 def looked_at(begun: Sequence[Write], state: JournalState) -> list[str]:
-    """Report writes that an earlier run began, that this run leaves out, and whose outcome is not known."""
+    """Report writes of unknown outcome that an earlier run began and that this run leaves out."""
     names = [write.name for write in begun if write.number in state.unsettled]
     if not names:
         return []

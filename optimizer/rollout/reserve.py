@@ -1,4 +1,4 @@
-"""Places kept for writes that come earlier in the plan, so that those which overtake them do not block them."""
+"""Room kept for writes that come earlier in the plan, so that later writes that overtake them do not block them."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class _Arrivals:
     Parameters
     ----------
     writes
-        Their places in the plan, ascending.
+        Positions of the writes in the plan, ascending.
     gains
-        Shape (number of writes, 336): windows that each adds; zero once it is made.
+        Shape (number of writes, 336): windows that each write adds; zero once it is made.
     """
 
     writes: list[int]
@@ -35,16 +35,16 @@ class _Arrivals:
 class Reservations:
     """Room in policies and under caps that pending writes will need.
 
-    Writes are made when their gates open, not in the order of the plan.  One that overtakes others must leave room
-    for them: as the plan's own order keeps every limit, the first pending write of the plan can then always be made
-    when its gates open, and the roll-out ends.
+    Writes are made when their gates open, not in the order of the plan.   A write that overtakes others must leave
+    room for them.   The plan's own order keeps every limit.   So the first pending write of the plan can always be
+    made when its gates open, and the roll-out comes to an end.
 
     Parameters
     ----------
     writes
         Pending writes in the order of the plan.
     transition
-        The state; it tells room and caps.
+        State of the estate, which knows the room in policies and under caps.
     """
 
     def __init__(self, writes: Sequence[Write], transition: Transition) -> None:
@@ -63,7 +63,7 @@ class Reservations:
         }
 
     def against(self, n: int) -> Key | None:
-        """What has to become emptier before a write may overtake the pending ones before it; None if it may."""
+        """Key of what needs more room before a write may overtake the pending writes before it; None if it may now."""
         write = self._writes[n]
         if write.kind == "reassign_item":
             key = write.policy_after.lower()
@@ -81,7 +81,7 @@ class Reservations:
         return None
 
     def made(self, n: int) -> None:
-        """A write is made: nothing is kept for it any more."""
+        """Release the room that was kept for a write, because it is made."""
         write = self._writes[n]
         if write.kind == "reassign_item":
             self._to_policy[write.policy_after.lower()].remove(n)
@@ -91,7 +91,7 @@ class Reservations:
 
 
 def _changes(write: Write, transition: Transition) -> list[tuple[int, IntArray]]:
-    """How a write changes the windows of each capped group that it touches."""
+    """Changes by a write to the windows of each capped group that it touches."""
     if not (write.vms and write.start_before and write.start_after):
         return []
     rows = transition.rows_of(write.vms)

@@ -1,4 +1,4 @@
-"""The way back: writes that restore what a journal changed, the last first."""
+"""Rollback: writes that restore what a journal changed, in reverse order."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import expected_after, item_body, policy_body
 
 CREATED_NAMED = 5
-"""Created policies that a message lists."""
+"""Maximum number of created policies that a message lists."""
 
 
 def estate_after(plan: PlanDocument, document: EstateDocument, done: Iterable[int]) -> EstateDocument:
-    """The estate after some of a plan's writes.
+    """Estate after some of a plan's writes.
 
     Parameters
     ----------
     plan, document
-        A plan and its estate.
+        The plan and its estate.
     done
         Numbers of the writes that were made.
     """
@@ -33,12 +33,12 @@ def estate_after(plan: PlanDocument, document: EstateDocument, done: Iterable[in
 
 
 def rollback_writes(records: Sequence[Record], writes: Sequence[Write], *, delete_created: bool) -> tuple[Write, ...]:
-    """Writes that undo what a journal shows as done, the last first.
+    """Writes that undo what a journal records as done, in reverse order.
 
-    Every object gets back the state that the plan knew: right before each write, the object was found in that state.
-    What the journal holds of the object itself is not used.  Created policies stay, empty; they are deleted last, and
-    only on demand.  Objects that were found as planned, and that no run of the journal wrote, are left alone.  A write
-    has the number of the one that it undoes.
+    Every object returns to the state that the plan knew, which is the state in which it was found right before each
+    write. The object's state in the journal is not used.   Created policies stay, empty; they are deleted last, and
+    only on request.   Objects that were found as planned, and that no run of the journal wrote, are left alone.   A
+    write has the number of the write that it undoes.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def _deletion(write: Write, needs: tuple[int, ...]) -> Write:
 
 
 def created_policies(plan: PlanDocument, done: Iterable[int]) -> list[CreatePolicy]:
-    """Policies that the writes made so far created: a rollback leaves them, empty."""
+    """Policies that the writes made so far created.  A rollback leaves them in place, empty."""
     numbers = set(done)
     return [
         change
@@ -105,7 +105,7 @@ def created_policies(plan: PlanDocument, done: Iterable[int]) -> list[CreatePoli
 
 
 def nothing_to_take_back(records: Sequence[Record], writes: Sequence[Write], commands: Commands) -> str:
-    """What a journal did although no backup has another time because of it."""
+    """Explain what a journal did, if no backup has another time because of it."""
     state = state_of(records)
     created = [write.name for write in writes if write.kind == "create_policy" and write.number in state.done]
     if not created:

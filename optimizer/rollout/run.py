@@ -1,4 +1,4 @@
-"""The run of a prepared ``apply`` or ``rollback``: locks, the record of the run, the writes that can be made now."""
+"""Run of a prepared ``apply`` or ``rollback``: locks, the record of the run, and the writes that can be made now."""
 
 from __future__ import annotations
 
@@ -40,30 +40,30 @@ def carry_out(
     Parameters
     ----------
     prepared
-        The run.
+        Prepared run.
     service, clock, ledger
-        The service, the time, and where policy writes are counted.
+        The service, the clock, and the ledger of the writes that count toward Azure's limits.
     state_folder
-        Where the locks are.
+        Folder of the locks.
     until
-        Wait for writes that open before; None: wait only after trouble, 15 minutes in all.
+        Wait for writes that open before this time.  None: wait only after trouble, 15 minutes in all.
     pace
-        How long to wait for the service.
+        Waiting times.
     guard_request
-        Send the requests along that a Resource Guard asks for.
+        Whether to send the requests that a Resource Guard asks for.
     journal_of
-        Opens the journal.
+        Opens the journal at a path.
     progress
-        Told after each write.
+        Called after each write.
     tell
-        Told, for people, what the run waits for after Ctrl-C.
+        Prints what the run waits for after Ctrl-C.
     remark
-        Told, for people, until when the run waits, and why.
+        Prints until when the run waits, and why.
 
     Raises
     ------
     BusyError
-        Another run is at work.
+        Another run is active.
     """
     with (
         hold_locks(state_folder, prepared.journal_path, vaults_of(prepared.writes)),

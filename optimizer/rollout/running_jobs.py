@@ -1,4 +1,4 @@
-"""Whether a backup job that is in progress forbids a write now; what is not certain forbids it too."""
+"""Whether a running backup job forbids a write now; jobs of an uncertain VM forbid it too."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from optimizer.rollout.stages import Write
 
 
 def running_job(reader: BackupReader, inventory: Inventory, write: Write) -> str:
-    """Why a write has to wait for a job that is in progress; empty where no job forbids it.
+    """Explain which running job a write has to wait for; empty if no job forbids the write.
 
-    A job without its container's name may belong to any VM of the vault that has the VM's name which it states.  A job
-    that names no VM at all may belong to any VM of the vault, so it closes the whole vault.
+    A job without the name of its container may belong to any VM of the vault that has the VM name in the job.   A job
+    that names no VM may belong to any VM of the vault, so it closes the whole vault.
 
     Parameters
     ----------
     reader
-        The service.
+        Client that reads the service.
     inventory
-        The estate, which tells whose a job is.
+        Estate, which shows to which VM a job belongs.
     write
-        A write of one vault; only the VMs that it moves matter.
+        Write in one vault; only the VMs that it moves matter.
 
     Raises
     ------
     CloudError
-        The service cannot be asked.
+        The service cannot be read.
     """
     vms = {vm_id.lower() for vm_id in write.vms}
     if not vms:

@@ -1,4 +1,4 @@
-"""Part of a plan: the writes for some vaults, services or VMs, and for at most a number of VMs."""
+"""Selection of a part of a plan: writes for some vaults, services or VMs, and up to a maximum number of VMs."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from optimizer.rollout.transition import Key
 KINDS = ("vault", "service", "vm")
 
 _NAMED = 3
-"""VMs or reasons that a message lists."""
+"""Maximum number of VMs or reasons that a message lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """Selects the VMs of a vault or a service, or VMs by name or ARM id; the pattern may contain ``*`` and ``?``."""
+    """Selector for the VMs of a vault or a service, or for VMs by name or ARM id; ``*`` and ``?`` are wildcards."""
 
     kind: str
     pattern: str
 
     def matches(self, vm: Vm | None, vault: Vault) -> bool:
-        """Whether the selector matches a VM that this vault protects, or, without a VM, the vault itself."""
+        """Whether the selector matches a VM that this vault protects or, if ``vm`` is None, the vault itself."""
         values: tuple[str, ...] = (vault.name, vault.id)
         if self.kind != "vault":
             assert vm is not None
@@ -40,7 +40,7 @@ class Selector:
 
 
 def parse_selector(text: str) -> Selector:
-    """Read a selector such as ``vault=weu-01``.
+    """Parse a selector such as ``vault=weu-01``.
 
     Raises
     ------
@@ -56,20 +56,20 @@ def parse_selector(text: str) -> Selector:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """The writes that a run is about.
+    """Writes that a run covers.
 
     Parameters
     ----------
     writes
-        Writes that were made in earlier runs and writes that this run is to make, in an order in which they can be
-        made: that of the plan wherever it allows it.
+        Writes that earlier runs made and writes that this run is to make.   Their order is the plan's, unless they
+        cannot be made in that order.
     left_out
         Remarks on selected VMs that cannot be moved without others.
     earlier
         Numbers of the writes that earlier runs made outside the present selection.
     begun
-        Writes outside the present selection that earlier runs began and that may still take effect.  They are part of
-        the state, and are looked at, but never sent.
+        Writes outside the present selection that earlier runs began and that may still take effect.   They are part of
+        the state.   The run looks at them, but never sends them.
     """
 
     writes: tuple[Write, ...]
@@ -89,32 +89,33 @@ def select_writes(
     begun: Collection[int] = frozenset(),
     tolerated: Inventory | None = None,
 ) -> Selection:
-    """Choose a part of the writes that can be carried out by itself.
+    """Choose a part of the writes that can be carried out on its own.
 
-    The VMs that gain most in risk are chosen first.  A write is chosen only when everything that must happen before it
-    is chosen as well: a new policy is created, another VM leaves a full policy, a window under a cap becomes free.  No
-    VM outside the selection is touched: a policy is edited only when all its VMs are selected.  Every VM that moves
-    counts toward ``max_moves``, and so do VMs that earlier runs moved or may have moved.
+    VMs whose risk falls most are chosen first.   A write is chosen only with everything that must happen before it: a
+    new policy is created, another VM leaves a full policy, or a window under a cap becomes free.   VMs outside the
+    selection are not touched, so a policy is edited only if all its VMs are selected.   Every VM that moves counts
+    toward ``max_moves``, including VMs that earlier runs moved or may have moved.
 
     Parameters
     ----------
     writes, plan, inventory
-        All writes, their plan, and the state before the first of them.
+        All writes, their plan, and the state before the first write.
     only
-        VMs that may move: those that match a selector of each given kind.  By default, all VMs.
+        Selectors of the VMs that may move.   A VM must match a selector of each kind that is given.   By default, all
+        VMs.
     max_moves
         Maximum number of VMs that move.  By default, there is no maximum.
     made
         Numbers of the writes that earlier runs made.
     begun
-        Numbers of the writes that are not known to be made, but may have taken effect or may still do so.
+        Numbers of the writes that are not known to be made, but may have taken effect or may still take effect.
     tolerated
         For a rollback, the state that it leads back to; see :class:`~optimizer.rollout.transition.Transition`.
 
     Raises
     ------
     ApplyError
-        No part of the plan matches, or none can be carried out by itself; the message says what it would take.
+        No part of the plan matches, or no part can be carried out on its own; the message states what it would take.
     """
     if not only and max_moves is None:
         return Selection(tuple(writes))
@@ -130,7 +131,7 @@ def select_writes(
 
 
 def is_meant(write: Write, inventory: Inventory, only: Sequence[Selector]) -> bool:
-    """Whether selectors match every VM of a write, or its vault where it moves no VM."""
+    """Whether the selectors match every VM of a write or, if it moves no VM, its vault."""
     if write.vms:
         return _num_meant(write, inventory, only) == len(write.vms)
     vault = inventory.vaults[write.vault_id.lower()]
@@ -143,13 +144,13 @@ def _num_meant(write: Write, inventory: Inventory, only: Sequence[Selector]) -> 
 
 
 def _fits(vm: Vm | None, vault: Vault, only: Sequence[Selector]) -> bool:
-    """Whether a selector of each given kind matches."""
+    """Whether a VM or vault matches a selector of each kind that is given."""
     kinds = {selector.kind for selector in only}
     return all(any(one.matches(vm, vault) for one in only if one.kind == kind) for kind in kinds)
 
 
 class _Chooser:
-    """Picks writes one by one, each when the state that the earlier ones leave admits it."""
+    """Chooser that picks writes one by one; each write must fit the state that the earlier ones leave."""
 
     def __init__(
         self,
@@ -175,7 +176,7 @@ class _Chooser:
         return self._state.picked
 
     def choose(self, max_moves: int | None) -> None:
-        """Pick as many writes as the state and the maximum admit, those that gain most first."""
+        """Pick as many writes as the state and the maximum admit, in descending order of the fall in risk."""
         gains = {entry.vm.lower(): entry.risk_today - entry.risk for entry in self._plan.schedule}
         rank: dict[int, tuple[float, int, Write]] = {}
         for write in self._writes:
@@ -205,7 +206,7 @@ class _Chooser:
                 self._state.take(write)
 
     def _num_more(self, write: Write) -> int:
-        """Number of VMs by which a write adds to those that moved or may have moved."""
+        """Number of VMs that a write adds to the VMs that moved or may have moved."""
         return 0 if write.number in self._begun else len(write.vms)
 
     def only_begun(self) -> list[Write]:
@@ -214,7 +215,7 @@ class _Chooser:
         return [write for write in self._writes if write.number in self._begun - picked]
 
     def in_order(self) -> Sequence[Write]:
-        """The picked writes in the order of the plan or, where that order does not work, as they were picked."""
+        """The picked writes in the order of the plan or, if that is impossible, in the order of the picks."""
         numbers = {write.number for write in self.picked}
         as_planned = [write for write in self._writes if write.number in numbers]
         place = (self._writes, self._inventory, self._plan.rules)
@@ -242,7 +243,7 @@ class _Chooser:
         return " ".join(f"--only {one.kind}={one.pattern}" for one in self._only)
 
     def _alike(self) -> str:
-        """Names among what the plan moves that the selectors may have meant."""
+        """Names in the plan that are similar to those in the selectors."""
         found = []
         for one in self._only:
             near = get_close_matches(one.pattern.lower(), self._names(one.kind), _NAMED)
@@ -250,7 +251,7 @@ class _Chooser:
         return f"; did you mean {' or '.join(found)}?" if found else ""
 
     def _names(self, kind: str) -> list[str]:
-        """Names of a kind, of everything that the plan moves, in lower case as selectors compare them."""
+        """Names of one kind for everything that the plan moves, in lower case because selectors ignore case."""
         if kind == "vault":
             names = {self._inventory.vaults[write.vault_id.lower()].name for write in self._writes}
         else:
@@ -272,7 +273,7 @@ class _Chooser:
         return found
 
     def _moved_before(self) -> str:
-        """Number of VMs that earlier runs moved, with those of which that is not known."""
+        """Phrase with the number of VMs that earlier runs moved, and with the VMs for which that is not known."""
         begun = [write.name for write in self.only_begun() if write.vms]
         if not begun:
             return _vms(self._moved)
@@ -282,7 +283,7 @@ class _Chooser:
         return f"or may have moved {_vms(self._moved)} (the outcome of {names} is not known yet: {look} looks it up)"
 
     def _may_delete(self, write: Write) -> bool:
-        """Whether a policy is left empty by what was picked, or belongs to a vault that is selected as a whole."""
+        """Whether a policy can be deleted: the picked writes leave it empty, or its whole vault is selected."""
         is_ours = bool(write.needs) or is_meant(write, self._inventory, self._only)
         return is_ours and self._state.has_taken(write.needs) and self._state.obstacle(write) is None
 
@@ -290,9 +291,9 @@ class _Chooser:
         return sorted((write for group in self._stuck.values() for write in group), key=lambda write: write.number)
 
     def _why_stuck(self, write: Write) -> str:
-        """What a write waits for, with the VMs that the plan moves to make way for it."""
+        """Describe what a write waits for, and the VMs that the plan moves to make way for it."""
         obstacle = self._state.obstacle(write)
-        if obstacle is None:  # it was freed by the last pick, which used up --max-moves
+        if obstacle is None:  # the last pick removed the obstacle, and used up --max-moves
             return write.name
         vms = [vm.rpartition("/")[2] for other in self._writes if _makes_way(other, obstacle.key) for vm in other.vms]
         more = f" and {len(vms) - _NAMED} more" if len(vms) > _NAMED else ""

@@ -1,4 +1,4 @@
-"""Times as sets of half-open intervals of seconds since 1970, ascending and apart from each other."""
+"""Sets of times: half-open intervals in seconds since 1970, ascending and separate from each other."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def to_seconds(instant: datetime) -> int:
-    """Seconds since 1970 of an aware time, the next whole one."""
+    """Seconds since 1970 of an aware time, rounded up to a whole second."""
     return math.ceil((instant - _EPOCH) / timedelta(seconds=1))
 
 
 def to_datetime(seconds: int) -> datetime:
-    """The time in UTC, so many seconds since 1970."""
+    """Time in UTC for a number of seconds since 1970."""
     return _EPOCH + timedelta(seconds=seconds)
 
 
 def union(spans: Iterable[Span]) -> list[Span]:
-    """All that lies in any of the spans."""
+    """Everything that lies in at least one of the spans, as separate ascending spans."""
     merged: list[Span] = []
     for begin, end in sorted(spans):
         if begin >= end:
@@ -37,7 +37,7 @@ def union(spans: Iterable[Span]) -> list[Span]:
 
 
 def without(spans: Sequence[Span], taken: Sequence[Span]) -> list[Span]:
-    """What is left of spans when others are taken out; both ascending and disjoint."""
+    """The parts of ``spans`` that are not in ``taken``; both must be ascending and disjoint."""
     left: list[Span] = []
     for begin, end in spans:
         at = begin
@@ -53,14 +53,14 @@ def without(spans: Sequence[Span], taken: Sequence[Span]) -> list[Span]:
 
 
 def within(spans: Sequence[Span], others: Sequence[Span]) -> list[Span]:
-    """What lies in both; both ascending and disjoint."""
+    """The parts of ``spans`` that are in ``others``; both must be ascending and disjoint."""
     return union(
         (max(begin, first), min(end, last)) for begin, end in spans for first, last in others if first < end > begin
     )
 
 
 def span_at(spans: Sequence[Span], second: int) -> Span | None:
-    """The span that holds a second, or None."""
+    """Span that contains a second, or None."""
     position = bisect_right(spans, second, key=lambda span: span[0]) - 1
     if position >= 0 and spans[position][0] <= second < spans[position][1]:
         return spans[position]

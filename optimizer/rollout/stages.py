@@ -1,4 +1,4 @@
-"""What a roll-out consists of: writes in order, each with the time in which it may be made."""
+"""Parts of a roll-out: writes in order, each with the time in which it may be made."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ WriteKind = Literal["create_policy", "edit_policy", "reassign_item", "delete_pol
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write to Azure, whether of a plan or of its rollback.
+    """One write to Azure, for a plan or its rollback.
 
     Parameters
     ----------
     number
-        1, 2 ... in the order of the plan (or of the rollback); names the write in journal and ledger.
+        Number in the order of the plan (or of the rollback): 1, 2, ...  It identifies the write in journal and ledger.
     kind
-        What is done.
+        Kind of the write.
     vault_id
-        The vault that it is done in.
+        Id of the vault.
     object_id
         ARM id of the policy or item that is written.
     name
-        Of the object, for people.
+        Name of the object, for people.
     body
         Properties that are sent; empty for a deletion.
     before
-        The object as the plan knows it, as it came; None where there must be none.
+        ARM resource of the object as the plan knows it; None if it must not exist.
     vms
-        ARM ids of the VMs whose backup this write changes; empty where a policy is only created or deleted.
+        ARM ids of the VMs whose backup this write changes; empty if a policy is only created or deleted.
     start_before, start_after
-        ``HH:MM`` in the policy's zone before and after, where a start changes.
+        Start before and after as ``HH:MM`` in the policy's zone, if a start changes.
     policy_before, policy_after
-        ARM ids of the policy of the VMs before and after, where an item is reassigned.
+        ARM ids of the VMs' policy before and after, if an item is reassigned.
     needs
-        Numbers of writes that must have been made before.
+        Numbers of the writes that must be made before this one.
     """
 
     number: int
@@ -58,7 +58,7 @@ class Write:
 
     @property
     def counts_as_policy_write(self) -> bool:
-        """Whether it is taken from the budget of policy writes."""
+        """Whether the write uses the budget of policy writes."""
         return self.kind in {"create_policy", "edit_policy"}
 
 
@@ -69,17 +69,18 @@ class TimedWrite:
     Parameters
     ----------
     write
-        The write.
+        The write itself.
     at
-        When the calendar makes it.
+        Time of the write in the calendar.
     opens, closes
-        The time around ``at`` in which gates, RPO and freezes allow it: ``[opens, closes)``.
+        Period ``[opens, closes)`` around ``at`` in which gates, RPO and freezes allow the write.
     day
-        Day of the roll-out, 1, 2 ...: as many as have elapsed since its beginning, in periods of 24 h, plus one.
+        Day of the roll-out, 1, 2, ...: the number of 24-hour periods since its beginning, including the current one.
     wave
-        1 for a pilot or where there is none, 2 for what follows it.
+        1 for the pilot, or if there is no pilot; 2 for the writes that follow the pilot.
     lane
-        Writes of one lane are made one after the other in this order; lanes do not touch each other.
+        Number of the lane.   Writes of one lane are made one after the other in this order; lanes do not affect each
+        other.
     """
 
     write: Write
@@ -93,7 +94,7 @@ class TimedWrite:
 
 @dataclass(frozen=True, slots=True)
 class Blocked:
-    """A write that cannot be made at any time of the calendar, and why."""
+    """A write that cannot be made at any time of the calendar, with the reason."""
 
     write: Write
     reason: str
@@ -101,18 +102,18 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Writes of a plan laid out in time.
+    """Calendar of a plan's writes.
 
     Parameters
     ----------
     began
-        The time from which it was laid out.
+        Time at which the calendar begins.
     writes
-        By time; within a lane in the order of making.
+        Timed writes in order of time; within a lane, in the order in which they are made.
     blocked
-        Writes for which there is no time, with the reason.
+        Writes without a possible time, with the reason.
     notes
-        What a reader should know beside that.
+        Other remarks for the reader.
     """
 
     began: datetime
@@ -122,5 +123,5 @@ class Rollout:
 
     @property
     def num_days(self) -> int:
-        """Days that the roll-out takes."""
+        """Number of days that the roll-out takes."""
         return max((timed.day for timed in self.writes), default=0)

@@ -1,4 +1,4 @@
-"""Where an estate stands while the outcome of some writes is unknown: whatever it is, the next write must fit."""
+"""Possible states of an estate while the outcome of some writes is unknown: the next write must fit all of them."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from optimizer.rollout.stages import Write
 from optimizer.rollout.transition import Transition
 
 MOST_OPEN = 2
-"""Most requests of a lane that may be open while others are sent."""
+"""Maximum number of requests of a lane that may be open while others are sent."""
 
 MOST_UNSETTLED = 5
-"""Most writes of a lane that may still take effect while others are sent; every one doubles the states to keep."""
+"""Number of unsettled writes with which a lane begins no other write: each one doubles the states to keep."""
 
 
 class Standing:
     """Every state in which an estate may be, by lane.
 
-    Writes of one lane do not touch those of another, so each lane keeps the alternatives of its own unsettled writes.
+    Writes of different lanes do not affect each other, so each lane keeps the alternatives of its own unsettled
+    writes.
 
     Parameters
     ----------
@@ -36,7 +37,7 @@ class Standing:
         self._alternatives: dict[int, list[Transition]] = {}
 
     def blocker(self, write: Write, lane: int) -> str:
-        """Why a write must not be made now; empty where no state that is possible speaks against it.
+        """Explain why a write must not be made now; empty if it fits every possible state.
 
         A write that may have taken effect already leads to no state that was not possible before.
         """
@@ -51,17 +52,17 @@ class Standing:
         return ""
 
     def unsettled_of(self, lane: int) -> Sequence[Write]:
-        """Writes of a lane that are not known to be made, and may have taken effect or may still do so."""
+        """Writes of a lane that are not known to be made, but may have taken effect or may still take effect."""
         return self._unsettled.get(lane, ())
 
     def begun(self, write: Write, lane: int) -> None:
-        """A write was begun and may take effect; one that is known already changes nothing."""
+        """Record that a write was begun and may take effect; does nothing if that is already known."""
         if all(other.number != write.number for other in self.unsettled_of(lane)):
             self._unsettled.setdefault(lane, []).append(write)
             self._imagine(lane)
 
     def ended(self, write: Write, lane: int, *, made: bool) -> None:
-        """A write was carried out, or it is certain that it was not."""
+        """Record that a write was carried out, or that it certainly was not."""
         if made:
             self._made.append(write)
             self._certain.make(write)
@@ -74,9 +75,9 @@ class Standing:
                 state.make(write)
 
     def _imagine(self, lane: int) -> None:
-        """Build the states in which some of the unsettled writes of a lane have taken effect.
+        """Build the states in which some of a lane's unsettled writes have taken effect.
 
-        A lane with more unsettled writes begins no other write until some of them are settled, and needs no states.
+        A lane with ``MOST_UNSETTLED`` or more unsettled writes begins no other write, so it needs no states.
         """
         unsettled = self._unsettled[lane]
         writes = unsettled if len(unsettled) < MOST_UNSETTLED else []

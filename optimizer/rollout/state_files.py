@@ -1,4 +1,4 @@
-"""Files of the state folder, which one user has or several share: who may read and write them follows the folder."""
+"""Files of the state folder, which belongs to one user or is shared; access to the files follows the folder."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ STATE_VARIABLE = "BACKUP_OPTIMIZER_STATE"
 
 _OWNER_ONLY = 0o700
 _NEW_SHARED = 0o770
-"""Access to a new folder that ``BACKUP_OPTIMIZER_STATE`` names, less the umask."""
+"""Access to a new folder that ``BACKUP_OPTIMIZER_STATE`` names, minus the umask."""
 
 _READ_WRITE = 0o666
 _POSIX = os.name != "nt"
 
 
 def make_state_folder(folder: Path, access: int = _OWNER_ONLY) -> None:
-    """Make the state folder if it is missing; one that is there keeps its access.
+    """Create the state folder if it does not exist; an existing folder keeps its access.
 
     Parameters
     ----------
     folder
-        The state folder.
+        State folder.
     access
-        Access to a new folder, less the umask.
+        Access to a new folder, minus the umask.
 
     Raises
     ------
     EstateError
-        It cannot be made, or not be used.
+        The folder cannot be created or used.
     """
     with explain_access(folder, folder):
         folder.mkdir(parents=True, exist_ok=True, mode=access)
@@ -44,17 +44,17 @@ def make_state_folder(folder: Path, access: int = _OWNER_ONLY) -> None:
 
 
 def make_named_folder(folder: Path) -> None:
-    """Make a folder that ``BACKUP_OPTIMIZER_STATE`` names: for the user and, if the umask allows it, the group."""
+    """Create a folder that ``BACKUP_OPTIMIZER_STATE`` names: for the user and, if the umask allows it, the group."""
     make_state_folder(folder, _NEW_SHARED)
 
 
 def make_part(folder: Path, name: str) -> Path:
-    """A folder inside of the state folder, with the same access.
+    """Create a subfolder of the state folder, with the same access.
 
     Raises
     ------
     EstateError
-        It cannot be made.
+        The subfolder cannot be created.
     """
     part = folder / name
     with explain_access(part, folder):
@@ -64,19 +64,19 @@ def make_part(folder: Path, name: str) -> Path:
 
 
 def access_to_files(folder: Path) -> int:
-    """Access to new files of the state folder: whoever may use the folder may use them."""
+    """Access to new files of the state folder: everybody who may use the folder may use them."""
     with explain_access(folder, folder):
         return stat.S_IMODE(folder.stat().st_mode) & _READ_WRITE | 0o600
 
 
 def share(file: Path, folder: Path) -> None:
-    """Give a file of the state folder the folder's access, if it is there and is this user's.
+    """Give a file of the state folder the folder's access, if it exists and belongs to this user.
 
-    An earlier version made its files for the owner only, and a umask may have taken something away.
+    An earlier version created its files for the owner only, and a umask may have removed access.
 
     Raises
     ------
-    EstateError
+    The file cannot be read.
         The file cannot be seen.
     """
     with explain_access(file, folder):
@@ -91,16 +91,16 @@ def _give(path: Path, wanted: int) -> None:
 
 
 def open_shared(file: Path, folder: Path) -> int:
-    """Open a file of the state folder to read and append, with the folder's access; its descriptor.
+    """Open a file of the state folder for reading and appending, with the folder's access; returns its descriptor.
 
     Raises
     ------
     OSError
-        It cannot be opened.
+        The file cannot be opened.
     """
     flags = os.O_RDWR | os.O_APPEND
     try:
-        # Not with O_CREAT: in sticky folders Linux refuses that for files of others (fs.protected_regular).
+        # Without O_CREAT: in sticky folders, Linux refuses it for files of other users (fs.protected_regular).
         return os.open(file, flags)
     except FileNotFoundError:
         descriptor = os.open(file, flags | os.O_CREAT, 0o600)
@@ -109,12 +109,12 @@ def open_shared(file: Path, folder: Path) -> int:
 
 
 def require_torn(line: bytes, file: Path) -> None:
-    """Pass over a line that a crash cut off, and nothing else.
+    """Accept a line that a crash cut off, and no other line.
 
     Raises
     ------
     EstateError
-        The line is whole but not understood, or no line of such a file: what it counts would be missed.
+        The line is whole but not understood, or is not a line of such a file; its writes would not be counted.
     """
     if not line.strip(b"\0 \r\t"):
         return
@@ -131,15 +131,15 @@ def require_torn(line: bytes, file: Path) -> None:
 
 
 def sign(lock: Path) -> None:
-    """Put into a lock file who holds it, for those that find it held; the lock holds without it."""
+    """Write the holder's name into a lock file, for processes that find it locked; the lock holds without it."""
     with suppress(OSError), lock.open("r+", encoding="utf-8") as file:
-        # "w" would ask for O_CREAT, as in open_shared, and the name of an earlier holder would stay.
+        # Mode "w" would use O_CREAT (see open_shared), and the name of an earlier holder would stay.
         file.truncate()
         file.write(f"{_user()}, process {os.getpid()}")
 
 
 def holder_of(lock: Path) -> str:
-    """Who holds a lock, in brackets; empty if it does not say."""
+    """Name of the holder of a lock, in brackets; empty if the file does not contain it."""
     try:
         told = lock.read_text("utf-8", "replace")[:80]
     except OSError:
@@ -149,16 +149,16 @@ def holder_of(lock: Path) -> str:
 
 @contextmanager
 def explain_access(path: Path, folder: Path, *, shared: bool = True) -> Iterator[None]:
-    """Turn what the system says about a file into an error that says what to do.
+    """Turn an ``OSError`` about a file into an error that says what to do.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the file.
     folder
-        Where it is.
+        Folder of the file.
     shared
-        Whether that is the state folder, which several users may share.
+        Whether the folder is the state folder, which several users may share.
 
     Raises
     ------
@@ -182,7 +182,7 @@ def explain_access(path: Path, folder: Path, *, shared: bool = True) -> Iterator
 
 
 def _owner(*paths: Path) -> str:
-    """Owner of the first of some paths that can be seen."""
+    """Owner of the first path that can be read."""
     for path in paths:
         try:
             number = path.stat().st_uid

@@ -1,4 +1,4 @@
-"""What a write relies on beside its own object, read right before it is sent."""
+"""What a write relies on besides its own object; it is read right before the write is sent."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from optimizer.rollout.writes import policy_state
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What was found around the object of a write.
+    """State around the object of a write.
 
     Parameters
     ----------
     points
-        The last recovery points of its VMs as their items state them, by VM id in lower case.
+        Last recovery points of the write's VMs, as their items state them, by VM id in lower case.
     changed
-        What is no longer as the plan knows it; empty where all is.
+        Message about what has changed since the plan was made; empty if nothing has.
     full
-        What others have filled, so that the write would break a limit; empty where there is room.
+        Message about what others have filled so that the write would exceed a limit; empty if there is room.
     """
 
     points: Mapping[str, datetime] = field(default_factory=dict)
@@ -45,16 +45,16 @@ def _any_number(object_id: str) -> float:
 class Surroundings:
     """What the writes of a run rely on.
 
-    Of a reassignment, that is the policy that it leads to: its retention governs the recovery points that are there,
-    and others may have filled it.  Of an edit, it is the items of the policy: a newcomer would be moved with them.  Of
-    a creation, it is the number of policies in the vault.
+    A reassignment relies on the policy that it leads to: the policy's retention governs the existing recovery points,
+    and others may have filled it.   An edit relies on the items of the policy: a new item would be moved with them.
+    A creation relies on the number of policies in the vault.
 
     Parameters
     ----------
     targets
-        State that each policy must be in where an item is assigned to it, by ``policy_id.lower()``.
+        State that each policy must be in when an item is assigned to it, by ``policy_id.lower()``.
     most_vms, most_policies
-        How many VMs a policy, and how many policies a vault, may hold, by id in lower case.
+        Maximum number of VMs per policy and of policies per vault, by id in lower case.
     """
 
     targets: Mapping[str, bytes] = field(default_factory=dict)
@@ -67,16 +67,16 @@ class Surroundings:
         Parameters
         ----------
         service
-            Where to read.
+            Service to read from.
         write
-            The write.
+            Write that is about to be sent.
         current
-            Its object as it is now; None where there is none.
+            Object of the write as it is now; None if it does not exist.
 
         Raises
         ------
         CloudError
-            It cannot be read.
+            The service cannot be read.
         """
         match write.kind:
             case "create_policy":
@@ -123,7 +123,7 @@ def _of_edit(service: BackupService, write: Write) -> Around:
 
 
 def _no_room(state: str, held: int, most: float) -> str:
-    """Why nothing more may be put in a place; empty where it may."""
+    """Message that a policy or vault is full; empty if it has room."""
     if held < most:
         return ""
     return (
@@ -133,7 +133,7 @@ def _no_room(state: str, held: int, most: float) -> str:
 
 
 def _last_points(items: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
-    """When the last recovery point of each VM was made, where its item states it, by VM id in lower case.
+    """Time of the last recovery point of each VM whose item states it, by VM id in lower case.
 
     Parameters
     ----------

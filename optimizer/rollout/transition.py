@@ -1,4 +1,4 @@
-"""The state of an estate while writes are made one by one, and what in it stands in the way of the next."""
+"""State of an estate while writes are made one by one, and the obstacles to the next write."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ Key = tuple[str | int, ...]
 """What has to change before a write can be made: a write, a policy, a vault, a half hour of a cap, VMs at a start."""
 
 NEVER: Key = ("never",)
-"""Nothing that is still to come opens the way."""
+"""Key of an obstacle that no later write can remove."""
 
 
 @dataclass(frozen=True, slots=True)
 class Obstacle:
-    """Why a write must not be made in the present state.
+    """Reason why a write must not be made in the present state.
 
     Parameters
     ----------
     key
-        What has to change first; :data:`NEVER` where nothing can.
+        What has to change first; :data:`NEVER` if nothing can.
     text
-        For people.
+        Reason in words for people.
     """
 
     key: Key
@@ -42,7 +42,7 @@ class Obstacle:
 
 @dataclass(slots=True)
 class _PolicyNow:
-    """A policy as it is at the moment."""
+    """A policy in the present state."""
 
     name: str
     vault: str
@@ -57,19 +57,19 @@ class _PolicyNow:
 
 
 class Transition:
-    """The state while the writes of a plan or of a rollback are made.
+    """State while the writes of a plan or of a rollback are made.
 
     Parameters
     ----------
     inventory
-        The state before the first write.
+        State before the first write.
     rules
-        What has to hold after each write.
+        Constraints that must hold after each write.
     snapshot_minutes
-        Length of the snapshot.
+        Length of the snapshot in minutes.
     tolerated
-        A state whose own breaches are tolerated as well as those of ``inventory``: for a rollback the state that it
-        leads back to, which may have been over a limit, over a cap or against a rule.
+        Another state whose breaches are tolerated, besides those of ``inventory``.   For a rollback, this is the state
+        that it leads back to, which may have exceeded a limit or a cap, or broken a rule.
     """
 
     def __init__(
@@ -98,11 +98,11 @@ class Transition:
         self._windows = _VmRules(inventory, rules, snapshot_minutes)
 
     def blockers(self, write: Write) -> tuple[str, ...]:
-        """Why a write must not be made now; empty where nothing speaks against it."""
+        """Reasons why a write must not be made now; empty if it may be."""
         return tuple(obstacle.text for obstacle in self.obstacles(write))
 
     def obstacles(self, write: Write) -> tuple[Obstacle, ...]:
-        """The same, with what has to change first."""
+        """Obstacles to a write now, each with what has to change first; empty if there are none."""
         missing = [number for number in write.needs if number not in self._made]
         if missing:
             return tuple(Obstacle(("write", number), f"it needs write {number} first") for number in missing)
@@ -117,12 +117,12 @@ class Transition:
                 return tuple(self._against_reassignment(write))
 
     def make(self, write: Write) -> list[Key]:
-        """Apply a write; what has become looser by it.  One whose result is there already changes nothing.
+        """Apply a write, unless its result is already there; returns the keys of the constraints that it loosens.
 
         Raises
         ------
         ValueError
-            The write names a VM or a policy that is not there.
+            The write names a VM or a policy that does not exist.
         """
         self._made.add(write.number)
         loosened: list[Key] = [("write", write.number)]
@@ -138,21 +138,21 @@ class Transition:
         return loosened
 
     def room(self, policy_id: str) -> int:
-        """How many more VMs a policy takes, by lower-case id; one that is still to come takes as many as a new one."""
+        """Number of further VMs that fit into a policy (lower-case id), which may still have to be created."""
         policy = self._policies.get(policy_id)
         return self.most_vms(policy_id) - (policy.size if policy is not None else 0)
 
     def most_vms(self, policy_id: str) -> int:
-        """How many VMs a policy may protect, by lower-case id; what was over the limit may be as large again."""
+        """Maximum number of VMs of a policy (lower-case id); a policy over the limit may be as large again."""
         was = self._most_items.get(policy_id)
         return self._most_vms.new if was is None else max(self._most_vms.existing, was)
 
     def most_policies(self, vault_id: str) -> int:
-        """How many policies a vault may hold, by lower-case id; what was over the limit may hold as many again."""
+        """Maximum number of policies of a vault (lower-case id); a vault over the limit may hold as many again."""
         return max(self._limits.max_policies_per_vault, self._most_policies.get(vault_id, 0))
 
     def rows_of(self, vms: Iterable[str]) -> list[int]:
-        """Items of VMs, those that are not there left out."""
+        """Row numbers of the items of some VMs; VMs that are not in the inventory are left out."""
         return [self._row_of_vm[vm.lower()] for vm in vms if vm.lower() in self._row_of_vm]
 
     def _against_creation(self, write: Write) -> list[Obstacle]:
@@ -215,7 +215,7 @@ class Transition:
         return found + self._against_move([row], current.start, target.start)
 
     def _against_move(self, rows: list[int], before: int, after: int) -> list[Obstacle]:
-        """Rules on the windows of single VMs, caps, and sets that are kept apart or in order."""
+        """Obstacles to a move: rules on the windows of single VMs, caps, and sets that are kept apart or in order."""
         if before == after:
             return []
         found = []
@@ -301,7 +301,7 @@ def _last(arm_id: str) -> str:
 
 
 class _VmRules:
-    """What forbids single VMs to go to a start: windows of rules, pins, exclusions, the state of the item."""
+    """Constraints that keep single VMs from a start: windows of rules, pins, exclusions, and the state of the item."""
 
     def __init__(self, inventory: Inventory, rules: Rules, snapshot_minutes: int) -> None:
         self._inventory = inventory
@@ -311,7 +311,7 @@ class _VmRules:
         self._allowed: dict[tuple[object, ...], BoolArray] = {}
 
     def against(self, row: int, option: int) -> str:
-        """Why an item must not go to a start option; empty where it may."""
+        """Reason why an item must not move to a start option; empty if it may."""
         item = self._inventory.items[row]
         if item.unwritable:
             return f"must not be written: {item.unwritable}"

@@ -1,7 +1,7 @@
-"""Checks after a change: each moved VM is backed up at its new time, and no recovery point was lost on the way.
+"""Checks after a change: whether each moved VM is backed up at its new time, and whether a recovery point was lost.
 
-Only reads.  Policies, items and jobs of each vault are listed once.  The extended info, which no list gives, is read
-only for moved VMs with a finding, because it takes a request for each VM; ``deep`` reads it for all of them.
+This module only reads.  It lists policies, items and jobs of each vault once.  The extended info, which no list
+contains, takes one request per VM.  It is read only for moved VMs with a finding; with ``deep``, for all moved VMs.
 """
 
 from __future__ import annotations
@@ -38,15 +38,15 @@ from optimizer.rollout.watch_report import NOT_KNOWN, Finding, Verdict, WatchedV
 __all__ = ["WatchReport", "watch"]
 
 _LONGEST_LOOK_BACK = timedelta(days=30)
-"""How far back the service is asked for jobs; it is not documented how long it keeps them."""
+"""Longest period for which the service is asked for jobs; how long it keeps them is not documented."""
 
 _LOOK_AHEAD = timedelta(days=8)
-"""Within so long the next run of every schedule opens."""
+"""Period within which the next run of every schedule opens."""
 
 
 @dataclass(frozen=True)
 class _VaultState:
-    """What the service says of one vault."""
+    """State of one vault according to the service."""
 
     policies: Mapping[str, Resource]
     items: Mapping[str, Resource]
@@ -70,28 +70,28 @@ def watch(
     Parameters
     ----------
     plan, inventory
-        The plan, and the estate that it was made for.
+        The plan, and its estate.
     moved_at
         When each VM got its new start, or was first seen there, by ``vm_id.lower()``; see ``JournalState.moved_at``
         and ``found_vms``.
     reader, clock
-        The service and the present time.
+        The service and the clock.
     rules
-        For ``rpo_hours``; None: those of the plan.
+        Rules, for their ``rpo_hours``.  None: the rules of the plan.
     progress
-        Told after each VM.
+        Called after each VM.
     found
         VMs of ``moved_at`` that somebody else had moved, in lower case.
     deep
-        Whether to read the extended info of every moved VM, one request each; by default only of those for which
-        the lists raise a finding.
+        Whether to read the extended info of every moved VM, with one request each.   By default, it is read only for
+        VMs with a finding in the lists.
 
     Raises
     ------
     CloudError
-        No vault can be read.  If only some cannot, their VMs have a finding.
+        No vault can be read.  If only some vaults cannot be read, their VMs have a finding.
     ClockError
-        This machine's clock and the service's differ, so that due and overdue cannot be told apart.
+        The clocks of this machine and the service differ, so due and overdue runs cannot be told apart.
     """
     now = clock.now()
     watched = list(_watched(plan, moved_at, inventory, rules or plan.rules))
@@ -116,7 +116,7 @@ def watch(
 
 
 def _require_one(states: Mapping[str, _VaultState | CloudError]) -> None:
-    """Raise an error if no vault can be read: nothing is known about any VM then, and the reason is one message.
+    """Raise an error if no vault can be read: nothing is known about any VM then, and one message gives the reason.
 
     Raises
     ------
@@ -157,7 +157,7 @@ def _watched(
 
 
 def _since(vm: Watched, now: datetime) -> datetime:
-    """From when on the jobs of a VM matter: the last recovery point before its change is among them."""
+    """Time from which the jobs of a VM matter, early enough to include its last recovery point before the change."""
     return max(vm.written_at - 2 * vm.rpo, now - _LONGEST_LOOK_BACK)
 
 
@@ -209,7 +209,7 @@ def _judge(
     inventory: Inventory,
     now: datetime,
 ) -> tuple[list[Finding], ScheduleCheck, timedelta | None]:
-    """What an item, with or without its extended info, its policy and its jobs say."""
+    """Check an item, with or without its extended info, its policy and its jobs."""
     jobs = state.jobs.of(vm.item.vm_id, item)
     unclear = [job for job in state.jobs.unclear_of(vm.item.vm_id) if job not in jobs]
     schedule = _check_schedule(entry, vm, jobs, unclear, inventory, now)

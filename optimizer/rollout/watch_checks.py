@@ -1,4 +1,4 @@
-"""Whether a change arrived: what one VM's item, policy and jobs say, held against the plan."""
+"""Checks whether a change took effect: one VM's item, policy and jobs, compared with the plan."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from optimizer.rollout.due import TOLERANCE, Due
 from optimizer.rollout.watch_report import Finding, FindingKind
 
 ON_DEMAND_KEPT_DAYS = 30
-"""For how long an offered on-demand backup is kept."""
+"""Days for which an on-demand backup is kept in the commands that a finding offers."""
 
 _SAME_TIME = timedelta(minutes=2)
-"""An item's last backup and a job that begin so close to each other are the same backup."""
+"""Maximum distance at which an item's last backup and the start of a job count as the same backup."""
 
 _MADE_A_POINT = {"completed", "completedwithwarnings"}
 _RUNNING = {"inprogress", "cancelling"}
@@ -35,9 +35,9 @@ class Job:
     Parameters
     ----------
     scheduled
-        Whether the schedule started it; Azure does not say so of every kind of job, and then it did.
+        Whether the schedule started it.  Azure does not state this for every kind of job; True if it does not.
     error
-        Title or text of the first error; empty where there is none.
+        Title or text of the first error; empty if there is none.
     """
 
     start: datetime
@@ -47,7 +47,7 @@ class Job:
 
     @property
     def made_a_point(self) -> bool:
-        """Whether a recovery point came of it."""
+        """Whether it created a recovery point."""
         return self.status.lower() in _MADE_A_POINT
 
     @property
@@ -63,26 +63,26 @@ class VaultJobs:
     Parameters
     ----------
     by_vm
-        Jobs that belong to a VM for certain, by ``vm_id.lower()``, by start.
+        Jobs that certainly belong to a VM, by ``vm_id.lower()`` and ordered by start.
     unclear
-        Jobs that do not say which VM they belong to, with the VMs that they may belong to; no VM: any of the vault.
+        Jobs that do not say which VM they belong to, with the possible VMs.  Without VMs: any VM of the vault.
     """
 
     by_vm: Mapping[str, Sequence[Job]]
     unclear: Sequence[tuple[Job, frozenset[str]]] = ()
 
     def of(self, vm_id: str, item: Resource | None) -> list[Job]:
-        """Jobs of a VM, by start.
+        """Jobs of a VM, ordered by start.
 
-        A job that does not name its VM belongs to the VM whose item states a backup, or a recovery point, of that
-        very time.
+        A job that does not name its VM belongs to the VM whose item states a backup, or a recovery point, at the same
+        time.
 
         Parameters
         ----------
         vm_id
-            The VM.
+            ARM id of the VM.
         item
-            Its protected item; None where the vault has none.
+            Its protected item; None if the vault has none.
         """
         fields = properties_of(item)
         stated = [parse_time(fields.get(name)) for name in ("lastBackupTime", "lastRecoveryPoint")]
@@ -94,21 +94,21 @@ class VaultJobs:
         return sorted([*self.by_vm.get(vm_id.lower(), ()), *claimed], key=lambda job: job.start)
 
     def unclear_of(self, vm_id: str) -> list[Job]:
-        """Jobs that may belong to a VM, or to another one."""
+        """Jobs that may belong to this VM or to another one."""
         return [job for job, vms in self.unclear if not vms or vm_id.lower() in vms]
 
 
 def read_jobs(vault_id: str, resources: Iterable[Resource], owners: JobOwners) -> VaultJobs:
-    """Backup jobs of a vault.
+    """Parse the backup jobs of a vault.
 
     Parameters
     ----------
     vault_id
-        The vault that listed them.
+        Vault that listed the jobs.
     resources
-        As the service lists them.
+        Jobs as the service listed them.
     owners
-        Tells which VM a job belongs to.
+        Index that shows which VM a job belongs to.
     """
     by_vm: dict[str, list[Job]] = {}
     unclear: list[tuple[Job, frozenset[str]]] = []
@@ -129,7 +129,7 @@ def read_jobs(vault_id: str, resources: Iterable[Resource], owners: JobOwners) -
 
 
 def _error(properties: Mapping[str, Any]) -> str:
-    """Title or text of the first error; empty where there is none."""
+    """Title or text of the first error; empty if there is none."""
     for detail in objects(properties.get("errorDetails")):
         if found := text(detail.get("errorTitle")) or text(detail.get("errorString")):
             return found
@@ -138,20 +138,20 @@ def _error(properties: Mapping[str, Any]) -> str:
 
 @dataclass(frozen=True)
 class Watched:
-    """A VM, what the plan wants of it, and where its commands go.
+    """A VM with what the plan intends for it.
 
     Parameters
     ----------
     item, vault
-        Its protection.
+        Its protected item and vault.
     policy_id, policy, option
-        Where it should be, and the start option of that policy.
+        Planned policy, and the planned start option.
     written_at
-        When that was written.
+        When that change was written.
     recurrence
-        What was not changed.
+        Recurrence of the schedule, which does not change.
     rpo
-        Longest time between two recovery points.
+        Longest allowed time between two recovery points.
     """
 
     item: ProtectedItem
@@ -164,30 +164,30 @@ class Watched:
     rpo: timedelta
 
     def command(self, *words: str) -> str:
-        """A command line of the Azure CLI, quoted."""
+        """Command line of the Azure CLI, quoted for a shell."""
         place = ("--resource-group", self.vault.resource_group, "--vault-name", self.vault.name)
         where = ("--subscription", self.vault.subscription) if self.vault.subscription else ()
         return shlex.join(("az", "backup", *words, *place, *where))
 
     def backup_now(self, now: datetime) -> str:
-        """The command for an on-demand backup."""
+        """Command for an on-demand backup."""
         until = now.astimezone(UTC).date() + timedelta(days=ON_DEMAND_KEPT_DAYS)
         names = ("--container-name", container_of(self.item.id), "--item-name", self.item.id.rpartition("/")[2])
         kind = ("--backup-management-type", "AzureIaasVM", "--workload-type", "VM")
         return self.command("protection", "backup-now", *names, *kind, "--retain-until", f"{until:%d-%m-%Y}")
 
     def show_policy(self) -> str:
-        """The command that shows the policy."""
+        """Command that shows the policy."""
         return self.command("policy", "show", "--name", self.policy)
 
 
 def check_item(vm: Watched, item: Resource | None) -> list[Finding]:
-    """Whether the item is under the plan's policy, consistent and protected.
+    """Check that the item is under the plan's policy, consistent and protected.
 
     Parameters
     ----------
     item
-        With its extended info; None where the vault has none.
+        The item, with its extended info; None if the vault has no such item.
     """
     if item is None:
         return [_finding("not_protected", "the VM is no longer protected in this vault", "find out who removed it")]
@@ -214,12 +214,12 @@ def check_item(vm: Watched, item: Resource | None) -> list[Finding]:
 
 
 def check_policy(vm: Watched, policies: Mapping[str, Resource]) -> list[Finding]:
-    """Whether the policy is there and set to the plan's time.
+    """Check that the policy exists and is set to the plan's time.
 
     Parameters
     ----------
     policies
-        Of the vault, by ``id.lower()``.
+        Policies of the vault, by ``id.lower()``.
     """
     policy = policies.get(vm.policy_id.lower())
     if policy is None:
@@ -246,14 +246,15 @@ def _finding(kind: FindingKind, what: str, advice: str, command: str = "") -> Fi
 
 @dataclass
 class ScheduleCheck:
-    """What the jobs say about the new start.
+    """Result of the check of jobs at the new start.
 
     Parameters
     ----------
     on_time
-        The last job on time that has ended, else the one in progress, and its run; None where there is none.
+        The run and its job, for the last job on time that has ended; if there is none, the one in progress.   None if
+        there is no job on time.
     waits_for
-        The run that is waited for; None where a job came.
+        Next run, if its job is still to come; None if a job was on time.
     """
 
     findings: list[Finding] = field(default_factory=list)
@@ -270,20 +271,20 @@ def check_jobs(
     now: datetime,
     unclear: Sequence[Job] = (),
 ) -> ScheduleCheck:
-    """Whether scheduled jobs come at the new start, and how the last one ended.
+    """Check whether scheduled jobs start at the new time, and how the last one ended.
 
-    A job that fits the old and the new start counts for the new one.
+    A job that fits both the old and the new start counts for the new one.
 
     Parameters
     ----------
     jobs
-        Of the VM, by start.
+        Jobs of the VM, ordered by start.
     new, old
-        Runs of the new and of the old start about and after the change, by time.
+        Runs of the new and of the old start around and after the change, in order of time.
     now
-        The present.
+        Present time.
     unclear
-        Jobs of the vault that may be the VM's.
+        Jobs of the vault that may belong to the VM.
     """
     after = [job for job in jobs if job.scheduled and job.start >= vm.written_at]
     check = ScheduleCheck()
@@ -291,7 +292,7 @@ def check_jobs(
     for run in new:
         job = next((job for job in after if run.holds(job.start)), None)
         if job is not None:
-            if not job.running or check.on_time is None:  # one in progress says less than one that has ended
+            if not job.running or check.on_time is None:  # a job that has ended shows more than one in progress
                 check.on_time = (run, job)
             check.remarks += [f"no job in time for the run of {_utc(lost.opens)}" for lost in missed]
             missed = []
@@ -310,7 +311,7 @@ def check_jobs(
 
 
 def _unless_unclear(finding: Finding, missed: Sequence[Due], unclear: Sequence[Job]) -> Finding:
-    """The finding, or that nothing is known: a job in time that does not name its VM may be the missing one."""
+    """The finding, or that it is uncertain because a job in time that names no VM may be the missing one."""
     in_time = [job for job in unclear if missed and missed[-1].holds(job.start)]
     if finding.kind != "no_job" or not in_time:
         return finding
@@ -327,7 +328,7 @@ _LOOK_FOR_POINTS = "see the VM's recovery points in the portal"
 def _judge_strays(
     vm: Watched, check: ScheduleCheck, strays: Sequence[Job], missed: Sequence[Due], old: Sequence[Due], now: datetime
 ) -> None:
-    """Tell apart why the last runs had no job: at the old time, late, at no known time, none at all."""
+    """Report why the last runs had no job: it started at the old time, late, at an unknown time, or not at all."""
     at_old = [job for job in strays if any(run.holds(job.start) for run in old)]
     if at_old:
         again = "" if missed or check.waits_for is None else f"; the next run opens at {_utc(check.waits_for.opens)}"
@@ -341,7 +342,7 @@ def _judge_strays(
 
 
 def _judge_off_time(vm: Watched, check: ScheduleCheck, job: Job, missed: Sequence[Due], now: datetime) -> None:
-    """A job that is neither in time nor at the old time: late for a run, or of no run."""
+    """Report a job that is neither in time nor at the old time: it is late for a run, or belongs to no run."""
     runs = [run for run in missed if run.opens <= job.start]
     if not runs:
         seen = f"a job started at {_utc(job.start)}, which is neither the old nor the new time"
@@ -375,14 +376,14 @@ def _judge_job(vm: Watched, check: ScheduleCheck, job: Job, now: datetime) -> No
 
 
 def longest_gap(vm: Watched, points: Iterable[datetime], running: datetime | None, now: datetime) -> timedelta | None:
-    """Longest time between two recovery points that ended after the change; the open one ends now.
+    """Longest time between two recovery points that ended after the change; the present gap ends now.
 
     Parameters
     ----------
     points
         Times of recovery points, in any order.
     running
-        Start of a job that is in progress: the open gap will end there.
+        Start of a job in progress, at which the present gap will end.
     """
     known = sorted(points)
     if not known:
@@ -394,14 +395,14 @@ def longest_gap(vm: Watched, points: Iterable[datetime], running: datetime | Non
 def check_points(
     vm: Watched, points: Sequence[datetime], running: datetime | None, now: datetime, unclear: Sequence[Job]
 ) -> tuple[timedelta | None, list[Finding]]:
-    """The longest time between recovery points, and whether it kept the RPO.
+    """Longest time between recovery points, and the findings if it exceeds the RPO.
 
     Parameters
     ----------
     points, running
-        As of :func:`longest_gap`.
+        See :func:`longest_gap`.
     unclear
-        Jobs that may be the VM's: a gap that one of them may have closed is not certain.
+        Jobs that may belong to the VM.  A gap that one of them may have ended is uncertain.
     """
     gap = longest_gap(vm, points, running, now)
     findings = check_gap(vm, gap, max(points, default=None), running or now)
@@ -416,12 +417,12 @@ def check_points(
 
 
 def check_gap(vm: Watched, gap: timedelta | None, last: datetime | None, now: datetime) -> list[Finding]:
-    """Whether the time between recovery points kept the RPO.
+    """Check whether the time between recovery points kept the RPO.
 
     Parameters
     ----------
     last
-        The last recovery point.
+        Time of the last recovery point.
     """
     if gap is None or last is None or gap <= vm.rpo:
         return []
@@ -434,7 +435,7 @@ def check_gap(vm: Watched, gap: timedelta | None, last: datetime | None, now: da
 
 
 def hours(span: timedelta) -> str:
-    """A span in hours and minutes, e.g. ``36 h``, ``2 h 35 min``."""
+    """A span in hours and minutes, such as ``36 h`` or ``2 h 35 min``."""
     total = round(span / timedelta(minutes=1))
     whole, minutes = divmod(total, 60)
     return f"{whole} h {minutes} min" if whole and minutes else f"{whole} h" if whole else f"{minutes} min"

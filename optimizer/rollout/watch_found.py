@@ -14,19 +14,19 @@ from optimizer.rollout.stages import Write
 def found_vms(writes: Sequence[Write], journal: Path) -> dict[str, datetime]:
     """When a run first saw each VM that somebody else had moved to its new start.
 
-    A rollback leaves these VMs where they are, so they stay in the result after it.
+    A rollback leaves these VMs where they are, so they also appear after one.
 
     Parameters
     ----------
     writes
-        All writes of the plan: a journal records what was found only by the number of the write.
+        All writes of the plan.  The journal identifies what was found only by the number of the write.
     journal
         Journal of the plan's ``apply``.
 
     Returns
     -------
     dict
-        Time by ``vm_id.lower()``.
+        Time at which each VM was first seen, by ``vm_id.lower()``.
 
     Raises
     ------

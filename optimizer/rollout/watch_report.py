@@ -1,4 +1,4 @@
-"""What a watch found, VM by VM: the shape of ``watch --format json``."""
+"""Findings of a watch for each VM, in the format of ``watch --format json``."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FindingKind = Literal[
     "request_failed",
     "unclear_jobs",
 ]
-"""All are alarms but ``request_failed`` and ``unclear_jobs``: these two mean that something is not known."""
+"""All of these are alarms, except ``request_failed`` and ``unclear_jobs``, which mean that something is unknown."""
 
 NOT_KNOWN: frozenset[FindingKind] = frozenset({"request_failed", "unclear_jobs"})
 
@@ -117,14 +117,14 @@ class WatchReport(StrictModel):
     vms: tuple[WatchedVm, ...]
     not_written: int = 0
 
-    @computed_field  # type: ignore[prop-decorator]  # mypy knows no decorated property
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not support decorated properties
     @property
     def verdicts(self) -> dict[str, int]:
         """Number of VMs with each verdict."""
         counted = Counter(vm.verdict for vm in self.vms)
         return {verdict: counted[verdict] for verdict in ("ok", "waiting", "alarm", "unknown")}
 
-    @computed_field  # type: ignore[prop-decorator]  # mypy does not know decorated properties
+    @computed_field  # type: ignore[prop-decorator]  # mypy does not support decorated properties
     @property
     def found_in_place(self) -> int:
         """Number of watched VMs that somebody else had moved."""
@@ -132,15 +132,15 @@ class WatchReport(StrictModel):
 
     @property
     def alarms(self) -> tuple[WatchedVm, ...]:
-        """VMs that somebody has to look after: something is wrong with them, or nothing could be learnt."""
+        """VMs that need attention: something is wrong with them, or nothing could be learned about them."""
         return tuple(vm for vm in self.vms if vm.verdict in {"alarm", "unknown"})
 
     @property
     def is_settled(self) -> bool:
-        """Whether none of the VMs that were written is waited for."""
+        """Whether no VM that was written is still waiting for its backup."""
         return not any(vm.verdict == "waiting" for vm in self.vms)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is waited for any more."""
+        """Whether nothing remains to be written or waited for."""
         return not self.not_written and self.is_settled

@@ -1,4 +1,4 @@
-"""Changes of a plan -> writes, with what each object must look like before and after."""
+"""Conversion of a plan's changes to writes, with the state of each object before and after."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from optimizer.rollout.stages import Write
 
 
 def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory) -> tuple[Write, ...]:
-    """Writes that carry a plan out, in its order.
+    """Writes that carry out a plan, in its order.
 
-    Starts before and after are those of the policies themselves: what the plan's schedule says of them is not used,
-    so that nobody can open a gate by editing it.
+    Starts before and after come from the policies themselves.  The starts in the plan's schedule are not used, so that
+    nobody can open a gate by editing them.
 
     Parameters
     ----------
     plan
-        The plan.
+        Plan to carry out.
     document, inventory
-        The estate that it was made for.
+        Estate of the plan.
 
     Raises
     ------
     PlanFormatError
-        A policy of a change has no readable schedule.
+        A policy in a change has no readable schedule.
     """
     policies = {id_of(resource).lower(): resource for resource in document.policies}
     items = {id_of(resource).lower(): resource for resource in document.protected_items}
@@ -107,14 +107,14 @@ def _edit(number: int, change: EditPolicy, policy: Resource, inventory: Inventor
 def _reassignment(
     number: int, change: ReassignItem, item: Resource, starts: tuple[int, int], maker: int | None
 ) -> Write:
-    """Assign a VM to another policy, after the write that creates or edits that policy if there is one.
+    """Assign a VM to another policy, after the write that creates or edits that policy, if there is one.
 
     Parameters
     ----------
     starts
         Start options before and after.
     maker
-        Number of that write.
+        Number of the write that creates or edits the policy.
     """
     return Write(
         number=number,
@@ -134,12 +134,12 @@ def _reassignment(
 
 
 def item_body(item: Resource, policy_id: str) -> dict[str, Any]:
-    """What is sent to assign an item to a policy: four fields at most, the disk exclusion among them.
+    """Properties sent to assign an item to a policy: at most four fields, including the disk exclusion.
 
     Raises
     ------
     ValueError
-        ``policy_id`` is empty: that would stop the protection.
+        ``policy_id`` is empty, which would stop the protection.
     """
     if not policy_id:
         raise ValueError("an item without a policy is no longer protected")
@@ -155,14 +155,15 @@ def item_body(item: Resource, policy_id: str) -> dict[str, Any]:
 
 
 def policy_body(policy: Resource) -> dict[str, Any]:
-    """What is sent to bring a policy back to an earlier state."""
+    """Properties sent to return a policy to an earlier state."""
     return {key: value for key, value in properties_of(policy).items() if key not in NEVER_WRITTEN}
 
 
 def policy_state(properties: Mapping[str, Any]) -> bytes:
-    """What of a policy counts when it is compared: all but counts, guard requests and the spelling.
+    """Properties of a policy that matter in a comparison: all except counts, guard requests and spelling.
 
-    The service answers with defaults that were not sent (``tieringPolicy``, ``scheduleWeeklyFrequency``), and spells
+    The service adds defaults that were not sent (``tieringPolicy``, ``scheduleWeeklyFrequency``), and has its own
+    spelling of times.
     times in its own way.
     """
     return canonical_json(essence(properties, left_out=NEVER_WRITTEN))
@@ -176,7 +177,7 @@ def _plain(value: object) -> object:
 
 
 def item_state(properties: Mapping[str, Any]) -> bytes:
-    """What of an item counts when it is compared: its policy, its VM, its disk exclusion, whether it is protected."""
+    """Properties of an item that matter in a comparison: policy, VM, disk exclusion, and whether it is protected."""
     state = str(properties.get("protectionState") or "").lower()
     return canonical_json(
         {
@@ -190,7 +191,7 @@ def item_state(properties: Mapping[str, Any]) -> bytes:
 
 
 def expected_after(write: Write) -> Resource | None:
-    """The object as a write leaves it, but for what the service adds by itself; None after a deletion."""
+    """The object as a write leaves it, without what the service adds by itself; None after a deletion."""
     if write.kind == "delete_policy":
         return None
     if write.kind != "reassign_item":
@@ -200,7 +201,7 @@ def expected_after(write: Write) -> Resource | None:
 
 
 def is_as(write: Write, current: Resource | None, wanted: Resource | None) -> bool:
-    """Whether an object is in the state of another reading of it."""
+    """Whether an object has the wanted state; both are None if it must not exist."""
     if current is None or wanted is None:
         return current is wanted
     state = item_state if write.kind == "reassign_item" else policy_state
