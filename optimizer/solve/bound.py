@@ -1,42 +1,46 @@
 """Proven lower bound: a strengthened Lagrangian relaxation, ascended with Adam.
 
-Relaxed are "one option per VM" (``lam``), the link between a VM's option and the rows that it touches (``mu``), the
-limit on moves (``sigma``), limits on policy writes (``tau``), and that a VM and its copies in cuts, which stand for
-``order``, are at the same option (``kappa``).  What is left splits into one problem per cell (twin key ``k``, start
-``t``), which decides whether the start is opened and for which VMs, one per row, and one per cut.  A few small
-services have one problem instead of their rows (:mod:`optimizer.solve.dual_services`).  A plain relaxation is weak
-because a fraction of a policy serves a whole service without a single pair, and a whole vault without a peak; here an
-opened cell is charged with the share ``alpha[r]`` of the cost that its own VMs cause in row ``r``.
+The relaxation drops these constraints and prices their violation with multipliers: "one option per VM" (``lam``); the
+link between a VM's option and the rows that it touches (``mu``); the limit on moves (``sigma``); limits on policy
+writes (``tau``); and that a VM and its copies in cuts, which represent ``order``, are at the same option (``kappa``).
+What remains splits into one problem per cell (twin key ``k``, start ``t``), which decides whether the start is opened
+and for which VMs, one problem per row, and one per cut. A few small services have one problem instead of their rows
+(:mod:`optimizer.solve.dual_services`). A plain relaxation is weak, because a fraction of a policy serves a whole
+service without a single pair, and a whole vault without a peak. Here, an opened cell is charged with the share
+``alpha[r]`` of the cost that its own VMs cause in row ``r``.
 
-Proof of validity.  The cost of a row, ``f(n) = p n (n - 1) / 2 + q max(0, n - fair share)``, is convex with
-``f(0) = 0`` and so superadditive: for any partition of the VMs in row ``r`` into groups of sizes ``n_i``,
-``f(sum n_i) >= sum f(n_i)``.  Hence for ``0 <= alpha <= 1``
+Proof of validity. The cost of a row, ``f(n) = p n (n - 1) / 2 + q max(0, n - fair share)``, is convex with ``f(0) =
+0`` and so superadditive: for any partition of the VMs in row ``r`` into groups of sizes ``n_i``, ``f(sum n_i) >= sum
+f(n_i)``. Therefore, for ``0 <= alpha <= 1``,
 
     ``f(n_r) >= (1 - alpha[r]) f(n_r) + alpha[r] * sum over cells (k, t) that touch r of f(n_r,kt)``
 
-with ``n_r,kt`` the VMs that the row counts at that cell: VMs of one key and one start touch the same rows, *peers*
-(VMs of one service and weight) in the rows of services, all of them in the rows of a vault's starts.  In a row that
-several kinds of peers touch, each kind is a group of its own.  So the objective is at least the one with the
-right-hand side, and relaxing constraints of that with any multipliers of the right sign gives a lower bound.
-The cell problem is solved exactly: among peers the j-th VM taken costs ``j`` times the charge for pairs, so its
-marginal costs, in ascending order of the reduced costs, do not fall; merged over all peers in ascending order they get
-the charge for the peak, which does not fall either with the number taken; and for every number of policies the
-cheapest prefix is tried.  The row problem is a minimum over ``n`` in ``[0, min(size, cap)]`` of a convex function.
+where ``n_r,kt`` is the number of VMs that the row counts at that cell. VMs of one key and one start touch the same
+rows: in the rows of services, *peers* (VMs of one service and weight) do; in the rows of a vault's starts, all of them
+do. In a row that several kinds of peers touch, each kind is a group of its own. So the objective is at least the one
+with the right-hand side, and relaxing constraints of that one with any multipliers of the right sign gives a lower
+bound. The cell problem is solved exactly. Among peers, the j-th VM taken (from 0) costs ``j`` times the charge for
+pairs, so their marginal costs, in ascending order of the reduced costs, never fall. Merged over all peers in ascending
+order, they are increased by the charge for the peak, which never falls with the number taken either. For every number
+of policies, the cheapest prefix is tried. The row problem is the minimum of a convex function over ``n`` in ``[0,
+min(size, cap)]``.
 
-A cut (:mod:`optimizer.solve.cuts`) is two sides of VMs, no two of which may be at options that clash.  The options of
-its first side are nested by what they clash with.  So of those that a schedule uses one clashes with all that any of
-them clashes with, its row in the clashes is some position of the cut, and both sides are at options of that position.
-Give each VM of a cut a copy of its choice: a schedule is still one, with the copies at the VM's own option, and
-``sum over copies c of v, options t, of kappa[c, t] * (copy[c, t] - x[v, t])`` adds nothing to its cost, whatever the
-sign of ``kappa``.  The cells get ``-kappa``.  The copies get ``kappa``, and what they pay is at least the least that
-they could, each at an allowed option for itself: the minimum over positions of the sum over copies of the cheapest
-option of that position.  A side may have many VMs: each is at one option, so that a cut is as strong as if all its
-schedules were listed, where constraints on pairs of options would be satisfied by halves of two options.
+A cut (:mod:`optimizer.solve.cuts`) has two sides of VMs, no two of which may be at options that clash. The options of
+its first side are nested by what they clash with. So among the options that a schedule uses there, one clashes with
+everything that any of them clashes with. Its row in the clash matrix is some position of the cut, and both sides are
+at options of that position. Give each VM of a cut a copy of its choice. A schedule remains a schedule with the copies
+at the VM's own option, and ``sum over copies c of v, options t, of kappa[c, t] * (copy[c, t] - x[v, t])`` adds nothing
+to its cost, whatever the sign of ``kappa``. The cells get ``-kappa``, the copies ``kappa``. What the copies pay is at
+least the minimum that they could pay if each chose an allowed option on its own: the minimum over positions of the sum
+over copies of the cheapest option of that position. A side may have many VMs, but each is at one option, so a cut is
+as strong as if all its schedules were listed. Constraints on pairs of options would be weaker: halves of two options
+satisfy them.
 
-Dropped altogether, which can only lower the bound: ``separate`` between sets, and of ``order`` clashes that are not
-nested (of two weekly policies that may cross midnight); of a vault's limit of policies, that edits have to leave their
-old start (it is counted as if every editable policy were edited).  Copies gain next to nothing for ``separate``: the
-mean of two schedules in which the sets have changed places keeps it as well, and costs the relaxation no more.
+Some constraints are dropped altogether, which can only lower the bound: ``separate`` between sets; clashes of
+``order`` that are not nested (between two weekly policies that may cross midnight); and, in a vault's limit on
+policies, that edits have to leave their old start (it is counted as if every editable policy were edited). Copies gain
+next to nothing for ``separate``: the mean of two schedules in which the sets have traded places keeps it as well, and
+costs the relaxation no more.
 
 Fisher, "The Lagrangian relaxation method for solving integer programming problems", Management Science 27 (1981);
 Guignard and Kim, "Lagrangean decomposition: a model yielding stronger Lagrangean bounds", Mathematical Programming 39
@@ -68,33 +72,41 @@ from optimizer.solve.dual_services import evaluate_services
 from optimizer.solve.instance import FloatArray, Instance, RowKind
 
 SAFETY = 1e-7
-"""Taken off the bound, times 1 + its size: floating-point sums err by far less."""
+"""Subtracted from the bound, times 1 + its absolute value; floating-point sums have far smaller errors."""
 
 FIRST_SHARE = 0.3
-"""Share of the rows' cost that the cells are charged with at the beginning."""
+"""Share of the rows' cost that the cells are charged with at the beginning (initial ``alpha``)."""
 
 VMS_PER_WRITE = 10
-"""A policy serves many VMs: a scarce write may be worth many times what one VM gains, and its price must get there."""
+"""Factor on the first rate of the price of a write.
+
+A policy serves many VMs, so a scarce write may be worth many times what one VM gains, and its price must get there.
+"""
 
 SHARE_RATE = 0.1
+"""First rate of ``alpha``, which lies between 0 and 1."""
+
 COPY_RATE = 0.2
-"""First rate of the price of a copy's option, as a share of that of the VM's value."""
+"""First rate of the price of a copy's option, as a share of the first rate of the VM's value ``lam``."""
 
 LEISURELY_STEPS, MOST_HURRY = 4000, 2.0
-"""With fewer steps than these first rates are higher: at ``mu`` by the root of how often they fit, up to this factor,
-at ``lam`` by somewhat less."""
+"""Number of steps below which first rates are higher, and the maximum factor.
+
+The factor for ``mu`` is the square root of ``LEISURELY_STEPS`` divided by the number of steps, up to the maximum; for
+``lam``, it is somewhat smaller.
+"""
 
 LAST_RATE = 0.001
-"""Rates decay geometrically to this share of the first ones."""
+"""Last rates as a share of the first ones; rates decay geometrically between them."""
 
 STEPS_PER_SEARCH = 4
-"""Steps of an ascent for each search for the cheapest starts of services that are placed together."""
+"""Number of steps of an ascent per search for the cheapest starts of services that are placed together."""
 
 OnStep = Callable[[int, float], bool]
 
 
 def keep_going(_step: int, _bound: float) -> bool:
-    """An :data:`OnStep` that never stops."""
+    """Never stop; an :data:`OnStep`."""
     return True
 
 
@@ -105,9 +117,9 @@ class Ascent:
     Parameters
     ----------
     bound
-        The best lower bound, rounded down by a safety margin.
+        The best lower bound found, rounded down by a safety margin.
     best
-        Where it was found.
+        Multipliers at which it was found.
     """
 
     bound: float
@@ -115,7 +127,8 @@ class Ascent:
 
 
 def start_multipliers(d: DualArrays) -> Multipliers:
-    """Where the ascent begins: each VM is worth its second cheapest option."""
+    """Multipliers at which the ascent begins: each VM is worth its second cheapest option."""
+    # With lam at the second cheapest option, only the cheapest one has a negative reduced cost.
     second = np.partition(d.base, 1, axis=1)[:, 1]
     lam = np.where(second >= FORBIDDEN, d.base.min(axis=1), second)
     shared = (d.pair_price > 0) | (d.peak_price > 0)
@@ -137,10 +150,10 @@ class _Rates:
 
 
 def _first_rates(instance: Instance, d: DualArrays, num_steps: int) -> _Rates:
-    """How far a multiplier may travel in one step.
+    """How far each multiplier may travel in one step.
 
-    A multiplier must be able to get as far as its value may lie: a VM of a large service is worth up to the pairs
-    that it makes with all the others, and so is meeting in a row.  One rate for all stalls on large services.
+    A multiplier must be able to reach any value it may need: a VM of a large service is worth up to the pairs that it
+    forms with all the others, and so is being in a row. A single rate for all multipliers stalls on large services.
     """
     rows = instance.rows
     is_service = np.array([kind is RowKind.SERVICE for kind in rows.kind], dtype=np.bool_)
@@ -150,13 +163,13 @@ def _first_rates(instance: Instance, d: DualArrays, num_steps: int) -> _Rates:
     lam: FloatArray = 0.05 + 0.5 * with_all_others
     size = np.concatenate((rows.size, d.services.size)).astype(np.float64)
     mu: FloatArray = 0.05 * d.pair_price * size + 0.2 * np.maximum(d.pair_price, d.peak_price)
-    # A cap, or a move or write where these are scarce, may be worth what the VM with most to gain would give for it.
+    # A cap, or a scarce move or write, may be worth what the VM with the most to gain would pay for it.
     today = instance.linear[np.arange(instance.num_vms), instance.today]
     most_to_gain = float((today - np.where(instance.allowed, instance.linear, np.inf).min(axis=1)).max(initial=0.0))
     scarce = max(0.02 * (most_to_gain + 5 * float(with_all_others.max(initial=0.0))), 0.01)
     extra = len(d.pair_price) - len(rows)
     shared = np.array([kind is not RowKind.CAP for kind in rows.kind] + [True] * extra, dtype=np.bool_)
-    # Few steps, as large instances get, have to go farther each: found on three estates of 10,000 VMs.
+    # Large instances get few steps, which have to go farther each. Found on three estates of 10,000 VMs.
     hurry = min(MOST_HURRY, max(1.0, math.sqrt(LEISURELY_STEPS / max(1, num_steps))))
     return _Rates(
         lam * hurry**0.6,
@@ -192,11 +205,14 @@ def _adam_step(
     least: float,
     most: float,
 ) -> None:
+    # Adam keeps running means of the gradient (decay 0.9) and of its square (decay 0.99). Both start at 0; these
+    # factors correct the bias of the first steps.
     first_scale, second_scale = 1.0 / (1.0 - 0.9**number), 1.0 / (1.0 - 0.99**number)
     for n in range(len(at)):
         g = gradient[n]
         first[n] = 0.9 * first[n] + 0.1 * g
         second[n] = 0.99 * second[n] + 0.01 * g * g
+        # The step has about the size of the rate whatever the scale of the gradient; 1e-9 prevents a division by 0.
         moved = at[n] + decay * rate[n] * first[n] * first_scale / (np.sqrt(second[n] * second_scale) + 1e-9)
         at[n] = min(max(moved, least), most)
 
@@ -208,12 +224,13 @@ def load_compiled() -> None:
 
 
 def evaluate(d: DualArrays, at: Multipliers, answer: Answer, exact: bool = True) -> float:
-    """Value of the dual function; subgradient and parts go to the answer.
+    """Value of the dual function; ``answer`` receives the subgradient and the values of the subproblems.
 
-    Where it need not be exact, services that are placed together keep their starts of the step before.  The value is
-    then too high, and no bound.
+    If ``exact`` is false, services that are placed together keep their starts of the step before. The value is then
+    too high, and is not a bound.
 
-    Cuts are called from here: compiled code is cached by its own file and misses changes of what it calls elsewhere.
+    Cuts are evaluated from here, not from the compiled function: Numba caches compiled code by its own file, and would
+    miss changes to functions that it calls in other files.
     """
     base = less_copies(d.base, d.cuts, at.kappa)
     value = evaluate_dual(d, base, at.lam, at.mu, at.alpha, at.sigma, at.tau, answer)
@@ -226,7 +243,7 @@ def evaluate(d: DualArrays, at: Multipliers, answer: Answer, exact: bool = True)
 
 
 def dual_value(d: DualArrays, at: Multipliers, answer: Answer | None = None) -> float:
-    """The lower bound at some multipliers, summed exactly and rounded down by a safety margin."""
+    """Lower bound at the given multipliers, summed exactly and rounded down by a safety margin."""
     answer = answer if answer is not None else empty_answer(d)
     evaluate(d, at, answer)
     parts = [math.fsum(at.lam), math.fsum(answer.cells.ravel()), math.fsum(answer.rows), math.fsum(answer.cuts)]
@@ -282,11 +299,11 @@ class Climb:
         num_steps
             Number of steps over which the rates decay.
         on_step
-            Called with (step, best value); the cycle ends early where it returns False.
+            Called with (step, best value); the cycle ends early if it returns False.
         first_rate, last_rate
             Rates at both ends of the cycle, as shares of the first rate of an ascent.
         done
-            Share of the cycle that is over after a step. The rates decay with it. None: the share of the steps.
+            Share of the cycle that is over after a step; the rates decay with it. By default, the share of the steps.
         """
         instance, d, answer, at = self._instance, self.arrays, self._answer, self.best.copy()
         rates, sigma = _first_rates(instance, d, num_steps), np.array([at.sigma])
@@ -300,6 +317,8 @@ class Climb:
             (_Adam(rate_of_sigma, 0.0, math.inf), sigma, answer.moves),
         )
         for number in range(1, num_steps + 1):
+            # The search for the cheapest starts of services tries all of them. The steps in between reuse the last
+            # starts, which gives a subgradient but no bound.
             exact = not len(answer.services) or number % STEPS_PER_SEARCH == 0 or number == num_steps
             value = evaluate(d, at, answer, exact)
             if exact and value > self._value:
@@ -311,6 +330,7 @@ class Climb:
             for stepper, part, gradient in steppers:
                 stepper.step(part, gradient, decay, number)
             at.sigma = float(sigma[0])
+        # The compiled sums of the steps have rounding errors: the best point is evaluated once more, summed exactly.
         self.bound = max(self.bound, dual_value(d, self.best, answer))
 
 
@@ -324,9 +344,9 @@ def ascend(
     instance, start
         See :class:`Climb`.
     num_steps
-        Steps; more are slower and tighter.
+        Number of steps; more steps take longer and give a tighter bound.
     on_step
-        Called with (step, best bound); the ascent ends early where it returns False.
+        Called with (step, best bound); the ascent ends early if it returns False.
     """
     climb = Climb(instance, start)
     climb.cycle(num_steps, on_step)
@@ -334,7 +354,7 @@ def ascend(
 
 
 def _fits(at: Multipliers, d: DualArrays) -> bool:
-    """Whether multipliers have the shape of a dual function."""
+    """Whether multipliers have the shapes of a dual function."""
     shapes = (at.lam.shape, at.mu.shape, at.tau.shape, at.kappa.shape)
     return shapes == (d.today.shape, d.pair_price.shape, d.group_limit.shape, d.cuts.level.shape)
 
@@ -342,14 +362,14 @@ def _fits(at: Multipliers, d: DualArrays) -> bool:
 def reduced_costs(instance: Instance, at: Multipliers, arrays: DualArrays | None = None) -> FloatArray:
     """Cost of each option under the prices of rows, moves and copies, before the VM's own value; shape (V, 48).
 
-    :data:`~optimizer.solve.arrays.FORBIDDEN` and more where an option is not allowed.
+    At least :data:`~optimizer.solve.arrays.FORBIDDEN` where an option is not allowed.
 
     Parameters
     ----------
     instance, at
         The problem, and a point of its dual.
     arrays
-        The instance, flattened, where that was done before.
+        The flattened instance, if available.
     """
     d = arrays if arrays is not None else dual_arrays(instance)
     priced = price_classes(d, at.mu).reshape(-1, NUM_OPTIONS)
@@ -361,10 +381,10 @@ def reduced_costs(instance: Instance, at: Multipliers, arrays: DualArrays | None
 def forced_bounds(instance: Instance, at: Multipliers) -> FloatArray:
     """Lower bound on the cost of every feasible schedule in which VM ``v`` starts at ``t``; shape (V, 48).
 
-    The relaxed problem with ``x[v, t] = 1`` added costs at least its value without plus ``max(0, c[v, t] - lam[v])``:
-    the cell has to take the VM, which is worth no less than its reduced cost, since charges for pairs and peaks and
-    the opening are not negative, and no cell gains by losing an offer; rows and cuts stay as they are.  Infinite where
-    an option is not allowed.
+    With ``x[v, t] = 1`` added, the relaxed problem costs at least its value without it plus ``max(0, c[v, t] -
+    lam[v])``. The cell has to take the VM, which costs at least its reduced cost, because charges for pairs and peaks
+    and the opening are not negative, and no cell gains by losing an offer. Rows and cuts stay as they are. The bound
+    is infinite where an option is not allowed.
     """
     value = dual_value(dual_arrays(instance), at)
     surplus = np.maximum(0.0, reduced_costs(instance, at) - at.lam[:, None])

@@ -1,4 +1,4 @@
-"""Which sets of VMs one cut keeps in order: opposed gates bundled, so that few copies of choices are needed."""
+"""Finds the sets of VMs that one cut keeps in order; it bundles opposed gates, so that few copies are needed."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from optimizer.solve.instance import BoolArray, Instance, IntArray
 class Cut:
     """VMs before and after a cut whose clashes are nested.
 
-    Of any two options before the cut one clashes with all that the other clashes with.  So the options can be lined
-    up: at *position* ``p`` of ``positions`` those before the cut may be at options of level ``<= p``, those after it
-    at options of level ``<= positions - 1 - p``; and two options do not clash where some position has both.
+    Of any two options before the cut, one clashes with everything that the other clashes with. So the options can be
+    lined up: at *position* ``p`` of ``positions``, the VMs before the cut may be at options of level ``<= p``, and
+    those after it at options of level ``<= positions - 1 - p``. Two options do not clash if some position has both.
 
     Parameters
     ----------
     vms
-        Shape (members,): VMs, all before the cut first.
+        Shape (members,): VMs, those before the cut first.
     before
-        How many of them come before it.
+        Number of VMs before the cut.
     level
-        Shape (members, 48): level of each option; ``positions`` where it fits nowhere or is not allowed.
+        Shape (members, 48): level of each option; ``positions`` if it fits no position or is not allowed.
     positions
         Number of positions.
     """
@@ -38,7 +38,7 @@ class Cut:
 
 
 class _Opposed:
-    """Opposed gates of an instance, and their clashes among options that some VM behind them is allowed.
+    """Opposed gates of an instance, and their clashes among options that are allowed for some VM behind them.
 
     Parameters
     ----------
@@ -63,33 +63,33 @@ class _Opposed:
                     self.opponents[gate].append(other)
 
     def size(self, gate: int) -> int:
-        """VMs behind a gate."""
+        """Number of VMs behind a gate."""
         return len(self.vms[gate])
 
     def pairs(self) -> list[tuple[int, int]]:
-        """Opposed gates, each pair once, those with most VMs first."""
+        """Pairs of opposed gates, each pair once, those with the most VMs first."""
         once = [(a, b) for a, b in self._number if a < b]
         return sorted(once, key=lambda pair: -self.size(pair[0]) - self.size(pair[1]))
 
     def joint(self, before: Sequence[int], after: Sequence[int]) -> BoolArray:
-        """Clashes of the options of some gates with those of others, gate by gate."""
+        """Clash matrix of the options of some gates (rows) and of others (columns), gate by gate."""
         blocks = [
             [self._clashes[self._number[a, b]][np.ix_(self._used[a], self._used[b])] for b in after] for a in before
         ]
         return np.block(blocks)
 
     def places(self, gates: Sequence[int]) -> Iterator[tuple[int, IntArray]]:
-        """Gates with their options, in the order of :meth:`joint`."""
+        """Yield gates with their options, in the order of :meth:`joint`."""
         for gate in gates:
             yield gate, self._used[gate]
 
 
 def find_cuts(instance: Instance) -> list[Cut]:
-    """Cuts that together hold every two opposed gates whose clashes are nested, as those of ``order`` are.
+    """Cuts that together cover every pair of opposed gates whose clashes are nested, as those of ``order`` are.
 
-    Each begins with the pair that has most VMs and takes in what is not held yet, as long as its clashes stay nested:
-    other patterns of the same sets, and sets further off, since ``A`` before ``B`` before ``C`` is ``A`` and ``B``
-    before ``C``, and ``A`` before ``B``.
+    Each cut begins with the pair that has the most VMs, and takes in pairs that are not covered yet as long as its
+    clashes stay nested: other patterns of the same sets, and more distant sets, because ``A`` before ``B`` before
+    ``C`` is ``A`` and ``B`` before ``C``, and ``A`` before ``B``.
     """
     if not len(instance.gates):
         return []
@@ -109,7 +109,7 @@ def find_cuts(instance: Instance) -> list[Cut]:
 
 
 def rules_without_cut(instance: Instance) -> list[str]:
-    """Rules between sets of which no cut holds anything, as ``separate``: the lower bound does not know their cost."""
+    """Names of rules between sets that no cut covers, such as ``separate``: the lower bound ignores their cost."""
     if not len(instance.gates):
         return []
     opposed, held = _Opposed(instance), dict[str, bool]()
@@ -135,7 +135,7 @@ def _take_in(opposed: _Opposed, left: dict[tuple[int, int], None], before: list[
 
 
 def is_nested(clashes: BoolArray) -> bool:
-    """Whether of any two rows of a matrix one has all that the other has."""
+    """Whether, of any two rows of a matrix, one contains the other."""
     order = np.argsort(clashes.sum(axis=1), kind="stable")
     return not (clashes[order[:-1]] & ~clashes[order[1:]]).any()
 
@@ -143,15 +143,16 @@ def is_nested(clashes: BoolArray) -> bool:
 def _cut(instance: Instance, opposed: _Opposed, before: Sequence[int], after: Sequence[int]) -> Cut:
     """Line up the options of both sides.
 
-    The rows of nested clashes, each once and in ascending order, are the positions: position ``p`` lets in the options
-    whose row is no larger than the ``p``-th, and after the cut those that do not clash with it.
+    The distinct rows of nested clashes, in ascending order, are the positions. Position ``p`` admits, before the cut,
+    the options whose row is no larger than the ``p``-th row, and, after the cut, the options that do not clash with
+    it.
     """
     joint = opposed.joint(before, after)
     rows, place = np.unique(joint, axis=0, return_inverse=True)
     order = np.argsort(rows.sum(axis=1), kind="stable")
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    # Columns are lined up by how many rows have them: nested rows clash with a column from some position on.
+    # Columns are lined up by the number of rows that have them: nested rows clash with a column from some position on.
     sides = ((before, rank[place.ravel()]), (after, rows.sum(axis=0)))
     vms, levels = [], []
     for gates, of_option in sides:

@@ -1,6 +1,6 @@
 """The dual function of an instance: a lower bound and a subgradient at any multipliers, in compiled code.
 
-What is relaxed, why the value is a lower bound, and where it is ascended: :mod:`optimizer.solve.bound`.
+:mod:`optimizer.solve.bound` explains what is relaxed and why the value is a lower bound, and ascends the function.
 """
 
 from __future__ import annotations
@@ -19,27 +19,30 @@ from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 from optimizer.solve.write_groups import write_groups
 
 SORTED_RUN = 40
-"""Longest run of values that is sorted by insertion."""
+"""Maximum length of a run of values that is sorted by insertion; longer lists are sorted in runs and then merged."""
 
 
 @dataclass(slots=True)
 class Multipliers:
-    """A point of the dual.
+    """A point of the dual. All multipliers except ``alpha`` are prices, in at-risk backups per 30 days.
 
     Parameters
     ----------
     lam
-        Shape (V,): value of giving the VM an option.
+        Shape (V,): value of giving the VM an option; relaxes "one option per VM", so it may have either sign.
     mu
-        Shape (num_rows,), not negative: price of meeting in the row.
+        Shape (num_rows,), not negative: price of being in the row; relaxes the link between a VM's option and the rows
+        that it touches.
     alpha
-        Shape (num_rows,), in [0, 1]: share of the row's cost that the cells are charged with.
+        Shape (num_rows,), in [0, 1]: share of the row's cost that the cells are charged with. It is no multiplier of a
+        constraint, but any value gives a valid bound.
     sigma
-        Not negative: price of a move beyond the limit of moves.
+        Not negative: price of each move; relaxes the limit on moves. 0 if there is no limit.
     tau
-        Shape (num_groups,), not negative: price of a policy write beyond each limit on writes.
+        Shape (num_groups,), not negative: price of each policy write; relaxes each limit on writes.
     kappa
-        Shape (num_copies, 48): what a VM is paid for an option, and its copy in a cut pays for the same.
+        Shape (num_copies, 48): amount that a VM receives for an option and that its copy in a cut pays for the same
+        option; relaxes that both are at the same option.
     """
 
     lam: FloatArray
@@ -50,37 +53,38 @@ class Multipliers:
     kappa: FloatArray
 
     def copy(self) -> Multipliers:
-        """An independent copy."""
+        """Return an independent copy."""
         arrays = (self.lam.copy(), self.mu.copy(), self.alpha.copy(), self.sigma, self.tau.copy(), self.kappa.copy())
         return Multipliers(*arrays)
 
 
 class DualArrays(NamedTuple):
-    """What the dual function reads of an instance.
+    """Data of an instance that the dual function reads.
 
     Lists of lists are stored as in :class:`optimizer.solve.arrays.Arrays`.
 
     Parameters
     ----------
     base
-        Shape (V, 48): linear cost, :data:`~optimizer.solve.arrays.FORBIDDEN` where not allowed.
+        Shape (V, 48): linear cost, :data:`~optimizer.solve.arrays.FORBIDDEN` where an option is not allowed.
     today, peers, vm_class, free
-        Shape (V,); ``peers`` touch the same rows of services, ``free`` VMs may stay without taking a place in a
-        policy.
+        Shape (V,): today's option; VMs with equal ``peers`` touch the same rows of services; class; and whether the VM
+        may stay where it is without taking a place in a policy.
     key_begin, key_vms
-        VMs of each key, peers side by side.
+        VMs of each key, with peers next to one another.
     touched_begin, touched
-        Rows that class ``c`` touches at option ``t``: list ``c * 48 + t``.
+        Rows that class ``c`` touches at option ``t``, as list ``c * 48 + t``.
     pair_price, peak_price, fair_share, most
-        Shape (num_rows,); ``most`` VMs may be in the row.
+        Shape (num_rows,): prices, fair share, and maximum number of VMs in the row.
     room
-        Shape (K, 48): VMs that policies of today can take.
+        Shape (K, 48): number of VMs that today's policies can take.
     group_begin, group, group_limit
-        Limits on writes that each key counts towards; the limits.
+        Limits on writes that each key counts toward, and their maximum numbers of writes.
     policy_price, per_policy, max_moves
-        Shape (1,) each; ``max_moves`` is -1 where there is no limit.
+        Shape (1,) each: price of a policy write, maximum number of VMs in a new policy, and maximum number of moves,
+        -1 if there is no limit.
     cuts
-        What ``order`` demands.
+        Order cuts, for the demands of ``order``.
     services
         Services that are placed together; their rows come last in all arrays of rows.
     """
@@ -110,18 +114,18 @@ class DualArrays(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """Where the dual function puts its answer; reused from step to step.
+    """Results of the dual function, which are overwritten at each step.
 
     Parameters
     ----------
     lam, mu, alpha, tau, kappa
-        Subgradient, shaped like the multipliers.
+        Subgradient, with the shapes of the multipliers.
     cells, rows, cuts, services
         Shapes (K, 48), (num_rows,), (num_cuts,) and (num_services,): value of each subproblem.
     placed
-        Starts of the VMs of services that are placed together: where the search for the cheapest begins.
+        Starts of the VMs of services that are placed together; the next search for the cheapest starts begins at them.
     moves
-        Shape (1,): moves of the relaxed solution.
+        Shape (1,): subgradient of ``sigma``: moves of the relaxed solution minus their limit.
     """
 
     lam: FloatArray
@@ -178,7 +182,7 @@ def dual_arrays(instance: Instance) -> DualArrays:
 
 
 def empty_answer(d: DualArrays) -> Answer:
-    """An answer to be filled."""
+    """Allocate the arrays for the results."""
     num_rows, cells = len(d.pair_price), d.room.shape
     return Answer(
         np.empty(len(d.today)),
@@ -196,7 +200,7 @@ def empty_answer(d: DualArrays) -> Answer:
 
 
 def price_classes(d: DualArrays, per_row: FloatArray) -> FloatArray:
-    """Sum of a price over the rows that each class touches at each option; shape (C * 48,)."""
+    """Sum of a price per row over the rows that each class touches at each option; shape (C * 48,)."""
     return _price_lists(d.touched_begin, d.touched, per_row)
 
 
@@ -220,11 +224,14 @@ def evaluate_dual(
     tau: FloatArray,
     out: Answer,
 ) -> float:
-    """Value of all but the cuts; subgradient and parts go to ``out``.  Of ``base`` copies are paid already."""
+    """Value of the dual function without the cuts; ``out`` receives the subgradient and the subproblems' values.
+
+    The prices of copies are already subtracted from ``base``.
+    """
     out.lam[:] = 1.0
     out.cells[:] = 0.0
     out.moves[0] = 0.0
-    out.mu[:] = 0.0  # first what the cells take, then completed to the subgradient by the rows; so is alpha
+    out.mu[:] = 0.0  # at first what the cells take; the rows complete it to the subgradient, and so for alpha
     out.alpha[:] = 0.0
     out.kappa[:] = 0.0
     for group in range(len(tau)):
@@ -255,6 +262,8 @@ def _evaluate_rows(d: DualArrays, mu: FloatArray, alpha: FloatArray, out: Answer
     out_alpha, out_mu, out_rows = out.alpha, out.mu, out.rows
     total = 0.0
     for r in range(len(mu)):
+        # The n-th VM adds pairs * (n - 1), or peaks above the fair share, and brings mu. Both costs never fall with n,
+        # so the cheapest n is the last one at which the VM still costs less than mu.
         pairs, peaks = (1.0 - alpha[r]) * pair[r], (1.0 - alpha[r]) * peak[r]
         met = 0.0
         if mu[r] > 0.0:
@@ -265,6 +274,7 @@ def _evaluate_rows(d: DualArrays, mu: FloatArray, alpha: FloatArray, out: Answer
             else:
                 met = float(min(fair[r], most[r]))
         above = max(0.0, met - fair[r])
+        # Derivatives of the row's value: alpha shifts the row's cost to the cells, and mu pays for each VM.
         out_alpha[r] -= pair[r] * met * (met - 1) / 2 + peak[r] * above
         out_mu[r] -= met
         out_rows[r] = pairs * met * (met - 1) / 2 + peaks * above - mu[r] * met
@@ -274,7 +284,7 @@ def _evaluate_rows(d: DualArrays, mu: FloatArray, alpha: FloatArray, out: Answer
 
 @inner
 def _sort(value: FloatArray, v: IntArray) -> None:
-    """Sort both by value, equal values as they came: insertion in short runs, which are then merged."""
+    """Sort both arrays by value, stably: by insertion in short runs, which are then merged."""
     count = len(value)
     for begin in range(0, count, SORTED_RUN):
         for at in range(begin + 1, min(begin + SORTED_RUN, count)):
@@ -289,7 +299,7 @@ def _sort(value: FloatArray, v: IntArray) -> None:
 
 @inner
 def _merge_runs(value: FloatArray, v: IntArray) -> None:
-    """Merge sorted runs, two by two, until one is left."""
+    """Merge sorted runs in pairs until one is left."""
     count, width = len(value), SORTED_RUN
     left_value, left_v = np.empty(count), np.empty(count, dtype=np.int64)
     while width < count:
@@ -321,7 +331,7 @@ def _evaluate_key(
     charge: FloatArray,
     out: Answer,
 ) -> float:
-    """The cells of a key: which starts are opened, for whom, and what that is worth."""
+    """Value of the cells of a key: which starts are opened and for which VMs."""
     begin, end = d.key_begin[k], d.key_begin[k + 1]
     size = end - begin
     if size == 0:
@@ -339,6 +349,8 @@ def _evaluate_key(
             reduced = base[v, t] + priced[first + t] - worth
             if t != today:
                 reduced += sigma
+            # Only VMs with a negative reduced cost can be worth taking: charges for pairs, peaks and openings only add
+            # cost.
             if reduced < 0.0:
                 value[t, count[t]], offered[t, count[t]] = reduced, v
                 count[t] += 1
@@ -362,12 +374,14 @@ def _evaluate_cell(
     charge: FloatArray,
     out: Answer,
 ) -> float:
-    """The VMs that a cell takes: all whose marginal cost is negative, if together they are worth what it opens."""
+    """Value of a cell: it takes the VMs with negative marginal cost if they are worth the policies that it opens."""
     marginal, v, rank = np.empty(count), np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
     free, free_rank = np.empty(count, dtype=np.int64), np.empty(count, dtype=np.int64)
     kept, num_free, total = 0, 0, 0.0
     at = 0
     while at < count:
+        # The VMs of a key are sorted by peers, so a run of equal peers is one group whose pairs the cell is charged
+        # with.
         run = at
         while run < count and d.peers[offered[run]] == d.peers[offered[at]]:
             run += 1
@@ -378,7 +392,7 @@ def _evaluate_cell(
             w = offered[number]
             each = charge[d.vm_class[w] * NUM_OPTIONS + t]
             if d.free[w] and t == d.today[w]:
-                # It stays in a policy over its limit: a group of its own that does not need the cell opened.
+                # The VM stays in a policy that exceeds its limit: a group of its own that does not need an open cell.
                 if value[number] + ranks_free * each < 0.0:
                     total += value[number] + ranks_free * each
                     free[num_free], free_rank[num_free] = w, ranks_free
@@ -394,12 +408,15 @@ def _evaluate_cell(
         out.cells[k, t] = total
         return total
     room, per_policy = d.room[k, t], d.per_policy[0]
+    # All VMs of a key touch the same rows of vault starts at this option, so the rows of the first VM serve for all.
     place = d.vm_class[v[0]] * NUM_OPTIONS + t
     fewest_fair = kept
     for touch in range(d.touched_begin[place], d.touched_begin[place + 1]):
         r = d.touched[touch]
         if d.peak_price[r] > 0.0 and alpha[r] > 0.0:
             fewest_fair = min(fewest_fair, d.fair_share[r])
+    # Up to the fair share and the first policy, the cell takes every VM that it kept, so their order does not matter.
+    # Beyond that, the cheapest VMs must come first.
     if kept > fewest_fair or kept > (room if room > 0 else per_policy):
         order, unsorted, unsorted_rank = np.empty(kept, dtype=np.int64), v, rank
         v, rank = np.empty(kept, dtype=np.int64), np.empty(kept, dtype=np.int64)
@@ -413,9 +430,11 @@ def _evaluate_cell(
             if d.peak_price[r] > 0.0:
                 for number in range(d.fair_share[r], kept):
                     marginal[number] += alpha[r] * d.peak_price[r]
-    # Marginals do not fall among peers, and were sorted where anything depends on how many are taken.
+    # Marginals never fall among peers, and they were sorted above if anything depends on how many VMs are taken.
     best, best_taken, best_opened, running = 0.0, 0, 0, 0.0
     taken = 0
+    # Sorted marginals ascend, so the first one that is not negative ends the loop; unsorted ones are all negative.
+    # Every prefix is priced with the policies that it opens, and the cheapest one is kept.
     while taken < kept and marginal[taken] < 0.0:
         running += marginal[taken]
         taken += 1
@@ -436,7 +455,7 @@ def _evaluate_cell(
 
 @inner
 def _take(d: DualArrays, taken: IntArray, ranks: IntArray, t: int, out: Answer) -> None:
-    """Count the VMs that a cell takes: in their rows, and with the pairs that they make within the cell."""
+    """Count the VMs that a cell takes: in their rows, and with the pairs that they form within the cell."""
     today, vm_class, begin, touched, pair = d.today, d.vm_class, d.touched_begin, d.touched, d.pair_price
     lam, occupied, inner, copies = out.lam, out.mu, out.alpha, out.kappa
     copy_begin, copy_of = d.cuts.of_vm_begin, d.cuts.of_vm

@@ -1,6 +1,7 @@
-"""Rules between sets of VMs in the dual function: copies of choices, and the cheapest place of each cut.
+"""Rules between sets of VMs in the dual function: copies of choices, and the cheapest position of each cut.
 
-What a cut is: :mod:`optimizer.solve.cuts`; why its value belongs into a lower bound: :mod:`optimizer.solve.bound`.
+:mod:`optimizer.solve.cuts` explains what a cut is, :mod:`optimizer.solve.bound` why its value belongs in a lower
+bound.
 """
 
 from __future__ import annotations
@@ -22,16 +23,16 @@ class CutArrays(NamedTuple):
     Parameters
     ----------
     begin, middle
-        Copies of cut ``c`` are ``begin[c]`` to ``begin[c + 1]``, those before the cut to ``middle[c]``; shapes
-        (num_cuts + 1,) and (num_cuts,).
+        Shapes (num_cuts + 1,) and (num_cuts,). The copies of cut ``c`` are ``begin[c]`` to ``begin[c + 1]``; those
+        before the cut end at ``middle[c]``.
     positions
-        Shape (num_cuts,): how many positions each has.
+        Shape (num_cuts,): number of positions of each cut.
     vm
-        Shape (num_copies,): whose copy it is.
+        Shape (num_copies,): VM of each copy.
     level
-        Shape (num_copies, 48): see :class:`optimizer.solve.cuts.Cut`.
+        Shape (num_copies, 48): level of each option; see :class:`optimizer.solve.cuts.Cut`.
     of_vm_begin, of_vm
-        Copies of each VM; shapes (V + 1,) and (num_copies,).
+        Shapes (V + 1,) and (num_copies,): copies of each VM.
     """
 
     begin: IntArray
@@ -62,7 +63,7 @@ def cut_arrays(instance: Instance) -> CutArrays:
 
 
 def less_copies(base: FloatArray, cuts: CutArrays, kappa: FloatArray) -> FloatArray:
-    """Cost of each option less the prices of its copies; shape (V, 48), ``base`` itself where there are none."""
+    """Cost of each option minus the prices of its copies, shape (V, 48); ``base`` itself if there are no copies."""
     if not len(kappa):
         return base
     cost = base.copy()
@@ -79,21 +80,21 @@ def _take_off(cost: FloatArray, vm: IntArray, kappa: FloatArray) -> None:
 
 @compiled
 def evaluate_cuts(cuts: CutArrays, kappa: FloatArray, picked: FloatArray, values: FloatArray) -> float:
-    """Cheapest position of each cut.
+    """Find the cheapest position of each cut.
 
     Parameters
     ----------
     cuts, kappa
-        The cuts, and prices of copies, shape (num_copies, 48).
+        The cuts, and the prices of copies, shape (num_copies, 48).
     picked
-        Shape (num_copies, 48): 1 is added where a copy is at its cheapest.
+        Shape (num_copies, 48): 1 is added at the cheapest option of each copy.
     values
-        Shape (num_cuts,): where the value of each cut goes.
+        Shape (num_cuts,): is set to the value of each cut.
 
     Returns
     -------
     float
-        Their sum.
+        Sum of the values.
     """
     total = 0.0
     for cut in range(len(values)):
@@ -114,7 +115,7 @@ def evaluate_cuts(cuts: CutArrays, kappa: FloatArray, picked: FloatArray, values
 
 @inner
 def _cheapest(worth: FloatArray) -> int:
-    """Return the cheapest position, the first among equals."""
+    """Return the cheapest position, the first one among equals."""
     cheapest = 0
     for position in range(len(worth)):
         if worth[position] < worth[cheapest]:
@@ -142,14 +143,14 @@ def _cut_positions(cuts: CutArrays, cut: int, kappa: FloatArray) -> FloatArray:
 
 @compiled
 def forced_increases(cuts: CutArrays, kappa: FloatArray, increase: FloatArray) -> None:
-    """By how much the cuts cost more at least where a VM is at an option.
+    """Add the least amount by which the cuts cost more if a VM is at an option.
 
     Parameters
     ----------
     cuts, kappa
-        The cuts, and prices of copies, shape (num_copies, 48).
+        The cuts, and the prices of copies, shape (num_copies, 48).
     increase
-        Shape (V, 48): what is found is added here, for options that are allowed and fit somewhere.
+        Shape (V, 48): the amounts are added here, for options that are allowed and fit some position.
     """
     for cut in range(len(cuts.positions)):
         positions = cuts.positions[cut]
@@ -162,7 +163,7 @@ def forced_increases(cuts: CutArrays, kappa: FloatArray, increase: FloatArray) -
                 level = cuts.level[copy, t]
                 if level < positions:
                     cheapest[level] = min(cheapest[level], kappa[copy, t])
-            # others[l]: the other copies at the cheapest position that lets in level l; positions from l on do
+            # others[l]: cost of the other copies at the cheapest position that admits level l; all from l on do.
             least = FORBIDDEN
             for level in range(positions):
                 least = min(least, cheapest[level])

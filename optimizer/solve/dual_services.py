@@ -1,20 +1,20 @@
-"""Small services in the dual function whose VMs are bound to overlap: placed together instead of row by row.
+"""Small services in the dual function whose VMs always overlap: placed together instead of row by row.
 
-A row of a service holds a whole number of VMs, but each row chooses its own.  Together, the rows need not be what any
-starts lead to.  Three VMs that are backed up every four hours overlap wherever they start.  Thirds of them fill every
-half hour evenly and cost nothing, which is what the rows see.  For such services, this module chooses the starts of
-all VMs at once.
+A row of a service holds a whole number of VMs, but each row chooses its own number. Taken together, these numbers need
+not be the result of any starts. For example, three VMs that are backed up every four hours overlap wherever they
+start. Thirds of them fill every half hour evenly and cost nothing, and that is what the rows see. For such services,
+this module chooses the starts of all VMs at once.
 
-VMs of a service that touch the same of its rows at every option are of one *kind*.  Relaxed is that the ``x[i, t]``
-VMs of kind ``i`` that this module puts at ``t`` are those that the cells put there; the price of a difference is
-``mu[i, t]``.  With ``K`` the price of a pair by kinds and starts, the service costs the sum of ``K`` over all pairs.
-The cells are charged with the share ``alpha[i, t]`` of the pairs that they make themselves.  These are pairs of one
-kind and one start, and at most ``x (x - 1) / 2`` of them.  What is left is
+VMs of a service that touch the same of its rows at every option are of one *kind*. The relaxed constraint is that the
+``x[i, t]`` VMs of kind ``i`` that this module puts at ``t`` are those that the cells put there; ``mu[i, t]`` is the
+price of a difference. With ``K`` the price of a pair by kinds and starts, the service costs the sum of ``K`` over all
+pairs. The cells are charged with the share ``alpha[i, t]`` of the pairs that they form themselves. These are pairs of
+one kind and one start, and at most ``x (x - 1) / 2`` of them. What remains is
 
     ``min over the starts of all VMs: sum over pairs of K * (1 - alpha if of one kind and start) - sum of mu``
 
-and is found by trying all starts.  The price and the share of a kind at a start are those of an extra row that only
-this kind touches, and only at this start.  So nothing else of the dual function knows about this.
+and is found by trying all starts. The price and the share of a kind at a start are those of an extra row that only
+this kind touches, and only at this start. So the rest of the dual function does not need to know about this.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ from optimizer.solve.compiled import compiled, inner
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray, RowKind
 
 FEWEST_VMS, MOST_VMS = 3, 4
-"""VMs of a service that is placed together.  For two VMs, the rows are as good.  Five have a hundred times as many
-combinations of starts as three."""
+"""Sizes of services that are placed together.
+
+For two VMs, the rows are as good. Five VMs have a hundred times as many combinations of starts as three.
+"""
 
 
 class ServiceArrays(NamedTuple):
@@ -39,18 +41,19 @@ class ServiceArrays(NamedTuple):
     Parameters
     ----------
     vm_begin, vm_kind
-        Kinds of the VMs of service ``s``, ascending: ``vm_kind[vm_begin[s]:vm_begin[s + 1]]``, counted from 0 within
-        the service.
+        Kinds of the VMs of service ``s``, ascending and counted from 0 within the service:
+        ``vm_kind[vm_begin[s]:vm_begin[s + 1]]``.
     kind_begin
         Shape (num_services + 1,): first kind of each service.
     usable
         Shape (num_kinds, 48): whether any VM of the kind may start there.
     pair_begin, pair_price
-        ``pair_price[pair_begin[s]:]`` has shape (kinds, kinds, 48, 48), flattened: price of a pair.
+        ``pair_price[pair_begin[s]:]`` begins with a flattened array of shape (kinds, kinds, 48, 48): the price of a
+        pair.
     first_row
         Shape (1,): the extra row of kind ``i`` and start ``t`` is ``first_row + 48 i + t``.
     size
-        Shape (num_extra_rows,): VMs that could be in each extra row.
+        Shape (num_extra_rows,): number of VMs that could be in each extra row.
     """
 
     vm_begin: IntArray
@@ -69,10 +72,10 @@ class Placed(NamedTuple):
     Parameters
     ----------
     services
-        For :func:`evaluate_services`.
+        Input of :func:`evaluate_services`.
     touched
-        Shape (C, 48, W): rows that each class touches, extra rows instead of those of these services, padded with the
-        number of all rows.
+        Shape (C, 48, W): rows that each class touches, padded with the total number of rows. Extra rows replace the
+        rows of these services.
     pair_price
         Shape (num_extra_rows,): price of a pair in each extra row.
     """
@@ -88,11 +91,11 @@ class _Service(NamedTuple):
     Parameters
     ----------
     classes, kind_of_class, kind_of_vm
-        Classes of its VMs, the kind of each of them, and of each VM.
+        Classes of its VMs, the kind of each class, and the kind of each VM.
     usable
         Shape (kinds, 48): whether any VM of the kind may start there.
     met, price
-        Shape (kinds, 48, rows): whether the kind touches the row, shape (rows,): price of a pair in it.
+        Shape (kinds, 48, rows): whether the kind touches the row. Shape (rows,): price of a pair in it.
     """
 
     classes: IntArray
@@ -103,7 +106,7 @@ class _Service(NamedTuple):
     price: FloatArray
 
     def pair_prices(self) -> FloatArray:
-        """Price of a pair; shape (kinds, kinds, 48, 48)."""
+        """Price of a pair by kinds and starts; shape (kinds, kinds, 48, 48)."""
         num_kinds, flat = len(self.met), self.met.reshape(-1, len(self.price))
         prices = ((flat * self.price) @ flat.T).reshape(num_kinds, NUM_OPTIONS, num_kinds, NUM_OPTIONS)
         return np.ascontiguousarray(prices.transpose(0, 2, 1, 3))
@@ -133,7 +136,7 @@ def _overlapping(instance: Instance, is_service: BoolArray) -> list[_Service]:
     """Services of the right size that pay for overlaps wherever their VMs start."""
     sizes = np.bincount(instance.service)
     members = np.split(np.argsort(instance.service, kind="stable"), np.cumsum(sizes)[:-1])
-    found, known = [], {}  # most services are alike but for their prices
+    found, known = [], {}  # most services differ only in their prices
     for vms in members:
         if FEWEST_VMS <= len(vms) <= MOST_VMS:
             service = _describe(instance, vms, is_service)
@@ -163,7 +166,7 @@ def _describe(instance: Instance, vms: IntArray, is_service: BoolArray) -> _Serv
 
 
 def _spreads(service: _Service) -> bool:
-    """Whether the VMs do not overlap if each takes its first start that is free: a quick look, which may miss some."""
+    """Whether no VMs overlap if each takes its first free start: a quick test that may miss some services."""
     taken = np.zeros(len(service.price))
     for kind in service.kind_of_vm.tolist():
         free = service.usable[kind] & (service.met[kind] @ taken == 0)
@@ -205,30 +208,31 @@ def evaluate_services(
     placed: IntArray,
     search: bool,
 ) -> float:
-    """Cheapest starts of the VMs of each service.
+    """Find the cheapest starts of the VMs of each service.
 
     Parameters
     ----------
     s
         The services.
     mu, alpha
-        Shape (num_rows,), extra rows included: price of a start of each kind, share of pairs that the cells pay.
+        Shape (num_rows,), extra rows included: price of each kind at a start, and share of pairs that the cells pay.
     met, pairs
-        Shape (num_rows,): the VMs at the starts found, and the price of their pairs of one kind and start, are taken
-        off.
+        Shape (num_rows,): the number of VMs at the starts found, and the price of their pairs of one kind and start,
+        are subtracted here.
     values
-        Shape (num_services,): where the value of each service goes.
+        Shape (num_services,): is set to the value of each service.
     placed
-        Shape (num_vms of all services,): starts to begin with, such as those of the step before; gets the cheapest.
+        Shape (num_vms of all services,): starts to begin with, such as those of the step before; is set to the
+        cheapest.
     search
-        False: the starts to begin with are taken as they are. Then the values are too high.
+        False keeps the starts to begin with. The values are then too high.
 
     Returns
     -------
     float
-        Their sum.
+        Sum of the values.
     """
-    prices = np.empty((MOST_VMS, MOST_VMS, NUM_OPTIONS + 1))  # the least of all comes last
+    prices = np.empty((MOST_VMS, MOST_VMS, NUM_OPTIONS + 1))  # the last place holds the minimum
     nothing = np.zeros(NUM_OPTIONS)
     total = 0.0
     for number in range(len(values)):
@@ -258,7 +262,7 @@ def evaluate_services(
 
 @inner
 def _place(kind: int, other: int, num_kinds: int, start: int) -> int:
-    """Where the prices of pairs of a VM at a start with VMs of another kind begin."""
+    """Position where the prices of pairs of a VM at a start with VMs of another kind begin."""
     return ((kind * num_kinds + other) * NUM_OPTIONS + start) * NUM_OPTIONS
 
 
@@ -272,23 +276,23 @@ def _cheapest_starts(
     starts: IntArray,
     best: float,
 ) -> float:
-    """Cost of the cheapest starts of the VMs of a service.
+    """Cost of the cheapest starts of the VMs of a service, by branch and bound.
 
-    All starts are tried, but where those placed so far and each of the others for itself cost too much already.  VMs
-    of one kind are alike, so their starts ascend.
+    All starts are tried, except where the VMs placed so far plus the minimum of each other VM on its own already cost
+    too much. VMs of one kind are interchangeable, so their starts ascend.
 
     Parameters
     ----------
     kinds
         Shape (size,): kind of each VM, ascending.
     num_kinds, pair, alpha
-        Of the service.
+        Number of kinds, prices of pairs, and shares of the service.
     prices
-        ``prices[0, p]``: price of each start of VM ``p``; the other places are for partial choices.
+        ``prices[0, p]``: price of each start of VM ``p``; ``prices[level]`` is scratch space for partial choices.
     starts
-        Starts to begin with; gets the cheapest.
+        Starts to begin with; is set to the cheapest.
     best
-        What the starts to begin with cost.
+        Cost of the starts to begin with.
     """
     last = len(kinds) - 1
     at, spent = np.zeros(len(kinds), dtype=np.int64), np.zeros(len(kinds))
@@ -330,7 +334,7 @@ def _cheapest_starts(
 def _cost_of(
     kinds: IntArray, num_kinds: int, pair: FloatArray, alpha: FloatArray, prices: FloatArray, starts: IntArray
 ) -> float:
-    """What some starts of the VMs of a service cost."""
+    """Cost of the given starts of the VMs of a service."""
     total = 0.0
     for p in range(len(kinds)):
         total += prices[0, p, starts[p]]
@@ -344,9 +348,9 @@ def _cost_of(
 
 @inner
 def _add_pairs(prices: FloatArray, pair: FloatArray, own: int, saved: float, to: FloatArray) -> float:
-    """Price of each start of a VM beside one more VM, that at ``own`` less by a share; return the least.
+    """Price of each start of a VM beside one more VM, reduced by a share at start ``own``; return the minimum.
 
-    It comes last in ``to`` as well.  Four minima side by side take less time than one after the other.
+    The minimum is also the last entry of ``to``. Four minima in parallel take less time than one after the other.
     """
     for u in range(NUM_OPTIONS):
         to[u] = prices[u] + pair[u]

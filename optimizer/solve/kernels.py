@@ -1,8 +1,8 @@
 """Compiled inner loops of the search: prices of options, single moves, ruin and recreate.
 
-Everything here is plain loops over the arrays of :mod:`optimizer.solve.arrays`, compiled by Numba on first use and
-kept in its cache.  The functions change :class:`~optimizer.solve.arrays.Counts` in place; each change returns what it
-costs, so that nobody has to price the whole schedule anew.
+Everything here is plain loops over the arrays of :mod:`optimizer.solve.arrays`. Numba compiles them on first use and
+keeps the result in its cache. The functions change :class:`~optimizer.solve.arrays.Counts` in place. Each change
+returns what it costs, so that the whole schedule never has to be priced again.
 
 Schrimpf, Schneider, Stamm-Wilbrandt, Dueck, "Record breaking optimization results using the ruin and recreate
 principle", Journal of Computational Physics 159 (2000); acceptance by simulated annealing (Kirkpatrick, Gelatt,
@@ -20,57 +20,57 @@ from optimizer.solve.executable import Families, choose_writes
 from optimizer.solve.instance import BoolArray, FloatArray, IntArray
 
 IMPROVEMENT = 1e-9
-"""A change has to gain more than this, so that rounding cannot make the search run in circles."""
+"""Minimum gain of a change, in at-risk backups per 30 days, so that rounding cannot make the search run in circles."""
 
 MAX_FROM_CLOSED = 30
-"""VMs taken out of a start that is closed, or of a service."""
+"""Maximum number of VMs taken out of a start that is closed, or of a service."""
 
 OTHERS_WITH_CLOSED, OTHERS_ALONE = 8, 24
-"""Further VMs of the key that are taken out, beside those of a closed start or without one."""
+"""Number of further VMs of the key that are taken out: with those of a closed start, and without a closed start."""
 
 NEAR = 6
-"""Half hours between a start that is closed and one that is opened for it."""
+"""Maximum distance, in half hours, between a closed start and the start that is usually opened for it."""
 
 CLOSED_PRICE = 0.5
-"""What going back to a closed start costs while VMs are put back."""
+"""Price of returning to a closed start while VMs are put back, in at-risk backups per 30 days."""
 
 REGRET_NOISE = 0.05
-"""Largest random part of the order in which VMs are put back."""
+"""Maximum random addition to the regret that decides in which order VMs are put back."""
 
 SHARE_OF_SERVICES = 0.15
-"""How often the VMs of a service are taken out rather than some of a twin key."""
+"""Probability of taking out the VMs of a service instead of VMs of a twin key."""
 
 SHARE_OF_SWAPS = 0.4
-"""How often, where policy writes are limited, a start of one key is closed and one of another key opened."""
+"""Probability, if policy writes are limited, of closing a start of one key and opening a start of another key."""
 
 CREATE_FIRST = np.bool_(False)
-"""Policies are edited only where there is no room to create them."""
+"""Value of ``prefer_edits``: policies are edited only where there is no room to create them."""
 
 OUT, IN = np.int64(-1), np.int64(1)
-"""For :func:`_shift`: take a VM out of an option, or put it there."""
+"""Directions of :func:`_shift`: take a VM out of an option, or put it there."""
 
 NOWHERE = np.int64(-1)
-"""An option that is none."""
+"""Stands for no option."""
 
 SHARE_OF_POLICIES = 0.1
-"""How often, where a vault could not hold a new policy for each that may be edited, all VMs of one go to one start."""
+"""Probability of moving all VMs of one editable policy to one start, if a vault lacks room for a new policy each."""
 
 SHARE_OF_CHEAPEST = 0.7
-"""How often they go to the start that is cheapest for them, rather than to any."""
+"""Probability that the VMs of a policy move to the start that is cheapest for them, instead of to a random one."""
 
 _LARGEST_RUIN = MAX_FROM_CLOSED + max(OTHERS_WITH_CLOSED, OTHERS_ALONE)
 
 
 @inner
 def _needed(items: int, existing: int, per_policy: IntArray) -> int:
-    """Policies to write for so many items at one start, where a new policy and one of today hold ``per_policy``."""
+    """Number of policies to write for the items at one start; ``per_policy``: capacities of new and existing ones."""
     needed: int = (items - per_policy[1] * existing + per_policy[0] - 1) // per_policy[0]
     return max(0, needed)
 
 
 @inner
 def _shift(a: Arrays, c: Counts, v: int, t: int, by: np.int64) -> float:
-    """Take a VM out of option ``t`` (``by`` is :data:`OUT`) or put it there (:data:`IN`); return what that costs."""
+    """Take a VM out of option ``t`` (``by`` is :data:`OUT`) or put it there (:data:`IN`); return the cost."""
     met, marginal = c.met, c.marginal
     pair_price, peak_price, fair_share, cap = a.pair_price, a.peak_price, a.fair_share, a.cap
     touched = a.touched
@@ -78,6 +78,8 @@ def _shift(a: Arrays, c: Counts, v: int, t: int, by: np.int64) -> float:
     place = a.vm_class[v] * NUM_OPTIONS + t
     for at in range(a.touched_begin[place], a.touched_begin[place + 1]):
         r = touched[at]
+        # The other VMs in the row: the price of a VM is that of its pairs with them, and that of the peak if the
+        # others already take the fair share.
         before = met[r] if by > 0 else met[r] - 1
         cost += by * (pair_price[r] * before + (peak_price[r] if before >= fair_share[r] else 0.0))
         met[r] += by
@@ -89,6 +91,7 @@ def _shift(a: Arrays, c: Counts, v: int, t: int, by: np.int64) -> float:
         marginal[r] = price
     if t != a.today[v]:
         c.moves[0] += by
+    # A VM that stays in a policy over its limit takes no place that counts, so it causes no write.
     if t != a.today[v] or a.counted_today[v]:
         k, per_policy = a.key[v], a.vms_per_policy
         change = -_needed(c.policies[k, t], a.existing[k, t], per_policy)
@@ -113,11 +116,12 @@ def _shift(a: Arrays, c: Counts, v: int, t: int, by: np.int64) -> float:
 
 @inlined
 def _price_options(a: Arrays, c: Counts, v: int, price: FloatArray) -> None:
-    """Cost of putting a VM, that was taken out, at each option; ``price`` has shape (48,)."""
+    """Set ``price``, shape (48,), to the cost of each option for a VM that was taken out."""
     base, begin, touched, marginal = a.base, a.touched_begin, a.touched, c.marginal
     place = a.vm_class[v] * NUM_OPTIONS
     for t in range(NUM_OPTIONS):
         total = base[v, t]
+        # Forbidden options stay forbidden whatever the rows cost: skip the sum.
         if total < FORBIDDEN:
             for at in range(begin[place + t], begin[place + t + 1]):
                 total += marginal[touched[at]]
@@ -136,7 +140,7 @@ def _price_options(a: Arrays, c: Counts, v: int, price: FloatArray) -> None:
 
 @inlined
 def _price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int | np.int64) -> None:
-    """Add what policies cost that have to be opened for a VM, but at the option ``free`` if that is empty."""
+    """Add the price of policies that have to be opened for a VM; the option ``free`` adds nothing if it is empty."""
     k, today = a.key[v], a.today[v]
     vault = a.key_vault[k]
     opening = a.policy_price[k]
@@ -148,22 +152,26 @@ def _price_openings(a: Arrays, c: Counts, v: int, price: FloatArray, free: int |
     for t in range(NUM_OPTIONS):
         items = c.policies[k, t]
         without_place = items - a.vms_per_policy[1] * a.existing[k, t]
+        # One more VM needs a further policy exactly if all places of the existing and the written policies are taken.
         if without_place >= 0 and without_place % a.vms_per_policy[0] == 0:
             if t == today and not a.counted_today[v]:
                 continue
+            # An opened start costs nothing only while it is empty, and only if the limits allow a policy there.
             if t != free or items > 0 or opening >= BLOCKED:
                 price[t] += opening
 
 
 @inner
 def _settle_vaults(a: Arrays, f: Families, c: Counts, vms: IntArray) -> float:
-    """Bring up to date which writes in the vaults of some VMs only their order needs; by how much their price changes.
+    """Update the writes that only their order requires, in the vaults of some VMs; return the change of their price.
 
-    ``beyond`` of a vault is -1 where there is no order (:mod:`optimizer.solve.executable`).
+    ``beyond`` of a vault is -1 if no order exists (:mod:`optimizer.solve.executable`).
     """
     change, before = 0.0, -1
     for v in vms:
         vault = a.key_vault[a.key[v]]
+        # Counting the lacking policies is enough (see executable.py) unless policies are full, creations exceed the
+        # room, or the vault had extra writes or no order before. Consecutive VMs of one vault settle it once.
         if vault == before or not (
             c.beyond[vault] or f.vault_tight[vault] or c.vault_writes[vault] > f.vault_room[vault]
         ):
@@ -193,7 +201,7 @@ def _settle(a: Arrays, f: Families, c: Counts, vms: IntArray) -> float:
 
 @inner
 def _move_to_cheapest(a: Arrays, c: Counts, v: int, price: FloatArray) -> float:
-    """Move a VM to its cheapest option; what that costs, never above 0.  The order of writes is not looked at."""
+    """Move a VM to its cheapest option and return the cost, never above 0; the order of writes is ignored."""
     here = c.options[v]
     change = _shift(a, c, v, here, OUT)
     _price_options(a, c, v, price)
@@ -212,7 +220,7 @@ def _take_out(a: Arrays, c: Counts, vms: IntArray) -> None:
 
 
 def take_out(a: Arrays, c: Counts, vms: IntArray) -> None:
-    """Take VMs out of their options.  :func:`place` puts them back."""
+    """Take VMs out of their options; :func:`place` puts them back."""
     _take_out(_plain(a), c, vms)
 
 
@@ -227,9 +235,9 @@ def _move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> fl
 
 
 def move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> float:
-    """Take all the VMs out of their options, then put each at its new one; return what that costs.
+    """Take all the VMs out of their options, put each at its new one, and return the cost.
 
-    It costs :data:`BLOCKED` and more where no order of writes leads there.
+    The cost is at least :data:`BLOCKED` if no order of writes leads there.
     """
     change = _move_together(_plain(a), c, vms, options) + settle_writes(a, c, vms)
     return change + BLOCKED if (c.beyond[a.key_vault[a.key[vms]]] < 0).any() else change
@@ -237,7 +245,7 @@ def move_together(a: Arrays, c: Counts, vms: IntArray, options: IntArray) -> flo
 
 @compiled
 def _excess_price(a: Arrays, c: Counts, v: int, option: int) -> float:
-    """What a VM costs more at an option than where it is."""
+    """How much more a VM costs at an option than where it is."""
     here, price = c.options[v], np.empty(NUM_OPTIONS)
     _shift(a, c, v, here, OUT)
     _price_options(a, c, v, price)
@@ -268,7 +276,7 @@ def _sweep(a: Arrays, c: Counts, vms: IntArray) -> float:
 
 
 def sweep_single_moves(a: Arrays, c: Counts, vms: IntArray) -> float:
-    """Move each VM once to its cheapest option, in order; what that costs.
+    """Move each VM once to its cheapest option, in order, and return the cost.
 
     VMs of vaults in which the order of writes matters come last, one by one.
     """
@@ -281,7 +289,7 @@ def sweep_single_moves(a: Arrays, c: Counts, vms: IntArray) -> float:
 
 
 def _move_in_order(a: Arrays, c: Counts, v: int) -> float:
-    """Move a VM to its cheapest option if it gains there with what the order of writes costs; what that costs."""
+    """Move a VM to its cheapest option if that still gains with the cost of the order of writes; return the cost."""
     vm, here, vault = np.array([v]), int(c.options[v]), int(a.key_vault[a.key[v]])
     was_possible = c.beyond[vault] >= 0
     change = _sweep(_plain(a), c, vm)
@@ -295,7 +303,7 @@ def _move_in_order(a: Arrays, c: Counts, v: int) -> float:
 
 
 def settle_writes(a: Arrays, c: Counts, vms: IntArray) -> float:
-    """Bring up to date what the order of writes costs in the vaults of some VMs; by how much that changes."""
+    """Update what the order of writes costs in the vaults of some VMs; return by how much that changes."""
     assert a.families is not None
     vms = vms[_order_matters(a, c)[a.key_vault[a.key[vms]]]]
     return _settle(_plain(a), a.families, c, vms) if len(vms) else 0.0
@@ -308,7 +316,7 @@ def _order_matters(a: Arrays, c: Counts) -> BoolArray:
 
 
 def _plain(a: Arrays) -> Arrays:
-    """The arrays without families: compiled code takes longer to compile and to call the more arrays it is given."""
+    """The arrays without families: every array that compiled code receives makes it slower to compile and to call."""
     return a._replace(families=None)
 
 
@@ -326,13 +334,13 @@ def _gains(a: Arrays, c: Counts, vms: IntArray) -> FloatArray:
 
 
 def gains(a: Arrays, c: Counts, vms: IntArray) -> FloatArray:
-    """What moving each VM alone to its cheapest option gains; shape of ``vms``."""
+    """Gain of moving each VM alone to its cheapest option; same shape as ``vms``."""
     found: FloatArray = _gains(_plain(a), c, vms)
     return found
 
 
 def place(a: Arrays, c: Counts, vms: IntArray) -> None:
-    """Put VMs that were taken out at their cheapest options, those with most to lose first."""
+    """Put VMs that were taken out at their cheapest options, the VM with the largest regret first."""
     _place(_plain(a), c, vms)
 
 
@@ -343,7 +351,7 @@ def _place(a: Arrays, c: Counts, vms: IntArray) -> None:
         _price_options(a, c, v, price)
         _price_openings(a, c, v, price, NOWHERE)
         best, second = _two_cheapest(price)
-        regrets[number] = best - second
+        regrets[number] = best - second  # negative regret: the VM that loses most by waiting comes first
     _ascending(regrets, order)
     for at in range(len(order)):
         v = vms[order[at]]
@@ -354,7 +362,7 @@ def _place(a: Arrays, c: Counts, vms: IntArray) -> None:
 
 @inner
 def _cheapest(price: FloatArray) -> int:
-    """Return the cheapest option, the first among equals."""
+    """Return the cheapest option, the first one among equals."""
     cheapest, least = 0, price[0]
     for t in range(1, NUM_OPTIONS):
         if price[t] < least:
@@ -364,9 +372,10 @@ def _cheapest(price: FloatArray) -> int:
 
 @inner
 def _ascending(values: FloatArray, order: IntArray) -> None:
-    """Set ``order`` to the places of a few values from the least on, equal values in their order.
+    """Set ``order`` to the positions of the values in ascending order; equal values keep their order.
 
-    Each value is compared with all others.  For some dozens this is faster than sorting: nothing branches.
+    Each value is compared with all others. For a few dozen values this is faster than sorting, because nothing
+    branches.
     """
     for at in range(len(values)):
         value, rank = values[at], 0
@@ -379,7 +388,7 @@ def _ascending(values: FloatArray, order: IntArray) -> None:
 
 @inlined
 def _two_cheapest(price: FloatArray) -> tuple[float, float]:
-    """Cheapest and second cheapest price; what is blocked costs the same however often."""
+    """Cheapest and second cheapest price; a blocked option costs the same however many limits block it."""
     best, second = BLOCKED, BLOCKED
     for t in range(NUM_OPTIONS):
         if price[t] < best:
@@ -401,7 +410,7 @@ def _distinct(chosen: IntArray, count: int, v: int) -> bool:
 def _take_from_closed(
     members: IntArray, options: IntArray, closed: int, random: np.random.Generator, chosen: IntArray
 ) -> int:
-    """Choose VMs of a key that are at a start to close, from a random one on; return how many."""
+    """Choose VMs of a key that are at the start to close, beginning at a random one; return their number."""
     size = len(members)
     first, count = int(random.random() * size), 0
     for step in range(size):
@@ -422,8 +431,9 @@ def _take_others(
     count: int,
     most: int,
 ) -> int:
-    """Add VMs of a key that are not at the closed start to the ``count`` chosen; return how many there are then."""
+    """Add VMs of a key that are not at the closed start to the ``count`` chosen ones; return the new number."""
     size = len(members)
+    # A draw may repeat or hit the closed start, so the number of draws is limited.
     for _ in range(2 * most):
         if count == most:
             break
@@ -438,10 +448,11 @@ def _take_others(
 def _draw(
     a: Arrays, c: Counts, movable: IntArray, random: np.random.Generator, chosen: IntArray
 ) -> tuple[int, int, int, int, int]:
-    """What to take out: number of VMs in ``chosen``; key and option that are closed, and that are opened (-1: none).
+    """Draw what to take out: number of VMs in ``chosen``, key and option that are closed, and those that are opened.
 
-    Mostly some VMs of one key, of which a start is closed, opened, or both; else the VMs of a service.  Where policy
-    writes are limited, also a start of one key is closed and one of another key opened: a write for a write.
+    An option of -1 means none. Mostly, some VMs of one key are drawn, and a start of that key is closed, opened, or
+    one of each; sometimes, the VMs of a service are drawn. If policy writes are limited, a start of one key may also
+    be closed and one of another key opened, to trade a write for a write.
     """
     v = movable[int(random.random() * len(movable))]
     k = a.key[v]
@@ -462,11 +473,13 @@ def _draw(
         for step in range(min(size, MAX_FROM_CLOSED)):
             chosen[step] = a.service_vms[begin + (first + step) % size]
         return min(size, MAX_FROM_CLOSED), k, -1, k, -1
+    # A start is only closed (35 %), one closed and one opened (30 %), or one only opened (35 %).
     count, closed, opened, kind = 0, -1, -1, random.random()
     if kind < 0.65:
         closed = c.options[members[int(random.random() * len(members))]]
         count = _take_from_closed(members, c.options, closed, random, chosen)
     if kind > 0.35:
+        # Open a random start or, more often if one was closed, a start near that.
         if closed < 0 or random.random() < 0.3:
             opened = int(random.random() * NUM_OPTIONS)
         else:
@@ -478,7 +491,7 @@ def _draw(
 
 @inner
 def _take_policy(a: Arrays, f: Families, random: np.random.Generator, chosen: IntArray) -> int:
-    """Choose the VMs of a policy that could be edited; return how many."""
+    """Choose the VMs of a policy that could be edited; return their number."""
     p = a.whole[int(random.random() * len(a.whole))]
     begin, end = f.policy_vm_begin[p], f.policy_vm_begin[p + 1]
     for at in range(begin, end):
@@ -490,7 +503,7 @@ def _take_policy(a: Arrays, f: Families, random: np.random.Generator, chosen: In
 def _start_for_policy(
     a: Arrays, c: Counts, vms: IntArray, random: np.random.Generator, price: FloatArray, total: FloatArray
 ) -> int:
-    """A start for VMs that were taken out and have to stay together: the cheapest in sum, or any that all may have."""
+    """Start for VMs that were taken out and must stay together: the cheapest in total, or a random allowed one."""
     for t in range(NUM_OPTIONS):
         total[t] = 0.0
     together = c.options[vms[0]]
@@ -513,7 +526,10 @@ def _start_for_policy(
 def _price_while_put_back(
     a: Arrays, c: Counts, v: int, closed: tuple[int, int], opened: tuple[int, int], price: FloatArray
 ) -> None:
-    """Cost of each option with the opened start free and the closed one dear; starts are a key and an option."""
+    """Cost of each option while VMs are put back: the opened start is free, the closed one costs more.
+
+    ``closed`` and ``opened`` are each a key and an option.
+    """
     _price_options(a, c, v, price)
     _price_openings(a, c, v, price, opened[1] if a.key[v] == opened[0] else NOWHERE)
     if closed[1] >= 0 and a.key[v] == closed[0]:
@@ -539,7 +555,7 @@ def _anneal(
     order, regrets = np.empty(_LARGEST_RUIN, dtype=np.int64), np.empty(_LARGEST_RUIN)
     price, total = np.empty(NUM_OPTIONS), np.empty(NUM_OPTIONS)
     cost, best_cost = 0.0, 0.0
-    stale = False  # whether the best assignment is the present one and has still to be copied
+    stale = False  # whether the current schedule is the best one and still has to be copied to `best`
     for number in range(num_rounds):
         change = 0.0
         if len(a.whole) > 0 and random.random() < SHARE_OF_POLICIES:
@@ -564,6 +580,9 @@ def _anneal(
             for at in order[:count]:
                 _price_while_put_back(a, c, chosen[at], closed, opened, price)
                 change += _shift(a, c, chosen[at], _cheapest(price), IN)
+            # VMs put back early did not know where the others would go: give each up to two chances to move again. Not
+            # in a vault that lacks room for its creations: single moves see every opening there as blocked, although
+            # edits may take the place of creations.
             for _ in range(0 if c.vault_writes[a.key_vault[k]] > f.vault_room[a.key_vault[k]] else 2):
                 moved = False
                 for at in range(count):
@@ -575,7 +594,11 @@ def _anneal(
         change += _settle_vaults(a, f, c, chosen[:count])
         possible = _keeps_limits(a, c, chosen[:count])
         temperature = first_temperature * (last_temperature / first_temperature) ** (number / num_rounds)
+        # Metropolis acceptance: improvements always, changes for the worse with a probability that falls as it cools.
         if possible and (change <= 0 or random.random() < np.exp(-change / temperature)):
+            # The best schedule is about to be left: copy it now, without this round's moves. It was not copied at
+            # once, because a copy takes time in proportion to the number of VMs, and improvements may follow each
+            # other.
             if stale and change > 0:
                 _copy(c.options, best)
                 for at in range(count):
@@ -603,7 +626,7 @@ def _copy(options: IntArray, best: IntArray) -> None:
 
 @inner
 def _keeps_limits(a: Arrays, c: Counts, chosen: IntArray) -> bool:
-    """Whether an assignment, feasible before, is so after some VMs were put elsewhere."""
+    """Whether a schedule that was feasible before some VMs moved is still feasible."""
     if c.moves[0] > a.max_moves[0]:
         return False
     for group in range(len(a.group_limit)):
@@ -636,28 +659,29 @@ def ruin_and_recreate(
 ) -> tuple[float, float]:
     """Anneal for some rounds, at temperatures that fall geometrically.
 
-    Single moves cannot open a policy: the first VM to come would pay for it alone.  Here a start is opened as if it
-    were free, or closed, for as long as the VMs are put back; the true cost decides.
+    Single moves cannot open a policy, because the first VM to move there would have to pay for it alone. Here, a start
+    is opened as if it were free, or closed, while the VMs are put back. The true cost then decides.
 
     Parameters
     ----------
     a, c
-        The problem and a feasible assignment, which is changed.
+        The problem, and the counts of a feasible schedule, which are changed.
     movable
         VMs that may move.
     random
-        Source of everything random.
+        Source of all random numbers.
     first_temperature, last_temperature
-        A change for the worse by this much is accepted with probability 1/e.
+        Temperatures at both ends, in at-risk backups per 30 days. A change for the worse by the temperature is
+        accepted with probability 1/e.
     num_rounds
-        Work.
+        Number of rounds.
     best
-        Shape (V,): gets the best assignment that was met, where one is better than the first.
+        Shape (V,): is set to the best schedule found, if it is better than the first.
 
     Returns
     -------
     tuple of float
-        Cost of the best assignment, and of the one at the end, less that of the first.
+        Cost of the best schedule and of the last one, both relative to the first one.
     """
     assert a.families is not None
     found: tuple[float, float] = _anneal(
