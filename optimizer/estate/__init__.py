@@ -1,4 +1,4 @@
-"""The estate folder: what was pulled, imported or made up, so that everything after it works offline."""
+"""Estate folder: everything that was pulled, imported or generated, so that all later steps work offline."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from optimizer.estate.load_store import VmLoad as VmLoad
     from optimizer.estate.writer import EstateWriter as EstateWriter
 
-# A name is imported when it is first used: polars alone takes as long as everything else together.
+# Each name is imported on first use, because polars alone takes as long to import as everything else together.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={

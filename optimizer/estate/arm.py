@@ -1,9 +1,9 @@
-"""Raw ARM resources of an estate -> inventory.
+"""Builds the inventory from the raw ARM resources of an estate.
 
-One bad resource never stops the rest.  A policy of another workload or of an unknown sub-type counts towards the
-limit of its vault.  The items of a policy that cannot be planned are idle, and state the reason.  A resource that
-cannot be placed at all, because it has no id for example, is left out and listed with the reason.  Items of policies
-that Azure runs but no longer accepts (:mod:`optimizer.estate.policy_bodies`) are counted, and are never written.
+One bad resource never stops the rest. A policy of another workload or of an unknown sub-type counts toward the limit
+of its vault. The items of a policy that cannot be planned are idle, and state the reason. A resource that cannot be
+placed at all, for example because it has no id, is left out and listed with the reason. Items of policies that Azure
+runs but no longer accepts (:mod:`optimizer.estate.policy_bodies`) are counted but never written.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ __all__ = ["build_inventory", "twin_key", "with_start"]
 def build_inventory(
     document: EstateDocument, service_from: Sequence[str], *, present: Iterable[str] = ()
 ) -> Inventory:
-    """Inventory of an estate.
+    """Build the inventory of an estate.
 
     Parameters
     ----------
     document
-        The estate.
+        Document of the estate.
     service_from
-        Where services come from, first hit wins.
+        Sources of a VM's service, in order; the first that the VM has decides.
     present
-        VMs that count as there whether the estate lists them or not: what was moved can be moved back.
+        Ids of VMs that count as existing even if the estate does not list them, so that moved VMs can be moved back.
     """
     there = {vm_id.lower() for vm_id in present}
     draft = Draft(
@@ -55,7 +55,7 @@ def build_inventory(
     for resource in _usable(document.vms, "VM", draft):
         vm = _read_vm(resource)
         draft.vms[vm.id.lower()] = vm
-    # An id and a name alone only keep the spelling of a VM that the directory did not list.
+    # A resource with only an id and a name just records the spelling of a VM that the directory did not list.
     draft.listed = frozenset(id_of(vm).lower() for vm in document.vms if vm.keys() - {"id", "name"})
     draft.listed_subscriptions = frozenset(map(subscription_of, draft.listed)) - {""}
     items = read_items(_usable(document.protected_items, "protected item", draft), draft)
@@ -63,7 +63,7 @@ def build_inventory(
     _name_vaults(draft)
     used = {item.policy_id.lower() for item in items}
     for key, why in draft.faults.items():
-        if key not in used:  # else its items state the reason
+        if key not in used:  # otherwise its items state the reason
             draft.leave_out(f"policy {key}", why)
     services = assign_services(draft.vms.values(), service_from, document.services)
     return Inventory(
@@ -78,7 +78,7 @@ def build_inventory(
 
 
 def _usable(resources: Iterable[Resource], kind: str, draft: Draft) -> list[Resource]:
-    """Resources with an id, each once; what is left out is noted."""
+    """Resources with an id, without duplicates; resources that are left out are recorded."""
     found: dict[str, Resource] = {}
     for number, resource in enumerate(resources, start=1):
         arm_id = id_of(resource)
@@ -94,7 +94,7 @@ def _usable(resources: Iterable[Resource], kind: str, draft: Draft) -> list[Reso
 
 
 def _segment(arm_id: str, name: str) -> str:
-    """Value that follows ``name`` in an ARM id; empty where there is none."""
+    """Value that follows ``name`` in an ARM id; empty if the id has no such part."""
     parts = arm_id.split("/")
     for key, value in pairwise(parts):
         if key.lower() == name.lower():
@@ -132,7 +132,7 @@ def _read_policy(resource: Resource, draft: Draft) -> None:
         return
     if schedule.refused:
         draft.refused[key] = f"{REFUSED}: {schedule.refused}"
-        twins = f"{twins} only {key}"  # no VM may be moved onto it
+        twins = f"{twins} only {key}"  # so that no VM may be moved to it
     draft.policies[key] = Policy(
         id=policy_id,
         name=name,
@@ -178,7 +178,7 @@ def _reference(properties: Mapping[str, Any], name: str) -> str:
 
 
 def _name_vaults(draft: Draft) -> None:
-    """Vaults that were not listed, and what takes a place in a vault without being planned."""
+    """Add vaults that were not listed, and count the policies of each vault that are not planned."""
     for vault_id in draft.unlisted_vaults.values():
         draft.vaults.setdefault(vault_id.lower(), _read_vault({"id": vault_id}))
     others = Counter(key[: key.rfind("/backuppolicies/")] for key in (*draft.foreign, *draft.faults))

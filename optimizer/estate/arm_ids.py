@@ -1,4 +1,4 @@
-"""ARM ids taken apart and put together."""
+"""Takes ARM ids apart and puts them together."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Sequence
 _GROUP_ID = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+", re.IGNORECASE)
 _SUBSCRIPTION_ID = re.compile(r"/subscriptions/[^/]+", re.IGNORECASE)
 _LOCK_TYPE = "microsoft.authorization/locks"
-"""The one type that may belong to a subscription as a whole."""
+"""The only resource type that may belong to a whole subscription."""
 
 NO_SUBSCRIPTION = "00000000-0000-0000-0000-000000000000"
-"""Subscription of made-up ids."""
+"""Subscription in ids that the import makes up."""
 
 VM_TYPE = "Microsoft.Compute/virtualMachines"
 
 
 def segment(name: str) -> str:
-    """A name as one segment of an id."""
+    """Escape a name so that it forms one segment of an id."""
     return name.replace("/", "%2F")
 
 
@@ -32,9 +32,9 @@ def is_vm_id(text: str) -> bool:
 
 
 def type_of_id(arm_id: str) -> str:
-    """Type of the resource that an id names, such as ``microsoft.compute/virtualmachines``, in lower case.
+    """Type of the resource with this id in lower case, such as ``microsoft.compute/virtualmachines``.
 
-    Empty where the text is not the ARM id of a resource in a resource group, or of a lock on a subscription.
+    Empty if the text is not the ARM id of a resource in a resource group or of a lock on a subscription.
     """
     group, _, rest = arm_id.lower().rpartition("/providers/")
     namespace, *pairs = rest.split("/")
@@ -46,7 +46,7 @@ def type_of_id(arm_id: str) -> str:
 
 
 def join_id(group_id: str, kind: str, names: Sequence[str]) -> str:
-    """ARM id of a resource of type ``kind``; ``names`` holds one name for each part of the type after the first."""
+    """ARM id of a resource of type ``kind``; ``names`` has one name for each part of the type after the first."""
     namespace, *types = kind.split("/")
     return "/".join(
         [group_id, "providers", namespace, *(part for pair in zip(types, names, strict=True) for part in pair)]

@@ -1,4 +1,4 @@
-"""Raw protected items of an estate: which VM each protects, whether it is planned, and if not, why."""
+"""Reads raw protected items: which VM each protects, and whether it is planned or why not."""
 
 from __future__ import annotations
 
@@ -28,57 +28,57 @@ _PENDING = {
 }
 
 EXPECTED = frozenset({"soft-deleted", _INITIAL, *_STOPPED.values()})
-"""Reasons that are part of everyday work: nothing is wrong with the estate."""
+"""Reasons that are part of everyday work and do not indicate a problem with the estate."""
 
 REFUSED = "Azure refuses its policy when it is created or changed"
-"""Why an item whose policy is of a kind that Azure still runs but no longer accepts is never written."""
+"""Why an item is never written if Azure still runs its kind of policy but no longer accepts it."""
 
 GONE = (
     "VM not found: deleted, moved, or not visible; if it was deleted, stop its protection in the vault; if it was "
     "moved, protect it again where it is now; if it exists, let this account read it (role Reader) and pull again"
 )
-"""Why an item whose VM is not among the VMs of its subscription is idle, and what to do."""
+"""Why an item is idle if its VM is not among the VMs of its subscription, and what to do."""
 
 HIDDEN = (
     "VM not visible to this account: its tags and load are unknown, so it stays where it is; let this account read it "
     "(role Reader) and pull again"
 )
-"""Why an item whose VM may not be read is never written: rules that select by tag could be broken unseen."""
+"""Why an item is never written if its VM may not be read: rules that select by tag could be broken unnoticed."""
 
 
 WRITABLE_TYPES = frozenset({"microsoft.compute/virtualmachines", "microsoft.classiccompute/virtualmachines"})
-"""Values of ``protectedItemType``, in lower case, of items that can be assigned to a policy."""
+"""Values of ``protectedItemType``, in lower case, for items that can be assigned to a policy."""
 
 
 @dataclass
 class Draft:
-    """An inventory in the making.
+    """An inventory under construction.
 
     Parameters
     ----------
     as_of
-        Aware time at which the estate was taken.
+        Time at which the estate was read, with a UTC offset.
     has_arm_ids
-        Whether the estate comes from Azure; False for one from ``vms.csv``.
+        Whether the estate comes from Azure; False for an estate from ``vms.csv``.
     missing
-        VMs that were looked for and not found, by id in lower case, and how.
+        How each VM that was looked for is missing, by id in lower case.
     present
-        Ids in lower case of VMs that count as there although the estate does not list them.
+        Ids in lower case of VMs that count as existing although the estate does not list them.
     vaults, policies, vms
-        By id in lower case.
+        Resources by id in lower case.
     listed, listed_subscriptions
-        VMs that the estate lists, and the subscriptions of them, in lower case.
+        Ids of the VMs that the estate lists, and ids of their subscriptions, in lower case.
     unlisted
-        Id, as written, and name of the VMs that only their items mention, by id in lower case.
+        Id, as written, and name of the VMs that only items mention, by id in lower case.
     unlisted_vaults
-        Ids, as written, of vaults that only policies and items mention, by the same in lower case.
+        Ids, as written, of vaults that only policies and items mention, by id in lower case.
     refused, faults
-        Why Azure would refuse a policy if it were written, or why it cannot be planned at all, by policy id in lower
+        Why Azure would refuse a policy if it were written, and why it cannot be planned at all, by policy id in lower
         case.
     foreign
-        Why policies of other workloads or of unknown kinds are not planned, by id in lower case.
+        Why policies of other workloads or unknown kinds are not planned, by id in lower case.
     left_out
-        Resources that are not part of the inventory.
+        Resources that are not in the inventory, with reasons.
     """
 
     as_of: datetime
@@ -98,13 +98,13 @@ class Draft:
     left_out: list[LeftOut] = field(default_factory=list)
 
     def leave_out(self, what: str, reason: str) -> None:
-        """Note a resource that is not part of the inventory."""
+        """Record a resource that is not in the inventory."""
         self.left_out.append(LeftOut(what, reason))
 
     def vault_of(self, arm_id: str, collection: str) -> str:
-        """Id of the vault that an id lies in; empty where it lies in none.
+        """Id of the vault that contains a resource; empty if the id names no vault.
 
-        A vault that the estate does not list is taken from the id.
+        If the estate does not list the vault, its id comes from the resource's id.
         """
         position = arm_id.lower().rfind(f"/{collection.lower()}/")
         vault_id = arm_id[:position] if position > 0 else ""
@@ -114,21 +114,21 @@ class Draft:
         return known.id if known is not None else self.unlisted_vaults.setdefault(vault_id.lower(), vault_id)
 
     def vm_of(self, vm_id: str, name: str) -> str:
-        """Id of a VM as the estate spells it; one that it does not list is taken from the item."""
+        """Id of a VM in the estate's spelling; if the estate does not list the VM, the item's spelling is used."""
         if (known := self.vms.get(vm_id.lower())) is not None:
             return known.id
         return self.unlisted.setdefault(vm_id.lower(), (vm_id, vm_id.rpartition("/")[2] or name))[0]
 
 
 def read_items(resources: Iterable[Resource], draft: Draft) -> list[ProtectedItem]:
-    """Items of VMs, by VM and vault; at most one of a VM has scheduled backups.
+    """Protected items of VMs, by VM and vault; at most one item of a VM has scheduled backups.
 
     Parameters
     ----------
     resources
-        Raw items, each with an id.
+        Raw protected items, each with an id.
     draft
-        Vaults, policies and VMs; what only items mention is added.
+        Inventory with vaults, policies and VMs; resources that only items mention are added.
     """
     found = []
     for resource in resources:
@@ -157,17 +157,17 @@ def read_items(resources: Iterable[Resource], draft: Draft) -> list[ProtectedIte
 
 
 def is_of_a_vm(properties: Mapping[str, Any]) -> bool:
-    """Whether an item is not of another workload, as files and databases are."""
+    """Whether an item protects a VM, not another workload such as files or databases."""
     return (text(properties.get("backupManagementType")) or "AzureIaasVM").lower() == "azureiaasvm"
 
 
 def source_vm(properties: Mapping[str, Any]) -> str:
-    """Id of the VM that an item protects; empty where it states none."""
+    """Id of the VM that an item protects; empty if the item does not state it."""
     return text(properties.get("sourceResourceId")) or text(properties.get("virtualMachineId"))
 
 
 def _judged(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> ProtectedItem:
-    """The item, with whether it runs and may be written."""
+    """Copy of an item that states whether it has scheduled backups and may be written."""
     vm_key, policy_key = item.vm_id.lower(), item.policy_id.lower()
     if idle := _why_stopped(properties) or _why_unplanned(item, properties, draft) or _why_gone(vm_key, draft):
         return replace(item, unwritable=idle, runs=False)
@@ -179,14 +179,14 @@ def _judged(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) ->
 
 
 def _why_stopped(properties: Mapping[str, Any]) -> str:
-    """Why no scheduled backup takes place; empty where one does."""
+    """Why an item has no scheduled backups; empty if it has them."""
     if properties.get("isScheduledForDeferredDelete"):
         return "soft-deleted"
     return _STOPPED.get(text(properties.get("protectionState")).lower(), "")
 
 
 def _why_unplanned(item: ProtectedItem, properties: Mapping[str, Any], draft: Draft) -> str:
-    """Why the policy of an item cannot be planned; empty where it can."""
+    """Why the policy of an item cannot be planned; empty if it can."""
     key, stated = item.policy_id.lower(), properties.get("policyId")
     if not key:
         return "its policyId is not the id of a policy" if stated else "protection stopped"
@@ -203,9 +203,9 @@ def _why_unplanned(item: ProtectedItem, properties: Mapping[str, Any], draft: Dr
 
 
 def _why_pending(properties: Mapping[str, Any]) -> str:
-    """Why Azure would not take a write now; empty where it would."""
+    """Why Azure would not accept a write now; empty if it would."""
     if "protectionState" not in properties:
-        return ""  # as in answers of older versions of the API (azure-facts: recorded payloads)
+        return ""  # as in answers of older API versions (docs/azure.md, "Planning from exported files")
     stated = properties["protectionState"]
     state = text(stated).lower()
     if state == "protected":
@@ -215,7 +215,7 @@ def _why_pending(properties: Mapping[str, Any]) -> str:
 
 
 def _why_unsendable(item: ProtectedItem, properties: Mapping[str, Any]) -> str:
-    """Why no request for an item could be sent: a part that goes into the request is not what Azure accepts."""
+    """Why no request for an item can be sent, if Azure would not accept a part of it; empty otherwise."""
     stated = properties.get("protectedItemType")
     if stated and str(stated).lower() not in WRITABLE_TYPES:
         return f"its protectedItemType is {str(stated)[:60]!r}, which this program does not write"
@@ -228,10 +228,10 @@ def _why_unsendable(item: ProtectedItem, properties: Mapping[str, Any]) -> str:
 
 
 def _why_gone(vm_key: str, draft: Draft) -> str:
-    """Why a VM counts as not there; empty where it may be there.
+    """Why a VM counts as gone; empty if it may exist.
 
-    A VM that the estate does not list counts as gone only where other VMs of its subscription are listed: where none
-    are, the list may not cover the subscription.
+    A VM that the estate does not list counts as gone only if the estate lists other VMs of its subscription. Otherwise
+    the list may not cover that subscription.
     """
     if vm_key in draft.missing:
         return GONE if draft.missing[vm_key] == "gone" else ""
@@ -240,7 +240,7 @@ def _why_gone(vm_key: str, draft: Draft) -> str:
 
 
 def _once(items: list[ProtectedItem]) -> list[ProtectedItem]:
-    """Items of one VM.  Where several have scheduled backups, none is written, and one stands for the backups."""
+    """Items of one VM. If several have scheduled backups, none may be written, and one represents the backups."""
     running = [item for item in items if item.runs]
     if len(running) < 2:
         return items

@@ -1,4 +1,4 @@
-"""One raw VM policy: what schedule it states, which policies are its twins, the same policy at another time."""
+"""Reads one raw VM policy: its schedule, its twin key, and a copy of it at another time."""
 
 from __future__ import annotations
 
@@ -34,20 +34,20 @@ _DEFAULTS: Mapping[str, object] = {
     "instantAccessSnapshotEnabled": False,
     "instantAccessDurationMinutes": 0,
 }
-"""Values, text in lower case, that some answers spell out and others leave out.
+"""Default values, with text in lower case, that some answers state and others omit.
 
-Today's answers write ``tieringPolicy.ArchivedRP`` in full (azure-cli #33507), older ones do not have it; the service
-adds ``scheduleWeeklyFrequency`` to what was sent without it (recorded); a day of a month may say that it is not the
-last one; the fields for instant access came in 2026.
+Current answers contain ``tieringPolicy.ArchivedRP`` in full (azure-cli #33507), older ones omit it. The service adds
+``scheduleWeeklyFrequency`` if it was not sent (recorded). A day of a month may state that it is not the last one. The
+fields for instant access were added in 2026.
 """
 
 _SETS = frozenset({"scheduleRunDays", "daysOfTheWeek", "weeksOfTheMonth", "monthsOfYear", "daysOfTheMonth"})
-"""Lists whose order says nothing."""
+"""Lists whose order has no meaning."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """What a raw policy says about when it runs.
+    """Schedule that a raw policy states.
 
     Parameters
     ----------
@@ -56,10 +56,10 @@ class Schedule:
     start
         Start option in ``timezone``.
     refused
-        Why Azure would refuse the policy if it were created or changed, so that no VM may be moved off or onto it;
-        empty where it would not.
+        Why Azure would refuse the policy if it were created or changed, so that no VM may be moved to or from it;
+        empty if it would not.
     one_way
-        Whether Azure would refuse the body as it stands, so that an edit of its time could not be taken back.
+        Whether Azure would refuse the present body, so that an edit of its time could not be reverted.
     """
 
     sub_type: SubType
@@ -71,7 +71,7 @@ class Schedule:
 
 
 def is_vm_policy(resource: Resource) -> bool:
-    """Whether a policy is for Azure VMs and of a sub-type that this program knows."""
+    """Whether a policy is for Azure VMs and has a sub-type that this program knows."""
     properties = properties_of(resource)
     workload = str(properties.get("backupManagementType") or "AzureIaasVM").lower()
     kind = str(mapping(properties.get("schedulePolicy")).get("schedulePolicyType") or "").lower()
@@ -79,7 +79,7 @@ def is_vm_policy(resource: Resource) -> bool:
 
 
 def why_foreign(resource: Resource) -> str:
-    """The value that makes a policy one for which :func:`is_vm_policy` does not hold."""
+    """Value because of which :func:`is_vm_policy` is False for a policy."""
     properties = properties_of(resource)
     workload = str(properties.get("backupManagementType") or "AzureIaasVM")
     if workload.lower() != "azureiaasvm":
@@ -89,19 +89,19 @@ def why_foreign(resource: Resource) -> str:
 
 
 def read_schedule(properties: Mapping[str, Any], as_of: datetime | None = None) -> Schedule:
-    """Schedule of a VM policy.
+    """Read the schedule of a VM policy.
 
     Parameters
     ----------
     properties
-        ARM properties of a policy for which :func:`is_vm_policy` holds.
+        ARM properties of a policy for which :func:`is_vm_policy` is True.
     as_of
-        Aware time at which the estate was taken; None leaves ``one_way`` False.
+        Time at which the estate was read, with a UTC offset; None leaves ``one_way`` False.
 
     Raises
     ------
     ValueError
-        The schedule is none that Azure accepts; the message names field, value and what is allowed.
+        Azure does not accept the schedule; the message names field, value and what is allowed.
     """
     policy = properties["schedulePolicy"]
     sub_type = SUB_TYPES[str(policy["schedulePolicyType"]).lower()]
@@ -161,25 +161,25 @@ def _option(field: str, text: object) -> int:
 
 
 def twin_key(properties: Mapping[str, Any]) -> str:
-    """Digest of everything in a policy but the time of day.
+    """Digest of everything in a policy except the time of day.
 
-    SHA-256 of the canonical JSON of the properties without times of day, item count and guard requests.  An absent
-    field, null and an object or list without content are the same, and so are a default that is spelled out and one
-    that is not (:data:`_DEFAULTS`).  The order of days does not matter; an absent zone is UTC and an absent
-    ``policyType`` that of the schedule.  Everything else counts, fields that this program does not know included.
+    It is the SHA-256 of the canonical JSON of the properties without times of day, item count and guard requests. An
+    absent field, null, and an empty object or list are equal, as are a stated and an omitted default
+    (:data:`_DEFAULTS`). The order of days does not matter. An absent time zone means UTC, and an absent ``policyType``
+    means that of the schedule. Everything else counts, including fields that this program does not know.
     """
     return hashlib.sha256(canonical_json(essence(properties, left_out=_NOT_IN_TWIN_KEY))).hexdigest()
 
 
 def essence(properties: Mapping[str, Any], left_out: Collection[str]) -> dict[str, object]:
-    """What a policy says, whichever way it is spelled.
+    """Content of a policy, independent of how it is written.
 
     Parameters
     ----------
     properties
         ARM properties of a policy.
     left_out
-        Fields that do not count, at any depth.
+        Names of fields to ignore, at any depth.
     """
     content = _said(properties, left_out)
     assert isinstance(content, dict)
@@ -204,32 +204,32 @@ def _said(value: object, left_out: Collection[str], key: str = "") -> object:
 def _says_nothing(name: str, value: object) -> bool:
     if value is None or value in ({}, [], ""):
         return True
-    # As JSON, because False == 0 in Python.
+    # Compare as JSON, because False == 0 in Python.
     return name in _DEFAULTS and canonical_json(_folded(value)) == canonical_json(_DEFAULTS[name])
 
 
 def _folded(value: object) -> object:
-    """A value with text in lower case."""
+    """Convert the text in a value to lower case."""
     if isinstance(value, dict):
         return {name: _folded(item) for name, item in value.items()}
     return value.lower() if isinstance(value, str) else value
 
 
 def with_start(properties: Mapping[str, Any], option: int, as_of: datetime | None = None) -> dict[str, Any]:
-    """Deep copy of a policy's properties with another time of day, and nothing else changed.
+    """Deep copy of a policy's properties with another time of day and no other change.
 
-    The schedule's time (of an hourly policy: the start of its window) and every retention time are set; spelling
-    (``Z`` or ``+00:00``, fractions of a second) and unknown fields stay.  Azure accepts only dates and times that are
-    past, so a date that is recent or still to come becomes one that is past at every time of day; other dates stay.
+    The schedule's time (for an hourly policy, the start of its window) and all retention times are set. Their notation
+    (``Z`` or ``+00:00``, fractions of a second) and unknown fields are kept. Azure accepts only dates and times in the
+    past. A recent or future date is therefore replaced by one that is past at every time of day. Other dates are kept.
 
     Parameters
     ----------
     properties
         ARM properties of a VM policy.
     option
-        Start option in the policy's own zone, 0 to 47.
+        Start option in the policy's own time zone, 0 to 47.
     as_of
-        Aware time at which the estate was taken; None keeps every date.
+        Time at which the estate was read, with a UTC offset; None keeps every date.
     """
     changed: dict[str, Any] = copy.deepcopy(dict(properties))
     latest = "9999-12-31T" if as_of is None else f"{settled_date(as_of):%Y-%m-%d}T"
@@ -251,6 +251,6 @@ def _set_times(value: object, time: str, latest: str) -> None:
 
 
 def _at(text: object, time: str, latest: str) -> object:
-    """The same nominal date, at most the latest, at another time of day."""
+    """Nominal time at another time of day, with the date limited to the latest one."""
     match = NOMINAL_TIME.fullmatch(str(text))
     return text if match is None else min(match["date"], latest) + time + match["rest"]

@@ -1,4 +1,4 @@
-"""Writing to disk: a reader sees the old state or the new one, whatever breaks; nobody but the owner reads at all."""
+"""Writes files atomically: after any failure, readers see the old or the new content, and only the owner may read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from optimizer.errors import EstateError
 
 PRIVATE_FILE = 0o600
-"""Files hold names, tags and ids of a whole estate: the owner reads them, whatever the umask (POSIX only)."""
+"""Mode of files, for the owner only whatever the umask (POSIX only): they hold names, tags and ids of an estate."""
 
 PRIVATE_FOLDER = 0o700
 
@@ -30,18 +30,18 @@ _ADVICE = {
 
 
 def scratch_name(name: str) -> str:
-    """A hidden name beside ``name`` that nobody else uses."""
+    """Unique hidden name for a temporary file beside ``name``."""
     return f".{name}.{uuid.uuid4().hex[:12]}.tmp"
 
 
 @contextmanager
 def translate_write_errors(path: Path) -> Iterator[None]:
-    """Turn what the system says about a write into an :class:`EstateError` that says what to do.
+    """Translate system errors during a write to an :class:`EstateError` with advice.
 
     Raises
     ------
     EstateError
-        The body met an ``OSError``.
+        The body raised an ``OSError``.
     """
     try:
         yield
@@ -52,14 +52,14 @@ def translate_write_errors(path: Path) -> Iterator[None]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Put ``content`` at ``path``, synced to disk, for the owner's eyes; on any failure the old file is whole.
+    """Write ``content`` to ``path``, synced to disk and readable only by the owner; failures keep the old file.
 
-    A symbolic link is followed; a device, pipe or folder is refused, never replaced.
+    A symbolic link is followed. A device, pipe or folder is refused and never replaced.
 
     Raises
     ------
     OSError
-        The disk is full, the folder cannot be written, the target is no regular file ...
+        The disk is full, the folder is not writable, the target is not a regular file ...
     """
     path = path.resolve()
     if path.exists() and not path.is_file():
@@ -80,17 +80,17 @@ def write_bytes(path: Path, content: bytes) -> None:
 def _open_private(path: str, flags: int) -> int:
     handle = os.open(path, flags, PRIVATE_FILE)
     if os.name != "nt":
-        os.fchmod(handle, PRIVATE_FILE)  # a umask may have taken from the owner too
+        os.fchmod(handle, PRIVATE_FILE)  # the umask may have removed rights of the owner as well
     return handle
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder, and those above it that are missing, for the owner only; one that is there stays as it is.
+    """Create a folder and its missing parents for the owner only; existing folders keep their modes.
 
     Raises
     ------
     OSError
-        It cannot be made.
+        The folder cannot be created.
     """
     if folder.is_dir():
         return
@@ -106,8 +106,8 @@ def make_private_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames inside a folder durable, where the system can."""
-    if os.name == "nt":  # a folder cannot be opened there
+    """Make renames inside a folder durable, if the system supports it."""
+    if os.name == "nt":  # Windows cannot open a folder
         return
     handle = os.open(folder, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""Samples at any regular interval -> 5-minute bins of UTC days, as numpy kernels."""
+"""Converts samples at any regular interval to 5-minute bins of UTC days, with numpy."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
 
 LEAD_BINS = 60 // BIN_MINUTES
-"""Bins before the first day that are read along: an hourly sample may be held past midnight."""
+"""Number of bins before the first day that are read as well, because an hourly sample may last past midnight."""
 
 _MINUTE = 60_000_000
 _BIN = BIN_MINUTES * _MINUTE
 _LEAD = LEAD_BINS * _BIN
 _LONG = 61
-"""Stands for every distance of more than an hour while distances are counted."""
+"""Minutes that represent every distance over an hour while distances are counted."""
 
 _ENOUGH = 3
-"""Distances that a VM needs for an interval of its own; with fewer it is taken to be like the others."""
+"""Number of distances that a VM needs for its own interval; with fewer, it gets the common interval of all VMs."""
 
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
@@ -33,18 +33,18 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Samples:
-    """Samples of some VMs in some days, one array element each; N samples.
+    """Samples of several VMs and days, one array element each; N is the number of samples.
 
     Parameters
     ----------
     begin
-        Instant of offset 0: an hour before the first day.
+        Instant of offset 0, an hour before the first day.
     rows
-        Shape (N,), number of the VM; -1 for one that is of no interest.
+        Number of the VM, shape (N,); -1 for a VM that is not read.
     offsets
-        Shape (N,), microseconds since ``begin``.
+        Microseconds since ``begin``, shape (N,).
     values
-        By metric, shape (N,), NaN where missing; ``running`` as 1 and 0.
+        Values by metric, shape (N,), NaN where missing; ``running`` is 1 or 0.
     """
 
     begin: datetime
@@ -54,16 +54,16 @@ class Samples:
 
     @property
     def counted(self) -> npt.NDArray[np.bool_]:
-        """Whether a sample is in the days themselves, not in the hour before them; shape (N,)."""
+        """Whether each sample is in the days themselves, not in the hour before them; shape (N,)."""
         return self.offsets >= _LEAD
 
     def take(self, which: npt.NDArray[np.bool_] | Ints) -> Samples:
-        """Some of the samples, or all in another order."""
+        """Select samples, or all samples in another order."""
         values = {metric: array[which] for metric, array in self.values.items()}
         return Samples(self.begin, self.rows[which], self.offsets[which], values)
 
     def time(self, sample: int) -> str:
-        """Timestamp of a sample, for messages."""
+        """Time of a sample as text, for messages."""
         return f"{self.begin + timedelta(microseconds=int(self.offsets[sample])):%Y-%m-%dT%H:%M:%SZ}"
 
 
@@ -73,9 +73,9 @@ class Intervals(NamedTuple):
     Parameters
     ----------
     minutes
-        Shape (V,), interval of each VM.
+        Interval of each VM, shape (V,).
     distances
-        Number of times that each distance was met.
+        Number of occurrences of each distance.
     """
 
     minutes: Ints
@@ -83,11 +83,11 @@ class Intervals(NamedTuple):
 
 
 def in_key_order(samples: Samples) -> tuple[Samples, bool]:
-    """Samples by VM and time, and whether those of every VM came in order of time."""
+    """Samples sorted by VM and time, and whether the samples of every VM were already in order of time."""
     rows, offsets = samples.rows, samples.offsets
     if _is_ordered(rows, offsets):
         return samples, True
-    small = rows.astype(np.uint16) if rows.max() < 2**16 else rows  # 16 bits are sorted by radix
+    small = rows.astype(np.uint16) if rows.max() < 2**16 else rows  # numpy uses the fast radix sort for 16 bits
     order = np.argsort(small, kind="stable")
     if _is_ordered(rows[order], offsets[order]):
         return samples.take(order), True
@@ -100,15 +100,15 @@ def _is_ordered(rows: Ints, offsets: Ints) -> bool:
 
 
 def merge_repeated(samples: Samples, report: Callable[[int, int, str, list[float]], None]) -> tuple[Samples, int]:
-    """One sample per VM and time, and how many were dropped for that.
+    """Merge repeated samples to one per VM and time, and count the dropped ones.
 
     Parameters
     ----------
     samples
-        By VM and time.
+        Samples sorted by VM and time.
     report
-        Called with VM, offset, metric and the least and the greatest value where repeated samples contradict each
-        other; a missing value contradicts none.
+        Called with VM, offset, metric, and the smallest and largest value if repeated samples contradict each other. A
+        missing value contradicts no other value.
     """
     new = np.ones(samples.rows.size, dtype=np.bool_)
     new[1:] = (samples.rows[1:] != samples.rows[:-1]) | (samples.offsets[1:] != samples.offsets[:-1])
@@ -129,20 +129,20 @@ def merge_repeated(samples: Samples, report: Callable[[int, int, str, list[float
 
 
 def find_intervals(samples: Samples, num_vms: int) -> Intervals:
-    """Most common distance of each VM's samples; gaps are rarer than the interval, so they do not matter.
+    """Most common distance of each VM's samples; gaps are rarer than the interval and therefore do not matter.
 
     Parameters
     ----------
     samples
-        By VM and time, without repetition.
+        Samples sorted by VM and time, without repetition.
     num_vms
-        V.
+        Number of VMs, V.
 
     Returns
     -------
     Intervals
-        A VM with too few samples, or with mostly gaps, gets the most common interval of all; where that is none
-        of at most an hour either, samples stand alone and count for one bin.
+        Intervals of the VMs. A VM with too few samples, or with mostly gaps, gets the most common interval of all VMs.
+        If that exceeds an hour as well, each sample counts for one bin only.
     """
     same = samples.rows[1:] == samples.rows[:-1]
     distance = (samples.offsets[1:] - samples.offsets[:-1])[same]
@@ -162,18 +162,18 @@ def find_intervals(samples: Samples, num_vms: int) -> Intervals:
 
 
 def to_days(samples: Samples, days: Sequence[date], vm_ids: Sequence[str], minutes: Ints) -> Iterator[DayLoad]:
-    """Samples on 5-minute bins, day by day; VMs without a known bin and days without VMs are left out.
+    """Convert samples to 5-minute bins, day by day, without days and VMs that have no known bin.
 
     Parameters
     ----------
     samples
-        By VM and time, without repetition, of ``days`` and the hour before.
+        Samples of ``days`` and the hour before, sorted by VM and time, without repetition.
     days
-        Ascending.
+        UTC days, ascending.
     vm_ids
-        Length V, sorted.
+        VM ids, length V, sorted.
     minutes
-        Shape (V,), interval of each VM.
+        Interval of each VM in minutes, shape (V,).
     """
     num_bins = LEAD_BINS + ((days[-1] - days[0]).days + 1) * BINS_PER_DAY
     first_bins = samples.offsets // _BIN
@@ -202,14 +202,14 @@ def _one_day(day: date, names: npt.NDArray[np.object_], grids: Mapping[str, Floa
 
 
 def _to_grid(metric: str, rows: Ints, bins: Ints, held: Ints, values: Floats, shape: tuple[int, int]) -> Floats:
-    """Values of one metric on the bins, rounded to 0.01: means, or maxima of what is one; NaN where unknown.
+    """Values of one metric in bins, rounded to 0.01: the mean of means, the maximum of maxima; NaN where unknown.
 
     Parameters
     ----------
     rows, bins, held, values
-        Shape (N,): VM, first bin, number of bins and value of each sample.
+        VM, first bin, number of bins and value of each sample, shape (N,).
     shape
-        (V, bins).
+        Number of VMs and of bins.
     """
     known = ~np.isnan(values)
     if not known.all():
@@ -229,7 +229,7 @@ _Spread = Iterator[tuple[Ints, Floats]]
 
 
 def _spread(cells: Ints, bins: Ints, held: Ints, values: Floats, longest: int, num_bins: int) -> _Spread:
-    """Cells and values of the first bin of every sample, of the second one, and so on."""
+    """Cells and values for the first bin of every sample, then for the second, and so on."""
     for step in range(longest):
         covers = (held > step) & (bins + step < num_bins)
         yield cells[covers] + step, values[covers]

@@ -1,4 +1,4 @@
-"""``import``: an estate from an inventory (``vms.csv`` or ARM resources) and the load history of any monitoring."""
+"""``import``: builds an estate from an inventory (``vms.csv`` or ARM resources) and any load history."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from optimizer.model.timegrid import BIN_MINUTES, format_minute, in_calendar
 from optimizer.ports import Clock
 
 MAX_AHEAD = timedelta(days=1)
-"""How far load may be ahead of the clock without a remark: more than any two time zones differ."""
+"""How far load may be ahead of the clock without a remark: more than the difference of any two time zones."""
 
 
 class ImportOptions(TypedDict, total=False):
@@ -38,15 +38,15 @@ class ImportOptions(TypedDict, total=False):
     Parameters
     ----------
     append
-        Add the load to the estate in the folder and replace its inventory.
+        Add the load to the estate in the folder, and replace its inventory.
     as_of
-        Aware time at which the estate is taken; the last ``ts`` where None or absent.
+        Time of the estate, with a UTC offset; by default the last ``ts`` of the load.
     drop_invalid
-        Treat values out of range as missing.
+        Treat values that are out of range as missing.
     zone
-        Windows or IANA name of the zone of times in the load that state none; they are refused where None or absent.
+        Windows or IANA name of the time zone for times in the load without one; by default such times are refused.
     clock
-        Clock that gives the estate's ``created_at``; the machine's by default.
+        Clock for the estate's ``created_at``; by default that of the machine.
     """
 
     append: bool
@@ -57,14 +57,14 @@ class ImportOptions(TypedDict, total=False):
 
 
 def import_estate(vms: Path, load: Path, out: Path, **options: Unpack[ImportOptions]) -> ImportReport:
-    """Make an estate of ``vms.csv`` and a load file, or add to one.
+    """Create an estate from ``vms.csv`` and a load file, or add to one.
 
-    Nothing is written if anything is wrong with either file.
+    If either file has a fault, nothing is written.
 
     Parameters
     ----------
     vms, load
-        The two files; the documentation of ``import`` describes their columns.
+        The two files. The documentation of ``import`` describes their columns.
     out
         The estate folder.
     options
@@ -75,7 +75,7 @@ def import_estate(vms: Path, load: Path, out: Path, **options: Unpack[ImportOpti
     DataError
         An input cannot be used; the message lists the faults.
     EstateError
-        ``out`` is not free (or, with ``append``, no estate), or cannot be written.
+        ``out`` is not free (with ``append``: contains no estate), or cannot be written.
     """
     return _import(
         lambda old: list_vms(vms, list(old.vms) if old else []),
@@ -94,16 +94,16 @@ def import_resources(
     resource_group: str = "",
     **options: Unpack[ImportOptions],
 ) -> ImportReport:
-    """Make an estate of ARM resources and a load file, or add to one.
+    """Create an estate from ARM resources and a load file, or add to one.
 
     Parameters
     ----------
     resources
-        JSON files with vaults, policies, protected items, VMs and vault settings, in any mixture.
+        JSON files with vaults, policies, protected items, VMs and vault settings, in any combination.
     load, out
-        As for :func:`import_estate`; the load may name a VM by its ARM id, or by its name where only one VM has it.
+        As for :func:`import_estate`. The load may refer to a VM by its ARM id, or by its name if only one VM has it.
     resource_group
-        ARM id of the resource group that exported templates came from.
+        ARM id of the resource group that templates were exported from.
     options
         See :class:`ImportOptions`.
 
@@ -112,7 +112,7 @@ def import_resources(
     DataError
         An input cannot be used.
     EstateError
-        ``out`` is not free (or, with ``append``, no estate), or cannot be written.
+        ``out`` is not free (with ``append``: contains no estate), or cannot be written.
     """
     return _import(
         lambda old: read_resources(resources, resource_group, old_spelling(old) if old else None),
@@ -130,7 +130,7 @@ def _import(
     out: Path,
     options: ImportOptions,
 ) -> ImportReport:
-    """Import a listing; ``origin`` holds the files that it is read from, and the source that the estate states."""
+    """Import a listing; ``origin`` contains the input files as text, and the source for the estate document."""
     out = require_local(out)
     old = read_document(out) if options.get("append") else None
     if old is None:
@@ -154,7 +154,7 @@ def _import(
 
 
 def _note_on_future(as_of: datetime, clock: Clock) -> str:
-    """Remark where load that is still to come would make the estate one of the future; else empty."""
+    """Remark if load in the future would give the estate a future time; otherwise empty."""
     now = clock.now()
     if as_of - now <= MAX_AHEAD:
         return ""
@@ -173,7 +173,7 @@ def _write(
     as_of: datetime,
     options: ImportOptions,
 ) -> LoadCounts:
-    """Read the load and publish the estate."""
+    """Read the load, and publish the estate."""
     counts, problems = LoadCounts(), Problems(str(file.path))
     with EstateWriter(out, old) as writer:
         store = LoadStore(out, old.load if old else ())
@@ -207,7 +207,7 @@ _COMMANDS = {
     "demo": "'demo'",
     "azure": "'pull'",
 }
-"""Command that makes an estate of each source."""
+"""Command that creates an estate, by source."""
 
 
 def _as_of(as_of: datetime | None, overview: Overview, old: EstateDocument | None) -> datetime:
@@ -248,7 +248,7 @@ def _require_common_vm(origin: str, load: Path, listing: Listing, names: Sequenc
 
 
 def _without_known(day: DayLoad, store: LoadStore, problems: Problems, counts: LoadCounts) -> DayLoad:
-    """VMs of a day that tell something that the estate does not know yet; contradictions are noted."""
+    """VMs of a day with load that is new to the estate; contradictions are recorded as problems."""
     old = store.read_day(day.date)
     rows = {vm: row for row, vm in enumerate(old.vm_ids)}
     common = np.array([rows.get(vm, -1) for vm in day.vm_ids], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""A CSV of load, checked and converted once to Parquet so that everything after it reads one format."""
+"""Checks a load CSV and converts it to Parquet once, so that all later code reads one format."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from optimizer.estate.problems import SHOWN, Problems, list_columns, name_column
 _PARQUET = b"PAR1"
 _SEPARATORS = (";", "\t", ",")
 _TIME = r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?([.,]\d{1,9})?\s*([Zz]|UTC|[+-]\d\d(?::?\d\d)?)?$"
-"""ISO 8601 with a blank allowed in place of the T: date, minutes, seconds, fraction, zone."""
+"""ISO 8601, with a space allowed in place of the T: date, minutes, seconds, fraction, UTC offset."""
 
 _MOST_OFFSET_HOURS = 14
-"""No place on Earth is farther from UTC."""
+"""Largest UTC offset of any place on Earth, in hours."""
 
 LINE = "line of the file"
-"""Column of the Parquet copy with the line that a row came from, so that later messages can state it."""
+"""Column of the Parquet copy with the line number in the CSV, so that later messages can state it."""
 
 _PARTS = ("day", "minutes", "seconds", "fraction", "offset")
 
@@ -34,30 +34,30 @@ _NULLS = ("", "null", "none", "nan", "na", "n/a", "-")
 
 
 def is_parquet(path: Path) -> bool:
-    """Whether a file is Parquet by its first bytes, or claims to be by its name."""
+    """Whether a file is Parquet, by its first bytes or by its name."""
     try:
         with path.open("rb") as file:
             return file.read(len(_PARQUET)) == _PARQUET or path.suffix.lower() in {".parquet", ".pq"}
     except OSError:
-        return True  # whoever opens it as Parquet says why it cannot be read
+        return True  # reading it as Parquet will report why it cannot be read
 
 
 @contextmanager
 def as_parquet(path: Path, zone: str | None) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The file itself if it is Parquet, else a copy as Parquet that is removed afterwards; and notes for people.
+    """The file itself if it is Parquet, otherwise a temporary copy as Parquet; and notes for the user.
 
     Parameters
     ----------
     path
-        CSV with a header that names at least ``vm``, ``ts``, ``cpu_percent`` and ``mem_percent``; separated by
-        commas, semicolons or tabs; with a decimal comma where it is not separated by commas.
+        CSV with a header that names at least ``vm``, ``ts``, ``cpu_percent`` and ``mem_percent``. Columns are
+        separated by commas, semicolons or tabs. Without commas as separators, numbers may have a decimal comma.
     zone
-        IANA name of the zone of times that state none; None refuses such times.
+        IANA name of the time zone for times that state none; None refuses such times.
 
     Raises
     ------
     DataError
-        The CSV cannot be read, or some lines cannot be used: the first ten of each kind are listed.
+        The CSV cannot be read, or some lines cannot be used; the first ten faults of each kind are listed.
     """
     if is_parquet(path):
         yield path, ()
@@ -73,7 +73,7 @@ def _convert(path: Path, zone: str | None, target: Path) -> tuple[str, ...]:
         lines = _scan(path, separator, names).filter(
             ~pl.all_horizontal(pl.col(name).str.strip_chars().fill_null("") == "" for name in names)  # a blank line
         )
-        # Times repeat from VM to VM. Reading each different one once takes a tenth of the time.
+        # Times repeat from VM to VM, so reading each distinct one only once takes a tenth of the time.
         times = _read_times(lines.select(pl.col("ts").unique()).collect(engine="streaming"), zone)
         numbers = lines.with_columns(*_numbers(names, separator), *_running(names))
         frame = numbers.join(times.lazy(), on="ts", how="left", nulls_equal=True, maintain_order="left")
@@ -92,7 +92,7 @@ def _convert(path: Path, zone: str | None, target: Path) -> tuple[str, ...]:
 
 
 def _scan(path: Path, separator: str, names: list[str], quote: str | None = '"') -> pl.LazyFrame:
-    """Lines after the header as text, with their numbers."""
+    """Lines after the header as text, with their line numbers."""
     return pl.scan_csv(
         path,
         separator=separator,
@@ -105,17 +105,17 @@ def _scan(path: Path, separator: str, names: list[str], quote: str | None = '"')
 
 
 def _refuse_short_lines(path: Path, separator: str, names: list[str]) -> None:
-    """Refuse lines with fewer fields than the header; polars would take the missing ones for empty.
+    """Refuse lines with fewer fields than the header; polars would treat the missing ones as empty.
 
     Raises
     ------
     DataError
-        There is such a line.
+        At least one line has too few fields.
     """
-    lines = _scan(path, "\x1f", ["text"], quote=None)  # a character that no text has: one field is the whole line
+    lines = _scan(path, "\x1f", ["text"], quote=None)  # \x1f occurs in no text, so one field is the whole line
     text = pl.col("text").fill_null("")
     fields = text.str.replace_all('"[^"]*"', "").str.count_matches(separator, literal=True) + 1
-    whole = text.str.count_matches('"', literal=True) % 2 == 0  # else a quoted field goes on in the next line
+    whole = text.str.count_matches('"', literal=True) % 2 == 0  # otherwise a quoted field continues on the next line
     short = lines.filter((text.str.strip_chars() != "") & whole & (fields < len(names)))
     if not (number := short.select(pl.len()).collect(engine="streaming").item()):
         return
@@ -132,7 +132,7 @@ def _fields(count: int, names: list[str]) -> str:
 
 
 def _first_broken_line(path: Path, separator: str, names: list[str]) -> str:
-    """Which line made a CSV unreadable, and what to do about it."""
+    """Message that names the line that makes a CSV unreadable, and says what to do."""
     with path.open("rb") as file:
         for number, content in enumerate(file, start=1):
             place = f"{path}, line {number}"
@@ -159,7 +159,7 @@ def _first_broken_line(path: Path, separator: str, names: list[str]) -> str:
 
 
 def _notes_on_text(lines: pl.LazyFrame, frame: pl.LazyFrame, names: list[str]) -> Iterator[str]:
-    """Remarks on columns that spell every value as missing, with the text that stands there."""
+    """Remarks on columns in which every value counts as missing, with the first text in the column."""
     columns = [name for name in FLOAT_METRICS if name in names]
     known = frame.select(pl.col(name).is_not_nan().any() for name in columns).collect(engine="streaming")
     for name in columns:
@@ -171,7 +171,7 @@ def _notes_on_text(lines: pl.LazyFrame, frame: pl.LazyFrame, names: list[str]) -
 
 
 def left_out_at_clock_changes(zone: str, rows: int) -> str:
-    """Note on rows whose local time does not say when they were taken."""
+    """Note on rows whose local time is ambiguous or does not exist."""
     return (
         f"Rows at a local time that {zone} skips or repeats when its clock changes: {rows}; they were left out. "
         "Export times in UTC to keep them."
@@ -179,7 +179,7 @@ def left_out_at_clock_changes(zone: str, rows: int) -> str:
 
 
 def _read_header(path: Path) -> tuple[str, list[str]]:
-    """Separator, and names of the columns in lower case."""
+    """Separator and column names (in lower case) of the header."""
     with path.open("rb") as file:
         content = file.readline(100_000)
     if is_utf16(content):
@@ -203,13 +203,13 @@ def _read_header(path: Path) -> tuple[str, list[str]]:
 
 
 def _text(name: str) -> pl.Expr:
-    """A field without blanks around it; null for every spelling of a missing value."""
+    """A field without surrounding spaces; null if it spells a missing value."""
     text = pl.col(name).str.strip_chars()
     return pl.when(~text.str.to_lowercase().is_in(_NULLS)).then(text)
 
 
 def _numbers(names: list[str], separator: str) -> list[pl.Expr]:
-    """Metrics as numbers; a value that is not a number stays in the column ``bad ...``."""
+    """Metrics as numbers; a value that is not a number is kept in the column ``bad ...``."""
     made = []
     for name in FLOAT_METRICS:
         if name in names:
@@ -220,10 +220,10 @@ def _numbers(names: list[str], separator: str) -> list[pl.Expr]:
 
 
 def _read_times(times: pl.DataFrame, zone: str | None) -> pl.DataFrame:
-    """Different values of ``ts`` with three more columns.
+    """Distinct values of ``ts`` with three additional columns.
 
-    ``instant`` is the time in UTC, ``bad ts`` the text where it is not a time, and ``naive`` holds where the text
-    states no zone.
+    ``instant`` is the time in UTC. ``bad ts`` is the text if it is not a time. ``naive`` is true if the text states no
+    time zone.
     """
     parts = times.select(
         "ts", pl.col("ts").str.strip_chars().str.extract_groups(_TIME).struct.rename_fields(list(_PARTS)).alias("part")
@@ -258,9 +258,9 @@ def _running(names: list[str]) -> list[pl.Expr]:
 
 
 def _check(path: Path, frame: pl.LazyFrame, names: list[str], zone: str | None) -> int:
-    """Refuse lines that cannot be used; the number of rows at local times that do not exist or exist twice.
+    """Refuse lines that cannot be used, and count rows at local times that do not exist or occur twice.
 
-    One pass over the file counts every kind of fault; only files with faults are read again, for examples.
+    One pass over the file counts all kinds of faults. Only files with faults are read again, for examples.
     """
     allowed = {"ts": "ISO 8601 such as 2026-03-01T00:05Z", "running": "true, false or nothing"}
     kinds: dict[str, tuple[pl.Expr, str, str]] = {
@@ -287,7 +287,7 @@ def _check(path: Path, frame: pl.LazyFrame, names: list[str], zone: str | None) 
         if not (number := counts[kind].item()):
             continue
         shown = f"bad {name}" if f"bad {name}" in frame.collect_schema() and kind.startswith(name) else name
-        # A fault of most lines has one cause: one example shows it.
+        # If most lines have the same fault, it has one cause, and one example shows it.
         wanted = 1 if 2 * number > counts["rows"].item() else SHOWN
         examples = frame.filter(bad).select(LINE, vm="vm", value=shown).head(wanted).collect(engine="streaming")
         for line, vm, value in examples.iter_rows():

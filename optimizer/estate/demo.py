@@ -1,4 +1,4 @@
-"""``demo``: a believable estate out of nothing but a seed."""
+"""``demo``: generates a realistic estate from nothing but a seed."""
 
 from __future__ import annotations
 
@@ -17,37 +17,37 @@ from optimizer.model.load import DayLoad
 from optimizer.ports import Clock
 
 DEMO_AS_OF = datetime(2026, 3, 1, tzinfo=UTC)
-"""Every demo is taken then: its six weeks hold the ends of two months."""
+"""Time of every demo estate; the six weeks before it contain the ends of two months."""
 
 _FLEET, _BEHAVIOUR, _RUNS, _LOAD, _JOBS = range(30, 35)
-"""Streams of random numbers: a change in one leaves the others as they were.
+"""Separate streams of random numbers, so that a change in one does not affect the others.
 
 The first number is chosen so that the default seed shows a little of everything.
 """
 
 
 def generate_demo(out: Path, *, vms: int = 300, seed: int = 1, weeks: int = 6, clock: Clock = SYSTEM_CLOCK) -> None:
-    """Write a demo estate; the same arguments give the same estate.
+    """Write a demo estate; equal arguments produce equal estates.
 
     Parameters
     ----------
     out
-        Folder, absent or empty.
+        Estate folder, which must be absent or empty.
     vms
         Number of VMs, at least 1.
     seed
-        Of the random numbers, not negative.
+        Random seed of the demo, not negative.
     weeks
         Weeks of 5-minute history before :data:`DEMO_AS_OF`, at least 1.
     clock
-        Clock that gives the estate's ``created_at``.
+        Clock for the estate's ``created_at``.
 
     Raises
     ------
     EstateError
-        The folder is not empty or cannot be written.
+        The folder is not empty, or cannot be written.
     ValueError
-        There would be no VMs or no history, or the seed is negative.
+        The number of VMs or weeks is less than 1, or the seed is negative.
     """
     if vms < 1 or weeks < 1 or seed < 0:
         raise ValueError(f"a demo needs vms >= 1, weeks >= 1 and seed >= 0, not {vms}, {weeks} and {seed}")

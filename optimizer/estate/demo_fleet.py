@@ -1,4 +1,4 @@
-"""A believable fleet: services, VMs, vaults and policies as people set them up, as ARM resources."""
+"""Generates a realistic fleet as ARM resources: services, VMs, vaults and policies as people set them up."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ REGIONS = (
     ("eastus", "eus", "America/New_York", "Eastern Standard Time"),
     ("centralindia", "inc", "Asia/Kolkata", "India Standard Time"),
 )
-"""Location, its abbreviation, zone of the people who use what runs there, and its Windows name."""
+"""Region, its abbreviation, and the IANA and Windows names of the time zone of the people who use its VMs."""
 
 _REGION_SHARES = (0.6, 0.25, 0.15)
 _VMS_PER_VAULT = 350
 _MOST_IN_POLICY = 100
 _MOST_IN_SERVICE = 60
 
-# Share of daily policies by start, as published policies choose it; the rest is anywhere.
+# Share of daily policies by start time, as in published policies; the rest is spread over all times.
 _FAVOURITES = {"02:00": 0.33, "01:00": 0.1, "00:00": 0.08, "03:00": 0.08, "20:00": 0.06, "21:00": 0.06, "22:30": 0.06}
 _AT_23 = 0.55
 _UTC_SHARE, _WEEKLY_SHARE, _HOURLY_SHARE, _ENHANCED_SHARE = 0.79, 0.13, 0.03, 0.09
@@ -51,7 +51,7 @@ _UTC_SHARE, _WEEKLY_SHARE, _HOURLY_SHARE, _ENHANCED_SHARE = 0.79, 0.13, 0.03, 0.
 
 @dataclass(frozen=True)
 class DemoVm:
-    """A VM of the demo and what the load generator needs of it."""
+    """A VM of the demo, with the data that the load generator needs."""
 
     id: str
     name: str
@@ -65,7 +65,7 @@ class DemoVm:
 
 @dataclass
 class DemoPolicy:
-    """A policy of the demo and how many VMs it has."""
+    """A policy of the demo, with the number of its VMs."""
 
     id: str
     vault: int
@@ -80,14 +80,14 @@ class DemoPolicy:
 
 @dataclass
 class Fleet:
-    """The demo's inventory.
+    """Inventory of the demo.
 
     Parameters
     ----------
     vms, policy_of
-        VMs, and by position the policy of each.
+        VMs, and the policy of the VM at each position.
     vaults, policies, protected_items, vm_resources
-        ARM resources.
+        Resources in the form of ARM.
     """
 
     vms: list[DemoVm] = field(default_factory=list)
@@ -102,7 +102,7 @@ class Fleet:
 
 
 def build_fleet(rng: Rng, num_vms: int) -> Fleet:
-    """A fleet of ``num_vms`` VMs, the same for the same generator state."""
+    """Generate a fleet of ``num_vms`` VMs; equal generator states produce equal fleets."""
     fleet = Fleet()
     subscription = str(UUID(bytes=rng.bytes(16), version=4))
     _add_vaults(fleet, rng, subscription, max(3, -(-num_vms // _VMS_PER_VAULT)))
@@ -113,7 +113,7 @@ def build_fleet(rng: Rng, num_vms: int) -> Fleet:
 
 def _add_vaults(fleet: Fleet, rng: Rng, subscription: str, number: int) -> None:
     for index in range(number):
-        # The first three vaults take the three regions' turn so that even a small demo shows several zones.
+        # The regions of the first three vaults are fixed, so that even a small demo has several time zones.
         region = (0, 0, 1)[index] if index < 3 else int(rng.choice(len(REGIONS), p=_REGION_SHARES))
         location, short, _, _ = REGIONS[region]
         name = f"rsv-backup-{short}-{index + 1:03d}"
@@ -151,7 +151,7 @@ def _sql_policy(vault_id: str) -> Resource:
 
 
 def _vault_policies(rng: Rng, vault_id: str, vault: int, region: int) -> list[DemoPolicy]:
-    """Four to eight policies: daily ones of which the first is the usual 23:00, weekly ones and an hourly one."""
+    """Four to eight policies: daily ones, the first at the usual 23:00, one or two weekly ones, and an hourly one."""
     num_daily, num_weekly = int(rng.integers(2, 6)), int(rng.integers(1, 3))
     policies: list[DemoPolicy] = []
     for number in range(num_daily):
@@ -247,7 +247,7 @@ def _rename(policy: DemoPolicy, suffix: str) -> None:
 
 
 def _add_vms(fleet: Fleet, rng: Rng, subscription: str, num_vms: int) -> None:
-    """Services of heavy-tailed size, one after the other, until there are enough VMs."""
+    """Add services, whose sizes are heavy-tailed, until there are enough VMs."""
     while len(fleet.vms) < num_vms:
         service = fleet.num_services
         fleet.num_services += 1
@@ -296,7 +296,7 @@ def _add_vm(
 
 
 def _assign_policies(fleet: Fleet, rng: Rng) -> None:
-    """Give most VMs of a service in a vault one policy, as people do; some have another frequency or time."""
+    """Give most VMs of a service in a vault the same policy, as people do; some differ in frequency or time."""
     usual: dict[tuple[int, int], DemoPolicy] = {}
     for number, vm in enumerate(fleet.vms):
         draw = rng.random()
@@ -322,7 +322,7 @@ def _draw_policy(fleet: Fleet, rng: Rng, vault: int, frequency: str) -> DemoPoli
 
 
 def _with_room(fleet: Fleet, policy: DemoPolicy) -> DemoPolicy:
-    """The policy, or where it is full a copy of it that has room."""
+    """The policy itself, or a copy of it with room if it is full."""
     original, number = policy, 1
     known = {other.id: other for other in fleet.policies}
     while policy.vms >= _MOST_IN_POLICY:
@@ -350,7 +350,7 @@ def _item(vm: DemoVm, policy: DemoPolicy, vault: Resource, number: int, rng: Rng
     name = f"iaasvmcontainerv2;{group};{vm.name}"
     folder = f"{vault['id']}/backupFabrics/Azure/protectionContainers/IaasVMContainer;{name}"
     draw = rng.random()
-    # The first VMs are always whole, so that a demo of a handful of VMs is not mostly exceptions.
+    # The first VMs are always protected, so that a demo with a handful of VMs does not consist mostly of exceptions.
     state = "Protected" if number < 20 or draw > 0.01 else "ProtectionStopped" if draw < 0.005 else "IRPending"
     stopped = state == "ProtectionStopped"
     if stopped:

@@ -1,4 +1,4 @@
-"""Believable backup jobs: starts within two hours, and failures of which only some have to do with the schedule."""
+"""Generates realistic backup jobs, which start within two hours; only some failures depend on the schedule."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _TIMEOUTS = ("GuestAgentSnapshotTaskStatusError", "ExtensionFailedTimeoutVMNetwo
 
 @dataclass(frozen=True)
 class Runs:
-    """Scheduled backups in order of VM; arrays of shape (J,).
+    """Scheduled backups in order of VM; arrays of shape (J,), where J is the number of backups.
 
     Parameters
     ----------
     vm
-        Position in the fleet.
+        Position of the VM in the fleet.
     scheduled, start
-        Minutes since the first day of the load history, 00:00 UTC.
+        Minutes since 00:00 UTC of the first day of the load history.
     """
 
     vm: npt.NDArray[np.int64]
@@ -39,9 +39,10 @@ class Runs:
 
 
 def draw_runs(rng: np.random.Generator, fleet: Fleet, first: date, as_of: datetime) -> Runs:
-    """Every run of the last weeks with the delay at which Azure started it.
+    """Draw the runs of the last weeks, with the delay at which Azure starts each.
 
-    Six in ten are spread evenly over the two hours, the others come in the first one, mostly after 20 minutes.
+    Six in ten delays are spread evenly over the two hours. The others are within the first hour, mostly near 20
+    minutes.
     """
     begin = datetime(first.year, first.month, first.day, tzinfo=UTC)
     times = {policy.id: _run_minutes(policy, begin, as_of) for policy in fleet.policies}
@@ -58,7 +59,7 @@ def draw_runs(rng: np.random.Generator, fleet: Fleet, first: date, as_of: dateti
 
 
 def _run_minutes(policy: DemoPolicy, begin: datetime, as_of: datetime) -> list[int]:
-    """Scheduled times of a policy in the job history, early enough to have ended before ``as_of``."""
+    """Scheduled times of a policy during the job history, for jobs that end before ``as_of``."""
     zone = resolve_zone(policy.timezone)
     latest = as_of - timedelta(hours=8)
     minutes = []
@@ -76,18 +77,18 @@ def _run_minutes(policy: DemoPolicy, begin: datetime, as_of: datetime) -> list[i
 
 @dataclass(frozen=True)
 class Trouble:
-    """Chronic trouble of VMs that no schedule mends; arrays of shape (V,).
+    """Chronic faults of VMs that no schedule fixes; arrays of shape (V,).
 
     Parameters
     ----------
     dead_agent_from
-        Day from which the VM agent no longer answers; beyond the history for most VMs.
+        Day from which the VM agent no longer responds; after the end of the history for most VMs.
     vss
-        Chance of a VSS writer in a bad state.
+        Probability that a VSS writer is in a bad state.
     power
-        Chance of a VM in a wrong power state.
+        Probability that the VM is in a wrong power state.
     full_collection
-        Too many instant recovery points are kept.
+        Whether the VM keeps too many instant recovery points.
     """
 
     dead_agent_from: npt.NDArray[np.int64]
@@ -97,7 +98,7 @@ class Trouble:
 
 
 def draw_trouble(rng: np.random.Generator, fleet: Fleet, num_days: int) -> Trouble:
-    """Which VMs have chronic trouble: a few of a hundred."""
+    """Draw the VMs with chronic faults: a few percent of them."""
     size = len(fleet.vms)
     sql = np.array([vm.os == "Windows" and vm.tier == "db" for vm in fleet.vms])
     return Trouble(
@@ -111,22 +112,22 @@ def draw_trouble(rng: np.random.Generator, fleet: Fleet, num_days: int) -> Troub
 def judge_day(
     rng: np.random.Generator, runs: Runs, trouble: Trouble, services: npt.NDArray[np.int64], load: LoadDay, number: int
 ) -> pl.DataFrame:
-    """Outcome of the runs that start on one day: ``vm`` and times as numbers, status, error code.
+    """Outcomes of the runs that start on one day: ``vm`` and times as numbers, status, error code.
 
     Parameters
     ----------
     rng
-        Of this day.
+        Random numbers for this day.
     runs
-        All runs.
+        Runs of all days.
     trouble
-        Of every VM.
+        Chronic faults of every VM.
     services
-        Shape (V,), service of each VM.
+        Service of each VM, shape (V,).
     load
-        Of the day.
+        Load on this day.
     number
-        Of the day in the history.
+        Number of the day in the history.
     """
     today = np.flatnonzero(runs.start.astype(np.int64) // (24 * 60) == number)
     vm, start = runs.vm[today], runs.start[today]
@@ -154,10 +155,10 @@ def judge_day(
 
 
 def _started_beside(service: npt.NDArray[np.int64], start: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
-    """How many other jobs of the service start within 15 minutes of each one; shape (J,)."""
+    """Number of other jobs of the same service that start within 15 minutes of each job; shape (J,)."""
     if not service.size:
         return np.zeros(0, dtype=np.int64)
-    span = 10_000_000.0  # minutes: keeps services apart on one sorted line
+    span = 10_000_000.0  # in minutes; long enough to keep services apart in one sorted array
     line = service * span + start
     ordered = np.sort(line)
     near = np.searchsorted(ordered, line + 15, side="right") - np.searchsorted(ordered, line - 15, side="left")
@@ -165,7 +166,7 @@ def _started_beside(service: npt.NDArray[np.int64], start: npt.NDArray[np.float6
 
 
 def to_jobs(outcomes: Sequence[pl.DataFrame], fleet: Fleet, begin: datetime) -> pl.DataFrame:
-    """Outcomes of all days as jobs of the estate, by start."""
+    """Outcomes of all days as jobs of the estate, sorted by start."""
     frame = pl.concat(outcomes)
     vm_ids = [vm.id for vm in fleet.vms]
     vaults = [str(fleet.vaults[vm.vault]["id"]) for vm in fleet.vms]

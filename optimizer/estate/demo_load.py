@@ -1,4 +1,4 @@
-"""Believable load: days and weeks, evening peaks, nightly batches, month ends, machines that sleep, gaps."""
+"""Generates realistic load: daily and weekly cycles, peaks, nightly batches, month ends, VMs that are off, gaps."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY, MINUTES_PER_DAY
 Floats = npt.NDArray[np.float64]
 
 _KNOTS = 25
-"""Points per day between which the slow part of the noise runs straight."""
+"""Number of points per day between which the slow part of the noise is linear."""
 
 
 class LoadDay(NamedTuple):
-    """Load of every VM on one UTC day: shape (V, 288) each, NaN where monitoring has nothing."""
+    """Load of every VM on one UTC day; arrays of shape (V, 288), NaN where monitoring has no value."""
 
     cpu_percent: npt.NDArray[np.float32]
     mem_percent: npt.NDArray[np.float32]
@@ -30,28 +30,29 @@ class LoadDay(NamedTuple):
 
 @dataclass(frozen=True)
 class Behaviour:
-    """How each VM behaves; arrays of shape (V,), times in minutes of the local day, loads in percent.
+    """Parameters of each VM's load; arrays of shape (V,), times in minutes of the local day, loads in percent.
 
     Parameters
     ----------
     service, offset
-        Service of the VM; UTC offset in minutes of the people who use it.
+        Service of the VM, and UTC offset in minutes of its users.
     base, work, evening
-        Load at rest; what working hours and the evening peak add.
+        Load at rest, and load that working hours and the evening peak add.
     noise
-        Standard deviation.
+        Standard deviation of the noise, in percent.
     batch_start, batch_minutes, batch_load
-        The nightly batch; no batch where it has no length.
+        Start, length and load of the nightly batch; a length of 0 means no batch.
     batch_nights
-        Shape (services, nights): chance of the night decided per service, so that its VMs are busy together.
+        Whether the batch runs in a night, shape (services, nights); drawn per service, so that its VMs are busy
+        together.
     month_end
-        Share by which the batch grows on the last two days and the first day of a month.
+        Growth of the batch's length on the last two days and the first day of a month: 1 doubles it, 0 means none.
     sleeps
-        Switched off at night and at the weekend.
+        Whether the VM is off at night and on weekends.
     memory, memory_follows
-        Memory at rest, and how much of the CPU's rise it follows.
+        Memory at rest, and the share of the CPU's rise that memory follows.
     first_day
-        Day of the history on which monitoring begins.
+        Day of the history on which monitoring starts.
     """
 
     service: npt.NDArray[np.int64]
@@ -72,7 +73,7 @@ class Behaviour:
 
 
 def draw_behaviour(rng: np.random.Generator, fleet: Fleet, num_days: int, as_of: datetime) -> Behaviour:
-    """Behaviours of a fleet; what belongs to a service (the hour of its batch ...) is drawn once for it."""
+    """Draw the behavior of a fleet; parameters of a service (such as the hour of its batch) are drawn once for it."""
     size, services = len(fleet.vms), fleet.num_services
     service = np.array([vm.service for vm in fleet.vms], dtype=np.int64)
     tier = np.array([vm.tier for vm in fleet.vms])
@@ -82,7 +83,7 @@ def draw_behaviour(rng: np.random.Generator, fleet: Fleet, num_days: int, as_of:
         [int((as_of.astimezone(zone).utcoffset() or timedelta()).total_seconds() // 60) for zone in zones]
     )
     quiet = rng.random(size) < 0.3
-    rest, hogs = rng.lognormal(2.2, 0.5, size), rng.random(size) < 0.01  # a hog is busy at any hour
+    rest, hogs = rng.lognormal(2.2, 0.5, size), rng.random(size) < 0.01  # a hog is busy all the time
     has_batch = (rng.random(services) < 0.75)[service] & (
         rng.random(size) < _BATCH_SHARE[np.searchsorted(_TIER, tier)]
     )
@@ -111,22 +112,22 @@ def draw_behaviour(rng: np.random.Generator, fleet: Fleet, num_days: int, as_of:
 
 _TIER = np.array(["app", "batch", "db", "web"])
 _BATCH_SHARE = np.array([0.55, 0.95, 0.8, 0.25])
-"""Chance, by tier as in ``_TIER``, that a VM takes part in its service's nightly batch."""
+"""Probability, by tier as in ``_TIER``, that a VM takes part in its service's nightly batch."""
 
 
 def draw_day(rng: np.random.Generator, behaviour: Behaviour, first: date, day: date) -> LoadDay:
-    """Load of one day.
+    """Draw the load of one day.
 
     Parameters
     ----------
     rng
-        Of this day.
+        Random numbers for this day.
     behaviour
-        Of the fleet.
+        Parameters of the fleet.
     first
         First day of the history.
     day
-        The UTC day.
+        UTC day to draw.
     """
     size = behaviour.service.size
     number = (day - first).days
@@ -150,21 +151,21 @@ def draw_day(rng: np.random.Generator, behaviour: Behaviour, first: date, day: d
 
 
 def _bump(hour: Floats, middle: float, width: float) -> Floats:
-    """A bell over the day, 1 at its middle; ``width`` in hours."""
+    """Bell curve over the day with maximum 1 at ``middle``; ``width`` in hours."""
     distance = np.abs(hour - middle)
     bell: Floats = np.exp(-0.5 * (np.minimum(distance, 24 - distance) / width) ** 2)
     return bell
 
 
 def _between_knots() -> Floats:
-    """Weights of straight lines between knots, shape (knots, 288)."""
+    """Weights of a linear interpolation between knots, shape (knots, 288)."""
     position = np.linspace(0, _KNOTS - 1, BINS_PER_DAY)
     weights: Floats = np.clip(1 - np.abs(position[None, :] - np.arange(_KNOTS)[:, None]), 0, None)
     return weights
 
 
 def _in_batch(behaviour: Behaviour, day: date, number: int, local: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-    """Where the nightly batch of each VM runs, on the nights on which its service has work to do."""
+    """Bins in which the nightly batch of each VM runs, on nights when its service has one."""
     since = local - behaviour.batch_start[:, None]
     night = np.floor_divide(since, MINUTES_PER_DAY).astype(np.int64)
     today = np.array([_is_month_end(day + timedelta(days=n)) for n in (-2, -1, 0, 1)])
@@ -179,7 +180,7 @@ def _is_month_end(day: date) -> bool:
 
 
 def _gaps(rng: np.random.Generator, size: int) -> npt.NDArray[np.bool_]:
-    """Bins that monitoring lost: some minutes here and there, now and then hours of one VM."""
+    """Bins that monitoring lost: single bins at random, and now and then several hours of one VM."""
     lost = rng.random((size, BINS_PER_DAY)) < 0.001
     for vm in np.flatnonzero(rng.random(size) < 0.01):
         begin = int(rng.integers(BINS_PER_DAY))

@@ -1,4 +1,4 @@
-"""``estate.json``: its schema, its fingerprint, how it is read and put into text."""
+"""``estate.json``: its schema and fingerprint, and how it is read and written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ESTATE_FILE = "estate.json"
 Metric = Literal["cpu_percent", "mem_percent", "cpu_max", "mem_max", "running"]
 
 Absence = Literal["gone", "hidden"]
-"""How a VM is not to be found: the service says that there is none, or this account may not read it."""
+"""How a VM is missing: the service says that it does not exist (gone), or this account may not read it (hidden)."""
 
 UtcDatetime = Annotated[AwareDatetime, AfterValidator(lambda value: value.astimezone(UTC))]
 
@@ -119,14 +119,14 @@ class EstateDocument(StrictModel):
     def fingerprint(self) -> str:
         """``sha256:`` and the digest of the canonical JSON without ``created_at``.
 
-        The digests of the parts are in it, so it covers load and jobs as well.
+        The document contains the digests of the parts, so the fingerprint covers load and jobs as well.
         """
         content = self._content()
         del content["created_at"]
         return "sha256:" + hashlib.sha256(canonical_json(content)).hexdigest()
 
     def to_json(self) -> str:
-        """Text of ``estate.json``: one line for each field, resource and part, so that it can be compared."""
+        """Text of ``estate.json``: one line per field, resource and part, so that versions can be compared."""
         lines = []
         for key, value in self._content().items():
             text = _one_line(value)
@@ -144,17 +144,17 @@ def _one_line(value: object) -> str:
 
 
 def canonical_json(value: object) -> bytes:
-    """The one spelling of a JSON value that is hashed: sorted keys, no spaces, UTF-8."""
+    """Unique spelling of a JSON value, for hashing: sorted keys, no spaces, UTF-8."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def read_document(folder: Location) -> EstateDocument:
-    """Document of an estate folder.
+    """Read the document of an estate folder.
 
     Raises
     ------
     EstateError
-        There is no estate, it is of a newer schema version, or it is damaged.
+        The folder has no estate, or an estate that is damaged or has a newer schema version.
     """
     file = folder / ESTATE_FILE
     try:

@@ -1,4 +1,4 @@
-"""An estate folder, opened for reading."""
+"""Opens an estate folder for reading."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
 
 class Estate:
-    """What an estate folder holds; load and jobs are read when they are asked for.
+    """Contents of an estate folder; load and jobs are read on demand.
 
     Parameters
     ----------
     path
-        The folder: of this machine, or by URL.
+        Location of the folder: on this machine, or by URL.
     document
-        Its ``estate.json``.
+        Document of the estate, from ``estate.json``.
     """
 
     def __init__(self, path: Location, document: EstateDocument) -> None:
@@ -35,26 +35,27 @@ class Estate:
 
     @property
     def as_of(self) -> datetime:
-        """When the estate was taken, in UTC."""
+        """Time at which the estate was read, in UTC."""
         return self.document.as_of
 
     @property
     def seen_by_workers(self) -> bool:
-        """Whether other processes can read it: not where it lies in the memory of this one (``memory://``)."""
+        """Whether other processes can read the estate, which they cannot if it is in the memory of this one."""
         return seen_by_workers(self.path)
 
     @cached_property
     def fingerprint(self) -> str:
-        """``sha256:`` and a digest of everything in the estate but the time at which it was written."""
+        """``sha256:`` and a digest of everything in the estate except the time at which it was written."""
         return self.document.fingerprint()
 
     def inventory(self, service_from: Sequence[str] = DEFAULT_SERVICE_FROM) -> Inventory:
-        """Vaults, policies, items and VMs.
+        """Inventory of the estate: vaults, policies, items and VMs.
 
         Parameters
         ----------
         service_from
-            Where services come from, first hit wins; see :class:`optimizer.model.rules.Rules`.
+            Sources of a VM's service, in order; the first that the VM has decides. See
+            :class:`optimizer.model.rules.Rules`.
 
         Raises
         ------
@@ -67,13 +68,13 @@ class Estate:
 
     @cached_property
     def load(self) -> LoadStore:
-        """History of load."""
+        """Load history of the estate."""
         from optimizer.estate.load_store import LoadStore
 
         return LoadStore(self.path, self.document.load)
 
     def jobs(self) -> pl.DataFrame:
-        """Backup jobs, one row each, by start and VM; see ``JOB_SCHEMA`` in :mod:`optimizer.estate.parts`.
+        """Backup jobs, one per row, sorted by start and VM; see ``JOB_SCHEMA`` in :mod:`optimizer.estate.parts`.
 
         Raises
         ------
@@ -85,7 +86,7 @@ class Estate:
         from optimizer.estate.parts import JOB_SCHEMA, read_part
 
         frames = [read_part(self.path, part).rechunk() for part in self.document.jobs]
-        # Pulls overlap by some days: a job that two of them saw is one job.
+        # Pulls overlap by a few days, so two of them may have seen the same job.
         return pl.concat([pl.DataFrame(schema=JOB_SCHEMA), *frames]).unique().sort("start", "vm", "operation")
 
 
@@ -95,18 +96,18 @@ def open_estate(path: str | Location, *, storage_options: Mapping[str, Any] | No
     Parameters
     ----------
     path
-        A folder of this machine, or a URL of fsspec: ``s3://bucket/estate``, ``abfs://...``, ``file:///...``.
+        Folder on this machine, or a URL for fsspec: ``s3://bucket/estate``, ``abfs://...``, ``file:///...``.
     storage_options
-        What the driver of a URL is given beyond it.  Credentials are better left to where the driver looks for them
-        (environment, profile, managed identity): then workers and later commands find them as well.
+        Options for the driver of a URL. It is better to provide credentials where the driver looks for them
+        (environment, profile, managed identity), so that workers and later commands find them as well.
 
     Raises
     ------
     EstateError
-        There is no estate, it is of a newer schema version, or it is damaged; the storage cannot be read, or the
-        package that reads it is not installed.
+        The folder has no estate, or one that is damaged or has a newer schema version; the storage cannot be read; or
+        the package that reads it is not installed.
     ValueError
-        Options were given for a folder of this machine.
+        Options were given for a folder on this machine.
     """
     folder = locate(path, storage_options)
     return Estate(folder, read_document(folder))

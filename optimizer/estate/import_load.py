@@ -1,4 +1,4 @@
-"""A load file: what it holds, checked, and read some days at a time onto 5-minute bins."""
+"""Checks a load file, and reads it a few days at a time into 5-minute bins."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ REQUIRED = ("vm", "ts", "cpu_percent", "mem_percent")
 GROUP = "resource_group"
 OPTIONAL = ("cpu_max", "mem_max", "running", GROUP)
 ROWS_PER_PASS = 8_000_000
-"""Rows that are worked on at once: bounds the memory, whatever the size and order of the file."""
+"""Number of rows to process at once, which limits memory whatever the size and order of the file."""
 
 MAX_INTERVAL_MINUTES = 60
 MAX_PERCENT, MAX_MEASURED_PERCENT = 100.0, 105.0
-"""Counters overshoot a little: what is in between is clipped, what is beyond is a fault."""
+"""Counters overshoot slightly: values between the two limits are clipped, and larger ones are faults."""
 
 MAX_HOLE_DAYS = 366
-"""Days between two days with load.  Beyond a longer hole lie wrong times, not a history."""
+"""Maximum number of days between two days with load; a longer gap indicates wrong times."""
 
 _BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
 
 @dataclass
 class LoadCounts:
-    """What was met while reading; everything counted, nothing passed over."""
+    """Counts of everything that occurred while a load file was read."""
 
     samples: int = 0
     unknown_vm_samples: int = 0
@@ -59,14 +59,14 @@ class LoadCounts:
 
 
 class Overview(NamedTuple):
-    """What one look over the whole file tells.
+    """Summary of a first pass over the whole file.
 
     Parameters
     ----------
     names
-        Every VM in it.
+        Names of all VMs in the file.
     rows
-        Rows of each UTC day.
+        Number of rows on each UTC day.
     first, last
         Earliest and latest ``ts``.
     """
@@ -79,14 +79,14 @@ class Overview(NamedTuple):
 
 @contextmanager
 def open_load(path: Path, zone: str | None = None) -> Iterator[LoadFile]:
-    """A load file, Parquet or CSV; a CSV is converted once, and the copy removed afterwards.
+    """Open a load file in Parquet or CSV; a CSV is converted once to a temporary copy.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the load file.
     zone
-        Windows or IANA name of the zone of times that state none; None refuses such times.
+        Windows or IANA name of the time zone for times that state none; None refuses such times.
 
     Raises
     ------
@@ -104,23 +104,23 @@ def open_load(path: Path, zone: str | None = None) -> Iterator[LoadFile]:
 
 
 class LoadFile:
-    """A load file whose columns have been checked.
+    """A load file with checked columns.
 
     Parameters
     ----------
     path
-        The file as messages name it.
+        Path of the file, as shown in messages.
     parquet
-        The Parquet file that is read, where it is not ``path`` itself.
+        Parquet file to read, if it is not ``path`` itself.
     zone
-        IANA name of the zone of times that state none; None refuses them.
+        IANA name of the time zone for times that state none; None refuses such times.
     notes
-        What a reader should know about the file.
+        Notes on the file for the user.
 
     Raises
     ------
     DataError
-        It cannot be read, lacks a column, or a column is of the wrong type.
+        The file cannot be read, or a column is missing or has the wrong type.
     """
 
     def __init__(
@@ -151,7 +151,7 @@ class LoadFile:
         )
 
     def _take_zone(self, zone: str | None) -> None:
-        """Read times without a zone in the zone that was given; leave out those that its clock skips or repeats."""
+        """Read times without a time zone in the given zone; drop those that its clock skips or repeats."""
         stamp = self._schema["ts"]
         if zone is None or not isinstance(stamp, pl.Datetime) or stamp.time_zone is not None:
             return
@@ -163,7 +163,7 @@ class LoadFile:
         self._schema = self._raw.collect_schema()
 
     def _vm(self) -> pl.Expr:
-        """VM as ``group/name`` where the file has resource groups and ``vm`` is a plain name."""
+        """VM as ``group/name`` if the file has resource groups and ``vm`` is a plain name."""
         vm = pl.col("vm").cast(pl.String)
         if GROUP not in self._schema:
             return vm
@@ -194,7 +194,7 @@ class LoadFile:
                 raise DataError(f"{self.path}: {metric} is {kind}; allowed: numbers from 0 to 100, or null")
 
     def _check_text(self, metric: str) -> None:
-        """Accept numbers that are spelt as text, refuse other text."""
+        """Accept numbers that are written as text, and refuse other text."""
         problems = Problems(str(self.path))
         number = pl.col(metric).cast(pl.Float32, strict=False)
         bad = self._rows().filter(pl.col(metric).is_not_null() & number.is_null())
@@ -214,12 +214,12 @@ class LoadFile:
             raise self._unreadable(exc) from exc
 
     def overview(self) -> Overview:
-        """One look over VMs and times of the whole file.
+        """Summarize the VMs and times of the whole file.
 
         Raises
         ------
         DataError
-            The file is empty or damaged, has rows without VM or time, or has times that cannot be right.
+            The file is empty or damaged, has rows without VM or time, or contains implausible times.
         """
         year = pl.col("ts").dt.convert_time_zone("UTC").dt.year()
         self._refuse_times(~year.is_between(FIRST_YEAR, LAST_YEAR), f"allowed: the years {FIRST_YEAR} to {LAST_YEAR}")
@@ -243,17 +243,18 @@ class LoadFile:
 
     @property
     def _line(self) -> str:
-        """What a message counts: the lines of a CSV, the rows of a Parquet file."""
+        """Unit of positions in messages: lines of a CSV, rows of a Parquet file."""
         return "line" if LINE in self._schema else "row"
 
     def _rows(self) -> pl.LazyFrame:
-        """All rows with their numbers in the column ``LINE``."""
+        """All rows, with their numbers in the column ``LINE``."""
         return self._raw if LINE in self._schema else self._raw.with_row_index(LINE, offset=1)
 
     def _refuse_far_days(self, rows: dict[date, int]) -> None:
-        """Refuse rows beyond a hole of more than a year: one wrong time would stretch the history over centuries.
+        """Refuse rows beyond a gap of more than a year.
 
-        The part with the most rows is taken for right.
+        One wrong time would otherwise stretch the history over centuries. The part with the most rows is taken to be
+        right.
         """
         parts: list[list[date]] = []
         for day in rows:
@@ -271,7 +272,7 @@ class LoadFile:
         )
 
     def _refuse_times(self, wrong: pl.Expr, advice: str) -> None:
-        """Refuse the rows whose times are wrong."""
+        """Refuse rows with wrong times."""
         bad = self._rows().filter(wrong)
         stamp = pl.col("ts").dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%SZ")
         of_vms = bad.group_by("vm", pl.col("ts").dt.year().alias("year")).agg(
@@ -294,25 +295,26 @@ class LoadFile:
         rows_per_pass: int = ROWS_PER_PASS,
         find: Callable[[str], str | None] | None = None,
     ) -> Iterator[DayLoad]:
-        """Load of the given VMs by day, ascending; days without any are left out.
+        """Load of the given VMs by day, ascending; days without load are skipped.
 
-        Finer samples than 5 minutes are averaged (the maximum is kept of ``*_max``), coarser ones held over the
-        bins that follow until the VM's interval is over.
+        Samples that are finer than 5 minutes are averaged (``*_max`` keeps the maximum). Coarser samples also fill the
+        bins that follow until the VM's interval ends.
 
         Parameters
         ----------
         overview
-            Of this file.
+            Summary of this file.
         vm_ids
-            VMs to read, sorted; compared without regard to case.
+            VM ids to read, sorted; compared without regard to case.
         counts, problems
-            Are added to; days are only worth writing while ``problems`` stays empty.
+            Counts and faults, which this method adds to. Days are worth writing only while ``problems`` is empty.
         drop_invalid
-            Treat values out of range as missing.
+            Treat values that are out of range as missing.
         rows_per_pass
-            Rows to work on at once, at least those of one day.
+            Number of rows to process at once, but at least those of one day.
         find
-            VM id by the name that the file uses, None for a name that is not known; ids alone where not given.
+            Function that returns the VM id for a name in the file, or None if the name is unknown; by default names
+            are ids.
 
         Raises
         ------
@@ -341,7 +343,7 @@ class LoadFile:
         self._check_interval(distances, problems)
 
     def _check_interval(self, distances: Counter[int], problems: Problems) -> None:
-        """Refuse samples that are too far apart to say what happened between them."""
+        """Refuse samples that are too far apart to show the load between them."""
         coarse = sum(times for minutes, times in distances.items() if minutes > MAX_INTERVAL_MINUTES)
         if 2 * coarse > distances.total():
             common = max(distances, key=lambda minutes: distances[minutes])
@@ -354,7 +356,7 @@ class LoadFile:
     def _read_pass(
         self, days: Sequence[date], names: Sequence[str], row_by_code: npt.NDArray[np.int64], counts: LoadCounts
     ) -> Samples:
-        """Samples of some days and of the hour before, whose last ones may be held into them."""
+        """Samples of some days and of the hour before, whose last samples may extend into the first day."""
         begin = datetime.combine(days[0], time.min, UTC) - timedelta(minutes=LEAD_BINS * BIN_MINUTES)
         end = datetime.combine(days[-1], time.min, UTC) + timedelta(days=1)
         frame = self._collect(
@@ -375,7 +377,7 @@ class LoadFile:
 
 
 def _passes(rows: dict[date, int], limit: int) -> Iterator[list[date]]:
-    """Days in groups of about ``limit`` rows, each group without a hole: absent days would cost memory."""
+    """Groups of days with about ``limit`` rows, without large gaps, because absent days would use memory."""
     group: list[date] = []
     total = 0
     for day, count in rows.items():
@@ -390,7 +392,7 @@ def _passes(rows: dict[date, int], limit: int) -> Iterator[list[date]]:
 def _check_values(
     samples: Samples, problems: Problems, *, vm_ids: Sequence[str], counts: LoadCounts, drop_invalid: bool
 ) -> None:
-    """Clip what overshoots, drop or report what cannot be; changes the samples in place."""
+    """Clip values that overshoot, and drop or report impossible ones; changes the samples in place."""
     for metric in FLOAT_METRICS:
         if metric not in samples.values:
             continue

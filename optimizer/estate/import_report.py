@@ -1,4 +1,4 @@
-"""What an import did, in numbers and in words."""
+"""Report of an import, in numbers and notes."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from optimizer.estate.listing import Listing
 from optimizer.model.timegrid import BIN_MINUTES
 
 COARSE_MINUTES = 30
-"""Samples at least so far apart are means that hide what happens within a backup's start window."""
+"""Interval in minutes from which samples are means that hide the load within a backup's start window."""
 
 _NAMED = 5
-"""VMs that a note names before it only counts."""
+"""Number of VMs that a note names before it counts the rest."""
 
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import did.
+    """Result of an import.
 
     Parameters
     ----------
     vms, policies, vaults
-        Numbers in the inventory.
+        Number of each in the inventory.
     samples
-        Rows of load that belong to a VM of the inventory.
+        Number of load rows that belong to a VM of the inventory.
     days
-        Days of load that were written.
+        Number of days with load that were written.
     history_from, history_to, history_days
-        First and last day of load in the whole estate afterwards, and how many there are.
+        First and last day with load in the resulting estate, and the number of days with load.
     first, last
         Earliest and latest time in the load file.
     as_of
-        Of the estate.
+        Time of the estate.
     interval_minutes
-        Distances between samples that were found, ascending.
+        Intervals between samples that occurred, in minutes, ascending.
     missing_share
-        Share of the 5-minute bins between first and last, of VMs that have load, without a CPU value.
+        Share of bins without a CPU value, of the 5-minute bins between first and last, for VMs with load.
     duplicates, clipped, invalid, off_grid
-        Rows dropped as exact duplicates; values cut to 100; values out of range taken for missing; rows that were
-        put into the bin that they are in the middle of.
+        Number of rows dropped as exact duplicates; of values clipped to 100; of out-of-range values treated as
+        missing; and of rows between grid times, which were assigned to the bin that contains them.
     vms_without_load, load_without_vm
-        VMs in only one of the two inputs.
+        VMs that occur in only one of the two inputs.
     can_be_applied
-        Whether plans of the estate hold real ARM ids, so that somebody with rights may apply them.
+        Whether plans of the estate contain real ARM ids, so that a user with sufficient rights may apply them.
     left_out
-        Objects of the resource files that were not used, and why.
+        Objects of the resource files that were not used, with reasons.
     notes
-        What was accepted although it was not as expected, for people.
+        Remarks for the user on unexpected input that was accepted.
     """
 
     vms: int
@@ -84,16 +84,16 @@ def make_report(
     as_of: datetime,
     history: set[date],
 ) -> ImportReport:
-    """Report of an import.
+    """Create the report of an import.
 
     Parameters
     ----------
     listing, file, overview, counts
-        What was read.
+        Inventory, load file, its summary, and the counts of reading it.
     as_of
-        Time at which the estate is taken.
+        Time of the estate.
     history
-        Days of load in the whole estate afterwards.
+        Days with load in the resulting estate.
     """
     seen = counts.seen
     without_load = tuple(vm for vm in listing.vm_ids if vm not in seen)
@@ -132,7 +132,7 @@ def make_report(
 
 
 def some(names: Sequence[str]) -> str:
-    """The first names of a list, and how many more there are."""
+    """First names of a list, and the number of remaining ones."""
     more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
     return ", ".join(names[:_NAMED]) + more
 
@@ -146,7 +146,7 @@ def _share(value: float) -> str:
 
 
 def _of_the_samples(counts: LoadCounts, missing: float) -> Iterator[str]:
-    """What was accepted in the samples although it was not as expected."""
+    """Remarks on unexpected samples that were accepted."""
     if not counts.known_bins:
         yield "No VM of the inventory has a CPU value in the load, so nothing is known about when the VMs are busy."
     elif counts.largest_cpu <= 1:
@@ -182,7 +182,7 @@ def _of_the_samples(counts: LoadCounts, missing: float) -> Iterator[str]:
 def _of_the_names(
     listing: Listing, file: LoadFile, counts: LoadCounts, without_load: Sequence[str], without_vm: Sequence[str]
 ) -> Iterator[str]:
-    """What is in only one of the inputs."""
+    """Remarks on names that occur in only one of the inputs."""
     if without_load:
         yield f"{_number(len(without_load), 'VM has', 'VMs have')} no load: {some(without_load)}."
     if without_vm:

@@ -1,4 +1,4 @@
-"""Inventory out of JSON files that the Azure CLI, REST, Resource Graph or a template export wrote."""
+"""Reads the inventory from JSON files of the Azure CLI, REST, Resource Graph or a template export."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from optimizer.model.raw import properties_of
 from optimizer.ports import Resource
 
 _SHOWN = 5
-"""Objects that a note names before it only counts."""
+"""Number of objects that a note names before it counts the rest."""
 
 _MOST_WRAPPERS = 6
-"""Lists and pages within each other: pages of a list of lists have fewer."""
+"""Maximum nesting of lists and pages; pages of a list of lists have fewer levels."""
 
 _OF_ANSWERS = frozenset({"value", "data", "error", "facets", "count", "id"})
-"""Keys of answers that are not those of lists of resources, but known."""
+"""Known keys of answers that do not contain lists of resources."""
 
 _TRUNCATED = ("nextLink", "$skipToken", "skip_token", "skipToken")
 """Fields of an answer that is not the last page."""
@@ -40,22 +40,22 @@ _TRUNCATED = ("nextLink", "$skipToken", "skip_token", "skipToken")
 
 @dataclass
 class _Reading:
-    """What was read so far.
+    """Resources and remarks that have been read so far.
 
     Parameters
     ----------
     group_id
-        ARM id of the resource group of exported templates; empty where nobody said it.
+        ARM id of the resource group of exported templates; empty if unknown.
     found
-        Resources by kind and by id in lower case.
+        Resources by kind, and by id in lower case.
     left_out
-        Places of what was left out, by reason.
+        Places of entries that were left out, by reason.
     not_used
-        Number of resources of other types, by type.
+        Number of resources of unused types, by type.
     places
-        Where each resource was first found, by id in lower case.
+        Place where each resource was first found, by id in lower case.
     conflicts
-        Resources that two places state differently.
+        Resources on which two places disagree.
     """
 
     group_id: str = ""
@@ -69,11 +69,11 @@ class _Reading:
     repeated: int = 0
 
     def leave_out(self, place: str, reason: str) -> None:
-        """Note something that is not used, and why."""
+        """Record an entry that is not used, with the reason."""
         self.left_out.setdefault(reason, []).append(place)
 
     def walk(self, value: object, place: str, wrappers: int = 0) -> None:
-        """Take every resource of a value: a resource, a list, a page, a table, a template or an object of lists."""
+        """Read every resource in a value: a resource, list, page, table, template, or an object of lists."""
         if wrappers > _MOST_WRAPPERS:
             self.leave_out(place, "it is nested too deeply to be a list of resources")
         elif isinstance(value, list):
@@ -109,7 +109,7 @@ class _Reading:
             self.cut.append(place)
 
     def take(self, resource: Mapping[str, Any], place: str) -> None:
-        """Keep a resource, or note why not."""
+        """Keep a resource, or record why it is not kept."""
         kind, arm_type = kind_of(resource)
         if not arm_type:
             self.leave_out(place, f"its id is {_shown(resource.get('id'))}, which is not the ARM id of a resource")
@@ -132,7 +132,7 @@ class _Reading:
                 self.repeated += 1
 
     def take_templates(self) -> None:
-        """Read the templates, now that the vaults of the other files are known."""
+        """Read the templates, after the vaults of the other files are known."""
         vault_ids = by_name(self.found["vaults"].values())
         for place, content in self.templates:
             for where, read in Template(content, self.group_id, vault_ids).resources():
@@ -143,23 +143,23 @@ class _Reading:
 
 
 def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str, str] | None = None) -> Listing:
-    """Inventory of files that hold ARM resources.
+    """Read the inventory from files with ARM resources.
 
     Parameters
     ----------
     files
-        JSON files in any mixture; two may hold the same resource if they do not contradict each other.
+        JSON files in any combination; two files may contain the same resource if they do not contradict each other.
     group_id
-        ARM id of the resource group that exported templates came from; they do not say it themselves.
+        ARM id of the resource group that templates were exported from; templates do not state it.
     known
-        How the estate that is appended to spells its VMs, by id in lower case.
+        Spelling of VM ids in the estate that is appended to, by id in lower case.
 
     Raises
     ------
     DataError
-        A file cannot be read, no file holds a protected item, or two state a resource differently.
+        A file cannot be read, no file contains a protected item, or two files disagree on a resource.
     UsageError
-        The resource group is not an ARM id.
+        The resource group is not a valid ARM id.
     """
     if group_id and not is_group_id(group_id.rstrip("/")):
         raise UsageError(
@@ -209,27 +209,27 @@ def _number(count: int, noun: str) -> str:
 
 
 def _did_you_mean(key: str) -> str:
-    """A hint at the key of resources that a key resembles; empty where it resembles none."""
+    """Hint at the nearest key for resources; empty if no key is similar."""
     spelt = re.sub(r"(?<=[a-z])(?=[A-Z])|[-\s]+", "_", key).lower()
     near = difflib.get_close_matches(spelt, (*KINDS, "value"), n=1, cutoff=0.75)
     return f" (did you mean {near[0]!r}?)" if near else ""
 
 
 def _shown(value: object) -> str:
-    """A value that is not what it should be, short enough for a message."""
+    """An invalid value as text, short enough for a message."""
     text = json.dumps(value, ensure_ascii=False) if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _table(data: Mapping[str, Any]) -> Iterator[object]:
-    """Rows of a table of Resource Graph as objects."""
+    """Rows of a Resource Graph table as objects."""
     names = [str(column.get("name")) if isinstance(column, dict) else str(column) for column in data["columns"]]
     for row in data["rows"]:
         yield dict(zip(names, row, strict=True)) if isinstance(row, list) and len(row) == len(names) else row
 
 
 def _missing_vaults(found: Mapping[Kind, Mapping[str, Resource]]) -> Iterator[Resource]:
-    """Vaults that only the ids of their policies and items name."""
+    """Vaults that occur only in the ids of policies and items."""
     known = set(found["vaults"])
     for resource in chain(found["policies"].values(), found["protected_items"].values()):
         parts = str(resource["id"]).split("/")
@@ -240,7 +240,7 @@ def _missing_vaults(found: Mapping[Kind, Mapping[str, Resource]]) -> Iterator[Re
 
 
 def _protected_ids(found: Mapping[Kind, Mapping[str, Resource]]) -> dict[str, str]:
-    """Ids of the VMs that items protect, by id in lower case."""
+    """Ids of the protected VMs, by id in lower case."""
     protected: dict[str, str] = {}
     for item in found["protected_items"].values():
         if vm_id := source_vm(item):
@@ -251,7 +251,7 @@ def _protected_ids(found: Mapping[Kind, Mapping[str, Resource]]) -> dict[str, st
 def _protected_vms(
     found: Mapping[Kind, Mapping[str, Resource]], known: Mapping[str, str]
 ) -> tuple[list[Resource], int, bool]:
-    """VMs with a protected item, the number of those without, and whether no file lists VMs at all."""
+    """VMs with a protected item, the number of VMs without one, and whether no file lists VMs at all."""
     protected, listed = _protected_ids(found), found["vms"]
     if not listed:
         stubs = [known.get(key, vm_id) for key, vm_id in protected.items()]
@@ -263,13 +263,13 @@ def _protected_vms(
 
 
 def _silent_items(found: Mapping[Kind, Mapping[str, Resource]]) -> list[str]:
-    """Ids of the protected items that are of VMs, but do not say of which."""
+    """Ids of items that protect VMs but do not state which."""
     items = found["protected_items"].values()
     return [str(item["id"]) for item in items if is_of_a_vm(properties_of(item)) and not source_vm(item)]
 
 
 def _place_in_name(item_id: str) -> tuple[str, str]:
-    """Resource group and name of the VM in the id of an item, ``.../VM;iaasvmcontainerv2;group;name``."""
+    """Resource group and name of the VM in an item's id, ``.../VM;iaasvmcontainerv2;group;name``."""
     parts = item_id.lower().rpartition("/")[2].split(";")
     return (parts[-2], parts[-1]) if len(parts) > 1 else ("", "")
 
@@ -281,7 +281,7 @@ def _place_of(vm_id: str) -> tuple[str, str]:
 
 
 def _missing_vms(found: Mapping[Kind, Mapping[str, Resource]], known: Mapping[str, str]) -> dict[str, Absence]:
-    """VMs that items protect and no file lists; where no file lists any, nobody looked."""
+    """Protected VMs that no file lists, and how they are missing; empty if no file lists any VM."""
     listed = found["vms"]
     looked_in = {subscription_of(key) for key in listed}
     return {

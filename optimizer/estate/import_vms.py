@@ -1,4 +1,4 @@
-"""``vms.csv``: which VM is backed up where, when and by which policy."""
+"""Reads ``vms.csv``, which lists the vault, policy and schedule of each VM."""
 
 from __future__ import annotations
 
@@ -34,27 +34,28 @@ _SHARED = {
     "interval_hours": "intervals",
     "duration_hours": "durations",
 }
-"""What the VMs of one policy must agree on."""
+"""Columns on which the VMs of one policy must agree, with the plurals for messages."""
 
 
 @dataclass(frozen=True)
 class VmRow:
-    """One line of ``vms.csv``, checked.
+    """One checked line of ``vms.csv``.
 
     Parameters
     ----------
     line
-        Number of the line.
+        Line number in the file.
     vm
-        Id: an ARM id as given or made of ``resource_group`` and ``subscription``; the name where neither is known.
+        Id of the VM: the given ARM id, or one made from ``resource_group`` and ``subscription``; the name if neither
+        is known.
     time
-        Start option; of an hourly policy, the start of its window.
+        Start option; for an hourly policy, the start of its window.
     interval_hours, duration_hours
-        Of an hourly policy; 0 for others.
+        Hours between runs and length in hours of the window of an hourly policy; 0 for others.
     os, location, availability_set
-        Empty where unknown.
+        Text from the file; empty if unknown.
     tags
-        By name.
+        Tags by name.
     """
 
     line: int
@@ -80,28 +81,28 @@ class VmRow:
         return self.vm.rpartition("/")[2] if self.vm.startswith("/") else self.vm
 
     def as_written(self, column: str) -> str:
-        """A field as a user would write it."""
+        """Value of a column in the notation of the file."""
         if column == "days":
             return ";".join(WEEKDAYS[day] for day in self.days) or "(none)"
         return format_start(self.time) if column == "time" else str(getattr(self, column))
 
 
 def has_byte_order_mark(path: Path) -> bool:
-    """Whether a file begins with the byte-order mark of UTF-8, as spreadsheets write it."""
+    """Whether a file begins with the UTF-8 byte-order mark, which spreadsheets write."""
     with path.open("rb") as file:
         return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
 
 
 def read_vms(path: Path) -> tuple[list[VmRow], Columns]:
-    """Rows and columns of ``vms.csv``.
+    """Read the rows and columns of ``vms.csv``.
 
-    Fields are separated by commas, semicolons or tabs.  A byte-order mark, CRLF, quoted fields and blank lines are
-    fine; an empty zone is UTC; columns that are not known are kept as tags.
+    Fields are separated by commas, semicolons or tabs. The file may have a byte-order mark, CRLF, quoted fields and
+    blank lines. An empty time zone means UTC. Unknown columns are kept as tags.
 
     Raises
     ------
     DataError
-        The file cannot be read, or some lines cannot be used: all of them are listed, ten of each kind.
+        The file cannot be read, or some lines cannot be used; the message lists the faults, ten of each kind.
     """
     try:
         content = path.read_bytes()
@@ -127,9 +128,9 @@ def read_vms(path: Path) -> tuple[list[VmRow], Columns]:
 
 
 def _records(path: Path, text: str) -> tuple[Columns, list[tuple[int, dict[str, str]]]]:
-    """Columns, and every line that is not blank: its number and its fields by column."""
+    """Columns, and the line number and fields by column of every line that is not blank."""
     header = text.lstrip().partition("\n")[0]
-    separator = max(",;\t", key=header.count)  # spreadsheets of many languages write ;, copied cells have tabs
+    separator = max(",;\t", key=header.count)  # many languages' spreadsheets write ;, and copied cells have tabs
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     records: list[tuple[int, dict[str, str]]] = []
     columns: Columns | None = None
@@ -155,7 +156,7 @@ def _records(path: Path, text: str) -> tuple[Columns, list[tuple[int, dict[str, 
 
 
 def _read_row(line: int, fields: Mapping[str, str], columns: Columns, problems: Problems) -> VmRow | None:
-    """A checked line; None where something is wrong with it, which is noted."""
+    """Check a line; None if it has faults, which are recorded."""
     wrong: list[str] = []
 
     def note(kind: str, fault: str) -> None:
@@ -201,7 +202,7 @@ def _read_retention(text: str, frequency: Frequency | None, note: Callable[[str,
 
 
 _LEAST_RETENTION, _MOST_DAILY, _MOST_WEEKLY = 7, 9999, 36141
-"""Days that Azure keeps recovery points of daily and hourly, and of weekly policies (``policy_bodies.toml``)."""
+"""Days for which Azure keeps recovery points of daily and hourly, and of weekly policies (``policy_bodies.toml``)."""
 
 _MOST_DIGITS, _MOST_SHOWN = 5, 30
 
@@ -209,7 +210,7 @@ _SYSTEMS = {"": "", "windows": "Windows", "linux": "Linux"}
 
 
 def _read_vm_id(fields: Mapping[str, str], note: Callable[[str, str], None]) -> str:
-    """Id of a VM: as given, or out of its group, so that VMs of one name in two groups stay two."""
+    """Id of a VM, as given or made from its group, so that VMs with the same name in two groups stay distinct."""
     vm, group, subscription = fields["vm"], fields.get("resource_group", ""), fields.get("subscription", "")
     stated = vm.split("/") if is_vm_id(vm) else []
     for column, value, place in (("resource_group", group, 4), ("subscription", subscription, 2)):
@@ -239,7 +240,7 @@ def _read_time(text: str, frequency: Frequency | None, note: Callable[[str, str]
 def _read_window(
     fields: Mapping[str, str], frequency: Frequency | None, note: Callable[[str, str], None]
 ) -> tuple[int, int]:
-    """Interval and length of an hourly window in hours; 0 where the policy is not hourly."""
+    """Interval and length of an hourly window, in hours; 0 if the policy is not hourly."""
     interval, duration = fields.get("interval_hours", ""), fields.get("duration_hours", "")
     if frequency is not Frequency.HOURLY:
         if (interval or duration) and frequency is not None:
@@ -263,7 +264,7 @@ def _read_window(
 
 
 _INTERVALS = ("4", "6", "8", "12", "24")
-"""Hours between backups of an hourly policy that Azure offers (azure-facts 1.4)."""
+"""Hours between backups of an hourly policy that Azure offers, as text (``policy_bodies.toml``)."""
 
 _FREQUENCIES = {"daily": Frequency.DAILY, "weekly": Frequency.WEEKLY, "hourly": Frequency.HOURLY}
 
@@ -283,7 +284,7 @@ def _read_days(text: str, frequency: Frequency | None, note: Callable[[str, str]
 
 
 def _check_together(rows: list[VmRow], problems: Problems) -> None:
-    """Find VMs listed twice and policies whose VMs disagree."""
+    """Find VMs that are listed twice, and policies on which VMs disagree."""
     by_vm: dict[str, VmRow] = {}
     by_policy: dict[tuple[str, str], VmRow] = {}
     for row in rows:
@@ -306,13 +307,13 @@ def _check_together(rows: list[VmRow], problems: Problems) -> None:
 
 
 def keep_spelling(rows: list[VmRow], known: list[Resource]) -> list[VmRow]:
-    """Rows with the ids of VMs spelt as in the estate that they are added to; case tells no VMs apart.
+    """Rows with VM ids in the spelling of the estate that is appended to, because case does not distinguish VMs.
 
     Raises
     ------
     DataError
-        The estate knows a VM by its name alone, and the list now has its resource group: the load of the two would
-        not be found together.
+        The estate contains the VM by name only, and the list now states its resource group. The load of the two could
+        not be matched.
     """
     spelt = {str(resource["id"]).lower(): str(resource["id"]) for resource in known}
     for row in rows:

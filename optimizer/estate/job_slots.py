@@ -1,4 +1,4 @@
-"""For which scheduled time a job was started, where that is certain."""
+"""Finds the scheduled time of each job, if it is certain."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.timegrid import SLOT_MINUTES, START_WINDOW_MINUTES, Frequency, resolve_zone
 
 MIN_JOBS = 3
-"""Jobs of a VM that must fit its policy before any of them is believed to have been started by it."""
+"""Number of jobs of a VM that must fit its policy before any is attributed to it."""
 
 _WINDOW = timedelta(minutes=START_WINDOW_MINUTES)
 
 
 def add_scheduled(rows: Sequence[dict[str, Any]], inventory: Inventory) -> None:
-    """Fill in ``scheduled`` for VMs whose every scheduled backup began within two hours of a time of today's policy.
+    """Fill in ``scheduled`` for VMs whose scheduled backups all started within two hours of a time of their policy.
 
-    A single job that does not fit says that the policy was another one, or ran by another clock, for a part of the
-    time: then all jobs of the VM are left open.
+    A single job that does not fit shows that the VM had another policy, or the policy ran by another clock, for some
+    of the time. All jobs of that VM then stay without a scheduled time.
 
     Parameters
     ----------
     rows
-        Of ``JOB_SCHEMA``; changed in place.
+        Jobs as rows of ``JOB_SCHEMA``; changed in place.
     inventory
-        Today's policies.
+        Inventory with the current policies.
     """
     policies = {item.vm_id.lower(): inventory.policy(item) for item in inventory.items}
     by_vm: dict[str, list[dict[str, Any]]] = defaultdict(list)
@@ -46,11 +46,11 @@ def add_scheduled(rows: Sequence[dict[str, Any]], inventory: Inventory) -> None:
 
 
 def find_slot(policy: Policy, start: datetime) -> datetime | None:
-    """The latest time of a policy in the two hours up to ``start``, in UTC; None where there is none."""
+    """Latest time of a policy in the two hours up to ``start``, in UTC; None if there is no such time."""
     zone = resolve_zone(policy.timezone)
     local = start.astimezone(zone)
     best: datetime | None = None
-    for back in (0, 1, 2):  # a window of yesterday may reach over midnight
+    for back in (0, 1, 2):  # yesterday's window may extend past midnight
         day = (local - timedelta(days=back)).date()
         if policy.recurrence.frequency is Frequency.WEEKLY and day.weekday() not in policy.recurrence.days:
             continue

@@ -1,4 +1,4 @@
-"""JSON files as people save them: from the Azure CLI, a PowerShell redirect, or an editor."""
+"""Reads JSON files as users save them: from the Azure CLI, a PowerShell redirect, or an editor."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _MARKS = (
 
 
 def read_json(path: Path) -> object:
-    """Content of a JSON file in UTF-8 or UTF-16, with or without a byte-order mark.
+    """Parse a JSON file in UTF-8 or UTF-16, with or without a byte-order mark.
 
     Raises
     ------
@@ -50,7 +50,7 @@ def read_json(path: Path) -> object:
 
 
 def _advice_on(text: str, error: json.JSONDecodeError) -> str:
-    """What to do about a file that is not JSON, by what it looks like."""
+    """Advice on a file that is not JSON, based on what it looks like."""
     first = text.lstrip()[:1]
     line = text.strip().partition("\n")[0]
     if first == "<":
@@ -73,14 +73,14 @@ def _encoding(content: bytes) -> str:
     for mark, encoding in _MARKS:
         if content.startswith(mark):
             return encoding
-    # JSON begins with an ASCII character: a zero byte next to it can only be half of a UTF-16 unit.
+    # JSON begins with an ASCII character, so an adjacent zero byte can only be half of a UTF-16 unit.
     if content[1:2] == b"\0":
         return "utf-16-le"
     return "utf-16-be" if content[:1] == b"\0" else "utf-8"
 
 
 def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """A JSON object; Python alone would keep the last of several values of one key in silence."""
+    """Build a JSON object, and refuse repeated keys, of which Python would silently keep only the last."""
     made = dict(pairs)
     if len(made) < len(pairs):
         double = next(key for number, (key, _) in enumerate(pairs) if key in dict(pairs[:number]))
@@ -93,7 +93,7 @@ def _refuse_constant(name: str) -> NoReturn:
 
 
 def fault_of(value: object) -> str:
-    """Why a JSON value cannot be kept in an estate; empty where it can."""
+    """Why a JSON value cannot be kept in an estate; empty if it can."""
     if too_deep(value):
         return f"it is nested more than {DEEPEST} levels deep"
     try:

@@ -1,4 +1,4 @@
-"""What an import found besides the load: resources, and how the load may name their VMs."""
+"""Result of an import apart from the load: resources, and the names by which the load may refer to their VMs."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ class Listing:
     Parameters
     ----------
     source
-        What kind of files it came from, as in :class:`optimizer.estate.document.EstateDocument`.
+        Kind of the input files, as in :class:`optimizer.estate.document.EstateDocument`.
     vaults, policies, protected_items, vms, vault_settings
-        ARM resources.
+        Resources in the form of ARM.
     vm_ids
-        Every VM whose load is wanted, sorted; as the estate spells it.
+        Ids of the VMs whose load is read, sorted, in the estate's spelling.
     missing_vms
-        VMs that items protect and no file lists, by id, and how: ``gone`` where other VMs of the subscription are
-        listed, else ``hidden``; empty where no file lists VMs at all.
+        Protected VMs that no file lists, by id, and how they are missing: ``gone`` if other VMs of the subscription
+        are listed, otherwise ``hidden``. Empty if no file lists VMs at all.
     namesakes
-        Ids of VMs whose load is not wanted; a name that one of them has as well does not say which VM is meant.
+        Ids of VMs whose load is not read. A name that one of them shares with another VM is ambiguous.
     left_out
-        What was not used and why, in sentences.
+        Sentences about objects that were not used, with reasons.
     notes
-        What was accepted although it was not as expected, in sentences.
+        Sentences about unexpected input that was accepted.
     """
 
     source: Literal["import", "resources"]
@@ -64,9 +64,9 @@ class Listing:
         return found
 
     def find(self, name: str) -> str | None:
-        """VM id by the name that the load uses: an id, ``group/name``, or a name that only one VM has.
+        """VM id for a name in the load: an id, ``group/name``, or a name that only one VM has.
 
-        A name with a group fits a VM without a group as well, but never one of another group.
+        A name with a group also matches a VM without a group, but never one in another group.
         """
         key = name.lower()
         if key in self._ids or key.startswith("/"):
@@ -81,18 +81,18 @@ class Listing:
         return alone if alone and "/" not in alone else None
 
     def ambiguous(self, names: Iterable[str]) -> list[str]:
-        """Those of ``names`` that several VMs have."""
+        """Names that several VMs have."""
         return [name for name in names if self.find(name) is None and self._by_name.get(name.lower(), "") is None]
 
 
 def _group_of(arm_id: str) -> str:
-    """Resource group of an ARM id in lower case; empty where the text is not one."""
+    """Resource group of an ARM id, in lower case; empty for other text."""
     parts = arm_id.lower().split("/")
     return parts[4] if len(parts) > 4 and parts[3] == "resourcegroups" else ""
 
 
 def by_name(resources: Iterable[Mapping[str, object]]) -> dict[str, str | None]:
-    """Id by the last part of it, in lower case; None for a name that several resources bear."""
+    """Ids by their last part in lower case; None for a name that several resources have."""
     found: dict[str, str | None] = {}
     for resource in resources:
         arm_id = str(resource["id"])

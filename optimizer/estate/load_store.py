@@ -1,4 +1,4 @@
-"""Load of an estate, read back by day or by VM."""
+"""Reads the load of an estate by day or by VM."""
 
 from __future__ import annotations
 
@@ -18,20 +18,21 @@ from optimizer.model.load import DayLoad, FloatArray
 
 @dataclass(frozen=True, slots=True)
 class VmLoad:
-    """Load of one VM over the days that have any.
+    """Load of one VM on all days with any.
 
     Parameters
     ----------
     vm_id
-        The VM.
+        Id of the VM.
     dates
-        Length D, ascending UTC days.
+        UTC days with load, length D, ascending.
     cpu_percent, mem_percent
-        Shape (D, 288), mean of each 5-minute bin in percent, NaN where unknown.
+        Mean of each 5-minute bin in percent, shape (D, 288); NaN where unknown.
     cpu_max, mem_max
-        The same for the maximum; None where the source has none.
+        Maximum of each 5-minute bin, as above; None if the source has no maxima.
     running
-        Shape (D, 288), int8: 1 running, 0 known to be off, -1 unsaid; None where the source does not tell.
+        Power state of each bin, shape (D, 288), int8: 1 running, 0 known to be off, -1 unknown. None if the source has
+        no power states.
     """
 
     vm_id: str
@@ -44,14 +45,14 @@ class VmLoad:
 
 
 class LoadStore:
-    """The load parts of an estate folder; a :class:`optimizer.ports.PartialLoadSource`.
+    """Load parts of an estate folder; a :class:`optimizer.ports.PartialLoadSource`.
 
     Parameters
     ----------
     folder
-        The estate folder.
+        Location of the estate folder.
     parts
-        The parts that belong to the estate.
+        Load parts that belong to the estate.
     """
 
     def __init__(self, folder: Location, parts: Sequence[LoadPart]) -> None:
@@ -61,16 +62,16 @@ class LoadStore:
             self._parts.setdefault(part.date, []).append(part)
 
     def __reduce__(self) -> tuple[type[LoadStore], tuple[Location, tuple[LoadPart, ...]]]:
-        """For another process, which may work in another folder."""
+        """Pickle for another process, which may have another working folder."""
         folder = self._folder.absolute() if isinstance(self._folder, Path) else self._folder
         return LoadStore, (folder, tuple(part for day in self._parts.values() for part in day))
 
     def dates(self) -> Sequence[date]:
-        """Days that have any load, ascending."""
+        """Days with load of at least one VM, ascending."""
         return tuple(self._parts)
 
     def read_day(self, day: date) -> DayLoad:
-        """Load of every VM that has any on this day; VMs sorted by id, none where the day has no load.
+        """Load on this day of every VM that has any; VMs sorted by id, and empty for a day without load.
 
         Raises
         ------
@@ -80,14 +81,14 @@ class LoadStore:
         return self._read(day, None)
 
     def read_vms(self, day: date, vm_ids: Sequence[str]) -> DayLoad:
-        """Load on this day of those of the VMs that have any, and of others between them.
+        """Load on this day of those of the given VMs that have any, and of VMs between them.
 
-        Files are read whole, to see that they are sound; decoded are only the row groups of these VMs.
+        Files are read whole, to verify their digests, but only the row groups of these VMs are decoded.
 
         Parameters
         ----------
         vm_ids
-            Neighbours in the order of ids, for the less to be decoded; compared without regard to case.
+            VM ids, compared without regard to case. If they are neighbors in the order of ids, less is decoded.
 
         Raises
         ------
@@ -104,12 +105,12 @@ class LoadStore:
         return merge_days(days) if days else to_day(day, (), {})
 
     def read_vm(self, vm_id: str) -> VmLoad:
-        """Load of one VM over the whole history; no days where it has none.
+        """Load of one VM over the whole history; without days if it has none.
 
         Parameters
         ----------
         vm_id
-            As :meth:`read_day` spells it.
+            Id of the VM, spelled as in :meth:`read_day`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""A history at another time: what an emulator shows as the last weeks."""
+"""Shifts a history in time, so that an emulator can present it as the last weeks."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from optimizer.ports import LoadSource
 
 @dataclass(frozen=True, slots=True)
 class MovedLoad:
-    """Load of another source, some days later; an :class:`optimizer.ports.LoadSource`.
+    """Load of another source, shifted by some days; an :class:`optimizer.ports.LoadSource`.
 
     Parameters
     ----------
     source
-        The load.
+        Source of the load.
     by
-        Whole weeks, so that weekdays stay.
+        Time to shift by, in whole weeks, so that weekdays stay the same.
     """
 
     source: LoadSource
     by: timedelta
 
     def dates(self) -> Sequence[date]:
-        """Days that have any load, ascending."""
+        """Days with load of at least one VM, ascending."""
         return tuple(day + self.by for day in self.source.dates())
 
     def read_day(self, day: date) -> DayLoad:
-        """Load of every VM that has any on this day."""
+        """Load on this day of every VM that has any."""
         return replace(self.source.read_day(day - self.by), date=day)
 
 
 def move_jobs(jobs: pl.DataFrame, by: timedelta) -> pl.DataFrame:
-    """Jobs some time later.
+    """Shift jobs to a later time.
 
     Parameters
     ----------
     jobs
-        With the columns of ``JOB_SCHEMA``.
+        Jobs with the columns of ``JOB_SCHEMA``.
     by
-        How much later.
+        Time to shift by.
     """
     return jobs.with_columns(pl.col("start", "end", "scheduled") + by)

@@ -1,4 +1,4 @@
-"""The Parquet files of an estate: a day of load and a batch of jobs, to bytes and back."""
+"""Encodes and decodes the Parquet files of an estate: days of load, and batches of jobs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BINS_PER_DAY
 
 ROW_GROUP = 256
-"""VMs per row group: one VM's month is read without the rest."""
+"""Number of VMs per row group; small enough to read a month of one VM without the rest."""
 
 FLOAT_METRICS: tuple[Metric, ...] = ("cpu_percent", "mem_percent", "cpu_max", "mem_max")
 METRICS: tuple[Metric, ...] = (*FLOAT_METRICS, "running")
@@ -33,7 +33,7 @@ JOB_SCHEMA: dict[str, pl.DataType] = {
     "status": pl.String(),
     "error_code": pl.String(),
 }
-"""Columns of the jobs; ``end``, ``scheduled`` and ``error_code`` are null where there is none or it is unknown."""
+"""Columns of the jobs; ``end``, ``scheduled`` and ``error_code`` are null if absent or unknown."""
 
 _BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
 
@@ -41,7 +41,7 @@ Arrays = Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]]
 
 
 def encode_day(load: DayLoad) -> bytes:
-    """Parquet of one day of load: values rounded to 0.01, one row per VM, metrics that the source lacks left out."""
+    """Encode one day of load as Parquet: values rounded to 0.01, one row per VM, without metrics that are None."""
     columns: dict[str, object] = {"vm": pl.Series(load.vm_ids, dtype=pl.String)}
     for metric in METRICS:
         values = getattr(load, metric)
@@ -52,34 +52,34 @@ def encode_day(load: DayLoad) -> bytes:
 
 
 def encode(frame: pl.DataFrame) -> bytes:
-    """Parquet of a frame, in memory: the disk is left to one function that knows how to fail."""
+    """Encode a frame as Parquet in memory, so that only one function writes to disk and handles its errors."""
     buffer = io.BytesIO()
     frame.write_parquet(buffer, compression="zstd", statistics=True, row_group_size=ROW_GROUP)
     return buffer.getvalue()
 
 
 def digest(content: bytes) -> str:
-    """SHA-256 of a part, hexadecimal."""
+    """SHA-256 of a part, as hexadecimal text."""
     return hashlib.sha256(content).hexdigest()
 
 
 def read_part(folder: Location, part: Part, vm_ids: Sequence[str] | None = None) -> pl.DataFrame:
-    """Rows of a part, after a look at its digest, so that a damaged file can never pass for load.
+    """Rows of a part whose digest has been verified, so that a damaged file is never used as load.
 
     Parameters
     ----------
     folder
         The estate folder.
     part
-        The part, of load where ``vm_ids`` are given.
+        Part to read; a load part if ``vm_ids`` are given.
     vm_ids
-        Only the rows from the first to the last of these VMs, whose ids are compared without regard to case; None:
-        all.
+        VM ids that limit the rows to those from the first to the last of these VMs, compared without regard to case;
+        None means all rows.
 
     Raises
     ------
     EstateError
-        The file is missing, cut off, changed or unreadable.
+        The file is missing, incomplete, changed or unreadable.
     """
     content, file = _read_bytes(folder, part), folder / part.path
     if digest(content) != part.sha256:
@@ -91,7 +91,7 @@ def read_part(folder: Location, part: Part, vm_ids: Sequence[str] | None = None)
 
 
 def _read_bytes(folder: Location, part: Part) -> bytes:
-    """Content of a part, as long as it should be."""
+    """Content of a part, after a check of its length."""
     file = folder / part.path
     try:
         content = file.read_bytes()
@@ -111,15 +111,16 @@ def _read_between(content: bytes, vm_ids: Sequence[str]) -> pl.DataFrame:
 
 
 def find_rows(folder: Location, parts: tuple[Part, ...], vm_id: str) -> list[pl.DataFrame]:
-    """Row of one VM in each of the parts (no row where it has none); no digest is computed.
+    """Row of one VM in each of the parts (empty if the part has none); digests are not verified.
 
-    The names are read, then only the row group of the VM: the statistics of the groups are cut after 64 bytes,
-    which is within the part that all ARM ids have in common.  By URL the files are read whole, one after the other.
+    The VM names are read first, and then only the row group of the VM. The statistics of row groups would not help:
+    they are cut off after 64 bytes, within the part that all ARM ids share. By URL the files are read whole, one after
+    the other.
 
     Raises
     ------
     EstateError
-        A file is missing, cut off or unreadable.
+        A file is missing, incomplete or unreadable.
     """
     if isinstance(folder, RemotePath):
         return [_find_row(folder, part, vm_id) for part in parts]
@@ -141,7 +142,7 @@ def find_rows(folder: Location, parts: tuple[Part, ...], vm_id: str) -> list[pl.
 
 
 def _find_row(folder: RemotePath, part: Part, vm_id: str) -> pl.DataFrame:
-    """Row of one VM in a part by URL."""
+    """Row of one VM in a part that is read by URL."""
     content = _read_bytes(folder, part)
     try:
         place = pl.read_parquet(content, columns=["vm"])["vm"].index_of(vm_id)
@@ -160,31 +161,31 @@ def to_arrays(frame: pl.DataFrame) -> dict[str, npt.NDArray[np.float32] | npt.ND
 
 
 def to_day(day: date, vm_ids: tuple[str, ...], arrays: Arrays) -> DayLoad:
-    """Load of a day; a required metric that no part has is unknown throughout."""
+    """Load of a day; a required metric that no part has is unknown in every bin."""
     unknown = np.full((len(vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32)
     metrics = {"cpu_percent": unknown, "mem_percent": unknown, **arrays}
     return DayLoad(day, vm_ids, **metrics)  # type: ignore[arg-type]  # the keys are METRICS, each of its own dtype
 
 
 def is_unknown(metric: str, values: npt.NDArray[np.float32] | npt.NDArray[np.int8]) -> npt.NDArray[np.bool_]:
-    """Bins of a metric of which nothing is known."""
+    """Whether each bin of a metric is unknown."""
     return values < 0 if metric == "running" else np.isnan(values)
 
 
 def blank(metric: str, num_vms: int) -> npt.NDArray[np.float32] | npt.NDArray[np.int8]:
-    """An array of shape (num_vms, 288) of which nothing is known."""
+    """Array of shape (num_vms, 288) in which every bin is unknown."""
     if metric == "running":
         return np.full((num_vms, BINS_PER_DAY), -1, dtype=np.int8)
     return np.full((num_vms, BINS_PER_DAY), np.nan, dtype=np.float32)
 
 
 def merge_days(days: list[DayLoad]) -> DayLoad:
-    """Several loads of one day as one: what one does not know, the next fills in.
+    """Merge several loads of one day: each fills in bins that the earlier ones do not know.
 
     Parameters
     ----------
     days
-        Loads of the same day, at least one; they do not contradict each other (the import sees to that).
+        Loads of the same day, at least one, without contradictions (the import ensures this).
     """
     if len(days) == 1:
         return days[0]

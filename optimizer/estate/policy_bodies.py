@@ -1,6 +1,6 @@
-"""The planner's reading of the table of bodies that Azure accepts: what speaks against writing a policy.
+"""Checks policy bodies against the table of those that Azure accepts, for the planner.
 
-The emulator reads the same table (``optimizer/model/policy_bodies.toml``) in code of its own.
+The emulator checks the same table (``optimizer/model/policy_bodies.toml``) with its own code.
 """
 
 from __future__ import annotations
@@ -16,30 +16,31 @@ from optimizer.model.policy_bodies import policy_body_rows
 from optimizer.model.timegrid import WEEKDAYS
 
 SUB_TYPES = {"simpleschedulepolicy": SubType.STANDARD, "simpleschedulepolicyv2": SubType.ENHANCED}
-"""Sub-type by ``schedulePolicyType``: ``policyType`` may be absent (azure-facts 4.3)."""
+"""Sub-type by ``schedulePolicyType``, because ``policyType`` may be absent, even from Enhanced policies."""
 
 NOMINAL_TIME = re.compile(
     r"(?P<date>\d{4}-\d\d-\d\dT)(?P<time>([01]\d|2[0-3]):\d\d)(?P<rest>(:00(\.0+)?)?(Z|[+-]00:00)?)", re.ASCII
 )
-"""A nominal time: whatever zone is written, it is wall-clock time of the policy's ``timeZone`` (azure-facts 0.3)."""
+"""A nominal time: whatever offset is written, it is wall-clock time in the policy's ``timeZone`` (docs/azure.md, rule
+3)."""
 
 _DAYS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
 
 
 @dataclass(frozen=True, slots=True)
 class Violation:
-    """A row of the table that a body breaks.
+    """A row of the table that a policy body violates.
 
     Parameters
     ----------
     name
-        What was looked at.
+        Name of the field that was checked.
     found
-        The value in the body, for people.
+        The value in the body, as text for users.
     demand
-        What is allowed.
+        Text that states what is allowed.
     source
-        Who says so.
+        Source of the row.
     """
 
     name: str
@@ -48,20 +49,20 @@ class Violation:
     source: str
 
     def __str__(self) -> str:
-        """Name, value and what is allowed, as one clause."""
+        """Name, value and what is allowed, in one clause."""
         return f"{self.name} is {self.found}; allowed: {self.demand}"
 
 
 def violations(properties: Mapping[str, Any], sent_at: datetime | None = None) -> list[Violation]:
-    """Rows that the body of a VM policy breaks, in the order of the table.
+    """Rows of the table that the body of a VM policy violates, in the order of the table.
 
     Parameters
     ----------
     properties
         ARM properties of a VM policy.
     sent_at
-        Aware time at which the body is sent.  None leaves out what another time of day on another date mends: times
-        that are not past, and hourly windows that start too late.
+        Time at which the body is sent, with a UTC offset. None skips faults that another time and date would fix:
+        times that are not in the past, and hourly windows that start too late.
     """
     found = []
     body = _Body(properties)
@@ -78,14 +79,14 @@ def violations(properties: Mapping[str, Any], sent_at: datetime | None = None) -
 
 
 def explain_invalid_input(properties: Mapping[str, Any], sent_at: datetime) -> str:
-    """Why the service may have answered ``BMSUserErrorInvalidPolicyInput`` to a body.
+    """Explain why the service may have answered ``BMSUserErrorInvalidPolicyInput`` to a body.
 
     Parameters
     ----------
     properties
-        The body that was sent.
+        ARM properties in the body that was sent.
     sent_at
-        Aware time at which it was.
+        Time at which the body was sent, with a UTC offset.
     """
     broken = violations(properties, sent_at)
     if broken:
@@ -100,7 +101,7 @@ def explain_invalid_input(properties: Mapping[str, Any], sent_at: datetime) -> s
 
 
 def schedule_part(properties: Mapping[str, Any]) -> Any:
-    """The part of a schedule that holds times and days."""
+    """The part of a schedule that contains times and days."""
     schedule = _at(properties, "schedulePolicy")
     if SUB_TYPES.get(str(_at(schedule, "schedulePolicyType")).lower()) is SubType.ENHANCED:
         return _at(schedule, f"{str(_at(schedule, 'scheduleRunFrequency')).lower()}Schedule")
@@ -108,14 +109,14 @@ def schedule_part(properties: Mapping[str, Any]) -> Any:
 
 
 def nominal_times(properties: Mapping[str, Any]) -> list[str]:
-    """Every time of a policy, of its schedule and of its retention, as text."""
+    """All times in a policy's schedule and retention, as text."""
     part = schedule_part(properties)
     scheduled = [*_listed(_at(part, "scheduleRunTimes")), *_listed(_at(part, "scheduleWindowStartTime"))]
     return [str(text) for text in (*scheduled, *retention_times(_at(properties, "retentionPolicy")))]
 
 
 def retention_times(value: object) -> Iterator[object]:
-    """Every entry of every ``retentionTimes`` at any depth."""
+    """All entries of ``retentionTimes`` at any depth."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key == "retentionTimes":
@@ -125,7 +126,7 @@ def retention_times(value: object) -> Iterator[object]:
 
 
 class _Body:
-    """A body, looked at row by row."""
+    """A policy body that is checked row by row."""
 
     def __init__(self, properties: Mapping[str, Any]) -> None:
         self._properties = properties
@@ -144,7 +145,7 @@ class _Body:
         )
 
     def broken(self, row: Mapping[str, Any]) -> str | None:
-        """The value that breaks a row, for people; None where the body keeps it."""
+        """The value that violates a row, as text for users; None if the body satisfies the row."""
         value = self._value(row["field"])
         if row["check"] == "not_longer":
             return _broken_order(value, self._value(row["than"]))
@@ -153,7 +154,7 @@ class _Body:
         return _CHECKS[row["check"]](value, row)
 
     def untimely(self, row: Mapping[str, Any], sent_at: datetime) -> str | None:
-        """The first time of the body that is too late in the day, or not past when it is read as UTC."""
+        """First time in the body that is too late in the day, or not in the past when read as UTC; None if none is."""
         if row["check"] == "not_later":
             times = [str(text) for text in _listed(self._value(row["field"]))]
             return next((text for text in times if (_time_of_day(text) or "") > row["latest"]), None)
@@ -179,7 +180,7 @@ def _at(value: object, key: str) -> Any:
 
 
 def _listed(value: object) -> list[object]:
-    """Entries of a list; what is no list is an entry itself, null none."""
+    """Entries of a list; a single value counts as a list of one, and null as an empty list."""
     if value is None:
         return []
     return list(value) if isinstance(value, list | tuple) else [value]
@@ -224,7 +225,7 @@ def _broken_number(value: Any, row: Mapping[str, Any]) -> str | None:
 
 
 def _days_of(schedule: object) -> int | None:
-    """Length of a retention in days; None where it cannot be read."""
+    """Length of a retention in days; None if it is unreadable."""
     duration = _at(schedule, "retentionDuration")
     count, unit = _at(duration, "count"), _DAYS.get(str(_at(duration, "durationType")).lower())
     return count * unit if _is_number(count) and unit is not None else None
@@ -240,7 +241,7 @@ def _broken_days(schedule: object, row: Mapping[str, Any]) -> str | None:
 
 
 def _time_of_day(text: object) -> str | None:
-    """``HH:MM`` of a nominal time on a real date; None for anything else."""
+    """``HH:MM`` of a nominal time on a valid date; None for anything else."""
     match = NOMINAL_TIME.fullmatch(str(text))
     if match is None:
         return None

@@ -1,4 +1,4 @@
-"""Faults of an input, gathered so that a user mends them in one go, not one by one."""
+"""Collects the faults of an input, so that a user can fix all of them at once."""
 
 from __future__ import annotations
 
@@ -8,28 +8,28 @@ from dataclasses import dataclass
 from optimizer.errors import DataError
 
 SHOWN = 10
-"""Faults of one kind that are spelt out; the rest is counted."""
+"""Number of faults of one kind that are listed; the rest is counted."""
 
 
 @dataclass
 class _Example:
-    """A fault that is listed, and the number of faults that it stands for."""
+    """A listed fault, and the number of faults that it represents."""
 
     fault: str
     count: int
 
     def text(self) -> str:
-        """The fault, and how many more there are like it."""
+        """Text of the fault, with the number of similar faults."""
         return f"{self.fault} ({self.count - 1:,} more like this)" if self.count > 1 else self.fault
 
 
 class Problems:
-    """Faults by kind, in the order in which the kinds were met.
+    """Faults grouped by kind, in order of first occurrence.
 
     Parameters
     ----------
     source
-        The file or folder that they are in, as the message names it.
+        File or folder with the faults, as shown in the message.
     """
 
     def __init__(self, source: str) -> None:
@@ -38,19 +38,19 @@ class Problems:
         self._counts: dict[str, int] = {}
 
     def add(self, kind: str, fault: str, count: int = 1, about: Hashable = None) -> None:
-        """Note a fault.
+        """Record a fault.
 
         Parameters
         ----------
         kind
-            Heading under which it is listed.
+            Heading under which the fault is listed.
         fault
-            Its text.
+            Text of the fault.
         count
-            Number of faults that ``fault`` stands for.
+            Number of faults that ``fault`` represents.
         about
-            What is at fault, such as a VM: of all faults of a kind about it only the first is listed, with their
-            number.  By default, every fault is listed.
+            Object with the fault, such as a VM. Of all faults of a kind about the same object, only the first is
+            listed, with their number. By default, every fault is listed.
         """
         examples = self._examples.setdefault(kind, {})
         key = ("number", len(examples)) if about is None else about
@@ -61,20 +61,20 @@ class Problems:
         self._counts[kind] = self._counts.get(kind, 0) + count
 
     def count(self, kind: str, number: int) -> None:
-        """Count faults of a kind of which the first were added with ``count=0``."""
+        """Count faults of a kind whose examples were added with ``count=0``."""
         self._counts[kind] += number
 
     def __bool__(self) -> bool:
-        """Whether any fault was noted."""
+        """Whether any fault was recorded."""
         return bool(self._examples)
 
     def raise_any(self) -> None:
-        """Stop where there are faults.
+        """Raise an error if there are faults.
 
         Raises
         ------
         DataError
-            At least one fault was noted; the first ten of each kind are listed.
+            At least one fault was recorded; the first ten of each kind are listed.
         """
         if not self._examples:
             return
@@ -89,7 +89,7 @@ class Problems:
 
 
 def list_columns(names: Sequence[str]) -> str:
-    """Columns of a file for a message, cut short where it is no table at all."""
+    """List a file's columns for a message, shortened if the file is not a table."""
     if names and names[0][:1] in {"{", "["}:
         return f"{names[0][:_LONGEST_NAME]!r}, which looks like JSON: give that with --resources"
     cut = [name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}..." for name in names[:_MOST_NAMES]]
@@ -101,5 +101,5 @@ _LONGEST_NAME, _MOST_NAMES = 40, 20
 
 
 def name_columns(names: Sequence[str]) -> str:
-    """Columns for a sentence: ``the column a`` or ``the columns a, b``."""
+    """Columns in a sentence: ``the column a`` or ``the columns a, b``."""
     return f"the column{'' if len(names) == 1 else 's'} {', '.join(names)}"

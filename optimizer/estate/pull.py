@@ -1,4 +1,4 @@
-"""``pull``: an estate out of what Azure says; resumable, appendable, and not stopped by what fails in part."""
+"""``pull``: builds an estate from Azure; it can resume and append, and partial failures do not stop it."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ from optimizer.model.rules import DEFAULT_SERVICE_FROM
 from optimizer.ports import Clock, Progress, no_progress
 
 _JOBS_AGAIN = timedelta(days=3)
-"""An appending pull lists jobs from so long before the last one: what still ran then has ended since."""
+"""How long before the last pull an appending pull lists jobs again, since jobs that still ran have ended by now."""
 
 _MOST_FAILING_DAYS = 3
-"""Days in a row that a VM may fail without a final refusal before it is left alone."""
+"""Number of consecutive days that may fail for a VM, without a final refusal, before it is skipped."""
 
 
 def pull(
@@ -54,30 +54,29 @@ def pull(
     clock: Clock = SYSTEM_CLOCK,
     progress: Progress = no_progress,
 ) -> PullReport:
-    """Pull an estate, or what is new since the last pull.
+    """Pull a new estate, or what is new since the last pull.
 
     Parameters
     ----------
     scope
-        Which vaults.
+        Subscriptions, management groups and vaults to pull.
     out
         The estate folder.
     source
-        Whom to ask.
+        Connections to Azure.
     options
-        Periods and the like.
+        Periods and other options; None means the defaults.
     clock
-        Clock that says when the pull began; the machine's by default.
+        Clock for the start of the pull; by default that of the machine.
     progress
-        Told after each vault and each request for load.
+        Called after each vault and each request for load.
 
     Raises
     ------
     CloudError
-        Nothing at all could be pulled.
+        Nothing could be pulled at all.
     EstateError
-        The folder is not free, holds another kind of estate or cannot be written, or an unfinished pull is in the
-        way.
+        The folder is not free, contains another kind of estate or cannot be written, or an unfinished pull blocks it.
     """
     options, out = options or PullOptions(), require_local(out)
     now = clock.now().replace(microsecond=0)
@@ -108,7 +107,7 @@ def _open_old(out: Path) -> Estate:
 
 @dataclass
 class _Pull:
-    """One run; its methods are the stages, in order."""
+    """One run of a pull; its methods are the stages, in order."""
 
     scope: Scope
     out: Path
@@ -123,7 +122,7 @@ class _Pull:
     unassigned: Mapping[str, int] = field(default_factory=dict)
 
     def run(self) -> PullReport:
-        """All stages."""
+        """Run all stages."""
         as_of = self.partial.as_of
         found = self.partial.inventory()
         if found is None:
@@ -152,7 +151,7 @@ class _Pull:
         return found
 
     def _jobs(self, found: Found, as_of: datetime) -> pl.DataFrame:
-        """New jobs, with their scheduled time where it is certain."""
+        """New jobs, with their scheduled times where these are certain."""
         document = EstateDocument(
             created_at=as_of,
             as_of=as_of,
@@ -182,7 +181,7 @@ class _Pull:
         )
 
     def _targets(self, found: Found, as_of: datetime) -> list[LoadTarget]:
-        """Every protected VM and since when its load is wanted."""
+        """Protected VMs, and the time from which the load of each is requested."""
         start, _ = window(as_of, self.options.days)
         spelling = spelling_of(found)
         vms = {id_of(vm).lower(): vm for vm in found.vms}
@@ -199,7 +198,7 @@ class _Pull:
         ]
 
     def _pull_load(self, found: Found, as_of: datetime) -> dict[date, DayResult]:
-        """Load of each day that is not there yet, the newest first."""
+        """Pull the load of each missing day, the newest first."""
         targets = self._targets(found, as_of)
         _, end = window(as_of, self.options.days)
         days = days_between(min((target.start for target in targets), default=end), end)
@@ -320,14 +319,14 @@ class _Pull:
         )
 
     def _gaps(self, vm_ids: Sequence[str], have: set[str], results: Mapping[date, DayResult]) -> dict[str, str]:
-        """VMs without load, or with a failed request, and why.
+        """Reasons for VMs that have no load or a failed request.
 
         Parameters
         ----------
         vm_ids
-            All.
+            Ids of all VMs.
         have
-            Those with load in this pull.
+            Ids of the VMs with load in this pull.
         """
         gaps: dict[str, str] = {}
         for day in sorted(results):
@@ -352,7 +351,7 @@ class _Pull:
 
 
 def _count_trouble(trouble: Counter[str], vm_id: str, refusal: Refusal | None) -> None:
-    """Count failing days in a row; -1 once asking again is of no use."""
+    """Count consecutive days that failed; -1 if further requests are pointless."""
     if refusal is None:
         trouble[vm_id] = 0
     elif refusal.final or trouble[vm_id] + 1 >= _MOST_FAILING_DAYS:
@@ -362,12 +361,12 @@ def _count_trouble(trouble: Counter[str], vm_id: str, refusal: Refusal | None) -
 
 
 def _require_some(refused: Mapping[str, Refusal], targets: Sequence[LoadTarget]) -> None:
-    """Stop where the first day failed for every VM: the others would fail as well.
+    """Raise an error if the first day failed for every VM, since the other days would fail as well.
 
     Raises
     ------
     CloudError
-        Nothing came.
+        No load was received.
     """
     if targets and all(target.vm_id in refused for target in targets):
         reasons = Counter(refusal.reason for refusal in refused.values())

@@ -1,4 +1,4 @@
-"""The inventory half of a pull: vaults, what is in them, their VMs and jobs; one vault's failure stops no other."""
+"""Pulls the inventory: vaults and their contents, VMs and jobs; the failure of one vault does not stop the others."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ VAULT_TYPE = "microsoft.recoveryservices/vaults"
 
 @dataclass(frozen=True)
 class Failure:
-    """A part of a pull that failed.
+    """A failed part of a pull.
 
     Parameters
     ----------
     what
-        The vault, or what was asked.
+        The vault or request that failed.
     why
-        What the service said, and what to do.
+        Answer of the service, and advice.
     """
 
     what: str
@@ -43,13 +43,13 @@ class Found:
     Parameters
     ----------
     unprotected
-        VMs of the subscriptions that no vault of the scope protects; they are not in the estate.
+        Number of VMs in the subscriptions that no vault of the scope protects; they are not in the estate.
     missing
-        Protected VMs that were looked for and not found, by id as the estate spells it, and how.
+        How each protected VM that was looked for is missing, by id in the estate's spelling.
     jobs
-        Raw jobs by vault id.
+        Raw jobs, by vault id.
     logged_jobs
-        Jobs as workspaces recorded them.
+        Jobs as the workspaces recorded them.
     """
 
     vaults: list[Resource] = field(default_factory=list)
@@ -83,28 +83,28 @@ def find_inventory(
     workers: int,
     progress: Progress,
 ) -> Found:
-    """Everything of a scope but its load.
+    """Pull everything in a scope except the load.
 
     Parameters
     ----------
     scope
-        What is wanted.
+        Subscriptions, management groups and vaults to pull.
     source
-        Whom to ask.
+        Connections to Azure.
     jobs_between
-        Since when and until when jobs are listed.
+        Start and end of the period for jobs.
     old
-        The estate that is appended to: what it has stands in for a vault that cannot be read, and its spelling of
-        VM ids is kept.
+        Estate that is appended to. Its data are used for vaults that cannot be read, and its spelling of VM ids is
+        kept.
     workers
-        Vaults that are read at a time.
+        Number of vaults to read in parallel.
     progress
-        Told after each vault.
+        Called after each vault.
 
     Raises
     ------
     CloudError
-        No vault can be found, or none of them can be read.
+        No vault can be found, or none can be read.
     """
     found = Found()
     vaults = _find_vaults(scope, source, found)
@@ -130,13 +130,13 @@ def find_inventory(
 
 
 def _named(scope: Scope) -> str:
-    """The scope in words, with the ids that a user gave."""
+    """Text of the scope, with the ids that the user gave."""
     parts = [("subscription", scope.subscriptions), ("management group", scope.management_groups)]
     return " and ".join(f"{what}{'' if len(names) == 1 else 's'} {', '.join(names)}" for what, names in parts if names)
 
 
 def _find_vaults(scope: Scope, source: PullSource, found: Found) -> list[Resource]:
-    """Vaults by id, those named outright included; a part of the scope that cannot be searched is a failure."""
+    """Vaults by id, including those given by id; each part of the scope that cannot be searched is a failure."""
     vaults: dict[str, Resource] = {}
     searches: list[tuple[str, Callable[[], list[Resource]]]] = []
     if scope.subscriptions:
@@ -172,7 +172,7 @@ def _read_vaults(
     workers: int,
     progress: Progress,
 ) -> Iterator[_VaultAnswer]:
-    """Answers in the order of the vaults, some read at a time."""
+    """Answers in the order of the vaults, several of which are read in parallel."""
     progress("vaults", 0, len(vaults))
     pool = ThreadPoolExecutor(workers, thread_name_prefix="vaults")
     try:
@@ -186,7 +186,7 @@ def _read_vaults(
 
 
 def _read_vault(vault: Resource, source: PullSource, jobs_between: tuple[datetime, datetime]) -> _VaultAnswer:
-    """A vault; without settings and jobs it is of use, without policies and items it is lost."""
+    """Read a vault. Without settings or jobs it is still useful; without policies and items it is lost."""
     vault_id = id_of(vault)
     name = f"vault {vault_id}"
     failures: list[Failure] = []
@@ -215,11 +215,11 @@ def _read_vault(vault: Resource, source: PullSource, jobs_between: tuple[datetim
 
 def _take(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> None:
     itself = [part for part in answer.settings if _is_vault(part)]
-    # The service's own words go before those of Resource Graph, which are older.
+    # The service's own data take precedence over those of Resource Graph, which are older.
     vault = {**itself[0], "id": id_of(itself[0]) or id_of(answer.vault)} if itself else answer.vault
     found.vaults.append(vault)
     found.vault_settings += [part for part in answer.settings if not _is_vault(part)]
-    if not answer.settings and old is not None:  # a guard that was seen once is not forgotten
+    if not answer.settings and old is not None:  # a guard that was seen before is not forgotten
         found.vault_settings += _inside(vault, old.vault_settings)
     found.policies += _shallow(answer.policies, vault, found)
     found.protected_items += _shallow(answer.items, vault, found)
@@ -227,7 +227,7 @@ def _take(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> Non
 
 
 def _shallow(resources: Sequence[Resource], vault: Resource, found: Found) -> list[Resource]:
-    """Resources that are nested no deeper than any of Azure's; what is deeper could not even be written down."""
+    """Resources with normal nesting; deeper ones, which could not even be written to a file, are reported."""
     for resource in resources:
         if too_deep(resource):
             what = f"vault {id_of(vault)}, {id_of(resource) or 'a resource without id'}"
@@ -240,7 +240,7 @@ def _is_vault(resource: Resource) -> bool:
 
 
 def _keep_old(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> None:
-    """What the estate already knew of a vault that cannot be read now: dropped, its VMs would seem unprotected."""
+    """Keep what the estate knows about a vault that cannot be read now; otherwise its VMs would seem unprotected."""
     if old is None:
         return
     found.vaults += [vault for vault in old.vaults if id_of(vault).lower() == id_of(answer.vault).lower()]
@@ -255,12 +255,12 @@ def _inside(vault: Resource, resources: Iterable[Resource]) -> list[Resource]:
 
 
 def source_vm(item: Resource) -> str:
-    """Id of the VM that an item protects; empty where it protects none."""
+    """Id of the VM that an item protects; empty if the item states none."""
     return vm_of_item(properties_of(item))
 
 
 def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> None:
-    """VMs that are protected, each in one spelling for all time."""
+    """Add the protected VMs, each in a spelling that never changes."""
     wanted: dict[str, str] = {}
     for item in found.protected_items:
         vm_id = source_vm(item)
@@ -291,7 +291,7 @@ def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> No
 
 
 def _list_vms(source: PullSource, subscriptions: set[str], found: Found, closed: set[str]) -> list[Resource]:
-    """VMs of some subscriptions; one that cannot be searched is a failure of its own, and is added to ``closed``."""
+    """VMs of some subscriptions. A subscription that cannot be searched is a failure, and is added to ``closed``."""
     if not subscriptions:
         return []
     try:
@@ -307,7 +307,7 @@ def _list_vms(source: PullSource, subscriptions: set[str], found: Found, closed:
 
 
 def old_spelling(old: EstateDocument) -> dict[str, str]:
-    """How an estate spells its VMs, by id in lower case: its load is found by exactly this."""
+    """Spelling of VM ids in an estate, by id in lower case; its load is stored under exactly this spelling."""
     spelt: dict[str, str] = {}
     for vm in old.vms:
         spelt.setdefault(id_of(vm).lower(), id_of(vm))
@@ -319,7 +319,7 @@ def old_spelling(old: EstateDocument) -> dict[str, str]:
 
 
 def spelling_of(found: Found) -> dict[str, str]:
-    """How the new estate spells its VMs, by id in lower case."""
+    """Spelling of VM ids in the new estate, by id in lower case."""
     spelt = {id_of(vm).lower(): id_of(vm) for vm in found.vms}
     for item in found.protected_items:
         vm_id = source_vm(item)
@@ -329,7 +329,7 @@ def spelling_of(found: Found) -> dict[str, str]:
 
 
 def place_of(vm: Resource | None, vm_id: str, vault_location: str) -> tuple[str, str, str]:
-    """Subscription, region and size of a VM; its vault's region stands in where the VM itself is not known."""
+    """Subscription, region and size of a VM; the region of its vault is used if the VM's own is unknown."""
     location = str(mapping(vm).get("location") or vault_location)
     properties = properties_of(vm)
     size = str(mapping(properties.get("hardwareProfile")).get("vmSize") or "")
@@ -339,7 +339,7 @@ def place_of(vm: Resource | None, vm_id: str, vault_location: str) -> tuple[str,
 
 
 def is_off(vm: Resource) -> bool:
-    """Whether a VM is known to be switched off now."""
+    """Whether the VM is known to be off now."""
     properties = properties_of(vm)
     extended = mapping(mapping(mapping(properties.get("extended")).get("instanceView")).get("powerState"))
     state = str(extended.get("code") or "").lower()

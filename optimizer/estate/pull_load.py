@@ -1,4 +1,4 @@
-"""The load half of a pull: which VM lacks what, and a day's answers as one block."""
+"""Decides which load a pull requests for each VM, and collects a day's answers in one block."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from optimizer.model.load import STOPPED, UNKNOWN, DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
 
 RETENTION = timedelta(days=93)
-"""Azure Monitor keeps metrics so long (azure-facts 5.2)."""
+"""Time for which Azure Monitor keeps metrics (docs/azure.md, "What `pull` reads")."""
 
 _MARGIN = timedelta(minutes=15)
-"""Time that a pull may take before the oldest samples it wants are gone."""
+"""Time for the pull itself, so that the oldest samples are not deleted before they are requested."""
 
 _CONTINUES = timedelta(hours=1)
-"""A VM whose last sample is so close to the end of the last pull goes on from that sample."""
+"""A VM whose last sample is at most this long before the end of the last pull continues from that sample."""
 
 USABLE_BINS = BINS_PER_DAY // 2
-"""Known bins that make a day of a VM usable."""
+"""Number of known bins that make a day of a VM usable."""
 
 BIN = timedelta(minutes=BIN_MINUTES)
 
 
 def floor_bin(instant: datetime) -> datetime:
-    """Begin of the 5-minute bin that an instant lies in: bins before it are complete."""
+    """Start of the 5-minute bin that contains an instant; all earlier bins are complete."""
     whole = instant.astimezone(UTC).replace(second=0, microsecond=0)
     return whole - timedelta(minutes=whole.minute % BIN_MINUTES)
 
 
 def window(as_of: datetime, days: int) -> tuple[datetime, datetime]:
-    """First and last instant of the history: so many whole UTC days and the part of today that is over.
+    """Start and end of the history: a number of whole UTC days, and the past part of today.
 
-    Never further back than Azure keeps its metrics.
+    The start is never earlier than the oldest metrics that Azure keeps.
     """
     end = floor_bin(as_of)
     start = datetime.combine(end.date() - timedelta(days=days), time.min, UTC)
@@ -48,15 +48,15 @@ def window(as_of: datetime, days: int) -> tuple[datetime, datetime]:
 
 
 def oldest(as_of: datetime) -> datetime:
-    """The first instant of which Azure still has metrics when a pull that begins now gets there."""
+    """First instant for which Azure still has metrics when a pull that starts now requests them."""
     return floor_bin(as_of - RETENTION + _MARGIN)
 
 
 def days_between(start: datetime, end: datetime) -> list[date]:
-    """UTC days that ``[start, end)`` meets, the newest first.
+    """UTC days in ``[start, end)``, the newest first.
 
-    The newest first, because what a VM that is off did last tells since when it is off, and because an old day is
-    worth less to somebody who gives up.
+    The newest come first because the last load of a VM that is off shows since when it is off, and because recent days
+    are worth more if the user stops the pull early.
     """
     if end <= start:
         return []
@@ -65,23 +65,23 @@ def days_between(start: datetime, end: datetime) -> list[date]:
 
 
 def find_starts(estate: Estate, vm_ids: Iterable[str], start: datetime, earliest: datetime) -> dict[str, datetime]:
-    """Since when the load of each VM is to be asked for, given an estate that is appended to.
+    """Time from which to request the load of each VM, given an estate that is appended to.
 
-    A VM that the estate does not know, or whose request failed, is asked for from ``start``; any other from its last
-    known bin, or, where that lies further back than an hour, from the end of the last pull: there was nothing to be
-    had in between.
+    A VM that the estate does not contain, or whose request failed, is requested from ``start``. Other VMs are
+    requested from their last known bin if that is at most an hour before the end of the last pull, and otherwise from
+    that end, because there was no load in between.
 
     Parameters
     ----------
     estate
-        What is appended to.
+        Estate that is appended to.
     vm_ids
-        As the estate spells them.
+        VM ids in the estate's spelling.
     start
-        Begin of the window.
+        Start of the window.
     earliest
-        Before which there is nothing to be had; what the estate lacks since the last pull is asked for from then on,
-        even where that lies before ``start``.
+        First instant that may have load. Load since the last pull is requested from here on, even if this is before
+        ``start``.
     """
     document = estate.document
     until = floor_bin(document.as_of)
@@ -99,14 +99,14 @@ def find_starts(estate: Estate, vm_ids: Iterable[str], start: datetime, earliest
 
 
 def known_vms(document: EstateDocument) -> set[str]:
-    """VMs whose load an estate's pull asked for, by id in lower case."""
+    """VMs whose load was requested for an estate, by id in lower case."""
     from optimizer.estate.pull_inventory import old_spelling
 
     return set(old_spelling(document))
 
 
 def _last_bins(estate: Estate, until: datetime) -> dict[str, datetime]:
-    """End of the last known bin of each VM in the two days before the end of the last pull."""
+    """End of the last known bin of each VM, in the two days before the end of the last pull."""
     found: dict[str, datetime] = {}
     for day in reversed(estate.load.dates()):
         if day < (until - timedelta(days=1)).date():
@@ -122,14 +122,14 @@ def _last_bins(estate: Estate, until: datetime) -> dict[str, datetime]:
 
 @dataclass
 class DayBlock:
-    """Load of all VMs of a pull on one day, filled as the answers come.
+    """Load of all VMs of a pull on one day, filled as answers arrive.
 
     Parameters
     ----------
     day
         UTC day.
     targets
-        VMs that are asked for on this day, in order of id.
+        VMs to request on this day, in order of id.
     end
         End of the history.
     """
@@ -148,7 +148,7 @@ class DayBlock:
         self.wanted = (bins >= first[:, None]) & (bins < (self.end - midnight) // BIN)[None]
 
     def fill(self, chunk: LoadChunk) -> None:
-        """Put in what is known and not yet there; bins outside of what is wanted are left out."""
+        """Fill in known values where there are none yet; bins that are not wanted are skipped."""
         self.points += chunk.points
         if not chunk.values:
             return
@@ -161,18 +161,18 @@ class DayBlock:
             self.values[metric][rows] = np.where(take, values, held)
 
     def has(self, metric: str) -> npt.NDArray[np.bool_]:
-        """Which VMs have any value of a metric; shape (V,)."""
+        """Whether each VM has any value of a metric; shape (V,)."""
         if metric not in self.values:
             return np.zeros(len(self.targets), dtype=np.bool_)
         return np.asarray(~np.isnan(self.values[metric]).all(axis=1))
 
     def mark_off(self, silent: Iterable[str]) -> npt.NDArray[np.int8] | None:
-        """Known times at which VMs are off: from the last sample of one that is off now to the end.
+        """Power states of VMs that are off now: off from their last sample to the end, otherwise unknown.
 
         Parameters
         ----------
         silent
-            VMs that are off now and had no load after this day.
+            Ids of VMs that are off now and had no load after this day.
         """
         rows = [self.rows[vm_id] for vm_id in silent if vm_id in self.rows]
         if not rows:
@@ -181,20 +181,20 @@ class DayBlock:
         cpu = self.values.get("cpu_percent")
         for row in rows:
             seen = np.flatnonzero(~np.isnan(cpu[row])) if cpu is not None else np.array([], dtype=np.int64)
-            # One bin more: the sample that would show the stop may still be on its way.
+            # One bin later, because the sample that shows the stop may not have arrived yet.
             first = int(seen[-1]) + 2 if seen.size else 0
             running[row, first:] = np.where(self.wanted[row, first:], STOPPED, UNKNOWN)
         return running
 
     def to_load(self, silent: Iterable[str], old: DayLoad | None) -> DayLoad:
-        """The day as it is written: VMs by id, without those of which nothing (new) is known.
+        """The day as it is written: sorted by VM id, without VMs that have no (new) data.
 
         Parameters
         ----------
         silent
-            VMs that are off now and had no load after this day.
+            Ids of VMs that are off now and had no load after this day.
         old
-            What the estate has of this day; it wins.
+            Load of this day in the estate, which takes precedence.
         """
         arrays: dict[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]] = dict(self.values)
         running = self.mark_off(silent)
@@ -206,7 +206,7 @@ class DayBlock:
 
 
 def keep_new(load: DayLoad, old: DayLoad | None) -> DayLoad:
-    """The part of a day's load that an estate does not have yet; VMs without any are left out."""
+    """Part of a day's load that is new to an estate, without VMs that have nothing new."""
     before = {vm_id: row for row, vm_id in enumerate(old.vm_ids)} if old is not None else {}
     pairs = [(row, before[vm_id]) for row, vm_id in enumerate(load.vm_ids) if vm_id in before]
     mine, theirs = (np.array(side, dtype=np.int64) for side in zip(*pairs, strict=True)) if pairs else ((), ())
@@ -229,7 +229,7 @@ def keep_new(load: DayLoad, old: DayLoad | None) -> DayLoad:
 
 
 def usable_rows(load: DayLoad) -> Iterable[str]:
-    """VMs for which a day says enough: half of its bins, counting those in which they are known to be off."""
+    """VMs for which a day has enough data: half of its bins, including those in which the VM is known to be off."""
     known = ~np.isnan(load.cpu_percent)
     if load.running is not None:
         known |= load.running == STOPPED

@@ -1,4 +1,4 @@
-"""What a pull is asked for besides its scope."""
+"""Options of a pull apart from its scope."""
 
 from __future__ import annotations
 
@@ -8,32 +8,32 @@ from typing import Literal
 from optimizer.errors import UsageError
 
 MAX_DAYS = 93
-"""Days for which Azure keeps metrics."""
+"""Number of days for which Azure keeps metrics."""
 
 
 @dataclass(frozen=True)
 class PullOptions:
-    """What is asked for besides the scope.
+    """Options of a pull apart from its scope.
 
     Parameters
     ----------
     append
-        Add to the estate that is there.
+        Add to the existing estate.
     days
-        Whole UTC days of load before today, 1 to 93.
+        Number of whole UTC days of load before today, 1 to 93.
     job_days
-        Days of jobs, 1 to 93.
+        Number of days of jobs, 1 to 93.
     statistic
-        ``maximum``: maxima are pulled as well.
+        Statistic to pull: ``average``, or ``maximum`` for maxima in addition to averages.
     workspaces
-        Log Analytics workspaces; only for the record, the source knows them.
+        Ids of Log Analytics workspaces, only for the record; the source contains the connections to them.
     workers
-        Vaults that are read at a time.
+        Number of vaults to read in parallel.
 
     Raises
     ------
     UsageError
-        A number is out of range.
+        A number of days is out of range.
     """
 
     append: bool = False

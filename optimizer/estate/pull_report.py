@@ -1,4 +1,4 @@
-"""What a pull brought."""
+"""Report of a pull."""
 
 from __future__ import annotations
 
@@ -9,46 +9,46 @@ from datetime import date, datetime
 from optimizer.estate.pull_inventory import Failure
 
 ENOUGH_DAYS = 7
-"""Usable days below which a VM has too little data for a forecast of its own."""
+"""Minimum number of usable days for a forecast of a VM's own load."""
 
 NO_DATA = "no data"
-"""Why there is no load of a VM where nothing failed."""
+"""Reason for a VM without load if no request failed."""
 
 
 @dataclass(frozen=True)
 class PullReport:
-    """What a pull brought.
+    """Result of a pull.
 
     Parameters
     ----------
     vaults, vms, policies, items
-        In the estate now.
+        Number of each in the resulting estate.
     jobs
-        New jobs.
+        Number of new jobs.
     unassigned_jobs
-        Number of jobs that were left out because it is not certain which VM they belong to, by reason.
+        Number of jobs that were left out because their VM is not certain, by reason.
     not_found, hidden
-        Protected VMs that are not there, and those that this account may not read.
+        Protected VMs that do not exist, and those that this account may not read.
     unprotected
-        VMs of the subscriptions that no vault of the scope protects; not in the estate.
+        Number of VMs in the subscriptions that no vault of the scope protects; they are not in the estate.
     points
-        Values of load received, by this run.
+        Number of load values that this run received.
     days
-        Days of load with something new.
+        Number of days with new load.
     history_from, history_to, history_days
-        Days with load in the estate now.
+        First day, last day and number of days with load in the resulting estate.
     as_of
-        When the pull began.
+        Time at which the pull started.
     resumed
-        Whether an earlier run had begun it.
+        Whether the pull was started by an earlier run.
     requests
-        Requests of this run by kind, repeated ones included.
+        Number of requests of this run by kind, including retries.
     seconds
-        Of this run.
+        Duration of this run in seconds.
     no_data, too_little, failed
-        VMs without any load in the estate; with fewer than 7 usable days; those that failed, with why.
+        VMs without any load in the estate; VMs with fewer than 7 usable days; VMs whose requests failed, with reasons.
     failures
-        Parts of the pull that failed.
+        Failed parts of the pull.
     """
 
     vaults: int
@@ -76,5 +76,5 @@ class PullReport:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing failed; VMs without data are no failure."""
+        """Whether nothing failed; a VM without data is not a failure."""
         return not self.failures and not self.failed

@@ -1,4 +1,4 @@
-"""What a pull needs of the outside: scope, directory, load; as values and protocols."""
+"""Values and protocols for what a pull needs from outside: scope, directory and load."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VAULT = re.compile(
 
 @dataclass(frozen=True)
 class Scope:
-    """Which part of Azure is pulled: the vaults of all that is named.
+    """Part of Azure to pull: the vaults of everything that is named.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class Scope:
     Raises
     ------
     UsageError
-        Nothing is named, or a name is malformed.
+        Nothing is named, or a name has the wrong form.
     """
 
     subscriptions: tuple[str, ...] = ()
@@ -57,7 +57,7 @@ class Scope:
         check_names("--vault", self.vaults, _VAULT, "the ARM id of a Recovery Services vault")
 
     def as_lists(self) -> dict[str, list[str]]:
-        """The same however it was written: lower case, sorted, each name once."""
+        """The scope in a form that is independent of its notation: lower case, sorted, without duplicates."""
         return {
             option: sorted({name.lower() for name in getattr(self, option)})
             for option in ("subscriptions", "management_groups", "vaults")
@@ -65,7 +65,7 @@ class Scope:
 
 
 def check_names(option: str, names: Sequence[str], allowed: re.Pattern[str], what: str) -> None:
-    """Refuse a malformed name before it gets into an address or a query.
+    """Refuse a name with the wrong form before it becomes part of an address or query.
 
     Raises
     ------
@@ -78,28 +78,28 @@ def check_names(option: str, names: Sequence[str], allowed: re.Pattern[str], wha
 
 
 def check_workspaces(workspaces: Sequence[str]) -> None:
-    """Refuse what is not the id of a workspace.
+    """Refuse text that is not the id of a workspace.
 
     Raises
     ------
     UsageError
-        An id is no GUID.
+        An id is not a GUID.
     """
     check_names("--workspace", workspaces, _GUID, "the id of a Log Analytics workspace (a GUID, not a name)")
 
 
 @dataclass(frozen=True, slots=True)
 class LoadTarget:
-    """A VM whose load is wanted.
+    """A VM whose load is requested.
 
     Parameters
     ----------
     vm_id
-        As the estate spells it.
+        Id of the VM in the estate's spelling.
     subscription, region, size
-        Where it is and of which size (empty where unknown).
+        Location and size of the VM; empty if unknown.
     start
-        First instant that is wanted, on the 5-minute grid.
+        First instant to request, on the 5-minute grid.
     """
 
     vm_id: str
@@ -111,14 +111,14 @@ class LoadTarget:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why the load of a VM could not be had.
+    """Reason for missing load of a VM.
 
     Parameters
     ----------
     reason
-        What was asked and what the service said.
+        The request and the answer of the service.
     final
-        Whether asking for another day would get the same answer.
+        Whether a request for another day would get the same answer.
     """
 
     reason: str
@@ -127,19 +127,19 @@ class Refusal:
 
 @dataclass(frozen=True)
 class LoadChunk:
-    """Load of some VMs on one UTC day; what is not known is NaN.
+    """Load of some VMs on one UTC day; NaN where unknown.
 
     Parameters
     ----------
     vm_ids
-        Length N.
+        Ids of the VMs, length N.
     values
-        By metric of the estate (``cpu_percent``, ``mem_percent`` and, where asked for, ``cpu_max``, ``mem_max``),
+        Values by metric of the estate (``cpu_percent``, ``mem_percent`` and, if requested, ``cpu_max``, ``mem_max``),
         shape (N, 288).
     failed
-        VMs of which nothing came because the request failed.
+        VMs without values because the request failed.
     points
-        Values that were received.
+        Number of received values.
     """
 
     vm_ids: tuple[str, ...]
@@ -149,10 +149,10 @@ class LoadChunk:
 
 
 class Directory(Protocol):
-    """Which vaults and VMs there are."""
+    """Directory of the vaults and VMs in Azure."""
 
     def find_vaults(self, subscriptions: Sequence[str], management_groups: Sequence[str]) -> list[Resource]:
-        """Recovery Services vaults, at least ``id`` and ``location`` of each."""
+        """Recovery Services vaults, each with at least ``id`` and ``location``."""
         ...
 
     def find_vms(self, subscriptions: Sequence[str]) -> list[Resource]:
@@ -161,7 +161,7 @@ class Directory(Protocol):
 
 
 class LoadReader(Protocol):
-    """Load of VMs, one UTC day at a time."""
+    """Reader of the load of VMs, one UTC day at a time."""
 
     def read_day(self, targets: Sequence[LoadTarget], day: date, end: datetime) -> Iterator[LoadChunk]:
         """Load of each target from its start or 00:00 to the end of the day or ``end``, in any order of VMs.
@@ -169,7 +169,7 @@ class LoadReader(Protocol):
         Raises
         ------
         AuthError
-            The sign-in was refused: everything else would be too.
+            The sign-in was refused, so every other request would fail too.
         """
         ...
 
@@ -183,26 +183,26 @@ class JobLog(Protocol):
 
 
 FindVm = Callable[[str], Resource | None]
-"""Reads one VM by its id; None where there is none.
+"""Function that reads one VM by its id; None if the VM does not exist.
 
-It raises ``ForbiddenError`` where the account may not read it, and ``DataError`` where the id is not that of a VM.
+It raises ``ForbiddenError`` if the account may not read the VM, and ``DataError`` if the id is not the id of a VM.
 """
 
 
 @dataclass(frozen=True)
 class PullSource:
-    """Everything that is asked during a pull.
+    """Connections that a pull uses.
 
     Parameters
     ----------
     workspaces
-        Load and jobs of Log Analytics, for what the metrics and the vaults do not give; None without a workspace.
+        Load and jobs from Log Analytics that metrics and vaults lack; None without a workspace.
     requests
-        How many requests were sent so far, by kind, repeated ones included.
+        Function that returns the number of requests so far by kind, including retries.
     find_vm
-        Looks for single VMs that the directory does not list; None: nobody can look.
+        Function that looks for a single VM that the directory does not list; None if that is not possible.
     troubles
-        What was asked in passing and could not be had, and why, e.g. the memory of VM sizes.
+        Function that returns side requests that failed, e.g. for the memory of VM sizes, with reasons.
     """
 
     directory: Directory

@@ -1,4 +1,4 @@
-"""``<estate>.partial``: what an unfinished pull has so far, so that the same command goes on where it stopped."""
+"""``<estate>.partial``: data of an unfinished pull, so that the same command continues where it stopped."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ _STATE, _INVENTORY, _LOCK = "pull.json", "inventory.json", "lock"
 
 @dataclass(frozen=True)
 class Request:
-    """What is pulled; a partial folder belongs to one of these.
+    """What to pull; a partial folder belongs to exactly one request.
 
     Parameters
     ----------
     scope
-        As :meth:`optimizer.estate.pull_source.Scope.as_lists` gives it.
+        Scope as returned by :meth:`optimizer.estate.pull_source.Scope.as_lists`.
     days, job_days
-        Length of the histories.
+        Length of the load and job histories, in days.
     statistic
-        ``average`` or ``maximum``.
+        Statistic to pull: ``average`` or ``maximum``.
     workspaces
-        Ids in lower case, in order.
+        Ids of workspaces in lower case, in order.
     appends_to
-        Fingerprint of the estate that is appended to; empty for a new one.
+        Fingerprint of the estate that is appended to; empty for a new estate.
     """
 
     scope: Mapping[str, list[str]]
@@ -52,24 +52,24 @@ class Request:
     appends_to: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The request as it is written."""
+        """The request in JSON form."""
         return {**asdict(self), "workspaces": list(self.workspaces)}
 
 
 @dataclass(frozen=True)
 class DayResult:
-    """What came of one day.
+    """Result of pulling one day.
 
     Parameters
     ----------
     vms
-        VMs of which something new is known.
+        Number of VMs with new data.
     points
-        Values received.
+        Number of received values.
     refused
         VMs whose request failed.
     silent
-        VMs that are off and have had no load from this day to the end of the pull.
+        VMs that are off, and have had no load from this day to the end of the pull.
     """
 
     vms: int = 0
@@ -79,16 +79,16 @@ class DayResult:
 
 
 class Partial:
-    """The folder of an unfinished pull.
+    """Folder of an unfinished pull.
 
     Parameters
     ----------
     folder
-        ``<estate>.partial``.
+        Path of the folder, ``<estate>.partial``.
     as_of
-        When the pull began, be it in another process.
+        Time at which the pull started, possibly in another process.
     resumed
-        Whether it was begun before.
+        Whether an earlier run started the pull.
     """
 
     def __init__(self, folder: Path, as_of: datetime, *, resumed: bool) -> None:
@@ -97,7 +97,7 @@ class Partial:
         self.resumed = resumed
 
     def inventory(self) -> Found | None:
-        """The inventory, where it was complete."""
+        """The inventory, if it is complete; otherwise None."""
         try:
             content = parse_json((self._folder / _INVENTORY).read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -108,11 +108,11 @@ class Partial:
         return Found(**content, failures=failures)
 
     def keep_inventory(self, found: Found) -> None:
-        """Write the inventory down."""
+        """Save the inventory."""
         self._write(_INVENTORY, json.dumps(asdict(found)).encode())
 
     def days(self) -> dict[date, DayResult]:
-        """Days whose load is complete."""
+        """Results of the days whose load is complete."""
         results = {}
         for file in sorted(self._folder.glob("load-*.json")):
             try:
@@ -125,7 +125,7 @@ class Partial:
         return results
 
     def keep_day(self, load: DayLoad, result: DayResult) -> None:
-        """Write the load of a day down; the remark that says that it is complete comes last."""
+        """Save the load of a day; the file that marks the day as complete is written last."""
         if load.vm_ids:
             self._write(f"load-{load.date}.parquet", encode_day(load))
         content = {
@@ -137,7 +137,7 @@ class Partial:
         self._write(f"load-{load.date}.json", json.dumps(content).encode())
 
     def read_day(self, day: date) -> DayLoad:
-        """Load of a day that was written down.
+        """Load of a saved day.
 
         Raises
         ------
@@ -157,9 +157,9 @@ class Partial:
 
 @contextmanager
 def open_partial(out: Path, request: Request, now: datetime, last_as_of: datetime | None) -> Iterator[Partial]:
-    """The partial folder of a pull, its own for as long as the context lasts.
+    """Partial folder of a pull, locked for the duration of the context.
 
-    It goes when the context ends well, or when nothing is in it that would be worth going on with.
+    The folder is deleted if the context ends without an error, or if it contains nothing worth continuing.
 
     Parameters
     ----------
@@ -168,14 +168,14 @@ def open_partial(out: Path, request: Request, now: datetime, last_as_of: datetim
     request
         What is pulled now.
     now
-        When the pull began, if it begins now.
+        Start of the pull, if it starts now.
     last_as_of
-        When the estate that is there was taken; None where there is none.
+        Time of the existing estate; None if there is none.
 
     Raises
     ------
     EstateError
-        Another pull runs, or an unfinished one is of another request.
+        Another pull is running, or an unfinished pull belongs to another request.
     """
     folder = out.with_name(out.name + ".partial")
     with translate_write_errors(folder):
@@ -190,7 +190,7 @@ def open_partial(out: Path, request: Request, now: datetime, last_as_of: datetim
         yield partial
     finally:
         lock.release()
-        if not (folder / _INVENTORY).exists():  # nothing that would be worth going on with
+        if not (folder / _INVENTORY).exists():  # nothing worth continuing
             shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -203,7 +203,7 @@ def _begin(folder: Path, out: Path, request: Request, now: datetime, last_as_of:
             version, before, as_of = state["version"], state["request"], datetime.fromisoformat(state["as_of"])
         except (OSError, ValueError, KeyError, TypeError) as exc:
             raise _damaged(folder) from exc
-        if as_of != last_as_of:  # else it was finished, and only this folder was left behind
+        if as_of != last_as_of:  # otherwise the pull was finished, and only this folder was left behind
             _require_same(folder, out, before, request.as_json(), version)
             return Partial(folder, as_of, resumed=True)
         for left in folder.glob("*.*"):

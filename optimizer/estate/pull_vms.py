@@ -1,4 +1,4 @@
-"""VMs that items protect and that the directory does not list: which are gone, and which may not be read."""
+"""Looks for protected VMs that the directory does not list: some are gone, others may not be read."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from optimizer.estate.pull_source import FindVm
 from optimizer.ports import Resource
 
 MOST_LOOKS = 500
-"""VMs that are asked for one by one: in a healthy estate there are hardly any."""
+"""Maximum number of VMs that are requested one by one; a healthy estate has hardly any."""
 
 
 @dataclass
 class Looked:
-    """What came of looking for VMs.
+    """Result of looking for VMs.
 
     Parameters
     ----------
     found
-        VMs that are there after all, by id in lower case: the directory may be some minutes old.
+        VMs that exist after all, by id in lower case; the directory may be a few minutes old.
     missing
-        How the others are not to be found, by id as given.
+        How each of the others is missing, by id as given.
     troubles
-        VMs that could not be asked for, and why.
+        VMs whose requests failed, with reasons.
     """
 
     found: dict[str, Resource] = field(default_factory=dict)
@@ -36,16 +36,16 @@ class Looked:
 def look_for(vm_ids: Iterable[str], find_vm: FindVm) -> Looked:
     """Look for VMs one by one.
 
-    Azure checks rights before anything else: 404 says that a VM is gone, 403 that nobody told.  Rights are given for
-    resource groups at the least, so a group that is closed is asked once.  A VM that could not be asked for is left
-    alone like one that may not be read.
+    Azure checks rights first: 404 means that a VM is gone, and 403 says nothing about whether it exists. Rights are
+    granted for resource groups or larger scopes, so a group that answers 403 is requested only once. A VM whose
+    request failed is treated like one that may not be read.
 
     Parameters
     ----------
     vm_ids
-        As the estate spells them.
+        VM ids in the estate's spelling.
     find_vm
-        Reads one VM.
+        Function that reads one VM.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def _look(vm_id: str, find_vm: FindVm, looked: Looked) -> None:
     except ForbiddenError:
         looked.missing[vm_id] = "hidden"
     except DataError:
-        looked.missing[vm_id] = "gone"  # no such VM can be
+        looked.missing[vm_id] = "gone"  # no VM can have such an id
     except CloudError as exc:
         looked.missing[vm_id] = "hidden"
         looked.troubles[vm_id] = str(exc)

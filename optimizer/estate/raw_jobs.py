@@ -1,4 +1,4 @@
-"""Backup jobs as Azure lists them, or as a workspace recorded them -> rows of the estate."""
+"""Converts backup jobs, as listed by Azure or recorded by a workspace, to rows of the estate."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from optimizer.model.raw import mapping, objects, properties_of, text
 from optimizer.ports import Resource
 
 BACKUP = "Backup"
-"""Operation of a scheduled backup; on demo estates of every backup."""
+"""Operation of a scheduled backup; in demo estates, of every backup."""
 
 ON_DEMAND_BACKUP = "OnDemandBackup"
-"""Operation of a backup that a person started: it says nothing about the schedule."""
+"""Operation of a backup that a person started, which says nothing about the schedule."""
 
 _UNSET_YEARS = (1, 1601, 2001)
-"""Years of the dates that mean "never" (azure-facts 4.3)."""
+"""Years of dates that mean "never", such as ``0001-01-01T00:00:00`` for the end of a job that is still running."""
 
 _ISO = re.compile(
     r"P(?:(?P<days>\d+)D)?(?:T(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?", re.ASCII
@@ -32,7 +32,7 @@ _DOT_NET = re.compile(r"(?:(?P<days>\d+)\.)?(?P<hours>\d+):(?P<minutes>\d\d):(?P
 _DATE = re.compile(r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)(\.\d+)?\s*(Z|[+-]\d\d:?\d\d)?", re.ASCII)
 _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{5,}", re.ASCII)
 _SAME_JOB = timedelta(minutes=2)
-"""Two records of one VM that begin so close to each other are of one job."""
+"""Two records of one VM that start at most this far apart describe the same job."""
 
 NAMELESS = "without the name of a VM"
 STRANGER = "of VMs that the vault does not protect now"
@@ -41,7 +41,7 @@ UNREADABLE = "without a readable start or status"
 
 
 def parse_duration(text: object) -> timedelta | None:
-    """Length of a job, as ISO 8601 (``PT12.58S``) or as .NET writes it (``1.02:03:04.5``); None for anything else."""
+    """Duration of a job, in ISO 8601 (``PT12.58S``) or .NET notation (``1.02:03:04.5``); None for other text."""
     match = _ISO.fullmatch(str(text)) or _DOT_NET.fullmatch(str(text))
     if match is None or not any(match.groups()):
         return None
@@ -52,7 +52,7 @@ def parse_duration(text: object) -> timedelta | None:
 
 
 def parse_time(text: object) -> datetime | None:
-    """An instant in UTC; None where there is none, or where it is one of those that mean "never"."""
+    """Parse an instant in UTC; None if there is none, or if its year means "never"."""
     match = _DATE.fullmatch(str(text).strip())
     if match is None:
         return None
@@ -65,9 +65,9 @@ def parse_time(text: object) -> datetime | None:
 
 
 def learn_error_titles(items: Iterable[Resource]) -> dict[str, str]:
-    """Names of errors by number, as the health details of items state them.
+    """Names of errors by number, as stated in the health details of items.
 
-    Jobs state the number for sure; what helps a person is the name, e.g. ``UserErrorGuestAgentStatusUnavailable``.
+    Jobs always state the number, but a name such as ``UserErrorGuestAgentStatusUnavailable`` is more useful to people.
     """
     titles: dict[str, str] = {}
     for item in items:
@@ -84,18 +84,18 @@ def learn_error_titles(items: Iterable[Resource]) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class JobReader:
-    """Turns jobs into rows.
+    """Converter from jobs to rows.
 
     Parameters
     ----------
     spelling
-        VM id of the estate by the same in lower case.
+        Spelling of VM ids in the estate, by id in lower case.
     owners
-        Tells which VM a job belongs to.
+        Index that finds the VM of a job.
     titles
         Names of errors by number.
     unassigned
-        Number of jobs that no VM of the estate can be said to own, by reason; counted while jobs are read.
+        Number of jobs without a certain VM, by reason; counted while jobs are read.
     """
 
     spelling: Mapping[str, str]
@@ -104,17 +104,17 @@ class JobReader:
     unassigned: Counter[str] = field(default_factory=Counter)
 
     def read(self, vault_id: str, jobs: Iterable[Resource]) -> list[dict[str, Any]]:
-        """Rows of ``JOB_SCHEMA`` of the jobs of a vault that have ended, whatever their operation.
+        """Rows of ``JOB_SCHEMA`` for the jobs of a vault that have ended, with any operation.
 
-        A job that still runs is left for the next pull.  ``scheduled`` stays open, for
-        :mod:`optimizer.estate.job_slots`.
+        Jobs that are still running are left for the next pull. ``scheduled`` stays empty;
+        :mod:`optimizer.estate.job_slots` fills it in.
 
         Parameters
         ----------
         vault_id
-            As the estate spells it.
+            Id of the vault in the estate's spelling.
         jobs
-            As the service lists them.
+            Jobs as the service lists them.
         """
         rows = []
         for job in jobs:
@@ -132,7 +132,10 @@ class JobReader:
         return rows
 
     def owner(self, vault_id: str, properties: Mapping[str, Any]) -> str:
-        """VM that a job belongs to for certain, as the estate spells it; empty, and counted, where there is none."""
+        """Id of the VM that a job certainly belongs to, in the estate's spelling.
+
+        If no VM is certain, the id is empty, and the job is counted in ``unassigned``.
+        """
         found = self.owners.find(vault_id, properties)
         if found.vm:
             return self.spelling.get(found.vm, found.vm)
@@ -153,7 +156,7 @@ class JobReader:
         }
 
     def _error(self, properties: Mapping[str, Any]) -> str | None:
-        """The error's name where one is stated, else its number."""
+        """Name of the error if one is stated, otherwise its number."""
         number = ""
         for detail in objects(properties.get("errorDetails")):
             title, code = text(detail.get("errorTitle")), detail.get("errorCode")
@@ -184,18 +187,18 @@ def _operation(properties: Mapping[str, Any]) -> str:
 def logged_jobs(
     rows: Iterable[Mapping[str, Any]], reader: JobReader, vaults: Mapping[str, str]
 ) -> list[dict[str, Any]]:
-    """Rows of ``JOB_SCHEMA`` out of those of a workspace's ``AddonAzureBackupJobs``.
+    """Rows of ``JOB_SCHEMA`` from the rows of a workspace's ``AddonAzureBackupJobs``.
 
     Parameters
     ----------
     rows
-        With ``_ResourceId`` (the vault), ``BackupItemUniqueId``, ``BackupItemFriendlyName``, ``AdhocOrScheduledJob``,
-        ``JobStartDateTime``, ``JobDurationInSecs``, ``JobStatus``, ``JobFailureCode``; rows of other vaults are left
-        out.
+        Rows with ``_ResourceId`` (the vault), ``BackupItemUniqueId``, ``BackupItemFriendlyName``,
+        ``AdhocOrScheduledJob``, ``JobStartDateTime``, ``JobDurationInSecs``, ``JobStatus`` and ``JobFailureCode``.
+        Rows of other vaults are skipped.
     reader
-        Knows the VMs, and counts the jobs that it cannot assign.
+        Converter that knows the VMs and counts the jobs that it cannot assign.
     vaults
-        Vault id of the estate by the same in lower case.
+        Spelling of vault ids in the estate, by id in lower case.
     """
     found = []
     for row in rows:
@@ -240,12 +243,12 @@ def _after_seconds(start: datetime, seconds: object) -> datetime | None:
 
 
 def to_frame(rows: Sequence[Mapping[str, Any]]) -> pl.DataFrame:
-    """Rows as a frame with the columns of ``JOB_SCHEMA``, by start and VM, each once."""
+    """Frame with the columns of ``JOB_SCHEMA``, sorted by start and VM, without duplicates."""
     return pl.DataFrame(list(rows), schema=JOB_SCHEMA).unique().sort("start", "vm", "operation")
 
 
 def merge_jobs(listed: list[dict[str, Any]], logged: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Jobs of the vaults, with those that only the workspace has, and with its better names of errors."""
+    """Jobs of the vaults, plus jobs that only the workspace has, with the workspace's better error names."""
     by_vm: dict[str, list[dict[str, Any]]] = {}
     for row in listed:
         by_vm.setdefault(row["vm"], []).append(row)

@@ -1,7 +1,7 @@
-"""Where an estate lies: a folder of this machine, or a URL that fsspec reaches (shared or object storage), to be read.
+"""Location of an estate for reading: a folder on this machine, or a URL (shared or object storage) for fsspec.
 
-Credentials are the business of the storage's driver, which finds them where it always does (environment, profile,
-managed identity); none is ever put into a message, and none is stored in a plan.
+Credentials are left to the storage's driver, which finds them in its usual places (environment, profile, managed
+identity). Messages never show them, and plans never store them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 from optimizer.errors import EstateError
 
 _URL = re.compile(r"[A-Za-z][\w+.-]+(://|::.*://)")
-"""At least two letters before the colon: one is a drive of Windows."""
+"""Pattern of a URL; the scheme has at least two letters, because one letter is a Windows drive."""
 
 _PASSWORD = re.compile(r"(?<=//)([^/@:\s]*):[^/@\s]*@")
 
@@ -31,24 +31,24 @@ _SECRET = re.compile(
 _BEARER = re.compile(r"(?i)\b(bearer|basic|sharedkey)\s+[\w.~+/=:-]+")
 
 _SHOWN = 200
-"""Characters of what a driver says that are shown: the first line mostly has it all."""
+"""Maximum number of characters of a driver's message that are shown; the first line is usually enough."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemotePath:
-    """A folder or file by URL, as much of a :class:`pathlib.Path` as reading an estate needs.
+    """A folder or file by URL, with the part of :class:`pathlib.Path` that reading an estate needs.
 
     Parameters
     ----------
     url
-        As fsspec knows it: ``s3://bucket/estate``, ``abfs://container@account.dfs.core.windows.net/estate``.
+        URL in fsspec's form: ``s3://bucket/estate``, ``abfs://container@account.dfs.core.windows.net/estate``.
     options
-        What the driver is given beyond the URL; never shown.
+        Options for the driver besides the URL; they are never shown.
 
     Raises
     ------
     EstateError
-        The driver of this storage is not installed, there is none, or the URL cannot be used.
+        The driver for this storage is not installed or does not exist, or the URL cannot be used.
     """
 
     url: str
@@ -63,20 +63,20 @@ class RemotePath:
         self._open()
 
     def __truediv__(self, name: str) -> RemotePath:
-        """What lies in this folder under a name with forward slashes."""
+        """Path of an entry in this folder; ``name`` has forward slashes."""
         return RemotePath(f"{self.url.rstrip('/')}/{name}", self.options)
 
     def __str__(self) -> str:
-        """The URL without a password."""
+        """The URL, without its password."""
         return hide_password(self.url)
 
     def read_bytes(self) -> bytes:
-        """The whole file.
+        """Content of the whole file.
 
         Raises
         ------
         OSError
-            It cannot be read; ``strerror`` says why, without credentials.
+            The file cannot be read; ``strerror`` states why, without credentials.
         """
         try:
             system, path = self._open()
@@ -85,12 +85,12 @@ class RemotePath:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(self)) from exc
         except EstateError:
             raise
-        except Exception as exc:  # each driver has errors of its own
+        except Exception as exc:  # each driver has its own errors
             raise OSError(errno.EIO, self._explain(exc), str(self)) from exc
         return content
 
     def _open(self) -> tuple[Any, str]:
-        """The driver, which fsspec keeps, and the path as the driver wants it."""
+        """The driver, which fsspec caches, and the path in the driver's form."""
         from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # it ships no types
 
         try:
@@ -102,14 +102,14 @@ class RemotePath:
                 f"{self}: no such storage is known ({self._explain(exc)}); allowed: a folder of this machine, or a "
                 "URL of fsspec such as s3://bucket/estate or abfs://container@account.dfs.core.windows.net/estate"
             ) from exc
-        except Exception as exc:  # the same
+        except Exception as exc:  # each driver has its own errors
             raise EstateError(
                 f"{self}: the storage cannot be used ({self._explain(exc)}); see whether you are signed in to it"
             ) from exc
         return found
 
     def _explain(self, error: Exception) -> str:
-        """What a driver says, in short and without credentials."""
+        """Short text of a driver's error, without credentials."""
         if isinstance(error, OSError) and error.errno and error.strerror == os.strerror(error.errno):
             return error.strerror
         text = (str(error).splitlines() or [""])[0]
@@ -123,19 +123,19 @@ Location: TypeAlias = Path | RemotePath
 
 
 def is_url(place: object) -> bool:
-    """Whether a place is named by URL."""
+    """Whether a place is given by URL."""
     return isinstance(place, str) and _URL.match(place) is not None
 
 
 def locate(place: str | Path | RemotePath, options: Mapping[str, Any] | None = None) -> Location:
-    """The place that a user names.
+    """Location for a place that a user gives.
 
     Raises
     ------
     EstateError
-        The driver of a storage is not installed, there is none, or the URL cannot be used.
+        The driver for a storage is not installed or does not exist, or the URL cannot be used.
     ValueError
-        Options were given for a folder of this machine.
+        Options were given for a folder on this machine.
     """
     if isinstance(place, RemotePath):
         return place
@@ -147,12 +147,12 @@ def locate(place: str | Path | RemotePath, options: Mapping[str, Any] | None = N
 
 
 def require_local(place: str | Path) -> Path:
-    """A folder that is to be written.
+    """Path of a folder that is to be written.
 
     Raises
     ------
     EstateError
-        It is named by URL.
+        The folder is given by URL.
     """
     if is_url(place):
         raise EstateError(
@@ -163,12 +163,12 @@ def require_local(place: str | Path) -> Path:
 
 
 def seen_by_workers(place: Location) -> bool:
-    """Whether other processes find what lies there: not what is in the memory of this one."""
+    """Whether other processes can read the place, which they cannot if it is in the memory of this one."""
     return isinstance(place, Path) or "memory://" not in place.url
 
 
 def _texts(options: Mapping[str, Any]) -> Iterator[str]:
-    """Every text among the options of a driver, however deep."""
+    """All text values in the options of a driver, at any depth."""
     for value in options.values():
         if isinstance(value, Mapping):
             yield from _texts(value)
@@ -177,12 +177,12 @@ def _texts(options: Mapping[str, Any]) -> Iterator[str]:
 
 
 def hide_password(text: str) -> str:
-    """A text without the passwords of URLs in it."""
+    """Hide the passwords of URLs in a text."""
     return _PASSWORD.sub(r"\1@", text)
 
 
 def _missing_driver(url: str) -> str:
-    """Which package reads this kind of storage."""
+    """Message that names the package for this kind of storage."""
     from fsspec.registry import known_implementations  # type: ignore[import-untyped]  # as above
 
     protocols = [link.partition("://")[0] for link in url.split("::")]

@@ -1,4 +1,4 @@
-"""One resource as the Azure CLI, Resource Graph or an ARM template prints it, brought into the shape of ARM."""
+"""Converts a resource as printed by the Azure CLI, Resource Graph or an ARM template to the form of ARM."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ _KIND_BY_TYPE: dict[str, Kind] = {
 }
 
 _TOP_LEVEL = ("id", "name", "type", "location", "tags", "eTag", "etag", "sku", "identity", "zones", "properties")
-"""Fields that ARM keeps beside ``properties``, and that an estate keeps."""
+"""Fields beside ``properties`` that ARM has and an estate keeps."""
 
 _OF_THE_PRINTER = frozenset(
     {"resourceGroup", "subscriptionId", "tenantId", "kind", "managedBy", "plan", "extendedLocation", "systemData",
      "apiVersion", "dependsOn", "resources"}
 )  # fmt: skip
-"""Fields that printers add, or that say nothing about backups."""
+"""Fields that the tools add, or that are irrelevant to backups."""
 
 _NOT_KEPT = ("osProfile", "networkProfile", "diagnosticsProfile", "userData")
-"""Properties of VMs that say nothing about backups, but name accounts, keys and networks; ``pull`` omits them too."""
+"""Properties of VMs that are irrelevant to backups and contain accounts, keys and networks; ``pull`` omits them
+too."""
 
 _COMPARED: dict[Kind, tuple[str, ...]] = {
     "vaults": ("location",),
@@ -50,7 +51,7 @@ _COMPARED: dict[Kind, tuple[str, ...]] = {
     "vms": ("location", "tags"),
     "vault_settings": ("properties",),
 }  # fmt: skip
-"""Fields that two copies of a resource must agree on: those that plans are made from.  Others change by themselves."""
+"""Fields on which two copies of a resource must agree, because plans use them. Other fields change by themselves."""
 
 _CLI_SPELLING = {
     "instantRpDetails": "instantRPDetails",
@@ -59,21 +60,22 @@ _CLI_SPELLING = {
     "deferredDeleteTimeInUtc": "deferredDeleteTimeInUTC",
     "existingBasicVmProtection": "existingBasicVMProtection",
 }
-"""Names that the Azure CLI derives from Python attributes, and that differ from those of ARM (SDK 11.2 compared)."""
+"""Names that the Azure CLI derives from Python attributes, with ARM's names where they differ (compared with SDK
+11.2)."""
 
 _NOMINAL_TIMES = frozenset({"scheduleRunTimes", "retentionTimes", "scheduleWindowStartTime"})
 _CLI_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\+00:00")
 
 
 def kind_of(resource: Mapping[str, Any]) -> tuple[Kind | None, str]:
-    """Kind of a resource and its ARM type in lower case; the type is empty where there is no ARM id."""
+    """Kind of a resource and its ARM type in lower case; the type is empty if the resource has no ARM id."""
     arm_id = resource.get("id")
     kind = type_of_id(arm_id) if isinstance(arm_id, str) else ""
     return _KIND_BY_TYPE.get(kind), kind
 
 
 def fault_in(resource: Mapping[str, Any]) -> str:
-    """Why a resource of a known kind cannot be kept; empty where it can."""
+    """Why a resource of a known kind cannot be kept; empty if it can."""
     for field, allowed in (("properties", "an object"), ("tags", "an object")):
         if not isinstance(resource.get(field), dict | None):
             return f"its {field} are {type(resource[field]).__name__}; allowed: {allowed} or null"
@@ -81,15 +83,16 @@ def fault_in(resource: Mapping[str, Any]) -> str:
 
 
 def to_arm(kind: Kind, resource: Mapping[str, Any]) -> Resource:
-    """The resource as ARM itself spells it.
+    """Convert a resource to the form of ARM.
 
     Parameters
     ----------
     kind
         Kind of the resource.
     resource
-        As it was printed.  Fields that the Azure CLI flattens (``az vm list``, ``az lock list``) go back into
-        ``properties``; nulls, names and times that the CLI spells in its own way are written as ARM does.
+        The resource as a tool printed it. Fields that the Azure CLI flattens (``az vm list``, ``az lock list``) are
+        moved back into ``properties``. Nulls, names and times that the CLI writes differently are converted to ARM's
+        form.
     """
     by_cli = "resourceGroup" in resource and "subscriptionId" not in resource
     arm: Resource = {key: resource[key] for key in _TOP_LEVEL if key in resource}
@@ -108,14 +111,14 @@ def to_arm(kind: Kind, resource: Mapping[str, Any]) -> Resource:
 
 
 def find_differences(kind: Kind, one: Resource, other: Resource) -> Iterator[tuple[str, object, object]]:
-    """Fields that two copies of a resource both state, but differently: the path, and the two values.
+    """Fields that two copies of a resource state differently: the path and the two values.
 
     Parameters
     ----------
     kind
-        Kind of both.
+        Kind of both resources.
     one, other
-        As :func:`to_arm` gives them.  Text is compared without regard to case.
+        Resources as returned by :func:`to_arm`. Text is compared without regard to case.
     """
     for path in _COMPARED[kind]:
         values: list[Any] = [one, other]
@@ -126,7 +129,7 @@ def find_differences(kind: Kind, one: Resource, other: Resource) -> Iterator[tup
 
 def _differences(path: str, one: object, other: object) -> Iterator[tuple[str, object, object]]:
     if one is None or other is None:
-        return  # what one copy does not state, it does not deny
+        return  # a field that one copy does not state is not a difference
     if isinstance(one, dict) and isinstance(other, dict):
         for key in (key for key in one if key in other):
             yield from _differences(f"{path}.{key}", one[key], other[key])
@@ -155,7 +158,7 @@ def _without_cli_spelling(value: Any, key: str = "") -> Any:
 
 
 def _name_the_vm(properties: dict[str, Any]) -> None:
-    """State the VM where Resource Graph alone does, so that the estate's readers find it in the usual field."""
+    """Copy the VM id to the usual field if only Resource Graph's field states it."""
     source = properties.get("dataSourceInfo")
     vm_id = source.get("resourceID") if isinstance(source, dict) else None
     if isinstance(vm_id, str) and not (properties.get("sourceResourceId") or properties.get("virtualMachineId")):

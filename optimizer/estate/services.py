@@ -1,4 +1,4 @@
-"""Which service a VM belongs to, by rules that are asked in order."""
+"""Assigns each VM to a service, by sources that are tried in order."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from optimizer.model.inventory import Vm
 
 @dataclass(frozen=True)
 class _Claim:
-    """A service that a rule found: ``key`` tells services apart, ``label`` is what people read."""
+    """A service that a source yields: ``key`` identifies the service, and ``label`` is shown to people."""
 
     key: str
     label: str
@@ -22,29 +22,30 @@ def assign_services(
 ) -> dict[str, str]:
     """Service of every VM.
 
-    Two resource groups (or sets) of one name in different places are two services; they are told apart by where
-    they are.  Values of a tag mean the same wherever they stand.
+    Two resource groups (or sets) with the same name in different places are two services, and their labels state where
+    they are. Equal values of a tag mean the same service everywhere.
 
     Parameters
     ----------
     vms
         The VMs, without services.
     service_from
-        ``tag:NAME``, ``availability_set``, ``scale_set``, ``resource_group``; the first that a VM has decides.
+        Sources: ``tag:NAME``, ``availability_set``, ``scale_set``, ``resource_group``. The first that a VM has
+        decides.
     explicit
-        Services by VM id that go before every rule.
+        Services by VM id that take precedence over every source.
 
     Returns
     -------
     dict
-        By ``vm.id.lower()``; a VM that no rule finds is a service of its own.
+        Services by ``vm.id.lower()``. A VM for which no source yields a service is a service of its own.
     """
     stated = {vm_id.lower(): service for vm_id, service in (explicit or {}).items()}
     claims = {vm.id.lower(): _claim(vm, service_from, stated) for vm in vms}
     labels: dict[str, str] = {}
     keys_by_label: dict[str, set[str]] = {}
     for claim in claims.values():
-        label = min(labels.get(claim.key, claim.label), claim.label)  # one spelling of ids that differ in case
+        label = min(labels.get(claim.key, claim.label), claim.label)  # one spelling for ids that differ only in case
         labels[claim.key] = label
         keys_by_label.setdefault(claim.label.lower(), set()).add(claim.key)
     return {

@@ -1,4 +1,4 @@
-"""Resources of an exported ARM template: names and ids are expressions over its parameters."""
+"""Reads resources from an exported ARM template, whose names and ids are expressions with parameters."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from optimizer.ports import Resource
 
 _TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|([A-Za-z_]\w*)|([(),.\[\]]))")
 _PART_IS_OF_USE = frozenset({"microsoft.recoveryservices/vaults", "microsoft.compute/virtualmachines"})
-"""Types of which a resource is of use although some of its properties cannot be evaluated."""
+"""Types of resources that are useful even if some of their properties cannot be evaluated."""
 
 _MOST_EXPRESSIONS = 32
-"""Parameters and variables that refer to each other, and calls within calls: more is a loop."""
+"""Maximum depth of parameters and variables that refer to each other, and of nested calls; more is a loop."""
 
 
 class TemplateError(ValueError):
-    """An expression of a template cannot be evaluated."""
+    """A template expression that cannot be evaluated."""
 
 
 @dataclass(frozen=True)
 class Template:
-    """An exported template, and where it was exported from.
+    """An exported template and its origin.
 
     Parameters
     ----------
     content
         The template as JSON.
     group_id
-        ARM id of the resource group; empty where nobody said it.
+        ARM id of the resource group; empty if unknown.
     vault_ids
-        Ids of vaults that other files list, by name in lower case; None for a name that two vaults share.
+        Ids of vaults that other files list, by name in lower case; None for a name that two vaults have.
     """
 
     content: Mapping[str, Any]
@@ -41,7 +41,7 @@ class Template:
     vault_ids: Mapping[str, str | None] | None = None
 
     def resources(self) -> Iterator[tuple[str, Resource | str]]:
-        """Place and resource; in place of a resource that cannot be read, the reason."""
+        """Place and resource of each entry; if a resource cannot be read, the reason replaces it."""
         yield from self._nested(self.content.get("resources"), "", "", "resource")
 
     def _nested(
@@ -66,13 +66,16 @@ class Template:
         names = name.split("/")
         if kind.count("/") != len(names):
             raise TemplateError(f"its name {name!r} does not fit its type {kind}")
-        # Policies and items are written back one day, so they must be whole; of vaults and VMs a part is of use.
+        # Policies and items may be written back later and must be complete; vaults and VMs are useful in part.
         read = self._part_of if kind.lower() in _PART_IS_OF_USE else self.evaluate
         inner = {key: read(entry[key]) for key in ("location", "tags", "sku", "zones", "properties") if key in entry}
         return {"id": self._id(kind, names), "name": names[-1], "type": kind, **inner}
 
     def _id(self, kind: str, names: list[str], group_id: str = "") -> str:
-        """ARM id of a resource; of a vault that other files list, and of what is in it, below that vault's id."""
+        """ARM id of a resource.
+
+        If other files list the vault, the ids of the vault and its contents come from there.
+        """
         group_id = group_id or self.group_id
         if not group_id and kind.lower().startswith("microsoft.recoveryservices/vaults"):
             vault_id = (self.vault_ids or {}).get(names[0].lower())
@@ -85,12 +88,12 @@ class Template:
         return join_id(group_id, kind, names)
 
     def evaluate(self, value: object, depth: int = 0) -> Any:
-        """A value of the template with every expression in it replaced by what it stands for.
+        """A value of the template in which every expression is replaced by its result.
 
         Raises
         ------
         TemplateError
-            An expression uses something that the template does not hold, or a function that is not supported.
+            An expression uses something that the template does not contain, or an unsupported function.
         """
         if depth > _MOST_EXPRESSIONS:
             raise TemplateError("its expressions refer to each other without end")
@@ -105,7 +108,7 @@ class Template:
         return _Expression(self, value, depth).result()
 
     def _part_of(self, value: object) -> Any:
-        """What can be evaluated of a value; members that cannot are left out."""
+        """The part of a value that can be evaluated, without members that cannot."""
         if not isinstance(value, dict):
             try:
                 return self.evaluate(value)
@@ -120,7 +123,7 @@ class Template:
         Raises
         ------
         TemplateError
-            The function is not supported, or does not take these arguments.
+            The function is not supported, or does not accept these arguments.
         """
         functions: dict[str, tuple[Callable[..., Any], range]] = {
             "parameters": (lambda name: self._named("parameters", str(name), depth), range(1, 2)),
@@ -177,16 +180,16 @@ def _format(pattern: object, *arguments: object) -> str:
 
 
 class _Expression:
-    """One bracketed expression, read from left to right.
+    """One bracketed expression, parsed from left to right.
 
     Parameters
     ----------
     template
-        Knows parameters and functions.
+        Template that provides parameters and functions.
     text
         The expression with its brackets.
     depth
-        How many expressions refer to this one.
+        Number of nested references that lead to this expression.
     """
 
     def __init__(self, template: Template, text: str, depth: int) -> None:

@@ -1,4 +1,4 @@
-"""Columns of ``vms.csv``: the required ones, the optional ones, and any other, which is kept as a tag."""
+"""Columns of ``vms.csv``: required ones, optional ones, and others, which are kept as tags."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ REQUIRED = ("vm", "service", "vault", "policy", "frequency", "days", "time", "ti
 OPTIONAL = ("interval_hours", "duration_hours", "resource_group", "subscription", "os", "location", "availability_set")
 TAG = "tag:"
 SERVICE_TAG = "backup-service"
-"""Tag that the service is kept in; the default ``service_from`` reads it first."""
+"""Tag in which the service is stored; the default ``service_from`` checks it first."""
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Columns of a list of VMs.
+    """Columns of a VM list.
 
     Parameters
     ----------
     names
-        As written, in lower case except for the names of tags.
+        Column names, in lower case except for the names of tags.
     tags
-        Tag by column.
+        Name of the tag, by column.
     unknown
-        Columns that are none of the known ones; they are kept as tags.
+        Columns that the import does not know, which are kept as tags.
     unnamed
-        Whether a column has no name; it cannot be kept.
+        Whether a column has no name; such a column cannot be kept.
     """
 
     names: tuple[str, ...]
@@ -39,7 +39,7 @@ class Columns:
     unnamed: bool
 
     def notes(self) -> list[str]:
-        """Remarks on columns that import does not know."""
+        """Remarks on columns that the import does not know."""
         notes = []
         for name in self.unknown:
             near = difflib.get_close_matches(name, (*REQUIRED, *OPTIONAL), n=1, cutoff=0.85)
@@ -54,12 +54,12 @@ class Columns:
 
 
 def read_columns(path: Path, header: Sequence[str]) -> Columns:
-    """Columns of a header line.
+    """Read the columns of a header line.
 
     Raises
     ------
     DataError
-        A required column is missing, or two columns mean the same.
+        A required column is missing, or two columns have the same meaning.
     """
     names = tuple(_name(field) for field in header)
     missing = [column for column in REQUIRED if column not in names]
@@ -83,7 +83,7 @@ def read_columns(path: Path, header: Sequence[str]) -> Columns:
 
 
 def _name(field: str) -> str:
-    """Name of a column; only tags keep their case, as ARM shows it to people."""
+    """Name of a column; only tags keep their case, as ARM displays them."""
     text = field.strip()
     if text.lower().startswith(TAG):
         return TAG + text[len(TAG) :].strip()

@@ -1,4 +1,4 @@
-"""Rows of ``vms.csv`` as ARM-shaped resources with made-up ids."""
+"""Converts rows of ``vms.csv`` to resources in the form of ARM, with made-up ids."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from optimizer.ports import Resource
 _GROUP = f"/subscriptions/{NO_SUBSCRIPTION}/resourceGroups/imported"
 
 _TIME_DATE = "2000-01-01"
-"""Date of synthetic run times: Azure wants one in the past and reads only the time of day."""
+"""Date of the made-up run times: Azure requires one in the past and uses only the time of day."""
 
 
 def list_vms(path: Path, known: list[Resource]) -> Listing:
-    """Inventory of ``vms.csv``.
+    """Read the inventory from ``vms.csv``.
 
     Parameters
     ----------
     path
-        The file.
+        Path of the list.
     known
-        VMs of the estate that is appended to: their spelling is kept.
+        VMs of the estate that is appended to, whose spelling is kept.
 
     Raises
     ------
@@ -53,7 +53,7 @@ def _has_service(row: VmRow) -> bool:
 
 
 def to_resources(rows: list[VmRow], notes: tuple[str, ...] = ()) -> Listing:
-    """ARM-shaped resources: Standard policies and made-up ids; the VM's id is its name, its service a tag."""
+    """Convert rows to resources with Standard policies and made-up ids; the VM's id is its name, its service a tag."""
     vaults: dict[str, Resource] = {}
     policies: dict[str, Resource] = {}
     items, vms = [], []

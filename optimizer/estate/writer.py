@@ -1,4 +1,4 @@
-"""Writing an estate: parts are staged, then published with ``estate.json`` last, so that a crash costs nothing."""
+"""Writes an estate: parts are staged and then published, ``estate.json`` last, so that a crash loses nothing."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from optimizer.ports import Resource
 
 
 class EstateWriter:
-    """Writes a new estate, or new parts of an old one; a context manager that leaves no traces of a failure.
+    """Writer of a new estate, or of new parts of an existing one; as a context manager it cleans up after failures.
 
     Parameters
     ----------
     folder
-        The estate folder; a new estate needs one that is absent or empty.
+        Path of the estate folder; for a new estate it must be absent or empty.
     old
         Document of the estate that is appended to; None for a new one.
 
@@ -56,13 +56,13 @@ class EstateWriter:
             make_private_folder(self._stage)
 
     def __enter__(self) -> Self:
-        """Begin."""
+        """Return the writer itself."""
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Remove what was staged and not published."""
+        """Remove staged files that were not published."""
         shutil.rmtree(self._stage, ignore_errors=True)
 
     def add_load(self, load: DayLoad) -> None:
@@ -116,12 +116,12 @@ class EstateWriter:
         missing_vms: dict[str, Absence] | None = None,
         services: dict[str, str] | None = None,
     ) -> EstateDocument:
-        """Publish what was staged, with the given inventory in place of the old one.
+        """Publish the staged parts with the given inventory, which replaces the old one.
 
         Raises
         ------
         EstateError
-            The disk is full or the folder cannot be written; the old estate is whole.
+            The disk is full or the folder cannot be written; the old estate is intact.
         """
         old_load, old_jobs = (self._old.load, self._old.jobs) if self._old else ((), ())
         document = EstateDocument(
@@ -153,12 +153,12 @@ class EstateWriter:
     def _publish_folder(self) -> None:
         self._folder.parent.mkdir(parents=True, exist_ok=True)
         if self._folder.is_dir():
-            self._folder.rmdir()  # empty, as was seen at the start; Windows does not rename onto a folder
+            self._folder.rmdir()  # empty, as checked at the start; Windows does not rename onto a folder
         self._stage.rename(self._folder)
         sync_folder(self._folder.parent)
 
     def _publish_parts(self) -> None:
-        """Move staged parts to their places; until ``estate.json`` names them nobody reads them."""
+        """Move staged parts to their places, where they stay unused until ``estate.json`` lists them."""
         for part in (*self._load, *self._jobs):
             target = self._folder / part.path
             make_private_folder(target.parent)
@@ -174,12 +174,12 @@ def require_free_folder(folder: Path, *, can_append: bool = False) -> None:
     folder
         Folder that is to be written.
     can_append
-        Whether the command has ``--append``, which the message then offers.
+        Whether the command has ``--append``, which the message then suggests.
 
     Raises
     ------
     EstateError
-        ``folder`` is a file, or a folder with something in it.
+        ``folder`` is a file or a non-empty folder.
     """
     with translate_write_errors(folder):
         is_folder, exists = folder.is_dir(), folder.exists()
@@ -192,6 +192,6 @@ def require_free_folder(folder: Path, *, can_append: bool = False) -> None:
 
 
 def _nearest_folder(path: Path) -> Path:
-    """The closest parent that exists: on the same disk, so that staging ends in a mere rename."""
+    """Closest parent that exists; it is on the same disk, so that publishing only needs a rename."""
     absolute = path.absolute()
     return next(parent for parent in absolute.parents if parent.exists())
