@@ -1,1 +1,1 @@
-"""The change to make: its document, how it is derived from a schedule, what is wrong today and why a VM moves."""
+"""Plans: the document, the changes that lead to a schedule, the audit of today's schedule, and explanations."""

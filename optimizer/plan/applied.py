@@ -1,4 +1,4 @@
-"""A plan applied in memory: the estate as it will be."""
+"""Plan applied in memory: the estate as it will be."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ POLICY_TYPE = "Microsoft.RecoveryServices/vaults/backupPolicies"
 
 
 def apply_in_memory(document: EstateDocument, changes: Iterable[Change]) -> EstateDocument:
-    """The estate after every change of a plan; the load and the jobs stay as they are.
+    """Estate after every change of a plan; load and jobs stay as they are.
 
     Raises
     ------
     KeyError
-        A change names a policy or an item that the estate does not have: it was made for another one.
+        A change names a policy or an item that the estate does not contain, so it was made for another estate.
     """
     policies = {id_of(resource).lower(): copy.deepcopy(resource) for resource in document.policies}
     items = {id_of(resource).lower(): copy.deepcopy(resource) for resource in document.protected_items}
@@ -47,7 +47,7 @@ def _new_policy(change: CreatePolicy) -> Resource:
 
 
 def _count(policy: Resource, by: int) -> None:
-    """Keep the number of items that Azure states in step."""
+    """Keep the number of items in Azure's form of a policy up to date."""
     properties = policy["properties"]
     if isinstance(properties.get("protectedItemsCount"), int):
         properties["protectedItemsCount"] += by

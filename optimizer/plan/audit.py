@@ -1,4 +1,4 @@
-"""What is wrong with the schedule of today: crowded services, busy start windows, limits, gaps in what is known."""
+"""Audit of today's schedule: crowded services, busy start windows, limits, and gaps in the data."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ from optimizer.plan.occupancy import (
 from optimizer.plan.together_document import ServiceTogether
 
 BUSY_AT_RISK = 1.0
-"""At-risk backups per 30 days from which a start window counts as busy: one a month."""
+"""At-risk backups per 30 days from which a start window counts as busy: one per month."""
 
 NEAR_LIMIT = 0.9
 """Share of a limit from which a policy or a vault is reported."""
 
 MIN_HISTORY_DAYS = 7.0
-"""Days of usable load below which a VM's history counts as too little: a week has to have been seen."""
+"""Days of usable load below which a VM's history counts as too short: it must cover a whole week."""
 
 
 def audit(
@@ -74,38 +74,38 @@ def audit(
     notes: tuple[str, ...] = (),
     orders: tuple[OrderGap, ...] = (),
 ) -> Audit:
-    """Find what is wrong with the schedule of today.
+    """Find what is wrong with today's schedule.
 
     Parameters
     ----------
     risk
-        Shape (num_items, 48): expected at-risk backups per 30 days of every start option.
+        Shape (num_items, 48): expected at-risk backups per 30 days for every start option.
     rules
         Limits, and rules that exclude or pin VMs.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length in minutes of the snapshot at the end of a start window.
     history_days
-        Shape (num_items,): days of usable load; None where unknown, then ``Audit.history`` is None.
+        Shape (num_items,): days of usable load.  None if unknown; then ``Audit.history`` is None.
     allowed
-        Shape (num_items, 48): options that the rules allow; None: every option that Azure accepts.
+        Shape (num_items, 48): options that the rules allow.  None: every option that Azure accepts.
     credited
-        Shape (num_items,): whether a VM's own history is the evidence; None: everywhere. Of the others nothing is
-        promised: they are not called busy, and their best option is today's.
+        Shape (num_items,): whether a VM's own history is the evidence.   None: True for all VMs.   For the other VMs,
+        no gain is promised: they are not reported as busy, and their best option is today's.
     broken_rules
-        As :func:`optimizer.plan.broken_rules.find_broken_rules` has them; None where nobody looked.
+        Result of :func:`optimizer.plan.broken_rules.find_broken_rules`.  None if that was not checked.
     idle_rules
-        As :func:`optimizer.plan.rule_scope.idle_rules` has them.
+        Result of :func:`optimizer.plan.rule_scope.idle_rules`.
     together
-        As :func:`optimizer.plan.together.services_together` has them.
+        Result of :func:`optimizer.plan.together.services_together`.
     notes
-        Notes on rules, such as :func:`optimizer.plan.rule_notes.notes_on_rpo`.
+        Notes on rules, such as those of :func:`optimizer.plan.rule_notes.notes_on_rpo`.
     orders
-        As :func:`optimizer.plan.orders.order_gaps` has them.
+        Result of :func:`optimizer.plan.orders.order_gaps`.
 
     Raises
     ------
     ValueError
-        An array does not have a row per item.
+        An array does not have one row per item.
     """
     _check_shapes(inventory, risk, history_days, allowed)
     today = starts_today(inventory)
@@ -165,7 +165,7 @@ def _check_shapes(
 def best_options(
     inventory: Inventory, risk: npt.NDArray[np.floating], allowed: npt.NDArray[np.bool_] | None = None
 ) -> npt.NDArray[np.int64]:
-    """Option of least risk of every item, each for itself; today's where none is better; shape (num_items,)."""
+    """Option of least risk for each item on its own, today's option if no other is better; shape (num_items,)."""
     best = starts_today(inventory)
     for row, item in enumerate(inventory.items):
         options = np.array(inventory.policy(item).recurrence.options(int(best[row])), dtype=np.int64)
@@ -198,7 +198,7 @@ def _audit_services(inventory: Inventory, risk_today: FloatArray, snapshot_minut
 
 
 def format_slot(slot: int) -> str:
-    """A half hour of the UTC week in words, e.g. ``Monday 23:30``."""
+    """Half hour of the UTC week in words, such as ``Monday 23:30``."""
     day, of_day = divmod(slot, SLOTS_PER_DAY)
     return f"{WEEKDAYS[day]} {format_minute(of_day * SLOT_MINUTES)}"
 
@@ -292,7 +292,7 @@ def _audit_history(
 
 
 def _audit_unwritable(inventory: Inventory, rules: Rules) -> tuple[UnwritableItem, ...]:
-    """Items that Azure or a rule keeps as they are, scheduled or not."""
+    """Items that Azure or a rule keeps as they are, whether they are scheduled or not."""
     found = []
     for item in (*inventory.items, *inventory.idle_items):
         vm, vault = inventory.vms.get(item.vm_id.lower()), inventory.vault(item)

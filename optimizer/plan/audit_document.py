@@ -1,4 +1,4 @@
-"""What is wrong with the schedule of today, as data: what ``audit`` prints, and its JSON."""
+"""Audit of today's schedule as data: what ``audit`` prints, and its JSON."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ class OrderGap(StrictModel):
 
     @property
     def holds(self) -> bool:
-        """Whether the order holds, and ``within`` where it is given."""
+        """Whether the order holds, and ``within`` if the rule sets it."""
         return self.hours >= 0 and (self.within is None or self.hours <= self.within)
 
 

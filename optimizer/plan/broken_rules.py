@@ -1,4 +1,4 @@
-"""Which of the planner's rules the schedule of today breaks, and with which VMs."""
+"""Rules that today's schedule breaks, and the VMs that break them."""
 
 from __future__ import annotations
 
@@ -15,24 +15,25 @@ from optimizer.solve.instance import Instance
 from optimizer.solve.restrict import Restrictions
 
 _Hit = tuple[int, str, tuple[RuleDemand, ...]]
-"""Row of a VM, name of the rule that it breaks, and by which of its keys it may."""
+"""Row of a VM, name of the rule that it breaks, and the keys of the rule that it may break."""
 
 
 def find_broken_rules(
     inventory: Inventory, rules: Rules, restrictions: Restrictions, instance: Instance, snapshot_minutes: int
 ) -> tuple[BrokenRule, ...]:
-    """Rules that are broken today, those with the most VMs first.
+    """Find the rules that are broken today; those with the most VMs come first.
 
-    VMs that stay where they are count as well, though a plan tolerates what they break: they are counted separately.
+    VMs that stay where they are count as well, although a plan tolerates what they break.   They are counted
+    separately.
 
     Parameters
     ----------
     inventory, rules
-        What is protected and what is demanded.
+        The estate and its rules.
     restrictions, instance
-        What the solver makes of it.
+        Restrictions and instance for the solver, made from them.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length in minutes of the snapshot at the end of a start window.
     """
     rows: dict[str, set[int]] = {}
     demands: dict[str, dict[RuleDemand, None]] = {}
@@ -59,7 +60,7 @@ def find_broken_rules(
 def breaks_of_standing(
     inventory: Inventory, rules: Rules, restrictions: Restrictions, snapshot_minutes: int
 ) -> list[tuple[int, str]]:
-    """VMs that stay where they are and break a rule among themselves or alone, each with the rule, once."""
+    """VMs that must stay and that break a rule, alone or among themselves; each VM with the rule, listed once."""
     standing = standing_clashes(inventory, rules, ~restrictions.movable, snapshot_minutes)
     return list(dict.fromkeys((*restrictions.exempt, *standing)))
 
@@ -73,9 +74,9 @@ def _outside_windows(rules: Rules, restrictions: Restrictions, instance: Instanc
 
 
 def _over_caps(rules: Rules, instance: Instance) -> Iterator[_Hit]:
-    """Every VM in a half hour that holds more than its cap: none of them is more in the wrong than another."""
+    """Every VM in a half hour that exceeds its cap: they all contribute to it equally."""
     keys = {rule.name: _cap_keys(rule) for rule in rules.rule}
-    over = np.append(row_counts(instance, instance.today) > instance.rows.cap, False)  # touched is padded
+    over = np.append(row_counts(instance, instance.today) > instance.rows.cap, False)  # for the padding of `touched`
     met = instance.touched[instance.vm_class, instance.today]
     for row, place in np.argwhere(over[met]).tolist():
         name = instance.cap_names[instance.rows.group[met[row, place]]]

@@ -1,6 +1,6 @@
-"""Start windows of each capped group in each half hour, while VMs move one by one.
+"""Counts of start windows per capped group and half hour while VMs move one by one.
 
-So ``max_concurrent`` and ``separate = true``, a cap of one, hold on the way.
+They keep ``max_concurrent``, and ``separate = true`` (a cap of one), during the roll-out.
 """
 
 from __future__ import annotations
@@ -18,28 +18,28 @@ from optimizer.plan.occupancy import starts_today
 
 IntArray = npt.NDArray[np.int64]
 Group = tuple[str, str]
-"""Name of the rule, and the service or the id of the vault that it is counted for; empty for all of the rule."""
+"""Name of a rule, and the service or vault id within which it counts; empty if it counts over all its VMs."""
 
 Place = tuple[int, int]
 """Number of a group, and a half hour of the UTC week."""
 
 
 class CapCounts:
-    """How many windows of each capped group meet in each half hour of the UTC week.
+    """Number of overlapping windows of each capped group in each half hour of the UTC week.
 
-    A move is refused where it makes a half hour fuller than its cap, or, where it was fuller at the beginning, fuller
-    than it was.
+    A move is refused if it takes a half hour above its cap.   If the half hour exceeded the cap at the beginning, it
+    may not exceed its count at the beginning.
 
     Parameters
     ----------
     inventory
-        What is there at the beginning.
+        State at the beginning.
     rules
-        With the caps.
+        Rules with the caps.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length in minutes of the snapshot at the end of a start window.
     tolerated
-        Another state whose half hours may be as full as they are there: what a rollback leads back to.
+        Another state, whose counts may be reached again: for a rollback, the state that it leads back to.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class CapCounts:
             self._ceiling = np.maximum(self._ceiling, self._count(tolerated, _groups(tolerated, rules)))
 
     def overfull(self, rows: Iterable[int], before: int, after: int) -> Place | None:
-        """Where a move would make a half hour too full first; None where it does nowhere.
+        """First half hour that a move would take above its cap; None if there is none.
 
         Parameters
         ----------
         rows
-            Items of one policy that move together.
+            Row numbers of items of one policy, which move together.
         before, after
-            Their start options.
+            Start options of the items before and after the move.
         """
         for group, change in self.changes(rows, before, after):
             bad = np.flatnonzero((change > 0) & (self._counts[group] + change > self._ceiling[group]))
@@ -77,7 +77,7 @@ class CapCounts:
         return None
 
     def move(self, rows: Iterable[int], before: int, after: int) -> list[Place]:
-        """Move items of one policy; where it has become emptier by it."""
+        """Move items of one policy; returns the half hours that have become emptier."""
         freed: list[Place] = []
         for group, change in self.changes(rows, before, after):
             self._counts[group] += change
@@ -85,7 +85,7 @@ class CapCounts:
         return freed
 
     def changes(self, rows: Iterable[int], before: int, after: int) -> Iterator[tuple[int, IntArray]]:
-        """How the windows of each capped group change where items of one policy move; arrays of shape (336,)."""
+        """Changes of the windows of each capped group by a move of items of one policy; arrays of shape (336,)."""
         moving: Counter[int] = Counter()
         windows = None
         for row in rows:
@@ -98,11 +98,11 @@ class CapCounts:
                 yield group, change * count
 
     def room(self, group: int) -> IntArray:
-        """How many more windows each half hour of a group takes; shape (336,)."""
+        """Number of further windows for which each half hour of a group has room; shape (336,)."""
         return np.asarray(self._ceiling[group] - self._counts[group])
 
     def describe(self, place: Place) -> str:
-        """Which cap stands in the way, in words."""
+        """Description of a cap that forbids a move."""
         rule, group = self.groups[place[0]]
         day, option = divmod(place[1], SLOTS_PER_DAY)
         where = f"{WEEKDAYS[day]} {format_start(option)} UTC"
@@ -121,7 +121,7 @@ class CapCounts:
         return counts
 
     def _windows_of(self, inventory: Inventory, row: int) -> IntArray:
-        """Half hours that each option of an item meets; shape (48, 336)."""
+        """Half hours that the windows of an item touch at each option; shape (48, 336)."""
         policy = inventory.policy(inventory.items[row])
         key = (policy.recurrence, policy.timezone, inventory.as_of)
         if key not in self._known:

@@ -1,8 +1,8 @@
-"""Schedules that can be carried out write by write, rules between VMs included: where one cannot, another is found.
+"""Search for a schedule that can be carried out write by write, with the rules between VMs kept after each write.
 
-The solver keeps the limits of policies and vaults on the way (:mod:`optimizer.solve.executable`).  Caps and sets that
-are kept apart or in order may still leave no order: two VMs that change places under a cap of one would overlap for a
-while, whichever goes first.
+The solver itself makes sure that the limits of policies and vaults can be kept on the way
+(:mod:`optimizer.solve.executable`).  Caps and sets that are kept apart or in order may still rule out every order of
+writes: two VMs that swap times under a cap of one would overlap for a while, whichever goes first.
 """
 
 from __future__ import annotations
@@ -21,33 +21,33 @@ from optimizer.solve.solver import Result
 from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError
 
 MOST_ATTEMPTS = 3
-"""Times that a case is solved again, each time with more VMs held where they are."""
+"""Maximum number of times that a case is solved again, each time with more VMs held where they are."""
 
 
 def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case], Result]) -> Result:
-    """Solve a case so that its schedule can be carried out, every limit and rule kept after each write.
+    """Solve a case so that its schedule can be carried out, with every limit and rule kept after each write.
 
-    VMs that no order of writes lets go are held where they are, and the case is solved again.  The cheapest schedule
-    that can be carried out wins, among them the states that are reached before the first VM is stuck.
+    VMs that no order of writes can move are held where they are, and the case is solved again.   The cheapest schedule
+    that can be carried out is returned; the states reached before the first VM gets stuck are candidates as well.
 
     Parameters
     ----------
     case
-        The case.
+        Case to solve.
     known
         ARM ids of every policy of the estate.
     solve_case
-        Solves a case, or raises.
+        Solves a case, or raises an error.
 
     Returns
     -------
     Result
-        Its bound is that of the case, whatever was held.
+        Result whose bound is that of the original case, regardless of the VMs held.
 
     Raises
     ------
     NotFoundWithinEffortError
-        No schedule was found that can be carried out, and today's breaks a rule.
+        No schedule was found that can be carried out, and today's schedule breaks a rule.
     """
     result = solve_case(case)
     assert result.options is not None
@@ -82,7 +82,7 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
 
 
 def _hold(case: Case, held: np.ndarray) -> Case | None:
-    """The case with some VMs where they are today; None where a rule forbids that for all of them."""
+    """The case with some VMs held at today's start; None if rules forbid that for all of them."""
     instance = case.instance
     rows = np.flatnonzero(held & instance.allowed[np.arange(instance.num_vms), instance.today])
     if not len(rows):
@@ -94,7 +94,7 @@ def _hold(case: Case, held: np.ndarray) -> Case | None:
 
 
 def _without(case: Case, options: IntArray, stuck: Iterable[int], known: tuple[str, ...]) -> list[IntArray]:
-    """The state that the changes reach before VMs are stuck, alone and improved by single moves, where it holds."""
+    """States that the changes reach before VMs get stuck, as they are and improved by single moves, if rules allow."""
     instance, reached = case.instance, options.copy()
     rows = list(stuck)
     reached[rows] = instance.today[rows]
@@ -105,5 +105,5 @@ def _without(case: Case, options: IntArray, stuck: Iterable[int], known: tuple[s
 
 
 def _measured(case: Case, result: Result, options: IntArray) -> Result:
-    """Another schedule, measured against the bound and the reference of a result."""
+    """Result with another schedule, measured against the bound and the reference of ``result``."""
     return result.with_schedule(options.copy(), evaluate(case.instance, options), result.bound)

@@ -1,4 +1,4 @@
-"""An estate under some rules, with the risk of every start: what is audited, solved and explained."""
+"""An estate under rules, with the risk of every start: the input of audits, the solver and explanations."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from optimizer.solve.restrict import Restrictions
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """An estate under some rules, ready to be audited or solved.
+    """An estate under rules, ready to be audited or solved.
 
     Parameters
     ----------
     inventory, rules
-        What is protected and what is demanded.
+        The estate and its rules.
     forecast, table
-        Risk of each start.
+        Forecast, and risk of each start.
     restrictions, instance
-        The problem.
+        Restrictions and instance for the solver.
     history_days
         Shape (V,): days of usable history of each item.
     snapshot_minutes
-        Length of the snapshot.
+        Length of the snapshot in minutes.
     recently_moved
-        Day of the last move, by ``vm_id.lower()``, of the VMs whose move is priced as a recent one's.
+        Day of the last move, by ``vm_id.lower()``, of the VMs whose move costs the price of a recent move.
     history
-        What told of it, where journals or plans did.
+        Journals and plans that reported these moves.
     """
 
     inventory: Inventory

@@ -1,4 +1,4 @@
-"""Who stands in whose way under ``separate`` and ``order`` between sets, while VMs move one by one."""
+"""Clashes under ``separate`` and ``order`` between sets of VMs while the VMs move one by one."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from optimizer.plan.occupancy import starts_today
 from optimizer.solve.gates import gates_between
 
 Stand = tuple[int, int]
-"""A gate, and a start option at which VMs behind it stand."""
+"""A gate, and a start option of VMs behind it."""
 
 _Starts = tuple[int, ...]
-"""Start option of a VM now, and in each of the schedules in which a clash is tolerated."""
+"""Start option of a VM now, and in each schedule in which a clash is tolerated."""
 
 
 class ClashCounts:
-    """Where the VMs of each set stand, and whether a move would bring two of them into each other's way.
+    """Starts of the VMs of each set, and a check whether a move would make two of them clash.
 
-    A move is refused where a VM that moves clashes with another at its new start, unless these two clash at the
-    beginning as well: what today's schedule breaks may stay broken until both have moved, nothing else may.
+    A move is refused if a VM clashes with another one at its new start, unless these two also clash at the beginning.
+    What today's schedule breaks may stay broken until both VMs have moved; nothing else may break.
 
     Parameters
     ----------
     inventory
-        What is there at the beginning.
+        State at the beginning.
     rules
-        With sets that are kept apart or in order.
+        Rules with sets that are kept apart or in order.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length in minutes of the snapshot at the end of a start window.
     tolerated
-        Another state whose clashes are tolerated as well: what a rollback leads back to.
+        Another state, whose clashes are tolerated as well: for a rollback, the state that it leads back to.
     """
 
     def __init__(
@@ -61,20 +61,20 @@ class ClashCounts:
             self._count(row, 1)
 
     def coupled(self, gate: int) -> list[int]:
-        """Gates that look at a gate."""
+        """Gates that depend on the VMs behind this gate."""
         gates = self._gates
         found: list[int] = gates.opponent[gates.gate_begin[gate] : gates.gate_begin[gate + 1]].tolist()
         return found
 
     def in_the_way(self, rows: Iterable[int], after: int) -> Stand | None:
-        """Where VMs stand with which a move would clash first; None where it does with nobody.
+        """First gate and start with whose VMs a move would clash; None if there is no clash.
 
         Parameters
         ----------
         rows
-            Items that move together.
+            Row numbers of items that move together.
         after
-            Their new start option.
+            New start option of the items.
         """
         moving = [row for row in rows if self.gates_of[row] and self._now[row] != after]
         before = [self._now[row] for row in moving]
@@ -87,7 +87,7 @@ class ClashCounts:
         return found
 
     def move(self, rows: Iterable[int], after: int) -> list[Stand]:
-        """Move items; where somebody stands no longer."""
+        """Move items; returns the gates and starts that they leave."""
         left: list[Stand] = []
         for row in rows:
             if self.gates_of[row] and self._now[row] != after:
@@ -96,7 +96,7 @@ class ClashCounts:
         return left
 
     def describe(self, stand: Stand) -> str:
-        """Which rule stands in the way, and whose start, in words."""
+        """Description of a clash: the rule, and a VM with its start."""
         gate, start = stand
         there = [vm for row, vm in enumerate(self._vms) if self._now[row] == start and gate in self.gates_of[row]]
         others = f" and {len(there) - 1} more" if len(there) > 1 else ""

@@ -1,4 +1,4 @@
-"""Result of a solve -> plan document: schedule, changes, figures, notes; nothing leaves here unverified."""
+"""Conversion of a solver result to a plan: schedule, changes, figures and notes, all checked by the verifier."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ from optimizer.solve.moves.knee import find_knee
 from optimizer.solve.solver import Result
 
 HARM_TOLERANCE = 1e-6
-"""Risks closer than this count as equal."""
+"""Difference in risk below which two risks count as equal."""
 
 VERSIONED = ("backup-schedule-optimizer", "ortools", "numpy")
-"""Distributions that a plan depends on."""
+"""Distributions whose versions a plan records."""
 
 
 def compose_plan(
@@ -78,29 +78,29 @@ def compose_plan(
     toward: Toward | None = None,
     clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
-    """Write a result down as a plan that has passed the verifier.
+    """Write a result as a plan that has passed the verifier.
 
     Parameters
     ----------
     estate, case, result
-        What was asked and what came out.
+        Estate, the case that was solved, and its result.
     settings
-        Of the solver.
+        Settings of the solver.
     path
-        Where the plan will be written.
+        Path at which the plan will be written.
     began
-        ``time.monotonic()`` at the beginning of the work.
+        Value of ``time.monotonic()`` when the work began.
     moves_curve
-        What fewer moves would gain, to be kept in the plan.
+        Moves curve to store in the plan.
     toward
-        What the plan leaves of the rules that today's schedule breaks, where it is a step of ``plan --toward``.
+        What the plan leaves of the rules that today's schedule breaks, if it is a step of ``plan --toward``.
     clock
-        Clock that gives the plan's ``created_at``.
+        Clock for the plan's ``created_at``.
 
     Raises
     ------
     VerificationError
-        The result did not pass: a bug.
+        The result did not pass, which is a bug.
     """
     assert result.options is not None and result.cost is not None
     options = result.options
@@ -146,12 +146,12 @@ def compose_plan(
 
 
 def known_policies(estate: Estate) -> list[str]:
-    """ARM ids of every policy of an estate, those of other workloads included."""
+    """ARM ids of every policy of an estate, including those of other workloads."""
     return [id_of(resource) for resource in estate.document.policies]
 
 
 def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> Checked:
-    """What the verifier looks at: the estate before and after the changes to a schedule of ``HH:MM`` starts."""
+    """Input of the verifier: the estate before and after the changes that lead to a schedule of ``HH:MM`` starts."""
     after = apply_in_memory(estate.document, diff.changes)
     return Checked(
         before=case.inventory,
@@ -168,7 +168,7 @@ def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> C
 
 
 def changes_to(case: Case, options: npt.NDArray[np.int64], known: Iterable[str]) -> Diff:
-    """Changes that lead to a schedule; ``known`` are the ARM ids of every policy of the estate."""
+    """Changes that lead to a schedule; ``known`` contains the ARM ids of every policy of the estate."""
     movable, snapshot_minutes = case.restrictions.movable, case.snapshot_minutes
     return derive_changes(case.inventory, case.rules, options, movable, known, snapshot_minutes)
 
@@ -261,7 +261,7 @@ def _summary(
 
 
 def _weighted(case: Case, options: npt.NDArray[np.int64]) -> WeightedFigures | None:
-    """Weighted figures of today's schedule and of the plan's; None where every VM has the weight 1."""
+    """Weighted figures of today's schedule and of the plan's; None if every VM has the weight 1."""
     instance = case.instance
     rows = np.arange(instance.num_vms)
     today, plan = (
@@ -277,7 +277,7 @@ def _weighted(case: Case, options: npt.NDArray[np.int64]) -> WeightedFigures | N
 
 
 def _knee(case: Case, options: npt.NDArray[np.int64], curve: MovesCurve | None) -> Knee | None:
-    """About how many moves give most of the gain: as the curve has it, which may need fewer than the plan's own."""
+    """Approximate number of moves for most of the gain; the curve may find fewer than there are in the plan's own."""
     if curve is not None:
         if curve.most_of_gain is None or curve.gain_over != "today":
             return None
@@ -288,7 +288,7 @@ def _knee(case: Case, options: npt.NDArray[np.int64], curve: MovesCurve | None) 
 
 
 def _working_hours_starts(case: Case, options: npt.NDArray[np.int64]) -> TodayAndPlan:
-    """Expected number of backups per 30 days that start in working hours."""
+    """Expected number of backups per 30 days that start in working hours, today and in the plan."""
     today, plan = (
         _round(working_hours_starts(case.inventory, case.rules.working_hours, starts))
         for starts in (case.instance.today, options)
@@ -297,7 +297,7 @@ def _working_hours_starts(case: Case, options: npt.NDArray[np.int64]) -> TodayAn
 
 
 def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> Expectation | None:
-    """Change of at-risk backups per 30 days to be expected; None where the history is too short to tell."""
+    """Expected change of at-risk backups per 30 days; None if the history is too short to predict one."""
     instance = case.instance
     expected = expected_change(
         case.inventory,
@@ -321,7 +321,7 @@ def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> E
 
 
 def _broken_today(case: Case) -> tuple[str, ...]:
-    """Rules that today's schedule breaks, those with the most VMs first; what only VMs that stay break is left out."""
+    """Rules that today's schedule breaks, those with the most VMs first; VMs that must stay do not count."""
     found = find_broken_rules(case.inventory, case.rules, case.restrictions, case.instance, case.snapshot_minutes)
     return tuple(one.rule for one in found if len(one.vms) > one.never_written)
 
@@ -331,7 +331,7 @@ def _round(value: float) -> float:
 
 
 def _notes(case: Case, diff: Diff) -> list[str]:
-    """What a reader of the plan should know beside the figures."""
+    """Notes for the reader of the plan, besides the figures."""
     inventory, rules = case.inventory, case.rules
     notes = notes_on_estate(inventory)
     notes += notes_on_short_history(inventory, case.table)
@@ -374,7 +374,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
 
 
 def _notes_on_days(case: Case, diff: Diff) -> list[str]:
-    """How long the policy writes take, where that is more than a day."""
+    """Note on how long the policy writes take, if that is more than a day."""
     limits = case.rules.policies
     by_place: Counter[str] = Counter()
     for change in diff.changes:
@@ -392,7 +392,7 @@ def _vms(count: int, one: str, several: str) -> str:
 
 
 def _notes_on_history(history: Sequence[HistorySource]) -> Iterator[str]:
-    """What of each earlier plan, and of all journals together, was found in force and counts as recent."""
+    """Notes on each earlier plan and on all journals together: which moves are in force, and which count as recent."""
     journals = [one for one in history if one.kind == "journal"]
     if journals:
         name = journals[0].file if len(journals) == 1 else f"{len(journals)} journals"

@@ -1,4 +1,4 @@
-"""Notes on gains in risk that are not believed, for planners."""
+"""Notes on gains in risk that are not credited."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from optimizer.risk.seasonal import BoolArray
 from optimizer.risk.table import RiskTable
 
 WORTH_A_NOTE = 0.1
-"""Gain in at-risk backups per 30 days from which on a VM without credit is counted."""
+"""Gain in at-risk backups per 30 days from which a VM without credit is counted in a note."""
 
 
 _SHOWN = 3
-"""VMs that a note names; the audit lists all of them."""
+"""Maximum number of VMs that a note lists; the audit lists all of them."""
 
 
 def notes_on_short_history(inventory: Inventory, table: RiskTable) -> list[str]:
-    """Name the VMs whose own load says too little, and say what that means for the figures.
+    """Name the VMs whose own load history is too short, and state what that means for the figures.
 
     Parameters
     ----------
     inventory, table
-        Of one estate.
+        Inventory and risk table of one estate.
     """
     names = [inventory.vm(item).name for item, own in zip(inventory.items, table.own, strict=True) if not own]
     if not names:
@@ -38,12 +38,12 @@ def notes_on_short_history(inventory: Inventory, table: RiskTable) -> list[str]:
 
 
 def notes_on_credit(inventory: Inventory, table: RiskTable, forecast: Forecast) -> list[str]:
-    """Say how many VMs of an estate whose hours repeat are credited with no gain, and name some.
+    """State how many VMs are credited with no gain although the estate's busy hours repeat, and name some.
 
     Parameters
     ----------
     inventory, table, forecast
-        Of an estate under some rules.
+        Inventory, risk table and forecast of one estate.
     """
     without = _hopeful(table) & ~table.credited
     if not forecast.repetition.is_proven or not without.any():
@@ -58,12 +58,12 @@ def notes_on_credit(inventory: Inventory, table: RiskTable, forecast: Forecast) 
 
 
 def notes_on_repetition(table: RiskTable, forecast: Forecast) -> list[str]:
-    """Warn plainly of an estate whose busy hours do not repeat, or are not known to.
+    """Warn that the estate's busy hours do not repeat, or are not known to repeat.
 
     Parameters
     ----------
     table, forecast
-        Of an estate under some rules.
+        Risk table and forecast of one estate.
     """
     repetition = forecast.repetition
     hopeful = _hopeful(table)
@@ -88,12 +88,12 @@ def notes_on_repetition(table: RiskTable, forecast: Forecast) -> list[str]:
 
 
 def _hopeful(table: RiskTable) -> BoolArray:
-    """Shape (V,): VMs that seem to have a gain worth a note."""
+    """VMs that seem to have a gain worth a note; shape (V,)."""
     return np.asarray(table.own & (table.today - table.risk.min(axis=1) > WORTH_A_NOTE))
 
 
 def _named(names: Sequence[str], one: str, many: str) -> str:
-    """Count some VMs and name the first of them, with a verb: ``4 VMs (a, b, c and 1 more) have``."""
+    """Number of VMs with the first names and a verb: ``4 VMs (a, b, c and 1 more) have``."""
     more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
     count = f"1 VM ({names[0]})" if len(names) == 1 else f"{len(names):,} VMs ({', '.join(names[:_SHOWN])}{more})"
     return f"{count} {one if len(names) == 1 else many}"

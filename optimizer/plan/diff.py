@@ -1,4 +1,4 @@
-"""Schedule -> changes: which policies are created or edited, which items are reassigned, in which order."""
+"""Conversion of a schedule to changes: policies to create or edit, items to reassign, and their order."""
 
 from __future__ import annotations
 
@@ -28,30 +28,30 @@ IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
 NEVER_WRITTEN = ("protectedItemsCount", "resourceGuardOperationRequests")
-"""Properties of a policy that belong to an answer or to one request."""
+"""Properties of a policy that belong to an answer or to a single request, and are never written."""
 
 _LONGEST_BASE = 138
-"""What is left of a twin's name before ``-HHMM`` and a number of up to six digits, within 150 characters."""
+"""Maximum length of a twin's name before ``-HHMM`` and a number of up to six digits, to stay within 150 characters."""
 
 _SUFFIX = re.compile(r"(?P<base>.+)-(?P<time>([01]\d|2[0-3])[03]0)(-\d+)?")
-"""A name that :func:`free_name` may have made."""
+"""Pattern of names that :func:`free_name` may have made."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """What has to be changed to get from today's schedule to another.
+    """Changes that lead from today's schedule to another one.
 
     Parameters
     ----------
     changes
-        In order: new policies, items that go to them or to policies that have room, edits, all other items; limits
-        and rules between VMs hold after each of them, but for those of ``stuck``, which come last.
+        Changes in order: new policies, items that go to them or to policies with room, edits, all other items.
+        Limits and rules between VMs hold after each change, except for those of ``stuck``, which come last.
     policy_ids, policy_names
-        Length V: the policy of each item afterwards.
+        Length V: id and name of the policy of each item after the changes.
     detours
-        Policies created beyond those that the schedule needs, because full policies exchange items.
+        Number of policies created beyond those that the schedule needs, so that full policies can exchange items.
     stuck
-        Rows of items for which no order was found that keeps every limit and rule.
+        Rows of the items for which no order was found that keeps every limit and rule.
     """
 
     changes: tuple[Change, ...]
@@ -67,7 +67,7 @@ class Diff:
 
 @dataclass(slots=True)
 class _Host:
-    """A policy as it will be: its start and the room it has left."""
+    """A policy after the changes: its start, and the room that is left in it."""
 
     id: str
     name: str
@@ -99,22 +99,22 @@ def derive_changes(
     reserved: Iterable[str] = (),
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
 ) -> Diff:
-    """Changes that bring every item to its start option with the fewest policy writes, in an order that keeps limits.
+    """Changes that move every item to its start option with the fewest policy writes, in an order that keeps limits.
 
     Parameters
     ----------
     inventory
-        What is there today.
+        State of today.
     rules
-        Limits of VMs per policy, and whether policies may be edited.
+        Rules, for the limits of VMs per policy and for whether policies may be edited.
     options
         Shape (V,): start option of each item.
     movable
         Shape (V,): False for items that must not be touched.
     reserved
-        ARM ids of further policies, such as those of other workloads: their names are taken.
+        ARM ids of other policies, such as those of other workloads, whose names are taken.
     snapshot_minutes
-        Length of the snapshot: how long a window counts towards caps and sets of the rules.
+        Length of the snapshot in minutes, which counts toward the windows that caps and sets of the rules compare.
     """
     names: dict[str, set[str]] = {vault_id: set() for vault_id in inventory.vaults}
     for policy_id in (*inventory.policies, *reserved):
@@ -139,7 +139,7 @@ def derive_changes(
 
 
 def _choose_writes(draft: _Draft, movable: BoolArray) -> None:
-    """Choose the policies that are edited, and the starts at which one more is created for a ring of full policies."""
+    """Choose the policies to edit, and the starts at which one extra policy is created for a ring of full policies."""
     inventory, rules, options = draft.inventory, draft.rules, draft.options
     keys = number_twin_keys(inventory)
     vaults = {vault_id: n for n, vault_id in enumerate(inventory.vaults)}
@@ -169,7 +169,7 @@ def _choose_writes(draft: _Draft, movable: BoolArray) -> None:
 
 
 def _note_writes(draft: _Draft, families: Families, items: IntArray, vault: int) -> None:
-    """Remember which policies of a vault are edited, and for which items a policy is created on the way."""
+    """Record which policies of a vault are edited, and where a policy is created for a ring of full policies."""
     options = np.ascontiguousarray(draft.options, dtype=np.int64)
     writes = vault_writes(families, options, items, vault, prefer_edits=True)
     for p in writes.edited.tolist():
@@ -219,7 +219,7 @@ def _host_family(draft: _Draft, twins: list[Policy]) -> None:
 
 
 def _edit(draft: _Draft, policy: Policy, host: _Host) -> None:
-    """Give a policy the start that all its items go to."""
+    """Give a policy the start that all its items move to."""
     rows = draft.inventory.items_by_policy[policy.id.lower()]
     start = int(draft.options[rows[0]])
     host.start, host.room, host.edited = start, draft.limit.new - len(rows), True
@@ -236,7 +236,7 @@ def _edit(draft: _Draft, policy: Policy, host: _Host) -> None:
 
 
 def _place(draft: _Draft, hosts: dict[str, _Host], start: int, rows: list[int]) -> None:
-    """Put items into policies that have room, the fullest first, then into new ones."""
+    """Put items into policies with room, the fullest policy first, then into new policies."""
     waiting = list(rows)
     open_hosts = sorted((h for h in hosts.values() if h.start == start and h.room > 0), key=lambda h: (h.room, h.name))
     for host in open_hosts:
@@ -252,7 +252,7 @@ def _place(draft: _Draft, hosts: dict[str, _Host], start: int, rows: list[int]) 
 
 
 def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
-    """A new twin of the policy that most of the items come from."""
+    """Create a twin of the policy that most of the items come from."""
     origins = Counter(draft.inventory.policy(draft.inventory.items[row]).id for row in rows)
     commonest = max(origins.items(), key=lambda pair: (pair[1], pair[0]))[0]
     twin = draft.inventory.policies[commonest.lower()]
@@ -272,7 +272,7 @@ def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
 
 
 def _body(policy: Policy, start: int, as_of: datetime) -> dict[str, Any]:
-    """What is written of a policy: its own properties at another time, without what Azure counts or was asked once."""
+    """Properties to write: the policy's own at another time, without Azure's counts and one-time requests."""
     properties = with_start(policy.properties, start, as_of)
     return {key: value for key, value in properties.items() if key not in NEVER_WRITTEN}
 
@@ -280,9 +280,9 @@ def _body(policy: Policy, start: int, as_of: datetime) -> dict[str, Any]:
 def free_name(twin: Policy, start: int, taken: set[str]) -> str:
     """Name ``<twin>-HHMM`` that Azure accepts and that is not taken in the vault; it is added to ``taken``.
 
-    Accepted are a letter and 2 to 149 of ``-_!a-zA-Z0-9``, as the Terraform provider checks them.  A suffix that
-    says the twin's own time, or that follows the name of another policy, is replaced: names do not grow month by
-    month.
+    Azure accepts a letter followed by 2 to 149 of the characters ``-_!a-zA-Z0-9``, according to the checks of the
+    Terraform provider.   If a suffix gives the twin's own time, or follows the name of another policy, it is replaced,
+    so that names do not grow each month.
     """
     base = twin.name
     while (match := _SUFFIX.fullmatch(base)) and _is_ours(match, twin, taken):
@@ -305,10 +305,11 @@ def _is_ours(suffixed: re.Match[str], twin: Policy, taken: set[str]) -> bool:
 
 
 def _order(draft: _Draft, snapshot_minutes: int) -> Progress:
-    """Reassignments and edits, one after the other, so that limits and rules hold after each.
+    """Order of reassignments and edits in which limits and rules hold after each of them.
 
-    First each step as soon as it can be taken, in the order of the items.  That may use up a place that a ring of full
-    policies needs; then along the trails of :func:`optimizer.solve.executable.order_of_moves`, which do not.
+    The first attempt takes each step as soon as it is possible, in the order of the items.   That may use up room that
+    a ring of full policies needs.   If steps are left, the second attempt follows the trails of
+    :func:`optimizer.solve.executable.order_of_moves`, which do not use up that room.
     """
     moves = [_move(draft, row) for row in _leavers(draft)]
     at_new_time = {step.target for step in draft.edits}
@@ -348,7 +349,7 @@ def _progress(draft: _Draft, snapshot_minutes: int) -> Progress:
 
 
 def _along_trails(draft: _Draft, moves: list[Step]) -> list[Step]:
-    """Reassignments in an order that needs no more room than there is; those for which there is none at the end."""
+    """Reassignments in an order that needs no more room than there is; those without such an order come last."""
     inventory, room = draft.inventory, Counter[Hashable]()
     over = {key for key, size in inventory.policy_sizes.items() if size > draft.limit.existing}
     for hosts in {id(hosts): hosts for hosts in draft.family_of.values()}.values():
@@ -369,13 +370,13 @@ def _along_trails(draft: _Draft, moves: list[Step]) -> list[Step]:
 
 
 def _leavers(draft: _Draft) -> list[int]:
-    """Rows of items that change their policy."""
+    """Rows of the items that change their policy."""
     items = draft.inventory.items
     return [row for row, item in enumerate(items) if draft.host_of[row].id.lower() != item.policy_id.lower()]
 
 
 def _move(draft: _Draft, row: int) -> Step:
-    """The reassignment of an item to the policy that it has in the draft."""
+    """Reassignment of an item to its policy in the draft."""
     item, host = draft.inventory.items[row], draft.host_of[row]
     policy = draft.inventory.policy(item)
     change = ReassignItem(
