@@ -277,7 +277,7 @@ def _weighted(case: Case, options: npt.NDArray[np.int64]) -> WeightedFigures | N
 
 
 def _knee(case: Case, options: npt.NDArray[np.int64], curve: MovesCurve | None) -> Knee | None:
-    """Approximate number of moves for most of the gain; the curve may find fewer than there are in the plan's own."""
+    """Approximate number of moves for most of the gain; schedules of the curve may need fewer than the plan itself."""
     if curve is not None:
         if curve.most_of_gain is None or curve.gain_over != "today":
             return None

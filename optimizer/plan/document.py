@@ -1,6 +1,6 @@
-"""``plan.json``: its classes, and the JSON Schema made of them.
+"""Classes of ``plan.json``, and the JSON Schema made from them.
 
-After a change here: ``python -m optimizer.plan.document > docs/plan.schema.json``.
+After a change here, run ``python -m optimizer.plan.document > docs/plan.schema.json``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from optimizer.plan.toward_document import Toward
 PLAN_SCHEMA_VERSION: Literal[2] = 2
 
 NO_FINGERPRINT = "sha256:" + 64 * "0"
-"""Of a plan whose content is not complete yet."""
+"""Fingerprint of a plan whose content is not complete yet."""
 
 StartText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|30)$")]
 UtcText = Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):[0-5]\d$")]
@@ -137,12 +137,12 @@ class Summary(StrictModel):
 
     @property
     def left_to_gain(self) -> float:
-        """``gap``, also of a plan that was written before it was."""
+        """The figure ``gap``, including for plans that older versions wrote without it."""
         return max(0.0, self.cost.plan - self.cost.bound)
 
     @property
     def costs_more_than_today(self) -> bool:
-        """Whether the plan costs noticeably more than today's schedule, which keeps every rule.
+        """Whether the plan costs noticeably more than today's schedule, although that one keeps every rule.
 
         Spreading a service can cost more than it saves in overlaps; see `optimizer.plan.together`.
         """
@@ -338,7 +338,8 @@ class PlanDocument(StrictModel):
 def json_schema() -> str:
     """Text of the published JSON Schema (draft 2020-12) of a plan.
 
-    It is that of reading: of writing, pydantic would leave the rules, which are dumped without their defaults, open.
+    This is the schema for reading.  In pydantic's schema for writing, the rules would be unspecified, because they are
+    dumped without their defaults.
     """
     schema = PlanDocument.model_json_schema(mode="validation")
     dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}

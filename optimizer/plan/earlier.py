@@ -1,4 +1,4 @@
-"""An earlier plan that a new one begins at and stays close to (``plan --from``)."""
+"""Earlier plan that a new plan starts from and stays close to (``plan --from``)."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from optimizer.solve.instance import IntArray
 
 @dataclass(frozen=True, slots=True)
 class EarlierPlan:
-    """The starts of an earlier plan.
+    """Starts of an earlier plan.
 
     Parameters
     ----------
     source
-        What the new plan records of it.
+        What the new plan records about it.
     starts
         Start option by ``vm_id.lower()``, in the time zone of the VM's policy.
     estate
-        Folder or URL of the estate that it was made for.
+        Folder or URL of the earlier plan's estate.
     later
-        The same for VMs that later plans were to move, where it is a step of ``plan --toward``.
+        Start option of the VMs that later plans were to move, if the plan is a step of ``plan --toward``.
     """
 
     source: EarlierPlanSource
@@ -42,20 +42,20 @@ class EarlierPlan:
     later: Mapping[str, int] = field(default_factory=dict)
 
     def target_in(self, inventory: Inventory) -> IntArray:
-        """The schedule that the plan leads to where it is a step of ``plan --toward``; shape (num_items,).
+        """Schedule that the plan leads to if it is a step of ``plan --toward``; shape (num_items,).
 
-        VMs that the plan does not have start as they do today.
+        VMs that are not in the plan start as they do today.
         """
         led_to = replace(self, starts={**self.starts, **self.later}).starts_in(inventory)
         today = np.array([inventory.policy(item).start for item in inventory.items], dtype=np.int64)
         return np.where(led_to == ANYWHERE, today, led_to)
 
     def starts_in(self, inventory: Inventory) -> IntArray:
-        """Start option of each item; shape (num_items,).  VMs that the plan does not have may start anywhere."""
+        """Start option of each item; shape (num_items,).  VMs that are not in the plan may start anywhere."""
         return np.array([self.starts.get(item.vm_id.lower(), ANYWHERE) for item in inventory.items], dtype=np.int64)
 
     def require_same_vms(self, estate: Estate) -> None:
-        """Refuse to begin at the plan of another estate.
+        """Refuse to start from the plan of another estate.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class EarlierPlan:
         )
 
     def note(self, schedule: Iterable[ScheduleEntry]) -> str:
-        """How many VMs keep the start that the earlier plan gave them."""
+        """State how many VMs keep the start that the earlier plan gave them."""
         entries = list(schedule)
         shared = [entry for entry in entries if entry.vm.lower() in self.starts]
         kept = sum(parse_start(entry.start) == self.starts[entry.vm.lower()] for entry in shared)
@@ -88,7 +88,7 @@ def _vms(number: int) -> str:
 
 
 def read_earlier(path: Path) -> EarlierPlan:
-    """Read the plan that a new one begins at.
+    """Read the plan that a new plan starts from.
 
     Raises
     ------

@@ -10,10 +10,10 @@ class PlanError(OptimizerError):
 
 
 class PlanFormatError(PlanError):
-    """A file that is not a plan, or one of a version that this program does not know."""
+    """A file that is not a plan, or a plan of a version that this program does not know."""
 
 
 class StalePlanError(PlanError):
-    """The estate is not the one that the plan was made for; names what differs."""
+    """The estate is not the one that the plan was made for; the message states what differs."""
 
     exit_code = 4

@@ -1,4 +1,4 @@
-"""What of an estate a plan leaves alone because it could not be read, or because it is not as it should be."""
+"""Notes on parts of an estate that a plan leaves alone because they are unreadable or faulty."""
 
 from __future__ import annotations
 
@@ -9,27 +9,26 @@ from optimizer.estate.arm_items import EXPECTED, REFUSED
 from optimizer.model.inventory import Inventory
 
 _SHOWN = 3
-"""Names that a note spells out; the audit lists all items."""
+"""Maximum number of names in a note; the audit lists all items."""
 
 
 def notes_on_estate(inventory: Inventory) -> list[str]:
-    """Items that are left alone for a reason that somebody should mend, and resources that could not be read.
+    """Notes on items that are left alone because of a fault to fix, and on resources that could not be read.
 
-    Items whose protection was stopped, or whose first backup is still to come, are not mentioned: they are as they
-    should be.
+    Items whose protection was stopped, or that wait for their first backup, are not mentioned, because that is normal.
     """
     return [*_notes_on_items(inventory), *_notes_on_resources(inventory)]
 
 
 def why_none_is_planned(inventory: Inventory) -> list[str]:
-    """Every reason why VMs are not planned, for an estate without any that is; everyday ones are among them."""
+    """Every reason why VMs are not planned, including everyday ones, for an estate in which no VM can be planned."""
     return [*_notes_on_items(inventory, frozenset()), *_notes_on_resources(inventory)]
 
 
 def _notes_on_items(inventory: Inventory, left_unsaid: frozenset[str] = EXPECTED) -> Iterator[str]:
     by_reason: defaultdict[tuple[bool, str], dict[str, str]] = defaultdict(dict)
     for item in (*inventory.items, *inventory.idle_items):
-        told = item.unwritable in left_unsaid or item.unwritable.startswith(REFUSED)  # the second by policy_notes
+        told = item.unwritable in left_unsaid or item.unwritable.startswith(REFUSED)  # policy_notes reports the latter
         if item.unwritable and not told:
             by_reason[item.runs, item.unwritable][item.vm_id.lower()] = inventory.vm(item).name
     twice = {reason for runs, reason in by_reason if (not runs, reason) in by_reason}

@@ -1,4 +1,4 @@
-"""Why a VM moves or stays: one sentence for the schedule, the whole story for ``explain``."""
+"""Reasons why a VM moves or stays: one sentence for the schedule, and the full account for ``explain``."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ NUM_ALTERNATIVES = 2
 NUM_FORBIDDEN = 3
 
 COST_DECIMALS = 9
-"""Costs are told apart to this many decimals: what is beyond is rounding of sums."""
+"""Number of decimals to which costs are compared; smaller differences come from rounding of sums."""
 
 FULL_CREDIT = 0.995
-"""Credit from which on a gain is not called partly credited."""
+"""Credit from which a gain is not described as partly credited."""
 
 NOTICEABLE = 0.005
 """Smallest gain, in at-risk backups per 30 days, that a sentence mentions."""
@@ -47,23 +47,23 @@ NOTICEABLE = 0.005
 
 @dataclass(frozen=True, slots=True)
 class Solution:
-    """An assignment with what is needed to explain it.
+    """Schedule with the data that is needed to explain it.
 
     Parameters
     ----------
     inventory, instance, restrictions
-        The problem.
+        Inventory, instance and restrictions of the solved case.
     options
         Shape (V,): start option of each VM in the plan.
     history_days
         Shape (V,): days of usable history.
     table
-        Risk of each start, and how far gains are believed.
+        Risk of each start, and the share of a gain that is credited.
     recently_moved
-        Day of the last move, by ``vm_id.lower()``, of the VMs whose move has the price of a recent one's.
+        Day of the last move, by ``vm_id.lower()``, of the VMs whose move costs the price of a recent move.
     observed
-        Shape (V, 48): risk as it was in the history, see :func:`optimizer.risk.observed.observed_risk`. Only
-        :func:`explain` needs it; without it, it does not compare the estimates with what was observed.
+        Shape (V, 48): risk as it was in the history, see :func:`optimizer.risk.observed.observed_risk`.  Only
+        :func:`explain` uses it.  Without it, the estimates are not compared with observations.
     """
 
     inventory: Inventory
@@ -76,21 +76,21 @@ class Solution:
     observed: FloatArray | None = None
 
     def believes_in(self, v: int) -> bool:
-        """Whether a gain of the VM can be a reason: the little that counts of any gain only decides ties."""
+        """Whether a gain of the VM can be a reason; the small share that counts of any gain only decides ties."""
         return bool(self.table.credit[v] > LEAST_COUNTED)
 
     def moved_on(self, v: int) -> date | None:
-        """Day of the last move of a VM, where that was lately."""
+        """Day of the last move of a VM; None if the VM was not moved recently."""
         return self.recently_moved.get(self.inventory.items[v].vm_id.lower())
 
 
 def format_start_utc(inventory: Inventory, timezone: str, option: int) -> str:
-    """``HH:MM`` in UTC, at the start of the horizon, of a start option in a zone."""
+    """Start option of a zone as ``HH:MM`` in UTC, at the start of the horizon."""
     return format_minute(option * 30 - inventory.horizon.nominal_offset(resolve_zone(timezone)))
 
 
 def reasons(solution: Solution) -> list[str]:
-    """One sentence for each VM: why it moves or stays."""
+    """One sentence for each VM that explains why it moves or stays."""
     marginals = Marginals(solution.instance, solution.options)
     return [_reason(solution, marginals, v) for v in range(solution.instance.num_vms)]
 
@@ -109,7 +109,7 @@ def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
 
 
 def _broken_by_staying(solution: Solution, blocked: Mapping[str, BoolArray], v: int) -> str:
-    """Rules that a VM breaks where it stays, as only a step of ``plan --toward`` leaves it; empty where none."""
+    """Rules that a VM breaks if it stays, which only a step of ``plan --toward`` allows; empty if none."""
     today = int(solution.instance.today[v])
     alone = [name for name, mask in solution.restrictions.forbidden_by.items() if mask[v, today]]
     names = [*alone, *(name for name, mask in blocked.items() if mask[today])]
@@ -149,7 +149,7 @@ def _reason_to_stay(
 def _no_room(
     solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[str, BoolArray], v: int
 ) -> str:
-    """Why a VM stays that would move if more moves or policy writes were allowed; empty for all others."""
+    """Reason of a VM that would move if more moves or policy writes were allowed; empty for all other VMs."""
     here = int(solution.options[v])
     total = np.where(solution.instance.allowed[v] & ~_any(blocked), costs.total, np.inf)
     best = int(np.argmin(total))
@@ -166,7 +166,7 @@ def _leave(names: list[str]) -> str:
 
 
 def _too_soon(solution: Solution, costs: OptionCosts, v: int) -> str:
-    """Why a VM that was moved lately stays where another start would gain; empty for all others."""
+    """Reason of a VM that was moved recently and stays although another start would gain; empty for all other VMs."""
     moved_on, here = solution.moved_on(v), int(solution.options[v])
     if moved_on is None:
         return ""
@@ -183,7 +183,7 @@ def _too_soon(solution: Solution, costs: OptionCosts, v: int) -> str:
 
 
 def _any(masks: Mapping[str, BoolArray]) -> BoolArray:
-    """Options that any rule forbids; shape (48,)."""
+    """Options that at least one rule forbids; shape (48,)."""
     return np.asarray(np.logical_or.reduce([np.zeros(NUM_OPTIONS, np.bool_), *masks.values()]))
 
 
@@ -208,21 +208,21 @@ def _reason_to_move(solution: Solution, marginals: Marginals, v: int) -> str:
 
 
 def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
-    """Everything about one VM in a plan.
+    """Explain one VM of a plan in full.
 
     Parameters
     ----------
     plan
-        The plan.
+        Plan that contains the VM.
     solution
-        The problem behind it, and its assignment.
+        The solved case and its schedule.
     vm
-        ARM id or name, in any case.
+        ARM id or name of the VM; case does not matter.
 
     Raises
     ------
     DataError
-        The plan has no such VM, or several of that name.
+        The plan has no such VM, or several VMs of that name.
     """
     inventory, instance = solution.inventory, solution.instance
     v = _find(inventory, vm)
@@ -290,9 +290,9 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
 
 
 def _notes_on_companions(solution: Solution, costs: OptionCosts, allowed: BoolArray, v: int) -> list[str]:
-    """Say which VMs of its service start at the same time, and what the cheapest start with fewer overlaps costs.
+    """State which VMs of its service start at the same time, and the cost of the cheapest start with fewer overlaps.
 
-    ``allowed``, of shape (48,), is whether rules and limits allow a start with all other VMs where they are.
+    ``allowed``, of shape (48,), is whether rules and limits allow a start while all other VMs keep theirs.
     """
     inventory, here = solution.inventory, int(solution.options[v])
     zone = inventory.policy(inventory.items[v]).timezone
@@ -321,7 +321,7 @@ def _notes_on_companions(solution: Solution, costs: OptionCosts, allowed: BoolAr
 
 
 def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
-    """What the figures of one VM rest on, where that is not what a reader would think."""
+    """Notes on what the figures of one VM are based on, if a reader might expect something else."""
     notes = []
     if moved_on := solution.moved_on(v):
         notes.append(
@@ -350,7 +350,7 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
 
 
 def _notes_on_credit(solution: Solution, v: int) -> list[str]:
-    """How far a gain of the VM is believed, where that is not whole."""
+    """Notes on the share of the VM's gain that is credited, if it is not the whole gain."""
     table = solution.table
     if not table.own[v]:
         note = (
@@ -394,12 +394,12 @@ def _find(inventory: Inventory, vm: str) -> int:
 
 
 def _require_not_idle(inventory: Inventory, wanted: str, vm: str) -> None:
-    """Refuse a VM that the estate has, but no schedule: other names would be a wrong trail.
+    """Refuse a VM of the estate that is in no schedule, since suggesting other names would be misleading.
 
     Raises
     ------
     DataError
-        The VM is one without scheduled backups; the message says why.
+        The VM has no scheduled backups; the message states why.
     """
     for item in inventory.idle_items:
         known = inventory.vms.get(item.vm_id.lower())
@@ -427,7 +427,7 @@ def _difference(costs: OptionCosts, t: int, here: int) -> CostParts:
 
 
 def _policies_by_start(plan: PlanDocument, solution: Solution, v: int) -> dict[int, str]:
-    """Start option -> a policy that VMs of the same twin key have there in the plan."""
+    """For each start option, a policy of the VM's twin key that has this start in the plan."""
     key = solution.instance.key
     found: dict[int, str] = {}
     for row in np.flatnonzero(key == key[v]).tolist():
@@ -436,7 +436,7 @@ def _policies_by_start(plan: PlanDocument, solution: Solution, v: int) -> dict[i
 
 
 def _in_the_way(everything: Limits, schedule: IntArray, v: int, t: int) -> dict[Limit, list[str]]:
-    """Limits that forbid a VM a start, all other VMs where they are; each with the reasons in words."""
+    """Limits that forbid a VM a start while all other VMs keep theirs, each with the reasons in words."""
     restrictions = everything.restrictions
     found: dict[Limit, list[str]] = {}
     for reason, mask in restrictions.forbidden_by.items():
@@ -450,7 +450,7 @@ def _in_the_way(everything: Limits, schedule: IntArray, v: int, t: int) -> dict[
 
 
 def _limit_costs(costs: OptionCosts, here: int, better: Mapping[int, Mapping[Limit, object]]) -> list[LimitCost]:
-    """What each limit that alone stands before a better start costs, the dearest first."""
+    """Cost of each limit that alone rules out a better start, the most expensive first."""
     found: dict[Limit, LimitCost] = {}
     for t, limits in better.items():  # cheapest first
         if len(limits) == 1:

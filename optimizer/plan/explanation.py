@@ -1,4 +1,4 @@
-"""Why one VM backs up when it does: the shape of what ``explain`` answers."""
+"""Explanation of one VM's schedule: the data of ``explain``."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class CostParts(StrictModel):
 
     @property
     def total(self) -> float:
-        """Sum of the parts, to nine decimals: what is beyond is rounding."""
+        """Sum of the parts, rounded to nine decimals to remove rounding errors."""
         parts = (self.risk, self.overlap, self.vault_peak, self.working_hours, self.policy, self.move)
         return round(sum(parts), 9)
 

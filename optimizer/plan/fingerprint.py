@@ -1,4 +1,4 @@
-"""What a plan's content is known by, and whether its changes are the ones that its estate allows."""
+"""Fingerprint of a plan's content, and a check that its changes are among those that its estate allows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AGAIN = "make the plan again; plans are not edited by hand"
 
 
 def fingerprint_of(plan: PlanDocument) -> str:
-    """``sha256:`` and the digest of everything in a plan but when and how fast it was made, and the field itself."""
+    """``sha256:`` and the digest of the plan, without the fingerprint itself and the time and speed of planning."""
     return fingerprint_of_content(plan.model_dump(mode="json"))
 
 
@@ -35,27 +35,28 @@ def fingerprint_of_content(content: Mapping[str, Any]) -> str:
 
 
 def with_fingerprint(plan: PlanDocument) -> PlanDocument:
-    """The same plan with the fingerprint of its content."""
+    """Copy of the plan with the fingerprint of its content."""
     return plan.model_copy(update={"fingerprint": fingerprint_of(plan)})
 
 
 def check_changes(plan: PlanDocument, document: EstateDocument) -> None:
-    """Refuse changes that do anything else than move starts within the estate that the plan was made for.
+    """Refuse changes that do anything other than move starts within the plan's estate.
 
-    Policies are created or edited with the very properties of their twin or of themselves but for the time, items go
-    to twins of their policy in their vault, every id is one, nothing is changed twice.
+    A policy is created or edited with exactly the properties of its twin or of itself, except for the time.   An item
+    moves only to a twin of its policy in its vault.   Every id must be valid, and nothing may be changed twice.
 
     Parameters
     ----------
     plan
-        The plan.
+        Plan to check.
     document
-        Its estate.
+        Estate of the plan.
 
     Raises
     ------
     PlanFormatError
-        A change does something else; names it.  Plans of imported estates are refused: their VMs have no ARM ids.
+        A change does something else; the message names it.   Plans of imported estates are refused, because their VMs
+        have no ARM ids.
     """
     if document.source == "import":
         raise PlanFormatError(
@@ -75,14 +76,14 @@ def check_changes(plan: PlanDocument, document: EstateDocument) -> None:
 
 
 class _Check:
-    """Faults of single changes.
+    """Check of single changes.
 
     Parameters
     ----------
     document
-        The estate.
+        Estate of the plan.
     created
-        Policies that the plan makes, by id in lower case.
+        Policies that the plan creates, by id in lower case.
     """
 
     def __init__(self, document: EstateDocument, created: Mapping[str, CreatePolicy]) -> None:
@@ -97,7 +98,7 @@ class _Check:
         Raises
         ------
         ValueError, DataError
-            What is wrong with it.
+            The change is not allowed; the message states what is wrong.
         """
         vault = VaultId.parse(change.vault_id)
         if isinstance(change, ReassignItem):
@@ -116,7 +117,7 @@ class _Check:
     def _body(self, change: CreatePolicy | EditPolicy, origin: str) -> None:
         resource = self._policy(origin)
         own, start = properties_of(resource), parse_start(change.start)
-        # Plans of older versions kept dates that are not past.
+        # Plans of older versions kept dates that are not yet past.
         for as_of in (None, self._as_of):
             allowed = with_start(own, start, as_of)
             for name in NEVER_WRITTEN:

@@ -1,4 +1,4 @@
-"""The estate that a plan was made for, out of its folder or, where that is gone or has changed, the rollback file."""
+"""Estate of a plan, from its folder or, if that is gone or has changed, from the rollback file."""
 
 from __future__ import annotations
 
@@ -26,27 +26,29 @@ def known_estate(
     reader: BackupReader | None = None,
     remark: Callable[[str], None] = lambda _: None,
 ) -> EstateDocument:
-    """The vaults, policies, items and VMs that a plan was made for.
+    """Vaults, policies, items and VMs of a plan's estate.
 
-    ``pull --append`` changes an estate, and folders get lost; what a plan has changed must still be found and taken
-    back.  So the rollback file, which ``plan`` writes beside the plan, is used where the estate itself is no longer as
-    it was, also where the user named it: commands that were printed or noted down before name it too.
+    ``pull --append`` changes an estate, and folders get lost, but the objects that a plan has changed must still be
+    found and rolled back.   So if the estate is no longer as it was, the rollback file is used, which ``plan`` writes
+    next to the plan.   This also applies if the user named the estate, because commands that were printed or noted
+    earlier name it too.
 
     Parameters
     ----------
     plan, plan_path
-        The plan and where it was read from.
+        The plan and its path.
     estate_path
-        Where the estate is.  By default, where the plan says.
+        Location of the estate.  By default, the location that the plan states.
     reader
-        The service.  It shows what a rollback file of an older version lacks if the estate is gone.
+        Client that reads the service.   It supplies what a rollback file of an older version lacks if the estate is
+        gone.
     remark
-        Told when the rollback file takes the place of an estate that the user named.
+        Called with a message if the rollback file is used instead of an estate that the user named.
 
     Raises
     ------
     EstateError, StalePlanError
-        The estate is gone or has changed, and there is no rollback file that could stand in for it.
+        The estate is gone or has changed, and no rollback file can replace it.
     PlanFormatError
         The rollback file belongs to another plan, or was edited.
     CloudError
@@ -69,7 +71,7 @@ def known_estate(
             raise PlanFormatError(
                 f"{path}: 'estate' is missing; restore the rollback file as 'plan' wrote it beside the plan"
             ) from exc
-        if isinstance(exc, StalePlanError):  # a file of an older version, and an estate that was pulled again
+        if isinstance(exc, StalePlanError):  # a rollback file of an older version, and an estate that was pulled again
             shown = open_named(plan, plan_path) if estate_path is None else open_estate(estate_path)
             return _as_it_was(shown.document, back, plan)
         if reader is None:
@@ -87,12 +89,12 @@ def _kept(document: EstateDocument, plan: PlanDocument, path: Path) -> EstateDoc
 
 
 def _shown(plan: PlanDocument, reader: BackupReader, lost: EstateError) -> EstateDocument:
-    """What the service and the plan's schedule show of the vaults that a plan writes to.
+    """Vaults that a plan writes to, as shown by the service and the plan's schedule.
 
     Raises
     ------
     EstateError
-        A rule of the plan selects VMs by what neither of them shows.
+        A rule of the plan selects VMs by a property that neither of them shows.
     """
     for rule in plan.rules.rule:
         if unknown := _selects_by(rule.model_dump(mode="json")) & {"tag", "os"}:
@@ -114,16 +116,16 @@ def _shown(plan: PlanDocument, reader: BackupReader, lost: EstateError) -> Estat
 
 
 def _selects_by(value: object) -> set[str]:
-    """Names of all fields with a value, at any depth of a rule."""
+    """Names of all fields that have a value, at any depth of a rule."""
     if isinstance(value, dict):
         return {key for key, inner in value.items() if inner}.union(*map(_selects_by, value.values()))
     return set().union(*map(_selects_by, value)) if isinstance(value, list) else set()
 
 
 def _as_it_was(document: EstateDocument, back: RollbackDocument, plan: PlanDocument) -> EstateDocument:
-    """An estate as it was shown later, with every object that the plan changes as it was before.
+    """A later state of the estate, with every object that the plan changes as it was before the plan.
 
-    VMs that came into an edited policy since are left out; whoever compares with Azure finds and reports them.
+    VMs that have been added to an edited policy since are left out; the comparison with Azure finds and reports them.
     """
     before = {one.object_id.lower(): one.before for one in back.objects}
     known = {entry.vm.lower() for entry in plan.schedule}

@@ -38,7 +38,7 @@ class LimitPriceEntry(StrictModel):
 
 
 def name_prices(inventory: Inventory, prices: Iterable[LimitPrice]) -> tuple[LimitPriceEntry, ...]:
-    """Put the names of vaults in the place of numbers."""
+    """Replace the numbers of vaults by their names."""
     vaults = [vault.name for vault in inventory.vaults.values()]
     return tuple(
         LimitPriceEntry(

@@ -1,4 +1,4 @@
-"""The moves curve of a plan: every point is taken to its changes and passes the verifier."""
+"""Moves curve of a plan: each point is converted to changes and must pass the verifier."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from optimizer.solve.solver import Result
 
 @dataclass(frozen=True, slots=True)
 class _Schedule:
-    """A schedule with its changes and its cost."""
+    """Schedule with its changes and its cost."""
 
     options: IntArray
     diff: Diff
@@ -44,21 +44,21 @@ def trace_curve(
     time_limit_seconds: float | None = None,
     progress: Progress = no_progress,
 ) -> tuple[MovesCurve, Result]:
-    """The moves curve, and the result that it ends in: another one where a cheaper schedule was met on the way.
+    """Moves curve, and the result at its end, which differs from ``result`` if a cheaper schedule was found.
 
     Parameters
     ----------
     estate, case, result
-        What was asked, and the schedule that was found.
+        Estate, the case that was solved, and its result.
     effort, seed, time_limit_seconds
-        Of the solver.
+        Settings of the solver.
     progress
-        Told how far the work is.
+        Called with the progress of the work.
 
     Raises
     ------
     VerificationError
-        A point did not pass the verifier: a bug.
+        A point did not pass the verifier, which is a bug.
     """
     assert result.options is not None
     points = trace_moves(
@@ -72,7 +72,7 @@ def trace_curve(
     )
     curve, options = _compose_curve(estate, case, points, progress=progress)
     cost, most = evaluate(case.instance, options), case.instance.max_moves
-    # What is proven of so many moves, or of more, is proven of the plan that may not have more.
+    # A bound for this number of moves, or for more, also bounds the plan, which may not have more moves.
     proven = [point.bound for point in points if most is not None and point.max_moves >= most]
     bound = min(max([result.bound, *proven]), cost.total)
     return curve, result.with_schedule(options, cost, bound)
@@ -81,31 +81,31 @@ def trace_curve(
 def _compose_curve(
     estate: Estate, case: Case, points: Sequence[CurvePoint], *, progress: Progress = no_progress
 ) -> tuple[MovesCurve, IntArray]:
-    """Write a moves curve down.
+    """Build the moves curve.
 
-    Whether rules between VMs hold after every write shows only in the changes: where they do not, a point has the
-    schedule of the one before.
+    Only the changes show whether rules between VMs hold after every write.   If they do not hold, a point gets the
+    schedule of the point before it.
 
     Parameters
     ----------
     estate, case
-        What was asked.
+        Estate, and the case that was solved.
     points
-        Ascending in ``max_moves``.
+        Points in ascending order of ``max_moves``.
     progress
-        Told after each point.
+        Called after each point.
 
     Returns
     -------
     MovesCurve
-        The document.
+        Moves curve as it is stored in the plan.
     numpy.ndarray
         Shape (V,): schedule of the last point.
 
     Raises
     ------
     VerificationError
-        A point did not pass: a bug.
+        A point did not pass, which is a bug.
     """
     found: list[tuple[CurvePoint, _Schedule]] = []
     for done, point in enumerate(points):
@@ -130,9 +130,9 @@ def _compose_curve(
 
 
 def _checked(estate: Estate, case: Case, point: CurvePoint, before: _Schedule | None) -> _Schedule | None:
-    """The schedule of a point, or of the one before where that is as good; verified either way.
+    """Verified schedule of a point, or of the point before it if that one is at least as good.
 
-    None where neither can be carried out.
+    None if neither can be carried out.
     """
     diff = changes_to(case, point.options, known_policies(estate))
     cost = evaluate(case.instance, point.options)

@@ -1,4 +1,4 @@
-"""What is gained by the number of moves: the shape of the moves curve in ``plan.json``."""
+"""Moves curve in ``plan.json``: the gain for each number of moves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import Field
 from optimizer.model.strict import StrictModel
 
 MOST_OF_GAIN = 0.8
-"""The share of the whole gain of which the fewest moves are named."""
+"""Share of the whole gain for which a plan reports the smallest number of moves."""
 
 
 class Knee(StrictModel):
@@ -86,12 +86,12 @@ class MovesCurve(StrictModel):
     gain_over: Annotated[Literal["today", "fewest_moves"], Field(exclude_if=lambda over: over == "today")] = "today"
 
     def point(self, max_moves: int) -> MovesPoint:
-        """The point of a number of moves.
+        """Point of the curve for a number of moves.
 
         Raises
         ------
         KeyError
-            There is none.
+            The curve has no such point.
         """
         for one in self.points:
             if one.max_moves == max_moves:

@@ -1,4 +1,4 @@
-"""A note that puts the estimated risk of a VM beside what its history shows."""
+"""Note that compares the estimated risk of a VM with its history."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import numpy as np
 from optimizer.risk.seasonal import FloatArray
 
 WORTH_COMPARING = 0.1
-"""Difference between estimated and observed at-risk backups per 30 days from which on both are stated."""
+"""Difference between estimated and observed at-risk backups per 30 days from which a note states both."""
 
 
 def notes_on_observed(observed: FloatArray, estimated: FloatArray, num_days: int) -> list[str]:
-    """Compare estimates with observations; no note where they are close or nothing was observed.
+    """Compare estimates with observations; returns no note if they are close or nothing was observed.
 
     Parameters
     ----------
     observed, estimated
-        At-risk backups per 30 days at today's start and, for a VM that moves, at the plan's start; NaN if unknown.
+        At-risk backups per 30 days at today's start and, if the VM moves, at the plan's start; NaN if unknown.
     num_days
-        Days of usable history.
+        Number of days of usable history.
     """
     if not np.any(np.abs(observed - estimated) > WORTH_COMPARING):
         return []

@@ -1,7 +1,6 @@
-"""How often snapshots of a service overlap, how many of its start windows meet, how many backups start when.
+"""Overlapping snapshots and start windows per service, and backups per half hour.
 
-The figures here are for people to look at.  They are computed straight from the inventory, sharing no code with
-the solver's model.
+These figures are for people.  They are computed directly from the inventory and share no code with the solver's model.
 """
 
 from __future__ import annotations
@@ -32,12 +31,12 @@ FloatArray = npt.NDArray[np.float64]
 
 
 def service_of(vm: Vm) -> str:
-    """Name of the service of a VM; a VM that has none is a service of its own."""
+    """Name of a VM's service; a VM without a service counts as a service of its own."""
     return vm.service or vm.id
 
 
 def starts_today(inventory: Inventory) -> IntArray:
-    """Start option of every item as it is now; shape (num_items,)."""
+    """Start option of every item today; shape (num_items,)."""
     return np.array([inventory.policy(item).start for item in inventory.items], dtype=np.int64)
 
 
@@ -47,7 +46,7 @@ def starts_in_schedule(inventory: Inventory, schedule: Iterable[ScheduleEntry]) 
     Raises
     ------
     ValueError
-        The schedule leaves out an item: it was made for another estate.
+        The schedule lacks an item, so it was made for another estate.
     """
     option = {entry.vm.lower(): parse_start(entry.start) for entry in schedule}
     missing = [item.vm_id for item in inventory.items if item.vm_id.lower() not in option]
@@ -57,7 +56,7 @@ def starts_in_schedule(inventory: Inventory, schedule: Iterable[ScheduleEntry]) 
 
 
 def item_services(inventory: Inventory) -> tuple[tuple[str, ...], IntArray]:
-    """Names of the services, sorted, and for every item the number of its service; shape (num_items,)."""
+    """Sorted names of the services, and the number of each item's service; shape (num_items,)."""
     of_item = [service_of(inventory.vm(item)) for item in inventory.items]
     names = tuple(sorted(set(of_item)))
     number = {name: index for index, name in enumerate(names)}
@@ -65,7 +64,7 @@ def item_services(inventory: Inventory) -> tuple[tuple[str, ...], IntArray]:
 
 
 def items_by_pattern(inventory: Inventory) -> dict[Pattern, IntArray]:
-    """Rows of the items that share a recurrence and the offsets of their zone."""
+    """Rows of the items that share a recurrence and the UTC offsets of their zone."""
     known: dict[tuple[object, str], Pattern] = {}
     rows: dict[Pattern, list[int]] = {}
     for row, item in enumerate(inventory.items):
@@ -80,19 +79,20 @@ def items_by_pattern(inventory: Inventory) -> dict[Pattern, IntArray]:
 def service_occupancy(
     inventory: Inventory, starts: IntArray, snapshot_minutes: int
 ) -> tuple[tuple[str, ...], IntArray]:
-    """How many VMs of each service have a start window that meets each half hour of the week.
+    """Number of VMs of each service whose start windows touch each half hour of the week.
 
     Parameters
     ----------
     starts
         Shape (num_items,): start option of every item in the zone of its policy.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length in minutes of the snapshot at the end of a start window.
 
     Returns
     -------
     names, occupancy
-        The services, sorted, and ``n[g, s]`` of shape (num_services, 336); slots are of the UTC week.
+        Sorted names of the services, and ``n[g, s]`` of shape (num_services, 336); slots are half hours of the UTC
+        week.
     """
     names, service = item_services(inventory)
     occupancy = np.zeros((len(names), SLOTS_PER_WEEK), dtype=np.int64)
@@ -103,10 +103,10 @@ def service_occupancy(
 
 
 def expected_overlaps(inventory: Inventory, starts: IntArray) -> FloatArray:
-    """Expected overlapping snapshots of each service per 30 days; shape (num_services,), by sorted name.
+    """Expected overlapping snapshots of each service per 30 days; shape (num_services,), in the order of sorted names.
 
-    Every two runs of VMs of one service count with the probability that their snapshots overlap.  Where clocks may be
-    read in two ways, the mean of both counts.
+    Every two runs of VMs of one service count with the probability that their snapshots overlap.   If clocks may have
+    two UTC offsets, the result is the mean of both counts.
 
     Parameters
     ----------
@@ -118,7 +118,7 @@ def expected_overlaps(inventory: Inventory, starts: IntArray) -> FloatArray:
 
 
 def weighted_overlaps(inventory: Inventory, starts: IntArray, weights: FloatArray) -> FloatArray:
-    """Expected overlaps of each service, each times the smaller weight of both VMs; shape (num_services,).
+    """Expected overlaps of each service, each multiplied by the smaller weight of its two VMs; shape (num_services,).
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ def weighted_overlaps(inventory: Inventory, starts: IntArray, weights: FloatArra
 def weighted_totals(
     inventory: Inventory, starts: IntArray, risk: FloatArray, weights: FloatArray
 ) -> WeightedTotals | None:
-    """At-risk backups and overlaps of a schedule as weights count them; None where every VM has the weight 1.
+    """At-risk backups and overlaps of a schedule, multiplied by weights; None if every VM has the weight 1.
 
     Parameters
     ----------
@@ -162,7 +162,7 @@ def count_overlaps(service: IntArray, patterns: Mapping[Pattern, IntArray], star
     Parameters
     ----------
     service
-        Shape (num_items,): number of the service of every item.
+        Shape (num_items,): number of each item's service.
     patterns
         Rows of the items of each pattern.
     starts
@@ -181,7 +181,7 @@ def count_overlaps(service: IntArray, patterns: Mapping[Pattern, IntArray], star
 
 
 def service_starts(inventory: Inventory, starts: IntArray) -> IntArray:
-    """Runs of each service that start in each half hour of the UTC week; shape (num_services, 336), by sorted name.
+    """Runs of each service that start in each half hour of the UTC week, by sorted name; shape (num_services, 336).
 
     Parameters
     ----------
@@ -195,7 +195,7 @@ def service_starts(inventory: Inventory, starts: IntArray) -> IntArray:
 def _count_starts(
     service: IntArray, patterns: Mapping[Pattern, IntArray], starts: IntArray, reading: ClockReading
 ) -> IntArray:
-    """Runs of each service by half hour of the UTC week; shape (num_services, 336)."""
+    """Runs of each service per half hour of the UTC week, for one UTC offset; shape (num_services, 336)."""
     runs = np.zeros((int(service.max(initial=-1)) + 1, SLOTS_PER_WEEK), dtype=np.int64)
     for pattern, rows in patterns.items():
         slots = np.array([pattern.start_slots(option, reading) for option in range(NUM_OPTIONS)])
@@ -204,16 +204,16 @@ def _count_starts(
 
 
 def windows_met(inventory: Inventory, starts: IntArray, row: int, snapshot_minutes: int) -> IntArray:
-    """Most start windows of an item's service in one half hour of its own window, itself included; shape (48,).
+    """Largest number of overlapping windows of an item's service within the item's own window, by option; shape (48,).
 
     Parameters
     ----------
     starts
         Shape (num_items,): start option of every item.
     row
-        Which item: it is looked at at every option.
+        Row of the item, whose windows are examined at every option.  The item itself counts.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length in minutes of the snapshot at the end of a start window.
     """
     _, service = item_services(inventory)
     met = np.zeros(SLOTS_PER_WEEK, dtype=np.int64)
@@ -243,25 +243,26 @@ def working_hours_starts(inventory: Inventory, hours: WorkingHours, starts: IntA
 
 
 def typical_day(occupancy: IntArray) -> IntArray:
-    """The most windows that meet in each half hour of a UTC day, over the weekdays; shape (num_services, 48)."""
+    """Largest number of overlapping windows per half hour of a UTC day over all weekdays; shape (num_services, 48)."""
     most: IntArray = occupancy.reshape(len(occupancy), 7, SLOTS_PER_DAY).max(axis=1)
     return most
 
 
 def spread_over_starts(inventory: Inventory, starts: IntArray, weights: FloatArray) -> FloatArray:
-    """Weights of the items, each spread evenly over the half hours of the week in which its runs start.
+    """Weights of the items, each spread evenly over the half hours of the week in which the item's runs start.
 
     Parameters
     ----------
     starts
         Shape (num_items,): start option of every item.
     weights
-        Shape (num_items,): for instance the risk of every item.
+        Shape (num_items,): for example, the risk of every item.
 
     Returns
     -------
     numpy.ndarray
-        Shape (336,), slots of the UTC week at the offset of the start of the horizon; sums to ``weights.sum()``.
+        Shape (336,): sums per half hour of the UTC week, at the offset of the start of the horizon.  Their total is
+        ``weights.sum()``.
     """
     total = np.zeros(SLOTS_PER_WEEK)
     for pattern, rows in items_by_pattern(inventory).items():
@@ -273,6 +274,6 @@ def spread_over_starts(inventory: Inventory, starts: IntArray, weights: FloatArr
 
 
 def starts_per_slot(inventory: Inventory, starts: IntArray) -> FloatArray:
-    """Backups that start in each half hour of the UTC week; shape (336,)."""
+    """Number of backups that start in each half hour of the UTC week; shape (336,)."""
     runs = [inventory.policy(item).recurrence.runs_per_week for item in inventory.items]
     return spread_over_starts(inventory, starts, np.array(runs, dtype=np.float64))

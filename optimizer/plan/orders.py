@@ -1,4 +1,4 @@
-"""How the rules with ``order`` hold: hours between each set of VMs and the next, service by service."""
+"""Compliance with rules with ``order``: hours between each set of VMs and the next, for each service."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def order_gaps(inventory: Inventory, rules: Rules, starts: IntArray, snapshot_mi
     Parameters
     ----------
     inventory, rules
-        What is protected and what is demanded.
+        The estate and its rules.
     starts
         Shape (num_items,): start option of each item.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length in minutes of the snapshot at the end of a start window.
     """
     nobody = np.zeros(len(inventory.items), dtype=np.bool_)
     found = [
@@ -67,12 +67,12 @@ def _gaps_of(inventory: Inventory, demanded: Demanded, starts: IntArray, snapsho
 
 
 def _last_end(sides: tuple[Side, ...], number: int, spans: dict[Pattern, Nights], starts: IntArray) -> FloatArray:
-    """End of the last window of a set in each night; shape (7,), minus infinite without a run."""
+    """End of the last window of a set in each night; shape (7,), minus infinity for a night without a run."""
     of_set = [spans[side.pattern].ends[starts[side.rows]] for side in sides if side.number == number]
     return np.asarray(np.concatenate(of_set).max(axis=0))
 
 
 def _first_begin(sides: tuple[Side, ...], number: int, spans: dict[Pattern, Nights], starts: IntArray) -> FloatArray:
-    """Begin of the first window of a set in each night; shape (7,), infinite without a run."""
+    """Begin of the first window of a set in each night; shape (7,), infinity for a night without a run."""
     of_set = [spans[side.pattern].begins[starts[side.rows]] for side in sides if side.number == number]
     return np.asarray(np.concatenate(of_set).min(axis=0))

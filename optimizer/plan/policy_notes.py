@@ -1,4 +1,4 @@
-"""Notes about policies that Azure treats in a special way."""
+"""Notes on policies that Azure treats in a special way."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from optimizer.model.rules import Rules
 from optimizer.plan.document import PlanDocument, ReassignItem
 
 _SHOWN = 3
-"""Policies that a note names."""
+"""Maximum number of policies that a note lists."""
 
 
 def notes_on_policies(inventory: Inventory, rules: Rules) -> list[str]:
-    """VMs on policies that Azure would refuse or manages itself, and VMs whose snapshots load does not put at risk.
+    """Notes on VMs with policies that Azure would refuse or manages itself, and on VMs with agentless snapshots.
 
     Parameters
     ----------
     inventory
         The estate.
     rules
-        With the setting for agentless policies.
+        Rules, for their setting for agentless policies.
     """
     notes = [
         f"{_count(len(items), 'VM')} on {_named(inventory, policies)}: never written, because Azure refuses such a "
@@ -47,14 +47,14 @@ def notes_on_policies(inventory: Inventory, rules: Rules) -> list[str]:
 
 
 def notes_on_emptied(plan: PlanDocument, document: EstateDocument) -> list[str]:
-    """Name the policies that a plan leaves without a protected item, and what to do with them.
+    """Name the policies that a plan leaves without protected items, and what to do with them.
 
     Parameters
     ----------
     plan
         The plan.
     document
-        The estate that it was made for, with every protected item, planned or not.
+        Estate of the plan, with every protected item, planned or not.
     """
     moves = [change for change in plan.changes if isinstance(change, ReassignItem)]
     left = Counter(text(properties_of(item).get("policyId")).lower() for item in document.protected_items)
@@ -75,7 +75,7 @@ def notes_on_emptied(plan: PlanDocument, document: EstateDocument) -> list[str]:
 
 
 def _refused(inventory: Inventory) -> dict[str, tuple[list[Policy], list[ProtectedItem]]]:
-    """Policies that Azure runs but would refuse, with their VMs, by the reason."""
+    """Policies that Azure runs but would refuse to write, with their VMs, by the reason."""
     found: dict[str, tuple[list[Policy], list[ProtectedItem]]] = {}
     for key, rows in inventory.items_by_policy.items():
         policy = inventory.policies[key]
@@ -87,13 +87,13 @@ def _refused(inventory: Inventory) -> dict[str, tuple[list[Policy], list[Protect
 
 
 def _used(inventory: Inventory, policies: Sequence[Policy]) -> tuple[list[Policy], int]:
-    """The policies that have scheduled VMs, and how many VMs that are."""
+    """The policies that have scheduled VMs, and the number of these VMs."""
     rows = {policy.id: len(inventory.items_by_policy[policy.id.lower()]) for policy in policies}
     return [policy for policy in policies if rows[policy.id]], sum(rows.values())
 
 
 def _named(inventory: Inventory, policies: Sequence[Policy]) -> str:
-    """Policies with their vaults, cut after a few."""
+    """Policies with their vaults, limited to the first few."""
     names = [f"{policy.name!r} (vault {inventory.vault(policy).name!r})" for policy in policies]
     more = len(names) - _SHOWN
     shown = ", ".join(names[:_SHOWN]) + (f" and {_count(more, 'more policy', 'more policies')}" if more > 0 else "")

@@ -1,4 +1,4 @@
-"""``plan.rollback.json``: the state before a plan, kept beside it, so that the way back does not need the estate."""
+"""``plan.rollback.json``: the state before a plan, kept next to it so that a rollback does not need the estate."""
 
 from __future__ import annotations
 
@@ -68,17 +68,17 @@ class RollbackDocument(StrictModel):
 
 
 def rollback_path(plan_path: Path) -> Path:
-    """Where the file of a plan lies: beside it, ``plan.json`` -> ``plan.rollback.json``."""
+    """Path of the rollback file of a plan, which is next to the plan: ``plan.json`` -> ``plan.rollback.json``."""
     return plan_path.with_name(f"{plan_path.name.removesuffix('.json')}.rollback.json")
 
 
 def prior_states(plan: PlanDocument, document: EstateDocument) -> RollbackDocument:
-    """What every object that a plan changes is in its estate.
+    """State in the estate of every object that a plan changes.
 
     Raises
     ------
     PlanFormatError
-        A change names an object that the estate does not have.
+        A change names an object that the estate does not contain.
     """
     resources = {id_of(resource).lower(): resource for resource in (*document.policies, *document.protected_items)}
     return RollbackDocument(
@@ -90,7 +90,7 @@ def prior_states(plan: PlanDocument, document: EstateDocument) -> RollbackDocume
 
 
 def objects_of(document: EstateDocument) -> EstateDocument:
-    """The part of an estate that a roll-out and its way back are checked against: all but load, jobs and settings."""
+    """Part of an estate that a roll-out and its rollback are checked against: all except load, jobs and settings."""
     return EstateDocument(
         created_at=document.as_of,
         as_of=document.as_of,
@@ -119,16 +119,16 @@ def _prior_state(change: Change, resources: dict[str, dict[str, Any]]) -> PriorS
 def write_rollback(
     plan: PlanDocument, document: EstateDocument, path: Path, *, written_by: Literal["plan", "apply"] = "plan"
 ) -> None:
-    """Write the file of a plan; an older one is replaced whole or not at all.
+    """Write the rollback file of a plan; an older file is replaced as a whole or not at all.
 
     Parameters
     ----------
     plan, document
         The plan and its estate.
     path
-        See :func:`rollback_path`.
+        Path of the file; see :func:`rollback_path`.
     written_by
-        The command that writes it.
+        Command that writes the file.
 
     Raises
     ------
@@ -146,12 +146,12 @@ def write_rollback(
 
 
 def read_rollback(path: Path) -> RollbackDocument:
-    """Read the file of a plan.
+    """Read the rollback file of a plan.
 
     Raises
     ------
     PlanFormatError
-        It is missing, or is no such file.
+        The file is missing, or is not a rollback file.
     """
     try:
         content = path.read_bytes()
@@ -170,12 +170,12 @@ def read_rollback(path: Path) -> RollbackDocument:
 
 
 def check_rollback(back: RollbackDocument, plan: PlanDocument, document: EstateDocument, path: Path) -> None:
-    """Refuse a rollback file that does not hold exactly what a plan and its estate say.
+    """Refuse a rollback file that does not match a plan and its estate exactly.
 
     Parameters
     ----------
     back, path
-        The file and where it is.
+        Content and path of the file.
     plan, document
         The plan and its estate.
 

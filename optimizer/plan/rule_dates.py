@@ -1,4 +1,4 @@
-"""Keys of a rule that have no effect because of their dates: a mistyped year would drop a protection in silence."""
+"""Keys of a rule that have no effect because of their dates: a mistyped year would silently drop a protection."""
 
 from __future__ import annotations
 
@@ -23,10 +23,11 @@ from optimizer.solve.windows import windows_in_utc
 
 
 def keys_without_effect(inventory: Inventory, rule: Rule) -> dict[str, str]:
-    """Keys of a rule none of whose dates matters for this plan, each with the reason.
+    """Keys of a rule whose dates are all irrelevant for this plan, each with the reason.
 
-    A ``forbid`` on dates counts in the 30 days of the horizon, a ``freeze`` until the last day of a roll-out.
-    ``allow`` is not listed: without a window in the horizon it forbids every start, so today's schedule breaks it.
+    The dates of a ``forbid`` count within the 30 days of the horizon; those of a ``freeze`` count until the last day
+    of a roll-out.   ``allow`` is not included: without a window in the horizon it forbids every start, so today's
+    schedule breaks it.
     """
     found = {}
     zones = _zones(inventory, rule)
@@ -42,7 +43,7 @@ def keys_without_effect(inventory: Inventory, rule: Rule) -> dict[str, str]:
 
 
 def notes_on_dates(inventory: Inventory, rule: Rule) -> Iterator[str]:
-    """Single windows of ``forbid`` that are past or never open, in a rule whose other windows have an effect."""
+    """Notes on windows of ``forbid`` that are past or never open, in a rule whose other windows have an effect."""
     zones = _zones(inventory, rule)
     if not any(_opens(window, zones, inventory) for window in rule.forbid):
         return
@@ -54,13 +55,13 @@ def notes_on_dates(inventory: Inventory, rule: Rule) -> Iterator[str]:
 
 
 def _zones(inventory: Inventory, rule: Rule) -> list[str]:
-    """Zones of the policies of the VMs that a rule is for; UTC where it is for none."""
+    """Zones of the policies of the rule's VMs; UTC if the rule applies to no VM."""
     rows = np.flatnonzero(matching_items(inventory, rule)).tolist()
     return sorted({inventory.policy(inventory.items[row]).timezone for row in rows}) or ["UTC"]
 
 
 def _opens(window: Window, zones: Sequence[str], inventory: Inventory) -> bool:
-    """Whether a window can meet a start window of the horizon, read in any of these zones."""
+    """Whether a window can overlap a start window of the horizon, when read in any of these zones."""
     if window.recurs:
         return True
     end = HORIZON_DAYS * MINUTES_PER_DAY + START_WINDOW_MINUTES + DEFAULT_SNAPSHOT_MINUTES
@@ -81,7 +82,7 @@ def _why_never_open(windows: Sequence[Window], inventory: Inventory) -> str:
 
 
 def _why_outside(key: str, firsts: Sequence[date], lasts: Sequence[date], period: tuple[date, date], of: str) -> str:
-    """Why dates do not matter: all are past, all are later, or they lie on both sides of the period."""
+    """Reason why dates have no effect: all are past, all are later, or they lie on both sides of the period."""
     begin, end = period
     if max(lasts) < begin:
         last = max(lasts)

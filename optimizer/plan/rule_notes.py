@@ -1,4 +1,4 @@
-"""Rules about changes that do less, or more, than the planner may think: what a plan says of them."""
+"""Notes in a plan on rules about changes that do less, or more, than the planner may expect."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from optimizer.plan.document import Change
 from optimizer.solve.restrict import matching_items
 
 LAST_DAY = date(9998, 12, 31)
-"""A freeze that lasts until then never ends."""
+"""Last day that counts as finite: a freeze until this day never ends."""
 
 RAISED_NAMED = 5
-"""VMs that a note on raised limits names, those with the largest increase first."""
+"""Maximum number of VMs that a note on raised limits lists, those with the largest increase first."""
 
 
 def notes_on_rpo(inventory: Inventory, rules: Rules, movable: npt.NDArray[np.bool_]) -> list[str]:
-    """Rules whose ``rpo_hours`` the schedule of some VMs cannot keep, with what a change may leave instead.
+    """Notes on rules whose ``rpo_hours`` some VMs cannot keep with their schedule, and the gap allowed instead.
 
     Parameters
     ----------
     inventory, rules
-        What is protected and what is demanded.
+        The estate and its rules.
     movable
-        Shape (V,): False for VMs that stay where they are, of which no change leaves anything.
+        Shape (V,): False for VMs that stay where they are, to which no such gap applies.
     """
     notes = []
     for rule in rules.rule:
@@ -53,7 +53,7 @@ def _evenly_spaced(recurrence: Recurrence) -> bool:
 
 
 def _allowed_anyway(least_rpo: int, even: bool, count: int) -> str:
-    """What the roll-out allows some VMs, in words; ``least_rpo`` in minutes."""
+    """What the roll-out allows some VMs, in words; ``least_rpo`` is in minutes."""
     vms, are, have, them = ("1 VM", "is", "has", "it") if count == 1 else (f"{count} VMs", "are", "have", "them")
     spacing = f"{(least_rpo - START_WINDOW_MINUTES) / 60:g} h"
     backups = f"{are} backed up every {spacing}" if even else f"{have} backups up to {spacing} apart"
@@ -61,7 +61,7 @@ def _allowed_anyway(least_rpo: int, even: bool, count: int) -> str:
 
 
 def notes_on_prices(rules: Rules) -> list[str]:
-    """A price in the rules that does not apply as it is written."""
+    """Notes on prices in the rules that do not apply as written."""
     prices = rules.prices
     if "move_recent" not in prices.model_fields_set or prices.move_recent >= prices.move:
         return []
@@ -73,14 +73,14 @@ def notes_on_prices(rules: Rules) -> list[str]:
 
 
 def notes_on_raised_risk(inventory: Inventory, rules: Rules, raised: Mapping[int, float]) -> list[str]:
-    """VMs for which the default limit on the increase of risk gives way to windows that the planner wrote.
+    """Notes on VMs whose default limit on the increase of risk is raised because of windows that the planner wrote.
 
     Parameters
     ----------
     inventory, rules
-        What is protected and what is demanded.
+        The estate and its rules.
     raised
-        Row of each VM -> the least increase of its risk that its windows leave, in at-risk backups per 30 days.
+        Smallest increase of risk that the VM's windows allow, in at-risk backups per 30 days, by row of the VM.
     """
     if not raised:
         return []
@@ -97,16 +97,16 @@ def notes_on_raised_risk(inventory: Inventory, rules: Rules, raised: Mapping[int
 
 
 def notes_on_freeze(inventory: Inventory, rules: Rules, changes: Sequence[Change]) -> list[str]:
-    """VMs whose changes no roll-out can write, as every day that it looks ahead is frozen for them.
+    """Notes on VMs whose changes no roll-out can write, because every day of its horizon is frozen for them.
 
-    Days are counted from the one after that on which the estate was taken.
+    Days are counted from the day after the one on which the estate was read.
 
     Parameters
     ----------
     inventory, rules
-        What is protected and what is demanded.
+        The estate and its rules.
     changes
-        Of the plan.
+        Changes of the plan.
     """
     begin = inventory.horizon.start.date()
     changed = _changed_items(inventory, changes)
@@ -134,7 +134,7 @@ def notes_on_freeze(inventory: Inventory, rules: Rules, changes: Sequence[Change
 
 
 def _changed_items(inventory: Inventory, changes: Sequence[Change]) -> npt.NDArray[np.bool_]:
-    """Items that go to another policy or whose policy is edited; shape (V,)."""
+    """Items that move to another policy or whose policy is edited; shape (V,)."""
     moved = {change.vm.lower() for change in changes if change.kind == "reassign_item"}
     edited = {change.policy_id.lower() for change in changes if change.kind == "edit_policy"}
     return np.array(
@@ -143,7 +143,7 @@ def _changed_items(inventory: Inventory, changes: Sequence[Change]) -> npt.NDArr
 
 
 def first_day_outside(ranges: Sequence[DateRange], begin: date) -> date | None:
-    """The first day from ``begin`` on that lies in none of the ranges; None: there is none."""
+    """First day from ``begin`` on that is in none of the ranges; None if there is no such day."""
     day = begin
     for one in sorted(ranges, key=lambda one: one.first):
         if day in one:

@@ -1,4 +1,4 @@
-"""Rules that have no effect on this estate, and why: a slip in a name would drop a protection in silence."""
+"""Rules that have no effect on this estate, with the reason: a typo in a name would silently drop a protection."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from optimizer.solve.restrict import idle_exceptions, matching_items
 from optimizer.solve.why_not.exemptions import set_as_toml
 
 VALUES_NAMED = 3
-"""Values of the estate, or idle exceptions, that a sentence lists."""
+"""Maximum number of values of the estate, or of idle exceptions, that a sentence lists."""
 
 NO_TWO_SETS = {
     None: "no two of its sets have VMs",
     "service": "no service has VMs of two of its sets",
     "vault": "no vault has VMs of two of its sets",
 }
-"""Why sets have no effect, by the ``per`` of the rule."""
+"""Reason why sets have no effect, by the ``per`` of the rule."""
 
 KEYS = ("allow", "forbid", "max_concurrent", "separate", "order", "pin", "exclude", "freeze", "rpo_hours", "weight")
-"""Keys of a rule that demand something."""
+"""Keys of a rule that demand something of VMs."""
 
 
 def idle_rules(inventory: Inventory, rules: Rules, stays: BoolArray) -> tuple[IdleRule, ...]:
@@ -35,15 +35,15 @@ def idle_rules(inventory: Inventory, rules: Rules, stays: BoolArray) -> tuple[Id
     Parameters
     ----------
     inventory, rules
-        What is protected and what is demanded.
+        The estate and its rules.
     stays
-        Shape (V,): VMs that stay where they are.
+        Shape (V,): True for VMs that stay where they are.
     """
     return tuple(found for found, whole in _without_effect(inventory, rules, stays) if whole)
 
 
 def _without_effect(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[tuple[IdleRule, bool]]:
-    """Rules with keys that have no effect, why, and whether that is the whole rule."""
+    """Rules with keys that have no effect, each with the reasons, and whether the whole rule has no effect."""
     acting = {demanded.rule.name for demanded in demands(inventory, rules, stays)}
     for rule in rules.rule:
         if not matching_items(inventory, rule).any():
@@ -59,14 +59,14 @@ def _without_effect(inventory: Inventory, rules: Rules, stays: BoolArray) -> Ite
 
 
 def notes_on_scope(inventory: Inventory, rules: Rules, stays: BoolArray) -> list[str]:
-    """What a reader of a plan should know about which VMs the rules apply to."""
+    """Notes for the reader of a plan on which VMs the rules apply to."""
     idle = idle_rules(inventory, rules, stays)
     notes = [f"rule {one.rule!r} has no effect on this estate: {one.why}" for one in idle]
     return [*notes, *notes_on_parts(inventory, rules, stays)]
 
 
 def notes_on_parts(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[str]:
-    """Parts of rules without effect, exceptions that exempt no VM, and VMs that are in several sets of a rule."""
+    """Notes on parts of rules without effect, exceptions that exempt no VM, and VMs in several sets of a rule."""
     for found, whole in _without_effect(inventory, rules, stays):
         if not whole:
             yield f"a part of rule {found.rule!r} has no effect on this estate: {found.why}"
@@ -93,7 +93,7 @@ def _why_no_vm(inventory: Inventory, rule: Rule) -> str:
         return f"its 'except' exempts {'the only VM' if selected == 1 else f'all {selected} VMs'} of its 'where'"
     reasons = [
         text for part, text in _criteria(inventory, rule.where) if not any(_each(inventory, part))
-    ]  # where each criterion alone fits some VM, they contradict each other
+    ]  # empty if each criterion alone matches some VM: then they contradict each other
     return "; ".join(reasons) or "each criterion of its 'where' matches some VM, but no VM matches all of them"
 
 
@@ -106,7 +106,7 @@ def _matches(inventory: Inventory, item: ProtectedItem, where: Selector) -> bool
 
 
 def _criteria(inventory: Inventory, where: Selector) -> Iterator[tuple[Selector, str]]:
-    """Each criterion of a selector alone, and the sentence for the case that no VM fits it."""
+    """Each criterion of a selector on its own, with the sentence for the case that no VM matches it."""
     for key, pattern in where.tag.items():
         values = [
             value
@@ -138,7 +138,7 @@ def _criteria(inventory: Inventory, where: Selector) -> Iterator[tuple[Selector,
 
 
 def _some(values: Sequence[str]) -> str:
-    """The most frequent values, e.g. ``'db' and 'web'``."""
+    """The most frequent values, such as ``'db' and 'web'``."""
     counts = Counter(value for value in values if value)
     ranked = [repr(value) for value in sorted(counts, key=lambda value: (-counts[value], value))]
     if not ranked:

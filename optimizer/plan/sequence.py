@@ -1,4 +1,4 @@
-"""In which order edits and reassignments are made, so that limits, caps and sets hold after each of them."""
+"""Order of edits and reassignments in which limits, caps and sets hold after each of them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Step:
     Parameters
     ----------
     change
-        The change.
+        Change of the plan.
     rows
-        The items.
+        Rows of the items.
     before, after
-        Their start options.
+        Start options of the items before and after.
     source, target
-        Keys of their policy before and after: the same where it is edited.  An item may end in another twin than
-        ``change`` says.
+        Keys of their policy before and after; the same if the policy is edited.  The item may end in another twin than
+        ``change`` states.
     """
 
     change: EditPolicy | ReassignItem
@@ -39,22 +39,22 @@ class Step:
 
 
 class Progress:
-    """How far the steps are: items of each policy and windows of each capped group, after those that were taken.
+    """State after the steps taken so far: items of each policy, and windows of each capped group.
 
     Parameters
     ----------
     inventory
-        What is there today.
+        State of today.
     caps
-        Windows of capped groups, today's.
+        Counts of the windows of capped groups, as of today.
     clashes
-        Starts of VMs in sets that are kept apart or in order, today's.
+        Starts of the VMs in sets that are kept apart or in order, as of today.
     limit
-        Items that one policy may hold, a new one or one of today.
+        Maximum number of items in a new policy and in an existing one.
     twins
-        Key of a policy -> keys of the twins that have the same start in the end, its own among them.
+        For each key of a policy: the keys of the twins that have the same start in the end, including its own.
     edited
-        Keys of policies that are to be edited: nobody arrives before that is done.
+        Keys of the policies to be edited.  No item may join such a policy before its edit.
     """
 
     def __init__(
@@ -78,9 +78,9 @@ class Progress:
         self._over = {key for key, size in self._items.items() if size > limit.existing}
 
     def admit(self, steps: Iterable[Step]) -> list[Step]:
-        """Take the steps that can be taken, as often as that opens the way for others; those that are left.
+        """Take all possible steps, and repeat as long as that makes others possible; returns the steps that are left.
 
-        An item goes to the policy that was meant for it if that has room, else to a twin at the same start.
+        An item goes to its intended policy if that has room, otherwise to a twin with the same start.
         """
         waiting = list(steps)
         for any_twin in (False, True):
@@ -97,7 +97,7 @@ class Progress:
         return waiting
 
     def finish(self, steps: Iterable[Step]) -> None:
-        """Take steps that fit nowhere as they are: what stands in their way is reported."""
+        """Take the remaining steps although they break a limit or rule; they are reported as stuck."""
         self.stuck = list(steps)
         for step in self.stuck:
             self._take(step)
@@ -116,7 +116,7 @@ class Progress:
         return key not in self._not_edited_yet and key not in self._over and self._items[key] < limit
 
     def _fitting(self, step: Step, *, any_twin: bool) -> Step | None:
-        """The step as it can be taken now; None where it cannot."""
+        """The step in a form that is possible now; None if there is none."""
         target = step.target
         if step.source != target and not self._has_room(target):
             open_twins = [key for key in self._twins[target] if self._has_room(key)] if any_twin else []

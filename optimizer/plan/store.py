@@ -1,4 +1,4 @@
-"""``plan.json`` on disk, and the way back to the estate that it was made for."""
+"""``plan.json`` on disk, and the link from a plan to its estate."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from optimizer.plan.fingerprint import AGAIN, fingerprint_of, fingerprint_of_con
 from optimizer.plan.versions import read_version_1
 
 _SHOWN = 3
-"""VMs of a kind that a message names."""
+"""Maximum number of VMs per kind that a message lists."""
 
 
 def write_plan(plan: PlanDocument, path: Path) -> None:
-    """Write a plan; an older file at the path is replaced whole or not at all.
+    """Write a plan; an older file at the path is replaced as a whole or not at all.
 
     Raises
     ------
@@ -43,7 +43,7 @@ def read_plan(path: Path) -> PlanDocument:
     Raises
     ------
     PlanFormatError
-        The file is missing, is no plan, is of another version, or was edited.
+        The file is missing, is not a plan, has an unknown version, or was edited.
     """
     try:
         content = path.read_bytes()
@@ -68,7 +68,7 @@ def read_plan(path: Path) -> PlanDocument:
 
 
 def _read(path: Path, content: bytes) -> PlanDocument:
-    """A plan of any version, with a fingerprint that is that of its content."""
+    """Parse a plan of any version; its fingerprint is that of its content."""
     raw = _json_object(content)
     if raw is not None and raw.get("schema_version") == 1:
         _require_unedited(path, raw.get("fingerprint"), fingerprint_of_content(raw))
@@ -94,7 +94,7 @@ def _require_unedited(path: Path, stated: object, found: str) -> None:
 
 
 def _json_object(content: bytes) -> dict[str, Any] | None:
-    """Content of a file that holds a JSON object; None of any other."""
+    """The JSON object in a file; None if the file contains something else."""
     try:
         found = json.loads(content)
     except (ValueError, RecursionError):
@@ -103,37 +103,37 @@ def _json_object(content: bytes) -> dict[str, Any] | None:
 
 
 def relative_to_plan(estate: Location, plan_path: Path) -> str:
-    """Where an estate lies as seen from the plan's folder, with forward slashes; absolute where there is no way.
+    """Location of an estate relative to the plan's folder, with forward slashes; absolute if no relative path exists.
 
-    A URL stays as it is, but for a password.
+    A URL stays as it is, except that a password is removed.
     """
     if isinstance(estate, RemotePath):
         return str(estate)
     try:
         way = os.path.relpath(estate.resolve(), plan_path.resolve().parent)
-    except ValueError:  # another drive
+    except ValueError:  # on another drive
         way = str(estate.resolve())
     return Path(way).as_posix()
 
 
 def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: str | Location | None = None) -> Estate:
-    """Open the estate of a plan and make sure that it is the same.
+    """Open the estate of a plan and check that it is the same.
 
     Parameters
     ----------
     plan
         The plan.
     plan_path
-        Where it was read from; the estate is looked for relative to its folder.
+        Path of the plan, to whose folder the location of the estate is relative.
     estate_path
-        Where the estate is instead; a folder or a URL.
+        Location of the estate instead of the one in the plan: a folder or a URL.
 
     Raises
     ------
     EstateError
-        There is no estate there.
+        The location contains no estate.
     StalePlanError
-        It is another estate, or it has changed since.
+        The location contains another estate, or the estate has changed.
     """
     estate = open_estate(estate_path) if estate_path is not None else open_named(plan, plan_path)
     if estate.fingerprint != plan.estate.fingerprint:
@@ -148,12 +148,12 @@ def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: str | Locat
 
 
 def open_named(plan: PlanDocument, plan_path: Path) -> Estate:
-    """Open the estate whose place a plan names, whatever it holds by now.
+    """Open the estate at the location that a plan names, whatever that contains now.
 
     Raises
     ------
     EstateError
-        There is no estate there.
+        The location contains no estate.
     """
     if is_url(plan.estate.path):
         return open_estate(plan.estate.path)
@@ -167,7 +167,7 @@ def open_named(plan: PlanDocument, plan_path: Path) -> Estate:
 
 
 def _differences(plan: PlanDocument, estate: Estate) -> str:
-    """Where the schedule in the plan no longer agrees with an estate, one line for each kind of difference."""
+    """Differences between the schedule in the plan and an estate, one line per kind of difference."""
     inventory = estate.inventory(plan.rules.service_from)
     now = {item.vm_id.lower(): inventory.policy(item) for item in inventory.items}
     then = {entry.vm.lower(): entry for entry in plan.schedule}
@@ -190,7 +190,7 @@ def _differences(plan: PlanDocument, estate: Estate) -> str:
 
 
 def _named(vm_ids: Sequence[str]) -> str:
-    """The first VMs by name, and how many more there are."""
+    """Names of the first VMs, and the number of further VMs."""
     more = f" and {len(vm_ids) - _SHOWN:,} more" if len(vm_ids) > _SHOWN else ""
     return ", ".join(map(_last, vm_ids[:_SHOWN])) + more
 
@@ -200,5 +200,5 @@ def _last(arm_id: str) -> str:
 
 
 def _short(fingerprint: str) -> str:
-    """The beginning of a fingerprint: enough to tell two estates apart."""
+    """Beginning of a fingerprint, long enough to tell two estates apart."""
     return fingerprint[:19]
