@@ -60,7 +60,7 @@ def find_broken_rules(
 def breaks_of_standing(
     inventory: Inventory, rules: Rules, restrictions: Restrictions, snapshot_minutes: int
 ) -> list[tuple[int, str]]:
-    """VMs that must stay and that break a rule, alone or among themselves; each VM with the rule, listed once."""
+    """Immovable VMs that break a rule, alone or among themselves; each VM with the rule, listed once."""
     standing = standing_clashes(inventory, rules, ~restrictions.movable, snapshot_minutes)
     return list(dict.fromkeys((*restrictions.exempt, *standing)))
 

@@ -55,20 +55,21 @@ MOST_TRIED = 300
 VMs whose moves are limited may leave hundreds of services all at once."""
 
 CLOSE = 3
-"""Half hours: VMs that start less than this far apart are kept from doing so where windows cannot be kept apart."""
+"""If windows cannot be kept apart, VMs of a service are kept from starting less than this many half hours apart."""
 
 
 def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[ServiceTogether, ...]:
     """List the services whose start windows overlap in a schedule.
 
-    First come those that are backed up all at once, then smaller ones in which some windows overlap although the rules
-    allow all VMs to start at least two hours apart; of each kind those with the costliest overlaps first.  At most
-    :data:`MOST_PRICED` services are priced; those that would come after them are listed only if all windows overlap.
+    Services that are backed up all at once come first.   Smaller services follow in which some windows overlap
+    although the rules allow all VMs to start at least two hours apart.   Within each kind, the services with the
+    costliest overlaps come first.   At most :data:`MOST_PRICED` services are priced; later ones are listed only if all
+    their windows overlap.
 
     Parameters
     ----------
     case
-        What was asked.
+        Case of the estate and its rules.
     options
         Shape (V,): start option of each VM.
     seed
@@ -106,10 +107,11 @@ def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[Ser
 
 
 def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArray:
-    """Spread every service that is backed up all at once although spreading it costs less than ``all_at_once``.
+    """Spread each service that is backed up all at once, if spreading it costs less than ``all_at_once``.
 
-    For each such service, all others kept, three ways are tried in this order, and the first that costs less is taken.
-    Services with many overlaps come first; at most :data:`MOST_TRIED` attempts are made.
+    For each such service, three ways are tried in this order while all other services stay as they are.   The first
+    way that costs less is used.   Services with many overlaps come first, and at most :data:`MOST_TRIED` attempts are
+    made.
 
     1. The cheapest way to start every two VMs at least two hours apart.
     2. A way in which the start windows do not all overlap.
@@ -118,7 +120,7 @@ def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArr
     Parameters
     ----------
     case
-        What was asked.
+        Case of the estate and its rules.
     options
         Shape (V,): a schedule that keeps every rule.
     seed
@@ -127,7 +129,7 @@ def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArr
     Returns
     -------
     numpy.ndarray
-        Shape (V,): the same schedule where there is no such service.
+        Shape (V,): the new schedule, or ``options`` if there is no such service.
     """
     state, tried, left, done = _Services(case), options, MOST_TRIED, False
     while not done:
@@ -136,19 +138,19 @@ def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArr
             left -= 1
             better = state.spread(tried, g, seed)
             if better is not None:
-                tried, done = better, False  # a policy that it needs may make spreading others cheaper
+                tried, done = better, False  # it may create a policy that makes spreading other services cheaper
     return tried
 
 
 def keep_promise(case: Case, result: Result, seed: int) -> Result:
-    """Spread the services of a schedule that was found; see :func:`spread_where_it_pays`.
+    """Spread the services in the schedule of a result; see :func:`spread_where_it_pays`.
 
     Parameters
     ----------
     case
-        What was asked.
+        Case of the estate and its rules.
     result
-        Has a schedule that keeps every rule.
+        Result whose schedule keeps every rule.
     seed
         Random seed of CP-SAT.
     """
@@ -163,7 +165,7 @@ def keep_promise(case: Case, result: Result, seed: int) -> Result:
 
 
 def notes_on_spreading(prices: Prices, spreading_costs: float, *, with_curve: bool = False) -> list[str]:
-    """Say what a plan spends to spread services beyond what that saves in overlaps.
+    """State what a plan spends on spreading services beyond what that saves in overlaps.
 
     Parameters
     ----------
@@ -194,7 +196,7 @@ class _Price:
 
 @dataclass(frozen=True)
 class _Services:
-    """The services of a case, numbered by their sorted names."""
+    """Services of a case, numbered by their sorted names."""
 
     case: Case
 
@@ -220,12 +222,12 @@ class _Services:
 
     @cached_property
     def _windows(self) -> dict[Pattern, BoolArray]:
-        """Half hours that the start windows of each pattern meet at each option; shape (48, 336)."""
+        """Half hours that the start windows of each pattern touch at each option; shape (48, 336)."""
         return {pattern: pattern.occupancy(self.case.snapshot_minutes) for pattern in set(self._patterns)}
 
     @cached_property
     def _close(self) -> dict[Pattern, BoolArray]:
-        """The first half hours after the starts of each pattern at each option, at either clock."""
+        """The first :data:`CLOSE` half hours after the starts of each pattern at each option, for both UTC offsets."""
         return {
             pattern: np.logical_or.reduce([pattern.slots_from_start(CLOSE, reading) for reading in ClockReading])
             for pattern in set(self._patterns)
@@ -235,13 +237,13 @@ class _Services:
         return np.flatnonzero(self._numbered[1] == g)
 
     def overlapping(self, options: IntArray) -> tuple[IntArray, FloatArray, BoolArray]:
-        """How the backups of each service overlap in a schedule.
+        """Overlaps of the backups of each service in a schedule.
 
         Returns
         -------
         numpy.ndarray, numpy.ndarray, numpy.ndarray
-            Start windows in each half hour of the week, shape (num_services, 336); expected overlapping snapshots per
-            30 days; and whether the service is backed up all at once, as this module defines it.
+            Number of start windows in each half hour of the week, shape (num_services, 336); expected overlapping
+            snapshots per 30 days; and whether the service is backed up all at once, as this module defines it.
         """
         _, met = service_occupancy(self.case.inventory, options, self.case.snapshot_minutes)
         overlaps = expected_overlaps(self.case.inventory, options)
@@ -253,16 +255,16 @@ class _Services:
         return sorted(np.flatnonzero(at_once).tolist(), key=lambda g: -overlaps[g])
 
     def overlap_costs(self, weighted: FloatArray) -> FloatArray:
-        """What the overlaps of each service cost."""
+        """Cost of the overlaps of each service."""
         prices, each = self.case.rules.prices, np.zeros(len(self.sizes))
         for g in np.flatnonzero(self.sizes > 1).tolist():
             each[g] = price_per_overlap(prices.snapshot_overlap, prices.all_at_once, int(self.sizes[g]))
         return weighted * each
 
     def price(self, options: IntArray, g: int, seed: int, *, can_split: bool) -> _Price:
-        """What spreading a service costs, also where only a limit on the whole plan is in the way.
+        """Price of spreading a service, even if only a limit on the whole plan rules it out.
 
-        ``can_split``: keeping the start windows from all overlapping is a way to spread it.
+        ``can_split``: whether the service may also be spread by keeping its start windows from all overlapping.
         """
         limited = self.case.instance
         unlimited = replace(limited, max_moves=None, write_limits=())
@@ -282,7 +284,7 @@ class _Services:
         return _Price(verdict)
 
     def spread(self, options: IntArray, g: int, seed: int) -> IntArray | None:
-        """A schedule that spreads a service for less than the price of leaving it all at once, or None."""
+        """Schedule that spreads a service for less than the price of leaving it all at once, or None."""
         service = Service(self.case.instance, options, self.members(g), seed)
         most = self._price_of_all_at_once(service.members) - NOTHING
         for way in self._ways(service, most):
@@ -310,7 +312,7 @@ class _Services:
         return np.stack([table[self._patterns[v]] for v in members.tolist()])
 
     def _price_of_all_at_once(self, members: IntArray) -> float:
-        """``all_at_once`` times the mean over all pairs of the smaller of both weights."""
+        """``all_at_once`` times the mean, over all pairs of VMs, of the smaller of the two weights."""
         pairs, weighted = len(members) * (len(members) - 1), 0.0
         for step, heavy in weight_levels(self.case.instance.weight[members]):
             weighted += step * int(heavy.sum()) * (int(heavy.sum()) - 1)
@@ -318,6 +320,6 @@ class _Services:
 
 
 def _is_cheapest(answers: Sequence[Answer], num_vms: int) -> bool:
-    """Whether no way costs less than those found.  Three VMs or more that are all apart are also split."""
+    """Whether no way can cost less than those found.  Three or more VMs that are all apart are also split."""
     needed = answers if num_vms == 2 else answers[-1:]
     return all(answer.outcome in (Outcome.OPTIMAL, Outcome.INFEASIBLE) for answer in needed)

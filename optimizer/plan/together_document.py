@@ -1,4 +1,4 @@
-"""Services whose start windows overlap: the shape that plans and audits share."""
+"""Services whose start windows overlap: the data that plans and audits share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plans of few moves toward rules that need more moves than are allowed at once (``plan --toward``)."""
+"""Plans with few moves toward rules that need more moves than are allowed at once (``plan --toward``)."""
 
 from __future__ import annotations
 
@@ -37,24 +37,25 @@ from optimizer.solve.why_not.feasibility import any_schedule
 from optimizer.solve.why_not.limits import Limits
 
 BOUND_STEPS = 200
-"""Steps of the ascent that bounds what any step could cost."""
+"""Number of steps of the ascent that bounds the cost of every possible step."""
 
 MOST_ATTEMPTS = 3
-"""Times that a step is looked for again, each time with more VMs held that no order of writes lets go."""
+"""Maximum number of times that a step is searched again, with more VMs held that no order of writes can move."""
 
 SHARES = (0.4, 0.3, 0.3)
-"""Of a time limit, for the fewest moves, for a cheap target, and for the step."""
+"""Shares of the time limit for three searches: the fewest moves, a cheap target, and the step."""
 
 
 After = Callable[[IntArray], Case]
-"""Makes the case of the estate after the changes that lead to a schedule, of shape (V,)."""
+"""Builds the case of the estate after the changes that lead to a schedule of shape (V,)."""
 
 
 @dataclass(frozen=True, slots=True)
 class TowardSearch:
     """The three searches of ``--toward`` and their settings; see :func:`optimizer.solve.solver.solve`.
 
-    ``start``, of shape (V,), is a schedule that an earlier plan led to: as few moves as it takes are always enough.
+    ``start``, of shape (V,), is a schedule that an earlier plan led to.   The number of moves that it takes is always
+    enough.
     """
 
     seed: int
@@ -66,13 +67,13 @@ class TowardSearch:
     start: IntArray | None = None
 
     def share(self, number: int) -> float | None:
-        """Part of the time limit for one of three searches."""
+        """Part of the time limit, in seconds, for one of the three searches."""
         return None if self.time_limit_seconds is None else SHARES[number] * self.time_limit_seconds
 
     def solve(
         self, instance: Instance, number: int, start: IntArray | None, fallback: Fallback | None = None
     ) -> IntArray | None:
-        """Search for the cheapest schedule, as one of three searches; shape (V,), None where none was found."""
+        """Search for the cheapest schedule, as one of the three searches; shape (V,), None if none was found."""
         return solve(
             instance,
             seed=self.seed,
@@ -88,14 +89,14 @@ class TowardSearch:
 
 @dataclass(frozen=True, slots=True)
 class TowardRules:
-    """What ``--toward`` found.
+    """Result of ``--toward``.
 
     Parameters
     ----------
     options
-        Shape (V,): the schedule of the step; where ``months`` is 1, one that keeps every rule.
+        Shape (V,): schedule of the step.  If ``months`` is 1, it keeps every rule.
     target
-        Shape (V,): a schedule that keeps every rule, to which the step leads.
+        Shape (V,): schedule that keeps every rule, to which the step leads.
     moves_needed, months
         See :class:`optimizer.plan.toward_document.Toward`.
     """
@@ -107,12 +108,12 @@ class TowardRules:
 
 
 def require_move_limit(max_moves: int | None) -> None:
-    """Refuse ``--toward`` without a limit of moves.
+    """Refuse ``--toward`` without a limit on moves.
 
     Raises
     ------
     ConfigError
-        Says what to write.
+        ``max_moves`` is not set; the message says what to write.
     """
     if not max_moves:
         found = "the rules set none" if max_moves is None else "it is 0"
@@ -139,18 +140,18 @@ def plan_toward(case: Case, known: list[str], after: After, search: TowardSearch
     Parameters
     ----------
     case
-        What is asked; ``max_moves`` is set.
+        Case in which ``max_moves`` is set.
     known
         ARM ids of every policy of the estate.
     after
-        Makes the case of the estate as it will be after a schedule's changes.
+        Builds the case of the estate as it will be after the changes that lead to a schedule.
     search
-        Settings.
+        Settings of the searches.
 
     Returns
     -------
     TowardRules or None
-        None where no schedule was found that keeps the rules with any number of moves.
+        None if no schedule was found that keeps the rules with any number of moves.
     """
     most = case.rules.max_moves
     assert most is not None
@@ -169,14 +170,14 @@ def plan_toward(case: Case, known: list[str], after: After, search: TowardSearch
 
 
 def _fewest(case: Case, most: int, search: TowardSearch) -> IntArray | None:
-    """A schedule that keeps every rule with the fewest moves; no policy of more VMs than may move is edited."""
+    """Schedule that keeps every rule with the fewest moves; it edits no policy with more VMs than may move."""
     instance = counting_moves(in_small_edits(case.instance, most))
     limits = Limits(instance, case.restrictions, case.rules)
     return search.solve(instance, 0, search.start, lambda: any_schedule(limits, search.effort, search.share(0)))
 
 
 def _months_after(case: Case, target: IntArray, months: int, most: int, search: TowardSearch) -> int:
-    """Months that are left once the step is made: as planned if the target can be reached from there."""
+    """Number of months left after the step: as planned if the target can be reached from there."""
     free = replace(in_small_edits(case.instance, most), max_moves=None)
     if not violations(free, target):
         return months
@@ -185,7 +186,7 @@ def _months_after(case: Case, target: IntArray, months: int, most: int, search: 
 
 
 def _cheap_target(steps: Steps, fewest: IntArray, search: TowardSearch) -> Iterator[IntArray]:
-    """The cheapest schedule within the moves of all months: what is moved anyway had better go to a good start."""
+    """Cheapest schedule within the moves of all months, because VMs that move anyway should move to a good start."""
     small = in_small_edits(steps.instance, steps.moves_per_month)
     found = search.solve(replace(small, max_moves=steps.months * steps.moves_per_month), 1, fewest)
     if found is not None:
@@ -193,7 +194,7 @@ def _cheap_target(steps: Steps, fewest: IntArray, search: TowardSearch) -> Itera
 
 
 def _find_step(case: Case, known: list[str], steps: Steps, targets: list[IntArray], search: TowardSearch) -> Step:
-    """The best step that some order of writes carries out; what the first writes of the target do if none is found."""
+    """Best step that some order of writes carries out; if none is found, the result of the target's first writes."""
     clock = SolveClock(search.share(2))
     stay = np.zeros(case.instance.num_vms, dtype=np.bool_)
     for _ in range(MOST_ATTEMPTS):
@@ -208,7 +209,7 @@ def _find_step(case: Case, known: list[str], steps: Steps, targets: list[IntArra
 
 
 def _first_writes(case: Case, target: IntArray, known: list[str]) -> IntArray:
-    """The state after as many of a target's writes, in their order, as there may be moves."""
+    """State after as many of a target's writes, in their order, as the limit on moves allows."""
     instance, best = case.instance, case.instance.today.copy()
     reached = best.copy()
     for vms in _moves_in_order(case, changes_to(case, target, known)):
@@ -221,7 +222,7 @@ def _first_writes(case: Case, target: IntArray, known: list[str]) -> IntArray:
 
 
 def _moves_in_order(case: Case, diff: Diff) -> Iterator[list[int]]:
-    """VMs that each write moves."""
+    """Rows of the VMs that each write moves."""
     row = {item.id.lower(): number for number, item in enumerate(case.inventory.items)}
     for change in diff.changes:
         if change.kind == "reassign_item":
@@ -231,7 +232,7 @@ def _moves_in_order(case: Case, diff: Diff) -> Iterator[list[int]]:
 
 
 def figures_of(case: Case, found: TowardRules, result: Result) -> Toward:
-    """What of the rules is broken today and in the plan that a result describes."""
+    """Violations today and in the plan that a result describes."""
     instance, alone = case.instance, broken_alone(case)
     assert result.options is not None
     today, left = (
@@ -252,9 +253,9 @@ def figures_of(case: Case, found: TowardRules, result: Result) -> Toward:
 
 
 def result_of(case: Case, found: TowardRules, seconds: float) -> Result:
-    """A step as a result of the solver, measured against today's schedule.
+    """Step as a result of the solver, measured against today's schedule.
 
-    Its bound holds for every schedule of at most ``max_moves`` moves that is no worse than today's under any rule.
+    Its bound holds for every schedule with at most ``max_moves`` moves that is no worse than today's under any rule.
     """
     instance = case.instance
     cost = evaluate(instance, found.options)

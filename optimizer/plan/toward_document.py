@@ -1,4 +1,4 @@
-"""How far a plan of ``plan --toward`` leads: what of the rules stays broken, and how many more plans it takes."""
+"""Data of ``plan --toward``: which violations a plan leaves, and how many more plans it takes to remove them."""
 
 from __future__ import annotations
 

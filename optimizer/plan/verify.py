@@ -1,8 +1,8 @@
 """Independent verifier: checks a plan against inventory, rules and risk by plain loops over clock times.
 
-It shares no code with the model in :mod:`optimizer.solve`: windows are compared as instants, not as slots of merged
-rows; policies are counted in the inventory that the changes lead to; every figure is computed again; the changes are
-made one by one in their order, and every state on the way is looked at.
+It shares no code with the model in :mod:`optimizer.solve`.  It compares windows as instants, not as slots of merged
+rows, and counts policies in the inventory that the changes lead to.  It computes every figure again.  It makes the
+changes one by one in their order, and checks every state on the way.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OVERLAP_PROBABILITIES = (0.23, 0.1725, 0.115, 0.0575)
 """Probability that two snapshots overlap, for starts 0, 30, 60 and 90 minutes apart."""
 
 TOLERANCE = 1e-5
-"""Relative difference of two figures that counts as rounding."""
+"""Relative difference between two figures that counts as rounding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +41,17 @@ class Claims:
     Parameters
     ----------
     cost
-        The whole objective.
+        Value of the whole objective.
     overlaps
-        Expected overlapping snapshots of one service, per 30 days.
+        Expected number of overlapping snapshots within services, per 30 days.
     working_hours_starts
         Expected number of backups that start in working hours, per 30 days.
     peak
-        Most windows of one service in one half hour.
+        Largest number of overlapping windows of one service in one half hour.
     bound
-        Lower bound: may not exceed the cost.
+        Lower bound, which must not exceed the cost.
     weighted_overlaps
-        Overlaps, each times the smaller weight of both VMs; None where no VM is weighed.
+        Overlaps, each multiplied by the smaller weight of its two VMs; None if no VM has a weight.
     """
 
     cost: float
@@ -64,29 +64,29 @@ class Claims:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """Where everything is after a plan.
+    """State before and after a plan, with everything that the verifier needs.
 
     Parameters
     ----------
     before, after
-        Inventory today and with every change of the plan; both have the same items in the same order.
+        Inventory today and after every change of the plan.  Both have the same items in the same order.
     rules
-        Of the plan.
+        Rules of the plan.
     risk, credit
-        Shape (V, 48) and (V,): risk table; of a gain in risk, this share counts.
+        Risk table of shape (V, 48), and the share of a gain in risk that counts for each VM, of shape (V,).
     own
-        Shape (V,): whether a VM's own history is the evidence; without it, no risk may grow.
+        Shape (V,): whether a VM's own history is the evidence.  If it is not, its risk must not grow.
     starts
-        Length V: ``HH:MM`` that the schedule states.
+        Length V: starts as ``HH:MM`` that the schedule states.
     snapshot_minutes
-        Length of the snapshot.
+        Length of the snapshot in minutes.
     changes
-        Of the plan, in their order.
+        Changes of the plan, in their order.
     moved_on
         Day of the last move of VMs that were moved before, by ``vm_id.lower()``.
     left
-        For a plan that keeps the rules only in part: how many VMs it says break each rule that is broken today.
-        None: every rule must hold.
+        For a plan that keeps the rules only in part: the number of VMs that, according to the plan, break each rule
+        that is broken today.   None: every rule must hold.
     """
 
     before: Inventory
@@ -103,7 +103,7 @@ class Checked:
 
 
 def verify(checked: Checked, claims: Claims) -> list[str]:
-    """Everything that is wrong with a plan, in words; empty where nothing is."""
+    """All faults of a plan, in words; empty if there are none."""
     faults = _check_items(checked)
     if faults:
         return faults
@@ -140,12 +140,12 @@ def verify(checked: Checked, claims: Claims) -> list[str]:
 
 
 def require_verified(checked: Checked, claims: Claims) -> None:
-    """Refuse a plan that the verifier finds fault with.
+    """Refuse a plan in which the verifier finds faults.
 
     Raises
     ------
     VerificationError
-        With the first faults; the plan must not be shown.
+        The plan has faults and must not be shown; the message contains the first ones.
     """
     faults = verify(checked, claims)
     if faults:
@@ -171,7 +171,7 @@ def _moved(checked: Checked, row: int) -> bool:
 
 
 def _counted_risk(checked: Checked, row: int, today: int, option: int) -> float:
-    """Risk at an option: an increase over today's counts whole, of a decrease only the share that is credited."""
+    """Risk at an option: an increase over today counts in full, a decrease only in the share that is credited."""
     before, after = float(checked.risk[row, today]), float(checked.risk[row, option])
     return after if after >= before else before - float(checked.credit[row]) * (before - after)
 
@@ -194,7 +194,7 @@ def _check_items(checked: Checked) -> list[str]:
 
 
 def _check_policies(checked: Checked) -> list[str]:
-    """Starts are those of the policies; twins only; limits kept, nothing over a limit grows."""
+    """Check that starts match the policies, that policies are twins, that limits hold, and that no excess grows."""
     faults = []
     limits = checked.rules.policies
     for row, (old_item, item) in enumerate(zip(checked.before.items, checked.after.items, strict=True)):
@@ -224,7 +224,7 @@ def _check_policies(checked: Checked) -> list[str]:
 
 
 def _check_edits(checked: Checked) -> list[str]:
-    """Policies get another time only where that is allowed, and never those of items that nobody knows."""
+    """Check that only policies that may be edited get another time, and none with unplanned items."""
     faults = []
     for policy_id, policy in checked.before.policies.items():
         if checked.after.policies[policy_id].start == policy.start:
@@ -242,7 +242,7 @@ def _check_edits(checked: Checked) -> list[str]:
 
 
 def _check_policy_writes(checked: Checked) -> list[str]:
-    """Policies that are created or edited: no more in all, and in each place of the budget, than the rules allow."""
+    """Check that no more policies are created or edited than the rules allow, in total and per place of the budget."""
     rules, limits = checked.rules, checked.rules.policies
     written: Counter[str] = Counter()
     for policy_id, policy in checked.after.policies.items():
@@ -272,14 +272,14 @@ def _members(inventory: Inventory) -> defaultdict[str, set[str]]:
 
 
 def rules_of(inventory: Inventory, rules: Rules, item: ProtectedItem) -> list[Rule]:
-    """Rules that are for the VM of an item."""
+    """Rules that apply to the VM of an item."""
     vm, vault = inventory.vm(item), inventory.vault(item)
     frequency = inventory.policy(item).recurrence.frequency
     return [rule for rule in rules.rule if is_under(rule, vm, vault, frequency)]
 
 
 def _check_single_vms(checked: Checked, clock: WindowClock) -> list[str]:
-    """Pins, exclusions, windows, Azure's grid and the limit on risk."""
+    """Check pins, exclusions, windows, Azure's grid and the limit on risk."""
     faults = []
     for row, item in enumerate(checked.before.items):
         policy, option = checked.before.policy(item), _option(checked.starts[row])
@@ -301,14 +301,14 @@ def _check_single_vms(checked: Checked, clock: WindowClock) -> list[str]:
 
 
 def stays(item: ProtectedItem, rules: Sequence[Rule]) -> bool:
-    """Whether a VM is left where it is: pinned, excluded, or unwritable for its state in Azure.
+    """Whether a VM must stay where it is: pinned, excluded, or unwritable because of its state in Azure.
 
     Parameters
     ----------
     item
-        The VM's item.
+        Item of the VM.
     rules
-        Those that are for it.
+        Rules that apply to the VM.
     """
     return bool(item.unwritable) or any(rule.pin or rule.exclude for rule in rules)
 
@@ -316,8 +316,8 @@ def stays(item: ProtectedItem, rules: Sequence[Rule]) -> bool:
 def _most_risk(checked: Checked, row: int, open_starts: Sequence[int]) -> float:
     """Highest risk that one VM may have at a start, in at-risk backups per 30 days.
 
-    A limit that the planner did not write gives way where every start that is open is above it: it then counts from
-    the least risk among these.
+    If the planner did not write a limit and every open start exceeds the default one, the limit counts from the
+    smallest risk among the open starts.
     """
     allowance = checked.rules.max_risk_increase if checked.own[row] else 0.0
     ceiling = float(checked.risk[row, checked.before.policy(checked.before.items[row]).start]) + allowance + 1e-9
@@ -327,7 +327,7 @@ def _most_risk(checked: Checked, row: int, open_starts: Sequence[int]) -> float:
 
 
 def _check_caps(checked: Checked, clock: WindowClock) -> list[str]:
-    """``max_concurrent`` and ``separate = true``: VMs that stay may meet as they do today, and no VM may join them."""
+    """Check ``max_concurrent`` and ``separate = true``; immovable VMs may overlap as today, but without other VMs."""
     faults = []
     for rule in checked.rules.rule:
         if rule.max_concurrent is None and rule.separate is not True:
@@ -354,13 +354,13 @@ def _check_caps(checked: Checked, clock: WindowClock) -> list[str]:
 
 
 def _half_hours_tolerated(checked: Checked, clock: WindowClock, item: ProtectedItem) -> Iterable[int]:
-    """Half hours of an item's windows today, where what is over a cap today may stay so."""
+    """Half hours of an item's windows today in which an excess over a cap may remain."""
     policy = checked.before.policy(item)
     return () if checked.left is None else clock.half_hours(policy, policy.start)
 
 
 def capped_groups(inventory: Inventory, rules: Rules, item: ProtectedItem) -> list[CappedGroup]:
-    """Rules that count the windows of an item, each with the service or the vault in which it does."""
+    """Rules that count the windows of an item, each with the service or vault within which it counts them."""
     counting = [rule for rule in rules.rule if rule.max_concurrent is not None or rule.separate is True]
     if not counting:
         return []
@@ -373,7 +373,7 @@ def capped_groups(inventory: Inventory, rules: Rules, item: ProtectedItem) -> li
 
 
 def counted_within(rule: Rule, inventory: Inventory, item: ProtectedItem) -> str:
-    """The service or the vault in which a rule counts an item; empty where it counts over everything."""
+    """Service or vault within which a rule counts an item; empty if the rule counts all its VMs together."""
     if rule.per is None and rule.separate is True:
         return ""
     vm = inventory.vm(item)
@@ -381,7 +381,7 @@ def counted_within(rule: Rule, inventory: Inventory, item: ProtectedItem) -> str
 
 
 def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list[str]:
-    """The objective, term by term, against what the plan states."""
+    """Compare the objective, term by term, with the figures that the plan states."""
     prices, hours, weights = checked.rules.prices, checked.rules.working_hours, _weights(checked)
     met: Counter[tuple[str, int]] = Counter()
     starts: Counter[tuple[str, int]] = Counter()
@@ -418,7 +418,7 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
         ("expected starts in working hours", claims.working_hours_starts, in_hours),
         ("peak concurrency", claims.peak, peak),
     ):
-        if not abs(stated - found) <= TOLERANCE * (1 + abs(found)):  # so that NaN is a fault
+        if not abs(stated - found) <= TOLERANCE * (1 + abs(found)):  # in this form, NaN is a fault as well
             faults.append(f"the plan states {name} {stated:.6f}, it is {found:.6f}")
     if not claims.bound <= claims.cost + TOLERANCE:
         faults.append(f"the bound {claims.bound:.6f} is above the cost {claims.cost:.6f}")
@@ -426,14 +426,14 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
 
 
 def _weights(checked: Checked) -> list[float]:
-    """How much the risk and the overlaps of each VM count: the largest weight that a rule gives it."""
+    """Weight of each VM's risk and overlaps: the largest weight that a rule gives it."""
     given = [rules_of(checked.before, checked.rules, item) for item in checked.before.items]
     return [max((rule.weight for rule in rules if rule.weight is not None), default=1.0) for rules in given]
 
 
 @dataclass(frozen=True, slots=True)
 class _ServiceOverlaps:
-    """Expected overlapping snapshots of a service in 30 days, also times the smaller weight of both VMs."""
+    """Expected overlapping snapshots of a service in 30 days, plain and times the smaller weight of both VMs."""
 
     count: float
     weighted: float
@@ -465,7 +465,7 @@ def _overlaps(checked: Checked, clock: WindowClock, weights: Sequence[float]) ->
 
 
 def _expected_pairs(runs: Counter[int], others: Counter[int], *, alike: bool) -> float:
-    """Expected overlaps of two kinds of runs in a week; ``alike``: both are the same runs."""
+    """Expected overlaps of two kinds of runs in a week; ``alike``: both arguments are the same runs."""
     expected = 0.0
     for moment, count in runs.items():
         expected += OVERLAP_PROBABILITIES[0] * (count * (count - 1) / 2 if alike else count * others[moment])
@@ -477,7 +477,7 @@ def _expected_pairs(runs: Counter[int], others: Counter[int], *, alike: bool) ->
 
 
 def _price_of_overlap(prices: Prices, num_vms: int) -> float:
-    """What an overlap in a service costs: more in a small one, so that all of it at once costs ``all_at_once``."""
+    """Price of an overlap in a service; higher in a small one, so that all its VMs at once cost ``all_at_once``."""
     pairs = num_vms * (num_vms - 1) / 2
     together = 30 * OVERLAP_PROBABILITIES[0] * pairs
     return max(prices.snapshot_overlap, prices.all_at_once / together) if pairs else 0.0
@@ -501,14 +501,14 @@ def _starts_above_share(checked: Checked, clock: WindowClock, starts: Counter[tu
 
 
 def _usable_options(checked: Checked, clock: WindowClock, row: int) -> list[int]:
-    """Options that the rules and limits leave to one VM."""
+    """Options that the rules and limits allow one VM."""
     options = _open_starts(checked, clock, row)
     most = _most_risk(checked, row, options)
     return [t for t in options if checked.risk[row, t] <= most]
 
 
 def _open_starts(checked: Checked, clock: WindowClock, row: int) -> list[int]:
-    """Options that pins, windows and Azure leave to one VM, whatever its risk there."""
+    """Options that pins, windows and Azure allow one VM, regardless of its risk there."""
     item = checked.before.items[row]
     policy, rules = checked.before.policy(item), rules_of(checked.before, checked.rules, item)
     if stays(item, rules):

@@ -1,6 +1,6 @@
-"""The verifier's clock: start windows as instants and as half hours of the week, by plain loops.
+"""Clock of the verifier: start windows as instants and as half hours of the week, by plain loops.
 
-It shares no code with :mod:`optimizer.solve`; the verifier of plans and the judge of roll-outs both ask it.
+It shares no code with :mod:`optimizer.solve`.  The verifier of plans and the judge of roll-outs both use it.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ TWO_HOURS = timedelta(hours=2)
 HALF_HOUR = timedelta(minutes=30)
 HALF_HOURS_PER_WEEK = 336
 A_YEAR = 366
-"""Days for which windows of rules must hold: every change of clocks lies in them."""
+"""Number of days for which windows of rules must hold, which includes every change of clocks."""
 
 Span = tuple[datetime, datetime]
 
 
 class WindowClock:
-    """Windows as instants of the horizon and as half hours of the typical week, remembered per kind of policy.
+    """Windows as instants of the horizon and as half hours of the typical week; cached per kind of policy.
 
     Parameters
     ----------
     horizon
-        Its start is where the year begins in which windows must keep the rules.
+        Horizon whose start begins the year in which windows must keep the rules.
     snapshot_minutes
-        Length of the snapshot at the end of a window.
+        Length in minutes of the snapshot at the end of a window.
     """
 
     def __init__(self, horizon: Horizon, snapshot_minutes: int) -> None:
@@ -58,7 +58,7 @@ class WindowClock:
         return [(day, first + span) for day in days for span in spans]
 
     def offsets(self, policy: Policy) -> list[timedelta]:
-        """Offsets from UTC that the policy's zone had in the past year or has in the coming year, today's first."""
+        """UTC offsets that the policy's zone had in the past year or will have in the coming year, today's first."""
         if policy.timezone not in self._offsets:
             self._offsets[policy.timezone] = self._find_offsets(policy.timezone)
         return self._offsets[policy.timezone]
@@ -70,7 +70,7 @@ class WindowClock:
         return list(dict.fromkeys(found))
 
     def half_hours(self, policy: Policy, option: int) -> frozenset[int]:
-        """Half hours of the UTC week that any window meets, read at any offset."""
+        """Half hours of the UTC week that any window touches, at any UTC offset."""
         key = (policy.recurrence, policy.timezone, option)
         if key not in self._half_hours:
             met: set[int] = set()
@@ -85,7 +85,7 @@ class WindowClock:
         return self._half_hours[key]
 
     def starts(self, policy: Policy, option: int, *, clock_changed: bool = False) -> list[int]:
-        """Half hours of the UTC week in which runs start, at the offset of the horizon's start or at the other."""
+        """Half hours of the UTC week in which runs start, at the UTC offset of the horizon's start or at the other."""
         key = (policy.recurrence, policy.timezone, option, clock_changed)
         if key not in self._starts:
             now, *others = self.offsets(policy)
@@ -99,7 +99,7 @@ class WindowClock:
     def starts_within(self, hours: WorkingHours, policy: Policy, option: int) -> float:
         """Expected number of backups of a typical week that start in working hours, on the policy's own clock.
 
-        A backup starts at any time of the two hours after its time.
+        A backup starts at a random time within two hours after its scheduled time.
         """
         key = (hours, policy.recurrence, option)
         if key not in self._starts_within:
@@ -116,7 +116,7 @@ class WindowClock:
     def fits(self, rule: Rule, policy: Policy, option: int) -> bool:
         """Whether every start window keeps the allowed and forbidden windows of a rule.
 
-        Windows of the week are looked at for a year, windows on dates for the horizon.
+        Weekly windows are checked for a year, windows on dates for the horizon.
         """
         key = (rule.name, policy.recurrence, policy.timezone, option)
         if key not in self._fits:
@@ -140,7 +140,7 @@ class WindowClock:
         return True
 
     def instants(self, policy: Policy, option: int, until: datetime) -> list[datetime]:
-        """Begin of every start window from the start of the horizon to a given time, read at any offset."""
+        """Begin of every start window from the start of the horizon to a given time, at any UTC offset."""
         key = (policy.recurrence, policy.timezone, option, until)
         if key not in self._instants:
             self._instants[key] = list(self._find_instants(policy, option, until))
@@ -152,13 +152,13 @@ class WindowClock:
         for day, wall in self.wall_times(policy, option):
             for offset in self.offsets(policy):
                 instant = monday + timedelta(days=day) + wall - offset
-                instant -= (instant - start) // week * week  # the first one that is not before the start
+                instant -= (instant - start) // week * week  # the first instant that is not before the start
                 while instant < until:
                     yield instant
                     instant += week
 
     def _spans(self, windows: Sequence[Window], own_zone: str) -> list[Span]:
-        """Every time at which one of some windows is open, from its opening to its closing, by its opening."""
+        """Every period in which one of the windows is open, as (opening, closing), in order of opening."""
         key = (tuple(windows), own_zone)
         if key not in self._open:
             found = []
@@ -176,7 +176,7 @@ class WindowClock:
 
 
 def _near(begin: datetime, end: datetime, spans: Sequence[Span]) -> Iterator[Span]:
-    """Spans that could meet an interval: those that open before its end and at most two days before its begin."""
+    """Spans that may overlap an interval: those that open before its end, and at most two days before its begin."""
     place = bisect_left(spans, (begin - timedelta(days=2), begin))
     while place < len(spans) and spans[place][0] < end:
         yield spans[place]

@@ -1,8 +1,8 @@
-"""Independent check that the changes of a plan can be made in their order: every limit and rule after every write.
+"""Independent check that a plan's changes can be made in their order, with every limit and rule kept after each write.
 
-It shares no code with what orders the changes (:mod:`optimizer.plan.sequence`, :mod:`optimizer.solve.executable`): it
-makes them one by one and looks at each state.  Rules on the windows of single VMs need no look: a VM is written once,
-so at any time it starts where it started today or where it starts in the end.
+It shares no code with the modules that order the changes (:mod:`optimizer.plan.sequence`,
+:mod:`optimizer.solve.executable`).  It makes the changes one by one and checks each state.  Rules on the windows of
+single VMs need no check here: each VM is written once, so it always starts either as today or as in the end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from optimizer.plan.verify_clock import WindowClock
 from optimizer.plan.verify_sets import SetRules
 
 MOST_FAULTS = 5
-"""Faults after which the replay ends: what follows from them tells nothing new."""
+"""Number of faults after which the replay ends, because later faults follow from them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class CappedGroup:
 
     @property
     def cap(self) -> int:
-        """Most windows that may overlap."""
+        """Maximum number of windows that may overlap."""
         return self.rule.max_concurrent if self.rule.max_concurrent is not None else 1
 
 
@@ -47,20 +47,20 @@ def check_order(
     sets: SetRules,
     groups_of: CappedGroups,
 ) -> list[str]:
-    """What is wrong with the states that a plan passes through, in words; empty where nothing is.
+    """Faults of the states that a plan passes through, in words; empty if there are none.
 
     Parameters
     ----------
     before
-        What is there before the first change.
+        State before the first change.
     rules
-        What has to hold after each change.
+        Rules that must hold after each change.
     changes
-        In the order in which they are made.
+        Changes in the order in which they are made.
     clock, sets
-        The verifier's clock and its check of rules between VMs.
+        The verifier's clock, and its check of rules between VMs.
     groups_of
-        Tells in which capped groups an item is counted.
+        Returns the capped groups in which an item is counted.
     """
     replay = _Replay(before, rules, clock, sets, groups_of)
     for number, change in enumerate(changes, start=1):
@@ -81,7 +81,7 @@ def _option(text: str) -> int:
 
 
 class _Replay:
-    """The state after some changes."""
+    """State after some changes."""
 
     def __init__(
         self, before: Inventory, rules: Rules, clock: WindowClock, sets: SetRules, groups_of: CappedGroups
@@ -140,7 +140,7 @@ class _Replay:
         self._move(number, [row], self._start[key])
 
     def _move(self, number: int, rows: list[int], start: int) -> None:
-        """Let VMs start elsewhere, and look at the rules between VMs."""
+        """Move VMs to a start, and check the rules between VMs."""
         gained: Counter[tuple[str, str, int]] = Counter()
         caps: dict[str, int] = {}
         for row in rows:
@@ -164,7 +164,7 @@ class _Replay:
                 break
 
     def _places(self, row: int, start: int) -> list[tuple[str, str, int]]:
-        """Half hours of each capped group that a VM's windows meet."""
+        """Half hours of each capped group that a VM's windows touch."""
         if not self._groups[row]:
             return []
         half_hours = self._clock.half_hours(self._before.policy(self._before.items[row]), start)

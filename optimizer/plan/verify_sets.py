@@ -1,6 +1,6 @@
 """Independent check of ``separate`` and ``order`` between sets of VMs, by plain loops over half hours and instants.
 
-It shares no code with :mod:`optimizer.solve`; the verifier of plans and the judge of roll-outs both ask it.
+It shares no code with :mod:`optimizer.solve`.  The verifier of plans and the judge of roll-outs both use it.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ class _Member:
 
 
 class SetRules:
-    """Rules between sets of VMs, and which schedules break them.
+    """Rules between sets of VMs, and a check whether schedules break them.
 
     Parameters
     ----------
     inventory
-        The VMs; their sets, groups and kinds of policy never change.
+        Inventory with the VMs; their sets, groups and kinds of policy never change.
     rules
-        With ``separate`` and ``order``.
+        Rules with ``separate`` and ``order``.
     clock
-        Windows as instants and half hours.
+        Clock that gives windows as instants and half hours.
     """
 
     def __init__(self, inventory: Inventory, rules: Rules, clock: WindowClock) -> None:
@@ -60,7 +60,7 @@ class SetRules:
         self._known: dict[tuple[object, ...], bool] = {}
 
     def breaking(self, starts: Sequence[int]) -> set[tuple[str, int]]:
-        """Rules that a schedule breaks, each with the rows of the VMs that do; pairs that stay are left out."""
+        """Rules that a schedule breaks, each with the row of a VM that breaks it; immovable pairs do not count."""
         found = set()
         for rule, ordered, members in self._groups:
             for one in members:
@@ -78,21 +78,21 @@ class SetRules:
     def broken(
         self, starts: Sequence[int | None], tolerated: Sequence[int] | None = None, *, settled: bool = False
     ) -> list[str]:
-        """Which rules a schedule breaks, in words.
+        """Rules that a schedule breaks, in words.
 
         Parameters
         ----------
         starts
-            Length V: start option of each VM; None for one that is not there.
+            Length V: start option of each VM; None for a VM that does not exist.
         tolerated
-            Length V: a schedule in which pairs of VMs that clash may go on clashing.  Without it only pairs of VMs
-            that stay where they are may.
+            Length V: schedule in which pairs of VMs that clash may continue to clash.   Without it, only pairs of
+            immovable VMs may clash.
         settled
-            Whether no more VMs are to be moved, so that ``within`` counts also where ``tolerated`` is given.
+            Whether no more VMs will be moved, so that ``within`` also counts if ``tolerated`` is given.
         """
         faults = []
         for rule, ordered, members in self._groups:
-            alike: dict[tuple[object, ...], _Member] = {}  # one VM stands for all that are like it
+            alike: dict[tuple[object, ...], _Member] = {}  # one VM represents all equal VMs
             for member in members:
                 before = None if tolerated is None else tolerated[member.row]
                 kind = (member.policy.recurrence, member.policy.timezone, starts[member.row], before)
@@ -115,9 +115,9 @@ class SetRules:
         starts: Sequence[int | None],
         tolerated: Sequence[int] | None,
     ) -> list[str]:
-        """Pairs of neighbouring sets of which the later one begins more than ``within`` hours after the earlier one.
+        """Pairs of neighboring sets whose later set begins more than ``within`` hours after the earlier one.
 
-        Not asked while VMs are still being moved one by one.
+        This is not checked while VMs are still being moved one by one.
         """
         faults, numbers = [], sorted({member.number for member in members})
         for earlier, later in pairwise(numbers):
@@ -137,7 +137,8 @@ class SetRules:
     def _is_too_late(self, rule: Rule, one: _Member, other: _Member, starts: Sequence[int | None]) -> bool:
         start, other_start = starts[one.row], starts[other.row]
         assert start is not None and other_start is not None and rule.within is not None
-        # Each VM by the reading of its clock that makes it worse: the earlier one first, the later one last.
+        # For each VM, the UTC offset that is worse: the earlier VM as early as possible, the later VM as late as
+        # possible.
         first, second = self._nights_of(one.policy, start), self._nights_of(other.policy, other_start)
         spread, other_spread = self._spread(one.policy), self._spread(other.policy)
         return any(
@@ -147,19 +148,19 @@ class SetRules:
         )
 
     def _spread(self, policy: Policy) -> timedelta:
-        """By how much the readings of a policy's clock differ."""
+        """Difference between the UTC offsets of a policy's clock."""
         offsets = self._clock.offsets(policy)
         return max(offsets) - min(offsets)
 
     def broken_by(self, row: int, starts: Sequence[int | None], tolerated: Sequence[int]) -> str:
-        """Which rule one VM breaks together with another, in words; empty where there is none.
+        """Rule that one VM breaks together with another, in words; empty if there is none.
 
         Parameters
         ----------
         row
-            The VM.
+            Row of the VM.
         starts, tolerated
-            As of :meth:`broken`.
+            See :meth:`broken`.
         """
         for number, member in self._groups_of.get(row, ()):
             rule, ordered, members = self._groups[number]
@@ -200,7 +201,7 @@ class SetRules:
         return self._known[key]
 
     def _nights_of(self, policy: Policy, option: int) -> dict[date, tuple[datetime, datetime]]:
-        """First begin and last end of the windows of each night of the horizon, from noon to noon of the own clock."""
+        """First begin and last end of the windows in each night of the horizon, from noon to noon, local time."""
         key = (policy.recurrence, policy.timezone, option)
         if key not in self._nights:
             self._nights[key] = self._find_nights(policy, option)
@@ -235,7 +236,7 @@ def _at(member: _Member, starts: Sequence[int | None]) -> str:
 
 
 def is_under(rule: Rule, vm: Vm, vault: Vault, frequency: Frequency) -> bool:
-    """Whether ``where`` selects a VM for a rule and no set of ``except`` takes it out."""
+    """Whether ``where`` selects a VM for a rule and no set of ``except`` exempts it."""
     if not rule.where.matches(vm, vault, frequency):
         return False
     for one in rule.exempt:
@@ -246,7 +247,7 @@ def is_under(rule: Rule, vm: Vm, vault: Vault, frequency: Frequency) -> bool:
 
 
 def _groups(inventory: Inventory, rules: Rules, rule: Rule, *, ordered: bool) -> list[list[_Member]]:
-    """VMs in the sets of a rule, by service or vault or all together."""
+    """VMs in the sets of a rule, grouped by service, by vault, or all together."""
     sets = rule.order_sets if ordered else rule.separate_sets
     groups: defaultdict[str, list[_Member]] = defaultdict(list)
     for row, item in enumerate(inventory.items if sets else ()):

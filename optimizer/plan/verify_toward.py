@@ -1,7 +1,7 @@
 """Independent count of the violations that a plan of ``plan --toward`` leaves, by plain loops over half hours.
 
-Such a plan keeps the rules only in part.  It may break a rule only where today's schedule breaks it, and has to say
-for how many VMs.
+Such a plan keeps the rules only in part.  It may break a rule only if today's schedule breaks it, and must state for
+how many VMs.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from optimizer.plan.verify_sets import SetRules
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """What violations are counted in.
+    """Inputs for counting violations.
 
     Parameters
     ----------
     inventory
-        What is protected.
+        Inventory with the protected VMs.
     clock, sets
-        The verifier's clock and its check of rules between VMs.
+        The verifier's clock, and its check of rules between VMs.
     rules_of
-        Rules that are for an item.
+        Returns the rules that apply to an item.
     groups_of
-        Capped groups in which an item is counted.
+        Returns the capped groups in which an item is counted.
     stays
-        Whether an item is never moved, given its rules: it does not count.
+        Returns whether an item never moves, given its rules.  Such an item does not count.
     """
 
     inventory: Inventory
@@ -78,14 +78,15 @@ class Counting:
 
 
 def check_left(before: Counter[str], after: Counter[str], stated: Mapping[str, int]) -> list[str]:
-    """What is wrong with the violations that a plan states, in words.
+    """Faults in the violations that a plan states, in words.
 
     Parameters
     ----------
     before, after
-        VMs that break each rule today and in the plan.
+        Number of VMs that break each rule today and in the plan.
     stated
-        VMs that break each rule in the plan, as it states them; rules that today's schedule breaks.
+        Number of VMs that break each rule in the plan according to the plan, for the rules that today's schedule
+        breaks.
     """
     faults = [
         f"rule {name!r}: {after[name]} VMs break it in the plan, and {before[name]} do today"

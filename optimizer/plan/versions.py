@@ -1,10 +1,10 @@
-"""Plans of earlier versions of ``plan.json``, read as plans of this one.
+"""Conversion of plans from earlier versions of ``plan.json`` to the present version.
 
-Version 1 counted pairs of start windows in half hours (``overlap_pair_slots``, priced with ``overlap``); version 2
-counts expected overlapping snapshots (``overlaps_per_month``, priced with ``snapshot_overlap``).  The schedule and
-the changes mean the same in both, so that a plan of version 1 can be reported, applied and rolled back.
+Version 1 counted pairs of start windows in half hours (``overlap_pair_slots``, priced with ``overlap``).  Version 2
+counts expected overlapping snapshots (``overlaps_per_month``, priced with ``snapshot_overlap``).  Schedule and changes
+mean the same in both, so a plan of version 1 can be reported, applied and rolled back.
 
-A field that version 2 adds and version 1 cannot have is filled in here, in :func:`_as_version_2`.
+Fields that version 2 adds and that version 1 cannot have are filled in by :func:`_as_version_2`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ Content = Mapping[str, Any]
 def read_version_1(content: Content) -> PlanDocument:
     """Read a plan of version 1.
 
-    Its figures of overlaps are computed from its schedule.  Its fingerprint stays that of its own content, by which
-    its rollback file and its journals know it.
+    Its overlap figures are computed from its schedule.   Its fingerprint remains that of its own content, which its
+    rollback file and its journals refer to.
 
     Raises
     ------
     pydantic.ValidationError
-        It is no plan.
+        The content is not a plan.
     """
     plan = PlanDocument.model_validate_json(json.dumps(_as_version_2(content)))
     overlaps = TodayAndPlan(
@@ -45,7 +45,7 @@ def read_version_1(content: Content) -> PlanDocument:
 
 
 def _as_version_2(content: Content) -> dict[str, Any]:
-    """The content in the shape of version 2, with overlaps of 0 in place of pair-slots."""
+    """Content in the shape of version 2, with 0 overlaps instead of pair-slots."""
     found = {**content, "schema_version": PLAN_SCHEMA_VERSION}
     if isinstance(found.get("summary"), Mapping):
         summary = dict(found["summary"])

@@ -1,4 +1,4 @@
-"""What plans and audits say about weights, which rules give to VMs."""
+"""Notes of plans and audits on the weights that rules give to VMs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Time gates: when a write may be made, given running backups, recovery points and freezes."""
+"""Time gates, or write windows: when a write may be made, given running backups, recovery points and freezes."""
 
 from __future__ import annotations
 
