@@ -1,4 +1,4 @@
-"""A twin of the Azure endpoints on loopback: what ``rehearse`` and the tests write to."""
+"""Emulator of the Azure endpoints on loopback, which ``rehearse`` and the tests write to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from optimizer.emulator.state import AcceptedWrite as AcceptedWrite
     from optimizer.emulator.state import CloudState as CloudState
 
-# A name is imported when it is first used: a web server is not needed for --help.
+# Each name is imported on first use, so that --help does not load a web server.
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={

@@ -1,4 +1,4 @@
-"""The scheduler of the service: starts a job for every protected item at the times of its policy."""
+"""Scheduler of the emulated service, which starts jobs for protected items at the times of their policies."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
 
 
 _UNTIL_A_BACKUP = {"", "protected", "irpending", "protectionerror", "invalid"}
-"""States that a backup which succeeds turns into ``Protected``; one that nobody knows is left as it is."""
+"""States that a successful backup changes to ``Protected``; unknown states are kept."""
 
 
 def _state(item: Resource) -> str:
@@ -33,25 +33,25 @@ def _state(item: Resource) -> str:
 
 
 def is_scheduled(item: Resource) -> bool:
-    """Whether backups of an item are started."""
+    """Whether the service starts backups of an item."""
     properties = properties_of(item)
     stopped = _state(item) in _STOPPED
     return bool(properties.get("policyId")) and not stopped and not properties.get("isScheduledForDeferredDelete")
 
 
 class Scheduler:
-    """Starts and ends jobs as time goes by.
+    """Starts and ends jobs as time passes.
 
     Parameters
     ----------
     policies, items
-        Resources of the service, by key; items are replaced as their backups end.
+        Resources of the service, by key; items are replaced when their backups end.
     book
-        Jobs are entered here.
+        Book in which jobs are recorded.
     settings, seed
-        How jobs go.
+        Behavior of jobs, and seed of their delays and failures.
     now
-        Jobs that start after this time are carried out; their nominal times may lie before.
+        Time after which jobs start; their nominal times may be earlier.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Scheduler:
         self.points: dict[str, int] = {}
 
     def advance(self, now: datetime) -> None:
-        """Carry out every run, and end every job, up to a time."""
+        """Start all runs and end all jobs up to a time."""
         while (due := self._first_due()) is not None and due <= now:
             self._now = due
             self._start_jobs(due)
@@ -81,7 +81,7 @@ class Scheduler:
         self._end_jobs(now)
 
     def _first_due(self) -> datetime | None:
-        """The earliest nominal time of any policy after the last one; policies may have been replaced by anybody."""
+        """Earliest nominal time of any policy after the last one; policies may have been replaced in the meantime."""
         first: datetime | None = None
         for name, policy in self._policies.items():
             known = self._next.get(name)
@@ -152,6 +152,6 @@ class Scheduler:
 
 
 def _draws(seed: int, name: str, due: datetime) -> tuple[float, float]:
-    """Two numbers in [0, 1) that are the same for the same run."""
+    """Two numbers in [0, 1) that are equal for the same run of the same item."""
     digits = guid("draw", seed, name, due.isoformat()).replace("-", "")
     return int(digits[:8], 16) / 16**8, int(digits[-8:], 16) / 16**8

@@ -1,4 +1,4 @@
-"""A request as the handlers see it, and their answer."""
+"""Requests as the handlers see them, and their answers."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request.
+    """One request to the emulator.
 
     Parameters
     ----------
     state
-        What it is put to.
+        State of the service that handles the request.
     base
-        Scheme and host as the client wrote them.
+        Scheme and host of the client's URL.
     path
-        Decoded.
+        Decoded path of the request.
     parts
-        What the route found in the path, by name.
+        Named parts that the route found in the path.
     query
-        By name in lower case.
+        Query parameters by name in lower case.
     body
-        JSON; None where there is none.
+        Body as parsed JSON; None if there is no body.
     gzip
         Whether the answer may be compressed.
     """
@@ -45,15 +45,15 @@ class Call:
 
     @property
     def vault_id(self) -> str:
-        """Vault in the path."""
+        """Id of the vault in the path."""
         return self.parts["vault_id"]
 
     def url(self, path: str, **query: str) -> str:
-        """Address at which the client reaches a path."""
+        """URL of a path for the client."""
         return f"{self.base}{quote(path, safe='/;:()!-_.~')}?{urlencode(query, safe='$')}"
 
     def paged(self, rows: Sequence[Any], size: int) -> Answer:
-        """A list, a page at a time; the link to the next one carries the filter along."""
+        """One page of a list; the link to the next page includes the filter."""
         shown, token = page(rows, self.query.get("$skiptoken"), size)
         content: dict[str, Any] = {"value": shown}
         if token is not None:
@@ -65,16 +65,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What is answered.
+    """Answer to a request.
 
     Parameters
     ----------
     status
         HTTP status.
     content
-        To be put into JSON; bytes go out as they are; None: nothing.
+        Content to encode as JSON; bytes are sent unchanged, and None means no content.
     headers
-        Beside the usual ones.
+        Headers in addition to the usual ones.
     """
 
     status: int

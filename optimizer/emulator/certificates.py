@@ -1,4 +1,4 @@
-"""A certificate authority that lives as long as its process, and a certificate for loopback."""
+"""Certificate authority that lives as long as its process, and a certificate for loopback."""
 
 from __future__ import annotations
 
@@ -15,21 +15,22 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _VALID_FROM = datetime(2000, 1, 1, tzinfo=UTC)
 _VALID_TO = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
-"""The value of RFC 5280, 4.1.2.5, for a certificate without an end. The keys exist only in the memory of this process,
-so the process is what ends the validity, whatever time the emulator plays and the machine's clock says."""
+"""Value that RFC 5280, 4.1.2.5, defines for a certificate without an end date. The keys exist only in the memory of
+this process, so the end of the process ends the validity, whatever the emulator's clock and the machine's clock
+say."""
 
 CA_FILE = "ca.pem"
 
 
 def make_tls(folder: Path) -> tuple[ssl.SSLContext, Path]:
-    """Server side of TLS for 127.0.0.1 and localhost, and the file of the authority to trust.
+    """TLS context of a server on 127.0.0.1 and localhost, and the file of the authority to trust.
 
-    The keys of the server are in the folder only while they are loaded; the authority's are never written.
+    The server's key is in the folder only while it is loaded. The authority's key is never written.
 
     Parameters
     ----------
     folder
-        Readable by its owner only.
+        Folder that only its owner can read.
     """
     authority_key, server_key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     authority = _authority(authority_key)

@@ -1,4 +1,4 @@
-"""What goes wrong on demand: refusals, failures, lost connections, slowness."""
+"""Faults on demand: refusals, failures, lost connections and slow answers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Literal
 from optimizer.emulator.refusal import Refusal, throttled
 
 Fault = Literal["429", "500", "500_after", "502", "502_after", "503", "drop_before", "drop_after", "slow"]
-"""``_after``: a write takes effect, and then the answer is a failure; the others come before anything is done."""
+"""With ``_after``, a write takes effect before the answer fails; other faults occur before anything is done."""
 
 _WRITES = {"policy.put", "item.put", "policy.delete"}
 _MESSAGES = {
@@ -25,29 +25,29 @@ _MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """Which faults there are; none by default.
+    """Faults of the emulated service; none by default.
 
     Parameters
     ----------
     rate_429, rate_500, rate_502
-        Share of requests that get this answer; half of the writes with 500 or 502 take effect all the same.
+        Share of requests with this answer. Half of the writes with 500 or 502 take effect nevertheless.
     rate_503_while_polling
-        Share of the looks at operations that get this answer.
+        Share of looks at operations with this answer.
     drop_before, drop_after
         Share of requests whose connection is lost before or after anything is done.
     retry_after
-        ``Retry-After`` of 429 and 503 in seconds; None: no such header.
+        ``Retry-After`` of 429 and 503 in seconds; None means that the header is absent.
     slow_seconds, rate_slow
-        How late, and what share of the answers.
+        Delay of slow answers in seconds, and share of answers that are slow.
     only
-        Kinds of requests that faults befall; empty: all.
+        Kinds of requests that can have faults; empty means all kinds.
     at
-        Faults at exact positions: by ``(kind, n)`` for the n-th request of a kind, by ``n`` for the n-th of all
-        requests that ``only`` allows, both from 1; they go before the rates.
+        Faults at exact positions, counted from 1: ``(kind, n)`` for the n-th request of a kind, ``n`` for the n-th of
+        all requests that ``only`` allows. They take precedence over the rates.
     most_per_second
-        Requests in any second beyond which the answer is 429; None: no throttle.
+        Number of requests in one second above which the answer is 429; None means no limit.
     seed
-        Of the rates.
+        Random seed of the rates.
     """
 
     rate_429: float = 0.0
@@ -65,7 +65,7 @@ class Faults:
     seed: int = 0
 
     def refusal(self, fault: Fault) -> Refusal:
-        """Answer of a fault that has one."""
+        """Answer that a fault produces."""
         if fault == "429":
             message = "Number of requests for action 'read' exceeded the limit; the emulator was told so."
             return throttled("ResourceRequestsThrottled", message, self.retry_after)
@@ -75,19 +75,19 @@ class Faults:
 
 
 class FaultStream:
-    """Decides for each request, in the order in which they come, what befalls it.
+    """Chooses the fault of each request, in the order of the requests.
 
     Parameters
     ----------
     faults
-        Which there are.
+        Possible faults.
     seconds
-        Clock of ``most_per_second``, in seconds.
+        Clock for ``most_per_second``, in seconds.
 
     Attributes
     ----------
     met
-        Faults that befell requests, by name.
+        Number of faults that occurred, by name.
     """
 
     def __init__(self, faults: Faults, seconds: Callable[[], float] = time.monotonic) -> None:
@@ -99,7 +99,7 @@ class FaultStream:
         self._lock = threading.Lock()
 
     def next(self, kind: str) -> Fault | None:
-        """What befalls a request of a kind; None: nothing."""
+        """Fault of the next request of a kind; None if it has none."""
         with self._lock:
             fault = self._next(kind)
             if fault is not None:

@@ -1,4 +1,4 @@
-"""The little of OData filters and pages that these endpoints use."""
+"""The small part of OData filters and paging that the emulated endpoints use."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _TERM = re.compile(r"\s*([\w/]+)\s+eq\s+'((?:[^']|'')*)'\s*(and\b|$)", re.IGNORE
 
 
 def parse_filter(text: str | None) -> Mapping[str, str]:
-    """Terms ``name eq 'value' and ...`` by name in lower case.
+    """Parse ``name eq 'value' and ...`` to values by name in lower case.
 
     Raises
     ------
     Refusal
-        400: it has another form.
+        400: the filter has another form.
     """
     terms: dict[str, str] = {}
     position = 0
@@ -35,17 +35,17 @@ def parse_filter(text: str | None) -> Mapping[str, str]:
 
 
 def same(value: object, wanted: str | None) -> bool:
-    """Whether a value is the wanted one, or any is."""
+    """Whether a value equals the wanted one, ignoring case; None accepts every value."""
     return wanted is None or str(value or "").lower() == wanted.lower()
 
 
 def page(rows: Sequence[T], token: str | None, size: int) -> tuple[Sequence[T], str | None]:
-    """Rows of a page, and the token of the next one; None after the last.
+    """Rows of a page, and the token of the next page; None after the last page.
 
     Raises
     ------
     Refusal
-        400: the token is none that was given.
+        400: the token is not valid.
     """
     try:
         first = int(base64.urlsafe_b64decode(token)) if token else 0

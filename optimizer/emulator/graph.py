@@ -1,4 +1,4 @@
-"""Resource Graph: rows of a few tables and types; of the query language only filters are recognised."""
+"""Resource Graph with a few tables and types; of the query language, only filters are supported."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ _TYPES = re.compile(r"\btype\s+in~?\s*\(([^)]*)\)", re.IGNORECASE)
 _AMONG = re.compile(r"\|\s*where\s+(?:tolower\()?([\w.]+)\)?\s+in~?\s*\(([^)]*)\)", re.IGNORECASE)
 _TEXT = re.compile(r"['\"]([^'\"]*)['\"]")
 _NULLS = ("tags", "zones", "sku", "identity", "plan", "kind", "managedBy")
-"""Columns that every row has."""
+"""Columns that every row has, with null as the default."""
 
 _OBJECTS = ("properties", "tags", "sku", "identity", "plan", "zones")
 
 
 def post_query(call: Call) -> Answer:
-    """Rows that a query wants, a page at a time.
+    """Rows of a query's answer, one page at a time.
 
     Raises
     ------
     Refusal
-        400: the query is of a kind that the emulator does not know.
+        400: the emulator does not support this kind of query.
     """
     body = call.body if isinstance(call.body, dict) else {}
     query = str(body.get("query") or "")
@@ -55,14 +55,14 @@ def post_query(call: Call) -> Answer:
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Rows as columns and lists of values, which is what some versions of the service answer unasked."""
+    """Rows as columns and lists of values, the format that some versions of the service use by default."""
     names = list(dict.fromkeys(name for row in rows for name in row))
     columns = [{"name": name, "type": "object" if name in _OBJECTS else "string"} for name in names]
     return {"columns": columns, "rows": [[row.get(name) for name in names] for row in rows]}
 
 
 def _scope(state: CloudState, body: Mapping[str, Any]) -> frozenset[str] | None:
-    """Subscriptions of the request in lower case; None: all."""
+    """Subscriptions of the request in lower case; None means all."""
     groups = body.get("managementGroups") or ()
     found = {str(name).lower() for name in body.get("subscriptions") or ()}
     known = {name.lower(): members for name, members in state.settings.management_groups.items()}
@@ -89,7 +89,7 @@ def _wanted(state: CloudState, query: str, scope: frozenset[str] | None) -> Iter
 
 
 def _may_be_read(state: CloudState, row: Mapping[str, Any]) -> bool:
-    """Whether the account may read a resource: what it may not read is left out, without a word."""
+    """Whether the account may read a resource; Resource Graph omits other resources without an error."""
     for denied in state.settings.denied_actions:
         action, _, scope = denied.partition(" ")
         if scope and action == f"{row['type']}/read".lower() and lies_in(str(row["id"]), scope):

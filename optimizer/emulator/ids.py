@@ -1,4 +1,4 @@
-"""ARM ids: the key of an object, and what it lies in."""
+"""ARM ids: their keys, and the objects that contain them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def key(arm_id: object) -> str:
-    """What an id is compared by."""
+    """Key of an id for comparisons."""
     return str(arm_id).rstrip("/").lower()
 
 
 def segment(arm_id: str, name: str) -> str:
-    """Value that follows ``name`` in an id; empty where there is none."""
+    """Value that follows ``name`` in an id; empty if the id has no such part."""
     return next((value for part, value in pairwise(arm_id.split("/")) if part.lower() == name.lower()), "")
 
 
 def vault_key(arm_id: str) -> str:
-    """Key of the vault that an object lies in (or is); empty where it lies in none."""
+    """Key of the vault that contains (or is) an object; empty if no vault does."""
     parts = key(arm_id).split("/")
     for position in range(len(parts) - 2):
         if parts[position] == "microsoft.recoveryservices" and parts[position + 1] == "vaults":
@@ -31,11 +31,11 @@ def vault_key(arm_id: str) -> str:
 
 
 def lies_in(arm_id: str, scope: str) -> bool:
-    """Whether an object is a scope or lies below it."""
+    """Whether an object is the scope itself or below it."""
     return key(arm_id) == key(scope) or key(arm_id).startswith(key(scope) + "/")
 
 
 def container_of(item: Resource) -> str:
-    """Name of the container of an item, as jobs state it: one prefix shorter than in the item's id."""
+    """Name of an item's container as jobs state it, with one prefix less than in the item's id."""
     stated = properties_of(item).get("containerName")
     return text(stated) or segment(id_of(item), "protectionContainers").partition(";")[2]

@@ -1,4 +1,4 @@
-"""Assigning protected items to policies, and stopping their protection."""
+"""Assigns protected items to policies, and stops their protection."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 _KINDS = {"microsoft.compute/virtualmachines", "microsoft.classiccompute/virtualmachines"}
 _STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
 MOST_ITEMS = 1000
-"""Items of one policy that Microsoft's own clients allow."""
+"""Number of items in one policy that Microsoft's own clients allow."""
 
 _NOT_STORED = "resourceGuardOperationRequests"
 
 
 def check_item_write(state: CloudState, item_id: str, properties: Mapping[str, Any], now: datetime) -> None:
-    """Refuse an assignment that cannot be made.
+    """Refuse an assignment that is not possible.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def check_item_write(state: CloudState, item_id: str, properties: Mapping[str, A
     before = state.policies.get(key(properties_of(item).get("policyId") or ""))
     vault = state.vaults.get(vault_key(item_id)) or {}
     if properties["policyId"] == "":
-        less = True  # a point that is never made is the shortest kept
+        less = True  # stopping protection reduces retention: no further recovery points are made
     else:
         policy = _target(state, item, str(properties["policyId"]))
         less = before is not None and keeps_less(properties_of(before), properties_of(policy))
@@ -76,7 +76,7 @@ def _invalid(message: str) -> Refusal:
 
 
 def _target(state: CloudState, item: Resource, policy_id: str) -> Resource:
-    """Policy that an item may go to.
+    """Policy to which an item may be assigned.
 
     Raises
     ------
@@ -113,10 +113,10 @@ def _check_room(state: CloudState, item: Resource, policy: Resource) -> None:
 
 
 def store_item(state: CloudState, item_id: str, properties: Mapping[str, Any]) -> None:
-    """Put an assignment in place.
+    """Store an assignment.
 
-    What is not sent is kept, but for ``extendedProperties``: whether the service keeps a disk exclusion that is not
-    sent again is not known, so it is lost here.
+    Fields that are not sent are kept, except ``extendedProperties``: it is not known whether the service keeps a disk
+    exclusion that is not sent again, so the emulator drops it.
     """
     item = state.items[key(item_id)]
     sent = {name: value for name, value in properties.items() if name != _NOT_STORED}
@@ -127,7 +127,7 @@ def store_item(state: CloudState, item_id: str, properties: Mapping[str, Any]) -
         for policy_id, change in ((before, -1), (after, 1)):
             count_item(state, policy_id, change)
     if after:
-        policy = state.policies.get(key(after))  # None where a test took it away in the meantime
+        policy = state.policies.get(key(after))  # None if a test removed it in the meantime
         changed["policyName"] = after.rpartition("/")[2] if policy is None else policy["name"]
         if policy is not None and "policyType" in changed:
             changed["policyType"] = "V2" if sub_type(properties_of(policy)) == ENHANCED else "V1"

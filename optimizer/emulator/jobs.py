@@ -1,4 +1,4 @@
-"""Backup jobs as the service lists them, seen from the present."""
+"""Backup jobs as the service lists them at the present time."""
 
 from __future__ import annotations
 
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from optimizer.ports import Resource
 
 JobNames = Literal["container", "name", "none"]
-"""How a job names its VM: by container and name, by the name alone (as recorded from 2016 to 2020), or not at all."""
+"""How jobs refer to their VM: by container and name, by name only (as recorded from 2016 to 2020), or not at all."""
 
 _SNAPSHOT = timedelta(minutes=10)
 _SUCCESS = {"completed", "completedwithwarnings"}
 _ON_DEMAND = "OnDemandBackup"
-"""Operation by which estates tell a backup that a person started."""
+"""Operation that estates use for a backup that a person started."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job, its end included even where that is still to come.
+    """A job, including its end, even if the end is in the future.
 
     Parameters
     ----------
     id
-        A GUID.
+        GUID of the job.
     vault_id, container, vm
-        Where, and which VM.
+        Vault id, container name and name of the VM.
     start, end
-        In UTC; the end is None where it is unknown.
+        Start and end in UTC; the end is None if unknown.
     operation, status
-        What was done and how it ends.
+        Kind of the job, and its final status.
     error
-        Title of the error; empty where there is none.
+        Title of the error; empty without an error.
     on_demand
-        Whether a person started it.
+        Whether a person started the job.
     """
 
     id: str
@@ -62,7 +62,7 @@ class Job:
 
     @property
     def made_a_point(self) -> bool:
-        """Whether a recovery point comes of it."""
+        """Whether the job produces a recovery point."""
         return self.operation == "Backup" and self.status.lower() in _SUCCESS
 
     def resource(self, now: datetime, names: JobNames = "container", *, detail: bool = False) -> Resource:
@@ -71,11 +71,11 @@ class Job:
         Parameters
         ----------
         now
-            The time.
+            Time at which the job is shown.
         names
-            How the job names its VM; a name that is not known is left out.
+            How the job refers to its VM; unknown names are omitted.
         detail
-            Whether tasks are wanted.
+            Whether to include the tasks.
         """
         running = self.end is not None and now < self.end
         end = now if running or self.end is None else self.end
@@ -129,18 +129,18 @@ def _error(title: str) -> dict[str, Any]:
 
 
 def guid(*parts: object) -> str:
-    """A GUID made of some values."""
+    """GUID derived from some values."""
     text = "\0".join(map(str, parts))
     return str(UUID(bytes=hashlib.sha256(text.encode()).digest()[:16], version=4))
 
 
 class JobBook:
-    """Every job, by vault and start; those that are still to come are not shown.
+    """All jobs by vault and start; jobs that start in the future are not shown.
 
     Parameters
     ----------
     names
-        How jobs name their VM.
+        How jobs refer to their VM.
     """
 
     def __init__(self, names: JobNames = "container") -> None:
@@ -149,12 +149,12 @@ class JobBook:
         self._by_id: dict[str, Job] = {}
 
     def add(self, job: Job) -> None:
-        """Enter a job."""
+        """Add a job."""
         bisect.insort(self._by_vault.setdefault(key(job.vault_id), []), job, key=lambda one: one.start)
         self._by_id[job.id] = job
 
     def add_all(self, jobs: Iterable[Job]) -> None:
-        """Enter many jobs."""
+        """Add many jobs."""
         for job in jobs:
             self._by_vault.setdefault(key(job.vault_id), []).append(job)
             self._by_id[job.id] = job
@@ -162,17 +162,17 @@ class JobBook:
             book.sort(key=lambda one: one.start)
 
     def started(self, now: datetime) -> Iterator[Job]:
-        """Jobs of all vaults that have started, by start in each."""
+        """Jobs that have started in all vaults, sorted by start in each vault."""
         for book in self._by_vault.values():
             yield from book[: bisect.bisect_right(book, now, key=lambda one: one.start)]
 
     def get(self, job_id: str, now: datetime) -> Job | None:
-        """A job that has started."""
+        """A job by its id; None if it is unknown or has not started yet."""
         job = self._by_id.get(job_id.lower())
         return job if job is not None and job.start <= now else None
 
     def find(self, vault_id: str, wanted: str | None, now: datetime) -> list[Resource]:
-        """Jobs of a vault that a filter wants, the newest first.
+        """Jobs of a vault that match a filter, the newest first.
 
         Raises
         ------
@@ -205,14 +205,14 @@ def _bound(terms: Mapping[str, str], name: str) -> datetime | None:
 
 
 def jobs_of(frame: pl.DataFrame, containers: Mapping[str, str]) -> Iterator[Job]:
-    """Jobs of an estate.
+    """Convert the jobs of an estate.
 
     Parameters
     ----------
     frame
-        Columns of ``JOB_SCHEMA``.
+        Jobs with the columns of ``JOB_SCHEMA``.
     containers
-        Container's name by VM id in lower case.
+        Name of the container, by VM id in lower case.
     """
     for number, row in enumerate(frame.iter_rows(named=True)):
         vm_id, operation = row["vm"], row["operation"]

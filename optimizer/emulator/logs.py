@@ -1,4 +1,4 @@
-"""Log Analytics: rows that queries on a few tables ask for; the query language is not implemented."""
+"""Log Analytics with a few tables; queries are recognized by table, and the query language is not implemented."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ Row = list[Any]
 
 
 def logs_routes(state: CloudState, load: LoadSource | None) -> tuple[Route, ...]:
-    """Routes of Log Analytics; the client leaves out what stands before ``/v1``.
+    """Routes of Log Analytics; the client drops the part of the path before ``/v1``.
 
     Parameters
     ----------
     state
-        Of the service.
+        State of the service.
     load
-        Load of the estate; None: there is none.
+        Load of the estate; None means no load.
     """
     del state
     logs = _Logs(Loads(load))
@@ -63,13 +63,13 @@ def logs_routes(state: CloudState, load: LoadSource | None) -> tuple[Route, ...]
 
 
 class _Logs:
-    """Answers from the load and the jobs of an estate."""
+    """Handler that answers from the load and jobs of an estate."""
 
     def __init__(self, loads: Loads) -> None:
         self._loads = loads
 
     def post_query(self, call: Call) -> Answer:
-        """Rows of a query, recognised by its table: load per VM, metric and 5 minutes, or jobs."""
+        """Rows of a query, recognized by its table: load per VM, metric and 5 minutes, or jobs."""
         query = str((call.body if isinstance(call.body, dict) else {}).get("query") or "")
         table = query.partition("|")[0].strip()
         _check_table(call, table)
@@ -102,7 +102,7 @@ class _Logs:
 
 
 def _check_table(call: Call, table: str) -> None:
-    """Refuse what the workspace does not have.
+    """Refuse a workspace or table that does not exist.
 
     Raises
     ------

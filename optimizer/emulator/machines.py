@@ -1,4 +1,4 @@
-"""VMs: their sizes, their power state, what they are grouped by."""
+"""VMs: their sizes, power states, and groups."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ MEMORY_GB = {
     "Standard_F4s_v2": 8.0,
 }
 USUAL_MEMORY_GB = 16.0
-"""Of sizes that are not in the table."""
+"""Memory in GB of sizes that are not in the table."""
 
 
 def size_of(vm: Resource) -> str:
-    """Size of a VM; empty where it is not said."""
+    """Size of a VM; empty if not stated."""
     return str(mapping(properties_of(vm).get("hardwareProfile")).get("vmSize") or "")
 
 
 def memory_bytes(size: str) -> float:
-    """Memory of a size."""
+    """Memory of a VM size, in bytes."""
     return MEMORY_GB.get(size, USUAL_MEMORY_GB) * 1024**3
 
 
@@ -46,7 +46,7 @@ def power_state(state: CloudState, vm_id: str) -> str:
 
 
 def get_vm(call: Call) -> Answer:
-    """A VM, with its instance view where it is asked for."""
+    """Answer with a VM, including its instance view on request."""
     vm = _vm(call, call.path)
     if call.query.get("$expand", "").lower() == "instanceview":
         view = {"instanceView": _instance_view(call.state, vm)}
@@ -55,7 +55,7 @@ def get_vm(call: Call) -> Answer:
 
 
 def get_instance_view(call: Call) -> Answer:
-    """The instance view of a VM."""
+    """Answer with the instance view of a VM."""
     return Answer(200, _instance_view(call.state, _vm(call, call.path.rpartition("/")[0])))
 
 
@@ -76,7 +76,7 @@ def _instance_view(state: CloudState, vm: Resource) -> Resource:
 
 
 def list_sizes(call: Call) -> Answer:
-    """Sizes of VMs with their memory, of a location or of all where there are VMs."""
+    """Answer with VM sizes and their memory, in one location or in all locations with VMs."""
     terms = parse_filter(call.query.get("$filter"))
     vms = list(call.state.vms.values())
     places = {str(vm.get("location") or "").lower() for vm in vms} - {""}
@@ -102,7 +102,7 @@ def _disk_sku(place: str) -> Resource:
 
 
 def groups_of(vms: Iterable[Resource], field: str) -> dict[str, list[Resource]]:
-    """VMs by the id of what a field of theirs refers to (``availabilitySet``, ``virtualMachineScaleSet``)."""
+    """VMs by the id that one of their fields refers to (``availabilitySet``, ``virtualMachineScaleSet``)."""
     groups: dict[str, list[Resource]] = {}
     for vm in vms:
         reference = str(mapping(properties_of(vm).get(field)).get("id") or "")

@@ -1,4 +1,4 @@
-"""``metrics:getBatch``: metrics of up to 50 VMs of one subscription and region."""
+"""``metrics:getBatch``: metrics of up to 50 VMs in one subscription and region."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _VM_TYPE = "/providers/microsoft.compute/virtualmachines/"
 
 
 def metrics_routes(state: CloudState, load: LoadSource | None) -> tuple[Route, ...]:
-    """The route of metrics.
+    """Route of metrics.
 
     Parameters
     ----------
     state
-        Of the service.
+        State of the service.
     load
-        Load of the estate; None: there is none.
+        Load of the estate; None means no load.
     """
     metrics = _Metrics(Loads(load), state.settings)
     return (route("metrics", "POST", _PATH, "Microsoft.Insights/metrics/read", metrics.post_batch),)
@@ -49,7 +49,7 @@ def metrics_routes(state: CloudState, load: LoadSource | None) -> tuple[Route, .
 
 @dataclass(frozen=True)
 class _Question:
-    """What is asked for, checked."""
+    """Checked parameters of a metrics request."""
 
     vm_ids: tuple[str, ...]
     names: tuple[str, ...]
@@ -60,14 +60,14 @@ class _Question:
 
 
 class _Metrics:
-    """Answers from the load of an estate, or from one prebuilt series."""
+    """Handler that answers from the load of an estate, or with one prebuilt series."""
 
     def __init__(self, loads: Loads, settings: Settings) -> None:
         self._loads, self._settings = loads, settings
         self._prebuilt: dict[tuple[object, ...], _Prebuilt] = {}
 
     def post_batch(self, call: Call) -> Answer:
-        """Metrics of the VMs of a request, in its order."""
+        """Answer with the metrics of the VMs in a request, in its order."""
         question = _read(call)
         failing = sorted({key(vm_id) for vm_id in question.vm_ids} & self._settings.failing_metrics)
         if failing:
@@ -127,7 +127,7 @@ def _about(name: str, metric_id: str) -> str:
 
 
 def _template(question: _Question) -> bytes:
-    """What follows the head of any VM: a day's wave."""
+    """Content after the head of any VM: a wave with the period of one day."""
     number = len(question.grid.stamps)
     wave = 40 + 30 * np.sin(np.arange(number) * (2 * np.pi / 288))
     metrics = []
@@ -140,13 +140,13 @@ def _template(question: _Question) -> bytes:
 
 
 class _Prebuilt:
-    """A series that every VM shares, compressed once: gzip files may be strung together."""
+    """Series that every VM shares, compressed once, because gzip files may be concatenated."""
 
     def __init__(self, template: bytes) -> None:
         self._plain, self._packed = template, _gzip(template, 6)
 
     def body(self, heads: Sequence[bytes], *, compress: bool) -> bytes:
-        """Body of an answer, of the head of each VM."""
+        """Body of an answer, given the head of each VM."""
         parts = []
         for number, head in enumerate(heads):
             begin = (b"," if number else b'{"values":[') + head
@@ -167,7 +167,7 @@ def _answer(content: bytes, *, compress: bool) -> Answer:
 
 
 def _read(call: Call) -> _Question:
-    """What is asked for.
+    """Check the parameters of a request.
 
     Raises
     ------
@@ -220,7 +220,7 @@ def _check_ids(call: Call, vm_ids: Sequence[str]) -> None:
 
 
 def _grid(call: Call, bins: int) -> Grid:
-    """Points of the request; there are none yet after the present."""
+    """Points of the request, which end at the present time."""
     start, end = (_time(call, name) for name in ("starttime", "endtime"))
     if end <= start:
         raise Refusal(400, "BadRequest", "The end time is not after the start time.")

@@ -1,4 +1,4 @@
-"""Times as the service writes and reads them."""
+"""Times in the formats of the service."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 from datetime import UTC, datetime, timedelta
 
 NEVER = "0001-01-01T00:00:00"
-"""End of what has not ended."""
+"""End of an operation that has not ended."""
 
 _FILTER = re.compile(r"(\d{4})-(\d\d)-(\d\d) (\d\d):(\d\d):(\d\d)(?: (AM|PM))?", re.IGNORECASE)
 
 
 def stamp(instant: datetime) -> str:
-    """A time in UTC, to a tenth of a microsecond."""
+    """Format a time in UTC, to a tenth of a microsecond."""
     return f"{instant.astimezone(UTC):%Y-%m-%dT%H:%M:%S.%f}0Z"
 
 
 def iso_duration(length: timedelta) -> str:
-    """A length of time such as ``PT12.5800561S``, as recorded."""
+    """Format a duration such as ``PT12.5800561S``, as in recorded answers."""
     hours, rest = divmod(max(0.0, length.total_seconds()), 3600)
     minutes, seconds = divmod(rest, 60)
     text = f"{seconds:.7f}".rstrip("0").rstrip(".")
@@ -25,7 +25,7 @@ def iso_duration(length: timedelta) -> str:
 
 
 def parse_filter_time(text: str) -> datetime | None:
-    """A time of a filter such as ``2026-11-01 00:00:00 AM``; None where it is none."""
+    """Time in a filter such as ``2026-11-01 00:00:00 AM``; None if the text is not one."""
     match = _FILTER.fullmatch(text.strip())
     if match is None:
         return None

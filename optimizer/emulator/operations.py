@@ -1,4 +1,4 @@
-"""Operations that go on after a write was accepted."""
+"""Operations that continue after a write was accepted."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ Status = Literal["InProgress", "Succeeded", "Failed"]
 
 @dataclass
 class Operation:
-    """One operation.
+    """An operation of the service.
 
     Parameters
     ----------
     id
-        A GUID.
+        GUID of the operation.
     object_id
-        The object that it changes.
+        Id of the object that the operation changes.
     began, due
-        When it was accepted, and when it is through in any case.
+        Time at which the operation was accepted, and the latest time at which it ends.
     effect
-        Carries it out.
+        Function that carries out the operation.
     reads_left
-        Reads of it, or of its object, before it is through.
+        Number of reads of the operation or its object before it ends.
     fails
-        Whether it comes to nothing.
+        Whether the operation fails.
     several
-        Whether it names several jobs, as those of policies do.
+        Whether the operation lists several jobs, as operations on policies do.
     target
-        Key of the policy that an item goes to.
+        Key of the policy to which an item moves; empty otherwise.
     """
 
     id: str
@@ -53,7 +53,7 @@ class Operation:
     jobs: Sequence[str] = ()
 
     def body(self) -> dict[str, Any]:
-        """Status as the service writes it; a policy's operation names several jobs, an item's one."""
+        """Status in the service's format; an operation on a policy lists several jobs, one on an item a single job."""
         end = stamp(self.ended) if self.ended else NEVER
         body: dict[str, Any] = {"id": self.id, "name": self.id, "status": self.status}
         body |= {"startTime": stamp(self.began), "endTime": end}
@@ -74,41 +74,41 @@ class Operations:
     Parameters
     ----------
     seed
-        Of the ids.
+        Random seed of the ids.
     """
 
     def __init__(self, seed: int) -> None:
-        self._random = random.Random(f"operations {seed}")  # noqa: S311  # ids that repeat are wanted
+        self._random = random.Random(f"operations {seed}")  # noqa: S311  # ids must be repeatable
         self._all: dict[str, Operation] = {}
         self._running: dict[str, Operation] = {}
 
     def new_id(self) -> str:
-        """A GUID."""
+        """New GUID for an operation."""
         return str(UUID(int=self._random.getrandbits(128), version=4))
 
     def begin(self, operation: Operation) -> None:
-        """Take one up."""
+        """Register an operation as running."""
         self._all[operation.id] = operation
         self._running[key(operation.object_id)] = operation
 
     def get(self, operation_id: str) -> Operation | None:
-        """An operation, running or ended."""
+        """An operation by its id, running or ended; None if unknown."""
         return self._all.get(operation_id.lower())
 
     def on(self, object_id: str) -> Operation | None:
-        """The operation in progress on an object."""
+        """Operation in progress on an object; None if there is none."""
         return self._running.get(key(object_id))
 
     def towards(self, policy_id: str) -> int:
-        """How many items are on their way to a policy."""
+        """Number of items that running operations move to a policy."""
         return sum(one.target == key(policy_id) for one in self._running.values())
 
     def due(self, now: datetime) -> Iterator[Operation]:
-        """Operations that are through by now, the oldest first."""
+        """Operations that must have ended by now, the oldest first."""
         yield from sorted((one for one in self._running.values() if one.due <= now), key=lambda one: one.due)
 
     def end(self, operation: Operation, now: datetime) -> None:
-        """Carry an operation out, or let it fail."""
+        """Carry out an operation, or let it fail."""
         self._running.pop(key(operation.object_id), None)
         operation.ended = now
         operation.status = "Failed" if operation.fails else "Succeeded"
@@ -117,17 +117,17 @@ class Operations:
 
 
 class Window:
-    """Counts what happened in each place in the last 24 hours."""
+    """Counts events per place in the last 24 hours."""
 
     def __init__(self) -> None:
         self._times: dict[str, list[datetime]] = {}
 
     def count(self, place: str, now: datetime) -> int:
-        """How often."""
+        """Number of events in a place in the 24 hours before ``now``."""
         times = [time for time in self._times.get(place, ()) if time > now - timedelta(hours=24)]
         self._times[place] = times
         return len(times)
 
     def add(self, place: str, now: datetime) -> None:
-        """Once more."""
+        """Record an event."""
         self._times.setdefault(place, []).append(now)

@@ -1,4 +1,4 @@
-"""What a policy says, which names and bodies the service accepts, and how it writes them."""
+"""Content of policies, the names and bodies that the service accepts, and how it writes policies."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ _DAYS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
 
 
 def sub_type(properties: Mapping[str, Any]) -> str:
-    """Sub-type of a VM policy, by its schedule, as ``policyType`` may be absent; empty for what is none."""
+    """Sub-type of a VM policy by its schedule, because ``policyType`` may be absent; empty for other policies."""
     kind = str(mapping(properties.get("schedulePolicy")).get("schedulePolicyType") or "").lower()
     return kind if kind in {STANDARD, ENHANCED} else ""
 
 
 def frequency(properties: Mapping[str, Any]) -> str:
-    """``daily``, ``weekly`` or ``hourly``; whatever is written where it is none of them."""
+    """``daily``, ``weekly`` or ``hourly``; any other stated frequency is returned in lower case."""
     return str(mapping(properties.get("schedulePolicy")).get("scheduleRunFrequency") or "").lower()
 
 
 def schedule_part(properties: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The part of a schedule that holds its times and days."""
+    """The part of a schedule that contains its times and days."""
     schedule = properties.get("schedulePolicy") or {}
     if sub_type(properties) == ENHANCED:
         return schedule.get(f"{frequency(properties)}Schedule") or {}
@@ -37,7 +37,7 @@ def schedule_part(properties: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def run_time(properties: Mapping[str, Any]) -> str:
-    """``HH:MM`` of the first run of a policy that was accepted."""
+    """``HH:MM`` of the first run of an accepted policy."""
     part = schedule_part(properties)
     text = part.get("scheduleWindowStartTime") if frequency(properties) == "hourly" else part["scheduleRunTimes"][0]
     match = MOMENT.fullmatch(str(text))
@@ -46,7 +46,7 @@ def run_time(properties: Mapping[str, Any]) -> str:
 
 
 def check_name(name: str) -> None:
-    """Refuse a name that no new policy may have.
+    """Refuse a name that a new policy must not have.
 
     Raises
     ------
@@ -58,19 +58,19 @@ def check_name(name: str) -> None:
 
 
 def check_policy(properties: Mapping[str, Any], now: datetime) -> None:
-    """Refuse a VM policy that is not in proper format.
+    """Refuse a VM policy that does not have the proper format.
 
     Parameters
     ----------
     properties
-        As they were sent.
+        ARM properties as they were sent.
     now
-        Every date and time in them must lie before it.
+        Present time; every date and time in the properties must be before it.
 
     Raises
     ------
     Refusal
-        400, with a message that does not say why, as the real one does not.
+        400, with a message that does not state the reason, like that of the real service.
     """
     try:
         fine = bool(sub_type(properties)) and is_accepted(properties, now)
@@ -81,7 +81,7 @@ def check_policy(properties: Mapping[str, Any], now: datetime) -> None:
 
 
 def kept_days(properties: Mapping[str, Any]) -> dict[str, int]:
-    """For how many days daily, weekly, monthly and yearly points are kept; those that are kept only."""
+    """Number of days for which daily, weekly, monthly and yearly points are kept, for the kinds that are kept."""
     found = {}
     for name in _KEPT:
         length = mapping(mapping(properties.get("retentionPolicy")).get(f"{name}Schedule")).get("retentionDuration")
@@ -91,13 +91,13 @@ def kept_days(properties: Mapping[str, Any]) -> dict[str, int]:
 
 
 def keeps_less(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether any kind of recovery point is kept for a shorter time."""
+    """Whether any kind of recovery point is kept for a shorter time than before."""
     now = kept_days(after)
     return any(now.get(name, 0) < days for name, days in kept_days(before).items())
 
 
 def tidied(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """A policy completed and spelt as the recorded answers are."""
+    """A policy completed and spelled as in recorded answers."""
     changed: dict[str, Any] = copy.deepcopy(dict(properties))
     if sub_type(changed) == STANDARD:
         changed["schedulePolicy"].setdefault("scheduleWeeklyFrequency", 0)

@@ -1,7 +1,7 @@
-"""The service's reading of the table of bodies that it accepts, independent of the planner's.
+"""Checks policy bodies against the table of those that the service accepts, independently of the planner.
 
-A body that cannot be read raises one of the errors of reading (``AttributeError``, ``KeyError``, ``TypeError``,
-``ValueError``), which the caller takes for a refusal.
+An unreadable body raises ``AttributeError``, ``KeyError``, ``TypeError`` or ``ValueError``, which the caller treats as
+a refusal.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ Json = Any
 
 STANDARD, ENHANCED = "simpleschedulepolicy", "simpleschedulepolicyv2"
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d):(\d\d)(?::00(?:\.0+)?)?(?:Z|[+-]00:00)?", re.ASCII)
-"""A time of a policy: no seconds, and no offset from UTC."""
+"""A time in a policy: without seconds, and without a UTC offset other than 0."""
 
 _SUB_TYPES = {STANDARD: "Standard", ENHANCED: "Enhanced"}
 _LENGTHS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
 
 
 def is_accepted(properties: Mapping[str, Any], now: datetime) -> bool:
-    """Whether the service creates or changes a VM policy with this body.
+    """Whether the service accepts a VM policy with this body, new or changed.
 
     Parameters
     ----------
     properties
-        As they were sent.
+        ARM properties as they were sent.
     now
-        Aware time; every date and time of the policy must lie before it.
+        Present time with a UTC offset; every date and time in the policy must be before it.
 
     Raises
     ------
     AttributeError, KeyError, TypeError, ValueError
-        The body cannot be read.
+        The body is unreadable.
     """
     for row in policy_body_rows():
         if row["check"] == "past":
@@ -51,7 +51,7 @@ def is_accepted(properties: Mapping[str, Any], now: datetime) -> bool:
 
 
 def _instants(properties: Json) -> list[datetime]:
-    """Every time of a policy, read as UTC and in the policy's zone: it is not known which of them counts."""
+    """All times in a policy, read both as UTC and in the policy's zone, because it is not known which counts."""
     zone = resolve_zone(properties.get("timeZone") or "UTC")
     part = _part(properties)
     texts = [*(part.get("scheduleRunTimes") or []), part.get("scheduleWindowStartTime")]
@@ -80,7 +80,7 @@ def _part(properties: Json) -> Json:
 
 
 def _get(properties: Json, path: str) -> Json:
-    """What stands at a path; None where any step is absent or null."""
+    """Value at a path; None if any step is absent or null."""
     first, _, rest = path.partition(".")
     root = _part(properties) if first == "schedule" else properties
     steps = (rest if first == "schedule" else path).split(".")
@@ -158,7 +158,7 @@ def _not_later(properties: Json, row: Row) -> bool:
 
 
 def _kept_at(value: Json) -> list[Json]:
-    """Every time at which recovery points are kept."""
+    """All times at which recovery points are kept."""
     found: list[Json] = []
     places = [value]
     while places:

@@ -1,4 +1,4 @@
-"""Creating, changing and deleting policies."""
+"""Creates, changes and deletes policies."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NOT_STORED = ("resourceGuardOperationRequests", "protectedItemsCount")
 
 
 def item_count(state: CloudState, policy_id: str) -> int:
-    """Items of a policy, those included that only the count of the service tells of."""
+    """Number of items of a policy, including those that only the service's own count contains."""
     policy = state.policies.get(key(policy_id)) or {}
     stated = properties_of(policy).get("protectedItemsCount")
     known = sum(key(properties_of(item).get("policyId") or "") == key(policy_id) for item in state.items.values())
@@ -31,14 +31,14 @@ def item_count(state: CloudState, policy_id: str) -> int:
 
 
 def largest_policy(state: CloudState) -> int:
-    """Items of the largest policy: as many as its own count or its items say."""
+    """Number of items in the largest policy, by the service's own count or by the known items."""
     known = Counter(key(properties_of(item).get("policyId") or "") for item in state.items.values())
     stated = ((name, properties_of(policy).get("protectedItemsCount")) for name, policy in state.policies.items())
     return max((max(known[name], count if isinstance(count, int) else 0) for name, count in stated), default=0)
 
 
 def check_policy_write(state: CloudState, policy_id: str, properties: Mapping[str, Any], now: datetime) -> None:
-    """Refuse a policy that cannot be written.
+    """Refuse a policy that must not be written.
 
     Raises
     ------
@@ -91,7 +91,7 @@ def _check_new(state: CloudState, policy_id: str) -> None:
 
 
 def store_policy(state: CloudState, policy_id: str, properties: Mapping[str, Any], etag: str) -> Resource:
-    """Put a policy in place; fields that are not known are kept."""
+    """Store a policy; unknown fields are kept."""
     old = state.policies.get(key(policy_id))
     stored = {name: value for name, value in properties.items() if name not in _NOT_STORED}
     stored["protectedItemsCount"] = item_count(state, policy_id)
@@ -105,14 +105,14 @@ def store_policy(state: CloudState, policy_id: str, properties: Mapping[str, Any
 
 
 def count_item(state: CloudState, policy_id: str, change: int) -> None:
-    """Keep ``protectedItemsCount`` as an item comes or goes.
+    """Update ``protectedItemsCount`` when an item enters or leaves a policy.
 
     Parameters
     ----------
     policy_id
-        The policy; nothing happens where there is none.
+        Id of the policy; nothing happens if the policy does not exist.
     change
-        1 or -1; the item itself has not been moved yet.
+        Change of the count: 1 or -1. The item itself has not been moved yet.
     """
     policy = state.policies.get(key(policy_id))
     if policy is not None:
@@ -124,7 +124,7 @@ def count_item(state: CloudState, policy_id: str, change: int) -> None:
 
 
 def check_deletion(state: CloudState, policy_id: str) -> None:
-    """Refuse to delete a policy that protects anything.
+    """Refuse to delete a policy that protects any item.
 
     Raises
     ------

@@ -1,4 +1,7 @@
-"""What protects a vault against writes: locks, immutability, Resource Guard (azure-facts 3.2)."""
+"""Protections of a vault against writes: locks, immutability and Resource Guard.
+
+They are described in docs/azure.md, "What protects a vault".
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ ITEM_WRITE = f"{_BACKUP}/backupfabrics/protectioncontainers/protecteditems/write
 
 
 def attached(settings: Iterable[Resource], vault_id: str, kind: str) -> list[Resource]:
-    """Resources of a kind (lower case) that are attached to a vault."""
+    """Resources of a kind (type in lower case) that are attached to a vault."""
     return [
         resource
         for resource in settings
@@ -30,13 +33,13 @@ def attached(settings: Iterable[Resource], vault_id: str, kind: str) -> list[Res
 
 
 def lock_scope(resource: Resource) -> str:
-    """Key of what a lock locks; empty for what is no lock."""
+    """Key of the scope of a lock; empty if the resource is not a lock."""
     scope, _, name = key(resource["id"]).partition("/providers/microsoft.authorization/locks/")
     return scope if name else ""
 
 
 def check_locks(settings: Iterable[Resource], object_id: str, method: Literal["PUT", "DELETE"]) -> None:
-    """Refuse a write below a lock.
+    """Refuse a write to an object that is locked directly or from above.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def check_locks(settings: Iterable[Resource], object_id: str, method: Literal["P
 
 
 def check_immutability(vault: Resource, *, keeps_less: bool) -> None:
-    """Refuse to keep recovery points of an immutable vault for a shorter time.
+    """Refuse to shorten the retention of recovery points in an immutable vault.
 
     Raises
     ------
@@ -79,16 +82,16 @@ def check_immutability(vault: Resource, *, keeps_less: bool) -> None:
 
 
 def check_guard(proxies: Sequence[Resource], action: str, properties: Mapping[str, Any]) -> None:
-    """Refuse a critical operation without a request of the vault's Resource Guard.
+    """Refuse a critical operation without a request from the vault's Resource Guard.
 
     Parameters
     ----------
     proxies
-        Of the vault; none: it is not guarded.
+        Guard proxies of the vault; without any, the vault is not guarded.
     action
-        Critical operation in lower case.
+        Critical operation, in lower case.
     properties
-        As they were sent.
+        ARM properties as they were sent.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How the service refuses: status, code and message of an answer that is none of success."""
+"""Refusals of the service: status, code and message of an unsuccessful answer."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ GUARD_EMPTY = "ResourceGuard Operation requestid is either null or empty"
 
 
 class Refusal(Exception):  # noqa: N818  # it is an answer of the service, not an error of the program
-    """An answer of 400 or more.
+    """An answer with a status of 400 or more.
 
     Parameters
     ----------
     status
         HTTP status.
     code, message
-        As in the body; codes without a recording are the emulator's own.
+        Code and message in the body; codes that were not recorded from the service are the emulator's own.
     headers
-        Of the answer.
+        Headers of the answer.
     """
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -34,28 +34,28 @@ class Refusal(Exception):  # noqa: N818  # it is an answer of the service, not a
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, Any]:
-        """Body as ARM writes it."""
+        """Body in the format of ARM."""
         return {"error": {"code": self.code, "message": self.message}}
 
 
 def invalid_policy() -> Refusal:
-    """A policy that the service does not accept; the recorded message does not say why."""
+    """Refusal of a policy that is not acceptable; the recorded message does not state the reason."""
     return Refusal(400, "BMSUserErrorInvalidPolicyInput", INVALID_POLICY)
 
 
 def not_found(object_id: str) -> Refusal:
-    """There is no such object."""
+    """Refusal because the object does not exist."""
     name = object_id.rpartition("/")[2]
     return Refusal(404, "ResourceNotFound", f"The Resource '{name}' under '{object_id}' was not found.")
 
 
 def locked() -> Refusal:
-    """Another operation is in progress on the object."""
+    """Refusal because another operation is in progress on the object."""
     return Refusal(409, "BMSUserErrorObjectLocked", OBJECT_LOCKED)
 
 
 def forbidden(action: str, scope: str) -> Refusal:
-    """A right is missing."""
+    """Refusal because a right is missing."""
     return Refusal(
         403,
         "AuthorizationFailed",
@@ -66,5 +66,5 @@ def forbidden(action: str, scope: str) -> Refusal:
 
 
 def throttled(code: str, message: str, retry_after: float | None = None) -> Refusal:
-    """Too many requests."""
+    """Refusal because of too many requests."""
     return Refusal(429, code, message, {} if retry_after is None else {"Retry-After": f"{retry_after:g}"})

@@ -1,4 +1,4 @@
-"""Which handler answers which request, as what kind it is counted, which right it needs."""
+"""Routes: the handler of each request, the kind under which it is counted, and the right that it needs."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _VMS = "Microsoft.Compute/virtualMachines"
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One kind of request.
+    """Route for one kind of request.
 
     Parameters
     ----------
     kind
-        As it is counted.
+        Kind under which requests are counted.
     method, pattern
-        What it is recognised by; the pattern is that of the whole decoded path, in any case.
+        HTTP method, and pattern that must match the whole decoded path in any case.
     action
-        The right that it needs.
+        Right that the request needs.
     handler
-        Answers it.
+        Function that answers the request.
     """
 
     kind: str
@@ -85,7 +85,7 @@ _ELSEWHERE: tuple[_Row, ...] = (
 
 
 def route(kind: str, method: str, pattern: str, action: str, handler: Callable[[Call], Answer]) -> Route:
-    """A route of a pattern in which ``OP`` stands for the id of an operation."""
+    """Build a route; a final ``OP`` in the pattern represents the id of an operation."""
     pattern = pattern.replace("OP", "(?P<operation>[^/]+)") if pattern.endswith("/OP") else pattern
     return Route(kind, method, re.compile(pattern + "/?", re.IGNORECASE), action, handler)
 
@@ -103,4 +103,4 @@ ROUTES: tuple[Route, ...] = (
     *_below(_VAULT, _ON_VAULTS),
     *(route(*row) for row in _ELSEWHERE),
 )
-"""ARM; metrics and logs have state of their own and are added by the server."""
+"""Routes of ARM; the server adds those of metrics and logs, which have their own state."""

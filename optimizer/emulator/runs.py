@@ -1,4 +1,4 @@
-"""When a policy runs: its nominal times between two instants, in UTC."""
+"""Nominal times at which a policy runs between two instants, in UTC."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optimizer.model.timegrid import resolve_zone
 ClockChanges = Literal["follow", "ignore"]
 
 _LOOK_AHEAD = timedelta(days=8)
-"""Every policy runs within so long."""
+"""Every policy has a run within this time."""
 
 
 def runs_between(
@@ -25,11 +25,11 @@ def runs_between(
     Parameters
     ----------
     properties
-        Of a policy that the service accepts.
+        ARM properties of a policy that the service accepts.
     after, until
-        Aware times.
+        Bounds of the period, with a UTC offset.
     clock_changes
-        As in :class:`optimizer.emulator.settings.Settings`.
+        Whether schedules follow clock changes, as in :class:`optimizer.emulator.settings.Settings`.
     """
     zone = resolve_zone(properties.get("timeZone") or "UTC")
     part, often = schedule_part(properties), frequency(properties)
@@ -46,17 +46,17 @@ def runs_between(
 
 
 def next_run(properties: Mapping[str, Any], after: datetime, clock_changes: ClockChanges) -> datetime | None:
-    """First nominal time after an instant; None for what is no VM policy."""
+    """First nominal time after an instant; None if the policy is not a VM policy, or cannot be read."""
     if not sub_type(properties):
         return None
     try:
         return next(runs_between(properties, after, after + _LOOK_AHEAD, clock_changes), None)
     except MALFORMED:
-        return None  # an estate may hold policies that the service would refuse today
+        return None  # an estate may contain policies that the service would now refuse
 
 
 def _hours(part: Mapping[str, Any]) -> tuple[int, ...]:
-    """Hours from the start of the window to each run; whether the last may lie on its end is not documented."""
+    """Hours from the window's start to each run; it is not documented whether the last run may be at its end."""
     interval = int(part["interval"])
     return tuple(range(0, min(int(part["scheduleWindowDuration"]), 24 - interval) + 1, interval))
 

@@ -1,4 +1,4 @@
-"""Load of the estate as points of metrics, on the grid of a request."""
+"""Load of the estate as metric points, on the time grid of a request."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _DAYS_KEPT = 4
 
 @dataclass(frozen=True)
 class Grid:
-    """Points of time of an answer.
+    """Points in time of an answer.
 
     Parameters
     ----------
     start, end
-        First point, and what all points lie before.
+        First point, and upper bound (exclusive) of all points.
     bins
-        5-minute bins that a point stands for.
+        Number of 5-minute bins that a point covers.
     """
 
     start: datetime
@@ -45,13 +45,13 @@ class Grid:
 
     @functools.cached_property
     def stamps(self) -> tuple[str, ...]:
-        """Points, as the service writes them."""
+        """Points in the service's time format."""
         number = max(0, -(-(self.end - self.start) // (_BIN * self.bins)))
         return tuple(f"{self.start + _BIN * self.bins * i:%Y-%m-%dT%H:%M:%SZ}" for i in range(number))
 
     @property
     def days(self) -> list[date]:
-        """UTC days that the grid touches."""
+        """UTC days that the grid covers, at least partly."""
         if not self.stamps:
             return []
         last = (self.start + _BIN * self.bins * len(self.stamps) - _BIN).date()
@@ -59,12 +59,12 @@ class Grid:
 
 
 class Loads:
-    """Load by day, the last days kept.
+    """Load by day, with a cache of the last days.
 
     Parameters
     ----------
     store
-        Load of an estate; None: there is none.
+        Load of an estate; None means no load.
     """
 
     def __init__(self, store: LoadSource | None) -> None:
@@ -72,7 +72,7 @@ class Loads:
         self._days: OrderedDict[date, tuple[DayLoad, Mapping[str, int]]] = OrderedDict()
 
     def day(self, day: date) -> tuple[DayLoad, Mapping[str, int]] | None:
-        """Load of a day and the row of each VM by id in lower case; None where there is no store."""
+        """Load of a day, and the row of each VM by id in lower case; None without a store."""
         if self._store is None:
             return None
         if day not in self._days:
@@ -83,18 +83,18 @@ class Loads:
         return self._days[day]
 
     def values(self, vm_id: str, metric: str, aggregation: str, grid: Grid, memory_bytes: float) -> Values | None:
-        """Values of a metric at the points of a grid, NaN where nothing is known; None where no day has the VM.
+        """Values of a metric at the points of a grid, NaN where unknown; None if no day contains the VM.
 
         Parameters
         ----------
         vm_id
-            In lower case.
+            VM id in lower case.
         metric, aggregation
-            Of ``UNITS`` and ``AGGREGATIONS``.
+            Names of the metric and aggregation, from ``UNITS`` and ``AGGREGATIONS``.
         grid
-            The points.
+            Points of the answer.
         memory_bytes
-            What the VM has.
+            Memory of the VM, in bytes.
         """
         known = False
         parts = []
@@ -114,11 +114,11 @@ class Loads:
 
 
 def _of_day(load: DayLoad, row: int, metric: str, aggregation: str) -> Values:
-    """One row of 288 values; where the store has no extremes, averages stand in."""
+    """Row of 288 values for a VM; if the store has no extremes, averages are used instead."""
     if metric == CPU:
         used = load.cpu_max if aggregation == "maximum" and load.cpu_max is not None else load.cpu_percent
         return np.asarray(used[row], dtype=np.float64)
-    # Least is available where most is used.
+    # The least memory is available when the most is used.
     used = load.mem_max if aggregation == "minimum" and load.mem_max is not None else load.mem_percent
     return 100 - np.asarray(used[row], dtype=np.float64)
 
@@ -138,12 +138,12 @@ def _aggregated(values: Values, aggregation: str) -> Values:
 
 
 def points_json(grid: Grid, values: Mapping[str, Values]) -> str:
-    """JSON of the points; one without a value has its time only.
+    """JSON of the points; a point without a value contains only its time.
 
     Parameters
     ----------
     values
-        By aggregation, each of the length of the grid.
+        Values by aggregation, each with the length of the grid.
     """
     columns: Sequence[list[str]] = [
         [f',"{name}":{value}' if value == value else "" for value in np.round(column, 2).tolist()]  # noqa: PLR0124  # NaN

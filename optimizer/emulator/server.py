@@ -1,4 +1,4 @@
-"""The emulator: an HTTPS server on loopback, in a thread of its own."""
+"""The emulator: an HTTPS server on loopback, in its own thread."""
 
 from __future__ import annotations
 
@@ -42,25 +42,25 @@ _MOST_BODY_BYTES = 16 * 1024**2
 
 
 class Emulator:
-    """A twin of the Azure endpoints; a context manager that serves until its end.
+    """Emulator of the Azure endpoints; a context manager that serves until its end.
 
-    No token is looked at beyond its being there, and nothing of a request is logged.
+    The server only checks that a token is present, and logs nothing about requests.
 
     Parameters
     ----------
     state
-        What the service knows and does.
+        State and behavior of the service.
     load
-        Load of VMs, for metrics and logs; None: there is none.
+        Load of VMs, for metrics and logs; None means no load.
     faults
-        What goes wrong.
+        Faults of the service.
     port
-        On 127.0.0.1; 0: any that is free.
+        Port on 127.0.0.1; 0 means any free port.
 
     Attributes
     ----------
     requests
-        Requests that came, by kind; those that a fault befell included.
+        Number of requests by kind, including those with faults.
     """
 
     def __init__(
@@ -100,38 +100,38 @@ class Emulator:
         settings: Settings = Settings(),  # noqa: B008  # frozen
         port: int = 0,
     ) -> Self:
-        """An emulator that holds an estate.
+        """Create an emulator of the service that contains an estate.
 
         Parameters
         ----------
         document, load, jobs
-            The estate.
+            Document, load and jobs of the estate.
         clock
-            What time it is for the service.
+            Clock of the service.
         faults
-            What goes wrong.
+            Faults of the service.
         seed
-            Of start delays, failures and ids.
+            Random seed of start delays, failures and ids.
         settings
-            How the service behaves.
+            Behavior of the service.
         port
-            On 127.0.0.1; 0: any that is free.
+            Port on 127.0.0.1; 0 means any free port.
         """
         return cls(CloudState(document, clock, jobs, settings, seed), load=load, faults=faults, port=port)
 
     @property
     def faults_met(self) -> Counter[str]:
-        """Faults that befell requests, by name."""
+        """Number of faults that occurred, by name."""
         return self._stream.met
 
     @property
     def writes(self) -> list[AcceptedWrite]:
-        """Every write that took effect, in order."""
+        """Writes that took effect, in order."""
         return self.state.writes
 
     @property
     def on_write(self) -> list[Callable[[], None]]:
-        """Called after each write that took effect; what they raise is raised at the end of the emulator."""
+        """Callbacks for each write that took effect; their exceptions are raised when the emulator ends."""
         return self.state.on_write
 
     def snapshot(self) -> EstateDocument:
@@ -139,34 +139,34 @@ class Emulator:
         return self.state.snapshot()
 
     def interfere(self, action: Callable[[CloudState], object], before_write: int = 1) -> None:
-        """Let somebody else do something right before a write.
+        """Simulate a change by another user right before a write.
 
         Parameters
         ----------
         action
-            What they do; it may replace resources of the state.
+            Function that makes the change; it may replace resources of the state.
         before_write
-            1 for the next write that is asked for, 2 for the one after it ...
+            Number of the write request to precede: 1 for the next one, 2 for the one after it ...
         """
         with self.state.lock:
             self._interferences.append((self._write_requests + before_write, action))
 
     @property
     def endpoint(self) -> str:
-        """Where it serves; only while it does."""
+        """URL of the server; available only while it serves."""
         if self._thread is None:
             raise ValueError("the emulator does not serve: enter it first")
         return f"https://127.0.0.1:{self._port}"
 
     @property
     def ca_file(self) -> Path:
-        """Certificate authority to trust; only while it serves."""
+        """Certificate authority to trust; available only while the server runs."""
         if self._folder is None:
             raise ValueError("the emulator does not serve: enter it first")
         return self._folder / CA_FILE
 
     def __enter__(self) -> Self:
-        """Begin to serve.
+        """Start to serve.
 
         Raises
         ------
@@ -190,7 +190,7 @@ class Emulator:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Stop, and raise what a callback raised, unless something was raised already."""
+        """Stop serving, and raise the first exception of a callback, unless another exception is already active."""
         if self._loop is not None and self._stopping is not None:
             self._loop.call_soon_threadsafe(self._stopping.set)
         self._clean_up()
@@ -207,7 +207,7 @@ class Emulator:
     def _run(self, ready: threading.Event, failure: list[BaseException]) -> None:
         try:
             asyncio.run(self._serve(ready))
-        except BaseException as exc:  # noqa: BLE001  # told to whoever entered
+        except BaseException as exc:  # noqa: BLE001  # raised again in the thread that entered the context
             failure.append(exc)
         finally:
             ready.set()
@@ -216,7 +216,7 @@ class Emulator:
         assert self._folder is not None
         context, _ = make_tls(self._folder)
         self._loop, self._stopping = asyncio.get_running_loop(), asyncio.Event()
-        self._loop.set_exception_handler(lambda *_: None)  # lost connections are wanted here
+        self._loop.set_exception_handler(lambda *_: None)  # lost connections are intended here
         application = web.Application(client_max_size=_MOST_BODY_BYTES)
         application.router.add_route("*", "/{path:.*}", self._handle)
         silent = logging.getLogger("optimizer.emulator")
@@ -312,14 +312,14 @@ class Emulator:
 
 
 async def _close(runner: web.AppRunner) -> None:
-    """Stop serving; connections that clients still hold are cut, as TLS would wait for their farewell."""
+    """Stop serving, and cut connections that clients still hold, because TLS would wait for them to close."""
     server = runner.server
     transports = [one.transport for one in server.connections] if server is not None else []
     await runner.cleanup()
     for transport in transports:
         if transport is not None:
             transport.abort()
-    for _ in range(3):  # the sockets are closed in the rounds after
+    for _ in range(3):  # the event loop closes the sockets in its next iterations
         await asyncio.sleep(0)
 
 

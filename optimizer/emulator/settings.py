@@ -1,4 +1,4 @@
-"""How the emulated service behaves where Azure's behaviour is a matter of place, load or uncertain fact."""
+"""Settings for behavior of the emulated service that in Azure depends on place or load, or is uncertain."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ Ids = frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Behaviour of the service; the defaults are those of a healthy one, read at its worst where facts are uncertain.
+    """Behavior of the service; by default that of a healthy service, with the worst case where facts are uncertain.
 
     Ids are compared without regard to case.
 
     Parameters
     ----------
     operation_reads
-        Reads of an operation, or of the object that it changes, before it is through.
+        Number of reads of an operation, or of the object that it changes, before it ends.
     operation_seconds
-        After so long it is through in any case.
+        Seconds after which an operation ends at the latest.
     operation_retry_after
-        ``Retry-After`` of a 202, in seconds; None: no such header, as recorded.
+        ``Retry-After`` of a 202, in seconds; None means that the header is absent, as in recordings.
     failing_operations
         Ids of objects whose operations are accepted and then fail.
     inconsistent_items
-        Ids of items that report ``policyInconsistent`` once they were reassigned.
+        Ids of items that report ``policyInconsistent`` after they were reassigned.
     job_names
-        How jobs name their VM: by ``container`` and name, by ``name`` alone, or by ``none`` of the two.
+        How jobs refer to their VM: by ``container`` and name, by ``name`` only, or not at all (``none``).
     job_minutes
-        Length of a backup job.
+        Duration of a backup job in minutes.
     longest_delay_minutes
-        A job starts within so long of its time.
+        Longest delay, in minutes, between the scheduled time and the start of a job.
     failure_rate
         Share of backups that fail.
     failing_vms
@@ -43,44 +43,45 @@ class Settings:
     missed_vms
         Ids of VMs whose backups never start.
     backups_since
-        From when on backups are started; None: from the beginning of the emulator on.
+        Time from which backups are started; None means from the start of the emulator.
     clock_changes
-        Whether schedules ``follow`` a change of clocks or ``ignore`` it (not settled, azure-facts 1.3).
+        Whether schedules ``follow`` or ``ignore`` clock changes, which is not settled for Azure (docs/azure.md, "Facts
+        that are not certain", 1).
     graph_lag_seconds
-        How old the copy is that Resource Graph answers from.
+        Age in seconds of the data from which Resource Graph answers.
     management_groups
-        Subscriptions by management group; empty: every group holds them all.
+        Subscriptions by management group; empty means that every group contains all of them.
     max_items_per_policy
-        Limit of a policy that is created; policies of the estate hold as many as the largest of them, at most 1,000.
+        Limit for new policies. Policies of the estate may hold as many items as the largest of them, at most 1,000.
     max_policies_per_vault
-        Limit of a vault.
+        Maximum number of policies in a vault.
     policy_writes_per_day
-        Policies that may be created or edited in 24 hours, per ``policy_writes_scope``.
+        Number of policies that may be created or edited in 24 hours, per ``policy_writes_scope``.
     protection_changes_per_day
-        Items of a vault that may be reassigned in 24 hours.
+        Number of items in a vault that may be reassigned in 24 hours.
     guard_asks
-        When a guarded vault demands a request of its Resource Guard.
+        When a guarded vault requires a request from its Resource Guard.
     denied_actions
-        Actions that answer 403, as ``ACTION`` or ``ACTION SCOPE`` where only ids below a scope are denied.
+        Actions that answer 403, as ``ACTION``, or as ``ACTION SCOPE`` to deny only ids below a scope.
     no_memory_percentage
-        Ids of VMs that have no ``Available Memory Percentage``.
+        Ids of VMs without ``Available Memory Percentage``.
     failing_metrics, failing_metrics_status
-        Ids of VMs that make a metrics request fail as a whole, and the HTTP status of that failure.
+        Ids of VMs that make a whole metrics request fail, and the HTTP status of that failure.
     metric_errors
-        Ids of VMs for which an answer carries an error instead of data.
+        Ids of VMs for which an answer contains an error instead of data.
     stopped_vms
         Ids of VMs that Resource Graph and instance views show as deallocated.
     prebuilt_metrics
-        Answer metrics with one prebuilt series for every VM, for measurements of speed.
+        Whether to answer metrics with one prebuilt series for every VM, for measurements of speed.
     workspaces
-        Tables by Log Analytics workspace.
+        Names of the tables in each Log Analytics workspace.
     partial_logs
-        Whether answers of Log Analytics come in part.
+        Whether answers of Log Analytics are incomplete.
     page_size, graph_page_size
-        Rows of a page.
+        Number of rows per page.
     tidy_policies
-        Whether a written policy is completed and spelled as today's answers are: ``scheduleWeeklyFrequency`` of
-        standard schedules, ``policyType`` and ``tieringPolicy`` in full, no fractions of a second.
+        Whether a written policy is completed and spelled as in current answers: ``scheduleWeeklyFrequency`` of
+        Standard schedules, ``policyType`` and ``tieringPolicy`` in full, no fractions of a second.
     """
 
     operation_reads: int = 1
@@ -118,7 +119,7 @@ class Settings:
     tidy_policies: bool = False
 
     def __post_init__(self) -> None:
-        """Put ids and actions into lower case."""
+        """Convert ids and actions to lower case."""
         for name in self.__dataclass_fields__:
             value = getattr(self, name)
             if isinstance(value, frozenset):

@@ -1,4 +1,4 @@
-"""What the emulated service knows and does, without HTTP."""
+"""State and behavior of the emulated service, without HTTP."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ class AcceptedWrite:
     Parameters
     ----------
     at
-        When it did.
+        Time at which the write took effect.
     method
-        ``PUT`` or ``DELETE``.
+        HTTP method: ``PUT`` or ``DELETE``.
     object_id
-        As it was asked for.
+        Id of the object, as requested.
     body
-        As it was sent; None for a deletion.
+        Body as it was sent; None for a deletion.
     """
 
     at: datetime
@@ -62,11 +62,11 @@ class Written:
     Parameters
     ----------
     status
-        200 or 204 where it is done, 202 where it has only begun.
+        HTTP status: 200 or 204 if the write is done, 202 if it has only started.
     resource
-        What was written, where the answer shows it.
+        The written resource, if the answer shows it.
     operation
-        What goes on, with 202.
+        The operation that a 202 started.
     """
 
     status: int
@@ -85,38 +85,38 @@ class View:
 
 
 class CloudState:
-    """Vaults, policies, items, VMs and jobs, and what writes do to them.
+    """Vaults, policies, items, VMs and jobs, and the effects of writes on them.
 
-    Resources are never changed in place: who holds one holds what was true when it was read.  Tests may put others in
-    their place.
+    Resources are never changed in place, so a resource that was read stays as it was at that time. Tests may replace
+    resources.
 
     Parameters
     ----------
     document
-        The estate at the beginning.
+        The estate at the start.
     clock
-        What time it is.
+        Clock of the service.
     jobs
-        Jobs of the estate; None: there are none.
+        Jobs of the estate; None means no jobs.
     settings, seed
-        How the service behaves.
+        Behavior of the service, and random seed of delays, failures and ids.
 
     Attributes
     ----------
     policies, items, vms, vaults
         Raw resources by id in lower case.
     attached
-        Raw resources attached to vaults.
+        Raw resources that are attached to vaults.
     writes
-        Every write that took effect, in order.
+        Writes that took effect, in order.
     on_write
-        Called after each of them.
+        Callbacks for each write that took effect.
     first_policies, largest_policy
-        Keys of the policies of the estate, and the number of items in the largest of them.
+        Keys of the estate's policies, and the number of items in the largest one.
     flags
-        Changes that Azure allows and nobody should want.
+        Changes that Azure allows but that nobody should make.
     errors
-        What the callbacks raised.
+        Exceptions of the callbacks.
     """
 
     def __init__(
@@ -157,13 +157,13 @@ class CloudState:
 
     @property
     def jobs(self) -> list[Resource]:
-        """Raw jobs that have started by now, by start in each vault."""
+        """Raw jobs that have started by now, sorted by start in each vault."""
         with self.lock:
             now = self.advance()
             return [job.resource(now, self.book.names) for job in self.book.started(now)]
 
     def advance(self, until: datetime | None = None) -> datetime:
-        """Let everything happen that is due by a time (None: by now), and return it."""
+        """Carry out everything that is due by a time (None means now), and return that time."""
         with self.lock:
             now = until if until is not None else self.clock.now()
             for operation in list(self.operations.due(now)):
@@ -173,7 +173,7 @@ class CloudState:
             return now
 
     def snapshot(self) -> EstateDocument:
-        """The estate as it is now; operations in progress have not had their effect."""
+        """The estate as it is now, without the effects of operations in progress."""
         with self.lock:
             return self._document.model_copy(
                 update={
@@ -186,22 +186,22 @@ class CloudState:
             )
 
     def guards(self, object_id: str) -> list[Resource]:
-        """Resource Guard proxies of the vault of an object."""
+        """Resource Guard proxies of the vault that contains an object."""
         return attached(self.attached, vault_key(object_id), GUARD_TYPE)
 
     def policy(self, policy_id: str) -> Resource | None:
-        """Read a policy: a look at it, by which an operation on it comes closer to its end."""
+        """Read a policy; each read brings an operation on it closer to its end."""
         with self.lock:
             self._look(self.operations.on(policy_id))
             return self.policies.get(key(policy_id))
 
     def item(self, item_id: str, *, extended: bool = False) -> Resource | None:
-        """Read an item, likewise.
+        """Read an item; each read brings an operation on it closer to its end.
 
         Parameters
         ----------
         extended
-            Whether ``extendedInfo`` is wanted.
+            Whether to include ``extendedInfo``.
         """
         with self.lock:
             name = key(item_id)
@@ -221,7 +221,7 @@ class CloudState:
         return {**item, "properties": properties}
 
     def policies_of(self, vault_id: str) -> list[Resource]:
-        """Policies of a vault; no look at any of them."""
+        """Policies of a vault; this does not count as a read of any of them."""
         with self.lock:
             return [policy for name, policy in self.policies.items() if vault_key(name) == key(vault_id)]
 
@@ -235,7 +235,7 @@ class CloudState:
             ]
 
     def operation(self, operation_id: str) -> Operation | None:
-        """Read an operation: a look at it."""
+        """Read an operation, which brings it closer to its end."""
         with self.lock:
             operation = self.operations.get(operation_id)
             self._look(operation)
@@ -251,12 +251,12 @@ class CloudState:
             self.operations.end(operation, now)
 
     def put_policy(self, policy_id: str, body: Mapping[str, Any]) -> Written:
-        """Create or replace a policy; one that protects anything takes an operation.
+        """Create or replace a policy; if it protects any item, this starts an operation.
 
         Raises
         ------
         Refusal
-            It is not carried out.
+            The write is refused.
         """
         with self.lock:
             now = self._before_write(policy_id, "PUT")
@@ -277,12 +277,12 @@ class CloudState:
             return Written(200, self.policies[key(policy_id)])
 
     def put_item(self, item_id: str, body: Mapping[str, Any]) -> Written:
-        """Assign an item to a policy; without one, its protection is stopped.
+        """Assign an item to a policy; an empty ``policyId`` stops its protection.
 
         Raises
         ------
         Refusal
-            It is not carried out.
+            The write is refused.
         """
         with self.lock:
             now = self._before_write(item_id, "PUT")
@@ -300,12 +300,12 @@ class CloudState:
             return Written(202, operation=self._begin(item_id, now, effect, target=target if moves else ""))
 
     def delete_policy(self, policy_id: str) -> Written:
-        """Delete a policy that protects nothing.
+        """Delete a policy that protects no item.
 
         Raises
         ------
         Refusal
-            It is not carried out.
+            The deletion is refused.
         """
         with self.lock:
             now = self._before_write(policy_id, "DELETE")
@@ -347,7 +347,7 @@ class CloudState:
         return operation
 
     def _configured(self, object_id: str, item_id: str, began: datetime, at: datetime) -> str:
-        """Enter the job that a change of protection leaves behind."""
+        """Record the job that a change of protection creates."""
         item = self.items[key(item_id)] if item_id else {}
         properties, vault = properties_of(item), vault_key(object_id)
         job = Job(
@@ -371,14 +371,14 @@ class CloudState:
         for call in self.on_write:
             try:
                 call()
-            except Exception as exc:  # noqa: BLE001  # kept for whoever left the call; the service goes on
+            except Exception as exc:  # noqa: BLE001  # raised when the emulator ends; the service continues until then
                 self.errors.append(exc)
 
     def _view(self) -> View:
         return View(dict(self.vaults), dict(self.policies), dict(self.items), dict(self.vms))
 
     def view(self) -> View:
-        """What Resource Graph knows: resources as they were some time ago."""
+        """Resources as Resource Graph knows them: as they were some time ago."""
         with self.lock:
             now = self.advance()
             if not self.settings.graph_lag_seconds:
@@ -390,7 +390,7 @@ class CloudState:
 
 
 def _unlisted_vaults(resources: Iterable[Resource]) -> dict[str, Resource]:
-    """Vaults, by key, that only the ids of what lies in them mention."""
+    """Vaults by key that occur only in the ids of the objects in them."""
     found = {}
     for resource in resources:
         arm_id = id_of(resource)
@@ -405,7 +405,7 @@ def _unlisted_vaults(resources: Iterable[Resource]) -> dict[str, Resource]:
 
 
 def _by_key(resources: Sequence[Resource]) -> dict[str, Resource]:
-    """Resources by key; what has no id cannot be served."""
+    """Resources by key; resources without an id cannot be served and are dropped."""
     return {key(id_of(resource)): resource for resource in resources if id_of(resource)}
 
 

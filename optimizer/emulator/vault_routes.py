@@ -1,4 +1,4 @@
-"""Handlers of vaults and of what lies in them: policies, items, operations, jobs, settings."""
+"""Handlers for vaults and their contents: policies, items, operations, jobs, settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OPERATION_HEADERS = {"policy": ("operations", "operationResults"), "item": ("op
 
 
 def list_vaults(call: Call) -> Answer:
-    """Vaults of a subscription, or of one of its resource groups."""
+    """Answer with the vaults of a subscription, or of one of its resource groups."""
     subscription, group = call.parts["subscription"], call.parts.get("group")
     known = (*call.state.vaults, *call.state.vms)
     if not any(segment(name, "subscriptions") == subscription.lower() for name in known):
@@ -35,7 +35,7 @@ def list_vaults(call: Call) -> Answer:
 
 
 def get_vault(call: Call) -> Answer:
-    """A vault."""
+    """Answer with a vault."""
     return Answer(200, _vault(call))
 
 
@@ -47,7 +47,7 @@ def _vault(call: Call) -> Resource:
 
 
 def list_policies(call: Call) -> Answer:
-    """Policies of a vault."""
+    """Answer with the policies of a vault."""
     _vault(call)
     terms = parse_filter(call.query.get("$filter"))
     found = [
@@ -59,7 +59,7 @@ def list_policies(call: Call) -> Answer:
 
 
 def get_policy(call: Call) -> Answer:
-    """A policy."""
+    """Answer with a policy."""
     policy = call.state.policy(call.path)
     if policy is None:
         raise not_found(call.path)
@@ -77,7 +77,7 @@ def delete_policy(call: Call) -> Answer:
 
 
 def list_items(call: Call) -> Answer:
-    """Protected items of a vault."""
+    """Answer with the protected items of a vault."""
     _vault(call)
     terms = parse_filter(call.query.get("$filter"))
     found = [item for item in call.state.items_of(call.vault_id) if _is_wanted(properties_of(item), terms)]
@@ -95,7 +95,7 @@ def _is_wanted(properties: Any, terms: Any) -> bool:
 
 
 def get_item(call: Call) -> Answer:
-    """A protected item, with ``extendedInfo`` where it is asked for."""
+    """Answer with a protected item, including ``extendedInfo`` on request."""
     terms = parse_filter(call.query.get("$filter"))
     item = call.state.item(call.path, extended=same(terms.get("expand"), "extendedInfo"))
     if item is None:
@@ -104,7 +104,7 @@ def get_item(call: Call) -> Answer:
 
 
 def put_item(call: Call) -> Answer:
-    """Assign a protected item."""
+    """Assign a protected item to a policy."""
     return _written(call, call.state.put_item(call.path, _object(call.body)), "item")
 
 
@@ -130,12 +130,12 @@ def _written(call: Call, written: Written, kind: str) -> Answer:
 
 
 def get_operation(call: Call) -> Answer:
-    """How an operation stands."""
+    """Answer with the status of an operation."""
     return Answer(200, _operation(call).body())
 
 
 def get_result(call: Call) -> Answer:
-    """What came of an operation."""
+    """Answer with the result of an operation."""
     operation = _operation(call)
     if operation.status == "InProgress":
         return Answer(202, None, {"Location": call.url(call.path, **{"api-version": call.query["api-version"]})})
@@ -154,14 +154,14 @@ def _operation(call: Call) -> Operation:
 
 
 def list_jobs(call: Call) -> Answer:
-    """Jobs of a vault."""
+    """Answer with the jobs of a vault."""
     _vault(call)
     found = call.state.book.find(call.vault_id, call.query.get("$filter"), call.state.advance())
     return call.paged(found, call.state.settings.page_size)
 
 
 def get_job(call: Call) -> Answer:
-    """A job with its tasks."""
+    """Answer with a job and its tasks."""
     now = call.state.advance()
     job = call.state.book.get(call.parts["job"], now)
     if job is None or key(job.vault_id) != key(call.vault_id):
@@ -170,7 +170,7 @@ def get_job(call: Call) -> Answer:
 
 
 def get_config(call: Call) -> Answer:
-    """Backup configuration of a vault."""
+    """Answer with the backup configuration of a vault."""
     _vault(call)
     known = attached(call.state.attached, call.vault_id, CONFIG_TYPE)
     usual = {
@@ -188,13 +188,13 @@ def get_config(call: Call) -> Answer:
 
 
 def list_guards(call: Call) -> Answer:
-    """Resource Guard proxies of a vault."""
+    """Answer with the Resource Guard proxies of a vault."""
     _vault(call)
     return Answer(200, {"value": call.state.guards(call.vault_id)})
 
 
 def get_guard(call: Call) -> Answer:
-    """A Resource Guard proxy."""
+    """Answer with a Resource Guard proxy."""
     for proxy in call.state.guards(call.vault_id):
         if key(proxy["id"]) == key(call.path):
             return Answer(200, proxy)
@@ -202,7 +202,7 @@ def get_guard(call: Call) -> Answer:
 
 
 def list_locks(call: Call) -> Answer:
-    """Locks on a vault, and above it."""
+    """Answer with the locks on a vault and above it."""
     _vault(call)
     found = [lock for lock in call.state.attached if lies_in(call.vault_id, lock_scope(lock) or "nowhere")]
     return Answer(200, {"value": found})
