@@ -1,1 +1,1 @@
-"""Strings and files out of what the core computed; never prints, never reads a clock, never calls Azure."""
+"""Reports as strings and files, made from computed results; nothing here prints, reads a clock or calls Azure."""

@@ -1,4 +1,4 @@
-"""Pictures in Bokeh, for the page and for notebooks; their numbers come from :mod:`optimizer.report.figures`."""
+"""Bokeh charts for the page and for notebooks; their numbers come from :mod:`optimizer.report.figures`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
     from bokeh.plotting import figure
 
 TODAY_COLOR, PLAN_COLOR, LOAD_COLOR, LIMIT_COLOR = "#c2570c", "#0f7c94", "#6b7280", "#b42318"
-"""Told apart in every common kind of colour blindness, on white and on near-black."""
+"""Colors that people with any common color blindness can tell apart, on white and on near-black."""
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 HEAT_STEPS = 24
 SINGLE_LIGHT, SINGLE_DARK = "#d3d9e1", "#333d49"
-"""Colour of a window that meets no other."""
+"""Color of a window that overlaps no other."""
 
 
 def heat_palette(*, dark: bool = False) -> tuple[str, ...]:
-    """Colours from two windows to many: the more there are, the farther from the colour of the page."""
+    """Colors from two overlapping windows to many: the more windows, the stronger the contrast with the page."""
     from bokeh.palettes import cividis
 
     colors = cividis(HEAT_STEPS + 3)
@@ -35,12 +35,12 @@ def heat_palette(*, dark: bool = False) -> tuple[str, ...]:
 
 
 def heat_top(hours: ServiceHours) -> int:
-    """Windows that the last colour stands for, in both pictures."""
+    """Number of windows that the last color represents, in both charts."""
     return max(3, int(hours.today.max(initial=0)), int(hours.plan.max(initial=0)))
 
 
 def heat_map(hours: ServiceHours, which: Literal["today", "plan"]) -> figure:
-    """Draw how many windows of each service meet in each half hour of a UTC day."""
+    """Draw the number of overlapping windows of each service in each half hour of a UTC day."""
     from bokeh.models import ColumnDataSource, FixedTicker, LinearAxis, LogColorMapper, Range1d
     from bokeh.transform import transform
 
@@ -83,7 +83,7 @@ def heat_map(hours: ServiceHours, which: Literal["today", "plan"]) -> figure:
 
 
 def risk_chart(hours: HalfHours) -> figure:
-    """Draw the at-risk backups by the half hour (UTC) at which their windows begin, today and in the plan."""
+    """Draw the at-risk backups by the half hour (UTC) in which their windows begin, today and in the plan."""
     from bokeh.models import ColumnDataSource, DataRange1d
 
     edges = np.arange(SLOTS_PER_DAY) / 2
@@ -122,7 +122,7 @@ def risk_chart(hours: HalfHours) -> figure:
 
 
 def moves_chart(curve: MovesCurve) -> figure:
-    """Draw cost, bound and backups at risk by the number of moves, with the knee marked."""
+    """Draw cost, bound and at-risk backups by the number of moves, with the knee marked."""
     from bokeh.models import ColumnDataSource, DataRange1d
     from bokeh.plotting import figure
 
@@ -165,7 +165,7 @@ def moves_chart(curve: MovesCurve) -> figure:
 def load_chart(profile: LoadProfile, threshold: Threshold) -> figure:
     """Draw one VM's load by time of day, with its start windows of today and of the plan.
 
-    The sources are called ``load``, ``window-today`` and ``window-plan``: a page may put another VM into them.
+    The data sources are called ``load``, ``window-today`` and ``window-plan``, so that a page can show another VM.
     """
     from bokeh.models import ColumnDataSource, Range1d
 
@@ -212,7 +212,7 @@ def _numbers(values: tuple[float | None, ...]) -> np.ndarray[tuple[int], np.dtyp
 
 
 def _day_figure(height: int) -> figure:
-    """Figure whose abscissa is a day; it takes no wheel and no drag, so that the page scrolls over it."""
+    """Figure whose x-axis is a day; it ignores wheel and drag, so that the page can be scrolled over it."""
     from bokeh.models import FixedTicker, Range1d
     from bokeh.plotting import figure
 

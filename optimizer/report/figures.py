@@ -1,4 +1,4 @@
-"""The numbers behind tables and pictures: services and vaults before and after, half hours, one VM's load."""
+"""Numbers for tables and charts: services and vaults before and after, half hours, and the load of one VM."""
 
 from __future__ import annotations
 
@@ -40,45 +40,45 @@ OTHERS = "all other services"
 
 
 class VmHistory(Protocol):
-    """Load of one VM: a row of 288 bins for each UTC day, in percent, NaN where unknown."""
+    """Load of one VM: one row of 288 bins (5 minutes each) per UTC day, in percent; NaN if unknown."""
 
     @property
     def dates(self) -> Sequence[date]:
-        """UTC days of the rows."""
+        """UTC day of each row."""
         ...
 
     @property
     def cpu_percent(self) -> npt.NDArray[np.float32]:
-        """Mean of each bin."""
+        """Mean CPU load of each bin."""
         ...
 
     @property
     def mem_percent(self) -> npt.NDArray[np.float32]:
-        """Mean of each bin."""
+        """Mean memory load of each bin."""
         ...
 
     @property
     def cpu_max(self) -> npt.NDArray[np.float32] | None:
-        """Maximum of each bin; None where the source has none."""
+        """Maximum CPU load of each bin; None if the source has none."""
         ...
 
     @property
     def mem_max(self) -> npt.NDArray[np.float32] | None:
-        """Maximum of each bin; None where the source has none."""
+        """Maximum memory load of each bin; None if the source has none."""
         ...
 
 
 class VmLoadSource(Protocol):
-    """History of load, one VM at a time."""
+    """Source of load history, one VM at a time."""
 
     def read_vm(self, vm_id: str) -> VmHistory:
-        """Load of one VM over the whole history; no days where it has none."""
+        """Load of one VM over the whole history; no days if the VM has no load."""
         ...
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """A service or a vault before and after; at-risk backups and expected overlapping snapshots per 30 days."""
+    """A service or a vault before and after, with at-risk backups and expected overlapping snapshots per 30 days."""
 
     name: str
     vms: int
@@ -93,17 +93,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class ServiceHours:
-    """The services and when their windows meet.
+    """Services, and the times at which their windows overlap.
 
     Parameters
     ----------
     services
-        Every service, the one with the most expected overlaps today first.
+        All services, those with the most expected overlaps today first.
     names
-        Rows of the pictures: the first services, then :data:`OTHERS` where there are more.
+        Names of the chart's rows: the first services, and :data:`OTHERS` if there are more.
     today, plan
-        Shape (len(names), 48): most windows of the service that meet in a half hour of a UTC day, over the
-        weekdays; for the others the most of any one of them.
+        Shape (len(names), 48): largest number of overlapping windows of the service in a half hour of a UTC day, over
+        all weekdays.   For the other services, this is the largest number of any one of them.
     """
 
     services: tuple[Comparison, ...]
@@ -118,7 +118,7 @@ def compare_services(
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     max_rows: int = 40,
 ) -> ServiceHours:
-    """Compare the services of a plan, before and after, and say when their windows meet."""
+    """Compare the services before and after a plan, and the times at which their windows overlap."""
     now, then = starts_today(inventory), starts_in_schedule(inventory, plan.schedule)
     risk_now, risk_then = _risks(inventory, plan)
     names, service = item_services(inventory)
@@ -158,7 +158,7 @@ def compare_services(
 
 
 def compare_vaults(inventory: Inventory, plan: PlanDocument) -> tuple[Comparison, ...]:
-    """Compare the vaults of a plan, before and after; peaks are starts in one half hour, overlaps are not counted."""
+    """Compare the vaults before and after a plan; peaks are starts in one half hour, and overlaps are not counted."""
     now, then = starts_today(inventory), starts_in_schedule(inventory, plan.schedule)
     risk_now, risk_then = _risks(inventory, plan)
     found = []
@@ -197,14 +197,14 @@ def _risks(inventory: Inventory, plan: PlanDocument) -> tuple[FloatArray, FloatA
 
 @dataclass(frozen=True)
 class HalfHours:
-    """What starts in each half hour of a UTC day; arrays of shape (48,).
+    """Backups that start in each half hour of a UTC day; arrays of shape (48,).
 
     Parameters
     ----------
     risk_today, risk_plan
-        At-risk backups per 30 days, counted where their window begins.
+        At-risk backups per 30 days, by the half hour in which their window begins.
     starts_today, starts_plan
-        Starts per day, mean over the weekdays.
+        Starts per day, as the mean over the weekdays.
     """
 
     risk_today: FloatArray
@@ -214,7 +214,7 @@ class HalfHours:
 
 
 def count_half_hours(inventory: Inventory, plan: PlanDocument) -> HalfHours:
-    """Say how many backups start in each half hour of a UTC day, and how many of them are at risk."""
+    """Count the backups that start in each half hour of a UTC day, and those of them that are at risk."""
     now, then = starts_today(inventory), starts_in_schedule(inventory, plan.schedule)
     risk_now, risk_then = _risks(inventory, plan)
 
@@ -237,15 +237,15 @@ class LoadProfile:
     Parameters
     ----------
     entry
-        Its schedule.
+        The VM's entry in the schedule.
     name
-        Its name.
+        Name of the VM.
     days
-        UTC days of history looked at.
+        Number of UTC days of history.
     cpu_mean, cpu_p95, memory_mean, memory_p95
-        Length 288, percent; None where no day tells.
+        Length 288, in percent; None if no day has data.
     busy_share
-        Length 288: share of the days on which CPU or memory is above its threshold; None where no day tells.
+        Length 288: share of the days on which CPU or memory is above its threshold; None if no day has data.
     windows_today, windows_plan
         Start windows as ``(begin, end)`` in minutes of the day, split at midnight.
     """
@@ -263,7 +263,7 @@ class LoadProfile:
 
 
 def most_helped(plan: PlanDocument, count: int = 12) -> tuple[ScheduleEntry, ...]:
-    """VMs that the plan helps most; where it helps nobody, those with the highest risk."""
+    """VMs whose risk falls most in the plan; if no risk falls, those with the highest risk."""
     helped = [entry for entry in plan.schedule if entry.risk_today - entry.risk > 1e-9]
     if helped:
         return tuple(sorted(helped, key=lambda entry: (entry.risk - entry.risk_today, entry.vm))[:count])
@@ -278,16 +278,16 @@ def load_profile(
     threshold: Threshold,
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
 ) -> LoadProfile:
-    """Sum up the load of one VM by time of day.
+    """Summarize the load of one VM by time of day.
 
     Parameters
     ----------
     item, entry
-        The VM's protection and its line in the schedule of the plan.
+        The VM's protected item, and its entry in the plan's schedule.
     history
-        Its load.
+        Load history of the VM.
     threshold
-        What counts as busy, and which statistic of a bin is looked at.
+        Threshold above which load counts as busy, and the statistic of a bin that is compared with it.
     """
     policy = inventory.policy(item)
     offset = policy.pattern(inventory.horizon).offsets[0]
@@ -320,7 +320,7 @@ def _statistic(history: VmHistory, threshold: Threshold) -> tuple[FloatArray, Fl
 
 
 def _in_local_days(load: FloatArray, dates: Sequence[date], offset_minutes: int) -> FloatArray:
-    """Rows of UTC days, made into rows of local days: all of them, as the risk of weekly backups is of all days."""
+    """Convert rows of UTC days to rows of local days; uses all days, because the risk of weekly backups does too."""
     if not dates:
         return np.full((1, BINS_PER_DAY), np.nan)
     first, length = dates[0], (dates[-1] - dates[0]).days + 3
@@ -343,7 +343,7 @@ def _column_means(values: FloatArray) -> tuple[float | None, ...]:
 
 
 def _column_p95(values: FloatArray) -> tuple[float | None, ...]:
-    """95th percentile of what is known in each column, the nearest rank (``numpy`` warns of empty columns)."""
+    """95th percentile of the known values in each column, by nearest rank (``numpy`` warns about empty columns)."""
     ordered = np.sort(values, axis=0)
     count = (~np.isnan(values)).sum(axis=0)
     rank = np.maximum(np.ceil(0.95 * count).astype(np.int64) - 1, 0)
@@ -353,7 +353,7 @@ def _column_p95(values: FloatArray) -> tuple[float | None, ...]:
 def _windows(
     item: ProtectedItem, inventory: Inventory, start: str, snapshot_minutes: int
 ) -> tuple[tuple[int, int], ...]:
-    """Start windows of one day in local time, split where they cross midnight."""
+    """Start windows of one day in local time, split at midnight."""
     hour, minute = start.split(":")
     recurrence = inventory.policy(item).recurrence
     found = []
@@ -367,5 +367,5 @@ def _windows(
 
 
 def half_hour_labels() -> tuple[str, ...]:
-    """``00:00``, ``00:30`` ... ``23:30``."""
+    """Labels ``00:00``, ``00:30``, ..., ``23:30``."""
     return tuple(f"{slot * SLOT_MINUTES // 60:02d}:{slot * SLOT_MINUTES % 60:02d}" for slot in range(SLOTS_PER_DAY))

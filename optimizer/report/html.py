@@ -1,4 +1,4 @@
-"""A plan as one self-contained page: no network, everything that a browser needs is inside."""
+"""A plan as one self-contained HTML page, which needs no network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 SHOWN_VMS = 12
-"""VMs whose load the page shows: the most helped."""
+"""Number of VMs whose load the page shows: those whose risk falls most."""
 
 
 def render_html(
@@ -43,16 +43,16 @@ def render_html(
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     limits: Sequence[LimitPriceEntry] | None = None,
 ) -> str:
-    """Set a plan as a page.
+    """Render a plan as an HTML page.
 
     Parameters
     ----------
     load
-        Where the history of single VMs comes from; None: the page has no load.
+        Source of the load history of single VMs.  None: the page shows no load.
     snapshot_minutes
-        Length of the snapshot that the plan was made with.
+        Length in minutes of the snapshot that the plan was made with.
     limits
-        Which limits bind, of :func:`optimizer.workflow.price_plan_limits`; None: the page says nothing of them.
+        Result of :func:`optimizer.workflow.price_plan_limits`, the limits that bind.  None: the page leaves them out.
 
     Raises
     ------
@@ -109,22 +109,22 @@ def _environment() -> Environment:
     )
     environment.filters.update(decimal=decimal, percent=percent, short_id=short_id)
     environment.globals["plural"] = plural
-    # Bokeh reads a document from its start: a model must stand before the references to it.
+    # Bokeh reads a document in order: a model must come before the references to it.
     environment.policies["json.dumps_kwargs"] = {"sort_keys": False, "separators": (",", ":")}
     return environment
 
 
 def _bokeh_script() -> str:
-    """Bokeh's own script, without widgets and tables: the page needs its canvas only."""
+    """Bokeh's own script, without widgets and tables, because the page only needs its canvas."""
     from bokeh.resources import Resources
     from markupsafe import Markup
 
     scripts = Resources(mode="inline", components=["bokeh"], log_level="warn").js_raw
-    return Markup("\n".join(scripts))  # noqa: S704  # Bokeh's own files, nobody's input
+    return Markup("\n".join(scripts))  # noqa: S704  # these are Bokeh's own files, not user input
 
 
 def _tiles(plan: PlanDocument) -> list[dict[str, str]]:
-    """Headline figures, each with a sentence that says what it means."""
+    """Main figures, each with a sentence that explains it."""
     summary = plan.summary
     risk, overlaps, peak = summary.at_risk_per_month, summary.overlaps_per_month, summary.peak_concurrency
     weighted = [
@@ -176,7 +176,7 @@ def _tiles(plan: PlanDocument) -> list[dict[str, str]]:
 
 
 def _proven_tile(plan: PlanDocument) -> dict[str, str]:
-    """What is proven of the plan, and under which limits: with more moves or policy writes, more may be gained."""
+    """What is proven about the plan, and under which limits; with more moves or policy writes, it may gain more."""
     summary = plan.summary
     limits = within_limits(plan.rules, summary.vms)
     within = f" {limits}" if limits else ""
@@ -241,7 +241,7 @@ def _expected(summary: Summary) -> str:
 
 
 def _broken(summary: Summary) -> str:
-    """A sentence about the reference where that is not today's schedule; else empty."""
+    """Sentence about the reference if it is not today's schedule; otherwise empty."""
     if summary.reference == "today":
         return ""
     return f" {today_breaks(summary)}, so a greedy schedule that keeps every rule is the reference."
@@ -275,7 +275,7 @@ def _profiles(
 def _charts(
     services: ServiceHours, hours: HalfHours, profiles: Sequence[LoadProfile], plan: PlanDocument
 ) -> dict[str, Any]:
-    """Every picture as a Bokeh document, by the id of the element that it goes into."""
+    """All charts as Bokeh documents, by the id of the element that each one goes into."""
     from bokeh.embed import json_item
 
     from optimizer.report import charts
@@ -303,7 +303,7 @@ def _heat_legend(services: ServiceHours) -> dict[str, Any]:
 
 
 def _profile_data(profile: LoadProfile) -> dict[str, Any]:
-    """What the page puts into the picture when another VM is chosen."""
+    """Data that the page puts into the chart when another VM is chosen."""
     return {
         "cpu": profile.cpu_mean,
         "cpu_p95": profile.cpu_p95,
@@ -326,7 +326,7 @@ def _profile_caption(profile: LoadProfile) -> str:
 
 
 def _hour_rows(hours: HalfHours) -> list[tuple[str, str, str, str, str]]:
-    """Table beside the picture: one row per hour."""
+    """Table next to the chart: one row per hour."""
     labels = half_hour_labels()
     columns = [
         array.reshape(24, 2).sum(axis=1)
@@ -364,7 +364,7 @@ def _policy_rows(plan: PlanDocument) -> list[dict[str, str]]:
 
 
 def _move_table(plan: PlanDocument) -> dict[str, Any]:
-    """Rows of the VMs that move, the most helped first."""
+    """Rows of the VMs that move, those whose risk falls most first."""
     moved = [
         entry for entry in plan.schedule if entry.start != entry.start_today or entry.policy != entry.policy_today
     ]

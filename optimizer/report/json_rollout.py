@@ -1,4 +1,4 @@
-"""Roll-outs as JSON: what pipelines read."""
+"""Roll-outs as JSON, for pipelines."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _write(write: Write) -> dict[str, Any]:
 
 
 def rollout_content(rollout: Rollout) -> dict[str, Any]:
-    """A calendar: each write with its day and time, and what is blocked."""
+    """Calendar as JSON data: each write with its day and time, and the blocked writes."""
     return {
         "began": rollout.began.isoformat(),
         "days": rollout.num_days,
@@ -48,7 +48,7 @@ def rollout_content(rollout: Rollout) -> dict[str, Any]:
 
 
 def outcome_content(outcome: Outcome) -> dict[str, Any]:
-    """How a run ended."""
+    """Result of a run as JSON data."""
     return {
         "complete": outcome.complete,
         "done": list(outcome.done),
@@ -63,7 +63,7 @@ def outcome_content(outcome: Outcome) -> dict[str, Any]:
 
 
 def outcome_json(outcome: Outcome, prepared: Prepared) -> str:
-    """Result of ``apply`` and ``rollback``."""
+    """Result of ``apply`` and ``rollback`` as JSON text."""
     steps = [{"what": step.what, "command": step.command or None} for step in next_steps(outcome, prepared)]
     content = {
         "plan_fingerprint": prepared.plan.fingerprint,
@@ -77,7 +77,7 @@ def outcome_json(outcome: Outcome, prepared: Prepared) -> str:
 
 
 def rehearsal_json(rehearsal: Rehearsal) -> str:
-    """Result of ``rehearse``."""
+    """Result of ``rehearse`` as JSON text."""
     back = rehearsal.rollback_outcome
     content = {
         "flawless": rehearsal.flawless,

@@ -1,4 +1,4 @@
-"""What to do after a run of ``apply`` or ``rollback``: sentences, each with the command that it is about."""
+"""Next steps after a run of ``apply`` or ``rollback``: sentences, each with its command."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from optimizer.rollout.prepared import Prepared
 
 _NAMED = 10
-"""Policies that a sentence lists."""
+"""Maximum number of policies that a sentence lists."""
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """One thing to do.
+    """One thing to do next.
 
     Parameters
     ----------
     what
         What to do, in a sentence.
     command
-        The command for it; empty where there is none.
+        Command for it; empty if there is none.
     """
 
     what: str
@@ -35,7 +35,7 @@ class NextStep:
 
 
 def next_steps(outcome: Outcome, prepared: Prepared) -> Iterator[NextStep]:
-    """List what to do now, in the order in which it matters."""
+    """List what to do now, the most important step first."""
     commands, is_rollback = prepared.commands, prepared.command == "rollback"
     if outcome.pending:
         at = outcome.resume_at

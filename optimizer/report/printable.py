@@ -1,18 +1,18 @@
-"""Text that a terminal shows as it stands, whatever its author put into it."""
+"""Text that is safe to show on a terminal, whatever it contains."""
 
 from __future__ import annotations
 
 import textwrap
 
 COMMAND_INDENT = "    "
-"""What stands before a command on a line of its own in a message."""
+"""Indentation of a command on a line of its own in a message."""
 
 
 def printable(text: str) -> str:
-    """Text with a question mark for each character that would steer a terminal; line breaks stay.
+    """Replace each character that would control a terminal with a question mark; line breaks stay.
 
-    Names, tickets and error texts come from the command line, from files and from Azure. An escape sequence among them
-    could recolor or overwrite what somebody is asked to approve.
+    Names, tickets and error texts come from the command line, from files and from Azure.   An escape sequence in them
+    could recolor or overwrite the text that somebody is asked to approve.
     """
     return "".join(char if char.isprintable() or char == "\n" else "?" for char in text)
 
@@ -20,14 +20,14 @@ def printable(text: str) -> str:
 def wrapped(text: str, width: int) -> str:
     """Break the lines of a message between words, so that none is wider than a terminal.
 
-    A command on a line of its own stays whole: a shell would read its parts as several commands.
+    A command on a line of its own stays whole, because a shell would read its parts as several commands.
 
     Parameters
     ----------
     text
-        The message.
+        Message to wrap.
     width
-        Columns of the terminal.
+        Number of columns of the terminal.
     """
     lines: list[str] = []
     for line in text.split("\n"):

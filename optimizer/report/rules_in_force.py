@@ -1,4 +1,4 @@
-"""The rules of a plan that limit when and how much a roll-out writes, in sentences."""
+"""Sentences about the rules of a plan that limit when and how much a roll-out writes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from optimizer.model.rules import Rules
 from optimizer.report.typeset import plural
 
 _NAMED = 3
-"""Date ranges of one rule that are listed."""
+"""Maximum number of date ranges of one rule that a sentence lists."""
 
 
 def rules_in_force(rules: Rules) -> Iterator[str]:
-    """List budget, RPO and freezes: what somebody agrees to who confirms a run.
+    """List budget, RPO and freezes, which a person agrees to by confirming a run.
 
     Parameters
     ----------

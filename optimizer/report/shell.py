@@ -1,4 +1,4 @@
-"""Commands in a report, in lines that a shell reads as one."""
+"""Commands in a report, broken into lines that a shell reads as one command."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from optimizer.report.printable import printable
 
 
 def shell_lines(command: str, width: int) -> list[str]:
-    """A command in lines that a shell reads as one; broken between words only.
+    """Break a command, only between words, into lines that a shell reads as one command.
 
     Parameters
     ----------
     command
-        As :func:`shlex.join` writes it.
+        Command as :func:`shlex.join` writes it.
     width
-        Columns that there are.
+        Number of available columns.
     """
     units: list[str] = []
     for word in map(shlex.quote, shlex.split(command)):
         if units and units[-1].startswith("--") and " " not in units[-1] and not word.startswith("--"):
-            units[-1] += " " + word  # an option and its value
+            units[-1] += " " + word  # keep an option and its value together
         else:
             units.append(word)
     lines: list[str] = []
@@ -35,16 +35,16 @@ def shell_lines(command: str, width: int) -> list[str]:
 
 
 def command_lines(command: str, width: int, indent: int) -> list[Text]:
-    """A command to be copied from a terminal: nothing stands behind the backslashes, and no word is broken.
+    """Lines of a command to be copied from a terminal; nothing follows the backslashes, and no word is broken.
 
     Parameters
     ----------
     command
-        As :func:`shlex.join` writes it; none where it is empty.
+        Command as :func:`shlex.join` writes it; no lines if it is empty.
     width
-        Columns that there are.
+        Number of available columns.
     indent
-        Columns before each line.
+        Number of columns before each line.
     """
     margin = " " * indent
     lines = shell_lines(printable(command).replace("\n", "?"), width - indent)

@@ -1,4 +1,4 @@
-"""Reports for a terminal: what is wrong today, a plan, a plan in full."""
+"""Reports for a terminal: an audit, a plan, and a plan in full."""
 
 from __future__ import annotations
 
@@ -47,14 +47,14 @@ from optimizer.report.weighted import AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED
 from optimizer.report.within_limits import within_limits
 
 WORST = 10
-"""Maximum number of rows per table on a terminal; JSON has them all."""
+"""Maximum number of rows per table on a terminal; JSON contains all rows."""
 
 RULES_NAMED = 5
-"""Rules that a sentence names."""
+"""Maximum number of rules that a sentence lists."""
 
 
 def render_audit(audit: Audit) -> Page:
-    """Draw what is wrong today: totals, then the ten worst of each kind."""
+    """Render an audit: totals, then the ten worst findings of each kind."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield Text(f"Audit of the schedule as of {audit.as_of:%Y-%m-%d %H:%M %Z}", style="bold")
@@ -102,7 +102,7 @@ def _starts_picture(audit: Audit, glyphs: Glyphs) -> Iterator[RenderableType]:
 
 
 def hour_ruler() -> str:
-    """Hours below a profile of 48 characters."""
+    """Hours of the day below a profile of 48 characters."""
     return "".join(f"{hour:02d}".ljust(6) for hour in range(0, 24, 3)).rstrip()
 
 
@@ -242,12 +242,12 @@ def _silent_lists(audit: Audit) -> Iterator[RenderableType]:
 
 
 def render_plan(plan: PlanDocument, max_rows: int = WORST) -> Page:
-    """Draw a plan: its figures, what it changes, and its notes.
+    """Render a plan: its figures, what it changes, and its notes.
 
     Parameters
     ----------
     max_rows
-        Number of changed VMs to show, those that gain most first.
+        Maximum number of changed VMs to show, those that gain most first.
     """
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
@@ -350,15 +350,15 @@ def weighted_lines(summary: Summary) -> list[tuple[str, float, float]]:
 
 
 def model_of(summary: Summary) -> TodayAndPlan | None:
-    """At-risk backups as the model sees them; None for plans of versions that promised nothing beside them."""
+    """At-risk backups according to the model; None for plans of versions that stated no expected change as well."""
     return None if summary.model_change is None else summary.at_risk_per_month
 
 
 def expected_sentence(expected: Expectation | None, model: TodayAndPlan | None) -> str:
-    """One sentence about what a plan really changes in risk; empty where nothing is known of it.
+    """One sentence about the change in risk that a plan can be expected to bring; empty if nothing is known about it.
 
     The expected figures and those of the model have different bases: observed frequencies and a smoothed estimate.
-    Each change therefore stands beside its own base.
+    Therefore, each change is stated with its own base.
     """
     if model is None:
         return ""
@@ -377,7 +377,7 @@ def expected_sentence(expected: Expectation | None, model: TodayAndPlan | None) 
 
 
 def today_breaks(summary: Summary) -> str:
-    """Which rules today's schedule breaks, as the beginning of a sentence."""
+    """Rules that today's schedule breaks, as the beginning of a sentence."""
     names = [repr(name) for name in summary.broken_today[:RULES_NAMED]]
     if not names:
         return "Today's schedule breaks a rule"
@@ -419,7 +419,7 @@ def _captured_sentence(plan: PlanDocument) -> str:
     if summary.reference == "today":
         captured = f"Captured {percent(summary.captured)} of all possible improvement over today's schedule{within}"
         return f"{captured}, certified: {proven}, {gap} ({search})"
-    # A greedy schedule may be the best that there is: a share of what can be gained over it would say little.
+    # A greedy schedule may be the best possible one: then a share of the possible gain over it would say little.
     captured = f"that is {percent(summary.captured)} of all possible improvement over a greedy schedule"
     return f"Certified{within}: {proven}, {gap}; {captured} ({search})"
 
@@ -493,7 +493,7 @@ def _notes(notes: Sequence[str], glyphs: Glyphs) -> Iterator[RenderableType]:
 
 
 def render_report(plan: PlanDocument, inventory: Inventory, snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES) -> Page:
-    """Draw a plan in full: vaults and services before and after, every change in order, the whole schedule."""
+    """Render a plan in full: vaults and services before and after, every change in order, and the whole schedule."""
     services = compare_services(inventory, plan, snapshot_minutes).services
     vaults = compare_vaults(inventory, plan)
 

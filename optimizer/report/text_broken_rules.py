@@ -1,4 +1,4 @@
-"""The part of an audit about rules: rules that today's schedule breaks, and rules without effect."""
+"""Part of an audit about rules: rules that today's schedule breaks, and rules without effect."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from optimizer.plan.audit_document import BrokenRule, IdleRule
 from optimizer.report.typeset import Column, Rows, number, plural, short_id
 
 MOST_NAMES = 3
-"""Number of VMs that are named for each rule; JSON has them all."""
+"""Maximum number of VMs that are named for each rule; JSON contains all of them."""
 
 
 def broken_rules_rows(broken: Sequence[BrokenRule], most: int) -> Rows:
@@ -17,9 +17,9 @@ def broken_rules_rows(broken: Sequence[BrokenRule], most: int) -> Rows:
     Parameters
     ----------
     broken
-        Those with the most VMs first.
+        Broken rules, those with the most VMs first.
     most
-        Rules that are shown.
+        Maximum number of rules to show.
     """
     return Rows(
         title="Rules that today's schedule breaks",
@@ -52,14 +52,14 @@ def idle_rules_rows(idle: Sequence[IdleRule], most: int) -> Rows:
 
 
 def rules_kept(broken: Sequence[BrokenRule] | None, num_rules: int, num_idle: int) -> str:
-    """Sentence for the case that every rule holds today; empty where a rule is broken or no rule was tested.
+    """Sentence for the case that every rule holds today; empty if a rule is broken or no rule was tested.
 
     Parameters
     ----------
     broken
-        Broken rules; None: there are no rules.
+        Broken rules.  None: there are no rules.
     num_rules, num_idle
-        Number of rules, and of those without effect.
+        Number of rules, and number of rules without effect.
     """
     tested = num_rules - num_idle
     if broken is None or broken or tested <= 0:

@@ -1,4 +1,4 @@
-"""The explanation of one VM, for a terminal."""
+"""Explanation of one VM, for a terminal."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from optimizer.report.typeset import (
 )
 
 FORBIDDEN_SHOWN = 5
-"""Number of better starts that are shown although they are not allowed; JSON has them all."""
+"""Maximum number of better starts shown that are not allowed; JSON contains all of them."""
 
 
 def render_explanation(explanation: Explanation) -> Page:
-    """Draw why one VM backs up when it does: risk over the day, today against the plan, the next best starts."""
+    """Render the explanation of one VM: risk over the day, today compared with the plan, and the next best starts."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield from _heading(explanation, glyphs, width)
@@ -75,7 +75,7 @@ def _policy_line(explanation: Explanation, glyphs: Glyphs) -> str:
 
 
 def _profile(explanation: Explanation, glyphs: Glyphs) -> Iterator[RenderableType]:
-    """Risk of each start; below it, the starts that are not allowed and the VM's own."""
+    """Risk of each start; below it, the starts that are not allowed, and the VM's own starts."""
     known = [value for value in explanation.profile if value is not None]
     if not known:
         return
@@ -97,7 +97,7 @@ def _profile(explanation: Explanation, glyphs: Glyphs) -> Iterator[RenderableTyp
 
 
 def _options(explanation: Explanation) -> Rows:
-    """Today's start, the plan's and the next best ones, each with its cost compared with the plan."""
+    """Today's start, the plan's start and the next best ones, each with its cost compared with the plan."""
     named: list[tuple[str, ExplainedOption]] = [("plan", explanation.proposed)]
     if explanation.moves:
         named.insert(0, ("today", explanation.today))
@@ -127,7 +127,7 @@ def _options(explanation: Explanation) -> Rows:
 
 def _parts(option: ExplainedOption) -> Sequence[str]:
     parts = option.difference
-    other = parts.vault_peak + parts.working_hours  # a column for each does not fit into 80 characters
+    other = parts.vault_peak + parts.working_hours  # one column, because two do not fit into 80 characters
     return [signed(one) for one in (parts.risk, parts.overlap, other, parts.policy, parts.move, parts.total)]
 
 

@@ -1,4 +1,4 @@
-"""Report of an import for a terminal, and as JSON."""
+"""Report of an import, for a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from optimizer.estate.import_report import ImportReport
 from optimizer.report.typeset import Glyphs, Page, bullets, plural
 
 MIN_HISTORY_DAYS = 7
-"""Days of load below which an audit reports too little data for every VM: load follows the days of the week."""
+"""Days of load below which an audit reports too little data for every VM, because load depends on the weekday."""
 
 _TOO_SHORT = ": less than a week, which is the minimum for a useful forecast; add more with 'import --append'"
 
 
 def render_import(found: ImportReport) -> tuple[Page, str]:
-    """Draw what was imported; the page, and the same as JSON text."""
+    """Render what was imported; returns the page, and the same content as JSON text."""
 
     def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
         yield Text(

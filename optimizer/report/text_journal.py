@@ -1,4 +1,4 @@
-"""A journal for an auditor: who, when, with whose approval, each object before and after, what failed and is left."""
+"""A journal for auditors: who ran what, when, with whose approval, each object before and after, and what is left."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from optimizer.rollout.progress import JournalState, state_of
 
 
 def render_journal(records: Sequence[Record], path: Path | None = None) -> Page:
-    """Draw a whole journal: an auditor sees every write.
+    """Render a whole journal, so that an auditor sees every write.
 
     Parameters
     ----------
     records
-        What it holds.
+        Records of the journal.
     path
-        Its file, for the command that goes on with it.
+        Path of the journal, for the command that continues with it.
     """
     state = state_of(records)
 
@@ -68,7 +68,7 @@ def render_journal(records: Sequence[Record], path: Path | None = None) -> Page:
 
 @dataclass
 class _Run:
-    """A run, and how it ended; None where it did not."""
+    """A run and its end; the end is None if the run did not end."""
 
     begin: RunRecord
     end: EndRecord | None = None
@@ -121,7 +121,7 @@ def _minute(moment: datetime) -> str:
 
 
 def _writes(state: JournalState, records: Sequence[Record], glyphs: Glyphs) -> dict[str, list[str]]:
-    """A line for each write, by vault: names in full, as an auditor looks them up."""
+    """One line per write, by vault, with full names, because auditors look them up."""
     tries: dict[int, int] = {}
     for record in records:
         if isinstance(record, IntentRecord):
@@ -129,7 +129,7 @@ def _writes(state: JournalState, records: Sequence[Record], glyphs: Glyphs) -> d
     lines: dict[str, list[str]] = {}
     for count in sorted(state.found):
         after = state.done[count].after
-        if after is not None:  # older versions did not record what they saw
+        if after is not None:  # older versions did not record what they read
             place = str(after["id"])
             vault_id, _, _ = place.partition("/backup")
             when = _minute(state.done[count].at)
@@ -159,7 +159,7 @@ def _end(count: int, state: JournalState) -> str:
 
 
 def _before_and_after(intent: IntentRecord, done: DoneRecord | None, glyphs: Glyphs) -> str:
-    """From what was read before to what was read after; where nothing was, what was to be."""
+    """State that was read before and state that was read after; if there was none, the intended state."""
     after = done.after if done is not None else _intended(intent)
     before_text = _state(intent.kind, intent.before, glyphs)
     after_text = _state(intent.kind, after, glyphs)
@@ -184,7 +184,7 @@ def _state(kind: str, resource: Resource | None, glyphs: Glyphs) -> str:
 
 
 def _troubles(records: Sequence[Record], state: JournalState) -> Rows:
-    """Every refusal and every write that was given up, in order of time; retried ones too."""
+    """Every refusal and every write that was given up, in order of time, including retried ones."""
     cells = []
     for record in records:
         if not isinstance(record, FailedRecord | SkippedRecord):
@@ -227,7 +227,7 @@ def _left(
 
 
 def _command(run: RunRecord, path: Path | None) -> str:
-    """The command that goes on with a journal; PLAN or JOURNAL where a file is not beside it."""
+    """Command that continues with a journal, with PLAN or JOURNAL in place of a file that is not next to it."""
     journal = path or Path("plan.journal.jsonl")
     plan = journal.with_name(run.plan)
     if run.command == "rollback":

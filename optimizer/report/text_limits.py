@@ -22,11 +22,11 @@ _ONE_MORE = {
 
 
 LEAST = 0.005
-"""A saving below this is shown as nothing."""
+"""A saving below this is shown as zero."""
 
 
 def render_limits(prices: Sequence[LimitPriceEntry]) -> Page:
-    """Draw which limits bind and what raising each by one would save, the largest saving first."""
+    """Render the limits that bind and what raising each by one would save, the largest saving first."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         rows = _limits(prices)
@@ -61,7 +61,7 @@ def _limits(prices: Sequence[LimitPriceEntry]) -> Rows:
 
 
 def limit_cells(prices: Sequence[LimitPriceEntry]) -> list[tuple[str, ...]]:
-    """Rows of the limits with a price: name, unit, value now and then, and what changes."""
+    """Cells of the limits with a price: name, unit, present and raised value, and what changes."""
     worth = [one for one in prices if one.saves >= LEAST]
     return list(
         zip(
@@ -78,7 +78,7 @@ def limit_cells(prices: Sequence[LimitPriceEntry]) -> list[tuple[str, ...]]:
 
 
 def limits_sentences(prices: Sequence[LimitPriceEntry]) -> list[str]:
-    """Sentences about limits: the vault that needs policies most, and limits that are worth no row."""
+    """Sentences about limits: the vault that needs policies most, and limits that do not deserve a row."""
     if not prices:
         return ["No limit binds: raising any of them by one allows nothing new."]
     said = []

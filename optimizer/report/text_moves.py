@@ -1,4 +1,4 @@
-"""The moves curve for a terminal: the gain by number of moves."""
+"""Moves curve for a terminal: the gain by number of moves."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _GAIN_OVER = {"today": "today's schedule", "fewest_moves": "the fewest moves tha
 
 
 def render_moves_curve(curve: MovesCurve) -> Page:
-    """Draw a moves curve: a row for each number of moves, with a bar for its share of the gain."""
+    """Render a moves curve: one row per number of moves, with a bar for its share of the gain."""
     return Page(lambda glyphs, width: moves_parts(curve, glyphs, width))
 
 
 def moves_parts(curve: MovesCurve, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    """The same as parts of another report."""
+    """Parts of :func:`render_moves_curve`, for use in another report."""
     yield table(_rows(curve, glyphs), glyphs, width)
     yield Text()
     yield from (Text(sentence) for sentence in moves_sentences(curve))
 
 
 def knee_sentence(plan: PlanDocument) -> str:
-    """How few moves give most of the gain; empty where the plan has a whole curve, or nothing to gain."""
+    """Sentence about how few moves give most of the gain; empty if the plan has a whole curve or no gain."""
     knee, moved = plan.summary.knee, plan.summary.moved
     if knee is None or plan.moves_curve is not None:
         return ""
@@ -55,7 +55,7 @@ def _needs_all(moved: int) -> str:
 
 
 def moves_sentences(curve: MovesCurve) -> list[str]:
-    """The curve in words."""
+    """Sentences that describe the curve."""
     last = curve.points[-1]
     if curve.knee is None or curve.most_of_gain is None:
         if curve.points[0].max_moves:
@@ -78,7 +78,7 @@ def moves_sentences(curve: MovesCurve) -> list[str]:
 
 
 def _gain(curve: MovesCurve) -> float:
-    """What all moves save in cost: each point has the share of it that its own cost stands for."""
+    """Cost that all moves save; each point has the share of it that corresponds to its own cost."""
     first, last = curve.points[0], curve.points[-1]
     left = 1 - first.gain_share
     return (first.cost - last.cost) / left if left > 0 else first.cost - last.cost
@@ -123,11 +123,11 @@ def _rows(curve: MovesCurve, glyphs: Glyphs) -> Rows:
 
 
 def _overlaps(points: Sequence[MovesPoint], glyphs: Glyphs) -> Sequence[str]:
-    """Expected overlaps; dashes for a plan of version 1, which did not count them."""
+    """Expected overlaps; dashes for plans of version 1, which did not count them."""
     known = [one.overlaps_per_month for one in points if one.overlaps_per_month is not None]
     return decimals(known) if len(known) == len(points) else [glyphs.dash] * len(points)
 
 
 def _bar(share: float, glyphs: Glyphs) -> str:
-    """A horizontal bar, a full one for the whole."""
+    """Horizontal bar, which is full for a share of 1."""
     return glyphs.bars[-1] * round(BAR_WIDTH * max(0.0, min(1.0, share)))

@@ -1,4 +1,4 @@
-"""Why there is no schedule and what would make one possible, for a terminal."""
+"""Reasons why no schedule exists, and changes that would make one possible, for a terminal."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from optimizer.solve.why_not.no_schedule import (
 
 CONFLICTS_SHOWN = 5
 RELAXATIONS_SHOWN = 10
-"""Number of conflicts, and of ways out, that a terminal shows; JSON has them all."""
+"""Maximum number of conflicts, and of ways out, that a terminal shows; JSON contains all of them."""
 
 VMS_WRITTEN = 20
 """Maximum number of exempted VMs for which a terminal shows what to write."""
 
 
 def render_first_conflict(conflict: NamedConflict) -> Page:
-    """Draw a conflict as soon as it is proven, before ways out are known."""
+    """Render a conflict as soon as it is proven, before ways out are known."""
 
     def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
         yield from _first(conflict, glyphs)
@@ -45,7 +45,7 @@ def render_first_conflict(conflict: NamedConflict) -> Page:
 
 
 def render_found(one: NamedConflict | NamedRelaxation) -> Page:
-    """Draw a further conflict or a way out as soon as it is found."""
+    """Render a further conflict or a way out as soon as it is found."""
     found = f"Further conflict: {conflict_sentence(one)}" if isinstance(one, NamedConflict) else way_out_sentence(one)
 
     def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
@@ -55,14 +55,14 @@ def render_found(one: NamedConflict | NamedRelaxation) -> Page:
 
 
 def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ()) -> Page:
-    """Draw the conflicts, and the changes that make a schedule possible with their plans.
+    """Render the conflicts, and the changes that make a schedule possible, with their plans.
 
     Parameters
     ----------
     answer
-        Why there is no schedule.
+        Reasons why no schedule exists.
     told
-        Conflicts that were drawn before.  Of these only what is new is drawn: a proof, and circumstances.
+        Conflicts that were already shown.  For these, only new information is shown: a proof, and circumstances.
     """
     known = {one.limits: one for one in told}
 

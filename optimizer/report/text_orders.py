@@ -1,4 +1,4 @@
-"""The table of rules with ``order``: time between one set of VMs and the next, for a terminal and for the page."""
+"""Table of rules with ``order``: time between one set of VMs and the next, for a terminal and for the page."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ORDER_NOTE = (
 
 
 def order_rows(gaps: Sequence[OrderGap], max_rows: int) -> Rows:
-    """Set the gaps between neighboring sets; empty where no rule has ``order``."""
+    """Table of the gaps between neighboring sets; empty if no rule has ``order``."""
     group, first, ends, following, begins, later_by, limit, verdict = ORDER_COLUMNS
     return Rows(
         title=ORDER_TITLE,
@@ -40,7 +40,7 @@ def order_rows(gaps: Sequence[OrderGap], max_rows: int) -> Rows:
 
 
 def order_cells(gaps: Sequence[OrderGap]) -> list[tuple[str, ...]]:
-    """Rows of the table."""
+    """Cells of the table."""
     return [
         (
             short_id(gap.group) if gap.group else gap.rule,
@@ -57,7 +57,7 @@ def order_cells(gaps: Sequence[OrderGap]) -> list[tuple[str, ...]]:
 
 
 def _duration(hours: float) -> str:
-    """Hours and minutes, such as ``15 min`` or ``-2 h 15 min``."""
+    """Duration in hours and minutes, such as ``15 min`` or ``-2 h 15 min``."""
     whole, minutes = divmod(round(abs(hours) * 60), 60)
     parts = [f"{whole} h"] * (whole > 0) + [f"{minutes} min"] * (minutes > 0 or whole == 0)
     return ("-" if hours < 0 else "") + " ".join(parts)

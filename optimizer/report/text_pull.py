@@ -1,4 +1,4 @@
-"""Report of a pull for a terminal, and as JSON."""
+"""Report of a pull, for a terminal and as JSON."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from optimizer.estate.pull_report import ENOUGH_DAYS, PullReport
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
 
 _SHOWN = 10
-"""VMs or failures that the text lists; the JSON has all."""
+"""Maximum number of VMs or failures that the text lists; the JSON contains all of them."""
 
 
 def render_pull(found: PullReport) -> tuple[Page, str]:
-    """Draw what was pulled; the page, and the same as JSON text."""
+    """Render what was pulled; returns the page, and the same content as JSON text."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield Text(
@@ -54,7 +54,7 @@ def _load_pulled(found: PullReport) -> str:
 
 
 def _notes(found: PullReport) -> Iterator[str]:
-    """What is odd about the VMs' load: no data, too little and failed are three things."""
+    """Notes on gaps in the VMs' load, which distinguish no data, too little data and failed requests."""
     if found.resumed:
         begun = f"{found.as_of:%Y-%m-%d %H:%M} UTC"
         yield f"This continued a pull that began at {begun}; inventory and load are as of then."

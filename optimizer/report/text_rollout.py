@@ -1,4 +1,4 @@
-"""Roll-outs for a terminal: the calendar, a rehearsal, what is to be confirmed, how a run ended."""
+"""Roll-outs for a terminal: the calendar, a rehearsal, what is to be confirmed, and how a run ended."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from optimizer.rollout.rehearsal import Rehearsal
 
 SHOWN = 10
-"""Rows of each list that a terminal shows; JSON has them all."""
+"""Maximum number of rows of each list on a terminal; JSON contains all rows."""
 
 _INDENT = 6
-"""Columns before a command."""
+"""Number of columns before a command."""
 
 VERBS = {
     "create_policy": "create",
@@ -35,20 +35,20 @@ VERBS = {
     "reassign_item": "reassign",
     "delete_policy": "delete",
 }
-"""What a write does, for people."""
+"""Verb for each kind of write, for people."""
 
 
 def render_rollout(rollout: Rollout, plan: PlanDocument | None = None, max_rows: int | None = SHOWN) -> Page:
-    """Draw the sequence of writes, the days it takes, what is blocked and why.
+    """Render the sequence of writes, the days it takes, and what is blocked and why.
 
     Parameters
     ----------
     rollout
-        The calendar.
+        Calendar of the writes.
     plan
-        Its plan; names the estate in the headline.
+        Plan of the calendar, for the name of the estate in the headline.
     max_rows
-        Writes and blocked writes that are shown; None: all.
+        Maximum number of writes and of blocked writes to show.  None: all.
     """
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
@@ -61,7 +61,7 @@ def render_rollout(rollout: Rollout, plan: PlanDocument | None = None, max_rows:
 
 
 def _extent(rollout: Rollout) -> str:
-    """How much there is to do and from when to when."""
+    """Amount of work, with its first and last time."""
     if not rollout.writes:
         return "No write can be made" if rollout.blocked else "Nothing to write"
     writes = [timed.write for timed in rollout.writes]
@@ -95,7 +95,7 @@ def _calendar(rollout: Rollout, glyphs: Glyphs, width: int, max_rows: int | None
 
 
 def _days(rollout: Rollout, glyphs: Glyphs) -> Rows:
-    """One row per day, wave and vault."""
+    """Table with one row per day, wave and vault."""
     groups: dict[tuple[int, int, str], list[TimedWrite]] = {}
     for timed in rollout.writes:
         groups.setdefault((timed.day, timed.wave, timed.write.vault_id.lower()), []).append(timed)
@@ -140,7 +140,7 @@ def _minute(moment: datetime) -> str:
 
 
 def _end_of(first: datetime, last: datetime) -> str:
-    """The last time of a day; with its date where that is another."""
+    """Last time of a day, with its date if that is another day."""
     same_date = first.astimezone(UTC).date() == last.astimezone(UTC).date()
     return f"{last.astimezone(UTC):%H:%M}" if same_date else _minute(last)
 
@@ -200,7 +200,7 @@ def _remarks(
 
 
 def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page:
-    """Draw what a rehearsal showed: verdict, checks, calendar, and everything that was not as it should be."""
+    """Render the result of a rehearsal: verdict, checks, calendar, and everything that went wrong."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield Text(_rehearsed(rehearsal), style="bold")
@@ -224,7 +224,7 @@ def render_rehearsal(rehearsal: Rehearsal, max_rows: int | None = SHOWN) -> Page
 
 
 def _rehearsed(rehearsal: Rehearsal) -> str:
-    """The verdict on a plan; one that changes nothing was not put to the test."""
+    """Verdict on a plan; a plan that changes nothing has not been tested."""
     if not rehearsal.flawless:
         return "Rehearsal: the plan cannot be carried out as it is; see below"
     if not rehearsal.prepared.writes:
@@ -263,7 +263,7 @@ def _equal(differences: Sequence[str], yes: str, no: str) -> str:
 
 
 def _reasons(outcome: Outcome) -> list[str]:
-    """Why writes are not made, in words, by number."""
+    """Reasons why writes were not made, in words, by number."""
     texts = {number: f"failed: {outcome.reasons.get(number, 'no reason given')}" for number in outcome.failed}
     texts |= {number: f"skipped: {outcome.reasons.get(number, 'no reason given')}" for number in outcome.skipped}
     texts |= {number: f"pending: {reason}" for number, reason in outcome.pending.items()}
@@ -272,7 +272,7 @@ def _reasons(outcome: Outcome) -> list[str]:
 
 
 def render_apply_summary(prepared: Prepared, max_rows: int | None = SHOWN) -> Page:
-    """Draw what somebody is asked to confirm: how much, where, when, for whom."""
+    """Render what a person is asked to confirm: how much, where, when, and for whom."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield Text(f"{prepared.command} {prepared.plan_path}", style="bold")
@@ -292,7 +292,7 @@ def render_apply_summary(prepared: Prepared, max_rows: int | None = SHOWN) -> Pa
 
 
 def _see_all(prepared: Prepared, width: int, max_rows: int | None) -> Iterator[RenderableType]:
-    """How to see the writes that the table leaves out, before they are confirmed."""
+    """How to see, before confirming, the writes that the table leaves out."""
     if max_rows is None or len(prepared.rollout.writes) <= max_rows:
         return
     is_rollback = prepared.command == "rollback"
@@ -320,7 +320,7 @@ def _who_and_what(prepared: Prepared) -> Iterator[str]:
 
 
 def render_outcome(outcome: Outcome, prepared: Prepared, max_rows: int | None = SHOWN) -> Page:
-    """Draw how a run of ``apply`` or ``rollback`` ended, and what to do next."""
+    """Render how a run of ``apply`` or ``rollback`` ended, and what to do next."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield Text(_ended(outcome, prepared), style="bold")
@@ -364,7 +364,7 @@ def _not_made(outcome: Outcome, writes: Sequence[Write], max_rows: int | None) -
 
 
 def _next(steps: Sequence[NextStep], glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    """What to do, each with its command."""
+    """Next steps, each with its command."""
     if not steps:
         return
     yield Text()

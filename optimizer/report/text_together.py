@@ -15,11 +15,11 @@ COSTS_EXPLAINED = (
     "(limit), a limit on moves or policy writes leaves no room for it. Impossible: proven; not found: not proven; at "
     "most: a cheaper way may exist. Costs are in at-risk backups per 30 days."
 )
-"""What the columns with costs mean."""
+"""Explanation of the columns with costs."""
 
 
 def together_rows(services: Sequence[ServiceTogether], max_rows: int) -> Rows:
-    """Table of the services whose start windows overlap, all of them or some."""
+    """Table of the services whose start windows all overlap, or of which some overlap."""
     return Rows(
         title=TITLE,
         columns=(
@@ -38,7 +38,7 @@ def together_rows(services: Sequence[ServiceTogether], max_rows: int) -> Rows:
 
 
 def together_cells(services: Sequence[ServiceTogether]) -> list[tuple[str, ...]]:
-    """Rows of the table."""
+    """Cells of the table."""
     return list(
         zip(
             [short_id(one.service) for one in services],

@@ -1,4 +1,4 @@
-"""What a plan of ``plan --toward`` leaves of the rules that today's schedule breaks, for a terminal and a page."""
+"""Violations that a plan of ``plan --toward`` leaves, for a terminal and the page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from optimizer.report.typeset import Column, Rows, number, plural
 
 
 def toward_sentence(toward: Toward, max_moves: int | None) -> str:
-    """How far a plan leads toward the rules, in one or two sentences."""
+    """One or two sentences about how far a plan leads toward the rules."""
     today = f"Today's schedule breaks rules for {_violations(toward.violations_today)}"
     if toward.violations_left == 0:
         return f"{today}; after this plan, every rule holds"
@@ -24,7 +24,7 @@ def _violations(count: int) -> str:
 
 
 def toward_rows(toward: Toward) -> Rows:
-    """Table of the rules that today's schedule breaks, and of what is left of that."""
+    """Table of the rules that today's schedule breaks, and of the violations that are left."""
     return Rows(
         title="Rules that today's schedule breaks",
         columns=(Column("rule", share=1, prose=True), number("VMs today"), number("after this plan")),
@@ -34,5 +34,5 @@ def toward_rows(toward: Toward) -> Rows:
 
 
 def toward_cells(toward: Toward) -> list[tuple[str, ...]]:
-    """Rule, and how many VMs break it today and in the plan."""
+    """Rule, and the number of VMs that break it today and in the plan."""
     return [(one.rule, f"{one.today:,}", f"{one.left:,}") for one in toward.rules]

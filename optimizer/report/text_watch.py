@@ -1,4 +1,4 @@
-"""A watch for a terminal: alarms first, with what to do; then VMs that wait for a backup, and VMs that had theirs."""
+"""Report of a watch: alarms first, with what to do, then VMs that wait for a backup, then VMs that had theirs."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, decima
 from optimizer.rollout.watch_report import WatchedVm, WatchReport
 
 SHOWN = 10
-"""VMs of each kind that a terminal shows; JSON has them all."""
+"""Maximum number of VMs of each kind on a terminal; JSON contains all of them."""
 
 _INDENT = 4
 
 
 def render_watch(report: WatchReport, max_rows: int | None = SHOWN) -> Page:
-    """Draw what a watch found.
+    """Render the findings of a watch.
 
     Parameters
     ----------
     max_rows
-        VMs of each kind that are shown; None: all.
+        Maximum number of VMs of each kind to show.  None: all.
     """
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
@@ -74,7 +74,7 @@ def _alarms(vms: Sequence[WatchedVm], glyphs: Glyphs, width: int, max_rows: int 
 
 
 def _alike(vms: Sequence[WatchedVm]) -> list[list[WatchedVm]]:
-    """VMs with alarms one by one; VMs of one vault about which nothing is known for the same reason together."""
+    """Groups of VMs with alarms: single VMs, but VMs of one vault that are unknown for the same reason together."""
     groups: dict[object, list[WatchedVm]] = {}
     for row, vm in enumerate(vms):
         groups.setdefault((vm.vault, vm.findings) if vm.verdict == "unknown" else row, []).append(vm)

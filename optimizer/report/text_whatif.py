@@ -1,4 +1,4 @@
-"""Answers to questions about a plan for a terminal: what if ..., and how much hangs on the prices."""
+"""Answers to questions about a plan, for a terminal: what-if scenarios, and the influence of the prices."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from optimizer.report.within_limits import within_limits
 from optimizer.whatif.document import Figures, Noticed, PlanFigures, ScenarioAnswer, Sensitivity, StartChange, WhatIf
 
 SHOWN = 10
-"""Rows of each list that a terminal shows; JSON has them all."""
+"""Maximum number of rows of each list on a terminal; JSON contains all rows."""
 
 _TERMS: Sequence[tuple[str, Callable[[Figures], float]]] = (
     ("risk", lambda one: one.cost.risk),
@@ -42,7 +42,7 @@ _SHORT = {"policy writes": "writes", "vault peak": "vault", "working hours": "ho
 
 
 def render_what_if(answer: WhatIf) -> Page:
-    """Draw what becomes of the base plan in each scenario: all of them side by side, then one after the other."""
+    """Render the effect of each scenario on the base plan: all scenarios side by side, then one after the other."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         if len(answer.scenarios) > 1:
@@ -121,7 +121,7 @@ def _weighted_lines(all_figures: Sequence[Figures]) -> list[tuple[str, Callable[
 
 
 def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
-    """Base plan, the same kept in the scenario, the plan made for it, and what that changes."""
+    """Table of the base plan, the base plan kept in the scenario, the plan made for the scenario, and the change."""
     plan, kept = one.plan, one.kept
 
     def line(name: str, of: Callable[[Figures], float], *, whole: bool = False) -> tuple[str, ...]:
@@ -158,13 +158,13 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
 
 
 def _gap(plan: PlanFigures) -> str:
-    """How far a plan may be from the cheapest, in at-risk backups per 30 days and in percent of its cost."""
+    """Maximum difference from the cheapest plan, in at-risk backups per 30 days and in percent of the plan's cost."""
     gap = max(0.0, plan.cost.total - plan.bound)
     return f"{decimal(gap)} ({percent(gap / plan.cost.total if plan.cost.total > 0 else 0.0)})"
 
 
 def _captured(plan: PlanFigures) -> str:
-    """The proven share and the schedule that it is measured against; shares against different ones do not compare."""
+    """Captured share and its reference schedule; shares with different references cannot be compared."""
     return f"{percent(plan.captured)}, {plan.reference}"
 
 
@@ -173,7 +173,7 @@ def _difference(value: float, *, whole: bool) -> str:
 
 
 def _verdict(base: PlanFigures, one: ScenarioAnswer, least: float, glyphs: Glyphs) -> Iterator[RenderableType]:
-    """Sentences about whether the base plan holds, and what is proven."""
+    """Sentences about whether the base plan holds, and about what is proven."""
     if one.broken:
         yield Text(glyphs.clean("The base plan does not hold: it breaks " + ", ".join(one.broken)), style="yellow")
     if one.no_schedule is not None:
@@ -209,7 +209,7 @@ def _limits(base: PlanFigures, plan: PlanFigures) -> Iterator[str]:
 
 
 def _elsewhere(changed: int, common: int, noticed: Noticed, least: float) -> str:
-    """How many VMs start elsewhere, and for how many of them that matters."""
+    """Number of VMs whose start changes, and number of VMs whose change matters."""
     starts = "starts" if changed == 1 else "start"
     said = f"{plural(changed, 'VM')} of {common:,} {starts} at another time than in the base plan"
     parts = [f"{noticed.must:,} must"] if noticed.must else []
@@ -252,7 +252,7 @@ def _start_changes(changes: Sequence[StartChange], least: float) -> Rows:
 
 
 def render_sensitivity(answer: Sensitivity) -> Page:
-    """Draw how the plan changes with the prices, and what is proven of every good schedule."""
+    """Render how the plan changes with the prices, and what is proven about every good schedule."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield Text("How the plan depends on the prices", style="bold")
@@ -309,7 +309,7 @@ def _price_cells(plan: PlanFigures, kept: Figures) -> tuple[str, ...]:
 
 
 def _stability(answer: Sensitivity, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
-    """What every schedule near the optimum has in common, as far as the bound decides it."""
+    """What every schedule near the optimum has in common, as far as the bound can tell."""
     fixed = [one for one in answer.vms if one.verdict == "fixed"]
     leaving = [one for one in answer.vms if one.must_move]
     ruled_out = answer.options_ruled_out / answer.options_allowed if answer.options_allowed else 0.0

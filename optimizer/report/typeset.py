@@ -1,7 +1,7 @@
-"""How text reports are set: characters that the terminal can show, names shortened in the middle, tables, numbers.
+"""Layout of text reports: characters that the terminal can show, shortened names, tables and numbers.
 
-Every report is a :class:`Page`, a rich renderable that looks at the console that prints it: where the output cannot
-carry UTF-8, it is drawn in ASCII.
+Every report is a :class:`Page`, a rich renderable that adapts to the console that prints it.  If the output does not
+support UTF-8, it is drawn in ASCII.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.text import Text
 from optimizer.report.printable import printable
 
 TEXT_WIDTH = 100
-"""Columns that reports are made for; they stay readable at 80."""
+"""Number of columns that reports are designed for; they stay readable at 80."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Glyphs:
     Parameters
     ----------
     bars
-        From nothing to full, for small profiles.
+        Characters from empty to full, for small profiles.
     """
 
     ellipsis: str
@@ -42,12 +42,12 @@ class Glyphs:
     ascii_only: bool
 
     def clean(self, text: str) -> str:
-        """Text that can be written: nothing that steers a terminal, and no character that it cannot show."""
+        """Text that is safe to print: no control characters, and only characters that the terminal can show."""
         shown = printable(text).replace("\n", "?")
         return shown.encode("ascii", "backslashreplace").decode() if self.ascii_only else shown
 
     def shorten(self, text: str, width: int) -> str:
-        """At most ``width`` characters of a text, the middle left out: names differ at their ends."""
+        """Shorten a text to at most ``width`` characters in the middle, because names differ at their ends."""
         clean = self.clean(text)
         if len(clean) <= width:
             return clean
@@ -67,20 +67,20 @@ class Page:
     Parameters
     ----------
     build
-        From the characters to use and the columns that there are to the parts of the report.
+        Builds the parts of the report from the characters to use and the number of columns.
     """
 
     build: Callable[[Glyphs, int], Iterable[RenderableType]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Draw the parts for this console; no text of theirs reaches the terminal as a command."""
+        """Draw the parts for this console; no text in them can control the terminal."""
         for part in self.build(ASCII if options.ascii_only else UNICODE, options.max_width):
             for segment in console.render(part, options):
                 yield segment if segment.control else Segment(printable(segment.text), segment.style)
 
 
 def to_text(renderable: RenderableType, width: int = TEXT_WIDTH, *, ascii_only: bool = False) -> str:
-    """Plain text of a report, without colours, no trailing blanks."""
+    """Plain text of a report, without colors and trailing blanks."""
     encoding = "ascii" if ascii_only else "utf-8"
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n")
     console = Console(file=file, width=width, color_system=None, force_terminal=False, highlight=False, markup=False)
@@ -96,9 +96,9 @@ class Column:
     Parameters
     ----------
     share
-        How the columns that are left over are shared out among the names; 0: as wide as it needs, never shortened.
+        Share of the remaining columns that this column gets.  0: as wide as it needs, never shortened.
     prose
-        Whether its text is broken into lines instead of shortened.
+        Whether its text is wrapped instead of shortened.
     """
 
     title: str
@@ -108,18 +108,18 @@ class Column:
 
 
 def number(title: str) -> Column:
-    """Column of figures, aligned to the right."""
+    """Column of numbers, aligned to the right."""
     return Column(title, right=True)
 
 
 @dataclass(frozen=True)
 class Rows:
-    """A table before it is set.
+    """A table before it is laid out.
 
     Parameters
     ----------
     total
-        Rows that there are in all, where only the worst are shown.
+        Total number of rows, if only the worst ones are shown.
     """
 
     title: str
@@ -131,7 +131,7 @@ class Rows:
 
 
 def table(rows: Rows, glyphs: Glyphs, width: int) -> RenderableType:
-    """Set a table into ``width`` columns; names are shortened in the middle, figures never."""
+    """Fit a table into ``width`` columns; names are shortened in the middle, numbers never."""
     cells = [[glyphs.clean(cell) for cell in row] for row in rows.cells]
     gap, limits = _column_widths(rows.columns, cells, width - 2)
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=_PADDING[gap], show_edge=False, header_style="dim")
@@ -156,11 +156,11 @@ def table(rows: Rows, glyphs: Glyphs, width: int) -> RenderableType:
 
 
 _PADDING: Mapping[int, tuple[int, int] | tuple[int, int, int, int]] = {3: (0, 1), 2: (0, 1, 0, 0), 1: (0, 0)}
-"""Padding of cells that, with the line between them, makes gaps of so many columns."""
+"""Padding of cells that, with the line between them, makes a gap of the given number of columns."""
 
 
 def _column_widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int) -> tuple[int, list[int]]:
-    """Gap between the columns and the width of each: gaps are narrowed before any name is shortened."""
+    """Gap between the columns and width of each column: gaps are narrowed before any name is shortened."""
     natural = [max([len(column.title), *(len(row[index]) for row in cells)]) for index, column in enumerate(columns)]
     gaps = len(columns) - 1
     gap = next((size for size in (3, 2) if sum(natural) + size * gaps <= width), 0)
@@ -182,7 +182,7 @@ def _column_widths(columns: Sequence[Column], cells: Sequence[Sequence[str]], wi
 
 
 def bullets(texts: Iterable[str], glyphs: Glyphs) -> RenderableType:
-    """Sentences, one under the other, broken into lines that hang."""
+    """Bulleted sentences, one below the other, with hanging indents."""
     grid = Table.grid(padding=(0, 1))
     for text in texts:
         grid.add_row(Text(f" {glyphs.dot}"), Text(glyphs.clean(text)))
@@ -190,14 +190,14 @@ def bullets(texts: Iterable[str], glyphs: Glyphs) -> RenderableType:
 
 
 def decimal(value: float) -> str:
-    """A figure with as many decimals as matter: 1,234 / 12.3 / 1.23; never ``-0``."""
+    """Format a number with as many decimals as matter: 1,234 / 12.3 / 1.23; never ``-0``."""
     size = abs(value)
     text = f"{value:,.0f}" if size >= 999.5 else f"{value:.1f}" if size >= 9.995 else f"{value:.2f}"
     return text.removeprefix("-") if not text.strip("-0.,") else text
 
 
 def decimals(values: Iterable[float]) -> list[str]:
-    """Figures of one column, all with the decimals that suit the largest, so that they line up."""
+    """Format the numbers of a column, all with the decimals that suit the largest, so that they line up."""
     column = list(values)
     top = max((abs(value) for value in column), default=0.0)
     digits = 0 if top >= 9999.5 else 1 if top >= 9.995 else 2
@@ -206,20 +206,20 @@ def decimals(values: Iterable[float]) -> list[str]:
 
 
 def decimal_pairs(today: Iterable[float], plan: Iterable[float]) -> tuple[list[str], list[str]]:
-    """Two columns that are compared row by row, with the same decimals in both."""
+    """Format two columns that are compared row by row, with the same decimals in both."""
     first = list(today)
     texts = decimals([*first, *plan])
     return texts[: len(first)], texts[len(first) :]
 
 
 def signed(value: float) -> str:
-    """A difference, with its sign."""
+    """Format a difference with its sign."""
     text = decimal(value)
     return text if text.startswith("-") or not text.strip("0.,") else f"+{text}"
 
 
 def percent(share: float) -> str:
-    """A share in percent; never rounded up to the whole, nor down to minus the whole."""
+    """Format a share in percent; never rounded up to 100 %, nor down to -100 %."""
     value = 100 * share
     if 99.95 <= abs(value) < 100:
         value = math.copysign(99.9, value)
@@ -228,26 +228,26 @@ def percent(share: float) -> str:
 
 
 def relative_change(today: float, plan: float) -> float | None:
-    """Change of a figure as a share of today's, from -1 on; None where either figure is too small for a share.
+    """Change of a figure as a share of today's, at least -1; None if :func:`decimal` shows today's as 0.00.
 
-    Shares of figures that :func:`decimal` shows as 0.00 would mislead, unless the plan's is small beside today's.
+    A share of so small a figure would be misleading.  The plan's figure may be that small.
     """
     return None if not decimal(today).strip("0.,") else (plan - today) / today
 
 
 def plural(count: int, noun: str) -> str:
-    """A count with its noun, e.g. ``1 policy``, ``2 policies``."""
+    """A count with its noun, such as ``1 policy`` or ``2 policies``."""
     many = noun[:-1] + "ies" if noun.endswith("y") and noun[-2] not in "aeiou" else noun + "s"
     return f"{count:,} {noun if count == 1 else many}"
 
 
 def short_id(arm_id: str) -> str:
-    """Last part of an ARM id; a name stays as it is."""
+    """Last part of an ARM id; a plain name stays as it is."""
     return arm_id.rstrip("/").rsplit("/", 1)[-1] if arm_id.startswith("/") else arm_id
 
 
 def profile_bars(values: Sequence[float | None], glyphs: Glyphs, top: float | None = None) -> str:
-    """One character per value, from nothing to ``top`` (the largest by default); what is not there is blank."""
+    """One character per value, from empty to ``top`` (by default, the largest value); blank for missing values."""
     known = [value for value in values if value is not None]
     highest = max(known, default=0.0) if top is None else top
     levels = len(glyphs.bars) - 1

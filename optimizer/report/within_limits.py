@@ -1,4 +1,4 @@
-"""The limits under which a bound is proven, in words: with more moves or policy writes, a schedule may cost less."""
+"""Limits under which a bound is proven, in words; with more moves or policy writes, a schedule may cost less."""
 
 from __future__ import annotations
 
@@ -8,34 +8,34 @@ from optimizer.report.typeset import plural
 
 
 class WithLimits(Protocol):
-    """Rules, or the figures of a plan, with the limits that the whole plan has to keep; None: no limit."""
+    """Rules, or the figures of a plan, with the limits that the whole plan must keep; None: no limit."""
 
     @property
     def max_moves(self) -> int | None:
-        """Maximum number of VMs that move."""
+        """Maximum number of VMs that may move."""
 
     @property
     def max_policy_writes(self) -> int | None:
-        """Maximum number of policies that are created or edited."""
+        """Maximum number of policies that may be created or edited."""
 
     @property
     def budget_days(self) -> int | None:
-        """Number of days that the policy writes must fit in."""
+        """Number of days within which the policy writes must fit."""
 
 
 def within_limits(limits: WithLimits, vms: int) -> str:
-    """Name the limits of a plan as an adverbial, such as "with at most 4 moves and at most 2 policy writes".
+    """Name the limits of a plan in a phrase such as "with at most 4 moves and at most 2 policy writes".
 
     Parameters
     ----------
     limits
-        The limits.
+        Rules or figures with the limits.
     vms
-        Number of VMs of the plan: a limit that lets all of them move is not named.
+        Number of VMs of the plan.  A limit that lets all of them move is left out.
 
     Returns
     -------
-    str
+    The phrase; empty if the plan has no such limit.
         Empty if the plan has no such limit.
     """
     parts = []
