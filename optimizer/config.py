@@ -49,7 +49,10 @@ _WRITE = {
 """Place in the file where the keys of each table belong, as messages state it."""
 
 _MOST_MISTAKES = 20
+"""Number of mistakes that one message lists; the rest is counted."""
+
 _LONGEST_VALUE = 60
+"""Number of characters of a value that a message shows."""
 
 
 def read_rules(path: Path | str) -> Rules:

@@ -22,6 +22,7 @@ QUERIES, SECONDS = 15, 5.0
 """Number of queries that one user may send in this many seconds (docs/azure.md, "What `pull` reads")."""
 
 SUBSCRIPTIONS_PER_QUERY = 200
+"""Maximum number of subscriptions in one query; more are split over several queries."""
 
 VAULTS = """resources
 | where type =~ 'microsoft.recoveryservices/vaults'

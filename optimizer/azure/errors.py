@@ -77,6 +77,7 @@ _BY_STATUS: Mapping[int, tuple[type[CloudError], str]] = {
     410: (NotFoundError, _GONE),
     412: (ConflictError, "it was changed in the meantime: look at it again"),
 }
+"""Class of error and advice, by status, for statuses that need no look at the answer."""
 
 
 def redact(text: str) -> str:

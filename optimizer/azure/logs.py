@@ -30,6 +30,8 @@ QUERIES, SECONDS = 200, 30.0
 """Number of queries that one user may send in this many seconds (docs/azure.md, "What `pull` reads")."""
 
 _TIMEOUT_SECONDS = 600
+"""Time in seconds that Log Analytics may spend on a query; this is the maximum of the service."""
+
 _NO_TABLE = "semanticerror"
 """Error code of a query that uses a table that the workspace does not have."""
 
@@ -63,6 +65,7 @@ JOBS = """AddonAzureBackupJobs
     | summarize arg_max(TimeGenerated, BackupItemFriendlyName) by BackupItemUniqueId) on BackupItemUniqueId
 | project _ResourceId, BackupItemUniqueId, BackupItemFriendlyName, AdhocOrScheduledJob, JobStartDateTime,
     JobDurationInSecs, JobStatus, JobFailureCode"""
+"""Query for backup jobs, with the name of the protected item, which is in another table."""
 
 
 class Workspaces:

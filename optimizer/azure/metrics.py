@@ -39,6 +39,8 @@ CPU, MEMORY_PERCENT, MEMORY_BYTES = "Percentage CPU", "Available Memory Percenta
 _NAMESPACE = "Microsoft.Compute/virtualMachines"
 _PATH = "/subscriptions/{subscription}/metrics:getBatch"
 _API_VERSION = "2024-02-01"
+"""API version of ``metrics:getBatch``; requests are sent without the client's own method, which drops resource ids."""
+
 _SUBSCRIPTION = re.compile(r"[0-9a-f-]{36}", re.IGNORECASE)
 _TRIES = 4
 """Tries for answers that break off in the middle, which the client does not repeat."""

@@ -24,6 +24,7 @@ _ORIGIN = re.compile(
 """Beginning of an address. It is strict because URL parsers disagree about user names, backslashes and spaces."""
 
 _USUAL_PORTS = {"http": 80, "https": 443}
+"""Default port by scheme."""
 
 
 class StrayError(AzureError):

@@ -13,6 +13,7 @@ LONGEST_SECONDS = 31 * 86_400.0
 
 _DAY = 86_400.0
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": _DAY}
+"""Seconds per unit, by its first letter."""
 
 _VAGUE = {"s": 60.0, "m": 600.0, "h": BLOCKED_SECONDS, "d": 2 * _DAY}
 """Seconds that "few" or "some" of a unit count as."""
@@ -35,6 +36,8 @@ _WORDS = dict.fromkeys(("a", "an", "one"), 1.0) | {
     "forty-five": 45.0,
     "sixty": 60.0,
 }
+"""Values of number words."""
+
 _NUMBER = (
     r"['\"]?(?P<number>\d{1,7}(?:\.\d+)?|"
     + "|".join(sorted(_WORDS, key=len, reverse=True))
@@ -52,6 +55,7 @@ _LENGTH = (
 """A duration and its end. The text after it must not make it part of a noun, as in "30 days retention"."""
 
 _NO_PREPOSITION = r"(?:(?!\b(?:in|for|with|within|of|on|by|at|than|that|which|after)\b)[^.;]){0,60}?"
+"""Text between the verb and its preposition, as in "try again in"; it must not contain another preposition."""
 
 _ASKED = re.compile(
     r"(?i)\b(?:"

@@ -19,9 +19,13 @@ if TYPE_CHECKING:
     from optimizer.ports import Resource
 
 OVERRUN = "UserErrorBackupOperationInProgress"
+"""Error code of a job that starts while the previous one of its item is still running."""
+
 FAILURE = "GuestAgentSnapshotTaskStatusError"
+"""Error code of a job that fails by chance or by request."""
 
 _STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
+"""Protection states in which the service starts no backups."""
 
 
 _UNTIL_A_BACKUP = {"", "protected", "irpending", "protectionerror", "invalid"}

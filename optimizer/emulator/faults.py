@@ -16,11 +16,14 @@ Fault = Literal["429", "500", "500_after", "502", "502_after", "503", "drop_befo
 """With ``_after``, a write takes effect before the answer fails; other faults occur before anything is done."""
 
 _WRITES = {"policy.put", "item.put", "policy.delete"}
+"""Kinds of requests that change something, and can take effect before a failing answer."""
+
 _MESSAGES = {
     "500": (500, "InternalServerError", "The service ran into an unexpected error."),
     "502": (502, "BadGateway", "The gateway did not receive an answer from the service."),
     "503": (503, "ServiceUnavailable", "The service is temporarily unavailable."),
 }
+"""Status, code and message of the faults that are failures of the service."""
 
 
 @dataclass(frozen=True, slots=True)

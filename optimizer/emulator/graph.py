@@ -25,6 +25,7 @@ _NULLS = ("tags", "zones", "sku", "identity", "plan", "kind", "managedBy")
 """Columns that every row has, with null as the default."""
 
 _OBJECTS = ("properties", "tags", "sku", "identity", "plan", "zones")
+"""Columns whose values are objects or lists; all others are text."""
 
 
 def post_query(call: Call) -> Answer:

@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from optimizer.ports import Resource
 
 _KINDS = {"microsoft.compute/virtualmachines", "microsoft.classiccompute/virtualmachines"}
+"""Values of ``protectedItemType``, in lower case, for VMs."""
+
 _STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
+"""Protection states that an assignment to a policy changes to ``Protected``."""
+
 MOST_ITEMS = 1000
 """Number of items in one policy that Microsoft's own clients allow."""
 
 _NOT_STORED = "resourceGuardOperationRequests"
+"""Field of a request that is not part of the item."""
 
 
 def check_item_write(state: CloudState, item_id: str, properties: Mapping[str, Any], now: datetime) -> None:

@@ -24,7 +24,11 @@ JobNames = Literal["container", "name", "none"]
 """How jobs refer to their VM: by container and name, by name only (as recorded from 2016 to 2020), or not at all."""
 
 _SNAPSHOT = timedelta(minutes=10)
+"""Longest snapshot phase of a job; the rest of the job is the transfer to the vault."""
+
 _SUCCESS = {"completed", "completedwithwarnings"}
+"""Statuses of jobs that produce a recovery point, in lower case."""
+
 _ON_DEMAND = "OnDemandBackup"
 """Operation that estates use for a backup that a person started."""
 

@@ -25,11 +25,16 @@ if TYPE_CHECKING:
     from optimizer.ports import LoadSource
 
 MOST_IDS = 50
+"""Maximum number of VMs in one request."""
 
 _NAMESPACE = "Microsoft.Compute/virtualMachines"
 _PATH = r"/metrics/(?P<region>[a-z0-9]+)/subscriptions/(?P<subscription>[^/]+)/metrics:getBatch"
 _MINUTES = {"PT5M": 5, "PT15M": 15, "PT30M": 30, "PT1H": 60, "PT6H": 360, "PT12H": 720, "P1D": 1440}
+"""Length in minutes of the supported intervals."""
+
 _INTERVAL = "PT5M"
+"""Interval of a request that states none."""
+
 _VM_TYPE = "/providers/microsoft.compute/virtualmachines/"
 
 

@@ -14,7 +14,10 @@ from optimizer.model.raw import mapping
 
 _NAME = re.compile(r"[a-zA-Z][-_!a-zA-Z0-9]{2,149}")
 _KEPT = ("daily", "weekly", "monthly", "yearly")
+"""Kinds of recovery points with their own retention."""
+
 _DAYS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
+"""Days per unit of a retention; months and years are rounded, which is enough to compare retentions."""
 
 
 def sub_type(properties: Mapping[str, Any]) -> str:

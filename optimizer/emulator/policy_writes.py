@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TYPE = "Microsoft.RecoveryServices/vaults/backupPolicies"
 
 _NOT_STORED = ("resourceGuardOperationRequests", "protectedItemsCount")
+"""Fields of a request that the service does not store as sent."""
 
 
 def item_count(state: CloudState, policy_id: str) -> int:

@@ -25,6 +25,7 @@ AGGREGATIONS = ("average", "minimum", "maximum")
 _BIN = timedelta(minutes=5)
 _BINS_PER_DAY = 288
 _DAYS_KEPT = 4
+"""Number of days in the cache; a pull reads one day after the other."""
 
 
 @dataclass(frozen=True)

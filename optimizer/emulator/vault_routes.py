@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from optimizer.ports import Resource
 
 _OPERATION_HEADERS = {"policy": ("operations", "operationResults"), "item": ("operationsStatus", "operationResults")}
+"""Last parts of the paths for status and result of an operation, by kind of object."""
 
 
 def list_vaults(call: Call) -> Answer:

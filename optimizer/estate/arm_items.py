@@ -20,12 +20,15 @@ _STOPPED = {
     "protectionpaused": "protection paused",
     "backupssuspended": "backups suspended",
 }
+"""Reasons for items without scheduled backups, by protection state in lower case."""
+
 _INITIAL = "initial backup pending"
 _PENDING = {
     "irpending": _INITIAL,
     "protectionerror": "protection reports an error; fix its backup in the portal, then read the estate again",
     "invalid": "protection state is invalid; fix its backup in the portal, then read the estate again",
 }
+"""Reasons for items that must not be written now, by protection state in lower case."""
 
 EXPECTED = frozenset({"soft-deleted", _INITIAL, *_STOPPED.values()})
 """Reasons that are part of everyday work and do not indicate a problem with the estate."""

@@ -26,7 +26,11 @@ from optimizer.model.timegrid import (
 from optimizer.ports import Resource
 
 _TIME_KEYS = frozenset({"scheduleRunTimes", "retentionTimes", "scheduleWindowStartTime"})
+"""Fields of a policy that contain times of day."""
+
 _NOT_IN_TWIN_KEY = _TIME_KEYS | {"protectedItemsCount", "resourceGuardOperationRequests"}
+"""Fields that may differ between twins."""
+
 _DEFAULTS: Mapping[str, object] = {
     "ArchivedRP": {"tieringMode": "donottier", "duration": 0, "durationType": "invalid"},
     "scheduleWeeklyFrequency": 0,

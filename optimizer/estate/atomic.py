@@ -15,6 +15,7 @@ PRIVATE_FILE = 0o600
 """Mode of files, for the owner only whatever the umask (POSIX only): they hold names, tags and ids of an estate."""
 
 PRIVATE_FOLDER = 0o700
+"""Mode of folders, for the owner only."""
 
 _ADVICE = {
     errno.ENOSPC: "the disk is full: free some space or choose a folder on another disk",
@@ -27,6 +28,7 @@ _ADVICE = {
     errno.EINVAL: "this is no regular file: give the name of a file",
     errno.ENOTDIR: "a part of this path is a file: choose another folder",
 }
+"""What to do about a failed write, by the system's error number."""
 
 
 def scratch_name(name: str) -> str:

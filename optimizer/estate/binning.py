@@ -19,6 +19,8 @@ LEAD_BINS = 60 // BIN_MINUTES
 """Number of bins before the first day that are read as well, because an hourly sample may last past midnight."""
 
 _MINUTE = 60_000_000
+"""Microseconds per minute, the unit of offsets."""
+
 _BIN = BIN_MINUTES * _MINUTE
 _LEAD = LEAD_BINS * _BIN
 _LONG = 61

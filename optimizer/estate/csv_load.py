@@ -16,7 +16,11 @@ from optimizer.estate.parts import FLOAT_METRICS, METRICS
 from optimizer.estate.problems import SHOWN, Problems, list_columns, name_columns
 
 _PARQUET = b"PAR1"
+"""First bytes of a Parquet file."""
+
 _SEPARATORS = (";", "\t", ",")
+"""Possible separators; the first one that occurs in the header is used, and the comma if none does."""
+
 _TIME = r"^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d)(:\d\d)?([.,]\d{1,9})?\s*([Zz]|UTC|[+-]\d\d(?::?\d\d)?)?$"
 """ISO 8601, with a space allowed in place of the T: date, minutes, seconds, fraction, UTC offset."""
 
@@ -27,6 +31,7 @@ LINE = "line of the file"
 """Column of the Parquet copy with the line number in the CSV, so that later messages can state it."""
 
 _PARTS = ("day", "minutes", "seconds", "fraction", "offset")
+"""Groups of ``_TIME``, in order."""
 
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 _NULLS = ("", "null", "none", "nan", "na", "n/a", "-")

@@ -39,13 +39,22 @@ REGIONS = (
 """Region, its abbreviation, and the IANA and Windows names of the time zone of the people who use its VMs."""
 
 _REGION_SHARES = (0.6, 0.25, 0.15)
+"""Share of vaults in each region, apart from the first three vaults, whose regions are fixed."""
+
 _VMS_PER_VAULT = 350
+"""Number of VMs for which the demo creates one vault, with at least three vaults."""
+
 _MOST_IN_POLICY = 100
+"""Number of VMs after which a policy is full, as in the portal."""
+
 _MOST_IN_SERVICE = 60
+"""Maximum number of VMs in a service."""
 
 # Share of daily policies by start time, as in published policies; the rest is spread over all times.
 _FAVOURITES = {"02:00": 0.33, "01:00": 0.1, "00:00": 0.08, "03:00": 0.08, "20:00": 0.06, "21:00": 0.06, "22:30": 0.06}
 _AT_23 = 0.55
+"""Share of the daily VMs of a vault whose policy starts at 23:00, as in published policies."""
+
 _UTC_SHARE, _WEEKLY_SHARE, _HOURLY_SHARE, _ENHANCED_SHARE = 0.79, 0.13, 0.03, 0.09
 
 

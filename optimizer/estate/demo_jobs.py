@@ -18,7 +18,10 @@ JOB_DAYS = 35
 """Length in days of the job history."""
 
 _HOT = 90.0
+"""Load in percent above which a snapshot often fails."""
+
 _TIMEOUTS = ("GuestAgentSnapshotTaskStatusError", "ExtensionFailedTimeoutVMNetworkUnresponsive")
+"""Error codes of snapshots that fail because of load or overlap."""
 
 
 @dataclass(frozen=True)

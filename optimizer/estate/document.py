@@ -20,6 +20,8 @@ from optimizer.model.timegrid import in_calendar
 from optimizer.ports import Resource
 
 ESTATE_SCHEMA_VERSION: Final = 1
+"""Version of the format of ``estate.json``."""
+
 ESTATE_FILE = "estate.json"
 
 Metric = Literal["cpu_percent", "mem_percent", "cpu_max", "mem_max", "running"]

@@ -24,12 +24,18 @@ from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, FIRST_YEAR, LAST_YEAR, resolve_zone
 
 REQUIRED = ("vm", "ts", "cpu_percent", "mem_percent")
+"""Columns that a load file must have."""
+
 GROUP = "resource_group"
 OPTIONAL = ("cpu_max", "mem_max", "running", GROUP)
+"""Columns that a load file may have; others are not used."""
+
 ROWS_PER_PASS = 8_000_000
 """Number of rows to process at once, which limits memory whatever the size and order of the file."""
 
 MAX_INTERVAL_MINUTES = 60
+"""Longest accepted interval between samples, in minutes; longer ones do not show the load in between."""
+
 MAX_PERCENT, MAX_MEASURED_PERCENT = 100.0, 105.0
 """Counters overshoot slightly: values between the two limits are clipped, and larger ones are faults."""
 
@@ -37,6 +43,7 @@ MAX_HOLE_DAYS = 366
 """Maximum number of days between two days with load; a longer gap indicates wrong times."""
 
 _BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""Exceptions of polars for damaged files."""
 
 
 @dataclass

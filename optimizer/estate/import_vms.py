@@ -205,6 +205,7 @@ _LEAST_RETENTION, _MOST_DAILY, _MOST_WEEKLY = 7, 9999, 36141
 """Days for which Azure keeps recovery points of daily and hourly, and of weekly policies (``policy_bodies.toml``)."""
 
 _MOST_DIGITS, _MOST_SHOWN = 5, 30
+"""Maximum number of digits of a retention, and number of characters of a wrong one that a message shows."""
 
 _SYSTEMS = {"": "", "windows": "Windows", "linux": "Linux"}
 

@@ -36,6 +36,7 @@ JOB_SCHEMA: dict[str, pl.DataType] = {
 """Columns of the jobs; ``end``, ``scheduled`` and ``error_code`` are null if absent or unknown."""
 
 _BROKEN = (pl.exceptions.PolarsError, pl.exceptions.PanicException)
+"""Exceptions of polars for damaged files."""
 
 Arrays = Mapping[str, npt.NDArray[np.float32] | npt.NDArray[np.int8]]
 

@@ -25,6 +25,7 @@ NOMINAL_TIME = re.compile(
 3)."""
 
 _DAYS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
+"""Days per unit of a retention; months and years are rounded."""
 
 
 @dataclass(frozen=True, slots=True)

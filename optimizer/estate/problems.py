@@ -98,6 +98,7 @@ def list_columns(names: Sequence[str]) -> str:
 
 
 _LONGEST_NAME, _MOST_NAMES = 40, 20
+"""Number of characters of a column name, and number of names, that a message shows."""
 
 
 def name_columns(names: Sequence[str]) -> str:

@@ -23,6 +23,8 @@ from optimizer.model.load import DayLoad
 from optimizer.model.raw import parse_json
 
 _VERSION = 1
+"""Version of the format of a partial folder; another version cannot be continued."""
+
 _STATE, _INVENTORY, _LOCK = "pull.json", "inventory.json", "lock"
 
 

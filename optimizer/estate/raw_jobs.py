@@ -34,6 +34,7 @@ _CODE = re.compile(r"[A-Za-z][A-Za-z0-9_]{5,}", re.ASCII)
 _SAME_JOB = timedelta(minutes=2)
 """Two records of one VM that start at most this far apart describe the same job."""
 
+# Reasons for leaving out a job, as the report of a pull states them.
 NAMELESS = "without the name of a VM"
 STRANGER = "of VMs that the vault does not protect now"
 SEVERAL = "with a name that several VMs of the vault have"

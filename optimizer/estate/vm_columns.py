@@ -13,6 +13,8 @@ from optimizer.estate.problems import list_columns, name_columns
 REQUIRED = ("vm", "service", "vault", "policy", "frequency", "days", "time", "timezone", "retention_days")
 OPTIONAL = ("interval_hours", "duration_hours", "resource_group", "subscription", "os", "location", "availability_set")
 TAG = "tag:"
+"""Prefix of columns that are tags."""
+
 SERVICE_TAG = "backup-service"
 """Tag in which the service is stored; the default ``service_from`` checks it first."""
 

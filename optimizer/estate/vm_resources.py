@@ -14,6 +14,7 @@ from optimizer.model.timegrid import WEEKDAYS, Frequency, format_start
 from optimizer.ports import Resource
 
 _GROUP = f"/subscriptions/{NO_SUBSCRIPTION}/resourceGroups/imported"
+"""Resource group in made-up ids."""
 
 _TIME_DATE = "2000-01-01"
 """Date of the made-up run times: Azure requires one in the past and uses only the time of day."""

@@ -15,7 +15,10 @@ Location = tuple[int | str, ...]
 Notation = Literal["TOML", "JSON"]
 
 _LONGEST_VALUE = 60
+"""Number of characters of a value that a message shows."""
+
 _MOST_FAULTS = 3
+"""Number of faults that one message lists; the rest is counted."""
 
 
 @dataclass(frozen=True, slots=True)
