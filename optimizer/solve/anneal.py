@@ -13,16 +13,19 @@ from optimizer.solve.kernels import IMPROVEMENT, ruin_and_recreate
 
 FIRST_TEMPERATURE = 0.05
 LAST_TEMPERATURE = 0.001
-"""A change for the worse by this much is accepted with probability 1/e, at the beginning and at the end."""
+"""Temperatures at the beginning and at the end, in at-risk backups per 30 days.
+
+A change for the worse by the temperature is accepted with probability 1/e.
+"""
 
 CHUNK_ROUNDS = 2000
-"""Rounds between two looks at the clock: a fifth of a second."""
+"""Number of rounds between two checks of the clock; they take a fifth of a second."""
 
 OnRound = Callable[[int, float], bool]
 
 
 def keep_going(_rounds: int, _cost: float) -> bool:
-    """An :data:`OnRound` that never stops."""
+    """Never stop; an :data:`OnRound`."""
     return True
 
 
@@ -34,27 +37,27 @@ def anneal(
     on_round: OnRound = keep_going,
     arrays: Arrays | None = None,
 ) -> IntArray:
-    """Improve an assignment by ruining and recreating it.
+    """Improve a schedule by ruining and recreating parts of it.
 
     Parameters
     ----------
     instance
         The problem.
     options
-        Shape (V,): a feasible assignment.
+        Shape (V,): a feasible schedule.
     num_rounds
-        Work.
+        Number of rounds.
     seed
-        Of everything random; equal seeds, equal results.
+        Random seed; equal seeds give equal results.
     on_round
-        Called now and then with (rounds, best cost); the search ends early where it returns False.
+        Called from time to time with (rounds, best cost); the search ends early if it returns False.
     arrays
-        The instance, packed, where that was done before.
+        The packed instance, if available.
 
     Returns
     -------
     numpy.ndarray
-        Shape (V,): the best assignment that was met; feasible, and never dearer than the first.
+        Shape (V,): the best schedule found. It is feasible and never costs more than the first one.
     """
     a = arrays if arrays is not None else pack(instance)
     before = evaluate(instance, options).total
@@ -72,7 +75,7 @@ def anneal(
 def anneal_counts(
     a: Arrays, c: Counts, movable: IntArray, num_rounds: int, seed: int, on_round: OnRound = keep_going
 ) -> tuple[IntArray, float]:
-    """The same on counts, which are changed; the best assignment and what it costs more than the first (below 0)."""
+    """Anneal counts in place; return the best schedule and its cost relative to the first one, which is at most 0."""
     random = np.random.default_rng(seed)
     best, best_change, change = c.options.copy(), 0.0, 0.0
     candidate = best.copy()

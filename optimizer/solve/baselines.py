@@ -1,4 +1,4 @@
-"""Simple schedules: for comparison, for warm starts and as reference where today's breaks the rules."""
+"""Simple schedules: for comparison, as warm starts, and as the reference if today's schedule breaks the rules."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ from optimizer.solve.kernels import place, take_out
 
 
 def todays(instance: Instance) -> IntArray:
-    """Every VM where it is."""
+    """Schedule that leaves every VM where it is."""
     return instance.today.copy()
 
 
 def stable_hash(instance: Instance, vm_ids: Sequence[str]) -> IntArray:
-    """Every VM at an allowed option drawn by the hash of its id: the same each time, blind to load and services.
+    """Schedule that puts every VM at an allowed option drawn by the hash of its id.
+
+    It is the same each time, and ignores load and services.
 
     Parameters
     ----------
     instance
         The problem.
     vm_ids
-        Length V.
+        Ids of the V VMs.
     """
     options = instance.today.copy()
     for v, vm_id in enumerate(vm_ids):
@@ -37,10 +39,10 @@ def stable_hash(instance: Instance, vm_ids: Sequence[str]) -> IntArray:
 
 
 def greedy(instance: Instance) -> IntArray:
-    """Place services from the largest to the smallest, in each the VM with the largest regret first.
+    """Place services from the largest to the smallest, and in each service the VM with the largest regret first.
 
-    Every VM goes where it is cheapest given those already placed; caps and limits are kept where they can be, but
-    nothing is taken back, so the result has to be checked.
+    Every VM goes to its cheapest option given the VMs already placed. Caps and limits are kept where possible, but no
+    VM is moved again, so the result has to be checked.
     """
     a, c = pack(instance), count(instance, instance.today)
     movable = np.flatnonzero(instance.movable)

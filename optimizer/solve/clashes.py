@@ -1,4 +1,4 @@
-"""Which start options of two patterns cannot stand beside each other under ``separate`` and ``order``."""
+"""Start options of two patterns that clash under ``separate`` and ``order``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optimizer.model.timegrid import MINUTES_PER_DAY, MINUTES_PER_WEEK, NUM_OPTI
 from optimizer.solve.instance import BoolArray, FloatArray
 
 Demand = Literal["apart", "before", "after"]
-"""Relation of the VMs of one pattern to those of another."""
+"""Relation that the VMs of one pattern must have to those of another."""
 
 NOON = MINUTES_PER_DAY // 2
 
@@ -22,7 +22,7 @@ class Clashes:
     Parameters
     ----------
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length of the snapshot at the end of a start window, in minutes.
     """
 
     def __init__(self, snapshot_minutes: int) -> None:
@@ -34,9 +34,9 @@ class Clashes:
         self._spans: dict[Pattern, Nights] = {}
 
     def number(self, demand: Demand, one: Pattern, other: Pattern, within: float | None = None) -> int:
-        """Number of the matrix ``[t, u]``: option ``t`` of the one clashes with option ``u`` of the other.
+        """Index of the matrix ``[t, u]``: whether option ``t`` of ``one`` clashes with option ``u`` of ``other``.
 
-        With ``within``, "before" and "after" only demand that the later one begins at most this many hours after the
+        With ``within``, "before" and "after" only demand that the later VM begins at most this many hours after the
         earlier one has ended.
         """
         place = (demand, within, one, other)
@@ -50,7 +50,7 @@ class Clashes:
         return self._number[place]
 
     def matrix(self, number: int) -> BoolArray:
-        """Matrix of a number; shape (48, 48)."""
+        """Clash matrix with the given index; shape (48, 48)."""
         return self._matrices[number]
 
     def stacked(self) -> BoolArray:
@@ -64,9 +64,9 @@ class Clashes:
         return None if hours is None or np.isnan(hours).all() else hours
 
     def hours_needed(self, first: Pattern, second: Pattern) -> FloatArray:
-        """Smallest ``within`` that each option of the first and of the second pattern keep; shape (48, 48).
+        """Smallest ``within``, in hours, that each option of the first and of the second pattern keep; shape (48, 48).
 
-        Minus infinity where the two never run in the same night.
+        Minus infinity if the two never run in the same night.
         """
         one, other = self._nights(first), self._nights(second)
         gaps = other.begins_at_most[None, :, :] - np.where(one.run, one.ends_at_least, np.inf)[:, None, :]
@@ -93,18 +93,17 @@ class Clashes:
 
 @dataclass(frozen=True, slots=True)
 class Nights:
-    """When the first window of each night begins and the last one ends, for each option; all of shape (48, 7).
+    """When the first window of each night begins and the last one ends, for each option; all arrays: shape (48, 7).
 
-    Times are minutes in UTC after the Monday 00:00 of the week of the night.  Where clocks change, the earliest and
-    the latest reading differ.
+    Times are minutes in UTC after Monday 00:00 of the week of the night. In time zones with daylight saving, the
+    earliest and the latest UTC time of a run differ.
 
     Parameters
     ----------
     begins, begins_at_most
-        Begin of the first window, by the earliest and by the latest reading; infinite and minus infinite without a
-        run.
+        Beginning of the first window, at its earliest and at its latest; plus and minus infinity without a run.
     ends, ends_at_least
-        End of the last window, by the latest and by the earliest reading; minus infinite and infinite without a run.
+        End of the last window, at its latest and at its earliest; minus and plus infinity without a run.
     """
 
     begins: FloatArray
@@ -119,18 +118,17 @@ class Nights:
 
 
 def nights(pattern: Pattern, snapshot_minutes: int) -> Nights:
-    """Begin and end of each night of a pattern.
+    """Beginning and end of each night of a pattern.
 
-    A night lasts from noon to noon of the pattern's own clock and is called after the weekday on which it begins; a
-    run belongs to the night in which it starts.  Which night that is does not depend on how the clock is read, the
-    instant does.
+    A night lasts from noon to noon in the pattern's local time and is named after the weekday on which it begins. A
+    run belongs to the night in which it starts. The night does not depend on the UTC offset; the instant does.
 
     Parameters
     ----------
     pattern
-        Runs and offsets.
+        Runs and UTC offsets.
     snapshot_minutes
-        Length of the snapshot at the end of a start window.
+        Length of the snapshot at the end of a start window, in minutes.
     """
     first = np.full((NUM_OPTIONS, 7), np.inf)
     last = np.full((NUM_OPTIONS, 7), -np.inf)
@@ -138,7 +136,7 @@ def nights(pattern: Pattern, snapshot_minutes: int) -> Nights:
         for local in pattern.recurrence.run_minutes(option, 0).tolist():
             since_noon = (local - NOON) % MINUTES_PER_WEEK
             night = since_noon // MINUTES_PER_DAY
-            wall = since_noon + NOON  # Monday's night may hold no run of before Monday noon: these are Sunday's
+            wall = since_noon + NOON  # a run before Monday noon belongs to Sunday's night, at the end of the week
             first[option, night] = min(first[option, night], wall)
             last[option, night] = max(last[option, night], wall)
     least, most = min(pattern.offsets), max(pattern.offsets)

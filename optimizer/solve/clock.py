@@ -1,4 +1,4 @@
-"""The time limit of a solve, and what is known so far of cost and bound."""
+"""The time limit of a solve, and the best cost and bound so far."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from optimizer.ports import Progress
 T = TypeVar("T")
 
 PROGRESS_UNITS = 100
-"""Steps of a progress bar for each unit of effort."""
+"""Number of steps of a progress bar per unit of effort."""
 
 
 class Beside(Generic[T]):
-    """A function that runs in a thread of its own.
+    """Runs a function in a thread of its own.
 
-    Compiled code and the compiler run outside the interpreter, where Ctrl-C would be lost or come late: the main
-    thread only waits, so that it is told at once.  The thread does not outlive the program.
+    Compiled code and the compiler run outside the interpreter, where Ctrl-C would be lost or arrive late. The main
+    thread only waits, so it receives Ctrl-C at once. The thread ends with the program.
 
     Parameters
     ----------
     function
-        What runs.
+        Function to run.
     """
 
     def __init__(self, function: Callable[[], T]) -> None:
@@ -38,27 +38,27 @@ class Beside(Generic[T]):
     def _run(self) -> None:
         try:
             self._result.append(self._function())
-        except BaseException as exc:  # noqa: BLE001  # raised again where somebody waits for it
+        except BaseException as exc:  # noqa: BLE001  # result() raises it again
             self._error = exc
 
     def result(self) -> T:
-        """What the function returns, as soon as it does; what it raises is raised here."""
+        """Wait for the function and return its result; an exception that it raised is raised here."""
         while self._thread.is_alive():
-            self._thread.join(0.1)  # a wait without end could not be interrupted everywhere
+            self._thread.join(0.1)  # a wait without a timeout cannot be interrupted on every system
         if self._error is not None:
             raise self._error
         return self._result[0]
 
 
 class SolveClock:
-    """Wall-clock limit; remembers whether it cut in.
+    """Wall-clock limit that remembers whether it stopped the work.
 
     Parameters
     ----------
     limit_seconds
-        The limit, or None.
+        The limit in seconds, or None.
     monotonic
-        Seconds since some moment; tests bring their own.
+        Clock that returns seconds since some moment; tests pass their own.
     """
 
     def __init__(self, limit_seconds: float | None, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -69,27 +69,27 @@ class SolveClock:
         self.cut_in = False
 
     def left(self) -> float | None:
-        """Seconds left until the limit, or None without a limit."""
+        """Seconds left until the limit; None without a limit."""
         return None if self._limit is None else max(0.0, self._limit - self.seconds())
 
     def over(self) -> bool:
-        """Whether the limit is used up; remembers that it cut in."""
+        """Whether the limit is used up or the work was cancelled; remembers that the limit was used up."""
         over = self._limit is not None and self.seconds() >= self._limit
-        if over:  # several threads ask: none may take back what another has seen
+        if over:  # several threads ask, so no thread may reset what another one has set
             self.cut_in = True
         return over or self._cancelled.is_set()
 
     def cancel(self) -> None:
-        """Have everything that asks :meth:`over` end as soon as it does."""
+        """Make :meth:`over` return True from now on, so that everything that asks it ends soon."""
         self._cancelled.set()
 
     def seconds(self) -> float:
-        """Seconds since the beginning."""
+        """Seconds since the clock was created."""
         return self._monotonic() - self._began
 
 
 class Standing:
-    """Best cost and best bound so far, told to a listener; search and ascent report from threads of their own.
+    """Best cost and best bound so far, reported to a listener; search and ascent report from threads of their own.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class Standing:
     effort
         Effort of the whole solve; every stage reports how much of it is spent.
     progress
-        Told after every report, with a note such as ``cost 58.5, bound 56.9, captured 99.6 %``.
+        Called after every report, with a note such as ``cost 58.5, bound 56.9, captured 99.6 %``.
     """
 
     def __init__(self, reference: float, effort: float, progress: Progress) -> None:
@@ -111,7 +111,7 @@ class Standing:
         self.bound = -math.inf
 
     def report(self, stage: str, effort: float, cost: float = math.inf, bound: float = -math.inf) -> None:
-        """Take in what a stage has reached after some effort."""
+        """Record what a stage has reached after some effort."""
         with self._lock:
             self.cost, self.bound = min(self.cost, cost), max(self.bound, bound)
             done = self._done[stage] = min(self._total, max(self._done.get(stage, 0), round(PROGRESS_UNITS * effort)))
@@ -124,7 +124,7 @@ class Standing:
                 self._progress(stage, done, done, self.note())
 
     def note(self) -> str:
-        """Cost, bound and the certified share, as far as they are known."""
+        """Cost, bound and certified share, as far as they are known, as text."""
         text = f"cost {self.cost:.2f}"
         if self.bound > -math.inf:
             text += f", bound {self.bound:.2f}"

@@ -1,4 +1,4 @@
-"""Of good schedules, the one that keeps most of another schedule: what changes without a reason is noise."""
+"""Selects, among good schedules, the one that keeps most of another schedule: a change without a reason is noise."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from optimizer.solve.search import improve_single_moves, repair
 from optimizer.solve.solver import Result
 
 ANYWHERE = -1
-"""Start option of a VM that the other schedule says nothing about."""
+"""Start option of a VM that is not part of the other schedule."""
 
 
 def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
-    """A schedule as close to the given one as a few repairs make it that keeps every rule; None where none is found.
+    """Repair a schedule until it keeps every rule, with few changes; None if that fails.
 
     Parameters
     ----------
     instance
         The problem.
     options
-        Shape (V,): a schedule, of another problem perhaps.
+        Shape (V,): a schedule, possibly of another problem.
     """
     placed = np.where(instance.allowed[np.arange(instance.num_vms), options], options, instance.today)
     if violations(instance, placed):
@@ -34,21 +34,21 @@ def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
 def stay_close(instance: Instance, result: Result, to: IntArray, gap: float = 0.0) -> Result:
     """Choose between what a search found and schedules that keep more of another schedule.
 
-    The choices are what the search found, with VMs put back wherever that costs nothing, and the other schedule,
-    whole and improved by single moves.  Among those that are within ``gap`` the one that keeps the most VMs wins; if
-    two keep equally many, the one that costs less.  So nothing is paid for a schedule that keeps no more VMs.
+    The choices are: what the search found, with VMs put back wherever that costs nothing; and the other schedule, as
+    it is and improved by single moves. Among the choices within ``gap``, the one that keeps the most VMs wins; if two
+    keep equally many, the one that costs less. So nothing is paid for a schedule that keeps no more VMs.
 
     Parameters
     ----------
     instance
         The problem.
     result
-        What the search found, with a schedule.
+        Result of the search, with a schedule.
     to
-        Shape (V,): the schedule to stay close to.  Its options need not be allowed; VMs at :data:`ANYWHERE` start
-        where the search put them.
+        Shape (V,): the schedule to stay close to. Its options need not be allowed. VMs at :data:`ANYWHERE` start where
+        the search put them.
     gap
-        Largest share of the possible improvement that a schedule may leave open and still win.  A search that found it
+        Largest share of the possible improvement that the winner may leave open. A search that found such a schedule
         would have been allowed to stop there.
     """
     if result.options is None or (to == ANYWHERE).all():
@@ -73,8 +73,8 @@ def stay_close(instance: Instance, result: Result, to: IntArray, gap: float = 0.
 def _put_back(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
     """Put back VMs that differ from another schedule wherever that costs nothing.
 
-    First groups that hang together (all VMs, those of a vault, of a twin key, of a service), then one VM at a time
-    until nothing changes: the schedule that comes out costs no more.
+    First come groups that belong together (all VMs, those of a vault, of a twin key, of a service), then single VMs
+    until nothing changes. The result costs no more.
     """
     options = _follow_in_groups(instance, options, to)
     a, c = pack(instance), count(instance, options)
@@ -90,7 +90,7 @@ def _put_back(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
 
 
 def _follow_in_groups(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
-    """The schedule with those groups at the other schedule's options that make it no dearer so, the large first."""
+    """Move whole groups to the other schedule's options if that costs no more, the largest kinds of groups first."""
     follows = instance.movable & (to != ANYWHERE) & instance.allowed[np.arange(instance.num_vms), to]
     best, cost = options, evaluate(instance, options).total
     everybody = np.zeros(instance.num_vms, dtype=np.int64)

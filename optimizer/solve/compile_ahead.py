@@ -1,9 +1,9 @@
-"""The first run after an installation: a second process compiles half of the functions, this one the other half.
+"""Shortens the first run after an installation: a second process compiles half of the functions.
 
-Threads would not help, since the compiler is written in Python and holds the interpreter lock.  Both processes leave
-what they compile in Numba's cache, where the other finds it.  The second one begins with what says in which order
-policies are written, since the search needs that after about three seconds, and goes on with the bound.  Side by side
-at 300 VMs, the first run compiles for 7.7 s instead of 13.4 s.
+Threads would not help, because the compiler is written in Python and holds the interpreter lock. Both processes leave
+what they compile in Numba's cache, where the other one finds it. The second process begins with the code that decides
+in which order policies are written, because the search needs it after about three seconds, and continues with the
+bound. With both processes, the first run at 300 VMs compiles for 7.7 s instead of 13.4 s.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from optimizer.solve.instance import Instance
 
 
 class SecondCompiler:
-    """A second process that compiles, if anything has to be compiled at all; a context manager.
+    """A context manager that starts a second process to compile, if anything has to be compiled at all.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ class SecondCompiler:
         """Find out whether anything has to be compiled."""
         if (os.cpu_count() or 1) > 1 and sys.executable:
             at_first_compilation(self._start)
-            load_compiled()  # takes little to compile, and shows whether the cache is empty
-            at_first_compilation(lambda: None)  # what is compiled later is not what the second process compiles
+            load_compiled()  # compiles fast, and shows whether the cache is empty
+            at_first_compilation(lambda: None)  # the second process does not compile what is missing later
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -55,12 +55,12 @@ class SecondCompiler:
             self._path.unlink(missing_ok=True)
 
     def wait(self) -> None:
-        """Wait until the second process is done; without one, do nothing.  If it failed, this process compiles."""
+        """Wait for the second process, if there is one; if it failed, this process compiles."""
         if self._process is not None:
             self._process.wait()
 
     def _start(self) -> None:
-        with suppress(OSError):  # no room or no right for a file or a process: this process compiles
+        with suppress(OSError):  # no space or no permission for a file or a process: this process compiles
             descriptor, path = tempfile.mkstemp(prefix="backup-optimizer-", suffix=".pickle")
             self._path = Path(path)
             with os.fdopen(descriptor, "wb") as file:
@@ -70,12 +70,12 @@ class SecondCompiler:
 
 
 def main(path: Path) -> None:
-    """Compile the half of the second process.
+    """Compile the second process's half of the functions.
 
     Parameters
     ----------
     path
-        A pickled instance.
+        File with a pickled instance.
     """
     instance: Instance = pickle.loads(path.read_bytes())  # noqa: S301  # written by this program, readable only to it
     vault_writes(families_of(instance), instance.today, policy_counts(instance, instance.today), 0, prefer_edits=False)

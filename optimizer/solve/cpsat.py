@@ -1,4 +1,4 @@
-"""The model in CP-SAT: whole for small instances, or for a neighbourhood with everything else fixed.
+"""The CP-SAT model: of a whole small instance, or of a neighborhood with everything else fixed.
 
 :data:`FAMILIES` is the table of contents; each family of constraints is one function.
 """
@@ -18,14 +18,15 @@ from optimizer.solve.executable import families_of, rings_without_room
 from optimizer.solve.instance import NO_CAP, Instance, IntArray
 
 SCALE = 10_000_000
-"""Integer units per unit of cost.  Coefficients are rounded down, so that CP-SAT's bound stays a lower bound."""
+"""Number of integer units per unit of cost. Coefficients are rounded down, so that CP-SAT's bound stays a lower
+bound."""
 
 MOST_RINGS = 20
-"""Times that a question is asked again because a schedule moved VMs round between full policies."""
+"""Maximum number of times that a question is asked again because a schedule moved VMs in a ring of full policies."""
 
 
 class Outcome(StrEnum):
-    """What a solve has shown; only the first two carry options."""
+    """What a solve has shown; only the first two come with options."""
 
     OPTIMAL = "optimal"
     FEASIBLE = "feasible"
@@ -35,14 +36,14 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """What is free: the VMs, the options of each, and the assignment of all others.
+    """What is free: the free VMs, the options of each, and the starts of all other VMs.
 
     Parameters
     ----------
     options
-        Row of a free VM -> its candidate options.
+        Index of a free VM -> its candidate options.
     fixed
-        Shape (V,): option of each VM; of the free ones the incumbent, used as hint.
+        Shape (V,): option of each VM; for the free ones, the incumbent, which is used as a hint.
     """
 
     options: Mapping[int, Sequence[int]]
@@ -56,11 +57,11 @@ class Variables:
     Parameters
     ----------
     x
-        (v, t) -> 1 where the free VM ``v`` starts at ``t``.
+        (v, t) -> 1 if the free VM ``v`` starts at ``t``.
     writes
-        (k, t) -> policies created or edited there.
+        (k, t) -> number of policies created or edited there.
     edits
-        (p, t) -> 1 where policy ``p`` of today is edited to start at ``t``.
+        (p, t) -> 1 if today's policy ``p`` is edited to start at ``t``.
     objective
         Terms (coefficient, variable); the constant part is left out.
     """
@@ -81,9 +82,9 @@ class ScopedModel:
     scope
         What is free.
     families
-        Families of constraints; tests leave out one at a time.
+        Families of constraints; all by default. Tests leave out one at a time.
     model
-        Model to add to, where another schedule is part of the same problem; None: a new one.
+        Model to add to, if another schedule is part of the same problem; a new one by default.
     """
 
     def __init__(
@@ -108,7 +109,7 @@ class ScopedModel:
                 self.cells.setdefault((int(instance.key[v]), t), []).append(x)
         self.short = self._short_vaults()
         for k in np.flatnonzero(np.isin(instance.key_vault, list(self.short))).tolist():
-            # There policies of fixed VMs may be edited as well, and their starts need a policy or lose one.
+            # In these vaults, policies of fixed VMs may be edited as well, so their starts may need or lose a policy.
             for t in np.flatnonzero((self.fixed_policies[k] > 0) | (instance.existing[k] > 0)).tolist():
                 self.cells.setdefault((k, t), [])
         for family in FAMILIES if families is None else families:
@@ -119,13 +120,12 @@ class ScopedModel:
             self.model.add_hint(x, int(scope.fixed[v]) == t)
 
     def open_rings(self, options: IntArray) -> bool:
-        """Forbid the rings of full policies that no order of writes carries out; whether a schedule has any.
+        """Forbid the rings of full policies that no order of writes carries out; return whether the schedule has any.
 
-        Of a ring with the cells ``S`` of key ``k``:
-        ``x[v, t] <= sum of x[u, s] - edit[policy of u, s] over u that start in S today and s outside S + sum of
-        writes[k, s] over s in S`` for each VM ``v`` that moves within ``S``.  If no VM is assigned to a policy
-        outside the full cells ``S`` and no policy is written there, none of them ever has room: an edit takes a full
-        policy along with its VMs, and each VM is written once.
+        For a ring with the cells ``S`` of key ``k``, the constraint is ``x[v, t] <= sum of x[u, s] - edit[policy of u,
+        s] over u that start in S today and s outside S + sum of writes[k, s] over s in S`` for each VM ``v`` that
+        moves within ``S``. If no VM is assigned to a policy outside the full cells ``S`` and no policy is written
+        there, none of them ever has room: an edit takes a full policy along with its VMs, and each VM is written once.
         """
         instance, found = self.instance, False
         policy_of = {v: p for p, policy in enumerate(instance.policies) for v in policy.vms}
@@ -158,14 +158,14 @@ class ScopedModel:
         return terms
 
     def full_keys(self) -> set[int]:
-        """Keys without any room today, all of whose VMs are free."""
+        """Keys without any room today whose VMs are all free."""
         families, free = families_of(self.instance), np.isin(self.instance.key, self.instance.key[self.fixed])
         full = (families.room_today == 0).all(axis=1)
         full[self.instance.key[free]] = False
         return set(np.flatnonzero(full).tolist())
 
     def _short_vaults(self) -> set[int]:
-        """Vaults that could lack more policies than they have room for: edits may have to stand in for creations."""
+        """Vaults that could lack more policies than they have room for: edits may have to replace creations there."""
         vault_of = self.instance.key_vault
         most = np.bincount(vault_of, weights=self.fixed_writes().sum(axis=1), minlength=len(self.instance.vault_room))
         for k, t in self.cells:
@@ -175,33 +175,33 @@ class ScopedModel:
         return set(np.flatnonzero(most > self.instance.vault_room).tolist())
 
     def items_without_place(self, k: int, t: int) -> int:
-        """Fixed items of a cell less what its policies of today hold."""
+        """Number of fixed items of a cell minus the number that its policies of today hold."""
         places = self.instance.vms_per_existing_policy * int(self.instance.existing[k, t])
         return int(self.fixed_policies[k, t]) - places
 
     def most_lacking(self, k: int, t: int) -> int:
-        """Policies that a cell lacks if every free VM goes there and none of its own is edited."""
+        """Number of policies that a cell lacks if every free VM goes there and none of its own policies is edited."""
         beyond = self.items_without_place(k, t) + len(self.cells[k, t])
         return max(0, -(-beyond // self.instance.vms_per_new_policy))
 
     def fixed_writes(self) -> IntArray:
-        """Policies that cells without free VMs lack; shape (K, 48)."""
+        """Number of policies that cells without free VMs lack; shape (K, 48)."""
         lacking = policy_writes(self.instance, self.fixed_policies)
         for k, t in self.cells:
             lacking[k, t] = 0
         return lacking
 
     def solve(self, deterministic_time: float, seed: int, time_limit_seconds: float | None = None) -> Solved:
-        """Run CP-SAT; repeatable for one worker unless the wall-clock limit cuts in.
+        """Run CP-SAT with one worker; the result is repeatable unless the wall-clock limit ends the run.
 
         Parameters
         ----------
         deterministic_time
-            Work limit in CP-SAT's own units, about seconds.
+            Work limit in CP-SAT's own units, which are about seconds.
         seed
-            Of the search.
+            Random seed of the search.
         time_limit_seconds
-            Wall-clock limit, or None.
+            Wall-clock limit in seconds, or None.
         """
         solver = limited_solver(deterministic_time, seed, time_limit_seconds)
         status = solver.solve(self.model)
@@ -224,10 +224,10 @@ class ScopedModel:
 
 
 def limited_solver(deterministic_time: float, seed: int, time_limit_seconds: float | None) -> cp_model.CpSolver:
-    """A CP-SAT solver with one worker and limits; see :meth:`ScopedModel.solve`."""
+    """Create a CP-SAT solver with one worker and limits; see :meth:`ScopedModel.solve`."""
     solver = cp_model.CpSolver()
     solver.parameters.num_workers = 1
-    solver.parameters.catch_sigint_signal = False  # Ctrl-C stops the program, not one search of many
+    solver.parameters.catch_sigint_signal = False  # Ctrl-C stops the program, not just one search of many
     solver.parameters.random_seed = seed
     solver.parameters.max_deterministic_time = deterministic_time
     if time_limit_seconds is not None:
@@ -244,9 +244,9 @@ class Solved:
     outcome
         What was shown.
     options
-        Shape (V,), or None where no solution was found.
+        Shape (V,): the schedule; None if no solution was found.
     bound
-        Lower bound of the part of the objective that the model holds: rounded down, without the constant part.
+        Lower bound on the part of the objective that the model contains: rounded down, without the constant part.
     """
 
     outcome: Outcome
@@ -264,7 +264,7 @@ def add_one_option_per_vm(m: ScopedModel) -> None:
 
 
 def add_allowed_options(m: ScopedModel) -> None:
-    """Keep windows, pins, exclusions and ``max_risk_increase``: ``x[v, t] = 0`` where ``(v, t)`` is not allowed."""
+    """Keep windows, pins, exclusions and ``max_risk_increase``: ``x[v, t] = 0`` if ``(v, t)`` is not allowed."""
     for (v, t), x in m.variables.x.items():
         if not m.instance.allowed[v, t]:
             m.model.add(x == 0)
@@ -277,19 +277,18 @@ def add_linear_cost(m: ScopedModel) -> None:
 
 
 def add_policy_capacity(m: ScopedModel) -> None:
-    """Keep every policy within the limit of VMs, and price what has to be created or edited.
+    """Keep every policy within its limit of VMs, and price what has to be created or edited.
 
-    For every twin key ``k`` and start ``t``:
-    ``items[k, t] + sum of x[v, t] over v in k <= vms_per_existing_policy * existing[k, t] + vms_per_new_policy *
-    writes[k, t]``,
-    and, which is implied but tighter, ``x[v, t] <= writes[k, t]`` where there is no room without a write.
+    For every twin key ``k`` and start ``t``: ``items[k, t] + sum of x[v, t] over v in k <= vms_per_existing_policy *
+    existing[k, t] + vms_per_new_policy * writes[k, t]``, and ``x[v, t] <= writes[k, t]`` if there is no room without a
+    write. The second constraint is implied by the first but tighter.
     """
     instance = m.instance
     limit = instance.vms_per_new_policy
     leaving, full_keys = _editable_policies(instance), m.full_keys()
     for (k, t), members in m.cells.items():
         items = m.items_without_place(k, t)
-        # A start may need a policy for each one that leaves it, and one through which full policies swap VMs.
+        # A start may need a policy for each one that leaves it, and one more through which full policies swap VMs.
         most = m.most_lacking(k, t) + (k in full_keys)
         most += int(leaving[k, t]) if instance.key_vault[k] in m.short else 0
         if most == 0:
@@ -306,7 +305,7 @@ def add_policy_capacity(m: ScopedModel) -> None:
 def add_vault_policy_limit(m: ScopedModel) -> None:
     """Keep every vault within its limit of policies.
 
-    ``sum of writes[k, t] - sum of edits[p, t] <= room[vault]``.  Policy ``p`` may be edited to ``t`` only if all its
+    ``sum of writes[k, t] - sum of edits[p, t] <= room[vault]``. Policy ``p`` may be edited to ``t`` only if all its
     VMs go there.
     """
     instance = m.instance
@@ -320,12 +319,11 @@ def add_vault_policy_limit(m: ScopedModel) -> None:
 
 
 def _add_edits(m: ScopedModel, vault: int) -> list[cp_model.IntVar]:
-    """Edits that can stand in for new policies in one vault.
+    """Add the edits that can replace creations in one vault.
 
-    An edit is a write at its new start, and takes the policy away from the old one:
-    ``sum of edits to (k, t) <= writes[k, t]`` and
-    ``items + sum of x <= vms_per_existing_policy * (existing - sum of edits from (k, t)) + vms_per_new_policy *
-    writes[k, t]``.
+    An edit is a write at its new start, and takes the policy away from the old one: ``sum of edits to (k, t) <=
+    writes[k, t]`` and ``items + sum of x <= vms_per_existing_policy * (existing - sum of edits from (k, t)) +
+    vms_per_new_policy * writes[k, t]``.
     """
     instance = m.instance
     to: dict[tuple[int, int], list[cp_model.IntVar]] = {}
@@ -357,7 +355,7 @@ def _add_edits(m: ScopedModel, vault: int) -> list[cp_model.IntVar]:
 
 
 def _editable_policies(instance: Instance) -> IntArray:
-    """Policies that may be edited, at each start of each twin key; shape (K, 48)."""
+    """Number of policies that may be edited, at each start of each twin key; shape (K, 48)."""
     count = np.zeros((instance.num_keys, NUM_OPTIONS), dtype=np.int64)
     for policy in instance.policies:
         count[policy.key, policy.option] += policy.editable
@@ -365,12 +363,12 @@ def _editable_policies(instance: Instance) -> IntArray:
 
 
 def add_order_of_writes(m: ScopedModel) -> None:
-    """Let VMs of a twin key without any room move only where a policy is created, or with their own policy.
+    """Let VMs of a twin key without any room move only if a policy is created, or with their own policy.
 
-    For every key ``k`` that is free as a whole and all of whose policies are full:
-    ``x[v, t] <= sum of writes[k, u] - sum of edits of k + edit[policy of v, t]`` for every VM and every new start.
-    Without a creation nobody can be assigned to another policy first, and edits of full policies make no room
-    (:mod:`optimizer.solve.executable`).  This holds even if VMs were parked at other starts on the way.
+    For every key ``k`` whose VMs are all free and whose policies are all full: ``x[v, t] <= sum of writes[k, u] - sum
+    of edits of k + edit[policy of v, t]`` for every VM and every new start. Without a creation, no VM can be the first
+    to be assigned to another policy, and edits of full policies make no room (:mod:`optimizer.solve.executable`). This
+    would hold even if VMs were parked at other starts on the way.
     """
     instance = m.instance
     families = families_of(instance)
@@ -397,7 +395,7 @@ def add_max_concurrent(m: ScopedModel) -> None:
 
 
 def add_move_limit(m: ScopedModel) -> None:
-    """Keep the limit of moves: ``sum of x[v, t] over t != today[v] <= max_moves``."""
+    """Keep the limit on moves: ``sum of x[v, t] over t != today[v] <= max_moves``."""
     instance = m.instance
     if instance.max_moves is None:
         return
@@ -418,16 +416,16 @@ def add_write_limits(m: ScopedModel) -> None:
 
 
 def add_gates(m: ScopedModel) -> None:
-    """Keep sets of VMs apart or in order: ``at[h, t] + at[i, u] <= 1`` for gates that look at each other and clash.
+    """Keep sets of VMs apart or in order: ``at[h, t] + at[i, u] <= 1`` for opposing gates at options that clash.
 
-    ``at[h, t] >= x[v, t]`` for every VM ``v`` behind gate ``h``: two clauses for each clash of two gates, however many
-    VMs are behind them.
+    ``at[h, t] >= x[v, t]`` for every VM ``v`` behind gate ``h``. This takes two clauses for each clash of two gates,
+    whatever the number of VMs behind them.
     """
     _add_gates(m, range(len(m.instance.gates)))
 
 
 def gates_of(rules: Collection[str]) -> Family:
-    """The family of the gates of some rules alone, by their names."""
+    """The family of constraints for the gates of the named rules only."""
 
     def add_gates_of_rules(m: ScopedModel) -> None:
         _add_gates(m, [h for h, name in enumerate(m.instance.gates.name) if name in rules])
@@ -441,7 +439,7 @@ def _add_gates(m: ScopedModel, chosen: Sequence[int]) -> None:
     at: dict[tuple[int, int], cp_model.IntVar] = {}
 
     def standing(h: int, t: int) -> cp_model.IntVar:
-        """Some free VM behind the gate starts there; of a single one that is its own variable."""
+        """Variable for "some free VM behind the gate starts there"; for a single VM, its own variable."""
         if (h, t) not in at:
             mine = [m.variables.x[v, t] for v in free[h] if (v, t) in m.variables.x]
             at[h, t] = mine[0] if len(mine) == 1 else m.model.new_bool_var(f"at[{h},{t}]")
@@ -463,7 +461,7 @@ def _add_gates(m: ScopedModel, chosen: Sequence[int]) -> None:
 
 
 def _behind_gates(m: ScopedModel, vms: IntArray) -> dict[int, list[int]]:
-    """Those of some VMs that are behind each gate."""
+    """The VMs, among the given ones, that are behind each gate."""
     gates = m.instance.gates
     found: dict[int, list[int]] = {}
     for v in vms[np.diff(gates.vm_begin)[vms] > 0].tolist():
@@ -473,10 +471,11 @@ def _behind_gates(m: ScopedModel, vms: IntArray) -> dict[int, list[int]]:
 
 
 def add_shared_cost(m: ScopedModel) -> None:
-    """Price overlap and vault peaks.
+    """Price overlaps and vault peaks.
 
-    The cost of a row is convex in the number of VMs in it, so the VM that finds ``j`` others there pays the increment
-    ``pair_price * j + peak_price * [j >= fair_share]``: ``sum of x <= sum over j of level[j]``, each level so priced.
+    The cost of a row is convex in the number of its VMs, so the VM that joins ``j`` others pays the increment
+    ``pair_price * j + peak_price * [j >= fair_share]``: ``sum of x <= sum over j of level[j]``, with each level priced
+    that way.
     """
     rows = m.instance.rows
     for r, terms in m.row_terms.items():
@@ -516,9 +515,10 @@ def whole(instance: Instance, start: IntArray, *, only_allowed: bool = True) -> 
     instance
         The problem.
     start
-        Shape (V,): hint.
+        Shape (V,): start option of each VM, used as a hint.
     only_allowed
-        Leave out options that the rules forbid anyway; a VM without any keeps them all, and so has no solution.
+        Leave out options that the rules forbid anyway. A VM without any allowed option keeps all of them, so the model
+        has no solution.
     """
     everything = np.arange(NUM_OPTIONS)
     options = {}

@@ -1,12 +1,13 @@
-"""Cycles of growing length in which a solve works: only at their ends are cost and bound compared.
+"""Cycles of growing length, which divide the work of a solve; cost and bound are compared only at their ends.
 
-Ascent and annealing cool down, and how fast depends on how much they will do.  If that were the effort, a search with
-more effort would be a different search, and perhaps a worse one.  So the work is cut into cycles whose lengths do not
-depend on the effort.  Each continues from the best of the one before, and is as long as all before it together.  A
-search with more effort passes through everything that one with less effort passes through, and is never worse.
+Ascent and annealing cool down, and their speed of cooling depends on how much work is ahead. If that were the whole
+effort, a search with more effort would be a different search, and perhaps a worse one. So the work is divided into
+cycles whose lengths do not depend on the effort. Each cycle continues from the best result of the one before, and is
+as long as all cycles before it together. A search with more effort passes through everything that one with less effort
+passes through, and is never worse.
 
-All decisions to stop are taken at the ends of cycles.  That makes a plan repeatable: the speed of the machine and the
-number of processes have no part in it.
+All decisions to stop are made at the ends of cycles. This makes a plan repeatable: neither the speed of the machine
+nor the number of processes affects it.
 """
 
 from __future__ import annotations
@@ -14,38 +15,45 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 MOST_CYCLES_OF_DEFAULT, LEAST_FIRST_STEPS = 6, 700
-"""Most cycles of the default effort, and the fewest steps of the bound in the first.  An ascent that has to cool down
-sooner proves next to nothing.  At 1,000 VMs, the best that can be proven is 577.5: a cycle of 250 steps and one of 250
-after it end at 571.8, one of 500 at 575.1, and one of 1,000 at 577.0."""
+"""Maximum number of cycles within the default effort, and the minimum number of steps of the bound in the first one.
+
+An ascent that has to cool down sooner proves next to nothing. At 1,000 VMs, the best provable bound is 577.5: a cycle
+of 250 steps followed by another of 250 ends at 571.8, one of 500 at 575.1, and one of 1,000 at 577.0.
+"""
 
 DEFAULT_EFFORT = 100
 """Effort at which a cycle ends; every cycle ends at twice the effort at which the one before ended."""
 
 ROUNDS, ROUNDS_PER_VM, MOST_ROUNDS_PER_VM = 600, 0.25, 15
-"""Rounds of annealing for each unit of effort: the first number and the second for each VM; for very small instances,
-which CP-SAT solves, at most the third for each VM."""
+"""Rounds of annealing per unit of effort: the first number, plus the second for each VM.
+
+The third number is a maximum per VM; it applies to very small instances, which CP-SAT solves.
+"""
 
 LEAST_STEPS, MOST_STEPS, STEPS_TIMES_VMS = 34, 120, 80_000
-"""Steps of the bound for each unit of effort: the last number divided by the number of VMs, within these limits."""
+"""Steps of the bound per unit of effort: the last number divided by the number of VMs, within the first two."""
 
 HOT_STEPS, COOLING = 187, 1.5
-"""The first rate of an ascent falls with the power of how often the first number fits into the steps before the cycle.
-With fewer steps before, an ascent is still far from the best point, and begins as fast as the first one."""
+"""First rate of an ascent: ``(HOT_STEPS / steps before the cycle) ** COOLING``, at most 1.
+
+With fewer than ``HOT_STEPS`` steps before the cycle, an ascent is still far from the best point and begins as fast as
+the first one.
+"""
 
 LAST_RATE = 0.001
-"""Last rate of the ascent in every cycle.  At 10,000 VMs, 0.01 in the first cycle ends 12 lower."""
+"""Last rate of the ascent in every cycle. At 10,000 VMs, a bound with 0.01 in the first cycle ends 12 lower."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cycle:
-    """A piece of the work.
+    """One cycle of the work.
 
     Parameters
     ----------
     number
-        0 for the first cycle.
+        Index of the cycle, from 0.
     begin, end
-        Effort before the cycle and after it.
+        Effort before and after the cycle.
     num_vms
         Number of VMs of the instance.
     """
@@ -62,7 +70,7 @@ class Cycle:
 
     @property
     def steps(self) -> int:
-        """Steps of the bound."""
+        """Number of steps of the bound."""
         return max(1, round(self._steps_per_effort * self.length))
 
     @property
@@ -71,13 +79,13 @@ class Cycle:
 
     @property
     def rounds(self) -> int:
-        """Rounds of annealing."""
+        """Number of rounds of annealing."""
         per_effort = min(ROUNDS + ROUNDS_PER_VM * self.num_vms, MOST_ROUNDS_PER_VM * self.num_vms)
         return max(1, round(per_effort * self.length))
 
     @property
     def rounds_of_any(self) -> int:
-        """Rounds of annealing, if the size of the instance does not matter."""
+        """Number of rounds of annealing that does not depend on the size of the instance."""
         return max(1, round(ROUNDS * self.length))
 
     @property
@@ -96,12 +104,12 @@ def _steps_per_effort(num_vms: int) -> float:
 
 
 def cycles(effort: int, num_vms: int) -> tuple[Cycle, ...]:
-    """The cycles of a search: those that end within the effort, and always the first.
+    """The cycles of a search: those that end within the effort, and always the first one.
 
     Parameters
     ----------
     effort
-        Total work.
+        Effort of the whole search.
     num_vms
         Number of VMs of the instance.
     """

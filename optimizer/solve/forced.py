@@ -1,27 +1,28 @@
-"""What a schedule must cost at least if one VM starts at one time: forced bounds that look into the cells.
+"""Minimum cost of a schedule if one VM starts at one time: forced bounds that look into the cells.
 
-:func:`optimizer.solve.bound.forced_bounds` adds the reduced cost of the forced option alone.  It says nothing of a VM
-with one good start whose value ``lam`` has stayed high: the bound is as good at any ``lam`` between its best and its
-second best option.  Here the cells that lose the VM are looked into as well, so that ``lam`` cancels out.
+:func:`optimizer.solve.bound.forced_bounds` only adds the reduced cost of the forced option. That says nothing about a
+VM with one good start whose value ``lam`` has stayed high: the bound is equally good at any ``lam`` between the VM's
+best and second best option. This module also looks into the cells that lose the VM, so that ``lam`` cancels out.
 
-Proof of validity.  At fixed multipliers the relaxation of :mod:`optimizer.solve.bound` splits into cells (twin key
-``k``, start ``t``), rows and cuts.  A schedule in which VM ``v`` starts at ``t`` satisfies all that the relaxation
-asks, and three things more: no other cell of its key takes ``v``, cell ``(k, t)`` does, and the copies of ``v`` in
-cuts are at ``t``.  Asking these of cells and cuts keeps the split, hence with ``L`` the bound and ``rho`` the values
-of the cells
+Proof of validity. At fixed multipliers, the relaxation of :mod:`optimizer.solve.bound` splits into cells (twin key
+``k``, start ``t``), rows and cuts. A schedule in which VM ``v`` starts at ``t`` satisfies all that the relaxation
+demands, and three things more: no other cell of its key takes ``v``, cell ``(k, t)`` does, and the copies of ``v`` in
+cuts are at ``t``. Demanding these of cells and cuts keeps the split. So, with ``L`` the bound and ``rho`` the values
+of the cells,
 
     ``forced[v, t] = L + sum over u != t of (without[v, u] - rho[k, u]) + (with[v, t] - rho[k, t]) + cuts[v, t]``
 
-where ``without`` and ``with`` are the least values of a cell that must not, or must, take ``v``, and ``cuts`` is what
-the cuts of ``v`` cost more with its copies at ``t``.  All differences are never negative, as there are fewer choices;
-so any lower bounds of ``without``, ``with`` and ``cuts`` keep the formula valid, with differences cut off at 0.
+where ``without`` and ``with`` are the minimum values of a cell that must not, or must, take ``v``, and ``cuts`` is the
+additional cost of the cuts of ``v`` with its copies at ``t``. The differences are never negative, because there are
+fewer choices. So any lower bounds of ``without``, ``with`` and ``cuts`` keep the formula valid, with differences cut
+off at 0.
 
-*Values.*  Among peers (VMs of one service and weight) those taken, in ascending order of their reduced costs ``r``,
-cost ``r + j * charge`` (``j = 0, 1, ...``).  Without ``v`` those after it move up one rank: their marginal costs fall
-by one charge.  With ``v`` forced, ``v`` is taken as if of rank 0 and all others come one rank later: the cost of the
-pairs is the same in whichever order they are counted.  The marginals do not fall, so the negative ones are the ones
-to take.
-*Left out*, which understates: charges for peaks, and policies beyond the first that a cell has to open.
+*Values.* Among peers (VMs of one service and weight), those taken, in ascending order of their reduced costs ``r``,
+cost ``r + j * charge`` (``j = 0, 1, ...``). Without ``v``, the VMs after it move up one rank, and their marginal costs
+fall by one charge. With ``v`` forced, ``v`` is taken as if it had rank 0, and all others come one rank later; the cost
+of the pairs is the same in whatever order they are counted. The marginals never fall, so the negative ones are the
+ones to take.
+*Left out*, which makes the bound lower: charges for peaks, and policies beyond the first one that a cell has to open.
 
 Beasley, "Lagrangean heuristics for location problems", European Journal of Operational Research 65 (1993), fixes
 variables by the same argument, one reduced cost at a time.
@@ -48,13 +49,12 @@ def sharp_forced_bounds(instance: Instance, at: Multipliers) -> FloatArray:
     instance
         The problem.
     at
-        Any point of the dual; the better its bound, the more these tell.
+        Any point of the dual; the better its bound, the stronger these bounds.
 
     Returns
     -------
     numpy.ndarray
-        Shape (V, 48), in at-risk backups per 30 days; infinite (the least of no schedule at all) where the option is
-        not allowed.
+        Shape (V, 48), in at-risk backups per 30 days; infinite (no schedule exists) where the option is not allowed.
     """
     d = dual_arrays(instance)
     answer = empty_answer(d)
@@ -75,7 +75,7 @@ def sharp_forced_bounds(instance: Instance, at: Multipliers) -> FloatArray:
 
 
 def _opening_prices(d: DualArrays, at: Multipliers) -> FloatArray:
-    """Price of a policy of each key, that of the limits on writes included; shape (K,)."""
+    """Price of a policy of each key, including the prices of the limits on writes; shape (K,)."""
     of_key = np.repeat(np.arange(len(d.group_begin) - 1), np.diff(d.group_begin))
     limits = np.bincount(of_key, weights=at.tau[d.group], minlength=len(d.group_begin) - 1)
     return np.asarray(d.policy_price[0] + limits)
@@ -83,14 +83,14 @@ def _opening_prices(d: DualArrays, at: Multipliers) -> FloatArray:
 
 @dataclass(frozen=True, slots=True)
 class _Worth:
-    """Of each VM's group (peers at one cell): the best sums of marginal costs; every array of shape (V,).
+    """Best sums of marginal costs of each VM's group (its peers at one cell); every array has shape (V,).
 
     Parameters
     ----------
     free
-        Taking whom it wants.
+        Sum if the cell may take any of its VMs.
     without, including
-        The same without the VM, and with it forced in.
+        Sum without the VM, and with the VM forced in.
     """
 
     free: FloatArray
@@ -101,20 +101,22 @@ class _Worth:
 def _increases(
     instance: Instance, t: int, reduced: FloatArray, charge: FloatArray, opening: FloatArray, cells: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
-    """By how much the cells of one start rise without each VM, and with it; shapes (V,).
+    """By how much the cells of one start become more expensive without each VM, and with it; both have shape (V,).
 
     Parameters
     ----------
+    instance
+        The problem.
     t
         The start.
     reduced, charge
         Shape (V,): reduced cost of the option, and charge for each pair.
     opening
-        Shape (K,): what a cell pays at least that takes anybody.
+        Shape (K,): minimum that a cell pays to take any VM.
     cells
-        Shape (K,): value of the cells, with those who stay in policies over their limit.
+        Shape (K,): value of the cells, including the VMs that stay in policies over their limit.
     """
-    stays = ~instance.counted_today & (instance.today == t)  # needs no place in a policy: no cell to open
+    stays = ~instance.counted_today & (instance.today == t)  # takes no place in a policy, so it needs no open cell
     group, leader = _groups(instance, stays)
     worth, key = _worth(reduced, charge, group), instance.key
     counted, staying = leader & ~stays, leader & stays
@@ -129,7 +131,7 @@ def _increases(
 
 
 def _groups(instance: Instance, stays: BoolArray) -> tuple[IntArray, BoolArray]:
-    """Number of each VM's group, and whether it is the first of its group; shapes (V,)."""
+    """Index of each VM's group, and whether the VM is the first of its group; both have shape (V,)."""
     peers = instance.peers
     label = (instance.key * (int(peers.max(initial=0)) + 1) + peers) * 2 + stays
     _, first, group = np.unique(label, return_index=True, return_inverse=True)
@@ -139,7 +141,7 @@ def _groups(instance: Instance, stays: BoolArray) -> tuple[IntArray, BoolArray]:
 
 
 def _worth(reduced: FloatArray, charge: FloatArray, group: IntArray) -> _Worth:
-    """Sums over each group with ranks as they are, one lower behind the VM, and one higher before it."""
+    """Sums over each group: with ranks unchanged, with those after the VM lowered, and with those before it raised."""
     order = np.lexsort((reduced, group))
     value, price, of_group = reduced[order], charge[order], group[order]
     first = np.searchsorted(of_group, np.arange(int(group.max(initial=-1)) + 1))
@@ -157,11 +159,11 @@ def _worth(reduced: FloatArray, charge: FloatArray, group: IntArray) -> _Worth:
 
 
 def _total(part: FloatArray, of_group: IntArray) -> FloatArray:
-    """Sum over the member's group; shape (V,)."""
+    """Sum over the VM's group; shape (V,)."""
     return np.asarray(np.bincount(of_group, weights=part)[of_group])
 
 
 def _before(part: FloatArray, first: IntArray, of_group: IntArray) -> FloatArray:
-    """Sum over the members of the group that come before; shape (V,), exact to rounding."""
+    """Sum over the VMs of the group that come before; shape (V,), exact except for rounding."""
     before = np.concatenate(([0.0], np.cumsum(part)))
     return np.asarray(before[:-1] - before[first][of_group])

@@ -1,4 +1,4 @@
-"""What one VM would cost at each start option, all other VMs where they are."""
+"""Cost of one VM at each start option, with all other VMs where they are."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Instance, In
 
 @dataclass(frozen=True, slots=True)
 class OptionCosts:
-    """Cost of one VM at each option, split by term; every array has shape (48,), in at-risk backups per 30 days.
+    """Cost of one VM at each option by term, in at-risk backups per 30 days; every array has shape (48,).
 
     Differences between options are exact; the level is that of the VM alone.
     """
@@ -33,14 +33,14 @@ class OptionCosts:
 
 
 class Marginals:
-    """Costs of single VMs in an assignment.
+    """Costs of single VMs in a schedule.
 
     Parameters
     ----------
     instance
         The problem.
     options
-        Shape (V,): the assignment.
+        Shape (V,): the schedule.
     """
 
     def __init__(self, instance: Instance, options: IntArray) -> None:
@@ -69,7 +69,7 @@ class Marginals:
         )
 
     def full_caps(self, v: int) -> dict[str, BoolArray]:
-        """Rule with a cap -> shape (48,), True where the others leave no room for the VM."""
+        """Rules with a cap -> shape (48,), True where the other VMs leave no room for the VM."""
         touched, others = self._others(v)
         full = others >= self._cap[touched]
         found: dict[str, BoolArray] = {}
@@ -80,9 +80,9 @@ class Marginals:
         return found
 
     def shut_gates(self, v: int) -> dict[str, BoolArray]:
-        """Rule on sets of VMs -> shape (48,), True where the others, as they stand, shut the option for the VM.
+        """Rule on sets of VMs -> shape (48,), True where the other VMs, at their present starts, shut the option.
 
-        No VM looks at itself: it is behind one gate of a rule.
+        A VM never shuts its own options, because it is behind one gate of a rule.
         """
         gates = self._instance.gates
         found: dict[str, BoolArray] = {}
@@ -93,14 +93,14 @@ class Marginals:
         return found
 
     def blocked(self, v: int) -> dict[str, BoolArray]:
-        """Rule -> shape (48,), True where the other VMs, as they stand, forbid the option by a cap or a gate."""
+        """Rule -> shape (48,), True where the other VMs, at their present starts, block the option by cap or gate."""
         found = self.full_caps(v)
         for name, shut in self.shut_gates(v).items():
             found[name] = found.get(name, np.zeros(NUM_OPTIONS, np.bool_)) | shut
         return found
 
     def used_up(self, v: int, t: int) -> list[str]:
-        """Limits of the whole plan that leave no room for a VM at an option, in words."""
+        """Names of limits of the whole plan that leave no room for a VM at an option."""
         instance, here = self._instance, int(self._options[v])
         names = []
         if here == instance.today[v] != t and self._num_moves >= (
@@ -132,7 +132,7 @@ class Marginals:
         return gate_counts(self._instance.gates, self._options)
 
     def _others(self, v: int) -> tuple[IntArray, IntArray]:
-        """Rows touched at each option, and how many other VMs are in them; shapes (48, W)."""
+        """Rows touched at each option, and the number of other VMs in them; both have shape (48, W)."""
         touched = self._instance.touched[self._instance.vm_class[v]]
         own = touched[int(self._options[v])]
         return touched, self._count[touched] - (touched[:, :, None] == own[None, None, :]).any(axis=2)

@@ -1,4 +1,4 @@
-"""Which VMs and options a neighbourhood frees: a few half hours of a vault, policies of a key, services."""
+"""Selects what a neighborhood frees: VMs in a few half hours of a vault, in policies of a key, or of services."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OPTIONS_PER_VM = 14
 
 
 class Neighbourhoods:
-    """Repeatable, numbered neighbourhoods of a schedule, of four kinds in turn.
+    """Repeatable, numbered neighborhoods of a schedule, of four kinds in turn.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ class Neighbourhoods:
         Parameters
         ----------
         number
-            Number of the neighbourhood, from 0.
+            Index of the neighborhood, from 0.
         options
             Shape (V,): the schedule.
         """
@@ -52,7 +52,7 @@ class Neighbourhoods:
         return Scope({int(v): self._candidates(int(v), int(options[v]), used) for v in np.sort(free)}, options)
 
     def _candidates(self, v: int, incumbent: int, used: BoolArray) -> list[int]:
-        """Cheapest options by reduced cost, those whose start is open first, with the incumbent and today's."""
+        """Cheapest options by reduced cost, open starts preferred, plus the incumbent's option and today's."""
         cost = self._reduced[v] + 0.02 * ~used[self._instance.key[v]]
         best = np.argsort(cost, kind="stable")[:OPTIONS_PER_VM]
         wanted = {int(t) for t in best if np.isfinite(cost[t])} | {incumbent}
@@ -78,7 +78,7 @@ class Neighbourhoods:
         return np.asarray(mine[np.isin(options[mine], chosen)])
 
     def _services(self, _options: IntArray) -> IntArray:
-        """All VMs of services that share a vault with one another, until the neighbourhood is full."""
+        """All VMs of several services that share a vault, until the neighborhood is half full."""
         first = self._instance.service[self._pick_vm()]
         members = self._movable[self._instance.service[self._movable] == first]
         vault_of = self._instance.key_vault[self._instance.key]

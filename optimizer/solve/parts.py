@@ -1,10 +1,10 @@
-"""Parts of a large instance that are searched on their own: vaults together, what they share held fixed.
+"""Parts of a large instance that are searched separately: whole vaults, with everything that they share held fixed.
 
-Everything that couples VMs of one vault lies within a part.  Between parts there are services and caps over several
-vaults, limits on moves and writes, and rules between VMs.  A part sees the others where they stand; what a shared cap
-or limit has left is divided evenly among the parts, and VMs behind a rule between VMs stay.  So parts searched at the
-same time and put together keep every rule; only what they cost together can differ from the sum, by pairs of a
-service that meet anew, and :func:`merge` looks at that.
+Everything that couples VMs of one vault lies within a part. Parts are coupled by services and caps over several
+vaults, limits on moves and writes, and rules between VMs. A part sees the VMs of other parts where they are now. What
+is left of a shared cap or limit is divided evenly among the parts, and VMs under a rule between VMs stay. So parts
+that are searched at the same time and then merged keep every rule. Only their total cost can differ from the sum, by
+new overlaps between VMs of a service, and :func:`merge` takes care of that.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from optimizer.solve.instance import NO_CAP, BoolArray, Instance, IntArray
 from optimizer.solve.kernels import IMPROVEMENT, move_together
 
 PART_VMS = 1500
-"""VMs of a part; a vault is never divided."""
+"""Target number of VMs in a part; a vault is never divided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,15 +35,15 @@ class Part:
     Parameters
     ----------
     arrays, counts
-        The part with its own numbering.
+        The part, with its own numbering.
     movable
-        VMs of the part, by its own numbering, that may move.
+        Movable VMs of the part, in its own numbering.
     vms
-        Number of each VM of the part in the whole instance.
+        Index of each VM of the part in the whole instance.
     num_rounds, seed
-        Work, and where its randomness begins.
+        Number of rounds, and random seed.
     seconds
-        Wall-clock limit, or None.
+        Wall-clock limit in seconds, or None.
     """
 
     arrays: Arrays
@@ -56,7 +56,7 @@ class Part:
 
 
 def vault_groups(instance: Instance, order: Sequence[int], part_vms: int = PART_VMS) -> list[IntArray]:
-    """VMs of parts: vaults in the given order, gathered until a part is full."""
+    """VMs of the parts: vaults in the given order, collected until a part is full."""
     vault = instance.key_vault[instance.key]
     sizes = np.bincount(vault, minlength=len(instance.vault_room))
     groups: list[list[int]] = [[]]
@@ -80,22 +80,22 @@ def cut(
     movable: BoolArray,
     seconds: float | None = None,
 ) -> Part:
-    """Cut a part out of an instance.
+    """Extract a part from an instance.
 
     Parameters
     ----------
     a, c
-        The whole, where it stands.
+        The whole instance, and the counts of its present schedule.
     vms
-        VMs of the part, ascending: whole vaults.
+        VMs of the part, ascending: those of whole vaults.
     share
-        Of what shared caps and limits have left: one over the number of parts that are searched at the same time.
+        Share of what is left of shared caps and limits: 1 divided by the number of parts searched at the same time.
     num_rounds, seed
-        Work, and where its randomness begins.
+        Number of rounds, and random seed.
     movable
-        Shape (V,): VMs of the whole that may move.
+        Shape (V,): whether each VM of the whole instance may move.
     seconds
-        Wall-clock limit of the search, or None.
+        Wall-clock limit of the search in seconds, or None.
     """
     chosen = _choose(a, vms)
     keys, vaults, rows = chosen.keys, chosen.vaults, chosen.rows
@@ -149,18 +149,18 @@ def cut(
 
 
 class _Chosen(NamedTuple):
-    """What a part takes of the whole.
+    """Selection of the whole instance that forms a part.
 
     Parameters
     ----------
     classes, keys, services, vaults, rows
-        Numbers in the whole, ascending: the part numbers them in this order.
+        Indices in the whole instance, ascending; the part numbers them in this order.
     vm_class, key, service
-        Shape (V of the part,), in the numbers of the part.
+        Shape (V of the part,): class, key and service of each VM, in the numbering of the part.
     key_vault
-        Vault of each key, in the numbers of the part.
+        Vault of each key, in the numbering of the part.
     touched_begin, touched
-        Rows that each class touches at each option, in the numbers of the part.
+        Rows that each class touches at each option, in the numbering of the part.
     """
 
     classes: IntArray
@@ -188,7 +188,7 @@ def _choose(a: Arrays, vms: IntArray) -> _Chosen:
 
 
 def _renumbered(numbers: IntArray) -> tuple[IntArray, IntArray]:
-    """Numbers that occur, ascending, and each given one as its place among them."""
+    """Distinct numbers in ascending order, and the position of each given number among them."""
     present, place = np.unique(numbers, return_inverse=True)
     return present, place.astype(np.int64)
 
@@ -210,7 +210,7 @@ def _counts_of_part(a: Arrays, c: Counts, vms: IntArray, chosen: _Chosen, cap: I
 
 
 def _within_reach_of_others(a: Arrays, classes: IntArray) -> BoolArray:
-    """Capped rows that VMs of other classes could come into; shape (num_rows,)."""
+    """Capped rows that VMs of other classes could enter; shape (num_rows,)."""
     reach = np.zeros(len(a.cap), dtype=np.bool_)
     capped = a.cap != NO_CAP
     if capped.any():
@@ -222,13 +222,13 @@ def _within_reach_of_others(a: Arrays, classes: IntArray) -> BoolArray:
 
 
 def _left(used: IntArray, limit: IntArray, share: float) -> IntArray:
-    """What a part may use of a limit, others included: what is used now and its share of what is left."""
+    """Part's share of a limit, including the use by others: the present use plus a share of what is left."""
     left: IntArray = used + np.floor(np.maximum(0, limit - used) * share).astype(np.int64)
     return left
 
 
 def _sublists(begin: IntArray, values: IntArray, wanted: IntArray) -> tuple[IntArray, IntArray]:
-    """Some of many lists: their begins, and their values one after the other."""
+    """Select some of many lists; return where each of them begins, and their values one after the other."""
     lengths = begin[wanted + 1] - begin[wanted]
     new_begin = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
     at = np.arange(new_begin[-1]) + np.repeat(begin[wanted] - new_begin[:-1], lengths)
@@ -236,15 +236,15 @@ def _sublists(begin: IntArray, values: IntArray, wanted: IntArray) -> tuple[IntA
 
 
 def _grouped(of: IntArray, wanted: BoolArray, count: int) -> tuple[IntArray, IntArray]:
-    """Wanted members by group: begins and lists."""
+    """Group the wanted members; return where each list begins, and the lists."""
     members = np.flatnonzero(wanted)
     order = members[np.argsort(of[members], kind="stable")]
     return np.searchsorted(of[order], np.arange(count + 1)).astype(np.int64), order.astype(np.int64)
 
 
 def search_part(part: Part) -> tuple[IntArray, bool]:
-    """Anneal a part: the option of each of its VMs, feasible and never dearer, and whether time ended it."""
-    # What comes from another process may be read-only memory, for which everything would be compiled once more.
+    """Anneal a part; return the options of its VMs, feasible and never more expensive, and whether time ended it."""
+    # Arrays from another process may be read-only, and everything would be compiled once more for read-only arrays.
     assert part.arrays.families is not None
     families = Families._make(map(np.array, part.arrays.families))
     plain = part.arrays._replace(families=families)
@@ -258,7 +258,7 @@ def search_part(part: Part) -> tuple[IntArray, bool]:
 
 
 def merge(a: Arrays, c: Counts, found: Sequence[tuple[Part, IntArray]]) -> float:
-    """Put parts that were searched at the same time together, each only where it still gains; what that costs."""
+    """Merge parts that were searched at the same time, each only if it still gains; return the change of the cost."""
     total = 0.0
     for part, options in found:
         before = part.counts.options

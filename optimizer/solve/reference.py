@@ -1,4 +1,4 @@
-"""The schedule that a plan is measured against: today's where that keeps every rule, else one that does."""
+"""The schedule that a plan is compared with: today's if it keeps every rule, otherwise one that does."""
 
 from __future__ import annotations
 
@@ -31,33 +31,33 @@ from optimizer.solve.search import repair
 ReferenceName = Literal["today", "greedy"]
 
 FIRST_WORK, WORK_GROWTH, WORK_PER_EFFORT = 0.5, 4.0, 0.5
-"""Limit of CP-SAT, in its deterministic seconds: at first, how it grows, and the last for each unit of effort."""
+"""Limits of CP-SAT in its deterministic seconds: the first one, its growth factor, and the last per unit of effort."""
 
 PLACEMENT = (add_one_option_per_vm, add_allowed_options, add_linear_cost, add_max_concurrent, add_gates)
-"""Families that say where VMs may stand, and at what risk: light enough for thousands of VMs at once."""
+"""Families of constraints on where VMs may be, and at what risk: small enough for thousands of VMs at once."""
 
 CONSTRAINTS = tuple(family for family in FAMILIES if family not in (add_linear_cost, add_shared_cost))
-"""Families without a price: what makes a schedule feasible."""
+"""Families without a price: those that make a schedule feasible."""
 
 
 Fallback = Callable[[], IntArray | Outcome | None]
-"""Asked where no schedule is found easily: returns one, INFEASIBLE if it is proven that there is none, or nothing."""
+"""Called if no schedule is found easily. Returns a schedule, INFEASIBLE if it is proven that none exists, or None."""
 
 
 def find_reference(
     instance: Instance, effort: int, seed: int, clock: SolveClock, fallback: Fallback | None = None
 ) -> tuple[ReferenceName, IntArray | Outcome]:
-    """Today's schedule if it keeps the rules, else a greedy one, else any; or why there is none.
+    """Find today's schedule if it keeps the rules, otherwise a greedy one, otherwise any; or say that none exists.
 
-    CP-SAT is asked with more and more work, so that what is found with some effort is also found with more.
+    CP-SAT is called with more and more work, so that whatever is found with some effort is also found with more.
 
     Parameters
     ----------
     instance, effort, seed, clock
-        The problem, and how long to work at it.
+        The problem, and how much work and time to spend on it.
     fallback
-        Asked before CP-SAT, which takes long to prove that there is no schedule.  A schedule that it knows is taken
-        where placing groups of VMs finds none.
+        Called before CP-SAT, which takes long to prove that no schedule exists. A schedule that it returns is used if
+        placing groups of VMs does not find one.
     """
     if not violations(instance, todays(instance)):
         return "today", todays(instance)
@@ -76,7 +76,7 @@ def find_reference(
 def _ask_cpsat(
     instance: Instance, placed: IntArray, known: IntArray | None, effort: int, seed: int, clock: SolveClock
 ) -> IntArray | Outcome:
-    """A schedule by CP-SAT, asked with more and more work: of groups of VMs, then of all unless one is known."""
+    """Find a schedule with CP-SAT and growing limits: first for groups of VMs, then for all unless one is known."""
     model, work = ScopedModel(instance, whole(instance, placed), CONSTRAINTS), FIRST_WORK
     while True:
         settled = _settle_gates(instance, _settle_caps(instance, placed, work, seed, clock), work, seed, clock)
@@ -95,7 +95,7 @@ def _ask_cpsat(
 def _solve_in_order(
     instance: Instance, model: ScopedModel, work: float, seed: int, clock: SolveClock
 ) -> IntArray | Outcome:
-    """A schedule of CP-SAT that some order of writes carries out; rings of full policies are forbidden on the way."""
+    """Find a schedule that some order of writes carries out; on the way, rings of full policies are forbidden."""
     for attempt in range(MOST_RINGS):
         answer = model.solve(work, seed + attempt, clock.left())
         if answer.options is None:
@@ -108,9 +108,9 @@ def _solve_in_order(
 
 
 def _settle_caps(instance: Instance, options: IntArray, work: float, seed: int, clock: SolveClock) -> IntArray:
-    """Let CP-SAT place the VMs of one overfull capped group at a time, all others where they are.
+    """Let CP-SAT place the VMs of one overfull capped group at a time, with all others fixed.
 
-    Windows have to be packed tightly where a cap is tight, which moving single VMs does not find.
+    If a cap is tight, windows have to be packed tightly, which moving single VMs does not achieve.
     """
     rows = instance.rows
     for group in np.unique(rows.group[row_counts(instance, options) > rows.cap]).tolist():
@@ -118,7 +118,7 @@ def _settle_caps(instance: Instance, options: IntArray, work: float, seed: int, 
         class_concerned = np.asarray(of_group[instance.touched].any(axis=(1, 2)))
         concerned = class_concerned[instance.vm_class] & instance.movable
         free = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in np.flatnonzero(concerned).tolist()}
-        # The caps of other groups that are still overfull must not make this one's problem infeasible.
+        # Other groups may still be overfull; their caps must not make this group's problem infeasible.
         model = ScopedModel(instance, Scope(free, options), [f for f in CONSTRAINTS if f is not add_move_limit])
         answer = model.solve(0.2 * work, seed, clock.left())
         if answer.options is not None:
@@ -127,10 +127,10 @@ def _settle_caps(instance: Instance, options: IntArray, work: float, seed: int, 
 
 
 def _settle_gates(instance: Instance, options: IntArray, work: float, seed: int, clock: SolveClock) -> IntArray:
-    """Let CP-SAT place the VMs of the rules between sets that are broken, all others where they are.
+    """Let CP-SAT place the VMs of broken rules between sets, with all others fixed.
 
-    A set has to give way as a whole, which moving single VMs does not find.  Policies and moves are left out: where
-    that brings them over a limit the whole model has to be asked.
+    A set has to give way as a whole, which moving single VMs does not achieve. Policies and moves are left out; if the
+    result exceeds their limits, the whole model has to be solved.
     """
     gates = instance.gates
     broken = {gates.name[h] for _, h in shut_gates(instance, options)}

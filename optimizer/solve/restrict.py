@@ -1,4 +1,4 @@
-"""Which start options the rules and limits on single VMs leave, and which of them forbids the others."""
+"""Start options that rules and limits on single VMs leave, and the rule or limit that forbids each of the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from optimizer.solve.instance import BoolArray
 from optimizer.solve.windows import options_allowed
 
 RISK_TOLERANCE = 1e-9
-"""Slack of comparisons between risks, which are rounded to 1e-6."""
+"""Tolerance of comparisons between risks, which are rounded to 1e-6."""
 
 AZURE_GRID = "Azure's limits on hourly windows"
 RISK_INCREASE = "max_risk_increase"
@@ -25,7 +25,7 @@ NO_HISTORY = "too little history to accept a higher risk"
 
 @dataclass(frozen=True, slots=True)
 class Restrictions:
-    """Why single options are forbidden.
+    """Options that are forbidden for single VMs, and why.
 
     Parameters
     ----------
@@ -34,17 +34,17 @@ class Restrictions:
     forbidden_by
         Name of a rule or limit -> shape (V, 48), True where it forbids; names in the order of the rules.
     movable
-        Shape (V,): False for VMs that are never written and stay where they are: pinned, excluded, or unwritable for
-        their state in Azure.
+        Shape (V,): False for immovable VMs, which are never written: pinned, excluded, or unwritable because of their
+        state in Azure.
     stays_because
-        Row of a VM that stays -> why.
+        Index of an immovable VM -> the reason.
     exempt
-        Rows of VMs that stay outside the windows of a rule, with the rule's name: they are not held to it.
+        Indices of immovable VMs that are outside the windows of a rule, with the rule's name; this is tolerated.
     raised
-        Row of a VM whose windows leave only starts above ``max_risk_increase`` -> the least increase of its risk
-        among them, in at-risk backups per 30 days.  The limit gives way where the planner did not write it.
+        Index of a VM whose windows leave only starts above ``max_risk_increase`` -> the smallest increase of its risk
+        among them, in at-risk backups per 30 days. The limit gives way unless the planner wrote it.
     rule_of
-        Key of ``forbidden_by`` -> rule that it stands for; without those that no rule can change.
+        Key of ``forbidden_by`` -> name of the rule behind it; keys that no rule can change are left out.
     """
 
     allowed: BoolArray
@@ -59,10 +59,10 @@ class Restrictions:
 def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snapshot_minutes: int) -> Restrictions:
     """Apply every rule and limit that concerns one VM alone.
 
-    VMs that stay where they are (pinned, excluded, or unwritable for their state in Azure) are not held to the
-    windows of the rules.  The default limit on the increase of risk gives way, VM by VM, to windows that leave no
-    start within it: such a VM may go where its risk is at most ``max_risk_increase`` above the least that is left.
-    A limit that the planner wrote does not give way.
+    Immovable VMs (pinned, excluded, or unwritable because of their state in Azure) may stay outside the windows of the
+    rules. The default limit on the increase of risk gives way, VM by VM, if the windows leave no start within it: such
+    a VM may go where its risk is at most ``max_risk_increase`` above the lowest risk that is left. A limit that the
+    planner wrote does not give way.
     """
     items = inventory.items
     shape = (len(items), NUM_OPTIONS)
@@ -119,12 +119,12 @@ def _give_way(table: RiskTable, left: BoolArray, too_risky: BoolArray, rules: Ru
     too_risky
         Shape (V, 48): options above the limit on risk; changed in place.
     rules
-        With ``max_risk_increase``.
+        Rules with ``max_risk_increase``.
 
     Returns
     -------
     dict
-        Row of each VM for which the limit gives way -> the least increase of its risk.
+        Index of each VM for which the limit gives way -> the smallest increase of its risk.
     """
     raised = {}
     for row in np.flatnonzero(left.any(axis=1) & ~(left & ~too_risky).any(axis=1)).tolist():
@@ -136,7 +136,7 @@ def _give_way(table: RiskTable, left: BoolArray, too_risky: BoolArray, rules: Ru
 
 
 def _staying(inventory: Inventory, holds: Mapping[str, Rule], matches: Mapping[str, BoolArray]) -> dict[int, str]:
-    """Rows that stay where they are, each with the first reason."""
+    """Indices of immovable VMs, each with the first reason."""
     because = {row: item.unwritable for row, item in enumerate(inventory.items) if item.unwritable}
     for reason, rule in holds.items():
         for row in np.flatnonzero(matches[rule.name]).tolist():
@@ -145,7 +145,7 @@ def _staying(inventory: Inventory, holds: Mapping[str, Rule], matches: Mapping[s
 
 
 def matching_items(inventory: Inventory, rule: Rule) -> BoolArray:
-    """Items that a rule is for; shape (V,)."""
+    """Items that a rule applies to; shape (V,)."""
     return np.array(
         [
             rule.is_for(inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
@@ -156,7 +156,7 @@ def matching_items(inventory: Inventory, rule: Rule) -> BoolArray:
 
 
 def idle_exceptions(inventory: Inventory, rule: Rule) -> list[str | Selector]:
-    """Sets of ``except`` that no VM fits which ``where`` selects, as they are written."""
+    """Sets of ``except`` that match no VM selected by ``where``, as they are written in the rules."""
     places = [
         (inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
         for item in (inventory.items if rule.exempt else ())

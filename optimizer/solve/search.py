@@ -1,4 +1,4 @@
-"""Local search by exact single moves: to a fixpoint, the steepest first, or to repair what is broken."""
+"""Local search by exact single moves: until no move gains, the steepest move first, or to repair what is broken."""
 
 from __future__ import annotations
 
@@ -21,36 +21,36 @@ from optimizer.solve.kernels import (
 REPAIR_ROUNDS = 30
 
 TIE = 2 * IMPROVEMENT
-"""Costs of one VM that differ by less than half of this are equal, and then the start with the lower rank is taken."""
+"""Price of one rank of a start; costs that differ by less than half of it tie, and the lower rank is chosen."""
 
 ShouldStop = Callable[[], bool]
 
 
 def never() -> bool:
-    """A :data:`ShouldStop` that never stops."""
+    """Never stop; a :data:`ShouldStop`."""
     return False
 
 
 def improve_single_moves(
     instance: Instance, options: IntArray, should_stop: ShouldStop = never, arrays: Arrays | None = None
 ) -> IntArray:
-    """Move one VM at a time to its cheapest option until none gains.
+    """Move one VM at a time to its cheapest option until no move gains.
 
     Parameters
     ----------
     instance
         The problem.
     options
-        Shape (V,): a feasible assignment.
+        Shape (V,): a feasible schedule.
     should_stop
-        Asked between sweeps over all VMs.
+        Called between sweeps over all VMs; True ends the search.
     arrays
-        The instance, packed, where that was done before.
+        The packed instance, if available.
 
     Returns
     -------
     numpy.ndarray
-        Shape (V,): feasible, and never dearer.
+        Shape (V,): a feasible schedule that never costs more.
     """
     a = arrays if arrays is not None else pack(instance)
     c, movable = count(instance, options), np.flatnonzero(instance.movable)
@@ -61,26 +61,26 @@ def improve_single_moves(
 def settle_ties(
     instance: Instance, options: IntArray, should_stop: ShouldStop = never, arrays: Arrays | None = None
 ) -> IntArray:
-    """Put every VM where it costs the same with a lower rank: back at its start of today, else far into the night.
+    """Put every VM at the lowest rank among starts of equal cost: back at today's start, or else far into the night.
 
-    Single moves as in :func:`improve_single_moves`, with starts of a higher rank costlier by so little that it only
-    decides between equal costs.
+    These are single moves as in :func:`improve_single_moves`. Starts of a higher rank cost more by so little that it
+    only decides between equal costs.
 
     Parameters
     ----------
     instance
         The problem.
     options
-        Shape (V,): a feasible assignment.
+        Shape (V,): a feasible schedule.
     should_stop
-        Asked between sweeps over all VMs.
+        Called between sweeps over all VMs; True ends the search.
     arrays
-        The instance, packed, where that was done before.
+        The packed instance, if available.
 
     Returns
     -------
     numpy.ndarray
-        Shape (V,): feasible; it costs no more, but for rounding.
+        Shape (V,): a feasible schedule that costs no more, except for rounding.
     """
     a, c = arrays if arrays is not None else pack(instance), count(instance, options)
     settle(a._replace(base=a.base + TIE * instance.tie_rank), c, np.flatnonzero(instance.movable), should_stop)
@@ -88,7 +88,7 @@ def settle_ties(
 
 
 def settle(a: Arrays, c: Counts, vms: IntArray, should_stop: ShouldStop = never) -> float:
-    """The same on counts, in place; what it costs, never above 0."""
+    """Do the single moves of :func:`improve_single_moves` on counts, in place; return the cost, never above 0."""
     change = 0.0
     while not should_stop():
         gained = sweep_single_moves(a, c, vms)
@@ -101,17 +101,18 @@ def settle(a: Arrays, c: Counts, vms: IntArray, should_stop: ShouldStop = never)
 def steepest(instance: Instance, start: IntArray, should_stop: ShouldStop = never) -> IntArray:
     """Make the single move that gains most, again and again, as long as moves are left.
 
-    Under a limit of moves the order decides what is gained; a gain mostly falls when others move, so the largest gain
-    of before is tried first and only the VM on top is priced anew (lazy greedy; Minoux, 1978).
+    Under a limit on moves, their order decides what is gained. A gain usually falls when other VMs move, so the VM
+    with the largest previous gain is tried first, and only the VM at the top is priced again (lazy greedy; Minoux,
+    1978).
 
     Parameters
     ----------
     instance
         The problem.
     start
-        Shape (V,): a feasible assignment.
+        Shape (V,): a feasible schedule.
     should_stop
-        Asked before each move.
+        Called before each move; True ends the search.
     """
     a, c = pack(instance), count(instance, start)
     movable = np.flatnonzero(instance.movable)
@@ -130,10 +131,10 @@ def steepest(instance: Instance, start: IntArray, should_stop: ShouldStop = neve
 
 
 def repair(instance: Instance, options: IntArray) -> IntArray:
-    """Put VMs that meet above a cap, clash with a rule, or whose move is one too many, elsewhere; no promise.
+    """Move VMs that exceed a cap, clash under a rule, or use one move too many; the result may still be infeasible.
 
-    Minimum conflicts: the VMs concerned go, one after the other in random order, where fewest caps are broken, and
-    cheapest among those (Minton, Johnston, Philips, Laird, Artificial Intelligence 58, 1992).
+    Minimum conflicts: in random order, each of these VMs goes where the fewest caps are broken, and to the cheapest of
+    those options (Minton, Johnston, Philips, Laird, Artificial Intelligence 58, 1992).
     """
     a, c, random = pack(instance), count(instance, options), np.random.default_rng(0)
     for _ in range(REPAIR_ROUNDS):
@@ -147,7 +148,7 @@ def repair(instance: Instance, options: IntArray) -> IntArray:
 
 
 def _in_the_way(instance: Instance, a: Arrays, c: Counts) -> BoolArray:
-    """VMs that stand above a cap, at a shut option, or have moved where too many have; shape (V,)."""
+    """VMs in overfull capped rows, at shut options, or moved if too many have moved; shape (V,)."""
     over = np.append(c.met > instance.rows.cap, False)
     crowded = np.asarray(over[instance.touched[instance.vm_class, c.options]].any(axis=1))
     if instance.max_moves is not None and int(c.moves[0]) > instance.max_moves:

@@ -1,4 +1,4 @@
-"""Solve an instance: reference, then cycles of bound, search and CP-SAT; the only entrance to what lies behind."""
+"""Solves an instance: a reference, then cycles of bound, search and CP-SAT. This is the entrance to the package."""
 
 from __future__ import annotations
 
@@ -34,19 +34,19 @@ DEFAULT_GAP = 0.005
 """Share of the possible improvement that may be left open when a search stops."""
 
 OPTIMALITY_GAP = 1e-4
-"""Relative gap between plan and bound below which a plan is called optimal."""
+"""Relative gap between plan and bound up to which a plan is called optimal."""
 
 WHOLE_MODEL_VMS = 40
-"""Up to this size CP-SAT gets the whole problem at once."""
+"""Maximum number of VMs for which CP-SAT gets the whole problem at once."""
 
 WHOLE_WORK = 0.01
-"""Limit of CP-SAT on the whole problem, in its deterministic seconds for each unit of effort so far."""
+"""Limit of CP-SAT on the whole problem, in its deterministic seconds per unit of effort so far."""
 
 WHOLE_EFFORT = 25
-"""Effort from which a gap is good enough for an instance that small; with less, it may well be proven optimal."""
+"""Effort from which a gap is good enough for such a small instance; with more work it may well be proven optimal."""
 
 NEIGHBOURHOOD_WORK, EFFORT_PER_NEIGHBOURHOOD = 0.2, 16
-"""Limit of CP-SAT in each neighbourhood, in its deterministic seconds, and how much effort there is for each."""
+"""Limit of CP-SAT in each neighborhood, in its deterministic seconds, and units of effort per neighborhood."""
 
 ROUNDING = 1e-6
 """Relative error of sums of costs."""
@@ -56,28 +56,30 @@ Stopped = Literal["gap", "effort", "time"]
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """Answer of :func:`solve`.
+    """Result of :func:`solve`.
 
     Parameters
     ----------
     outcome
-        OPTIMAL or FEASIBLE carry options; INFEASIBLE is proven; UNKNOWN: none found within the effort.
+        OPTIMAL and FEASIBLE come with options; INFEASIBLE is proven; UNKNOWN: no schedule was found within the effort.
     options
         Shape (V,): start option of each VM; None without a schedule.
     cost
-        Its cost; None without a schedule.
+        Cost of the schedule; None without a schedule.
     bound
-        Proven lower bound on the cost of every feasible schedule.
+        Proven lower bound on the cost of every feasible schedule, in at-risk backups per 30 days.
     reference_name, reference
-        The schedule that ``captured`` is measured against: "today" where that keeps the rules, else "greedy".
+        Name and cost of the schedule that ``captured`` compares with: "today" if today's schedule keeps the rules,
+        otherwise "greedy".
     stopped
         What ended the search: "gap", "effort" or "time".
     seconds
-        Wall-clock time.
+        Wall-clock time in seconds.
     multipliers
-        Where the dual was highest: prices of meeting, of moves, of policy writes; None without a schedule.
+        Multipliers of the best bound: prices of being in a row, of moves and of policy writes; None without a
+        schedule.
     spreading_costs
-        Part of the cost that keeps services from being backed up all at once although that saves less in overlaps.
+        Part of the cost that spreads services although that saves less in overlaps, in at-risk backups per 30 days.
     """
 
     outcome: Outcome
@@ -95,8 +97,8 @@ class Result:
     def captured(self) -> float:
         """Certified share of all possible improvement.
 
-        ``(reference - plan) / (reference - bound)``; 1 where the plan is proven optimal or the denominator is below
-        1e-6, and 0 where the plan costs more than the reference.
+        It is ``(reference - plan) / (reference - bound)``; 1 if the plan is proven optimal or the denominator is below
+        1e-6; and 0 if the plan costs more than the reference.
         """
         assert self.cost is not None and self.reference is not None
         if self.outcome is Outcome.OPTIMAL:
@@ -112,14 +114,14 @@ class Result:
         return leaves_open_at_most(gap, cost, self.bound, today)
 
     def with_schedule(self, options: IntArray, cost: Cost, bound: float) -> Result:
-        """The same answer with another schedule or bound: what is proven of it and what ended the search follow.
+        """The same result with another schedule or bound; outcome, end of the search and spreading costs are updated.
 
         Parameters
         ----------
         options
             Shape (V,): start option of each VM.
         cost
-            Its cost.
+            Cost of this schedule.
         bound
             Proven lower bound on the cost of every feasible schedule.
         """
@@ -142,18 +144,18 @@ def leaves_open_at_most(gap: float, cost: float, bound: float, today: float | No
     Parameters
     ----------
     gap
-        Share of the possible improvement over today's schedule; where that breaks rules, of the cost.
+        Share of the possible improvement over today's schedule; if that breaks rules, share of the cost.
     cost, bound
-        Cost of the schedule, and the lower bound on that of every schedule.
+        Cost of the schedule, and lower bound on the cost of every schedule.
     today
-        Cost of today's schedule; None where it breaks rules.
+        Cost of today's schedule; None if it breaks rules.
     """
     possible = abs(cost) if today is None else today - bound
     return cost - bound <= max(gap * possible, OPTIMALITY_GAP * max(1.0, abs(cost)))
 
 
 def captured(reference: float, plan: float, bound: float) -> float:
-    """Certified share of all possible improvement of a plan over a reference."""
+    """Certified share of all possible improvement that a plan has over a reference."""
     possible = reference - bound
     return 1.0 if possible < ROUNDING else (reference - plan) / possible
 
@@ -180,30 +182,31 @@ def solve(
     instance
         The problem.
     seed
-        Of annealing, of the neighbourhoods and of CP-SAT.
+        Random seed of annealing, of the neighborhoods and of CP-SAT.
     effort
-        Most work.  It is done in cycles, each as long as all before it together (:mod:`optimizer.solve.cycles`), so
-        more effort continues the same search.  Equal effort, equal result, whatever the engine.
+        Maximum work. It is done in cycles, each as long as all cycles before it together
+        (:mod:`optimizer.solve.cycles`), so more effort continues the same search. Equal effort gives an equal result
+        with every engine.
     gap
-        The search stops at the end of a cycle when no more than this share of the possible improvement over today's
-        schedule is left open (where that breaks rules: this share of the cost).  0 goes on until the plan is proven
-        optimal or the effort is spent.
+        The search stops at the end of a cycle that leaves at most this share of the possible improvement over today's
+        schedule open (if today's schedule breaks rules: at most this share of the cost). 0 continues until the plan is
+        proven optimal or the effort is spent.
     time_limit_seconds
-        Wall-clock limit; where it cuts in, the result is valid but not repeatable.
+        Wall-clock limit in seconds. If it ends the search, the result is valid but not repeatable.
     progress
-        Told how far the work is, with the best cost and bound so far.
+        Called with how far the work is, and the best cost and bound so far.
     engine
-        Where parts of a large instance are searched.
+        Engine that searches the parts of a large instance.
     start
-        Shape (V,): a schedule to begin at, such as that of a problem much like this one; of no use if not feasible.
+        Shape (V,): a schedule to begin at, such as that of a similar problem; it is ignored if it is not feasible.
     multipliers
-        Where to begin the bound: those of a problem of the same shape.
+        Multipliers at which the bound begins, from a problem of the same shape.
     part_vms
-        VMs of a part of a large instance; equal parts, equal result.
+        Target number of VMs in a part of a large instance; equal values give equal results.
     fallback
         See :func:`optimizer.solve.reference.find_reference`.
     monotonic
-        The clock of the time limit, in seconds.
+        Clock of the time limit, in seconds.
     """
     clock = SolveClock(time_limit_seconds, monotonic)
     instance = without_impossible_options(instance)
@@ -226,16 +229,16 @@ def _solve(task: Task, fallback: Fallback | None) -> Result:
 
 
 class _Solving:
-    """Cycles of bound, search and CP-SAT from a reference.
+    """Runs cycles of bound, search and CP-SAT, beginning at a reference.
 
     Parameters
     ----------
     task
-        What is to be solved.
+        The problem and how to solve it.
     reference_name, reference
-        A feasible schedule, shape (V,), and which one it is.
+        Name of the reference, and its schedule, which is feasible; shape (V,).
     compiler
-        Compiles what it takes for the bound, where that has to be compiled.
+        Compiles the functions of the bound, if necessary.
     """
 
     def __init__(
@@ -252,12 +255,12 @@ class _Solving:
 
     @cached_property
     def _climb(self) -> Climb:
-        """The bound, once it is compiled."""
+        """The ascent of the bound, once its functions are compiled."""
         self._compiler.wait()
         return Climb(self._task.instance, self._task.multipliers)
 
     def result(self) -> Result:
-        """Work until the gap is closed, or effort or time are used up."""
+        """Work until the gap is closed, or effort or time is used up."""
         clock = self._task.clock
         for cycle in self._cycles:
             self._climb_and_search(cycle)
@@ -269,7 +272,7 @@ class _Solving:
         self._standing.finish()
         cost, bound = evaluate(self._task.instance, self._search.best), self._bound
         if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
-            bound = min(bound, cost.total)  # else the bound is wrong, and the verifier has to see it
+            bound = min(bound, cost.total)  # a larger excess means that the bound is wrong: the verifier must see it
         optimal = cost.total - bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
         return Result(
             outcome=Outcome.OPTIMAL if optimal else Outcome.FEASIBLE,
@@ -284,7 +287,7 @@ class _Solving:
         )
 
     def _done(self, cycle: Cycle) -> bool:
-        """Whether nothing is left to do after a cycle."""
+        """Whether the search can stop after a cycle."""
         soon = self._task.instance.num_vms <= WHOLE_MODEL_VMS and cycle.end < min(WHOLE_EFFORT, self._task.effort)
         return self._within(0.0 if soon else self._task.gap) or self._task.clock.over()
 
@@ -294,7 +297,7 @@ class _Solving:
         return leaves_open_at_most(gap, self._search.best_cost, self._bound, today)
 
     def _climb_and_search(self, cycle: Cycle) -> None:
-        """Bound and schedule side by side: neither needs anything of the other, and compiled code runs in threads."""
+        """Improve bound and schedule in parallel: neither needs the other, and compiled code runs in threads."""
         clock, multipliers = self._task.clock, None if cycle.number == 0 else self._climb.best
 
         def on_step(step: int, bound: float) -> bool:
@@ -305,7 +308,7 @@ class _Solving:
         begun = clock.left()
 
         def done(step: int) -> float:
-            # An ascent that is cut short before it cools down proves little: it cools with the time as well.
+            # An ascent that is stopped before it cools down proves little, so it also cools down as time runs out.
             left = clock.left()
             return max(step / cycle.steps, 1 - left / begun if begun and left is not None else 0.0)
 
@@ -319,7 +322,7 @@ class _Solving:
         self._bound = max(self._bound, self._climb.bound)
 
     def _ask_cpsat(self, cycle: Cycle) -> None:
-        """CP-SAT on the whole problem where it is small, and on neighbourhoods of the schedule."""
+        """Run CP-SAT on the whole problem if it is small, and on neighborhoods of the schedule."""
         instance, seed, clock, search = self._task.instance, self._task.seed, self._task.clock, self._search
         if instance.num_vms <= WHOLE_MODEL_VMS:
             self._ask_for_all(WHOLE_WORK * cycle.end)
@@ -336,10 +339,10 @@ class _Solving:
             self._standing.report("neighbourhoods", effort, cost=search.best_cost, bound=self._bound)
 
     def _ask_for_all(self, work: float) -> None:
-        """CP-SAT on the whole problem, without options that no schedule as good as the best one uses.
+        """Run CP-SAT on the whole problem, without the options that no schedule as good as the best one uses.
 
-        What costs more than the best schedule by its forced bound is left out, so the bound of CP-SAT holds for all
-        schedules but those, which are not below that cost.
+        Options whose forced bound exceeds the cost of the best schedule are left out. CP-SAT's bound therefore holds
+        for all schedules except those that use such an option, and these do not cost less than the best one.
         """
         instance, search = self._task.instance, self._search
         forced, cost = sharp_forced_bounds(instance, self._climb.best), search.best_cost

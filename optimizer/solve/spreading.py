@@ -1,4 +1,4 @@
-"""What it costs to spread a service whose VMs are backed up all at once."""
+"""Finds out what it costs to spread a service whose VMs are backed up all at once."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from optimizer.solve.cpsat import MOST_RINGS, Outcome, Scope, ScopedModel
 from optimizer.solve.instance import BoolArray, Instance, IntArray, RowKind
 
 WORK = 0.5
-"""Default work limit of one question about one service, in deterministic seconds of CP-SAT."""
+"""Default work limit of each question about a service, in deterministic seconds of CP-SAT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +22,12 @@ class Spreading:
     Parameters
     ----------
     price
-        What it costs more than the present schedule in risk, working hours, vault peaks, policy writes and moves, in
-        at-risk backups per 30 days.  The overlaps of the service are left out.
+        Additional cost compared with the present schedule in risk, working hours, vault peaks, policy writes and
+        moves, in at-risk backups per 30 days. The overlaps of the service are left out.
     change
-        Difference of the whole cost, overlaps included.
+        Change of the whole cost, overlaps included, in at-risk backups per 30 days.
     options
-        Shape (V,): the schedule.  It keeps every rule and limit that the present one keeps.
+        Shape (V,): the schedule. It keeps every rule and limit that the present one keeps.
     """
 
     price: float
@@ -42,10 +42,10 @@ class Answer:
     Parameters
     ----------
     outcome
-        OPTIMAL: no cheaper way exists.  FEASIBLE: a cheaper way may exist.  INFEASIBLE: it is proven that the rules
-        and limits leave no way.  UNKNOWN: none was found within the work limit.
+        OPTIMAL: no cheaper way exists. FEASIBLE: a cheaper way may exist. INFEASIBLE: it is proven that the rules and
+        limits leave no way. UNKNOWN: no way was found within the work limit.
     found
-        The cheapest way that was found; None after INFEASIBLE and UNKNOWN.
+        The cheapest way that was found; None if the outcome is INFEASIBLE or UNKNOWN.
     """
 
     outcome: Outcome
@@ -57,14 +57,14 @@ IMPOSSIBLE = Answer(Outcome.INFEASIBLE)
 
 @dataclass(frozen=True)
 class Service:
-    """A service in a schedule in which it may be spread, with all other VMs where they are.
+    """A service that may be spread in a schedule, with all other VMs where they are.
 
     Parameters
     ----------
     instance
         The problem.
     options
-        Shape (V,): where all VMs are now.
+        Shape (V,): present start option of each VM.
     members
         VMs of the service, two or more.
     seed
@@ -88,28 +88,28 @@ class Service:
         return self._solved(ScopedModel(spread, Scope(self._free, self.options)))
 
     def split(self, taken: BoolArray) -> Answer:
-        """Find the cheapest way to start the VMs so that no half hour is taken by all of them.
+        """Find the cheapest way to start the VMs so that they never all take the same half hour.
 
         Parameters
         ----------
         taken
-            Shape (len(members), 48, any): half hours that each VM takes at each start.
+            Shape (len(members), 48, num_half_hours): whether each VM takes each half hour at each start.
         """
         if self._is_stuck:
             return IMPOSSIBLE
         return self._solved(self._split_model(self._unpriced, taken))
 
     def best_split(self, taken: BoolArray, cheapest: Spreading, most: float) -> Spreading:
-        """Of the ways to split that cost less than ``most``, find one with a low cost, overlaps included.
+        """Find a way to split that costs less than ``most`` and has a low cost with overlaps included.
 
         Parameters
         ----------
         taken
-            As for :meth:`split`.
+            See :meth:`split`.
         cheapest
-            The way that :meth:`split` found.
+            The way that :meth:`split` found; it is returned if no better one is found.
         most
-            A price.
+            Price that the result must stay below, in at-risk backups per 30 days.
         """
         better = self._solved(self._split_model(self._kept, taken)).found
         if better is None or better.price >= most or better.change >= cheapest.change:
@@ -136,7 +136,7 @@ class Service:
 
     @cached_property
     def _kept(self) -> Instance:
-        """The problem, in which what is over a cap may stay so: today's schedule need not keep the rules."""
+        """The problem with caps raised to the present counts, because today's schedule may exceed them."""
         rows = self.instance.rows
         cap = np.maximum(rows.cap, row_counts(self.instance, self.options))
         return replace(self.instance, rows=replace(rows, cap=cap))
@@ -182,7 +182,7 @@ class Service:
 
 
 def _may_fit(instance: Instance, free: dict[int, list[int]], own: BoolArray) -> bool:
-    """Whether there are enough half hours for the VMs, by counting; a quick "no" for large services."""
+    """Whether there are enough half hours for the VMs, by counting; gives a quick "no" for large services."""
     weight = np.append(np.where(own, instance.rows.weight, 0.0), 0.0)
     reached = np.zeros(len(weight), dtype=np.bool_)
     needed = 0.0

@@ -1,4 +1,4 @@
-"""Which assignments are the same in every good schedule, as far as bounds decide it."""
+"""Starts that are the same in every good schedule, as far as bounds decide it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from optimizer.solve.instance import BoolArray, FloatArray, IntArray
 
 
 class Verdict(StrEnum):
-    """What is known of an option of a VM in all schedules within the tolerance of the optimum."""
+    """What is known about an option of a VM in all schedules within the tolerance of the optimum."""
 
     FIXED = "fixed"
     EXCLUDED = "excluded"
@@ -25,13 +25,13 @@ class Stability:
     Parameters
     ----------
     tolerance
-        As a share of the optimum.
+        Tolerance as a share of the optimum.
     limit
-        No schedule within the tolerance costs more: ``(1 + tolerance) * cost of the plan``.
+        Maximum cost of a schedule within the tolerance: ``(1 + tolerance) * cost of the plan``.
     possible
         Shape (V, 48): options that are not excluded; such a schedule has each VM at one of them.
     options
-        Shape (V,): the plan.
+        Shape (V,): start options of the plan.
     """
 
     tolerance: float
@@ -41,11 +41,11 @@ class Stability:
 
     @property
     def fixed(self) -> BoolArray:
-        """Shape (V,): VMs that are at the plan's option in every such schedule."""
+        """VMs that are at the plan's option in every such schedule; shape (V,)."""
         return np.asarray(self.possible.sum(axis=1) == 1)
 
     def verdict(self, v: int, t: int) -> Verdict:
-        """What is known of VM ``v`` at option ``t``."""
+        """What is known about VM ``v`` at option ``t``."""
         if not self.possible[v, t]:
             return Verdict.EXCLUDED
         return Verdict.FIXED if self.fixed[v] else Verdict.NOT_DECIDED
@@ -54,26 +54,28 @@ class Stability:
 def stable_assignments(cost: float, forced: FloatArray, options: IntArray, tolerance: float = 0.01) -> Stability:
     """Decide by bounds what every schedule within a tolerance of the optimum has in common.
 
-    The optimum is not above the plan's cost, so a schedule that costs at most ``1 + tolerance`` times the optimum
-    costs at most ``limit = (1 + tolerance) * cost``.  An option whose forced bound is above that is in none of them.
-    A VM with one option left is at it in all of them; that is the plan's, because no bound is above the plan's own
-    cost.  The larger the gap between plan and bound, the less is decided: not decided does not mean that it changes.
+    The optimum is at most the plan's cost, so a schedule that costs at most ``1 + tolerance`` times the optimum costs
+    at most ``limit = (1 + tolerance) * cost``. An option with a higher forced bound is in none of these schedules. A
+    VM with one option left is at this option in all of them; it is the plan's option, because no bound is above the
+    plan's own cost. The larger the gap between plan and bound, the less is decided: "not decided" does not mean that
+    the start changes.
 
     Parameters
     ----------
     cost
-        Of the plan, not negative, in at-risk backups per 30 days.
+        Cost of the plan, not negative, in at-risk backups per 30 days.
     forced
         Shape (V, 48): lower bound on the cost of every feasible schedule with the VM at the option.
     options
-        Shape (V,): the plan, feasible.
+        Shape (V,): start options of the plan, which is feasible.
     tolerance
-        As a share of the optimum, not negative.
+        Tolerance as a share of the optimum, not negative.
 
     Raises
     ------
     ValueError
-        A forced bound of the plan's own options is above its cost, so it is none; or an argument is negative.
+        The forced bound of one of the plan's own options is above the plan's cost, so it is not a bound; or an
+        argument is negative.
     """
     if cost < 0 or tolerance < 0:
         raise ValueError(f"cost and tolerance must not be negative: {cost}, {tolerance}")

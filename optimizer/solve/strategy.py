@@ -1,4 +1,4 @@
-"""How an instance is searched: where to begin, and annealing of the whole or, where it is large, of parts."""
+"""How an instance is searched: where to begin, and annealing of the whole or, if it is large, of its parts."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from optimizer.solve.search import improve_single_moves, settle, settle_ties, st
 from optimizer.solve.write_groups import write_groups
 
 ROUNDING = 1e-9
-"""Relative error of a sum of costs that only differs in its order."""
+"""Relative error of a sum of costs when only its order changes."""
 
 LEAST_PARTS = 3
-"""An instance with fewer parts is searched whole."""
+"""Number of parts up to which an instance is searched as a whole only."""
 
 PART_TIME = 0.7
-"""Share of the time left that parts get: workers may have to start first, and what they find is put together after."""
+"""Share of the remaining time that parts get: workers may first have to start, and results have to be merged."""
 
 WRITE_PRICES = (0.5, 0.75, 1.0, 1.5, 2.5, 5.0)
-"""How many times the worth of a write is added to its price, to find schedules with few of them."""
+"""Multiples of a write's worth that are added to its price, to find schedules with few writes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be solved, with how much work and where; see :func:`optimizer.solve.solver.solve`."""
+    """The problem and how to solve it: work, seed and engine; see :func:`optimizer.solve.solver.solve`."""
 
     instance: Instance
     seed: int
@@ -60,14 +60,14 @@ class Search:
     reference
         Shape (V,): a feasible schedule.
     standing
-        Told of what is found.
+        Receives reports of what is found.
 
     Attributes
     ----------
     best
         Shape (V,): the best schedule so far. It is feasible and never costs more than the reference.
     best_cost
-        Its cost.
+        Cost of the best schedule, in at-risk backups per 30 days.
     """
 
     def __init__(self, task: Task, reference: IntArray, standing: Standing) -> None:
@@ -78,18 +78,18 @@ class Search:
 
     @cached_property
     def arrays(self) -> Arrays:
-        """The instance, packed once."""
+        """The packed instance, made once."""
         return pack(self.instance)
 
     def run(self, cycle: Cycle, multipliers: Multipliers | None) -> None:
-        """Search for a cycle.
+        """Search for one cycle.
 
         Parameters
         ----------
         cycle
-            How much.
+            The cycle, which says how much work to do.
         multipliers
-            Where the dual is highest so far; None in the first cycle.
+            Multipliers of the best bound so far; None in the first cycle.
         """
         if cycle.number == 0:
             self._begin()
@@ -109,7 +109,7 @@ class Search:
         self.offer(improve_single_moves(self.instance, annealed, self._task.clock.over, self.arrays))
 
     def offer(self, options: IntArray | None) -> None:
-        """Keep a schedule that breaks nothing and costs no more: on ties the search wanders along plateaus."""
+        """Keep a schedule that breaks nothing and costs no more; keeping ties lets the search cross plateaus."""
         if options is None or violations(self.instance, options):
             return
         cost = evaluate(self.instance, options).total
@@ -117,21 +117,21 @@ class Search:
             self.best, self.best_cost = options, cost
 
     def settle_ties(self) -> None:
-        """Prefer, where it costs the same but for rounding, today's starts, and then those at night."""
+        """Among starts of equal cost, except for rounding, prefer today's, and then those at night."""
         settled = settle_ties(self.instance, self.best, arrays=self.arrays)
         cost = evaluate(self.instance, settled).total
         if cost <= self.best_cost + ROUNDING * max(1.0, self.best_cost):
             self.best, self.best_cost = settled, cost
 
     def _going_on(self, _done: int, _value: float) -> bool:
-        """Whether there is time left; asked by ascents and annealing."""
+        """Whether there is time left; ascents and annealing call this."""
         return not self._task.clock.over()
 
     def _seed(self, cycle: Cycle) -> int:
         return self._task.seed + 1000 * cycle.number
 
     def _begin(self) -> None:
-        """Begin at the cheapest schedule to be had by single moves."""
+        """Begin at the cheapest schedule that single moves reach."""
         reference, start, over = self.best, self._task.start, self._task.clock.over
         begins = [reference]
         if start is not None and not violations(self.instance, start):
@@ -142,9 +142,9 @@ class Search:
             self.offer(improve_single_moves(self.instance, begin, over, self.arrays))
 
     def _anneal_with_few_writes(self, cycle: Cycle, multipliers: Multipliers | None) -> None:
-        """Find schedules that keep the limits of writes because writes cost more, until few enough are worth it.
+        """Find schedules that keep the limits on writes by raising the price of writes until few enough are worth it.
 
-        A search that spends the last write too early hardly gets it back.  The dual knows what a write is worth.
+        A search that spends its last write too early rarely gets it back. The dual knows what a write is worth.
         """
         if multipliers is None:
             multipliers = ascend(self.instance, cycle.steps, self._going_on).best
@@ -163,11 +163,11 @@ class Search:
             if not violations(self.instance, options):
                 self.offer(improve_single_moves(self.instance, options, self._task.clock.over, self.arrays))
                 found += 1
-            if found == 2 or self._task.clock.over():  # the next have fewer writes and cost more
+            if found == 2 or self._task.clock.over():  # higher prices only give fewer writes and higher costs
                 break
 
     def _anneal_parts(self, cycle: Cycle) -> None:
-        """Anneal parts side by side and put them together; each cycle cuts differently."""
+        """Anneal parts in parallel and merge them; each cycle divides the instance differently."""
         task, clock = self._task, self._task.clock
         counts, random = count(self.instance, self.best), np.random.default_rng(self._seed(cycle))
         order = random.permutation(len(self.instance.vault_room)).tolist()
@@ -200,5 +200,5 @@ class _PartsDone:
     standing: Standing
     cycle: Cycle
 
-    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:  # noqa: ARG002  # it has its own
+    def __call__(self, stage: str, done: int, total: int, note: str = "") -> None:  # noqa: ARG002  # reports its own
         self.standing.report("search", self.cycle.reached(done / total))

@@ -1,11 +1,11 @@
-"""A first step of few moves toward schedules that keep every rule, where the rules need more moves than are allowed.
+"""Finds a first step of few moves toward schedules that keep every rule, if that takes more moves than are allowed.
 
-Two schedules are looked for at once.  The *target* keeps every rule and takes as many moves as there are in some
-months.  The *step* makes some of the target's moves, at most those of one month, and leaves no more than the other
-months can make.  Whoever makes the step can therefore reach the target in time.  A step is never worse than today: a
-VM that moves breaks no rule on its own, no half hour that is over a cap gets more windows, and no two VMs clash that
-do not clash today.  Of all steps the one is best that leaves the least violations, each counted with the weight of
-its VM, and costs least among these.
+Two schedules are searched for at once. The *target* keeps every rule and uses at most as many moves as are allowed in
+some months. The *step* makes some of the target's moves, at most those of one month, and leaves no more than the other
+months can make. So the target can be reached in time after this step. A step is never worse than today: a VM that
+moves breaks no rule on its own, no half hour that is over a cap gets more windows, and no two VMs clash that do not
+clash today. The best of all steps is the one that leaves the fewest breaches, each counted with the weight of its VM,
+and that costs least among these.
 """
 
 from __future__ import annotations
@@ -24,33 +24,33 @@ from optimizer.solve.instance import NO_CAP, BoolArray, Gates, Instance, IntArra
 from optimizer.solve.reference import CONSTRAINTS
 
 WHOLE_SCOPE_VMS = 24
-"""Up to this size every allowed start of every VM is tried; beyond, those of the targets that are given."""
+"""Maximum number of VMs for which every allowed start is tried; with more VMs, only those of the given targets are."""
 
 WORK_PER_EFFORT = 0.1
-"""Limit of CP-SAT for violations, and again for cost, in its deterministic seconds for each unit of effort."""
+"""Limit of CP-SAT for breaches, and again for cost, in its deterministic seconds per unit of effort."""
 
 MOST_RINGS = 5
-"""Times that CP-SAT is asked again because a schedule moved VMs round between full policies."""
+"""Maximum number of times that CP-SAT runs because a schedule moved VMs in a ring between full policies."""
 
 GRAIN = 1000
-"""Weights are counted in units of 1 / GRAIN."""
+"""Number of integer units per unit of weight."""
 
 Breach = tuple[str, int]
-"""A rule, and the row of a VM that breaks it."""
+"""A rule, and the index of a VM that breaks it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """How a target is to be reached.
+    """The problem of reaching a target in steps.
 
     Parameters
     ----------
     instance
-        The problem; its ``max_moves`` is that of one month.
+        The problem; its ``max_moves`` is the limit of one month.
     alone
-        Row of a VM -> names of the rules that forbid it the start of today, whatever the others do.
+        Index of a VM -> names of the rules that forbid it today's start, whatever the other VMs do.
     months
-        Months that the target may take, two or more.
+        Number of months that the target may take, two or more.
     """
 
     instance: Instance
@@ -59,30 +59,30 @@ class Steps:
 
     @property
     def moves_per_month(self) -> int:
-        """Moves of one month."""
+        """Maximum number of moves in one month."""
         assert self.instance.max_moves is not None
         return self.instance.max_moves
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A step, and the target that it leads to; both of shape (V,)."""
+    """A step, and the target that it leads to; both have shape (V,)."""
 
     options: IntArray
     target: IntArray
 
 
 def breaches(instance: Instance, alone: Mapping[int, tuple[str, ...]], options: IntArray) -> set[Breach]:
-    """Which rules which VMs break; VMs that stay where they are do not count, as no plan moves them.
+    """Rules that VMs break; immovable VMs do not count, because no plan moves them.
 
     Parameters
     ----------
     instance
         The problem.
     alone
-        As of :class:`Steps`.
+        See :class:`Steps`.
     options
-        Shape (V,): start option of each VM; those of today, or allowed.
+        Shape (V,): start option of each VM; either today's or allowed.
     """
     found = {(name, v) for v, names in alone.items() for name in names if options[v] == instance.today[v]}
     over = np.append(row_counts(instance, options) > instance.rows.cap, False)  # touched is padded
@@ -94,17 +94,17 @@ def breaches(instance: Instance, alone: Mapping[int, tuple[str, ...]], options: 
 
 
 def gravity(instance: Instance, found: set[Breach]) -> float:
-    """How grave violations are together: the sum of the weights of their VMs."""
+    """Total weight of breaches: the sum of the weights of their VMs."""
     return float(sum(instance.weight[v] for _, v in found))
 
 
 def not_worse_than_today(instance: Instance, options: IntArray) -> bool:
-    """Whether a schedule breaks no rule where today's does not, and no cap by more; and keeps all other limits."""
+    """Whether a schedule adds no breach to today's and exceeds no cap by more, and keeps all other limits."""
     return not violations(tolerant(instance), options) and not any(_new_clashes(instance, options))
 
 
 def tolerant(instance: Instance) -> Instance:
-    """The problem in which what is over a cap or outside a window today may stay so, without gates."""
+    """The problem in which today's breaches of windows and caps may stay but not grow, and which has no gates."""
     rows = np.arange(instance.num_vms)
     allowed = instance.allowed.copy()
     allowed[rows, instance.today] = True
@@ -118,7 +118,7 @@ def tolerant(instance: Instance) -> Instance:
 
 
 def _new_clashes(instance: Instance, options: IntArray) -> Iterator[tuple[int, int]]:
-    """Gates some of whose VMs clash with one another and do not today."""
+    """Yield pairs of gates with VMs that clash with one another but do not clash today."""
     gates, kinds = instance.gates, defaultdict[int, set[tuple[int, int]]](set)
     for v, h in _behind(gates):
         kinds[h].add((int(instance.today[v]), int(options[v])))
@@ -128,26 +128,26 @@ def _new_clashes(instance: Instance, options: IntArray) -> Iterator[tuple[int, i
 
 
 def _behind(gates: Gates) -> Iterator[tuple[int, int]]:
-    """Every VM with each gate that it is behind."""
+    """Yield every VM with each gate that it is behind."""
     behind = np.repeat(np.arange(len(gates.vm_begin) - 1), np.diff(gates.vm_begin))
     yield from zip(behind.tolist(), gates.vm_gate.tolist(), strict=True)
 
 
 def _opponents(gates: Gates) -> Iterator[tuple[int, int, BoolArray]]:
-    """Every gate with each opponent, and the matrix of what clashes."""
+    """Yield every gate with each opponent, and their clash matrix."""
     for h in range(len(gates)):
         for place in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
             yield h, int(gates.opponent[place]), gates.clashes[gates.clash[place]]
 
 
 def in_small_edits(instance: Instance, most: int) -> Instance:
-    """The problem in which no policy is edited that holds more VMs than may move at once."""
+    """The problem in which a policy with more VMs than may move at once cannot be edited."""
     policies = tuple(replace(p, editable=p.editable and len(p.vms) <= most) for p in instance.policies)
     return replace(instance, policies=policies)
 
 
 def counting_moves(instance: Instance) -> Instance:
-    """The problem in which nothing costs but moves, and as many are allowed as it takes: its cost is their number."""
+    """The problem in which each move costs 1, everything else is free, and any number of moves is allowed."""
     nothing = np.zeros(len(instance.rows))
     moved = np.arange(instance.allowed.shape[1]) != instance.today[:, None]
     return replace(
@@ -164,7 +164,7 @@ def counting_moves(instance: Instance) -> Instance:
 def best_step(
     steps: Steps, targets: Sequence[IntArray], *, seed: int, effort: int, clock: SolveClock, stay: BoolArray
 ) -> Step | None:
-    """The step that leaves the least violations and, among these, costs least; None where none was found.
+    """Find the step that leaves the fewest breaches and, among these, costs least; None if no step was found.
 
     Parameters
     ----------
@@ -173,11 +173,11 @@ def best_step(
     targets
         Schedules, each of shape (V,), that keep every rule within the moves of all months; one or more.
     seed, effort
-        Of CP-SAT, and how much work it may do.
+        Random seed of CP-SAT, and how much work it may do.
     clock
-        Says how much time is left.
+        Clock with the time that is left.
     stay
-        Shape (V,): VMs that the step must not move, though the target may.
+        Shape (V,): VMs that the step must not move, although the target may.
     """
     model = _StepModel(steps, targets, stay)
     work = WORK_PER_EFFORT * effort
@@ -191,8 +191,8 @@ def best_step(
 class _StepModel:
     """A target and a step in one CP-SAT model; ``x`` are the starts of the target, ``y`` those of the step.
 
-    ``y[v, t] <= x[v, t]`` for every start but today's, and
-    ``sum of x[v, t] - sum of y[v, t] over t != today <= (months - 1) * max_moves``.
+    ``y[v, t] <= x[v, t]`` for every start except today's, and ``sum of x[v, t] - sum of y[v, t] over t != today <=
+    (months - 1) * max_moves``.
     """
 
     def __init__(self, steps: Steps, targets: Sequence[IntArray], stay: BoolArray) -> None:
@@ -221,7 +221,7 @@ class _StepModel:
         self.cp.minimize(self.violations)
 
     def _options(self, targets: Sequence[IntArray]) -> dict[int, list[int]]:
-        """Starts of the VMs that move in a target or break a rule; of few VMs, everything allowed."""
+        """Starts of the VMs that move in a target or break a rule; if there are few VMs, all allowed starts."""
         instance, options = self.instance, dict[int, list[int]]()
         breaking = {v for _, v in self.broken_today}
         for v in np.flatnonzero(instance.movable).tolist():
@@ -240,11 +240,11 @@ class _StepModel:
         self._add_clashes()
 
     def _at(self, v: int, t: int) -> cp_model.IntVar | None:
-        """Variable of a VM at a start; None: it is there for sure."""
+        """Variable of a VM at a start; None if the VM is certainly there."""
         return self.step.variables.x.get((v, t))
 
     def _breaks(self, name: str, v: int, conditions: Sequence[cp_model.IntVar | None]) -> None:
-        """Let a VM break a rule where all conditions hold; None is one that always does."""
+        """Let a VM break a rule if all conditions hold; a condition of None always holds."""
         if not self.instance.movable[v]:
             return
         if (name, v) not in self.breach:
@@ -252,7 +252,7 @@ class _StepModel:
         self.cp.add_bool_or(*(one.negated() for one in conditions if one is not None), self.breach[name, v])
 
     def _add_caps(self) -> None:
-        """A half hour that is over its cap today may stay so: then all VMs in it break the rule.
+        """Let a half hour that is over its cap today stay so; then all VMs in it break the rule.
 
         ``n[r] <= cap[r] + (today's n[r] - cap[r]) * over[r]`` and ``breach >= y[v, t] + over[r] - 1``.
         """
@@ -273,9 +273,9 @@ class _StepModel:
                         self._breaks(instance.cap_names[rows.group[r]], v, [self._at(v, t), over[r]])
 
     def _add_clashes(self) -> None:
-        """Two VMs that clash today may go on clashing, and break the rule; no other two may clash.
+        """Let two VMs that clash today continue to clash, and break the rule; no other two VMs may clash.
 
-        VMs behind a gate that start at ``t0`` today and at ``t`` in the step are one kind.
+        VMs behind a gate that start at ``t0`` today and at ``t`` in the step are of one kind.
         """
         gates = self.instance.gates
         kinds: dict[int, dict[tuple[int, int], list[int]]] = defaultdict(lambda: defaultdict(list))
@@ -304,7 +304,7 @@ class _StepModel:
         kind: tuple[int, int],
         vms: Sequence[int],
     ) -> cp_model.IntVar | None:
-        """Whether some VM of a kind is there; None: for sure."""
+        """Whether some VM of a kind is there; None if one certainly is."""
         place = (gate, kind)
         if place not in standing:
             there = [self._at(v, kind[1]) for v in vms]
@@ -318,7 +318,7 @@ class _StepModel:
         return standing[place]
 
     def then_by_cost(self, found: Step) -> None:
-        """Look for the cheapest step among those that leave no more violations than a step that was found."""
+        """Look for the cheapest step among those that leave no more breaches than the given step."""
         left = breaches(self.instance, self.steps.alone, found.options)
         least = sum(round(GRAIN * float(self.instance.weight[v])) for _, v in left)
         self.cp.add(self.violations <= least)
@@ -329,7 +329,7 @@ class _StepModel:
                 self.cp.add_hint(variable, int(options[v]) == t)
 
     def solve(self, work: float, seed: int, clock: SolveClock) -> Step | None:
-        """Ask CP-SAT; schedules that move VMs round between full policies are forbidden on the way."""
+        """Run CP-SAT; schedules that move VMs in a ring between full policies are forbidden on the way."""
         for attempt in range(MOST_RINGS):
             solver = limited_solver(work, seed + attempt, clock.left())
             if solver.solve(self.cp) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):

@@ -1,4 +1,4 @@
-"""Which start options the windows of the rules allow: local time of rules against every run of the coming year."""
+"""Determines the start options that rule windows allow: their local times against every run of the coming year."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from optimizer.model.timegrid import (
 
 BoolArray = npt.NDArray[np.bool_]
 Intervals = npt.NDArray[np.int64]
-"""Shape (n, 2): half-open intervals in minutes after the start of the horizon, sorted and disjoint."""
+"""Half-open intervals in minutes after the start of the horizon, sorted and disjoint; shape (n, 2)."""
 
 
 def windows_in_utc(windows: Iterable[Window], own_zone: str, horizon: Horizon, num_days: int) -> Intervals:
-    """Union of windows over a period that begins with the horizon.
+    """Union of rule windows over a period that begins with the horizon.
 
     Parameters
     ----------
     windows
-        Windows of local time.
+        Rule windows in local time.
     own_zone
-        Zone of windows that name none.
+        Time zone of windows that do not name one.
     horizon
-        Its start is the start of the period.
+        Horizon whose start is the start of the period.
     num_days
-        Length of the period in days; two days on both sides are added for windows that reach into it.
+        Length of the period in days. Two days are added on each side, for windows that reach into the period.
     """
     found: list[tuple[int, int]] = []
     for window in windows:
@@ -51,7 +51,7 @@ def windows_in_utc(windows: Iterable[Window], own_zone: str, horizon: Horizon, n
 
 @lru_cache(maxsize=1024)
 def _occurrences(window: Window, zone: ZoneInfo, start: datetime, num_days: int) -> tuple[tuple[int, int], ...]:
-    """Each time a window opens and closes, in minutes after a start; cached, as many policies share one zone."""
+    """Times at which a rule window opens and closes, in minutes after ``start``; cached, as policies share zones."""
     found = []
     first_day = start.date() - timedelta(days=2)
     for n in range(num_days + 4):
@@ -79,21 +79,21 @@ def _union(intervals: list[tuple[int, int]]) -> Intervals:
 
 
 def run_windows(pattern: Pattern, horizon: Horizon, num_days: int) -> npt.NDArray[np.int64]:
-    """Begin of every start window in a period, for each option and each UTC offset at which Azure may run it.
+    """Beginning of every start window in a period, for each option and each UTC offset at which Azure may run it.
 
     Parameters
     ----------
     pattern
-        The runs and the offsets.
+        The runs and the UTC offsets.
     horizon
-        Its start is the start of the period.
+        Horizon whose start is the start of the period.
     num_days
         Length of the period in days.
 
     Returns
     -------
     numpy.ndarray
-        Shape (48, n): minutes after the start of the period; -1 pads runs that lie outside it.
+        Shape (48, n): minutes after the start of the period; -1 for runs outside the period.
     """
     first_day = horizon.start.date() - timedelta(days=2)
     days = [n - 2 for n in range(num_days + 4)]
@@ -109,21 +109,21 @@ def run_windows(pattern: Pattern, horizon: Horizon, num_days: int) -> npt.NDArra
 
 
 def options_within(begin: npt.NDArray[np.int64], length: int, intervals: Intervals) -> BoolArray:
-    """Options all of whose start windows lie inside the intervals.
+    """Options whose start windows all lie inside the intervals.
 
     Parameters
     ----------
     begin
-        Shape (48, n): begin of each start window in minutes, -1 for padding.
+        Shape (48, n): beginning of each start window in minutes, -1 for padding.
     length
         Length of a start window in minutes.
     intervals
-        Shape (m, 2), in minutes.
+        Shape (m, 2): intervals in minutes.
 
     Returns
     -------
     numpy.ndarray
-        Shape (48,), bool.
+        Shape (48,): whether each option qualifies.
     """
     end = begin + length
     if len(intervals) == 0:
@@ -134,7 +134,7 @@ def options_within(begin: npt.NDArray[np.int64], length: int, intervals: Interva
 
 
 def options_clear_of(begin: npt.NDArray[np.int64], length: int, intervals: Intervals) -> BoolArray:
-    """Options none of whose start windows touches the intervals; parameters as in :func:`options_within`."""
+    """Options whose start windows all stay clear of the intervals; for the parameters see :func:`options_within`."""
     end = begin + length
     if len(intervals) == 0:
         return np.ones(NUM_OPTIONS, dtype=np.bool_)
@@ -146,8 +146,8 @@ def options_clear_of(begin: npt.NDArray[np.int64], length: int, intervals: Inter
 def options_allowed(rule: Rule, pattern: Pattern, own_zone: str, horizon: Horizon, snapshot_minutes: int) -> BoolArray:
     """Options that the ``allow`` and ``forbid`` windows of a rule leave; shape (48,), bool.
 
-    Windows that recur must hold for the coming year, through every change of clocks.  Windows on dates must hold
-    within the horizon: the next monthly plan takes care of later dates.
+    Recurring windows must hold for the coming year, through every change between standard and daylight saving time.
+    Windows on dates must hold within the horizon; the next monthly plan takes care of later dates.
     """
     length = START_WINDOW_MINUTES + snapshot_minutes
     allowed = np.ones(NUM_OPTIONS, dtype=np.bool_)

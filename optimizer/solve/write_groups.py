@@ -1,4 +1,4 @@
-"""All limits on policy writes that a schedule has to keep: those of the rules, and what vaults have room for."""
+"""Lists all limits on policy writes that a schedule has to keep: those of the rules, and the room of the vaults."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from optimizer.solve.instance import Instance
 
 
 def write_groups(instance: Instance) -> list[tuple[str, tuple[int, ...], int]]:
-    """Limits on policy writes: name, keys, limit.
+    """Limits on policy writes, each with its name, its keys and its maximum.
 
-    Besides those that the rules state, each vault has one: what it may create, and what could at the most be edited
-    instead; left out where the vault can never get there.
+    Besides the limits of the rules, each vault has one: the number of policies that it may create, plus the number
+    that could be edited instead. It is left out if the vault can never reach it.
     """
     found = [(limit.name, limit.keys, limit.limit) for limit in instance.write_limits]
     editable = np.zeros(len(instance.vault_room), dtype=np.int64)
