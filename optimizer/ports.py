@@ -149,7 +149,7 @@ class BackupWriter(Protocol):
 
     Each method sends exactly one request and returns at once: None if the write is done, :class:`Accepted` if the
     service carries it out later. It neither waits nor sends the request again, whatever the answer is: only the caller
-    can check the object, the gates and the running jobs before another try.
+    can check the object, the write windows and the running jobs before another try.
 
     The methods raise ``ThrottledError`` (with the number of seconds to wait, if the service states it),
     ``NotSentError``, ``ConflictError``, ``ForbiddenError``, ``AuthError`` or ``RejectedError`` if nothing was carried

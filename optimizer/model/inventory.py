@@ -188,7 +188,7 @@ class Inventory:
     as_of
         Time at which the estate was read, with a UTC offset.
     items
-        One item for each VM with a schedule, in a fixed order: row ``v`` of every array belongs to ``items[v]``.
+        One item for each VM with a schedule, in a fixed order. The item index ``v`` refers to ``items[v]`` in every array.
     idle_items
         Items without scheduled backups. They only count toward the size of their policy.
     left_out
@@ -227,7 +227,7 @@ class Inventory:
 
     @cached_property
     def items_by_policy(self) -> Mapping[str, tuple[int, ...]]:
-        """Row numbers of the scheduled items of each policy, by ``policy.id.lower()``; empty policies are included."""
+        """Item indexes of each policy, by ``policy.id.lower()``; empty policies are included."""
         rows: dict[str, list[int]] = {key: [] for key in self.policies}
         for row, item in enumerate(self.items):
             rows[item.policy_id.lower()].append(row)
@@ -235,7 +235,7 @@ class Inventory:
 
     @cached_property
     def unknown_items(self) -> Mapping[str, int]:
-        """Number of items of each policy that are not rows: idle items, and items that the estate does not contain."""
+        """Number of unplanned items of each policy: idle items, and items that only Azure counted."""
         idle = dict.fromkeys(self.policies, 0)
         for item in self.idle_items:
             if item.policy_id.lower() in idle:

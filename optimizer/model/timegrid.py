@@ -33,7 +33,7 @@ HORIZON_DAYS = 30
 """Length in days of the period that risk figures refer to."""
 
 RULE_DAYS = 366
-"""Length in days of the period in which windows of rules must hold: a year, which includes every clock change.
+"""Length in days of the period in which rule windows must hold: a year, which includes every clock change.
 
 Plans are renewed monthly, but a schedule stays in force until it is changed.
 """
@@ -187,7 +187,7 @@ class Horizon:
 
     @property
     def rule_days(self) -> int:
-        """Number of days from the start of the horizon in which windows of rules must hold."""
+        """Number of days from the start of the horizon in which rule windows must hold."""
         return RULE_DAYS
 
     def nominal_offset(self, zone: ZoneInfo) -> int:
@@ -310,7 +310,7 @@ class Recurrence:
 
 
 class ClockReading(Enum):
-    """UTC offset at which the clocks of time zones are read."""
+    """Choice of a UTC offset of each time zone."""
 
     NOW = 0
     """The offset at the start of the horizon."""
@@ -328,7 +328,7 @@ class Pattern:
     recurrence
         Frequency, days and interval of the runs.
     offsets
-        UTC offsets in minutes at which the zone's clock may be read, the present one first.
+        UTC offsets in minutes that the zone may have, the present one first.
     """
 
     recurrence: Recurrence
@@ -352,7 +352,7 @@ class Pattern:
         return taken
 
     def occupancy(self, snapshot_minutes: int) -> npt.NDArray[np.bool_]:
-        """Week slots that the start windows of each option overlap, at any reading of the clock.
+        """Week slots that the start windows of each start option overlap, at any UTC offset.
 
         Parameters
         ----------
