@@ -1,4 +1,4 @@
-"""The use cases as functions: the command line and the notebooks call these."""
+"""Use cases as functions, which the command line and the notebooks call."""
 
 from __future__ import annotations
 
@@ -73,32 +73,32 @@ from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation, di
 from optimizer.solve.why_not.shadow import DEFAULT_ROUNDS, price_limits
 
 SHARE_OF_SOLVE = 0.7
-"""Of a time limit, where a moves curve is wanted too."""
+"""Share of the time limit for the solver, if a moves curve is requested as well."""
 
 SHARE_OF_START = 0.2
-"""Of a time limit, for the best moves from today where moves are limited."""
+"""Share of the time limit for the best moves from today, if moves are limited."""
 
 EFFORT_PARTS = 20
-"""A plan that a relaxation makes possible gets this part of the effort."""
+"""Divisor of the effort: each plan that a relaxation makes possible gets this fraction of it."""
 
 RELAXATIONS_TO_TIME = 6
-"""Such plans among which the time that is left is shared out."""
+"""Divisor of the time left: each plan that a relaxation makes possible gets this fraction of it."""
 
 EFFORT_OF_START = DEFAULT_EFFORT
-"""Effort for the start of a search under a limit of moves; always the same, so that all searches begin alike."""
+"""Effort for the start of a search under a limit of moves; it is fixed, so that all searches begin alike."""
 
 CONFLICT_WORK = 0.1
-"""Deterministic time for conflicts and ways out, about seconds, for each unit of effort."""
+"""Deterministic time (roughly seconds) for conflicts and ways out, per unit of effort."""
 
 SHARE_OF_REASON = 0.15
-"""Smallest share of a time limit for conflicts and ways out."""
+"""Smallest share of the time limit for conflicts and ways out."""
 
 Tell = Callable[[NamedConflict | NamedRelaxation], None]
-"""Told why there is no schedule, and what would make one possible, as soon as each answer is proven."""
+"""Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven."""
 
 
 SHARE_OF_CIRCUMSTANCES = 0.1
-"""Of a time limit, on top, for what of the VMs' backups has a part in a conflict."""
+"""Share of the time limit, added to it, for finding which properties of VMs' backups contribute to a conflict."""
 
 
 def prepare(
@@ -110,30 +110,30 @@ def prepare(
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> Case:
-    """Read an estate and work out the risk of every start option.
+    """Read an estate and compute the risk of every start option.
 
     Parameters
     ----------
     estate
-        The estate.
+        Estate to read.
     rules
-        What is demanded; None: the defaults.
+        Rules that the schedule must keep.  None: the defaults.
     history
-        Journals, applied plans, or folders with journals, that say which VMs were moved lately; see
+        Journals, applied plans, or folders with journals, which show which VMs were moved recently; see
         :func:`optimizer.rollout.history.read_history`.
     recently_moved
-        The same as the day of the last move by the VM's id, as a plan's settings have it.
+        Day of the last move by the VM's id, as the settings of a plan contain it.
     engine
-        Where the history is read and summed up; an estate in the memory of this process is read here.
+        Engine on which the history is read and summarized.  An estate in the memory of this process is read here.
     progress
-        Told how far the work is.
+        Called with the progress of the work.
 
     Raises
     ------
     ConfigError
-        A rule has a ``within`` that is too small to be kept.
+        A rule has a ``within`` that is too small for any start times.
     DataError
-        The estate holds something that cannot be planned for, or a history cannot be used.
+        The estate contains something that cannot be planned for, or a history cannot be used.
     """
     rules = rules if rules is not None else Rules()
     inventory = estate.inventory(rules.service_from)
@@ -163,12 +163,12 @@ def prepare(
 
 
 def _require_possible_within(case: Case) -> None:
-    """Refuse a ``within`` that no start times keep, whatever the other rules are.
+    """Refuse a ``within`` that no start times can keep, regardless of the other rules.
 
     Raises
     ------
     ConfigError
-        Names the rule and the smallest value that is possible.
+        A ``within`` is too small; the message names the rule and the smallest possible value.
     """
     least = least_within(case.inventory, case.rules, ~case.restrictions.movable, case.snapshot_minutes)
     for rule in case.rules.rule:
@@ -189,12 +189,12 @@ def prepare_forecast(
     moved_on: Mapping[str, date] | None = None,
     table: RiskTable | None = None,
 ) -> Case:
-    """The same from a forecast that is there already, and days of last moves by ``vm_id.lower()``.
+    """Build a case from an existing forecast, with the days of last moves by ``vm_id.lower()``; see :func:`prepare`.
 
     Parameters
     ----------
     table
-        The risk table of the same inventory and threshold, where it is there already.
+        Existing risk table of the same inventory and threshold.
     """
     known = {item.vm_id.lower() for item in inventory.items}
     recently_moved = {
@@ -210,7 +210,7 @@ def prepare_forecast(
 
 
 def audit_case(case: Case) -> Audit:
-    """What is wrong with today's schedule, and which rules it breaks."""
+    """Audit today's schedule, including the rules that it breaks."""
     broken = find_broken_rules(case.inventory, case.rules, case.restrictions, case.instance, case.snapshot_minutes)
     return audit(
         case.inventory,
@@ -253,52 +253,53 @@ def make_plan(
     tell: Tell = nobody,
     clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
-    """Find a schedule, derive the changes, verify the whole.
+    """Find a schedule, derive the changes, and verify the whole plan.
 
     Parameters
     ----------
     estate
-        The estate.
+        Estate to plan.
     rules
-        What is demanded; None: the defaults.
+        Rules that the schedule must keep.  None: the defaults.
     seed, effort, gap, time_limit_seconds
         Settings of the solver; see :func:`optimizer.solve.solver.solve`.
     path
-        Where the plan will be written: the estate is named relative to it.
+        Path at which the plan will be written; the plan states the estate's location relative to it.
     history
-        Journals, applied plans, or folders with journals: VMs moved lately stay unless it is worth it.
+        Journals, applied plans, or folders with journals.   VMs that were moved recently only move again if it is
+        worth it.
     earlier
-        An earlier plan of this estate, or of one that shares VMs with it.  The new plan keeps its schedule as long
-        as that is within ``gap`` and keeps more VMs than the plan without it would; otherwise VMs keep its starts
-        wherever that costs nothing.
+        An earlier plan of this estate, or of one that shares VMs with it.   The new plan keeps its schedule as long as
+        that is within ``gap`` and keeps more VMs than a plan without ``earlier`` would.   Otherwise, VMs keep its
+        starts if that costs nothing.
     moves_curve
-        Also find out what fewer moves would gain: the plan has it as ``moves_curve``.
+        Whether to compute what fewer moves would gain, and to store it in the plan as ``moves_curve``.
     toward
-        Where the rules need more moves than ``max_moves``, make the best first step toward them, which the plan
-        describes in ``summary.toward``.
+        Whether to make the best first step toward the rules if they need more moves than ``max_moves``.   The plan
+        describes the step in ``summary.toward``.
     engine
-        Where independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.
+        Engine on which independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.
     progress
-        Told how far the work is.
+        Called with the progress of the work.
     tell
-        Told why there is no schedule, and what would make one possible, as soon as each answer is proven.
+        Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven.
     clock
-        Clock that gives the plan's ``created_at``.
+        Clock for the plan's ``created_at``.
 
     Raises
     ------
     ConfigError
-        ``toward`` without a limit of moves.
+        ``toward`` is set without a limit on moves.
     NoScheduleError
-        No schedule satisfies the rules; names those in conflict.
+        No schedule keeps the rules; the message names the rules in conflict.
     DataError
-        ``earlier`` has no VM of the estate.
+        ``earlier`` contains no VM of the estate.
     PlanFormatError
         ``earlier`` cannot be read.
     VerificationError
-        The result did not pass the independent verifier: a bug.
+        The result did not pass the independent verifier, which is a bug.
     """
-    if toward:  # before the load is read
+    if toward:  # checked before the load is read, because that takes longer
         require_move_limit((rules or Rules()).max_moves)
     before = None if earlier is None else read_earlier(earlier)
     if before is not None:
@@ -339,7 +340,7 @@ def make_plan_of(
     tell: Tell = nobody,
     clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
-    """The same for a case that is prepared already; see :func:`make_plan`."""
+    """Plan a case that is already prepared; see :func:`make_plan`."""
     began = time.monotonic()
     solve_seconds = curve_seconds = time_limit_seconds
     if time_limit_seconds is not None and moves_curve:
@@ -402,14 +403,14 @@ def make_plan_of(
 
 
 def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> TowardRules | None:
-    """The first step toward the rules; None where today's schedule keeps them.
+    """First step toward the rules; None if today's schedule keeps them.
 
     Raises
     ------
     NoScheduleError
-        No number of moves is enough; names the rules in conflict.
+        No number of moves is enough; the message names the rules in conflict.
     NotFoundWithinEffortError
-        No schedule that keeps the rules was found, nor was it proven that there is none; or none can be reached.
+        No schedule that keeps the rules was found, and it was not proven that there is none; or none can be reached.
     """
     began = time.monotonic()
     require_move_limit(case.rules.max_moves)
@@ -438,7 +439,7 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
 
 
 def _spread_again(case: Case, result: Result, seed: int, known: list[str]) -> Result:
-    """The schedule of a moves curve, spread if that can be carried out: the curve looks at the cost alone."""
+    """Spread the schedule of a moves curve if that can be carried out, because the curve only considers the cost."""
     assert result.options is not None
     if violations(case.instance, result.options):
         return result
@@ -448,7 +449,7 @@ def _spread_again(case: Case, result: Result, seed: int, known: list[str]) -> Re
 
 
 def _by_vm_id(case: Case) -> dict[str, date]:
-    """Days of recent moves by the id as the schedule writes it."""
+    """Days of recent moves, by the VM's id as the schedule spells it."""
     ids = {item.vm_id.lower(): item.vm_id for item in case.inventory.items}
     return {ids[vm]: day for vm, day in case.recently_moved.items()}
 
@@ -474,23 +475,23 @@ def solve_case(
     Parameters
     ----------
     near
-        Shape (V,): a schedule to stay close to, feasible or not; see :func:`optimizer.solve.closest.stay_close`.
+        Shape (V,): schedule to stay close to, feasible or not; see :func:`optimizer.solve.closest.stay_close`.
     begin
-        Shape (V,): a schedule to begin the search at; of no use if not feasible.
+        Shape (V,): schedule at which the search begins, which must be feasible to be of use.
     keep
-        Search as if there were no ``near``, and keep that schedule as long as it is within ``gap``.  Otherwise the
-        search begins at it, and VMs keep its starts only where that costs nothing.
+        Whether to search as if there were no ``near``, and then keep ``near`` if it is within ``gap``.   Otherwise,
+        the search begins at ``near``, and VMs keep its starts only if that costs nothing.
     why_not
-        Look for the reason where there is no schedule.
+        Whether to look for the reason if there is no schedule.
     tell
-        Told why there is no schedule, and what would make one possible, as soon as each answer is proven.
+        Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven.
 
     Raises
     ------
     NoScheduleError
-        No schedule satisfies the rules; carries those in conflict, and what would make one possible.
+        No schedule keeps the rules; the error contains the rules in conflict, and what would make a schedule possible.
     NotFoundWithinEffortError
-        None was found, nor was it proven that there is none; or why was not asked.
+        No schedule was found, and it was not proven that there is none; or ``why_not`` is False.
     """
     began, left = time.monotonic(), time_limit_seconds
     start = begin if near is None or keep else usable_start(case.instance, near)
@@ -526,7 +527,7 @@ def solve_case(
 
 
 def _start_of(instance: Instance, seed: int, time_limit_seconds: float | None) -> IntArray | None:
-    """Under a limit of moves the best ones from today, as the moves curve has them: the search is never worse."""
+    """Best moves from today under a limit of moves, as in the moves curve, so that the search is never worse."""
     if violations(instance, todays(instance)):
         return None
     from optimizer.solve.moves.curve import best_moves
@@ -541,7 +542,7 @@ def _start_of(instance: Instance, seed: int, time_limit_seconds: float | None) -
 
 
 def _seconds_for_reason(time_limit_seconds: float | None, began: float) -> float | None:
-    """Seconds for conflicts and ways out after a search that began at a ``time.monotonic()``; None: no limit."""
+    """Seconds for conflicts and ways out after a search that began at this ``time.monotonic()``; None: no limit."""
     if time_limit_seconds is None:
         return None
     return max(time_limit_seconds - (time.monotonic() - began), SHARE_OF_REASON * time_limit_seconds)
@@ -556,9 +557,9 @@ def _no_schedule(
     tell: Tell,
     if_possible: str = "",
 ) -> NoScheduleError | NotFoundWithinEffortError:
-    """The error for a case that was not solved, with its reason and the ways out.
+    """Error for a case that was not solved, with the reason and the ways out.
 
-    ``limits`` is None where why was not asked.  ``if_possible`` is the message where some schedule keeps the rules.
+    ``limits`` is None if the reason is not wanted.  ``if_possible`` is the message if some schedule keeps the rules.
     """
     not_found = (
         f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there is "
@@ -588,19 +589,19 @@ def diagnose_case(
     time_limit_seconds: float | None = None,
     tell: Tell = nobody,
 ) -> Diagnosis:
-    """Why a case has no schedule, and what would make one possible.
+    """Find out why a case has no schedule, and what would make one possible.
 
     Parameters
     ----------
     case
-        The case.
+        Case without a schedule.
     limits
-        Its limits, where they are known already.
+        Limits of the case, if they are already known.
     seed, effort, time_limit_seconds
-        Of the solver.  A twentieth of the effort is spent on each plan that a relaxation makes possible, half of the
-        time limit on the conflicts, and the other half on all of these plans together.
+        Settings of the solver.   Each plan that a relaxation makes possible gets a twentieth of the effort.   Half of
+        the time limit is for the conflicts, the other half for all of these plans together.
     tell
-        Told every conflict and every way out as soon as it is proven.
+        Called with every conflict and every way out as soon as it is proven.
     """
     deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
     names = Names(case.inventory, case.rules)
@@ -620,7 +621,7 @@ def diagnose_case(
 def _circumstances(
     case: Case, diagnosis: Diagnosis, effort: int, time_limit_seconds: float | None
 ) -> list[tuple[str, ...]]:
-    """What of the VMs' backups has a part in each conflict."""
+    """Properties of the VMs' backups that contribute to each conflict."""
 
     def limits_of(inventory: Inventory) -> Limits:
         other = prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved)
@@ -631,7 +632,7 @@ def _circumstances(
 
 
 def relaxed_instance(case: Case, changes: Sequence[Change]) -> Instance:
-    """The problem as it would be if the planner had written the rules so."""
+    """Instance for rules with the given changes."""
     rules = relaxed_rules(case.rules, changes, case.inventory)
     relaxed = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved, case.table)
     return loosened(Limits(relaxed.instance, relaxed.restrictions, relaxed.rules), changes).instance
@@ -640,16 +641,16 @@ def relaxed_instance(case: Case, changes: Sequence[Change]) -> Instance:
 def price_plan_limits(
     plan: PlanDocument, estate: Estate, *, num_rounds: int = DEFAULT_ROUNDS, progress: Progress = no_progress
 ) -> tuple[LimitPriceEntry, ...]:
-    """Which limits bind in a plan, and what one more of each would save, the dearest first.
+    """Limits that bind in a plan, with what one more of each would save, the largest saving first.
 
     Parameters
     ----------
     plan, estate
-        A plan and the estate that it was made for.
+        The plan and its estate.
     num_rounds
-        Work of the search for each limit; see :func:`optimizer.solve.why_not.shadow.price_limits`.
+        Amount of search for each limit; see :func:`optimizer.solve.why_not.shadow.price_limits`.
     progress
-        Told how far the work is.
+        Called with the progress of the work.
     """
     case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, progress=progress)
     options = starts_in_schedule(case.inventory, plan.schedule)
@@ -660,16 +661,16 @@ def price_plan_limits(
 def explain_vm(
     plan: PlanDocument, estate: Estate, vm: str, *, engine: Engine = SERIAL, progress: Progress = no_progress
 ) -> Explanation:
-    """Why a VM moves or stays in a plan.
+    """Explain why a VM moves or stays in a plan.
 
     Parameters
     ----------
     plan, estate
-        A plan and the estate that it was made for.
+        The plan and its estate.
     vm
-        ARM id or name.
+        ARM id or name of the VM.
     engine
-        As in :func:`prepare`.
+        See :func:`prepare`.
 
     Raises
     ------

@@ -1,1 +1,1 @@
-"""Questions about a plan: what if the estate or the rules were others, and how much hangs on the prices."""
+"""What-if questions: plans for a changed estate or changed rules, and the influence of the prices on a plan."""

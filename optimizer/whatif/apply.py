@@ -1,4 +1,4 @@
-"""A scenario applied: the estate, the rules and the forecast as they would be."""
+"""Application of a scenario: estate, rules and forecast as they would be."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ from optimizer.whatif.scenario import AddRules, AddVms, Change, DropRule, LoseVa
 
 @dataclass(frozen=True)
 class Applied:
-    """An estate and rules after a scenario.
+    """Estate and rules after a scenario.
 
     Parameters
     ----------
     document, rules
-        As they would be; the very objects that went in where nothing changes them.
+        Estate and rules as they would be.  If nothing changes them, they are the same objects as before the scenario.
     copies
-        Id of each new VM -> id of the VM of the estate that it is like.
+        For each new VM, by id: the id of the VM of the estate that it is a copy of.
     rehomed
-        Ids of VMs that another vault protects now.
+        Ids of the VMs that move to another vault.
     made
         Policies that VMs need before any plan.
     notes
-        What a planner has to know.
+        Notes for the planner.
     """
 
     document: EstateDocument
@@ -45,12 +45,12 @@ class Applied:
 
 
 def apply_scenario(estate: Estate, rules: Rules, scenario: Scenario) -> Applied:
-    """Make the changes of a scenario, in their order, in memory.
+    """Make the changes of a scenario in memory, in their order.
 
     Raises
     ------
     ConfigError
-        A change does not fit the estate or the rules; says what would.
+        A change does not fit the estate or the rules; the message states what would.
     """
     applied = Applied(estate.document, rules)
     for change in scenario.changes:
@@ -74,7 +74,7 @@ def _apply(estate: Estate, applied: Applied, change: Change) -> Applied:
 
 
 def _joined(applied: Applied, changed: Changed) -> Applied:
-    # A copy may be copied again: what counts is the VM of the estate that has the history.
+    # A copy may be copied again: the model is the VM of the estate that has the history.
     copies = {new: applied.copies.get(model, model) for new, model in changed.copies.items()}
     return replace(
         applied,
@@ -110,7 +110,7 @@ def _changed_rules(rules: Rules, change: SetKey | AddRules | DropRule) -> Rules:
 
 
 def _refuse_dates_outside(horizon: Horizon, change: AddRules) -> None:
-    """Dates that no backup of the plan meets would answer every question with: nothing changes."""
+    """Refuse dates on which the plan has no backup, because the answer would always be that nothing changes."""
     if change.dated and not any(_meets(rule, horizon) for rule in change.rules):
         raise ConfigError(
             f"what if '{change}': these dates are not among the 30 days of the plan, {horizon.start:%Y-%m-%d} to "
@@ -124,14 +124,14 @@ def _meets(rule: Rule, horizon: Horizon) -> bool:
 
 
 def with_copies(forecast: Forecast, copies: dict[str, str]) -> Forecast:
-    """The forecast with rows for VMs that are like others: they are taken to be busy as these are.
+    """Add rows to a forecast for copies of VMs, which are assumed to be as busy as their models.
 
     Parameters
     ----------
     forecast
-        Has every model.
+        Forecast that contains every model.
     copies
-        Id of each new VM -> id of its model.
+        For each new VM, by id: the id of its model.
     """
     if not copies:
         return forecast

@@ -1,4 +1,4 @@
-"""A plan against another, and against the same schedule left as it is."""
+"""Comparison of a plan with another plan, and with the base plan's schedule kept unchanged."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, 
 from optimizer.whatif.planned import Planned
 
 TINY = 1e-9
-"""Rounding that does not keep a change from being as large as the price of a move."""
+"""Tolerance for rounding when a change of cost is compared with the price of a move."""
 
 
 def schedule_figures(case: Case, options: IntArray) -> Figures:
-    """Figures of any schedule of a case, whether or not it keeps the rules.
+    """Figures of any schedule of a case, whether or not the schedule keeps the rules.
 
     Parameters
     ----------
     case
-        With the prices that count.
+        Case whose prices apply.
     options
         Shape (V,): start option of each VM.
     """
@@ -80,35 +80,35 @@ def _round(value: float) -> float:
 
 
 def worth_a_move(rules: Rules) -> float:
-    """What a VM has to gain or lose for it to matter where it starts, in at-risk backups per 30 days.
+    """Change of cost, in at-risk backups per 30 days, from which a change of start matters for a VM.
 
-    The price of a move: for less nobody is moved.  Where moves are free, their usual price.
+    This is the price of a move, because no VM is moved for less.  If moves are free, it is the default price.
     """
     return rules.prices.move or Prices().move
 
 
 def cost_changes(case: Case, kept: IntArray, options: IntArray) -> FloatArray:
-    """By how much each VM's own risk and its part of what it shares change; shape (V,), below 0 it gains.
+    """Change of each VM's own risk and its part of shared costs; shape (V,), negative if the VM gains.
 
     Parameters
     ----------
     case
-        With the prices that count.
+        Case whose prices apply.
     kept, options
-        Shape (V,): start options of each VM in the base plan kept, and in the new plan.
+        Shape (V,): start option of each VM in the base plan's schedule and in the new plan.
     """
     return cost_shares(case.instance, options) - cost_shares(case.instance, kept)
 
 
 def noticed(changes: Iterable[tuple[float, bool]], least: float) -> Noticed:
-    """For how many VMs that start elsewhere it matters.
+    """Count the VMs whose change of start matters.
 
     Parameters
     ----------
     changes
-        Of each its change of cost, and whether it must start elsewhere.
+        For each VM whose start changes: its change of cost, and whether it must start at another time.
     least
-        What is worth a move.
+        Change of cost from which a change of start matters.
     """
     known = list(changes)
     free = [change for change, must in known if not must]
@@ -120,14 +120,14 @@ def noticed(changes: Iterable[tuple[float, bool]], least: float) -> Noticed:
 
 
 def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartChange, ...]:
-    """VMs of both plans that start at different times, those first that must or for which it is worth a move.
+    """VMs that start at different times in two plans; those that must, or for which it is worth a move, come first.
 
     Parameters
     ----------
     base, other
-        The plans.
+        The two plans.
     kept
-        Shape (V,): the base plan's start options of the VMs of the other.
+        Shape (V,): start options of the other plan's VMs in the base plan.
     """
     before, case = base.starts(), other.case
     changes = cost_changes(case, kept, other.options)
@@ -155,7 +155,7 @@ def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartC
 
 
 def broken_by(case: Case, options: IntArray) -> tuple[str, ...]:
-    """What of a case a schedule breaks, in words; empty where it holds."""
+    """What a schedule breaks in a case, in words; empty if it keeps everything."""
     rows = np.arange(len(options))
     found = []
     for name, mask in case.restrictions.forbidden_by.items():

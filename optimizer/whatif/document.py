@@ -1,4 +1,4 @@
-"""The answers to questions about a plan, as they are printed with ``--format json``; costs are per 30 days."""
+"""Answers to what-if questions in the format of ``--format json``; costs are per 30 days."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Changes to what is protected: more VMs like some that there are, a vault that is lost.
+"""Changes to the estate: more VMs like existing ones, or the loss of a vault.
 
-They are made to the raw resources, in memory: what comes out is an estate like any other, so that its plan is made
-and verified like any other.  Policies that VMs need to be protected at all, before any plan, are taken as made.
+The changes are made to the raw resources in memory.  The result is an estate like any other, so its plan is made and
+verified like any other.  Policies that VMs need for their protection, before any plan, are assumed to be created.
 """
 
 from __future__ import annotations
@@ -20,25 +20,25 @@ from optimizer.whatif.places import Places
 from optimizer.whatif.scenario import AddVms, LoseVault, no_such_name, resolve_names
 
 MAX_VMS_PER_VAULT = 1000
-"""VMs that one vault protects (Azure Backup support matrix for VMs, 2025)."""
+"""Maximum number of VMs that one vault protects (Azure Backup support matrix for VMs, 2025)."""
 
 
 @dataclass(frozen=True)
 class Changed:
-    """An estate after a change.
+    """Estate after a change.
 
     Parameters
     ----------
     document
-        The estate.
+        Estate as it would be.
     copies
-        Id of each new VM -> id of the VM that it is like.
+        For each new VM, by id: the id of the VM that it is a copy of.
     rehomed
-        Ids of VMs that are protected by another vault now.
+        Ids of the VMs that another vault protects after the change.
     made
-        Policies that they need before any plan.
+        Policies that the VMs need before any plan.
     notes
-        What a planner has to know.
+        Notes for the planner.
     """
 
     document: EstateDocument
@@ -49,10 +49,10 @@ class Changed:
 
 
 def add_vms(document: EstateDocument, inventory: Inventory, rules: Rules, change: AddVms) -> Changed:
-    """Copy the selected VMs in turn: same tags, groups and policy, new names.
+    """Copy the selected VMs in turn: same tags, groups and policy, but new names.
 
-    A copy joins its model's policy, or another at the same start, or a new twin where all are full.  VMs that must
-    not be written (initial backup pending, ...) are no models.
+    A copy joins its model's policy, another one with the same start, or a new twin if all of these are full.   VMs
+    that must not be written, for example because they wait for their first backup, are not copied.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def add_vms(document: EstateDocument, inventory: Inventory, rules: Rules, change
 
 
 def _selectable(inventory: Inventory, change: AddVms) -> str:
-    """What might have been meant: services and vaults of names like the wanted ones, else those that there are."""
+    """Services and vaults that may have been meant: those with similar names, otherwise those that exist."""
     services = sorted({inventory.vm(item).service for item in inventory.items} - {""})
     vaults = sorted(vault.name for vault in inventory.vaults.values())
     for kind, wanted, known in (("service", change.where.service, services), ("vault", change.where.vault, vaults)):
@@ -120,7 +120,7 @@ def _selectable(inventory: Inventory, change: AddVms) -> str:
 
 
 def _copied_item(model: Resource, suffix: str, machine: Resource, policy: Resource) -> Resource:
-    """A protected item under a container of its own, for another VM."""
+    """Protected item for another VM, under a container of its own."""
     made = copy.deepcopy(model)
     parts = id_of(made).split("/")
     parts[-1] += suffix
@@ -145,15 +145,15 @@ def _assign(properties: dict[str, object], policy: Resource) -> None:
 
 
 def lose_vault(document: EstateDocument, inventory: Inventory, rules: Rules, change: LoseVault) -> Changed:
-    """Protect the VMs of a lost vault by another of the same region and subscription, at today's starts.
+    """Protect the VMs of a lost vault in another vault of the same region and subscription, at today's starts.
 
-    They join twins of their policies there; where there is none with room, one is made, even beyond the vault's limit
-    of policies, which is then said.  What the lost vault held without a schedule is lost with it.
+    They join twins of their policies there.   If no twin has room, one is created, even if that exceeds the vault's
+    limit of policies; a note then says so.   Items of the lost vault without a schedule are lost with it.
 
     Raises
     ------
     ConfigError
-        There is no such vault, or none that could take the VMs.
+        There is no such vault, or no vault that could take the VMs.
     """
     lost = _find_vault(inventory, change.vault, str(change))
     target = _target(inventory, lost, change)
@@ -207,7 +207,7 @@ def _find_vault(inventory: Inventory, wanted: str, change: str) -> Vault:
 
 
 def _target(inventory: Inventory, lost: Vault, change: LoseVault) -> Vault:
-    """The vault that takes over: the named one, else that with fewest policies, then fewest VMs."""
+    """Vault that takes over: the named one, otherwise the one with the fewest policies, then with the fewest VMs."""
 
     def fits(vault: Vault) -> bool:
         place = (vault.location.lower(), vault.subscription.lower())
@@ -256,7 +256,7 @@ def _made_note(made: int) -> list[str]:
 def _limit_notes(
     places: Places, vaults: Iterable[Vault], inventory: Inventory, rules: Rules, arriving: int
 ) -> list[str]:
-    """Limits of vaults that the change breaks: it is reckoned with as if it could be, and said."""
+    """Notes on limits of vaults that the change exceeds; the plan assumes that this is possible."""
     notes = []
     limit = rules.policies.max_policies_per_vault
     for vault in vaults:

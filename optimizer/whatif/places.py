@@ -1,4 +1,4 @@
-"""Where VMs that a scenario brings to a vault find a policy: one with room, or a twin made for them."""
+"""Policies for VMs that a scenario brings to a vault: a policy with room, or a twin created for them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from optimizer.ports import Resource
 
 @dataclass(slots=True)
 class _Host:
-    """A policy that VMs may join: its resource, how many items it has, and how many it may have."""
+    """A policy that VMs may join: its resource, its number of items, and the maximum number."""
 
     resource: Resource
     items: int
@@ -26,14 +26,14 @@ class _Host:
 
 
 class Places:
-    """Policies of an estate with the items in them, kept up to date while VMs arrive.
+    """Policies of an estate with their items, kept up to date while VMs arrive.
 
     Parameters
     ----------
     document, inventory
-        The estate.
+        Estate to start from.
     rules
-        With the limit of VMs in one policy.
+        Rules, for the limit of VMs per policy.
     """
 
     def __init__(self, document: EstateDocument, inventory: Inventory, rules: Rules) -> None:
@@ -52,14 +52,14 @@ class Places:
         self.made: Counter[str] = Counter()
 
     def join(self, policy: Policy, vault_id: str) -> Resource:
-        """Put one more item into a twin of a policy at its start; make the twin where none has room.
+        """Put one more item into a policy or a twin of it with the same start; creates a twin if none has room.
 
         Parameters
         ----------
         policy
-            Of this vault or of another: the policy itself is taken first, then the fullest of its twins.
+            Policy in this vault or another.  The policy itself is tried first, then the fullest of its twins.
         vault_id
-            Where the item is.
+            Id of the item's vault.
         """
         hosts = self._hosts.setdefault((vault_id.lower(), policy.twin_key, policy.start), [])
         with_room = [host for host in hosts if host.items < host.limit]
@@ -87,5 +87,5 @@ class Places:
         return made
 
     def resources(self) -> Mapping[str, Resource]:
-        """Every policy by ``id.lower()``, in the order of the estate, new ones behind."""
+        """Every policy by ``id.lower()``, in the order of the estate; new policies come last."""
         return self._resources

@@ -1,4 +1,4 @@
-"""A plan made to be compared: verified like any other, near to another schedule, never written."""
+"""Plans made for comparison: verified like any other, close to another schedule, and never written."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from optimizer.workflow import Tell, prepare, solve_case
 
 @dataclass(frozen=True)
 class Planned:
-    """An estate, its case, and the plan that was made of it.
+    """An estate, its case, and the plan that was made for it.
 
     Parameters
     ----------
@@ -40,25 +40,25 @@ class Planned:
     options: IntArray
 
     def starts(self) -> dict[str, int]:
-        """Start option of each VM by ``id.lower()``."""
+        """Start option of each VM, by ``id.lower()``."""
         items = self.case.inventory.items
         return {item.vm_id.lower(): int(t) for item, t in zip(items, self.options, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """How the plans of one question are made.
+    """Settings with which the plans of one question are made.
 
     Parameters
     ----------
     settings
-        Of the solver, for each plan.
+        Settings of the solver, for each plan.
     engine
-        Where independent parts run.
+        Engine on which independent parts run.
     progress
-        Told how far the work is.
+        Called with the progress of the work.
     tell
-        Told why there is no schedule, and what would make one possible, as soon as each answer is proven.
+        Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven.
     """
 
     settings: Settings
@@ -67,7 +67,7 @@ class Planner:
     tell: Tell = nobody
 
     def numbered(self, number: int, tell: Tell = nobody) -> Planner:
-        """The same for one of several plans, with progress under names of its own."""
+        """Planner for one of several plans, whose progress has names of its own."""
 
         def report(stage: str, done: int, total: int, note: str = "") -> None:
             self.progress(f"{stage} {number}", done, total, note)
@@ -75,30 +75,30 @@ class Planner:
         return replace(self, progress=report, tell=tell)
 
     def prepare(self, estate: Estate, rules: Rules, history: Iterable[Path] = ()) -> Case:
-        """Read an estate and work out the risk of every start; see :func:`optimizer.workflow.prepare`."""
+        """Read an estate and compute the risk of every start; see :func:`optimizer.workflow.prepare`."""
         return prepare(estate, rules, history=history, engine=self.engine, progress=self.progress)
 
     def plan(
         self, estate: Estate, case: Case, start: IntArray | None = None, multipliers: Multipliers | None = None
     ) -> Planned:
-        """Solve a case, near to another schedule where there is one, and have the plan verified.
+        """Solve a case, staying close to another schedule if one is given, and verify the plan.
 
         Parameters
         ----------
         estate, case
-            The estate and what was worked out for it.
+            The estate, and its prepared case.
         start
-            Shape (V,): a schedule that the search begins from, feasible or not; what it can keep of it at no cost,
-            it keeps.  None: there is none.
+            Shape (V,): schedule at which the search begins, feasible or not.   The plan keeps as much of it as it can
+            without extra cost.   None: no such schedule.
         multipliers
-            Of a case of the same shape, to begin the bound from.
+            Multipliers of a case of the same shape, with which the bound begins.
 
         Raises
         ------
         NoScheduleError
-            No schedule satisfies the rules; names those in conflict.
+            No schedule keeps the rules; the message names the rules in conflict.
         NotFoundWithinEffortError
-            None was found, nor was it proven that there is none.
+            No schedule was found, and it was not proven that there is none.
         """
         began = time.monotonic()
 

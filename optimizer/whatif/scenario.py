@@ -1,12 +1,12 @@
-"""What is asked: changes to an estate and its rules, each written as ``KIND=VALUE``.
+"""Scenarios: changes to an estate and its rules, each written as ``KIND=VALUE``.
 
 ==================  ====================================================  ===========================================
 kind                value                                                 example
 ==================  ====================================================  ===========================================
 a key of the rules  a number or a word                                    ``prices.snapshot_overlap=0.05``
-``add-vms``         whom to copy (as in ``where`` of a rule), how many    ``add-vms=service=shop,count=20``
+``add-vms``         VMs to copy (as in ``where`` of a rule), and count    ``add-vms=service=shop,count=20``
 ``lose-vault``      name; ``to=`` another vault                           ``lose-vault=vault-weu,to=vault-weu-2``
-``forbid``          date or ``FROM..TO``, times, zone, for whom           ``forbid=2026-03-02..2026-03-08 20:00-06:00``
+``forbid``          date or ``FROM..TO``, times, zone, selected VMs       ``forbid=2026-03-02..2026-03-08 20:00-06:00``
 ``add-rule``        a file of rules, or one rule in braces                ``add-rule={ name = "x", pin = true }``
 ``drop-rule``       name of a rule                                        ``drop-rule=databases at night only``
 ==================  ====================================================  ===========================================
@@ -33,66 +33,66 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 
 KINDS = ("add-vms", "lose-vault", "forbid", "add-rule", "drop-rule")
-"""Kinds of change beside the keys of the rules."""
+"""Kinds of change, apart from the keys of the rules."""
 
 MAX_COPIES = 100_000
-"""Most VMs that one change may add."""
+"""Maximum number of VMs that one change may add."""
 
 MAX_FORBIDDEN_DATES = 366
-"""Most dates that one ``forbid`` may span."""
+"""Maximum number of dates that one ``forbid`` may span."""
 
 _FORBID = re.compile(r"(?P<first>\S+?)(\.\.(?P<last>\S+))? +(?P<start>[^\s-]+)-(?P<end>[^\s-]+)( +(?P<zone>\S.*))?")
 
 
 @dataclass(frozen=True, slots=True)
 class SetKey:
-    """Another value of a key of the rules, such as ``prices.snapshot_overlap``."""
+    """Another value for a key of the rules, such as ``prices.snapshot_overlap``."""
 
     key: str
     value: object
 
     def __str__(self) -> str:
-        """As it is written."""
+        """The change as it is written."""
         value = str(self.value).lower() if isinstance(self.value, bool) else str(self.value)
         return f"{self.key}={value}"
 
 
 @dataclass(frozen=True, slots=True)
 class AddVms:
-    """So many more VMs like the selected ones, copied in turn: same service, policy and history."""
+    """A number of new VMs, copied in turn from the selected ones, with the same service, policy and history."""
 
     where: Selector
     count: int
 
     def __str__(self) -> str:
-        """As it is written."""
+        """The change as it is written."""
         return f"add-vms={','.join([*_selected(self.where), f'count={self.count}'])}"
 
 
 @dataclass(frozen=True, slots=True)
 class LoseVault:
-    """A vault is gone; its VMs are protected by another: a named one, or that with most room."""
+    """Loss of a vault; another vault then protects its VMs, either a named one or the one with the most room."""
 
     vault: str
     to: str | None = None
 
     def __str__(self) -> str:
-        """As it is written."""
+        """The change as it is written."""
         return f"lose-vault={self.vault}" + (f",to={self.to}" if self.to else "")
 
 
 @dataclass(frozen=True, slots=True)
 class AddRules:
-    """More rules.
+    """Additional rules.
 
     Parameters
     ----------
     rules
         The rules.
     written
-        How they were asked for.
+        Text of the change as it was given.
     dated
-        Whether all that they say is bound to dates, so that they must meet the 30 days of the plan.
+        Whether the rules only apply on dates, which must then be within the 30 days of the plan.
     """
 
     rules: tuple[Rule, ...]
@@ -100,18 +100,18 @@ class AddRules:
     dated: bool = False
 
     def __str__(self) -> str:
-        """As it is written."""
+        """The change as it is written."""
         return self.written or "add-rule=" + ", ".join(rule.name for rule in self.rules)
 
 
 @dataclass(frozen=True, slots=True)
 class DropRule:
-    """One rule less."""
+    """Removal of one rule."""
 
     name: str
 
     def __str__(self) -> str:
-        """As it is written."""
+        """The change as it is written."""
         return f"drop-rule={self.name}"
 
 
@@ -120,23 +120,23 @@ Change = SetKey | AddVms | LoseVault | AddRules | DropRule
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """Changes that hold together, made in their order; none changes nothing."""
+    """Changes that apply together and are made in their order; without changes, nothing changes."""
 
     name: str
     changes: tuple[Change, ...] = ()
 
     @classmethod
     def parse(cls, *texts: str, name: str = "", folder: Path | None = None) -> Scenario:
-        """Scenario of changes written as ``KIND=VALUE``.
+        """Build a scenario from changes written as ``KIND=VALUE``.
 
         Parameters
         ----------
         texts
             The changes.
         name
-            For reports; by default the changes as they are written.
+            Name for reports.  By default, the changes as they are written.
         folder
-            What files of rules are relative to; by default the working directory.
+            Folder to which paths of rules files are relative.  By default, the working directory.
 
         Raises
         ------
@@ -148,9 +148,9 @@ class Scenario:
 
 
 def read_scenarios(path: Path) -> tuple[Scenario, ...]:
-    """Scenarios of a TOML file: ``[[scenario]]`` with ``name`` and ``what_if``, a list of changes.
+    """Read the scenarios of a TOML file: ``[[scenario]]`` with ``name`` and ``what_if``, a list of changes.
 
-    Files of rules that it names are relative to its folder.
+    Paths of rules files in it are relative to its folder.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def read_scenarios(path: Path) -> tuple[Scenario, ...]:
 
 
 RETIRED_KEY = "prices.overlap"
-"""A key of earlier versions; the rules answer it with the key and the value that took its place."""
+"""Key of earlier versions; the rules reject it with a message that names the key and value that replaced it."""
 
 _EXAMPLE = '[[scenario]] with name = "higher overlap price" and what_if = ["prices.snapshot_overlap=0.05"]'
 
@@ -188,14 +188,14 @@ def _read_scenario(path: Path, number: int, entry: object) -> Scenario:
 
 
 def parse_change(text: str, folder: Path | None = None) -> Change:
-    """A change written as ``KIND=VALUE``.
+    """Parse a change written as ``KIND=VALUE``.
 
     Raises
     ------
     UsageError
-        The text is not a change; the message gives what is allowed, and what may have been meant.
+        The text is not a change; the message states what is allowed, and what may have been meant.
     ConfigError
-        The file of rules that it names cannot be used.
+        The rules file that the change names cannot be used.
     """
     kind, equals, value = (part.strip() for part in text.partition("="))
     if kind not in KINDS and kind not in rule_keys() and kind != RETIRED_KEY:
@@ -262,7 +262,7 @@ def _parse_add_vms(text: str, value: str) -> AddVms:
 
 
 def _selector(text: str, criteria: Sequence[str], example: str) -> Selector:
-    """Which VMs are meant, as in ``where`` of a rule."""
+    """Selector of the VMs, as in ``where`` of a rule."""
     allowed = ", ".join([*(name for name in Selector.model_fields if name != "tag"), "tag.NAME"])
     where: dict[str, Any] = {}
     for part in criteria:
@@ -348,12 +348,12 @@ def _parse_add_rule(text: str, value: str, folder: Path | None) -> AddRules:
 
 
 def resolve_names(kind: str, wanted: str, known: Sequence[str]) -> str:
-    """The known name that is meant, whatever its case.
+    """Find the known name that is meant, regardless of case.
 
     Raises
     ------
     ConfigError
-        There is none such; offers the nearest, or says what there is.
+        There is no such name; the message suggests similar names, or lists those that exist.
     """
     by_lower = {name.lower(): name for name in known}
     if wanted.lower() in by_lower:
@@ -362,7 +362,7 @@ def resolve_names(kind: str, wanted: str, known: Sequence[str]) -> str:
 
 
 def no_such_name(kind: str, wanted: str, known: Sequence[str]) -> str:
-    """That there is no such name, with those that may have been meant, or some that there are."""
+    """Message that there is no such name, with similar names or some that exist."""
     near = [name for name in known if wanted.lower() in name.lower()][:3]
     near = near or difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
     if near:

@@ -1,4 +1,4 @@
-"""How much hangs on the prices, and what every good schedule has in common."""
+"""Sensitivity: the influence of the prices on the plan, and what every good schedule has in common."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ PRICES: tuple[PriceName, ...] = (
     "move",
 )
 FACTORS = (0.5, 2.0)
-"""What each price is multiplied by."""
+"""Factors by which each price is multiplied."""
 
 GOOD = 0.01
-"""A schedule is good where it costs at most this share more than the optimum."""
+"""Share above the optimum up to which the cost of a schedule counts as good."""
 
 
 def sensitivity(
@@ -57,19 +57,19 @@ def sensitivity(
     progress: Progress = no_progress,
     tell: Tell = nobody,
 ) -> Sensitivity:
-    """Say how the plan changes when each price is halved and doubled, and what every good schedule has in common.
+    """Compute how the plan changes if each price is halved or doubled, and what every good schedule has in common.
 
     Parameters
     ----------
     estate, rules, seed, effort, gap, time_limit_seconds, history, engine, progress, tell
-        As of :func:`what_if`.
+        See :func:`what_if`.
     tolerance
-        A schedule is good where it costs at most this share more than the optimum.
+        Share above the optimum up to which the cost of a schedule counts as good.
 
     Raises
     ------
     NoScheduleError
-        No schedule satisfies the rules.
+        No schedule keeps the rules.
     """
     rules = rules if rules is not None else Rules()
     planner = Planner(
@@ -104,7 +104,7 @@ def sensitivity(
 
 
 def _stability(base: Planned, tolerance: float) -> Stability:
-    """What the bound decides of every schedule near the optimum."""
+    """What the bound shows about every schedule near the optimum."""
     assert base.result.multipliers is not None
     forced = np.maximum(sharp_forced_bounds(base.case.instance, base.result.multipliers), base.result.bound)
     return stable_assignments(base.plan.summary.cost.plan, forced, base.options, tolerance)

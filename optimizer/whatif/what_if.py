@@ -1,4 +1,4 @@
-"""What if the estate or the rules were others: the plan that would be made, against the one for what there is."""
+"""What-if answers: the plan for a changed estate or changed rules, compared with the plan for the present ones."""
 
 from __future__ import annotations
 
@@ -54,42 +54,42 @@ def what_if(
     tell: Tell = nobody,
     tell_of_scenario: Callable[[str], Tell] = lambda _: nobody,
 ) -> WhatIf:
-    """Plan an estate as it is and as it would be, and say what differs.
+    """Plan an estate as it is and as it would be, and report the differences.
 
-    Each plan is verified like any other; none is written, so that none is applied by mistake.  A scenario is solved
-    from the base plan's schedule, and what it could leave as there at no cost stays.
+    Each plan is verified like any other.   None is written, so none can be applied by mistake.   A scenario is solved
+    from the base plan's schedule, and keeps as much of it as it can without extra cost.
 
     Parameters
     ----------
     estate
-        The estate.
+        Estate to plan.
     scenarios
-        What is asked; :meth:`Scenario.parse` reads the command line's words.
+        Scenarios to compare; :meth:`Scenario.parse` parses the text of the command line.
     rules
-        What is demanded without the scenarios; None: the defaults.
+        Rules without the scenarios.  None: the defaults.
     seed, effort, gap, time_limit_seconds
-        Settings of the solver, for each plan.  A gap of 0, the default, keeps small differences from drowning in it.
+        Settings of the solver, for each plan.  The default gap of 0 makes sure that even small differences show.
     history
-        Journals, applied plans, or folders with journals, as of :func:`optimizer.workflow.make_plan`.
+        Journals, applied plans, or folders with journals; see :func:`optimizer.workflow.make_plan`.
     engine
-        Where independent parts run.
+        Engine on which independent parts run.
     progress
-        Told how far the work is.
+        Called with the progress of the work.
     tell
-        Told why the rules as they are have no schedule, and what would make one possible, as soon as each answer is
-        proven.
+        Called with each reason why the present rules allow no schedule, and each way to make one possible, as soon as
+        it is proven.
     tell_of_scenario
-        Gives the same for the scenario of a name.
+        Returns the same kind of function for the scenario of a given name.
 
     Raises
     ------
     ConfigError
         A scenario does not fit the estate or the rules.
     NoScheduleError
-        No schedule satisfies the rules as they are.
+        No schedule keeps the present rules.
     """
     rules = rules if rules is not None else Rules()
-    applied = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # mistakes before any work
+    applied = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # reports mistakes before any work
     planner = Planner(
         Settings(seed=seed, effort=effort, gap=gap, time_limit_seconds=time_limit_seconds), engine, progress, tell
     )
@@ -143,7 +143,7 @@ def _answer(
 
 
 def _changed_case(base: Planned, applied: Applied, forecasts: dict[Threshold, Forecast], planner: Planner) -> Case:
-    """The case of a scenario: another threshold needs the load again, everything else only the forecast."""
+    """Case of a scenario: only for another threshold is the load read again; otherwise, the forecast is enough."""
     threshold = applied.rules.threshold
     if threshold not in forecasts:
         forecasts[threshold] = planner.prepare(base.estate, applied.rules).forecast
@@ -154,7 +154,7 @@ def _changed_case(base: Planned, applied: Applied, forecasts: dict[Threshold, Fo
 
 
 def _kept(base: Planned, case: Case, applied: Applied) -> IntArray:
-    """The base plan's schedule for the VMs of a scenario; new ones start with those that they are like."""
+    """The base plan's schedule for the VMs of a scenario; new VMs start with their models."""
     starts = base.starts()
     model_of = {new.lower(): model.lower() for new, model in applied.copies.items()}
     ids = [item.vm_id.lower() for item in case.inventory.items]
@@ -162,7 +162,7 @@ def _kept(base: Planned, case: Case, applied: Applied) -> IntArray:
 
 
 def _optimum_change(before: PlanFigures, after: PlanFigures, *, unchanged: bool) -> Range:
-    """Each optimum lies between the bound and the cost of its plan."""
+    """Range of the change of the optimum; each optimum lies between the bound and the cost of its plan."""
     if unchanged:
         return Range(low=0.0, high=0.0)
     return Range(
@@ -171,7 +171,7 @@ def _optimum_change(before: PlanFigures, after: PlanFigures, *, unchanged: bool)
 
 
 def _reason(error: NoScheduleError | NotFoundWithinEffortError) -> str:
-    """Why there is no schedule, without the ways out."""
+    """Reason why no schedule exists, without the ways out."""
     if isinstance(error, NoScheduleError):
         return "\n".join(map(conflict_sentence, error.answer.conflicts[:CONFLICTS_SAID]))
     return error.headline
