@@ -188,7 +188,8 @@ class Inventory:
     as_of
         Time at which the estate was read, with a UTC offset.
     items
-        One item for each VM with a schedule, in a fixed order. The item index ``v`` refers to ``items[v]`` in every array.
+        One item for each VM with a schedule, in a fixed order. The item index ``v`` refers to ``items[v]`` in every
+        array.
     idle_items
         Items without scheduled backups. They only count toward the size of their policy.
     left_out
