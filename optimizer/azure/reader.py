@@ -203,9 +203,9 @@ class AzureBackupReader:
         return [job for _, job in sorted(inside, key=lambda pair: (pair[0], id_of(pair[1])))]
 
     def running_jobs(self, vault_id: str) -> list[Resource]:
-        """Jobs for the VMs of a vault, of any operation, that are in progress or being cancelled now."""
+        """Jobs for the VMs of a vault, of any operation, that are in progress or being canceled now."""
         vault = VaultId.parse(vault_id)
-        # A job in progress may change to being cancelled, but never the other way round. In this order, a job that
+        # A job in progress may change to being canceled, but never the other way round. In this order, a job that
         # changes between the two requests is in at least one of the lists.
         return [job for status in ("InProgress", "Cancelling") for job in self._jobs(vault, f"status eq '{status}'")]
 

@@ -9,7 +9,7 @@ from datetime import date, datetime
 from optimizer.estate.pull_inventory import Failure
 
 ENOUGH_DAYS = 7
-"""Minimum number of usable days for a forecast of a VM's own load."""
+"""Minimum number of usable days for a VM to get a forecast of its own."""
 
 NO_DATA = "no data"
 """Reason for a VM without load if no request failed."""
