@@ -266,16 +266,16 @@ def make_plan(
     path
         Path at which the plan will be written; the plan states the estate's location relative to it.
     history
-        Journals, applied plans, or folders with journals.   VMs that were moved recently only move again if it is
+        Journals, applied plans, or folders with journals.  VMs that were moved recently only move again if it is
         worth it.
     earlier
-        An earlier plan of this estate, or of one that shares VMs with it.   The new plan keeps its schedule as long as
-        that is within ``gap`` and keeps more VMs than a plan without ``earlier`` would.   Otherwise, VMs keep its
+        An earlier plan of this estate, or of one that shares VMs with it.  The new plan keeps its schedule as long as
+        that is within ``gap`` and keeps more VMs than a plan without ``earlier`` would.  Otherwise, VMs keep its
         starts if that costs nothing.
     moves_curve
         Whether to compute what fewer moves would gain, and to store it in the plan as ``moves_curve``.
     toward
-        Whether to make the best first step toward the rules if they need more moves than ``max_moves``.   The plan
+        Whether to make the best first step toward the rules if they need more moves than ``max_moves``.  The plan
         describes the step in ``summary.toward``.
     engine
         Engine on which independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.
@@ -479,7 +479,7 @@ def solve_case(
     begin
         Shape (V,): schedule at which the search begins, which must be feasible to be of use.
     keep
-        Whether to search as if there were no ``near``, and then keep ``near`` if it is within ``gap``.   Otherwise,
+        Whether to search as if there were no ``near``, and then keep ``near`` if it is within ``gap``.  Otherwise,
         the search begins at ``near``, and VMs keep its starts only if that costs nothing.
     why_not
         Whether to look for the reason if there is no schedule.
@@ -598,7 +598,7 @@ def diagnose_case(
     limits
         Limits of the case, if they are already known.
     seed, effort, time_limit_seconds
-        Settings of the solver.   Each plan that a relaxation makes possible gets a twentieth of the effort.   Half of
+        Settings of the solver.  Each plan that a relaxation makes possible gets a twentieth of the effort.  Half of
         the time limit is for the conflicts, the other half for all of these plans together.
     tell
         Called with every conflict and every way out as soon as it is proven.

@@ -89,7 +89,7 @@ def audit(
     allowed
         Shape (num_items, 48): options that the rules allow.  None: every option that Azure accepts.
     credited
-        Shape (num_items,): whether a VM's own history is the evidence.   None: True for all VMs.   For the other VMs,
+        Shape (num_items,): whether a VM's own history is the evidence.  None: True for all VMs.  For the other VMs,
         no gain is promised: they are not reported as busy, and their best option is today's.
     broken_rules
         Result of :func:`optimizer.plan.broken_rules.find_broken_rules`.  None if that was not checked.

@@ -27,7 +27,7 @@ Place = tuple[int, int]
 class CapCounts:
     """Number of overlapping windows of each capped group in each half hour of the UTC week.
 
-    A move is refused if it takes a half hour above its cap.   If the half hour exceeded the cap at the beginning, it
+    A move is refused if it takes a half hour above its cap.  If the half hour exceeded the cap at the beginning, it
     may not exceed its count at the beginning.
 
     Parameters
@@ -61,7 +61,7 @@ class CapCounts:
             self._ceiling = np.maximum(self._ceiling, self._count(tolerated, _groups(tolerated, rules)))
 
     def overfull(self, rows: Iterable[int], before: int, after: int) -> Place | None:
-        """First half hour that a move would take above its cap; None if there is none.
+        """First half hour that a move would take above its cap; None if the move keeps all caps.
 
         Parameters
         ----------

@@ -27,7 +27,7 @@ MOST_ATTEMPTS = 3
 def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case], Result]) -> Result:
     """Solve a case so that its schedule can be carried out, with every limit and rule kept after each write.
 
-    VMs that no order of writes can move are held where they are, and the case is solved again.   The cheapest schedule
+    VMs that no order of writes can move are held where they are, and the case is solved again.  The cheapest schedule
     that can be carried out is returned; the states reached before the first VM gets stuck are candidates as well.
 
     Parameters

@@ -281,7 +281,7 @@ def free_name(twin: Policy, start: int, taken: set[str]) -> str:
     """Name ``<twin>-HHMM`` that Azure accepts and that is not taken in the vault; it is added to ``taken``.
 
     Azure accepts a letter followed by 2 to 149 of the characters ``-_!a-zA-Z0-9``, according to the checks of the
-    Terraform provider.   If a suffix gives the twin's own time, or follows the name of another policy, it is replaced,
+    Terraform provider.  If a suffix gives the twin's own time, or follows the name of another policy, it is replaced,
     so that names do not grow each month.
     """
     base = twin.name
@@ -307,8 +307,8 @@ def _is_ours(suffixed: re.Match[str], twin: Policy, taken: set[str]) -> bool:
 def _order(draft: _Draft, snapshot_minutes: int) -> Progress:
     """Order of reassignments and edits in which limits and rules hold after each of them.
 
-    The first attempt takes each step as soon as it is possible, in the order of the items.   That may use up room that
-    a ring of full policies needs.   If steps are left, the second attempt follows the trails of
+    The first attempt takes each step as soon as it is possible, in the order of the items.  That may use up room that
+    a ring of full policies needs.  If steps are left, the second attempt follows the trails of
     :func:`optimizer.solve.executable.order_of_moves`, which do not use up that room.
     """
     moves = [_move(draft, row) for row in _leavers(draft)]

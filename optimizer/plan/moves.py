@@ -83,7 +83,7 @@ def _compose_curve(
 ) -> tuple[MovesCurve, IntArray]:
     """Build the moves curve.
 
-    Only the changes show whether rules between VMs hold after every write.   If they do not hold, a point gets the
+    Only the changes show whether rules between VMs hold after every write.  If they do not hold, a point gets the
     schedule of the point before it.
 
     Parameters

@@ -105,7 +105,7 @@ def service_occupancy(
 def expected_overlaps(inventory: Inventory, starts: IntArray) -> FloatArray:
     """Expected overlapping snapshots of each service per 30 days; shape (num_services,), in the order of sorted names.
 
-    Every two runs of VMs of one service count with the probability that their snapshots overlap.   If clocks may have
+    Every two runs of VMs of one service count with the probability that their snapshots overlap.  If clocks may have
     two UTC offsets, the result is the mean of both counts.
 
     Parameters

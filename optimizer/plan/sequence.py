@@ -116,7 +116,7 @@ class Progress:
         return key not in self._not_edited_yet and key not in self._over and self._items[key] < limit
 
     def _fitting(self, step: Step, *, any_twin: bool) -> Step | None:
-        """The step in a form that is possible now; None if there is none."""
+        """The step in a form that is possible now; None if no form is."""
         target = step.target
         if step.source != target and not self._has_room(target):
             open_twins = [key for key in self._twins[target] if self._has_room(key)] if any_twin else []

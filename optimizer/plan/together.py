@@ -61,9 +61,9 @@ CLOSE = 3
 def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[ServiceTogether, ...]:
     """List the services whose start windows overlap in a schedule.
 
-    Services that are backed up all at once come first.   Smaller services follow in which some windows overlap
-    although the rules allow all VMs to start at least two hours apart.   Within each kind, the services with the
-    costliest overlaps come first.   At most :data:`MOST_PRICED` services are priced; later ones are listed only if all
+    Services that are backed up all at once come first.  Smaller services follow in which some windows overlap
+    although the rules allow all VMs to start at least two hours apart.  Within each kind, the services with the
+    costliest overlaps come first.  At most :data:`MOST_PRICED` services are priced; later ones are listed only if all
     their windows overlap.
 
     Parameters
@@ -109,8 +109,8 @@ def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[Ser
 def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArray:
     """Spread each service that is backed up all at once, if spreading it costs less than ``all_at_once``.
 
-    For each such service, three ways are tried in this order while all other services stay as they are.   The first
-    way that costs less is used.   Services with many overlaps come first, and at most :data:`MOST_TRIED` attempts are
+    For each such service, three ways are tried in this order while all other services stay as they are.  The first
+    way that costs less is used.  Services with many overlaps come first, and at most :data:`MOST_TRIED` attempts are
     made.
 
     1. The cheapest way to start every two VMs at least two hours apart.

@@ -54,7 +54,7 @@ After = Callable[[IntArray], Case]
 class TowardSearch:
     """The three searches of ``--toward`` and their settings; see :func:`optimizer.solve.solver.solve`.
 
-    ``start``, of shape (V,), is a schedule that an earlier plan led to.   The number of moves that it takes is always
+    ``start``, of shape (V,), is a schedule that an earlier plan led to.  The number of moves that it takes is always
     enough.
     """
 

@@ -86,7 +86,7 @@ class Checked:
         Day of the last move of VMs that were moved before, by ``vm_id.lower()``.
     left
         For a plan that keeps the rules only in part: the number of VMs that, according to the plan, break each rule
-        that is broken today.   None: every rule must hold.
+        that is broken today.  None: every rule must hold.
     """
 
     before: Inventory

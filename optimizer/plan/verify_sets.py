@@ -85,7 +85,7 @@ class SetRules:
         starts
             Length V: start option of each VM; None for a VM that does not exist.
         tolerated
-            Length V: schedule in which pairs of VMs that clash may continue to clash.   Without it, only pairs of
+            Length V: schedule in which pairs of VMs that clash may continue to clash.  Without it, only pairs of
             immovable VMs may clash.
         settled
             Whether no more VMs will be moved, so that ``within`` also counts if ``tolerated`` is given.
@@ -153,7 +153,7 @@ class SetRules:
         return max(offsets) - min(offsets)
 
     def broken_by(self, row: int, starts: Sequence[int | None], tolerated: Sequence[int]) -> str:
-        """Rule that one VM breaks together with another, in words; empty if there is none.
+        """Rule that one VM breaks together with another, in words; empty if it breaks no rule.
 
         Parameters
         ----------

@@ -26,7 +26,7 @@ Content = Mapping[str, Any]
 def read_version_1(content: Content) -> PlanDocument:
     """Read a plan of version 1.
 
-    Its overlap figures are computed from its schedule.   Its fingerprint remains that of its own content, which its
+    Its overlap figures are computed from its schedule.  Its fingerprint remains that of its own content, which its
     rollback file and its journals refer to.
 
     Raises

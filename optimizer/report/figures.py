@@ -103,7 +103,7 @@ class ServiceHours:
         Names of the chart's rows: the first services, and :data:`OTHERS` if there are more.
     today, plan
         Shape (len(names), 48): largest number of overlapping windows of the service in a half hour of a UTC day, over
-        all weekdays.   For the other services, this is the largest number of any one of them.
+        all weekdays.  For the other services, this is the largest number of any one of them.
     """
 
     services: tuple[Comparison, ...]

@@ -27,7 +27,7 @@ class NextStep:
     what
         What to do, in a sentence.
     command
-        Command for it; empty if there is none.
+        Command for it; empty without a command.
     """
 
     what: str

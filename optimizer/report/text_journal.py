@@ -1,4 +1,4 @@
-"""A journal for auditors: who ran what, when, with whose approval, each object before and after, and what is left."""
+"""A journal for auditors: runs, approvals, each object before and after, failures, and what is left."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Admission:
                 self._make(write)
 
     def obstacle(self, write: Write) -> Obstacle | None:
-        """First obstacle that keeps a write from being made now; None if there is none."""
+        """First obstacle that keeps a write from being made now; None without an obstacle."""
         missing = [self._by_number[n] for n in write.needs if n in self._by_number and n not in self._taken]
         for other in missing:
             if other.kind != "create_policy":

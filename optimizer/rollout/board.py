@@ -190,7 +190,7 @@ class Board:
             self._executor.remark(line)
 
     def _advance(self, lane: Lane, now: datetime) -> _Step | None:
-        """Next step in a lane; if there is none now, sets when to look at the lane again."""
+        """Next step in a lane; without one, sets when to look at the lane again."""
         if closed := self._closed(lane, now):
             lane.ready_at, lane.reason = closed
             self._rest(lane, now)

@@ -249,7 +249,7 @@ class _Layout:
         for number, lane in lanes.items():
             first = max(begin, self._opens.get(number, begin))
             for gate, members in lane.by_gate.items():
-                # `first - 1`: a span that begins exactly at `first` counts.   A gate that is open at `first` opens
+                # `first - 1`: a span that begins exactly at `first` counts.  A gate that is open at `first` opens
                 # then.
                 self._expect_opening(lane, gate, self._spans[members[0]], first - 1)
                 if span_at(self._spans[members[0]], first):
@@ -389,7 +389,7 @@ class _Layout:
 
 
 def _first_queue(lane: _Lane, second: int) -> tuple[_Queue | None, int | None]:
-    """Queue with the first write whose budget has room; if there is none, the second at which a budget has room."""
+    """Queue with the first write whose budget has room; without one, the second at which a budget has room."""
     found: _Queue | None = None
     free_at: int | None = None
     for queue in lane.queues.values():

@@ -75,7 +75,7 @@ class Attempt:
     Parameters
     ----------
     end
-        How the attempt ended.   ``DONE``, ``FAILED`` and ``SKIPPED`` are in the journal.   ``LATER`` means that
+        How the attempt ended.  ``DONE``, ``FAILED`` and ``SKIPPED`` are in the journal.  ``LATER`` means that
         nothing was changed, or that the outcome is not known yet.
     reason
         Why the write was not made.
@@ -100,7 +100,7 @@ class Pace:
     Parameters
     ----------
     settle_seconds
-        Base of the pauses between looks at an object that may or may not have been written.   The first pause is a
+        Base of the pauses between looks at an object that may or may not have been written.  The first pause is a
         quarter of this, the second is this, the third is four times this, and so on.
     settle_looks
         Maximum number of these looks.
@@ -157,16 +157,16 @@ class Carrier:
         Requests to a Resource Guard that are sent along, by ``vault_id.lower()`` and ``policy`` or ``item``.
     gate
         Returns why a write must wait, given the last recovery points of its VMs (by VM id in lower case) as the
-        service states them; empty if it may be made.   It reads nothing, and is called again right before the intent
+        service states them; empty if it may be made.  It reads nothing, and is called again right before the intent
         is written.
     busy
-        Looks up a job of the write's VMs that the write must wait for; empty if there is none.
+        Looks up a job of the write's VMs that the write must wait for; empty without such a job.
     room
         Returns the limit of Azure that leaves no room for a write; empty if there is room.
     surroundings
         What writes rely on besides their own objects.
     unsettled
-        For a rollback, the writes of the original journal that may still take effect, by number.   Until such a write
+        For a rollback, the writes of the original journal that may still take effect, by number.  Until such a write
         is settled, its object does not count as restored.
     """
 
@@ -283,7 +283,7 @@ class Carrier:
     ) -> Attempt:
         """Send one request if Azure's limits leave room for it, and find out its outcome.
 
-        Reading and booking may have taken long if the service asked to wait.   So the gate is checked again, and data
+        Reading and booking may have taken long if the service asked to wait.  So the gate is checked again, and data
         that was read too long ago must be read again first.
         """
         counted, reason = self._book(write)

@@ -23,7 +23,7 @@ class Commands:
     estate
         Words of the option that gives the location of the estate.
     service
-        Words of the options that select the cloud or the emulator.   Without them, a command pasted after a trial on
+        Words of the options that select the cloud or the emulator.  Without them, a command pasted after a trial on
         the emulator would write to Azure.
     writing
         Words of the options that every writing command needs, such as ``--guard-request``.

@@ -33,7 +33,7 @@ class Freshness:
     holds
         Ids of the vaults whose part of the plan is still valid.
     unreadable
-        By vault id: error of a vault that cannot be read.   Nothing is known about such a vault, so it is never
+        By vault id: error of a vault that cannot be read.  Nothing is known about such a vault, so it is never
         written.
     changed
         Ids, in lower case, of the objects that ``broken`` lists.
@@ -243,7 +243,7 @@ def require_fresh(
     Raises
     ------
     StalePlanError
-        Something that the plan relies on has changed, or a vault cannot be read.   The message lists the changes and
+        Something that the plan relies on has changed, or a vault cannot be read.  The message lists the changes and
         the offers.
     CloudError
         No vault can be read, and the reason is neither a missing vault nor a missing right: the service cannot be

@@ -63,8 +63,8 @@ class Gates:
     """Time gates of writes.
 
     A write that gives VMs another start is kept away from their backups, before and after, for every UTC offset that
-    their clocks may have.   It is made on the side of the old start that leaves the shorter gap between recovery
-    points. It is frozen on the frozen days of any of its VMs.   A new or deleted policy affects no VM, so it is frozen
+    their clocks may have.  It is made on the side of the old start that leaves the shorter gap between recovery
+    points. It is frozen on the frozen days of any of its VMs.  A new or deleted policy affects no VM, so it is frozen
     only while every VM of its vault is.
 
     Parameters
@@ -113,7 +113,7 @@ class Gates:
         at
             Aware time of the write.
         last_points
-            Last recovery points by VM id (lower case), as far as they are known.   A VM without one counts as backed
+            Last recovery points by VM id (lower case), as far as they are known.  A VM without one counts as backed
             up at its last run.
         """
         second = to_seconds(at)
@@ -325,7 +325,7 @@ def _freezes(inventory: Inventory, rules: Rules) -> list[_Freeze]:
 def _passage(shift: Shift, rpo: Rpo, snapshot_minutes: int) -> _Passage:
     """Minutes of the UTC week in which a start may be changed.
 
-    For daily and weekly policies, one side of the old start is used.   It is the time after an old run and before a
+    For daily and weekly policies, one side of the old start is used.  It is the time after an old run and before a
     new one if that leaves half an hour, because the gap is smaller there; otherwise the other side, if its gap is
     within the limit.
     """
@@ -351,7 +351,7 @@ def _gap_text(hours: float, rpo: Rpo) -> str:
 def _clear_of_runs(shift: Shift, snapshot_minutes: int) -> BoolArray:
     """Minutes of the UTC week that are far enough from every run, old and new.
 
-    Hourly runs may be so close together that no time is clear of both.   New runs do not take place before the write,
+    Hourly runs may be so close together that no time is clear of both.  New runs do not take place before the write,
     so in that case only the distance to the next new run is kept.
     """
     over = START_WINDOW_MINUTES + snapshot_minutes

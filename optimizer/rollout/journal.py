@@ -201,7 +201,7 @@ class Unsettled:
     """Writes that a journal began and that may still take effect; follows the journal record by record.
 
     A request whose answer was lost may take effect long after the journal gave up on it, even if a second request for
-    the same object was refused in between.   It is settled when the object is found as planned, or when a look after
+    the same object was refused in between.  It is settled when the object is found as planned, or when a look after
     :data:`UNKNOWABLE` shows no effect.
 
     Parameters

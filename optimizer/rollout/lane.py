@@ -96,7 +96,7 @@ class Lane:
         return min(openings, default=None)
 
     def next_retry(self, now: datetime, ended: Collection[int]) -> datetime | None:
-        """Time at which the next write that met trouble may be looked at again in this run; None if there is none."""
+        """Time at which the next write that met trouble may be looked at again in this run; None if no write waits."""
         times = [
             at
             for number, at in self._rests.items()
@@ -109,7 +109,7 @@ class Lane:
         return [number for number, until in self._rests.items() if until == at]
 
     def later_retry(self, now: datetime, ended: Collection[int]) -> datetime | None:
-        """Time at which a later run may look at the next write that this run gave up on; None if there is none."""
+        """Time at which a later run may look at the next write that this run gave up on; None if no write waits."""
         soon = now + timedelta(seconds=self.pace.busy_seconds)
         return min((max(self._rests[number], soon) for number in self._given_up - set(ended)), default=None)
 

@@ -34,8 +34,8 @@ class JournalState:
     done, failed, skipped
         Last end of each write.
     ours
-        Done writes that a run of this journal made itself.   Either the service confirmed the write, or a request with
-        an unknown outcome was not settled when the object was found as planned.   If every request was refused, an
+        Done writes that a run of this journal made itself.  Either the service confirmed the write, or a request with
+        an unknown outcome was not settled when the object was found as planned.  If every request was refused, an
         object that is found as planned was changed by somebody else.
     unsettled
         Writes that are not done and may still take effect, by number: those without an end, and those whose answer was
@@ -113,7 +113,7 @@ def surely_made(state: JournalState, writes: Sequence[Write]) -> frozenset[int]:
 def with_what_they_need(numbers: Iterable[int], writes: Sequence[Write]) -> frozenset[int]:
     """Numbers of the given writes and of all writes that these need.
 
-    A VM cannot have moved to a policy that was never created.   So if a write is done, every write that it needs is
+    A VM cannot have moved to a policy that was never created.  So if a write is done, every write that it needs is
     done too, even if the journal does not say so: its line may be missing, or another machine may have made that
     write.
 

@@ -27,7 +27,7 @@ class Protection:
     immutability
         ``Disabled``, ``Unlocked`` or ``Locked``.  All of them allow changes of time.
     read_only_lock
-        Name of a lock that refuses every write; empty if there is none.
+        Name of a lock that refuses every write; empty without such a lock.
     guard_requests
         Requests that a Resource Guard may require, by ``policy`` or ``item``; empty without a guard.
     code_tags

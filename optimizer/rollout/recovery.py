@@ -49,7 +49,7 @@ def rpo_of_items(inventory: Inventory, rules: Rules) -> tuple[Rpo, ...]:
     """RPO of each item: the smallest of the matching rules, by default the widest spacing of its runs + 12 h.
 
     If a rule asks for less than the schedule itself leaves (the widest spacing plus a start that is 2 h late), no
-    change could keep it.   In that case, a change may leave as much as the schedule does.
+    change could keep it.  In that case, a change may leave as much as the schedule does.
     """
     stating = [rule for rule in rules.rule if rule.rpo_hours is not None]
     limits = []
@@ -74,7 +74,7 @@ class Shift:
     recurrence
         Recurrence of the policy, which is the same before and after.
     offsets
-        UTC offsets of the policy's zone, in minutes, at which a time of day may run.   There is more than one if the
+        UTC offsets of the policy's zone, in minutes, at which a time of day may run.  There is more than one if the
         clock changes, because it is not known what Azure does then.
     before, after
         Start options before and after the change.

@@ -120,8 +120,8 @@ def changes_elsewhere(freshness: Freshness) -> list[str]:
 def unproven_rules(plan: PlanDocument, plan_path: Path) -> list[str]:
     """Report that only the plan itself vouches for its rules.
 
-    Changes are compared with the estate, but budget, RPO, freezes and caps are only in the plan.   The rollback file
-    that ``plan`` wrote contains the plan's fingerprint.   Without that file, an edited plan cannot be told from the
+    Changes are compared with the estate, but budget, RPO, freezes and caps are only in the plan.  The rollback file
+    that ``plan`` wrote contains the plan's fingerprint.  Without that file, an edited plan cannot be told from the
     original.
     """
     path = rollback_path(plan_path)

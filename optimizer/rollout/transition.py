@@ -68,7 +68,7 @@ class Transition:
     snapshot_minutes
         Length of the snapshot in minutes.
     tolerated
-        Another state whose breaches are tolerated, besides those of ``inventory``.   For a rollback, this is the state
+        Another state whose breaches are tolerated, besides those of ``inventory``.  For a rollback, this is the state
         that it leads back to, which may have exceeded a limit or a cap, or broken a rule.
     """
 

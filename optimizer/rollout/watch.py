@@ -83,7 +83,7 @@ def watch(
     found
         VMs of ``moved_at`` that somebody else had moved, in lower case.
     deep
-        Whether to read the extended info of every moved VM, with one request each.   By default, it is read only for
+        Whether to read the extended info of every moved VM, with one request each.  By default, it is read only for
         VMs with a finding in the lists.
 
     Raises

@@ -37,7 +37,7 @@ class Job:
     scheduled
         Whether the schedule started it.  Azure does not state this for every kind of job; True if it does not.
     error
-        Title or text of the first error; empty if there is none.
+        Title or text of the first error; empty without an error.
     """
 
     start: datetime
@@ -129,7 +129,7 @@ def read_jobs(vault_id: str, resources: Iterable[Resource], owners: JobOwners) -
 
 
 def _error(properties: Mapping[str, Any]) -> str:
-    """Title or text of the first error; empty if there is none."""
+    """Title or text of the first error; empty without an error."""
     for detail in objects(properties.get("errorDetails")):
         if found := text(detail.get("errorTitle")) or text(detail.get("errorString")):
             return found
@@ -251,7 +251,7 @@ class ScheduleCheck:
     Parameters
     ----------
     on_time
-        The run and its job, for the last job on time that has ended; if there is none, the one in progress.   None if
+        The run and its job, for the last job on time that has ended, otherwise for the one in progress.  None if
         there is no job on time.
     waits_for
         Next run, if its job is still to come; None if a job was on time.

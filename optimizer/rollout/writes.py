@@ -22,7 +22,7 @@ def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory
     """Writes that carry out a plan, in its order.
 
     Starts before and after come from the policies themselves.  The starts in the plan's schedule are not used, so that
-    nobody can open a gate by editing them.
+    editing them cannot open a gate.
 
     Parameters
     ----------

@@ -51,7 +51,7 @@ class Changed:
 def add_vms(document: EstateDocument, inventory: Inventory, rules: Rules, change: AddVms) -> Changed:
     """Copy the selected VMs in turn: same tags, groups and policy, but new names.
 
-    A copy joins its model's policy, another one with the same start, or a new twin if all of these are full.   VMs
+    A copy joins its model's policy, another one with the same start, or a new twin if all of these are full.  VMs
     that must not be written, for example because they wait for their first backup, are not copied.
 
     Raises
@@ -147,8 +147,8 @@ def _assign(properties: dict[str, object], policy: Resource) -> None:
 def lose_vault(document: EstateDocument, inventory: Inventory, rules: Rules, change: LoseVault) -> Changed:
     """Protect the VMs of a lost vault in another vault of the same region and subscription, at today's starts.
 
-    They join twins of their policies there.   If no twin has room, one is created, even if that exceeds the vault's
-    limit of policies; a note then says so.   Items of the lost vault without a schedule are lost with it.
+    They join twins of their policies there.  If no twin has room, one is created, even if that exceeds the vault's
+    limit of policies; a note then says so.  Items of the lost vault without a schedule are lost with it.
 
     Raises
     ------

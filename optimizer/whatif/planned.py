@@ -88,8 +88,8 @@ class Planner:
         estate, case
             The estate, and its prepared case.
         start
-            Shape (V,): schedule at which the search begins, feasible or not.   The plan keeps as much of it as it can
-            without extra cost.   None: no such schedule.
+            Shape (V,): schedule at which the search begins, feasible or not.  The plan keeps as much of it as it can
+            without extra cost.  None: no such schedule.
         multipliers
             Multipliers of a case of the same shape, with which the bound begins.
 

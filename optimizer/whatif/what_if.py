@@ -56,7 +56,7 @@ def what_if(
 ) -> WhatIf:
     """Plan an estate as it is and as it would be, and report the differences.
 
-    Each plan is verified like any other.   None is written, so none can be applied by mistake.   A scenario is solved
+    Each plan is verified like any other.  None is written, so none can be applied by mistake.  A scenario is solved
     from the base plan's schedule, and keeps as much of it as it can without extra cost.
 
     Parameters
