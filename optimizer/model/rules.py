@@ -26,7 +26,7 @@ Statistic = Literal["average", "maximum"]
 Scope = Literal["vault", "subscription"]
 
 LIMIT_NAMES = ("max_risk_increase", "max_moves", "max_policy_writes", "budget_days")
-"""Limits that messages mention by these names, next to the names of rules."""
+"""Names by which messages refer to these limits, like to rules by theirs; no rule may have one of these names."""
 
 DEFAULT_MOVE_RECENT = 0.2
 DEFAULT_RECENT_DAYS = 60
@@ -249,7 +249,7 @@ class Rule(SparseTable):
 
     @property
     def separate_sets(self) -> tuple[Selector, ...]:
-        """Sets of VMs whose start windows must not overlap; empty if ``separate`` contains no sets."""
+        """Sets of VMs; start windows in different sets must not overlap. Empty if ``separate`` contains no sets."""
         return tuple(map(selector_of, self.separate)) if isinstance(self.separate, tuple) else ()
 
     @property
