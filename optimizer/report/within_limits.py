@@ -35,8 +35,8 @@ def within_limits(limits: WithLimits, vms: int) -> str:
 
     Returns
     -------
-    The phrase; empty if the plan has no such limit.
-        Empty if the plan has no such limit.
+    str
+        The phrase; empty if the plan has no such limit.
     """
     parts = []
     if limits.max_moves is not None and limits.max_moves < vms:

@@ -25,8 +25,8 @@ class Due:
 
     Parameters
     ----------
-    Instants in UTC at which the run may begin, ascending: one for each UTC offset that the zone's clock may have.
-        Instants in UTC at which the run may begin, ascending: one for each reading of the zone's clock.
+    readings
+        Instants in UTC at which the run may begin, ascending: one for each UTC offset that the zone's clock may have.
     """
 
     readings: tuple[datetime, ...]

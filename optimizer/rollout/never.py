@@ -33,10 +33,10 @@ def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inv
 
     Parameters
     ----------
-    Plan to check.
-        The plan.
-    Estate of the plan.
-        The estate that it was made for.
+    plan
+        Plan to check.
+    document, inventory
+        Estate of the plan.
     """
     writes = writes_of(plan, document, inventory)
     gates = Gates(inventory, plan.rules)

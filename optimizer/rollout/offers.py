@@ -26,13 +26,13 @@ def offers_of_vaults(freshness: Freshness, scope: Scope, command: Command, *, re
 
     Parameters
     ----------
-    Changes, and vaults that cannot be read.
-        What changed, and which vaults cannot be read.
-    Selection of the run, which the offered command keeps.
-        What narrows the run; the offered command keeps it.
-    Builder of the command.
-        Makes the command.
-    Whether the run has a journal.
+    freshness
+        Changes, and vaults that cannot be read.
+    scope
+        Selection of the run, which the offered command keeps.
+    command
+        Builder of the command.
+    resume
         Whether the run has a journal.
     """
     if freshness.holds:

@@ -39,8 +39,8 @@ def choose_pilot(
 
     Returns
     -------
-    VM ids, spelled as in the writes.
-        VM ids as the writes spell them.
+    frozenset of str
+        VM ids, spelled as in the writes.
 
     Raises
     ------

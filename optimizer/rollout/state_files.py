@@ -76,8 +76,8 @@ def share(file: Path, folder: Path) -> None:
 
     Raises
     ------
-    The file cannot be read.
-        The file cannot be seen.
+    EstateError
+        The file cannot be read.
     """
     with explain_access(file, folder):
         if file.exists():
