@@ -23,7 +23,7 @@ def find_broken_rules(
 ) -> tuple[BrokenRule, ...]:
     """Find the rules that are broken today; those with the most VMs come first.
 
-    VMs that stay where they are count as well, although a plan tolerates what they break.  They are counted
+    Immovable VMs count as well, although a plan tolerates what they break.  They are counted
     separately.
 
     Parameters

@@ -31,7 +31,7 @@ def notes_on_rpo(inventory: Inventory, rules: Rules, movable: npt.NDArray[np.boo
     inventory, rules
         The estate and its rules.
     movable
-        Shape (V,): False for VMs that stay where they are, to which no such gap applies.
+        Shape (V,): False for immovable VMs, to which no such gap applies.
     """
     notes = []
     for rule in rules.rule:

@@ -37,7 +37,7 @@ def idle_rules(inventory: Inventory, rules: Rules, stays: BoolArray) -> tuple[Id
     inventory, rules
         The estate and its rules.
     stays
-        Shape (V,): True for VMs that stay where they are.
+        Shape (V,): True for immovable VMs.
     """
     return tuple(found for found, whole in _without_effect(inventory, rules, stays) if whole)
 

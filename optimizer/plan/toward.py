@@ -232,7 +232,7 @@ def _moves_in_order(case: Case, diff: Diff) -> Iterator[list[int]]:
 
 
 def figures_of(case: Case, found: TowardRules, result: Result) -> Toward:
-    """Violations today and in the plan that a result describes."""
+    """Breaches today and in the plan that a result describes."""
     instance, alone = case.instance, broken_alone(case)
     assert result.options is not None
     today, left = (

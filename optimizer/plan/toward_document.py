@@ -1,4 +1,4 @@
-"""Data of ``plan --toward``: which violations a plan leaves, and how many more plans it takes to remove them."""
+"""Data of ``plan --toward``: which breaches a plan leaves, and how many more plans it takes to remove them."""
 
 from __future__ import annotations
 

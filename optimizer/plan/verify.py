@@ -301,7 +301,7 @@ def _check_single_vms(checked: Checked, clock: WindowClock) -> list[str]:
 
 
 def stays(item: ProtectedItem, rules: Sequence[Rule]) -> bool:
-    """Whether a VM must stay where it is: pinned, excluded, or unwritable because of its state in Azure.
+    """Whether a VM is immovable: pinned, excluded, or unwritable because of its state in Azure.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Independent count of the violations that a plan of ``plan --toward`` leaves, by plain loops over half hours.
+"""Independent count of the breaches that a plan of ``plan --toward`` leaves, by plain loops over half hours.
 
 Such a plan keeps the rules only in part.  It may break a rule only if today's schedule breaks it, and must state for
 how many VMs.
@@ -19,7 +19,7 @@ from optimizer.plan.verify_sets import SetRules
 
 @dataclass(frozen=True, slots=True)
 class Counting:
-    """Inputs for counting violations.
+    """Inputs for counting breaches.
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ class Counting:
 
 
 def check_left(before: Counter[str], after: Counter[str], stated: Mapping[str, int]) -> list[str]:
-    """Faults in the violations that a plan states, in words.
+    """Faults in the breaches that a plan states, in words.
 
     Parameters
     ----------

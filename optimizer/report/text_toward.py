@@ -1,4 +1,4 @@
-"""Violations that a plan of ``plan --toward`` leaves, for a terminal and the page."""
+"""Breaches that a plan of ``plan --toward`` leaves, for a terminal and the page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _violations(count: int) -> str:
 
 
 def toward_rows(toward: Toward) -> Rows:
-    """Table of the rules that today's schedule breaks, and of the violations that are left."""
+    """Table of the rules that today's schedule breaks, and of the breaches that are left."""
     return Rows(
         title="Rules that today's schedule breaks",
         columns=(Column("rule", share=1, prose=True), number("VMs today"), number("after this plan")),

@@ -107,6 +107,7 @@ class Board:
                     return
                 else:
                     idle = (wakes - clock.now()).total_seconds()
+                    # Wake up in between: another worker may have freed a lane.
                     clock.sleep(min(max(idle, 1.0), self._carrier.pace.busy_seconds))
         except BaseException:
             self._failed = True
@@ -316,7 +317,7 @@ class Board:
         lane = step.lane
         # Through the ledger, later runs stay away from the vault or subscription as well.
         if attempt.holds in {"lane", "subscription"} and attempt.wait_seconds:
-            whole = "/".join(step.write.vault_id.split("/")[:3])
+            whole = "/".join(step.write.vault_id.split("/")[:3])  # "/subscriptions/ID"
             place = whole if attempt.holds == "subscription" else step.write.vault_id
             self._carrier.ledger.close(place, now + timedelta(seconds=attempt.wait_seconds), attempt.reason)
         match attempt.holds:

@@ -105,6 +105,7 @@ def build_rollout(
             gates=gates,
             transition=transition,
             budgets=Budgets(rules.policies.max_writes_per_day, rules.policies.scope, policy_writes, item_writes),
+            # One second more: the calendar never opens a lane before the board does (Board._closed).
             closed_until={vault.lower(): to_seconds(at) + 1 for vault, at in closed_until.items()},
             workers=workers,
             lanes=lanes_of_vaults(
@@ -140,7 +141,7 @@ def _lay_out_waves(
     layout.run([n for n, write in enumerate(layout.writes) if write.number in first], layout.begin, wave=1)
     made_at = {number: to_seconds(at) for number, at in made.items()}
     made_at |= {one.write.number: to_seconds(one.at) for one in layout.timed}
-    follows = layout.after_all()
+    follows = layout.after_all()  # the second wave begins after the first one, even if the pilot is backed up earlier
     for write in writes:
         if write.number in first and write.number in made_at:
             for row in layout.gates.rows_of(write.vms):

@@ -406,6 +406,7 @@ class Carrier:
             Word that the journal uses if the object is as planned.
         """
         in_progress, old = look is not None and not look.ended, self._is_old(write, look)
+        # A running operation will be looked at again, and a request that is too old has no effect: one look is enough.
         try:
             current = self._read(write) if in_progress or old else self._settled(write)
         except CloudError as exc:  # the outcome is unknown: whoever continues looks first
@@ -440,6 +441,7 @@ class Carrier:
             text = f"{reason}; it is not sent again until it is clear that the first request had no effect"
             if opened.accepted is not None:
                 return Attempt(End.LATER, text, "write")
+            # "operation": these looks do not count as tries (Lane.write_met_trouble), so the write is not given up.
             left = self.pace.lost_seconds - since.total_seconds()
             return Attempt(End.LATER, text, "operation", min(max(left, 1.0), self.pace.busy_seconds))
         if failure is None:
