@@ -410,7 +410,7 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
     NoScheduleError
         No number of moves is enough; the message names the rules in conflict.
     NotFoundWithinEffortError
-        No schedule that keeps the rules was found, and it was not proven that there is none; or none can be reached.
+        No schedule that keeps the rules was found, and it was not proven that none exists; or none can be reached.
     """
     began = time.monotonic()
     require_move_limit(case.rules.max_moves)
@@ -491,7 +491,7 @@ def solve_case(
     NoScheduleError
         No schedule keeps the rules; the error contains the rules in conflict, and what would make a schedule possible.
     NotFoundWithinEffortError
-        No schedule was found, and it was not proven that there is none; or ``why_not`` is False.
+        No schedule was found, and it was not proven that none exists; or ``why_not`` is False.
     """
     began, left = time.monotonic(), time_limit_seconds
     start = begin if near is None or keep else usable_start(case.instance, near)

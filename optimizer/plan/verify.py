@@ -103,7 +103,7 @@ class Checked:
 
 
 def verify(checked: Checked, claims: Claims) -> list[str]:
-    """All faults of a plan, in words; empty if there are none."""
+    """All faults of a plan, in words; empty for a plan without faults."""
     faults = _check_items(checked)
     if faults:
         return faults

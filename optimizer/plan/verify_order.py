@@ -47,7 +47,7 @@ def check_order(
     sets: SetRules,
     groups_of: CappedGroups,
 ) -> list[str]:
-    """Faults of the states that a plan passes through, in words; empty if there are none.
+    """Faults of the states that a plan passes through, in words; empty if every state is valid.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Text that is safe to show on a terminal, whatever it contains."""
+"""Text made safe to show on a terminal."""
 
 from __future__ import annotations
 

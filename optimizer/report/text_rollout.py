@@ -272,7 +272,7 @@ def _reasons(outcome: Outcome) -> list[str]:
 
 
 def render_apply_summary(prepared: Prepared, max_rows: int | None = SHOWN) -> Page:
-    """Render what a person is asked to confirm: how much, where, when, and for whom."""
+    """Render what a person is asked to confirm: how much, where, when, and on whose approval."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield Text(f"{prepared.command} {prepared.plan_path}", style="bold")

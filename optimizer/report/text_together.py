@@ -19,7 +19,7 @@ COSTS_EXPLAINED = (
 
 
 def together_rows(services: Sequence[ServiceTogether], max_rows: int) -> Rows:
-    """Table of the services whose start windows all overlap, or of which some overlap."""
+    """Table of the services whose start windows overlap, all of them or some."""
     return Rows(
         title=TITLE,
         columns=(

@@ -74,7 +74,7 @@ def _alarms(vms: Sequence[WatchedVm], glyphs: Glyphs, width: int, max_rows: int 
 
 
 def _alike(vms: Sequence[WatchedVm]) -> list[list[WatchedVm]]:
-    """Groups of VMs with alarms: single VMs, but VMs of one vault that are unknown for the same reason together."""
+    """Groups of VMs with alarms: one VM each, or the VMs of a vault that are unknown for the same reason."""
     groups: dict[object, list[WatchedVm]] = {}
     for row, vm in enumerate(vms):
         groups.setdefault((vm.vault, vm.findings) if vm.verdict == "unknown" else row, []).append(vm)

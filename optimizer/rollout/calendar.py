@@ -250,10 +250,9 @@ class _Layout:
         for number, lane in lanes.items():
             first = max(begin, self._opens.get(number, begin))
             for gate, members in lane.by_gate.items():
-                # `first - 1`: a span that begins exactly at `first` counts.  A gate that is open at `first` opens
-                # then.
+                # `first - 1`: a span that begins exactly at `first` counts.
                 self._expect_opening(lane, gate, self._spans[members[0]], first - 1)
-                if span_at(self._spans[members[0]], first):
+                if span_at(self._spans[members[0]], first):  # the gate is open already
                     heappush(lane.openings, (first, gate))
             turns.append((first, first, number))
         heapify(turns)
@@ -261,8 +260,7 @@ class _Layout:
         """Heap of the seconds at which each worker has made its write."""
         while turns:
             second, since, number = heappop(turns)
-            # All workers are busy: the lane gets its turn when the first of them is free, and keeps its place in line.
-            if free[0] > second:
+            if free[0] > second:  # no worker is free: the lane's turn comes with the first that is, in the same place
                 heappush(turns, (free[0], since, number))
                 continue
             made, not_before = len(self.timed), max(begin, self.begin, self._opens.get(number, begin))

@@ -50,7 +50,7 @@ class StateJudge:
         self._starts = [before.policy(item).start for item in before.items]
 
     def faults(self, now: Inventory) -> list[str]:
-        """All faults of a state, in words for people; empty if there are none."""
+        """All faults of a state, in words for people; empty for a state without faults."""
         present = {item.vm_id.lower(): item for item in now.items}
         faults = [f"{item.vm_id}: is no longer backed up" for key, item in self._items.items() if key not in present]
         faults += self._check_policies(now)

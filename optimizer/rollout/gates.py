@@ -53,7 +53,7 @@ class _Freeze:
 
 @dataclass(frozen=True, slots=True)
 class _Passage:
-    """Minutes of the UTC week in which a start may be changed; the reason if there are none."""
+    """Minutes of the UTC week in which a start may be changed, or the reason why no minute is suitable."""
 
     minutes: BoolArray
     reason: str = ""
@@ -64,7 +64,7 @@ class Gates:
 
     A write that gives VMs another start is kept away from their backups, before and after, for every UTC offset that
     their clocks may have.  It is made on the side of the old start that leaves the shorter gap between recovery
-    points. It is frozen on the frozen days of any of its VMs.  A new or deleted policy affects no VM, so it is frozen
+    points.  It is frozen on the frozen days of any of its VMs.  A new or deleted policy affects no VM, so it is frozen
     only while every VM of its vault is.
 
     Parameters

@@ -36,7 +36,7 @@ def rollback_writes(records: Sequence[Record], writes: Sequence[Write], *, delet
     """Writes that undo what a journal records as done, in reverse order.
 
     Every object returns to the state that the plan knew, which is the state in which it was found right before each
-    write. The object's state in the journal is not used.  Created policies stay, empty; they are deleted last, and
+    write.  The object's state in the journal is not used.  Created policies stay, empty; they are deleted last, and
     only on request.  Objects that were found as planned, and that no run of the journal wrote, are left alone.  A
     write has the number of the write that it undoes.
 

@@ -9,7 +9,7 @@ from optimizer.rollout.stages import Write
 from optimizer.rollout.transition import Transition
 
 MOST_OPEN = 2
-"""Maximum number of requests of a lane that may be open while others are sent."""
+"""Number of open requests with which a lane begins no other write."""
 
 MOST_UNSETTLED = 5
 """Number of unsettled writes with which a lane begins no other write: each one doubles the states to keep."""

@@ -91,7 +91,7 @@ def watch(
     CloudError
         No vault can be read.  If only some vaults cannot be read, their VMs have a finding.
     ClockError
-        The clocks of this machine and the service differ, so due and overdue runs cannot be told apart.
+        The clocks of this machine and the service differ, so due and overdue runs cannot be distinguished.
     """
     now = clock.now()
     watched = list(_watched(plan, moved_at, inventory, rules or plan.rules))

@@ -47,12 +47,12 @@ class Job:
 
     @property
     def made_a_point(self) -> bool:
-        """Whether it created a recovery point."""
+        """Whether the job created a recovery point."""
         return self.status.lower() in _MADE_A_POINT
 
     @property
     def running(self) -> bool:
-        """Whether it is in progress."""
+        """Whether the job is in progress."""
         return self.status.lower() in _RUNNING
 
 

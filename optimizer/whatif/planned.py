@@ -98,7 +98,7 @@ class Planner:
         NoScheduleError
             No schedule keeps the rules; the message names the rules in conflict.
         NotFoundWithinEffortError
-            No schedule was found, and it was not proven that there is none.
+            No schedule was found, and it was not proven that no schedule exists.
         """
         began = time.monotonic()
 
