@@ -68,7 +68,7 @@ def connect(address: str | None, patience_seconds: float = CONNECT_SECONDS) -> D
     new_client: Any = UntypedClient
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Dask warns of other versions; require_equal refuses those that matter
+            warnings.simplefilter("ignore")  # Dask warns about other versions; require_equal refuses those that matter
             client: Client = new_client(address, timeout=patience_seconds, set_as_default=False)
     except (OSError, ValueError) as exc:
         raise EngineError(

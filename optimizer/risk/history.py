@@ -88,7 +88,7 @@ class RiskHistory:
 
     @property
     def block_days(self) -> npt.NDArray[np.int64]:
-        """Shape (num_blocks,): number of days in each block."""
+        """Number of days in each block; shape (num_blocks,)."""
         return np.bincount(np.arange(len(self.dates)) * self.num_blocks // max(len(self.dates), 1))
 
     @property

@@ -285,7 +285,7 @@ def order_of_moves(moves: Sequence[Move], room: Mapping[Hashable, int]) -> list[
     outside = object()
     surplus: Counter[Hashable] = Counter()
     arrows: defaultdict[Hashable, list[tuple[Hashable, int]]] = defaultdict(list)
-    for move in reversed(moves):  # so that the first is taken first
+    for move in reversed(moves):  # tours take arrows from the end, so the first move comes first
         surplus[move.after] += 1
         if move.before is not None:
             surplus[move.before] -= 1
@@ -523,7 +523,7 @@ def _could_be_edited(f: Families, options: IntArray, p: int) -> bool:
     target = options[f.policy_vm[begin]]
     if target == f.policy_option[p]:
         return False
-    for at in range(begin, end):  # noqa: SIM110  # compiled, which all() over a generator is not
+    for at in range(begin, end):  # noqa: SIM110  # Numba does not compile all() over a generator
         if options[f.policy_vm[at]] != target:
             return False
     return True

@@ -514,7 +514,7 @@ def _start_for_policy(
         for t in range(NUM_OPTIONS):
             total[t] += price[t]
     if together >= 0:
-        total[together] += FORBIDDEN  # they are there already
+        total[together] += FORBIDDEN  # they are all there already, which would change nothing
     best = _cheapest(total)
     if random.random() < SHARE_OF_CHEAPEST:
         return best

@@ -1,1 +1,1 @@
-"""What fewer moves would gain: ways from today to a plan and back."""
+"""The gain of fewer moves: paths from today's schedule to a plan and back."""

@@ -1,4 +1,4 @@
-"""Lower bounds on the cost of every schedule with at most so many moves, for all numbers of moves at once."""
+"""Lower bounds on the cost of every schedule with at most a given number of moves, for all numbers at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optimizer.solve.moves.path import ShouldStop
 class Bounds:
     """Lines below the curve, ``value - sigma m``, one for each slope that the curve has at some numbers of moves.
 
-    ``proven`` has bounds that hold for a number of moves, and for all smaller ones.
+    ``proven`` contains bounds that hold for a number of moves, and for all smaller ones.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Bounds:
             self._lines.append((_bound_at_price(instance, sigma, 12 * effort, should_stop), sigma))
 
     def at(self, m: int, cost: float) -> float:
-        """Lower bound with at most ``m`` moves; the cost itself where nothing may move."""
+        """Lower bound with at most ``m`` moves; the cost itself if nothing may move."""
         if m == 0:
             return cost
         bounds = [value - sigma * m for value, sigma in self._lines]
@@ -46,7 +46,7 @@ class Bounds:
 
 
 def slopes_at(envelope: Sequence[tuple[int, float]], numbers: Sequence[int]) -> list[float]:
-    """What one more move gains along the lower convex hull of a curve, at some numbers of moves; ascending."""
+    """Gain of one more move along the lower convex hull of a curve, at some numbers of moves; ascending."""
     hull: list[tuple[int, float]] = []
     for point in envelope:
         while len(hull) > 1 and _slope(hull[-2], hull[-1]) >= _slope(hull[-2], point):
@@ -65,11 +65,11 @@ def _slope(a: tuple[int, float], b: tuple[int, float]) -> float:
 
 
 ROUNDING = 1e-6
-"""Relative error of sums of costs; a bound that is above a cost by more is wrong, and the verifier has to see it."""
+"""Relative error of sums of costs; a bound that exceeds a cost by more is wrong, and the verifier must see it."""
 
 
 def _bound_at_price(instance: Instance, sigma: float, steps: int, should_stop: ShouldStop) -> float:
-    """A lower bound on ``cost + sigma * moves`` of every schedule, whatever the number of moves."""
+    """Lower bound on ``cost + sigma * moves`` of every schedule, whatever the number of moves."""
     moved = np.arange(NUM_OPTIONS)[None, :] != instance.today[:, None]
     priced = replace(instance, linear=instance.linear + sigma * moved, max_moves=None)
     return ascend(priced, steps, lambda *_: not should_stop()).bound

@@ -1,19 +1,19 @@
-"""What a schedule gains by the number of moves it may take: one good schedule and a bound for each number.
+"""Traces the moves curve: one good schedule and a bound for each maximum number of moves.
 
-Where today's schedule keeps the rules, nothing is solved again.  One :class:`~optimizer.solve.moves.path.Walk` leads
-from today to half of the moves, another from the full plan back to today.  Each passes hundreds of schedules, and the
-cheapest with at most ``m`` moves is the first answer for ``m``.  It is improved by strategic oscillation around the
-limit (some moves are taken back and others made, or the other way around: Glover, "Tabu search", ORSA Journal on
-Computing 1, 1989) and by annealing.  An answer for ``m`` is also one for every larger number, so costs never rise with
-the number of moves.
+If today's schedule keeps the rules, nothing is solved again. One :class:`~optimizer.solve.moves.path.Walk` leads from
+today's schedule to half of the moves, another from the full plan back to today's. Each passes hundreds of schedules,
+and the cheapest with at most ``m`` moves is the first answer for ``m``. It is improved by strategic oscillation around
+the limit (some moves are taken back and others made, or the other way around: Glover, "Tabu search", ORSA Journal on
+Computing 1, 1989) and by annealing. An answer for ``m`` is also an answer for every larger number, so costs never rise
+with the number of moves.
 
-Where today's schedule breaks a rule, the first walk begins at the schedule that keeps every rule with the fewest moves
-(:mod:`optimizer.solve.moves.fewest`).  The way back from the plan may end above that number.  Schedules in between are
-searched with the solver.
+If today's schedule breaks a rule, the first walk begins at the schedule that keeps every rule with the fewest moves
+(:mod:`optimizer.solve.moves.fewest`). The way back from the plan may end above that number. The solver then searches
+schedules in between.
 
-The bound.  With a price ``sigma`` on every move, the Lagrangian relaxation of the limit gives for every ``m``
-``cost >= L(sigma) - sigma m``, so a few ascents, at prices that are the slopes of the curve, bound the whole of it: it
-lies above the upper envelope of their lines, which is convex in ``m``.
+The bound. With a price ``sigma`` on every move, the Lagrangian relaxation of the limit gives ``cost >= L(sigma) -
+sigma m`` for every ``m``. So a few ascents, at prices that are slopes of the curve, bound the whole curve: it lies
+above the upper envelope of their lines, which is convex in ``m``.
 """
 
 from __future__ import annotations
@@ -35,50 +35,50 @@ from optimizer.solve.moves.path import IMPROVEMENT, Mark, Path, Walk
 from optimizer.solve.moves.pool import Pool
 
 MOST_OF_GAIN = 0.8
-"""The share of the full gain whose fewest moves are a point of the curve."""
+"""Share of the full gain; the fewest moves that reach it are a point of the curve."""
 
 OSCILLATIONS = (32, 8, 3)
-"""Moves taken back or made beyond the limit: the limit divided by these."""
+"""Divisors of the limit; the quotients are the numbers of moves that an oscillation takes back or makes beyond it."""
 
 MOST_IN_OSCILLATION = 200
-"""The most of these, so that large estates take no longer than they must."""
+"""Maximum number of moves in an oscillation, so that large estates do not take longer than necessary."""
 
 MANY_BOUNDS_VMS = 2000
-"""Up to this size a bound is ascended for every number of moves of the grid, above for a few of them."""
+"""Number of VMs up to which a bound is ascended for every number of moves of the grid; above, for a few of them."""
 
 FEW_BOUNDS = 5
 
 ROUNDS_PER_EFFORT = 40
-"""Rounds of annealing at each point."""
+"""Rounds of annealing per unit of effort, at each point."""
 
 MOST_OSCILLATIONS = 40
-"""Improvements by oscillation at one number of moves; most need fewer."""
+"""Maximum number of improvements by oscillation at one number of moves; most numbers need fewer."""
 
 MOST_SETTLING = 5
-"""Times that knee and most of the gain are looked for anew: both shift a little when they are improved."""
+"""Maximum number of times that the knee (or the point of ``MOST_OF_GAIN``) is located; improving it shifts it."""
 
 ShouldStop = Callable[[], bool]
 
 
 def never() -> bool:
-    """A :data:`ShouldStop` that lets everything end by itself."""
+    """Never stop; a :data:`ShouldStop`."""
     return False
 
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """The best schedule that was found with a number of moves.
+    """The best schedule found with a number of moves.
 
     Parameters
     ----------
     max_moves
-        Moves that were allowed; the schedule may have fewer.
+        Maximum number of moves; the schedule may have fewer.
     options
         Shape (V,): start option of each VM.
     cost
-        Its cost.
+        Cost of the schedule.
     bound
-        Proven lower bound on the cost of every schedule with so many moves.
+        Proven lower bound on the cost of every schedule with at most ``max_moves`` moves.
     """
 
     max_moves: int
@@ -95,7 +95,7 @@ def best_moves(
     seed: int = 0,
     clock: SolveClock | None = None,
 ) -> IntArray:
-    """A schedule under the limit of moves, found as the points of the curve are.
+    """Find a schedule within the limit on moves, in the same way as the points of the curve.
 
     Parameters
     ----------
@@ -104,12 +104,12 @@ def best_moves(
     start
         Shape (V,): a schedule that keeps every rule and the limit, such as today's.
     effort, seed, clock
-        As of :func:`trace_moves`.
+        See :func:`trace_moves`.
 
     Returns
     -------
     numpy.ndarray
-        Shape (V,): not worse than the start.
+        Shape (V,): a schedule that is not worse than ``start``.
     """
     assert instance.max_moves is not None
     clock = SolveClock(None) if clock is None else clock
@@ -134,31 +134,31 @@ def trace_moves(
     clock: SolveClock | None = None,
     progress: Progress = no_progress,
 ) -> tuple[CurvePoint, ...]:
-    """The curve from the fewest moves to those of a plan.
+    """Trace the curve from the fewest moves to those of a plan.
 
     Parameters
     ----------
     instance
-        The problem; where it limits the moves, the plan keeps to that.
+        The problem; if it limits the moves, the plan keeps that limit.
     plan
-        Shape (V,): the best schedule that is known: the last point, unless a cheaper one is met on the way.
+        Shape (V,): the best known schedule. It is the last point, unless a cheaper one is found on the way.
     bound
         Proven lower bound on the cost of every schedule of the problem.
     effort
-        Work: ``12 * effort`` steps of each bound, ``40 * effort`` rounds of annealing at each point; where the solver
-        is asked, its effort.
+        Work: ``12 * effort`` steps of each bound, and ``40 * effort`` rounds of annealing at each point; where the
+        solver is used, its effort.
     seed
-        Of the annealing and of the solver.
+        Random seed of the annealing and of the solver.
     clock
-        Says how much time is left; what is found by then is returned.  None: as much as it takes.
+        Clock with the time that is left; the points found by then are returned. By default, there is no limit.
     progress
-        Told after each point.
+        Called after each point.
 
     Returns
     -------
     tuple of CurvePoint
-        Ascending in ``max_moves``, from 0 where today's schedule keeps the rules, else from the fewest moves with
-        which one was found; costs do not rise.
+        Points in ascending order of ``max_moves``. The first has 0 moves if today's schedule keeps the rules,
+        otherwise the fewest moves for which a schedule was found. Costs never rise.
     """
     clock = SolveClock(None) if clock is None else clock
     should_stop = clock.over
@@ -186,7 +186,7 @@ def trace_moves(
         search.settle(number_of)
     progress("moves", len(wanted), len(wanted) + 1, "bounds")
     envelope = pool.envelope()
-    last = envelope[-1][0]  # fewer than planned where as much was found to be had for less
+    last = envelope[-1][0]  # fewer than planned if fewer moves were found to gain as much
     named = {max(fewest, number_of(pool.gains())) for number_of in (knee_of, fewest_for)}
     numbers = sorted({m for m in {*wanted, *named} if m < last} | {last})
     slopes = slopes_at(envelope, numbers[1:-1])
@@ -198,7 +198,7 @@ def trace_moves(
 
 
 def grid(most: int) -> list[int]:
-    """0, 1, 2, 5, 10, 20, 50 ... below a number, and the number."""
+    """The numbers 0, 1, 2, 5, 10, 20, 50 ... below ``most``, and ``most``."""
     steps, scale = [0], 1
     while scale < most:
         steps += [scale, 2 * scale, 5 * scale]
@@ -207,15 +207,15 @@ def grid(most: int) -> list[int]:
 
 
 def knee_of(envelope: Sequence[tuple[int, float]]) -> int:
-    """The number of moves beyond which more of them bring little.
+    """The number of moves beyond which more moves bring little.
 
-    It is that of the largest ``gain(m) / gain(all) - m / all``, the distance to the chord from first to last, as in
-    Satopaa, Albrecht, Irwin, Raghavan, "Finding a 'kneedle' in a haystack", ICDCS Workshops 2011, without smoothing.
+    It has the largest ``gain(m) / gain(all) - m / all``, the distance to the chord from first to last, as in Satopaa,
+    Albrecht, Irwin, Raghavan, "Finding a 'kneedle' in a haystack", ICDCS Workshops 2011, without smoothing.
 
     Parameters
     ----------
     envelope
-        Number of moves and cost, ascending in the first, falling in the second.
+        Numbers of moves, ascending, with their costs, falling.
     """
     moves, cost = np.array(envelope, dtype=np.float64).T
     span, gain = moves[-1] - moves[0], cost[0] - cost[-1]
@@ -225,7 +225,7 @@ def knee_of(envelope: Sequence[tuple[int, float]]) -> int:
 
 
 def fewest_for(envelope: Sequence[tuple[int, float]], share: float = MOST_OF_GAIN) -> int:
-    """The fewest moves with which a share of the gain from first to last is reached."""
+    """The fewest moves that reach a share of the gain from first to last."""
     first, last = envelope[0][1], envelope[-1][1]
     target = first - share * (first - last)
     return next(moves for moves, cost in envelope if cost <= target + IMPROVEMENT)
@@ -239,12 +239,12 @@ class _Search:
     instance, pool, effort, seed, clock
         The problem, the schedules known so far, and how long to work.
     reached
-        Below so many moves, schedules are too rare to be found move by move: the solver is asked.
+        Number of moves below which schedules are too rare to be found move by move, so that the solver is used.
 
     Attributes
     ----------
     proven
-        Numbers of moves that the solver was asked for, each with its lower bound on the cost.
+        Numbers of moves that the solver was used for, each with its lower bound on the cost.
     """
 
     def __init__(
@@ -261,7 +261,7 @@ class _Search:
         self._reached = reached
 
     def improve(self, m: int) -> None:
-        """Look for a cheaper schedule with at most ``m`` moves; the pool gets what is found."""
+        """Look for a cheaper schedule with at most ``m`` moves, and add it to the pool."""
         found = self.pool.best(m)
         if found is None or m in self.improved or self._should_stop():
             return
@@ -273,14 +273,14 @@ class _Search:
         self.pool.add(down.path)
 
     def _solved(self, options: IntArray, m: int) -> tuple[float, IntArray]:
-        """The best schedule that the solver finds, with its cost."""
+        """Cost and options of the best schedule that the solver finds."""
         found, self.proven[m] = cheapest_within(
             self.instance, m, options, effort=self._effort, seed=self._seed, clock=self._clock
         )
         return evaluate(self.instance, found).total, found
 
     def _oscillated(self, cost: float, options: IntArray, m: int) -> tuple[float, IntArray]:
-        """The best schedule that oscillation and annealing find, with its cost."""
+        """Cost and options of the best schedule that oscillation and annealing find."""
         cost, options = _oscillate(self.instance, cost, options, m, self._should_stop)
         annealed = self._anneal(options, m)
         if (annealed_cost := evaluate(self.instance, annealed).total) < cost - IMPROVEMENT:
@@ -288,7 +288,7 @@ class _Search:
         return cost, options
 
     def settle(self, number_of: Callable[[Sequence[tuple[int, float]]], int]) -> None:
-        """Improve the number of moves that is read off the envelope, and the one below, until it stays the same."""
+        """Improve the number of moves read from the envelope, and the number below it, until it no longer changes."""
         for _ in range(MOST_SETTLING):
             m = number_of(self.pool.gains())
             for near in (m, m - 1):
@@ -302,7 +302,7 @@ class _Search:
         return anneal(limited, options, rounds, self._seed, lambda *_: not self._should_stop())
 
     def points(self, numbers: Sequence[int], bounds: Bounds) -> tuple[CurvePoint, ...]:
-        """The best schedule of each number of moves."""
+        """The best schedule for each number of moves."""
         points = []
         for m in numbers:
             found = self.pool.best(m)
@@ -315,7 +315,7 @@ class _Search:
 def _oscillate(
     instance: Instance, cost: float, options: IntArray, m: int, should_stop: ShouldStop
 ) -> tuple[float, IntArray]:
-    """Take moves back and make others, or the other way round, as long as that gains within ``m`` moves."""
+    """Take moves back and make others, or the other way around, as long as that gains within ``m`` moves."""
     sizes = sorted({min(MOST_IN_OSCILLATION, max(1, m // part)) for part in OSCILLATIONS})
     for _ in range(MOST_OSCILLATIONS if m > 0 else 0):
         improved = False

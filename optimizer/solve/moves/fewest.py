@@ -1,7 +1,7 @@
-"""Schedules of few moves where today's breaks a rule: nothing leads there move by move, so they are searched.
+"""Searches schedules of few moves if today's schedule breaks a rule, because no path of single moves leads to them.
 
-Taking moves of a plan back one by one ends where a rule would break, and that may be far above the fewest moves with
-which every rule can be kept: the plan has put its VMs where they save most, not where the fewest have to go.
+Taking back moves of a plan one by one ends where a rule would break. That may be far above the minimum number of moves
+that keeps every rule: the plan has put its VMs where they save most, not where the fewest VMs have to go.
 """
 
 from __future__ import annotations
@@ -15,25 +15,25 @@ from optimizer.solve.solver import solve
 from optimizer.solve.toward import counting_moves
 
 PART_OF_EFFORT = 4
-"""The effort of each search here is that of the plan divided by this: a curve may need several of them."""
+"""The effort of each search here is the plan's effort divided by this, because a curve may need several searches."""
 
 SHARE_OF_TIME = 0.3
-"""Share of the time left that each search may take, so that some is left for the other points and their bounds."""
+"""Share of the remaining time that each search may take; the rest is for the other points and their bounds."""
 
 
 def with_fewest_moves(instance: Instance, known: IntArray, *, effort: int, seed: int, clock: SolveClock) -> IntArray:
-    """A schedule that keeps every rule with the fewest moves that the search finds, whatever it costs.
+    """Find a schedule that keeps every rule with as few moves as the search finds, whatever it costs.
 
     Parameters
     ----------
     instance
         The problem.
     known
-        Shape (V,): a schedule that keeps every rule; what is found has no more moves.
+        Shape (V,): a schedule that keeps every rule; the result has at most as many moves.
     effort, seed
-        Those of the plan.
+        Effort and random seed of the plan.
     clock
-        Says how much time is left.
+        Clock with the time that is left.
     """
     return _search(counting_moves(instance), known, effort, seed, clock)[0]
 
@@ -41,16 +41,16 @@ def with_fewest_moves(instance: Instance, known: IntArray, *, effort: int, seed:
 def cheapest_within(
     instance: Instance, max_moves: int, known: IntArray, *, effort: int, seed: int, clock: SolveClock
 ) -> tuple[IntArray, float]:
-    """Search the whole problem with at most so many moves, as ``plan --max-moves`` does.
+    """Search the whole problem with at most ``max_moves`` moves, as ``plan --max-moves`` does.
 
     Parameters
     ----------
     instance, effort, seed, clock
-        As of :func:`with_fewest_moves`.
+        See :func:`with_fewest_moves`.
     max_moves
         Maximum number of VMs that move.
     known
-        Shape (V,): a schedule within this limit; what is found costs no more.
+        Shape (V,): a schedule within this limit; the result costs no more.
 
     Returns
     -------
@@ -61,7 +61,7 @@ def cheapest_within(
 
 
 def _search(instance: Instance, known: IntArray, effort: int, seed: int, clock: SolveClock) -> tuple[IntArray, float]:
-    """What the solver finds when it begins at a schedule; that schedule if no time is left."""
+    """Schedule and bound that the solver finds from a schedule on; that schedule itself if no time is left."""
     if clock.over():
         return known, -math.inf
     left = clock.left()

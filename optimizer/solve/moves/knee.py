@@ -1,11 +1,11 @@
-"""About how many moves of a plan give most of its gain: the plan's own moves, those that gain most first.
+"""Finds about how few moves of a plan give most of its gain, among the plan's own moves, those that gain most first.
 
-Nothing is searched: every VM goes where the plan has it, or stays where it is today.  So the number is one that is
-enough; the moves curve (:mod:`optimizer.solve.moves.curve`), which also lets VMs go elsewhere, may need fewer.
+Nothing is searched: every VM goes where the plan has it, or stays at today's start. So the number is sufficient; the
+moves curve (:mod:`optimizer.solve.moves.curve`), in which VMs may also go elsewhere, may need fewer moves.
 
-Rules may force moves that gain little or nothing.  Where those that gain most do not keep the rules by themselves,
-the number is found from the other end: moves of the plan are taken back, those that gain least first, as long as the
-rest keeps every rule and enough of the gain.
+Rules may force moves that gain little or nothing. If the moves that gain most do not keep the rules on their own, the
+number is found from the other end: moves of the plan are taken back, those that gain least first, as long as the rest
+keeps every rule and enough of the gain.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from optimizer.solve.cost import evaluate, policy_counts, policy_writes, row_cou
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 
 ROUNDS = 32
-"""How often the moves that are left are priced again while they are put in order; gains change as others move."""
+"""Number of times that the remaining moves are priced while they are ordered; gains change as other VMs move."""
 
 CHUNK = 4096
-"""VMs whose rows are compared at once, which bounds the memory."""
+"""Number of VMs whose rows are compared at once, to limit memory."""
 
 MOST_TRIALS = 256
-"""Trials of taking moves back; each looks at the whole schedule, which takes 50 ms for 100,000 VMs."""
+"""Maximum number of trials of taking moves back; each evaluates the whole schedule, 50 ms for 100,000 VMs."""
 
 LEAST_GAIN = 1e-6
-"""Gain of a plan, in at-risk backups per 30 days, below which no part of it is worth naming."""
+"""Minimum gain of a plan, in at-risk backups per 30 days, for which a knee is worth reporting."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Knee:
     Parameters
     ----------
     moves
-        VMs that move; the schedule in which all others stay keeps every rule and limit.
+        Number of VMs that move; the schedule in which all others stay keeps every rule and limit.
     share
-        What these moves gain, as a share of the gain of all.
+        Gain of these moves as a share of the gain of all moves.
     """
 
     moves: int
@@ -49,7 +49,7 @@ class Knee:
 
 
 def find_knee(instance: Instance, options: IntArray, share: float) -> Knee | None:
-    """The fewest of a plan's moves that give a share of its gain, taken in the order of what they gain.
+    """Find the fewest of a plan's moves that give a share of its gain, taken in the order of what they gain.
 
     Parameters
     ----------
@@ -58,12 +58,12 @@ def find_knee(instance: Instance, options: IntArray, share: float) -> Knee | Non
     options
         Shape (V,): the plan, feasible.
     share
-        Of what the plan costs less than today's schedule, in the whole objective.
+        Share of the plan's gain, which is the cost of today's schedule minus the cost of the plan.
 
     Returns
     -------
     Knee or None
-        None where the plan gains nothing.
+        None if the plan gains nothing.
     """
     today = instance.today
     first = evaluate(instance, today).total
@@ -102,19 +102,19 @@ def _without_needless(
     gains_enough: Callable[[IntArray], bool],
     keeps_rules: Callable[[IntArray], bool],
 ) -> IntArray:
-    """The moves of a plan without those that neither the rules nor the gain need.
+    """Remove the moves of a plan that neither the rules nor the gain need.
 
-    Moves are taken back from the end of the order, many at once where possible.  One move that the rules could spare
-    but not the gain ends it, as all that are left gain more.
+    Moves are taken back from the end of the order, many at once where possible. The first move that the rules could do
+    without but the gain could not ends this, because all moves that are left gain more.
 
     Parameters
     ----------
     order
         VMs that move in the plan, those that gain most first.
     candidates
-        Those that may stay where they are today, in the same order.
+        VMs that may stay at today's start, in the same order.
     gains_enough, keeps_rules
-        Whether the schedule in which only some of them move gains enough, and whether it keeps every rule and limit.
+        Whether the schedule in which only the given VMs move gains enough, and whether it keeps every rule and limit.
     """
     kept, parts, trials = order, [candidates], 0
     while parts and trials < MOST_TRIALS:
@@ -133,9 +133,9 @@ def _without_needless(
 
 
 def _in_order(instance: Instance, options: IntArray) -> IntArray:
-    """VMs that move, those that gain most first, VMs that share a new policy together.
+    """VMs that move, those that gain most first; VMs that share a new policy come together.
 
-    In each round, every move that is left is priced as if it were the next; the best of them are taken.
+    In each round, every remaining move is priced as if it were the next one, and the best moves are taken.
     """
     left = np.flatnonzero(options != instance.today)
     prices = _MovePrices(instance, options, left)
@@ -150,7 +150,7 @@ def _in_order(instance: Instance, options: IntArray) -> IntArray:
 
 
 class _MovePrices:
-    """What each move of a plan gains while some of the others have been made.
+    """Gain of each move of a plan after some of the other moves have been made.
 
     Parameters
     ----------
@@ -176,14 +176,14 @@ class _MovePrices:
         self._fair_share = np.append(rows.fair_share, 0)
 
     def scores(self, current: IntArray, left: IntArray) -> FloatArray:
-        """Gain of each move that is left, or, where it helps to pay for a new policy, the mean gain of those that do.
+        """Gain of each remaining move or, if it helps to pay for a new policy, the mean gain of those that do.
 
         Parameters
         ----------
         current
-            Shape (V,): where every VM is.
+            Shape (V,): present option of every VM.
         left
-            VMs that are still where they are today, ascending.
+            VMs that are still at today's start, ascending.
         """
         instance, at = self._instance, np.searchsorted(self._vms, left)
         met = np.append(row_counts(instance, current), 0)
@@ -203,7 +203,7 @@ class _MovePrices:
 
 
 def _unshared(rows: IntArray, others: IntArray) -> BoolArray:
-    """Which rows of each VM are not among its other rows; both of shape (n, W)."""
+    """Whether each row of a VM is not among its other rows; both have shape (n, W)."""
     found = np.empty(rows.shape, dtype=np.bool_)
     for begin in range(0, len(rows), CHUNK):
         part = slice(begin, begin + CHUNK)
@@ -212,10 +212,10 @@ def _unshared(rows: IntArray, others: IntArray) -> BoolArray:
 
 
 def _shared_costs(gain: FloatArray, cell: IntArray, opening: FloatArray) -> FloatArray:
-    """Score of each move: the best mean gain of the first moves to its start, less the policy that they need.
+    """Score of each move: the best mean gain of the first moves to its start, minus the policy that they need.
 
-    Moves to one start are looked at in the order of their gain.  A move beyond those with the best mean has its own
-    gain, as the policy is there by then.
+    The moves to one start are considered in the order of their gain. A move beyond those with the best mean has its
+    own gain, because the policy exists by then.
     """
     order = np.lexsort((-gain, cell))
     cells, gains = cell[order], gain[order]

@@ -1,10 +1,10 @@
-"""Ways from one schedule to another by the moves that gain most, and back by those that lose least.
+"""Paths from one schedule to another by the moves that gain most, and back by the moves that lose least.
 
-A policy that is opened for several VMs pays for none of them alone, so VMs of a twin key go together: a *star* is a
-start and the VMs whose move there gains most for each move, the policy's price included, as in greedy facility
-location (Jain, Mahdian, Markakis, Saberi, Vazirani, Journal of the ACM 50, 2003).  Back go single VMs, or as many as
-spare a policy.  The gain of a key mostly falls when others move, so the best of before is looked at first and only
-that is priced anew (Minoux, "Accelerated greedy algorithms", 1978).
+A policy that is opened for several VMs does not pay off for any of them alone, so VMs of a twin key go together. A
+*star* is a start and the VMs whose move there gains most per move, with the policy's price included, as in greedy
+facility location (Jain, Mahdian, Markakis, Saberi, Vazirani, Journal of the ACM 50, 2003). On the way back, single VMs
+move, or as many as save a policy. The gain of a key usually falls when other VMs move, so the best key so far is
+examined first, and only this key is priced again (Minoux, "Accelerated greedy algorithms", 1978).
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.moves.tally import Tally
 
 IMPROVEMENT = 1e-9
-"""A change has to gain more than this, so that rounding cannot make the search run in circles."""
+"""Minimum gain of a change, in at-risk backups per 30 days, so that rounding cannot make the search run in circles."""
 
 ShouldStop = Callable[[], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A schedule that keeps every limit, somewhere on a path.
+    """A schedule that keeps every limit, at some point of a path.
 
     Parameters
     ----------
     num_moves, cost
-        VMs that are not where they are today, and the objective.
+        Number of VMs that are not at today's start, and the objective.
     num_steps
-        How many steps of the path lead to it.
+        Number of steps of the path that lead to it.
     """
 
     num_moves: int
@@ -44,7 +44,7 @@ class Mark:
 
 @dataclass(slots=True)
 class Path:
-    """Steps from a schedule, each a VM and the option that it goes to, and the schedules passed on the way."""
+    """Steps from a schedule, each a VM and its new option, and the schedules passed on the way."""
 
     start: IntArray
     steps: list[tuple[int, int]] = field(default_factory=list)
@@ -64,11 +64,11 @@ class Walk:
     Parameters
     ----------
     instance
-        The problem; its ``max_moves`` is not looked at.
+        The problem; its ``max_moves`` is ignored.
     options
-        Shape (V,): where it begins, a schedule that keeps every rule.
+        Shape (V,): schedule at which the walk begins; it keeps every rule.
     should_stop
-        Asked now and then; ends a walk where it is.
+        Called from time to time; True ends the walk where it is.
     """
 
     def __init__(self, instance: Instance, options: IntArray, should_stop: ShouldStop) -> None:
@@ -82,19 +82,19 @@ class Walk:
 
     @property
     def num_moves(self) -> int:
-        """VMs that are not where they are today."""
+        """Number of VMs that are not at today's start."""
         return self.tally.num_moves
 
     def options(self) -> IntArray:
-        """Where it is; shape (V,)."""
+        """The present schedule; shape (V,)."""
         return self.tally.options.copy()
 
     def extend(self, most_moves: int) -> None:
-        """Make the moves that gain most for each move, until there are so many or none gains."""
+        """Make the moves that gain most per move, until there are ``most_moves`` moves or no move gains."""
         self._follow(self._best_star, self._take_star, lambda: self.tally.num_moves < most_moves, most_moves)
 
     def shrink(self, most_moves: int) -> None:
-        """Take moves back that lose least for each move, until there are no more than so many or none may go back."""
+        """Take back the moves that lose least per move, until ``most_moves`` are left or none can be taken back."""
         self._follow(self._best_return, self._take_return, lambda: self.tally.num_moves > most_moves, most_moves)
 
     def _follow(
@@ -106,7 +106,7 @@ class Walk:
     ) -> None:
         """Take the best step of any key again and again."""
         moved = True
-        while moved and goes_on():  # gains of keys that were dropped may have grown: look once more at the end
+        while moved and goes_on():  # gains of dropped keys may have grown: examine all keys once more at the end
             moved = False
             found = [(k, best(k, most_moves)) for k in self._members]
             queue = [(-step.ratio, k) for k, step in found if step is not None]
@@ -130,7 +130,7 @@ class Walk:
                 return
 
     def _best_star(self, k: int, most_moves: int) -> _Step | None:
-        """Start and VMs of a key with the largest gain for each move, everyone priced as if going alone."""
+        """Start and VMs of a key with the largest gain per move, with every VM priced as if it moved alone."""
         tally = self.tally
         vms = self._members[k]
         vms = vms[tally.options[vms] == tally.instance.today[vms]]
@@ -150,7 +150,7 @@ class Walk:
         return _Step(float(ratio[size, option]), k, willing, int(option))
 
     def _take_star(self, step: _Step, most_moves: int) -> bool:
-        """Move VMs of a star one after the other as long as each raises the gain for each move; whether any went."""
+        """Move the VMs of a star one at a time, as long as each raises the gain per move; return whether any moved."""
         tally, k, option = self.tally, step.key, step.option
         left, before, taken = step.vms, tally.cost, []
         ratio = -np.inf
@@ -172,7 +172,7 @@ class Walk:
         return False
 
     def _best_return(self, k: int, _most_moves: int) -> _Step | None:
-        """VMs of a key whose way back loses least for each move: one, or as many as spare a policy."""
+        """VMs of a key whose way back loses least per move: a single VM, or as many as save a policy."""
         tally, instance = self.tally, self.tally.instance
         vms = self._members[k]
         vms = vms[tally.options[vms] != instance.today[vms]]
@@ -196,7 +196,7 @@ class Walk:
         return best
 
     def _take_return(self, step: _Step, _most_moves: int) -> bool:
-        """Move VMs back one after the other, unless one stands in the way of the next; whether any went."""
+        """Move VMs back one at a time, until one would break a limit; return whether any moved."""
         tally, instance = self.tally, self.tally.instance
         for number, v in enumerate(step.vms.tolist()):
             today = int(instance.today[v])
@@ -225,7 +225,7 @@ class Walk:
             price = tally.differences(vms) + tally.opening_prices(k)
             price -= np.where(tally.leaving_to_close(k)[here] == 1, instance.policy_write_price, 0.0)[:, None]
             price[np.arange(len(vms)), here] = 0.0
-            price[np.arange(len(vms)), instance.today[vms]] = np.inf  # a move less is for others to decide
+            price[np.arange(len(vms)), instance.today[vms]] = np.inf  # taking a move back is up to shrink()
             row, option = np.unravel_index(int(np.argmin(price)), price.shape)
             if price[row, option] >= -IMPROVEMENT:
                 return
@@ -244,12 +244,14 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """VMs of a key that go to an option, or, where they go back, leave it.
+    """VMs of a key that go to an option or, on the way back, leave it.
 
     Parameters
     ----------
     ratio
-        Gain for each move, and minus the loss where they go back.
+        Gain per move; on the way back, minus the loss per move.
+    key, vms, option
+        Twin key, its VMs, and the option that they go to or leave.
     """
 
     ratio: float

@@ -1,4 +1,4 @@
-"""Schedules that were met on the way to a moves curve."""
+"""Collects the schedules that are found on the way to a moves curve."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from optimizer.solve.moves.path import IMPROVEMENT, Mark, Path
 def is_dearer_than_last(today: float, envelope: Sequence[tuple[int, float]]) -> bool:
     """Whether today's schedule costs more than the last point of a curve, so that gains can be measured from it.
 
-    It need not keep the rules.  Where keeping them costs more than all moves save, gains are those over the first
-    point.
+    Today's schedule need not keep the rules. If keeping them costs more than all moves save, gains are measured from
+    the first point.
     """
     return today > envelope[-1][1] + IMPROVEMENT
 
 
 class Pool:
-    """Schedules that were met, on paths; the cheapest with at most so many moves is asked for.
+    """Schedules found on paths; returns the cheapest one with at most a given number of moves.
 
     Parameters
     ----------
@@ -32,13 +32,13 @@ class Pool:
         self._marks: list[tuple[int, float, int, Mark]] = []
 
     def add(self, path: Path) -> None:
-        """Take in every schedule of a path."""
+        """Add every schedule of a path."""
         number = len(self._paths)
         self._paths.append(path)
         self._marks += [(mark.num_moves, mark.cost, number, mark) for mark in path.marks]
 
     def best(self, max_moves: int) -> tuple[float, IntArray] | None:
-        """Cost and options; None where no schedule has so few moves."""
+        """Cost and options of the cheapest schedule with at most ``max_moves`` moves; None if none has so few."""
         fitting = (entry for entry in self._marks if entry[0] <= max_moves)
         found = min(fitting, key=lambda entry: (entry[1], entry[0], entry[2]), default=None)
         return None if found is None else (found[1], self._paths[found[2]].options(found[3]))
@@ -52,7 +52,7 @@ class Pool:
         return lowest
 
     def gains(self) -> list[tuple[int, float]]:
-        """The same from today's schedule on, also where that breaks a rule and is no schedule of the pool."""
+        """The envelope from today's schedule on, even if that breaks a rule and is not in the pool."""
         found = self.envelope()
         if found[0][0] > 0 and is_dearer_than_last(self._today, found):
             return [(0, self._today), *found]

@@ -1,4 +1,4 @@
-"""An assignment priced key by key: what each VM of a twin key would cost elsewhere, all others where they are."""
+"""A schedule priced key by key: what each VM of a twin key would cost elsewhere, with all others where they are."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 
 
 class Tally:
-    """An assignment with its counts and its cost, kept up to date move by move.
+    """A schedule with its counts and its cost, which are updated move by move.
 
-    The cost leaves out policies that are written only for an order of writes; see :meth:`writes_beyond`.
+    The cost leaves out policies that only the order of writes needs; see :meth:`writes_beyond`.
 
     Parameters
     ----------
     instance
         The problem.
     options
-        Shape (V,): an assignment; copied.
+        Shape (V,): the schedule; copied.
     """
 
     def __init__(self, instance: Instance, options: IntArray) -> None:
@@ -48,19 +48,19 @@ class Tally:
         self.num_moves = int((options != instance.today).sum())
 
     def differences(self, vms: IntArray) -> FloatArray:
-        """Cost of each VM at each option less its cost where it is, alone and without policies; shape (n, 48)."""
+        """Cost of each VM at each option minus its present cost, moved alone and without policies; shape (n, 48)."""
         everywhere = np.broadcast_to(np.arange(NUM_OPTIONS), (len(vms), NUM_OPTIONS))
         prices = self._prices(vms, everywhere)
         at_home: FloatArray = prices[np.arange(len(vms)), self.options[vms]]
         return prices - at_home[:, None]
 
     def difference(self, vms: IntArray, options: IntArray) -> FloatArray:
-        """The same for one option of each VM; shape (n,)."""
+        """The differences of :meth:`differences` for one option of each VM; shape (n,)."""
         prices = self._prices(vms, np.stack([options, self.options[vms]], axis=1))
         return prices[:, 0] - prices[:, 1]
 
     def _prices(self, vms: IntArray, options: IntArray) -> FloatArray:
-        """Price of each VM at some options, shape (n, m), everybody else where they are; shape (n, m)."""
+        """Price of each VM at the given options, shape (n, m), with all other VMs where they are; shape (n, m)."""
         instance, here = self.instance, self.options[vms]
         vm_class = instance.vm_class[vms]
         width = int(self._width[vm_class].max())
@@ -75,7 +75,7 @@ class Tally:
         return total
 
     def _overlap(self, vm_class: int, here: int) -> BoolArray:
-        """Which of the rows that a class touches it touches at an option already; shape (48, W)."""
+        """Whether each row that a class touches is one that it also touches at the option ``here``; shape (48, W)."""
         found = self._overlaps.get((vm_class, here))
         if found is None:
             touched = self.instance.touched[vm_class]
@@ -86,14 +86,14 @@ class Tally:
         return found
 
     def opening_prices(self, k: int) -> FloatArray:
-        """What one more VM of a twin key costs in policies at each start; shape (48,)."""
+        """Price of the policies that one more VM of a twin key needs at each start; shape (48,)."""
         instance = self.instance
         without_place = self._without_place(k)
         opens = (without_place >= 0) & (without_place % instance.vms_per_new_policy == 0)
         return np.where(opens, self._write_price(k), 0.0)
 
     def _write_price(self, k: int) -> float:
-        """Price of one more policy of a key; a limit that it would break blocks it."""
+        """Price of one more policy of a key; :data:`BLOCKED` if that would break a limit."""
         instance = self.instance
         vault = int(instance.key_vault[k])
         used = int(self._writes[instance.key_vault == vault].sum())
@@ -103,20 +103,20 @@ class Tally:
         return BLOCKED if full else instance.policy_write_price
 
     def leaving_to_close(self, k: int) -> IntArray:
-        """How many VMs have to leave each start of a key until a policy less is written; 0: none is; shape (48,)."""
+        """Number of VMs that must leave each start of a key to save a policy write; 0 without a write; shape (48,)."""
         instance = self.instance
         limit, without_place = instance.vms_per_new_policy, self._without_place(k)
         needed = -(-without_place // limit)
         return np.where(needed > 0, without_place - limit * (needed - 1), 0)
 
     def _without_place(self, k: int) -> IntArray:
-        """Items of a key at each start beyond what the policies of today hold; negative where they have room."""
+        """Items of a key at each start minus the capacity of today's policies (negative: room); shape (48,)."""
         instance = self.instance
         beyond: IntArray = self._policies[k] - instance.vms_per_existing_policy * instance.existing[k]
         return beyond
 
     def writes_beyond(self) -> int | None:
-        """Policies written beyond those that are lacking, so that there is an order of writes; None: limits break."""
+        """Number of extra policies that an order of writes needs; None if a limit breaks or no order exists."""
         extra, stuck = extra_writes(self.instance, self.options, self._policies)
         writes = self._writes + extra
         limits = self.instance.write_limits
@@ -125,7 +125,7 @@ class Tally:
         return int(extra.sum())
 
     def move(self, v: int, option: int) -> None:
-        """Move a VM, whatever that breaks."""
+        """Move a VM, even if that breaks a limit."""
         instance, k, here = self.instance, int(self.instance.key[v]), int(self.options[v])
         if here == option:
             return
@@ -154,7 +154,7 @@ class Tally:
         return touched[touched < len(self._counts) - 1]
 
     def _refresh(self, rows: IntArray) -> None:
-        """Price of one more VM in some rows, and of the last one that is there."""
+        """Update the price of one more VM, and of the last VM, in some rows."""
         for prices, fewer in ((self._price_of_one_more, 0), (self._price_of_last, 1)):
             others = self._counts[rows] - fewer
             peak = self._peak_price[rows] * (others >= self._fair_share[rows])

@@ -1,1 +1,1 @@
-"""Why there is no schedule, what would make room for one, and what a limit that binds costs."""
+"""Explains why there is no schedule, what would make one possible, and what a binding limit costs."""

@@ -1,6 +1,6 @@
-"""What makes rules hard to keep for some VMs: several backups a day, clocks that change.
+"""Circumstances that make rules hard to keep for some VMs: several backups a day, and changes of the UTC offset.
 
-Each is assumed away in turn.  It is reported only where the rules of a conflict could hold without it.
+Each circumstance is assumed away in turn. It is reported only if the rules of a conflict could hold without it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class _OnceADay(Policy):
 
 
 class _SteadyClocks(Horizon):
-    """A horizon as if no clock changed: every zone keeps the offset that it has at the start."""
+    """A horizon as if no clock changed: every time zone keeps its UTC offset of the horizon's start."""
 
     @property
     def rule_days(self) -> int:
@@ -52,18 +52,18 @@ def _with_steady_clocks(inventory: Inventory) -> Inventory:
 def circumstances(
     inventory: Inventory, conflicts: Sequence[Conflict], limits_of: Callable[[Inventory], Limits], budget: Budget
 ) -> list[tuple[str, ...]]:
-    """For each conflict, the circumstances without which its rules could hold, in words.
+    """For each conflict, the circumstances without which its rules could hold, as sentences.
 
     Parameters
     ----------
     inventory
         The estate.
     conflicts
-        Rules and limits that cannot all hold there.
+        Rules and limits that cannot all hold for it.
     limits_of
-        Returns the limits that the rules make of an estate.
+        Returns the limits that the rules impose on an estate.
     budget
-        Work that may be done.  What it does not suffice to prove is left out.
+        Work that may be done. A circumstance is left out if the budget does not suffice to prove it.
     """
     once_a_day = {key: _OnceADay(**vars(policy)) for key, policy in inventory.policies.items()}
     hourly = _Thought(replace(inventory, policies=once_a_day), limits_of, budget, ignored=AZURE_GRID)
@@ -78,16 +78,16 @@ def circumstances(
 
 
 class _Thought:
-    """An estate in which one thing is different; its limits are worked out when they are first needed.
+    """An estate in which one circumstance is assumed away; its limits are computed when they are first needed.
 
     Parameters
     ----------
     inventory
         The estate.
     limits_of, budget
-        As in :func:`circumstances`.
+        See :func:`circumstances`.
     ignored
-        Name of a limit that goes with the thing that is different.
+        Name of a limit that disappears together with the circumstance.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class _Thought:
         return self._feasibility.limits
 
     def resolves(self, conflict: Conflict) -> bool:
-        """Whether the limits of a conflict can all hold there."""
+        """Whether the limits of a conflict can all hold for this estate."""
         wanted = [one for one in self.limits.all if one in conflict.limits and one.name != self._ignored]
         return self._feasibility.check(wanted).outcome is Outcome.FEASIBLE
 

@@ -1,4 +1,4 @@
-"""Why there is no schedule: the smallest sets of rules and limits that cannot all hold."""
+"""Finds out why there is no schedule: the smallest sets of rules and limits that cannot all hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
 from optimizer.solve.why_not.limits import EVERY_OPTION, Limit, Limits
 
 MAX_NODES = 20_000
-"""Sets that are looked at for one kind of VM before the smallest is given up for one that is merely irreducible."""
+"""Maximum number of sets examined per kind of VM; beyond it, an irreducible set is used instead of a smallest one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +29,11 @@ class Conflict:
     limits
         The rules and limits, in the order in which they were written.
     vms
-        Rows of VMs that it shows at.
+        Indices of VMs for which they cannot all hold.
     irreducible
-        Whether all of them are needed: without any one of them the others can hold.
+        Whether each of them is needed: without any one of them, the others can hold.
     smallest
-        Whether it is proven that no fewer rules and limits of the instance are in conflict.
+        Whether it is proven that no conflict of the instance has fewer rules and limits.
     """
 
     limits: tuple[Limit, ...]
@@ -48,24 +48,24 @@ class Conflict:
 
 
 def find_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Conflict], Outcome]:
-    """The conflicts of single VMs, and the smallest of all, in the order of their size.
+    """Find the conflicts of single VMs, and the smallest conflict of all, in the order of their size.
 
     Parameters
     ----------
     limits, feasibility
-        The problem, and what answers whether some of its limits can hold.
+        The problem, and the object that answers whether some of its limits can hold.
 
     Returns
     -------
     conflicts, outcome
-        INFEASIBLE with at least one conflict; else FEASIBLE or UNKNOWN, and none.
+        INFEASIBLE with at least one conflict; otherwise FEASIBLE or UNKNOWN, and no conflict.
     """
     found, outcome = first_conflicts(limits, feasibility)
     return (smallest_first(limits, feasibility, found) if found else []), outcome
 
 
 def first_conflicts(limits: Limits, feasibility: Feasibility) -> tuple[list[Conflict], Outcome]:
-    """Conflicts that are found at once, in the order of their size; see :func:`find_conflicts`.
+    """Find the conflicts that need no search, in the order of their size; see :func:`find_conflicts`.
 
     These are the conflicts of single VMs or, if no VM is stuck by itself, one irreducible conflict.
     """
@@ -82,12 +82,12 @@ def smallest_first(
     found: Sequence[Conflict],
     corrections: Iterable[frozenset[Limit]] = (),
 ) -> list[Conflict]:
-    """Put a conflict of fewest limits in front, as far as the work that is left can prove it.
+    """Put a conflict with the fewest limits first, as far as the remaining work can prove it.
 
     Parameters
     ----------
     limits, feasibility
-        The problem, and what answers whether some of its limits can hold.
+        The problem, and the object that answers whether some of its limits can hold.
     found
         At least one conflict.
     corrections
@@ -108,7 +108,7 @@ def in_order(limits: Limits, names: Collection[Limit]) -> tuple[Limit, ...]:
 
 
 def single_vm_conflicts(limits: Limits, within: Collection[Limit]) -> list[Conflict]:
-    """Conflicts that show at single VMs, each VM under a smallest one, as few as a greedy choice finds."""
+    """Conflicts of single VMs: each VM gets a smallest one, and a greedy choice keeps their number low."""
     rows = stuck(limits.forbidden(within))
     if not len(rows):
         return []
@@ -127,7 +127,7 @@ def single_vm_conflicts(limits: Limits, within: Collection[Limit]) -> list[Confl
 def _cover_together(
     forbids: Sequence[Limit], rows: IntArray, bits: np.ndarray, size: int, found: dict[tuple[Limit, ...], list[int]]
 ) -> tuple[IntArray, np.ndarray]:
-    """Take out the VMs all of whose options some ``size`` limits forbid, those of the commonest set first."""
+    """Remove the VMs whose options some ``size`` limits all forbid, those of the most common set of limits first."""
     sets = list(itertools.combinations(range(len(forbids)), size))
     covered = {one: np.flatnonzero(np.bitwise_or.reduce(bits[list(one)], axis=0) == EVERY_OPTION) for one in sets}
     covered = {one: vms for one, vms in covered.items() if len(vms)}
@@ -144,9 +144,10 @@ def _cover_together(
 
 
 def _smallest_cover(masks: Sequence[int]) -> tuple[int, ...]:
-    """Places of the fewest masks whose union is every option; of an irreducible set where that takes too long.
+    """Positions of the fewest masks whose union is every option; of an irreducible set if that takes too long.
 
-    Depth-first by size: one of the masks that forbid the option which fewest forbid has to be among them.
+    This is a depth-first search by size. One of the masks that forbid the option forbidden by the fewest masks must be
+    in the set.
     """
     everything = (1 << NUM_OPTIONS) - 1
     nodes = 0
@@ -181,10 +182,10 @@ def _smallest_cover(masks: Sequence[int]) -> tuple[int, ...]:
 
 
 def shrink(limits: Limits, feasibility: Feasibility, within: Iterable[Limit]) -> Conflict:
-    """An irreducible conflict among limits that cannot all hold.
+    """Reduce limits that cannot all hold to an irreducible conflict.
 
-    Cut down by what the proof was about and by the assumptions that CP-SAT needed for it, then by QuickXplain
-    (Junker, AAAI 2004).
+    They are reduced to the VMs that the proof was about and to the assumptions that CP-SAT needed for it, and then by
+    QuickXplain (Junker, AAAI 2004).
     """
     kept = frozenset(within)
     blamed = feasibility.core(kept, feasibility.check(kept).vms)
@@ -211,20 +212,20 @@ def shrink(limits: Limits, feasibility: Feasibility, within: Iterable[Limit]) ->
 def smallest_conflict(
     limits: Limits, feasibility: Feasibility, known: frozenset[Limit], corrections: Iterable[frozenset[Limit]] = ()
 ) -> tuple[frozenset[Limit], bool]:
-    """A conflict of fewest limits, and whether it is proven that there is no smaller one.
+    """A conflict with the fewest limits, and whether it is proven that no smaller one exists.
 
-    What is left out of a schedule's limits is hit by every conflict, so the smallest set that hits all of these is at
-    most as large as the smallest conflict, and where it cannot hold it is one (Ignatiev, Previti, Liffiton,
-    Marques-Silva, "Smallest MUS extraction with minimal hitting set dualization", CP 2015).
+    Every conflict contains a limit that a given schedule does not keep. So a smallest set that hits these limits of
+    all known schedules is at most as large as the smallest conflict, and if the set cannot hold, it is one (Ignatiev,
+    Previti, Liffiton, Marques-Silva, "Smallest MUS extraction with minimal hitting set dualization", CP 2015).
 
     Parameters
     ----------
     limits, feasibility
-        The problem.
+        The problem, and the object that answers whether some of its limits can hold.
     known
         A conflict.
     corrections
-        Sets of limits without which all others can hold: every conflict has a limit of each.
+        Sets of limits without which all others can hold: every conflict contains a limit of each.
     """
     to_hit = list(corrections)
     everything = frozenset(limits.all)
@@ -242,12 +243,12 @@ def smallest_conflict(
 
 
 def grow(limits: Limits, feasibility: Feasibility, kept: frozenset[Limit]) -> tuple[frozenset[Limit], bool]:
-    """Add limits that can hold beside the kept ones, as many as one pass finds.
+    """Add limits that can hold together with the kept ones, as many as one pass finds.
 
     Returns
     -------
     grown, settled
-        The limits that can all hold, and whether it is proven that none of the others can hold beside them.
+        The limits that can all hold, and whether it is proven that none of the others can hold with them.
     """
     grown, settled = feasibility.holding(kept), True
     for limit in limits.all:
@@ -261,7 +262,7 @@ def grow(limits: Limits, feasibility: Feasibility, kept: frozenset[Limit]) -> tu
 
 
 def shown_at(limits: Limits, feasibility: Feasibility, names: Collection[Limit]) -> tuple[int, ...]:
-    """Rows of VMs that a conflict shows at: every group on its own that cannot keep the limits, else all together."""
+    """Indices of VMs at which a conflict shows: the groups that cannot keep the limits on their own, or else all."""
     forbidden = limits.forbidden(names)
     hopeless = stuck(forbidden)
     if len(hopeless):

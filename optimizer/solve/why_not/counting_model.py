@@ -1,7 +1,7 @@
-"""Whether some schedule keeps some limits: a CP-SAT model that counts VMs instead of telling them apart.
+"""Finds out whether some schedule keeps some limits: a CP-SAT model that counts VMs instead of distinguishing them.
 
-VMs that no limit can tell apart (same options, same capped rows, same policy, same gates) are one group; the model
-decides how many of them start where.  What costs nothing to know is not in it: there are no prices here.
+VMs that no limit can tell apart (same options, same capped rows, same policy, same gates) form one group; the model
+decides how many of them start where. It contains no prices, only what decides whether the limits can hold.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from optimizer.solve.instance import IntArray
 from optimizer.solve.why_not.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
 
 RISK_SCALE = 1_000_000
-"""Integer units per at-risk backup per 30 days: risks are rounded to these."""
+"""Number of integer units per at-risk backup per 30 days, to which risks are rounded."""
 
 MAX_VARIABLES = 1_000_000
-"""A larger model is not built: the answer is UNKNOWN."""
+"""Maximum number of variables; a larger model is not built, and the answer is UNKNOWN."""
 
 Slack = Literal["amount", "vms"]
-"""How a limit gives way: its figure grows, or some VMs are let off."""
+"""How a limit gives way: its amount grows, or some VMs are exempted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +38,15 @@ class Counted:
     Parameters
     ----------
     outcome
-        What was shown; OPTIMAL where the slack is the least.
+        What was shown; OPTIMAL if the slack is minimal.
     options
-        Shape of the VMs: option of each; None where none was found.
+        Option of each VM, in the order of the model's VMs; None if no solution was found.
     core
-        Limits that suffice for infeasibility, where it was asked for.
+        Limits that suffice for infeasibility, if the model has assumptions.
     slack
-        By how much the limit gives way; for ``max_moves`` and ``max_risk_increase`` the amount itself.
+        By how much the limit gives way; for ``max_moves`` and ``max_risk_increase``, the amount itself.
     work
-        Deterministic time.
+        Work done, in CP-SAT's deterministic time.
     """
 
     outcome: Outcome
@@ -57,18 +57,18 @@ class Counted:
 
 
 class CountingModel:
-    """A model of some VMs under some limits, as if all other VMs were not there.
+    """A model of some VMs under some limits, as if all other VMs did not exist.
 
-    It is a relaxation of the whole problem: where it is infeasible, so is that.
+    It is a relaxation of the whole problem: if it is infeasible, so is the whole problem.
 
     Parameters
     ----------
     limits, kept, vms
-        The problem, the limits that hold, rows of the VMs.
+        The problem, the limits that hold, and the indices of the VMs.
     giving, slack
-        A limit that may give way, and how; the least is looked for.
+        A limit that may give way, and how; the model minimizes by how much.
     assume
-        Put every limit behind an assumption, so that a core can be asked for.
+        Put every limit behind an assumption, so that a core can be computed.
     """
 
     def __init__(
@@ -109,7 +109,7 @@ class CountingModel:
         return any(limit.kind in kinds for limit in self.kept)
 
     def _group(self) -> IntArray:
-        """Number of the group of each VM: those with equal columns are one."""
+        """Index of the group of each VM; VMs with equal columns form a group."""
         instance, vms = self.instance, self.vms
         forbids = [self.limits.forbids[limit][vms] for limit in self.kept if limit in self.limits.forbids]
         apart = [bits.view(np.int64) for bits in forbids]
@@ -129,7 +129,7 @@ class CountingModel:
         return group.ravel().astype(np.int64)
 
     def _capped_class(self) -> IntArray:
-        """Classes that touch the same kept rows at every option have one number; shape of the VMs."""
+        """One number for all classes that touch the same kept rows at every option, for each of the model's VMs."""
         of_vm = self.instance.vm_class[self.vms]
         classes, inverse = np.unique(of_vm, return_inverse=True)
         touched = self.instance.touched[classes]
@@ -152,7 +152,7 @@ class CountingModel:
         return np.array([numbers.setdefault(one, len(numbers)) for one in sets], dtype=np.int64)
 
     def _build(self) -> None:
-        """The table of contents."""
+        """Build the model; this is its table of contents."""
         self._add_options()
         self._add_caps()
         self._add_gates()
@@ -166,13 +166,13 @@ class CountingModel:
             self.model.minimize(self._slack)
 
     def _add(self, constraint: cp_model.BoundedLinearExpression | bool | np.bool_, limit: Limit) -> None:
-        """Add a constraint that stands for a limit."""
+        """Add a constraint that belongs to a limit."""
         made = self.model.add(constraint)
         if limit in self._literal:
             made.only_enforce_if(self._literal[limit])
 
     def _gives(self, limit: Limit, how: Slack = "amount") -> cp_model.LinearExprT:
-        """What a limit may be exceeded by."""
+        """Amount by which a limit may be exceeded."""
         return self._slack if limit == self._giving and how == self._slack_kind else 0
 
     def _first_of(self, group: int) -> int:
@@ -206,7 +206,7 @@ class CountingModel:
         return limit == self._giving and (by_amount or self._slack_kind == "vms")
 
     def _charge_risk(self, limit: Limit, g: int, t: int) -> None:
-        """``slack >= increase[v, t] * n[g, t]``: each VM is a group of its own here."""
+        """Add ``slack >= increase[v, t] * n[g, t]``; each VM is a group of its own here."""
         if limit.kind is LimitKind.MAX_RISK_INCREASE:
             v = self._first_of(g)
             increase = self.instance.risk[v, t] - self.instance.risk[v, self.instance.today[v]]
@@ -235,7 +235,7 @@ class CountingModel:
             for at in range(int(gates.gate_begin[h]), int(gates.gate_begin[h + 1])):
                 other = int(gates.opponent[at])
                 if other < h or other not in stands:
-                    continue  # opposition is stated in both directions
+                    continue  # opposing gates list each other, so each pair comes twice
                 theirs = stands[other]
                 for t, u in np.argwhere(gates.clashes[gates.clash[at]]).tolist():
                     if t in mine and u in theirs:
@@ -264,7 +264,7 @@ class CountingModel:
         return stands
 
     def _add_moves(self) -> None:
-        """Keep the limit of moves: ``sum of n[g, t] over t != today <= max_moves``, or ``<= slack``."""
+        """Keep the limit on moves: ``sum of n[g, t] over t != today <= max_moves``, or ``<= slack``."""
         limit, today, most = self.limits.moves, self.instance.today, self.instance.max_moves
         moving = [n for (g, t), n in self.n.items() if t != today[self._first_of(g)]]
         if most is not None:
@@ -273,10 +273,9 @@ class CountingModel:
     def _add_policies(self) -> None:
         """Count the policies that have to be created or edited, and keep their limits.
 
-        ``unknown[k, t] + sum of n[g, t] over g in k <= vms_per_existing_policy * existing[k, t] +
-        vms_per_new_policy * writes[k, t]``,
-        ``sum of writes over the keys of a write limit <= limit`` and, for each vault,
-        ``sum of writes - sum of edits <= room``.
+        ``unknown[k, t] + sum of n[g, t] over g in k <= vms_per_existing_policy * existing[k, t] + vms_per_new_policy *
+        writes[k, t]``, ``sum of writes over the keys of a write limit <= limit`` and, for each vault, ``sum of writes
+        - sum of edits <= room``.
         """
         instance, per_policy = self.instance, self.instance.vms_per_new_policy
         cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
@@ -308,9 +307,9 @@ class CountingModel:
     def _add_edits(
         self, writes: dict[tuple[int, int], cp_model.IntVar], cells: dict[tuple[int, int], list[cp_model.IntVar]]
     ) -> list[cp_model.IntVar]:
-        """Edits that can stand in for new policies in one vault: all VMs of the policy go to the one new start.
+        """Add the edits that can replace creations in one vault: all VMs of the policy go to the same new start.
 
-        A start that policies leave may need others there, new or edited ones, just as any other start.
+        A start that policies leave may need other policies, new or edited, as any other start may.
         """
         instance = self.instance
         policy = self._policy_of()[self.vms]
@@ -338,15 +337,15 @@ class CountingModel:
 
     @property
     def num_constraints(self) -> int:
-        """Number of constraints, as a measure of its size."""
+        """Number of constraints, as a measure of the model's size."""
         return len(self.model.proto.constraints)
 
     def open_rings(self, options: IntArray) -> bool:
-        """Forbid rings of full policies that no order of writes carries out; whether options of the VMs have any.
+        """Forbid rings of full policies that no order of writes carries out; return whether the options have any.
 
-        Of a ring with the cells ``S`` of key ``k``, all of whose VMs are in the model:
-        ``n[g, t] <= size[g] * (sum of n[h, s] - size[h] * edit[policy of h, s] over h that start in S today and s
-        outside S + sum of writes[k, s] over s in S)`` for each group ``g`` that moves within ``S``; see
+        For a ring with the cells ``S`` of key ``k`` whose VMs are all in the model, the constraint is ``n[g, t] <=
+        size[g] * (sum of n[h, s] - size[h] * edit[policy of h, s] over h that start in S today and s outside S + sum
+        of writes[k, s] over s in S)`` for each group ``g`` that moves within ``S``; see
         :meth:`optimizer.solve.cpsat.ScopedModel.open_rings`.
         """
         instance, found = self.instance, False
@@ -374,7 +373,7 @@ class CountingModel:
         return found
 
     def solve(self, deterministic_time: float, time_limit_seconds: float | None = None) -> Counted:
-        """Run CP-SAT; repeatable unless the wall-clock limit cuts in."""
+        """Run CP-SAT; the result is repeatable unless the wall-clock limit ends the run."""
         if self.too_large:
             return Counted(Outcome.UNKNOWN)
         solver = cp_model.CpSolver()
@@ -404,5 +403,5 @@ class CountingModel:
 
 
 def stuck(forbidden: Bits) -> IntArray:
-    """Rows of VMs that have no option left."""
+    """Indices of VMs that have no option left."""
     return np.flatnonzero(forbidden == EVERY_OPTION)

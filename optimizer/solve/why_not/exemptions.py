@@ -1,4 +1,4 @@
-"""How a planner would write that a rule is not for some VMs: the key ``except`` of the rule."""
+"""Writes exemptions of VMs from a rule as a planner would: in the rule's key ``except``."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from optimizer.model.rules import Rule
 from optimizer.model.selectors import Selector, fits
 
 TOML_WIDTH = 88
-"""Characters of a line; longer lists are broken between their sets, which TOML allows."""
+"""Maximum number of characters in a line; longer lists are broken between their sets, which TOML allows."""
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def exempted(rule: Rule, inventory: Inventory, rows: Sequence[int]) -> Rule:
-    """The same rule, not for some VMs.
+    """Return the rule with some more VMs exempted.
 
     Parameters
     ----------
     rule
-        The rule; what it exempts already stays.
+        The rule; its present exemptions stay.
     inventory, rows
-        The VMs, and the rows of those that it is no longer for.
+        The estate, and the indices of the VMs to exempt.
     """
     names = [inventory.vm(item).name.lower() for item in inventory.items]
     others: defaultdict[str, list[int]] = defaultdict(list)
@@ -42,7 +42,7 @@ def exempted(rule: Rule, inventory: Inventory, rows: Sequence[int]) -> Rule:
 
 
 def _set_of_one(inventory: Inventory, row: int, namesakes: Sequence[int]) -> str | Selector:
-    """A VM by its name; where others have the same, with as many criteria as tell it from them."""
+    """A VM by its name; if other VMs have the same name, with as many criteria as needed to tell them apart."""
     item = inventory.items[row]
     vm, vault = inventory.vm(item), inventory.vault(item)
     criteria: dict[str, str] = {"name": vm.name}
@@ -65,7 +65,7 @@ def _fits(inventory: Inventory, row: int, written: str | Selector) -> bool:
 
 
 def except_as_toml(rule: Rule) -> str:
-    """The key ``except`` of a rule as it stands in a file, in as many lines as it needs."""
+    """The key ``except`` of a rule as TOML, on as many lines as it needs."""
     sets = [set_as_toml(one) for one in rule.exempt]
     whole = f"except = [{', '.join(sets)}]"
     if len(whole) <= TOML_WIDTH:
@@ -80,7 +80,7 @@ def except_as_toml(rule: Rule) -> str:
 
 
 def set_as_toml(written: str | Selector) -> str:
-    """A set of VMs as it stands in a file."""
+    """A set of VMs as TOML."""
     return _toml(written.model_dump(mode="json") if isinstance(written, Selector) else written)
 
 

@@ -1,8 +1,8 @@
-"""Whether some limits can all hold, asked again and again of large estates: looks only at VMs that matter.
+"""Answers whether some limits can all hold, repeatedly and for large estates, by looking only at VMs that matter.
 
-VMs stay where they are until a limit is in the way; those concerned are then placed by a model that leaves all others
-out.  That model is a relaxation, so its "no" is a proof; its "yes" is checked against everything, and what it breaks
-brings further VMs in.
+VMs stay at today's start until a limit is in the way. The VMs concerned are then placed by a model that leaves all
+others out. That model is a relaxation, so its "no" is a proof. Its "yes" is checked against everything, and whatever
+it breaks brings in further VMs.
 """
 
 from __future__ import annotations
@@ -20,21 +20,22 @@ from optimizer.solve.why_not.counting_model import Counted, CountingModel, Slack
 from optimizer.solve.why_not.limits import Bits, Limit, LimitKind, Limits, open_options
 
 GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
-"""Kinds that couple VMs which share neither a cap nor a gate."""
+"""Kinds of limits that couple VMs even if these share neither a cap nor a gate."""
 
 PROOF_WORK, SHARE_OF_PROOF = 0.1, 0.2
-"""Work for the question whether there is any schedule where a search does not find one easily: deterministic time,
-about seconds, for each unit of effort, and share of a time limit.
+"""Work limits for the question whether any schedule exists, if a search does not find one easily.
+
+The first is deterministic time, about seconds, per unit of effort; the second is a share of the time limit.
 """
 
 SHARE_PER_QUESTION, SHARE_OF_CORE = 0.1, 0.02
-"""Largest share of the whole work that one question may take, and that a core may take."""
+"""Maximum shares of the whole work that one question, and one core, may take."""
 
 MOST_IN_CORE = 100
-"""VMs up to which CP-SAT is asked for a core."""
+"""Maximum number of VMs for which CP-SAT computes a core."""
 
 BUILDING = 5e-6
-"""Work of building a model, in deterministic time for each of its constraints."""
+"""Work of building a model, in deterministic time per constraint."""
 
 
 @dataclass(slots=True)
@@ -44,9 +45,9 @@ class Budget:
     Parameters
     ----------
     work
-        In CP-SAT's deterministic time, about seconds.
+        Work in CP-SAT's deterministic time, about seconds.
     deadline
-        Of ``time.monotonic()``, or None.
+        Deadline on the clock ``time.monotonic()``, in seconds, or None.
     """
 
     work: float
@@ -58,12 +59,12 @@ class Budget:
 
     @property
     def per_question(self) -> float:
-        """Most work for one question."""
+        """Maximum work for one question."""
         return SHARE_PER_QUESTION * self.whole
 
     @contextmanager
     def at_most(self, work: float) -> Iterator[None]:
-        """Allow only a part of the work that is left; what the part does not need stays."""
+        """Allow only a part of the work that is left; whatever the part does not need remains."""
         beyond = max(0.0, self.work - work)
         self.work -= beyond
         try:
@@ -73,12 +74,12 @@ class Budget:
 
     @property
     def seconds(self) -> float | None:
-        """Wall-clock time that is left."""
+        """Wall-clock time that is left, in seconds; None without a deadline."""
         return None if self.deadline is None else self.deadline - time.monotonic()
 
     @property
     def over(self) -> bool:
-        """Whether it is used up."""
+        """Whether the work or the time is used up."""
         return self.work <= 0 or (self.deadline is not None and time.monotonic() >= self.deadline)
 
 
@@ -93,7 +94,7 @@ class Answer:
     options
         Shape (V,): a schedule that keeps them; None without one.
     vms
-        Rows of VMs that suffice to show that they cannot all hold; empty unless INFEASIBLE.
+        Indices of VMs that suffice to show that the limits cannot all hold; empty unless INFEASIBLE.
     """
 
     outcome: Outcome
@@ -102,19 +103,19 @@ class Answer:
 
 
 def any_schedule(limits: Limits, effort: int, time_limit_seconds: float | None) -> IntArray | Outcome:
-    """Find any schedule that keeps the limits, or whether there is one; a proof that there is none is often quick.
+    """Find any schedule that keeps the limits, or prove that none exists; such a proof is often quick.
 
     Parameters
     ----------
     limits
         The problem.
     effort, time_limit_seconds
-        Settings of the search that asks.
+        Settings of the search that calls this.
 
     Returns
     -------
     IntArray or Outcome
-        A schedule of shape (V,); INFEASIBLE or UNKNOWN where none was found.
+        A schedule of shape (V,); INFEASIBLE or UNKNOWN if none was found.
     """
     deadline = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_PROOF * time_limit_seconds
     answer = Feasibility(limits, Budget(PROOF_WORK * effort, deadline)).check(limits.all)
@@ -138,7 +139,7 @@ class Feasibility:
         self._cannot: dict[frozenset[Limit], IntArray] = {}
 
     def check(self, kept: Iterable[Limit]) -> Answer:
-        """Whether the kept limits, and nothing else, can all hold."""
+        """Whether the kept limits can all hold, without regard to any others."""
         wanted = frozenset(kept)
         for core, vms in self._cannot.items():
             if core <= wanted:
@@ -155,18 +156,18 @@ class Feasibility:
         return answer
 
     def witness(self, options: IntArray) -> None:
-        """Remember a schedule: it shows that the limits that it keeps can all hold."""
+        """Remember a schedule, which shows that all limits that it keeps can hold together."""
         self._can.append((frozenset(self.limits.all) - self.limits.broken(options).keys(), options))
 
     def holding(self, kept: frozenset[Limit]) -> frozenset[Limit]:
-        """All limits that hold in the schedule by which ``check`` has shown that the kept ones can."""
+        """All limits that hold in the schedule by which ``check`` has shown that the kept ones can hold."""
         return max((holds for holds, _ in self._can if kept <= holds), key=len, default=kept)
 
     def core(self, kept: frozenset[Limit], vms: IntArray) -> frozenset[Limit]:
-        """Limits among those that cannot all hold for some VMs: those that concern them, and of these a core.
+        """Reduce limits that cannot all hold for some VMs: to those that concern the VMs, and then to a core.
 
-        The core is made of the assumptions that CP-SAT needed.  They make a model large and hard, so it is asked only
-        about few VMs, and briefly.
+        The core consists of the assumptions that CP-SAT needed. Assumptions make a model large and hard, so this is
+        only tried for few VMs, and briefly.
         """
         blamed = self._touching(kept, vms)
         if len(blamed) < len(kept) and self.check(blamed).outcome is Outcome.INFEASIBLE:
@@ -186,7 +187,7 @@ class Feasibility:
         wanted = set(kept)
         return [
             limit
-            for limit in limits.all  # not in the order of a set, which differs from run to run
+            for limit in limits.all  # not the order of a set, which differs from run to run
             if limit in wanted
             and (
                 limit.kind in GLOBAL_KINDS
@@ -225,7 +226,7 @@ class Feasibility:
                 return Answer(Outcome.FEASIBLE, options)
             wider = np.logical_or.reduce([free, *broken.values()])
             if placed and not (wider & ~free).any():
-                return Answer(Outcome.UNKNOWN)  # some order of writes is missing that the model does not know of
+                return Answer(Outcome.UNKNOWN)  # the model does not know that some order of writes is missing
             free, placed = wider, True
             answer = self._place(kept, free, forbidden, options)
             if answer.options is None:
@@ -233,7 +234,7 @@ class Feasibility:
             options = answer.options
 
     def _anywhere(self, forbidden: Bits, homeless: BoolArray) -> IntArray:
-        """Today's schedule, with VMs that may not stay at as few starts of their key as a greedy choice finds."""
+        """Today's schedule, with VMs that may not stay put at as few starts of their key as a greedy choice finds."""
         instance, options = self.instance, self.instance.today.copy()
         waiting = np.flatnonzero(homeless)
         allowed = open_options(forbidden[waiting])
@@ -248,7 +249,7 @@ class Feasibility:
         return options
 
     def _place(self, kept: frozenset[Limit], free: BoolArray, forbidden: Bits, options: IntArray) -> Answer:
-        """Place free VMs, part by part; together where a limit of moves or policies is broken otherwise."""
+        """Place free VMs part by part, and all together if that would break a limit on moves or policies."""
         options = options.copy()
         shared = {limit for limit in kept if limit.kind in GLOBAL_KINDS}
         for part in self.parts(kept, np.flatnonzero(free)):
@@ -267,7 +268,7 @@ class Feasibility:
         return answer
 
     def concerned(self, kept: Iterable[Limit]) -> IntArray:
-        """Rows of VMs that may not stay where they are, or that share a cap or a gate with others."""
+        """Indices of VMs that may not stay at today's start, or that share a cap or a gate with others."""
         limits, wanted = self.limits, set(kept)
         found = _homeless(limits.forbidden(wanted), self.instance.today)
         groups = {int(self.instance.rows.group[r]) for r, limit in limits.row_limit.items() if limit in wanted}
@@ -278,7 +279,7 @@ class Feasibility:
         return np.flatnonzero(found)
 
     def parts(self, kept: Iterable[Limit], vms: IntArray) -> Iterator[IntArray]:
-        """VMs that share caps or gates, part by part; those that share none are left out."""
+        """Yield the VMs that share caps or gates, part by part; VMs that share none are left out."""
         limits, instance, wanted = self.limits, self.instance, set(kept)
         parent = {v: v for v in vms.tolist()}
 
@@ -307,7 +308,7 @@ class Feasibility:
             yield np.array(part, dtype=np.int64)
 
     def place_part(self, kept: Iterable[Limit], part: IntArray, forbidden: Bits) -> Answer:
-        """Place some VMs as if there were no others; the options are those of the part."""
+        """Place some VMs as if there were no others; the options in the answer are those of the part."""
         touching = self._touching(kept, part)
         if self._too_tight(touching, part, forbidden):
             return Answer(Outcome.INFEASIBLE, vms=part)
@@ -323,8 +324,8 @@ class Feasibility:
     def _too_tight(self, kept: Iterable[Limit], part: IntArray, forbidden: Bits) -> bool:
         """Whether some capped group needs more room than its caps leave, by counting.
 
-        The windows of a group fill ``sum over its VMs of the fewest half hours that any allowed option takes`` and
-        find room for ``sum over its half hours of cap``.
+        The windows of a group take at least ``sum over its VMs of the fewest half hours of any allowed option``, and
+        the group has room for ``sum over its half hours of cap``.
         """
         instance, rows, wanted = self.instance, self.instance.rows, set(kept)
         mine = [r for r in self._capped_rows(part) if self.limits.row_limit[r] in wanted]
@@ -346,7 +347,7 @@ class Feasibility:
         Returns
         -------
         tuple or None
-            The slack, and the rows of VMs at options that the limit forbids; None where none was found.
+            The slack, and the indices of VMs at options that the limit forbids; None if no placement was found.
         """
         touching = self._touching({*kept, giving}, vms)
         found, _ = self._run(lambda: CountingModel(self.limits, touching, vms, giving=giving, slack=how))
@@ -357,12 +358,12 @@ class Feasibility:
         return found.slack, off
 
     def _run(self, build: Callable[[], CountingModel]) -> tuple[Counted, CountingModel | None]:
-        """Solve a model, which is not even built where no work is left."""
+        """Solve a model; without any work left, the model is not even built."""
         budget = self.budget
         if budget.over:
             return Counted(Outcome.UNKNOWN), None
         model = build()
-        # Building a model is work as well, and where CP-SAT stops at once its own clock hardly moves.
+        # Building a model is also work, and CP-SAT's own clock hardly moves if it stops at once.
         budget.work -= BUILDING * model.num_constraints
         found = model.solve(max(1e-3, min(budget.work, budget.per_question)), budget.seconds)
         budget.work -= found.work
@@ -370,5 +371,5 @@ class Feasibility:
 
 
 def _homeless(forbidden: Bits, today: IntArray) -> BoolArray:
-    """VMs that may not stay where they are; shape (V,)."""
+    """VMs that may not stay at today's start; shape (V,)."""
     return np.asarray(forbidden >> today.astype(np.uint64) & np.uint64(1), dtype=np.bool_)

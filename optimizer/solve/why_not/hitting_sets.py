@@ -1,4 +1,4 @@
-"""Smallest sets that have an element in common with each of some sets."""
+"""Smallest sets that have an element in common with each of some given sets."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ def smallest_hitting_set(
     not_above: Collection[AbstractSet[T]] = (),
     other_than: Collection[AbstractSet[T]] = (),
 ) -> frozenset[T] | None:
-    """A set of fewest elements that meets every given set; None where there is none.
+    """A set with the fewest elements that meets every given set; None if no such set exists.
 
     Parameters
     ----------
     universe
         Elements, in the order in which ties prefer them.
     to_hit
-        Sets that it has to meet.
+        Sets with which it must have an element in common.
     not_above
         Sets that it must not contain.
     other_than
-        Sets that it must not be equal to; it may contain them.
+        Sets that it must not equal; it may contain them.
     """
     model = cp_model.CpModel()
     chosen = {element: model.new_bool_var("") for element in universe}
@@ -38,11 +38,11 @@ def smallest_hitting_set(
         model.add_bool_or([~chosen[element] for element in universe if element in one])
     for one in other_than:
         model.add_bool_or([~chosen[element] if element in one else chosen[element] for element in universe])
-    # One element more outweighs every preference among sets of one size.
+    # One additional element outweighs every preference among sets of the same size.
     weight = len(universe) ** 2 + 1
     model.minimize(sum((weight + place) * chosen[element] for place, element in enumerate(universe)))
     solver = cp_model.CpSolver()
-    solver.parameters.catch_sigint_signal = False  # it would leave the process without Python's handling of Ctrl-C
+    solver.parameters.catch_sigint_signal = False  # it would end the process without Python's handling of Ctrl-C
     solver.parameters.num_workers = 1
     if solver.solve(model) != cp_model.OPTIMAL:
         return None

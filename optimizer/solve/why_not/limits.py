@@ -1,4 +1,4 @@
-"""What a schedule has to keep, limit by limit: each with its name, so that it can be blamed, loosened or dropped."""
+"""Everything that a schedule has to keep, as named limits, so that each can be blamed, loosened or dropped."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from optimizer.solve.restrict import RISK_INCREASE, RISK_TOLERANCE, Restrictions
 from optimizer.solve.why_not.exemptions import exempted
 
 Bits = npt.NDArray[np.uint64]
-"""Shape (V,): a set of start options for each VM, bit ``t`` for option ``t``."""
+"""A set of start options for each VM, with bit ``t`` for option ``t``; shape (V,)."""
 
 EVERY_OPTION = np.uint64((1 << NUM_OPTIONS) - 1)
 
 MOST_HOURS = 24
-"""Largest ``within`` that a rule may have."""
+"""Maximum ``within`` of a rule, in hours."""
 
 MAX_MOVES = "max_moves"
 POLICY_LIMIT = "the limit of policies per vault"
 
 
 class LimitKind(StrEnum):
-    """Where a limit comes from, and so what can be done about it."""
+    """Source of a limit, which determines what can be done about it."""
 
     RULE = "rule"
     MAX_MOVES = "max_moves"
@@ -48,9 +48,9 @@ class Limit:
     Parameters
     ----------
     name
-        As the planner wrote it, for a rule; else that of the setting, or of the fact.
+        Name that the planner gave to the rule; for others, the name of the setting or of the fact.
     kind
-        Where it comes from; nothing can be done about FIXED ones: too little history, Azure's own limits, the state
+        Source of the limit. Nothing can be done about FIXED ones: too little history, Azure's own limits, or the state
         of an item in Azure.
     """
 
@@ -64,22 +64,23 @@ class Limit:
 
     @property
     def can_go(self) -> bool:
-        """Whether the planner can do without it; the others can only be loosened."""
+        """Whether the planner can drop it; the others can only be loosened."""
         return self.kind in (LimitKind.RULE, LimitKind.MAX_MOVES, LimitKind.POLICY_WRITES)
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What is done to one limit.
+    """A change of one limit.
 
     Parameters
     ----------
     limit
         The limit.
     was, to
-        Its amount before and after, where it has one and is loosened by it; None, None: it is dropped.
+        Amount before and after, if the limit has one and is loosened by it. If both are None and ``vms`` is empty, the
+        limit is dropped.
     vms
-        Rows of the VMs that it no longer holds for; empty: for all.
+        Indices of the VMs that it no longer applies to; empty if the change is not limited to some VMs.
     """
 
     limit: Limit
@@ -89,7 +90,7 @@ class Change:
 
     @property
     def drops(self) -> bool:
-        """Whether the limit goes altogether."""
+        """Whether the limit is dropped altogether."""
         return self.to is None and not self.vms
 
 
@@ -99,9 +100,9 @@ class Limits:
     Parameters
     ----------
     instance, restrictions
-        The problem, and which rule or limit on single VMs forbids what.
+        The problem, and which rule or limit on single VMs forbids which options.
     rules
-        What the planner wrote: amounts of limits that the instance holds only in their effect.
+        What the planner wrote; it has amounts of limits that the instance only contains by their effect.
     """
 
     def __init__(self, instance: Instance, restrictions: Restrictions, rules: Rules) -> None:
@@ -136,7 +137,7 @@ class Limits:
         return bits
 
     def amount(self, limit: Limit) -> float | None:
-        """The figure of a limit that has one; None for windows, pins and the like."""
+        """Amount of a limit; None for limits without one, such as windows and pins."""
         if limit.kind is LimitKind.RULE:
             return next((rule.max_concurrent for rule in self.rules.rule if rule.name == limit.name), None)
         if limit.kind is LimitKind.POLICY_WRITES:
@@ -148,11 +149,11 @@ class Limits:
         }.get(limit.kind)
 
     def within(self, limit: Limit) -> float | None:
-        """Hours of ``within`` of a rule; None where it has none."""
+        """The ``within`` of a rule, in hours; None if it has none."""
         return next((rule.within for rule in self.rules.rule if rule.name == limit.name), None)
 
     def longer_within(self, limit: Limit) -> list[float]:
-        """Values of ``within`` that allow more than the present one, the smallest first."""
+        """Values of ``within`` that allow more than the present one, in hours, ascending."""
         was, gates = self.within(limit), self.instance.gates
         if limit.kind is not LimitKind.RULE or was is None or gates.hours is None:
             return []
@@ -178,12 +179,12 @@ class Limits:
         return found
 
     def broken(self, options: IntArray) -> dict[Limit, BoolArray]:
-        """Limits that a schedule breaks, each with the VMs that could have a part in it.
+        """Limits that a schedule breaks, each with the VMs that could be involved.
 
         Parameters
         ----------
         options
-            Shape (V,).
+            Shape (V,): start option of each VM.
         """
         instance = self.instance
         chosen = np.left_shift(np.uint64(1), options.astype(np.uint64))
@@ -213,7 +214,7 @@ class Limits:
 
 
 def _forbidden_bits(restrictions: Restrictions) -> dict[Limit, Bits]:
-    """Limits on single VMs that forbid anything, in the order of the rules."""
+    """Limits on single VMs that forbid any option, in the order of the rules."""
     weights = np.left_shift(np.uint64(1), np.arange(NUM_OPTIONS, dtype=np.uint64))
     found: dict[Limit, Bits] = {}
     for key, mask in restrictions.forbidden_by.items():
@@ -231,16 +232,17 @@ def open_options(forbidden: Bits) -> BoolArray:
 
 
 def limit_behind(restrictions: Restrictions, key: str) -> Limit:
-    """The limit that a key of ``Restrictions.forbidden_by`` stands for."""
+    """The limit behind a key of ``Restrictions.forbidden_by``."""
     if key in restrictions.rule_of:
         return Limit(restrictions.rule_of[key], LimitKind.RULE)
     return Limit(key, LimitKind.MAX_RISK_INCREASE if key == RISK_INCREASE else LimitKind.FIXED)
 
 
 def relaxed_rules(rules: Rules, changes: Sequence[Change], inventory: Inventory | None = None) -> Rules:
-    """What the planner would write instead; changes that rules cannot express are for :func:`loosened`.
+    """The rules as the planner would write them after the changes.
 
-    VMs are exempted by their names, which only an inventory tells: without one, that is for it as well.
+    :func:`loosened` applies the changes that rules cannot express. VMs are exempted by name, which requires an
+    inventory; without one, :func:`loosened` applies these changes as well.
     """
     changed: dict[str, object] = {}
     by_rule: dict[str, Change] = {}
@@ -268,7 +270,7 @@ def relaxed_rules(rules: Rules, changes: Sequence[Change], inventory: Inventory 
 
 
 def loosened(limits: Limits, changes: Sequence[Change]) -> Limits:
-    """The problem under loosened limits; fair shares of vaults stay those of before."""
+    """The problem under loosened limits; the fair shares of vaults remain as they were."""
     instance = limits.instance
     by_limit = {change.limit: change for change in changes}
     restrictions = _loosened_options(limits, by_limit)
@@ -304,7 +306,7 @@ def loosened(limits: Limits, changes: Sequence[Change]) -> Limits:
 
 
 def _loosened_options(limits: Limits, by_limit: Mapping[Limit, Change]) -> Restrictions:
-    """What the limits on single VMs forbid then."""
+    """Options that the limits on single VMs forbid after the changes."""
     instance, restrictions = limits.instance, limits.restrictions
     rows = np.arange(instance.num_vms)
     increase = instance.risk - instance.risk[rows, instance.today][:, None]
@@ -324,7 +326,7 @@ def _loosened_options(limits: Limits, by_limit: Mapping[Limit, Change]) -> Restr
 
 
 def _without(limits: Limits, dropped: set[Limit]) -> Gates:
-    """Gates of the rules that stay."""
+    """Gates without those of dropped rules."""
     gates = limits.instance.gates
     stays = np.array([limit not in dropped for limit in limits.gate_limit], dtype=np.bool_)
     if stays.all():
@@ -355,7 +357,7 @@ def _with_longer(gates: Gates, limits: Limits, by_limit: Mapping[Limit, Change])
         entries = _clashes_of(gates, limit.name)
         clash, hours, clashes = gates.clash.copy(), gates.hours, gates.clashes
         for number in np.unique(gates.clash[entries]).tolist():
-            if not np.isnan(hours[number]).any():  # of its own, as rules may share a matrix
+            if not np.isnan(hours[number]).any():  # gets a matrix of its own, because rules may share one
                 clash[entries & (gates.clash == number)] = len(clashes)
                 clashes = np.concatenate([clashes, hours[number][None] > change.to])
                 hours = np.concatenate([hours, hours[number][None]])
@@ -364,6 +366,6 @@ def _with_longer(gates: Gates, limits: Limits, by_limit: Mapping[Limit, Change])
 
 
 def _clashes_of(gates: Gates, rule: str) -> BoolArray:
-    """Which entries of ``Gates.clash`` belong to a rule."""
+    """Whether each entry of ``Gates.clash`` belongs to a rule."""
     of_rule = np.array([name == rule for name in gates.name], dtype=np.bool_)
     return np.repeat(of_rule, np.diff(gates.gate_begin))

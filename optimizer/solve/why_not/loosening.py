@@ -1,4 +1,4 @@
-"""By how little a limit has to give way: another amount, or some VMs that it no longer holds for."""
+"""Finds by how little a limit has to give way: another amount, or some VMs that it no longer applies to."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loo
 MAX_DOUBLINGS = 12
 
 RISK_DECIMALS = 3
-"""To which a loosened ``max_risk_increase`` is rounded up."""
+"""Number of decimals to which a loosened ``max_risk_increase`` is rounded up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """Changes with which the other limits can hold, and a schedule that shows it.
+    """Changes under which the other limits can hold, and a schedule that proves it.
 
     Parameters
     ----------
     changes
-        In the order in which the limits were written.
+        Changes in the order in which the limits were written.
     options
         Shape (V,): start option of each VM.
     """
@@ -35,21 +35,21 @@ class Changed:
 
 
 def dropped(limits: Limits, feasibility: Feasibility, names: frozenset[Limit], options: IntArray) -> Changed | None:
-    """Drop what can be dropped, and loosen the rest.
+    """Drop the limits that can be dropped, and loosen the rest.
 
     Parameters
     ----------
     limits, feasibility
-        The problem, and what answers whether some of its limits can hold.
+        The problem, and the object that answers whether some of its limits can hold.
     names
         Limits without which all others can hold.
     options
-        Shape (V,): a schedule that shows it.
+        Shape (V,): a schedule that proves it.
 
     Returns
     -------
     Changed or None
-        None where a limit that can only be loosened would have to give way by an unknown amount.
+        None if a limit that can only be loosened would have to give way by an unknown amount.
     """
     stubborn = frozenset(limit for limit in names if not limit.can_go)
     gone = [Change(limit) for limit in in_order(limits, names - stubborn)]
@@ -60,19 +60,19 @@ def dropped(limits: Limits, feasibility: Feasibility, names: frozenset[Limit], o
 
 
 def loosened_set(limits: Limits, feasibility: Feasibility, names: frozenset[Limit]) -> Changed | None:
-    """Loosen limits one after the other, each as little as will do while those that wait are not asked for.
+    """Loosen limits one after the other, each as little as possible while the limits still to come are ignored.
 
     Parameters
     ----------
     limits, feasibility
-        The problem, and the work that is left.
+        The problem, and the object that answers whether some of its limits can hold.
     names
         Limits without which all others can hold.
 
     Returns
     -------
     Changed or None
-        None where one of them is not known to do unless it is dropped.
+        None if, for one of them, only dropping is known to suffice.
     """
     changes: list[Change] = []
     now, waiting, options = limits, names, None
@@ -93,7 +93,7 @@ def _sorted(limits: Limits, changes: Sequence[Change]) -> tuple[Change, ...]:
 
 
 def _loosen(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozenset[Limit]) -> Changed | None:
-    """The least change of a limit with which the kept ones can hold; None where only dropping it is known to do."""
+    """Smallest change of a limit under which the kept limits can hold; None if only dropping it is known to do."""
     longer = _shortest_within(limits, feasibility, limit, kept)
     if longer is not None:
         return longer
@@ -107,7 +107,7 @@ def _loosen(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozen
         return None
     for vms in _fewest_vms(limits, feasibility, limit, others):
         if len(vms) == int((limits.forbids[limit] > 0).sum()):
-            return None  # no different from dropping it
+            return None  # the same as dropping it
         change = _enough(limits, feasibility, Change(limit, vms=tuple(vms.tolist())), kept) if len(vms) else None
         if change is not None:
             return change
@@ -115,9 +115,9 @@ def _loosen(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozen
 
 
 def _shortest_within(limits: Limits, feasibility: Feasibility, limit: Limit, kept: frozenset[Limit]) -> Changed | None:
-    """The shortest ``within`` of a rule with which the kept limits can hold; None where it has none, or none will do.
+    """Shortest ``within`` of a rule under which the kept limits can hold; None if it has none, or no value suffices.
 
-    A longer one allows all that a shorter one does, so that half of the values are ruled out by each answer.
+    A longer one allows everything that a shorter one does, so each answer rules out half of the values.
     """
     was, values = limits.within(limit), limits.longer_within(limit)
     found = _holds(limits, feasibility, Change(limit, was, values[-1]), kept) if values else None
@@ -132,7 +132,7 @@ def _shortest_within(limits: Limits, feasibility: Feasibility, limit: Limit, kep
 def _least_amounts(
     limits: Limits, feasibility: Feasibility, limit: Limit, others: frozenset[Limit], was: float
 ) -> Iterator[float]:
-    """Amounts below which the limit cannot hold: of the parts (largest, or sum of moves), then of all at once."""
+    """Yield amounts below which the limit cannot hold: from the parts (maximum, or sum of moves), then from all."""
     concerned = feasibility.concerned(others | {limit})
     if limit.kind in (LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES):
         found = feasibility.least(others, limit, "amount", concerned)
@@ -173,7 +173,7 @@ def _increases_alone(limits: Limits, limit: Limit, others: frozenset[Limit], vms
 def _fewest_vms(
     limits: Limits, feasibility: Feasibility, limit: Limit, others: frozenset[Limit]
 ) -> Iterator[IntArray]:
-    """Fewest VMs that a rule has to let off: part by part, then with what couples the parts."""
+    """Yield the fewest VMs that a rule has to exempt: part by part, then with the limits that couple the parts."""
     concerned = feasibility.concerned(others | {limit})
     local = [one for one in others if one.kind not in GLOBAL_KINDS]
     parts = [*feasibility.parts([*local, limit], concerned)]
@@ -188,7 +188,7 @@ def _fewest_vms(
 
 
 def _enough(limits: Limits, feasibility: Feasibility, change: Change, kept: frozenset[Limit]) -> Changed | None:
-    """The change, made larger until the kept limits can hold; None where that was not shown."""
+    """Enlarge a change until the kept limits can hold; None if that was not shown."""
     found = _holds(limits, feasibility, change, kept)
     if found is not None:
         return found
@@ -209,7 +209,7 @@ def _enough(limits: Limits, feasibility: Feasibility, change: Change, kept: froz
 
 
 def _holds(limits: Limits, feasibility: Feasibility, tried: Change, kept: frozenset[Limit]) -> Changed | None:
-    """The change where the kept limits are shown to hold under it."""
+    """The change, if the kept limits are shown to hold under it; otherwise None."""
     relaxed = loosened(limits, [tried])
     wanted = [limit for limit in relaxed.all if limit in kept]
     answer = Feasibility(relaxed, feasibility.budget).check(wanted)

@@ -1,4 +1,4 @@
-"""The answer where no schedule keeps the rules: for people as sentences, for a pipeline as JSON."""
+"""The answer if no schedule keeps the rules: sentences for people, and JSON for a pipeline."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from optimizer.solve.why_not.limits import Change, Limit, LimitKind
 from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation
 
 VMS_NAMED = 5
-"""VMs that a sentence names; JSON has them all."""
+"""Number of VMs that a sentence names; JSON has all of them."""
 
 CONFLICTS_SAID, RELAXATIONS_SAID = 5, 6
-"""Conflicts and ways out that a message says; JSON has them all."""
+"""Number of conflicts and of ways out in a message; JSON has all of them."""
 
 LINE_WIDTH = 92
-"""Characters of a line of a message, which a terminal of 100 shows after ``error:``."""
+"""Characters per line of a message, so that a terminal of 100 has room for ``error:`` before it."""
 
 NO_WAY_OUT = "loosen or drop one rule of each line, or exclude these VMs"
-"""Advice where no relaxation was found within the effort."""
+"""Advice if no relaxation was found within the effort."""
 
 
 class NamedLimit(StrictModel):
@@ -148,14 +148,14 @@ class NoSchedule(StrictModel):
 
 
 class NoScheduleError(OptimizerError):
-    """No schedule satisfies the rules; carries why, and what would make one possible.
+    """No schedule satisfies the rules; carries the reasons and what would make a schedule possible.
 
     Parameters
     ----------
     answer
-        The same with the names of rules and VMs.
+        The answer, with the names of rules and VMs.
     conflicts, relaxations
-        With the rows of VMs.
+        The same, with indices of VMs.
     """
 
     exit_code = 3
@@ -170,14 +170,14 @@ class NoScheduleError(OptimizerError):
 
 
 class NotFoundWithinEffortError(OptimizerError):
-    """The search ended without a schedule and without a proof that there is none.
+    """The search ended without a schedule and without a proof that none exists.
 
     Parameters
     ----------
     message
-        For a person.
+        Message for a person.
     answer
-        Changes that make a schedule possible, where some are known.
+        Changes that make a schedule possible, if any are known.
     """
 
     def __init__(self, message: str, answer: NoSchedule | None = None) -> None:
@@ -186,7 +186,7 @@ class NotFoundWithinEffortError(OptimizerError):
 
 
 class Names:
-    """Puts names in the place of rows.
+    """Replaces indices with names.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ class Names:
         diagnosis
             Why there is no schedule.
         circumstances
-            Of each conflict; see :func:`optimizer.solve.why_not.circumstances.circumstances`.
+            Circumstances of each conflict; see :func:`optimizer.solve.why_not.circumstances.circumstances`.
         """
         return NoSchedule(
             status="infeasible" if diagnosis.conflicts else "unknown",
@@ -216,7 +216,7 @@ class Names:
         )
 
     def conflict(self, one: Conflict, circumstances: tuple[str, ...] = ()) -> NamedConflict:
-        """A conflict, with the circumstances that make its rules hard to keep."""
+        """A conflict with names, and with the circumstances that make its rules hard to keep."""
         return NamedConflict(
             limits=tuple(map(_named, one.limits)),
             vms=self._vms(one.vms),
@@ -227,7 +227,7 @@ class Names:
         )
 
     def relaxation(self, one: Relaxation) -> NamedRelaxation:
-        """A way out."""
+        """A way out, with names."""
         return NamedRelaxation(
             changes=tuple(map(self._change, one.changes)), plan=_plan(one.effect), minimal=one.minimal
         )
@@ -281,20 +281,20 @@ def describe(answer: NoSchedule) -> str:
 
 
 def ways_out_lines(answer: NoSchedule) -> list[str]:
-    """The cheapest ways out, in lines of at most 100 characters; none where none is known."""
+    """The cheapest ways out, in lines of at most 100 characters; empty if none is known."""
     lines = ["changes that make a schedule possible, the cheapest first:"] if answer.relaxations else []
     lines += [f"  {way_out_sentence(one)}" for one in answer.relaxations[:RELAXATIONS_SAID]]
     return [piece for line in lines for piece in _folded(line)]
 
 
 def way_out_sentence(one: NamedRelaxation) -> str:
-    """What would have to be changed, and the plan then."""
+    """Sentence with the changes of a way out and the plan that results."""
     plan = f"cost {one.plan.cost:.2f}, {one.plan.at_risk:.2f} backups at risk per 30 days"
     return f"{changes_sentence(one.changes)}: {plan}"
 
 
 def steps_sentence(answer: NoSchedule) -> str:
-    """Advice for the case that only the limit of moves is in the way; empty where it is not."""
+    """Advice for the case that only the limit on moves is in the way; empty otherwise."""
     with_moves = [any(limit.kind is LimitKind.MAX_MOVES for limit in one.limits) for one in answer.conflicts]
     if not with_moves or not all(with_moves):
         return ""
@@ -317,29 +317,29 @@ def _folded(line: str) -> list[str]:
 
 
 def conflict_sentence(conflict: NamedConflict) -> str:
-    """Which rules cannot all hold, for which VMs."""
+    """Sentence that says which rules cannot all hold, and for which VMs."""
     verb = "cannot all hold" if len(conflict.limits) > 1 else "cannot hold"
     vms = f" for {count_vms(conflict.vms)}: {some_of(conflict.vms)}" if conflict.vms else ""
     return f"{rules_sentence(conflict)} {verb}{vms}"
 
 
 def rules_sentence(conflict: NamedConflict) -> str:
-    """The rules and limits of a conflict, by their names."""
+    """Names of the rules and limits of a conflict, as text."""
     return listed([repr(limit.name) for limit in conflict.limits])
 
 
 def listed(texts: Sequence[str]) -> str:
-    """Write ``a, b and c``."""
+    """Join texts as ``a, b and c``."""
     return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
 
 
 def count_vms(vms: Sequence[str]) -> str:
-    """How many VMs, in words."""
+    """Number of VMs, as text."""
     return f"{len(vms):,} VM{'s' if len(vms) != 1 else ''}"
 
 
 def some_of(vms: Sequence[str]) -> str:
-    """The first names, and how many more there are."""
+    """The first names, and the number of further ones."""
     return ", ".join(vms[:VMS_NAMED]) + (f" and {len(vms) - VMS_NAMED:,} more" if len(vms) > VMS_NAMED else "")
 
 
@@ -353,7 +353,7 @@ def proof_sentence(conflict: NamedConflict) -> str:
 
 
 def changes_sentence(changes: Sequence[NamedChange]) -> str:
-    """What would have to be changed."""
+    """Phrase that says what would have to be changed."""
     parts = [_setting_phrase(change) for change in changes if change.action == "set"]
     exempt: dict[tuple[str, ...], list[str]] = {}
     for change in changes:

@@ -1,7 +1,7 @@
-"""What it would take: limits to drop or to loosen so that a schedule becomes possible, and what it is like then.
+"""Finds the limits to drop or to loosen so that a schedule becomes possible, and what that schedule is like.
 
-Answers come first and are completed later: every conflict and every way out is told as soon as it is proven.  Today's
-schedule guarantees a way out: without the limits that it breaks there is a schedule.
+Answers are reported early and completed later: every conflict and every way out is reported as soon as it is proven.
+Today's schedule guarantees a way out, because it is a schedule without the limits that it breaks.
 """
 
 from __future__ import annotations
@@ -31,14 +31,17 @@ from optimizer.solve.why_not.limits import Change, Limit, Limits
 from optimizer.solve.why_not.loosening import Changed, dropped, loosened_set
 
 MAX_SETS = 6
-"""Sets of limits whose dropping is tried; those of fewest limits come first."""
+"""Maximum number of sets of limits whose dropping is tried; those with the fewest limits come first."""
 
 MAX_LOOSENED = 3
-"""Sets, the cheapest ones, of which it is worked out by how much loosening them would do."""
+"""Maximum number of sets, the cheapest ones, for which the smallest sufficient loosening is determined."""
 
 SHARE_BEFORE_TODAY, SHARE_OF_VARIANTS, SHARE_OF_SETS, SHARE_OF_PROOF = 0.05, 0.25, 0.5, 0.25
-"""Of the whole work: until ways out are derived from today's schedule, for variants of these, for all ways out, and
-for the proof that no conflict is smaller.  Loosening has what is left beside the proof.
+"""Shares of the whole work, in this order.
+
+The first is spent before ways out are derived from today's schedule, the second on variants of these. The third is the
+maximum for all ways out. The fourth is for the proof that no conflict is smaller. Loosening gets what is left, except
+the share of the proof.
 """
 
 
@@ -53,7 +56,7 @@ class Effect:
     at_risk, overlaps
         At-risk backups and expected overlapping snapshots per 30 days.
     moved, writes
-        VMs that move, policies created or edited.
+        Number of VMs that move, and of policies that are created or edited.
     """
 
     cost: float
@@ -70,9 +73,9 @@ class Relaxation:
     Parameters
     ----------
     changes
-        In the order in which the limits were written.
+        Changes in the order in which the limits were written.
     effect
-        Of the plan then, found and verified by solving again.
+        The plan that results, found and verified by solving again.
     minimal
         Whether it is proven that none of these limits could stay as it is.
     """
@@ -89,14 +92,15 @@ class Diagnosis:
     Parameters
     ----------
     outcome
-        INFEASIBLE with conflicts; UNKNOWN: not proven that there is no schedule, perhaps with ways out; FEASIBLE:
-        there is one.
+        INFEASIBLE: there are conflicts. UNKNOWN: it is not proven that no schedule exists; there may be ways out.
+        FEASIBLE: a schedule exists.
     conflicts
-        The smallest first.
+        Conflicts, the smallest first.
     relaxations
-        The cheapest first; what is loosened by an amount stands beside the same limits dropped.
+        Ways out, the cheapest first; a way out that loosens limits by an amount is listed besides the one that drops
+        them.
     complete
-        Whether every set of limits whose dropping would do, none to spare, was tried.
+        Whether every minimal set of limits whose dropping suffices was tried.
     """
 
     outcome: Outcome
@@ -106,14 +110,14 @@ class Diagnosis:
 
 
 Judge = Callable[[Sequence[Change], IntArray], Effect | None]
-"""Solves again under changes, with a schedule that may be possible then; None where no verified one was found."""
+"""Solves again under changes, given a schedule that may be possible then; None if no verified schedule was found."""
 
 Listener = Callable[[Conflict | Relaxation], None]
-"""Told every conflict and every way out as soon as it is proven."""
+"""Receives every conflict and every way out as soon as it is proven."""
 
 
 def nobody(_: object) -> None:
-    """A listener that does nothing."""
+    """Ignore what is reported; a :data:`Listener`."""
 
 
 def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = nobody) -> Diagnosis:
@@ -124,11 +128,11 @@ def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = nobo
     limits
         The problem.
     judge
-        Solves again.
+        Function that solves again.
     budget
-        Work for everything but the judge.
+        Work for everything except the judge.
     tell
-        Told what is found, as it is found.
+        Called with every conflict and every way out as it is found.
     """
     feasibility = Feasibility(limits, budget)
     found, outcome = first_conflicts(limits, feasibility)
@@ -156,15 +160,15 @@ def solved(
     time_limit_seconds: float | None = None,
     near: IntArray | None = None,
 ) -> Effect | None:
-    """What the plan for an instance is like; None where no schedule that keeps everything was found.
+    """Solve an instance and describe the plan; None if no schedule that keeps everything was found.
 
     Parameters
     ----------
     instance, effort, seed, time_limit_seconds
         See :func:`optimizer.solve.solver.solve`.
     near
-        Shape (V,): a schedule, of a problem much like this one, to begin at if no other is found easily.  The search
-        does without it where it can, so that the plan is one that ``plan`` finds too.
+        Shape (V,): a schedule of a similar problem, at which to begin if no other is found easily. The search ignores
+        it if it can, so that ``plan`` finds the same plan.
     """
 
     def known() -> IntArray | None:
@@ -185,21 +189,21 @@ def solved(
 
 @dataclass(frozen=True, slots=True)
 class _Way:
-    """A set of limits to drop, with what was made of it."""
+    """A set of limits to drop, and the relaxation that was made of it."""
 
     limits: frozenset[Limit]
     relaxation: Relaxation
 
 
 class _WaysOut:
-    """Looks for sets of limits without which a schedule is possible, and has each solved again.
+    """Looks for sets of limits without which a schedule is possible, and has each set solved again.
 
     Parameters
     ----------
     limits, feasibility, judge, tell
-        The problem; what answers whether limits can hold; what solves again; who is told.
+        The problem; the object that answers whether limits can hold; the function that solves again; the listener.
     conflicts
-        Conflicts that are known and told already.  Later ones are told only if they are cut down to what is needed.
+        Conflicts that are known and already reported. Later ones are reported only if all their limits are needed.
     """
 
     def __init__(
@@ -213,12 +217,12 @@ class _WaysOut:
         self._unsettled: list[frozenset[Limit]] = []
 
     def search(self) -> bool:
-        """Find sets, the smallest first; returns whether these are all that have nothing to spare.
+        """Find sets, the smallest first; return whether these are all minimal sets.
 
-        A set that hits every conflict known is tried; where it does not do, there is one conflict more (Liffiton,
+        A set that hits every known conflict is tried; if it does not suffice, there is another conflict (Liffiton,
         Sakallah, Journal of Automated Reasoning 40, 2008; Liffiton et al., "Fast, flexible MUS enumeration",
-        Constraints 21, 2016).  Where none was found soon, the limits that today's schedule breaks are one such set,
-        which is cut down limit by limit.
+        Constraints 21, 2016). If no set is found soon, the limits that today's schedule breaks are such a set, which
+        is reduced limit by limit.
         """
         budget = self.feasibility.budget
         with budget.at_most(SHARE_BEFORE_TODAY * budget.whole):
@@ -234,7 +238,7 @@ class _WaysOut:
         return complete and len(self._ways) == len(self.corrections)
 
     def _enumerate(self, enough: int) -> bool:
-        """Try sets until so many ways out are known; whether there are no others."""
+        """Try sets until ``enough`` ways out are known; return whether there are no others."""
         limits, feasibility = self.limits, self.feasibility
         changeable = [limit for limit in limits.all if limit.can_change]
         while len(self._ways) < enough and not feasibility.budget.over:
@@ -271,7 +275,7 @@ class _WaysOut:
                 self._grow(frozenset([limit]))
 
     def _grow(self, first: frozenset[Limit]) -> None:
-        """Keep what today's schedule keeps and some limits besides, then as many others as possible."""
+        """Keep what today's schedule keeps and some other limits, then as many more as possible."""
         everything = frozenset(self.limits.all)
         kept = everything - self.limits.broken(self.limits.instance.today).keys() | first
         if self.feasibility.check(kept).options is None:
@@ -283,14 +287,14 @@ class _WaysOut:
             self._add(missing, options, minimal=settled)
 
     def _drop_what_today_breaks(self) -> None:
-        """The way out that needs no search: today's schedule is possible without the limits that it breaks."""
+        """Add the way out that needs no search: today's schedule is possible without the limits that it breaks."""
         today = self.limits.instance.today
         broken = self.limits.broken(today)
         if broken and all(limit.can_go for limit in broken):
             self._judge(frozenset(broken), Changed(tuple(map(Change, in_order(self.limits, broken))), today), False)
 
     def _add(self, names: frozenset[Limit], options: IntArray, *, minimal: bool) -> None:
-        """Note a set of limits without which a schedule is possible, and have it solved again."""
+        """Record a set of limits without which a schedule is possible, and have it solved again."""
         self.corrections.append(names)
         changed = dropped(self.limits, self.feasibility, names, options)
         if changed is not None:
@@ -304,7 +308,7 @@ class _WaysOut:
             self.tell(way.relaxation)
 
     def loosen(self) -> None:
-        """Work out for the cheapest ways out by how little their limits have to give way."""
+        """Determine, for the cheapest ways out, by how little their limits have to give way."""
         cheapest = sorted(self._ways, key=lambda way: way.relaxation.effect.cost)
         for way in cheapest[:MAX_LOOSENED]:
             if self.feasibility.budget.over:
@@ -319,7 +323,7 @@ class _WaysOut:
                 self.tell(found)
 
     def relaxations(self) -> tuple[Relaxation, ...]:
-        """Every way out, by the cost of the plan that it makes possible."""
+        """Every way out, in the order of the cost of the plan that it makes possible."""
         to_spare = [way for way in self._ways if any(other.limits < way.limits for other in self._ways)]
         found = [*(way.relaxation for way in self._ways if way not in to_spare), *self._loosened]
         found.sort(key=lambda one: (round(one.effect.cost, 2), sum(change.drops for change in one.changes)))

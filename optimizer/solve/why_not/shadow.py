@@ -1,4 +1,4 @@
-"""Shadow prices: which limits bind in a plan, and what one more of each would save."""
+"""Shadow prices: the limits that bind in a plan, and what loosening each by one step would save."""
 
 from __future__ import annotations
 
@@ -15,36 +15,36 @@ from optimizer.solve.search import improve_single_moves
 from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened
 
 DEFAULT_ROUNDS = 2000
-"""Rounds of annealing of the VMs that a limit concerns, once with it and once without."""
+"""Rounds of annealing of the VMs that a limit concerns, once with the limit and once without it."""
 
 RISK_STEP = 0.1
-"""One more of ``max_risk_increase``, in at-risk backups per 30 days: its default."""
+"""Step of ``max_risk_increase``, in at-risk backups per 30 days; it equals the setting's default."""
 
 MAX_RESTARTS = 3
 
 NOTHING = 1e-6
-"""Differences of cost below this are rounding."""
+"""Difference of cost up to which it counts as rounding."""
 
 
 @dataclass(frozen=True, slots=True)
 class LimitPrice:
-    """A limit that binds, and what the plan would save if it were loosened by one.
+    """A binding limit, and what the plan would save if the limit were loosened by one step.
 
     Parameters
     ----------
     limit
         The limit.
     vault
-        Of a limit of policies: the vault that is given one more; else None.
+        Index of the vault that gets one more policy, for a limit on policies; otherwise None.
     was, to
-        Its amount; that of a vault are the policies that it may still be given.
+        Amount of the limit before and after; for a vault, the number of policies that it may still create.
     saves
-        Cost per 30 days, in at-risk backups: the best improvement that the search finds; 0 where it finds none.
+        Cost saved, in at-risk backups per 30 days: the best improvement that the search finds; 0 if it finds none.
     at_risk_change, overlaps_change
-        By how much the plan's at-risk backups and its expected overlapping snapshots change per 30 days; below 0 they
+        Change of the plan's at-risk backups and of its expected overlapping snapshots, per 30 days; negative if they
         fall.
     options
-        Shape (V,): the schedule behind it, which breaks none of the loosened limits.
+        Shape (V,): the schedule behind these figures, which breaks none of the loosened limits.
     """
 
     limit: Limit
@@ -59,7 +59,7 @@ class LimitPrice:
 
 @dataclass(frozen=True, slots=True)
 class _Loosened:
-    """A limit with one more: the instance then, and the VMs that it concerns."""
+    """A limit loosened by one step: the instance that results, and the VMs that the limit concerns."""
 
     limit: Limit
     vault: int | None
@@ -72,11 +72,12 @@ class _Loosened:
 def price_limits(
     limits: Limits, options: IntArray, *, num_rounds: int = DEFAULT_ROUNDS, seed: int = 0
 ) -> tuple[LimitPrice, ...]:
-    """Price every limit that binds, the dearest first.
+    """Price every binding limit, the most expensive first.
 
-    Each is loosened alone, by one: one more at once, one more move, one more write, one more policy in one vault,
-    :data:`RISK_STEP` more of ``max_risk_increase``.  What the search finds without loosening anything is not
-    counted: it searches as much under the limit first, and begins again from what does not need the limit loosened.
+    Each limit is loosened alone, by one step: one more VM at once, one more move, one more write, one more policy in
+    one vault, or :data:`RISK_STEP` more of ``max_risk_increase``. Improvements that do not need the loosened limit are
+    not counted: the search first works as hard under the limit, and starts again from any schedule that does not need
+    the limit loosened.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def price_limits(
     options
         Shape (V,): a feasible schedule.
     num_rounds, seed
-        Of the search for each limit.
+        Rounds of annealing for each limit, and random seed.
     """
     found = []
     for one in _binding(limits, options):
@@ -111,7 +112,7 @@ def price_limits(
 def _price(
     instance: Instance, one: _Loosened, options: IntArray, num_rounds: int, seed: int
 ) -> tuple[float, IntArray, IntArray]:
-    """What loosening saves, the schedule that it is compared with, and the one that needs it loosened."""
+    """Saving of the loosened limit, the schedule that it is compared with, and the schedule that needs it loosened."""
     base = options
     for attempt in range(MAX_RESTARTS):
         base = search(instance, base, one.concerned, num_rounds, seed + attempt)
@@ -126,18 +127,18 @@ def _price(
 
 
 def search(instance: Instance, options: IntArray, concerned: BoolArray, num_rounds: int, seed: int) -> IntArray:
-    """Improve a feasible schedule by moving some VMs, then by single moves of any; it stays feasible.
+    """Improve a feasible schedule by annealing some VMs, and then by single moves of all; the result is feasible.
 
     Parameters
     ----------
     instance
         The problem.
     options
-        Shape (V,): feasible.
+        Shape (V,): a feasible schedule.
     concerned
         Shape (V,): VMs that are ruined and recreated.
     num_rounds, seed
-        Of annealing.
+        Rounds and random seed of the annealing.
     """
     part = replace(instance, movable=instance.movable & concerned)
     annealed = anneal(part, options, num_rounds, seed)
@@ -147,14 +148,14 @@ def search(instance: Instance, options: IntArray, concerned: BoolArray, num_roun
 
 
 def _binding(limits: Limits, options: IntArray) -> Iterator[_Loosened]:
-    """Limits of which nothing is left in a schedule, each with one more."""
+    """Yield the limits that a schedule uses up, each loosened by one step."""
     instance = limits.instance
     counts = row_counts(instance, options)
     full = [r for r in limits.capped_rows.tolist() if counts[r] >= instance.rows.cap[r]]
     for limit in dict.fromkeys(limits.row_limit[r] for r in full):
         cap = limits.amount(limit)
         if cap is None:
-            continue  # windows that have to be disjoint: there is no one more
+            continue  # windows that have to be disjoint: such a cap cannot be loosened by one
         groups = {int(instance.rows.group[r]) for r in full if limits.row_limit[r] == limit}
         concerned = np.logical_or.reduce([limits.members(group) for group in sorted(groups)])
         yield _one_more(limits, limit, cap, cap + 1, concerned)
@@ -183,7 +184,7 @@ def _one_more(limits: Limits, limit: Limit, was: float, to: float, concerned: Bo
 
 
 def _full_vaults(limits: Limits, options: IntArray) -> Iterator[_Loosened]:
-    """Vaults that may be given no further policy."""
+    """Yield the vaults that may not be given another policy, each with room for one more."""
     instance = limits.instance
     full = count_creations(instance, options) >= instance.vault_room
     for vault in np.flatnonzero(full).tolist():
