@@ -68,9 +68,9 @@ def believe_gains(gains: FoldGains, repeats: bool) -> FloatArray:
 
     If the profiles of the estate repeat, the true gain of a VM is modeled as normal around ``pooled * c`` with
     standard deviation ``c``, where ``pooled`` is the ratio of the estate's realized gain to its claimed gain. The
-    credit is the posterior mean of the gain divided by ``c``: ``(z * z * m / c + pooled) / (z * z + 1)`` with ``z = c
-    / s``. So a VM with consistent blocks is credited by its own evidence, and a VM with noisy blocks gets the estate's
-    share.
+    credit is the posterior mean of the gain divided by ``c``: ``(z * z * m / c + pooled) / (z * z + 1)`` with
+    ``z = c / s``. So a VM with consistent blocks is credited by its own evidence, and a VM with noisy blocks gets the
+    estate's share.
 
     If the profiles are not known to repeat, there is no share to borrow: ``pooled`` is 0, and only VMs whose own
     blocks show a gain are credited. Their mean must be above zero by Student's test, at a false discovery rate of 5 %

@@ -9,9 +9,9 @@ and for which VMs, one problem per row, and one per cut. A few small services ha
 service without a single pair, and a whole vault without a peak. Here, an opened cell is charged with the share
 ``alpha[r]`` of the cost that its own VMs cause in row ``r``.
 
-Proof of validity. The cost of a row, ``f(n) = p n (n - 1) / 2 + q max(0, n - fair share)``, is convex with ``f(0) =
-0`` and so superadditive: for any partition of the VMs in row ``r`` into groups of sizes ``n_i``, ``f(sum n_i) >= sum
-f(n_i)``. Therefore, for ``0 <= alpha <= 1``,
+Proof of validity. The cost of a row, ``f(n) = p n (n - 1) / 2 + q max(0, n - fair share)``, is convex with
+``f(0) = 0`` and so superadditive: for any partition of the VMs in row ``r`` into groups of sizes ``n_i``,
+``f(sum n_i) >= sum f(n_i)``. Therefore, for ``0 <= alpha <= 1``,
 
     ``f(n_r) >= (1 - alpha[r]) f(n_r) + alpha[r] * sum over cells (k, t) that touch r of f(n_r,kt)``
 
@@ -22,8 +22,8 @@ with the right-hand side, and relaxing constraints of that one with any multipli
 bound. The cell problem is solved exactly. Among peers, the j-th VM taken (from 0) costs ``j`` times the charge for
 pairs, so their marginal costs, in ascending order of the reduced costs, never fall. Merged over all peers in ascending
 order, they are increased by the charge for the peak, which never falls with the number taken either. For every number
-of policies, the cheapest prefix is tried. The row problem is the minimum of a convex function over ``n`` in ``[0,
-min(size, cap)]``.
+of policies, the cheapest prefix is tried. The row problem is the minimum of a convex function over ``n`` in
+``[0, min(size, cap)]``.
 
 A cut (:mod:`optimizer.solve.cuts`) has two sides of VMs, no two of which may be at options that clash. The options of
 its first side are nested by what they clash with. So among the options that a schedule uses there, one clashes with
@@ -92,8 +92,8 @@ COPY_RATE = 0.2
 LEISURELY_STEPS, MOST_HURRY = 4000, 2.0
 """Number of steps below which first rates are higher, and the maximum factor.
 
-The factor for ``mu`` is the square root of ``LEISURELY_STEPS`` divided by the number of steps, up to the maximum; for
-``lam``, it is somewhat smaller.
+The factor for ``mu`` is ``sqrt(LEISURELY_STEPS / number of steps)``, up to the maximum; for ``lam``, it is somewhat
+smaller.
 """
 
 LAST_RATE = 0.001

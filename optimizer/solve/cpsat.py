@@ -122,10 +122,13 @@ class ScopedModel:
     def open_rings(self, options: IntArray) -> bool:
         """Forbid the rings of full policies that no order of writes carries out; return whether the schedule has any.
 
-        For a ring with the cells ``S`` of key ``k``, the constraint is ``x[v, t] <= sum of x[u, s] - edit[policy of u,
-        s] over u that start in S today and s outside S + sum of writes[k, s] over s in S`` for each VM ``v`` that
-        moves within ``S``. If no VM is assigned to a policy outside the full cells ``S`` and no policy is written
-        there, none of them ever has room: an edit takes a full policy along with its VMs, and each VM is written once.
+        For a ring with the cells ``S`` of key ``k``, each VM ``v`` that moves within ``S`` gets the constraint
+
+            ``x[v, t] <= sum of x[u, s] - edit[policy of u, s] over u that start in S today and s outside S
+            + sum of writes[k, s] over s in S``.
+
+        If no VM is assigned to a policy outside the full cells ``S`` and no policy is written there, none of them ever
+        has room: an edit takes a full policy along with its VMs, and each VM is written once.
         """
         instance, found = self.instance, False
         policy_of = {v: p for p, policy in enumerate(instance.policies) for v in policy.vms}
@@ -279,9 +282,12 @@ def add_linear_cost(m: ScopedModel) -> None:
 def add_policy_capacity(m: ScopedModel) -> None:
     """Keep every policy within its limit of VMs, and price what has to be created or edited.
 
-    For every twin key ``k`` and start ``t``: ``items[k, t] + sum of x[v, t] over v in k <= vms_per_existing_policy *
-    existing[k, t] + vms_per_new_policy * writes[k, t]``, and ``x[v, t] <= writes[k, t]`` if there is no room without a
-    write. The second constraint is implied by the first but tighter.
+    For every twin key ``k`` and start ``t``:
+
+        ``items[k, t] + sum of x[v, t] over v in k
+        <= vms_per_existing_policy * existing[k, t] + vms_per_new_policy * writes[k, t]``.
+
+    If there is no room without a write, also ``x[v, t] <= writes[k, t]``, which is implied but tighter.
     """
     instance = m.instance
     limit = instance.vms_per_new_policy
@@ -321,9 +327,11 @@ def add_vault_policy_limit(m: ScopedModel) -> None:
 def _add_edits(m: ScopedModel, vault: int) -> list[cp_model.IntVar]:
     """Add the edits that can replace creations in one vault.
 
-    An edit is a write at its new start, and takes the policy away from the old one: ``sum of edits to (k, t) <=
-    writes[k, t]`` and ``items + sum of x <= vms_per_existing_policy * (existing - sum of edits from (k, t)) +
-    vms_per_new_policy * writes[k, t]``.
+    An edit is a write at its new start, and takes the policy away from the old one:
+
+        ``sum of edits to (k, t) <= writes[k, t]`` and
+        ``items + sum of x
+        <= vms_per_existing_policy * (existing - sum of edits from (k, t)) + vms_per_new_policy * writes[k, t]``.
     """
     instance = m.instance
     to: dict[tuple[int, int], list[cp_model.IntVar]] = {}
@@ -365,10 +373,12 @@ def _editable_policies(instance: Instance) -> IntArray:
 def add_order_of_writes(m: ScopedModel) -> None:
     """Let VMs of a twin key without any room move only if a policy is created, or with their own policy.
 
-    For every key ``k`` whose VMs are all free and whose policies are all full: ``x[v, t] <= sum of writes[k, u] - sum
-    of edits of k + edit[policy of v, t]`` for every VM and every new start. Without a creation, no VM can be the first
-    to be assigned to another policy, and edits of full policies make no room (:mod:`optimizer.solve.executable`). This
-    would hold even if VMs were parked at other starts on the way.
+    For every key ``k`` whose VMs are all free and whose policies are all full, every VM and every new start:
+
+        ``x[v, t] <= sum of writes[k, u] - sum of edits of k + edit[policy of v, t]``.
+
+    Without a creation, no VM can be the first to be assigned to another policy, and edits of full policies make no
+    room (:mod:`optimizer.solve.executable`). This would hold even if VMs were parked at other starts on the way.
     """
     instance = m.instance
     families = families_of(instance)

@@ -228,6 +228,10 @@ def evaluate_dual(
 
     The prices of copies are already subtracted from ``base``.
     """
+    # The subgradient is what the relaxed solution violates. lam: 1 minus the options that the cells give the VM. mu:
+    # the VMs that the cells put in a row, minus those of the row's problem. alpha: the cost that the cells are charged
+    # with, minus that of the row. kappa: 1 at the option of the copy, minus 1 at that of the cells. sigma and tau:
+    # what is used, minus the limit.
     out.lam[:] = 1.0
     out.cells[:] = 0.0
     out.moves[0] = 0.0
@@ -242,11 +246,13 @@ def evaluate_dual(
     priced = _price_lists(d.touched_begin, d.touched, mu)
     charge = _price_lists(d.touched_begin, d.touched, charged)
     value = 0.0
+    # Each VM is worth lam once; a cell that gives it an option pays lam back through the reduced cost.
     for v in range(len(lam)):
         value += lam[v]
     for k in range(len(d.key_begin) - 1):
         value += _evaluate_key(d, k, base, lam, alpha, sigma, tau, priced, charge, out)
     value += _evaluate_rows(d, mu, alpha, out)
+    # sigma and tau are paid for every move and write, so what the limits allow is paid back.
     if d.max_moves[0] >= 0:
         value -= sigma * d.max_moves[0]
         out.moves[0] -= d.max_moves[0]
@@ -337,6 +343,7 @@ def _evaluate_key(
     if size == 0:
         return 0.0
     opening = d.policy_price[0]
+    # A write also costs the multiplier of every limit that counts it.
     for at in range(d.group_begin[k], d.group_begin[k + 1]):
         opening += tau[d.group[at]]
     value, offered = np.empty((NUM_OPTIONS, size)), np.empty((NUM_OPTIONS, size), dtype=np.int64)

@@ -575,6 +575,8 @@ def _anneal(
             for at in range(count):
                 _price_while_put_back(a, c, chosen[at], closed, opened, price)
                 cheapest, second = _two_cheapest(price)
+                # Negated, so that the VM that would lose most by waiting comes first. The noise varies the order from
+                # round to round.
                 regrets[at] = -(second - cheapest + REGRET_NOISE * random.random())
             _ascending(regrets[:count], order)
             for at in order[:count]:

@@ -69,7 +69,7 @@ class Marginals:
         )
 
     def full_caps(self, v: int) -> dict[str, BoolArray]:
-        """Rules with a cap -> shape (48,), True where the other VMs leave no room for the VM."""
+        """Rule with a cap -> shape (48,), True where the other VMs leave no room for the VM."""
         touched, others = self._others(v)
         full = others >= self._cap[touched]
         found: dict[str, BoolArray] = {}

@@ -191,8 +191,10 @@ def best_step(
 class _StepModel:
     """A target and a step in one CP-SAT model; ``x`` are the starts of the target, ``y`` those of the step.
 
-    ``y[v, t] <= x[v, t]`` for every start except today's, and ``sum of x[v, t] - sum of y[v, t] over t != today <=
-    (months - 1) * max_moves``.
+    The step makes some of the target's moves, and leaves no more than the other months can make:
+
+        ``y[v, t] <= x[v, t]`` for every start except today's, and
+        ``sum of x[v, t] - sum of y[v, t] over t != today <= (months - 1) * max_moves``.
     """
 
     def __init__(self, steps: Steps, targets: Sequence[IntArray], stay: BoolArray) -> None:

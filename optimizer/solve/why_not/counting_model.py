@@ -273,9 +273,10 @@ class CountingModel:
     def _add_policies(self) -> None:
         """Count the policies that have to be created or edited, and keep their limits.
 
-        ``unknown[k, t] + sum of n[g, t] over g in k <= vms_per_existing_policy * existing[k, t] + vms_per_new_policy *
-        writes[k, t]``, ``sum of writes over the keys of a write limit <= limit`` and, for each vault, ``sum of writes
-        - sum of edits <= room``.
+        Places: ``unknown[k, t] + sum of n[g, t] over g in k``
+        ``<= vms_per_existing_policy * existing[k, t] + vms_per_new_policy * writes[k, t]``.
+        Write limits: ``sum of writes over the keys of a write limit <= limit``.
+        Each vault: ``sum of writes - sum of edits <= room``.
         """
         instance, per_policy = self.instance, self.instance.vms_per_new_policy
         cells: dict[tuple[int, int], list[cp_model.IntVar]] = {}
@@ -343,10 +344,13 @@ class CountingModel:
     def open_rings(self, options: IntArray) -> bool:
         """Forbid rings of full policies that no order of writes carries out; return whether the options have any.
 
-        For a ring with the cells ``S`` of key ``k`` whose VMs are all in the model, the constraint is ``n[g, t] <=
-        size[g] * (sum of n[h, s] - size[h] * edit[policy of h, s] over h that start in S today and s outside S + sum
-        of writes[k, s] over s in S)`` for each group ``g`` that moves within ``S``; see
-        :meth:`optimizer.solve.cpsat.ScopedModel.open_rings`.
+        For a ring with the cells ``S`` of key ``k`` whose VMs are all in the model, each group ``g`` that moves within
+        ``S`` gets the constraint
+
+            ``n[g, t] <= size[g] * (sum of n[h, s] - size[h] * edit[policy of h, s] over h that start in S today and
+            s outside S + sum of writes[k, s] over s in S)``;
+
+        see :meth:`optimizer.solve.cpsat.ScopedModel.open_rings`.
         """
         instance, found = self.instance, False
         if self.limits.policies not in self.kept or self._giving is not None:

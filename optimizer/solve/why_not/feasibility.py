@@ -234,7 +234,7 @@ class Feasibility:
             options = answer.options
 
     def _anywhere(self, forbidden: Bits, homeless: BoolArray) -> IntArray:
-        """Today's schedule, with VMs that may not stay put at as few starts of their key as a greedy choice finds."""
+        """Today's schedule, except that VMs that may not stay go to few starts of their key, found greedily."""
         instance, options = self.instance, self.instance.today.copy()
         waiting = np.flatnonzero(homeless)
         allowed = open_options(forbidden[waiting])

@@ -199,7 +199,7 @@ class Names:
         self._by_name = {rule.name: rule for rule in rules.rule}
 
     def answer(self, diagnosis: Diagnosis, circumstances: Sequence[tuple[str, ...]]) -> NoSchedule:
-        """The whole answer.
+        """The whole answer, with names instead of indices.
 
         Parameters
         ----------
