@@ -4,11 +4,11 @@ Each function is compiled for the types of its arguments, which takes 0.1 to 1 s
 first run after an installation short:
 
 - :func:`compiled` is for functions that Python calls; :func:`inner` and :func:`inlined` are for functions that only
-compiled code calls.
+  compiled code calls.
 - A literal number among the arguments is a type of its own: a function that is called with ``1`` and with ``-1`` is
-compiled twice. Pass a variable, or a constant of a NumPy type.
+  compiled twice. Pass a variable, or a constant of a NumPy type.
 - A short loop compiles faster than ``argsort``, ``argmin``, the ``min`` of an array, or a copy of an array, because
-each of these pulls in further functions.
+  each of these pulls in further functions.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ each. An order of these writes exists if and only if
 
 1. every cell can hold its VMs at the end: ``room + departures - arrivals >= 0``, and
 2. every *ring* has a cell with room. A ring is a connected group of arrows in which each cell has as many departures
-as arrivals.
+   as arrivals.
 
 Proof. Necessary: condition 1 describes the last state. In a ring without room, no VM can be assigned first: every cell
 that a VM of the ring goes to is full, and only VMs of the ring leave these cells. Sufficient: reverse the arrows. A VM
