@@ -84,7 +84,7 @@ class Forecast:
     repetition: Repetition = NOT_LOOKED_FOR
 
     def of_rows(self, vm_ids: Sequence[str], rows: npt.NDArray[np.intp]) -> Forecast:
-        """Make a forecast of other VMs, each of which is assumed to be as busy as one of these VMs.
+        """Make a forecast of other VMs, each assumed to be as busy as one of these VMs.
 
         Parameters
         ----------

@@ -454,8 +454,12 @@ def _key_state(
 
     Parameters
     ----------
-    edited
-        1 for each policy from ``first`` to ``last`` that is edited.
+    f, options, items
+        See :func:`vault_writes`.
+    k
+        The key.
+    edited, first, last
+        1 for each of the vault's editable policies, ``first`` to ``last`` (exclusive), that is edited.
     ring
         Shape (48,): is set to the representative of the ring without room that each cell is in, otherwise -1.
     """
@@ -659,7 +663,7 @@ def _try_all_edits(
         created = _sum(needs)
         writes = created + edits
         nearer = created < best_created or (created == best_created and vms > best_vms)
-        if created > room:  # not possible, but the nearest miss shows which rings stand in the way
+        if created > room:  # not possible, but the nearest miss shows which rings block it
             better = best_created > room and nearer
         else:
             better = best_created > room or writes < best_writes or (writes == best_writes and nearer)

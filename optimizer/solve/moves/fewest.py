@@ -22,7 +22,7 @@ SHARE_OF_TIME = 0.3
 
 
 def with_fewest_moves(instance: Instance, known: IntArray, *, effort: int, seed: int, clock: SolveClock) -> IntArray:
-    """Find a schedule that keeps every rule with as few moves as the search finds, whatever it costs.
+    """Find a schedule that keeps every rule with as few moves as the search finds, at any cost.
 
     Parameters
     ----------

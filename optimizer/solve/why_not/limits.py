@@ -77,8 +77,8 @@ class Change:
     limit
         The limit.
     was, to
-        Amount before and after, if the limit has one and is loosened by it. If both are None and ``vms`` is empty, the
-        limit is dropped.
+        Amount before and after, if the limit has one and is loosened by it. If neither is given and ``vms`` is empty,
+        the limit is dropped.
     vms
         Indices of the VMs that it no longer applies to; empty if the change is not limited to some VMs.
     """
