@@ -24,6 +24,9 @@ from .plan.errors import StalePlanError as StalePlanError
 from .plan.store import open_estate_of as open_estate_of
 from .plan.store import read_plan as read_plan
 from .plan.store import write_plan as write_plan
+from .planning import diagnose_case as diagnose_case
+from .planning import make_plan_of as make_plan_of
+from .planning import prepare as prepare
 from .report.html import render_html as render_html
 from .rollout.errors import ApplyError as ApplyError
 from .rollout.journal import read_journal as read_journal
@@ -32,9 +35,6 @@ from .whatif.scenario import Scenario as Scenario
 from .whatif.sensitivity import sensitivity as sensitivity
 from .whatif.what_if import what_if as what_if
 from .workflow import audit_case as audit_case
-from .workflow import diagnose_case as diagnose_case
 from .workflow import explain_vm as explain_vm
 from .workflow import make_plan as make_plan
-from .workflow import make_plan_of as make_plan_of
-from .workflow import prepare as prepare
 from .workflow import price_plan_limits as price_plan_limits

@@ -71,8 +71,9 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
     from optimizer.estate.folder import open_estate
     from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import write_plan
+    from optimizer.planning import make_plan_of, prepare
     from optimizer.report.text import render_audit, render_plan
-    from optimizer.workflow import audit_case, make_plan_of, prepare
+    from optimizer.workflow import audit_case
 
     estate_folder, plan_file, page = folder / "estate", folder / "plan.json", folder / "report.html"
     screen.remark(f"making an estate of {num_vms} VMs in {estate_folder}")
@@ -226,8 +227,9 @@ def audit(screen: Screen, estate: str | Path, rules_file: Path | None, engine: E
     """
     from optimizer.cli.plan import load_rules
     from optimizer.estate.folder import open_estate
+    from optimizer.planning import prepare
     from optimizer.report.text import render_audit
-    from optimizer.workflow import audit_case, prepare
+    from optimizer.workflow import audit_case
 
     rules = load_rules(rules_file)
     opened = open_estate(estate)

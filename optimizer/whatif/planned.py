@@ -15,12 +15,12 @@ from optimizer.plan.case import Case
 from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.occupancy import starts_in_schedule
+from optimizer.planning import Tell, prepare, solve_case
 from optimizer.ports import Progress
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import IntArray
 from optimizer.solve.solver import Result
 from optimizer.solve.why_not.relaxation import nobody
-from optimizer.workflow import Tell, prepare, solve_case
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Planner:
         return replace(self, progress=report, tell=tell)
 
     def prepare(self, estate: Estate, rules: Rules, history: Iterable[Path] = ()) -> Case:
-        """Read an estate and compute the risk of every start; see :func:`optimizer.workflow.prepare`."""
+        """Read an estate and compute the risk of every start; see :func:`optimizer.planning.prepare`."""
         return prepare(estate, rules, history=history, engine=self.engine, progress=self.progress)
 
     def plan(

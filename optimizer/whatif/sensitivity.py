@@ -13,6 +13,7 @@ from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import Settings
 from optimizer.plan.occupancy import service_of
+from optimizer.planning import Tell, prepare_forecast
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.solver import DEFAULT_EFFORT
@@ -26,7 +27,6 @@ from optimizer.whatif.document import (
     VmStability,
 )
 from optimizer.whatif.planned import Planned, Planner
-from optimizer.workflow import Tell, prepare_forecast
 
 PRICES: tuple[PriceName, ...] = (
     "snapshot_overlap",

@@ -13,6 +13,7 @@ from optimizer.model.rules import Rules, Threshold
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.plan.document import Settings
+from optimizer.planning import Tell, prepare_forecast
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast
 from optimizer.solve.instance import IntArray
@@ -36,7 +37,6 @@ from optimizer.whatif.document import (
 )
 from optimizer.whatif.planned import Planned, Planner
 from optimizer.whatif.scenario import Scenario
-from optimizer.workflow import Tell, prepare_forecast
 
 
 def what_if(

@@ -23,11 +23,11 @@ from optimizer.estate.vm_resources import list_vms
 from optimizer.model.load import DayLoad
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rules
 from optimizer.plan.case import Case
+from optimizer.planning import prepare_forecast
 from optimizer.ports import Resource
 from optimizer.risk.forecast import forecast_load
 from optimizer.risk.table import start_step
 from optimizer.solve.instance import IntArray
-from optimizer.workflow import prepare_forecast
 from tests.benchmarks.people import HOURLY_SHARE, write_vms_csv
 
 VMS_PER_VAULT = 250

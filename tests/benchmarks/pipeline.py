@@ -72,9 +72,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     from optimizer.estate.folder import open_estate
     from optimizer.plan.compose import compose_plan
     from optimizer.plan.document import Settings
+    from optimizer.planning import prepare, solve_case
     from optimizer.solve.baselines import greedy, stable_hash
     from optimizer.solve.cost import evaluate, violations
-    from optimizer.workflow import prepare, solve_case
     from tests.benchmarks.estates import num_vaults
 
     figures: dict[str, Any] = {}

@@ -11,8 +11,8 @@ from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType,
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import Frequency, Recurrence
 from optimizer.plan.occupancy import expected_overlaps
+from optimizer.planning import prepare_forecast, solve_case
 from optimizer.risk.forecast import Forecast
-from optimizer.workflow import prepare_forecast, solve_case
 from tests.benchmarks.people import service_sizes
 
 NUM_VAULTS = 2

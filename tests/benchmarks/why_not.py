@@ -27,6 +27,7 @@ from optimizer.estate.folder import open_estate
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.case import Case
+from optimizer.planning import prepare, prepare_forecast, solve_case
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.why_not.counting_model import stuck
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
@@ -39,7 +40,6 @@ from optimizer.solve.why_not.no_schedule import (
     NotFoundWithinEffortError,
     describe,
 )
-from optimizer.workflow import prepare, prepare_forecast, solve_case
 
 SIZES = (12, 30, 60, 120, 300)
 WORK = 20.0

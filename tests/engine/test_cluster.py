@@ -18,8 +18,9 @@ from optimizer.engine.cluster import PACKAGE, connect, require_equal
 from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.plan.document import PlanDocument
+from optimizer.planning import prepare
 from optimizer.solve.solver import solve
-from optimizer.workflow import make_plan, prepare
+from optimizer.workflow import make_plan
 from tests.cli.command_line import run, run_process
 from tests.engine import tasks
 from tests.engine.cluster import start_scheduler, start_workers

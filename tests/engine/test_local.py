@@ -12,8 +12,8 @@ import pytest
 from optimizer.engine import SERIAL, Engine, open_engine
 from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate
+from optimizer.planning import prepare
 from optimizer.solve.solver import solve
-from optimizer.workflow import prepare
 from tests.engine import tasks
 from tests.plan.estates import imported_estate
 from tests.solve.examples import PART_VMS, vaults_that_share_services

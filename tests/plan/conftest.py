@@ -10,7 +10,7 @@ from optimizer.estate.folder import Estate
 from optimizer.model.rules import Rules
 from optimizer.plan.case import Case
 from optimizer.plan.document import PlanDocument
-from optimizer.workflow import make_plan_of, prepare
+from optimizer.planning import make_plan_of, prepare
 from tests.plan.estates import arm_estate, imported_estate
 
 EFFORT = 2

@@ -16,10 +16,10 @@ from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to, compose_plan, known_policies, to_check
 from optimizer.plan.document import ReassignItem, Settings
 from optimizer.plan.verify import Claims, verify
+from optimizer.planning import prepare, solve_case
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import WriteLimit
-from optimizer.workflow import prepare, solve_case
 from tests.plan.conftest import Planned
 from tests.prices import fixed_prices
 

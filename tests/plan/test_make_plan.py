@@ -24,9 +24,10 @@ from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, Summary
 from optimizer.plan.explain import explain
 from optimizer.plan.verify import Checked, Claims, verify
+from optimizer.planning import make_plan_of, prepare
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.gates import in_several_sets
-from optimizer.workflow import audit_case, make_plan, make_plan_of, prepare
+from optimizer.workflow import audit_case, make_plan
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import imported_estate, item, standard_policy, with_another_month
 from tests.plan.test_explain import solution_of

@@ -19,9 +19,10 @@ from optimizer.plan.document import PlanDocument, ReassignItem, json_schema
 from optimizer.plan.fingerprint import fingerprint_of
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.store import read_plan, write_plan
+from optimizer.planning import make_plan_of, prepare, solve_case
 from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
-from optimizer.workflow import explain_vm, make_plan, make_plan_of, prepare, solve_case
+from optimizer.workflow import explain_vm, make_plan
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import with_another_month
 from tests.prices import fixed_prices

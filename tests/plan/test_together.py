@@ -28,13 +28,14 @@ from optimizer.plan.together import (
     services_together,
     spread_where_it_pays,
 )
+from optimizer.planning import make_plan_of, prepare
 from optimizer.report.text import render_plan
 from optimizer.report.typeset import to_text
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.solver import Result
-from optimizer.workflow import explain_vm, make_plan_of, prepare
+from optimizer.workflow import explain_vm
 from tests.cli.command_line import run
 from tests.plan.conftest import Planned
 from tests.prices import fixed_prices

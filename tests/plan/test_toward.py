@@ -19,11 +19,12 @@ from optimizer.plan.occupancy import starts_today
 from optimizer.plan.store import write_plan
 from optimizer.plan.verify import Checked, Claims, verify
 from optimizer.plan.verify_toward import check_left
+from optimizer.planning import make_plan_of, prepare
 from optimizer.report.html import render_html
 from optimizer.report.text import render_plan
 from optimizer.report.typeset import to_text
 from optimizer.solve.why_not.no_schedule import NoScheduleError
-from optimizer.workflow import make_plan, make_plan_of, prepare
+from optimizer.workflow import make_plan
 from tests.plan.conftest import Planned
 from tests.plan.test_verify import valid
 

@@ -11,12 +11,13 @@ from optimizer.model.selectors import Selector
 from optimizer.plan.occupancy import expected_overlaps, weighted_overlaps
 from optimizer.plan.verify import verify
 from optimizer.plan.weight_notes import notes_on_weights
+from optimizer.planning import make_plan_of, prepare
 from optimizer.report.html import render_html
 from optimizer.report.text import render_audit, render_plan
 from optimizer.report.typeset import to_text
 from optimizer.solve.cost import evaluate
 from optimizer.solve.solver import solve
-from optimizer.workflow import audit_case, explain_vm, make_plan_of, prepare
+from optimizer.workflow import audit_case, explain_vm
 from tests.plan.conftest import Planned, planned
 from tests.plan.test_verify import valid
 from tests.prices import fixed_prices

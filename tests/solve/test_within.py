@@ -13,11 +13,11 @@ from optimizer.errors import ConfigError
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import parse_start
+from optimizer.planning import prepare
 from optimizer.solve.gates import least_within
 from optimizer.solve.why_not.feasibility import Budget
 from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened
 from optimizer.solve.why_not.relaxation import Effect, diagnose
-from optimizer.workflow import prepare
 from tests.solve.examples import DAILY, SNAPSHOT_MINUTES, Problem, flat_risk, inventory, obvious_clash, only, policy
 from tests.whatif.examples import tiny_estate
 

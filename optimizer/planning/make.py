@@ -1,0 +1,167 @@
+"""Plan of a prepared case: find a schedule, derive the changes, and verify the whole."""
+
+from __future__ import annotations
+
+import time
+from datetime import date
+from pathlib import Path
+
+from optimizer.engine import SERIAL, Engine
+from optimizer.estate.folder import Estate
+from optimizer.model.clock import SYSTEM_CLOCK
+from optimizer.plan.applied import apply_in_memory
+from optimizer.plan.carried_out import solve_in_order
+from optimizer.plan.case import Case
+from optimizer.plan.compose import changes_to, compose_plan, known_policies
+from optimizer.plan.document import PlanDocument, Settings
+from optimizer.plan.earlier import EarlierPlan
+from optimizer.plan.fingerprint import with_fingerprint
+from optimizer.plan.moves import trace_curve
+from optimizer.plan.policy_notes import notes_on_emptied
+from optimizer.plan.together import keep_promise
+from optimizer.plan.toward import TowardRules, TowardSearch, figures_of, plan_toward, require_move_limit, result_of
+from optimizer.planning.case import prepare_forecast
+from optimizer.planning.solving import solve_case
+from optimizer.planning.why_not import Tell, no_schedule_error, seconds_for_reason
+from optimizer.ports import Clock, Progress, no_progress
+from optimizer.rollout.never import notes_on_writes
+from optimizer.solve.baselines import todays
+from optimizer.solve.cost import violations
+from optimizer.solve.instance import IntArray
+from optimizer.solve.solver import DEFAULT_EFFORT, DEFAULT_GAP, Result
+from optimizer.solve.why_not.limits import Limits
+from optimizer.solve.why_not.relaxation import nobody
+
+SHARE_OF_SOLVE = 0.7
+"""Share of the time limit for the solver, if a moves curve is requested as well."""
+
+
+def make_plan_of(
+    estate: Estate,
+    case: Case,
+    *,
+    seed: int = 0,
+    effort: int = DEFAULT_EFFORT,
+    gap: float = DEFAULT_GAP,
+    time_limit_seconds: float | None = None,
+    path: Path | None = None,
+    earlier: EarlierPlan | None = None,
+    moves_curve: bool = False,
+    toward: bool = False,
+    engine: Engine = SERIAL,
+    progress: Progress = no_progress,
+    tell: Tell = nobody,
+    clock: Clock = SYSTEM_CLOCK,
+) -> PlanDocument:
+    """Plan a case that is already prepared; see :func:`optimizer.workflow.make_plan`."""
+    began = time.monotonic()
+    solve_seconds = curve_seconds = time_limit_seconds
+    if time_limit_seconds is not None and moves_curve:
+        solve_seconds = SHARE_OF_SOLVE * time_limit_seconds
+        curve_seconds = time_limit_seconds - solve_seconds
+    target = None if earlier is None else earlier.target_in(case.inventory)
+    settings = TowardSearch(seed, effort, gap, time_limit_seconds, engine, progress, target)
+    step = _toward(estate, case, settings, tell) if toward else None
+
+    def solved(one: Case) -> Result:
+        return solve_case(
+            one,
+            seed=seed,
+            effort=effort,
+            gap=gap,
+            time_limit_seconds=solve_seconds,
+            engine=engine,
+            progress=progress,
+            near=None if earlier is None else earlier.starts_in(one.inventory),
+            begin=None if step is None else step.options,
+            keep=True,
+            why_not=one is case,
+            tell=tell,
+        )
+
+    if step is not None and step.months > 1:
+        result = result_of(case, step, time.monotonic() - began)
+    else:
+        result = solve_in_order(case, known_policies(estate), solved)
+    curve = None
+    if moves_curve:
+        curve, result = trace_curve(
+            estate, case, result, effort=effort, seed=seed, time_limit_seconds=curve_seconds, progress=progress
+        )
+        result = _spread_again(case, result, seed, known_policies(estate))
+    plan = compose_plan(
+        estate,
+        case,
+        result,
+        Settings(
+            seed=seed,
+            effort=effort,
+            gap=gap,
+            time_limit_seconds=time_limit_seconds,
+            history=case.history,
+            recently_moved=_by_vm_id(case),
+            earlier=None if earlier is None else earlier.source,
+        ),
+        path=path if path is not None else Path("plan.json"),
+        began=began,
+        moves_curve=curve,
+        toward=None if step is None else figures_of(case, step, result),
+        clock=clock,
+    )
+    added = [*notes_on_writes(plan, estate.document, case.inventory)]
+    if earlier is not None:
+        added.append(earlier.note(plan.schedule))
+    added += notes_on_emptied(plan, estate.document)
+    return with_fingerprint(plan.model_copy(update={"notes": (*added, *plan.notes)})) if added else plan
+
+
+def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> TowardRules | None:
+    """First step toward the rules; None if today's schedule keeps them.
+
+    Raises
+    ------
+    NoScheduleError
+        No number of moves is enough; the message names the rules in conflict.
+    NotFoundWithinEffortError
+        No schedule that keeps the rules was found, and it was not proven that none exists; or none can be reached.
+    """
+    began = time.monotonic()
+    require_move_limit(case.rules.max_moves)
+    if not violations(case.instance, todays(case.instance)):
+        return None
+    known = known_policies(estate)
+
+    def after(options: IntArray) -> Case:
+        document = apply_in_memory(estate.document, changes_to(case, options, known).changes)
+        inventory = Estate(estate.path, document).inventory(case.rules.service_from)
+        return prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved)
+
+    step = plan_toward(case, known, after, settings)
+    if step is None:
+        rules = case.rules.model_copy(update={"max_moves": None})
+        free = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved, case.table)
+        unreachable = (
+            f"no schedule that keeps every rule was found that can be reached with {case.rules.max_moves} moves at a "
+            "time: policies that protect more VMs would have to be edited at once; raise max_moves, or search longer "
+            "with --effort"
+        )
+        limits = Limits(free.instance, free.restrictions, free.rules)
+        seconds = seconds_for_reason(settings.time_limit_seconds, began)
+        raise no_schedule_error(free, limits, settings.seed, settings.effort, seconds, tell, unreachable)
+    return step
+
+
+def _spread_again(case: Case, result: Result, seed: int, known: list[str]) -> Result:
+    """Spread the schedule of a moves curve if that can be carried out, because the curve only considers the cost."""
+    assert result.options is not None
+    if violations(case.instance, result.options):
+        return result
+    spread = keep_promise(case, result, seed)
+    assert spread.options is not None
+    return result if changes_to(case, spread.options, known).stuck else spread
+
+
+def _by_vm_id(case: Case) -> dict[str, date]:
+    """Days of recent moves, by the VM's id as the schedule spells it."""
+    ids = {item.vm_id.lower(): item.vm_id for item in case.inventory.items}
+    return {ids[vm]: day for vm, day in case.recently_moved.items()}

@@ -1,0 +1,145 @@
+"""Reasons why a case has no schedule, and what would make one possible."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from optimizer.model.inventory import Inventory
+from optimizer.plan.case import Case
+from optimizer.planning.case import prepare_forecast
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.solver import DEFAULT_EFFORT
+from optimizer.solve.why_not.circumstances import circumstances
+from optimizer.solve.why_not.conflicts import Conflict
+from optimizer.solve.why_not.feasibility import Budget
+from optimizer.solve.why_not.limits import Change, Limits, loosened, relaxed_rules
+from optimizer.solve.why_not.no_schedule import (
+    NamedConflict,
+    NamedRelaxation,
+    Names,
+    NoScheduleError,
+    NotFoundWithinEffortError,
+)
+from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation, diagnose, nobody, solved
+
+EFFORT_PARTS = 20
+"""Divisor of the effort: each plan that a relaxation makes possible gets this fraction of it."""
+
+
+RELAXATIONS_TO_TIME = 6
+"""Divisor of the time left: each plan that a relaxation makes possible gets this fraction of it."""
+
+
+CONFLICT_WORK = 0.1
+"""Deterministic time (roughly seconds) for conflicts and ways out, per unit of effort."""
+
+
+SHARE_OF_REASON = 0.15
+"""Smallest share of the time limit for conflicts and ways out."""
+
+
+SHARE_OF_CIRCUMSTANCES = 0.1
+"""Share of the time limit, added to it, for finding which properties of VMs' backups contribute to a conflict."""
+
+
+Tell = Callable[[NamedConflict | NamedRelaxation], None]
+"""Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven."""
+
+
+def seconds_for_reason(time_limit_seconds: float | None, began: float) -> float | None:
+    """Seconds for conflicts and ways out after a search that began at this ``time.monotonic()``; None: no limit."""
+    if time_limit_seconds is None:
+        return None
+    return max(time_limit_seconds - (time.monotonic() - began), SHARE_OF_REASON * time_limit_seconds)
+
+
+def no_schedule_error(
+    case: Case,
+    limits: Limits | None,
+    seed: int,
+    effort: int,
+    time_limit_seconds: float | None,
+    tell: Tell,
+    if_possible: str = "",
+) -> NoScheduleError | NotFoundWithinEffortError:
+    """Error for a case that was not solved, with the reason and the ways out.
+
+    ``limits`` is None if the reason is not wanted.  ``if_possible`` is the message if some schedule keeps the rules.
+    """
+    not_found = (
+        f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there is "
+        "none; search longer with --effort, or loosen a rule"
+        + ("" if case.rules.max_moves is None else ", or take a first step toward the rules with --toward")
+    )
+    if limits is None:
+        return NotFoundWithinEffortError(not_found)
+    diagnosis = diagnose_case(
+        case, limits=limits, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, tell=tell
+    )
+    names = Names(case.inventory, case.rules)
+    if diagnosis.outcome is Outcome.INFEASIBLE:
+        answer = names.answer(diagnosis, _circumstances(case, diagnosis, effort, time_limit_seconds))
+        return NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
+    if diagnosis.outcome is Outcome.FEASIBLE and if_possible:
+        return NotFoundWithinEffortError(if_possible)
+    return NotFoundWithinEffortError(not_found, names.answer(diagnosis, ()))
+
+
+def diagnose_case(
+    case: Case,
+    *,
+    limits: Limits | None = None,
+    seed: int = 0,
+    effort: int = DEFAULT_EFFORT,
+    time_limit_seconds: float | None = None,
+    tell: Tell = nobody,
+) -> Diagnosis:
+    """Find out why a case has no schedule, and what would make one possible.
+
+    Parameters
+    ----------
+    case
+        Case without a schedule.
+    limits
+        Limits of the case, if they are already known.
+    seed, effort, time_limit_seconds
+        Settings of the solver.  Each plan that a relaxation makes possible gets a twentieth of the effort.  Half of
+        the time limit is for the conflicts, the other half for all of these plans together.
+    tell
+        Called with every conflict and every way out as soon as it is proven.
+    """
+    deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
+    names = Names(case.inventory, case.rules)
+
+    def judge(changes: Sequence[Change], near: IntArray) -> Effect | None:
+        left = None if deadline is None else max(0.0, deadline - time.monotonic()) / RELAXATIONS_TO_TIME
+        return solved(relaxed_instance(case, changes), max(1, effort // EFFORT_PARTS), seed, left, near)
+
+    def told(one: Conflict | Relaxation) -> None:
+        tell(names.conflict(one) if isinstance(one, Conflict) else names.relaxation(one))
+
+    halfway = None if deadline is None or time_limit_seconds is None else deadline - time_limit_seconds / 2
+    limits = Limits(case.instance, case.restrictions, case.rules) if limits is None else limits
+    return diagnose(limits, judge, Budget(CONFLICT_WORK * effort, halfway), told)
+
+
+def _circumstances(
+    case: Case, diagnosis: Diagnosis, effort: int, time_limit_seconds: float | None
+) -> list[tuple[str, ...]]:
+    """Properties of the VMs' backups that contribute to each conflict."""
+
+    def limits_of(inventory: Inventory) -> Limits:
+        other = prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved)
+        return Limits(other.instance, other.restrictions, other.rules)
+
+    ends = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_CIRCUMSTANCES * time_limit_seconds
+    return circumstances(case.inventory, diagnosis.conflicts, limits_of, Budget(CONFLICT_WORK * effort, ends))
+
+
+def relaxed_instance(case: Case, changes: Sequence[Change]) -> Instance:
+    """Instance for rules with the given changes."""
+    rules = relaxed_rules(case.rules, changes, case.inventory)
+    relaxed = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved, case.table)
+    return loosened(Limits(relaxed.instance, relaxed.restrictions, relaxed.rules), changes).instance

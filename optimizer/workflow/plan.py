@@ -1,0 +1,106 @@
+"""Use case: make a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from optimizer.engine import SERIAL, Engine
+from optimizer.estate.folder import Estate
+from optimizer.model.clock import SYSTEM_CLOCK
+from optimizer.model.rules import Rules
+from optimizer.plan.document import PlanDocument
+from optimizer.plan.earlier import read_earlier
+from optimizer.plan.toward import require_move_limit
+from optimizer.planning import Tell, make_plan_of, prepare
+from optimizer.ports import Clock, Progress, no_progress
+from optimizer.solve.solver import DEFAULT_EFFORT, DEFAULT_GAP
+from optimizer.solve.why_not.relaxation import nobody
+
+
+def make_plan(
+    estate: Estate,
+    rules: Rules | None = None,
+    *,
+    seed: int = 0,
+    effort: int = DEFAULT_EFFORT,
+    gap: float = DEFAULT_GAP,
+    time_limit_seconds: float | None = None,
+    path: Path | None = None,
+    history: Iterable[Path] = (),
+    earlier: Path | None = None,
+    moves_curve: bool = False,
+    toward: bool = False,
+    engine: Engine = SERIAL,
+    progress: Progress = no_progress,
+    tell: Tell = nobody,
+    clock: Clock = SYSTEM_CLOCK,
+) -> PlanDocument:
+    """Find a schedule, derive the changes, and verify the whole plan.
+
+    Parameters
+    ----------
+    estate
+        Estate to plan.
+    rules
+        Rules that the schedule must keep.  None: the defaults.
+    seed, effort, gap, time_limit_seconds
+        Settings of the solver; see :func:`optimizer.solve.solver.solve`.
+    path
+        Path at which the plan will be written; the plan states the estate's location relative to it.
+    history
+        Journals, applied plans, or folders with journals.  VMs that were moved recently only move again if it is
+        worth it.
+    earlier
+        An earlier plan of this estate, or of one that shares VMs with it.  The new plan keeps its schedule as long as
+        that is within ``gap`` and keeps more VMs than a plan without ``earlier`` would.  Otherwise, VMs keep its
+        starts if that costs nothing.
+    moves_curve
+        Whether to compute what fewer moves would gain, and to store it in the plan as ``moves_curve``.
+    toward
+        Whether to make the best first step toward the rules if they need more moves than ``max_moves``.  The plan
+        describes the step in ``summary.toward``.
+    engine
+        Engine on which independent work runs (:func:`optimizer.engine.open_engine`); the plan does not depend on it.
+    progress
+        Called with the progress of the work.
+    tell
+        Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven.
+    clock
+        Clock for the plan's ``created_at``.
+
+    Raises
+    ------
+    ConfigError
+        ``toward`` is set without a limit on moves.
+    NoScheduleError
+        No schedule keeps the rules; the message names the rules in conflict.
+    DataError
+        ``earlier`` contains no VM of the estate.
+    PlanFormatError
+        ``earlier`` cannot be read.
+    VerificationError
+        The result did not pass the independent verifier, which is a bug.
+    """
+    if toward:  # checked before the load is read, because that takes longer
+        require_move_limit((rules or Rules()).max_moves)
+    before = None if earlier is None else read_earlier(earlier)
+    if before is not None:
+        before.require_same_vms(estate)
+    case = prepare(estate, rules, history=history, engine=engine, progress=progress)
+    return make_plan_of(
+        estate,
+        case,
+        seed=seed,
+        effort=effort,
+        gap=gap,
+        time_limit_seconds=time_limit_seconds,
+        path=path,
+        earlier=before,
+        moves_curve=moves_curve,
+        toward=toward,
+        engine=engine,
+        progress=progress,
+        tell=tell,
+        clock=clock,
+    )
