@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def rehearse_plan(
     plan: PlanDocument,
-    plan_path: Path,
+    plan_path: str | Path,
     estate: Estate,
     *,
     start: datetime | None = None,
@@ -66,7 +66,7 @@ def rehearse_plan(
         service = AzureBackupService(Connection.to_emulator(emulator.endpoint, emulator.ca_file))
         return rehearse(
             plan,
-            plan_path,
+            Path(plan_path),
             estate.document,
             service,
             emulator,

@@ -56,7 +56,9 @@ class ImportOptions(TypedDict, total=False):
     clock: Clock
 
 
-def import_estate(vms: Path, load: Path, out: Path, **options: Unpack[ImportOptions]) -> ImportReport:
+def import_estate(
+    vms: str | Path, load: str | Path, out: str | Path, **options: Unpack[ImportOptions]
+) -> ImportReport:
     """Create an estate from ``vms.csv`` and a load file, or add to one.
 
     If either file has a fault, nothing is written.
@@ -78,18 +80,18 @@ def import_estate(vms: Path, load: Path, out: Path, **options: Unpack[ImportOpti
         ``out`` is not free (with ``append``: contains no estate), or cannot be written.
     """
     return _import(
-        lambda old: list_vms(vms, list(old.vms) if old else []),
+        lambda old: list_vms(Path(vms), list(old.vms) if old else []),
         (str(vms), "import"),
-        load,
+        Path(load),
         out,
         options,
     )
 
 
 def import_resources(
-    resources: Sequence[Path],
-    load: Path,
-    out: Path,
+    resources: str | Path | Sequence[str | Path],
+    load: str | Path,
+    out: str | Path,
     *,
     resource_group: str = "",
     **options: Unpack[ImportOptions],
@@ -99,7 +101,8 @@ def import_resources(
     Parameters
     ----------
     resources
-        JSON files with vaults, policies, protected items, VMs and vault settings, in any combination.
+        JSON files with vaults, policies, protected items, VMs and vault settings, in any combination: one file, or
+        several.
     load, out
         As for :func:`import_estate`. The load may refer to a VM by its ARM id, or by its name if only one VM has it.
     resource_group
@@ -114,10 +117,11 @@ def import_resources(
     EstateError
         ``out`` is not free (with ``append``: contains no estate), or cannot be written.
     """
+    files = [Path(file) for file in ([resources] if isinstance(resources, str | Path) else resources)]
     return _import(
-        lambda old: read_resources(resources, resource_group, old_spelling(old) if old else None),
-        (", ".join(map(str, resources)), "resources"),
-        load,
+        lambda old: read_resources(files, resource_group, old_spelling(old) if old else None),
+        (", ".join(map(str, files)), "resources"),
+        Path(load),
         out,
         options,
     )
@@ -127,7 +131,7 @@ def _import(
     read_listing: Callable[[EstateDocument | None], Listing],
     origin: tuple[str, str],
     load: Path,
-    out: Path,
+    out: str | Path,
     options: ImportOptions,
 ) -> ImportReport:
     """Import a listing; ``origin`` contains the input files as text, and the source for the estate document."""

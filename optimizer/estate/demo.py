@@ -26,7 +26,9 @@ The first number is chosen so that the default seed shows a little of everything
 """
 
 
-def generate_demo(out: Path, *, vms: int = 300, seed: int = 1, weeks: int = 6, clock: Clock = SYSTEM_CLOCK) -> None:
+def generate_demo(
+    out: str | Path, *, vms: int = 300, seed: int = 1, weeks: int = 6, clock: Clock = SYSTEM_CLOCK
+) -> None:
     """Write a demo estate; equal arguments produce equal estates.
 
     Parameters

@@ -71,7 +71,7 @@ class Estate:
         """Load history of the estate."""
         from optimizer.estate.load_store import LoadStore
 
-        return LoadStore(self.path, self.document.load)
+        return LoadStore(self.path, self.document.load, lambda: [vm.id for vm in self.inventory().vms.values()])
 
     def jobs(self) -> pl.DataFrame:
         """Backup jobs, one per row, sorted by start and VM; see ``JOB_SCHEMA`` in :mod:`optimizer.estate.parts`.

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from optimizer.estate.document import LoadPart
-from optimizer.estate.parts import METRICS, blank, find_rows, merge_days, read_part, to_arrays, to_day
+from optimizer.estate.parts import (
+    METRICS,
+    blank,
+    find_rows,
+    merge_days,
+    names_in_parts,
+    read_part,
+    to_arrays,
+    to_day,
+)
 from optimizer.estate.remote import Location
+from optimizer.estate.vm_names import find_vm, no_such_vm
 from optimizer.model.load import DayLoad, FloatArray
 
 
@@ -53,18 +64,26 @@ class LoadStore:
         Location of the estate folder.
     parts
         Load parts that belong to the estate.
+    vms_of_estate
+        Returns the ids of the VMs that the estate contains, with or without load; only :meth:`read_vm` calls it.
     """
 
-    def __init__(self, folder: Location, parts: Sequence[LoadPart]) -> None:
+    def __init__(
+        self, folder: Location, parts: Sequence[LoadPart], vms_of_estate: Callable[[], Iterable[str]] = tuple
+    ) -> None:
         self._folder = folder
+        self._vms_of_estate = vms_of_estate
         self._parts: dict[date, list[LoadPart]] = {}
         for part in sorted(parts, key=lambda part: (part.date, part.path)):
             self._parts.setdefault(part.date, []).append(part)
 
     def __reduce__(self) -> tuple[type[LoadStore], tuple[Location, tuple[LoadPart, ...]]]:
-        """Pickle for another process, which may have another working folder."""
+        """Pickle for another process, which may have another working folder and reads whole days only."""
         folder = self._folder.absolute() if isinstance(self._folder, Path) else self._folder
-        return LoadStore, (folder, tuple(part for day in self._parts.values() for part in day))
+        return LoadStore, (folder, self._all_parts())
+
+    def _all_parts(self) -> tuple[LoadPart, ...]:
+        return tuple(part for day in self._parts.values() for part in day)
 
     def dates(self) -> Sequence[date]:
         """Days with load of at least one VM, ascending."""
@@ -104,20 +123,22 @@ class LoadStore:
             days.append(to_day(day, tuple(frame["vm"].to_list()), to_arrays(frame)))
         return merge_days(days) if days else to_day(day, (), {})
 
-    def read_vm(self, vm_id: str) -> VmLoad:
-        """Load of one VM over the whole history; without days if it has none.
+    def read_vm(self, vm: str) -> VmLoad:
+        """Load of one VM over the whole history; without days if the estate has no load of the VM.
 
         Parameters
         ----------
-        vm_id
-            Id of the VM, spelled as in :meth:`read_day`.
+        vm
+            ARM id of the VM, or its name if only one VM has it; case does not matter.
 
         Raises
         ------
+        DataError
+            The estate contains no such VM, or several VMs have the name.
         EstateError
             A file is missing or damaged.
         """
-        parts = tuple(part for day in self._parts.values() for part in day)
+        parts, vm_id = self._all_parts(), self._find(vm)
         by_date: dict[date, list[DayLoad]] = {}
         for part, frame in zip(parts, find_rows(self._folder, parts, vm_id), strict=True):
             if frame.height:
@@ -130,3 +151,22 @@ class LoadStore:
                 arrays[metric] = np.concatenate([blank(metric, 1) if row is None else row for row in rows])
         missing = {metric: blank(metric, 0) for metric in ("cpu_percent", "mem_percent") if metric not in arrays}
         return VmLoad(vm_id, tuple(by_date), **arrays, **missing)  # type: ignore[arg-type]  # as in to_day
+
+    @cached_property
+    def _vm_ids(self) -> tuple[str, ...]:
+        return tuple(self._vms_of_estate())
+
+    def _find(self, vm: str) -> str:
+        """Id of a VM of the estate, or of one whose load was kept after the VM was gone.
+
+        Raises
+        ------
+        DataError
+            There is no such VM, or several VMs have the name.
+        """
+        if (known := find_vm(vm, self._vm_ids)) is not None:
+            return known
+        with_load = names_in_parts(self._folder, self._all_parts())
+        if (kept := find_vm(vm, with_load)) is not None:
+            return kept
+        raise no_such_vm(vm, (*self._vm_ids, *with_load))

@@ -111,45 +111,93 @@ def _read_between(content: bytes, vm_ids: Sequence[str]) -> pl.DataFrame:
     return pl.scan_parquet(content).slice(first, end - first).collect()
 
 
-def find_rows(folder: Location, parts: tuple[Part, ...], vm_id: str) -> list[pl.DataFrame]:
-    """Row of one VM in each of the parts (empty if the part has none); digests are not verified.
-
-    The VM names are read first, and then only the row group of the VM. The statistics of row groups would not help:
-    they are cut off after 64 bytes, within the part that all ARM ids share. By URL the files are read whole, one after
-    the other.
+def names_in_parts(folder: Location, parts: Sequence[Part]) -> list[str]:
+    """Ids of the VMs that have load in any of the parts, sorted; digests are not verified.
 
     Raises
     ------
     EstateError
         A file is missing, incomplete or unreadable.
     """
+    _require_whole(folder, parts)
+    try:
+        names = _names(folder, parts)
+    except _BROKEN as exc:
+        raise _unreadable(folder, exc) from exc
+    return pl.concat([pl.Series("vm", [], dtype=pl.String), *names]).unique().sort().to_list()
+
+
+def find_rows(folder: Location, parts: Sequence[Part], vm_id: str) -> list[pl.DataFrame]:
+    """Row of one VM in each of the parts (empty if the part has none); digests are not verified.
+
+    The VM names are read first, and then only the row group of the VM. The statistics of row groups would not help:
+    they are cut off after 64 bytes, within the part that all ARM ids share. By URL the files are read whole, one after
+    the other.
+
+    Parameters
+    ----------
+    vm_id
+        Id of the VM; case does not matter.
+
+    Raises
+    ------
+    EstateError
+        A file is missing, incomplete or unreadable.
+    """
+    key = vm_id.lower()
+    try:
+        if isinstance(folder, RemotePath):
+            return [_find_row(folder, part, key) for part in parts]
+        _require_whole(folder, parts)
+        places = [_place(names, key) for names in _names(folder, parts)]
+        slices = [(0, 0) if place is None else (place, 1) for place in places]
+        files = [pl.scan_parquet(folder / part.path) for part in parts]
+        return pl.collect_all([file.slice(*piece) for file, piece in zip(files, slices, strict=True)])
+    except _BROKEN as exc:
+        raise _unreadable(folder, exc) from exc
+
+
+def _require_whole(folder: Location, parts: Sequence[Part]) -> None:
+    """Check that local files have their length, which is cheaper than reading them; files by URL are read anyway.
+
+    Raises
+    ------
+    EstateError
+        A file is missing or incomplete.
+    """
     if isinstance(folder, RemotePath):
-        return [_find_row(folder, part, vm_id) for part in parts]
-    files = [folder / part.path for part in parts]
-    for file, part in zip(files, parts, strict=True):
+        return
+    for part in parts:
+        file = folder / part.path
         try:
             size = file.stat().st_size
         except OSError as exc:
             raise EstateError(f"cannot read {file}: {exc.strerror}; {_again(folder)}") from exc
         if size != part.bytes:
             raise EstateError(f"{file} is damaged: it has {size} bytes instead of {part.bytes}; {_again(folder)}")
-    try:
-        names = pl.collect_all([pl.scan_parquet(file).select("vm") for file in files])
-        places = [frame["vm"].index_of(vm_id) for frame in names]
-        slices = [(0, 0) if place is None else (place, 1) for place in places]
-        return pl.collect_all([pl.scan_parquet(file).slice(*piece) for file, piece in zip(files, slices, strict=True)])
-    except _BROKEN as exc:
-        raise EstateError(f"a load file below {folder} is no readable Parquet file ({exc}); {_again(folder)}") from exc
 
 
-def _find_row(folder: RemotePath, part: Part, vm_id: str) -> pl.DataFrame:
+def _names(folder: Location, parts: Sequence[Part]) -> list[pl.Series]:
+    """Ids of the VMs in each part."""
+    if isinstance(folder, RemotePath):
+        return [pl.read_parquet(_read_bytes(folder, part), columns=["vm"])["vm"] for part in parts]
+    frames = pl.collect_all([pl.scan_parquet(folder / part.path).select("vm") for part in parts])
+    return [frame["vm"] for frame in frames]
+
+
+def _place(names: pl.Series, key: str) -> int | None:
+    return names.str.to_lowercase().index_of(key)
+
+
+def _find_row(folder: RemotePath, part: Part, key: str) -> pl.DataFrame:
     """Row of one VM in a part that is read by URL."""
     content = _read_bytes(folder, part)
-    try:
-        place = pl.read_parquet(content, columns=["vm"])["vm"].index_of(vm_id)
-        return pl.scan_parquet(content).slice(place or 0, 0 if place is None else 1).collect()
-    except _BROKEN as exc:
-        raise EstateError(f"{folder / part.path} is no readable Parquet file ({exc}); {_again(folder)}") from exc
+    place = _place(pl.read_parquet(content, columns=["vm"])["vm"], key)
+    return pl.scan_parquet(content).slice(place or 0, 0 if place is None else 1).collect()
+
+
+def _unreadable(folder: Location, exc: BaseException) -> EstateError:
+    return EstateError(f"a load file below {folder} is no readable Parquet file ({exc}); {_again(folder)}")
 
 
 def _again(folder: Location) -> str:

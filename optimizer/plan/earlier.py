@@ -87,7 +87,7 @@ def _vms(number: int) -> str:
     return "1 VM" if number == 1 else f"{number:,} VMs"
 
 
-def read_earlier(path: Path) -> EarlierPlan:
+def read_earlier(path: str | Path) -> EarlierPlan:
     """Read the plan that a new plan starts from.
 
     Raises
@@ -95,6 +95,7 @@ def read_earlier(path: Path) -> EarlierPlan:
     PlanFormatError
         The file is missing, is not a plan, or was edited.
     """
+    path = Path(path)
     plan = read_plan(path)
     starts = {entry.vm.lower(): parse_start(entry.start) for entry in plan.schedule}
     later = () if plan.summary.toward is None else plan.summary.toward.later

@@ -25,7 +25,7 @@ _SHOWN = 3
 """Maximum number of VMs per kind that a message lists."""
 
 
-def write_plan(plan: PlanDocument, path: Path) -> None:
+def write_plan(plan: PlanDocument, path: str | Path) -> None:
     """Write a plan; an older file at the path is replaced as a whole or not at all.
 
     Raises
@@ -33,11 +33,12 @@ def write_plan(plan: PlanDocument, path: Path) -> None:
     EstateError
         The file cannot be written.
     """
+    path = Path(path)
     with translate_write_errors(path):
         write_bytes(path, (plan.model_dump_json(indent=1) + "\n").encode())
 
 
-def read_plan(path: Path) -> PlanDocument:
+def read_plan(path: str | Path) -> PlanDocument:
     """Read a plan.
 
     Raises
@@ -45,6 +46,7 @@ def read_plan(path: Path) -> PlanDocument:
     PlanFormatError
         The file is missing, is not a plan, has an unknown version, or was edited.
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as exc:
@@ -116,7 +118,7 @@ def relative_to_plan(estate: Location, plan_path: Path) -> str:
     return Path(way).as_posix()
 
 
-def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: str | Location | None = None) -> Estate:
+def open_estate_of(plan: PlanDocument, plan_path: str | Path, estate_path: str | Location | None = None) -> Estate:
     """Open the estate of a plan and check that it is the same.
 
     Parameters
@@ -135,7 +137,7 @@ def open_estate_of(plan: PlanDocument, plan_path: Path, estate_path: str | Locat
     StalePlanError
         The location contains another estate, or the estate has changed.
     """
-    estate = open_estate(estate_path) if estate_path is not None else open_named(plan, plan_path)
+    estate = open_estate(estate_path) if estate_path is not None else open_named(plan, Path(plan_path))
     if estate.fingerprint != plan.estate.fingerprint:
         raise StalePlanError(
             f"{plan_path}: the plan is stale: {estate.path} is not the estate that it was made for, or has changed\n"

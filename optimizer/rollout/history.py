@@ -80,7 +80,7 @@ def last_moves(told: Iterable[Told]) -> dict[str, date]:
     return dict(sorted(last.items()))
 
 
-def read_history(sources: Iterable[Path], inventory: Inventory) -> tuple[Told, ...]:
+def read_history(sources: str | Path | Iterable[str | Path], inventory: Inventory) -> tuple[Told, ...]:
     """Moves that journals and plans report, each on its own, for VMs that the estate contains.
 
     In a journal, the writes count that were made and that no rollback has undone; the rollback's journal is looked for
@@ -90,7 +90,7 @@ def read_history(sources: Iterable[Path], inventory: Inventory) -> tuple[Told, .
     Parameters
     ----------
     sources
-        Journals, plans, or folders with journals.
+        Journals, plans, or folders with journals: one, or several.
     inventory
         Estate of today.
 
@@ -106,7 +106,8 @@ def read_history(sources: Iterable[Path], inventory: Inventory) -> tuple[Told, .
     journals: dict[Path, _Journal] = {}
     plans: list[Told] = []
     starts = {item.vm_id.lower(): format_start(inventory.policy(item).start) for item in inventory.items}
-    for path in _files(sources):
+    several = (sources,) if isinstance(sources, str | Path) else sources
+    for path in _files(map(Path, several)):
         if is_journal(path):
             for file in (path, rollback_journal_path(path)):
                 if file == path or file.exists():

@@ -396,7 +396,7 @@ def _cut_torn_line(path: Path) -> None:
             os.fsync(file.fileno())
 
 
-def read_journal(path: Path) -> tuple[Record, ...]:
+def read_journal(path: str | Path) -> tuple[Record, ...]:
     """Read the records of a journal; a last line that was cut off is left out.
 
     Raises
@@ -404,6 +404,7 @@ def read_journal(path: Path) -> tuple[Record, ...]:
     JournalError
         The file cannot be read, or contains something other than records.
     """
+    path = Path(path)
     try:
         content = path.read_bytes()
     except OSError as exc:

@@ -138,13 +138,11 @@ def test_document_round_trips(folder: Path) -> None:
 
 
 def test_store_is_a_load_source(folder: Path) -> None:
-    """Days without load, and VMs without load, are empty rather than errors."""
+    """Days without load are empty rather than errors."""
     source: LoadSource = open_estate(folder).load
     assert source.dates() == (date(2026, 1, 5), date(2026, 1, 6))
     assert source.read_day(date(2026, 1, 7)).vm_ids == ()
     assert source.read_day(date(2026, 1, 7)).cpu_percent.shape == (0, 288)
-    nobody = open_estate(folder).load.read_vm("nobody")
-    assert (nobody.dates, nobody.cpu_percent.shape, nobody.cpu_max) == ((), (0, 288), None)
 
 
 def test_every_vm_is_found_among_many(tmp_path: Path) -> None:
