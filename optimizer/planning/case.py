@@ -31,7 +31,7 @@ def prepare(
     estate: Estate,
     rules: Rules | None = None,
     *,
-    history: Iterable[Path] = (),
+    history: str | Path | Iterable[str | Path] = (),
     recently_moved: Mapping[str, date] | None = None,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,

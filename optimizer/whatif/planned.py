@@ -74,7 +74,7 @@ class Planner:
 
         return replace(self, progress=report, tell=tell)
 
-    def prepare(self, estate: Estate, rules: Rules, history: Iterable[Path] = ()) -> Case:
+    def prepare(self, estate: Estate, rules: Rules, history: str | Path | Iterable[str | Path] = ()) -> Case:
         """Read an estate and compute the risk of every start; see :func:`optimizer.planning.prepare`."""
         return prepare(estate, rules, history=history, engine=self.engine, progress=self.progress)
 

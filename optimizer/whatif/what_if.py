@@ -48,7 +48,7 @@ def what_if(
     effort: int = DEFAULT_EFFORT,
     gap: float = 0.0,
     time_limit_seconds: float | None = None,
-    history: Iterable[Path] = (),
+    history: str | Path | Iterable[str | Path] = (),
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
     tell: Tell = nobody,
