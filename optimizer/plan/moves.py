@@ -16,12 +16,12 @@ from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_overlaps, working_hours_starts
 from optimizer.plan.verify import Claims, require_verified
 from optimizer.ports import Progress, no_progress
-from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.instance import IntArray
 from optimizer.solve.moves.curve import CurvePoint, fewest_for, knee_of, trace_moves
 from optimizer.solve.moves.path import IMPROVEMENT
 from optimizer.solve.moves.pool import is_dearer_than_last
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import Result
 
 
@@ -38,10 +38,7 @@ def trace_curve(
     estate: Estate,
     case: Case,
     result: Result,
-    *,
-    effort: int,
-    seed: int,
-    time_limit_seconds: float | None = None,
+    search: Search,
     progress: Progress = no_progress,
 ) -> tuple[MovesCurve, Result]:
     """Moves curve, and the result at its end, which differs from ``result`` if a cheaper schedule was found.
@@ -50,8 +47,8 @@ def trace_curve(
     ----------
     estate, case, result
         Estate, the case that was solved, and its result.
-    effort, seed, time_limit_seconds
-        Settings of the solver.
+    search
+        Settings of the search; its time limit is that of the curve.
     progress
         Called with the progress of the work.
 
@@ -61,15 +58,7 @@ def trace_curve(
         A point did not pass the verifier, which is a bug.
     """
     assert result.options is not None
-    points = trace_moves(
-        case.instance,
-        result.options,
-        result.bound,
-        effort=effort,
-        seed=seed,
-        clock=SolveClock(time_limit_seconds),
-        progress=progress,
-    )
+    points = trace_moves(case.instance, result.options, result.bound, search, progress)
     curve, options = _compose_curve(estate, case, points, progress=progress)
     cost, most = evaluate(case.instance, options), case.instance.max_moves
     # A bound for this number of moves, or for more, also bounds the plan, which may not have more moves.

@@ -17,11 +17,11 @@ from optimizer.plan.diff import Diff
 from optimizer.plan.toward_document import LaterMove, RuleToward, Toward
 from optimizer.ports import Progress
 from optimizer.solve.bound import ascend
-from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.reference import Fallback
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import Result, solve
 from optimizer.solve.toward import (
     Step,
@@ -58,33 +58,21 @@ class TowardSearch:
     enough.
     """
 
-    seed: int
-    effort: int
-    gap: float
-    time_limit_seconds: float | None
+    search: Search
     engine: Engine
     progress: Progress
     start: IntArray | None = None
 
-    def share(self, number: int) -> float | None:
-        """Part of the time limit, in seconds, for one of the three searches."""
-        return None if self.time_limit_seconds is None else SHARES[number] * self.time_limit_seconds
+    def part(self, number: int) -> Search:
+        """Settings of one of the three searches, within its share of the time limit."""
+        return self.search.share(SHARES[number])
 
     def solve(
         self, instance: Instance, number: int, start: IntArray | None, fallback: Fallback | None = None
     ) -> IntArray | None:
         """Search for the cheapest schedule, as one of the three searches; shape (V,), None if none was found."""
-        return solve(
-            instance,
-            seed=self.seed,
-            effort=self.effort,
-            gap=self.gap,
-            time_limit_seconds=self.share(number),
-            engine=self.engine,
-            progress=self.progress,
-            start=start,
-            fallback=fallback,
-        ).options
+        search, engine, progress = self.part(number), self.engine, self.progress
+        return solve(instance, search, engine=engine, progress=progress, start=start, fallback=fallback).options
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +161,7 @@ def _fewest(case: Case, most: int, search: TowardSearch) -> IntArray | None:
     """Schedule that keeps every rule with the fewest moves; it edits no policy with more VMs than may move."""
     instance = counting_moves(in_small_edits(case.instance, most))
     limits = Limits(instance, case.restrictions, case.rules)
-    return search.solve(instance, 0, search.start, lambda: any_schedule(limits, search.effort, search.share(0)))
+    return search.solve(instance, 0, search.start, lambda: any_schedule(limits, search.part(0)))
 
 
 def _months_after(case: Case, target: IntArray, months: int, most: int, search: TowardSearch) -> int:
@@ -195,10 +183,11 @@ def _cheap_target(steps: Steps, fewest: IntArray, search: TowardSearch) -> Itera
 
 def _find_step(case: Case, known: list[str], steps: Steps, targets: list[IntArray], search: TowardSearch) -> Step:
     """Best step that some order of writes carries out; if none is found, the result of the target's first writes."""
-    clock = SolveClock(search.share(2))
+    last = search.part(2)
+    clock = last.clock()
     stay = np.zeros(case.instance.num_vms, dtype=np.bool_)
     for _ in range(MOST_ATTEMPTS):
-        found = best_step(steps, targets, seed=search.seed, effort=search.effort, clock=clock, stay=stay)
+        found = best_step(steps, targets, last, clock, stay)
         if found is None:
             break
         stuck = changes_to(case, found.options, known).stuck

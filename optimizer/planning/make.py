@@ -22,13 +22,14 @@ from optimizer.plan.together import keep_promise
 from optimizer.plan.toward import TowardRules, TowardSearch, figures_of, plan_toward, require_move_limit, result_of
 from optimizer.planning.case import prepare_forecast
 from optimizer.planning.solving import solve_case
-from optimizer.planning.why_not import Tell, no_schedule_error, seconds_for_reason
+from optimizer.planning.why_not import Tell, no_schedule_error, search_for_reason
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.cost import violations
 from optimizer.solve.instance import IntArray
-from optimizer.solve.solver import DEFAULT_EFFORT, DEFAULT_GAP, Result
+from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP, Search
+from optimizer.solve.solver import Result
 from optimizer.solve.why_not.limits import Limits
 from optimizer.solve.why_not.relaxation import nobody
 
@@ -55,21 +56,14 @@ def make_plan_of(
 ) -> PlanDocument:
     """Plan a case that is already prepared; see :func:`optimizer.workflow.make_plan`."""
     began = time.monotonic()
-    solve_seconds = curve_seconds = time_limit_seconds
-    if time_limit_seconds is not None and moves_curve:
-        solve_seconds = SHARE_OF_SOLVE * time_limit_seconds
-        curve_seconds = time_limit_seconds - solve_seconds
+    search = Search(seed, effort, gap, time_limit_seconds)
     target = None if earlier is None else earlier.target_in(case.inventory)
-    settings = TowardSearch(seed, effort, gap, time_limit_seconds, engine, progress, target)
-    step = _toward(estate, case, settings, tell) if toward else None
+    step = _toward(estate, case, TowardSearch(search, engine, progress, target), tell) if toward else None
 
     def solved(one: Case) -> Result:
         return solve_case(
             one,
-            seed=seed,
-            effort=effort,
-            gap=gap,
-            time_limit_seconds=solve_seconds,
+            search.share(SHARE_OF_SOLVE) if moves_curve else search,
             engine=engine,
             progress=progress,
             near=None if earlier is None else earlier.starts_in(one.inventory),
@@ -85,9 +79,7 @@ def make_plan_of(
         result = solve_in_order(case, known_policies(estate), solved)
     curve = None
     if moves_curve:
-        curve, result = trace_curve(
-            estate, case, result, effort=effort, seed=seed, time_limit_seconds=curve_seconds, progress=progress
-        )
+        curve, result = trace_curve(estate, case, result, search.share(1 - SHARE_OF_SOLVE), progress)
         result = _spread_again(case, result, seed, known_policies(estate))
     plan = compose_plan(
         estate,
@@ -125,7 +117,7 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
     NotFoundWithinEffortError
         No schedule that keeps the rules was found, and it was not proven that none exists; or none can be reached.
     """
-    began = time.monotonic()
+    clock = settings.search.clock()
     require_move_limit(case.rules.max_moves)
     if not violations(case.instance, todays(case.instance)):
         return None
@@ -146,8 +138,7 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
             "with --effort"
         )
         limits = Limits(free.instance, free.restrictions, free.rules)
-        seconds = seconds_for_reason(settings.time_limit_seconds, began)
-        raise no_schedule_error(free, limits, settings.seed, settings.effort, seconds, tell, unreachable)
+        raise no_schedule_error(free, limits, search_for_reason(settings.search, clock), tell, unreachable)
     return step
 
 

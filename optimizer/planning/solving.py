@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 
 import numpy as np
 
 from optimizer.engine import SERIAL, Engine
 from optimizer.plan.case import Case
 from optimizer.plan.together import keep_promise
-from optimizer.planning.why_not import Tell, no_schedule_error, seconds_for_reason
+from optimizer.planning.why_not import Tell, no_schedule_error, search_for_reason
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.baselines import todays
-from optimizer.solve.clock import SolveClock
 from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
 from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.solver import DEFAULT_EFFORT, DEFAULT_GAP, Result, solve
+from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_SEARCH, Search
+from optimizer.solve.solver import Result, solve
 from optimizer.solve.why_not.feasibility import any_schedule
 from optimizer.solve.why_not.limits import Limits
 from optimizer.solve.why_not.relaxation import nobody
@@ -33,11 +33,8 @@ EFFORT_OF_START = DEFAULT_EFFORT
 
 def solve_case(
     case: Case,
+    search: Search = DEFAULT_SEARCH,
     *,
-    seed: int = 0,
-    effort: int = DEFAULT_EFFORT,
-    gap: float = DEFAULT_GAP,
-    time_limit_seconds: float | None = None,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
     near: IntArray | None = None,
@@ -51,6 +48,12 @@ def solve_case(
 
     Parameters
     ----------
+    case
+        Case to solve.
+    search
+        Seed, effort, gap and time limit.
+    engine, progress, multipliers
+        See :func:`optimizer.solve.solver.solve`.
     near
         Shape (V,): schedule to stay close to, feasible or not; see :func:`optimizer.solve.closest.stay_close`.
     begin
@@ -70,25 +73,22 @@ def solve_case(
     NotFoundWithinEffortError
         No schedule was found, and it was not proven that none exists; or ``why_not`` is False.
     """
-    began, left = time.monotonic(), time_limit_seconds
+    clock, rest = search.clock(), search
     start = begin if near is None or keep else usable_start(case.instance, near)
     if case.instance.max_moves is not None and (start is None or violations(case.instance, start)):
-        start = _start_of(case.instance, seed, time_limit_seconds)
-        left = None if left is None else left * (1 - SHARE_OF_START)
+        start = _start_of(case.instance, search.share(SHARE_OF_START))
+        rest = search.share(1 - SHARE_OF_START)
     limits = Limits(case.instance, case.restrictions, case.rules) if why_not else None
 
     def known() -> IntArray | Outcome | None:
-        any_found = None if limits is None else any_schedule(limits, effort, time_limit_seconds)
+        any_found = None if limits is None else any_schedule(limits, search)
         if near is None or isinstance(any_found, np.ndarray) or any_found is Outcome.INFEASIBLE:
             return any_found
         return usable_start(case.instance, np.where(near == ANYWHERE, case.instance.today, near))
 
     result = solve(
         case.instance,
-        seed=seed,
-        effort=effort,
-        gap=gap,
-        time_limit_seconds=left,
+        rest,
         engine=engine,
         progress=progress,
         start=start,
@@ -96,23 +96,17 @@ def solve_case(
         fallback=known,
     )
     if result.options is None:
-        raise no_schedule_error(case, limits, seed, effort, seconds_for_reason(time_limit_seconds, began), tell)
+        raise no_schedule_error(case, limits, search_for_reason(search, clock), tell)
     if near is not None:
-        result = stay_close(case.instance, result, near, gap if keep else 0.0)
+        result = stay_close(case.instance, result, near, search.gap if keep else 0.0)
     assert result.options is not None
-    return keep_promise(case, result, seed)
+    return keep_promise(case, result, search.seed)
 
 
-def _start_of(instance: Instance, seed: int, time_limit_seconds: float | None) -> IntArray | None:
+def _start_of(instance: Instance, search: Search) -> IntArray | None:
     """Best moves from today under a limit of moves, as in the moves curve, so that the search is never worse."""
     if violations(instance, todays(instance)):
         return None
     from optimizer.solve.moves.curve import best_moves
 
-    return best_moves(
-        instance,
-        todays(instance),
-        effort=EFFORT_OF_START,
-        seed=seed,
-        clock=SolveClock(None if time_limit_seconds is None else SHARE_OF_START * time_limit_seconds),
-    )
+    return best_moves(instance, todays(instance), replace(search, effort=EFFORT_OF_START))

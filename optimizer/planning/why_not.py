@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 
 from optimizer.model.inventory import Inventory
 from optimizer.plan.case import Case
 from optimizer.planning.case import prepare_forecast
+from optimizer.solve.clock import SolveClock
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.solver import DEFAULT_EFFORT
+from optimizer.solve.search_settings import DEFAULT_EFFORT, Search
 from optimizer.solve.why_not.circumstances import circumstances
 from optimizer.solve.why_not.conflicts import Conflict
 from optimizer.solve.why_not.feasibility import Budget
@@ -48,19 +48,17 @@ Tell = Callable[[NamedConflict | NamedRelaxation], None]
 """Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven."""
 
 
-def seconds_for_reason(time_limit_seconds: float | None, began: float) -> float | None:
-    """Seconds for conflicts and ways out after a search that began at this ``time.monotonic()``; None: no limit."""
-    if time_limit_seconds is None:
-        return None
-    return max(time_limit_seconds - (time.monotonic() - began), SHARE_OF_REASON * time_limit_seconds)
+def search_for_reason(search: Search, clock: SolveClock) -> Search:
+    """Search for conflicts and ways out, in the time that a search has left, or a small share of its time limit."""
+    left = clock.left()
+    least = search.share(SHARE_OF_REASON).time_limit_seconds
+    return search if left is None or least is None else search.within(max(left, least))
 
 
 def no_schedule_error(
     case: Case,
     limits: Limits | None,
-    seed: int,
-    effort: int,
-    time_limit_seconds: float | None,
+    search: Search,
     tell: Tell,
     if_possible: str = "",
 ) -> NoScheduleError | NotFoundWithinEffortError:
@@ -69,18 +67,16 @@ def no_schedule_error(
     ``limits`` is None if the reason is not wanted.  ``if_possible`` is the message if some schedule keeps the rules.
     """
     not_found = (
-        f"no schedule that satisfies the rules was found with effort {effort}, and it was not proven that there is "
-        "none; search longer with --effort, or loosen a rule"
+        f"no schedule that satisfies the rules was found with effort {search.effort}, and it was not proven that "
+        "there is none; search longer with --effort, or loosen a rule"
         + ("" if case.rules.max_moves is None else ", or take a first step toward the rules with --toward")
     )
     if limits is None:
         return NotFoundWithinEffortError(not_found)
-    diagnosis = diagnose_case(
-        case, limits=limits, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, tell=tell
-    )
+    diagnosis = _diagnose(case, limits, search, tell)
     names = Names(case.inventory, case.rules)
     if diagnosis.outcome is Outcome.INFEASIBLE:
-        answer = names.answer(diagnosis, _circumstances(case, diagnosis, effort, time_limit_seconds))
+        answer = names.answer(diagnosis, _circumstances(case, diagnosis, search))
         return NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
     if diagnosis.outcome is Outcome.FEASIBLE and if_possible:
         return NotFoundWithinEffortError(if_possible)
@@ -90,7 +86,6 @@ def no_schedule_error(
 def diagnose_case(
     case: Case,
     *,
-    limits: Limits | None = None,
     seed: int = 0,
     effort: int = DEFAULT_EFFORT,
     time_limit_seconds: float | None = None,
@@ -102,40 +97,40 @@ def diagnose_case(
     ----------
     case
         Case without a schedule.
-    limits
-        Limits of the case, if they are already known.
     seed, effort, time_limit_seconds
         Settings of the solver.  Each plan that a relaxation makes possible gets a twentieth of the effort.  Half of
         the time limit is for the conflicts, the other half for all of these plans together.
     tell
         Called with every conflict and every way out as soon as it is proven.
     """
-    deadline = None if time_limit_seconds is None else time.monotonic() + time_limit_seconds
-    names = Names(case.inventory, case.rules)
+    limits = Limits(case.instance, case.restrictions, case.rules)
+    return _diagnose(case, limits, Search(seed, effort, time_limit_seconds=time_limit_seconds), tell)
+
+
+def _diagnose(case: Case, limits: Limits, search: Search, tell: Tell) -> Diagnosis:
+    clock, names = search.clock(), Names(case.inventory, case.rules)
+    lighter = search.with_less_effort(EFFORT_PARTS)
 
     def judge(changes: Sequence[Change], near: IntArray) -> Effect | None:
-        left = None if deadline is None else max(0.0, deadline - time.monotonic()) / RELAXATIONS_TO_TIME
-        return solved(relaxed_instance(case, changes), max(1, effort // EFFORT_PARTS), seed, left, near)
+        one_of_several = lighter.within(clock.left()).share(1 / RELAXATIONS_TO_TIME)
+        return solved(relaxed_instance(case, changes), one_of_several, near)
 
     def told(one: Conflict | Relaxation) -> None:
         tell(names.conflict(one) if isinstance(one, Conflict) else names.relaxation(one))
 
-    halfway = None if deadline is None or time_limit_seconds is None else deadline - time_limit_seconds / 2
-    limits = Limits(case.instance, case.restrictions, case.rules) if limits is None else limits
-    return diagnose(limits, judge, Budget(CONFLICT_WORK * effort, halfway), told)
+    halfway = search.share(1 / 2).deadline()
+    return diagnose(limits, judge, Budget(CONFLICT_WORK * search.effort, halfway), told)
 
 
-def _circumstances(
-    case: Case, diagnosis: Diagnosis, effort: int, time_limit_seconds: float | None
-) -> list[tuple[str, ...]]:
+def _circumstances(case: Case, diagnosis: Diagnosis, search: Search) -> list[tuple[str, ...]]:
     """Properties of the VMs' backups that contribute to each conflict."""
 
     def limits_of(inventory: Inventory) -> Limits:
         other = prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved)
         return Limits(other.instance, other.restrictions, other.rules)
 
-    ends = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_CIRCUMSTANCES * time_limit_seconds
-    return circumstances(case.inventory, diagnosis.conflicts, limits_of, Budget(CONFLICT_WORK * effort, ends))
+    budget = Budget(CONFLICT_WORK * search.effort, search.share(SHARE_OF_CIRCUMSTANCES).deadline())
+    return circumstances(case.inventory, diagnosis.conflicts, limits_of, budget)
 
 
 def relaxed_instance(case: Case, changes: Sequence[Change]) -> Instance:

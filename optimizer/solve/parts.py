@@ -23,9 +23,7 @@ from optimizer.solve.arrays import Arrays, Counts, price_of_one_more
 from optimizer.solve.executable import Families, part_of, whole_policies
 from optimizer.solve.instance import NO_CAP, BoolArray, Instance, IntArray
 from optimizer.solve.kernels import IMPROVEMENT, move_together
-
-PART_VMS = 1500
-"""Target number of VMs in a part; a vault is never divided."""
+from optimizer.solve.search_settings import PART_VMS
 
 
 @dataclass(frozen=True, slots=True)

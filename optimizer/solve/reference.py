@@ -27,6 +27,7 @@ from optimizer.solve.cpsat import (
 )
 from optimizer.solve.instance import NO_CAP, Instance, IntArray
 from optimizer.solve.search import repair
+from optimizer.solve.search_settings import Search
 
 ReferenceName = Literal["today", "greedy"]
 
@@ -45,7 +46,7 @@ Fallback = Callable[[], IntArray | Outcome | None]
 
 
 def find_reference(
-    instance: Instance, effort: int, seed: int, clock: SolveClock, fallback: Fallback | None = None
+    instance: Instance, search: Search, clock: SolveClock, fallback: Fallback | None = None
 ) -> tuple[ReferenceName, IntArray | Outcome]:
     """Find today's schedule if it keeps the rules, otherwise a greedy one, otherwise any; or say that none exists.
 
@@ -53,8 +54,8 @@ def find_reference(
 
     Parameters
     ----------
-    instance, effort, seed, clock
-        The problem, and how much work and time to spend on it.
+    instance, search, clock
+        The problem, how much work to spend on it, and the time that is left.
     fallback
         Called before CP-SAT, which takes long to prove that no schedule exists. A schedule that it returns is used if
         placing groups of VMs does not find one.
@@ -70,25 +71,27 @@ def find_reference(
     if known is Outcome.INFEASIBLE:
         return "greedy", Outcome.INFEASIBLE
     usable = known if isinstance(known, np.ndarray) and not violations(instance, known) else None
-    return "greedy", _ask_cpsat(instance, placed, usable, effort, seed, clock)
+    return "greedy", _ask_cpsat(instance, placed, usable, search, clock)
 
 
 def _ask_cpsat(
-    instance: Instance, placed: IntArray, known: IntArray | None, effort: int, seed: int, clock: SolveClock
+    instance: Instance, placed: IntArray, known: IntArray | None, search: Search, clock: SolveClock
 ) -> IntArray | Outcome:
     """Find a schedule with CP-SAT and growing limits: first for groups of VMs, then for all unless one is known."""
     model, work = ScopedModel(instance, whole(instance, placed), CONSTRAINTS), FIRST_WORK
     while True:
-        settled = _settle_gates(instance, _settle_caps(instance, placed, work, seed, clock), work, seed, clock)
+        settled = _settle_gates(
+            instance, _settle_caps(instance, placed, work, search.seed, clock), work, search.seed, clock
+        )
         if not violations(instance, settled):
             return settled
         if known is not None:
             return known
-        found = _solve_in_order(instance, model, work, seed, clock)
+        found = _solve_in_order(instance, model, work, search.seed, clock)
         if isinstance(found, np.ndarray):
             return found
         work *= WORK_GROWTH
-        if found is Outcome.INFEASIBLE or work > WORK_PER_EFFORT * effort or clock.over():
+        if found is Outcome.INFEASIBLE or work > WORK_PER_EFFORT * search.effort or clock.over():
             return found
 
 

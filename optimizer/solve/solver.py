@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -14,24 +12,19 @@ import numpy as np
 from optimizer.engine import SERIAL, Engine
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.bound import Climb, reduced_costs
-from optimizer.solve.clock import Beside, SolveClock, Standing
+from optimizer.solve.clock import Beside, Standing
 from optimizer.solve.compile_ahead import SecondCompiler
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.cpsat import Outcome, Scope, ScopedModel
-from optimizer.solve.cycles import DEFAULT_EFFORT, Cycle, cycles
+from optimizer.solve.cycles import Cycle, cycles
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.executable import without_impossible_options
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
-from optimizer.solve.parts import PART_VMS
 from optimizer.solve.reference import Fallback, ReferenceName, find_reference
-from optimizer.solve.strategy import Search, Task
-
-__all__ = ["DEFAULT_EFFORT", "DEFAULT_GAP", "OPTIMALITY_GAP", "Result", "Stopped", "captured", "solve"]
-
-DEFAULT_GAP = 0.005
-"""Share of the possible improvement that may be left open when a search stops."""
+from optimizer.solve.search_settings import DEFAULT_SEARCH, Search
+from optimizer.solve.strategy import CycleSearch, Task
 
 OPTIMALITY_GAP = 1e-4
 """Relative gap between plan and bound up to which a plan is called optimal."""
@@ -162,18 +155,13 @@ def captured(reference: float, plan: float, bound: float) -> float:
 
 def solve(
     instance: Instance,
+    search: Search = DEFAULT_SEARCH,
     *,
-    seed: int = 0,
-    effort: int = DEFAULT_EFFORT,
-    gap: float = DEFAULT_GAP,
-    time_limit_seconds: float | None = None,
     progress: Progress = no_progress,
     engine: Engine = SERIAL,
     start: IntArray | None = None,
     multipliers: Multipliers | None = None,
-    part_vms: int = PART_VMS,
     fallback: Fallback | None = None,
-    monotonic: Callable[[], float] = time.monotonic,
 ) -> Result:
     """Find a good schedule and prove how good it is.
 
@@ -181,18 +169,9 @@ def solve(
     ----------
     instance
         The problem.
-    seed
-        Random seed of annealing, of the neighborhoods and of CP-SAT.
-    effort
-        Maximum work. It is done in cycles, each as long as all cycles before it together
-        (:mod:`optimizer.solve.cycles`), so more effort continues the same search. Equal effort gives an equal result
-        with every engine.
-    gap
-        The search stops at the end of a cycle that leaves at most this share of the possible improvement over today's
-        schedule open (if today's schedule breaks rules: at most this share of the cost). 0 continues until the plan is
-        proven optimal or the effort is spent.
-    time_limit_seconds
-        Wall-clock limit in seconds. If it ends the search, the result is valid but not repeatable.
+    search
+        Seed, effort, gap and time limit. An equal search gives an equal result with every engine, unless the time
+        limit ends it.
     progress
         Called with how far the work is, and the best cost and bound so far.
     engine
@@ -201,16 +180,11 @@ def solve(
         Shape (V,): a schedule to begin at, such as that of a similar problem; it is ignored if it is not feasible.
     multipliers
         Multipliers at which the bound begins, from a problem of the same shape.
-    part_vms
-        Target number of VMs in a part of a large instance; equal values give equal results.
     fallback
         See :func:`optimizer.solve.reference.find_reference`.
-    monotonic
-        Clock of the time limit, in seconds.
     """
-    clock = SolveClock(time_limit_seconds, monotonic)
-    instance = without_impossible_options(instance)
-    task = Task(instance, seed, effort, gap, clock, progress, engine, start, multipliers, part_vms)
+    clock = search.clock()
+    task = Task(without_impossible_options(instance), search, clock, progress, engine, start, multipliers)
     solving = Beside(lambda: _solve(task, fallback))
     try:
         return solving.result()
@@ -222,7 +196,7 @@ def solve(
 def _solve(task: Task, fallback: Fallback | None) -> Result:
     instance, clock = task.instance, task.clock
     with SecondCompiler(instance) as compiler:
-        reference_name, reference = find_reference(instance, task.effort, task.seed, clock, fallback)
+        reference_name, reference = find_reference(instance, task.search, clock, fallback)
         if not isinstance(reference, np.ndarray):
             return Result(reference, None, None, float("-inf"), reference_name, None, "effort", clock.seconds())
         return _Solving(task, reference_name, reference, compiler).result()
@@ -247,10 +221,10 @@ class _Solving:
         self._task = task
         self._reference_name = reference_name
         self._reference = evaluate(task.instance, reference)
-        self._cycles = cycles(task.effort, task.instance.num_vms)
+        self._cycles = cycles(task.search.effort, task.instance.num_vms)
         self._standing = Standing(self._reference.total, self._cycles[-1].end, task.progress)
         self._compiler = compiler
-        self._search = Search(task, reference, self._standing)
+        self._search = CycleSearch(task, reference, self._standing)
         self._bound = -math.inf
 
     @cached_property
@@ -281,15 +255,20 @@ class _Solving:
             bound=bound,
             reference_name=self._reference_name,
             reference=self._reference,
-            stopped="gap" if self._within(self._task.gap) else "time" if clock.over() or clock.cut_in else "effort",
+            stopped="gap"
+            if self._within(self._task.search.gap)
+            else "time"
+            if clock.over() or clock.cut_in
+            else "effort",
             seconds=clock.seconds(),
             multipliers=self._climb.best,
         )
 
     def _done(self, cycle: Cycle) -> bool:
         """Whether the search can stop after a cycle."""
-        soon = self._task.instance.num_vms <= WHOLE_MODEL_VMS and cycle.end < min(WHOLE_EFFORT, self._task.effort)
-        return self._within(0.0 if soon else self._task.gap) or self._task.clock.over()
+        search = self._task.search
+        soon = self._task.instance.num_vms <= WHOLE_MODEL_VMS and cycle.end < min(WHOLE_EFFORT, search.effort)
+        return self._within(0.0 if soon else search.gap) or self._task.clock.over()
 
     def _within(self, gap: float) -> bool:
         """Whether the gap between plan and bound is at most this share, or the plan is proven optimal."""
@@ -323,7 +302,7 @@ class _Solving:
 
     def _ask_cpsat(self, cycle: Cycle) -> None:
         """Run CP-SAT on the whole problem if it is small, and on neighborhoods of the schedule."""
-        instance, seed, clock, search = self._task.instance, self._task.seed, self._task.clock, self._search
+        instance, seed, clock, search = self._task.instance, self._task.search.seed, self._task.clock, self._search
         if instance.num_vms <= WHOLE_MODEL_VMS:
             self._ask_for_all(WHOLE_WORK * cycle.end)
         numbers = range(*(int(effort // EFFORT_PER_NEIGHBOURHOOD) for effort in (cycle.begin, cycle.end)))
@@ -349,7 +328,7 @@ class _Solving:
         useful = forced <= cost
         useful[np.arange(instance.num_vms), search.best] = True
         scope = Scope({v: np.flatnonzero(useful[v]).tolist() for v in range(instance.num_vms)}, search.best)
-        answer = ScopedModel(instance, scope).solve(work, self._task.seed, self._task.clock.left())
+        answer = ScopedModel(instance, scope).solve(work, self._task.search.seed, self._task.clock.left())
         if answer.bound is not None:
             self._bound = max(self._bound, min(answer.bound, cost))
         search.offer(answer.options)

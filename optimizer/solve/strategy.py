@@ -19,6 +19,7 @@ from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.parts import cut, merge, search_part, vault_groups
 from optimizer.solve.search import improve_single_moves, settle, settle_ties, steepest
+from optimizer.solve.search_settings import Search
 from optimizer.solve.write_groups import write_groups
 
 ROUNDING = 1e-9
@@ -36,21 +37,18 @@ WRITE_PRICES = (0.5, 0.75, 1.0, 1.5, 2.5, 5.0)
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """The problem and how to solve it: work, seed and engine; see :func:`optimizer.solve.solver.solve`."""
+    """The problem and how to solve it; see :func:`optimizer.solve.solver.solve`."""
 
     instance: Instance
-    seed: int
-    effort: int
-    gap: float
+    search: Search
     clock: SolveClock
     progress: Progress
     engine: Engine
     start: IntArray | None
     multipliers: Multipliers | None
-    part_vms: int
 
 
-class Search:
+class CycleSearch:
     """The search for a schedule, one cycle after the other.
 
     Parameters
@@ -97,7 +95,7 @@ class Search:
             self._anneal_with_few_writes(cycle, multipliers)
         self._standing.report("search", cycle.begin, cost=self.best_cost)
         rounds = cycle.rounds
-        if self.instance.num_vms > LEAST_PARTS * self._task.part_vms:
+        if self.instance.num_vms > LEAST_PARTS * self._task.search.part_vms:
             self._anneal_parts(cycle)
             rounds = cycle.rounds_of_any
 
@@ -128,7 +126,7 @@ class Search:
         return not self._task.clock.over()
 
     def _seed(self, cycle: Cycle) -> int:
-        return self._task.seed + 1000 * cycle.number
+        return self._task.search.seed + 1000 * cycle.number
 
     def _begin(self) -> None:
         """Begin at the cheapest schedule that single moves reach."""
@@ -171,7 +169,7 @@ class Search:
         task, clock = self._task, self._task.clock
         counts, random = count(self.instance, self.best), np.random.default_rng(self._seed(cycle))
         order = random.permutation(len(self.instance.vault_room)).tolist()
-        groups, left = vault_groups(self.instance, order, task.part_vms), clock.left()
+        groups, left = vault_groups(self.instance, order, task.search.part_vms), clock.left()
         parts = [
             cut(
                 self.arrays,

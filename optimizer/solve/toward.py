@@ -22,6 +22,7 @@ from optimizer.solve.cost import row_counts, shut_gates, violations
 from optimizer.solve.cpsat import FAMILIES, Scope, ScopedModel, add_gates, limited_solver
 from optimizer.solve.instance import NO_CAP, BoolArray, Gates, Instance, IntArray, no_gates
 from optimizer.solve.reference import CONSTRAINTS
+from optimizer.solve.search_settings import Search
 
 WHOLE_SCOPE_VMS = 24
 """Maximum number of VMs for which every allowed start is tried; with more VMs, only those of the given targets are."""
@@ -162,7 +163,7 @@ def counting_moves(instance: Instance) -> Instance:
 
 
 def best_step(
-    steps: Steps, targets: Sequence[IntArray], *, seed: int, effort: int, clock: SolveClock, stay: BoolArray
+    steps: Steps, targets: Sequence[IntArray], search: Search, clock: SolveClock, stay: BoolArray
 ) -> Step | None:
     """Find the step that leaves the fewest breaches and, among these, costs least; None if no step was found.
 
@@ -172,7 +173,7 @@ def best_step(
         The problem, and how long the target may take.
     targets
         Schedules, each of shape (V,), that keep every rule within the moves of all months; one or more.
-    seed, effort
+    search
         Random seed of CP-SAT, and how much work it may do.
     clock
         Clock with the time that is left.
@@ -180,12 +181,12 @@ def best_step(
         Shape (V,): VMs that the step must not move, although the target may.
     """
     model = _StepModel(steps, targets, stay)
-    work = WORK_PER_EFFORT * effort
-    found = model.solve(work, seed, clock)
+    work = WORK_PER_EFFORT * search.effort
+    found = model.solve(work, search.seed, clock)
     if found is None:
         return None
     model.then_by_cost(found)
-    return model.solve(work, seed, clock) or found
+    return model.solve(work, search.seed, clock) or found
 
 
 class _StepModel:

@@ -19,6 +19,7 @@ from optimizer.planning import Tell, prepare, solve_case
 from optimizer.ports import Progress
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import IntArray
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import Result
 from optimizer.solve.why_not.relaxation import nobody
 
@@ -51,8 +52,8 @@ class Planner:
 
     Parameters
     ----------
-    settings
-        Settings of the solver, for each plan.
+    search
+        Settings of the search for each plan.
     engine
         Engine on which independent parts run.
     progress
@@ -61,7 +62,7 @@ class Planner:
         Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven.
     """
 
-    settings: Settings
+    search: Search
     engine: Engine
     progress: Progress
     tell: Tell = nobody
@@ -105,10 +106,7 @@ class Planner:
         def solved(one: Case) -> Result:
             return solve_case(
                 one,
-                seed=self.settings.seed,
-                effort=self.settings.effort,
-                gap=self.settings.gap,
-                time_limit_seconds=self.settings.time_limit_seconds,
+                self.search,
                 progress=self.progress,
                 near=start,
                 multipliers=multipliers,
@@ -118,5 +116,9 @@ class Planner:
             )
 
         result = solve_in_order(case, known_policies(estate), solved)
-        plan = compose_plan(estate, case, result, self.settings, path=Path("plan.json"), began=began)
+        search = self.search
+        settings = Settings(
+            seed=search.seed, effort=search.effort, gap=search.gap, time_limit_seconds=search.time_limit_seconds
+        )
+        plan = compose_plan(estate, case, result, settings, path=Path("plan.json"), began=began)
         return Planned(estate, case, result, plan, starts_in_schedule(case.inventory, plan.schedule))

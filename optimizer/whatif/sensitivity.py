@@ -11,12 +11,11 @@ from optimizer.engine import SERIAL, Engine
 from optimizer.estate.folder import Estate
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
-from optimizer.plan.document import Settings
 from optimizer.plan.occupancy import service_of
 from optimizer.planning import Tell, prepare_forecast
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.forced import sharp_forced_bounds
-from optimizer.solve.solver import DEFAULT_EFFORT
+from optimizer.solve.search_settings import DEFAULT_EFFORT, Search
 from optimizer.solve.stable import Stability, stable_assignments
 from optimizer.solve.why_not.relaxation import nobody
 from optimizer.whatif.compare import cost_changes, noticed, plan_figures, schedule_figures, worth_a_move
@@ -72,9 +71,7 @@ def sensitivity(
         No schedule keeps the rules.
     """
     rules = rules if rules is not None else Rules()
-    planner = Planner(
-        Settings(seed=seed, effort=effort, gap=gap, time_limit_seconds=time_limit_seconds), engine, progress, tell
-    )
+    planner = Planner(Search(seed, effort, gap, time_limit_seconds), engine, progress, tell)
     base = planner.plan(estate, planner.prepare(estate, rules, history))
     answers, same, most = [], np.ones(len(base.options), dtype=np.bool_), np.zeros(len(base.options))
     asked = [(name, factor) for name in PRICES for factor in FACTORS if getattr(rules.prices, name) > 0]

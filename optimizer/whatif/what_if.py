@@ -12,12 +12,11 @@ from optimizer.estate.folder import Estate
 from optimizer.model.rules import Rules, Threshold
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
-from optimizer.plan.document import Settings
 from optimizer.planning import Tell, prepare_forecast
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast
 from optimizer.solve.instance import IntArray
-from optimizer.solve.solver import DEFAULT_EFFORT
+from optimizer.solve.search_settings import DEFAULT_EFFORT, Search
 from optimizer.solve.why_not.no_schedule import (
     CONFLICTS_SAID,
     NoScheduleError,
@@ -90,9 +89,7 @@ def what_if(
     """
     rules = rules if rules is not None else Rules()
     applied = [apply_scenario(estate, rules, scenario) for scenario in scenarios]  # reports mistakes before any work
-    planner = Planner(
-        Settings(seed=seed, effort=effort, gap=gap, time_limit_seconds=time_limit_seconds), engine, progress, tell
-    )
+    planner = Planner(Search(seed, effort, gap, time_limit_seconds), engine, progress, tell)
     base = planner.plan(estate, planner.prepare(estate, rules, history))
     forecasts = {rules.threshold: base.case.forecast}
     answers = [

@@ -14,7 +14,7 @@ from optimizer.plan.earlier import read_earlier
 from optimizer.plan.toward import require_move_limit
 from optimizer.planning import Tell, make_plan_of, prepare
 from optimizer.ports import Clock, Progress, no_progress
-from optimizer.solve.solver import DEFAULT_EFFORT, DEFAULT_GAP
+from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP
 from optimizer.solve.why_not.relaxation import nobody
 
 
@@ -45,7 +45,7 @@ def make_plan(
     rules
         Rules that the schedule must keep.  None: the defaults.
     seed, effort, gap, time_limit_seconds
-        Settings of the solver; see :func:`optimizer.solve.solver.solve`.
+        Settings of the search; see :class:`optimizer.solve.search_settings.Search`.
     path
         Path at which the plan will be written; the plan states the estate's location relative to it.
     history

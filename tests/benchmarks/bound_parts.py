@@ -17,6 +17,7 @@ from optimizer.solve.executable import extra_writes
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 from optimizer.solve.moves.curve import trace_moves
+from optimizer.solve.search_settings import Search
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.limits import Change, Limits, loosened
 from tests.benchmarks.random_problems import cheapest_first
@@ -152,7 +153,7 @@ def _of_forced_bounds(instance: Instance, schedules: Schedules) -> Iterator[str]
 def _of_moves_curve(instance: Instance, schedules: Schedules) -> Iterator[str]:
     moves = (schedules.options != instance.today).sum(axis=1)
     bound = ascend(instance, 100).bound
-    points = trace_moves(instance, schedules.options[0], bound, effort=5)
+    points = trace_moves(instance, schedules.options[0], bound, Search(effort=5))
     if points[0].max_moves > moves.min():
         yield f"the moves curve begins with {points[0].max_moves} moves, but a schedule has {moves.min()}"
     for point in points:

@@ -30,6 +30,7 @@ from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from tests.benchmarks.bound_parts import all_schedules, faults_of_parts
 from tests.benchmarks.random_problems import (
@@ -157,7 +158,7 @@ def _check_bound(found: Tiny, instance: Instance, steps: int) -> None:
 
 def _check_plan(found: Tiny, instance: Instance, effort: int) -> None:
     try:
-        result = solve(instance, effort=effort, gap=0.0)
+        result = solve(instance, Search(effort=effort, gap=0.0))
     except Exception as exc:  # noqa: BLE001  # a crash is a finding like the others, and names its instance
         found.faults.append(f"the solver fails with {type(exc).__name__}: {exc}")
         return
@@ -253,7 +254,7 @@ def check_medium(seed: int, number: int, num_vms: int, num_starts: int, effort: 
     instance = medium_problem(
         np.random.default_rng([seed, num_vms, num_starts, number]), num_vms, num_starts
     ).instance()
-    result = solve(instance, effort=effort, gap=0.0)
+    result = solve(instance, Search(effort=effort, gap=0.0))
     assert result.cost is not None
     began = time.monotonic()
     optimum, prover = prove(instance, seconds)

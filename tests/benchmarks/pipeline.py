@@ -75,6 +75,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     from optimizer.planning import prepare, solve_case
     from optimizer.solve.baselines import greedy, stable_hash
     from optimizer.solve.cost import evaluate, violations
+    from optimizer.solve.search_settings import Search
     from tests.benchmarks.estates import num_vaults
 
     figures: dict[str, Any] = {}
@@ -102,14 +103,14 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
         case = prepare(estate)
         timed("risk", began)
         began = time.monotonic()
-        result = solve_case(case, effort=arguments.effort, gap=arguments.gap / 100)
+        result = solve_case(case, Search(effort=arguments.effort, gap=arguments.gap / 100))
         timed("solve", began)
         began = time.monotonic()
         settings = Settings(seed=0, effort=arguments.effort, gap=arguments.gap / 100, time_limit_seconds=None)
         plan = compose_plan(estate, case, result, settings, path=folder / "plan.json", began=began)
         timed("verify and compose", began)
         if arguments.one == 0:
-            result = solve_case(case, effort=arguments.effort, gap=arguments.gap / 100)
+            result = solve_case(case, Search(effort=arguments.effort, gap=arguments.gap / 100))
             again = compose_plan(estate, case, result, settings, path=folder / "plan.json", began=0)
             figures["identical_twice"] = _comparable(plan) == _comparable(again)
     instance = case.instance

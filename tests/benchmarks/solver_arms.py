@@ -22,6 +22,7 @@ from optimizer.plan.document import Settings
 from optimizer.solve.baselines import greedy, stable_hash, todays
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.search_settings import Search
 
 QUIET_SECONDS = 0.1
 """Steps of a trajectory that follow faster than this are left out."""
@@ -110,10 +111,7 @@ def ours(task: Task) -> dict[str, Any]:
     with open_engine(processes=task.processes) as engine:
         result = solve(
             task.case.instance,
-            seed=task.seed,
-            effort=task.effort,
-            gap=task.gap,
-            time_limit_seconds=task.time_limit_seconds,
+            Search(seed=task.seed, effort=task.effort, gap=task.gap, time_limit_seconds=task.time_limit_seconds),
             progress=Trajectory(),
             engine=engine,
         )

@@ -13,6 +13,7 @@ from optimizer.model.timegrid import Frequency, Recurrence
 from optimizer.plan.occupancy import expected_overlaps
 from optimizer.planning import prepare_forecast, solve_case
 from optimizer.risk.forecast import Forecast
+from optimizer.solve.search_settings import Search
 from tests.benchmarks.people import service_sizes
 
 NUM_VAULTS = 2
@@ -59,7 +60,7 @@ def plan_with_spreading(
     today
         Shape (V,): UTC start option of each VM.
     """
-    result = solve_case(prepare_forecast(inventory, Rules(), forecast), gap=0.0)
+    result = solve_case(prepare_forecast(inventory, Rules(), forecast), Search(gap=0.0))
     assert result.options is not None
     return result.options.astype(np.intp), {
         "overlaps_today": float(expected_overlaps(inventory, np.asarray(today, dtype=np.int64)).sum()),

@@ -14,6 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from optimizer.engine import open_engine
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import Result, solve
 from tests.benchmarks.estates import bootstrap, read_trace
 from tests.benchmarks.solver import DEFAULT_TRACE
@@ -34,12 +35,12 @@ def main() -> None:
     print(HEADER)
     for size in options.sizes:
         instance = bootstrap(read_trace(options.trace), size, 0)[1].instance
-        solve(instance, effort=1)  # so that nothing is left to compile or to load
+        solve(instance, Search(effort=1))  # so that nothing is left to compile or to load
         runs: dict[float, list[Result]] = {}
         with open_engine() as engine:
             for limit in options.limits:
                 runs[limit] = [
-                    solve(instance, seed=seed, effort=10**6, gap=0.0, time_limit_seconds=limit, engine=engine)
+                    solve(instance, Search(seed=seed, effort=10**6, gap=0.0, time_limit_seconds=limit), engine=engine)
                     for seed in range(options.runs)
                 ]
         bound = max(result.bound for results in runs.values() for result in results)

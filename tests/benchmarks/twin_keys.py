@@ -21,6 +21,7 @@ import numpy as np
 from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from tests.benchmarks.bound_soundness import prove_in_cpsat
 from tests.benchmarks.estates import bootstrap_case, read_trace
@@ -81,7 +82,7 @@ def of_key(instance: Instance, key: int) -> Instance:
 def look_at(instance: Instance, key: int, seconds: float) -> TwinKey:
     """Plan, bound and optimum of one twin key."""
     alone = of_key(instance, key)
-    result = solve(alone, gap=0.0)
+    result = solve(alone, Search(gap=0.0))
     assert result.options is not None
     assert result.cost is not None
     began = time.monotonic()

@@ -19,6 +19,7 @@ from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.plan.document import PlanDocument
 from optimizer.planning import prepare
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from optimizer.workflow import make_plan
 from tests.cli.command_line import run, run_process
@@ -88,9 +89,9 @@ def test_the_risk_and_the_plan_are_the_same(dask: Engine, estate: Estate) -> Non
 def test_a_plan_of_parts_is_the_same(dask: Engine, tmp_path: Path) -> None:
     """A large instance is cut into parts that two workers search, one of which is killed midway: the same plan."""
     instance = vaults_that_share_services().instance()
-    expected = solve(instance, effort=2, part_vms=PART_VMS)
+    expected = solve(instance, Search(effort=2, part_vms=PART_VMS))
     for engine in (dask, tasks.DeadlyEngine(dask, tmp_path / "flag")):
-        found = solve(instance, effort=2, part_vms=PART_VMS, engine=engine)
+        found = solve(instance, Search(effort=2, part_vms=PART_VMS), engine=engine)
         assert found.options is not None
         np.testing.assert_array_equal(found.options, expected.options)
         assert found.bound == expected.bound

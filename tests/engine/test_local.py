@@ -13,6 +13,7 @@ from optimizer.engine import SERIAL, Engine, open_engine
 from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate
 from optimizer.planning import prepare
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from tests.engine import tasks
 from tests.plan.estates import imported_estate
@@ -116,9 +117,9 @@ def test_a_killed_process_costs_nothing_but_time(two: Engine, estate: Estate, tm
 def test_a_plan_of_parts_is_the_same(two: Engine, tmp_path: Path) -> None:
     """Parts of a large instance searched by one process, by two, and by two of which one is killed: the same plan."""
     instance = vaults_that_share_services().instance()
-    expected = solve(instance, effort=2, part_vms=PART_VMS)
+    expected = solve(instance, Search(effort=2, part_vms=PART_VMS))
     for engine in (two, tasks.DeadlyEngine(two, tmp_path / "flag")):
-        found = solve(instance, effort=2, part_vms=PART_VMS, engine=engine)
+        found = solve(instance, Search(effort=2, part_vms=PART_VMS), engine=engine)
         assert found.options is not None
         np.testing.assert_array_equal(found.options, expected.options)
         assert found.bound == expected.bound

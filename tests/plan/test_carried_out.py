@@ -20,6 +20,7 @@ from optimizer.risk.table import RiskTable
 from optimizer.solve.build import build_instance
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.restrict import restrict_options
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import Result, solve
 from optimizer.solve.why_not.no_schedule import NotFoundWithinEffortError
 from tests.plan.estates import item, standard_policy
@@ -57,7 +58,7 @@ def wishes(*cheap: int) -> np.ndarray:
 
 def solved(case: Case) -> Result:
     """The solver's answer."""
-    return solve(case.instance, effort=5, gap=0)
+    return solve(case.instance, Search(effort=5, gap=0))
 
 
 def test_vms_that_would_have_to_change_places_stay_and_the_rest_moves() -> None:

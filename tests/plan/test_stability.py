@@ -22,6 +22,7 @@ from optimizer.plan.store import read_plan, write_plan
 from optimizer.planning import make_plan_of, prepare, solve_case
 from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.search_settings import Search
 from optimizer.workflow import explain_vm, make_plan
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import with_another_month
@@ -196,8 +197,8 @@ def test_the_curve_ends_in_the_plan_and_begins_with_today(curved: PlanDocument) 
 def test_a_curve_that_closes_the_gap_makes_the_plan_optimal(imported: Planned) -> None:
     """With no move allowed the curve proves the plan, whatever the search had proven: the status follows."""
     case = prepare(imported.estate, Rules(max_moves=0))
-    result = replace(solve_case(case, effort=1), bound=-1.0, outcome=Outcome.FEASIBLE, stopped="effort")
-    _, after = trace_curve(imported.estate, case, result, effort=1, seed=0)
+    result = replace(solve_case(case, Search(effort=1)), bound=-1.0, outcome=Outcome.FEASIBLE, stopped="effort")
+    _, after = trace_curve(imported.estate, case, result, Search(effort=1))
     assert after.cost is not None
     assert (after.bound, after.outcome, after.stopped) == (after.cost.total, Outcome.OPTIMAL, "gap")
 
@@ -241,9 +242,9 @@ def test_shares_of_a_curve_that_only_costs_are_of_its_first_row(imported: Planne
     rule = Rule(name="midday", where=Selector(frequency=("Daily", "Weekly")), allow=(midday,))
     rules = Rules(rule=(rule,), prices=fixed_prices(move=20.0))
     case = prepare(imported.estate, rules)
-    result = solve_case(case, effort=1)
+    result = solve_case(case, Search(effort=1))
     assert result.options is not None
-    curve, after = trace_curve(imported.estate, case, result, effort=1, seed=0)
+    curve, after = trace_curve(imported.estate, case, result, Search(effort=1))
     assert after.cost is not None
     assert after.cost.total > evaluate(case.instance, case.instance.today).total
     assert curve.gain_over == "fewest_moves"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
 from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from tests.prices import FIXED_PRICES
 from tests.solve.examples import Problem, every_schedule, obvious_feasible, problems
@@ -22,7 +23,7 @@ def test_staying_close_is_paid_only_with_vms_that_stay(problem: Problem, seed: i
     schedules = [o for o in every_schedule(problem) if obvious_feasible(problem, o)]
     if not schedules:
         return
-    result = solve(instance, effort=2)
+    result = solve(instance, Search(effort=2))
     assert result.options is not None and result.cost is not None
     other = np.array(schedules[seed % len(schedules)])
     near = stay_close(instance, result, other, gap)
@@ -40,7 +41,7 @@ def test_staying_close_is_paid_only_with_vms_that_stay(problem: Problem, seed: i
 def test_a_schedule_of_no_vm_changes_nothing(problem: Problem) -> None:
     """Where the other schedule says nothing about any VM, the result is what the search found."""
     instance = problem.instance()
-    result = solve(instance, effort=2)
+    result = solve(instance, Search(effort=2))
     assert stay_close(instance, result, np.full(instance.num_vms, ANYWHERE), gap=0.5) is result
 
 
@@ -50,7 +51,7 @@ def test_a_schedule_of_no_vm_changes_nothing(problem: Problem) -> None:
 def test_a_start_is_never_lost(problem: Problem, seed: int) -> None:
     """With a start at hand the result is not dearer than the start, and any schedule makes a start or none."""
     instance = problem.instance()
-    result = solve(instance, effort=1)
+    result = solve(instance, Search(effort=1))
     anywhere = np.random.default_rng(seed).integers(0, 48, instance.num_vms)
     start = usable_start(instance, anywhere)
     if start is None or result.cost is None:
@@ -71,7 +72,7 @@ def test_a_schedule_that_is_kept_is_the_other_one() -> None:
     found = inventory([policy("p0", "v", 46), policy("p1", "v", 4)], [("a", "p0"), ("b", "p1")])
     problem = Problem(found, Rules(prices={**FIXED_PRICES, "move": 0.0, "policy_write": 0.0}), flat_risk(2))
     instance = problem.instance()
-    result = solve(instance, effort=1)
+    result = solve(instance, Search(effort=1))
     near = stay_close(instance, result, np.array([20, 30]))
     assert near.options is not None and near.cost is not None
     assert near.options.tolist() == [20, 30]

@@ -27,8 +27,9 @@ class Listener(event.Listener):
         pass
 event.register("numba:compile", Listener())
 
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
-result = solve(pickle.loads(Path(sys.argv[1]).read_bytes()), effort=1)
+result = solve(pickle.loads(Path(sys.argv[1]).read_bytes()), Search(effort=1))
 print(json.dumps({"compiled": compiled, "bound": result.bound}))
 """
 

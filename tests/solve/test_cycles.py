@@ -12,7 +12,8 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.solve.bound import Climb
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cycles import DEFAULT_EFFORT, cycles
-from optimizer.solve.solver import DEFAULT_GAP, Result, solve
+from optimizer.solve.search_settings import DEFAULT_GAP, Search
+from optimizer.solve.solver import Result, solve
 from tests.solve.examples import PART_VMS, vaults_that_share_services
 from tests.solve.test_solver import fleet
 
@@ -46,7 +47,7 @@ def test_cycles_of_less_effort_are_the_first_of_more() -> None:
 def test_more_effort_is_never_worse(rules: Rules) -> None:
     """With more effort the plan costs no more and the bound is no lower, and the plan still keeps every rule."""
     instance = fleet(44, seed=1, rules=rules).instance()
-    found = [solve(instance, effort=effort, gap=0.0) for effort in (3, 5, 7, 13)]
+    found = [solve(instance, Search(effort=effort, gap=0.0)) for effort in (3, 5, 7, 13)]
     costs = [evaluate(instance, np.asarray(one.options)).total for one in found]
     bounds = [one.bound for one in found]
     assert costs == sorted(costs, reverse=True)
@@ -58,9 +59,9 @@ def test_more_effort_is_never_worse(rules: Rules) -> None:
 def test_the_search_stops_when_the_gap_is_certified() -> None:
     """A gap that the first cycle closes ends the search there, as if the effort had been that of one cycle."""
     instance = fleet(60).instance()
-    one_cycle = solve(instance, effort=3, gap=0.0)
+    one_cycle = solve(instance, Search(effort=3, gap=0.0))
     assert one_cycle.stopped == "effort"
-    stopped = solve(instance, effort=100, gap=1 - one_cycle.captured + 1e-9)
+    stopped = solve(instance, Search(effort=100, gap=1 - one_cycle.captured + 1e-9))
     assert stopped.stopped == "gap"
     assert stopped.captured >= one_cycle.captured
     assert _same(one_cycle, stopped)
@@ -70,7 +71,7 @@ def test_the_search_stops_when_the_gap_is_certified() -> None:
 def test_a_gap_of_zero_goes_on_to_the_end() -> None:
     """Where the default stops before the effort is spent, a gap of 0 proves more."""
     instance = fleet(60, seed=2).instance()
-    default, proving = (solve(instance, effort=25, gap=gap) for gap in (DEFAULT_GAP, 0.0))
+    default, proving = (solve(instance, Search(effort=25, gap=gap)) for gap in (DEFAULT_GAP, 0.0))
     assert default.stopped == "gap"
     assert default.captured >= 1 - DEFAULT_GAP
     assert proving.cost is not None
@@ -82,7 +83,7 @@ def test_a_gap_of_zero_goes_on_to_the_end() -> None:
 def test_where_today_breaks_rules_the_gap_is_a_share_of_the_cost() -> None:
     """Against a greedy schedule the possible improvement says little: the share is of what the plan costs."""
     instance = fleet(60, rules=RULES["a cap that today breaks"]).instance()
-    result = solve(instance, effort=25, gap=0.2)
+    result = solve(instance, Search(effort=25, gap=0.2))
     assert result.reference_name == "greedy"
     assert result.stopped == "gap"
     assert result.cost is not None
@@ -95,7 +96,7 @@ def test_the_engine_has_no_part_in_when_the_search_stops() -> None:
     instance = vaults_that_share_services().instance()
     with open_engine("local", processes=2) as engine:
         assert instance.num_vms > 3 * PART_VMS
-        found = [solve(instance, effort=12, part_vms=PART_VMS, engine=one) for one in (SERIAL, engine)]
+        found = [solve(instance, Search(effort=12, part_vms=PART_VMS), engine=one) for one in (SERIAL, engine)]
         assert engine.num_workers == 2
     assert _same(*found)
     assert found[0].stopped == found[1].stopped
@@ -104,7 +105,7 @@ def test_the_engine_has_no_part_in_when_the_search_stops() -> None:
 def test_no_time_at_all_still_gives_a_plan() -> None:
     """A limit that is over before the first cycle gives a schedule that keeps the rules, and says why it ended."""
     instance = fleet(60).instance()
-    result = solve(instance, gap=0.0, time_limit_seconds=1e-6)
+    result = solve(instance, Search(gap=0.0, time_limit_seconds=1e-6))
     assert result.stopped == "time"
     assert result.cost is not None
     assert result.reference is not None
@@ -115,7 +116,7 @@ def test_no_time_at_all_still_gives_a_plan() -> None:
 def test_the_bound_knows_what_a_scarce_write_is_worth() -> None:
     """With a single write for 60 VMs its price has far to go; the plan is certified all the same."""
     instance = fleet(60, rules=Rules(max_policy_writes=1)).instance()
-    result = solve(instance, effort=12)
+    result = solve(instance, Search(effort=12))
     assert result.captured > 0.99
 
 

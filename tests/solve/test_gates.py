@@ -15,6 +15,7 @@ from optimizer.model.timegrid import Frequency, Recurrence, format_start, parse_
 from optimizer.solve.cost import shut_gates, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.gates import standing_clashes
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from tests.solve.examples import (
     DAILY,
@@ -210,7 +211,7 @@ def test_a_vm_that_cannot_move_holds_its_time() -> None:
     for stays in ("exclude", "pin"):
         rules = Rules(rule=(A_BEFORE_B, Rule(name="stays", where={"name": "vm0"}, **{stays: True})))
         found = pair((DAILY, "UTC"), (DAILY, "UTC")).inventory
-        result = solve(Problem(found, rules, flat_risk(2)).instance(), effort=5)
+        result = solve(Problem(found, rules, flat_risk(2)).instance(), Search(effort=5))
         assert result.options is not None
         first, second = ((int(t) - 24) % 48 for t in result.options)
         assert (first, second >= first + 5) == (22, True)
@@ -247,7 +248,7 @@ def test_two_vms_that_stay_are_not_held_to_each_other(name: str, why: str) -> No
     assert standing_clashes(found, problem.rules, stays, SNAPSHOT_MINUTES) == [(0, "a before b"), (1, "a before b")]
     instance = problem.instance()
     assert not violations(instance, np.array([46, 46, 40]))
-    result = solve(instance, effort=5)
+    result = solve(instance, Search(effort=5))
     assert result.outcome is Outcome.OPTIMAL
     assert result.options is not None
     assert result.options[:2].tolist() == [46, 46]
@@ -263,7 +264,7 @@ def test_a_vm_that_stays_outside_its_window_forbids_no_plan(held: dict[str, bool
     found = inventory([policy("p", "v", 46)], [("web", "p"), ("web", "p")])
     problem = Problem(found, Rules(rule=rules), flat_risk(2))
     assert problem.restrictions.exempt == ((0, "daytime"),)
-    result = solve(problem.instance(), effort=5)
+    result = solve(problem.instance(), Search(effort=5))
     assert result.options is not None
     assert result.options.tolist() == [46, 20]
 
@@ -275,7 +276,7 @@ def test_a_chain_of_many_tiers_is_solved() -> None:
     risk = flat_risk(5, 9.0)
     risk[:, 36:] = risk[:, :10] = 0.0
     problem = Problem(chain.inventory, chain.rules, risk)
-    result = solve(problem.instance(), effort=5)
+    result = solve(problem.instance(), Search(effort=5))
     assert result.options is not None
     assert result.outcome is Outcome.OPTIMAL
     assert not violations(problem.instance(), result.options)
@@ -291,7 +292,7 @@ def test_a_rule_that_is_not_free_costs_what_brute_force_says() -> None:
     risk[1, [46, 44, 2, 6, 8]] = [0.2, 0.0, 0.1, 0.15, 0.3]
     problem = Problem(problem.inventory, Rules(rule=(A_BEFORE_B,), max_risk_increase=1.0), risk)
     best = best_of_all(problem)
-    result = solve(problem.instance(), effort=10)
+    result = solve(problem.instance(), Search(effort=10))
     assert best is not None
     assert result.cost is not None
     assert result.cost.total == pytest.approx(best[0], abs=1e-6)
@@ -302,7 +303,9 @@ def test_a_set_gives_way_as_a_whole() -> None:
     policies = [policy("p", "v", 46), policy("q", "v", 46, SUNDAYS)]
     found = inventory(policies, [(f"s{n % 7}", "pq"[n % 5 == 0]) for n in range(60)])
     rule = Rule(name="ones first", order=("vm*1", "vm*3", "vm*"))
-    result = solve(Problem(found, Rules(rule=(rule,), max_risk_increase=1.0), flat_risk(60)).instance(), effort=5)
+    result = solve(
+        Problem(found, Rules(rule=(rule,), max_risk_increase=1.0), flat_risk(60)).instance(), Search(effort=5)
+    )
     assert result.options is not None
     assert result.reference_name == "greedy"
     starts = [(int(t) - 24) % 48 for t in result.options]

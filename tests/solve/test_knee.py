@@ -12,6 +12,7 @@ from optimizer.model.selectors import Selector
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.moves.knee import find_knee
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import tiny_problem
 from tests.prices import fixed_prices
@@ -67,7 +68,7 @@ def test_moves_that_rules_force_do_not_make_the_knee_of_all_moves() -> None:
     exact = looked_at = 0
     for number in range(40):
         instance = forced_problem(number).instance()
-        result = solve(instance, effort=2)
+        result = solve(instance, Search(effort=2))
         assert result.options is not None
         assert result.cost is not None
         found = find_knee(instance, result.options, SHARE)
@@ -92,7 +93,7 @@ def test_the_knee_is_never_below_what_any_schedule_needs_and_at_most_one_move_ab
         instance = problem.instance()
         if int(np.prod(instance.allowed.sum(axis=1), dtype=np.float64)) > 1_500:
             continue
-        result = solve(instance, effort=2)
+        result = solve(instance, Search(effort=2))
         if result.options is None or result.cost is None:
             continue
         found = find_knee(instance, result.options, SHARE)

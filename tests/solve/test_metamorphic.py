@@ -11,6 +11,7 @@ import pytest
 from optimizer.model.inventory import ProtectedItem, Vault, Vm
 from optimizer.model.rules import Prices, Rule
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import Result, solve
 from tests.benchmarks.random_problems import tiny_problem
 from tests.benchmarks.tight_problems import tight_problem
@@ -97,7 +98,7 @@ def _problems() -> list[Problem]:
 
 
 def _solved(problem: Problem) -> Result:
-    return solve(problem.instance(), effort=3)
+    return solve(problem.instance(), Search(effort=3))
 
 
 @pytest.fixture(scope="module")

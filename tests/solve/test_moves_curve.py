@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.solve.arrays import BLOCKED
-from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Gates, Instance, WriteLimit
 from optimizer.solve.moves.bounds import slopes_at
 from optimizer.solve.moves.curve import best_moves, fewest_for, grid, knee_of, never, trace_moves
 from optimizer.solve.moves.path import Walk
 from optimizer.solve.moves.tally import Tally
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from tests.benchmarks.bound_parts import all_schedules
 from tests.benchmarks.tight_problems import keeps_every_rule, tight_problem
@@ -113,7 +113,7 @@ def test_points_lie_between_their_bound_and_brute_force_never_above_fewer_moves(
     assume(best is not None)
     assert best is not None
     instance = problem.instance()
-    points = trace_moves(instance, np.array(best[1]), best[0] - 0.01, effort=EFFORT)
+    points = trace_moves(instance, np.array(best[1]), best[0] - 0.01, Search(effort=EFFORT))
     schedules = [
         (sum(np.array(o) != instance.today), obvious_cost(problem, o))
         for o in every_schedule(problem)
@@ -152,9 +152,9 @@ def test_the_curve_of_a_crowded_service() -> None:
     """From today to the solver's plan costs fall with the moves, and the bounds are close."""
     problem = crowded()
     instance = problem.instance()
-    result = solve(instance, effort=5)
+    result = solve(instance, Search(effort=5))
     assert result.options is not None
-    points = trace_moves(instance, result.options, result.bound, effort=20)
+    points = trace_moves(instance, result.options, result.bound, Search(effort=20))
     costs = [point.cost for point in points]
     assert costs == sorted(costs, reverse=True)
     assert points[0].max_moves == 0
@@ -168,9 +168,9 @@ def test_the_curve_of_a_crowded_service() -> None:
 def test_the_same_curve_twice() -> None:
     """Equal input, equal points."""
     instance = crowded().instance()
-    plan = solve(instance, effort=1).options
+    plan = solve(instance, Search(effort=1)).options
     assert plan is not None
-    one, two = (trace_moves(instance, plan, 0.0, effort=3, seed=4) for _ in range(2))
+    one, two = (trace_moves(instance, plan, 0.0, Search(effort=3, seed=4)) for _ in range(2))
     assert [(p.max_moves, p.cost, p.bound, p.options.tolist()) for p in one] == [
         (p.max_moves, p.cost, p.bound, p.options.tolist()) for p in two
     ]
@@ -179,9 +179,9 @@ def test_the_same_curve_twice() -> None:
 def test_a_curve_that_is_stopped_at_once_still_holds() -> None:
     """With no time left there are points, feasible and not rising, from what was met by then."""
     instance = crowded().instance()
-    plan = solve(instance, effort=1).options
+    plan = solve(instance, Search(effort=1)).options
     assert plan is not None
-    points = trace_moves(instance, plan, 0.0, effort=3, clock=SolveClock(0.0))
+    points = trace_moves(instance, plan, 0.0, Search(effort=3, time_limit_seconds=0.0))
     costs = [point.cost for point in points]
     assert costs == sorted(costs, reverse=True)
     assert all(violations(replace(instance, max_moves=p.max_moves), p.options) == [] for p in points)
@@ -191,7 +191,7 @@ def test_where_nobody_moves_the_curve_is_one_point() -> None:
     """A plan without moves has one point, today's schedule."""
     problem = crowded(prices=fixed_prices(move=50.0))
     instance = problem.instance()
-    (point,) = trace_moves(instance, instance.today, 0.0, effort=1)
+    (point,) = trace_moves(instance, instance.today, 0.0, Search(effort=1))
     assert (point.max_moves, point.cost) == (0, evaluate(instance, instance.today).total)
 
 
@@ -199,9 +199,9 @@ def test_where_today_breaks_a_rule_the_curve_begins_with_the_fewest_moves_found(
     """A cap that today exceeds leaves no point without moves; all points keep it."""
     problem = crowded(6, rule=(Rule(name="two at once", max_concurrent=1),))
     instance = problem.instance()
-    result = solve(instance, effort=3)
+    result = solve(instance, Search(effort=3))
     assert result.options is not None
-    points = trace_moves(instance, result.options, result.bound, effort=EFFORT)
+    points = trace_moves(instance, result.options, result.bound, Search(effort=EFFORT))
     assert points[0].max_moves > 0
     assert all(violations(instance, point.options) == [] for point in points)
 
@@ -217,7 +217,7 @@ def test_the_curve_begins_below_where_the_way_back_from_the_plan_ends(number: in
     back = Walk(instance, schedules.options[0], never)
     back.shrink(0)
     assert moves.min() < min(mark.num_moves for mark in back.path.marks)
-    points = trace_moves(instance, schedules.options[0], 0.0, effort=5)
+    points = trace_moves(instance, schedules.options[0], 0.0, Search(effort=5))
     assert points[0].max_moves == moves.min()
     for point in points:
         assert violations(replace(instance, max_moves=point.max_moves), point.options) == []
@@ -231,7 +231,7 @@ def test_a_curve_of_a_plan_that_is_stopped_begins_at_the_way_back() -> None:
     instance = problem.instance()
     schedules = all_schedules(problem, instance, keeps_every_rule)
     assert schedules is not None
-    points = trace_moves(instance, schedules.options[0], 0.0, effort=5, clock=SolveClock(0.0))
+    points = trace_moves(instance, schedules.options[0], 0.0, Search(effort=5, time_limit_seconds=0.0))
     assert all(violations(replace(instance, max_moves=p.max_moves), p.options) == [] for p in points)
 
 
@@ -239,9 +239,9 @@ def test_limits_on_writes_hold_at_every_point() -> None:
     """With one policy write for all of the estate no point has two."""
     instance = crowded(max_policy_writes=1).instance()
     assert instance.write_limits == (WriteLimit("max_policy_writes", (0,), 1),)
-    result = solve(instance, effort=3)
+    result = solve(instance, Search(effort=3))
     assert result.options is not None
-    points = trace_moves(instance, result.options, result.bound, effort=EFFORT)
+    points = trace_moves(instance, result.options, result.bound, Search(effort=EFFORT))
     assert len(points) > 1
     assert all(evaluate(instance, point.options).writes <= 1 for point in points)
 
@@ -278,7 +278,7 @@ def test_a_walk_keeps_what_gates_demand() -> None:
 def test_the_best_moves_under_a_limit_are_within_it_and_better_than_today(most: int) -> None:
     """So many moves at most, and whatever they gain."""
     instance = replace(crowded().instance(), max_moves=most)
-    options = best_moves(instance, instance.today, effort=EFFORT)
+    options = best_moves(instance, instance.today, Search(effort=EFFORT))
     assert violations(instance, options) == []
     gained = evaluate(instance, instance.today).total - evaluate(instance, options).total
     assert gained >= (0.3 if most else 0.0)
@@ -328,6 +328,6 @@ def test_recent_moves_stay_unless_the_gain_is_worth_it() -> None:
         move_price=np.array([0.02, 0.2, 0.2]),
         linear=instance.linear + (np.array([0.0, 0.18, 0.18])[:, None] * (np.arange(48) != 46)),
     )
-    result = solve(recent, effort=1)
+    result = solve(recent, Search(effort=1))
     assert result.options is not None
     assert result.options.tolist() == [4, 46, 4]

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from tests.solve.examples import Problem, best_of_all, every_schedule, obvious_cost, obvious_feasible, problems
 
@@ -41,7 +42,7 @@ def test_violations_are_those_of_the_rules(problem: Problem) -> None:
 def test_solver_equals_brute_force(problem: Problem) -> None:
     """On tiny instances status and cost are those of trying every schedule."""
     best = best_of_all(problem)
-    result = solve(problem.instance(), effort=25)  # less leaves CP-SAT too little work to prove every one
+    result = solve(problem.instance(), Search(effort=25))  # less leaves CP-SAT too little work to prove every one
     if best is None:
         assert result.outcome is Outcome.INFEASIBLE
         assert result.options is None

@@ -10,6 +10,7 @@ from optimizer.solve.arrays import count, pack
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import NO_CAP
 from optimizer.solve.parts import cut, merge, search_part, vault_groups
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from tests.solve.examples import PART_VMS, CountingClock, vaults_that_share_services
 
@@ -52,7 +53,7 @@ def test_parts_divide_what_a_cap_over_vaults_has_left() -> None:
     parts = [cut(a, c, vms, 1 / len(groups), 1500, seed, instance.movable) for seed, vms in enumerate(groups)]
     assert merge(a, c, [(part, search_part(part)[0]) for part in parts]) < 0
     assert violations(instance, c.options) == []
-    assert violations(instance, solve(instance, effort=5, part_vms=PART_VMS).options) == []
+    assert violations(instance, solve(instance, Search(effort=5, part_vms=PART_VMS)).options) == []
 
 
 def test_a_part_that_gains_nothing_any_more_is_left_out() -> None:
@@ -70,7 +71,7 @@ def test_a_part_that_gains_nothing_any_more_is_left_out() -> None:
 def test_an_instance_of_parts_is_as_good_as_the_whole() -> None:
     """Cut into parts, a solve ends within a percent of one that is not."""
     instance = vaults_that_share_services().instance()
-    whole, parts = (solve(instance, effort=4, part_vms=size) for size in (1000, PART_VMS))
+    whole, parts = (solve(instance, Search(effort=4, part_vms=size)) for size in (1000, PART_VMS))
     assert whole.cost is not None
     assert parts.cost is not None
     assert parts.bound == whole.bound
@@ -81,7 +82,9 @@ def test_a_time_limit_ends_the_search_of_parts() -> None:
     """A limit that cuts in while parts are searched leaves a valid schedule, and is said."""
     instance = vaults_that_share_services().instance()
     clock = CountingClock(0.001)
-    result = solve(instance, effort=100_000, gap=0.0, part_vms=PART_VMS, time_limit_seconds=1.0, monotonic=clock)
+    result = solve(
+        instance, Search(effort=100_000, gap=0.0, part_vms=PART_VMS, time_limit_seconds=1.0, monotonic=clock)
+    )
     assert result.stopped == "time"
     assert result.options is not None
     assert not violations(instance, result.options)

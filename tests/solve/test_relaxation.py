@@ -14,6 +14,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Gates, Instance, WriteLimit
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
@@ -108,7 +109,7 @@ def test_policies_that_a_vault_needs() -> None:
 
 def _solved(limits: Limits, changes: Sequence[Change]) -> Effect | None:
     instance: Instance = loosened(limits, changes).instance
-    result = solve(instance, effort=2)
+    result = solve(instance, Search(effort=2))
     if result.options is None or violations(instance, result.options):
         return None
     return Effect(result.cost.total if result.cost else 0.0, 0.0, 0.0, 0, 0)
@@ -155,7 +156,7 @@ def test_three_of_forty_rules_and_what_it_would_take() -> None:
     for one in found.relaxations:
         again = replace(problem, rules=relaxed_rules(problem.rules, one.changes, problem.inventory))
         relaxed = loosened(limits_of(again), one.changes).instance
-        result = solve(relaxed, effort=2)
+        result = solve(relaxed, Search(effort=2))
         assert result.options is not None
         assert violations(relaxed, result.options) == []
         assert result.cost is not None

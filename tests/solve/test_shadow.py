@@ -10,6 +10,7 @@ import pytest
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import IntArray, WriteLimit
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.limits import Change, LimitKind, Limits, loosened
 from optimizer.solve.why_not.shadow import LimitPrice, price_limits
@@ -27,7 +28,7 @@ def risky(num_vms: int, cheap: int = 20, today: float = 2.0) -> np.ndarray:
 
 
 def planned(limits: Limits) -> IntArray:
-    result = solve(limits.instance, effort=10)
+    result = solve(limits.instance, Search(effort=10))
     assert result.options is not None
     return result.options
 

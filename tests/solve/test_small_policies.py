@@ -10,6 +10,7 @@ from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import format_start
 from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome, Scope, ScopedModel, whole
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.counting_model import CountingModel
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
@@ -84,7 +85,7 @@ def test_a_start_may_need_more_policies_than_it_has(problem: Problem) -> None:
     assert Feasibility(limits, Budget(20.0)).check(limits.all).outcome is Outcome.FEASIBLE
     everybody = CountingModel(limits, limits.all, np.arange(instance.num_vms))
     assert everybody.solve(20.0).outcome in (Outcome.OPTIMAL, Outcome.FEASIBLE)
-    result = solve(instance, effort=20)
+    result = solve(instance, Search(effort=20))
     assert result.cost is not None
     assert result.outcome is Outcome.OPTIMAL
     assert result.cost.total == pytest.approx(best[0], abs=1e-4)

@@ -16,6 +16,7 @@ from optimizer.solve.baselines import greedy, stable_hash, todays
 from optimizer.solve.cost import count_edits, evaluate, policy_counts, policy_writes, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.search import steepest
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import Result, captured, solve
 from tests.solve.examples import (
     AS_OF,
@@ -51,7 +52,7 @@ def fleet(num_vms: int = 60, seed: int = 3, rules: Rules | None = None) -> Probl
 
 
 def _solved(problem: Problem, **settings_: object) -> Result:
-    result = solve(problem.instance(), **{"effort": 5, **settings_})  # type: ignore[arg-type]  # named by the caller
+    result = solve(problem.instance(), Search(**{"effort": 5, **settings_}))  # type: ignore[arg-type]  # named by the caller
     assert result.options is not None
     assert not violations(problem.instance(), result.options)
     return result
@@ -128,7 +129,7 @@ def test_time_limit_leaves_time_to_search() -> None:
         seen.add(stage)
 
     problem = fleet(200)
-    result = solve(problem.instance(), effort=10_000, gap=0.0, time_limit_seconds=3.0, progress=note)
+    result = solve(problem.instance(), Search(effort=10_000, gap=0.0, time_limit_seconds=3.0), progress=note)
     assert result.cost is not None
     assert result.reference is not None
     assert result.stopped == "time"
@@ -145,7 +146,7 @@ def test_progress_is_reported() -> None:
         assert note
         seen[stage] = (done, total)
 
-    solve(fleet(60).instance(), effort=25, gap=0.0, progress=note)
+    solve(fleet(60).instance(), Search(effort=25, gap=0.0), progress=note)
     assert {"bound", "search", "neighbourhoods"} <= set(seen)
     assert all(done == total for done, total in seen.values())
 

@@ -13,6 +13,7 @@ from optimizer.model.rules import Prices, Rule, Rules
 from optimizer.model.timegrid import Pattern
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import Result, solve
 from optimizer.solve.spreading import IMPOSSIBLE, Answer, Service, Spreading
 from tests.prices import FIXED_PRICES, fixed_prices
@@ -43,7 +44,7 @@ def together(num_vms: int, elsewhere: float, prices: Prices = PRICES, *rules: Ru
 
 def solved(problem: Problem) -> Result:
     """The optimum of a small problem."""
-    result = solve(problem.instance(), effort=10)
+    result = solve(problem.instance(), Search(effort=10))
     assert result.options is not None
     return result
 

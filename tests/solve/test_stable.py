@@ -13,6 +13,7 @@ from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.dual import dual_arrays
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import FloatArray, Instance
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from optimizer.solve.stable import Verdict, stable_assignments
 from tests.prices import FIXED_PRICES
@@ -64,7 +65,7 @@ def test_what_is_decided_holds_in_every_good_schedule(problem: Problem, toleranc
     _, costs = true_forced(problem, instance)
     if not costs:
         return
-    result = solve(instance, effort=5)
+    result = solve(instance, Search(effort=5))
     assert result.options is not None and result.cost is not None
     forced = sharp_forced_bounds(instance, ascend(instance, 100).best)
     stable = stable_assignments(result.cost.total, forced, result.options, tolerance)
@@ -97,7 +98,7 @@ def test_forced_bounds_hold_where_cells_need_several_policies(seed: int) -> None
     random = np.random.default_rng(seed)
     forced = sharp_forced_bounds(instance, ascend(instance, 200).best)
     rows = np.arange(instance.num_vms)
-    best = solve(instance, effort=2).options
+    best = solve(instance, Search(effort=2)).options
     assert best is not None
     for _ in range(400):
         options = best.copy()
@@ -114,7 +115,7 @@ def test_a_worked_example_is_decided() -> None:
     risk[0] = 5.0
     risk[0, 4] = 0.0
     instance = Problem(found, Rules(prices={**FIXED_PRICES, "policy_write": 0.0, "move": 0.0}), risk).instance()
-    result = solve(instance, effort=20)
+    result = solve(instance, Search(effort=20))
     assert result.options is not None and result.cost is not None
     forced = sharp_forced_bounds(instance, ascend(instance, 400).best)
     stable = stable_assignments(result.cost.total, forced, result.options)

@@ -13,6 +13,7 @@ from optimizer.solve.build import build_instance
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.search import settle_ties
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import tiny_problem
 from tests.prices import FIXED_PRICES
@@ -33,7 +34,7 @@ def test_a_move_that_gains_nothing_is_taken_back() -> None:
     moved = np.array([20, 20])
     assert evaluate(instance, moved).total == pytest.approx(evaluate(instance, instance.today).total)
     assert settle_ties(instance, moved).tolist() == [46, 46]
-    result = solve(instance, effort=5)
+    result = solve(instance, Search(effort=5))
     assert result.options is not None
     assert result.options.tolist() == [46, 46]
 
@@ -46,7 +47,7 @@ def test_a_vm_that_moves_goes_far_into_the_night() -> None:
     risk[:, [24, 38, 0]] = 0.0
     instance = Problem(found, Rules(prices={**FIXED_PRICES, "vault_peak": 0.0}), risk).instance()
     assert settle_ties(instance, np.array([24, 38])).tolist() == [0, 0]
-    result = solve(instance, effort=5)
+    result = solve(instance, Search(effort=5))
     assert result.options is not None
     assert result.options.tolist() == [0, 0]
 
@@ -61,7 +62,7 @@ def test_a_start_that_a_delay_brings_into_working_hours_is_paid_for(price: float
     rules = Rules(prices={**FIXED_PRICES, "vault_peak": 0.0, "working_hours": price})
     instance = Problem(found, rules, risk).instance()
     assert instance.working_hours[0, [12, 15]] == pytest.approx([0, price * 0.75 * 5 * 30 / 7])
-    result = solve(instance, effort=5)
+    result = solve(instance, Search(effort=5))
     assert result.options is not None
     assert result.options.tolist() == [parse_start(start)]
 
@@ -77,7 +78,7 @@ def test_noise_does_not_outrank_the_night(repeats: bool, start: str) -> None:
     problem = Problem(found, rules, risk)
     table = replace(problem.table, credit=np.zeros(2), repeats=repeats)
     restrictions = restrict_options(found, rules, table, 15)
-    result = solve(build_instance(found, table, rules, restrictions, 15), effort=5)
+    result = solve(build_instance(found, table, rules, restrictions, 15), Search(effort=5))
     assert result.options is not None
     assert sorted(result.options.tolist()) == sorted([40, parse_start(start)])
 
@@ -97,7 +98,7 @@ def test_no_vm_of_a_plan_could_stay_at_no_cost() -> None:
     moved = 0
     for number in range(12):
         instance = tiny_problem(np.random.default_rng([31, number])).instance()
-        result = solve(instance, effort=2)
+        result = solve(instance, Search(effort=2))
         if result.options is None or result.cost is None:
             continue
         assert violations(instance, result.options) == []

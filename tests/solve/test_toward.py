@@ -8,6 +8,7 @@ import pytest
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from optimizer.solve.toward import (
     Step,
@@ -28,7 +29,7 @@ SEED = 5
 def fewest(instance: Instance) -> IntArray | None:
     """A schedule that keeps every rule with the fewest moves."""
     most = instance.max_moves or 0
-    return solve(counting_moves(in_small_edits(instance, most)), effort=3, gap=0.0).options
+    return solve(counting_moves(in_small_edits(instance, most)), Search(effort=3, gap=0.0)).options
 
 
 def step_of(problem: Problem, instance: Instance, target: IntArray) -> tuple[int, Step | None]:
@@ -39,7 +40,7 @@ def step_of(problem: Problem, instance: Instance, target: IntArray) -> tuple[int
         return months, None
     stay = np.zeros(instance.num_vms, dtype=np.bool_)
     steps = Steps(instance, alone(problem), months)
-    return months, best_step(steps, [target], seed=0, effort=10, clock=SolveClock(None), stay=stay)
+    return months, best_step(steps, [target], Search(effort=10), SolveClock(None), stay)
 
 
 @pytest.mark.thorough

@@ -8,6 +8,7 @@ import pytest
 from optimizer.model.rules import Rules
 from optimizer.solve.cost import policy_counts, policy_writes, violations
 from optimizer.solve.instance import Instance
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import Result, solve
 from tests.solve.examples import Problem, flat_risk, inventory, policy
 
@@ -35,6 +36,6 @@ def test_the_dearest_services_get_the_writes(writes: int) -> None:
 
 
 def _solved(instance: Instance) -> Result:
-    result = solve(instance, effort=10)
+    result = solve(instance, Search(effort=10))
     assert violations(instance, result.options) == []
     return result

@@ -33,6 +33,7 @@ from optimizer.solve.moves.bounds import Bounds, slopes_at
 from optimizer.solve.moves.fewest import cheapest_within, with_fewest_moves
 from optimizer.solve.moves.path import IMPROVEMENT, Mark, Path, Walk
 from optimizer.solve.moves.pool import Pool
+from optimizer.solve.search_settings import Search
 
 MOST_OF_GAIN = 0.8
 """Share of the full gain; the fewest moves that reach it are a point of the curve."""
@@ -87,14 +88,7 @@ class CurvePoint:
     bound: float
 
 
-def best_moves(
-    instance: Instance,
-    start: IntArray,
-    *,
-    effort: int,
-    seed: int = 0,
-    clock: SolveClock | None = None,
-) -> IntArray:
+def best_moves(instance: Instance, start: IntArray, search: Search) -> IntArray:
     """Find a schedule within the limit on moves, in the same way as the points of the curve.
 
     Parameters
@@ -103,7 +97,7 @@ def best_moves(
         The problem, with ``max_moves``.
     start
         Shape (V,): a schedule that keeps every rule and the limit, such as today's.
-    effort, seed, clock
+    search
         See :func:`trace_moves`.
 
     Returns
@@ -112,27 +106,20 @@ def best_moves(
         Shape (V,): a schedule that is not worse than ``start``.
     """
     assert instance.max_moves is not None
-    clock = SolveClock(None) if clock is None else clock
+    clock = search.clock()
     walk = Walk(instance, start, clock.over)
     walk.extend(instance.max_moves)
     walk.settle()
     pool = Pool(evaluate(instance, todays(instance)).total)
     pool.add(walk.path)
-    _Search(instance, pool, effort, seed, clock).improve(instance.max_moves)
+    _Improvement(instance, pool, search, clock).improve(instance.max_moves)
     found = pool.best(instance.max_moves)
     assert found is not None  # the start itself
     return found[1]
 
 
 def trace_moves(
-    instance: Instance,
-    plan: IntArray,
-    bound: float,
-    *,
-    effort: int,
-    seed: int = 0,
-    clock: SolveClock | None = None,
-    progress: Progress = no_progress,
+    instance: Instance, plan: IntArray, bound: float, search: Search, progress: Progress = no_progress
 ) -> tuple[CurvePoint, ...]:
     """Trace the curve from the fewest moves to those of a plan.
 
@@ -144,13 +131,10 @@ def trace_moves(
         Shape (V,): the best known schedule. It is the last point, unless a cheaper one is found on the way.
     bound
         Proven lower bound on the cost of every schedule of the problem.
-    effort
-        Work: ``12 * effort`` steps of each bound, and ``40 * effort`` rounds of annealing at each point; where the
-        solver is used, its effort.
-    seed
-        Random seed of the annealing and of the solver.
-    clock
-        Clock with the time that is left; the points found by then are returned. By default, there is no limit.
+    search
+        Seed of the annealing and of the solver, and the work: ``12 * effort`` steps of each bound, and ``40 * effort``
+        rounds of annealing at each point; where the solver is used, its effort. When the time limit ends the search,
+        the points found by then are returned.
     progress
         Called after each point.
 
@@ -160,7 +144,7 @@ def trace_moves(
         Points in ascending order of ``max_moves``. The first has 0 moves if today's schedule keeps the rules,
         otherwise the fewest moves for which a schedule was found. Costs never rise.
     """
-    clock = SolveClock(None) if clock is None else clock
+    clock = search.clock()
     should_stop = clock.over
     most = int((plan != instance.today).sum())
     pool = Pool(evaluate(instance, todays(instance)).total)
@@ -171,19 +155,19 @@ def trace_moves(
     if violations(instance, first):
         progress("fewest moves", 0, 1)
         known = min(back.path.marks, key=lambda mark: mark.num_moves)
-        first = with_fewest_moves(instance, back.path.options(known), effort=effort, seed=seed, clock=clock)
+        first = with_fewest_moves(instance, back.path.options(known), search, clock)
         progress("fewest moves", 1, 1)
     ahead = Walk(instance, first, should_stop)
     ahead.extend(-(-most // 2))
     pool.add(ahead.path)
     fewest = pool.envelope()[0][0]
-    search = _Search(instance, pool, effort, seed, clock, reached)
+    improvement = _Improvement(instance, pool, search, clock, reached)
     wanted = sorted({m for m in grid(most) if m > fewest} | {fewest, most})
     for done, m in enumerate(reversed(wanted[:-1])):
-        search.improve(m)
+        improvement.improve(m)
         progress("moves", done, len(wanted) + 1, f"{m} moves")
     for number_of in (knee_of, fewest_for):
-        search.settle(number_of)
+        improvement.settle(number_of)
     progress("moves", len(wanted), len(wanted) + 1, "bounds")
     envelope = pool.envelope()
     last = envelope[-1][0]  # fewer than planned if fewer moves were found to gain as much
@@ -192,7 +176,9 @@ def trace_moves(
     slopes = slopes_at(envelope, numbers[1:-1])
     if instance.num_vms > MANY_BOUNDS_VMS and len(slopes) > FEW_BOUNDS:
         slopes = [slopes[at] for at in np.linspace(0, len(slopes) - 1, FEW_BOUNDS).round().astype(int).tolist()]
-    points = search.points(numbers, Bounds(instance, bound, slopes, effort, search.proven, should_stop))
+    points = improvement.points(
+        numbers, Bounds(instance, bound, slopes, search.effort, improvement.proven, should_stop)
+    )
     progress("moves", len(wanted) + 1, len(wanted) + 1)
     return points
 
@@ -231,12 +217,12 @@ def fewest_for(envelope: Sequence[tuple[int, float]], share: float = MOST_OF_GAI
     return next(moves for moves, cost in envelope if cost <= target + IMPROVEMENT)
 
 
-class _Search:
+class _Improvement:
     """Improves the best known schedule of single numbers of moves.
 
     Parameters
     ----------
-    instance, pool, effort, seed, clock
+    instance, pool, search, clock
         The problem, the schedules known so far, and how long to work.
     reached
         Number of moves below which schedules are too rare to be found move by move, so that the solver is used.
@@ -247,15 +233,12 @@ class _Search:
         Numbers of moves that the solver was used for, each with its lower bound on the cost.
     """
 
-    def __init__(
-        self, instance: Instance, pool: Pool, effort: int, seed: int, clock: SolveClock, reached: int = 0
-    ) -> None:
+    def __init__(self, instance: Instance, pool: Pool, search: Search, clock: SolveClock, reached: int = 0) -> None:
         self.instance = instance
         self.pool = pool
         self.improved: set[int] = set()
         self.proven: dict[int, float] = {}
-        self._effort = effort
-        self._seed = seed
+        self._search = search
         self._clock = clock
         self._should_stop = clock.over
         self._reached = reached
@@ -274,9 +257,7 @@ class _Search:
 
     def _solved(self, options: IntArray, m: int) -> tuple[float, IntArray]:
         """Cost and options of the best schedule that the solver finds."""
-        found, self.proven[m] = cheapest_within(
-            self.instance, m, options, effort=self._effort, seed=self._seed, clock=self._clock
-        )
+        found, self.proven[m] = cheapest_within(self.instance, m, options, self._search, self._clock)
         return evaluate(self.instance, found).total, found
 
     def _oscillated(self, cost: float, options: IntArray, m: int) -> tuple[float, IntArray]:
@@ -298,8 +279,8 @@ class _Search:
                 return
 
     def _anneal(self, options: IntArray, m: int) -> IntArray:
-        limited, rounds = replace(self.instance, max_moves=m), ROUNDS_PER_EFFORT * self._effort
-        return anneal(limited, options, rounds, self._seed, lambda *_: not self._should_stop())
+        limited, rounds = replace(self.instance, max_moves=m), ROUNDS_PER_EFFORT * self._search.effort
+        return anneal(limited, options, rounds, self._search.seed, lambda *_: not self._should_stop())
 
     def points(self, numbers: Sequence[int], bounds: Bounds) -> tuple[CurvePoint, ...]:
         """The best schedule for each number of moves."""

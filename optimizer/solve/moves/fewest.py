@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from optimizer.solve.toward import counting_moves
 
@@ -21,7 +22,7 @@ SHARE_OF_TIME = 0.3
 """Share of the remaining time that each search may take; the rest is for the other points and their bounds."""
 
 
-def with_fewest_moves(instance: Instance, known: IntArray, *, effort: int, seed: int, clock: SolveClock) -> IntArray:
+def with_fewest_moves(instance: Instance, known: IntArray, search: Search, clock: SolveClock) -> IntArray:
     """Find a schedule that keeps every rule with as few moves as the search finds, at any cost.
 
     Parameters
@@ -30,22 +31,22 @@ def with_fewest_moves(instance: Instance, known: IntArray, *, effort: int, seed:
         The problem.
     known
         Shape (V,): a schedule that keeps every rule; the result has at most as many moves.
-    effort, seed
+    search
         Effort and random seed of the plan.
     clock
         Clock with the time that is left.
     """
-    return _search(counting_moves(instance), known, effort, seed, clock)[0]
+    return _search(counting_moves(instance), known, search, clock)[0]
 
 
 def cheapest_within(
-    instance: Instance, max_moves: int, known: IntArray, *, effort: int, seed: int, clock: SolveClock
+    instance: Instance, max_moves: int, known: IntArray, search: Search, clock: SolveClock
 ) -> tuple[IntArray, float]:
     """Search the whole problem with at most ``max_moves`` moves, as ``plan --max-moves`` does.
 
     Parameters
     ----------
-    instance, effort, seed, clock
+    instance, search, clock
         See :func:`with_fewest_moves`.
     max_moves
         Maximum number of VMs that move.
@@ -57,19 +58,16 @@ def cheapest_within(
     tuple
         The schedule, shape (V,), and a proven lower bound on the cost of every schedule within the limit.
     """
-    return _search(replace(instance, max_moves=max_moves), known, effort, seed, clock)
+    return _search(replace(instance, max_moves=max_moves), known, search, clock)
 
 
-def _search(instance: Instance, known: IntArray, effort: int, seed: int, clock: SolveClock) -> tuple[IntArray, float]:
+def _search(instance: Instance, known: IntArray, search: Search, clock: SolveClock) -> tuple[IntArray, float]:
     """Schedule and bound that the solver finds from a schedule on; that schedule itself if no time is left."""
     if clock.over():
         return known, -math.inf
-    left = clock.left()
     found = solve(
         instance,
-        seed=seed,
-        effort=max(1, effort // PART_OF_EFFORT),
-        time_limit_seconds=None if left is None else SHARE_OF_TIME * left,
+        search.with_less_effort(PART_OF_EFFORT).within(clock.left()).share(SHARE_OF_TIME),
         start=known,
         fallback=lambda: known,
     )

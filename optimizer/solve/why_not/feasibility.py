@@ -16,6 +16,7 @@ import numpy as np
 
 from optimizer.solve.cpsat import MOST_RINGS, Outcome
 from optimizer.solve.instance import NO_CAP, BoolArray, IntArray
+from optimizer.solve.search_settings import Search
 from optimizer.solve.why_not.counting_model import Counted, CountingModel, Slack, stuck
 from optimizer.solve.why_not.limits import Bits, Limit, LimitKind, Limits, open_options
 
@@ -102,14 +103,14 @@ class Answer:
     vms: IntArray = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
 
-def any_schedule(limits: Limits, effort: int, time_limit_seconds: float | None) -> IntArray | Outcome:
+def any_schedule(limits: Limits, search: Search) -> IntArray | Outcome:
     """Find any schedule that keeps the limits, or prove that none exists; such a proof is often quick.
 
     Parameters
     ----------
     limits
         The problem.
-    effort, time_limit_seconds
+    search
         Settings of the search that calls this.
 
     Returns
@@ -117,8 +118,8 @@ def any_schedule(limits: Limits, effort: int, time_limit_seconds: float | None) 
     IntArray or Outcome
         A schedule of shape (V,); INFEASIBLE or UNKNOWN if none was found.
     """
-    deadline = None if time_limit_seconds is None else time.monotonic() + SHARE_OF_PROOF * time_limit_seconds
-    answer = Feasibility(limits, Budget(PROOF_WORK * effort, deadline)).check(limits.all)
+    budget = Budget(PROOF_WORK * search.effort, search.share(SHARE_OF_PROOF).deadline())
+    answer = Feasibility(limits, budget).check(limits.all)
     return answer.outcome if answer.options is None else answer.options
 
 

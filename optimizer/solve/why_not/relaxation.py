@@ -15,6 +15,7 @@ from optimizer.solve.closest import usable_start
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.conflicts import (
     Conflict,
@@ -153,19 +154,13 @@ def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = nobo
     return Diagnosis(outcome, tuple(conflicts), search.relaxations(), complete)
 
 
-def solved(
-    instance: Instance,
-    effort: int,
-    seed: int = 0,
-    time_limit_seconds: float | None = None,
-    near: IntArray | None = None,
-) -> Effect | None:
+def solved(instance: Instance, search: Search, near: IntArray | None = None) -> Effect | None:
     """Solve an instance and describe the plan; None if no schedule that keeps everything was found.
 
     Parameters
     ----------
-    instance, effort, seed, time_limit_seconds
-        See :func:`optimizer.solve.solver.solve`.
+    instance, search
+        See :func:`optimizer.solve.solver.solve`; without any time left, only ``near`` is tried.
     near
         Shape (V,): a schedule of a similar problem, at which to begin if no other is found easily. The search ignores
         it if it can, so that ``plan`` finds the same plan.
@@ -174,12 +169,8 @@ def solved(
     def known() -> IntArray | None:
         return None if near is None else usable_start(instance, near)
 
-    if time_limit_seconds is not None and time_limit_seconds <= 0:
-        options = known()
-    else:
-        options = solve(
-            instance, seed=seed, effort=effort, time_limit_seconds=time_limit_seconds, fallback=known
-        ).options
+    no_time = search.time_limit_seconds is not None and search.time_limit_seconds <= 0
+    options = known() if no_time else solve(instance, search, fallback=known).options
     if options is None or violations(instance, options):
         return None
     cost = evaluate(instance, options)
