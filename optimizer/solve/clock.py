@@ -65,16 +65,23 @@ class SolveClock:
         self._monotonic = monotonic
         self._began = monotonic()
         self._limit = limit_seconds
+        self._reserved = 0.0
         self._cancelled = threading.Event()
         self.cut_in = False
 
     def left(self) -> float | None:
-        """Seconds left until the limit; None without a limit."""
-        return None if self._limit is None else max(0.0, self._limit - self.seconds())
+        """Seconds left until the limit, without what is reserved; None without a limit."""
+        return None if self._limit is None else max(0.0, self._limit - self._reserved - self.seconds())
+
+    def reserve(self, seconds: float) -> None:
+        """Keep seconds for what is still to be done when the time is over, at most a fifth of the limit."""
+        if self._limit is not None:
+            self._reserved = min(seconds, self._limit / 5)
 
     def over(self) -> bool:
         """Whether the limit is used up or the work was cancelled; remembers that the limit was used up."""
-        over = self._limit is not None and self.seconds() >= self._limit
+        left = self.left()
+        over = left is not None and left <= 0.0
         if over:  # several threads ask, so no thread may reset what another one has set
             self.cut_in = True
         return over or self._cancelled.is_set()

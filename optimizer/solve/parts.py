@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.anneal import anneal_counts
+from optimizer.solve.anneal import CHUNK_ROUNDS, LIMITED_CHUNK_ROUNDS, anneal_counts
 from optimizer.solve.arrays import Arrays, Counts, price_of_one_more
 from optimizer.solve.executable import Families, part_of, whole_policies
 from optimizer.solve.instance import NO_CAP, BoolArray, Instance, IntArray
@@ -250,7 +250,13 @@ def search_part(part: Part) -> tuple[IntArray, bool]:
     counts = Counts._make(map(np.array, part.counts))
     ends = math.inf if part.seconds is None else time.monotonic() + part.seconds
     best, _ = anneal_counts(
-        arrays, counts, np.array(part.movable), part.num_rounds, part.seed, lambda *_: time.monotonic() < ends
+        arrays,
+        counts,
+        np.array(part.movable),
+        part.num_rounds,
+        part.seed,
+        lambda *_: time.monotonic() < ends,
+        CHUNK_ROUNDS if part.seconds is None else LIMITED_CHUNK_ROUNDS,
     )
     return best, time.monotonic() >= ends
 

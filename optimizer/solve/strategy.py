@@ -9,7 +9,7 @@ import numpy as np
 
 from optimizer.engine import Engine
 from optimizer.ports import Progress
-from optimizer.solve.anneal import anneal
+from optimizer.solve.anneal import CHUNK_ROUNDS, LIMITED_CHUNK_ROUNDS, anneal
 from optimizer.solve.arrays import Arrays, count, pack
 from optimizer.solve.bound import ascend
 from optimizer.solve.clock import SolveClock, Standing
@@ -30,6 +30,9 @@ LEAST_PARTS = 3
 
 PART_TIME = 0.7
 """Share of the remaining time that parts get: workers may first have to start, and results have to be merged."""
+
+SETTLING = 0.5
+"""Time for settling ties at the end, as a share of that of the first descent: one sweep instead of three or four."""
 
 WRITE_PRICES = (0.5, 0.75, 1.0, 1.5, 2.5, 5.0)
 """Multiples of a write's worth that are added to its price, to find schedules with few writes."""
@@ -89,8 +92,13 @@ class CycleSearch:
         multipliers
             Multipliers of the best bound so far; None in the first cycle.
         """
+        clock = self._task.clock
         if cycle.number == 0:
+            began = clock.seconds()
             self._begin()
+            clock.reserve(SETTLING * (clock.seconds() - began))
+        if clock.over():
+            return
         if self.instance.write_limits:
             self._anneal_with_few_writes(cycle, multipliers)
         self._standing.report("search", cycle.begin, cost=self.best_cost)
@@ -101,10 +109,12 @@ class CycleSearch:
 
         def on_round(number: int, cost: float) -> bool:
             self._standing.report("search", cycle.reached(number / rounds), cost=cost)
-            return not self._task.clock.over()
+            return not clock.over()
 
-        annealed = anneal(self.instance, self.best, rounds, self._seed(cycle), on_round, self.arrays)
-        self.offer(improve_single_moves(self.instance, annealed, self._task.clock.over, self.arrays))
+        if not clock.over():
+            seed, chunk = self._seed(cycle), self._chunk_rounds
+            annealed = anneal(self.instance, self.best, rounds, seed, on_round, self.arrays, chunk)
+            self.offer(improve_single_moves(self.instance, annealed, clock.over, self.arrays))
 
     def offer(self, options: IntArray | None) -> None:
         """Keep a schedule that breaks nothing and costs no more; keeping ties lets the search cross plateaus."""
@@ -124,6 +134,10 @@ class CycleSearch:
     def _going_on(self, _done: int, _value: float) -> bool:
         """Whether there is time left; ascents and annealing call this."""
         return not self._task.clock.over()
+
+    @property
+    def _chunk_rounds(self) -> int:
+        return CHUNK_ROUNDS if self._task.clock.left() is None else LIMITED_CHUNK_ROUNDS
 
     def _seed(self, cycle: Cycle) -> int:
         return self._task.search.seed + 1000 * cycle.number
@@ -157,7 +171,9 @@ class CycleSearch:
                 policy_price=self.arrays.policy_price + times * worth,
                 group_limit=np.full_like(self.arrays.group_limit, self.instance.num_vms),
             )
-            options = anneal(self.instance, begin, rounds, self._seed(cycle), self._going_on, costlier)
+            options = anneal(
+                self.instance, begin, rounds, self._seed(cycle), self._going_on, costlier, self._chunk_rounds
+            )
             if not violations(self.instance, options):
                 self.offer(improve_single_moves(self.instance, options, self._task.clock.over, self.arrays))
                 found += 1
