@@ -32,9 +32,9 @@ from .rollout.errors import ApplyError as ApplyError
 from .rollout.journal import read_journal as read_journal
 from .solve.why_not.no_schedule import NoScheduleError as NoScheduleError
 from .whatif.scenario import Scenario as Scenario
-from .whatif.sensitivity import sensitivity as sensitivity
-from .whatif.what_if import what_if as what_if
 from .workflow import audit_case as audit_case
 from .workflow import explain_vm as explain_vm
 from .workflow import make_plan as make_plan
 from .workflow import price_plan_limits as price_plan_limits
+from .workflow import sensitivity as sensitivity
+from .workflow import what_if as what_if

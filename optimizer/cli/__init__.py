@@ -14,6 +14,7 @@ from optimizer.cli.failures import OUTPUT_FAILED, drop_stdout, report_failure
 from optimizer.cli.plan import explain, plan, report
 from optimizer.cli.pull import pull
 from optimizer.cli.rollout import apply, rehearse, rollback, watch
+from optimizer.cli.what_if import what_if
 from optimizer.errors import OptimizerError
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.ports import Clock
@@ -68,7 +69,21 @@ def cli() -> None:
     """  # noqa: D301  # click looks for the character, not for its name
 
 
-for _command in (demo, pull, import_, audit, plan, explain, report, rehearse, apply, watch, rollback, emulate):
+for _command in (
+    demo,
+    pull,
+    import_,
+    audit,
+    plan,
+    what_if,
+    explain,
+    report,
+    rehearse,
+    apply,
+    watch,
+    rollback,
+    emulate,
+):
     cli.add_command(_command)
 
 

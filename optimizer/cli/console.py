@@ -63,7 +63,8 @@ def words_given(*options: str) -> tuple[str, ...]:
         if isinstance(option, click.Option) and option.is_flag:
             words += [option.opts[0]] if value else []
         elif value not in (None, ""):
-            words += [option.opts[0], hide_password(str(value))]
+            for text in value if isinstance(value, tuple) else (value,):
+                words += [option.opts[0], hide_password(str(text))]
     return tuple(words)
 
 
@@ -93,7 +94,7 @@ class Screen:
     tell: Tell = _untold
 
     def tell_of_scenario(self, name: str) -> Tell:
-        """Show the same for a scenario of ``--what-if``, which is no error of the command."""
+        """Show the same for a scenario of ``what-if``, which is not an error of the command."""
         return WhyNot(self, f"What if {name}: no schedule keeps the rules of this scenario").tell
 
     def show(self, renderable: RenderableType, json_text: str) -> None:

@@ -225,7 +225,7 @@ def audit(screen: Screen, estate: str | Path, rules_file: Path | None, engine: E
     Shows broken rules, the services with the most overlap, those with VMs backed up at once and what it would cost to
     spread them, VMs that are busy in their start window, policies and vaults at their limits, and what is unknown.
     """
-    from optimizer.cli.plan import load_rules
+    from optimizer.cli.rules import load_rules
     from optimizer.estate.folder import open_estate
     from optimizer.planning import prepare
     from optimizer.report.text import render_audit

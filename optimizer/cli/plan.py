@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +13,9 @@ import click
 
 from optimizer.cli.console import ESTATE, FILE, Screen, common_options, current_clock, example
 from optimizer.cli.engine import EngineChoice, engine_options
-from optimizer.cli.numbers import WholeNumber
+from optimizer.cli.rules import history_option, rules_options
 from optimizer.cli.search import SearchSettings, search_options
-from optimizer.cli.whatif import Questions, answer_questions, question_options
+from optimizer.cli.what_if import refuse_questions
 from optimizer.errors import EstateError, OptimizerError
 
 if TYPE_CHECKING:
@@ -33,14 +33,6 @@ ESTATE_OPTION = click.option(
     type=ESTATE,
     help="Folder or URL of the estate.  [default: the one named in the plan]",
 )
-
-
-def load_rules(path: Path | None) -> Rules:
-    """Rules of a file, or the defaults."""
-    from optimizer.config import read_rules
-    from optimizer.model.rules import Rules
-
-    return read_rules(path) if path is not None else Rules()
 
 
 def require_writable(path: Path, option: str) -> None:
@@ -87,41 +79,14 @@ def write_report(
         "backup-optimizer plan estate --max-moves 20 --history plan.journal.jsonl\n"
         "backup-optimizer plan estate --rules rules.toml --max-moves 20 --toward\n"
         "backup-optimizer plan estate --from plan.json --out plan-2.json\n"
-        "backup-optimizer report plan.json\n"
-        "backup-optimizer plan estate \\\n"
-        "    --what-if add-vms=service=shop,count=20 --what-if prices.move=0.05\n"
-        "backup-optimizer plan estate --what-if lose-vault=vault-weu\n"
-        "backup-optimizer plan estate \\\n"
-        "    --what-if 'forbid=2026-03-02..2026-03-08 20:00-06:00,service=shop'\n"
-        "backup-optimizer plan estate --sensitivity"
+        "backup-optimizer report plan.json"
     ),
 )
 @click.argument("estate", type=ESTATE)
-@click.option("--rules", "rules_file", type=FILE, help="Rules file (TOML). See data/rules for examples.")
+@rules_options
 @click.option("--out", type=FILE, default=Path("plan.json"), show_default=True, help="File to write the plan to.")
 @search_options()
-@click.option("--max-moves", type=WholeNumber(0), help="Maximum number of VMs to move.  [default: from the rules]")
-@click.option(
-    "--max-policy-writes",
-    type=WholeNumber(0),
-    help="Maximum number of policies to create or edit.  [default: from the rules]",
-)
-@click.option(
-    "--budget-days",
-    type=WholeNumber(1),
-    metavar="DAYS",
-    help="Number of days within which all policy writes must fit, at max_writes_per_day each day.  "
-    "[default: from the rules]",
-)
-@click.option(
-    "--history",
-    "history",
-    type=click.Path(path_type=Path),
-    multiple=True,
-    metavar="FILE|DIR",
-    help="Journal of an earlier 'apply', an applied plan, or a folder of journals. VMs that moved recently stay "
-    "unless moving them again clearly pays. Repeatable.",
-)
+@history_option
 @click.option(
     "--from",
     "earlier",
@@ -141,26 +106,20 @@ def write_report(
 @click.option("--moves-curve", is_flag=True, help="Also show what fewer moves would gain, to help choose --max-moves.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 if the plan contains changes, with 0 if not.")
 @engine_options
-@question_options
+@refuse_questions
 @common_options
 def plan(
     screen: Screen,
     estate: str | Path,
-    rules_file: Path | None,
     out: Path,
+    rules: Rules,
     search: SearchSettings,
-    max_moves: int | None,
-    max_policy_writes: int | None,
-    budget_days: int | None,
     history: tuple[Path, ...],
     earlier: Path | None,
     toward: bool,
     moves_curve: bool,
     detailed_exitcode: bool,
     engine: EngineChoice,
-    what_if_texts: tuple[str, ...],
-    scenarios_file: Path | None,
-    asks_sensitivity: bool,
 ) -> None:
     """Find a better schedule for ESTATE (a folder or a URL) and write it as a verified plan.
 
@@ -172,7 +131,6 @@ def plan(
     impossible.
 
     This command changes nothing in Azure. With --format json it prints the summary; the plan itself is in the file.
-    With --what-if, --scenarios or --sensitivity it answers a question about the plan instead, and writes no plan.
     """
     from optimizer.estate.folder import open_estate
     from optimizer.plan.rollback_file import rollback_path, write_rollback
@@ -180,14 +138,8 @@ def plan(
     from optimizer.report.text import render_plan
     from optimizer.workflow import make_plan
 
-    limits = {"max_moves": max_moves, "max_policy_writes": max_policy_writes, "budget_days": budget_days}
-    given = {key: value for key, value in limits.items() if value is not None}
-    rules = load_rules(rules_file).model_copy(update=given)
-    questions = Questions(what_if_texts, scenarios_file, asks_sensitivity)
-    _require_alone(toward, {"--moves-curve": moves_curve, "questions (--what-if, ...)": questions})
-    if questions:
-        answer_questions(screen, questions, estate, rules, {**search, "history": history}, engine)
-        return
+    if toward and moves_curve:
+        raise click.UsageError("--toward cannot be combined with --moves-curve; leave one of them out")
     opened = open_estate(estate)
     require_writable(out, "--out")
     with (
@@ -218,13 +170,6 @@ def plan(
     screen.remark(f"rollback file: {rollback_path(out)}")
     if detailed_exitcode and made.changes:
         sys.exit(HAS_CHANGES)
-
-
-def _require_alone(toward: bool, others: Mapping[str, object]) -> None:
-    """Refuse options beside ``--toward`` that ask for something else."""
-    given = [name for name, value in others.items() if value]
-    if toward and given:
-        raise click.UsageError(f"--toward cannot be combined with {' or '.join(given)}; leave one of them out")
 
 
 @contextmanager

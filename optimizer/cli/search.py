@@ -27,7 +27,9 @@ class SearchSettings(TypedDict):
 
 
 def search_options(
-    seed: int = DEFAULT_SEED, seed_help: str = "Random seed of the search."
+    seed: int = DEFAULT_SEED,
+    seed_help: str = "Random seed of the search.",
+    gap_percent: float = DEFAULT_GAP_PERCENT,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Add the options of a search; the command gets :class:`SearchSettings` as ``search``.
 
@@ -36,7 +38,9 @@ def search_options(
     Parameters
     ----------
     seed, seed_help
-        Default of ``--seed``, and what it is the seed of.
+        Default and help text of ``--seed``.
+    gap_percent
+        Default of ``--gap``, in percent.
     """
 
     def add(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +51,7 @@ def search_options(
             metavar="PERCENT",
             help="Stop the search when at most this share of the possible improvement over today's schedule is left "
             "to find. Where today's schedule breaks rules: this share of the plan's cost.  "
-            f"[default: {DEFAULT_GAP_PERCENT}]",
+            f"[default: {gap_percent:g}]",
         )
         @click.option(
             "--prove",
@@ -81,7 +85,7 @@ def search_options(
         ) -> object:
             if prove and gap is not None:
                 raise click.UsageError("--prove is the same as --gap 0; give one of them")
-            percent = 0.0 if prove else DEFAULT_GAP_PERCENT if gap is None else gap
+            percent = 0.0 if prove else gap_percent if gap is None else gap
             settings = SearchSettings(seed=seed, effort=effort, gap=percent / 100, time_limit_seconds=time_limit)
             return command(*args, search=settings, **kwargs)
 

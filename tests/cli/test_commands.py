@@ -22,6 +22,7 @@ from optimizer.plan.explanation import Explanation
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import read_plan
 from optimizer.rollout.journal import DoneRecord, IntentRecord, RunRecord
+from optimizer.whatif.document import WhatIf
 from tests.cli.command_line import ROOT, run, run_process
 from tests.plan.estates import vm_id, vm_rows, write_inputs, write_rows
 
@@ -50,6 +51,7 @@ def arguments(home: Path, scratch: Path) -> dict[str, list[object]]:
         "import": ["import", "--vms", home / "vms.csv", "--load", home / "load.parquet", "--out", scratch / "estate"],
         "audit": ["audit", home / "estate"],
         "plan": ["plan", home / "estate", "--out", scratch / "plan.json", *EFFORT],
+        "what-if": ["what-if", home / "estate", "max_moves=1", *EFFORT],
         "explain": ["explain", home / "plan.json", "erp-00"],
         "report": ["report", home / "plan.json", "--html", scratch / "report.html"],
     }
@@ -158,6 +160,7 @@ SHAPES = {
     "import": ImportReport,
     "audit": Audit,
     "plan": Summary,
+    "what-if": WhatIf,
     "explain": Explanation,
     "report": PlanDocument,
 }

@@ -47,12 +47,11 @@ def test_json_tells_how_far_it_leads(home: Path) -> None:
     assert (enough["violations_left"], enough["months"]) == (0, 1)
 
 
-@pytest.mark.parametrize("others", [("--moves-curve",), ("--what-if", "max_moves=3"), ("--sensitivity",)])
-def test_what_cannot_be_combined_is_refused(home: Path, others: tuple[str, ...]) -> None:
-    """Options that ask for another plan, or for none, are a mistake beside --toward, which the message names."""
-    answer = run("plan", home / "estate", "--toward", "--max-moves", 4, *others)
+def test_a_moves_curve_is_refused(home: Path) -> None:
+    """The option --moves-curve asks for another plan, so it cannot be combined with --toward."""
+    answer = run("plan", home / "estate", "--toward", "--max-moves", 4, "--moves-curve")
     assert answer.code == 2
-    assert "--toward cannot be combined with" in answer.err
+    assert "--toward cannot be combined with --moves-curve" in answer.err
 
 
 @pytest.mark.parametrize(("limit", "said"), [((), "the rules set none"), (("--max-moves", 0), "it is 0")])

@@ -170,21 +170,21 @@ def test_answers_are_shown_as_they_are_found(home: Path, two_windows: Path, tmp_
 
 
 @pytest.mark.parametrize(
-    "others",
+    ("command", "others"),
     [
-        pytest.param(("--toward", "--max-moves", "2"), id="toward"),
-        pytest.param(("--what-if", "max_moves=3"), id="what-if", marks=pytest.mark.thorough),
-        pytest.param(("--sensitivity",), id="sensitivity", marks=pytest.mark.thorough),
+        pytest.param("plan", ("--toward", "--max-moves", "2"), id="toward"),
+        pytest.param("what-if", ("max_moves=3",), id="what-if", marks=pytest.mark.thorough),
+        pytest.param("what-if", ("--sensitivity",), id="sensitivity", marks=pytest.mark.thorough),
     ],
 )
 def test_every_way_to_plan_shows_answers_as_they_are_found(
-    home: Path, two_windows: Path, tmp_path: Path, others: tuple[str, ...]
+    home: Path, two_windows: Path, tmp_path: Path, command: str, others: tuple[str, ...]
 ) -> None:
-    """A first step and a question answer as the plain plan does: the same lines, in the same order, once."""
-    call = ("plan", home / "estate", "--rules", two_windows, "--effort", 1)
-    plain = run(*call, "--out", tmp_path / "plan.json")
+    """A first step and a what-if answer as the plain plan does: the same lines, in the same order, once."""
+    call = (home / "estate", "--rules", two_windows, "--effort", 1)
+    plain = run("plan", *call, "--out", tmp_path / "plan.json")
     assert "Looking for changes that make a schedule possible" in plain.err
-    answer = run(*call, *others)
+    answer = run(command, *call, *others)
     assert (answer.code, answer.out) == (3, "")
     assert answer.err == plain.err
 
@@ -196,7 +196,7 @@ def test_a_scenario_without_a_schedule_shows_its_ways_out(home: Path, two_window
     one, other = two_windows.with_name("one.toml"), two_windows.with_name("other.toml")
     one.write_text(f"[[rule]]{rules[1]}")
     other.write_text(f"[[rule]]{rules[2]}")
-    call = ("plan", home / "estate", "--rules", one, "--effort", 1, "--what-if", f"add-rule={other}")
+    call = ("what-if", home / "estate", "--rules", one, "--effort", 1, f"add-rule={other}")
     answer = run(*call)
     assert answer.code == 3
     assert "error:" not in answer.err
