@@ -42,6 +42,28 @@ BAD = {
     "word for a truth": ('policies = { edit = "yes" }', ['policies > edit = "yes"', "true or false, without quotes"]),
     "no writes": ("policies = { max_writes_per_day = 0 }", ["max_writes_per_day = 0", "allowed: 1 or more"]),
     "unknown scope": ('policies = { scope = "tenant" }', ['"tenant"', 'allowed: "vault" or "subscription"']),
+    "unknown placeholder": (
+        'policies = { name = "{twn}-{time}" }',
+        ["policies > name", "'{twn}-{time}' has the placeholder {twn}", "allowed: {twin}, {time}, {hour}"],
+    ),
+    "name without a time": (
+        'policies = { name = "{twin}-{hour}" }',
+        ["'{twin}-{hour}' does not state the time", "add {time}, or {hour} and {minute}"],
+    ),
+    "name with a space": (
+        'policies = { name = "{twin} {time}" }',
+        ["'{twin} {time}' contains ' '", "letters from a to z, digits, '-', '_' and '!'"],
+    ),
+    "name with an open brace": ('policies = { name = "{twin-{time}" }', ["contains '{'"]),
+    "name that begins with a digit": (
+        'policies = { name = "{time}-{twin}" }',
+        ["does not begin with a letter", "begin it with a letter, {twin} or {frequency}"],
+    ),
+    "long name": (
+        f'policies = {{ name = "{"x" * 101}-{{time}}" }}',
+        ["has 102 characters beside its placeholders", "allowed: 100"],
+    ),
+    "number for a name": ("policies = { name = 3 }", ["policies > name = 3", "text in quotes"]),
     "number for a table": ("prices = 3", ["prices = 3", "a table, as { key = value }"]),
     "unknown source": ('service_from = ["tags:app"]', ["service_from[0]", "'tags:app'", "allowed: tag:NAME"]),
     "tag without name": ('service_from = ["tag:"]', ["service_from[0]", "'tag:'", "allowed: tag:NAME"]),

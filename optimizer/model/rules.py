@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 
 from optimizer.model.inventory import MAX_POLICIES_PER_VAULT, Vault, Vm
 from optimizer.model.overlap import DAILY_PAIR
+from optimizer.model.policy_template import NameTemplate
 from optimizer.model.rule_values import AtLeastOne, Count, Flag, Percent, Price, RuleTable, SparseTable
 from optimizer.model.rule_windows import Days, Window
 from optimizer.model.selectors import Selector, Separate, VmSet, fits, selector_of
@@ -281,6 +282,10 @@ class PolicyLimits(RuleTable):
         Policies that may be created or edited in 24 hours, in each ``scope``: how many days a roll-out takes.
     scope
         Whether ``max_writes_per_day`` is counted per vault or per subscription.
+    name
+        Template for the names of new policies.  None: the name of the twin, with the new time in place of the old one.
+    clone_misnamed
+        Whether a policy whose name states its time is cloned under the right name instead of edited.
     """
 
     edit: Flag = True
@@ -288,6 +293,8 @@ class PolicyLimits(RuleTable):
     max_policies_per_vault: AtLeastOne = MAX_POLICIES_PER_VAULT
     max_writes_per_day: AtLeastOne = 50
     scope: Scope = "vault"
+    name: Annotated[NameTemplate | None, Field(exclude_if=lambda name: name is None)] = None
+    clone_misnamed: Annotated[Flag, Field(exclude_if=lambda clone: not clone)] = False
 
 
 DEFAULT_SERVICE_FROM = (

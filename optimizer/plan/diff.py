@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,7 @@ from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, NUM_OPTIONS, form
 from optimizer.plan.caps import CapCounts
 from optimizer.plan.clashes import ClashCounts
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignItem
+from optimizer.plan.policy_names import free_name, is_misnamed
 from optimizer.plan.sequence import Progress, Step
 from optimizer.solve.build import number_twin_keys, policies_of_keys
 from optimizer.solve.executable import Families, Move, make_families, order_of_moves, vault_writes
@@ -30,11 +32,12 @@ BoolArray = npt.NDArray[np.bool_]
 NEVER_WRITTEN = ("protectedItemsCount", "resourceGuardOperationRequests")
 """Properties of a policy that belong to an answer or to a single request, and are never written."""
 
+
 _LONGEST_BASE = 138
 """Maximum length of a twin's name before ``-HHMM`` and a number of up to six digits, to stay within 150 characters."""
 
 _SUFFIX = re.compile(r"(?P<base>.+)-(?P<time>([01]\d|2[0-3])[03]0)(-\d+)?")
-"""Pattern of names that :func:`free_name` may have made."""
+"""Pattern of names that :func:`name_with_time` may have made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +84,9 @@ class _Draft:
     inventory: Inventory
     rules: Rules
     options: IntArray
-    names: dict[str, set[str]]
+    names: dict[str, dict[str, int | None]]
     limit: VmLimit
+    cloned: frozenset[str]
     host_of: dict[int, _Host] = field(default_factory=dict)
     family_of: dict[int, dict[str, _Host]] = field(default_factory=dict)
     creations: list[CreatePolicy] = field(default_factory=list)
@@ -116,11 +120,63 @@ def derive_changes(
     snapshot_minutes
         Length of the snapshot in minutes, which counts toward the windows that caps and sets of the rules compare.
     """
-    names: dict[str, set[str]] = {vault_id: set() for vault_id in inventory.vaults}
+    derive = partial(_derive, inventory, rules, options, movable, tuple(reserved), snapshot_minutes)
+    diff = derive(frozenset())
+    if not rules.policies.clone_misnamed:
+        return diff
+    return _with_clones(diff, inventory, rules.policies.max_policies_per_vault, derive)
+
+
+def _with_clones(
+    diff: Diff, inventory: Inventory, max_policies: int, derive: Callable[[frozenset[str]], Diff]
+) -> Diff:
+    """Changes to the same schedule, with twins in place of edits that would make the name of a policy wrong.
+
+    A twin takes the policy write that the edit took, so the cost stays the same.  It also takes a place in the vault.
+    Policies are edited where their vault has no place left, and where twins would take other numbers of writes.
+    """
+    room = {vault_id: max_policies - inventory.policies_in_vault(vault_id) for vault_id in inventory.vaults}
+    for change in diff.changes:
+        room[change.vault_id.lower()] -= isinstance(change, CreatePolicy)
+    wanted = []
+    for change in diff.changes:
+        vault_id = change.vault_id.lower()
+        if isinstance(change, EditPolicy) and is_misnamed(change) and room[vault_id] > 0:
+            wanted.append(change.policy_id.lower())
+            room[vault_id] -= 1
+    found = derive(frozenset(wanted)) if wanted else diff
+    if _is_as_good(found, diff):
+        return found
+    best, cloned = diff, frozenset[str]()
+    for key in wanted:
+        found = derive(cloned | {key})
+        if _is_as_good(found, diff):
+            best, cloned = found, cloned | {key}
+    return best
+
+
+def _is_as_good(diff: Diff, other: Diff) -> bool:
+    """Whether changes take as many policy writes as others, and leave as few items without an order."""
+    writes, expected = (one.count("create_policy") + one.count("edit_policy") for one in (diff, other))
+    return writes == expected and len(diff.stuck) <= len(other.stuck)
+
+
+def _derive(
+    inventory: Inventory,
+    rules: Rules,
+    options: IntArray,
+    movable: BoolArray,
+    reserved: tuple[str, ...],
+    snapshot_minutes: int,
+    cloned: frozenset[str],
+) -> Diff:
+    """Changes as :func:`derive_changes` makes them, without editing some policies, given by id in lower case."""
+    names: dict[str, dict[str, int | None]] = {vault_id: {} for vault_id in inventory.vaults}
+    starts = {policy_id: policy.start for policy_id, policy in inventory.policies.items()}
     for policy_id in (*inventory.policies, *reserved):
         vault_id, _, name = policy_id.lower().rpartition("/backuppolicies/")
-        names.setdefault(vault_id, set()).add(name)
-    draft = _Draft(inventory, rules, options, names, vm_limit(rules.policies, inventory))
+        names.setdefault(vault_id, {})[name] = starts.get(policy_id.lower())
+    draft = _Draft(inventory, rules, options, names, vm_limit(rules.policies, inventory), cloned)
     _choose_writes(draft, movable)
     families: dict[tuple[str, str], list[Policy]] = {}
     for policy in inventory.policies.values():
@@ -174,7 +230,9 @@ def _note_writes(draft: _Draft, families: Families, items: IntArray, vault: int)
     writes = vault_writes(families, options, items, vault, prefer_edits=True)
     for p in writes.edited.tolist():
         row = families.policy_vm[families.policy_vm_begin[p]]
-        draft.edited.add(draft.inventory.items[row].policy_id.lower())
+        key = draft.inventory.items[row].policy_id.lower()
+        if key not in draft.cloned:
+            draft.edited.add(key)
     if not writes.possible:
         return
     for k, rings in zip(writes.keys.tolist(), writes.rings, strict=True):
@@ -256,7 +314,8 @@ def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
     origins = Counter(draft.inventory.policy(draft.inventory.items[row]).id for row in rows)
     commonest = max(origins.items(), key=lambda pair: (pair[1], pair[0]))[0]
     twin = draft.inventory.policies[commonest.lower()]
-    name = free_name(twin, start, draft.names[twin.vault_id.lower()])
+    template, taken = draft.rules.policies.name, draft.names[twin.vault_id.lower()]
+    name = free_name(twin, start, taken, template) if template else name_with_time(twin, start, taken)
     policy_id = f"{twin.id.rpartition('/')[0]}/{name}"
     draft.creations.append(
         CreatePolicy(
@@ -277,7 +336,7 @@ def _body(policy: Policy, start: int, as_of: datetime) -> dict[str, Any]:
     return {key: value for key, value in properties.items() if key not in NEVER_WRITTEN}
 
 
-def free_name(twin: Policy, start: int, taken: set[str]) -> str:
+def name_with_time(twin: Policy, start: int, taken: MutableMapping[str, int | None]) -> str:
     """Name ``<twin>-HHMM`` that Azure accepts and that is not taken in the vault; it is added to ``taken``.
 
     Azure accepts a letter followed by 2 to 149 of the characters ``-_!a-zA-Z0-9``, according to the checks of the
@@ -295,11 +354,11 @@ def free_name(twin: Policy, start: int, taken: set[str]) -> str:
     while name.lower() in taken:
         number += 1
         name = f"{stem}-{number}"
-    taken.add(name.lower())
+    taken[name.lower()] = start
     return name
 
 
-def _is_ours(suffixed: re.Match[str], twin: Policy, taken: set[str]) -> bool:
+def _is_ours(suffixed: re.Match[str], twin: Policy, taken: Mapping[str, int | None]) -> bool:
     own = format_start(twin.start).replace(":", "")
     return suffixed["time"] == own or suffixed["base"].lower() in taken
 

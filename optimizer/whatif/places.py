@@ -12,7 +12,7 @@ from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.raw import id_of
 from optimizer.model.rules import Rules
-from optimizer.plan.diff import free_name
+from optimizer.plan.diff import name_with_time
 from optimizer.ports import Resource
 
 
@@ -40,10 +40,10 @@ class Places:
         self._limit = vm_limit(rules.policies, inventory)
         self._resources = {id_of(resource).lower(): copy.deepcopy(resource) for resource in document.policies}
         self._hosts: dict[tuple[str, str, int], list[_Host]] = {}
-        self._names: dict[str, set[str]] = {}
+        self._names: dict[str, dict[str, int | None]] = {}
         for key in self._resources:
             vault, _, name = key.rpartition("/backuppolicies/")
-            self._names.setdefault(vault, set()).add(name)
+            self._names.setdefault(vault, {})[name] = None
         for key, policy in inventory.policies.items():
             place = (policy.vault_id.lower(), policy.twin_key, policy.start)
             self._hosts.setdefault(place, []).append(
@@ -74,9 +74,9 @@ class Places:
         return host.resource
 
     def _make(self, policy: Policy, vault_id: str) -> Resource:
-        taken = self._names.setdefault(vault_id.lower(), set())
-        name = policy.name if policy.name.lower() not in taken else free_name(policy, policy.start, taken)
-        taken.add(name.lower())
+        taken = self._names.setdefault(vault_id.lower(), {})
+        name = policy.name if policy.name.lower() not in taken else name_with_time(policy, policy.start, taken)
+        taken[name.lower()] = policy.start
         model = self._resources[policy.id.lower()]
         properties = copy.deepcopy(model["properties"])
         if "protectedItemsCount" in properties:

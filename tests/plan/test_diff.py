@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +20,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS, format_start, parse_start
 from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.diff import Diff, derive_changes, free_name
+from optimizer.plan.diff import Diff, derive_changes
 from optimizer.plan.document import CreatePolicy, EditPolicy, ReassignItem
 from optimizer.ports import Resource
 from optimizer.risk.table import RiskTable
@@ -31,7 +31,6 @@ from optimizer.solve.restrict import restrict_options
 from tests.plan.estates import VAULT, item, policy_id, sql_policy, standard_policy
 
 STARTS = (2, 9, 10, 47)
-AZURE_NAME = re.compile(r"[a-zA-Z][-_!a-zA-Z0-9]{2,149}")
 
 
 @dataclass(frozen=True)
@@ -362,45 +361,6 @@ def test_the_body_of_a_policy_is_its_twins_but_for_the_time(task: Task) -> None:
             assert set(re.findall(r"T(\d\d:\d\d):", text)) == {change.start}
 
 
-NAMES = [
-    ("nightly", 46, "nightly-0430"),
-    ("DailyPolicy-2300", 46, "DailyPolicy-0430"),
-    ("DailyPolicy-2300-2", 46, "DailyPolicy-0430"),
-    ("team-1000", 46, "team-1000-0430"),
-    ("Büro täglich (alt)", 46, "B-ro-t-glich-alt--0430"),
-    ("2nd", 46, "policy-2nd-0430"),
-    ("夜", 46, "policy---0430"),
-    ("a/b", 46, "a-b-0430"),
-]
-
-
-@pytest.mark.parametrize(("twin", "start", "expected"), NAMES)
-def test_a_new_policy_is_called_after_its_twin(twin: str, start: int, expected: str) -> None:
-    """The name is the twin's with the new time, in characters that Azure accepts."""
-    policies = [standard_policy(twin, format_start(start))]
-    policies[0]["id"] = policy_id(twin.replace("/", "%2F"))
-    own = item("a", twin)
-    own["properties"]["policyId"] = policies[0]["id"]
-    moves = Task(document_of(policies, [own, item("b", "x") | {"properties": own["properties"] | {
-        "sourceResourceId": "b"}}]), Rules(), np.array([9, 46]))  # fmt: skip  # one of two goes
-    created = moves.diff().changes[0]
-    assert isinstance(created, CreatePolicy)
-    assert created.policy == expected
-    assert created.policy_id == policy_id(expected)
-    assert AZURE_NAME.fullmatch(created.policy)
-
-
-@given(st.text(min_size=1, max_size=200), st.integers(0, 47), st.integers(0, 47))
-def test_every_name_is_one_that_azure_takes(twin: str, today: int, start: int) -> None:
-    """Whatever the twin is called, long or foreign, the name is accepted and free, many times over."""
-    document = document_of([standard_policy(twin.replace("/", "%2F"), format_start(today))], [])
-    (policy,) = inventory_of(document).policies.values()
-    taken = {policy.name.lower()}
-    names = [free_name(policy, start, taken) for _ in range(12)]
-    assert len({name.lower() for name in [policy.name, *names]}) == 13
-    assert all(AZURE_NAME.fullmatch(name) for name in names)
-
-
 def test_a_clash_is_numbered_even_with_a_policy_of_another_workload() -> None:
     """A name that an SQL policy of the vault has is not taken from it."""
     policies = [standard_policy("nightly", "23:00"), sql_policy("Nightly-0430"), sql_policy("nightly-0430-2")]
@@ -412,7 +372,7 @@ def test_a_clash_is_numbered_even_with_a_policy_of_another_workload() -> None:
 
 @pytest.mark.parametrize("edit", [True, False])
 def test_names_do_not_grow_month_by_month(edit: bool) -> None:
-    """After fifty plans with edits and creations no name has more than two times in it."""
+    """After fifty plans with edits and creations, no name has more than two times in it."""
     random = np.random.default_rng(3)
     vms = [f"vm-{number}" for number in range(6)]
     document = document_of([standard_policy("daily-2300", "23:00")], [item(vm, "daily-2300") for vm in vms])
@@ -421,3 +381,53 @@ def test_names_do_not_grow_month_by_month(edit: bool) -> None:
         options = random.choice(STARTS, len(vms)) if random.random() < 0.7 else np.full(len(vms), parse_start("12:30"))
         document = apply_in_memory(document, Task(document, rules, options).diff().changes)
     assert max(len(str(policy["name"])) for policy in document.policies) <= len("daily-2300-0430-10")
+
+
+def named_task(limits: PolicyLimits) -> Task:
+    """A policy whose name states 23:00, and whose two VMs both go to 04:30."""
+    policy, items = standard_policy("daily-2300", "23:00", items=2), [item(vm, "daily-2300") for vm in ("a", "b")]
+    document = document_of([policy], items)
+    return Task(document, Rules(policies=limits), np.array([9, 9]))
+
+
+def test_a_policy_whose_name_would_be_wrong_is_cloned_where_the_rules_say_so() -> None:
+    """With ``clone_misnamed``, a twin with the right name takes the VMs; otherwise the policy is edited."""
+    cloned = named_task(PolicyLimits(clone_misnamed=True)).diff()
+    assert [(change.kind, change.policy) for change in cloned.changes] == [
+        ("create_policy", "daily-0430"),
+        ("reassign_item", "daily-0430"),
+        ("reassign_item", "daily-0430"),
+    ]
+    edited = named_task(PolicyLimits()).diff()
+    assert [(change.kind, change.policy) for change in edited.changes] == [("edit_policy", "daily-2300")]
+
+
+def test_a_policy_is_edited_where_its_vault_has_no_place_for_a_clone() -> None:
+    """``clone_misnamed`` never takes a place that the vault does not have."""
+    diff = named_task(PolicyLimits(clone_misnamed=True, max_policies_per_vault=1)).diff()
+    assert [change.kind for change in diff.changes] == ["edit_policy"]
+
+
+@given(tasks())
+def test_clones_lead_to_the_same_schedule_with_as_many_writes(task: Task) -> None:
+    """With ``clone_misnamed``, as many policies are written as without it, for the same schedule within the limits."""
+    policies = [{**one, "name": f"daily-{_time_of(one)}-{n}", "id": policy_id(f"daily-{_time_of(one)}-{n}")}
+                for n, one in enumerate(task.document.policies)]  # fmt: skip
+    new_ids = {str(old["id"]): str(new["id"]) for old, new in zip(task.document.policies, policies, strict=True)}
+    items = [
+        {**one, "properties": {**one["properties"], "policyId": new_ids[str(one["properties"]["policyId"])]}}
+        for one in task.document.protected_items
+    ]
+    named = replace(task, document=document_of(policies, items))
+    limits = task.rules.policies.model_copy(update={"clone_misnamed": True})
+    edited, cloned = named.diff(), replace(named, rules=Rules(policies=limits)).diff()
+    assert sum(change.kind != "reassign_item" for change in cloned.changes) == sum(
+        change.kind != "reassign_item" for change in edited.changes
+    )
+    assert not any(isinstance(change, EditPolicy) for change in cloned.changes)
+    after = inventory_of(apply_in_memory(named.document, cloned.changes))
+    assert [after.policy(one).start for one in after.items] == task.options.tolist()
+
+
+def _time_of(policy: Resource) -> str:
+    return str(policy["properties"]["schedulePolicy"]["scheduleRunTimes"][0])[11:16].replace(":", "")

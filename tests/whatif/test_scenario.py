@@ -27,6 +27,8 @@ SILENT_KEYS = {
     "prices.move_recent",
     "prices.recent_days",
     "policies.max_vms_per_policy",
+    "policies.name",
+    "policies.clone_misnamed",
 }
 """Keys that are dumped only where they are not at their default."""
 
