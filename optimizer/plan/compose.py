@@ -42,7 +42,7 @@ from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MOST_OF_GAIN, Knee, MovesCurve
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_totals, working_hours_starts
 from optimizer.plan.orders import order_gaps
-from optimizer.plan.policy_notes import notes_on_policies
+from optimizer.plan.policy_notes import notes_on_names, notes_on_policies
 from optimizer.plan.rollback_file import objects_of
 from optimizer.plan.rule_notes import notes_on_freeze, notes_on_prices, notes_on_raised_risk, notes_on_rpo
 from optimizer.plan.rule_scope import notes_on_scope
@@ -370,6 +370,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"{'1 extra policy is' if diff.detours == 1 else f'{diff.detours} extra policies are'} created so that "
             "full policies can swap VMs without exceeding their limit; the cost includes this"
         )
+    notes += notes_on_names(diff.changes, rules)
     return [*notes, *_notes_on_days(case, diff), *notes_on_freeze(inventory, rules, diff.changes)]
 
 

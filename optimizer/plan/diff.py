@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
@@ -31,13 +30,6 @@ BoolArray = npt.NDArray[np.bool_]
 
 NEVER_WRITTEN = ("protectedItemsCount", "resourceGuardOperationRequests")
 """Properties of a policy that belong to an answer or to a single request, and are never written."""
-
-
-_LONGEST_BASE = 138
-"""Maximum length of a twin's name before ``-HHMM`` and a number of up to six digits, to stay within 150 characters."""
-
-_SUFFIX = re.compile(r"(?P<base>.+)-(?P<time>([01]\d|2[0-3])[03]0)(-\d+)?")
-"""Pattern of names that :func:`name_with_time` may have made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +306,7 @@ def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
     origins = Counter(draft.inventory.policy(draft.inventory.items[row]).id for row in rows)
     commonest = max(origins.items(), key=lambda pair: (pair[1], pair[0]))[0]
     twin = draft.inventory.policies[commonest.lower()]
-    template, taken = draft.rules.policies.name, draft.names[twin.vault_id.lower()]
-    name = free_name(twin, start, taken, template) if template else name_with_time(twin, start, taken)
+    name = free_name(twin, start, draft.names[twin.vault_id.lower()], draft.rules.policies.name)
     policy_id = f"{twin.id.rpartition('/')[0]}/{name}"
     draft.creations.append(
         CreatePolicy(
@@ -334,33 +325,6 @@ def _body(policy: Policy, start: int, as_of: datetime) -> dict[str, Any]:
     """Properties to write: the policy's own at another time, without Azure's counts and one-time requests."""
     properties = with_start(policy.properties, start, as_of)
     return {key: value for key, value in properties.items() if key not in NEVER_WRITTEN}
-
-
-def name_with_time(twin: Policy, start: int, taken: MutableMapping[str, int | None]) -> str:
-    """Name ``<twin>-HHMM`` that Azure accepts and that is not taken in the vault; it is added to ``taken``.
-
-    Azure accepts a letter followed by 2 to 149 of the characters ``-_!a-zA-Z0-9``, according to the checks of the
-    Terraform provider.  If a suffix gives the twin's own time, or follows the name of another policy, it is replaced,
-    so that names do not grow each month.
-    """
-    base = twin.name
-    while (match := _SUFFIX.fullmatch(base)) and _is_ours(match, twin, taken):
-        base = match["base"]
-    base = re.sub(r"[^-_!a-zA-Z0-9]+", "-", base)
-    if not re.match("[a-zA-Z]", base):
-        base = f"policy-{base}"
-    stem = f"{base[:_LONGEST_BASE]}-{format_start(start).replace(':', '')}"
-    name, number = stem, 1
-    while name.lower() in taken:
-        number += 1
-        name = f"{stem}-{number}"
-    taken[name.lower()] = start
-    return name
-
-
-def _is_ours(suffixed: re.Match[str], twin: Policy, taken: Mapping[str, int | None]) -> bool:
-    own = format_start(twin.start).replace(":", "")
-    return suffixed["time"] == own or suffixed["base"].lower() in taken
 
 
 def _order(draft: _Draft, snapshot_minutes: int) -> Progress:

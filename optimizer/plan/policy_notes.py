@@ -9,7 +9,8 @@ from optimizer.estate.document import EstateDocument
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem
 from optimizer.model.raw import properties_of, text
 from optimizer.model.rules import Rules
-from optimizer.plan.document import PlanDocument, ReassignItem
+from optimizer.plan.document import Change, EditPolicy, PlanDocument, ReassignItem
+from optimizer.plan.policy_names import is_misnamed
 
 _SHOWN = 3
 """Maximum number of policies that a note lists."""
@@ -44,6 +45,32 @@ def notes_on_policies(inventory: Inventory, rules: Rules) -> list[str]:
             "agentless = true under [threshold]"
         )
     return notes
+
+
+def notes_on_names(changes: Sequence[Change], rules: Rules) -> list[str]:
+    """Note on edited policies whose names state the time that they had before.
+
+    Parameters
+    ----------
+    changes
+        Changes of the plan.
+    rules
+        Rules, for whether such policies are cloned where possible.
+    """
+    wrong = [change for change in changes if isinstance(change, EditPolicy) and is_misnamed(change)]
+    if not wrong:
+        return []
+    shown = ", ".join(f"{change.policy!r} starts at {change.start}" for change in wrong[:_SHOWN])
+    more = f" and {_count(len(wrong) - _SHOWN, 'more', 'more')}" if len(wrong) > _SHOWN else ""
+    keep = "policy keeps a name that states its" if len(wrong) == 1 else "policies keep names that state their"
+    way = (
+        "there is no clone because the vault has no place for another policy (max_policies_per_vault), or because the "
+        "number of policy writes would change"
+        if rules.policies.clone_misnamed
+        else "to create a policy with the right name instead and move the VMs to it, set clone_misnamed = true under "
+        "[policies]"
+    )
+    return [f"{len(wrong):,} edited {keep} old time ({shown}{more}). Azure cannot rename a policy; {way}"]
 
 
 def notes_on_emptied(plan: PlanDocument, document: EstateDocument) -> list[str]:

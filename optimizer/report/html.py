@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
-from optimizer.plan.document import CreatePolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
+from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
 from optimizer.plan.limit_prices import LimitPriceEntry
+from optimizer.plan.policy_names import is_misnamed
 from optimizer.report.figures import (
     HalfHours,
     LoadProfile,
@@ -354,13 +355,18 @@ def _policy_rows(plan: PlanDocument) -> list[dict[str, str]]:
                 "policy": change.policy,
                 "vault": short_id(change.vault_id),
                 "start": change.start,
-                "before": f"twin of {short_id(change.twin_of)}"
-                if isinstance(change, CreatePolicy)
-                else change.start_today,
+                "before": _before(change),
                 "vms": f"{arriving.get(change.policy_id.lower(), 0):,}",
             }
         )
     return rows
+
+
+def _before(change: CreatePolicy | EditPolicy) -> str:
+    """Origin of a policy that is written: its twin, or its old time, which its name may still state."""
+    if isinstance(change, CreatePolicy):
+        return f"twin of {short_id(change.twin_of)}"
+    return f"{change.start_today}, still in its name" if is_misnamed(change) else change.start_today
 
 
 def _move_table(plan: PlanDocument) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.raw import id_of
 from optimizer.model.rules import Rules
-from optimizer.plan.diff import name_with_time
+from optimizer.plan.policy_names import free_name
 from optimizer.ports import Resource
 
 
@@ -40,10 +40,12 @@ class Places:
         self._limit = vm_limit(rules.policies, inventory)
         self._resources = {id_of(resource).lower(): copy.deepcopy(resource) for resource in document.policies}
         self._hosts: dict[tuple[str, str, int], list[_Host]] = {}
+        self._template = rules.policies.name
         self._names: dict[str, dict[str, int | None]] = {}
         for key in self._resources:
             vault, _, name = key.rpartition("/backuppolicies/")
-            self._names.setdefault(vault, {})[name] = None
+            known = inventory.policies.get(key)
+            self._names.setdefault(vault, {})[name] = None if known is None else known.start
         for key, policy in inventory.policies.items():
             place = (policy.vault_id.lower(), policy.twin_key, policy.start)
             self._hosts.setdefault(place, []).append(
@@ -75,7 +77,9 @@ class Places:
 
     def _make(self, policy: Policy, vault_id: str) -> Resource:
         taken = self._names.setdefault(vault_id.lower(), {})
-        name = policy.name if policy.name.lower() not in taken else name_with_time(policy, policy.start, taken)
+        name = policy.name
+        if name.lower() in taken:
+            name = free_name(policy, policy.start, taken, self._template)
         taken[name.lower()] = policy.start
         model = self._resources[policy.id.lower()]
         properties = copy.deepcopy(model["properties"])

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
 from optimizer.model.inventory import Policy
+from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.model.timegrid import Frequency, format_start, parse_start
 from optimizer.plan.document import EditPolicy
 from optimizer.plan.policy_names import free_name, is_misnamed
+from optimizer.plan.policy_notes import notes_on_names
 from tests.plan.estates import VAULT, standard_policy
 
 AZURE_NAME = re.compile(r"[a-zA-Z][-_!a-zA-Z0-9]{2,149}")
@@ -192,3 +194,18 @@ def test_an_edit_that_makes_a_name_wrong_is_found(name: str, today: str, start: 
     assert is_misnamed(edit(name, today, start)) == expected
     assert is_misnamed(edit("every-12h", "12:00", "08:00"))
     assert not is_misnamed(edit("every-12h", "12:00", "08:00", "Hourly"))
+
+
+def test_wrong_names_are_reported() -> None:
+    """The note has the policies with their new times, and what to do about them."""
+    wrong = [edit(f"daily-2300-{number}", "23:00", "08:00") for number in range(5)]
+    (note,) = notes_on_names([*wrong, edit("nightly", "23:00", "08:00")], Rules())
+    assert note.startswith(
+        "5 edited policies keep names that state their old time ('daily-2300-0' starts at 08:00, 'daily-2300-1' "
+        "starts at 08:00, 'daily-2300-2' starts at 08:00 and 2 more). Azure cannot rename a policy; to create a policy"
+    )
+    assert "set clone_misnamed = true under [policies]" in note
+    (note,) = notes_on_names(wrong[:1], Rules(policies=PolicyLimits(clone_misnamed=True)))
+    assert note.startswith("1 edited policy keeps a name that states its old time")
+    assert "no place for another policy (max_policies_per_vault)" in note
+    assert notes_on_names([edit("nightly", "23:00", "08:00")], Rules()) == []
