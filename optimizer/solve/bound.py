@@ -157,7 +157,9 @@ def _first_rates(instance: Instance, d: DualArrays, num_steps: int) -> _Rates:
     """
     rows = instance.rows
     is_service = np.array([kind is RowKind.SERVICE for kind in rows.kind], dtype=np.bool_)
-    dearest = np.zeros(int(instance.service.max(initial=-1)) + 1)  # price of a pair in one half hour of every day
+    # Price of a pair in one half hour of every day; there may be rows of services without VMs.
+    num_services = 1 + max(int(instance.service.max(initial=-1)), int(rows.group[is_service].max(initial=-1)))
+    dearest = np.zeros(num_services)
     np.maximum.at(dearest, rows.group[is_service], (rows.pair_price / rows.weight)[is_service])
     with_all_others = (dearest * np.bincount(instance.service, minlength=len(dearest)))[instance.service]
     lam: FloatArray = 0.05 + 0.5 * with_all_others
