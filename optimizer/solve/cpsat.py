@@ -194,7 +194,14 @@ class ScopedModel:
             lacking[k, t] = 0
         return lacking
 
-    def solve(self, deterministic_time: float, seed: int, time_limit_seconds: float | None = None) -> Solved:
+    def solve(
+        self,
+        deterministic_time: float,
+        seed: int,
+        time_limit_seconds: float | None = None,
+        *,
+        all_linear: bool = False,
+    ) -> Solved:
         """Run CP-SAT with one worker; the result is repeatable unless the wall-clock limit ends the run.
 
         Parameters
@@ -205,8 +212,12 @@ class ScopedModel:
             Random seed of the search.
         time_limit_seconds
             Wall-clock limit in seconds, or None.
+        all_linear
+            Put all constraints into the linear relaxation, not only those that CP-SAT picks.
         """
         solver = limited_solver(deterministic_time, seed, time_limit_seconds)
+        if all_linear:
+            solver.parameters.linearization_level = 2
         status = solver.solve(self.model)
         outcome = {
             cp_model.OPTIMAL: Outcome.OPTIMAL,
