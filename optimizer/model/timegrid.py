@@ -59,6 +59,7 @@ NOMINAL_MARGIN = timedelta(hours=14)
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 _START = re.compile(r"([01]\d|2[0-3]):(00|30)", re.ASCII)
+_TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)", re.ASCII)
 
 
 class Frequency(StrEnum):
@@ -87,6 +88,25 @@ def format_minute(minute: int) -> str:
     """Format a minute as ``HH:MM``; minutes beyond a day wrap around."""
     hour, rest = divmod(minute % MINUTES_PER_DAY, 60)
     return f"{hour:02d}:{rest:02d}"
+
+
+def parse_minute(text: str) -> int:
+    """Minute of the day for a time such as ``"23:45"``: the inverse of :func:`format_minute`.
+
+    Raises
+    ------
+    ValueError
+        The text is not ``HH:MM`` from 00:00 to 23:59.
+    """
+    match = _TIME.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a time of day; allowed: HH:MM from 00:00 to 23:59")
+    return int(match[1]) * 60 + int(match[2])
+
+
+def format_offset(minutes: int) -> str:
+    """Format a UTC offset as ``+HH:MM`` or ``-HH:MM``."""
+    return f"{'-' if minutes < 0 else '+'}{format_minute(abs(minutes))}"
 
 
 def format_start(option: int) -> str:

@@ -16,6 +16,7 @@ from optimizer.model.timegrid import (
     SLOTS_PER_DAY,
     WEEKDAYS,
     format_minute,
+    format_offset,
     format_start,
     resolve_zone,
 )
@@ -319,10 +320,6 @@ def _audit_clock_changes(inventory: Inventory) -> tuple[ClockChange, ...]:
     for zone, count in policies.items():
         offsets = inventory.horizon.offsets(resolve_zone(zone))
         if len(offsets) > 1:
-            texts = tuple(_format_offset(minutes) for minutes in offsets)
+            texts = tuple(format_offset(minutes) for minutes in offsets)
             found.append(ClockChange(timezone=zone, policies=count, vms=vms[zone], offsets=texts))
     return tuple(sorted(found, key=lambda one: (-one.vms, one.timezone)))
-
-
-def _format_offset(minutes: int) -> str:
-    return f"{'-' if minutes < 0 else '+'}{format_minute(abs(minutes))}"

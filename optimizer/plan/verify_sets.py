@@ -63,16 +63,22 @@ class SetRules:
         """Rules that a schedule breaks, each with the row of a VM that breaks it; immovable pairs do not count."""
         found = set()
         for rule, ordered, members in self._groups:
-            for one in members:
-                for other in members:
+            alike: defaultdict[tuple[object, ...], list[_Member]] = defaultdict(list)  # VMs that break the same rules
+            for member in members:
+                kind = (member.policy.recurrence, member.policy.timezone, starts[member.row])
+                alike[member.number, member.left_alone, *kind].append(member)
+            numbers = {member.number for member in members}
+            for these in alike.values():
+                for those in alike.values():
+                    one, other = these[0], those[0]
                     if one.number >= other.number or (one.left_alone and other.left_alone):
                         continue
-                    neighbors = not any(one.number < member.number < other.number for member in members)
+                    neighbors = not any(one.number < number < other.number for number in numbers)
                     late = ordered and rule.within is not None and neighbors
                     if self._clash(one, other, starts, ordered=ordered) or (
                         late and self._is_too_late(rule, one, other, starts)
                     ):
-                        found |= {(rule.name, one.row), (rule.name, other.row)}
+                        found |= {(rule.name, member.row) for member in (*these, *those)}
         return found
 
     def broken(

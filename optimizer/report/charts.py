@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizer.model.rules import Threshold
-from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY, SLOTS_PER_DAY
+from optimizer.model.timegrid import MINUTES_PER_DAY, SLOTS_PER_DAY, format_minute
 from optimizer.plan.moves_document import MovesCurve
 from optimizer.report.figures import HalfHours, LoadProfile, ServiceHours, half_hour_labels
 from optimizer.report.typeset import UNICODE, short_id
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 TODAY_COLOR, PLAN_COLOR, LOAD_COLOR, LIMIT_COLOR = "#c2570c", "#0f7c94", "#6b7280", "#b42318"
 """Colors that people with any common color blindness can tell apart, on white and on near-black."""
+
+FloatArray = npt.NDArray[np.float64]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 HEAT_STEPS = 24
@@ -55,7 +58,8 @@ def heat_map(hours: ServiceHours, which: Literal["today", "plan"]) -> figure:
             "other": other[row, slot].astype(np.int32),
             "service": [hours.names[index] for index in row.tolist()],
             "time": [labels[index] for index in slot.tolist()],
-        }
+        },
+        name="heat",
     )
     plot = _day_figure(height=74 + 15 * max(len(hours.names), 4))
     plot.y_range = Range1d(start=len(hours.names) - 0.4, end=-0.6)
@@ -78,7 +82,7 @@ def heat_map(hours: ServiceHours, which: Literal["today", "plan"]) -> figure:
     plot.add_layout(peaks, "right")
     _set_axes(plot)
     then = "in the plan" if which == "today" else "today"
-    _hover(plot, [cells], [("", "@service"), ("from", "@time UTC"), ("windows", "@windows"), (then, "@other")])
+    _hover(plot, [cells], [("", "@service"), ("from", "@time"), ("windows", "@windows"), (then, "@other")])
     return plot
 
 
@@ -98,7 +102,8 @@ def risk_chart(hours: HalfHours) -> figure:
             "starts_today": hours.starts_today,
             "starts_plan": hours.starts_plan,
             "time": list(half_hour_labels()),
-        }
+        },
+        name="risk",
     )
     plot = _day_figure(height=230)
     plot.y_range = DataRange1d(start=0)
@@ -111,7 +116,7 @@ def risk_chart(hours: HalfHours) -> figure:
         for which, color in (("today", TODAY_COLOR), ("plan", PLAN_COLOR))
     ]  # fmt: skip
     rows = [
-        ("from", "@time UTC"),
+        ("from", "@time"),
         ("at risk today", "@today{0.00}"),
         ("at risk in the plan", "@plan{0.00}"),
         ("starts per day today", "@starts_today{0.0}"),
@@ -163,34 +168,52 @@ def moves_chart(curve: MovesCurve) -> figure:
 
 
 def load_chart(profile: LoadProfile, threshold: Threshold) -> figure:
-    """Draw one VM's load by time of day, with its start windows of today and of the plan.
+    """Draw one VM's load by time of day, with its start windows of today and of the plan."""
+    values = {
+        "cpu": _numbers(profile.cpu_mean),
+        "cpu_p95": _numbers(profile.cpu_p95),
+        "memory": _numbers(profile.memory_mean),
+        "busy": 100 * _numbers(profile.busy_share),
+    }
+    return _load_figure(values, profile.windows_today, profile.windows_plan, threshold)
 
-    The data sources are called ``load``, ``window-today`` and ``window-plan``, so that a page can show another VM.
+
+def empty_load_chart(steps: int, threshold: Threshold) -> figure:
+    """Chart like :func:`load_chart` for a page to fill; its sources are ``load``, ``window-today``, ``window-plan``.
+
+    Parameters
+    ----------
+    steps
+        Number of steps of the day.
     """
+    unknown = np.full(steps, np.nan)
+    return _load_figure(dict.fromkeys(("cpu", "cpu_p95", "memory", "busy"), unknown), (), (), threshold)
+
+
+def _load_figure(
+    values: Mapping[str, FloatArray],
+    today: Sequence[tuple[int, int]],
+    plan: Sequence[tuple[int, int]],
+    threshold: Threshold,
+) -> figure:
+    """Figure of a day; ``values`` have one value per step of the day, and windows are in minutes of the day."""
     from bokeh.models import ColumnDataSource, Range1d
 
     plot = _day_figure(height=320)
     plot.y_range = Range1d(start=0, end=104)
     plot.yaxis.axis_label = "percent"
     for which, color, pattern in (("today", TODAY_COLOR, "right_diagonal_line"), ("plan", PLAN_COLOR, None)):
-        windows = profile.windows_today if which == "today" else profile.windows_plan
+        windows = today if which == "today" else plan
         bounds = {"left": [begin / 60 for begin, _ in windows], "right": [end / 60 for _, end in windows]}
         plot.quad(
             left="left", right="right", top=104, bottom=0, source=ColumnDataSource(bounds, name=f"window-{which}"),
             fill_color=color, fill_alpha=0.13 if pattern else 0.24, line_color=color, line_alpha=0.7,
             hatch_pattern=pattern, hatch_color=color, hatch_alpha=0.35, hatch_scale=9, hatch_weight=1,
         )  # fmt: skip
-    source = ColumnDataSource(
-        {
-            "hour": np.arange(BINS_PER_DAY) * BIN_MINUTES / 60,
-            "time": [f"{bin_ // 12:02d}:{bin_ % 12 * 5:02d}" for bin_ in range(BINS_PER_DAY)],
-            "cpu": _numbers(profile.cpu_mean),
-            "cpu_p95": _numbers(profile.cpu_p95),
-            "memory": _numbers(profile.memory_mean),
-            "busy": 100 * _numbers(profile.busy_share),
-        },
-        name="load",
-    )
+    steps = len(values["cpu"])
+    minutes = np.arange(steps) * (MINUTES_PER_DAY // steps)
+    times = {"hour": minutes / 60, "time": [format_minute(minute) for minute in minutes.tolist()]}
+    source = ColumnDataSource({**times, **values}, name="load")
     plot.varea("hour", "cpu", "cpu_p95", source=source, fill_color=LOAD_COLOR, fill_alpha=0.28)
     cpu = plot.line("hour", "cpu", source=source, line_color=LOAD_COLOR, line_width=2)
     plot.line("hour", "memory", source=source, line_color=LOAD_COLOR, line_width=1.5, line_dash="dotted")
@@ -207,7 +230,7 @@ def load_chart(profile: LoadProfile, threshold: Threshold) -> figure:
     return plot
 
 
-def _numbers(values: tuple[float | None, ...]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _numbers(values: tuple[float | None, ...]) -> FloatArray:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
 

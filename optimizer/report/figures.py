@@ -21,6 +21,7 @@ from optimizer.model.timegrid import (
     SLOTS_PER_DAY,
     START_WINDOW_MINUTES,
     Frequency,
+    parse_minute,
 )
 from optimizer.plan.document import PlanDocument, ScheduleEntry
 from optimizer.plan.occupancy import (
@@ -364,6 +365,19 @@ def _windows(
         if end > MINUTES_PER_DAY:
             found.append((0, end - MINUTES_PER_DAY))
     return tuple(found)
+
+
+def window_starts(inventory: Inventory, item: ProtectedItem, entry: ScheduleEntry) -> tuple[list[int], list[int]]:
+    """Minutes of the UTC day at which the start windows of a VM begin, today and in the plan.
+
+    Parameters
+    ----------
+    item, entry
+        The VM's protected item, and its entry in the plan's schedule.
+    """
+    runs = inventory.policy(item).recurrence.runs_after_start
+    first, planned = parse_minute(entry.start_today_utc), parse_minute(entry.start_utc)
+    return [(first + run) % MINUTES_PER_DAY for run in runs], [(planned + run) % MINUTES_PER_DAY for run in runs]
 
 
 def half_hour_labels() -> tuple[str, ...]:

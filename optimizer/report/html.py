@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optimizer.model.inventory import Inventory
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
-from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, ScheduleEntry, Summary
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, MINUTES_PER_DAY, START_WINDOW_MINUTES
+from optimizer.plan.document import PlanDocument, ScheduleEntry, Summary
 from optimizer.plan.limit_prices import LimitPriceEntry
-from optimizer.plan.policy_names import is_misnamed
+from optimizer.plan.rule_effects import rule_effects
+from optimizer.ports import LoadSource
 from optimizer.report.figures import (
     HalfHours,
-    LoadProfile,
     ServiceHours,
-    VmLoadSource,
     compare_services,
     count_half_hours,
-    half_hour_labels,
-    load_profile,
     most_helped,
+    window_starts,
 )
+from optimizer.report.load_profiles import SERIES, STEPS_PER_DAY, STEPS_PER_PERCENT, UNKNOWN, pack_load
+from optimizer.report.page_tables import (
+    hours_rows,
+    moves_table,
+    policies_table,
+    rules_table,
+    schedule_table,
+    services_table,
+)
+from optimizer.report.page_zones import UTC, display_zones
+from optimizer.report.rule_words import changed_settings
 from optimizer.report.text import expected_sentence, model_of, today_breaks, weighted_lines
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import knee_sentence, moves_sentences
@@ -33,36 +43,40 @@ from optimizer.report.within_limits import within_limits
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-SHOWN_VMS = 12
-"""Number of VMs whose load the page shows: those whose risk falls most."""
+FIRST_VMS = 12
+"""Number of VMs at the top of the list of VMs whose load the page can show: those whose risk falls most."""
 
 
 def render_html(
     plan: PlanDocument,
     inventory: Inventory,
-    load: VmLoadSource | None,
+    load: LoadSource | None,
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     limits: Sequence[LimitPriceEntry] | None = None,
+    zone: str = UTC,
 ) -> str:
     """Render a plan as an HTML page.
 
     Parameters
     ----------
     load
-        Source of the load history of single VMs.  None: the page shows no load.
+        Load history of the VMs.  None: the page shows no load.
     snapshot_minutes
         Length in minutes of the snapshot that the plan was made with.
     limits
         Result of :func:`optimizer.workflow.price_plan_limits`, the limits that bind.  None: the page leaves them out.
+    zone
+        Windows or IANA name of the time zone that the page shows at first; its reader can choose another.
 
     Raises
     ------
     ValueError
-        The plan was made for another inventory.
+        The plan was made for another inventory, or there is no such time zone.
     """
     services = compare_services(inventory, plan, snapshot_minutes)
     hours = count_half_hours(inventory, plan)
-    profiles = [] if load is None else _profiles(plan, inventory, load, snapshot_minutes)
+    vms = None if load is None else _vm_loads(plan, inventory, load, snapshot_minutes)
+    zones = display_zones(inventory, zone)
     return (
         _environment()
         .get_template("report.html.j2")
@@ -73,10 +87,17 @@ def render_html(
             toward_cells=[] if plan.summary.toward is None else toward_cells(plan.summary.toward),
             toward_sentence=_toward(plan),
             services=services,
-            profiles=profiles,
-            hour_rows=_hour_rows(hours),
-            policy_rows=_policy_rows(plan),
-            move_table=_move_table(plan),
+            services_table=services_table(services.services),
+            vms=vms,
+            zones=zones,
+            zone=zones[0],
+            zone_data=[one.data() for one in zones],
+            first_day=inventory.horizon.start.date().isoformat(),
+            hour_rows=sorted(hours_rows(hours), key=lambda row: (row[0] + zones[0].offset) % MINUTES_PER_DAY),
+            policies_table=policies_table(plan),
+            moves_table=moves_table(plan),
+            rules_table=rules_table(plan, rule_effects(inventory, plan, snapshot_minutes)),
+            settings=changed_settings(plan.rules),
             moves_sentences=[] if plan.moves_curve is None else moves_sentences(plan.moves_curve),
             order_title=ORDER_TITLE,
             order_note=ORDER_NOTE[0].upper() + ORDER_NOTE[1:] + ".",
@@ -88,10 +109,9 @@ def render_html(
             limits=limits,
             limit_cells=limit_cells(limits or ()),
             limits_sentences=limits_sentences(limits or ()),
-            schedule_table=_schedule_table(plan),
+            schedule_table=schedule_table(plan),
             bokeh_js=_bokeh_script(),
-            charts=_charts(services, hours, profiles, plan),
-            profile_data=[_profile_data(profile) for profile in profiles],
+            charts=_charts(services, hours, plan, with_load=vms is not None),
             heat=_heat_legend(services),
             threshold=plan.rules.threshold,
         )
@@ -260,22 +280,7 @@ def _change(today: float, plan: float) -> str:
     return f"{sign}{percent(abs(share))}" if share else "no change"
 
 
-def _profiles(
-    plan: PlanDocument, inventory: Inventory, load: VmLoadSource, snapshot_minutes: int
-) -> list[LoadProfile]:
-    items = {item.vm_id.lower(): item for item in inventory.items}
-    found = []
-    for entry in most_helped(plan, SHOWN_VMS):
-        item = items[entry.vm.lower()]
-        history = load.read_vm(item.vm_id)
-        if len(history.dates):
-            found.append(load_profile(inventory, item, entry, history, plan.rules.threshold, snapshot_minutes))
-    return found
-
-
-def _charts(
-    services: ServiceHours, hours: HalfHours, profiles: Sequence[LoadProfile], plan: PlanDocument
-) -> dict[str, Any]:
+def _charts(services: ServiceHours, hours: HalfHours, plan: PlanDocument, *, with_load: bool) -> dict[str, Any]:
     """All charts as Bokeh documents, by the id of the element that each one goes into."""
     from bokeh.embed import json_item
 
@@ -288,8 +293,8 @@ def _charts(
     }
     if plan.moves_curve is not None:
         figures["chart-moves"] = charts.moves_chart(plan.moves_curve)
-    if profiles:
-        figures["chart-load"] = charts.load_chart(profiles[0], plan.rules.threshold)
+    if with_load:
+        figures["chart-load"] = charts.empty_load_chart(STEPS_PER_DAY, plan.rules.threshold)
     return {target: json_item(figure, target) for target, figure in figures.items()}  # type: ignore[arg-type]  # ID is a str
 
 
@@ -303,123 +308,49 @@ def _heat_legend(services: ServiceHours) -> dict[str, Any]:
     }
 
 
-def _profile_data(profile: LoadProfile) -> dict[str, Any]:
-    """Data that the page puts into the chart when another VM is chosen."""
+def _vm_loads(
+    plan: PlanDocument, inventory: Inventory, load: LoadSource, snapshot_minutes: int
+) -> dict[str, Any] | None:
+    """Load of every VM for the script of the page, and the order in which to list the VMs; None without any load."""
+    packed = pack_load(inventory, load, plan.rules.threshold)
+    if not packed.days.any():
+        return None
+    row_of = {item.vm_id.lower(): row for row, item in enumerate(inventory.items)}
+    entry_of = {entry.vm.lower(): entry for entry in plan.schedule}
+    names = [inventory.vm(item).name for item in inventory.items]
+    times = Counter(names)
+    entries = [entry_of[item.vm_id.lower()] for item in inventory.items]
+    windows = [window_starts(inventory, item, entry) for item, entry in zip(inventory.items, entries, strict=True)]
     return {
-        "cpu": profile.cpu_mean,
-        "cpu_p95": profile.cpu_p95,
-        "memory": profile.memory_mean,
-        "busy": [None if share is None else round(100 * share, 1) for share in profile.busy_share],
-        "windows_today": profile.windows_today,
-        "windows_plan": profile.windows_plan,
-        "caption": _profile_caption(profile),
+        "labels": [
+            name if times[name] == 1 else f"{name} ({entry.vault})" for name, entry in zip(names, entries, strict=True)
+        ],
+        "first": [
+            row_of[entry.vm.lower()] for entry in most_helped(plan, FIRST_VMS) if packed.days[row_of[entry.vm.lower()]]
+        ],
+        "every": sorted(range(len(names)), key=lambda row: (names[row].lower(), row)),
+        "data": {
+            "values": packed.to_text(),
+            "steps": STEPS_PER_DAY,
+            "series": SERIES,
+            "unknown": UNKNOWN,
+            "scale": STEPS_PER_PERCENT,
+            "minutes": START_WINDOW_MINUTES + snapshot_minutes,
+            "captions": [
+                _caption(name, entry, days)
+                for name, entry, days in zip(names, entries, packed.days.tolist(), strict=True)
+            ],
+            "today": [today for today, _ in windows],
+            "plan": [planned for _, planned in windows],
+        },
     }
 
 
-def _profile_caption(profile: LoadProfile) -> str:
-    entry = profile.entry
+def _caption(name: str, entry: ScheduleEntry, history_days: int) -> str:
     days = ", ".join(entry.days) if entry.days else "every day"
     move = f"{entry.start_today} to {entry.start}" if entry.start != entry.start_today else f"stays at {entry.start}"
+    history = f"{plural(history_days, 'day')} of history" if history_days else "No load history"
     return (
-        f"{profile.name}, {short_id(entry.service)}: {move} ({entry.timezone}, {days}). At risk per 30 days: "
-        f"{decimal(entry.risk_today)} today, {decimal(entry.risk)} in the plan. {profile.days} days of history."
+        f"{name}, {short_id(entry.service)}: {move} ({entry.timezone}, {days}). At risk per 30 days: "
+        f"{decimal(entry.risk_today)} today, {decimal(entry.risk)} in the plan. {history}."
     )
-
-
-def _hour_rows(hours: HalfHours) -> list[tuple[str, str, str, str, str]]:
-    """Table next to the chart: one row per hour."""
-    labels = half_hour_labels()
-    columns = [
-        array.reshape(24, 2).sum(axis=1)
-        for array in (hours.risk_today, hours.risk_plan, hours.starts_today, hours.starts_plan)
-    ]
-    return [
-        (labels[2 * hour], *(f"{column[hour]:,.1f}" for column in columns))  # type: ignore[misc]  # four columns
-        for hour in range(24)
-    ]
-
-
-def _policy_rows(plan: PlanDocument) -> list[dict[str, str]]:
-    arriving: dict[str, int] = {}
-    for change in plan.changes:
-        if isinstance(change, ReassignItem):
-            arriving[change.policy_id.lower()] = arriving.get(change.policy_id.lower(), 0) + 1
-    rows = []
-    for change in plan.changes:
-        if isinstance(change, ReassignItem):
-            continue
-        created = isinstance(change, CreatePolicy)
-        rows.append(
-            {
-                "what": "create" if created else "edit",
-                "policy": change.policy,
-                "vault": short_id(change.vault_id),
-                "start": change.start,
-                "before": _before(change),
-                "vms": f"{arriving.get(change.policy_id.lower(), 0):,}",
-            }
-        )
-    return rows
-
-
-def _before(change: CreatePolicy | EditPolicy) -> str:
-    """Origin of a policy that is written: its twin, or its old time, which its name may still state."""
-    if isinstance(change, CreatePolicy):
-        return f"twin of {short_id(change.twin_of)}"
-    return f"{change.start_today}, still in its name" if is_misnamed(change) else change.start_today
-
-
-def _move_table(plan: PlanDocument) -> dict[str, Any]:
-    """Rows of the VMs that move, those whose risk falls most first."""
-    moved = [
-        entry for entry in plan.schedule if entry.start != entry.start_today or entry.policy != entry.policy_today
-    ]
-    moved.sort(key=lambda entry: (entry.risk - entry.risk_today, entry.vm))
-    columns = ["VM", "Service", "Today", "Plan", "New policy", "At risk today", "In the plan", "Vault", "Zone"]
-    return {
-        "columns": columns,
-        "numeric": [5, 6],
-        "rows": [
-            [
-                short_id(entry.vm), short_id(entry.service), entry.start_today, entry.start, entry.policy,
-                round(entry.risk_today, 2), round(entry.risk, 2), entry.vault, entry.timezone,
-            ]
-            for entry in moved
-        ],
-    }  # fmt: skip
-
-
-def _schedule_table(plan: PlanDocument) -> dict[str, Any]:
-    weighs = any(entry.weight != 1 for entry in plan.schedule)
-    columns = [
-        "VM",
-        "Service",
-        "Vault",
-        "Runs",
-        "Start",
-        "Zone",
-        "UTC",
-        "Policy",
-        "At risk today",
-        "In the plan",
-        *(["Weight"] if weighs else []),
-        "Why",
-    ]
-    return {
-        "columns": columns,
-        "numeric": [8, 9, 10] if weighs else [8, 9],
-        "rows": [
-            [
-                short_id(entry.vm), short_id(entry.service), entry.vault, _runs(entry), entry.start, entry.timezone,
-                entry.start_utc, entry.policy, round(entry.risk_today, 2), round(entry.risk, 2),
-                *([entry.weight] if weighs else []), entry.reason,
-            ]
-            for entry in plan.schedule
-        ],
-    }  # fmt: skip
-
-
-def _runs(entry: ScheduleEntry) -> str:
-    if entry.frequency == "Hourly":
-        return f"every {entry.interval_hours} h for {entry.duration_hours} h"
-    return "daily" if not entry.days else ", ".join(day[:3] for day in entry.days)

@@ -19,7 +19,6 @@ from optimizer.report.typeset import to_text
 from optimizer.workflow import explain_vm
 from tests.plan.conftest import Planned
 from tests.plan.version_1 import MADE_BY_VERSION_1, write_version_1
-from tests.report.small_estate import SmallLoadSource
 
 
 def test_a_plan_that_version_1_wrote_is_read() -> None:
@@ -69,7 +68,7 @@ def test_a_plan_of_version_1_finds_its_estate(kind: str, request: pytest.Fixture
     assert plan.summary.overlaps_per_month == made.plan.summary.overlaps_per_month
     explained = explain_vm(plan, estate, plan.schedule[0].vm)
     assert explained.proposed.start == made.plan.schedule[0].start
-    assert "Overlap" in render_html(plan, estate.inventory(plan.rules.service_from), SmallLoadSource())
+    assert "Overlap" in render_html(plan, estate.inventory(plan.rules.service_from), estate.load)
 
 
 def test_a_plan_of_version_1_can_be_carried_out_and_taken_back(arm: Planned, tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType, Vault, Vm
+from optimizer.model.load import DayLoad
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import WEEKDAYS, Frequency, Recurrence, format_minute, format_start
 from optimizer.plan.document import (
@@ -229,8 +231,25 @@ class SmallLoad:
 
 
 class SmallLoadSource:
-    """A source that makes the load up from the id of the VM."""
+    """A source that makes up load, from the id of each VM, for the VMs of an inventory."""
 
+    def __init__(self, inventory: Inventory) -> None:
+        self._vm_ids = tuple(sorted(item.vm_id for item in inventory.items))
+
+    def dates(self) -> tuple[date, ...]:
+        """The days with load."""
+        return tuple(date(2025, 8, 10) + timedelta(days=n) for n in range(14))
+
+    def read_day(self, day: date) -> DayLoad:
+        """Load of all VMs on a day."""
+        row = self.dates().index(day)
+        loads = [self.read_vm(vm_id) for vm_id in self._vm_ids]
+        cpu, mem = (
+            np.array([getattr(load, metric)[row] for load in loads]) for metric in ("cpu_percent", "mem_percent")
+        )
+        return DayLoad(day, self._vm_ids, cpu.reshape(-1, 288), mem.reshape(-1, 288))
+
+    @cache  # noqa: B019  # the source lives as long as its test module
     def read_vm(self, vm_id: str) -> SmallLoad:
         """Load of one VM."""
         rng = np.random.default_rng(sum(vm_id.encode()))
@@ -239,5 +258,4 @@ class SmallLoadSource:
         cpu = np.clip(hump[None, :] + rng.normal(0, 9, (14, 288)), 0, 100).astype(np.float32)
         cpu[3, 100:140] = np.nan
         mem = np.clip(55 + rng.normal(0, 3, (14, 288)), 0, 100).astype(np.float32)
-        days = tuple(date(2025, 8, 10) + timedelta(days=n) for n in range(14))
-        return SmallLoad(days, cpu, mem)
+        return SmallLoad(self.dates(), cpu, mem)

@@ -86,7 +86,7 @@ def test_most_helped_are_helped_and_sorted() -> None:
 def test_profile_equals_the_obvious_loop(policy: str) -> None:
     """Each bin is averaged over all days, in local time, as the risk is; gaps count for nothing."""
     v = entry_of(policy)
-    item, history = INVENTORY.items[v], SmallLoadSource().read_vm(INVENTORY.items[v].vm_id)
+    item, history = INVENTORY.items[v], SmallLoadSource(INVENTORY).read_vm(INVENTORY.items[v].vm_id)
     found = load_profile(INVENTORY, item, PLAN.schedule[v], history, Threshold())
     offset = INVENTORY.policy(item).pattern(INVENTORY.horizon).offsets[0]
     by_bin: dict[int, list[float]] = {}
@@ -106,7 +106,7 @@ def test_profile_equals_the_obvious_loop(policy: str) -> None:
 def test_windows_cross_midnight_in_two_pieces() -> None:
     """23:00 for two hours and a quarter is an hour before midnight and the rest after it."""
     v = entry_of("daily-2300")
-    history = SmallLoadSource().read_vm("x")
+    history = SmallLoadSource(INVENTORY).read_vm("x")
     entry = PLAN.schedule[v].model_copy(update={"start_today": "23:00", "start": "09:30"})
     found = load_profile(INVENTORY, INVENTORY.items[v], entry, history, Threshold())
     assert found.windows_today == ((1380, 1440), (0, 75))
@@ -117,7 +117,7 @@ def test_hourly_vms_have_a_window_per_run() -> None:
     """Every 4 h for 8 h from 08:00: three windows."""
     v = entry_of("hourly")
     entry = PLAN.schedule[v].model_copy(update={"start": "08:00"})
-    found = load_profile(INVENTORY, INVENTORY.items[v], entry, SmallLoadSource().read_vm("x"), Threshold())
+    found = load_profile(INVENTORY, INVENTORY.items[v], entry, SmallLoadSource(INVENTORY).read_vm("x"), Threshold())
     assert found.windows_plan == ((480, 615), (720, 855), (960, 1095))
 
 

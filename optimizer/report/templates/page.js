@@ -2,79 +2,73 @@
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const dark = window.matchMedia("(prefers-color-scheme: dark)");
+  const DAY = 1440;
+  const WEEKDAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+  const wrap = (value, length) => ((value % length) + length) % length;
+  const clock = (minute) =>
+    `${String(Math.floor(wrap(minute, DAY) / 60)).padStart(2, "0")}:${String(wrap(minute, DAY) % 60).padStart(2, "0")}`;
 
-  // ---- tables: filter, sort, pages; cells are set as text, never as markup
+  // ---- tables: every row is in the page; this filters, sorts and shows 25 at a time
   const PAGE = 25;
-  for (const holder of document.querySelectorAll("[data-table]")) {
-    const data = read(holder.dataset.table);
-    const numeric = new Set(data.numeric);
-    const haystack = data.rows.map((row) => row.join("\u0000").toLowerCase());
+  for (const listing of document.querySelectorAll("[data-listing]")) {
+    const table = listing.querySelector("table"), body = table.tBodies[0];
+    const original = [...body.rows];
     const state = { filter: "", sort: -1, ascending: true, page: 0, all: false };
-    const body = holder.querySelector("tbody");
-    const heads = [];
-    const headRow = holder.querySelector("thead").insertRow();
-    data.columns.forEach((title, index) => {
-      const head = document.createElement("th");
-      head.scope = "col";
-      if (numeric.has(index)) head.className = "number";
+    const heads = [...table.tHead.rows[0].cells];
+    const numeric = heads.map((head) => head.classList.contains("number"));
+    heads.forEach((head, index) => {
       const button = document.createElement("button");
       button.type = "button";
-      button.textContent = title;
+      button.append(...head.childNodes);
       button.addEventListener("click", () => {
-        state.ascending = state.sort === index ? !state.ascending : !numeric.has(index);
+        state.ascending = state.sort === index ? !state.ascending : !numeric[index];
         state.sort = index;
         state.page = 0;
         draw();
       });
       head.append(button);
-      headRow.append(head);
-      heads.push(head);
     });
     const order = new Intl.Collator("en", { numeric: true });
-    const format = new Intl.NumberFormat("en", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
-    const [previous, next, every] = holder.querySelectorAll("button[data-do]");
-    const count = holder.querySelector(".count");
+    const key = (row, column) => {
+      const text = row.cells[column].textContent;
+      return numeric[column] ? Number(text.replaceAll(",", "")) : text;
+    };
+    const sorted = () => {
+      if (state.sort < 0) return original;
+      const sign = state.ascending ? 1 : -1, compare = numeric[state.sort] ? (a, b) => a - b : order.compare;
+      return original
+        .map((row, index) => [key(row, state.sort), index, row])
+        .sort((a, b) => sign * compare(a[0], b[0]) || a[1] - b[1])
+        .map(([, , row]) => row);
+    };
+    const [previous, next, every] = listing.querySelectorAll("button[data-do]");
+    const count = listing.querySelector(".count"), filtered = listing.querySelector(".filtered");
     function draw() {
-      let rows = [...data.rows.keys()].filter((row) => haystack[row].includes(state.filter));
-      if (state.sort >= 0) {
-        const column = state.sort, sign = state.ascending ? 1 : -1;
-        rows.sort((a, b) => {
-          const left = data.rows[a][column], right = data.rows[b][column];
-          return sign * (numeric.has(column) ? left - right : order.compare(left, right)) || a - b;
-        });
-      }
+      const rows = sorted();
+      if (state.sort >= 0) body.append(...rows);
       heads.forEach((head, index) => {
         if (index === state.sort) head.setAttribute("aria-sort", state.ascending ? "ascending" : "descending");
         else head.removeAttribute("aria-sort");
       });
-      const size = state.all ? Math.max(rows.length, 1) : PAGE;
-      const pages = Math.max(1, Math.ceil(rows.length / size));
+      for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(state.filter);
+      const found = rows.filter((row) => !row.hidden);
+      const size = state.all ? Math.max(found.length, 1) : PAGE;
+      const pages = Math.max(1, Math.ceil(found.length / size));
       state.page = Math.min(state.page, pages - 1);
-      const first = state.page * size;
-      const shown = rows.slice(first, first + size);
-      body.replaceChildren(...shown.map((row) => {
-        const line = document.createElement("tr");
-        data.rows[row].forEach((value, index) => {
-          const cell = document.createElement(index === 0 ? "th" : "td");
-          if (index === 0) cell.scope = "row";
-          if (numeric.has(index)) cell.className = "number";
-          else if (data.columns[index] === "Why") cell.className = "why";
-          else if (index) cell.className = "name";
-          cell.textContent = numeric.has(index) ? format.format(value) : value;
-          if (typeof value === "string" && value.length > 26) cell.title = value;
-          line.append(cell);
-        });
-        return line;
-      }));
-      count.textContent = rows.length
-        ? `${first + 1}\u2013${first + shown.length} of ${rows.length.toLocaleString("en")}`
-        : "none";
+      const first = state.page * size, end = Math.min(first + size, found.length);
+      found.forEach((row, index) => row.classList.toggle("off-page", index < first || index >= end));
+      const total = found.length.toLocaleString("en");
+      count.textContent = found.length ? `${first + 1}\u2013${end} of ${total}` : "none";
+      // Paper shows all rows that the filter lets through.
+      filtered.hidden = !state.filter;
+      filtered.textContent = `${total} of ${rows.length.toLocaleString("en")} rows, those with \u201c${state.filter}\u201d.`;
       previous.disabled = state.page === 0;
       next.disabled = state.page >= pages - 1;
-      every.hidden = data.rows.length <= PAGE;
+      for (const button of [previous, next, every]) button.hidden = original.length <= PAGE;
       every.textContent = state.all ? `Show ${PAGE}` : "Show all";
+      every.ariaLabel = `${every.textContent} rows of ${table.caption.textContent}`;
     }
-    holder.querySelector("input").addEventListener("input", (event) => {
+    listing.querySelector("input").addEventListener("input", (event) => {
       state.filter = event.target.value.trim().toLowerCase();
       state.page = 0;
       draw();
@@ -82,14 +76,17 @@
     previous.addEventListener("click", () => { state.page -= 1; draw(); });
     next.addEventListener("click", () => { state.page += 1; draw(); });
     every.addEventListener("click", () => { state.all = !state.all; state.page = 0; draw(); });
-    // A closed table is drawn when it is opened: a page of 10,000 VMs opens at once.
-    const details = holder.closest("details");
-    if (details && !details.open) details.addEventListener("toggle", draw, { once: true });
-    else draw();
+    draw();
+    table.classList.add("ready");
   }
 
   // ---- charts
   const plots = () => Bokeh.documents.flatMap((page) => page.roots());
+  const source = (name) =>
+    Bokeh.documents.map((page) => page.get_model_by_name(name)).filter((model) => model !== null);
+  const change = (model, values) => {
+    model.data = { ...Object.fromEntries(Object.entries(model.data)), ...values };
+  };
   let isDarkNow = false;
   function paint(isDark) {
     isDarkNow = isDark;
@@ -104,7 +101,7 @@
         if (renderer.name === "limits") renderer.glyph.line_color = isDark ? "#f29488" : "#b42318";
       }
       const colors = model.document.get_model_by_name("heat-colors");
-      // The more windows meet, the farther from the page: on a dark page the ramp is turned round.
+      // The more windows overlap, the stronger the contrast with the page, so a dark page has the colors reversed.
       if (colors) {
         const ramp = isDark ? heat.dark : heat.light;
         colors.palette = ramp.palette;
@@ -115,56 +112,122 @@
   const heat = read("data-heat");
   const charts = read("data-charts");
   const ready = Promise.all(Object.entries(charts).map(([target, item]) => Bokeh.embed.embed_item(item, target)));
+
+  // Bokeh makes its canvases focus stops.  They have no name and do nothing when a key is pressed: the charts are
+  // pictures with a name, and their numbers are in the tables below them.
+  function withoutFocus(node) {
+    for (const stop of node.querySelectorAll("*")) {
+      if (stop.tabIndex >= 0) stop.tabIndex = -1;
+      if (stop.shadowRoot) withoutFocus(stop.shadowRoot);
+    }
+  }
+
+  // ---- display time zone: the charts come with UTC hours, which move around the day
+  const zones = read("data-zones");
+  let offset = zones[0].offset;
+  const inUtc = new Map();
+  function moveHours(model, columns) {
+    if (!inUtc.has(model)) inUtc.set(model, columns.map(([name]) => [...model.data[name]]));
+    const hours = inUtc.get(model);
+    const moved = Object.fromEntries(columns.map(([name, width], index) =>
+      [name, hours[index].map((hour) => wrap(hour + offset / 60 - width, 24) + width)]));
+    const begins = inUtc.get(model)[0].map((hour) => clock(Math.floor(hour * 2) * 30 + offset));
+    change(model, { ...moved, time: begins });
+  }
+  function showZone(zone) {
+    offset = zone.offset;
+    for (const place of document.querySelectorAll("[data-zone]")) place.textContent = zone.name;
+    for (const place of document.querySelectorAll("[data-minute]")) {
+      const minute = Number(place.dataset.minute) + offset;
+      const weekday = "weekday" in place.dataset ? `${WEEKDAYS[wrap(Math.floor(minute / DAY), 7)]} ` : "";
+      place.textContent = weekday + clock(minute);
+    }
+    const hours = document.querySelector("#hours-table tbody");
+    hours.append(...[...hours.rows].sort((a, b) => (a.cells[0].textContent < b.cells[0].textContent ? -1 : 1)));
+    for (const model of source("heat")) moveHours(model, [["hour", 0]]);
+    for (const model of source("risk")) {
+      moveHours(model, [["left_today", 0], ["right_today", 0.22], ["left_plan", 0], ["right_plan", 0.22]]);
+    }
+  }
+
+  // ---- load of one VM
+  const choice = document.getElementById("choose-vm");
+  const load = choice ? read("data-load") : null;
+  const bytes = load ? Uint8Array.from(atob(load.values), (letter) => letter.charCodeAt(0)) : null;
+  function seriesOf(vm) {
+    const steps = load.steps, shift = Math.round((offset * steps) / DAY);
+    const of = (name) => {
+      const begin = (vm * load.series.length + load.series.indexOf(name)) * steps;
+      return Array.from({ length: steps }, (_, step) => {
+        const value = bytes[begin + wrap(step - shift, steps)];
+        return value === load.unknown ? NaN : value / load.scale;
+      });
+    };
+    return Object.fromEntries(load.series.map((name) => [name, of(name)]));
+  }
+  function windowsOf(begins) {
+    return begins.flatMap((minute) => {
+      const begin = wrap(minute + offset, DAY), end = begin + load.minutes;
+      return end > DAY ? [[begin, DAY], [0, end - DAY]] : [[begin, end]];
+    });
+  }
+  function showVm() {
+    const vm = Number(choice.value), series = seriesOf(vm), perHour = load.steps / 24;
+    document.getElementById("load-caption").textContent = load.captions[vm];
+    document.querySelector("#load-table tbody").replaceChildren(...Array.from({ length: 24 }, (_, hour) => {
+      const line = document.createElement("tr"), head = document.createElement("th");
+      head.scope = "row";
+      head.textContent = clock(hour * 60);
+      line.append(head);
+      for (const name of load.series) {
+        const values = series[name].slice(hour * perHour, (hour + 1) * perHour).filter((value) => !Number.isNaN(value));
+        const worst = name === "busy" || name === "cpu_p95";
+        const figure = worst ? Math.max(...values) : values.reduce((sum, value) => sum + value, 0) / values.length;
+        const cell = line.insertCell();
+        cell.className = "number";
+        cell.textContent = values.length ? figure.toFixed(1) : "\u2013";
+      }
+      return line;
+    }));
+    for (const model of source("load")) change(model, series);
+    for (const which of ["today", "plan"]) {
+      const windows = windowsOf(load[which][vm]);
+      for (const model of source(`window-${which}`)) {
+        model.data = { left: windows.map(([begin]) => begin / 60), right: windows.map(([, end]) => end / 60) };
+      }
+    }
+  }
+
   ready.then(() => {
     paint(dark.matches);
     dark.addEventListener("change", () => paint(dark.matches));
-    // A canvas is printed as it stands, there is no time to repaint it: one drawn for a dark page keeps a dark ground.
-    window.addEventListener("beforeprint", () => document.documentElement.classList.toggle("prints-dark", isDarkNow));
-    document.documentElement.dataset.charts = "drawn";
+    showZone(zones[0]);
+    if (choice) {
+      showVm();
+      choice.addEventListener("change", showVm);
+    }
+    const zone = document.getElementById("choose-zone");
+    zone.addEventListener("change", () => {
+      showZone(zones[zone.selectedIndex]);
+      if (choice) showVm();
+    });
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      for (const chart of document.querySelectorAll(".chart")) withoutFocus(chart);
+      document.documentElement.dataset.charts = "drawn";
+    }));
   });
 
-  // ---- one VM's load
-  const choice = document.getElementById("choose-vm");
-  if (choice) {
-    const profiles = read("data-profiles");
-    const known = (values) => values.map((value) => value ?? NaN);
-    const show = (value) => (value === null ? "\u2013" : value.toFixed(1));
-    const fill = (profile) => {
-      document.getElementById("load-caption").textContent = profile.caption;
-      const body = document.querySelector("#load-table tbody");
-      body.replaceChildren(...Array.from({ length: 24 }, (_, hour) => {
-        const line = document.createElement("tr");
-        const head = document.createElement("th");
-        head.scope = "row";
-        head.textContent = `${String(hour).padStart(2, "0")}:00`;
-        line.append(head);
-        for (const name of ["cpu", "cpu_p95", "memory", "busy"]) {
-          const values = profile[name].slice(hour * 12, hour * 12 + 12).filter((value) => value !== null);
-          const worst = name === "busy" || name === "cpu_p95";
-          const figure = !values.length ? null
-            : worst ? Math.max(...values) : values.reduce((sum, value) => sum + value, 0) / values.length;
-          const cell = line.insertCell();
-          cell.className = "number";
-          cell.textContent = show(figure);
-        }
-        return line;
-      }));
-    };
-    fill(profiles[0]);
-    ready.then(() => choice.addEventListener("change", () => {
-      const profile = profiles[choice.selectedIndex];
-      fill(profile);
-      const page = Bokeh.documents.find((document) => document.get_model_by_name("load"));
-      const load = page.get_model_by_name("load");
-      load.data = Object.assign(Object.fromEntries(Object.entries(load.data)), {
-        cpu: known(profile.cpu), cpu_p95: known(profile.cpu_p95), memory: known(profile.memory), busy: known(profile.busy),
-      });
-      for (const which of ["today", "plan"]) {
-        const windows = profile[`windows_${which}`];
-        page.get_model_by_name(`window-${which}`).data = {
-          left: windows.map(([begin]) => begin / 60), right: windows.map(([, end]) => end / 60),
-        };
-      }
-    }));
-  }
+  // Paper shows everything: closed parts are opened while the page is printed.
+  const opened = [];
+  window.addEventListener("beforeprint", () => {
+    for (const details of document.querySelectorAll("details:not([open])")) {
+      details.open = true;
+      opened.push(details);
+    }
+    // A canvas is printed as it stands, there is no time to repaint it: one drawn for a dark page keeps a dark ground.
+    document.documentElement.classList.toggle("prints-dark", isDarkNow);
+  });
+  window.addEventListener("afterprint", () => {
+    while (opened.length) opened.pop().open = false;
+  });
 })();
