@@ -60,15 +60,38 @@ def require_writable(path: Path, option: str) -> None:
 
 
 def write_report(
-    plan: PlanDocument, estate: Estate, page: Path, limits: Sequence[LimitPriceEntry] | None = None
+    plan: PlanDocument,
+    estate: Estate,
+    page: Path,
+    limits: Sequence[LimitPriceEntry] | None = None,
+    zone: str = "UTC",
 ) -> None:
-    """Write the HTML page of a plan, with the limits that bind where they are known."""
+    """Write the HTML page of a plan, which shows times in a zone at first, and the limits that bind if known."""
     from optimizer.estate.atomic import translate_write_errors, write_bytes
     from optimizer.report.html import render_html
 
-    content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load, limits=limits).encode()
+    content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load, limits=limits, zone=zone)
     with translate_write_errors(page):
-        write_bytes(page, content)
+        write_bytes(page, content.encode())
+
+
+def _check_zone(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
+    """Refuse a time zone that does not exist.
+
+    Raises
+    ------
+    click.BadParameter
+        There is no such time zone; the message suggests names.
+    """
+    if name is None:
+        return None
+    from optimizer.model.timegrid import resolve_zone
+
+    try:
+        resolve_zone(name)
+    except ValueError as exc:
+        raise click.BadParameter(str(exc)) from exc
+    return name
 
 
 @click.command(
@@ -244,7 +267,7 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path 
     short_help="Show a plan or a journal.",
     epilog=example(
         "backup-optimizer report plan.json\n"
-        "backup-optimizer report plan.json --html report.html\n"
+        "backup-optimizer report plan.json --html report.html --zone Europe/Berlin\n"
         "backup-optimizer report plan.json --limits\n"
         "backup-optimizer report plan.json --limits --html report.html\n"
         "backup-optimizer report plan.journal.jsonl"
@@ -259,9 +282,23 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path 
     help="Show which limits bind and what one more of each would save. Takes some seconds. With --html, the page "
     "shows it as well.",
 )
+@click.option(
+    "--zone",
+    metavar="NAME",
+    show_default="UTC",
+    callback=_check_zone,
+    help="Time zone that the page shows at first, such as Europe/Berlin. Its reader can choose another one.",
+)
 @ESTATE_OPTION
 @common_options
-def report(screen: Screen, file: Path, page: Path | None, with_limits: bool, estate_folder: str | Path | None) -> None:
+def report(
+    screen: Screen,
+    file: Path,
+    page: Path | None,
+    with_limits: bool,
+    zone: str | None,
+    estate_folder: str | Path | None,
+) -> None:
     """Show a PLAN, or the JOURNAL of an 'apply' or 'rollback'.
 
     For a plan: what it gains, what it changes, and where every VM goes. For a journal, as an auditor needs it: who
@@ -269,6 +306,8 @@ def report(screen: Screen, file: Path, page: Path | None, with_limits: bool, est
     """
     from optimizer.rollout.journal import is_journal
 
+    if zone is not None and page is None:
+        raise click.UsageError("--zone is the time zone of the page; give --html FILE as well, or leave out --zone")
     if is_journal(file):
         if page is not None:
             raise click.UsageError("--html works for a plan only; a journal is shown as text or as JSON")
@@ -276,9 +315,9 @@ def report(screen: Screen, file: Path, page: Path | None, with_limits: bool, est
             raise click.UsageError("--limits works for a plan only, not for a journal")
         _show_journal(screen, file)
     elif with_limits:
-        _show_limits(screen, file, page, estate_folder)
+        _show_limits(screen, file, page, zone or "UTC", estate_folder)
     else:
-        _show_plan(screen, file, page, estate_folder)
+        _show_plan(screen, file, page, zone or "UTC", estate_folder)
 
 
 def _show_journal(screen: Screen, file: Path) -> None:
@@ -292,7 +331,9 @@ def _show_journal(screen: Screen, file: Path) -> None:
     screen.show(render_journal(records, file), json.dumps(content, indent=1))
 
 
-def _show_limits(screen: Screen, plan_file: Path, page: Path | None, estate_folder: str | Path | None) -> None:
+def _show_limits(
+    screen: Screen, plan_file: Path, page: Path | None, zone: str, estate_folder: str | Path | None
+) -> None:
     import json
 
     from optimizer.plan.store import open_estate_of, read_plan
@@ -306,14 +347,16 @@ def _show_limits(screen: Screen, plan_file: Path, page: Path | None, estate_fold
     with screen.progress() as progress:
         prices = price_plan_limits(made, estate, progress=progress)
     if page is not None:
-        write_report(made, estate, page, prices)
+        write_report(made, estate, page, prices, zone)
         screen.remark(f"report: {page}")
     screen.show(
         render_limits(prices), json.dumps({"limits": [one.model_dump(mode="json") for one in prices]}, indent=1)
     )
 
 
-def _show_plan(screen: Screen, plan_file: Path, page: Path | None, estate_folder: str | Path | None) -> None:
+def _show_plan(
+    screen: Screen, plan_file: Path, page: Path | None, zone: str, estate_folder: str | Path | None
+) -> None:
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.text import render_report
 
@@ -321,6 +364,6 @@ def _show_plan(screen: Screen, plan_file: Path, page: Path | None, estate_folder
     estate = open_estate_of(made, plan_file, estate_folder)
     if page is not None:
         require_writable(page, "--html")
-        write_report(made, estate, page)
+        write_report(made, estate, page, zone=zone)
         screen.remark(f"report: {page}")
     screen.show(render_report(made, estate.inventory(made.rules.service_from)), made.model_dump_json(indent=1))

@@ -222,6 +222,27 @@ def test_limits_that_are_none_are_wrong_usage(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--html", "page.html", "--zone", "Europe/Berlyn"), "'Europe/Berlyn' is not a time zone"),
+        (("--zone", "Europe/Berlin"), "give --html FILE as well"),
+    ],
+)
+def test_a_wrong_zone_of_the_page_is_wrong_usage(home: Path, options: tuple[str, ...], said: str) -> None:
+    """A zone that does not exist, and a zone without a page to show it, are refused before anything is read."""
+    answer = run("report", home / "plan.json", *options)
+    assert answer.code == 2
+    assert said in answer.err
+
+
+def test_the_page_begins_in_the_zone_of_the_option(home: Path, tmp_path: Path) -> None:
+    """``report --html --zone`` writes a page whose times are in that zone."""
+    page = tmp_path / "page.html"
+    assert run("report", home / "plan.json", "--html", page, "--zone", "Asia/Tokyo").code == 0
+    assert 'Start (<span data-zone="">Asia/Tokyo' in page.read_text("utf-8").replace("data-zone>", 'data-zone="">')
+
+
 def test_limits_on_the_command_line_go_before_those_of_the_rules(home: Path, tmp_path: Path) -> None:
     """The rules in the plan are what was planned with: the option where there is one, else the file."""
     (tmp_path / "rules.toml").write_text("max_moves = 9\nbudget_days = 3\n", encoding="utf-8")
