@@ -17,14 +17,14 @@ from optimizer.plan.compose import changes_to
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import IntArray
 from optimizer.solve.search import improve_single_moves
-from optimizer.solve.solver import Result
+from optimizer.solve.solved import Solved
 from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError
 
 MOST_ATTEMPTS = 3
 """Maximum number of times that a case is solved again, each time with more VMs held where they are."""
 
 
-def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case], Result]) -> Result:
+def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case], Solved]) -> Solved:
     """Solve a case so that its schedule can be carried out, with every limit and rule kept after each write.
 
     VMs that no order of writes can move are held where they are, and the case is solved again.  The cheapest schedule
@@ -41,8 +41,8 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
 
     Returns
     -------
-    Result
-        Result whose bound is that of the original case, regardless of the VMs held.
+    Solved
+        Answer whose bound is that of the original case, regardless of the VMs held.
 
     Raises
     ------
@@ -50,7 +50,6 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
         No schedule was found that can be carried out, and today's schedule breaks a rule.
     """
     result = solve_case(case)
-    assert result.options is not None
     known = tuple(known)
     stuck = changes_to(case, result.options, known).stuck
     if not stuck:
@@ -58,7 +57,6 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
     found: list[IntArray] = [case.instance.today] if result.reference_name == "today" else []
     held, again = np.zeros(case.instance.num_vms, dtype=np.bool_), result
     for attempt in range(MOST_ATTEMPTS + 1):
-        assert again.options is not None
         found += _without(case, again.options, stuck, known)
         held[list(stuck)] = True
         holding = _hold(case, held)
@@ -68,7 +66,6 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
             again = solve_case(holding)
         except (NoScheduleError, NotFoundWithinEffortError):
             break
-        assert again.options is not None
         stuck = changes_to(case, again.options, known).stuck
         if not stuck:
             found.append(again.options)
@@ -78,7 +75,8 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
             "no schedule was found that can be carried out: VMs would have to change places under rules that must "
             "hold after every single write; loosen max_concurrent, separate or order, or what today's schedule breaks"
         )
-    return _measured(case, result, min(found, key=lambda options: evaluate(case.instance, options).total))
+    best = min(found, key=lambda options: evaluate(case.instance, options).total)
+    return result.with_schedule(case.instance, best.copy())
 
 
 def _hold(case: Case, held: np.ndarray) -> Case | None:
@@ -102,8 +100,3 @@ def _without(case: Case, options: IntArray, stuck: Iterable[int], known: tuple[s
         return []
     states = [reached, improve_single_moves(instance, reached)]
     return [state for state in states if not violations(instance, state) and not changes_to(case, state, known).stuck]
-
-
-def _measured(case: Case, result: Result, options: IntArray) -> Result:
-    """Result with another schedule, measured against the bound and the reference of ``result``."""
-    return result.with_schedule(options.copy(), evaluate(case.instance, options), result.bound)

@@ -54,10 +54,9 @@ from optimizer.plan.weight_notes import notes_on_weights
 from optimizer.ports import Clock
 from optimizer.risk.promise import Decisions, expected_change
 from optimizer.solve.cost import evaluate
-from optimizer.solve.cpsat import Outcome
 from optimizer.solve.cuts import rules_without_cut
 from optimizer.solve.moves.knee import find_knee
-from optimizer.solve.solver import Result
+from optimizer.solve.solved import Solved
 
 HARM_TOLERANCE = 1e-6
 """Difference in risk below which two risks count as equal."""
@@ -69,7 +68,7 @@ VERSIONED = ("backup-schedule-optimizer", "ortools", "numpy")
 def compose_plan(
     estate: Estate,
     case: Case,
-    result: Result,
+    result: Solved,
     settings: Settings,
     *,
     path: Path,
@@ -102,7 +101,6 @@ def compose_plan(
     VerificationError
         The result did not pass, which is a bug.
     """
-    assert result.options is not None and result.cost is not None
     options = result.options
     diff = changes_to(case, options, known_policies(estate))
     schedule = _schedule(case, options, diff)
@@ -215,9 +213,8 @@ def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[Sc
 
 
 def _summary(
-    case: Case, result: Result, diff: Diff, seed: int, toward: Toward | None, curve: MovesCurve | None
+    case: Case, result: Solved, diff: Diff, seed: int, toward: Toward | None, curve: MovesCurve | None
 ) -> Summary:
-    assert result.options is not None and result.cost is not None and result.reference is not None
     instance, options = case.instance, result.options
     rows = np.arange(instance.num_vms)
     before, after = instance.risk[rows, instance.today], instance.risk[rows, options]
@@ -229,7 +226,7 @@ def _summary(
         reassigned=diff.count("reassign_item"),
         policies_created=diff.count("create_policy"),
         policies_edited=diff.count("edit_policy"),
-        status="optimal" if result.outcome is Outcome.OPTIMAL else "feasible",
+        status="optimal" if result.is_optimal else "feasible",
         stopped=result.stopped,
         reference=result.reference_name,
         at_risk_per_month=TodayAndPlan(today=_round(before.sum()), plan=_round(after.sum())),
@@ -252,7 +249,7 @@ def _summary(
         knee=None if toward is not None else _knee(case, options, curve),
         broken_today=_broken_today(case) if result.reference_name == "greedy" or toward is not None else (),
         captured=_round(result.captured),
-        gap=_round(max(0.0, result.cost.total - result.bound)),
+        gap=_round(result.gap),
         toward=toward,
         seconds=result.seconds,
         model_change=_round((after - before).sum()),

@@ -22,7 +22,7 @@ from optimizer.solve.moves.curve import CurvePoint, fewest_for, knee_of, trace_m
 from optimizer.solve.moves.path import IMPROVEMENT
 from optimizer.solve.moves.pool import is_dearer_than_last
 from optimizer.solve.search_settings import Search
-from optimizer.solve.solver import Result
+from optimizer.solve.solved import Solved
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class _Schedule:
 def trace_curve(
     estate: Estate,
     case: Case,
-    result: Result,
+    result: Solved,
     search: Search,
     progress: Progress = no_progress,
-) -> tuple[MovesCurve, Result]:
+) -> tuple[MovesCurve, Solved]:
     """Moves curve, and the result at its end, which differs from ``result`` if a cheaper schedule was found.
 
     Parameters
@@ -57,14 +57,13 @@ def trace_curve(
     VerificationError
         A point did not pass the verifier, which is a bug.
     """
-    assert result.options is not None
     points = trace_moves(case.instance, result.options, result.bound, search, progress)
     curve, options = _compose_curve(estate, case, points, progress=progress)
     cost, most = evaluate(case.instance, options), case.instance.max_moves
     # A bound for this number of moves, or for more, also bounds the plan, which may not have more moves.
     proven = [point.bound for point in points if most is not None and point.max_moves >= most]
     bound = min(max([result.bound, *proven]), cost.total)
-    return curve, result.with_schedule(options, cost, bound)
+    return curve, result.with_schedule(case.instance, options, bound)
 
 
 def _compose_curve(

@@ -30,10 +30,9 @@ from optimizer.plan.occupancy import (
     weighted_overlaps,
 )
 from optimizer.plan.together_document import ServiceTogether, SpreadingVerdict
-from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import BoolArray, Instance
-from optimizer.solve.solver import Result
+from optimizer.solve.solved import Solved
 from optimizer.solve.spreading import Answer, Service, Spreading
 
 NOTHING = 1e-6
@@ -142,7 +141,7 @@ def spread_where_it_pays(case: Case, options: IntArray, seed: int = 0) -> IntArr
     return tried
 
 
-def keep_promise(case: Case, result: Result, seed: int) -> Result:
+def keep_promise(case: Case, result: Solved, seed: int) -> Solved:
     """Spread the services in the schedule of a result; see :func:`spread_where_it_pays`.
 
     Parameters
@@ -150,18 +149,14 @@ def keep_promise(case: Case, result: Result, seed: int) -> Result:
     case
         Case of the estate and its rules.
     result
-        Result whose schedule keeps every rule.
+        A schedule that keeps every rule.
     seed
         Random seed of CP-SAT.
     """
-    assert result.options is not None and result.cost is not None
     options = spread_where_it_pays(case, result.options, seed)
     if options is result.options:
         return result
-    cost = evaluate(case.instance, options)
-    spread = result.with_schedule(options, cost, result.bound)
-    more = max(0.0, cost.total - result.cost.total)
-    return replace(spread, spreading_costs=spread.spreading_costs + more)
+    return result.with_services_spread(case.instance, options)
 
 
 def notes_on_spreading(prices: Prices, spreading_costs: float, *, with_curve: bool = False) -> list[str]:
@@ -172,7 +167,7 @@ def notes_on_spreading(prices: Prices, spreading_costs: float, *, with_curve: bo
     prices
         Prices of the rules.
     spreading_costs
-        See :class:`optimizer.solve.solver.Result`.
+        See :class:`optimizer.solve.solved.Solved`.
     with_curve
         Whether the plan has a moves curve.
     """

@@ -18,11 +18,11 @@ from optimizer.plan.toward_document import LaterMove, RuleToward, Toward
 from optimizer.ports import Progress
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.reference import Fallback
 from optimizer.solve.search_settings import Search
-from optimizer.solve.solver import Result, solve
+from optimizer.solve.solved import Solved
+from optimizer.solve.solver import solve
 from optimizer.solve.toward import (
     Step,
     Steps,
@@ -72,7 +72,8 @@ class TowardSearch:
     ) -> IntArray | None:
         """Search for the cheapest schedule, as one of the three searches; shape (V,), None if none was found."""
         search, engine, progress = self.part(number), self.engine, self.progress
-        return solve(instance, search, engine=engine, progress=progress, start=start, fallback=fallback).options
+        answer = solve(instance, search, engine=engine, progress=progress, start=start, fallback=fallback)
+        return answer.options if isinstance(answer, Solved) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,10 +221,9 @@ def _moves_in_order(case: Case, diff: Diff) -> Iterator[list[int]]:
             yield list(case.inventory.items_by_policy[change.policy_id.lower()])
 
 
-def figures_of(case: Case, found: TowardRules, result: Result) -> Toward:
+def figures_of(case: Case, found: TowardRules, result: Solved) -> Toward:
     """Breaches today and in the plan that a result describes."""
     instance, alone = case.instance, broken_alone(case)
-    assert result.options is not None
     today, left = (
         Counter(name for name, _ in breaches(instance, alone, options)) for options in (instance.today, result.options)
     )
@@ -241,20 +241,20 @@ def figures_of(case: Case, found: TowardRules, result: Result) -> Toward:
     )
 
 
-def result_of(case: Case, found: TowardRules, seconds: float) -> Result:
+def result_of(case: Case, found: TowardRules, seconds: float) -> Solved:
     """Step as a result of the solver, measured against today's schedule.
 
     Its bound holds for every schedule with at most ``max_moves`` moves that is no worse than today's under any rule.
     """
     instance = case.instance
-    cost = evaluate(instance, found.options)
-    return Result(
-        outcome=Outcome.FEASIBLE,
+    cost, proof = evaluate(instance, found.options), ascend(tolerant(instance), BOUND_STEPS)
+    return Solved(
         options=found.options,
         cost=cost,
-        bound=min(cost.total, ascend(tolerant(instance), BOUND_STEPS).bound),
+        bound=min(cost.total, proof.bound),
         reference_name="today",
         reference=evaluate(instance, instance.today),
-        stopped="effort",
+        ended_by="effort",
         seconds=seconds,
+        multipliers=proof.best,
     )

@@ -29,7 +29,7 @@ from optimizer.solve.baselines import todays
 from optimizer.solve.cost import violations
 from optimizer.solve.instance import IntArray
 from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP, Search
-from optimizer.solve.solver import Result
+from optimizer.solve.solved import Solved
 from optimizer.solve.why_not.limits import Limits
 from optimizer.solve.why_not.relaxation import nobody
 
@@ -60,7 +60,7 @@ def make_plan_of(
     target = None if earlier is None else earlier.target_in(case.inventory)
     step = _toward(estate, case, TowardSearch(search, engine, progress, target), tell) if toward else None
 
-    def solved(one: Case) -> Result:
+    def solved(one: Case) -> Solved:
         return solve_case(
             one,
             search.share(SHARE_OF_SOLVE) if moves_curve else search,
@@ -142,13 +142,11 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
     return step
 
 
-def _spread_again(case: Case, result: Result, seed: int, known: list[str]) -> Result:
+def _spread_again(case: Case, result: Solved, seed: int, known: list[str]) -> Solved:
     """Spread the schedule of a moves curve if that can be carried out, because the curve only considers the cost."""
-    assert result.options is not None
     if violations(case.instance, result.options):
         return result
     spread = keep_promise(case, result, seed)
-    assert spread.options is not None
     return result if changes_to(case, spread.options, known).stuck else spread
 
 

@@ -18,7 +18,8 @@ from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_SEARCH, Search
-from optimizer.solve.solver import Result, solve
+from optimizer.solve.solved import Solved
+from optimizer.solve.solver import solve
 from optimizer.solve.why_not.feasibility import any_schedule
 from optimizer.solve.why_not.limits import Limits
 from optimizer.solve.why_not.relaxation import nobody
@@ -43,7 +44,7 @@ def solve_case(
     multipliers: Multipliers | None = None,
     why_not: bool = True,
     tell: Tell = nobody,
-) -> Result:
+) -> Solved:
     """Solve a prepared case; see :func:`optimizer.solve.solver.solve`.
 
     Parameters
@@ -95,11 +96,10 @@ def solve_case(
         multipliers=multipliers,
         fallback=known,
     )
-    if result.options is None:
+    if not isinstance(result, Solved):
         raise no_schedule_error(case, limits, search_for_reason(search, clock), tell)
     if near is not None:
         result = stay_close(case.instance, result, near, search.gap if keep else 0.0)
-    assert result.options is not None
     return keep_promise(case, result, search.seed)
 
 

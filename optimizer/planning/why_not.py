@@ -22,7 +22,7 @@ from optimizer.solve.why_not.no_schedule import (
     NoScheduleError,
     NotFoundWithinEffortError,
 )
-from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation, diagnose, nobody, solved
+from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation, diagnose, effect_of_plan, nobody
 
 EFFORT_PARTS = 20
 """Divisor of the effort: each plan that a relaxation makes possible gets this fraction of it."""
@@ -113,7 +113,7 @@ def _diagnose(case: Case, limits: Limits, search: Search, tell: Tell) -> Diagnos
 
     def judge(changes: Sequence[Change], near: IntArray) -> Effect | None:
         one_of_several = lighter.within(clock.left()).share(1 / RELAXATIONS_TO_TIME)
-        return solved(relaxed_instance(case, changes), one_of_several, near)
+        return effect_of_plan(relaxed_instance(case, changes), one_of_several, near)
 
     def told(one: Conflict | Relaxation) -> None:
         tell(names.conflict(one) if isinstance(one, Conflict) else names.relaxation(one))

@@ -9,7 +9,7 @@ from optimizer.solve.cost import Cost, evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.kernels import IMPROVEMENT, move_if_no_dearer
 from optimizer.solve.search import improve_single_moves, repair
-from optimizer.solve.solver import Result
+from optimizer.solve.solved import Solved
 
 ANYWHERE = -1
 """Start option of a VM that is not part of the other schedule."""
@@ -31,7 +31,7 @@ def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
     return None if violations(instance, placed) else placed
 
 
-def stay_close(instance: Instance, result: Result, to: IntArray, gap: float = 0.0) -> Result:
+def stay_close(instance: Instance, result: Solved, to: IntArray, gap: float = 0.0) -> Solved:
     """Choose between what a search found and schedules that keep more of another schedule.
 
     The choices are: what the search found, with VMs put back wherever that costs nothing; and the other schedule, as
@@ -43,7 +43,7 @@ def stay_close(instance: Instance, result: Result, to: IntArray, gap: float = 0.
     instance
         The problem.
     result
-        Result of the search, with a schedule.
+        What the search found.
     to
         Shape (V,): the schedule to stay close to. Its options need not be allowed. VMs at :data:`ANYWHERE` start where
         the search put them.
@@ -51,7 +51,7 @@ def stay_close(instance: Instance, result: Result, to: IntArray, gap: float = 0.
         Largest share of the possible improvement that the winner may leave open. A search that found such a schedule
         would have been allowed to stop there.
     """
-    if result.options is None or (to == ANYWHERE).all():
+    if (to == ANYWHERE).all():
         return result
     choices = [_put_back(instance, result.options, to)]
     whole = usable_start(instance, np.where(to == ANYWHERE, result.options, to))
@@ -66,8 +66,8 @@ def stay_close(instance: Instance, result: Result, to: IntArray, gap: float = 0.
         return within or cost.total <= cheapest + IMPROVEMENT
 
     good = [(options, cost) for options, cost in priced if is_good_enough(cost)]
-    options, cost = max(good, key=lambda one: (int((one[0] == to).sum()), -one[1].total))
-    return result.with_schedule(options, cost, result.bound)
+    options, _ = max(good, key=lambda one: (int((one[0] == to).sum()), -one[1].total))
+    return result.with_schedule(instance, options)
 
 
 def _put_back(instance: Instance, options: IntArray, to: IntArray) -> IntArray:

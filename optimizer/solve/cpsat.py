@@ -201,7 +201,7 @@ class ScopedModel:
         time_limit_seconds: float | None = None,
         *,
         all_linear: bool = False,
-    ) -> Solved:
+    ) -> ModelAnswer:
         """Run CP-SAT with one worker; the result is repeatable unless the wall-clock limit ends the run.
 
         Parameters
@@ -225,8 +225,8 @@ class ScopedModel:
             cp_model.INFEASIBLE: Outcome.INFEASIBLE,
         }.get(status, Outcome.UNKNOWN)
         if outcome not in (Outcome.OPTIMAL, Outcome.FEASIBLE):
-            return Solved(outcome, None, None)
-        return Solved(outcome, self.options_of(solver), solver.best_objective_bound / SCALE)
+            return ModelAnswer(outcome, None, None)
+        return ModelAnswer(outcome, self.options_of(solver), solver.best_objective_bound / SCALE)
 
     def options_of(self, solver: cp_model.CpSolver) -> IntArray:
         """Schedule that a solver has found; shape (V,)."""
@@ -250,7 +250,7 @@ def limited_solver(deterministic_time: float, seed: int, time_limit_seconds: flo
 
 
 @dataclass(frozen=True, slots=True)
-class Solved:
+class ModelAnswer:
     """Answer of CP-SAT.
 
     Parameters

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
@@ -41,13 +42,21 @@ CONSTRAINTS = tuple(family for family in FAMILIES if family not in (add_linear_c
 """Families without a price: those that make a schedule feasible."""
 
 
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """The schedule that a plan is compared with, and its name; ``options`` has shape (V,) and keeps every limit."""
+
+    name: ReferenceName
+    options: IntArray
+
+
 Fallback = Callable[[], IntArray | Outcome | None]
 """Called if no schedule is found easily. Returns a schedule, INFEASIBLE if it is proven that none exists, or None."""
 
 
 def find_reference(
     instance: Instance, search: Search, clock: SolveClock, fallback: Fallback | None = None
-) -> tuple[ReferenceName, IntArray | Outcome]:
+) -> Reference | Outcome:
     """Find today's schedule if it keeps the rules, otherwise a greedy one, otherwise any; or say that none exists.
 
     CP-SAT is called with more and more work, so that whatever is found with some effort is also found with more.
@@ -61,17 +70,18 @@ def find_reference(
         placing groups of VMs does not find one.
     """
     if not violations(instance, todays(instance)):
-        return "today", todays(instance)
+        return Reference("today", todays(instance))
     if not instance.allowed.any(axis=1).all() or overfull_caps(instance, instance.allowed):
-        return "greedy", Outcome.INFEASIBLE
+        return Outcome.INFEASIBLE
     placed = repair(instance, greedy(instance))
     if not violations(instance, placed):
-        return "greedy", placed
+        return Reference("greedy", placed)
     known = None if fallback is None else fallback()
     if known is Outcome.INFEASIBLE:
-        return "greedy", Outcome.INFEASIBLE
+        return Outcome.INFEASIBLE
     usable = known if isinstance(known, np.ndarray) and not violations(instance, known) else None
-    return "greedy", _ask_cpsat(instance, placed, usable, search, clock)
+    found = _ask_cpsat(instance, placed, usable, search, clock)
+    return found if isinstance(found, Outcome) else Reference("greedy", found)
 
 
 def _ask_cpsat(

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 
@@ -14,7 +12,7 @@ from optimizer.ports import Progress, no_progress
 from optimizer.solve.bound import Climb, reduced_costs
 from optimizer.solve.clock import Beside, Standing
 from optimizer.solve.compile_ahead import SecondCompiler
-from optimizer.solve.cost import Cost, evaluate
+from optimizer.solve.cost import evaluate
 from optimizer.solve.cpsat import Outcome, Scope, ScopedModel
 from optimizer.solve.cycles import Cycle, cycles
 from optimizer.solve.dual import Multipliers
@@ -22,12 +20,10 @@ from optimizer.solve.executable import without_impossible_options
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.neighbourhoods import Neighbourhoods
-from optimizer.solve.reference import Fallback, ReferenceName, find_reference
+from optimizer.solve.reference import Fallback, Reference, find_reference
 from optimizer.solve.search_settings import DEFAULT_SEARCH, Search
+from optimizer.solve.solved import ROUNDING, NotFound, Solved, Unsolvable, leaves_open_at_most
 from optimizer.solve.strategy import CycleSearch, Task
-
-OPTIMALITY_GAP = 1e-4
-"""Relative gap between plan and bound up to which a plan is called optimal."""
 
 WHOLE_MODEL_VMS = 40
 """Maximum number of VMs for which CP-SAT gets the whole problem at once."""
@@ -41,117 +37,6 @@ WHOLE_EFFORT = 25
 NEIGHBOURHOOD_WORK, EFFORT_PER_NEIGHBOURHOOD = 0.2, 16
 """Limit of CP-SAT in each neighborhood, in its deterministic seconds, and units of effort per neighborhood."""
 
-ROUNDING = 1e-6
-"""Relative error of sums of costs."""
-
-Stopped = Literal["gap", "effort", "time"]
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """Result of :func:`solve`.
-
-    Parameters
-    ----------
-    outcome
-        OPTIMAL and FEASIBLE come with options; INFEASIBLE is proven; UNKNOWN: no schedule was found within the effort.
-    options
-        Shape (V,): start option of each VM; None without a schedule.
-    cost
-        Cost of the schedule; None without a schedule.
-    bound
-        Proven lower bound on the cost of every feasible schedule, in at-risk backups per 30 days.
-    reference_name, reference
-        Name and cost of the schedule that ``captured`` compares with: "today" if today's schedule keeps the rules,
-        otherwise "greedy".
-    stopped
-        What ended the search: "gap", "effort" or "time".
-    seconds
-        Wall-clock time in seconds.
-    multipliers
-        Multipliers of the best bound: prices of being in a row, of moves and of policy writes; None without a
-        schedule.
-    spreading_costs
-        Part of the cost that spreads services although that saves less in overlaps, in at-risk backups per 30 days.
-    """
-
-    outcome: Outcome
-    options: IntArray | None
-    cost: Cost | None
-    bound: float
-    reference_name: ReferenceName
-    reference: Cost | None
-    stopped: Stopped
-    seconds: float
-    multipliers: Multipliers | None = None
-    spreading_costs: float = 0.0
-
-    @property
-    def captured(self) -> float:
-        """Certified share of all possible improvement.
-
-        It is ``(reference - plan) / (reference - bound)``; 1 if the plan is proven optimal or the denominator is below
-        1e-6; and 0 if the plan costs more than the reference.
-        """
-        assert self.cost is not None and self.reference is not None
-        if self.outcome is Outcome.OPTIMAL:
-            return 1.0
-        if self.cost.total > self.reference.total + ROUNDING:
-            return 0.0
-        return captured(self.reference.total, self.cost.total, self.bound)
-
-    def leaves_open_at_most(self, gap: float, cost: float) -> bool:
-        """Whether a schedule of this cost leaves at most this share of the possible improvement open; see `solve`."""
-        assert self.reference is not None
-        today = self.reference.total if self.reference_name == "today" else None
-        return leaves_open_at_most(gap, cost, self.bound, today)
-
-    def with_schedule(self, options: IntArray, cost: Cost, bound: float) -> Result:
-        """The same result with another schedule or bound; outcome, end of the search and spreading costs are updated.
-
-        Parameters
-        ----------
-        options
-            Shape (V,): start option of each VM.
-        cost
-            Cost of this schedule.
-        bound
-            Proven lower bound on the cost of every feasible schedule.
-        """
-        optimal = cost.total - bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
-        saved = 0.0 if self.cost is None else max(0.0, self.cost.total - cost.total)
-        return replace(
-            self,
-            options=options,
-            cost=cost,
-            bound=bound,
-            outcome=Outcome.OPTIMAL if optimal else Outcome.FEASIBLE,
-            stopped="gap" if optimal else self.stopped,
-            spreading_costs=max(0.0, self.spreading_costs - saved),
-        )
-
-
-def leaves_open_at_most(gap: float, cost: float, bound: float, today: float | None) -> bool:
-    """Whether a schedule leaves open at most a share of what can be gained, or is proven optimal.
-
-    Parameters
-    ----------
-    gap
-        Share of the possible improvement over today's schedule; if that breaks rules, share of the cost.
-    cost, bound
-        Cost of the schedule, and lower bound on the cost of every schedule.
-    today
-        Cost of today's schedule; None if it breaks rules.
-    """
-    possible = abs(cost) if today is None else today - bound
-    return cost - bound <= max(gap * possible, OPTIMALITY_GAP * max(1.0, abs(cost)))
-
-
-def captured(reference: float, plan: float, bound: float) -> float:
-    """Certified share of all possible improvement that a plan has over a reference."""
-    possible = reference - bound
-    return 1.0 if possible < ROUNDING else (reference - plan) / possible
-
 
 def solve(
     instance: Instance,
@@ -162,7 +47,7 @@ def solve(
     start: IntArray | None = None,
     multipliers: Multipliers | None = None,
     fallback: Fallback | None = None,
-) -> Result:
+) -> Solved | Unsolvable | NotFound:
     """Find a good schedule and prove how good it is.
 
     Parameters
@@ -182,6 +67,11 @@ def solve(
         Multipliers at which the bound begins, from a problem of the same shape.
     fallback
         See :func:`optimizer.solve.reference.find_reference`.
+
+    Returns
+    -------
+    Solved, Unsolvable or NotFound
+        A schedule; a proof that none exists; or neither, if none was found within the effort.
     """
     clock = search.clock()
     task = Task(without_impossible_options(instance), search, clock, progress, engine, start, multipliers)
@@ -193,13 +83,14 @@ def solve(
         raise
 
 
-def _solve(task: Task, fallback: Fallback | None) -> Result:
+def _solve(task: Task, fallback: Fallback | None) -> Solved | Unsolvable | NotFound:
     instance, clock = task.instance, task.clock
     with SecondCompiler(instance) as compiler:
-        reference_name, reference = find_reference(instance, task.search, clock, fallback)
-        if not isinstance(reference, np.ndarray):
-            return Result(reference, None, None, float("-inf"), reference_name, None, "effort", clock.seconds())
-        return _Solving(task, reference_name, reference, compiler).result()
+        reference = find_reference(instance, task.search, clock, fallback)
+        if isinstance(reference, Reference):
+            return _Solving(task, reference, compiler).result()
+    seconds = clock.seconds()
+    return Unsolvable(seconds) if reference is Outcome.INFEASIBLE else NotFound(seconds)
 
 
 class _Solving:
@@ -209,22 +100,20 @@ class _Solving:
     ----------
     task
         The problem and how to solve it.
-    reference_name, reference
-        Name of the reference, and its schedule, which is feasible; shape (V,).
+    reference
+        The schedule to begin at.
     compiler
         Compiles the functions of the bound, if necessary.
     """
 
-    def __init__(
-        self, task: Task, reference_name: ReferenceName, reference: IntArray, compiler: SecondCompiler
-    ) -> None:
+    def __init__(self, task: Task, reference: Reference, compiler: SecondCompiler) -> None:
         self._task = task
-        self._reference_name = reference_name
-        self._reference = evaluate(task.instance, reference)
+        self._reference_name = reference.name
+        self._reference = evaluate(task.instance, reference.options)
         self._cycles = cycles(task.search.effort, task.instance.num_vms)
         self._standing = Standing(self._reference.total, self._cycles[-1].end, task.progress)
         self._compiler = compiler
-        self._search = CycleSearch(task, reference, self._standing)
+        self._search = CycleSearch(task, reference.options, self._standing)
         self._bound = -math.inf
 
     @cached_property
@@ -233,7 +122,7 @@ class _Solving:
         self._compiler.wait()
         return Climb(self._task.instance, self._task.multipliers)
 
-    def result(self) -> Result:
+    def result(self) -> Solved:
         """Work until the gap is closed, or effort or time is used up."""
         clock = self._task.clock
         for cycle in self._cycles:
@@ -247,19 +136,14 @@ class _Solving:
         cost, bound = evaluate(self._task.instance, self._search.best), self._bound
         if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
             bound = min(bound, cost.total)  # a larger excess means that the bound is wrong: the verifier must see it
-        optimal = cost.total - bound <= OPTIMALITY_GAP * max(1.0, abs(cost.total))
-        return Result(
-            outcome=Outcome.OPTIMAL if optimal else Outcome.FEASIBLE,
+        within = self._within(self._task.search.gap)
+        return Solved(
             options=self._search.best,
             cost=cost,
             bound=bound,
             reference_name=self._reference_name,
             reference=self._reference,
-            stopped="gap"
-            if self._within(self._task.search.gap)
-            else "time"
-            if clock.over() or clock.cut_in
-            else "effort",
+            ended_by="gap" if within else "time" if clock.over() or clock.cut_in else "effort",
             seconds=clock.seconds(),
             multipliers=self._climb.best,
         )

@@ -20,7 +20,7 @@ from optimizer.ports import Progress
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import IntArray
 from optimizer.solve.search_settings import Search
-from optimizer.solve.solver import Result
+from optimizer.solve.solved import Solved
 from optimizer.solve.why_not.relaxation import nobody
 
 
@@ -36,7 +36,7 @@ class Planned:
 
     estate: Estate
     case: Case
-    result: Result
+    result: Solved
     plan: PlanDocument
     options: IntArray
 
@@ -103,7 +103,7 @@ class Planner:
         """
         began = time.monotonic()
 
-        def solved(one: Case) -> Result:
+        def solved(one: Case) -> Solved:
             return solve_case(
                 one,
                 self.search,

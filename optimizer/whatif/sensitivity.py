@@ -102,7 +102,6 @@ def sensitivity(
 
 def _stability(base: Planned, tolerance: float) -> Stability:
     """What the bound shows about every schedule near the optimum."""
-    assert base.result.multipliers is not None
     forced = np.maximum(sharp_forced_bounds(base.case.instance, base.result.multipliers), base.result.bound)
     return stable_assignments(base.plan.summary.cost.plan, forced, base.options, tolerance)
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from optimizer.solve.bound import ascend, forced_bounds
 from optimizer.solve.cost import evaluate, policy_counts, violations
-from optimizer.solve.cpsat import Outcome, Scope, ScopedModel, Solved, whole
+from optimizer.solve.cpsat import ModelAnswer, Outcome, Scope, ScopedModel, whole
 from optimizer.solve.executable import extra_writes
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
@@ -95,7 +95,7 @@ def _every(schedules: Schedules) -> BoolArray:
     return np.ones(len(schedules.costs), dtype=np.bool_)
 
 
-def _asked(model: ScopedModel) -> Solved:
+def _asked(model: ScopedModel) -> ModelAnswer:
     """The answer of a model, with the rings of full policies forbidden that it does not know of."""
     answer = model.solve(WORK, 0)
     for seed in range(1, MOST_RINGS):
@@ -107,7 +107,9 @@ def _asked(model: ScopedModel) -> Solved:
     return answer
 
 
-def _compared(name: str, instance: Instance, answer: Solved, schedules: Schedules, among: BoolArray) -> Iterator[str]:
+def _compared(
+    name: str, instance: Instance, answer: ModelAnswer, schedules: Schedules, among: BoolArray
+) -> Iterator[str]:
     """Compare what a model has found with the cheapest of the schedules that it could choose from.
 
     A model may leave out what only the order of writes costs or forbids; it may not ask for more than that.

@@ -27,6 +27,7 @@ from optimizer.plan.case import Case
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy, working_hours_starts
 from optimizer.planning import prepare, prepare_forecast, solve_case
 from optimizer.solve.instance import IntArray
+from optimizer.solve.solved import Solved
 from tests.benchmarks.forecast_arms import DEFAULT_TRACE, HARM, Split, as_people_choose, read_trace, regret_closed
 from tests.benchmarks.spreading import made_up_inventory
 
@@ -102,7 +103,7 @@ def row(subject: Subject, prices: Mapping[str, float], reference: Gain | None) -
     rules = Rules.model_validate({"prices": {**BEFORE, **prices}})
     priced = prepare_forecast(case.inventory, rules, case.forecast, table=case.table)
     result = solve_case(priced)
-    assert result.options is not None and result.cost is not None
+    assert isinstance(result, Solved)
     seconds = time.monotonic() - began
     options, today, rows = result.options, priced.instance.today, np.arange(priced.instance.num_vms)
     gain = tuple(

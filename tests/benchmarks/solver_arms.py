@@ -109,13 +109,8 @@ def ours(task: Task) -> dict[str, Any]:
 
     began = time.monotonic()
     with open_engine(processes=task.processes) as engine:
-        result = solve(
-            task.case.instance,
-            Search(seed=task.seed, effort=task.effort, gap=task.gap, time_limit_seconds=task.time_limit_seconds),
-            progress=Trajectory(),
-            engine=engine,
-        )
-    assert result.cost is not None and result.reference is not None
+        search = Search(task.seed, task.effort, task.gap, task.time_limit_seconds)
+        result = solve(task.case.instance, search, progress=Trajectory(), engine=engine)
     solved = time.monotonic()
     emit(seconds=round(solved - began, 3), cost=result.cost.total, bound=result.bound, stage="solved")
     settings = Settings(seed=task.seed, effort=task.effort, gap=task.gap, time_limit_seconds=task.time_limit_seconds)

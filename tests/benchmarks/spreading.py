@@ -14,6 +14,7 @@ from optimizer.plan.occupancy import expected_overlaps
 from optimizer.planning import prepare_forecast, solve_case
 from optimizer.risk.forecast import Forecast
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from tests.benchmarks.people import service_sizes
 
 NUM_VAULTS = 2
@@ -61,7 +62,7 @@ def plan_with_spreading(
         Shape (V,): UTC start option of each VM.
     """
     result = solve_case(prepare_forecast(inventory, Rules(), forecast), Search(gap=0.0))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     return result.options.astype(np.intp), {
         "overlaps_today": float(expected_overlaps(inventory, np.asarray(today, dtype=np.int64)).sum()),
         "overlaps_plan": float(expected_overlaps(inventory, result.options).sum()),

@@ -15,7 +15,8 @@ from statistics import median
 
 from optimizer.engine import open_engine
 from optimizer.solve.search_settings import Search
-from optimizer.solve.solver import Result, solve
+from optimizer.solve.solved import Solved
+from optimizer.solve.solver import solve
 from tests.benchmarks.estates import bootstrap, read_trace
 from tests.benchmarks.solver import DEFAULT_TRACE
 
@@ -36,7 +37,7 @@ def main() -> None:
     for size in options.sizes:
         instance = bootstrap(read_trace(options.trace), size, 0)[1].instance
         solve(instance, Search(effort=1))  # so that nothing is left to compile or to load
-        runs: dict[float, list[Result]] = {}
+        runs: dict[float, list[Solved]] = {}
         with open_engine() as engine:
             for limit in options.limits:
                 runs[limit] = [
@@ -48,13 +49,10 @@ def main() -> None:
             print(row(size, limit, results, bound), flush=True)
 
 
-def row(size: int, limit: float, results: list[Result], bound: float) -> str:
+def row(size: int, limit: float, results: list[Solved], bound: float) -> str:
     """One line of the table."""
-    seconds, shares = [result.seconds for result in results], []
-    for result in results:
-        assert result.cost is not None
-        assert result.reference is not None
-        shares.append((result.reference.total - result.cost.total) / (result.reference.total - bound))
+    seconds = [result.seconds for result in results]
+    shares = [(one.reference.total - one.cost.total) / (one.reference.total - bound) for one in results]
     beyond = max(seconds) / limit - 1
     figures = [f"{size:,}", f"{limit:g}", f"{median(seconds):.2f}", f"{max(seconds):.2f}", f"{beyond:.1%}"]
     return "| " + " | ".join([*figures, f"{median(shares):.2%}", f"{min(shares):.2%}"]) + " |"

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from optimizer.solve.cost import evaluate
-from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from tests.benchmarks.bound_soundness import prove_in_cpsat
 from tests.benchmarks.estates import bootstrap_case, read_trace
@@ -83,10 +83,9 @@ def look_at(instance: Instance, key: int, seconds: float) -> TwinKey:
     """Plan, bound and optimum of one twin key."""
     alone = of_key(instance, key)
     result = solve(alone, Search(gap=0.0))
-    assert result.options is not None
-    assert result.cost is not None
+    assert isinstance(result, Solved)
     began = time.monotonic()
-    own = result.outcome is Outcome.OPTIMAL
+    own = result.is_optimal
     optimum = result.cost.total if own else prove_in_cpsat(alone, result.options, seconds, num_workers=8)
     return TwinKey(
         key=key,

@@ -20,6 +20,7 @@ from optimizer.estate.folder import Estate, open_estate
 from optimizer.plan.document import PlanDocument
 from optimizer.planning import prepare
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from optimizer.workflow import make_plan
 from tests.cli.command_line import run, run_process
@@ -92,7 +93,7 @@ def test_a_plan_of_parts_is_the_same(dask: Engine, tmp_path: Path) -> None:
     expected = solve(instance, Search(effort=2, part_vms=PART_VMS))
     for engine in (dask, tasks.DeadlyEngine(dask, tmp_path / "flag")):
         found = solve(instance, Search(effort=2, part_vms=PART_VMS), engine=engine)
-        assert found.options is not None
+        assert isinstance(found, Solved)
         np.testing.assert_array_equal(found.options, expected.options)
         assert found.bound == expected.bound
     assert (tmp_path / "flag").exists(), "nobody was killed"

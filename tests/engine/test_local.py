@@ -14,6 +14,7 @@ from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate
 from optimizer.planning import prepare
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from tests.engine import tasks
 from tests.plan.estates import imported_estate
@@ -120,7 +121,7 @@ def test_a_plan_of_parts_is_the_same(two: Engine, tmp_path: Path) -> None:
     expected = solve(instance, Search(effort=2, part_vms=PART_VMS))
     for engine in (two, tasks.DeadlyEngine(two, tmp_path / "flag")):
         found = solve(instance, Search(effort=2, part_vms=PART_VMS), engine=engine)
-        assert found.options is not None
+        assert isinstance(found, Solved)
         np.testing.assert_array_equal(found.options, expected.options)
         assert found.bound == expected.bound
     assert (tmp_path / "flag").exists(), "nobody was killed"

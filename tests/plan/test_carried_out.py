@@ -18,10 +18,10 @@ from optimizer.plan.compose import changes_to
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.table import RiskTable
 from optimizer.solve.build import build_instance
-from optimizer.solve.cpsat import Outcome
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.search_settings import Search
-from optimizer.solve.solver import Result, solve
+from optimizer.solve.solved import Solved
+from optimizer.solve.solver import solve
 from optimizer.solve.why_not.no_schedule import NotFoundWithinEffortError
 from tests.plan.estates import item, standard_policy
 from tests.plan.test_diff import document_of, inventory_of
@@ -56,7 +56,7 @@ def wishes(*cheap: int) -> np.ndarray:
     return risk
 
 
-def solved(case: Case) -> Result:
+def solved(case: Case) -> Solved:
     """The solver's answer."""
     return solve(case.instance, Search(effort=5, gap=0))
 
@@ -65,14 +65,14 @@ def test_vms_that_would_have_to_change_places_stay_and_the_rest_moves() -> None:
     """Under a cap of one two VMs cannot swap, whichever goes first; a third goes, and it is not called optimal."""
     case = case_of(swap(), Rules(rule=(ONE_AT_A_TIME,)), wishes(20, 4, 40))
     first = solved(case)
-    assert first.options is not None
+    assert isinstance(first, Solved)
     assert first.options.tolist() == [20, 4, 40]
     assert changes_to(case, first.options, ()).stuck == (0, 1)
     result = solve_in_order(case, (), solved)
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert result.options.tolist() == [4, 20, 40]
     assert changes_to(case, result.options, ()).stuck == ()
-    assert result.outcome is Outcome.FEASIBLE
+    assert not result.is_optimal
     assert result.bound == first.bound
 
 
@@ -80,9 +80,9 @@ def test_an_order_that_makes_room_under_a_cap_is_found() -> None:
     """A VM that goes to a free half hour opens the way for the one that wants its place: all move, proven optimal."""
     case = case_of(swap(third=False), Rules(rule=(ONE_AT_A_TIME,)), wishes(20, 30))
     result = solve_in_order(case, (), solved)
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert result.options.tolist() == [20, 30]
-    assert result.outcome is Outcome.OPTIMAL
+    assert result.is_optimal
 
 
 def test_it_is_said_where_no_schedule_can_be_carried_out() -> None:
@@ -106,13 +106,12 @@ def test_swaps_of_full_policies_are_no_business_of_the_rules() -> None:
     case = case_of(inventory, rules, wishes(20, 4))
     asked: list[Case] = []
 
-    def once(one: Case) -> Result:
+    def once(one: Case) -> Solved:
         asked.append(one)
         return solved(one)
 
     result = solve_in_order(case, (), once)
     assert len(asked) == 1
-    assert result.cost is not None
     assert (result.cost.num_moves, result.cost.writes) == (2, 1)
     diff = changes_to(case, replace(result).options, ())
     assert (diff.detours, diff.stuck) == (1, ())

@@ -18,7 +18,6 @@ from optimizer.plan.document import ReassignItem, Settings
 from optimizer.plan.verify import Claims, verify
 from optimizer.planning import prepare, solve_case
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import WriteLimit
 from optimizer.solve.search_settings import Search
 from tests.plan.conftest import Planned
@@ -79,9 +78,7 @@ def test_a_detour_is_paid_for_and_said(estate: Estate, case: Case) -> None:
     cost = evaluate(case.instance, options)
     moved = evaluate(case.instance, case.instance.today).policy_writes + 0.25
     assert (cost.writes, cost.policy_writes) == (1, pytest.approx(moved))
-    found = replace(
-        solve_case(case, Search(effort=1)), options=options, cost=cost, bound=-1.0, outcome=Outcome.FEASIBLE
-    )
+    found = solve_case(case, Search(effort=1)).with_schedule(case.instance, options, bound=-1.0)
     settings = Settings(seed=0, effort=1, time_limit_seconds=None)
     plan = compose_plan(estate, case, found, settings, path=Path("plan.json"), began=time.monotonic())
     assert [change.kind for change in plan.changes] == ["create_policy", "reassign_item", "reassign_item"]
@@ -113,5 +110,4 @@ def test_limits_on_writes_hold_for_the_detour(case: Case) -> None:
     limited = replace(case.instance, write_limits=(limit,))
     assert violations(limited, exchange(case)) == ["max_policy_writes"]
     result = solve_case(replace(case, instance=limited), Search(effort=1))
-    assert result.cost is not None
     assert result.cost.writes == 0

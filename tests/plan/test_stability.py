@@ -21,8 +21,8 @@ from optimizer.plan.moves import trace_curve
 from optimizer.plan.store import read_plan, write_plan
 from optimizer.planning import make_plan_of, prepare, solve_case
 from optimizer.solve.cost import evaluate
-from optimizer.solve.cpsat import Outcome
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.workflow import explain_vm, make_plan
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import with_another_month
@@ -197,10 +197,10 @@ def test_the_curve_ends_in_the_plan_and_begins_with_today(curved: PlanDocument) 
 def test_a_curve_that_closes_the_gap_makes_the_plan_optimal(imported: Planned) -> None:
     """With no move allowed the curve proves the plan, whatever the search had proven: the status follows."""
     case = prepare(imported.estate, Rules(max_moves=0))
-    result = replace(solve_case(case, Search(effort=1)), bound=-1.0, outcome=Outcome.FEASIBLE, stopped="effort")
+    result = replace(solve_case(case, Search(effort=1)), bound=-1.0, ended_by="effort")
+    assert not result.is_optimal
     _, after = trace_curve(imported.estate, case, result, Search(effort=1))
-    assert after.cost is not None
-    assert (after.bound, after.outcome, after.stopped) == (after.cost.total, Outcome.OPTIMAL, "gap")
+    assert (after.bound, after.is_optimal, after.stopped) == (after.cost.total, True, "gap")
 
 
 @pytest.fixture(scope="module")
@@ -243,9 +243,8 @@ def test_shares_of_a_curve_that_only_costs_are_of_its_first_row(imported: Planne
     rules = Rules(rule=(rule,), prices=fixed_prices(move=20.0))
     case = prepare(imported.estate, rules)
     result = solve_case(case, Search(effort=1))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     curve, after = trace_curve(imported.estate, case, result, Search(effort=1))
-    assert after.cost is not None
     assert after.cost.total > evaluate(case.instance, case.instance.today).total
     assert curve.gain_over == "fewest_moves"
     assert (curve.points[0].gain_share, curve.points[-1].gain_share) in {(0.0, 1.0), (0.0, 0.0)}

@@ -31,10 +31,10 @@ from optimizer.plan.together import (
 from optimizer.planning import make_plan_of, prepare
 from optimizer.report.text import render_plan
 from optimizer.report.typeset import to_text
+from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.solver import Result
+from optimizer.solve.solved import Solved
 from optimizer.workflow import explain_vm
 from tests.cli.command_line import run
 from tests.plan.conftest import Planned
@@ -270,15 +270,14 @@ def test_what_spreading_costs_beyond_its_savings_is_stated() -> None:
     case = case_of(found, risk, max_risk_increase=3.0)
     today = case.instance.today
     cost = evaluate(case.instance, today)
-    before = Result(Outcome.OPTIMAL, today, cost, cost.total, "today", cost, "gap", 0.1)
+    before = Solved(today, cost, cost.total, "today", cost, "gap", 0.1, ascend(case.instance, 1).best)
     result = keep_promise(case, before, 0)
-    assert result.cost is not None
     assert result.cost.total == pytest.approx(0.4 + 0.1 + 0.02)
     assert result.spreading_costs == pytest.approx(0.52 - 0.25)
-    assert (result.outcome, result.bound, result.captured) == (Outcome.FEASIBLE, cost.total, 0.0)
+    assert (result.is_optimal, result.bound, result.captured) == (False, cost.total, 0.0)
     (note,) = notes_on_spreading(PRICES, result.spreading_costs)
     assert note.startswith("0.27 of the plan's cost is for spreading services")
-    undone = result.with_schedule(today, cost, cost.total)
+    undone = result.with_schedule(case.instance, today)
     assert notes_on_spreading(PRICES, undone.spreading_costs) == []
 
 

@@ -16,7 +16,7 @@ from optimizer.solve.instance import Gates, IntArray
 from optimizer.solve.restrict import RISK_TOLERANCE
 from optimizer.solve.search_settings import Search
 from optimizer.solve.why_not.limits import Change, Limit, Limits, loosened, relaxed_rules
-from optimizer.solve.why_not.relaxation import Effect, solved
+from optimizer.solve.why_not.relaxation import Effect, effect_of_plan
 from tests.solve.examples import SNAPSHOT_MINUTES, Problem, flat_risk, inventory, obvious_feasible, only, policy
 
 POLICIES = "the limit of policies per vault"
@@ -43,7 +43,7 @@ def solved_again(
 ) -> Effect | None:
     """Plan with the rules as they would be written then."""
     relaxed = replace(problem, rules=relaxed_rules(problem.rules, changes, problem.inventory))
-    return solved(loosened(limits_of(relaxed, gates), changes).instance, Search(effort=2), near)
+    return effect_of_plan(loosened(limits_of(relaxed, gates), changes).instance, Search(effort=2), near)
 
 
 def gates_between(num_vms: int, sides: Sequence[tuple[str, int, int]], clash: np.ndarray) -> Gates:

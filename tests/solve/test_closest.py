@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from tests.prices import FIXED_PRICES
 from tests.solve.examples import Problem, every_schedule, obvious_feasible, problems
@@ -24,10 +25,10 @@ def test_staying_close_is_paid_only_with_vms_that_stay(problem: Problem, seed: i
     if not schedules:
         return
     result = solve(instance, Search(effort=2))
-    assert result.options is not None and result.cost is not None
+    assert isinstance(result, Solved)
     other = np.array(schedules[seed % len(schedules)])
     near = stay_close(instance, result, other, gap)
-    assert near.options is not None and near.cost is not None
+    assert isinstance(near, Solved)
     assert violations(instance, near.options) == []
     assert near.cost == evaluate(instance, near.options)
     kept, kept_before = (int((options == other).sum()) for options in (near.options, result.options))
@@ -54,11 +55,10 @@ def test_a_start_is_never_lost(problem: Problem, seed: int) -> None:
     result = solve(instance, Search(effort=1))
     anywhere = np.random.default_rng(seed).integers(0, 48, instance.num_vms)
     start = usable_start(instance, anywhere)
-    if start is None or result.cost is None:
+    if start is None or not isinstance(result, Solved):
         return
     assert violations(instance, start) == []
     kept = stay_close(instance, result, anywhere)
-    assert kept.cost is not None
     assert kept.cost.total <= min(result.cost.total, evaluate(instance, start).total) + 1e-7
     feasible = [o for o in every_schedule(problem) if obvious_feasible(problem, o)]
     assert kept.cost.total >= min(evaluate(instance, np.array(o)).total for o in feasible) - 1e-7
@@ -74,6 +74,6 @@ def test_a_schedule_that_is_kept_is_the_other_one() -> None:
     instance = problem.instance()
     result = solve(instance, Search(effort=1))
     near = stay_close(instance, result, np.array([20, 30]))
-    assert near.options is not None and near.cost is not None
+    assert isinstance(near, Solved)
     assert near.options.tolist() == [20, 30]
     assert near.cost.total == pytest.approx(0.0)

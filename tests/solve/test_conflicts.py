@@ -15,6 +15,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Gates, WriteLimit
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Unsolvable
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.conflicts import Conflict, find_conflicts, single_vm_conflicts
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
@@ -47,7 +48,7 @@ def conflicts_of(problem: Problem, gates: Gates | None = None) -> list[Conflict]
 def only_conflict(rules: Rules, num_vms: int = 3, risk: np.ndarray | None = None) -> Conflict:
     """The only conflict, which is the smallest; the solver agrees that there is no schedule."""
     problem = nightly(rules, num_vms, risk)
-    assert solve(problem.instance(), Search(effort=20)).outcome is Outcome.INFEASIBLE
+    assert isinstance(solve(problem.instance(), Search(effort=20)), Unsolvable)
     (conflict,) = conflicts_of(problem)
     assert conflict.smallest
     assert conflict.irreducible

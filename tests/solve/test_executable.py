@@ -16,6 +16,7 @@ from optimizer.solve.cost import count_creations, count_edits, evaluate, violati
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
 from optimizer.solve.executable import Move, order_of_moves, vault_writes
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved, Unsolvable
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.limits import Limits
@@ -110,9 +111,8 @@ def test_full_policies_that_change_hours_are_edited() -> None:
     problem = _swap(4, room=0, moving=4, move=0.0)
     instance = problem.instance()
     result = solve(instance, Search(effort=100, gap=0))
-    assert result.outcome is Outcome.OPTIMAL
-    assert result.cost is not None
-    assert result.options is not None
+    assert result.is_optimal
+    assert isinstance(result, Solved)
     assert (result.cost.writes, result.cost.num_moves) == (2, 8)
     assert result.cost.total == pytest.approx(0.2)
     assert count_edits(instance, result.options).tolist() == [2]
@@ -126,8 +126,7 @@ def test_where_no_order_exists_vms_stay() -> None:
     swapped[[0, 4]] = swapped[[4, 0]]
     assert violations(problem.instance(), swapped) == ["policies of vault 0"]
     result = solve(problem.instance(), Search(effort=100, gap=0))
-    assert result.outcome is Outcome.OPTIMAL
-    assert result.cost is not None
+    assert result.is_optimal
     assert (result.cost.num_moves, result.cost.total) == (0, pytest.approx(18.0))
 
 
@@ -135,8 +134,7 @@ def test_where_no_order_exists_vms_stay() -> None:
 def test_a_policy_for_the_swap_is_priced_in_the_search(price: float, moves: int) -> None:
     """With room for one policy the two VMs change places where that gains more than the policy costs."""
     result = solve(_swap(4, room=1, moving=1, policy_write=price, move=0.0).instance(), Search(effort=100, gap=0))
-    assert result.outcome is Outcome.OPTIMAL
-    assert result.cost is not None
+    assert result.is_optimal
     assert (result.cost.num_moves, result.cost.writes) == (moves, moves // 2)
 
 
@@ -159,10 +157,9 @@ def test_rings_of_full_policies_stay_in_a_full_vault(policies: int, size: int) -
         found, Rules(policies=limits, prices=fixed_prices(snapshot_overlap=0.0, vault_peak=0.0)), risk
     ).instance()
     result = solve(instance, Search(effort=5, gap=0))
-    assert result.outcome is Outcome.OPTIMAL
-    assert result.options is not None
+    assert result.is_optimal
+    assert isinstance(result, Solved)
     assert result.options.tolist() == instance.today.tolist()
-    assert result.cost is not None
     assert result.cost.total == pytest.approx(15.0 * policies)
 
 
@@ -178,9 +175,8 @@ def test_a_whole_policy_moves_in_a_full_vault(held: int) -> None:
     limits = PolicyLimits(max_policies_per_vault=2)
     instance = Problem(found, Rules(policies=limits, prices=fixed_prices(vault_peak=0.0)), risk).instance()
     result = solve(instance, Search(effort=100, gap=0))
-    assert result.cost is not None
     assert result.cost.total == pytest.approx(2.1)
-    assert result.outcome is Outcome.OPTIMAL
+    assert result.is_optimal
 
 
 def test_edits_may_follow_each_other() -> None:
@@ -213,8 +209,7 @@ def test_a_swap_that_the_rules_force_needs_room_in_the_vault(room: int, outcome:
     assert Feasibility(limits, Budget(20.0)).check(limits.all).outcome is outcome
     assert Feasibility(limits, Budget(20.0)).check({*limits.all} - {limits.policies}).outcome is Outcome.FEASIBLE
     result = solve(problem.instance(), Search(effort=5))
-    assert (result.options is None) == (outcome is Outcome.INFEASIBLE)
-    assert outcome is Outcome.FEASIBLE or result.outcome is Outcome.INFEASIBLE
+    assert isinstance(result, Solved if outcome is Outcome.FEASIBLE else Unsolvable)
 
 
 @st.composite
@@ -254,8 +249,7 @@ def test_tight_problems_are_solved_as_by_trying_everything(problem: Problem) -> 
     answer = ScopedModel(instance, whole(instance, instance.today)).solve(20.0, 0)
     assert answer.bound is not None
     result = solve(instance, Search(effort=5, gap=0))
-    assert result.options is not None
-    assert result.cost is not None
+    assert isinstance(result, Solved)
     assert not violations(instance, result.options)
     assert result.bound <= best[0] + 1e-6
     assert result.cost.total == pytest.approx(best[0], abs=1e-6)

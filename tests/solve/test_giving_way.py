@@ -10,9 +10,9 @@ import pytest
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.plan.rule_notes import notes_on_prices, notes_on_raised_risk
-from optimizer.solve.cpsat import Outcome
 from optimizer.solve.restrict import NO_HISTORY, RISK_INCREASE
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Unsolvable
 from optimizer.solve.solver import solve
 from tests.prices import fixed_prices
 from tests.solve.examples import Problem, flat_risk, inventory, policy
@@ -36,7 +36,7 @@ def test_the_default_gives_way_to_a_window() -> None:
     assert problem.restrictions.raised == {0: pytest.approx(0.75)}
     assert [np.flatnonzero(row).tolist() for row in problem.restrictions.allowed] == [[20, 21], [21, 22, 23]]
     result = solve(problem.instance(), Search(effort=5))
-    assert result.outcome is Outcome.OPTIMAL
+    assert result.is_optimal
     (note,) = notes_on_raised_risk(problem.inventory, problem.rules, problem.restrictions.raised)
     assert note == (
         "the windows of the rules leave 1 VM only starts at which its risk grows by more than 0.1, the default of "
@@ -48,7 +48,7 @@ def test_a_vm_without_history_goes_where_least_is_known_against_it() -> None:
     """Without credit there is no allowance: only the start with the least risk is left."""
     problem = _busy_by_day(credited=False)
     assert np.flatnonzero(problem.restrictions.allowed[0]).tolist() == [20]
-    assert solve(problem.instance(), Search(effort=5)).outcome is Outcome.OPTIMAL
+    assert solve(problem.instance(), Search(effort=5)).is_optimal
 
 
 @pytest.mark.parametrize("credited", [True, False])
@@ -58,7 +58,7 @@ def test_a_limit_that_is_written_holds(credited: bool) -> None:
     assert problem.restrictions.raised == {}
     assert not problem.restrictions.allowed[0].any()
     assert problem.restrictions.forbidden_by[RISK_INCREASE if credited else NO_HISTORY][0, 20]
-    assert solve(problem.instance(), Search(effort=5)).outcome is Outcome.INFEASIBLE
+    assert isinstance(solve(problem.instance(), Search(effort=5)), Unsolvable)
 
 
 def test_a_limit_holds_where_a_window_leaves_it_a_start() -> None:

@@ -13,6 +13,7 @@ from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.moves.knee import find_knee
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import tiny_problem
 from tests.prices import fixed_prices
@@ -69,8 +70,7 @@ def test_moves_that_rules_force_do_not_make_the_knee_of_all_moves() -> None:
     for number in range(40):
         instance = forced_problem(number).instance()
         result = solve(instance, Search(effort=2))
-        assert result.options is not None
-        assert result.cost is not None
+        assert isinstance(result, Solved)
         found = find_knee(instance, result.options, SHARE)
         if found is None:
             continue
@@ -94,7 +94,7 @@ def test_the_knee_is_never_below_what_any_schedule_needs_and_at_most_one_move_ab
         if int(np.prod(instance.allowed.sum(axis=1), dtype=np.float64)) > 1_500:
             continue
         result = solve(instance, Search(effort=2))
-        if result.options is None or result.cost is None:
+        if not isinstance(result, Solved):
             continue
         found = find_knee(instance, result.options, SHARE)
         today = evaluate(instance, instance.today).total

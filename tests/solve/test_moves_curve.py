@@ -18,6 +18,7 @@ from optimizer.solve.moves.curve import best_moves, fewest_for, grid, knee_of, n
 from optimizer.solve.moves.path import Walk
 from optimizer.solve.moves.tally import Tally
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from tests.benchmarks.bound_parts import all_schedules
 from tests.benchmarks.tight_problems import keeps_every_rule, tight_problem
@@ -153,13 +154,12 @@ def test_the_curve_of_a_crowded_service() -> None:
     problem = crowded()
     instance = problem.instance()
     result = solve(instance, Search(effort=5))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     points = trace_moves(instance, result.options, result.bound, Search(effort=20))
     costs = [point.cost for point in points]
     assert costs == sorted(costs, reverse=True)
     assert points[0].max_moves == 0
     assert {1, 2, 5} <= {point.max_moves for point in points}
-    assert result.cost is not None
     assert costs[-1] <= result.cost.total + 1e-9
     assert all(point.bound <= point.cost for point in points)
     assert max((point.cost - point.bound) / point.cost for point in points) < 0.1
@@ -200,7 +200,7 @@ def test_where_today_breaks_a_rule_the_curve_begins_with_the_fewest_moves_found(
     problem = crowded(6, rule=(Rule(name="two at once", max_concurrent=1),))
     instance = problem.instance()
     result = solve(instance, Search(effort=3))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     points = trace_moves(instance, result.options, result.bound, Search(effort=EFFORT))
     assert points[0].max_moves > 0
     assert all(violations(instance, point.options) == [] for point in points)
@@ -240,7 +240,7 @@ def test_limits_on_writes_hold_at_every_point() -> None:
     instance = crowded(max_policy_writes=1).instance()
     assert instance.write_limits == (WriteLimit("max_policy_writes", (0,), 1),)
     result = solve(instance, Search(effort=3))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     points = trace_moves(instance, result.options, result.bound, Search(effort=EFFORT))
     assert len(points) > 1
     assert all(evaluate(instance, point.options).writes <= 1 for point in points)
@@ -329,5 +329,5 @@ def test_recent_moves_stay_unless_the_gain_is_worth_it() -> None:
         linear=instance.linear + (np.array([0.0, 0.18, 0.18])[:, None] * (np.arange(48) != 46)),
     )
     result = solve(recent, Search(effort=1))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert result.options.tolist() == [4, 46, 4]

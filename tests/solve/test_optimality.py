@@ -10,6 +10,7 @@ from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Unsolvable
 from optimizer.solve.solver import solve
 from tests.solve.examples import Problem, best_of_all, every_schedule, obvious_cost, obvious_feasible, problems
 
@@ -44,11 +45,9 @@ def test_solver_equals_brute_force(problem: Problem) -> None:
     best = best_of_all(problem)
     result = solve(problem.instance(), Search(effort=25))  # less leaves CP-SAT too little work to prove every one
     if best is None:
-        assert result.outcome is Outcome.INFEASIBLE
-        assert result.options is None
+        assert isinstance(result, Unsolvable)
         return
-    assert result.outcome is Outcome.OPTIMAL
-    assert result.cost is not None
+    assert result.is_optimal
     assert result.cost.total == pytest.approx(best[0], abs=1e-4 * max(1.0, best[0]) + 1e-6)
     assert result.bound <= best[0] + 1e-6
     assert result.stopped == "gap"

@@ -11,6 +11,7 @@ from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import NO_CAP
 from optimizer.solve.parts import cut, merge, search_part, vault_groups
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from tests.solve.examples import PART_VMS, CountingClock, vaults_that_share_services
 
@@ -72,8 +73,6 @@ def test_an_instance_of_parts_is_as_good_as_the_whole() -> None:
     """Cut into parts, a solve ends within a percent of one that is not."""
     instance = vaults_that_share_services().instance()
     whole, parts = (solve(instance, Search(effort=4, part_vms=size)) for size in (1000, PART_VMS))
-    assert whole.cost is not None
-    assert parts.cost is not None
     assert parts.bound == whole.bound
     assert parts.cost.total <= whole.cost.total * 1.01
 
@@ -86,6 +85,6 @@ def test_a_time_limit_ends_the_search_of_parts() -> None:
         instance, Search(effort=100_000, gap=0.0, part_vms=PART_VMS, time_limit_seconds=1.0, monotonic=clock)
     )
     assert result.stopped == "time"
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert not violations(instance, result.options)
     assert 0.8 <= result.seconds <= 1.2

@@ -15,6 +15,7 @@ from optimizer.solve.cost import violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Gates, Instance, WriteLimit
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
@@ -110,9 +111,9 @@ def test_policies_that_a_vault_needs() -> None:
 def _solved(limits: Limits, changes: Sequence[Change]) -> Effect | None:
     instance: Instance = loosened(limits, changes).instance
     result = solve(instance, Search(effort=2))
-    if result.options is None or violations(instance, result.options):
+    if not isinstance(result, Solved) or violations(instance, result.options):
         return None
-    return Effect(result.cost.total if result.cost else 0.0, 0.0, 0.0, 0, 0)
+    return Effect(result.cost.total, 0.0, 0.0, 0, 0)
 
 
 def test_policy_writes_that_are_needed() -> None:
@@ -157,9 +158,8 @@ def test_three_of_forty_rules_and_what_it_would_take() -> None:
         again = replace(problem, rules=relaxed_rules(problem.rules, one.changes, problem.inventory))
         relaxed = loosened(limits_of(again), one.changes).instance
         result = solve(relaxed, Search(effort=2))
-        assert result.options is not None
+        assert isinstance(result, Solved)
         assert violations(relaxed, result.options) == []
-        assert result.cost is not None
         assert result.cost.total == pytest.approx(one.effect.cost)
 
 

@@ -11,6 +11,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import IntArray, WriteLimit
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.limits import Change, LimitKind, Limits, loosened
 from optimizer.solve.why_not.shadow import LimitPrice, price_limits
@@ -29,7 +30,7 @@ def risky(num_vms: int, cheap: int = 20, today: float = 2.0) -> np.ndarray:
 
 def planned(limits: Limits) -> IntArray:
     result = solve(limits.instance, Search(effort=10))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     return result.options
 
 

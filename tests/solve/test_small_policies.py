@@ -86,8 +86,7 @@ def test_a_start_may_need_more_policies_than_it_has(problem: Problem) -> None:
     everybody = CountingModel(limits, limits.all, np.arange(instance.num_vms))
     assert everybody.solve(20.0).outcome in (Outcome.OPTIMAL, Outcome.FEASIBLE)
     result = solve(instance, Search(effort=20))
-    assert result.cost is not None
-    assert result.outcome is Outcome.OPTIMAL
+    assert result.is_optimal
     assert result.cost.total == pytest.approx(best[0], abs=1e-4)
     assert result.bound <= best[0] + 1e-6
 

@@ -14,10 +14,10 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import Horizon, resolve_zone
 from optimizer.solve.baselines import greedy, stable_hash, todays
 from optimizer.solve.cost import count_edits, evaluate, policy_counts, policy_writes, violations
-from optimizer.solve.cpsat import Outcome
 from optimizer.solve.search import steepest
 from optimizer.solve.search_settings import Search
-from optimizer.solve.solver import Result, captured, solve
+from optimizer.solve.solved import Solved, captured
+from optimizer.solve.solver import solve
 from tests.solve.examples import (
     AS_OF,
     HOURLY,
@@ -51,9 +51,9 @@ def fleet(num_vms: int = 60, seed: int = 3, rules: Rules | None = None) -> Probl
     return Problem(found, rules or Rules(), (level * hours).round(6))
 
 
-def _solved(problem: Problem, **settings_: object) -> Result:
+def _solved(problem: Problem, **settings_: object) -> Solved:
     result = solve(problem.instance(), Search(**{"effort": 5, **settings_}))  # type: ignore[arg-type]  # named by the caller
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert not violations(problem.instance(), result.options)
     return result
 
@@ -62,11 +62,9 @@ def _solved(problem: Problem, **settings_: object) -> Result:
 def test_never_worse_than_reference_and_never_below_the_bound(seed: int) -> None:
     """The plan lies between bound and reference, and ``captured`` is what the three say."""
     result = _solved(fleet(seed=seed), effort=10)
-    assert result.cost is not None
-    assert result.reference is not None
     assert result.bound <= result.cost.total <= result.reference.total
     of_figures = captured(result.reference.total, result.cost.total, result.bound)
-    assert result.captured == (1.0 if result.outcome is Outcome.OPTIMAL else of_figures)
+    assert result.captured == (1.0 if result.is_optimal else of_figures)
     assert 0.9 < result.captured <= 1
 
 
@@ -74,22 +72,23 @@ def test_what_is_proven_optimal_has_captured_everything() -> None:
     """Today breaks a rule, and the only schedule that keeps it is the reference: nothing is left to capture."""
     found = inventory([policy("p", "v", 46)], [("web", "p"), ("web", "p")])
     result = _solved(Problem(found, Rules(rule=(only("03:00"),)), flat_risk(2, 0.3)))
-    assert (result.reference_name, result.outcome, result.captured) == ("greedy", Outcome.OPTIMAL, 1.0)
-    assert result.cost is not None and result.reference is not None
+    assert (result.reference_name, result.is_optimal, result.captured) == ("greedy", True, 1.0)
     assert result.cost.total == result.reference.total
     below = replace(result, bound=result.cost.total - 0.5e-4)  # optimal, though not to the last digit
     assert below.captured == 1.0
-    assert replace(below, outcome=Outcome.FEASIBLE).captured == pytest.approx(0.0)
+    open_still = replace(result, bound=result.cost.total - 2e-4 * max(1.0, result.cost.total))
+    assert (open_still.is_optimal, open_still.captured) == (False, pytest.approx(0.0))
 
 
 def test_another_schedule_or_bound_brings_its_own_status() -> None:
     """A bound that closes the gap makes a plan optimal, and one that opens it again does not leave it so."""
     result = _solved(fleet(), effort=2)
-    assert result.options is not None and result.cost is not None
-    closed = replace(result, stopped="effort").with_schedule(result.options, result.cost, result.cost.total)
-    assert (closed.outcome, closed.stopped, closed.captured) == (Outcome.OPTIMAL, "gap", 1.0)
-    opened = closed.with_schedule(result.options, result.cost, result.cost.total - 1)
-    assert opened.outcome is Outcome.FEASIBLE
+    assert isinstance(result, Solved)
+    instance, total = fleet().instance(), result.cost.total
+    closed = replace(result, ended_by="effort").with_schedule(instance, result.options, bound=total)
+    assert (closed.is_optimal, closed.stopped, closed.captured, closed.gap) == (True, "gap", 1.0, 0.0)
+    opened = closed.with_schedule(instance, result.options, bound=total - 1)
+    assert (opened.is_optimal, opened.stopped, opened.gap) == (False, "effort", pytest.approx(1.0))
 
 
 def test_same_input_same_result() -> None:
@@ -115,7 +114,7 @@ def test_time_limit_ends_the_search(limit: float) -> None:
     clock = CountingClock(0.001)
     result = _solved(fleet(200), effort=1000, gap=0.0, time_limit_seconds=limit, monotonic=clock)
     assert result.stopped == "time"
-    assert result.outcome is Outcome.FEASIBLE
+    assert not result.is_optimal
     assert 0.8 * limit <= result.seconds <= 1.2 * limit
 
 
@@ -130,8 +129,6 @@ def test_time_limit_leaves_time_to_search() -> None:
 
     problem = fleet(200)
     result = solve(problem.instance(), Search(effort=10_000, gap=0.0, time_limit_seconds=3.0), progress=note)
-    assert result.cost is not None
-    assert result.reference is not None
     assert result.stopped == "time"
     assert "search" in seen
     assert result.cost.total < result.reference.total
@@ -170,8 +167,6 @@ def test_limit_of_moves_is_kept_and_used() -> None:
     """At most the allowed number of VMs moves, and the best ones first."""
     problem = fleet(rules=Rules(max_moves=3))
     result = _solved(problem)
-    assert result.cost is not None
-    assert result.reference is not None
     assert 0 < result.cost.num_moves <= 3
     assert result.cost.total < result.reference.total
     assert result.bound <= result.cost.total
@@ -181,9 +176,8 @@ def test_nobody_moves_without_a_gain() -> None:
     """Where every start is equally good and nothing overlaps, nothing changes."""
     found = inventory([policy("p", "v", 46)], [(f"s{n}", "p") for n in range(4)])
     result = _solved(Problem(found, Rules(), flat_risk(4)))
-    assert result.cost is not None
     assert result.cost.num_moves == 0
-    assert result.outcome is Outcome.OPTIMAL
+    assert result.is_optimal
 
 
 def test_full_vault_may_still_edit_a_policy() -> None:
@@ -193,7 +187,7 @@ def test_full_vault_may_still_edit_a_policy() -> None:
     risk[:, 46], risk[:, 20] = 3.0, 0.0
     problem = Problem(found, Rules(policies={"max_policies_per_vault": 1}), risk)
     result = _solved(problem)
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert result.options.tolist() == [20, 20]
     assert count_edits(problem.instance(), result.options).tolist() == [1]
 
@@ -206,9 +200,9 @@ def test_full_vault_may_not_create_a_policy() -> None:
     risk[0, 20] = 0.0
     problem = Problem(found, Rules(policies={"max_policies_per_vault": 1}), risk)
     result = _solved(problem)
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert result.options.tolist() == [46, 46]
-    assert result.outcome is Outcome.OPTIMAL
+    assert result.is_optimal
 
 
 def test_policy_over_its_limit_may_stay_but_takes_nobody() -> None:
@@ -246,7 +240,7 @@ def test_unwritable_pinned_and_excluded_vms_stay() -> None:
     risk = flat_risk(4, 0.0)
     risk[:, 46] = 5.0
     result = _solved(Problem(found, rules, risk))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert result.options[:3].tolist() == [46, 46, 46]
     assert result.options[3] != 46
 
@@ -329,7 +323,6 @@ def test_vaults_near_their_limit_stay_within_it(seed: int, size: int, limit: int
     )
     problem = fleet(14, seed, rules)
     result = _solved(problem, effort=3)
-    assert result.cost is not None
     assert result.bound <= result.cost.total + 1e-6
 
 
@@ -340,7 +333,6 @@ def test_few_moves_are_the_ones_that_gain_most() -> None:
     instance = problem.instance()
     best = evaluate(instance, steepest(instance, instance.today, lambda: False)).total
     result = _solved(problem, effort=20)
-    assert result.cost is not None
     assert result.cost.total <= best + 1e-9
     assert result.captured > 0.8
 

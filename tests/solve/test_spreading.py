@@ -14,7 +14,8 @@ from optimizer.model.timegrid import Pattern
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.search_settings import Search
-from optimizer.solve.solver import Result, solve
+from optimizer.solve.solved import Solved
+from optimizer.solve.solver import solve
 from optimizer.solve.spreading import IMPOSSIBLE, Answer, Service, Spreading
 from tests.prices import FIXED_PRICES, fixed_prices
 from tests.solve.examples import (
@@ -42,10 +43,10 @@ def together(num_vms: int, elsewhere: float, prices: Prices = PRICES, *rules: Ru
     return Problem(found, Rules(prices=prices, rule=rules, max_risk_increase=LOOSE), risk)
 
 
-def solved(problem: Problem) -> Result:
+def solved(problem: Problem) -> Solved:
     """The optimum of a small problem."""
     result = solve(problem.instance(), Search(effort=10))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     return result
 
 

@@ -14,6 +14,7 @@ from optimizer.solve.dual import dual_arrays
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import FloatArray, Instance
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from optimizer.solve.stable import Verdict, stable_assignments
 from tests.prices import FIXED_PRICES
@@ -66,7 +67,7 @@ def test_what_is_decided_holds_in_every_good_schedule(problem: Problem, toleranc
     if not costs:
         return
     result = solve(instance, Search(effort=5))
-    assert result.options is not None and result.cost is not None
+    assert isinstance(result, Solved)
     forced = sharp_forced_bounds(instance, ascend(instance, 100).best)
     stable = stable_assignments(result.cost.total, forced, result.options, tolerance)
     optimum = min(costs.values())
@@ -116,7 +117,7 @@ def test_a_worked_example_is_decided() -> None:
     risk[0, 4] = 0.0
     instance = Problem(found, Rules(prices={**FIXED_PRICES, "policy_write": 0.0, "move": 0.0}), risk).instance()
     result = solve(instance, Search(effort=20))
-    assert result.options is not None and result.cost is not None
+    assert isinstance(result, Solved)
     forced = sharp_forced_bounds(instance, ascend(instance, 400).best)
     stable = stable_assignments(result.cost.total, forced, result.options)
     assert stable.fixed.tolist() == [True, False]

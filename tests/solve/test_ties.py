@@ -14,6 +14,7 @@ from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.restrict import restrict_options
 from optimizer.solve.search import settle_ties
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from tests.benchmarks.random_problems import tiny_problem
 from tests.prices import FIXED_PRICES
@@ -35,7 +36,7 @@ def test_a_move_that_gains_nothing_is_taken_back() -> None:
     assert evaluate(instance, moved).total == pytest.approx(evaluate(instance, instance.today).total)
     assert settle_ties(instance, moved).tolist() == [46, 46]
     result = solve(instance, Search(effort=5))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert result.options.tolist() == [46, 46]
 
 
@@ -48,7 +49,7 @@ def test_a_vm_that_moves_goes_far_into_the_night() -> None:
     instance = Problem(found, Rules(prices={**FIXED_PRICES, "vault_peak": 0.0}), risk).instance()
     assert settle_ties(instance, np.array([24, 38])).tolist() == [0, 0]
     result = solve(instance, Search(effort=5))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert result.options.tolist() == [0, 0]
 
 
@@ -63,7 +64,7 @@ def test_a_start_that_a_delay_brings_into_working_hours_is_paid_for(price: float
     instance = Problem(found, rules, risk).instance()
     assert instance.working_hours[0, [12, 15]] == pytest.approx([0, price * 0.75 * 5 * 30 / 7])
     result = solve(instance, Search(effort=5))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert result.options.tolist() == [parse_start(start)]
 
 
@@ -79,7 +80,7 @@ def test_noise_does_not_outrank_the_night(repeats: bool, start: str) -> None:
     table = replace(problem.table, credit=np.zeros(2), repeats=repeats)
     restrictions = restrict_options(found, rules, table, 15)
     result = solve(build_instance(found, table, rules, restrictions, 15), Search(effort=5))
-    assert result.options is not None
+    assert isinstance(result, Solved)
     assert sorted(result.options.tolist()) == sorted([40, parse_start(start)])
 
 
@@ -99,7 +100,7 @@ def test_no_vm_of_a_plan_could_stay_at_no_cost() -> None:
     for number in range(12):
         instance = tiny_problem(np.random.default_rng([31, number])).instance()
         result = solve(instance, Search(effort=2))
-        if result.options is None or result.cost is None:
+        if not isinstance(result, Solved):
             continue
         assert violations(instance, result.options) == []
         for v in np.flatnonzero(result.options != instance.today).tolist():

@@ -9,6 +9,7 @@ from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from optimizer.solve.toward import (
     Step,
@@ -29,7 +30,8 @@ SEED = 5
 def fewest(instance: Instance) -> IntArray | None:
     """A schedule that keeps every rule with the fewest moves."""
     most = instance.max_moves or 0
-    return solve(counting_moves(in_small_edits(instance, most)), Search(effort=3, gap=0.0)).options
+    answer = solve(counting_moves(in_small_edits(instance, most)), Search(effort=3, gap=0.0))
+    return answer.options if isinstance(answer, Solved) else None
 
 
 def step_of(problem: Problem, instance: Instance, target: IntArray) -> tuple[int, Step | None]:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from optimizer.solve.toward import counting_moves
 
@@ -71,4 +72,4 @@ def _search(instance: Instance, known: IntArray, search: Search, clock: SolveClo
         start=known,
         fallback=lambda: known,
     )
-    return (known if found.options is None else found.options), found.bound
+    return (found.options, found.bound) if isinstance(found, Solved) else (known, -math.inf)

@@ -16,6 +16,7 @@ from optimizer.solve.cost import evaluate, violations
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.conflicts import (
     Conflict,
@@ -154,7 +155,7 @@ def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = nobo
     return Diagnosis(outcome, tuple(conflicts), search.relaxations(), complete)
 
 
-def solved(instance: Instance, search: Search, near: IntArray | None = None) -> Effect | None:
+def effect_of_plan(instance: Instance, search: Search, near: IntArray | None = None) -> Effect | None:
     """Solve an instance and describe the plan; None if no schedule that keeps everything was found.
 
     Parameters
@@ -170,7 +171,8 @@ def solved(instance: Instance, search: Search, near: IntArray | None = None) -> 
         return None if near is None else usable_start(instance, near)
 
     no_time = search.time_limit_seconds is not None and search.time_limit_seconds <= 0
-    options = known() if no_time else solve(instance, search, fallback=known).options
+    answer = None if no_time else solve(instance, search, fallback=known)
+    options = answer.options if isinstance(answer, Solved) else known() if no_time else None
     if options is None or violations(instance, options):
         return None
     cost = evaluate(instance, options)
