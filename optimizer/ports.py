@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from optimizer.errors import CloudError
+from optimizer.model.clock import Clock as Clock  # noqa: PLC0414  # a port like the others; it stands with its clocks
 
 if TYPE_CHECKING:  # this module imports numpy, and every --help of the command line loads the protocols
     from optimizer.model.load import DayLoad
@@ -51,36 +52,6 @@ class Look:
     ended: bool
     failure: CloudError | None = None
     retry_after_seconds: float | None = None
-
-
-class Clock(Protocol):
-    """Source of the current time, and of waiting; a rehearsal runs on its own clock."""
-
-    def now(self) -> datetime:
-        """The present time, in UTC."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Wait for a number of seconds."""
-        ...
-
-    def side_by_side(
-        self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
-    ) -> None:
-        """Run tasks, each in its own thread, until all have ended.
-
-        If a task raises, or on Ctrl-C, the tasks are stopped the next time they sleep, and the exception is raised
-        here.
-
-        Parameters
-        ----------
-        tasks
-            The tasks.
-        interrupted
-            Called after Ctrl-C, immediately and then several times a second until all tasks have ended. It returns
-            whether to keep waiting for them. Tasks that are not waited for end with the process.
-        """
-        ...
 
 
 class BackupReader(Protocol):

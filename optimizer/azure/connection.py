@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from azure.core.credentials import AccessToken, TokenCredential
@@ -25,6 +26,9 @@ _NEVER = 2**33
 
 REGION = re.compile(r"[a-z0-9]{2,40}")
 """Pattern for the name of a region, which becomes part of a host name."""
+
+LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+"""Names of this machine, which never lead elsewhere."""
 
 _SIGN_IN_HOSTS = ("https://login.microsoftonline.com", "https://login.microsoft.com")
 """Hosts that MSAL asks for the sign-in hosts of every cloud."""
@@ -125,6 +129,17 @@ class Connection:
             backoff_seconds=0.01,
         )
 
+    @property
+    def is_emulator(self) -> bool:
+        """Whether every endpoint is an emulator on this machine, and the credential is one that Azure cannot accept.
+
+        This follows from the endpoints and the credential themselves, so that no setting can make Azure look like an
+        emulator.
+        """
+        endpoints = (self.arm_endpoint, self.metrics_endpoint, self.logs_endpoint)
+        local = all(urlsplit(endpoint).scheme == "https" and _is_loopback(endpoint) for endpoint in endpoints)
+        return local and isinstance(self.token_credential, _NoSecret)
+
     def _trust(self) -> Mapping[str, Any]:
         return {} if self.ca_file is None else {"connection_verify": str(self.ca_file)}
 
@@ -199,6 +214,11 @@ class Connection:
 
         endpoint = self.logs_endpoint
         return LogsQueryClient(self.credential, endpoint=endpoint, **self._options(endpoint))
+
+
+def _is_loopback(endpoint: str) -> bool:
+    """Whether an endpoint is on this machine."""
+    return urlsplit(endpoint).hostname in LOOPBACK
 
 
 def identity_options(authority: str, variables: Mapping[str, str] = os.environ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
-from optimizer.cli.console import EXISTING_FILE
+from optimizer.cli.console import EXISTING_FILE, current_clock
 
 if TYPE_CHECKING:
     from optimizer.azure.connection import Connection
@@ -45,6 +45,9 @@ SERVICE = ("--cloud", "--emulator", "--ca-file")
 
 _LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
+_INSTANCE = "optimizer.cli.connect.emulator"
+"""Key of click's context for the id of the emulator that the running command talks to."""
+
 
 def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connection:
     """Connection to a cloud, or to an emulator on this machine.
@@ -78,6 +81,32 @@ def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connectio
     return Connection.to_emulator(emulator, ca_file)
 
 
+def go_by_emulator(connection: Connection) -> None:
+    """Let the running command go by the time of the emulator that it talks to, and keep its ledger and locks apart.
+
+    An emulator that does not run faster goes by the clock of this machine, as the command does.  A connection to Azure
+    leaves the clock and the state folder of this machine in force.
+    """
+    if not connection.is_emulator:
+        return
+    from optimizer.azure.emulator_time import emulator_time
+
+    context = click.get_current_context()
+    told = emulator_time(connection, current_clock())
+    context.obj, context.meta[_INSTANCE] = told.clock, told.instance
+
+
+def current_state_folder() -> Path:
+    """Folder of the ledger and the locks of the running command: one for Azure, and one for each emulator.
+
+    Writes to an emulator thus never count toward the budget of the vaults in Azure that it imitates.
+    """
+    from optimizer.rollout.ledger import state_folder
+
+    instance: str | None = click.get_current_context().meta.get(_INSTANCE)
+    return state_folder() if instance is None else state_folder() / "emulators" / instance
+
+
 def connection_options(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:
     """Add ``--cloud``, ``--emulator`` and ``--ca-file``; the command gets a ``Connection`` first."""
 
@@ -100,6 +129,8 @@ def connection_options(command: Callable[Concatenate[Connection, P], R]) -> Call
     def with_connection(*args: Any, cloud: str, emulator: str | None, ca_file: Path | None, **kwargs: Any) -> R:
         for library in ("azure", "urllib3"):  # they warn of what is repeated anyway, across the progress bars
             logging.getLogger(library).addHandler(logging.NullHandler())
-        return command(connect(cloud, emulator, ca_file), *args, **kwargs)
+        connection = connect(cloud, emulator, ca_file)
+        go_by_emulator(connection)
+        return command(connection, *args, **kwargs)
 
     return with_connection

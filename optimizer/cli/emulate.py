@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import threading
 from datetime import timedelta
@@ -13,9 +14,20 @@ import click
 
 from optimizer.cli.console import ESTATE, Screen, common_options, current_clock, example
 from optimizer.cli.numbers import Number, WholeNumber
+from optimizer.model.arm_id import subscription_of
+from optimizer.model.clock import FasterClock
+from optimizer.model.raw import id_of
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from optimizer.estate.document import EstateDocument
+
+FASTEST = 600
+"""Maximum speed: a request that takes a second then takes 10 minutes on the clock of the emulator.
+
+``apply`` allows five minutes between the two clocks, so at this speed a pause of half a second is too long.
+"""
 
 EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_CA_FILE"
 
@@ -23,8 +35,8 @@ EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_
 @click.command(
     short_help="Serve an estate as if it were Azure.",
     epilog=example(
-        "backup-optimizer emulate estate --port 8443\n"
-        "# then in another shell, with the values that it prints:\n"
+        "backup-optimizer emulate estate --port 8443 --speed 300\n"
+        "# then in another shell, the lines that it prints:\n"
         "export BACKUP_OPTIMIZER_EMULATOR=... BACKUP_OPTIMIZER_CA_FILE=...\n"
         "backup-optimizer pull --subscription ... --out pulled"
     ),
@@ -41,18 +53,32 @@ EMULATOR_VARIABLE, CA_VARIABLE = "BACKUP_OPTIMIZER_EMULATOR", "BACKUP_OPTIMIZER_
 @click.option(
     "--seed", type=WholeNumber(0), default=0, show_default=True, help="Random seed of start delays and faults."
 )
+@click.option(
+    "--speed",
+    type=Number(1, FASTEST),
+    default=1.0,
+    show_default=True,
+    metavar="N",
+    help="Let time pass N times as fast, so that a roll-out can be tried in minutes: with 300, a day takes about 5 "
+    "minutes. Commands with --emulator go by this time.",
+)
 @common_options
-def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: int) -> None:
+def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: int, speed: float) -> None:
     """Serve ESTATE on this machine as if it were Azure, until Ctrl-C.
 
     Load and jobs are shifted by whole weeks so that they end within the last seven days and 'pull' finds a history.
     The emulator keeps writes in memory only; the estate folder never changes.
+
+    Prints what to type in another shell: two variables that lead every command to the emulator, and the command that
+    pulls the estate. Commands that talk to the emulator take the time from it, and keep their ledger of writes apart
+    from the one for Azure.
     """
     from optimizer.emulator import Emulator, Faults, Settings
     from optimizer.estate.folder import open_estate
     from optimizer.estate.moved import MovedLoad, move_jobs
 
-    opened, clock = open_estate(estate), current_clock()
+    opened, machine = open_estate(estate), current_clock()
+    clock = FasterClock(machine.now(), speed, machine) if speed > 1 else machine
     weeks = max(0, (clock.now() - opened.as_of) // timedelta(weeks=1))
     emulator = Emulator.of_estate(
         opened.document,
@@ -67,11 +93,27 @@ def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: 
     stop = _stop_signal()
     with emulator:
         variables = {EMULATOR_VARIABLE: emulator.endpoint, CA_VARIABLE: str(emulator.ca_file)}
-        lines = "\n".join(f"export {name}={value}" for name, value in variables.items())
-        click.echo(json.dumps(variables, indent=1) if screen.as_json else lines)
+        pull = pull_command(opened.document, emulator.endpoint, emulator.ca_file)
+        if screen.as_json:
+            click.echo(json.dumps({**variables, "pull": pull}, indent=1))
+        else:
+            click.echo(
+                "\n".join([*(f"export {name}={shlex.quote(value)}" for name, value in variables.items()), pull])
+            )
         screen.remark("serving; Ctrl-C ends it")
         stop.wait()
     screen.remark(f"ended after {emulator.requests.total()} requests and {len(emulator.writes)} writes")
+
+
+def pull_command(document: EstateDocument, endpoint: str, ca_file: Path) -> str:
+    """Command that pulls an estate from its emulator, ready to be pasted into a shell.
+
+    It names the emulator itself, so that it works in a shell without the variables, and never reads from Azure.
+    """
+    subscriptions = sorted({subscription_of(id_of(vault)) for vault in document.vaults} - {""})
+    scope = [word for name in subscriptions for word in ("--subscription", name)]
+    words = ["backup-optimizer", "pull", *scope, "--emulator", endpoint, "--ca-file", str(ca_file), "--out", "pulled"]
+    return shlex.join(words)
 
 
 def _stop_signal() -> threading.Event:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optimizer.cli.connect import SERVICE, connection_options
+from optimizer.cli.connect import SERVICE, connection_options, current_state_folder
 from optimizer.cli.console import FILE, Screen, common_options, current_clock, example, words_given
 from optimizer.cli.estate import UtcTime
 from optimizer.cli.numbers import Number, WholeNumber
@@ -220,7 +220,7 @@ def apply(
     from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.rollout.journal import journal_path
-    from optimizer.rollout.ledger import Ledger, state_folder
+    from optimizer.rollout.ledger import Ledger
     from optimizer.rollout.prepare import prepare_apply
     from optimizer.rollout.prepared import Approval
 
@@ -236,7 +236,7 @@ def apply(
         document,
         AzureBackupService(connection),
         current_clock(),
-        Ledger(state_folder()),
+        Ledger(current_state_folder()),
         journal,
         resume=resume,
         scope=scope,
@@ -298,7 +298,7 @@ def rollback(
     from optimizer.plan.store import read_plan
     from optimizer.rollout.earlier_runs import plan_of_journal
     from optimizer.rollout.journal import rollback_journal_path
-    from optimizer.rollout.ledger import Ledger, state_folder
+    from optimizer.rollout.ledger import Ledger
     from optimizer.rollout.prepare import prepare_rollback
     from optimizer.rollout.prepared import Approval
     from optimizer.rollout.selection import parse_selector
@@ -311,7 +311,7 @@ def rollback(
         known_estate(plan, place, estate_folder, reader=service, remark=screen.remark),
         service,
         current_clock(),
-        Ledger(state_folder()),
+        Ledger(current_state_folder()),
         journal_file,
         rollback_journal_path(journal_file),
         delete_created=delete_created,
@@ -349,7 +349,7 @@ def _confirm_and_run(
     from optimizer.report.json_rollout import outcome_json
     from optimizer.report.text_rollout import render_apply_summary, render_outcome
     from optimizer.rollout.carry_out import Pace
-    from optimizer.rollout.ledger import Ledger, state_folder
+    from optimizer.rollout.ledger import Ledger
     from optimizer.rollout.run import carry_out
 
     if not screen.as_json and not screen.quiet:
@@ -362,7 +362,7 @@ def _confirm_and_run(
 
             Console(stderr=True, highlight=False).print(render_apply_summary(prepared), crop=False)
         click.confirm("Write this to Azure?", abort=True, err=True)
-    clock, folder = current_clock(), state_folder()
+    clock, folder = current_clock(), current_state_folder()
     with _stopped_midway(prepared), screen.progress() as progress:
         outcome: Outcome = carry_out(
             prepared,

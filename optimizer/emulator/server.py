@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from email.utils import format_datetime
@@ -28,6 +29,7 @@ from optimizer.emulator.routes import ROUTES, Route
 from optimizer.emulator.settings import Settings
 from optimizer.emulator.state import AcceptedWrite, CloudState
 from optimizer.errors import CloudError
+from optimizer.model.clock import FasterClock
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -40,6 +42,13 @@ if TYPE_CHECKING:
 _WRITES = {"policy.put", "item.put", "policy.delete"}
 _MOST_BODY_BYTES = 16 * 1024**2
 """Maximum size of a request body; a batch of metrics for 50 VMs is far below it."""
+
+
+CLOCK_PATH = "/emulator/clock"
+"""Path at which a client reads the emulator's time, its speed, and an id of this emulator.
+
+The path does not exist in Azure.  Requests for it are not counted and have no faults.
+"""
 
 
 class Emulator:
@@ -82,7 +91,7 @@ class Emulator:
         )
         self._interferences: list[tuple[int, Callable[[CloudState], object]]] = []
         self._write_requests = 0
-        self._port = port
+        self._port, self._instance = port, uuid.uuid4().hex
         self._folder: Path | None = None
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -234,7 +243,7 @@ class Emulator:
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         try:
-            answer = await self._answer_or_fault(request)
+            answer = self._time() if request.path == CLOCK_PATH else await self._answer_or_fault(request)
         except Refusal as refusal:
             answer = Answer(refusal.status, refusal.body(), refusal.headers)
         except web.HTTPException:
@@ -243,6 +252,12 @@ class Emulator:
             self.state.errors.append(exc)
             raise
         return _respond(answer, self.state.clock.now())
+
+    def _time(self) -> Answer:
+        """Time for a client that goes by the clock of this emulator."""
+        clock = self.state.clock
+        speed = clock.speed if isinstance(clock, FasterClock) else 1.0
+        return Answer(200, {"now": clock.now().isoformat(), "speed": speed, "instance": self._instance})
 
     async def _answer_or_fault(self, request: web.Request) -> Answer:
         route, parts = self._find(request)

@@ -1,4 +1,4 @@
-"""Two clocks: that of the machine, and a virtual one that jumps instead of waiting."""
+"""Clocks: that of the machine, a virtual one that jumps instead of waiting, and one that runs faster than another."""
 
 from __future__ import annotations
 
@@ -7,10 +7,41 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import Protocol
+
+
+class Clock(Protocol):
+    """Source of the current time, and of waiting; a rehearsal runs on its own clock."""
+
+    def now(self) -> datetime:
+        """The present time, in UTC."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for a number of seconds."""
+        ...
+
+    def side_by_side(
+        self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Run tasks, each in its own thread, until all have ended.
+
+        If a task raises, or on Ctrl-C, the tasks are stopped the next time they sleep, and the exception is raised
+        here.
+
+        Parameters
+        ----------
+        tasks
+            The tasks.
+        interrupted
+            Called after Ctrl-C, immediately and then several times a second until all tasks have ended. It returns
+            whether to keep waiting for them. Tasks that are not waited for end with the process.
+        """
+        ...
 
 
 class SystemClock:
-    """The clock of this machine; an :class:`optimizer.ports.Clock`.
+    """The clock of this machine; a :class:`Clock`.
 
     This is the only place in the program that reads the machine's time of day. All code that depends on the time takes
     a clock as an argument, so that a test or a rehearsal can choose the time.
@@ -40,7 +71,7 @@ class SystemClock:
     def side_by_side(
         self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
     ) -> None:
-        """Run tasks, each in its own thread; see :meth:`optimizer.ports.Clock.side_by_side`.
+        """Run tasks, each in its own thread; see :meth:`Clock.side_by_side`.
 
         A single task has its own thread too, so that Ctrl-C never interrupts what it is doing.
         """
@@ -57,7 +88,7 @@ SYSTEM_CLOCK = SystemClock()
 
 
 class VirtualClock:
-    """A clock that stands still until code sleeps, and then jumps; an :class:`optimizer.ports.Clock`.
+    """A clock that stands still until code sleeps, and then jumps; a :class:`Clock`.
 
     Parameters
     ----------
@@ -144,6 +175,38 @@ class VirtualClock:
             self._changed.notify_all()
 
 
+class FasterClock:
+    """A clock on which time passes faster than on another one by a constant factor; a :class:`Clock`.
+
+    Parameters
+    ----------
+    start
+        Time at which the clock begins, with a UTC offset.
+    speed
+        Number of seconds that pass in one second of the other clock.
+    base
+        The other clock.
+    """
+
+    def __init__(self, start: datetime, speed: float, base: Clock) -> None:
+        self._start, self._base, self._began = start.astimezone(UTC), base, base.now()
+        self.speed = speed
+
+    def now(self) -> datetime:
+        """The current time, in UTC."""
+        return self._start + (self._base.now() - self._began) * self.speed
+
+    def sleep(self, seconds: float) -> None:
+        """Wait for a number of seconds of this clock."""
+        self._base.sleep(max(0.0, seconds) / self.speed)
+
+    def side_by_side(
+        self, tasks: Sequence[Callable[[], None]], interrupted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Run tasks as the other clock does; see :meth:`Clock.side_by_side`."""
+        self._base.side_by_side(tasks, interrupted)
+
+
 class Stopped(BaseException):
     """Signal that ends a task because another one failed or the program was interrupted."""
 
@@ -193,7 +256,7 @@ class Team:
         on_stop
             Wakes tasks that wait for anything other than :meth:`sleep`.
         interrupted
-            See :meth:`optimizer.ports.Clock.side_by_side`.
+            See :meth:`Clock.side_by_side`.
         """
         errors: list[BaseException] = []
         # Not Thread.is_alive: in Python 3.11 a thread counts as ended once its join was interrupted (bpo-45274).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from optimizer.azure.connection import Connection
 from optimizer.cli.emulate import emulate
 from optimizer.estate.demo import generate_demo
 from optimizer.estate.folder import open_estate
+from tests.cli.command_line import run
 
 PROGRAM = "import sys; from optimizer.cli.emulate import emulate; emulate.main(sys.argv[1:])"
 
@@ -23,24 +25,31 @@ PROGRAM = "import sys; from optimizer.cli.emulate import emulate; emulate.main(s
 @pytest.mark.skipif(os.name != "posix", reason="processes are ended otherwise here")
 @pytest.mark.parametrize("form", ["text", "json"])
 def test_an_estate_is_served_until_it_is_stopped(tmp_path: Path, root: Path, form: str) -> None:
-    """It prints the two variables, serves the real clients, and on Ctrl-C ends well and leaves nothing behind."""
+    """It prints variables and a pull that works, serves the real clients, and on Ctrl-C leaves nothing behind."""
     generate_demo(tmp_path / "estate", vms=5, seed=1, weeks=1)
     vault = open_estate(tmp_path / "estate").document.vaults[0]
     command = [sys.executable, "-c", PROGRAM, str(tmp_path / "estate"), "--format", form]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None and process.stderr is not None
-        lines = [process.stdout.readline() for _ in range(4 if form == "json" else 2)]
+        lines = [process.stdout.readline() for _ in range(5 if form == "json" else 3)]
         if form == "json":
             variables = json.loads("".join(lines))
+            pull = variables["pull"]
         else:
-            variables = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines)
+            variables = dict(line.removeprefix("export ").strip().split("=", 1) for line in lines[:2])
+            pull = lines[2]
         ca_file = Path(variables["BACKUP_OPTIMIZER_CA_FILE"])
         connection = Connection.to_emulator(variables["BACKUP_OPTIMIZER_EMULATOR"], ca_file)
         with connection.vaults(vault["id"].split("/")[2]) as client:
             assert client.vaults.get(vault["id"].split("/")[4], vault["name"]).id == vault["id"]
+        words = [word if word != "pulled" else str(tmp_path / "pulled") for word in shlex.split(pull)]
+        assert words[0] == "backup-optimizer"
+        pulled = run(*words[1:], "--days", "2")
+        assert pulled.code == 0, pulled
+        assert len(open_estate(tmp_path / "pulled").document.vms) == 5
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
-        assert "1 requests and 0 writes" in process.stderr.read()
+        assert "requests and 0 writes" in process.stderr.read()
     assert not ca_file.exists()
 
 
