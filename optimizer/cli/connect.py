@@ -13,105 +13,23 @@ import click
 from optimizer.cli.console import EXISTING_FILE, current_clock
 
 if TYPE_CHECKING:
-    from optimizer.azure.connection import Connection
+    from optimizer.azure.cloud import AzureCloud
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-CLOUDS = {
-    "public": (
-        "https://management.azure.com",
-        "metrics.monitor.azure.com",
-        "https://api.loganalytics.io/v1",
-        "https://login.microsoftonline.com",
-    ),
-    "us-government": (
-        "https://management.usgovcloudapi.net",
-        "metrics.monitor.azure.us",
-        "https://api.loganalytics.us/v1",
-        "https://login.microsoftonline.us",
-    ),
-    "china": (
-        "https://management.chinacloudapi.cn",
-        "metrics.monitor.azure.cn",
-        "https://api.loganalytics.azure.cn/v1",
-        "https://login.chinacloudapi.cn",
-    ),
-}
-"""Endpoints by cloud: Resource Manager, metrics below the region, logs, sign-in."""
+CLOUDS = ("public", "us-government", "china")
+"""Keys of :data:`optimizer.azure.cloud.CLOUDS`, written again so that --help imports no client."""
 
 SERVICE = ("--cloud", "--emulator", "--ca-file")
 """Options that a command needs to find the same service as another one."""
 
-_LOOPBACK = {"127.0.0.1", "localhost", "[::1]"}
 
-_INSTANCE = "optimizer.cli.connect.emulator"
-"""Key of click's context for the id of the emulator that the running command talks to."""
-
-
-def connect(cloud: str, emulator: str | None, ca_file: Path | None) -> Connection:
-    """Connection to a cloud, or to an emulator on this machine.
-
-    Raises
-    ------
-    click.BadParameter
-        The emulator's address is not one of this machine.
-    """
-    from optimizer.azure.connection import Connection
-
-    if emulator is None:
-        arm, metrics, logs, authority = CLOUDS[cloud]
-        return Connection(
-            arm,
-            "https://{region}." + metrics,
-            logs,
-            ca_file=ca_file,
-            metrics_audience="https://" + metrics,
-            authority=authority,
-        )
-    from optimizer.azure.pipeline import origin_of
-
-    plain = emulator.rstrip("/")
-    origin = None if set("/?#") & set(plain.partition("://")[2]) else origin_of(plain)
-    if origin is None or origin[0] != "https" or origin[1] not in _LOOPBACK:
-        raise click.BadParameter(
-            f"{emulator!r} is not the address of an emulator on this machine; allowed: https://127.0.0.1:PORT",
-            param_hint="--emulator",
-        )
-    return Connection.to_emulator(emulator, ca_file)
-
-
-def go_by_emulator(connection: Connection) -> None:
-    """Let the running command go by the time of the emulator that it talks to, and keep its ledger and locks apart.
-
-    An emulator that does not run faster goes by the clock of this machine, as the command does.  A connection to Azure
-    leaves the clock and the state folder of this machine in force.
-    """
-    if not connection.is_emulator:
-        return
-    from optimizer.azure.emulator_time import emulator_time
-
-    context = click.get_current_context()
-    told = emulator_time(connection, current_clock())
-    context.obj, context.meta[_INSTANCE] = told.clock, told.instance
-
-
-def current_state_folder() -> Path:
-    """Folder of the ledger and the locks of the running command: one for Azure, and one for each emulator.
-
-    Writes to an emulator thus never count toward the budget of the vaults in Azure that it imitates.
-    """
-    from optimizer.rollout.ledger import state_folder
-
-    instance: str | None = click.get_current_context().meta.get(_INSTANCE)
-    return state_folder() if instance is None else state_folder() / "emulators" / instance
-
-
-def connection_options(command: Callable[Concatenate[Connection, P], R]) -> Callable[..., R]:
-    """Add ``--cloud``, ``--emulator`` and ``--ca-file``; the command gets a ``Connection`` first."""
+def connection_options(command: Callable[Concatenate[AzureCloud, P], R]) -> Callable[..., R]:
+    """Add ``--cloud``, ``--emulator`` and ``--ca-file``; the command gets an ``AzureCloud`` first."""
 
     @click.option(
-        "--cloud", type=click.Choice(list(CLOUDS)), default="public", show_default=True, help="Azure cloud to use."
+        "--cloud", type=click.Choice(CLOUDS), default="public", show_default=True, help="Azure cloud to use."
     )
     @click.option(
         "--emulator",
@@ -127,10 +45,11 @@ def connection_options(command: Callable[Concatenate[Connection, P], R]) -> Call
     )
     @wraps(command)
     def with_connection(*args: Any, cloud: str, emulator: str | None, ca_file: Path | None, **kwargs: Any) -> R:
-        for library in ("azure", "urllib3"):  # they warn of what is repeated anyway, across the progress bars
+        from optimizer.azure.cloud import connect
+
+        for library in ("azure", "urllib3"):  # they warn about requests that are repeated anyway, across the bars
             logging.getLogger(library).addHandler(logging.NullHandler())
-        connection = connect(cloud, emulator, ca_file)
-        go_by_emulator(connection)
-        return command(connection, *args, **kwargs)
+        azure = connect(cloud, emulator=emulator, ca_file=ca_file, clock=current_clock())
+        return command(azure, *args, **kwargs)
 
     return with_connection

@@ -66,14 +66,13 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
 
     DIR (default: backup-demo) then contains the estate, plan.json and report.html.
     """
-    from optimizer.cli.plan import write_report
     from optimizer.estate.demo import generate_demo
     from optimizer.estate.folder import open_estate
     from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import write_plan
     from optimizer.planning import make_plan_of, prepare
     from optimizer.report.text import render_audit, render_plan
-    from optimizer.workflow import audit_case
+    from optimizer.workflow import audit_case, write_report
 
     estate_folder, plan_file, page = folder / "estate", folder / "plan.json", folder / "report.html"
     screen.remark(f"making an estate of {num_vms} VMs in {estate_folder}")
@@ -172,8 +171,9 @@ def import_(
     A plan made from --resources can be handed to somebody who may apply it; a plan made from --vms cannot be
     applied. Nothing is written unless all files are sound.
     """  # noqa: D301  # click looks for the character, not for its name
-    from optimizer.estate.csv_import import ImportOptions, import_estate, import_resources
+    from optimizer.estate.csv_import import ImportOptions
     from optimizer.report.text_import import render_import
+    from optimizer.workflow import import_estate, import_resources
 
     _check_inputs(vms, resources, more_resources, resource_group)
     with screen.progress() as progress:

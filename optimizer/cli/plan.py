@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,13 +16,12 @@ from optimizer.cli.engine import EngineChoice, engine_options
 from optimizer.cli.rules import history_option, rules_options
 from optimizer.cli.search import SearchSettings, search_options
 from optimizer.cli.what_if import refuse_questions
-from optimizer.errors import EstateError, OptimizerError
+from optimizer.errors import EstateError
 
 if TYPE_CHECKING:
     from optimizer.estate.folder import Estate
     from optimizer.model.rules import Rules
     from optimizer.plan.document import PlanDocument
-    from optimizer.plan.limit_prices import LimitPriceEntry
 
 HAS_CHANGES = 10
 """Exit code of ``plan --detailed-exitcode`` where the plan changes anything."""
@@ -57,22 +56,6 @@ def require_writable(path: Path, option: str) -> None:
         raise EstateError(f"{path}: is a folder; give the name of a file")
     if not os.access(folder, os.W_OK):
         raise EstateError(f"{path}: the folder {folder} cannot be written to; choose another with {option}")
-
-
-def write_report(
-    plan: PlanDocument,
-    estate: Estate,
-    page: Path,
-    limits: Sequence[LimitPriceEntry] | None = None,
-    zone: str = "UTC",
-) -> None:
-    """Write the HTML page of a plan, which shows times in a zone at first, and the limits that bind if known."""
-    from optimizer.estate.atomic import translate_write_errors, write_bytes
-    from optimizer.report.html import render_html
-
-    content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load, limits=limits, zone=zone)
-    with translate_write_errors(page):
-        write_bytes(page, content.encode())
 
 
 def _check_zone(_context: click.Context, _parameter: click.Parameter, name: str | None) -> str | None:
@@ -221,17 +204,13 @@ def _summary_json(plan: PlanDocument) -> str:
 
 def _point_out_journals(screen: Screen, out: Path, estate: Estate, rules: Rules) -> None:
     """Point out journals beside the plan that moved VMs of its estate: a plan uses only those that --history names."""
-    from optimizer.rollout.history import read_history
+    from optimizer.workflow import find_journals
 
-    beside = sorted(out.parent.glob("*.journal.jsonl"))
-    inventory = estate.inventory(rules.service_from) if beside else None
-    found = []
-    for path in beside:
-        with suppress(OptimizerError):  # damaged, or of a rehearsal: it could not be given as history
-            found += [path] if inventory and any(one.in_force for one in read_history([path], inventory)) else []
+    every = sorted(out.parent.glob("*.journal.jsonl"))
+    found = find_journals(every, estate, rules)
     if found:
         more, records = (f" and {len(found) - 1} more", "record") if len(found) > 1 else ("", "records")
-        option = " ".join(f"--history {path}" for path in found) if found != beside else f"--history {out.parent}"
+        option = " ".join(f"--history {path}" for path in found) if found != every else f"--history {out.parent}"
         screen.remark(
             f"{found[0].name}{more} beside {out} {records} which VMs were moved; with {option}, VMs that moved "
             "recently stay unless moving them again clearly pays"
@@ -338,7 +317,7 @@ def _show_limits(
 
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.text_limits import render_limits
-    from optimizer.workflow import price_plan_limits
+    from optimizer.workflow import price_plan_limits, write_report
 
     made = read_plan(plan_file)
     estate = open_estate_of(made, plan_file, estate_folder)
@@ -359,6 +338,7 @@ def _show_plan(
 ) -> None:
     from optimizer.plan.store import open_estate_of, read_plan
     from optimizer.report.text import render_report
+    from optimizer.workflow import write_report
 
     made = read_plan(plan_file)
     estate = open_estate_of(made, plan_file, estate_folder)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from optimizer.cli.connect import connection_options
-from optimizer.cli.console import NEW_FOLDER, Screen, common_options, current_clock, example
+from optimizer.cli.console import NEW_FOLDER, Screen, common_options, example
 from optimizer.cli.numbers import WholeNumber
 
 if TYPE_CHECKING:
-    from optimizer.azure.connection import Connection
+    from optimizer.azure.cloud import AzureCloud
 
 PARTLY_FAILED = 6
 """Exit code: the estate is written, but a part of it could not be pulled."""
@@ -70,7 +70,7 @@ PARTLY_FAILED = 6
 @common_options
 def pull(
     screen: Screen,
-    connection: Connection,
+    cloud: AzureCloud,
     subscriptions: tuple[str, ...],
     groups: tuple[str, ...],
     vaults: tuple[str, ...],
@@ -87,19 +87,15 @@ def pull(
     This command only reads from Azure. To continue a pull that was interrupted, run the same command again. If a
     vault or a VM cannot be read, the rest is still pulled, and the exit code is 6.
     """
-    from optimizer.azure.pull import azure_source
-    from optimizer.estate.pull import pull as pull_estate
     from optimizer.estate.pull_options import PullOptions
-    from optimizer.estate.pull_source import Scope
+    from optimizer.estate.pull_source import PullScope
     from optimizer.report.text_pull import render_pull
+    from optimizer.workflow import pull_estate
 
-    scope = Scope(subscriptions, groups, vaults)
+    scope = PullScope(subscriptions, groups, vaults)
     options = PullOptions(append, days, job_days, statistic, workspaces, workers=concurrency)
-    with (
-        azure_source(connection, concurrency=concurrency, statistic=statistic, workspaces=workspaces) as source,
-        screen.progress() as progress,
-    ):
-        found = pull_estate(scope, out, source, options, clock=current_clock(), progress=progress)
+    with screen.progress() as progress:
+        found = pull_estate(scope, out, cloud, options, progress=progress)
     screen.show(*render_pull(found))
     if not found.complete:
         sys.exit(PARTLY_FAILED)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from optimizer.cli.connect import SERVICE, connection_options, current_state_folder
+from optimizer.cli.connect import SERVICE, connection_options
 from optimizer.cli.console import FILE, Screen, common_options, current_clock, example, words_given
 from optimizer.cli.estate import UtcTime
 from optimizer.cli.numbers import Number, WholeNumber
@@ -20,10 +21,10 @@ from optimizer.cli.plan import ESTATE_OPTION
 from optimizer.report.printable import printable
 
 if TYPE_CHECKING:
-    from optimizer.azure.connection import Connection
+    from optimizer.azure.cloud import AzureCloud
     from optimizer.rollout.commands import Commands
     from optimizer.rollout.outcome import Outcome
-    from optimizer.rollout.prepared import Prepared, Scope
+    from optimizer.rollout.prepared import Approval, Prepared, RunScope
 
 APPLIED_IN_PART = 5
 """Exit code of ``apply`` and ``rollback`` where writes are left."""
@@ -34,33 +35,6 @@ HAS_FINDINGS = 6
 PLAN = click.argument("plan_file", metavar="PLAN", type=FILE)
 
 
-def approval_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options of what writes to Azure: who stands behind it, how long to wait."""
-    for option in (
-        click.option(
-            "--guard-request", is_flag=True, help="Send the approved request that a Resource Guard asks for."
-        ),
-        click.option(
-            "--wait",
-            "wait_hours",
-            type=Number(0, 24 * 60),
-            default=0,
-            metavar="HOURS",
-            help="Keep running for this many hours and make writes as they become possible.  "
-            "[default: make the writes that are possible now, then stop; after trouble, wait for 15 minutes at most]",
-        ),
-        click.option("--ticket", default="", help="Change ticket to record in the journal."),
-        click.option(
-            "--approved-by", default="", metavar="NAME", help="Name of the approver to record in the journal."
-        ),
-        click.option("--yes", is_flag=True, help="Skip the confirmation."),
-        click.option("--resume", is_flag=True, help="Continue with the existing journal."),
-        WORKERS,
-    ):
-        command = option(command)
-    return command
-
-
 WORKERS = click.option(
     "--workers",
     type=WholeNumber(1, 32),
@@ -68,6 +42,73 @@ WORKERS = click.option(
     show_default=True,
     help="Number of vaults to write side by side. The writes of one vault are always made one after the other.",
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Writing:
+    """How a command writes to Azure.
+
+    Parameters
+    ----------
+    approval
+        Approver and ticket for the journal.
+    resume
+        Whether to continue with the existing journal.
+    yes
+        Whether to skip the confirmation.
+    wait
+        How long to wait for writes that become possible later.
+    guard_request
+        Whether to send the approved requests that a Resource Guard asks for.
+    workers
+        Number of vaults to write side by side.
+    """
+
+    approval: Approval
+    resume: bool
+    yes: bool
+    wait: timedelta
+    guard_request: bool
+    workers: int
+
+
+def writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of commands that write to Azure; the command gets a :class:`Writing` as ``writing``."""
+
+    @click.option("--resume", is_flag=True, help="Continue with the existing journal.")
+    @click.option("--yes", is_flag=True, help="Skip the confirmation.")
+    @click.option("--approved-by", default="", metavar="NAME", help="Name of the approver to record in the journal.")
+    @click.option("--ticket", default="", help="Change ticket to record in the journal.")
+    @click.option(
+        "--wait",
+        "wait_hours",
+        type=Number(0, 24 * 60),
+        default=0,
+        metavar="HOURS",
+        help="Keep running for this many hours and make writes as they become possible.  "
+        "[default: make the writes that are possible now, then stop; after trouble, wait for 15 minutes at most]",
+    )
+    @click.option("--guard-request", is_flag=True, help="Send the approved request that a Resource Guard asks for.")
+    @WORKERS
+    @wraps(command)
+    def with_writing(
+        *args: Any,
+        resume: bool,
+        yes: bool,
+        approved_by: str,
+        ticket: str,
+        wait_hours: float,
+        guard_request: bool,
+        workers: int,
+        **kwargs: Any,
+    ) -> object:
+        from optimizer.rollout.prepared import Approval
+
+        approval, wait = Approval(approved_by, ticket), timedelta(hours=wait_hours)
+        writing = Writing(approval, resume, yes, wait, guard_request, workers)
+        return command(*args, writing=writing, **kwargs)
+
+    return with_writing
 
 
 ONLY = click.option(
@@ -80,7 +121,7 @@ ONLY = click.option(
 
 
 def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Options that take a part of a plan; the command gets a ``Scope`` as ``scope``."""
+    """Options that take a part of a plan; the command gets a ``RunScope`` as ``scope``."""
 
     @ONLY
     @click.option(
@@ -98,11 +139,9 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_scope(
         *args: Any, only: tuple[str, ...], max_moves: int | None, wave: float | None, **kwargs: Any
     ) -> object:
-        from optimizer.rollout.prepared import Scope
-        from optimizer.rollout.selection import parse_selector
+        from optimizer.rollout.prepared import RunScope
 
-        scope = Scope(tuple(parse_selector(text) for text in only), max_moves, wave)
-        return command(*args, scope=scope, **kwargs)
+        return command(*args, scope=RunScope.of(*only, max_moves=max_moves, wave_percent=wave), **kwargs)
 
     return with_scope
 
@@ -141,7 +180,7 @@ def rehearse(
     screen: Screen,
     plan_file: Path,
     start: datetime | None,
-    scope: Scope,
+    scope: RunScope,
     workers: int,
     estate_folder: str | Path | None,
 ) -> None:
@@ -151,25 +190,21 @@ def rehearse(
     writes and the days they take, whether every state on the way kept the limits and rules, whether the result is
     what the plan promises, what 'watch' would report, and whether a rollback restores the start.
     """
-    from optimizer.cloud import rehearse_plan
-    from optimizer.plan.store import open_estate_of, read_plan
+    from optimizer.cloud import open_twin
     from optimizer.report.json_rollout import rehearsal_json
     from optimizer.report.text_rollout import render_rehearsal
-    from optimizer.rollout.journal import journal_path
+    from optimizer.workflow import rehearse_plan
 
-    plan = read_plan(plan_file)
-    estate = open_estate_of(plan, plan_file, estate_folder)
     with screen.progress() as progress:
-        begin = start or current_clock().now()
         shown = rehearse_plan(
-            plan,
             plan_file,
-            estate,
-            start=begin,
+            open_twin,
+            estate=estate_folder,
+            start=start or current_clock().now(),
             scope=scope,
             workers=workers,
+            commands=commands_for,
             progress=progress,
-            commands=commands_for(plan_file, journal_path(plan_file)),
         )
     screen.show(render_rehearsal(shown), rehearsal_json(shown))
     if not shown.flawless:
@@ -189,23 +224,17 @@ def rehearse(
 @scope_options
 @click.option("--journal", "journal_file", type=FILE, help="File of the journal.  [default: beside the plan]")
 @ESTATE_OPTION
-@approval_options
+@writing_options
 @connection_options
 @common_options
 def apply(
     screen: Screen,
-    connection: Connection,
+    cloud: AzureCloud,
     plan_file: Path,
-    scope: Scope,
+    scope: RunScope,
     journal_file: Path | None,
     estate_folder: str | Path | None,
-    resume: bool,
-    yes: bool,
-    approved_by: str,
-    ticket: str,
-    wait_hours: float,
-    guard_request: bool,
-    workers: int,
+    writing: Writing,
 ) -> None:
     """Write the new start times of PLAN to Azure, over as many days as it takes.
 
@@ -214,42 +243,21 @@ def apply(
     used up, a freeze is in force) are left for 'apply --resume', which you can run as often as you like, for example
     from a scheduler. Exit code 5 means that writes are left, 4 that Azure has changed since the plan was made.
     """
-    from optimizer.azure.service import AzureBackupService
-    from optimizer.errors import EstateError
-    from optimizer.plan.known_estate import known_estate
-    from optimizer.plan.rollback_file import rollback_path, write_rollback
-    from optimizer.plan.store import open_estate_of, read_plan
-    from optimizer.rollout.journal import journal_path
-    from optimizer.rollout.ledger import Ledger
-    from optimizer.rollout.prepare import prepare_apply
-    from optimizer.rollout.prepared import Approval
+    from optimizer.workflow import apply_plan, prepare_apply
 
-    plan = read_plan(plan_file)
-    if resume:  # what was begun goes on, also after 'pull --append'
-        document = known_estate(plan, plan_file, estate_folder, remark=screen.remark)
-    else:
-        document = open_estate_of(plan, plan_file, estate_folder).document
-    journal = journal_file or journal_path(plan_file)
     prepared = prepare_apply(
-        plan,
         plan_file,
-        document,
-        AzureBackupService(connection),
-        current_clock(),
-        Ledger(current_state_folder()),
-        journal,
-        resume=resume,
+        cloud,
+        estate=estate_folder,
+        journal=journal_file,
+        resume=writing.resume,
         scope=scope,
-        approval=Approval(approved_by, ticket),
-        workers=workers,
-        commands=commands_for(plan_file, journal),
+        approval=writing.approval,
+        workers=writing.workers,
+        commands=commands_for,
+        remark=screen.remark,
     )
-    if not rollback_path(plan_file).exists():
-        try:
-            write_rollback(plan, document, rollback_path(plan_file), written_by="apply")
-        except EstateError as exc:
-            screen.remark(f"no rollback file, so 'rollback' will need the estate of the plan: {exc}")
-    _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
+    _confirm_and_run(screen, prepared, cloud, writing, apply_plan)
 
 
 @click.command(
@@ -267,24 +275,18 @@ def apply(
 )
 @ONLY
 @ESTATE_OPTION
-@approval_options
+@writing_options
 @connection_options
 @common_options
 def rollback(
     screen: Screen,
-    connection: Connection,
+    cloud: AzureCloud,
     journal_file: Path,
     plan_file: Path | None,
     delete_created: bool,
     only: tuple[str, ...],
     estate_folder: str | Path | None,
-    resume: bool,
-    yes: bool,
-    approved_by: str,
-    ticket: str,
-    wait_hours: float,
-    guard_request: bool,
-    workers: int,
+    writing: Writing,
 ) -> None:
     """Undo the writes in JOURNAL, the last one first.
 
@@ -293,35 +295,22 @@ def rollback(
     'apply' hold here too: the same waiting times, the same budget, and a journal. Policies that the plan created stay,
     without VMs, and are listed; --delete-created deletes them.
     """
-    from optimizer.azure.service import AzureBackupService
-    from optimizer.plan.known_estate import known_estate
-    from optimizer.plan.store import read_plan
-    from optimizer.rollout.earlier_runs import plan_of_journal
-    from optimizer.rollout.journal import rollback_journal_path
-    from optimizer.rollout.ledger import Ledger
-    from optimizer.rollout.prepare import prepare_rollback
-    from optimizer.rollout.prepared import Approval
-    from optimizer.rollout.selection import parse_selector
+    from optimizer.workflow import prepare_rollback, roll_back
 
-    place = plan_file or plan_of_journal(journal_file)
-    plan, service = read_plan(place), AzureBackupService(connection)
     prepared = prepare_rollback(
-        plan,
-        place,
-        known_estate(plan, place, estate_folder, reader=service, remark=screen.remark),
-        service,
-        current_clock(),
-        Ledger(current_state_folder()),
         journal_file,
-        rollback_journal_path(journal_file),
+        cloud,
+        plan_file=plan_file,
+        estate=estate_folder,
+        resume=writing.resume,
+        only=only,
         delete_created=delete_created,
-        only=tuple(parse_selector(text) for text in only),
-        resume=resume,
-        approval=Approval(approved_by, ticket),
-        workers=workers,
-        commands=commands_for(place, journal_file),
+        approval=writing.approval,
+        workers=writing.workers,
+        commands=commands_for,
+        remark=screen.remark,
     )
-    _confirm_and_run(screen, prepared, connection, yes=yes, wait_hours=wait_hours, guard_request=guard_request)
+    _confirm_and_run(screen, prepared, cloud, writing, roll_back)
 
 
 def exit_code_of(outcome: Outcome) -> int:
@@ -342,37 +331,28 @@ def _stopped_midway(prepared: Prepared) -> Iterator[None]:
 
 
 def _confirm_and_run(
-    screen: Screen, prepared: Prepared, connection: Connection, *, yes: bool, wait_hours: float, guard_request: bool
+    screen: Screen, prepared: Prepared, cloud: AzureCloud, writing: Writing, carry_out: Callable[..., Outcome]
 ) -> None:
-    """Show what is to be done, ask, do it, and say how it ended."""
-    from optimizer.azure.service import AzureBackupService
+    """Show the writes, ask for confirmation, make them, and report the result."""
     from optimizer.report.json_rollout import outcome_json
     from optimizer.report.text_rollout import render_apply_summary, render_outcome
-    from optimizer.rollout.carry_out import Pace
-    from optimizer.rollout.ledger import Ledger
-    from optimizer.rollout.run import carry_out
 
     if not screen.as_json and not screen.quiet:
         screen.show(render_apply_summary(prepared), "")
-    if not yes:
+    if not writing.yes:
         if not sys.stdin.isatty():
             raise click.UsageError("cannot ask for confirmation (not a terminal): review the summary, then pass --yes")
-        if screen.as_json or screen.quiet:  # nobody agrees to what he has not seen
+        if screen.as_json or screen.quiet:  # the summary must be on the screen before the question
             from rich.console import Console
 
             Console(stderr=True, highlight=False).print(render_apply_summary(prepared), crop=False)
         click.confirm("Write this to Azure?", abort=True, err=True)
-    clock, folder = current_clock(), current_state_folder()
     with _stopped_midway(prepared), screen.progress() as progress:
-        outcome: Outcome = carry_out(
+        outcome = carry_out(
             prepared,
-            AzureBackupService(connection),
-            clock,
-            Ledger(folder),
-            folder,
-            until=clock.now() + timedelta(hours=wait_hours) if wait_hours else None,
-            pace=Pace(poll_seconds=connection.polling_seconds),
-            guard_request=guard_request,
+            cloud,
+            wait=writing.wait,
+            guard_request=writing.guard_request,
             progress=progress,
             tell=lambda text: click.echo(printable(text), err=True),
             remark=screen.remark,
@@ -402,7 +382,7 @@ def _confirm_and_run(
 @common_options
 def watch(
     screen: Screen,
-    connection: Connection,
+    cloud: AzureCloud,
     plan_file: Path,
     journal_file: Path | None,
     deep: bool,
@@ -414,25 +394,10 @@ def watch(
     recovery points within the RPO? Each alarm comes with what to do. Exit code 6 means that there are alarms. This
     command only reads from Azure.
     """
-    from optimizer.azure.service import AzureBackupReader
-    from optimizer.estate.arm import build_inventory
-    from optimizer.plan.known_estate import known_estate
-    from optimizer.plan.store import read_plan
     from optimizer.report.text_watch import render_watch
-    from optimizer.rollout.earlier_runs import moved_vms
-    from optimizer.rollout.journal import journal_path
-    from optimizer.rollout.watch import watch as look
-    from optimizer.rollout.watch_found import found_vms
-    from optimizer.rollout.writes import writes_of
+    from optimizer.workflow import watch_plan
 
-    plan = read_plan(plan_file)
-    document = known_estate(plan, plan_file, estate_folder, remark=screen.remark)
-    journal = journal_file or journal_path(plan_file)
-    moved = moved_vms(plan, journal)
-    inventory = build_inventory(document, plan.rules.service_from)
-    others = found_vms(writes_of(plan, document, inventory), journal)
-    reader, clock = AzureBackupReader(connection), current_clock()
-    seen = look(plan, {**others, **moved}, inventory, reader, clock, found=others.keys() - moved.keys(), deep=deep)
+    seen = watch_plan(plan_file, cloud, estate=estate_folder, journal=journal_file, deep=deep, remark=screen.remark)
     screen.show(render_watch(seen), seen.model_dump_json(indent=1))
     if seen.alarms:
         sys.exit(HAS_FINDINGS)

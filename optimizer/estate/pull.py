@@ -28,7 +28,7 @@ from optimizer.estate.pull_inventory import (
 from optimizer.estate.pull_load import DayBlock, days_between, find_starts, known_vms, oldest, usable_rows, window
 from optimizer.estate.pull_options import MAX_DAYS, PullOptions
 from optimizer.estate.pull_report import ENOUGH_DAYS, NO_DATA, PullReport
-from optimizer.estate.pull_source import LoadReader, LoadTarget, PullSource, Refusal, Scope
+from optimizer.estate.pull_source import LoadReader, LoadTarget, PullScope, PullSource, Refusal
 from optimizer.estate.pull_state import DayResult, Partial, Request, open_partial
 from optimizer.estate.raw_jobs import JobReader, learn_error_titles, logged_jobs, merge_jobs, to_frame
 from optimizer.estate.remote import require_local
@@ -46,7 +46,7 @@ _MOST_FAILING_DAYS = 3
 
 
 def pull(
-    scope: Scope,
+    scope: PullScope,
     out: Path,
     source: PullSource,
     options: PullOptions | None = None,
@@ -109,7 +109,7 @@ def _open_old(out: Path) -> Estate:
 class _Pull:
     """One run of a pull; its methods are the stages, in order."""
 
-    scope: Scope
+    scope: PullScope
     out: Path
     source: PullSource
     options: PullOptions

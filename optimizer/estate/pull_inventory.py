@@ -11,7 +11,7 @@ from typing import Any
 from optimizer.errors import AuthError, CloudError, DataError, OptimizerError
 from optimizer.estate.arm_items import source_vm as vm_of_item
 from optimizer.estate.document import Absence, EstateDocument
-from optimizer.estate.pull_source import PullSource, Scope
+from optimizer.estate.pull_source import PullScope, PullSource
 from optimizer.estate.pull_vms import look_for
 from optimizer.model.arm_id import subscription_of
 from optimizer.model.raw import id_of, mapping, properties_of, too_deep
@@ -76,7 +76,7 @@ class _VaultAnswer:
 
 
 def find_inventory(
-    scope: Scope,
+    scope: PullScope,
     source: PullSource,
     jobs_between: tuple[datetime, datetime],
     old: EstateDocument | None,
@@ -129,13 +129,13 @@ def find_inventory(
     return found
 
 
-def _named(scope: Scope) -> str:
+def _named(scope: PullScope) -> str:
     """Text of the scope, with the ids that the user gave."""
     parts = [("subscription", scope.subscriptions), ("management group", scope.management_groups)]
     return " and ".join(f"{what}{'' if len(names) == 1 else 's'} {', '.join(names)}" for what, names in parts if names)
 
 
-def _find_vaults(scope: Scope, source: PullSource, found: Found) -> list[Resource]:
+def _find_vaults(scope: PullScope, source: PullSource, found: Found) -> list[Resource]:
     """Vaults by id, including those given by id; each part of the scope that cannot be searched is a failure."""
     vaults: dict[str, Resource] = {}
     searches: list[tuple[str, Callable[[], list[Resource]]]] = []

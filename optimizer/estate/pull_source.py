@@ -25,7 +25,7 @@ _VAULT = re.compile(
 
 
 @dataclass(frozen=True)
-class Scope:
+class PullScope:
     """Part of Azure to pull: the vaults of everything that is named.
 
     Parameters

@@ -35,7 +35,7 @@ class Request:
     Parameters
     ----------
     scope
-        Scope as returned by :meth:`optimizer.estate.pull_source.Scope.as_lists`.
+        Scope as returned by :meth:`optimizer.estate.pull_source.PullScope.as_lists`.
     days, job_days
         Length of the load and job histories, in days.
     statistic

@@ -10,7 +10,7 @@ from optimizer.plan.document import PlanDocument
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.errors import ApplyError, JournalError
 from optimizer.rollout.journal import Record, RunRecord, read_journal, rollback_journal_path
-from optimizer.rollout.prepared import Approval, Scope
+from optimizer.rollout.prepared import Approval, RunScope
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.selection import parse_selector
 
@@ -71,14 +71,14 @@ def require_same_plan(records: Sequence[Record], plan: PlanDocument, path: Path)
             )
 
 
-def carried_on(records: Sequence[Record], scope: Scope, approval: Approval) -> tuple[Scope, Approval]:
-    """Scope and approval of a run; options that are not given again are as in the run before."""
+def carried_on(records: Sequence[Record], scope: RunScope, approval: Approval) -> tuple[RunScope, Approval]:
+    """RunScope and approval of a run; options that are not given again are as in the run before."""
     runs = [record for record in records if isinstance(record, RunRecord)]
     if not runs:
         return scope, approval
     before = runs[-1]
     earlier = _scope_of(before)
-    merged = Scope(
+    merged = RunScope(
         scope.only or earlier.only,
         scope.max_moves if scope.max_moves is not None else earlier.max_moves,
         scope.wave_percent if scope.wave_percent is not None else earlier.wave_percent,
@@ -87,8 +87,8 @@ def carried_on(records: Sequence[Record], scope: Scope, approval: Approval) -> t
     return merged, approved
 
 
-def _scope_of(run: RunRecord) -> Scope:
-    """Scope that a run recorded.
+def _scope_of(run: RunRecord) -> RunScope:
+    """RunScope that a run recorded.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def _scope_of(run: RunRecord) -> Scope:
             f"the journal's run {run.run} has options that no run records: {run.options}; give the journal as 'apply' "
             "or 'rollback' wrote it"
         )
-    return Scope(tuple(parse_selector(text) for text in only or ()), most, wave)
+    return RunScope(tuple(parse_selector(text) for text in only or ()), most, wave)
 
 
 def require_command(records: Sequence[Record], commands: Collection[str], path: Path) -> None:

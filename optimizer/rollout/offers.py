@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from optimizer.estate.document import EstateDocument
 from optimizer.rollout.freshness import Freshness, relied_on
-from optimizer.rollout.prepared import Scope
+from optimizer.rollout.prepared import RunScope
 from optimizer.rollout.selection import Selector
 from optimizer.rollout.stages import Write
 
@@ -21,7 +21,7 @@ Choose = Callable[[Sequence[Selector]], Sequence[Write]]
 """Returns the writes that a run with these selectors would still make; empty if the run would be refused."""
 
 
-def offers_of_vaults(freshness: Freshness, scope: Scope, command: Command, *, resume: bool) -> Iterator[str]:
+def offers_of_vaults(freshness: Freshness, scope: RunScope, command: Command, *, resume: bool) -> Iterator[str]:
     """Offer the vaults that can still be written.
 
     Parameters
@@ -48,7 +48,7 @@ def offers_of_vms(
     freshness: Freshness,
     to_do: Sequence[Write],
     expected: EstateDocument,
-    scope: Scope,
+    scope: RunScope,
     command: Command,
     choose: Choose,
     *,
@@ -94,7 +94,7 @@ def as_words(only: Iterable[Selector]) -> list[str]:
     return [word for one in only for word in ("--only", f"{one.kind}={one.pattern}")]
 
 
-def narrowed(scope: Scope, *, besides: str = "") -> list[str]:
+def narrowed(scope: RunScope, *, besides: str = "") -> list[str]:
     """Command-line words for the selection of a run, without the selectors of one kind (``besides``)."""
     words = as_words(one for one in scope.only if one.kind != besides)
     words += [] if scope.max_moves is None else ["--max-moves", f"{scope.max_moves}"]

@@ -35,7 +35,7 @@ from optimizer.rollout.journal import DoneRecord, OpenWrite, Record, read_journa
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.offers import offers_of_vaults, offers_of_vms
 from optimizer.rollout.pilot import choose_pilot
-from optimizer.rollout.prepared import Approval, Command, Prepared, Scope
+from optimizer.rollout.prepared import Approval, Command, Prepared, RunScope
 from optimizer.rollout.progress import JournalState, state_of, surely_made, with_what_they_need
 from optimizer.rollout.remarks import (
     changes_elsewhere,
@@ -63,7 +63,7 @@ def prepare_apply(
     journal_path: Path,
     *,
     resume: bool = False,
-    scope: Scope = Scope(),  # noqa: B008  # frozen
+    scope: RunScope = RunScope(),  # noqa: B008  # frozen
     approval: Approval = Approval(),  # noqa: B008  # frozen
     workers: int = DEFAULT_WORKERS,
     command: Command = "apply",
@@ -219,7 +219,7 @@ def prepare_rollback(
     require_command(done_records, ("apply", "rehearse"), applied)
     check_journal(done_records, every, applied)
     records = records_of(plan, journal_path, resume=resume, command="rollback")
-    scope, approval = carried_on(records, Scope(only=tuple(only)), approval)
+    scope, approval = carried_on(records, RunScope(only=tuple(only)), approval)
     state = state_of(records)
     wanted = [write for write in every if is_meant(write, before, scope.only)]
     closures = Closures(ledger, clock)

@@ -14,7 +14,7 @@ from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.journal import OpenWrite, Record
 from optimizer.rollout.protections import Protection
-from optimizer.rollout.selection import Selector
+from optimizer.rollout.selection import Selector, parse_selector
 from optimizer.rollout.stages import Rollout, Write
 
 Command = Literal["apply", "rollback", "rehearse"]
@@ -35,7 +35,7 @@ class Approval:
 
 
 @dataclass(frozen=True)
-class Scope:
+class RunScope:
     """Part of a plan that a run covers.
 
     Parameters
@@ -51,6 +51,17 @@ class Scope:
     only: tuple[Selector, ...] = ()
     max_moves: int | None = None
     wave_percent: float | None = None
+
+    @classmethod
+    def of(cls, *only: str, max_moves: int | None = None, wave_percent: float | None = None) -> RunScope:
+        """RunScope of the VMs that any of the texts selects, such as ``vault=weu-01``; see :func:`parse_selector`.
+
+        Raises
+        ------
+        UsageError
+            A text does not select VMs.
+        """
+        return cls(tuple(map(parse_selector, only)), max_moves, wave_percent)
 
     def options(self) -> dict[str, Any]:
         """Options in the form in which the journal records them."""
@@ -84,7 +95,7 @@ class Prepared:
     pilot
         Ids of the VMs that go first.
     scope, approval
-        Scope and approval as given.
+        RunScope and approval as given.
     protections
         Protection of each vault, by id.
     remarks
@@ -110,7 +121,7 @@ class Prepared:
     records: tuple[Record, ...] = ()
     begun: tuple[Write, ...] = ()
     pilot: frozenset[str] = frozenset()
-    scope: Scope = Scope()
+    scope: RunScope = RunScope()
     approval: Approval = Approval()
     protections: Mapping[str, Protection] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()

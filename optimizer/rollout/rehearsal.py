@@ -25,7 +25,7 @@ from optimizer.rollout.journal import read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply, prepare_rollback
-from optimizer.rollout.prepared import Prepared, Scope, latest_end
+from optimizer.rollout.prepared import Prepared, RunScope, latest_end
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.rollback import created_policies, estate_after
 from optimizer.rollout.run import carry_out
@@ -106,7 +106,7 @@ def rehearse(
     clock: Clock,
     folder: Path,
     *,
-    scope: Scope = Scope(),  # noqa: B008  # frozen
+    scope: RunScope = RunScope(),  # noqa: B008  # frozen
     workers: int = DEFAULT_WORKERS,
     pace: Pace = Pace(),  # noqa: B008  # frozen
     progress: Progress = no_progress,

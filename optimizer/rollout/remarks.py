@@ -13,7 +13,7 @@ from optimizer.rollout.closures import Closures
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness
-from optimizer.rollout.prepared import Scope
+from optimizer.rollout.prepared import RunScope
 from optimizer.rollout.progress import JournalState
 from optimizer.rollout.protections import Protection, read_protection
 from optimizer.rollout.stages import Write
@@ -135,7 +135,9 @@ def unproven_rules(plan: PlanDocument, plan_path: Path) -> list[str]:
     return [remark]
 
 
-def outside_of_scope(every: Sequence[Write], chosen: Sequence[Write], scope: Scope, commands: Commands) -> list[str]:
+def outside_of_scope(
+    every: Sequence[Write], chosen: Sequence[Write], scope: RunScope, commands: Commands
+) -> list[str]:
     """Report how many VMs are left for another run, and the command for that run."""
     moved = {vm.lower() for write in chosen for vm in write.vms}
     others = len({vm.lower() for write in every for vm in write.vms} - moved)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from optimizer.engine import SERIAL, Engine
+from optimizer.errors import OptimizerError
 from optimizer.estate.folder import Estate
 from optimizer.model.clock import SYSTEM_CLOCK
+from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.earlier import read_earlier
 from optimizer.plan.toward import require_move_limit
 from optimizer.planning import Tell, make_plan_of, prepare
 from optimizer.ports import Clock, Progress, no_progress
+from optimizer.rollout.history import read_history
 from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP
 from optimizer.solve.why_not.relaxation import nobody
 
@@ -104,3 +108,25 @@ def make_plan(
         tell=tell,
         clock=clock,
     )
+
+
+def find_journals(paths: Iterable[Path], estate: Estate, rules: Rules) -> list[Path]:
+    """Journals that record moves of an estate's VMs which are still in force.
+
+    Files that could not be given as ``history``, because they are damaged or belong to a rehearsal, are left out.
+
+    Parameters
+    ----------
+    paths
+        Paths of journals.
+    estate, rules
+        Estate to plan, and its rules.
+    """
+    inventory: Inventory | None = None
+    found = []
+    for path in paths:
+        inventory = inventory or estate.inventory(rules.service_from)
+        with suppress(OptimizerError):
+            if any(source.in_force for source in read_history([path], inventory)):
+                found.append(path)
+    return found

@@ -7,17 +7,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import click
 import pytest
 
+from optimizer.azure.cloud import CLOUDS, AzureCloud, connect
 from optimizer.azure.connection import Connection
 from optimizer.azure.emulator_time import emulator_time, parse_time
-from optimizer.cli.connect import CLOUDS, connect, current_state_folder, go_by_emulator
-from optimizer.cli.console import current_clock
 from optimizer.emulator import Emulator
 from optimizer.errors import CloudError
 from optimizer.model.clock import FasterClock, VirtualClock
-from optimizer.rollout.ledger import state_folder
+from optimizer.rollout.ledger import CountedWrite
+from optimizer.workflow.run import ledger_of
 from tests.azure.clouds import cloud_document
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -59,35 +58,28 @@ def test_an_emulator_of_normal_speed_leaves_the_clock_of_the_machine(machine: Vi
         assert emulator_time(connection_to(running), machine).clock is machine
 
 
-def test_each_emulator_has_a_ledger_of_its_own(
-    machine: VirtualClock, emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """A command on an emulator uses its clock and a state folder of its own; its writes do not count in Azure."""
-    monkeypatch.setenv("BACKUP_OPTIMIZER_STATE", str(tmp_path))
-    folders = []
+def test_each_emulator_has_a_ledger_of_its_own(machine: VirtualClock, emulator: Emulator, tmp_path: Path) -> None:
+    """A client of an emulator uses its clock and a ledger of its own; its writes do not count in Azure."""
+    write = CountedWrite(at=machine.now(), vault_id="/v")
+    ledger_of(AzureCloud(clock=machine, state_folder=tmp_path)).add(write)
     with Emulator.of_estate(cloud_document(1, subscriptions=1, vaults=1), clock=machine) as other:
         for one in (emulator, other):
-            with click.Context(click.Command("apply"), obj=machine):
-                go_by_emulator(connection_to(one))
-                assert current_clock().now() == one.state.clock.now()
-                folders.append(current_state_folder())
-    assert len({*folders, state_folder()}) == 3
-    assert {folder.parent.parent for folder in folders} == {tmp_path}
+            cloud = connect(emulator=one.endpoint, ca_file=one.ca_file, clock=machine)
+            assert cloud.clock.now() == one.state.clock.now()
+            ledger = ledger_of(replace(cloud, state_folder=tmp_path))
+            assert ledger.since(machine.now() - timedelta(days=1)) == ()
+            ledger.add(write)
+    assert len(list((tmp_path / "emulators").iterdir())) == 2
 
 
-@pytest.mark.parametrize("cloud", CLOUDS)
-def test_azure_never_sets_the_clock(
-    cloud: str, machine: VirtualClock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Commands on Azure keep clock and state folder of the machine, whatever the endpoint might answer."""
-    monkeypatch.setenv("BACKUP_OPTIMIZER_STATE", str(tmp_path))
-    connection = connect(cloud, None, None)
-    with click.Context(click.Command("apply"), obj=machine):
-        go_by_emulator(connection)
-        assert current_clock() is machine
-        assert current_state_folder() == state_folder() == tmp_path
+@pytest.mark.parametrize("name", CLOUDS)
+def test_azure_never_sets_the_clock(name: str, machine: VirtualClock) -> None:
+    """Clients of Azure keep the clock and the ledger of the machine, whatever the endpoint might answer."""
+    cloud = connect(name, clock=machine)
+    assert cloud.clock is machine
+    assert not cloud.emulator and cloud.state_folder is None
     with pytest.raises(ValueError, match="only an emulator on this machine"):
-        emulator_time(connection, machine)
+        emulator_time(cloud.connection, machine)
 
 
 def test_half_an_emulator_is_none(emulator: Emulator, machine: VirtualClock) -> None:

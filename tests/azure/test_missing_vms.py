@@ -18,7 +18,7 @@ from optimizer.estate.demo import DEMO_AS_OF, generate_demo
 from optimizer.estate.pull import pull
 from optimizer.estate.pull_options import PullOptions
 from optimizer.estate.pull_report import PullReport
-from optimizer.estate.pull_source import Scope
+from optimizer.estate.pull_source import PullScope
 from optimizer.estate.pull_vms import MOST_LOOKS, look_for
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import Resource
@@ -53,7 +53,7 @@ def cloud(truth: Estate, gone: set[str], **settings: Any) -> Iterator[Emulator]:
 
 def pulled(emulator: Emulator, truth: Estate, out: Path, **options: Any) -> PullReport:
     """Pull a day of everything."""
-    scope = Scope(subscriptions=subscriptions_of(truth.document))
+    scope = PullScope(subscriptions=subscriptions_of(truth.document))
     with azure_source(Connection.to_emulator(emulator.endpoint, emulator.ca_file)) as source:
         return pull(scope, out, source, PullOptions(days=1, **options), clock=VirtualClock(DEMO_AS_OF))
 

@@ -25,7 +25,7 @@ from optimizer.estate.demo import DEMO_AS_OF, generate_demo
 from optimizer.estate.pull import pull
 from optimizer.estate.pull_options import PullOptions
 from optimizer.estate.pull_report import PullReport
-from optimizer.estate.pull_source import Scope
+from optimizer.estate.pull_source import PullScope
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import no_progress
 from tests.azure.clouds import resources_by_id, subscriptions_of
@@ -54,7 +54,7 @@ def _cloud(truth: Estate, now: datetime = DEMO_AS_OF, **options: Any) -> Iterato
 
 def _pull(emulator: Emulator, truth: Estate, out: Path, now: datetime = DEMO_AS_OF, **given: Any) -> PullReport:
     opened = {key: given.pop(key) for key in ("concurrency", "statistic", "workspaces") if key in given}
-    scope = given.pop("scope", Scope(subscriptions=subscriptions_of(truth.document)))
+    scope = given.pop("scope", PullScope(subscriptions=subscriptions_of(truth.document)))
     progress = given.pop("progress", no_progress)
     options = PullOptions(**{"days": DAYS, **given})
     with azure_source(Connection.to_emulator(emulator.endpoint, emulator.ca_file), **opened) as source:
@@ -290,8 +290,8 @@ def test_scope_by_vault_and_by_management_group(truth: Estate, tmp_path: Path) -
     """One vault by its id in another case, or all of a management group."""
     vault = str(truth.document.vaults[0]["id"])
     with _cloud(truth) as emulator:
-        one = _pull(emulator, truth, tmp_path / "one", scope=Scope(vaults=(vault.lower(),)))
-        group = _pull(emulator, truth, tmp_path / "group", scope=Scope(management_groups=("root",)))
+        one = _pull(emulator, truth, tmp_path / "one", scope=PullScope(vaults=(vault.lower(),)))
+        group = _pull(emulator, truth, tmp_path / "group", scope=PullScope(management_groups=("root",)))
     assert one.complete and one.vaults == 1 and one.unprotected > 0
     assert group.complete and group.vaults == len(truth.document.vaults)
 

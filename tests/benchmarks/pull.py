@@ -74,10 +74,10 @@ def pull_once(served: Served, out: Path, now: datetime, days: int, *, append: bo
     from optimizer.azure.pull import azure_source
     from optimizer.estate.pull import pull
     from optimizer.estate.pull_options import PullOptions
-    from optimizer.estate.pull_source import Scope
+    from optimizer.estate.pull_source import PullScope
     from optimizer.model.clock import VirtualClock
 
-    scope = Scope(subscriptions=tuple(subscription_id(n + 1) for n in range(SUBSCRIPTIONS)))
+    scope = PullScope(subscriptions=tuple(subscription_id(n + 1) for n in range(SUBSCRIPTIONS)))
     began = time.perf_counter()
     with azure_source(Connection.to_emulator(served.endpoint, served.ca_file)) as source:
         report = pull(scope, out, source, PullOptions(append=append, days=days), clock=VirtualClock(now))

@@ -18,7 +18,7 @@ from optimizer.estate.pull import pull
 from optimizer.estate.pull_inventory import source_vm
 from optimizer.estate.pull_options import PullOptions
 from optimizer.estate.pull_report import NO_DATA, PullReport
-from optimizer.estate.pull_source import Refusal, Scope
+from optimizer.estate.pull_source import PullScope, Refusal
 from optimizer.model.clock import VirtualClock
 from tests.estate.memory_cloud import MemoryCloud, shouting
 
@@ -40,8 +40,8 @@ def cloud(truth: Estate) -> Iterator[MemoryCloud]:
     return MemoryCloud(truth)  # type: ignore[return-value]
 
 
-def _scope(truth: Estate) -> Scope:
-    return Scope(subscriptions=(str(truth.document.vaults[0]["id"]).split("/")[2],))
+def _scope(truth: Estate) -> PullScope:
+    return PullScope(subscriptions=(str(truth.document.vaults[0]["id"]).split("/")[2],))
 
 
 def _pull(cloud: MemoryCloud, out: Path, now: datetime = DEMO_AS_OF, **options: Any) -> PullReport:
@@ -160,7 +160,7 @@ def test_other_scope_does_not_go_on(cloud: MemoryCloud, tmp_path: Path) -> None:
         _pull(cloud, tmp_path / "estate", days=2)
     vault = str(cloud.estate.document.vaults[0]["id"])
     with pytest.raises(EstateError, match="scope was"):
-        _pull(cloud, tmp_path / "estate", scope=Scope(vaults=(vault,)))
+        _pull(cloud, tmp_path / "estate", scope=PullScope(vaults=(vault,)))
 
 
 def test_forbidden_vault_stops_no_other(cloud: MemoryCloud, truth: Estate, tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_no_vault_at_all_writes_nothing(cloud: MemoryCloud, truth: Estate, tmp_p
     with pytest.raises(ForbiddenError, match="missing right"):
         _pull(cloud, tmp_path / "estate")
     with pytest.raises(CloudError, match="no Recovery Services vault was found"):
-        _pull(cloud, tmp_path / "estate", scope=Scope(subscriptions=("00000000-0000-0000-0000-00000000000f",)))
+        _pull(cloud, tmp_path / "estate", scope=PullScope(subscriptions=("00000000-0000-0000-0000-00000000000f",)))
     assert not list(tmp_path.iterdir())
 
 
@@ -203,7 +203,7 @@ def test_a_scope_without_vaults_is_named(cloud: MemoryCloud, tmp_path: Path) -> 
         ((unknown, other), f"subscriptions {unknown}, {other}:"),
     ):
         with pytest.raises(CloudError, match=f"no Recovery Services vault was found in {named} see whether the ids"):
-            _pull(cloud, tmp_path / "estate", scope=Scope(subscriptions=ids))
+            _pull(cloud, tmp_path / "estate", scope=PullScope(subscriptions=ids))
 
 
 def test_failed_and_silent_vms_are_two_things(cloud: MemoryCloud, truth: Estate, tmp_path: Path) -> None:
@@ -293,4 +293,4 @@ def test_imported_estate_is_not_appended_to(truth: Estate, cloud: MemoryCloud) -
 def test_names_are_checked(names: dict[str, tuple[str, ...]], message: str) -> None:
     """What is no id is refused before anything is asked."""
     with pytest.raises(ConfigError, match=message):
-        Scope(**names)
+        PullScope(**names)

@@ -16,7 +16,7 @@ from optimizer.estate.demo import DEMO_AS_OF, generate_demo
 from optimizer.estate.pull import pull
 from optimizer.estate.pull_options import PullOptions
 from optimizer.estate.pull_report import PullReport
-from optimizer.estate.pull_source import Scope
+from optimizer.estate.pull_source import PullScope
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import Resource
 from tests.estate.memory_cloud import MemoryCloud
@@ -88,7 +88,7 @@ def pulled(cloud: MemoryCloud, out: Path) -> PullReport:
     """Pull all vaults of the cloud."""
     vaults = tuple(str(vault["id"]) for vault in cloud.estate.document.vaults)
     options = PullOptions(days=1)
-    return pull(Scope(vaults=vaults), out, cloud.source(), options, clock=VirtualClock(DEMO_AS_OF))
+    return pull(PullScope(vaults=vaults), out, cloud.source(), options, clock=VirtualClock(DEMO_AS_OF))
 
 
 def protected(document_items: Sequence[Resource]) -> Iterator[Resource]:

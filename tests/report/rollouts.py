@@ -11,7 +11,7 @@ from optimizer.ports import Resource
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.journal import RunRecord
 from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepared import Approval, Prepared, Scope
+from optimizer.rollout.prepared import Approval, Prepared, RunScope
 from optimizer.rollout.selection import Selector
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 from tests.plan.estates import VAULT, item, policy_id, standard_policy, vm_id
@@ -98,7 +98,7 @@ def make_prepared(**changes: Any) -> Prepared:
 
 
 PART = {
-    "scope": Scope((Selector("vault", "rsv-*"),), 20, 10.0),
+    "scope": RunScope((Selector("vault", "rsv-*"),), 20, 10.0),
     "pilot": frozenset({vm_id("app-02").lower()}),
     "approval": Approval("Change board", "CHG0042"),
 }

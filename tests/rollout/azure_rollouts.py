@@ -25,7 +25,7 @@ from optimizer.ports import Progress, Resource, no_progress
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply
-from optimizer.rollout.prepared import Prepared, Scope, latest_end
+from optimizer.rollout.prepared import Prepared, RunScope, latest_end
 from optimizer.rollout.run import carry_out
 from tests.plan.estates import VAULT, item, standard_policy
 from tests.rollout.conftest import PACE, Ready
@@ -158,7 +158,7 @@ class Azure:
         """Of the plan."""
         return self.folder / "plan.journal.jsonl"
 
-    def prepare(self, *, resume: bool = False, scope: Scope = Scope(), journal: Path | None = None) -> Prepared:  # noqa: B008  # frozen
+    def prepare(self, *, resume: bool = False, scope: RunScope = RunScope(), journal: Path | None = None) -> Prepared:  # noqa: B008  # frozen
         """Check the plan and lay it out."""
         return prepare_apply(
             self.ready.plan,
@@ -188,7 +188,7 @@ class Azure:
             progress=progress,
         )
 
-    def apply(self, *, resume: bool = False, scope: Scope = Scope(), guard_request: bool = False) -> Outcome:  # noqa: B008  # frozen
+    def apply(self, *, resume: bool = False, scope: RunScope = RunScope(), guard_request: bool = False) -> Outcome:  # noqa: B008  # frozen
         """Both."""
         return self.carry_out(self.prepare(resume=resume, scope=scope), guard_request=guard_request)
 

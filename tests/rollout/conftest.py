@@ -21,7 +21,7 @@ from optimizer.rollout.journal import Journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply, prepare_rollback
-from optimizer.rollout.prepared import Approval, Prepared, Scope, latest_end
+from optimizer.rollout.prepared import Approval, Prepared, RunScope, latest_end
 from optimizer.rollout.run import carry_out
 from optimizer.rollout.selection import Selector
 from optimizer.rollout.stages import Write
@@ -83,7 +83,7 @@ def run(
     clock: VirtualClock | None = None,
     resume: bool = False,
     wait: bool = True,
-    scope: Scope = Scope(),  # noqa: B008  # frozen
+    scope: RunScope = RunScope(),  # noqa: B008  # frozen
     approval: Approval = Approval(),  # noqa: B008  # frozen
     journal_of: type[Journal] = Journal,
 ) -> Outcome:

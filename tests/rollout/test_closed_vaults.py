@@ -14,7 +14,7 @@ from optimizer.model.clock import VirtualClock
 from optimizer.ports import Accepted, Resource
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepare import prepare_apply
-from optimizer.rollout.prepared import Scope
+from optimizer.rollout.prepared import RunScope
 from optimizer.rollout.run import carry_out
 from optimizer.rollout.selection import parse_selector
 from tests.plan.estates import VAULT
@@ -178,7 +178,7 @@ def test_a_rollback_sends_nothing_to_a_closed_vault(one: Ready, tmp_path: Path) 
             raise Killed
 
     service.before_write = kill
-    scope = Scope(only=(parse_selector(f"vm={move.name}"),))
+    scope = RunScope(only=(parse_selector(f"vm={move.name}"),))
     with pytest.raises(Killed):
         run(one, service, tmp_path, clock=clock, scope=scope)
     service.refused = "get_item"

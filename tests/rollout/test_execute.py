@@ -14,7 +14,7 @@ from optimizer.plan.applied import apply_in_memory
 from optimizer.rollout.carry_out import Attempt, Carrier, End
 from optimizer.rollout.journal import IntentRecord, Journal, Record, RunRecord, read_journal
 from optimizer.rollout.ledger import Ledger
-from optimizer.rollout.prepared import Approval, Scope
+from optimizer.rollout.prepared import Approval, RunScope
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.selection import parse_selector
@@ -258,9 +258,9 @@ def test_a_resumption_keeps_scope_and_approval(planned: Ready, tmp_path: Path) -
     """What is not said anew when resuming is as it was: the selected VMs, the limit, who approved."""
     service, clock = FakeService(planned.document), VirtualClock(planned.noon)
     move = next(write for write in planned.writes if write.kind == "reassign_item")
-    scope = Scope(only=(parse_selector(f"vm={move.name}"),))
+    scope = RunScope(only=(parse_selector(f"vm={move.name}"),))
     run(planned, service, tmp_path, clock=clock, scope=scope, approval=Approval("board", "CHG1"))
-    run(planned, service, tmp_path, clock=clock, resume=True, scope=Scope(max_moves=100))
+    run(planned, service, tmp_path, clock=clock, resume=True, scope=RunScope(max_moves=100))
     runs = [record for record in read_journal(tmp_path / "plan.journal.jsonl") if isinstance(record, RunRecord)]
     assert [(record.approved_by, record.ticket) for record in runs] == [("board", "CHG1")] * 2
     assert runs[1].options == {"only": [f"vm={move.name}"], "max_moves": 100}

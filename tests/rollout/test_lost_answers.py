@@ -24,7 +24,7 @@ from optimizer.rollout.journal import (
 )
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepared import Scope
+from optimizer.rollout.prepared import RunScope
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.run import carry_out
 from optimizer.rollout.selection import parse_selector
@@ -166,9 +166,9 @@ def test_caps_hold_while_a_lost_request_may_take_effect(joining: Ready, tmp_path
     assert max(most, starting_at_two(service)) == 2
 
 
-def scope_of(vm: str, most: int | None = None) -> Scope:
+def scope_of(vm: str, most: int | None = None) -> RunScope:
     """Select one VM."""
-    return Scope(only=(parse_selector(f"vm={vm}"),), max_moves=most)
+    return RunScope(only=(parse_selector(f"vm={vm}"),), max_moves=most)
 
 
 class KilledAfterward(FakeService):

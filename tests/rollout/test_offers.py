@@ -13,7 +13,7 @@ from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.freshness import Freshness, require_fresh
 from optimizer.rollout.offers import offers_of_vaults, unique_names
-from optimizer.rollout.prepared import Scope
+from optimizer.rollout.prepared import RunScope
 from optimizer.rollout.selection import parse_selector
 from tests.plan.estates import policy_id
 from tests.rollout.azure_rollouts import of_two_vaults, ready_of
@@ -29,13 +29,13 @@ def commands_in(message: str) -> list[list[str]]:
     return [shlex.split(line) for line in message.splitlines() if line.startswith("    backup-optimizer ")]
 
 
-def scope_of(words: list[str]) -> Scope:
+def scope_of(words: list[str]) -> RunScope:
     """The part of the plan that a command selects."""
     only = [words[place + 1] for place, word in enumerate(words) if word == "--only"]
-    return Scope(tuple(parse_selector(text) for text in only))
+    return RunScope(tuple(parse_selector(text) for text in only))
 
 
-def names_of(scope: Scope) -> set[str]:
+def names_of(scope: RunScope) -> set[str]:
     return {one.pattern.rpartition("/")[2] for one in scope.only}
 
 
@@ -52,7 +52,7 @@ def test_the_part_for_other_vaults_is_offered() -> None:
         return COMMANDS.apply(*COMMANDS.first, *words, resume=resume)
 
     with pytest.raises(StalePlanError) as caught:
-        require_fresh(freshness, "plan", offers=offers_of_vaults(freshness, Scope(), again, resume=False))
+        require_fresh(freshness, "plan", offers=offers_of_vaults(freshness, RunScope(), again, resume=False))
     (command,) = commands_in(str(caught.value))
     assert command[1:] == ["apply", "my plan.json", "--approved-by", "Change board", "--only", "vault=two"]
 
@@ -63,7 +63,7 @@ def test_the_other_vms_of_a_changed_vault_are_offered(planned: Ready, tmp_path: 
     service, clock = FakeService(planned.document), VirtualClock(planned.noon)
     touched = next(write for write in planned.writes if write.kind == "reassign_item")
     move_away(service, touched.name)
-    scope = Scope(tuple(map(parse_selector, narrow)))
+    scope = RunScope(tuple(map(parse_selector, narrow)))
     with pytest.raises(StalePlanError) as caught:
         run(planned, service, tmp_path, clock=clock, scope=scope)
     assert not service.order

@@ -23,7 +23,7 @@ from optimizer.ports import Resource
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
 from optimizer.rollout.errors import BusyError
 from optimizer.rollout.journal import read_journal
-from optimizer.rollout.prepared import Scope
+from optimizer.rollout.prepared import RunScope
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.selection import parse_selector
 from optimizer.rollout.stages import Write
@@ -100,7 +100,7 @@ def test_the_part_of_a_stale_plan_that_holds_can_be_applied(tmp_path: Path) -> N
             cloud.apply()
         assert told.value.exit_code == 4
         assert cloud.emulator.writes == []
-        assert cloud.apply(scope=Scope(only=(parse_selector("vault=rsv-one"),))).complete
+        assert cloud.apply(scope=RunScope(only=(parse_selector("vault=rsv-one"),))).complete
         assert cloud.written == ["first-0200", "one-0"]
 
 
@@ -321,7 +321,7 @@ def test_the_second_wave_waits_for_the_backups_of_the_pilot(tmp_path: Path) -> N
     targets = {f"app-{n}": "02:00" for n in range(10)}
     ready = ready_of(world([standard_policy("nightly", "23:00", items=11)], places, targets, Rules()))
     with azure(ready, tmp_path) as cloud:
-        prepared = cloud.prepare(scope=Scope(wave_percent=20))
+        prepared = cloud.prepare(scope=RunScope(wave_percent=20))
         pilot = {vm.rpartition("/")[2] for vm in prepared.pilot}
         assert len(pilot) == 2
         assert cloud.carry_out(prepared).complete

@@ -24,7 +24,7 @@ from optimizer.rollout.journal import DoneRecord, IntentRecord, Journal, Record,
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply, prepare_rollback
-from optimizer.rollout.prepared import Scope, latest_end
+from optimizer.rollout.prepared import RunScope, latest_end
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.run import carry_out
@@ -52,7 +52,7 @@ def apply_all(
     *,
     workers: int = 4,
     journal_of: Callable[[Path], Journal] = Journal,
-    scope: Scope = Scope(),  # noqa: B008  # frozen
+    scope: RunScope = RunScope(),  # noqa: B008  # frozen
 ) -> Outcome:
     """Begin or resume, and wait for what opens."""
     journal, ledger = folder / "plan.journal.jsonl", Ledger(folder / "state")
@@ -229,7 +229,7 @@ def test_a_rollback_is_side_by_side_too(many_vaults: Ready, tmp_path: Path) -> N
 def test_the_second_wave_waits_for_pilots_of_all_lanes(many_vaults: Ready, tmp_path: Path) -> None:
     """VMs of the second wave move only after the pilot's first backups, in whatever vault the pilot is."""
     service = SlowService(many_vaults, VirtualClock(NOW))
-    assert apply_all(many_vaults, service, tmp_path, scope=Scope(wave_percent=25)).complete
+    assert apply_all(many_vaults, service, tmp_path, scope=RunScope(wave_percent=25)).complete
     assert_applied(many_vaults, service)
     moves = [at for at, kind, _ in service.times if kind == "item"]
     gaps = [later - earlier for earlier, later in pairwise(moves)]

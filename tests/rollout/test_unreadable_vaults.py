@@ -17,7 +17,7 @@ from optimizer.ports import Resource
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.journal import DoneRecord, Journal, Record, read_journal
 from optimizer.rollout.ledger import Ledger
-from optimizer.rollout.prepared import Prepared, Scope, latest_end
+from optimizer.rollout.prepared import Prepared, RunScope, latest_end
 from optimizer.rollout.progress import state_of
 from optimizer.rollout.run import carry_out
 from optimizer.rollout.selection import parse_selector
@@ -88,8 +88,8 @@ class Guarded(FakeService):
         return super().vault_settings(vault_id)
 
 
-def only(*texts: str) -> Scope:
-    return Scope(only=tuple(parse_selector(text) for text in texts))
+def only(*texts: str) -> RunScope:
+    return RunScope(only=tuple(parse_selector(text) for text in texts))
 
 
 @pytest.mark.parametrize("error", [GONE, FORBIDDEN, SILENT, SIGNED_OUT], ids=["404", "403", "silent", "401"])

@@ -1,0 +1,44 @@
+"""Use case: write the page of a plan."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from optimizer.estate.atomic import translate_write_errors, write_bytes
+from optimizer.estate.folder import Estate
+from optimizer.plan.document import PlanDocument
+from optimizer.plan.limit_prices import LimitPriceEntry
+
+
+def write_report(
+    plan: PlanDocument,
+    estate: Estate,
+    page: str | Path,
+    limits: Sequence[LimitPriceEntry] | None = None,
+    zone: str = "UTC",
+) -> None:
+    """Write a plan as an HTML page with charts: one file that works offline.
+
+    Parameters
+    ----------
+    plan, estate
+        The plan and its estate.
+    page
+        Path of the page.  An older file is replaced as a whole or not at all.
+    limits
+        Result of :func:`optimizer.workflow.price_plan_limits`, the limits that bind.  None: the page leaves them out.
+    zone
+        IANA time zone that the page shows at first.
+
+    Raises
+    ------
+    EstateError
+        The file cannot be written.
+    """
+    from optimizer.report.html import render_html
+
+    path = Path(page)
+    content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load, limits=limits, zone=zone)
+    with translate_write_errors(path):
+        write_bytes(path, content.encode())

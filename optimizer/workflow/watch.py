@@ -1,0 +1,72 @@
+"""Use case: check the first backups at the new start times."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from optimizer.estate.arm import build_inventory
+from optimizer.plan.known_estate import known_estate
+from optimizer.plan.store import read_plan
+from optimizer.ports import silent
+from optimizer.rollout.earlier_runs import moved_vms
+from optimizer.rollout.journal import journal_path
+from optimizer.rollout.watch import watch
+from optimizer.rollout.watch_found import found_vms
+from optimizer.rollout.watch_report import WatchReport
+from optimizer.rollout.writes import writes_of
+from optimizer.workflow.cloud import Cloud
+
+
+def watch_plan(
+    plan_file: str | Path,
+    cloud: Cloud,
+    *,
+    estate: str | Path | None = None,
+    journal: Path | None = None,
+    deep: bool = False,
+    remark: Callable[[str], None] = silent,
+) -> WatchReport:
+    """Check that the VMs moved by a plan are backed up at their new times; this only reads from the cloud.
+
+    Parameters
+    ----------
+    plan_file
+        Path of the plan.
+    cloud
+        Cloud to read from; see :func:`optimizer.connect`.
+    estate
+        Folder or URL of the estate.  None: the one named in the plan.  If it is gone or has changed, the rollback file
+        beside the plan takes its place.
+    journal
+        Path of the journal.  None: beside the plan.
+    deep
+        Whether to read the protected item of every moved VM, one request for each VM, instead of only those with a
+        finding.
+    remark
+        Called with a message if the rollback file takes the place of ``estate``.
+
+    Raises
+    ------
+    JournalError
+        The journal cannot be read, or belongs to another plan.
+    ClockError
+        The clocks of this machine and the service differ.
+    CloudError
+        The service cannot be read.
+    """
+    path = Path(plan_file)
+    plan, journal = read_plan(path), journal or journal_path(path)
+    document = known_estate(plan, path, estate, remark=remark)
+    moved = moved_vms(plan, journal)
+    inventory = build_inventory(document, plan.rules.service_from)
+    others = found_vms(writes_of(plan, document, inventory), journal)
+    return watch(
+        plan,
+        {**others, **moved},
+        inventory,
+        cloud.reader(),
+        cloud.clock,
+        found=others.keys() - moved.keys(),
+        deep=deep,
+    )
