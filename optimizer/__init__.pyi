@@ -29,7 +29,7 @@ from .plan.store import write_plan as write_plan
 from .planning import diagnose_case as diagnose_case
 from .planning import make_plan_of as make_plan_of
 from .planning import prepare as prepare
-from .report.html import render_html as render_html
+from .report import render_html as render_html
 from .rollout.errors import ApplyError as ApplyError
 from .rollout.journal import read_journal as read_journal
 from .rollout.prepared import Approval as Approval

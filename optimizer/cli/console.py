@@ -251,7 +251,7 @@ class WhyNot:
 
     def tell(self, one: NamedConflict | NamedRelaxation) -> None:
         """Show a conflict or a way out."""
-        from optimizer.report.text_no_schedule import render_first_conflict, render_found
+        from optimizer.report import render_first_conflict, render_found
         from optimizer.solve.why_not.no_schedule import NamedConflict
 
         if self._screen.as_json or self._screen.quiet:
@@ -267,7 +267,7 @@ class WhyNot:
 
     def end(self, error: OptimizerError) -> NoReturn:
         """Say what has not been said yet, and end with the exit code for it."""
-        from optimizer.report.text_no_schedule import render_no_schedule
+        from optimizer.report import render_no_schedule
         from optimizer.solve.why_not.no_schedule import NoScheduleError
 
         if not isinstance(error, NoScheduleError):

@@ -71,7 +71,7 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
     from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import write_plan
     from optimizer.planning import make_plan_of, prepare
-    from optimizer.report.text import render_audit, render_plan
+    from optimizer.report import render_audit, render_plan
     from optimizer.workflow import audit_case, write_report
 
     estate_folder, plan_file, page = folder / "estate", folder / "plan.json", folder / "report.html"
@@ -172,7 +172,7 @@ def import_(
     applied. Nothing is written unless all files are sound.
     """  # noqa: D301  # click looks for the character, not for its name
     from optimizer.estate.csv_import import ImportOptions
-    from optimizer.report.text_import import render_import
+    from optimizer.report import render_import
     from optimizer.workflow import import_estate, import_resources
 
     _check_inputs(vms, resources, more_resources, resource_group)
@@ -228,7 +228,7 @@ def audit(screen: Screen, estate: str | Path, rules_file: Path | None, engine: E
     from optimizer.cli.rules import load_rules
     from optimizer.estate.folder import open_estate
     from optimizer.planning import prepare
-    from optimizer.report.text import render_audit
+    from optimizer.report import render_audit
     from optimizer.workflow import audit_case
 
     rules = load_rules(rules_file)

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from optimizer.errors import CloudError, OptimizerError
-from optimizer.report.printable import printable, wrapped
+from optimizer.report import printable, wrapped
 
 STOPPED = 130
 """Exit code after Ctrl-C, as shells have it."""

@@ -141,7 +141,7 @@ def plan(
     from optimizer.estate.folder import open_estate
     from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import write_plan
-    from optimizer.report.text import render_plan
+    from optimizer.report import render_plan
     from optimizer.workflow import make_plan
 
     if toward and moves_curve:
@@ -232,7 +232,7 @@ def explain(screen: Screen, plan_file: Path, vm: str, estate_folder: str | Path 
     the rules or limits that forbid better starts.
     """
     from optimizer.plan.store import open_estate_of, read_plan
-    from optimizer.report.text_explanation import render_explanation
+    from optimizer.report import render_explanation
     from optimizer.workflow import explain_vm
 
     made = read_plan(plan_file)
@@ -302,7 +302,7 @@ def report(
 def _show_journal(screen: Screen, file: Path) -> None:
     import json
 
-    from optimizer.report.text_journal import render_journal
+    from optimizer.report import render_journal
     from optimizer.rollout.journal import read_journal
 
     records = read_journal(file)
@@ -316,7 +316,7 @@ def _show_limits(
     import json
 
     from optimizer.plan.store import open_estate_of, read_plan
-    from optimizer.report.text_limits import render_limits
+    from optimizer.report import render_limits
     from optimizer.workflow import price_plan_limits, write_report
 
     made = read_plan(plan_file)
@@ -337,7 +337,7 @@ def _show_plan(
     screen: Screen, plan_file: Path, page: Path | None, zone: str, estate_folder: str | Path | None
 ) -> None:
     from optimizer.plan.store import open_estate_of, read_plan
-    from optimizer.report.text import render_report
+    from optimizer.report import render_report
     from optimizer.workflow import write_report
 
     made = read_plan(plan_file)

@@ -89,7 +89,7 @@ def pull(
     """
     from optimizer.estate.pull_options import PullOptions
     from optimizer.estate.pull_source import PullScope
-    from optimizer.report.text_pull import render_pull
+    from optimizer.report import render_pull
     from optimizer.workflow import pull_estate
 
     scope = PullScope(subscriptions, groups, vaults)

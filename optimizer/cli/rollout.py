@@ -18,7 +18,7 @@ from optimizer.cli.console import FILE, Screen, common_options, current_clock, e
 from optimizer.cli.estate import UtcTime
 from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.cli.plan import ESTATE_OPTION
-from optimizer.report.printable import printable
+from optimizer.report import printable
 
 if TYPE_CHECKING:
     from optimizer.azure.cloud import AzureCloud
@@ -191,8 +191,7 @@ def rehearse(
     what the plan promises, what 'watch' would report, and whether a rollback restores the start.
     """
     from optimizer.cloud import open_twin
-    from optimizer.report.json_rollout import rehearsal_json
-    from optimizer.report.text_rollout import render_rehearsal
+    from optimizer.report import rehearsal_json, render_rehearsal
     from optimizer.workflow import rehearse_plan
 
     with screen.progress() as progress:
@@ -334,8 +333,7 @@ def _confirm_and_run(
     screen: Screen, prepared: Prepared, cloud: AzureCloud, writing: Writing, carry_out: Callable[..., Outcome]
 ) -> None:
     """Show the writes, ask for confirmation, make them, and report the result."""
-    from optimizer.report.json_rollout import outcome_json
-    from optimizer.report.text_rollout import render_apply_summary, render_outcome
+    from optimizer.report import outcome_json, render_apply_summary, render_outcome
 
     if not screen.as_json and not screen.quiet:
         screen.show(render_apply_summary(prepared), "")
@@ -394,7 +392,7 @@ def watch(
     recovery points within the RPO? Each alarm comes with what to do. Exit code 6 means that there are alarms. This
     command only reads from Azure.
     """
-    from optimizer.report.text_watch import render_watch
+    from optimizer.report import render_watch
     from optimizer.workflow import watch_plan
 
     seen = watch_plan(plan_file, cloud, estate=estate_folder, journal=journal_file, deep=deep, remark=screen.remark)

@@ -119,7 +119,7 @@ def _compare(
     settings: dict[str, Any],
     engine: EngineChoice,
 ) -> None:
-    from optimizer.report.text_whatif import render_what_if
+    from optimizer.report import render_what_if
     from optimizer.workflow import what_if
 
     with engine.open() as workers, screen.progress() as progress:
@@ -139,7 +139,7 @@ def _compare(
 
 
 def _vary_prices(screen: Screen, estate: Estate, rules: Rules, settings: dict[str, Any], engine: EngineChoice) -> None:
-    from optimizer.report.text_whatif import render_sensitivity
+    from optimizer.report import render_sensitivity
     from optimizer.workflow import sensitivity
 
     with engine.open() as workers, screen.progress() as progress:

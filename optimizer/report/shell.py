@@ -6,7 +6,7 @@ import shlex
 
 from rich.text import Text
 
-from optimizer.report.printable import printable
+from optimizer.report.message_text import printable
 
 
 def shell_lines(command: str, width: int) -> list[str]:

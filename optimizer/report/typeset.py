@@ -18,7 +18,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from optimizer.report.printable import printable
+from optimizer.report.message_text import printable
 
 TEXT_WIDTH = 100
 """Number of columns that reports are designed for; they stay readable at 80."""

@@ -9,6 +9,7 @@ from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.folder import Estate
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.limit_prices import LimitPriceEntry
+from optimizer.report import render_html
 
 
 def write_report(
@@ -36,8 +37,6 @@ def write_report(
     EstateError
         The file cannot be written.
     """
-    from optimizer.report.html import render_html
-
     path = Path(page)
     content = render_html(plan, estate.inventory(plan.rules.service_from), estate.load, limits=limits, zone=zone)
     with translate_write_errors(path):

@@ -1,4 +1,4 @@
-"""Text made safe to show on a terminal."""
+"""Text of messages, made safe and narrow enough for a terminal."""
 
 from __future__ import annotations
 
