@@ -5,6 +5,7 @@ from .config import read_rules as read_rules
 from .engine import SERIAL as SERIAL
 from .engine import Engine as Engine
 from .engine import open_engine as open_engine
+from .errors import ApplyError as ApplyError
 from .errors import CloudError as CloudError
 from .errors import ConfigError as ConfigError
 from .errors import DataError as DataError
@@ -17,6 +18,7 @@ from .estate.folder import Estate as Estate
 from .estate.folder import open_estate as open_estate
 from .estate.pull_options import PullOptions as PullOptions
 from .estate.pull_source import PullScope as PullScope
+from .journal import read_journal as read_journal
 from .model.rules import Rules as Rules
 from .plan.applied import apply_in_memory as apply_in_memory
 from .plan.document import PlanDocument as PlanDocument
@@ -30,8 +32,6 @@ from .planning import diagnose_case as diagnose_case
 from .planning import make_plan_of as make_plan_of
 from .planning import prepare as prepare
 from .report import render_html as render_html
-from .rollout.errors import ApplyError as ApplyError
-from .rollout.journal import read_journal as read_journal
 from .rollout.prepared import Approval as Approval
 from .rollout.prepared import RunScope as RunScope
 from .solve.why_not.no_schedule import NoScheduleError as NoScheduleError

@@ -12,7 +12,10 @@ OptimizerError
     PlanError               (plan)
         PlanFormatError     a file that is not a plan
         StalePlanError      the estate has changed since the plan was made
-    ApplyError              (rollout) a roll-out that cannot start or continue
+    ApplyError              a roll-out that cannot begin or continue
+        BusyError           another run is active
+        ClockError          the clocks of this machine and the service differ
+        JournalError        a journal that cannot be read, or that belongs to another plan, command or object
     CloudError              the service refused or failed; the Azure adapter translates all errors in one place
         AuthError           no sign-in, or the sign-in was refused (401)
         ForbiddenError      a missing right (403); the message names it
@@ -27,7 +30,10 @@ OptimizerError
 from __future__ import annotations
 
 __all__ = [
+    "ApplyError",
     "AuthError",
+    "BusyError",
+    "ClockError",
     "CloudError",
     "ConfigError",
     "ConflictError",
@@ -35,6 +41,7 @@ __all__ = [
     "EngineError",
     "EstateError",
     "ForbiddenError",
+    "JournalError",
     "NotFoundError",
     "NotSentError",
     "OptimizerError",
@@ -76,6 +83,22 @@ class EngineError(OptimizerError):
 
 class VerificationError(OptimizerError):
     """A result that breaks a limit or states a wrong figure, as found by the independent verifier."""
+
+
+class ApplyError(OptimizerError):
+    """A roll-out that cannot begin or continue; nothing was written after the last line of the journal."""
+
+
+class BusyError(ApplyError):
+    """Another ``apply`` or ``rollback`` is running."""
+
+
+class ClockError(ApplyError):
+    """The clocks of this machine and the service differ, or the service's time is unknown; nothing was written."""
+
+
+class JournalError(ApplyError):
+    """A journal that cannot be read, or that belongs to another plan, command or object."""
 
 
 class CloudError(OptimizerError):

@@ -18,11 +18,11 @@ from pydantic_core import core_schema
 from optimizer.config import parse_rules, validate_rules
 from optimizer.errors import ConfigError
 from optimizer.estate.document import EstateDocument
+from optimizer.journal import Record
 from optimizer.model.faults import ANYTHING_ELSE, describe_faults, expectation
 from optimizer.model.rules import Rules
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.rollback_file import RollbackDocument
-from optimizer.rollout.journal import Record
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 
 KINDS: tuple[str, ...] = typing.get_args(core_schema.ErrorType)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import optimizer
-from optimizer.rollout.history import read_history
+from optimizer.journal import read_history
 from tests.estate.inputs import write_load, write_vms
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 

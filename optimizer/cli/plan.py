@@ -283,7 +283,7 @@ def report(
     For a plan: what it gains, what it changes, and where every VM goes. For a journal, as an auditor needs it: who
     changed what, when, for which plan, and with whose approval.
     """
-    from optimizer.rollout.journal import is_journal
+    from optimizer.journal import is_journal
 
     if zone is not None and page is None:
         raise click.UsageError("--zone is the time zone of the page; give --html FILE as well, or leave out --zone")
@@ -302,8 +302,8 @@ def report(
 def _show_journal(screen: Screen, file: Path) -> None:
     import json
 
+    from optimizer.journal import read_journal
     from optimizer.report import render_journal
-    from optimizer.rollout.journal import read_journal
 
     records = read_journal(file)
     content = [record.model_dump(mode="json") for record in records]

@@ -12,6 +12,7 @@ import numpy as np
 from optimizer.engine import SERIAL, Engine
 from optimizer.errors import ConfigError, DataError
 from optimizer.estate.folder import Estate
+from optimizer.journal import last_moves, read_history
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, START_WINDOW_MINUTES
@@ -20,7 +21,6 @@ from optimizer.plan.estate_notes import why_none_is_planned
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import RiskTable, risk_table, start_step
-from optimizer.rollout.history import last_moves, read_history
 from optimizer.solve.build import build_instance
 from optimizer.solve.gates import least_within
 from optimizer.solve.restrict import restrict_options
@@ -46,7 +46,7 @@ def prepare(
         Rules that the schedule must keep.  None: the defaults.
     history
         Journals, applied plans, or folders with journals, which show which VMs were moved recently; see
-        :func:`optimizer.rollout.history.read_history`.
+        :func:`optimizer.journal.history.read_history`.
     recently_moved
         Day of the last move by the VM's id, as the settings of a plan contain it.
     engine

@@ -11,6 +11,17 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from optimizer.estate.arm_policy import read_schedule
+from optimizer.journal import (
+    DoneRecord,
+    EndRecord,
+    FailedRecord,
+    IntentRecord,
+    JournalState,
+    Record,
+    RunRecord,
+    SkippedRecord,
+    state_of,
+)
 from optimizer.model.raw import properties_of
 from optimizer.model.timegrid import format_start
 from optimizer.ports import Resource
@@ -18,16 +29,6 @@ from optimizer.report.shell import command_lines
 from optimizer.report.text_rollout import VERBS
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
 from optimizer.rollout.commands import Commands
-from optimizer.rollout.journal import (
-    DoneRecord,
-    EndRecord,
-    FailedRecord,
-    IntentRecord,
-    Record,
-    RunRecord,
-    SkippedRecord,
-)
-from optimizer.rollout.progress import JournalState, state_of
 
 
 def render_journal(records: Sequence[Record], path: Path | None = None) -> Page:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
+from optimizer.journal import state_of
 from optimizer.plan.document import PlanDocument
 from optimizer.report.next_steps import NextStep, next_steps
 from optimizer.report.rules_in_force import rules_in_force
 from optimizer.report.shell import command_lines
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
 from optimizer.rollout.offers import narrowed
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 
 if TYPE_CHECKING:

@@ -10,15 +10,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from optimizer.errors import EstateError
+from optimizer.errors import ApplyError, EstateError
+from optimizer.journal import EndRecord, state_of
 from optimizer.rollout.carry_out import Attempt, Carrier, End
-from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.gates import Gates
-from optimizer.rollout.journal import EndRecord
 from optimizer.rollout.lane import Lane
 from optimizer.rollout.lanes import lanes_of_vaults
 from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.progress import state_of, surely_made
+from optimizer.rollout.progress import surely_made
 from optimizer.rollout.stages import TimedWrite, Write
 from optimizer.rollout.standing import MOST_OPEN, Standing
 

@@ -22,10 +22,7 @@ from optimizer.errors import (
     UncertainError,
 )
 from optimizer.estate.policy_bodies import explain_invalid_input
-from optimizer.model.raw import properties_of
-from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
-from optimizer.rollout.closures import is_for_subscription
-from optimizer.rollout.journal import (
+from optimizer.journal import (
     UNKNOWABLE,
     AcceptedRecord,
     DoneRecord,
@@ -35,6 +32,9 @@ from optimizer.rollout.journal import (
     OpenWrite,
     SkippedRecord,
 )
+from optimizer.model.raw import properties_of
+from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
+from optimizer.rollout.closures import is_for_subscription
 from optimizer.rollout.ledger import CountedWrite, Ledger
 from optimizer.rollout.protections import advice_on_refusal
 from optimizer.rollout.stages import Write

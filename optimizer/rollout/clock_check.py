@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from optimizer.errors import ClockError
 from optimizer.ports import BackupReader, Clock
-from optimizer.rollout.errors import ClockError
 
 CLOCK_TOLERANCE = timedelta(minutes=5)
 """Maximum difference between the two clocks.  Kerberos allows as much, and gates keep half an hour of slack."""

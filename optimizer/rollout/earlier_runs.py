@@ -6,12 +6,11 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from optimizer.errors import ApplyError, JournalError
+from optimizer.journal import Record, RunRecord, read_journal, rollback_journal_path, state_of
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.commands import Commands
-from optimizer.rollout.errors import ApplyError, JournalError
-from optimizer.rollout.journal import Record, RunRecord, read_journal, rollback_journal_path
 from optimizer.rollout.prepared import Approval, RunScope
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.selection import parse_selector
 
 

@@ -10,7 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from optimizer.errors import JournalError
 from optimizer.estate.document import EstateDocument
+from optimizer.journal import AcceptedRecord, DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import properties_of
 from optimizer.model.timegrid import format_start
@@ -18,8 +20,6 @@ from optimizer.plan.document import EditPolicy, PlanDocument
 from optimizer.plan.errors import PlanFormatError
 from optimizer.plan.fingerprint import AGAIN
 from optimizer.plan.rollback_file import check_rollback, read_rollback, rollback_path
-from optimizer.rollout.errors import JournalError
-from optimizer.rollout.journal import AcceptedRecord, DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import is_as, is_made, item_state, policy_state
 

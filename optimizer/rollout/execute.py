@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
+from optimizer.journal import state_of
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
@@ -19,7 +20,6 @@ from optimizer.rollout.clock_check import clock_fault
 from optimizer.rollout.gates import Gates
 from optimizer.rollout.ledger import BUDGET_PERIOD
 from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.running_jobs import running_job
 from optimizer.rollout.stages import Rollout, Write
 from optimizer.rollout.surroundings import Surroundings

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Literal, TypedDict
 
 from pydantic import TypeAdapter, ValidationError
 
+from optimizer.errors import BusyError
 from optimizer.estate.document import UtcDatetime
 from optimizer.model.strict import StrictModel
-from optimizer.rollout.errors import BusyError
 from optimizer.rollout.state_files import (
     STATE_VARIABLE,
     access_to_files,

@@ -6,10 +6,10 @@ import math
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 
+from optimizer.errors import ApplyError
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.rollout.admission import Admission
-from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.stages import Write
 
 

@@ -9,9 +9,10 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from optimizer.errors import CloudError
+from optimizer.errors import ApplyError, CloudError
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
+from optimizer.journal import DoneRecord, JournalState, OpenWrite, Record, read_journal, state_of
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument, ReassignItem
 from optimizer.plan.fingerprint import check_changes
@@ -27,16 +28,14 @@ from optimizer.rollout.earlier_runs import (
     require_command,
     require_same_plan,
 )
-from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.evidence import check_journal, check_plan
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
-from optimizer.rollout.journal import DoneRecord, OpenWrite, Record, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.offers import offers_of_vaults, offers_of_vms
 from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.prepared import Approval, Command, Prepared, RunScope
-from optimizer.rollout.progress import JournalState, state_of, surely_made, with_what_they_need
+from optimizer.rollout.progress import surely_made, with_what_they_need
 from optimizer.rollout.remarks import (
     changes_elsewhere,
     closed_vaults,

@@ -8,11 +8,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
+from optimizer.journal import OpenWrite, Record
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.commands import Commands
-from optimizer.rollout.journal import OpenWrite, Record
 from optimizer.rollout.protections import Protection
 from optimizer.rollout.selection import Selector, parse_selector
 from optimizer.rollout.stages import Rollout, Write

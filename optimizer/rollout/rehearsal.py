@@ -11,6 +11,8 @@ from typing import Protocol
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.raw_jobs import parse_time
+from optimizer.journal import journal_path as journal_path_of
+from optimizer.journal import read_journal, state_of
 from optimizer.model.raw import id_of, properties_of
 from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
@@ -20,13 +22,10 @@ from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.execute import vaults_of
-from optimizer.rollout.journal import journal_path as journal_path_of
-from optimizer.rollout.journal import read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply, prepare_rollback
 from optimizer.rollout.prepared import Prepared, RunScope, latest_end
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.rollback import created_policies, estate_after
 from optimizer.rollout.run import carry_out
 from optimizer.rollout.stages import Rollout

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optimizer.errors import CloudError
+from optimizer.journal import JournalState
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.rollback_file import read_rollback, rollback_path
 from optimizer.ports import BackupReader
@@ -14,7 +15,6 @@ from optimizer.rollout.commands import Commands
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness
 from optimizer.rollout.prepared import RunScope
-from optimizer.rollout.progress import JournalState
 from optimizer.rollout.protections import Protection, read_protection
 from optimizer.rollout.stages import Write
 

@@ -10,11 +10,11 @@ from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 
+from optimizer.errors import ApplyError
+from optimizer.journal import Journal, Record, RunRecord
 from optimizer.ports import BackupService, Clock, Progress, no_progress, silent
 from optimizer.rollout.carry_out import Carrier, Pace
-from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.execute import Executor, vaults_of
-from optimizer.rollout.journal import Journal, Record, RunRecord
 from optimizer.rollout.ledger import Ledger, hold_locks
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import Prepared

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from heapq import heapify, heappop, heappush
 
-from optimizer.errors import UsageError
+from optimizer.errors import ApplyError, UsageError
 from optimizer.model.inventory import Inventory, Vault, Vm
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.admission import Admission, is_in_order
-from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.stages import Write
 from optimizer.rollout.transition import Key
 

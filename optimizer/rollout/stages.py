@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
+from optimizer.journal import WriteKind
 from optimizer.ports import Resource
-
-WriteKind = Literal["create_policy", "edit_policy", "reassign_item", "delete_policy"]
 
 
 @dataclass(frozen=True, slots=True)

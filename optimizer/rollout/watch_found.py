@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from optimizer.rollout.journal import read_journal
-from optimizer.rollout.progress import state_of
+from optimizer.journal import read_journal, state_of
 from optimizer.rollout.stages import Write
 
 

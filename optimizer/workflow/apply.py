@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from optimizer.errors import EstateError
+from optimizer.journal import journal_path
 from optimizer.plan.known_estate import known_estate
 from optimizer.plan.rollback_file import rollback_path, write_rollback
 from optimizer.plan.store import open_estate_of, read_plan
@@ -14,7 +15,6 @@ from optimizer.ports import Progress, no_progress, silent
 from optimizer.rollout import prepare as rollout
 from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.commands import Commands
-from optimizer.rollout.journal import journal_path
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import Approval, Prepared, RunScope
 from optimizer.workflow.cloud import Cloud

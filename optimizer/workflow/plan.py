@@ -9,6 +9,7 @@ from pathlib import Path
 from optimizer.engine import SERIAL, Engine
 from optimizer.errors import OptimizerError
 from optimizer.estate.folder import Estate
+from optimizer.journal import read_history
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
@@ -17,7 +18,6 @@ from optimizer.plan.earlier import read_earlier
 from optimizer.plan.toward import require_move_limit
 from optimizer.planning import Tell, make_plan_of, prepare
 from optimizer.ports import Clock, Progress, no_progress
-from optimizer.rollout.history import read_history
 from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP
 from optimizer.solve.why_not.relaxation import nobody
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from optimizer.estate.document import EstateDocument
+from optimizer.journal import journal_path
 from optimizer.model.clock import SYSTEM_CLOCK, VirtualClock
 from optimizer.model.rules import PolicyLimits
 from optimizer.plan.store import open_estate_of, read_plan
@@ -16,7 +17,6 @@ from optimizer.ports import BackupService, Clock, Progress, no_progress
 from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.commands import Commands
-from optimizer.rollout.journal import journal_path
 from optimizer.rollout.prepared import RunScope
 from optimizer.rollout.rehearsal import Rehearsal, Twin, rehearse
 from optimizer.workflow.apply import CommandsOf

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 
+from optimizer.journal import rollback_journal_path
 from optimizer.plan.known_estate import known_estate
 from optimizer.plan.store import read_plan
 from optimizer.ports import Progress, no_progress, silent
@@ -13,7 +14,6 @@ from optimizer.rollout import prepare as rollout
 from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.commands import Commands
 from optimizer.rollout.earlier_runs import plan_of_journal
-from optimizer.rollout.journal import rollback_journal_path
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import Approval, Prepared
 from optimizer.rollout.selection import parse_selector

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+from optimizer.errors import ApplyError
 from optimizer.ports import Progress
 from optimizer.rollout import run
 from optimizer.rollout.carry_out import Pace
-from optimizer.rollout.errors import ApplyError
 from optimizer.rollout.ledger import Ledger, state_folder
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import Command, Prepared

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from optimizer.estate.arm import build_inventory
+from optimizer.journal import journal_path
 from optimizer.plan.known_estate import known_estate
 from optimizer.plan.store import read_plan
 from optimizer.ports import silent
 from optimizer.rollout.earlier_runs import moved_vms
-from optimizer.rollout.journal import journal_path
 from optimizer.rollout.watch import watch
 from optimizer.rollout.watch_found import found_vms
 from optimizer.rollout.watch_report import WatchReport

@@ -25,16 +25,15 @@ from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
 from optimizer.emulator import Emulator, Faults
 from optimizer.errors import CloudError
+from optimizer.journal import DoneRecord, IntentRecord, Journal, Record, RunRecord, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.ports import BackupService
 from optimizer.rollout.carry_out import Pace
-from optimizer.rollout.journal import DoneRecord, IntentRecord, Journal, Record, RunRecord, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply
 from optimizer.rollout.prepared import latest_end
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.run import carry_out
 from tests.rollout.conftest import Ready, ready

@@ -16,12 +16,12 @@ from optimizer.cli import cli
 from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.estate.demo import DEMO_AS_OF, generate_demo
 from optimizer.estate.import_report import ImportReport
+from optimizer.journal import DoneRecord, IntentRecord, RunRecord
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import PlanDocument, Summary
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import read_plan
-from optimizer.rollout.journal import DoneRecord, IntentRecord, RunRecord
 from optimizer.whatif.document import WhatIf
 from tests.cli.command_line import ROOT, run, run_process
 from tests.plan.estates import vm_id, vm_rows, write_inputs, write_rows

@@ -9,10 +9,10 @@ import pytest
 from optimizer.config import read_rules
 from optimizer.errors import ConfigError, EstateError, OptimizerError
 from optimizer.estate.document import ESTATE_FILE, read_document
+from optimizer.journal import is_journal, read_journal
 from optimizer.model.raw import parse_json, parse_toml, too_deep
 from optimizer.plan.rollback_file import read_rollback
 from optimizer.plan.store import read_plan
-from optimizer.rollout.journal import is_journal, read_journal
 from optimizer.whatif.scenario import read_scenarios
 
 DEPTHS = pytest.mark.parametrize("depth", [100, 900, 200_000])

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.journal import DoneRecord, EndRecord, FailedRecord, IntentRecord, Record, SkippedRecord
 from optimizer.report.text_journal import render_journal
 from optimizer.report.typeset import to_text
-from optimizer.rollout.journal import DoneRecord, EndRecord, FailedRecord, IntentRecord, Record, SkippedRecord
 from optimizer.rollout.stages import Write
 from tests.report.rollouts import BEGAN, WRITES, after, edit, run_record
 

@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 from rich.console import RenderableType
 
+from optimizer.journal import DoneRecord, IntentRecord
 from optimizer.plan.document import CreatePolicy
 from optimizer.report.text_rollout import render_apply_summary, render_outcome, render_rehearsal, render_rollout
 from optimizer.report.typeset import to_text
-from optimizer.rollout.journal import DoneRecord, IntentRecord
 from optimizer.rollout.rehearsal import Rehearsal
 from optimizer.rollout.stages import Rollout, Write
 from optimizer.rollout.watch_report import WatchedVm, WatchReport

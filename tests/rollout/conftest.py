@@ -11,13 +11,13 @@ import pytest
 
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
+from optimizer.journal import Journal
 from optimizer.model.clock import VirtualClock
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService
 from optimizer.rollout.carry_out import Pace
-from optimizer.rollout.journal import Journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply, prepare_rollback

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from optimizer.errors import RejectedError
+from optimizer.journal import Journal
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import Accepted
 from optimizer.rollout.carry_out import Carrier, End
-from optimizer.rollout.journal import Journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.writes import policy_state
 from tests.rollout.conftest import PACE, Ready, run

@@ -12,13 +12,12 @@ import pytest
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
 from optimizer.emulator import Emulator
+from optimizer.errors import ClockError
+from optimizer.journal import read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.rollout.clock_check import CLOCK_TOLERANCE, clock_fault
-from optimizer.rollout.errors import ClockError
-from optimizer.rollout.journal import read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepare import prepare_rollback
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.watch import watch
 from tests.rollout.conftest import Ready, run
 from tests.rollout.fake_service import FakeService

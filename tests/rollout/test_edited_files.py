@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
-from optimizer.errors import EstateError, OptimizerError
+from optimizer.errors import EstateError, JournalError, OptimizerError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import open_estate
+from optimizer.journal import IntentRecord
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rule, Rules
@@ -28,10 +29,8 @@ from optimizer.plan.rollback_file import rollback_path, write_rollback
 from optimizer.plan.store import open_estate_of, read_plan, write_plan
 from optimizer.report.text_rollout import render_apply_summary
 from optimizer.report.typeset import to_text
-from optimizer.rollout.errors import JournalError
 from optimizer.rollout.evidence import check_journal, check_plan
 from optimizer.rollout.execute import Outcome
-from optimizer.rollout.journal import IntentRecord
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepare import prepare_apply, prepare_rollback
 from optimizer.rollout.prepared import Prepared, latest_end

@@ -9,13 +9,12 @@ from pathlib import Path
 import pytest
 
 from optimizer.estate.arm_policy import with_start
+from optimizer.journal import IntentRecord, Journal, Record, RunRecord, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.rollout.carry_out import Attempt, Carrier, End
-from optimizer.rollout.journal import IntentRecord, Journal, Record, RunRecord, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepared import Approval, RunScope
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.selection import parse_selector
 from optimizer.rollout.stages import Write

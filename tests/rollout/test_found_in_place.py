@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from optimizer.errors import CloudError, ConflictError, NotSentError, ThrottledError, UncertainError
+from optimizer.journal import IntentRecord, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.errors import StalePlanError
-from optimizer.rollout.journal import IntentRecord, read_journal
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.watch_found import found_vms
 from tests.plan.estates import standard_policy

@@ -9,11 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.errors import CloudError, RejectedError, ThrottledError
-from optimizer.model.clock import VirtualClock
-from optimizer.model.rules import Rules
-from optimizer.rollout.errors import ApplyError
-from optimizer.rollout.journal import (
+from optimizer.errors import ApplyError, CloudError, RejectedError, ThrottledError
+from optimizer.journal import (
     UNKNOWABLE,
     DoneRecord,
     FailedRecord,
@@ -21,11 +18,13 @@ from optimizer.rollout.journal import (
     Record,
     SkippedRecord,
     read_journal,
+    state_of,
 )
+from optimizer.model.clock import VirtualClock
+from optimizer.model.rules import Rules
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import RunScope
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.run import carry_out
 from optimizer.rollout.selection import parse_selector
 from optimizer.rollout.stages import Write

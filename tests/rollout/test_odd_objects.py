@@ -12,9 +12,8 @@ from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
 from optimizer.cli.rollout import exit_code_of
 from optimizer.errors import EstateError
+from optimizer.journal import read_journal, state_of
 from optimizer.ports import Resource
-from optimizer.rollout.journal import read_journal
-from optimizer.rollout.progress import state_of
 from tests.rollout.azure_rollouts import azure, of_two_vaults, ready_of, small, with_items
 from tests.rollout.conftest import Ready, run
 from tests.rollout.fake_service import FakeService

@@ -13,14 +13,13 @@ import pytest
 from optimizer.emulator import CloudState, Refusal, Settings
 from optimizer.errors import CloudError, ConflictError, NotFoundError, RejectedError, UncertainError
 from optimizer.estate.parts import JOB_SCHEMA
+from optimizer.journal import AcceptedRecord, Journal, Record, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import Accepted, Look
-from optimizer.rollout.journal import AcceptedRecord, Journal, Record, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_rollback
 from optimizer.rollout.prepared import Approval
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.run import carry_out
 from tests.plan.estates import VAULT, policy_id, vm_id

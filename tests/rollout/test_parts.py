@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import pytest
 
+from optimizer.errors import ApplyError
+from optimizer.journal import DoneRecord
 from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.rollout.admission import is_in_order
 from optimizer.rollout.calendar import build_rollout
 from optimizer.rollout.check import StateJudge
-from optimizer.rollout.errors import ApplyError
-from optimizer.rollout.journal import DoneRecord
 from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.rollback import estate_after, rollback_writes
 from optimizer.rollout.selection import Selection, Selector, is_meant, parse_selector, select_writes

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.errors import ApplyError, JournalError
+from optimizer.journal import Journal, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.model.raw import id_of
 from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.earlier_runs import moved_vms
-from optimizer.rollout.errors import ApplyError, JournalError
-from optimizer.rollout.journal import Journal, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import latest_end
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.run import carry_out
 from tests.rollout.conftest import PACE, Ready, prepare_back, run

@@ -12,19 +12,18 @@ import polars as pl
 import pytest
 
 from optimizer.emulator import CloudState, Settings
+from optimizer.errors import BusyError
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.parts import JOB_SCHEMA
 from optimizer.estate.raw_jobs import parse_time
+from optimizer.journal import read_journal, state_of
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import Resource
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
-from optimizer.rollout.errors import BusyError
-from optimizer.rollout.journal import read_journal
 from optimizer.rollout.prepared import RunScope
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.selection import parse_selector
 from optimizer.rollout.stages import Write
 from tests.plan.estates import VAULT, machine, policy_id, standard_policy, vm_id

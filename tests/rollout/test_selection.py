@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from optimizer.errors import UsageError
-from optimizer.rollout.errors import ApplyError
+from optimizer.errors import ApplyError, UsageError
 from optimizer.rollout.pilot import choose_pilot
 from optimizer.rollout.selection import parse_selector, select_writes
 from tests.rollout.conftest import Ready

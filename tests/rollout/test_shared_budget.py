@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from optimizer.journal import Journal
 from optimizer.model.clock import VirtualClock
 from optimizer.rollout.carry_out import Carrier, End
-from optimizer.rollout.journal import Journal
 from optimizer.rollout.ledger import BUDGET_PERIOD, Ledger
 from optimizer.rollout.stages import Write
 from tests.rollout.conftest import Ready

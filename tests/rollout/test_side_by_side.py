@@ -16,16 +16,15 @@ from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
 from optimizer.emulator import Emulator, Settings
 from optimizer.errors import ThrottledError, UncertainError
+from optimizer.journal import DoneRecord, IntentRecord, Journal, Record, read_journal, state_of
 from optimizer.model.clock import SystemClock, VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.ports import Accepted
 from optimizer.rollout.calendar import build_rollout
-from optimizer.rollout.journal import DoneRecord, IntentRecord, Journal, Record, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepare import prepare_apply, prepare_rollback
 from optimizer.rollout.prepared import RunScope, latest_end
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.rehearsal import compare_estates
 from optimizer.rollout.run import carry_out
 from tests.benchmarks.rollout_lanes import SlowService, measure, plan_of

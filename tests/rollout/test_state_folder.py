@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.errors import EstateError
-from optimizer.rollout.errors import BusyError
+from optimizer.errors import BusyError, EstateError
 from optimizer.rollout.ledger import CountedWrite, Ledger, hold_locks, state_folder
 from optimizer.rollout.state_files import holder_of, sign
 

@@ -10,15 +10,14 @@ from typing import Any
 import pytest
 
 from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, UncertainError
+from optimizer.journal import DoneRecord, Journal, Record, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import Resource
 from optimizer.rollout.execute import Outcome
-from optimizer.rollout.journal import DoneRecord, Journal, Record, read_journal
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.prepared import Prepared, RunScope, latest_end
-from optimizer.rollout.progress import state_of
 from optimizer.rollout.run import carry_out
 from optimizer.rollout.selection import parse_selector
 from optimizer.rollout.watch import watch

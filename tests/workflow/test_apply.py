@@ -7,9 +7,9 @@ import shutil
 import pytest
 
 import optimizer
+from optimizer.journal import RunRecord
 from optimizer.plan.rollback_file import rollback_path
 from optimizer.rollout.commands import Commands
-from optimizer.rollout.journal import RunRecord
 from tests.workflow.conftest import WAIT, World
 
 

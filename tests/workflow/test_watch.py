@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import optimizer
-from optimizer.rollout.errors import JournalError
+from optimizer.errors import JournalError
 from tests.workflow.conftest import World
 
 

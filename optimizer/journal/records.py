@@ -19,6 +19,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
+from optimizer.errors import JournalError
 from optimizer.estate.atomic import sync_folder, translate_write_errors
 from optimizer.estate.document import UtcDatetime
 from optimizer.model.clock import Stopped
@@ -26,8 +27,9 @@ from optimizer.model.faults import describe_faults
 from optimizer.model.raw import parse_json
 from optimizer.model.strict import StrictModel
 from optimizer.ports import Resource
-from optimizer.rollout.errors import JournalError
-from optimizer.rollout.stages import WriteKind
+
+WriteKind = Literal["create_policy", "edit_policy", "reassign_item", "delete_policy"]
+"""Kinds of writes to Azure."""
 
 JOURNAL_SCHEMA_VERSION: Final = 1
 _OWNER_ONLY = 0o600

@@ -8,16 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from optimizer.errors import DataError
+from optimizer import journal as history
+from optimizer.errors import DataError, JournalError
 from optimizer.estate.folder import Estate
+from optimizer.journal import DoneRecord, FailedRecord, IntentRecord, Journal, Record, RunRecord, SkippedRecord
 from optimizer.model.clock import VirtualClock
 from optimizer.model.inventory import Inventory
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.errors import PlanFormatError
 from optimizer.plan.store import write_plan
-from optimizer.rollout import history
-from optimizer.rollout.errors import JournalError
-from optimizer.rollout.journal import DoneRecord, FailedRecord, IntentRecord, Journal, Record, RunRecord, SkippedRecord
 from optimizer.workflow import make_plan
 from tests.rollout.conftest import Ready, run
 from tests.rollout.fake_service import FakeService

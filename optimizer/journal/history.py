@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, date
 from pathlib import Path
 
-from optimizer.errors import DataError
+from optimizer.errors import DataError, JournalError
+from optimizer.journal.records import Record, RunRecord, is_journal, read_journal, rollback_journal_path
+from optimizer.journal.state import state_of
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import HistorySource
 from optimizer.plan.store import read_plan
-from optimizer.rollout.errors import JournalError
-from optimizer.rollout.journal import Record, RunRecord, is_journal, read_journal, rollback_journal_path
-from optimizer.rollout.progress import state_of
 
 JOURNALS = ("*.journal.jsonl", "*.rollback.jsonl")
 """Files of a folder that count as its history.  Plans are left out, because they may never have been applied."""

@@ -1,0 +1,100 @@
+"""State of each write according to a journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from optimizer.journal.records import (
+    DoneRecord,
+    FailedRecord,
+    IntentRecord,
+    OpenWrite,
+    Record,
+    SkippedRecord,
+    Unsettled,
+)
+
+Ended = DoneRecord | FailedRecord | SkippedRecord
+
+_FOUND_BY_OLDER_VERSIONS = "it was as planned before anything was written"
+"""Reason in the ``skipped`` record that older versions wrote for objects that they found in place."""
+
+
+@dataclass(frozen=True, slots=True)
+class JournalState:
+    """Result of each write, by its number.
+
+    Parameters
+    ----------
+    intents
+        Last intent of each write that was begun.
+    done, failed, skipped
+        Last end of each write.
+    ours
+        Done writes that a run of this journal made itself.  Either the service confirmed the write, or a request with
+        an unknown outcome was not settled when the object was found as planned.  If every request was refused, an
+        object that is found as planned was changed by somebody else.
+    unsettled
+        Writes that are not done and may still take effect, by number: those without an end, and those whose answer was
+        lost.
+    """
+
+    intents: Mapping[int, IntentRecord]
+    done: Mapping[int, DoneRecord]
+    failed: Mapping[int, FailedRecord]
+    skipped: Mapping[int, SkippedRecord]
+    ours: frozenset[int]
+    unsettled: Mapping[int, OpenWrite]
+
+    @property
+    def open(self) -> frozenset[int]:
+        """Writes that were begun and whose end is unknown."""
+        return frozenset(self.intents) - frozenset(self.done) - frozenset(self.failed) - frozenset(self.skipped)
+
+    @property
+    def found(self) -> frozenset[int]:
+        """Writes whose result somebody else made.  They are done, but a rollback must not undo them."""
+        return frozenset(self.done) - self.ours
+
+    def moved_at(self) -> dict[str, datetime]:
+        """When each VM got its new start, by ``vm_id.lower()``."""
+        return {
+            vm.lower(): record.at
+            for number, record in self.done.items()
+            if number in self.ours and number in self.intents
+            for vm in self.intents[number].vms
+        }
+
+
+def state_of(records: Iterable[Record]) -> JournalState:
+    """Result of each write of a journal; later records replace earlier ones."""
+    intents: dict[int, IntentRecord] = {}
+    ends: dict[int, Ended] = {}
+    unsettled = Unsettled()
+    ours: set[int] = set()
+    for record in map(_as_today, records):
+        if isinstance(record, IntentRecord):
+            intents[record.number] = record
+            ends.pop(record.number, None)
+        elif isinstance(record, DoneRecord | FailedRecord | SkippedRecord):
+            ends[record.number] = record
+            if isinstance(record, DoneRecord) and (record.how == "written" or record.number in unsettled.writes):
+                ours.add(record.number)
+        unsettled.follow(record)
+    return JournalState(
+        intents,
+        {n: end for n, end in ends.items() if isinstance(end, DoneRecord)},
+        {n: end for n, end in ends.items() if isinstance(end, FailedRecord)},
+        {n: end for n, end in ends.items() if isinstance(end, SkippedRecord)},
+        frozenset(number for number in ours if isinstance(ends.get(number), DoneRecord)),
+        unsettled.writes,
+    )
+
+
+def _as_today(record: Record) -> Record:
+    """Record of an older version in the form in which this version would have written it."""
+    if isinstance(record, SkippedRecord) and record.reason == _FOUND_BY_OLDER_VERSIONS:
+        return DoneRecord(number=record.number, at=record.at, how="found", after=None)
+    return record
