@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule, Rules
 from optimizer.plan.audit_document import BrokenRule, RuleDemand
-from optimizer.solve.cost import row_counts, shut_gates
+from optimizer.solve.breaches import BreachKind, rule_breaches
 from optimizer.solve.gates import standing_clashes
-from optimizer.solve.instance import Instance
+from optimizer.solve.limits import Limits
 from optimizer.solve.restrict import Restrictions
 
 _Hit = tuple[int, str, tuple[RuleDemand, ...]]
 """Row of a VM, name of the rule that it breaks, and the keys of the rule that it may break."""
 
 
-def find_broken_rules(
-    inventory: Inventory, rules: Rules, restrictions: Restrictions, instance: Instance, snapshot_minutes: int
-) -> tuple[BrokenRule, ...]:
+def find_broken_rules(inventory: Inventory, limits: Limits, snapshot_minutes: int) -> tuple[BrokenRule, ...]:
     """Find the rules that are broken today; those with the most VMs come first.
 
     Immovable VMs count as well, although a plan tolerates what they break.  They are counted
@@ -28,20 +24,17 @@ def find_broken_rules(
 
     Parameters
     ----------
-    inventory, rules
-        The estate and its rules.
-    restrictions, instance
-        Restrictions and instance for the solver, made from them.
+    inventory, limits
+        The estate, and the limits that its schedule has to keep.
     snapshot_minutes
         Length in minutes of the snapshot at the end of a start window.
     """
+    movable = limits.restrictions.movable
     rows: dict[str, set[int]] = {}
     demands: dict[str, dict[RuleDemand, None]] = {}
     for row, name, keys in (
-        *_outside_windows(rules, restrictions, instance),
-        *_over_caps(rules, instance),
-        *_clashing(rules, instance),
-        *_tolerated(inventory, rules, restrictions, snapshot_minutes),
+        *_of_today(limits),
+        *_tolerated(inventory, limits.rules, limits.restrictions, snapshot_minutes),
     ):
         rows.setdefault(name, set()).add(row)
         demands.setdefault(name, {}).update(dict.fromkeys(keys))
@@ -50,7 +43,7 @@ def find_broken_rules(
             rule=name,
             demands=tuple(demands[name]),
             vms=tuple(inventory.items[row].vm_id for row in sorted(of_rule)),
-            never_written=int((~restrictions.movable[sorted(of_rule)]).sum()),
+            never_written=int((~movable[sorted(of_rule)]).sum()),
         )
         for name, of_rule in rows.items()
     ]
@@ -65,29 +58,13 @@ def breaks_of_standing(
     return list(dict.fromkeys((*restrictions.exempt, *standing)))
 
 
-def _outside_windows(rules: Rules, restrictions: Restrictions, instance: Instance) -> Iterator[_Hit]:
-    every = np.arange(instance.num_vms)
-    for rule in rules.rule:
-        if keys := _window_keys(rule):
-            outside = restrictions.forbidden_by[rule.name][every, instance.today]
-            yield from ((row, rule.name, keys) for row in np.flatnonzero(outside).tolist())
-
-
-def _over_caps(rules: Rules, instance: Instance) -> Iterator[_Hit]:
-    """Every VM in a half hour that exceeds its cap: they all contribute to it equally."""
-    keys = {rule.name: _cap_keys(rule) for rule in rules.rule}
-    over = np.append(row_counts(instance, instance.today) > instance.rows.cap, False)  # for the padding of `touched`
-    met = instance.touched[instance.vm_class, instance.today]
-    for row, place in np.argwhere(over[met]).tolist():
-        name = instance.cap_names[instance.rows.group[met[row, place]]]
-        yield row, name, keys[name]
-
-
-def _clashing(rules: Rules, instance: Instance) -> Iterator[_Hit]:
-    keys = {rule.name: _pair_keys(rule) for rule in rules.rule}
-    for row, gate in shut_gates(instance, instance.today):
-        name = instance.gates.name[gate]
-        yield row, name, keys[name]
+def _of_today(limits: Limits) -> Iterator[_Hit]:
+    """Every VM that breaks a rule today; all VMs in a half hour that exceeds its cap contribute to it equally."""
+    by_name = {rule.name: rule for rule in limits.rules.rule}
+    keys_of = {BreachKind.START: _window_keys, BreachKind.CAP: _cap_keys, BreachKind.SETS: _pair_keys}
+    for breach in rule_breaches(limits, limits.instance.today):
+        keys = keys_of[breach.kind](by_name[breach.limit.name])
+        yield from ((row, breach.limit.name, keys) for row in breach.vms)
 
 
 def _tolerated(

@@ -14,7 +14,7 @@ import numpy as np
 
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import IntArray
 from optimizer.solve.search import improve_single_moves
 from optimizer.solve.solved import Solved
@@ -96,7 +96,7 @@ def _without(case: Case, options: IntArray, stuck: Iterable[int], known: tuple[s
     instance, reached = case.instance, options.copy()
     rows = list(stuck)
     reached[rows] = instance.today[rows]
-    if violations(instance, reached):
+    if not is_feasible(instance, reached):
         return []
     states = [reached, improve_single_moves(instance, reached)]
-    return [state for state in states if not violations(instance, state) and not changes_to(case, state, known).stuck]
+    return [state for state in states if is_feasible(instance, state) and not changes_to(case, state, known).stuck]

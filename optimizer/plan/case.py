@@ -16,6 +16,7 @@ from optimizer.plan.document import HistorySource
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.table import RiskTable
 from optimizer.solve.instance import Instance
+from optimizer.solve.limits import Limits
 from optimizer.solve.restrict import Restrictions
 
 
@@ -51,3 +52,8 @@ class Case:
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
     recently_moved: Mapping[str, date] = field(default_factory=dict)
     history: tuple[HistorySource, ...] = ()
+
+    @property
+    def limits(self) -> Limits:
+        """Every limit that a schedule has to keep, as named things."""
+        return Limits(self.instance, self.restrictions, self.rules)

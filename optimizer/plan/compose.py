@@ -319,7 +319,7 @@ def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> E
 
 def _broken_today(case: Case) -> tuple[str, ...]:
     """Rules that today's schedule breaks, those with the most VMs first; immovable VMs do not count."""
-    found = find_broken_rules(case.inventory, case.rules, case.restrictions, case.instance, case.snapshot_minutes)
+    found = find_broken_rules(case.inventory, case.limits, case.snapshot_minutes)
     return tuple(one.rule for one in found if len(one.vms) > one.never_written)
 
 

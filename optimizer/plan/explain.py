@@ -26,10 +26,11 @@ from optimizer.plan.observed_note import notes_on_observed
 from optimizer.plan.occupancy import windows_met
 from optimizer.risk.seasonal import FloatArray
 from optimizer.risk.table import LEAST_COUNTED, RiskTable
+from optimizer.solve.breaches import breaches
 from optimizer.solve.instance import BoolArray, Instance, IntArray
+from optimizer.solve.limits import Limit, Limits
 from optimizer.solve.marginal import Marginals, OptionCosts
 from optimizer.solve.restrict import Restrictions
-from optimizer.solve.why_not.limits import Limit, Limits, limit_behind
 from optimizer.solve.why_not.no_schedule import some_of
 
 NUM_ALTERNATIVES = 2
@@ -108,23 +109,24 @@ def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
     return _too_soon(solution, costs, v) or _reason_to_stay(solution, marginals, costs, blocked, v)
 
 
-def _broken_by_staying(solution: Solution, blocked: Mapping[str, BoolArray], v: int) -> str:
+def _broken_by_staying(solution: Solution, blocked: Mapping[Limit, BoolArray], v: int) -> str:
     """Rules that a VM breaks if it stays, which only a step of ``plan --toward`` allows; empty if none."""
     today = int(solution.instance.today[v])
     alone = [name for name, mask in solution.restrictions.forbidden_by.items() if mask[v, today]]
-    names = [*alone, *(name for name, mask in blocked.items() if mask[today])]
+    names = [*alone, *(limit.name for limit, mask in blocked.items() if mask[today])]
     return " and ".join(map(repr, dict.fromkeys(names)))
 
 
 def _reason_to_stay(
-    solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[str, BoolArray], v: int
+    solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[Limit, BoolArray], v: int
 ) -> str:
     here, allowed, plain = int(solution.options[v]), solution.instance.allowed[v], solution.instance.risk[v]
     risk = np.where(allowed, costs.risk, np.inf)
     safest = int(np.argmin(risk))
     if solution.believes_in(v) and risk[safest] < costs.risk[here] - NOTICEABLE:
-        in_the_way = [repr(name) for name, mask in blocked.items() if mask[safest]]
-        extra, used_up = costs.total[safest] - costs.total[here], marginals.used_up(v, safest)
+        in_the_way = [repr(limit.name) for limit, mask in blocked.items() if mask[safest]]
+        extra = costs.total[safest] - costs.total[here]
+        used_up = [limit.name for limit in marginals.used_up(v, safest)]
         if in_the_way:
             obstacle = f"with the others where they are rule {' and '.join(in_the_way)} forbids it"
         elif used_up and extra < 0:
@@ -147,14 +149,14 @@ def _reason_to_stay(
 
 
 def _no_room(
-    solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[str, BoolArray], v: int
+    solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[Limit, BoolArray], v: int
 ) -> str:
     """Reason of a VM that would move if more moves or policy writes were allowed; empty for all other VMs."""
     here = int(solution.options[v])
     total = np.where(solution.instance.allowed[v] & ~_any(blocked), costs.total, np.inf)
     best = int(np.argmin(total))
     saved = costs.total[here] - total[best]
-    used_up = marginals.used_up(v, best) if saved > NOTICEABLE else []
+    used_up = [limit.name for limit in marginals.used_up(v, best)] if saved > NOTICEABLE else []
     if not used_up:
         return ""
     names = " and ".join(used_up)
@@ -182,7 +184,7 @@ def _too_soon(solution: Solution, costs: OptionCosts, v: int) -> str:
     )
 
 
-def _any(masks: Mapping[str, BoolArray]) -> BoolArray:
+def _any(masks: Mapping[Limit, BoolArray]) -> BoolArray:
     """Options that at least one rule forbids; shape (48,)."""
     return np.asarray(np.logical_or.reduce([np.zeros(NUM_OPTIONS, np.bool_), *masks.values()]))
 
@@ -200,7 +202,7 @@ def _reason_to_move(solution: Solution, marginals: Marginals, v: int) -> str:
         gains.append("fewer VMs of its service at once")
     if costs.vault_peak[today] - costs.vault_peak[here] > NOTICEABLE:
         gains.append("a less crowded half hour in its vault")
-    if not gains and (in_the_way := [repr(name) for name, mask in marginals.blocked(v).items() if mask[today]]):
+    if not gains and (in_the_way := [repr(limit.name) for limit, mask in marginals.blocked(v).items() if mask[today]]):
         return (
             f"moves: with the others where they go {format_start(today)} would break rule {' and '.join(in_the_way)}"
         )
@@ -435,18 +437,14 @@ def _policies_by_start(plan: PlanDocument, solution: Solution, v: int) -> dict[i
     return found
 
 
-def _in_the_way(everything: Limits, schedule: IntArray, v: int, t: int) -> dict[Limit, list[str]]:
+def _in_the_way(limits: Limits, schedule: IntArray, v: int, t: int) -> dict[Limit, list[str]]:
     """Limits that forbid a VM a start while all other VMs keep theirs, each with the reasons in words."""
-    restrictions = everything.restrictions
-    found: dict[Limit, list[str]] = {}
-    for reason, mask in restrictions.forbidden_by.items():
-        if mask[v, t]:
-            found.setdefault(limit_behind(restrictions, reason), []).append(reason)
     options = schedule.copy()
     options[v] = t
-    for limit in everything.broken(options):
-        found.setdefault(limit, [limit.name])
-    return found
+    found: dict[Limit, dict[str, None]] = {}
+    for breach in breaches(limits, options):
+        found.setdefault(breach.limit, {})[breach.reason] = None
+    return {limit: list(reasons) for limit, reasons in found.items()}
 
 
 def _limit_costs(costs: OptionCosts, here: int, better: Mapping[int, Mapping[Limit, object]]) -> list[LimitCost]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.strict import StrictModel
-from optimizer.solve.why_not.limits import LimitKind
+from optimizer.solve.limits import LimitKind
 from optimizer.solve.why_not.shadow import LimitPrice
 
 

@@ -17,8 +17,9 @@ from optimizer.plan.diff import Diff
 from optimizer.plan.toward_document import LaterMove, RuleToward, Toward
 from optimizer.ports import Progress
 from optimizer.solve.bound import ascend
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.limits import Limits
 from optimizer.solve.reference import Fallback
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
@@ -27,14 +28,13 @@ from optimizer.solve.toward import (
     Step,
     Steps,
     best_step,
-    breaches,
+    broken_at,
     counting_moves,
     in_small_edits,
     not_worse_than_today,
     tolerant,
 )
 from optimizer.solve.why_not.feasibility import any_schedule
-from optimizer.solve.why_not.limits import Limits
 
 BOUND_STEPS = 200
 """Number of steps of the ascent that bounds the cost of every possible step."""
@@ -112,17 +112,6 @@ def require_move_limit(max_moves: int | None) -> None:
         )
 
 
-def broken_alone(case: Case) -> dict[int, tuple[str, ...]]:
-    """Rules whose windows forbid a VM its start of today, by the row of the VM."""
-    today, every = case.instance.today, np.arange(case.instance.num_vms)
-    found: dict[int, tuple[str, ...]] = {}
-    for rule in case.rules.rule:
-        if rule.allow or rule.forbid:
-            for v in np.flatnonzero(case.restrictions.forbidden_by[rule.name][every, today]).tolist():
-                found[v] = (*found.get(v, ()), rule.name)
-    return found
-
-
 def plan_toward(case: Case, known: list[str], after: After, search: TowardSearch) -> TowardRules | None:
     """Find the best first step toward a schedule that keeps every rule.
 
@@ -151,7 +140,7 @@ def plan_toward(case: Case, known: list[str], after: After, search: TowardSearch
     months = max(1, -(-needed // most))
     if months == 1:
         return TowardRules(fewest, fewest, needed, months)
-    steps = Steps(case.instance, broken_alone(case), months)
+    steps = Steps(case.limits, months)
     targets = [fewest, *_cheap_target(steps, fewest, search)]
     step = _find_step(case, known, steps, targets, search)
     left = _months_after(after(step.options), step.target, months - 1, most, search)
@@ -168,7 +157,7 @@ def _fewest(case: Case, most: int, search: TowardSearch) -> IntArray | None:
 def _months_after(case: Case, target: IntArray, months: int, most: int, search: TowardSearch) -> int:
     """Number of months left after the step: as planned if the target can be reached from there."""
     free = replace(in_small_edits(case.instance, most), max_moves=None)
-    if not violations(free, target):
+    if is_feasible(free, target):
         return months
     fewest = _fewest(case, most, search)
     return months if fewest is None else -(-int((fewest != case.instance.today).sum()) // most)
@@ -223,10 +212,8 @@ def _moves_in_order(case: Case, diff: Diff) -> Iterator[list[int]]:
 
 def figures_of(case: Case, found: TowardRules, result: Solved) -> Toward:
     """Breaches today and in the plan that a result describes."""
-    instance, alone = case.instance, broken_alone(case)
-    today, left = (
-        Counter(name for name, _ in breaches(instance, alone, options)) for options in (instance.today, result.options)
-    )
+    limits, schedules = case.limits, (case.instance.today, result.options)
+    today, left = (Counter(name for name, _ in broken_at(limits, options)) for options in schedules)
     waiting = np.flatnonzero(found.target != found.options) if left else ()
     rules = sorted(today, key=lambda name: (-today[name], name))
     return Toward(

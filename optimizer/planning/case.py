@@ -23,8 +23,8 @@ from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import RiskTable, risk_table, start_step
 from optimizer.solve.build import build_instance
 from optimizer.solve.gates import least_within
+from optimizer.solve.limits import MOST_HOURS
 from optimizer.solve.restrict import restrict_options
-from optimizer.solve.why_not.limits import MOST_HOURS
 
 
 def prepare(

@@ -26,11 +26,10 @@ from optimizer.planning.why_not import Tell, no_schedule_error, search_for_reaso
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
-from optimizer.solve.cost import violations
+from optimizer.solve.cost import is_feasible
 from optimizer.solve.instance import IntArray
 from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP, Search
 from optimizer.solve.solved import Solved
-from optimizer.solve.why_not.limits import Limits
 from optimizer.solve.why_not.relaxation import nobody
 
 SHARE_OF_SOLVE = 0.7
@@ -119,7 +118,7 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
     """
     clock = settings.search.clock()
     require_move_limit(case.rules.max_moves)
-    if not violations(case.instance, todays(case.instance)):
+    if is_feasible(case.instance, todays(case.instance)):
         return None
     known = known_policies(estate)
 
@@ -137,14 +136,13 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
             "time: policies that protect more VMs would have to be edited at once; raise max_moves, or search longer "
             "with --effort"
         )
-        limits = Limits(free.instance, free.restrictions, free.rules)
-        raise no_schedule_error(free, limits, search_for_reason(settings.search, clock), tell, unreachable)
+        raise no_schedule_error(free, free.limits, search_for_reason(settings.search, clock), tell, unreachable)
     return step
 
 
 def _spread_again(case: Case, result: Solved, seed: int, known: list[str]) -> Solved:
     """Spread the schedule of a moves curve if that can be carried out, because the curve only considers the cost."""
-    if violations(case.instance, result.options):
+    if not is_feasible(case.instance, result.options):
         return result
     spread = keep_promise(case, result, seed)
     return result if changes_to(case, spread.options, known).stuck else spread

@@ -13,7 +13,7 @@ from optimizer.planning.why_not import Tell, no_schedule_error, search_for_reaso
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.baselines import todays
 from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
-from optimizer.solve.cost import violations
+from optimizer.solve.cost import is_feasible
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
@@ -21,7 +21,6 @@ from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_SEARCH, Sear
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.feasibility import any_schedule
-from optimizer.solve.why_not.limits import Limits
 from optimizer.solve.why_not.relaxation import nobody
 
 SHARE_OF_START = 0.2
@@ -76,10 +75,10 @@ def solve_case(
     """
     clock, rest = search.clock(), search
     start = begin if near is None or keep else usable_start(case.instance, near)
-    if case.instance.max_moves is not None and (start is None or violations(case.instance, start)):
+    if case.instance.max_moves is not None and (start is None or not is_feasible(case.instance, start)):
         start = _start_of(case.instance, search.share(SHARE_OF_START))
         rest = search.share(1 - SHARE_OF_START)
-    limits = Limits(case.instance, case.restrictions, case.rules) if why_not else None
+    limits = case.limits if why_not else None
 
     def known() -> IntArray | Outcome | None:
         any_found = None if limits is None else any_schedule(limits, search)
@@ -105,7 +104,7 @@ def solve_case(
 
 def _start_of(instance: Instance, search: Search) -> IntArray | None:
     """Best moves from today under a limit of moves, as in the moves curve, so that the search is never worse."""
-    if violations(instance, todays(instance)):
+    if not is_feasible(instance, todays(instance)):
         return None
     from optimizer.solve.moves.curve import best_moves
 

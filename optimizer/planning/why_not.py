@@ -10,11 +10,12 @@ from optimizer.planning.case import prepare_forecast
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.limits import Limits
 from optimizer.solve.search_settings import DEFAULT_EFFORT, Search
+from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules
 from optimizer.solve.why_not.circumstances import circumstances
 from optimizer.solve.why_not.conflicts import Conflict
 from optimizer.solve.why_not.feasibility import Budget
-from optimizer.solve.why_not.limits import Change, Limits, loosened, relaxed_rules
 from optimizer.solve.why_not.no_schedule import (
     NamedConflict,
     NamedRelaxation,
@@ -103,8 +104,7 @@ def diagnose_case(
     tell
         Called with every conflict and every way out as soon as it is proven.
     """
-    limits = Limits(case.instance, case.restrictions, case.rules)
-    return _diagnose(case, limits, Search(seed, effort, time_limit_seconds=time_limit_seconds), tell)
+    return _diagnose(case, case.limits, Search(seed, effort, time_limit_seconds=time_limit_seconds), tell)
 
 
 def _diagnose(case: Case, limits: Limits, search: Search, tell: Tell) -> Diagnosis:
@@ -126,8 +126,7 @@ def _circumstances(case: Case, diagnosis: Diagnosis, search: Search) -> list[tup
     """Properties of the VMs' backups that contribute to each conflict."""
 
     def limits_of(inventory: Inventory) -> Limits:
-        other = prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved)
-        return Limits(other.instance, other.restrictions, other.rules)
+        return prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved).limits
 
     budget = Budget(CONFLICT_WORK * search.effort, search.share(SHARE_OF_CIRCUMSTANCES).deadline())
     return circumstances(case.inventory, diagnosis.conflicts, limits_of, budget)
@@ -137,4 +136,4 @@ def relaxed_instance(case: Case, changes: Sequence[Change]) -> Instance:
     """Instance for rules with the given changes."""
     rules = relaxed_rules(case.rules, changes, case.inventory)
     relaxed = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved, case.table)
-    return loosened(Limits(relaxed.instance, relaxed.restrictions, relaxed.rules), changes).instance
+    return loosened(relaxed.limits, changes).instance

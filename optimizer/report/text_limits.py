@@ -9,7 +9,7 @@ from rich.text import Text
 
 from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, decimals, number, plural, table
-from optimizer.solve.why_not.limits import LimitKind
+from optimizer.solve.limits import LimitKind
 from optimizer.solve.why_not.no_schedule import some_of
 
 _ONE_MORE = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from optimizer.solve.arrays import count, pack
-from optimizer.solve.cost import Cost, evaluate, violations
+from optimizer.solve.cost import Cost, evaluate, is_feasible
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.kernels import IMPROVEMENT, move_if_no_dearer
 from optimizer.solve.search import improve_single_moves, repair
@@ -26,9 +26,9 @@ def usable_start(instance: Instance, options: IntArray) -> IntArray | None:
         Shape (V,): a schedule, possibly of another problem.
     """
     placed = np.where(instance.allowed[np.arange(instance.num_vms), options], options, instance.today)
-    if violations(instance, placed):
+    if not is_feasible(instance, placed):
         placed = repair(instance, placed)
-    return None if violations(instance, placed) else placed
+    return placed if is_feasible(instance, placed) else None
 
 
 def stay_close(instance: Instance, result: Solved, to: IntArray, gap: float = 0.0) -> Solved:
@@ -57,7 +57,7 @@ def stay_close(instance: Instance, result: Solved, to: IntArray, gap: float = 0.
     whole = usable_start(instance, np.where(to == ANYWHERE, result.options, to))
     if whole is not None:
         choices += [_put_back(instance, improve_single_moves(instance, whole), to), whole]
-    choices = [choices[0], *(options for options in choices[1:] if not violations(instance, options))]
+    choices = [choices[0], *(options for options in choices[1:] if is_feasible(instance, options))]
     priced = [(options, evaluate(instance, options)) for options in choices]
     cheapest = min(cost.total for _, cost in priced)
 
@@ -86,7 +86,7 @@ def _put_back(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
             if instance.allowed[v, to[v]] and move_if_no_dearer(a, c, v, int(to[v])):
                 differing.remove(v)
                 moved = True
-    return options if violations(instance, c.options) else c.options
+    return c.options if is_feasible(instance, c.options) else options
 
 
 def _follow_in_groups(instance: Instance, options: IntArray, to: IntArray) -> IntArray:
@@ -98,6 +98,6 @@ def _follow_in_groups(instance: Instance, options: IntArray, to: IntArray) -> In
         for group in np.unique(group_of[follows & (best != to)]).tolist():
             tried = np.where(follows & (group_of == group), to, best)
             tried_cost = evaluate(instance, tried).total
-            if tried_cost <= cost + IMPROVEMENT and not violations(instance, tried):
+            if tried_cost <= cost + IMPROVEMENT and is_feasible(instance, tried):
                 best, cost = tried, tried_cost
     return best

@@ -173,25 +173,78 @@ def count_creations(instance: Instance, options: IntArray) -> IntArray:
     return edits_and_creations(instance, options, policy_counts(instance, options))[1]
 
 
-def violations(instance: Instance, options: IntArray) -> list[str]:
-    """Limits of the instance that a schedule breaks; empty if it is feasible.
+@dataclass(frozen=True, slots=True)
+class Excess:
+    """What a schedule has too much of, by the indices of the instance; :mod:`optimizer.solve.breaches` names it.
 
-    They include each vault whose policies cannot be written in any order that keeps their limits
-    (:mod:`optimizer.solve.executable`).
+    Parameters
+    ----------
+    forbidden
+        VMs at options that are not allowed.
+    rows
+        Overlap rows above their cap.
+    stuck
+        Vaults whose policies cannot be written in any order that keeps their limits
+        (:mod:`optimizer.solve.executable`).
+    moves
+        Whether more VMs move than ``max_moves``.
+    write_limits
+        Limits on policy writes that are exceeded.
+    shut
+        VMs whose option is shut, each with the gate that shuts it.
     """
-    rows = np.arange(instance.num_vms)
-    found = [f"VM {v} at option {options[v]}" for v in rows[~instance.allowed[rows, options]].tolist()]
-    over = np.flatnonzero(row_counts(instance, options) > instance.rows.cap)
-    found += [f"cap {instance.cap_names[instance.rows.group[r]]!r} in slot {instance.rows.slot[r]}" for r in over]
+
+    forbidden: IntArray
+    rows: IntArray
+    stuck: IntArray
+    moves: bool
+    write_limits: tuple[int, ...]
+    shut: tuple[tuple[int, int], ...]
+
+
+def excess_of(instance: Instance, options: IntArray) -> Excess:
+    """Everything by which a schedule exceeds the limits of an instance."""
+    stuck, write_limits = _policy_excess(instance, options)
+    return Excess(
+        forbidden=_forbidden_vms(instance, options),
+        rows=_rows_over_cap(instance, options),
+        stuck=stuck,
+        moves=_moves_too_many(instance, options),
+        write_limits=write_limits,
+        shut=tuple(shut_gates(instance, options)),
+    )
+
+
+def is_feasible(instance: Instance, options: IntArray) -> bool:
+    """Whether a schedule keeps every limit of an instance; the quick form of :func:`excess_of` for inner loops."""
+    if len(_forbidden_vms(instance, options)) or _moves_too_many(instance, options):
+        return False
+    if len(_rows_over_cap(instance, options)) or shut_gates(instance, options):
+        return False
+    stuck, write_limits = _policy_excess(instance, options)
+    return not len(stuck) and not write_limits
+
+
+def _forbidden_vms(instance: Instance, options: IntArray) -> IntArray:
+    return np.flatnonzero(~instance.allowed[np.arange(instance.num_vms), options])
+
+
+def _rows_over_cap(instance: Instance, options: IntArray) -> IntArray:
+    return np.flatnonzero(row_counts(instance, options) > instance.rows.cap)
+
+
+def _moves_too_many(instance: Instance, options: IntArray) -> bool:
+    return instance.max_moves is not None and int((options != instance.today).sum()) > instance.max_moves
+
+
+def _policy_excess(instance: Instance, options: IntArray) -> tuple[IntArray, tuple[int, ...]]:
+    """Vaults in which no order of writes keeps the limits, and indices of the limits on policy writes exceeded."""
     items = policy_counts(instance, options)
     extra, stuck = extra_writes(instance, options, items)
-    found += [f"policies of vault {n}" for n in np.flatnonzero(stuck)]
-    if instance.max_moves is not None and int((options != instance.today).sum()) > instance.max_moves:
-        found.append("max_moves")
     of_key = policy_writes(instance, items).sum(axis=1) + extra
-    found += [limit.name for limit in instance.write_limits if of_key[list(limit.keys)].sum() > limit.limit]
-    shut = np.unique([instance.gates.name[h] for _, h in shut_gates(instance, options)])
-    return found + [f"rule {name!r}" for name in shut.tolist()]
+    limits = enumerate(instance.write_limits)
+    exceeded = tuple(number for number, one in limits if of_key[list(one.keys)].sum() > one.limit)
+    return np.flatnonzero(stuck), exceeded
 
 
 def gate_counts(gates: Gates, options: IntArray) -> IntArray:

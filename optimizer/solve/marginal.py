@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +11,7 @@ import numpy as np
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import gate_counts, policy_counts, policy_writes, row_counts
 from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.limits import MAX_MOVES, POLICIES_PER_VAULT, Limit, LimitKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,56 +70,51 @@ class Marginals:
             move=moved,
         )
 
-    def full_caps(self, v: int) -> dict[str, BoolArray]:
-        """Rule with a cap -> shape (48,), True where the other VMs leave no room for the VM."""
-        touched, others = self._others(v)
-        full = others >= self._cap[touched]
-        found: dict[str, BoolArray] = {}
-        for row in np.unique(touched[full]).tolist():
-            name = self._instance.cap_names[int(self._instance.rows.group[row])]
-            hit = (full & (touched == row)).any(axis=1)
-            found[name] = found.get(name, np.zeros(NUM_OPTIONS, np.bool_)) | hit
+    def blocked(self, v: int) -> dict[Limit, BoolArray]:
+        """Rule -> shape (48,), True where the other VMs, at their present starts, block the option by cap or gate."""
+        found: dict[Limit, BoolArray] = {}
+        for limit, options in (*self._full_caps(v), *self._shut_gates(v)):
+            found[limit] = found.get(limit, np.zeros(NUM_OPTIONS, np.bool_)) | options
         return found
 
-    def shut_gates(self, v: int) -> dict[str, BoolArray]:
-        """Rule on sets of VMs -> shape (48,), True where the other VMs, at their present starts, shut the option.
+    def _full_caps(self, v: int) -> Iterator[tuple[Limit, BoolArray]]:
+        """Yield rules with a cap, each with shape (48,), True where the other VMs leave no room for the VM."""
+        touched, others = self._others(v)
+        full = others >= self._cap[touched]
+        for row in np.unique(touched[full]).tolist():
+            name = self._instance.cap_names[int(self._instance.rows.group[row])]
+            yield Limit(name, LimitKind.RULE), (full & (touched == row)).any(axis=1)
+
+    def _shut_gates(self, v: int) -> Iterator[tuple[Limit, BoolArray]]:
+        """Yield rules on sets of VMs, each with shape (48,), True where the other VMs shut the option.
 
         A VM never shuts its own options, because it is behind one gate of a rule.
         """
         gates = self._instance.gates
-        found: dict[str, BoolArray] = {}
         for gate in gates.vm_gate[gates.vm_begin[v] : gates.vm_begin[v + 1]].tolist():
             shut = self._shut[gate] > 0
             if shut.any():
-                found[gates.name[gate]] = found.get(gates.name[gate], np.zeros(NUM_OPTIONS, np.bool_)) | shut
-        return found
+                yield Limit(gates.name[gate], LimitKind.RULE), shut
 
-    def blocked(self, v: int) -> dict[str, BoolArray]:
-        """Rule -> shape (48,), True where the other VMs, at their present starts, block the option by cap or gate."""
-        found = self.full_caps(v)
-        for name, shut in self.shut_gates(v).items():
-            found[name] = found.get(name, np.zeros(NUM_OPTIONS, np.bool_)) | shut
-        return found
-
-    def used_up(self, v: int, t: int) -> list[str]:
-        """Names of limits of the whole plan that leave no room for a VM at an option."""
+    def used_up(self, v: int, t: int) -> list[Limit]:
+        """Limits of the whole plan that leave no room for a VM at an option."""
         instance, here = self._instance, int(self._options[v])
-        names = []
+        found = []
         if here == instance.today[v] != t and self._num_moves >= (
             instance.num_vms if instance.max_moves is None else instance.max_moves
         ):
-            names.append("max_moves")
+            found.append(MAX_MOVES)
         if self._policy_prices(v)[t] > 0:
             k, writes = int(instance.key[v]), self._writes_of_key
-            names += [
-                limit.name
-                for limit in instance.write_limits
-                if k in limit.keys and writes[list(limit.keys)].sum() >= limit.limit
+            found += [
+                Limit(one.name, LimitKind.POLICY_WRITES)
+                for one in instance.write_limits
+                if k in one.keys and writes[list(one.keys)].sum() >= one.limit
             ]
             vault = int(instance.key_vault[k])
             if writes[instance.key_vault == vault].sum() >= instance.vault_room[vault]:
-                names.append("the limit of policies per vault")
-        return names
+                found.append(POLICIES_PER_VAULT)
+        return found
 
     @cached_property
     def _num_moves(self) -> int:

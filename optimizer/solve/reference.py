@@ -10,7 +10,7 @@ import numpy as np
 
 from optimizer.solve.baselines import greedy, todays
 from optimizer.solve.clock import SolveClock
-from optimizer.solve.cost import overfull_caps, row_counts, shut_gates, violations
+from optimizer.solve.cost import is_feasible, overfull_caps, row_counts, shut_gates
 from optimizer.solve.cpsat import (
     FAMILIES,
     MOST_RINGS,
@@ -69,17 +69,17 @@ def find_reference(
         Called before CP-SAT, which takes long to prove that no schedule exists. A schedule that it returns is used if
         placing groups of VMs does not find one.
     """
-    if not violations(instance, todays(instance)):
+    if is_feasible(instance, todays(instance)):
         return Reference("today", todays(instance))
     if not instance.allowed.any(axis=1).all() or overfull_caps(instance, instance.allowed):
         return Outcome.INFEASIBLE
     placed = repair(instance, greedy(instance))
-    if not violations(instance, placed):
+    if is_feasible(instance, placed):
         return Reference("greedy", placed)
     known = None if fallback is None else fallback()
     if known is Outcome.INFEASIBLE:
         return Outcome.INFEASIBLE
-    usable = known if isinstance(known, np.ndarray) and not violations(instance, known) else None
+    usable = known if isinstance(known, np.ndarray) and is_feasible(instance, known) else None
     found = _ask_cpsat(instance, placed, usable, search, clock)
     return found if isinstance(found, Outcome) else Reference("greedy", found)
 
@@ -93,7 +93,7 @@ def _ask_cpsat(
         settled = _settle_gates(
             instance, _settle_caps(instance, placed, work, search.seed, clock), work, search.seed, clock
         )
-        if not violations(instance, settled):
+        if is_feasible(instance, settled):
             return settled
         if known is not None:
             return known
@@ -113,7 +113,7 @@ def _solve_in_order(
         answer = model.solve(work, seed + attempt, clock.left())
         if answer.options is None:
             return answer.outcome
-        if not violations(instance, answer.options):
+        if is_feasible(instance, answer.options):
             return answer.options
         if not model.open_rings(answer.options):
             break

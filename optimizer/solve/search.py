@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 from optimizer.solve.arrays import Arrays, Counts, count, pack
-from optimizer.solve.cost import violations
+from optimizer.solve.cost import is_feasible
 from optimizer.solve.instance import BoolArray, Instance, IntArray
 from optimizer.solve.kernels import (
     IMPROVEMENT,
@@ -84,7 +84,7 @@ def settle_ties(
     """
     a, c = arrays if arrays is not None else pack(instance), count(instance, options)
     settle(a._replace(base=a.base + TIE * instance.tie_rank), c, np.flatnonzero(instance.movable), should_stop)
-    return options if violations(instance, c.options) else c.options
+    return c.options if is_feasible(instance, c.options) else options
 
 
 def settle(a: Arrays, c: Counts, vms: IntArray, should_stop: ShouldStop = never) -> float:
@@ -155,6 +155,6 @@ def _in_the_way(instance: Instance, a: Arrays, c: Counts) -> BoolArray:
         crowded |= c.options != instance.today
     of_gate = np.repeat(np.arange(instance.num_vms), np.diff(a.vm_gate_begin))
     crowded[of_gate[c.shut[a.vm_gate, c.options[of_gate]] > 0]] = True
-    if (c.group_writes > a.group_limit).any() or violations(instance, c.options):
+    if (c.group_writes > a.group_limit).any() or not is_feasible(instance, c.options):
         crowded |= c.options != instance.today
     return crowded

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from optimizer.solve.cost import evaluate, row_counts, violations
+from optimizer.solve.cost import evaluate, is_feasible, row_counts
 from optimizer.solve.cpsat import MOST_RINGS, Outcome, Scope, ScopedModel
 from optimizer.solve.instance import BoolArray, Instance, IntArray, RowKind
 
@@ -173,7 +173,7 @@ class Service:
             solved = model.solve(self.work, self.seed, all_linear=True)
         if solved.options is None:
             return Answer(solved.outcome)
-        if not violations(self.instance, self.options) and violations(self.instance, solved.options):
+        if is_feasible(self.instance, self.options) and not is_feasible(self.instance, solved.options):
             return Answer(Outcome.UNKNOWN)
         price, change = (
             evaluate(instance, solved.options).total - evaluate(instance, self.options).total

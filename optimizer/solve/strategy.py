@@ -13,7 +13,7 @@ from optimizer.solve.anneal import CHUNK_ROUNDS, LIMITED_CHUNK_ROUNDS, anneal
 from optimizer.solve.arrays import Arrays, count, pack
 from optimizer.solve.bound import ascend
 from optimizer.solve.clock import SolveClock, Standing
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.cycles import Cycle
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance, IntArray
@@ -118,7 +118,7 @@ class CycleSearch:
 
     def offer(self, options: IntArray | None) -> None:
         """Keep a schedule that breaks nothing and costs no more; keeping ties lets the search cross plateaus."""
-        if options is None or violations(self.instance, options):
+        if options is None or not is_feasible(self.instance, options):
             return
         cost = evaluate(self.instance, options).total
         if cost <= self.best_cost:
@@ -146,7 +146,7 @@ class CycleSearch:
         """Begin at the cheapest schedule that single moves reach."""
         reference, start, over = self.best, self._task.start, self._task.clock.over
         begins = [reference]
-        if start is not None and not violations(self.instance, start):
+        if start is not None and is_feasible(self.instance, start):
             begins.append(start)
         if self.instance.max_moves is not None or self.instance.write_limits:
             begins.append(steepest(self.instance, reference, over))
@@ -174,7 +174,7 @@ class CycleSearch:
             options = anneal(
                 self.instance, begin, rounds, self._seed(cycle), self._going_on, costlier, self._chunk_rounds
             )
-            if not violations(self.instance, options):
+            if is_feasible(self.instance, options):
                 self.offer(improve_single_moves(self.instance, options, self._task.clock.over, self.arrays))
                 found += 1
             if found == 2 or self._task.clock.over():  # higher prices only give fewer writes and higher costs

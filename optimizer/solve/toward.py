@@ -11,16 +11,18 @@ and that costs least among these.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from ortools.sat.python import cp_model
 
+from optimizer.solve.breaches import Breach, BreachKind, rule_breaches
 from optimizer.solve.clock import SolveClock
-from optimizer.solve.cost import row_counts, shut_gates, violations
+from optimizer.solve.cost import is_feasible, row_counts
 from optimizer.solve.cpsat import FAMILIES, Scope, ScopedModel, add_gates, limited_solver
 from optimizer.solve.instance import NO_CAP, BoolArray, Gates, Instance, IntArray, no_gates
+from optimizer.solve.limits import Limits
 from optimizer.solve.reference import CONSTRAINTS
 from optimizer.solve.search_settings import Search
 
@@ -36,8 +38,8 @@ MOST_RINGS = 5
 GRAIN = 1000
 """Number of integer units per unit of weight."""
 
-Breach = tuple[str, int]
-"""A rule, and the index of a VM that breaks it."""
+BrokenAt = tuple[str, int]
+"""Name of a rule, and the index of a movable VM that breaks it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,17 +48,19 @@ class Steps:
 
     Parameters
     ----------
-    instance
+    limits
         The problem; its ``max_moves`` is the limit of one month.
-    alone
-        Index of a VM -> names of the rules that forbid it today's start, whatever the other VMs do.
     months
         Number of months that the target may take, two or more.
     """
 
-    instance: Instance
-    alone: Mapping[int, tuple[str, ...]]
+    limits: Limits
     months: int
+
+    @property
+    def instance(self) -> Instance:
+        """The problem as arrays."""
+        return self.limits.instance
 
     @property
     def moves_per_month(self) -> int:
@@ -73,35 +77,31 @@ class Step:
     target: IntArray
 
 
-def breaches(instance: Instance, alone: Mapping[int, tuple[str, ...]], options: IntArray) -> set[Breach]:
+def broken_at(limits: Limits, options: IntArray) -> set[BrokenAt]:
     """Rules that VMs break; immovable VMs do not count, because no plan moves them.
 
     Parameters
     ----------
-    instance
+    limits
         The problem.
-    alone
-        See :class:`Steps`.
     options
         Shape (V,): start option of each VM; either today's or allowed.
     """
-    found = {(name, v) for v, names in alone.items() for name in names if options[v] == instance.today[v]}
-    over = np.append(row_counts(instance, options) > instance.rows.cap, False)  # touched is padded
-    met = instance.touched[instance.vm_class, options]
-    for v, place in np.argwhere(over[met]).tolist():
-        found.add((instance.cap_names[instance.rows.group[met[v, place]]], v))
-    found |= {(instance.gates.name[gate], v) for v, gate in shut_gates(instance, options)}
-    return {(name, v) for name, v in found if instance.movable[v]}
+    return _at_movable_vms(limits.instance, rule_breaches(limits, options))
 
 
-def gravity(instance: Instance, found: set[Breach]) -> float:
+def _at_movable_vms(instance: Instance, found: Iterable[Breach]) -> set[BrokenAt]:
+    return {(breach.limit.name, v) for breach in found for v in breach.vms if instance.movable[v]}
+
+
+def gravity(instance: Instance, found: set[BrokenAt]) -> float:
     """Total weight of breaches: the sum of the weights of their VMs."""
     return float(sum(instance.weight[v] for _, v in found))
 
 
 def not_worse_than_today(instance: Instance, options: IntArray) -> bool:
     """Whether a schedule adds no breach to today's and exceeds no cap by more, and keeps all other limits."""
-    return not violations(tolerant(instance), options) and not any(_new_clashes(instance, options))
+    return is_feasible(tolerant(instance), options) and not any(_new_clashes(instance, options))
 
 
 def tolerant(instance: Instance) -> Instance:
@@ -202,7 +202,7 @@ class _StepModel:
         self.steps, instance = steps, in_small_edits(steps.instance, steps.moves_per_month)
         self.instance = instance
         self.cp = cp_model.CpModel()
-        self.broken_today = breaches(instance, steps.alone, instance.today)
+        self.broken_today = rule_breaches(steps.limits, instance.today)
         options = self._options(targets)
         total = steps.months * steps.moves_per_month
         self.target = ScopedModel(replace(instance, max_moves=total), Scope(options, targets[0]), CONSTRAINTS, self.cp)
@@ -218,7 +218,7 @@ class _StepModel:
                 self.cp.add(y[place] == 0)
         later = (steps.months - 1) * steps.moves_per_month
         self.cp.add(sum(x[place] for place in away) - sum(y[place] for place in away) <= later)
-        self.breach: dict[Breach, cp_model.IntVar] = {}
+        self.breach: dict[BrokenAt, cp_model.IntVar] = {}
         self._add_breaches()
         self.violations = sum(round(GRAIN * float(instance.weight[v])) * b for (_, v), b in self.breach.items())
         self.cp.minimize(self.violations)
@@ -226,7 +226,7 @@ class _StepModel:
     def _options(self, targets: Sequence[IntArray]) -> dict[int, list[int]]:
         """Starts of the VMs that move in a target or break a rule; if there are few VMs, all allowed starts."""
         instance, options = self.instance, dict[int, list[int]]()
-        breaking = {v for _, v in self.broken_today}
+        breaking = {v for _, v in _at_movable_vms(instance, self.broken_today)}
         for v in np.flatnonzero(instance.movable).tolist():
             chosen = {int(instance.today[v]), *(int(target[v]) for target in targets)}
             if instance.num_vms <= WHOLE_SCOPE_VMS:
@@ -236,7 +236,11 @@ class _StepModel:
         return options
 
     def _add_breaches(self) -> None:
-        for v, names in self.steps.alone.items():
+        alone: dict[int, list[str]] = {}
+        for breach in self.broken_today:
+            for v in breach.vms if breach.kind is BreachKind.START else ():
+                alone.setdefault(v, []).append(breach.limit.name)
+        for v, names in alone.items():
             for name in names:
                 self._breaks(name, v, [self._at(v, int(self.instance.today[v]))])
         self._add_caps()
@@ -322,7 +326,7 @@ class _StepModel:
 
     def then_by_cost(self, found: Step) -> None:
         """Look for the cheapest step among those that leave no more breaches than the given step."""
-        left = breaches(self.instance, self.steps.alone, found.options)
+        left = broken_at(self.steps.limits, found.options)
         least = sum(round(GRAIN * float(self.instance.weight[v])) for _, v in left)
         self.cp.add(self.violations <= least)
         self.cp.minimize(sum(coefficient * variable for coefficient, variable in self.cost))
@@ -338,7 +342,7 @@ class _StepModel:
             if solver.solve(self.cp) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
                 return None
             target, step = self.target.options_of(solver), self.step.options_of(solver)
-            sound = not violations(self.target.instance, target), not_worse_than_today(self.instance, step)
+            sound = is_feasible(self.target.instance, target), not_worse_than_today(self.instance, step)
             if all(sound):
                 return Step(step, target)
             opened = [

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 import numpy as np
 
+from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
@@ -17,7 +17,8 @@ from optimizer.plan.occupancy import (
     weighted_totals,
     working_hours_starts,
 )
-from optimizer.solve.cost import cost_shares, evaluate, violations
+from optimizer.solve.breaches import Breach, BreachKind, breaches
+from optimizer.solve.cost import cost_shares, evaluate
 from optimizer.solve.instance import FloatArray, IntArray
 from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
 from optimizer.whatif.planned import Planned
@@ -156,18 +157,20 @@ def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartC
 
 def broken_by(case: Case, options: IntArray) -> tuple[str, ...]:
     """What a schedule breaks in a case, in words; empty if it keeps everything."""
-    rows = np.arange(len(options))
-    found = []
-    for name, mask in case.restrictions.forbidden_by.items():
-        count = int(mask[rows, options].sum())
-        if count:
-            found.append(f"{name!r} for {count} VM{'s' if count != 1 else ''}")
-    vaults = [vault.name for vault in case.inventory.vaults.values()]
-    rest: dict[str, None] = {}
-    for text in violations(case.instance, options):
-        of_vault = re.fullmatch(r"policies of vault (\d+)", text)
-        if of_vault:
-            rest[f"the limit of policies of vault {vaults[int(of_vault[1])]!r}"] = None
-        elif not text.startswith("VM "):
-            rest[re.sub(r"^cap (.*) in slot \d+$", r"\1", text)] = None
-    return (*found, *rest)
+    found = breaches(case.limits, options)
+    return tuple(dict.fromkeys(_in_words(case.inventory, breach) for breach in found))
+
+
+def _in_words(inventory: Inventory, breach: Breach) -> str:
+    match breach.kind:
+        case BreachKind.START:
+            return f"{breach.reason!r} for {len(breach.vms)} VM{'s' if len(breach.vms) != 1 else ''}"
+        case BreachKind.CAP:
+            return repr(breach.limit.name)
+        case BreachKind.SETS:
+            return f"rule {breach.limit.name!r}"
+        case BreachKind.POLICIES:
+            vault = inventory.vault(inventory.items[breach.vms[0]])
+            return f"the limit of policies of vault {vault.name!r}"
+        case BreachKind.MOVES | BreachKind.POLICY_WRITES:
+            return breach.limit.name

@@ -18,7 +18,7 @@ from optimizer.plan.weight_notes import notes_on_weights
 
 def audit_case(case: Case) -> Audit:
     """Audit today's schedule, including the rules that it breaks."""
-    broken = find_broken_rules(case.inventory, case.rules, case.restrictions, case.instance, case.snapshot_minutes)
+    broken = find_broken_rules(case.inventory, case.limits, case.snapshot_minutes)
     return audit(
         case.inventory,
         case.table.reported,

@@ -8,7 +8,6 @@ from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.planning import prepare
 from optimizer.ports import Progress, no_progress
-from optimizer.solve.why_not.limits import Limits
 from optimizer.solve.why_not.shadow import DEFAULT_ROUNDS, price_limits
 
 
@@ -28,5 +27,5 @@ def price_plan_limits(
     """
     case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, progress=progress)
     options = starts_in_schedule(case.inventory, plan.schedule)
-    limits = Limits(case.instance, case.restrictions, case.rules)
-    return name_prices(case.inventory, price_limits(limits, options, num_rounds=num_rounds, seed=plan.settings.seed))
+    prices = price_limits(case.limits, options, num_rounds=num_rounds, seed=plan.settings.seed)
+    return name_prices(case.inventory, prices)

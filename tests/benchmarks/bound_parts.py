@@ -11,15 +11,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from optimizer.solve.bound import ascend, forced_bounds
-from optimizer.solve.cost import evaluate, policy_counts, violations
+from optimizer.solve.cost import evaluate, excess_of, is_feasible, policy_counts
 from optimizer.solve.cpsat import ModelAnswer, Outcome, Scope, ScopedModel, whole
 from optimizer.solve.executable import extra_writes
 from optimizer.solve.forced import sharp_forced_bounds
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.limits import Limits
 from optimizer.solve.moves.curve import trace_moves
 from optimizer.solve.search_settings import Search
+from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
-from optimizer.solve.why_not.limits import Change, Limits, loosened
 from tests.benchmarks.random_problems import cheapest_first
 from tests.benchmarks.tight_problems import Judge
 from tests.solve.examples import Problem
@@ -99,12 +100,19 @@ def _asked(model: ScopedModel) -> ModelAnswer:
     """The answer of a model, with the rings of full policies forbidden that it does not know of."""
     answer = model.solve(WORK, 0)
     for seed in range(1, MOST_RINGS):
-        if answer.options is None or not violations(model.instance, answer.options):
+        if answer.options is None or is_feasible(model.instance, answer.options):
             break
         if not model.open_rings(answer.options):
             break
         answer = model.solve(WORK, seed)
     return answer
+
+
+def _breaks_only_the_order_of_writes(instance: Instance, options: IntArray) -> bool:
+    """Whether a schedule keeps everything but that no order of writes leads to it."""
+    excess = excess_of(instance, options)
+    others = (*excess.forbidden, *excess.rows, *excess.write_limits, *excess.shut)
+    return bool(len(excess.stuck)) and not excess.moves and not others
 
 
 def _compared(
@@ -115,8 +123,7 @@ def _compared(
     A model may leave out what only the order of writes costs or forbids; it may not ask for more than that.
     """
     best, options = schedules.least(among), answer.options
-    broken = [] if options is None else violations(instance, options)
-    only_order = bool(broken) and all(one.startswith("policies of vault") for one in broken)
+    only_order = options is not None and _breaks_only_the_order_of_writes(instance, options)
     if best is None:
         if answer.outcome is not Outcome.INFEASIBLE and not only_order:
             yield f"{name} says {answer.outcome}, but there is no schedule"
@@ -178,6 +185,6 @@ def _of_why_not(problem: Problem, instance: Instance, schedules: Schedules) -> I
         if not limit.can_go or int(np.prod(relaxed.allowed.sum(axis=1).astype(float))) > MOST_SCHEDULES:
             continue
         outcome = feasibility.check(frozenset(limits.all) - {limit}).outcome
-        there = any(not violations(relaxed, options) for _, options in cheapest_first(relaxed))
+        there = any(is_feasible(relaxed, options) for _, options in cheapest_first(relaxed))
         if (outcome is Outcome.INFEASIBLE) == there:
             yield f"why not says {outcome} without {limit.name!r}"

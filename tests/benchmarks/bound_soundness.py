@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from optimizer.solve.bound import ascend
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved, Unsolvable
@@ -169,9 +169,8 @@ def _check_plan(found: Tiny, instance: Instance, effort: int) -> None:
         elif not isinstance(result, Unsolvable):
             found.faults.append(f"the solver says that {answer}, and it is not proven that there is no schedule")
         return
-    broken = violations(instance, result.options)
-    if broken:
-        found.faults.append(f"the plan breaks {', '.join(broken)}")
+    if not is_feasible(instance, result.options):
+        found.faults.append("the plan breaks a limit")
         return
     if found.optimum is None:
         found.faults.append("the solver finds a schedule, but brute force says that there is none")
@@ -275,7 +274,7 @@ def check_medium(seed: int, number: int, num_vms: int, num_starts: int, effort: 
 def prove(instance: Instance, seconds: float) -> tuple[float | None, str | None]:
     """Optimum and who proved it: HiGHS, or else CP-SAT; None where neither did."""
     answer = MixedIntegerProgram(instance).solve(seconds)
-    if answer.status == "optimal" and answer.options is not None and not violations(instance, answer.options):
+    if answer.status == "optimal" and answer.options is not None and is_feasible(instance, answer.options):
         return evaluate(instance, answer.options).total, "HiGHS"
     optimum = prove_in_cpsat(instance, instance.today, seconds, num_workers=2)
     return optimum, None if optimum is None else "CP-SAT"

@@ -11,7 +11,7 @@ import numpy as np
 from optimizer.model.inventory import Policy
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS, Frequency
-from optimizer.solve.cost import policy_counts, policy_writes, row_costs, violations
+from optimizer.solve.cost import is_feasible, policy_counts, policy_writes, row_costs
 from optimizer.solve.executable import extra_writes
 from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Gates, Instance, IntArray, WriteLimit
 from tests.solve.examples import DAILY, HOURLY, SUNDAYS, WORKDAYS, Problem, inventory, policy
@@ -209,7 +209,7 @@ def brute_force(
 
     def by_product(options: IntArray) -> float | None:
         extra = extra_writes(instance, options, policy_counts(instance, options))[0]
-        return None if violations(instance, options) else instance.policy_write_price * int(extra.sum())
+        return None if not is_feasible(instance, options) else instance.policy_write_price * int(extra.sum())
 
     best: tuple[float, IntArray] | None = None
     for cost, options in cheapest_first(instance):

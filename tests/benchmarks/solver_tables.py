@@ -193,7 +193,7 @@ def _about(estate: Figures) -> str:
 def _status(arm: Figures) -> str:
     if arm["not_finished"]:
         return f"not finished: {arm['not_finished']}"
-    broken = "" if arm["feasible"] or arm["cost"] is None else f", breaks {arm.get('violations', '?')} limits"
+    broken = "" if arm["feasible"] or arm["cost"] is None else ", breaks a limit"
     nothing = "" if arm["cost"] is not None else ", no schedule"
     return f"{arm['status']}{broken}{nothing}"
 

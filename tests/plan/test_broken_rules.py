@@ -15,6 +15,7 @@ from optimizer.plan.broken_rules import breaks_of_standing, find_broken_rules
 from optimizer.plan.occupancy import starts_today
 from optimizer.plan.verify import rules_of
 from optimizer.plan.verify_clock import WindowClock
+from optimizer.solve.limits import Limits
 from tests.solve.examples import (
     SNAPSHOT_MINUTES,
     Problem,
@@ -28,9 +29,8 @@ from tests.solve.examples import (
 
 def broken(problem: Problem) -> dict[str, BrokenRule]:
     """Broken rules by their name."""
-    found = find_broken_rules(
-        problem.inventory, problem.rules, problem.restrictions, problem.instance(), SNAPSHOT_MINUTES
-    )
+    limits = Limits(problem.instance(), problem.restrictions, problem.rules)
+    found = find_broken_rules(problem.inventory, limits, SNAPSHOT_MINUTES)
     assert list(found) == sorted(found, key=lambda one: (-len(one.vms), one.rule))
     return {one.rule: one for one in found}
 

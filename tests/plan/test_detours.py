@@ -17,8 +17,10 @@ from optimizer.plan.compose import changes_to, compose_plan, known_policies, to_
 from optimizer.plan.document import ReassignItem, Settings
 from optimizer.plan.verify import Claims, verify
 from optimizer.planning import prepare, solve_case
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.breaches import breaches
+from optimizer.solve.cost import evaluate
 from optimizer.solve.instance import WriteLimit
+from optimizer.solve.limits import Limit, LimitKind
 from optimizer.solve.search_settings import Search
 from tests.plan.conftest import Planned
 from tests.prices import fixed_prices
@@ -107,7 +109,8 @@ def test_an_order_that_overfills_a_policy_is_a_fault(estate: Estate, case: Case)
 def test_limits_on_writes_hold_for_the_detour(case: Case) -> None:
     """With no policy write allowed, the exchange breaks the limit: the search does not go there."""
     limit = WriteLimit("max_policy_writes", tuple(range(case.instance.num_keys)), 0)
-    limited = replace(case.instance, write_limits=(limit,))
-    assert violations(limited, exchange(case)) == ["max_policy_writes"]
-    result = solve_case(replace(case, instance=limited), Search(effort=1))
+    limited = replace(case, instance=replace(case.instance, write_limits=(limit,)))
+    (breach,) = breaches(limited.limits, exchange(case))
+    assert breach.limit == Limit("max_policy_writes", LimitKind.POLICY_WRITES)
+    result = solve_case(limited, Search(effort=1))
     assert result.cost.writes == 0

@@ -18,7 +18,9 @@ from optimizer.plan.verify_clock import WindowClock
 from optimizer.plan.verify_sets import SetRules
 from optimizer.rollout.gates import Gates
 from optimizer.rollout.recovery import rpo_of_items
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.breaches import breaches
+from optimizer.solve.cost import evaluate
+from optimizer.solve.limits import Limits
 from optimizer.solve.restrict import matching_items
 from tests.plan.conftest import Planned, planned
 from tests.rollout.small_rollouts import NOW, item_write, world
@@ -60,7 +62,8 @@ def judged(problem: Problem) -> list[tuple[object, object]]:
     instance = problem.instance()
     check = SetRules(problem.inventory, problem.rules, WindowClock(problem.inventory.horizon, SNAPSHOT_MINUTES))
     schedules = itertools.product(range(0, 48, 3), repeat=3)
-    return [(violations(instance, np.array(options)), check.broken(options)) for options in schedules]
+    limits = Limits(instance, problem.restrictions, problem.rules)
+    return [(breaches(limits, np.array(options)), check.broken(options)) for options in schedules]
 
 
 @lru_cache

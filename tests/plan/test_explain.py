@@ -20,8 +20,9 @@ from optimizer.plan.observed_note import notes_on_observed
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.risk.observed import observed_risk
 from optimizer.risk.table import RiskTable
-from optimizer.solve.cost import evaluate, violations
-from optimizer.solve.why_not.limits import Limits
+from optimizer.solve.breaches import broken_limits
+from optimizer.solve.cost import evaluate, is_feasible
+from optimizer.solve.limits import Limits
 from optimizer.workflow import explain_vm
 from tests.plan.conftest import Planned, planned
 
@@ -163,7 +164,7 @@ def test_what_a_limit_costs_a_vm(imported: Planned) -> None:
             single[row] = parse_start(one.start)
             assert one.saves == pytest.approx(here - evaluate(instance, single).total, abs=1e-9)
             assert one.saves > 0
-            assert [limit.name for limit in limits.broken(single)] == [one.name]
+            assert [limit.name for limit in broken_limits(limits, single)] == [one.name]
             priced[one.name] = max(one.saves, priced.get(one.name, 0.0))
     assert priced["max_moves"] > 0.1
 
@@ -194,7 +195,7 @@ def test_a_set_in_the_way_forbids(imported: Planned) -> None:
         for option in np.flatnonzero(solution.instance.allowed[row]).tolist():
             single = solution.options.copy()
             single[row] = option
-            assert (not violations(solution.instance, single)) == found[entry.vm].allowed[option]
+            assert (is_feasible(solution.instance, single)) == found[entry.vm].allowed[option]
     assert any("'erp, then shop'" in entry.reason for entry in made.plan.schedule)
 
 

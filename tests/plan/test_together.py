@@ -32,7 +32,7 @@ from optimizer.planning import make_plan_of, prepare
 from optimizer.report.text import render_plan
 from optimizer.report.typeset import to_text
 from optimizer.solve.bound import ascend
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.solved import Solved
 from optimizer.workflow import explain_vm
@@ -113,7 +113,7 @@ def test_the_office_keeps_two_databases_together_at_the_right_price(office: Plan
     cheapest = min(
         evaluate(instance, schedule).total
         for schedule in spread_by_brute_force(instance, options, rows)
-        if not violations(instance, schedule)
+        if is_feasible(instance, schedule)
     )
     price = cheapest - evaluate(instance, options).total + erp.overlaps_cost
     assert erp.spreading_costs == pytest.approx(price, abs=1e-5)
@@ -340,7 +340,7 @@ def test_no_service_stays_all_at_once_if_spreading_costs_less_than_the_price(see
     allowed[np.arange(4), instance.today] = True
     case = replace(case, instance=replace(instance, allowed=allowed))
     options = spread_where_it_pays(case, instance.today)
-    assert not violations(case.instance, options)
+    assert is_feasible(case.instance, options)
     names, service = item_services(found)
     for g in range(len(names)):
         check_that_no_way_is_cheap(case, options, np.flatnonzero(service == g))
@@ -362,7 +362,7 @@ def check_that_no_way_is_cheap(case: Case, options: IntArray, members: IntArray)
     for starts in itertools.product(*(np.flatnonzero(instance.allowed[v]).tolist() for v in members.tolist())):
         schedule = options.copy()
         schedule[members] = starts
-        if not obvious_together(case, schedule, members) and not violations(instance, schedule):
+        if not obvious_together(case, schedule, members) and is_feasible(instance, schedule):
             assert without_overlaps(schedule) - now >= PRICES.all_at_once - 1e-5
 
 

@@ -21,7 +21,7 @@ from optimizer.report.html import FIRST_VMS, render_html
 from optimizer.report.text import render_plan, render_report
 from optimizer.report.text_orders import ORDER_TITLE, order_cells
 from optimizer.report.typeset import decimal, short_id, to_text
-from optimizer.solve.why_not.limits import LimitKind
+from optimizer.solve.limits import LimitKind
 from tests.report.small_estate import AS_OF, HOSTILE, SmallLoadSource, make_inventory, make_plan, make_risk
 from tests.report.test_text import unchanged
 

@@ -6,7 +6,7 @@ from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.report.text_limits import render_limits
 from optimizer.report.text_no_schedule import render_found, render_no_schedule
 from optimizer.report.typeset import to_text
-from optimizer.solve.why_not.limits import LimitKind
+from optimizer.solve.limits import LimitKind
 from optimizer.solve.why_not.no_schedule import (
     NamedChange,
     NamedConflict,

@@ -9,10 +9,10 @@ import pytest
 from optimizer.model.inventory import Inventory
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
+from optimizer.solve.limits import Limits
 from optimizer.solve.why_not.circumstances import circumstances
 from optimizer.solve.why_not.conflicts import find_conflicts
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
-from optimizer.solve.why_not.limits import Limits
 from tests.solve.conflict_examples import limits_of
 from tests.solve.examples import DAILY, HOURLY, Problem, flat_risk, inventory, policy
 

@@ -14,13 +14,13 @@ from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Gates, WriteLimit
+from optimizer.solve.limits import Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Unsolvable
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.conflicts import Conflict, find_conflicts, single_vm_conflicts
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
-from optimizer.solve.why_not.limits import Limits
 from tests.solve.conflict_examples import (
     DAY,
     NIGHT,

@@ -10,7 +10,7 @@ import pytest
 from optimizer.engine import SERIAL, open_engine
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.bound import Climb
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.cycles import DEFAULT_EFFORT, cycles
 from optimizer.solve.search_settings import DEFAULT_GAP, Search
 from optimizer.solve.solved import Solved
@@ -53,7 +53,7 @@ def test_more_effort_is_never_worse(rules: Rules) -> None:
     bounds = [one.bound for one in found]
     assert costs == sorted(costs, reverse=True)
     assert bounds == sorted(bounds)
-    assert not any(violations(instance, np.asarray(one.options)) for one in found)
+    assert all(is_feasible(instance, np.asarray(one.options)) for one in found)
     assert _same(found[0], found[1]), "no cycle ends between an effort of 4 and one of 6"
 
 
@@ -106,7 +106,7 @@ def test_no_time_at_all_still_gives_a_plan() -> None:
     result = solve(instance, Search(gap=0.0, time_limit_seconds=1e-6))
     assert result.stopped == "time"
     assert result.cost.total <= result.reference.total
-    assert not violations(instance, np.asarray(result.options))
+    assert is_feasible(instance, np.asarray(result.options))
 
 
 def test_the_bound_knows_what_a_scarce_write_is_worth() -> None:

@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 
 from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.model.selectors import Selector
-from optimizer.solve.cost import count_creations, count_edits, evaluate, violations
+from optimizer.solve.breaches import BreachKind, breaches
+from optimizer.solve.cost import count_creations, count_edits, evaluate, is_feasible
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
 from optimizer.solve.executable import Move, order_of_moves, vault_writes
+from optimizer.solve.limits import POLICIES_PER_VAULT, Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved, Unsolvable
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
-from optimizer.solve.why_not.limits import Limits
 from tests.prices import fixed_prices
 from tests.solve.examples import Problem, best_of_all, flat_risk, inventory, only, policy
 from tests.solve.orders import Wish, can_be_ordered, fewest_writes
@@ -124,7 +125,9 @@ def test_where_no_order_exists_vms_stay() -> None:
     problem = _swap(4, room=0, moving=1)
     swapped = problem.instance().today.copy()
     swapped[[0, 4]] = swapped[[4, 0]]
-    assert violations(problem.instance(), swapped) == ["policies of vault 0"]
+    (breach,) = breaches(Limits(problem.instance(), problem.restrictions, problem.rules), swapped)
+    assert (breach.kind, breach.limit) == (BreachKind.POLICIES, POLICIES_PER_VAULT)
+    assert breach.vms == tuple(range(len(swapped)))
     result = solve(problem.instance(), Search(effort=100, gap=0))
     assert result.is_optimal
     assert (result.cost.num_moves, result.cost.total) == (0, pytest.approx(18.0))
@@ -188,7 +191,7 @@ def test_edits_may_follow_each_other() -> None:
     limits = PolicyLimits(max_vms_per_policy=2, max_policies_per_vault=3)
     problem = Problem(found, Rules(policies=limits), flat_risk(6))
     options = np.array([10, 10, 20, 20, 20, 20])
-    assert not violations(problem.instance(), options)
+    assert is_feasible(problem.instance(), options)
     assert evaluate(problem.instance(), options).writes == 2
     assert count_edits(problem.instance(), options).tolist() == [2]
 
@@ -250,6 +253,6 @@ def test_tight_problems_are_solved_as_by_trying_everything(problem: Problem) -> 
     assert answer.bound is not None
     result = solve(instance, Search(effort=5, gap=0))
     assert isinstance(result, Solved)
-    assert not violations(instance, result.options)
+    assert is_feasible(instance, result.options)
     assert result.bound <= best[0] + 1e-6
     assert result.cost.total == pytest.approx(best[0], abs=1e-6)

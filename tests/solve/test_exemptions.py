@@ -11,8 +11,8 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.solve.restrict import matching_items
+from optimizer.solve.why_not.changes import relaxed_rules
 from optimizer.solve.why_not.exemptions import TOML_WIDTH, except_as_toml, exempted
-from optimizer.solve.why_not.limits import relaxed_rules
 from tests.solve.conflict_examples import nightly
 from tests.solve.examples import best_of_all, inventory, only, policy
 from tests.solve.test_relaxation import diagnosis_of

@@ -13,7 +13,7 @@ import pytest
 
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve import cpsat
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.cpsat import FAMILIES, Family, Outcome, Scope, ScopedModel, whole
 from optimizer.solve.instance import Instance
 from tests.solve.examples import SUNDAYS, Problem, best_of_all, flat_risk, inventory, only, policy
@@ -124,7 +124,7 @@ def _is_right(problem: Problem, families: tuple[Family, ...]) -> bool:
     answer = ScopedModel(instance, scope, families).solve(20.0, 0)
     best = best_of_all(problem)
     assert best is not None
-    if answer.outcome is not Outcome.OPTIMAL or answer.options is None or violations(instance, answer.options):
+    if answer.outcome is not Outcome.OPTIMAL or answer.options is None or not is_feasible(instance, answer.options):
         return False
     assert answer.bound is not None
     return max(evaluate(instance, answer.options).total, answer.bound) <= best[0] + 1e-6
@@ -208,7 +208,7 @@ def test_gates_hold_against_vms_that_are_fixed(fixed: int, kept: int) -> None:
     answer = ScopedModel(instance, scope).solve(5.0, 0)
     assert answer.options is not None
     assert (answer.options[fixed], answer.options[free]) == (46, kept)
-    assert not violations(instance, answer.options)
+    assert is_feasible(instance, answer.options)
 
 
 def test_gates_of_some_rules_alone() -> None:
@@ -220,7 +220,7 @@ def test_gates_of_some_rules_alone() -> None:
     for names, kept in (({"database last"}, True), ({"another rule"}, False)):
         answer = ScopedModel(instance, scope, (*others, cpsat.gates_of(names))).solve(5.0, 0)
         assert answer.options is not None
-        assert (not violations(instance, answer.options)) == kept
+        assert (is_feasible(instance, answer.options)) == kept
 
 
 def test_fixed_writes_count_towards_their_limit() -> None:

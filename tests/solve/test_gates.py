@@ -12,7 +12,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import Frequency, Recurrence, format_start, parse_start
-from optimizer.solve.cost import shut_gates, violations
+from optimizer.solve.cost import is_feasible, shut_gates
 from optimizer.solve.gates import standing_clashes
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
@@ -61,7 +61,7 @@ def pair(
 
 def breaks(problem: Problem, *starts: str) -> bool:
     """Whether a schedule breaks a rule, as the instance sees it."""
-    return bool(violations(problem.instance(), np.array([parse_start(start) for start in starts])))
+    return bool(not is_feasible(problem.instance(), np.array([parse_start(start) for start in starts])))
 
 
 def clashes_of(problem: Problem) -> np.ndarray:
@@ -247,14 +247,14 @@ def test_two_vms_that_stay_are_not_held_to_each_other(name: str, why: str) -> No
     stays = ~problem.restrictions.movable
     assert standing_clashes(found, problem.rules, stays, SNAPSHOT_MINUTES) == [(0, "a before b"), (1, "a before b")]
     instance = problem.instance()
-    assert not violations(instance, np.array([46, 46, 40]))
+    assert is_feasible(instance, np.array([46, 46, 40]))
     result = solve(instance, Search(effort=5))
     assert result.is_optimal
     assert isinstance(result, Solved)
     assert result.options[:2].tolist() == [46, 46]
     if name != "order":  # which says nothing of the third
-        assert violations(instance, np.array([46, 46, 46]))
-        assert violations(instance, np.array([46, 46, 43]))
+        assert not is_feasible(instance, np.array([46, 46, 46]))
+        assert not is_feasible(instance, np.array([46, 46, 43]))
 
 
 @pytest.mark.parametrize("held", [{"pin": True}, {"exclude": True}], ids=["pinned", "excluded"])
@@ -279,7 +279,7 @@ def test_a_chain_of_many_tiers_is_solved() -> None:
     result = solve(problem.instance(), Search(effort=5))
     assert isinstance(result, Solved)
     assert result.is_optimal
-    assert not violations(problem.instance(), result.options)
+    assert is_feasible(problem.instance(), result.options)
     starts = [(int(t) - 24) % 48 for t in result.options]
     assert all(later - earlier >= 5 for earlier, later in itertools.pairwise(starts))
 

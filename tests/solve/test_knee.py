@@ -9,7 +9,7 @@ import pytest
 
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.moves.knee import find_knee
 from optimizer.solve.search_settings import Search
@@ -58,7 +58,7 @@ def fewest_of_the_plan(instance: Instance, plan: IntArray, target: float) -> int
         for vms in map(list, itertools.combinations(moved, count)):
             options = instance.today.copy()
             options[vms] = plan[vms]
-            if evaluate(instance, options).total <= target + 1e-9 and not violations(instance, options):
+            if evaluate(instance, options).total <= target + 1e-9 and is_feasible(instance, options):
                 return count
     raise AssertionError("the plan itself does not keep the rules")
 
@@ -79,7 +79,7 @@ def test_moves_that_rules_force_do_not_make_the_knee_of_all_moves() -> None:
         assert found.share >= SHARE
         assert least <= found.moves <= least + 1
         exact += found.moves == least
-        looked_at += bool(violations(instance, instance.today))
+        looked_at += bool(not is_feasible(instance, instance.today))
     assert looked_at >= 20
     assert exact >= 0.9 * looked_at
 
@@ -149,13 +149,13 @@ def test_a_knee_keeps_every_rule() -> None:
     problem = Problem(found, Rules(rule=(apart,)), risk)
     instance = problem.instance()
     plan = np.array([10, 20])
-    assert violations(instance, instance.today)
+    assert not is_feasible(instance, instance.today)
     knee = find_knee(instance, plan, SHARE)
     assert knee is not None
     chosen = instance.today.copy()
     assert knee.moves in (1, 2)
     chosen[:] = plan if knee.moves == 2 else [10, 46]
-    assert violations(instance, chosen) == []
+    assert is_feasible(instance, chosen)
 
 
 def test_a_plan_that_gains_nothing_has_no_knee() -> None:

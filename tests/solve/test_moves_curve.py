@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.solve.arrays import BLOCKED
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import Gates, Instance, WriteLimit
 from optimizer.solve.moves.bounds import slopes_at
 from optimizer.solve.moves.curve import best_moves, fewest_for, grid, knee_of, never, trace_moves
@@ -51,7 +51,7 @@ def crowded(num_vms: int = 12, **rules: object) -> Problem:
 def first_feasible(problem: Problem) -> np.ndarray | None:
     """Today's schedule, else the first that keeps the rules; None where there is none."""
     today = problem.instance().today
-    if not violations(problem.instance(), today):
+    if is_feasible(problem.instance(), today):
         return today
     found = next((o for o in every_schedule(problem) if obvious_feasible(problem, o)), None)
     return None if found is None else np.array(found)
@@ -77,7 +77,7 @@ def test_a_tally_prices_every_move_exactly(problem: Problem, seed: int) -> None:
             predicted -= instance.policy_write_price * bool(instance.counted(v, here) and to_close[here] == 1)
         tally.move(v, option)
         assert tally.cost == pytest.approx(evaluate(instance, tally.options).total, abs=1e-9)
-        broken = violations(instance, before) or violations(instance, tally.options)
+        broken = not is_feasible(instance, before) or not is_feasible(instance, tally.options)
         if not broken and abs(predicted) < BLOCKED / 2:  # neither from nor to a place that a rule or limit forbids
             assert tally.cost == pytest.approx(predicted, abs=1e-9)
         assert tally.num_moves == int((tally.options != instance.today).sum())
@@ -99,7 +99,7 @@ def test_every_mark_of_a_walk_is_a_feasible_schedule(problem: Problem) -> None:
     assert walk.path.marks
     for mark in walk.path.marks:
         options = walk.path.options(mark)
-        assert violations(instance, options) == []
+        assert is_feasible(instance, options)
         assert mark.cost == pytest.approx(evaluate(instance, options).total, abs=1e-9)
         assert mark.num_moves == int((options != instance.today).sum())
 
@@ -122,7 +122,7 @@ def test_points_lie_between_their_bound_and_brute_force_never_above_fewer_moves(
     ]
     for point in points:
         optimum = min(cost for moves, cost in schedules if moves <= point.max_moves)
-        assert violations(replace(instance, max_moves=point.max_moves), point.options) == []
+        assert is_feasible(replace(instance, max_moves=point.max_moves), point.options)
         assert point.cost == pytest.approx(obvious_cost(problem, point.options.tolist()), abs=1e-9)
         assert point.bound <= optimum + 1e-6
         assert optimum <= point.cost + 1e-9
@@ -131,7 +131,7 @@ def test_points_lie_between_their_bound_and_brute_force_never_above_fewer_moves(
     assert [p.max_moves for p in points] == sorted({p.max_moves for p in points})
     assert points[-1].cost == pytest.approx(best[0], abs=1e-9)
     assert points[0].max_moves == min(moves for moves, _ in schedules)
-    if not violations(instance, instance.today):
+    if is_feasible(instance, instance.today):
         assert points[0].bound == points[0].cost
 
 
@@ -184,7 +184,7 @@ def test_a_curve_that_is_stopped_at_once_still_holds() -> None:
     points = trace_moves(instance, plan, 0.0, Search(effort=3, time_limit_seconds=0.0))
     costs = [point.cost for point in points]
     assert costs == sorted(costs, reverse=True)
-    assert all(violations(replace(instance, max_moves=p.max_moves), p.options) == [] for p in points)
+    assert all(is_feasible(replace(instance, max_moves=p.max_moves), p.options) for p in points)
 
 
 def test_where_nobody_moves_the_curve_is_one_point() -> None:
@@ -203,7 +203,7 @@ def test_where_today_breaks_a_rule_the_curve_begins_with_the_fewest_moves_found(
     assert isinstance(result, Solved)
     points = trace_moves(instance, result.options, result.bound, Search(effort=EFFORT))
     assert points[0].max_moves > 0
-    assert all(violations(instance, point.options) == [] for point in points)
+    assert all(is_feasible(instance, point.options) for point in points)
 
 
 @pytest.mark.parametrize("number", [5, 16, 40, 106, 115, 119])
@@ -220,7 +220,7 @@ def test_the_curve_begins_below_where_the_way_back_from_the_plan_ends(number: in
     points = trace_moves(instance, schedules.options[0], 0.0, Search(effort=5))
     assert points[0].max_moves == moves.min()
     for point in points:
-        assert violations(replace(instance, max_moves=point.max_moves), point.options) == []
+        assert is_feasible(replace(instance, max_moves=point.max_moves), point.options)
         assert point.bound <= float(schedules.costs[moves <= point.max_moves].min()) + 1e-6
     assert points[0].cost == pytest.approx(float(schedules.costs[moves <= moves.min()].min()), abs=1e-6)
 
@@ -232,7 +232,7 @@ def test_a_curve_of_a_plan_that_is_stopped_begins_at_the_way_back() -> None:
     schedules = all_schedules(problem, instance, keeps_every_rule)
     assert schedules is not None
     points = trace_moves(instance, schedules.options[0], 0.0, Search(effort=5, time_limit_seconds=0.0))
-    assert all(violations(replace(instance, max_moves=p.max_moves), p.options) == [] for p in points)
+    assert all(is_feasible(replace(instance, max_moves=p.max_moves), p.options) for p in points)
 
 
 def test_limits_on_writes_hold_at_every_point() -> None:
@@ -264,14 +264,14 @@ def test_a_walk_keeps_what_gates_demand() -> None:
     instance = separated(problem.instance())
     start = instance.today.copy()
     start[1] = 30
-    assert violations(instance, instance.today)
-    assert violations(instance, start) == []
+    assert not is_feasible(instance, instance.today)
+    assert is_feasible(instance, start)
     walk = Walk(instance, start, never)
     walk.extend(instance.num_vms)
     walk.settle()
     walk.shrink(0)
     assert len(walk.path.marks) > 2
-    assert all(violations(instance, walk.path.options(mark)) == [] for mark in walk.path.marks)
+    assert all(is_feasible(instance, walk.path.options(mark)) for mark in walk.path.marks)
 
 
 @pytest.mark.parametrize("most", [0, 1, 3, 4])
@@ -279,7 +279,7 @@ def test_the_best_moves_under_a_limit_are_within_it_and_better_than_today(most: 
     """So many moves at most, and whatever they gain."""
     instance = replace(crowded().instance(), max_moves=most)
     options = best_moves(instance, instance.today, Search(effort=EFFORT))
-    assert violations(instance, options) == []
+    assert is_feasible(instance, options)
     gained = evaluate(instance, instance.today).total - evaluate(instance, options).total
     assert gained >= (0.3 if most else 0.0)
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from optimizer.solve.bound import ascend
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Unsolvable
@@ -34,7 +34,7 @@ def test_violations_are_those_of_the_rules(problem: Problem) -> None:
     instance = problem.instance()
     for number, options in enumerate(every_schedule(problem)):
         if number % 5 == 0:
-            assert (not violations(instance, np.array(options))) == obvious_feasible(problem, options)
+            assert (is_feasible(instance, np.array(options))) == obvious_feasible(problem, options)
 
 
 @pytest.mark.thorough
@@ -80,6 +80,6 @@ def test_whole_model_equals_brute_force(problem: Problem) -> None:
     assert answer.outcome is Outcome.OPTIMAL
     assert answer.options is not None
     assert answer.bound is not None
-    assert not violations(instance, answer.options)
+    assert is_feasible(instance, answer.options)
     assert evaluate(instance, answer.options).total == pytest.approx(best[0], abs=1e-5)
     assert answer.bound <= best[0] + 1e-9

@@ -7,7 +7,7 @@ import pytest
 
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.arrays import count, pack
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import NO_CAP
 from optimizer.solve.parts import cut, merge, search_part, vault_groups
 from optimizer.solve.search_settings import Search
@@ -28,7 +28,7 @@ RULES = {
 def test_parts_put_together_are_feasible_and_cost_what_is_said(rules: Rules) -> None:
     """All parts searched at the same time, then merged: no rule is broken, and the change of cost is exact."""
     instance = vaults_that_share_services(rules).instance()
-    assert not violations(instance, instance.today)
+    assert is_feasible(instance, instance.today)
     a, c = pack(instance), count(instance, instance.today)
     groups = vault_groups(instance, range(6), PART_VMS)
     assert len(groups) > 3
@@ -36,7 +36,7 @@ def test_parts_put_together_are_feasible_and_cost_what_is_said(rules: Rules) -> 
     parts = [cut(a, c, vms, 1 / len(groups), 400, seed, instance.movable) for seed, vms in enumerate(groups)]
     change = merge(a, c, [(part, search_part(part)[0]) for part in parts])
     assert change < 0
-    assert not violations(instance, c.options)
+    assert is_feasible(instance, c.options)
     before, after = (evaluate(instance, options).total for options in (instance.today, c.options))
     assert after == pytest.approx(before + change, abs=1e-7)
     np.testing.assert_array_equal(c.met, count(instance, c.options).met)
@@ -48,13 +48,13 @@ def test_parts_divide_what_a_cap_over_vaults_has_left() -> None:
     """Parts that could all come into the half hours of one cap never overfill it together, empty as they are today."""
     instance = vaults_that_share_services(CAPPED, over_all_vaults=True).instance()
     assert (instance.rows.cap != NO_CAP).any()
-    assert not violations(instance, instance.today)
+    assert is_feasible(instance, instance.today)
     a, c = pack(instance), count(instance, instance.today)
     groups = vault_groups(instance, range(6), PART_VMS)
     parts = [cut(a, c, vms, 1 / len(groups), 1500, seed, instance.movable) for seed, vms in enumerate(groups)]
     assert merge(a, c, [(part, search_part(part)[0]) for part in parts]) < 0
-    assert violations(instance, c.options) == []
-    assert violations(instance, solve(instance, Search(effort=5, part_vms=PART_VMS)).options) == []
+    assert is_feasible(instance, c.options)
+    assert is_feasible(instance, solve(instance, Search(effort=5, part_vms=PART_VMS)).options)
 
 
 def test_a_part_that_gains_nothing_any_more_is_left_out() -> None:
@@ -86,5 +86,5 @@ def test_a_time_limit_ends_the_search_of_parts() -> None:
     )
     assert result.stopped == "time"
     assert isinstance(result, Solved)
-    assert not violations(instance, result.options)
+    assert is_feasible(instance, result.options)
     assert 0.8 <= result.seconds <= 1.2

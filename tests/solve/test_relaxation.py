@@ -11,15 +11,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import Rule, Rules
-from optimizer.solve.cost import violations
+from optimizer.solve.breaches import breaches
+from optimizer.solve.cost import is_feasible
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Gates, Instance, WriteLimit
+from optimizer.solve.limits import Limit, LimitKind, Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
+from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
-from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened, relaxed_rules
 from optimizer.solve.why_not.relaxation import Diagnosis, Effect, diagnose
 from tests.prices import FIXED_PRICES
 from tests.solve.conflict_examples import (
@@ -111,7 +113,7 @@ def test_policies_that_a_vault_needs() -> None:
 def _solved(limits: Limits, changes: Sequence[Change]) -> Effect | None:
     instance: Instance = loosened(limits, changes).instance
     result = solve(instance, Search(effort=2))
-    if not isinstance(result, Solved) or violations(instance, result.options):
+    if not isinstance(result, Solved) or not is_feasible(instance, result.options):
         return None
     return Effect(result.cost.total, 0.0, 0.0, 0, 0)
 
@@ -159,7 +161,7 @@ def test_three_of_forty_rules_and_what_it_would_take() -> None:
         relaxed = loosened(limits_of(again), one.changes).instance
         result = solve(relaxed, Search(effort=2))
         assert isinstance(result, Solved)
-        assert violations(relaxed, result.options) == []
+        assert is_feasible(relaxed, result.options)
         assert result.cost.total == pytest.approx(one.effect.cost)
 
 
@@ -182,7 +184,7 @@ def test_gates_of_other_rules_stay_when_one_is_dropped() -> None:
     for options in ([46, 46, 10], [46, 10, 10], [46, 10, 46], [0, 10, 20]):
         here = np.array(options)
         same = replace(left.instance, gates=expected)
-        assert sorted(violations(left.instance, here)) == sorted(violations(same, here))
+        assert breaches(left, here) == breaches(Limits(same, left.restrictions, left.rules), here)
 
 
 def test_an_order_that_goes_round_in_a_circle_is_broken_open() -> None:

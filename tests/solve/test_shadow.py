@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from optimizer.model.rules import Rule, Rules
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import IntArray, WriteLimit
+from optimizer.solve.limits import LimitKind, Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
-from optimizer.solve.why_not.limits import Change, LimitKind, Limits, loosened
+from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.shadow import LimitPrice, price_limits
 from tests.prices import FIXED_PRICES
 from tests.solve.conflict_examples import limits_of
@@ -45,7 +46,7 @@ def priced(limits: Limits) -> dict[str, LimitPrice]:
             room = limits.instance.vault_room.copy()
             room[one.vault] += 1
             instance = replace(limits.instance, vault_room=room)
-        assert violations(instance, one.options) == []
+        assert is_feasible(instance, one.options)
         gained = evaluate(limits.instance, options).total - evaluate(instance, one.options).total
         assert one.saves == pytest.approx(gained, abs=1e-6)
     return {one.limit.name: one for one in prices}

@@ -8,13 +8,13 @@ import pytest
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import format_start
-from optimizer.solve.cost import violations
+from optimizer.solve.cost import is_feasible
 from optimizer.solve.cpsat import Outcome, Scope, ScopedModel, whole
+from optimizer.solve.limits import Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solver import solve
 from optimizer.solve.why_not.counting_model import CountingModel
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
-from optimizer.solve.why_not.limits import Limits
 from tests.benchmarks.random_problems import brute_force
 from tests.solve.examples import Problem, flat_risk, inventory, only, policy
 
@@ -107,7 +107,7 @@ def test_a_policy_is_edited_where_its_twin_is_left_exactly_full() -> None:
     answer = ScopedModel(instance, whole(instance, instance.today)).solve(5.0, 0)
     assert answer.options is not None
     assert answer.options.tolist() == [30, 30, 42, 42]
-    assert not violations(instance, answer.options)
+    assert is_feasible(instance, answer.options)
 
 
 @pytest.mark.parametrize("free", [(), (2,), (0,), (0, 1, 2, 3)])

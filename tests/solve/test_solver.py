@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import Horizon, resolve_zone
 from optimizer.solve.baselines import greedy, stable_hash, todays
-from optimizer.solve.cost import count_edits, evaluate, policy_counts, policy_writes, violations
+from optimizer.solve.cost import count_edits, evaluate, is_feasible, policy_counts, policy_writes
 from optimizer.solve.search import steepest
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved, captured
@@ -54,7 +54,7 @@ def fleet(num_vms: int = 60, seed: int = 3, rules: Rules | None = None) -> Probl
 def _solved(problem: Problem, **settings_: object) -> Solved:
     result = solve(problem.instance(), Search(**{"effort": 5, **settings_}))  # type: ignore[arg-type]  # named by the caller
     assert isinstance(result, Solved)
-    assert not violations(problem.instance(), result.options)
+    assert is_feasible(problem.instance(), result.options)
     return result
 
 
@@ -153,7 +153,7 @@ def test_reference_is_greedy_where_today_breaks_a_rule() -> None:
     rules = Rules(rule=(Rule(name="four at once", max_concurrent=4),))
     problem = fleet(rules=rules)
     result = _solved(problem)
-    assert violations(problem.instance(), problem.instance().today)
+    assert not is_feasible(problem.instance(), problem.instance().today)
     assert result.reference_name == "greedy"
 
 
@@ -267,7 +267,7 @@ def test_baselines_are_repeatable_and_allowed() -> None:
     hashed, placed = stable_hash(instance, ids), greedy(instance)
     np.testing.assert_array_equal(hashed, stable_hash(instance, ids))
     for options in (hashed, placed, todays(instance)):
-        assert not violations(instance, options)
+        assert is_feasible(instance, options)
     assert evaluate(instance, placed).total < evaluate(instance, hashed).total
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from optimizer.model.rules import Prices, Rule, Rules
 from optimizer.model.timegrid import Pattern
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
@@ -153,7 +153,7 @@ def check_change(problem: Problem, found: Spreading) -> None:
     instance = problem.instance()
     change = evaluate(instance, found.options).total - evaluate(instance, instance.today).total
     assert found.change == pytest.approx(change)
-    assert not violations(instance, found.options)
+    assert is_feasible(instance, found.options)
 
 
 def test_of_the_ways_to_split_the_one_with_the_least_cost_is_taken() -> None:
@@ -201,7 +201,7 @@ def test_a_rule_that_is_broken_elsewhere_is_no_obstacle() -> None:
     rules = Rules(rule=(Rule(name="one db", where={"service": "db"}, max_concurrent=1),), prices=PRICES)
     problem = Problem(found, rules, flat_risk(4))
     instance = problem.instance()
-    assert violations(instance, instance.today)
+    assert not is_feasible(instance, instance.today)
     service = Service(instance, instance.today, np.arange(2))
     for answer in (service.apart(), service.split(windows_of(problem, [0, 1]))):
         assert answer.found is not None

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from optimizer.solve.clock import SolveClock
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
@@ -15,14 +15,14 @@ from optimizer.solve.toward import (
     Step,
     Steps,
     best_step,
-    breaches,
+    broken_at,
     counting_moves,
     gravity,
     in_small_edits,
     not_worse_than_today,
 )
 from tests.solve.examples import Problem
-from tests.solve.toward_examples import after, alone, best_of_all_steps, broken_problem, keeping
+from tests.solve.toward_examples import after, best_of_all_steps, broken_problem, keeping, limits_of
 
 SEED = 5
 
@@ -41,7 +41,7 @@ def step_of(problem: Problem, instance: Instance, target: IntArray) -> tuple[int
     if months == 1:
         return months, None
     stay = np.zeros(instance.num_vms, dtype=np.bool_)
-    steps = Steps(instance, alone(problem), months)
+    steps = Steps(limits_of(problem, instance), months)
     return months, best_step(steps, [target], Search(effort=10), SolveClock(None), stay)
 
 
@@ -64,7 +64,7 @@ def test_steps_are_the_best_of_all() -> None:
         assert step is not None
         assert not_worse_than_today(instance, step.options)
         best = best_of_all_steps(problem, instance, months)
-        left = gravity(instance, breaches(instance, alone(problem), step.options))
+        left = gravity(instance, broken_at(limits_of(problem, instance), step.options))
         assert (left, evaluate(instance, step.options).total) == pytest.approx(best, abs=1e-5)
         looked_at += 1
     assert looked_at >= 10
@@ -82,15 +82,15 @@ def test_steps_of_every_month_keep_the_promise() -> None:
         target = fewest(instance)
         if target is None or -(-int((target != instance.today).sum()) // (instance.max_moves or 1)) < 2:
             continue
-        promised, taken, broken = None, 0, len(breaches(instance, alone(problem), instance.today))
-        while violations(instance, instance.today):
+        promised, taken, broken = None, 0, len(broken_at(limits_of(problem, instance), instance.today))
+        while not is_feasible(instance, instance.today):
             target = fewest(instance)
             assert target is not None
             months, step = step_of(problem, instance, target)
             promised = months if promised is None else promised
             problem = after(problem, target if step is None else step.options)
             instance, taken = problem.instance(), taken + 1
-            left = len(breaches(instance, alone(problem), instance.today))
+            left = len(broken_at(limits_of(problem, instance), instance.today))
             assert left <= broken
             broken = left
             assert taken <= promised

@@ -14,9 +14,11 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import parse_start
 from optimizer.planning import prepare
+from optimizer.solve.breaches import broken_limits
 from optimizer.solve.gates import least_within
+from optimizer.solve.limits import Limit, LimitKind, Limits
+from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.feasibility import Budget
-from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened
 from optimizer.solve.why_not.relaxation import Effect, diagnose
 from tests.solve.examples import DAILY, SNAPSHOT_MINUTES, Problem, flat_risk, inventory, obvious_clash, only, policy
 from tests.whatif.examples import tiny_estate
@@ -67,7 +69,7 @@ def test_a_longer_within_is_the_same_as_one_that_was_written(to: float) -> None:
     written = _limits(problem(to, twin))
     for t, u in itertools.product(range(0, 48, 3), range(48)):
         options = np.array([t, u])
-        assert set(longer.broken(options)) == set(written.broken(options)), (t, u)
+        assert set(broken_limits(longer, options)) == set(broken_limits(written, options)), (t, u)
     assert longer.within(ORDERED) == to
     assert longer.within(Limit("twin", LimitKind.RULE)) == 0.2
 

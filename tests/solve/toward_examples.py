@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.model.rules import Rule, Rules
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import Instance, IntArray
-from optimizer.solve.toward import breaches, gravity, in_small_edits, not_worse_than_today
+from optimizer.solve.limits import Limits
+from optimizer.solve.toward import broken_at, gravity, in_small_edits, not_worse_than_today
 from tests.solve.examples import Problem, flat_risk, inventory, policy
 
 Random = np.random.Generator
@@ -49,15 +50,9 @@ def broken_problem(random: Random) -> Problem:
     return Problem(found, rules, risk)
 
 
-def alone(problem: Problem) -> dict[int, tuple[str, ...]]:
-    """Rules whose windows forbid a VM its start of today."""
-    found: dict[int, tuple[str, ...]] = {}
-    for v, item in enumerate(problem.inventory.items):
-        today = problem.inventory.policy(item).start
-        names = [rule.name for rule in problem.rules.rule if rule.allow or rule.forbid]
-        if broken := tuple(name for name in names if problem.restrictions.forbidden_by[name][v, today]):
-            found[v] = broken
-    return found
+def limits_of(problem: Problem, instance: Instance) -> Limits:
+    """Every limit of the problem, whose arrays may have been changed."""
+    return Limits(instance, problem.restrictions, problem.rules)
 
 
 def schedules(instance: Instance) -> Iterator[IntArray]:
@@ -71,7 +66,7 @@ def schedules(instance: Instance) -> Iterator[IntArray]:
 def keeping(instance: Instance) -> list[IntArray]:
     """Every schedule that keeps all rules with any number of moves, and edits no policy of more VMs than may move."""
     free = replace(in_small_edits(instance, instance.max_moves or 0), max_moves=None)
-    return [options for options in schedules(free) if not violations(free, options)]
+    return [options for options in schedules(free) if is_feasible(free, options)]
 
 
 def best_of_all_steps(problem: Problem, instance: Instance, months: int) -> tuple[float, float] | None:
@@ -88,7 +83,7 @@ def best_of_all_steps(problem: Problem, instance: Instance, months: int) -> tupl
             for target in targets
         )
         if any(leads):
-            left = gravity(instance, breaches(instance, alone(problem), step))
+            left = gravity(instance, broken_at(limits_of(problem, instance), step))
             found = left, evaluate(instance, step).total
             best = found if best is None else min(best, found)
     return best

@@ -27,7 +27,7 @@ from optimizer.ports import Progress, no_progress
 from optimizer.solve.anneal import anneal
 from optimizer.solve.baselines import todays
 from optimizer.solve.clock import SolveClock
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import Instance, IntArray
 from optimizer.solve.moves.bounds import Bounds, slopes_at
 from optimizer.solve.moves.fewest import cheapest_within, with_fewest_moves
@@ -152,7 +152,7 @@ def trace_moves(
     back.shrink(0)
     pool.add(back.path)
     reached, first = pool.envelope()[0][0], todays(instance)
-    if violations(instance, first):
+    if not is_feasible(instance, first):
         progress("fewest moves", 0, 1)
         known = min(back.path.marks, key=lambda mark: mark.num_moves)
         first = with_fewest_moves(instance, back.path.options(known), search, clock)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.cost import evaluate, policy_counts, policy_writes, row_counts, violations
+from optimizer.solve.cost import evaluate, is_feasible, policy_counts, policy_writes, row_counts
 from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
 
 ROUNDS = 32
@@ -85,12 +85,12 @@ def find_knee(instance: Instance, options: IntArray, share: float) -> Knee | Non
         middle = (too_few + enough) // 2
         too_few, enough = (too_few, middle) if gained(order[:middle]) >= share else (middle, enough)
     chosen = order[:enough]
-    if gained(chosen) < share or violations(instance, schedule(chosen)):
+    if gained(chosen) < share or not is_feasible(instance, schedule(chosen)):
         chosen = _without_needless(
             order,
             order[instance.allowed[order, today[order]]],
             gains_enough=lambda vms: gained(vms) >= share,
-            keeps_rules=lambda vms: not violations(instance, schedule(vms)),
+            keeps_rules=lambda vms: is_feasible(instance, schedule(vms)),
         )
     return Knee(len(chosen), gained(chosen))
 

@@ -11,10 +11,10 @@ import numpy as np
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import IntArray
+from optimizer.solve.limits import EVERY_OPTION, Limit, Limits
 from optimizer.solve.why_not.counting_model import stuck
 from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
-from optimizer.solve.why_not.limits import EVERY_OPTION, Limit, Limits
 
 MAX_NODES = 20_000
 """Maximum number of sets examined per kind of VM; beyond it, an irreducible set is used instead of a smallest one."""

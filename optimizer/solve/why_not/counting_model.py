@@ -19,7 +19,7 @@ from optimizer.solve.cost import policy_counts
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.executable import rings_without_room
 from optimizer.solve.instance import IntArray
-from optimizer.solve.why_not.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
+from optimizer.solve.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
 
 RISK_SCALE = 1_000_000
 """Number of integer units per at-risk backup per 30 days, to which risks are rounded."""

@@ -14,11 +14,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from optimizer.solve.breaches import broken_limits
 from optimizer.solve.cpsat import MOST_RINGS, Outcome
 from optimizer.solve.instance import NO_CAP, BoolArray, IntArray
+from optimizer.solve.limits import Bits, Limit, LimitKind, Limits, open_options
 from optimizer.solve.search_settings import Search
 from optimizer.solve.why_not.counting_model import Counted, CountingModel, Slack, stuck
-from optimizer.solve.why_not.limits import Bits, Limit, LimitKind, Limits, open_options
 
 GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)
 """Kinds of limits that couple VMs even if these share neither a cap nor a gate."""
@@ -152,13 +153,13 @@ class Feasibility:
         if answer.outcome is Outcome.INFEASIBLE:
             self._cannot[wanted] = answer.vms
         elif answer.options is not None:
-            holds = wanted | (frozenset(self.limits.all) - self.limits.broken(answer.options).keys())
+            holds = wanted | (frozenset(self.limits.all) - broken_limits(self.limits, answer.options).keys())
             self._can.append((holds, answer.options))
         return answer
 
     def witness(self, options: IntArray) -> None:
         """Remember a schedule, which shows that all limits that it keeps can hold together."""
-        self._can.append((frozenset(self.limits.all) - self.limits.broken(options).keys(), options))
+        self._can.append((frozenset(self.limits.all) - broken_limits(self.limits, options).keys(), options))
 
     def holding(self, kept: frozenset[Limit]) -> frozenset[Limit]:
         """All limits that hold in the schedule by which ``check`` has shown that the kept ones can hold."""
@@ -222,7 +223,7 @@ class Feasibility:
         options = self._anywhere(forbidden, homeless)
         free, placed = homeless, False
         while True:
-            broken = {limit: vms for limit, vms in limits.broken(options).items() if limit in kept}
+            broken = {limit: vms for limit, vms in broken_limits(limits, options).items() if limit in kept}
             if not broken:
                 return Answer(Outcome.FEASIBLE, options)
             wider = np.logical_or.reduce([free, *broken.values()])
@@ -259,7 +260,7 @@ class Feasibility:
                 return answer
             assert answer.options is not None
             options[part] = answer.options
-        if not shared & self.limits.broken(options).keys():
+        if not shared & broken_limits(self.limits, options).keys():
             return Answer(Outcome.FEASIBLE, options)
         everybody = np.flatnonzero(free)
         answer = self.place_part(kept, everybody, forbidden)

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.solve.instance import IntArray
+from optimizer.solve.limits import Limit, LimitKind, Limits, open_options
+from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.conflicts import in_order
 from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Feasibility
-from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened, open_options
 
 MAX_DOUBLINGS = 12
 

@@ -11,13 +11,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.solve.breaches import broken_limits
 from optimizer.solve.closest import usable_start
-from optimizer.solve.cost import evaluate, violations
+from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.limits import Limit, Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
+from optimizer.solve.why_not.changes import Change
 from optimizer.solve.why_not.conflicts import (
     Conflict,
     first_conflicts,
@@ -29,7 +32,6 @@ from optimizer.solve.why_not.conflicts import (
 )
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set
-from optimizer.solve.why_not.limits import Change, Limit, Limits
 from optimizer.solve.why_not.loosening import Changed, dropped, loosened_set
 
 MAX_SETS = 6
@@ -173,7 +175,7 @@ def effect_of_plan(instance: Instance, search: Search, near: IntArray | None = N
     no_time = search.time_limit_seconds is not None and search.time_limit_seconds <= 0
     answer = None if no_time else solve(instance, search, fallback=known)
     options = answer.options if isinstance(answer, Solved) else known() if no_time else None
-    if options is None or violations(instance, options):
+    if options is None or not is_feasible(instance, options):
         return None
     cost = evaluate(instance, options)
     at_risk = float(instance.risk[np.arange(instance.num_vms), options].sum())
@@ -270,7 +272,7 @@ class _WaysOut:
     def _grow(self, first: frozenset[Limit]) -> None:
         """Keep what today's schedule keeps and some other limits, then as many more as possible."""
         everything = frozenset(self.limits.all)
-        kept = everything - self.limits.broken(self.limits.instance.today).keys() | first
+        kept = everything - broken_limits(self.limits, self.limits.instance.today).keys() | first
         if self.feasibility.check(kept).options is None:
             return
         grown, settled = grow(self.limits, self.feasibility, kept)
@@ -282,7 +284,7 @@ class _WaysOut:
     def _drop_what_today_breaks(self) -> None:
         """Add the way out that needs no search: today's schedule is possible without the limits that it breaks."""
         today = self.limits.instance.today
-        broken = self.limits.broken(today)
+        broken = broken_limits(self.limits, today)
         if broken and all(limit.can_go for limit in broken):
             self._judge(frozenset(broken), Changed(tuple(map(Change, in_order(self.limits, broken))), today), False)
 

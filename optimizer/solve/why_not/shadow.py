@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.solve.anneal import anneal
-from optimizer.solve.cost import count_creations, evaluate, policy_counts, policy_writes, row_counts, violations
+from optimizer.solve.cost import count_creations, evaluate, is_feasible, policy_counts, policy_writes, row_counts
 from optimizer.solve.executable import extra_writes
 from optimizer.solve.instance import BoolArray, Instance, IntArray
+from optimizer.solve.limits import Limit, LimitKind, Limits
 from optimizer.solve.search import improve_single_moves
-from optimizer.solve.why_not.limits import Change, Limit, LimitKind, Limits, loosened
+from optimizer.solve.why_not.changes import Change, loosened
 
 DEFAULT_ROUNDS = 2000
 """Rounds of annealing of the VMs that a limit concerns, once with the limit and once without it."""
@@ -120,7 +121,7 @@ def _price(
         saves = evaluate(instance, base).total - evaluate(instance, found).total
         if saves <= NOTHING:
             return 0.0, base, base
-        if violations(instance, found):
+        if not is_feasible(instance, found):
             return saves, base, found
         base = found
     return 0.0, base, base
@@ -144,7 +145,7 @@ def search(instance: Instance, options: IntArray, concerned: BoolArray, num_roun
     annealed = anneal(part, options, num_rounds, seed)
     settled = improve_single_moves(instance, annealed)
     best = min((settled, annealed, options), key=lambda one: evaluate(instance, one).total)
-    return options if violations(instance, best) else best
+    return best if is_feasible(instance, best) else options
 
 
 def _binding(limits: Limits, options: IntArray) -> Iterator[_Loosened]:
