@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arrays import FloatArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-
-FloatArray = npt.NDArray[np.float64]
 
 
 def item_weights(inventory: Inventory, rules: Rules) -> FloatArray:

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arrays import FloatArray
 from optimizer.model.inventory import Inventory, describe_recurrence
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rules
@@ -38,7 +39,6 @@ from optimizer.plan.audit_document import (
     VaultAudit,
 )
 from optimizer.plan.occupancy import (
-    FloatArray,
     expected_overlaps,
     item_services,
     service_occupancy,

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule, Rules
+from optimizer.model.set_demands import standing_clashes
 from optimizer.plan.audit_document import BrokenRule, RuleDemand
 from optimizer.solve.breaches import BreachKind, rule_breaches
-from optimizer.solve.gates import standing_clashes
 from optimizer.solve.limits import Limits
 from optimizer.solve.restrict import Restrictions
 

@@ -9,14 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-import numpy.typing as npt
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import SLOTS_PER_DAY, SLOTS_PER_WEEK, WEEKDAYS, format_start
 from optimizer.plan.occupancy import starts_today
 
-IntArray = npt.NDArray[np.int64]
 Group = tuple[str, str]
 """Name of a rule, and the service or vault id within which it counts; empty if it counts over all its VMs."""
 

@@ -12,10 +12,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import IntArray
 from optimizer.solve.search import improve_single_moves
 from optimizer.solve.solved import Solved
 from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError

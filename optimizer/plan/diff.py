@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from optimizer.estate.arm_policy import with_start
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rules import Rules
@@ -24,9 +24,6 @@ from optimizer.plan.policy_names import free_name, is_misnamed
 from optimizer.plan.sequence import Progress, Step
 from optimizer.solve.build import number_twin_keys, policies_of_keys
 from optimizer.solve.executable import Families, Move, make_families, order_of_moves, vault_writes
-
-IntArray = npt.NDArray[np.int64]
-BoolArray = npt.NDArray[np.bool_]
 
 NEVER_WRITTEN = ("protectedItemsCount", "resourceGuardOperationRequests")
 """Properties of a policy that belong to an answer or to a single request, and are never written."""

@@ -12,12 +12,12 @@ import numpy as np
 from optimizer.errors import DataError
 from optimizer.estate.folder import Estate
 from optimizer.estate.remote import is_url
+from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.document import EarlierPlanSource, ScheduleEntry
 from optimizer.plan.store import read_plan
 from optimizer.solve.closest import ANYWHERE
-from optimizer.solve.instance import IntArray
 
 
 @dataclass(frozen=True, slots=True)

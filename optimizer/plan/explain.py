@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.errors import DataError
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.inventory import Inventory, describe_recurrence
 from optimizer.model.rules import Prices
 from optimizer.model.timegrid import (
@@ -27,7 +28,7 @@ from optimizer.plan.occupancy import windows_met
 from optimizer.risk.seasonal import FloatArray
 from optimizer.risk.table import LEAST_COUNTED, RiskTable
 from optimizer.solve.breaches import breaches
-from optimizer.solve.instance import BoolArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.limits import Limit, Limits
 from optimizer.solve.marginal import Marginals, OptionCosts
 from optimizer.solve.restrict import Restrictions

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.estate.folder import Estate
+from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to, known_policies, to_check
@@ -17,7 +18,6 @@ from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weigh
 from optimizer.plan.verify import Claims, require_verified
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.cost import Cost, evaluate
-from optimizer.solve.instance import IntArray
 from optimizer.solve.moves.curve import CurvePoint, fewest_for, knee_of, trace_moves
 from optimizer.solve.moves.path import IMPROVEMENT
 from optimizer.solve.moves.pool import is_dearer_than_last

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 import numpy as np
-import numpy.typing as npt
 
+from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory, Vm
 from optimizer.model.overlap import overlap_probability
 from optimizer.model.timegrid import (
@@ -25,9 +25,6 @@ from optimizer.model.weights import weight_levels
 from optimizer.model.working_hours import WorkingHours
 from optimizer.plan.audit_document import WeightedTotals
 from optimizer.plan.document import ScheduleEntry
-
-IntArray = npt.NDArray[np.int64]
-FloatArray = npt.NDArray[np.float64]
 
 
 def service_of(vm: Vm) -> str:

@@ -7,14 +7,14 @@ from itertools import pairwise
 
 import numpy as np
 
+from optimizer.model.arrays import FloatArray, IntArray
+from optimizer.model.clashes import Nights, nights
+from optimizer.model.exemptions import set_as_toml
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
+from optimizer.model.set_demands import Demanded, Side, demands
 from optimizer.model.timegrid import MINUTES_PER_DAY, Pattern, format_minute
 from optimizer.plan.audit_document import OrderGap
-from optimizer.solve.clashes import Nights, nights
-from optimizer.solve.gates import Demanded, Side, demands
-from optimizer.solve.instance import FloatArray, IntArray
-from optimizer.solve.why_not.exemptions import set_as_toml
 
 
 def order_gaps(inventory: Inventory, rules: Rules, starts: IntArray, snapshot_minutes: int) -> tuple[OrderGap, ...]:

@@ -8,6 +8,7 @@ from datetime import date, timedelta
 import numpy as np
 
 from optimizer.model.inventory import Inventory
+from optimizer.model.rule_matches import matching_items
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule
 from optimizer.model.timegrid import (
@@ -18,8 +19,7 @@ from optimizer.model.timegrid import (
     START_WINDOW_MINUTES,
     resolve_zone,
 )
-from optimizer.solve.restrict import matching_items
-from optimizer.solve.windows import windows_in_utc
+from optimizer.model.window_options import windows_in_utc
 
 
 def keys_without_effect(inventory: Inventory, rule: Rule) -> dict[str, str]:

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.model.inventory import Inventory
+from optimizer.model.rule_matches import matching_items
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import MINUTES_PER_WEEK, ROLLOUT_DAYS, START_WINDOW_MINUTES, Recurrence
 from optimizer.plan.document import Change
-from optimizer.solve.restrict import matching_items
 
 LAST_DAY = date(9998, 12, 31)
 """Last day that counts as finite: a freeze until this day never ends."""

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+from optimizer.model.arrays import BoolArray
+from optimizer.model.exemptions import set_as_toml
 from optimizer.model.inventory import Inventory, ProtectedItem
+from optimizer.model.rule_matches import idle_exceptions, matching_items
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
+from optimizer.model.set_demands import demands, in_several_sets
 from optimizer.plan.audit_document import IdleRule
 from optimizer.plan.rule_dates import keys_without_effect, notes_on_dates
-from optimizer.solve.gates import demands, in_several_sets
-from optimizer.solve.instance import BoolArray
-from optimizer.solve.restrict import idle_exceptions, matching_items
-from optimizer.solve.why_not.exemptions import set_as_toml
 
 VALUES_NAMED = 3
 """Maximum number of values of the estate, or of idle exceptions, that a sentence lists."""

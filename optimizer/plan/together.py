@@ -13,6 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.overlap import price_per_overlap
 from optimizer.model.rules import Prices
 from optimizer.model.timegrid import ClockReading, Pattern
@@ -20,8 +21,6 @@ from optimizer.model.weights import weight_levels
 from optimizer.plan.audit import format_slot
 from optimizer.plan.case import Case
 from optimizer.plan.occupancy import (
-    FloatArray,
-    IntArray,
     expected_overlaps,
     item_services,
     items_by_pattern,
@@ -31,7 +30,7 @@ from optimizer.plan.occupancy import (
 )
 from optimizer.plan.together_document import ServiceTogether, SpreadingVerdict
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import BoolArray, Instance
+from optimizer.solve.instance import Instance
 from optimizer.solve.solved import Solved
 from optimizer.solve.spreading import Answer, Service, Spreading
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from optimizer.engine import Engine
 from optimizer.errors import ConfigError
+from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
@@ -18,7 +19,7 @@ from optimizer.plan.toward_document import LaterMove, RuleToward, Toward
 from optimizer.ports import Progress
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.limits import Limits
 from optimizer.solve.reference import Fallback
 from optimizer.solve.search_settings import Search

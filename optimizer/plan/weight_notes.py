@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optimizer.model.inventory import Inventory
+from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rules
 from optimizer.model.weights import item_weights
-from optimizer.solve.restrict import matching_items
 
 
 def notes_on_weights(inventory: Inventory, rules: Rules) -> Iterator[str]:

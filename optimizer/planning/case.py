@@ -15,6 +15,7 @@ from optimizer.estate.folder import Estate
 from optimizer.journal import last_moves, read_history
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
+from optimizer.model.set_demands import least_within
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, START_WINDOW_MINUTES
 from optimizer.plan.case import Case
 from optimizer.plan.estate_notes import why_none_is_planned
@@ -22,7 +23,6 @@ from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import RiskTable, risk_table, start_step
 from optimizer.solve.build import build_instance
-from optimizer.solve.gates import least_within
 from optimizer.solve.limits import MOST_HOURS
 from optimizer.solve.restrict import restrict_options
 

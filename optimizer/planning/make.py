@@ -8,6 +8,7 @@ from pathlib import Path
 
 from optimizer.engine import SERIAL, Engine
 from optimizer.estate.folder import Estate
+from optimizer.model.arrays import IntArray
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.carried_out import solve_in_order
@@ -27,7 +28,6 @@ from optimizer.ports import Clock, Progress, no_progress
 from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.cost import is_feasible
-from optimizer.solve.instance import IntArray
 from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP, Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.why_not.relaxation import nobody

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.engine import SERIAL, Engine
+from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
 from optimizer.plan.together import keep_promise
 from optimizer.planning.why_not import Tell, no_schedule_error, search_for_reason
@@ -16,7 +17,7 @@ from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
 from optimizer.solve.cost import is_feasible
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.dual import Multipliers
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_SEARCH, Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.plan.case import Case
 from optimizer.planning.case import prepare_forecast
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.limits import Limits
 from optimizer.solve.search_settings import DEFAULT_EFFORT, Search
 from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules

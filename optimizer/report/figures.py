@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import (
@@ -25,8 +26,6 @@ from optimizer.model.timegrid import (
 )
 from optimizer.plan.document import PlanDocument, ScheduleEntry
 from optimizer.plan.occupancy import (
-    FloatArray,
-    IntArray,
     expected_overlaps,
     item_services,
     service_occupancy,

@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 
 import numpy as np
-import numpy.typing as npt
 
+from optimizer.model.arrays import BoolArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import (
@@ -24,8 +24,6 @@ from optimizer.model.timegrid import (
 from optimizer.rollout.recovery import Rpo, Shift, rpo_of_items, week_minute
 from optimizer.rollout.spans import Span, span_at, to_datetime, to_seconds, union, within, without
 from optimizer.rollout.stages import Write
-
-BoolArray = npt.NDArray[np.bool_]
 
 MARGIN_MINUTES = 150
 """Minutes between a write and the runs of a daily or weekly policy, before and after.

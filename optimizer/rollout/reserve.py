@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import parse_start
 from optimizer.rollout.stages import Write
 from optimizer.rollout.transition import Key, Transition
-
-IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(slots=True)

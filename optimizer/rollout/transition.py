@@ -8,14 +8,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from optimizer.estate.arm_policy import read_schedule, twin_key
+from optimizer.model.arrays import BoolArray
 from optimizer.model.inventory import DEFAULT_POLICY_NAMES, Inventory, Policy
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start, parse_start
+from optimizer.model.window_options import options_allowed
 from optimizer.plan.caps import CapCounts
 from optimizer.plan.clashes import ClashCounts
 from optimizer.rollout.stages import Write
-from optimizer.solve.windows import BoolArray, options_allowed
 
 Key = tuple[str | int, ...]
 """What has to change before a write can be made: a write, a policy, a vault, a half hour of a cap, VMs at a start."""

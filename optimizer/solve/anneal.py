@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.solve.arrays import Arrays, Counts, count, pack
 from optimizer.solve.cost import evaluate
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.kernels import IMPROVEMENT, ruin_and_recreate
 
 FIRST_TEMPERATURE = 0.05

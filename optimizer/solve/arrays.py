@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import gate_counts, policy_counts, policy_writes, row_counts
 from optimizer.solve.executable import Families, extra_writes, families_of, whole_policies
-from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 
 BLOCKED = 1e9
 """Price of an option that a cap, a rule or a limit forbids at the moment; it may become possible when other VMs

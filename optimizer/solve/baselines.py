@@ -7,8 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.solve.arrays import count, pack
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.kernels import place, take_out
 
 

@@ -55,6 +55,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.model.arrays import FloatArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import FORBIDDEN
 from optimizer.solve.compiled import compiled
@@ -69,7 +70,7 @@ from optimizer.solve.dual import (
 )
 from optimizer.solve.dual_gates import evaluate_cuts, less_copies
 from optimizer.solve.dual_services import evaluate_services
-from optimizer.solve.instance import FloatArray, Instance, RowKind
+from optimizer.solve.instance import Instance, RowKind
 
 SAFETY = 1e-7
 """Subtracted from the bound, times 1 + its absolute value; floating-point sums have far smaller errors."""

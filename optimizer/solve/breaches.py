@@ -8,8 +8,8 @@ from enum import StrEnum
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.solve.cost import Excess, excess_of
-from optimizer.solve.instance import BoolArray, IntArray
 from optimizer.solve.limits import Limit, LimitKind, Limits, limit_behind
 
 

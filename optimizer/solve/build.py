@@ -8,24 +8,18 @@ from datetime import date
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.inventory import Inventory, Vm
 from optimizer.model.overlap import price_per_overlap
 from optimizer.model.policy_limits import VmLimit, vm_limit
+from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import NUM_OPTIONS, SLOT_MINUTES, SLOTS_PER_DAY, Pattern
 from optimizer.model.weights import item_weights, risk_weights
 from optimizer.risk.table import RiskTable
 from optimizer.solve.gates import build_gates
-from optimizer.solve.instance import (
-    BoolArray,
-    ExistingPolicy,
-    FloatArray,
-    Instance,
-    IntArray,
-    Rows,
-    WriteLimit,
-)
-from optimizer.solve.restrict import Restrictions, matching_items
+from optimizer.solve.instance import ExistingPolicy, Instance, Rows, WriteLimit
+from optimizer.solve.restrict import Restrictions
 from optimizer.solve.rows import RowBuilder
 
 MAX_POLICY_WRITES = "max_policy_writes"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.solve.arrays import count, pack
 from optimizer.solve.cost import Cost, evaluate, is_feasible
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.kernels import IMPROVEMENT, move_if_no_dearer
 from optimizer.solve.search import improve_single_moves, repair
 from optimizer.solve.solved import Solved

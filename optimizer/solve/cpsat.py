@@ -12,10 +12,11 @@ from enum import StrEnum
 import numpy as np
 from ortools.sat.python import cp_model
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import policy_counts, policy_writes, row_counts
 from optimizer.solve.executable import families_of, rings_without_room
-from optimizer.solve.instance import NO_CAP, Instance, IntArray
+from optimizer.solve.instance import NO_CAP, Instance
 
 SCALE = 10_000_000
 """Number of integer units per unit of cost. Coefficients are rounded down, so that CP-SAT's bound stays a lower

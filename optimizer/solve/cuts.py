@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.instance import BoolArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 
 
 @dataclass(frozen=True, slots=True)

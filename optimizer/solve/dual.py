@@ -10,12 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import FORBIDDEN, touched_lists
 from optimizer.solve.compiled import compiled, inner
 from optimizer.solve.dual_gates import CutArrays, cut_arrays
 from optimizer.solve.dual_services import ServiceArrays, place_services
-from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.write_groups import write_groups
 
 SORTED_RUN = 40

@@ -10,11 +10,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import FORBIDDEN
 from optimizer.solve.compiled import compiled, inner
 from optimizer.solve.cuts import find_cuts
-from optimizer.solve.instance import FloatArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 
 
 class CutArrays(NamedTuple):

@@ -23,10 +23,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import FORBIDDEN
 from optimizer.solve.compiled import compiled, inner
-from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray, RowKind
+from optimizer.solve.instance import Instance, RowKind
 
 FEWEST_VMS, MOST_VMS = 3, 4
 """Sizes of services that are placed together.

@@ -45,9 +45,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.compiled import compiled, inner
-from optimizer.solve.instance import BoolArray, ExistingPolicy, Instance, IntArray
+from optimizer.solve.instance import ExistingPolicy, Instance
 
 MOST_ENUMERATED = 8
 """Number of editable policies of a vault up to which every set of edits is tried; 8 policies have 256 sets."""

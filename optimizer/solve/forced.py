@@ -34,11 +34,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.bound import SAFETY, dual_value, forced_bounds, reduced_costs
 from optimizer.solve.dual import DualArrays, Multipliers, dual_arrays, empty_answer, price_classes
 from optimizer.solve.dual_gates import forced_increases
-from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 
 
 def sharp_forced_bounds(instance: Instance, at: Multipliers) -> FloatArray:

@@ -16,13 +16,9 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-
-BoolArray = npt.NDArray[np.bool_]
-FloatArray = npt.NDArray[np.float64]
-IntArray = npt.NDArray[np.int64]
 
 NO_CAP = np.iinfo(np.int32).max
 """Value of ``Rows.cap`` for a row without a cap."""

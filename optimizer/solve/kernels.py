@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import BLOCKED, FORBIDDEN, Arrays, Counts
 from optimizer.solve.compiled import compiled, inlined, inner
 from optimizer.solve.executable import Families, choose_writes
-from optimizer.solve.instance import BoolArray, FloatArray, IntArray
 
 IMPROVEMENT = 1e-9
 """Minimum gain of a change, in at-risk backups per 30 days, so that rounding cannot make the search run in circles."""

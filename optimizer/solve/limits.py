@@ -9,9 +9,10 @@ from enum import StrEnum
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arrays import BoolArray
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.instance import NO_CAP, BoolArray, Gates, Instance
+from optimizer.solve.instance import NO_CAP, Gates, Instance
 from optimizer.solve.restrict import RISK_INCREASE, Restrictions
 
 Bits = npt.NDArray[np.uint64]

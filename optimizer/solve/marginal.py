@@ -8,9 +8,10 @@ from functools import cached_property
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import gate_counts, policy_counts, policy_writes, row_counts
-from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.instance import NO_CAP, Instance
 from optimizer.solve.limits import MAX_MOVES, POLICIES_PER_VAULT, Limit, LimitKind
 
 

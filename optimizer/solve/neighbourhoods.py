@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cpsat import Scope
-from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 
 MAX_FREE_VMS = 70
 OPTIONS_PER_VM = 14

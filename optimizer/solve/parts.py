@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.anneal import CHUNK_ROUNDS, LIMITED_CHUNK_ROUNDS, anneal_counts
 from optimizer.solve.arrays import Arrays, Counts, price_of_one_more
 from optimizer.solve.executable import Families, part_of, whole_policies
-from optimizer.solve.instance import NO_CAP, BoolArray, Instance, IntArray
+from optimizer.solve.instance import NO_CAP, Instance
 from optimizer.solve.kernels import IMPROVEMENT, move_together
 from optimizer.solve.search_settings import PART_VMS
 

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.solve.baselines import greedy, todays
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import is_feasible, overfull_caps, row_counts, shut_gates
@@ -26,7 +27,7 @@ from optimizer.solve.cpsat import (
     add_shared_cost,
     whole,
 )
-from optimizer.solve.instance import NO_CAP, Instance, IntArray
+from optimizer.solve.instance import NO_CAP, Instance
 from optimizer.solve.search import repair
 from optimizer.solve.search_settings import Search
 

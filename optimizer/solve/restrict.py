@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray
 from optimizer.model.inventory import Inventory
+from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rule, Rules
-from optimizer.model.selectors import Selector, fits
 from optimizer.model.timegrid import NUM_OPTIONS, Pattern
+from optimizer.model.window_options import options_allowed
 from optimizer.risk.table import RiskTable
-from optimizer.solve.instance import BoolArray
-from optimizer.solve.windows import options_allowed
 
 RISK_TOLERANCE = 1e-9
 """Tolerance of comparisons between risks, which are rounded to 1e-6."""
@@ -142,27 +142,6 @@ def _staying(inventory: Inventory, holds: Mapping[str, Rule], matches: Mapping[s
         for row in np.flatnonzero(matches[rule.name]).tolist():
             because.setdefault(row, reason)
     return because
-
-
-def matching_items(inventory: Inventory, rule: Rule) -> BoolArray:
-    """Items that a rule applies to; shape (V,)."""
-    return np.array(
-        [
-            rule.is_for(inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
-            for item in inventory.items
-        ],
-        dtype=np.bool_,
-    )
-
-
-def idle_exceptions(inventory: Inventory, rule: Rule) -> list[str | Selector]:
-    """Sets of ``except`` that match no VM selected by ``where``, as they are written in the rules."""
-    places = [
-        (inventory.vm(item), inventory.vault(item), inventory.policy(item).recurrence.frequency)
-        for item in (inventory.items if rule.exempt else ())
-    ]
-    selected = [place for place in places if rule.where.matches(*place)]
-    return [one for one in rule.exempt if not any(fits(one, *place) for place in selected)]
 
 
 def _window_mask(inventory: Inventory, rule: Rule, matching: BoolArray, snapshot_minutes: int) -> BoolArray:

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.overlap import UNIFORM_DELAYS, Box
 from optimizer.model.timegrid import HORIZON_DAYS, NUM_OPTIONS, SLOTS_PER_WEEK, ClockReading, Pattern
 from optimizer.model.weights import weight_levels
-from optimizer.solve.instance import NO_CAP, BoolArray, FloatArray, IntArray, RowKind, Rows
+from optimizer.solve.instance import NO_CAP, RowKind, Rows
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.solve.arrays import Arrays, Counts, count, pack
 from optimizer.solve.cost import is_feasible
-from optimizer.solve.instance import BoolArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.kernels import (
     IMPROVEMENT,
     gains,

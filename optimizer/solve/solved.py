@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from optimizer.model.arrays import IntArray
 from optimizer.solve.cost import Cost, evaluate
 from optimizer.solve.dual import Multipliers
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.reference import ReferenceName
 
 OPTIMALITY_GAP = 1e-4

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from optimizer.engine import SERIAL, Engine
+from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.bound import Climb, reduced_costs
 from optimizer.solve.clock import Beside, Standing
@@ -18,7 +19,7 @@ from optimizer.solve.cycles import Cycle, cycles
 from optimizer.solve.dual import Multipliers
 from optimizer.solve.executable import without_impossible_options
 from optimizer.solve.forced import sharp_forced_bounds
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.neighbourhoods import Neighbourhoods
 from optimizer.solve.reference import Fallback, Reference, find_reference
 from optimizer.solve.search_settings import DEFAULT_SEARCH, Search

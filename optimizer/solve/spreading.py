@@ -7,9 +7,10 @@ from functools import cached_property
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.solve.cost import evaluate, is_feasible, row_counts
 from optimizer.solve.cpsat import MOST_RINGS, Outcome, Scope, ScopedModel
-from optimizer.solve.instance import BoolArray, Instance, IntArray, RowKind
+from optimizer.solve.instance import Instance, RowKind
 
 WORK = 0.5
 """Default work limit of each question about a service, in deterministic seconds of CP-SAT."""

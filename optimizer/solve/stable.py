@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from optimizer.solve.instance import BoolArray, FloatArray, IntArray
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 
 
 class Verdict(StrEnum):

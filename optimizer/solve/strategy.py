@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from optimizer.engine import Engine
+from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress
 from optimizer.solve.anneal import CHUNK_ROUNDS, LIMITED_CHUNK_ROUNDS, anneal
 from optimizer.solve.arrays import Arrays, count, pack
@@ -16,7 +17,7 @@ from optimizer.solve.clock import SolveClock, Standing
 from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.cycles import Cycle
 from optimizer.solve.dual import Multipliers
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.parts import cut, merge, search_part, vault_groups
 from optimizer.solve.search import improve_single_moves, settle, settle_ties, steepest
 from optimizer.solve.search_settings import Search

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
@@ -19,7 +20,6 @@ from optimizer.plan.occupancy import (
 )
 from optimizer.solve.breaches import Breach, BreachKind, breaches
 from optimizer.solve.cost import cost_shares, evaluate
-from optimizer.solve.instance import FloatArray, IntArray
 from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
 from optimizer.whatif.planned import Planned
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from optimizer.engine import Engine
 from optimizer.estate.folder import Estate
+from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules
 from optimizer.plan.carried_out import solve_in_order
 from optimizer.plan.case import Case
@@ -18,7 +19,6 @@ from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.planning import Tell, prepare, solve_case
 from optimizer.ports import Progress
 from optimizer.solve.dual import Multipliers
-from optimizer.solve.instance import IntArray
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.why_not.relaxation import nobody

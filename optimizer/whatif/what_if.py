@@ -9,13 +9,13 @@ import numpy as np
 
 from optimizer.engine import SERIAL, Engine
 from optimizer.estate.folder import Estate
+from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules, Threshold
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.planning import Tell, prepare_forecast
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast
-from optimizer.solve.instance import IntArray
 from optimizer.solve.search_settings import DEFAULT_EFFORT, Search
 from optimizer.solve.why_not.no_schedule import (
     CONFLICTS_SAID,

@@ -10,12 +10,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.solve.bound import ascend, forced_bounds
 from optimizer.solve.cost import evaluate, excess_of, is_feasible, policy_counts
 from optimizer.solve.cpsat import ModelAnswer, Outcome, Scope, ScopedModel, whole
 from optimizer.solve.executable import extra_writes
 from optimizer.solve.forced import sharp_forced_bounds
-from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.limits import Limits
 from optimizer.solve.moves.curve import trace_moves
 from optimizer.solve.search_settings import Search

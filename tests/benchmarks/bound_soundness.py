@@ -26,9 +26,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from optimizer.model.arrays import IntArray
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved, Unsolvable
 from optimizer.solve.solver import solve

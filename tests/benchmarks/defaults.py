@@ -22,11 +22,11 @@ import numpy as np
 from optimizer.estate.csv_import import import_estate
 from optimizer.estate.demo import generate_demo
 from optimizer.estate.folder import open_estate
+from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules
 from optimizer.plan.case import Case
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy, working_hours_starts
 from optimizer.planning import prepare, prepare_forecast, solve_case
-from optimizer.solve.instance import IntArray
 from optimizer.solve.solved import Solved
 from tests.benchmarks.forecast_arms import DEFAULT_TRACE, HARM, Split, as_people_choose, read_trace, regret_closed
 from tests.benchmarks.spreading import made_up_inventory

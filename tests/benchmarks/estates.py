@@ -20,6 +20,7 @@ from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
 from optimizer.estate.vm_resources import list_vms
+from optimizer.model.arrays import IntArray
 from optimizer.model.load import DayLoad
 from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rules
 from optimizer.plan.case import Case
@@ -27,7 +28,6 @@ from optimizer.planning import prepare_forecast
 from optimizer.ports import Resource
 from optimizer.risk.forecast import forecast_load
 from optimizer.risk.table import start_step
-from optimizer.solve.instance import IntArray
 from tests.benchmarks.people import HOURLY_SHARE, write_vms_csv
 
 VMS_PER_VAULT = 250

@@ -17,11 +17,12 @@ from typing import Any
 import numpy as np
 
 from optimizer.estate.folder import Estate
+from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
 from optimizer.plan.document import Settings
 from optimizer.solve.baselines import greedy, stable_hash, todays
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.search_settings import Search
 
 QUIET_SECONDS = 0.1

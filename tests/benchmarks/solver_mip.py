@@ -11,8 +11,9 @@ import numpy.typing as npt
 from ortools.math_opt import model_pb2
 from ortools.math_opt.python import mathopt
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.instance import NO_CAP, Instance, IntArray
+from optimizer.solve.instance import NO_CAP, Instance
 
 INFINITY = float("inf")
 

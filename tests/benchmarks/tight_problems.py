@@ -12,11 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Policy
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import NUM_OPTIONS, format_start
-from optimizer.solve.instance import IntArray
 from tests.solve.examples import (
     DAILY,
     SUNDAYS,

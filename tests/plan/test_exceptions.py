@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from optimizer.model.rule_matches import matching_items
 from optimizer.model.rule_windows import DateRange, Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
@@ -21,7 +22,6 @@ from optimizer.rollout.recovery import rpo_of_items
 from optimizer.solve.breaches import breaches
 from optimizer.solve.cost import evaluate
 from optimizer.solve.limits import Limits
-from optimizer.solve.restrict import matching_items
 from tests.plan.conftest import Planned, planned
 from tests.rollout.small_rollouts import NOW, item_write, world
 from tests.rollout.test_gates import DAILY

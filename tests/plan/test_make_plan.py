@@ -19,6 +19,7 @@ from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
+from optimizer.model.set_demands import in_several_sets
 from optimizer.model.timegrid import format_start, parse_start
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem, Summary
@@ -26,7 +27,6 @@ from optimizer.plan.explain import explain
 from optimizer.plan.verify import Checked, Claims, verify
 from optimizer.planning import make_plan_of, prepare
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.gates import in_several_sets
 from optimizer.workflow import audit_case, make_plan
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import imported_estate, item, standard_policy, with_another_month

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.estate.folder import open_estate
+from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.overlap import price_per_overlap
 from optimizer.model.rules import Rule, Rules
@@ -33,7 +34,7 @@ from optimizer.report.text import render_plan
 from optimizer.report.typeset import to_text
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.solved import Solved
 from optimizer.workflow import explain_vm
 from tests.cli.command_line import run

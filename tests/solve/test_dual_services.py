@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import NUM_OPTIONS, Frequency, Recurrence
 from optimizer.solve.bound import ascend, dual_value, evaluate, forced_bounds, start_multipliers
@@ -15,7 +16,7 @@ from optimizer.solve.cost import evaluate as price
 from optimizer.solve.dual import dual_arrays, empty_answer
 from optimizer.solve.dual_services import evaluate_services
 from optimizer.solve.forced import sharp_forced_bounds
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from tests.solve.examples import DAILY, Problem, flat_risk, inventory, policy
 
 EVERY_FOUR_HOURS = Recurrence(Frequency.HOURLY, (), 4, 12)

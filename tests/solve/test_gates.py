@@ -11,9 +11,9 @@ import pytest
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
+from optimizer.model.set_demands import standing_clashes
 from optimizer.model.timegrid import Frequency, Recurrence, format_start, parse_start
 from optimizer.solve.cost import is_feasible, shut_gates
-from optimizer.solve.gates import standing_clashes
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve

@@ -7,10 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.rules import PolicyLimits, Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.moves.knee import find_knee
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.overlap import Box, overlap_probability
 from optimizer.model.timegrid import Pattern
-from optimizer.solve.instance import IntArray, RowKind
+from optimizer.solve.instance import RowKind
 from optimizer.solve.rows import RowBuilder
 from tests.solve.examples import DAILY, HOURLY, SUNDAYS, WORKDAYS
 

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import IntArray, WriteLimit
+from optimizer.solve.instance import WriteLimit
 from optimizer.solve.limits import LimitKind, Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from optimizer.model.arrays import FloatArray
 from optimizer.model.rules import Rules
 from optimizer.solve.bound import ascend, dual_value, forced_bounds
 from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.dual import dual_arrays
 from optimizer.solve.forced import sharp_forced_bounds
-from optimizer.solve.instance import FloatArray, Instance
+from optimizer.solve.instance import Instance
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from optimizer.model.arrays import IntArray
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve

@@ -12,10 +12,10 @@ import pytest
 from optimizer.errors import ConfigError
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
+from optimizer.model.set_demands import least_within
 from optimizer.model.timegrid import parse_start
 from optimizer.planning import prepare
 from optimizer.solve.breaches import broken_limits
-from optimizer.solve.gates import least_within
 from optimizer.solve.limits import Limit, LimitKind, Limits
 from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.feasibility import Budget

@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rule, Rules
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.limits import Limits
 from optimizer.solve.toward import broken_at, gravity, in_small_edits, not_worse_than_today
 from tests.solve.examples import Problem, flat_risk, inventory, policy

@@ -23,12 +23,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress, no_progress
 from optimizer.solve.anneal import anneal
 from optimizer.solve.baselines import todays
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.moves.bounds import Bounds, slopes_at
 from optimizer.solve.moves.fewest import cheapest_within, with_fewest_moves
 from optimizer.solve.moves.path import IMPROVEMENT, Mark, Path, Walk

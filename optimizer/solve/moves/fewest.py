@@ -9,8 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from optimizer.model.arrays import IntArray
 from optimizer.solve.clock import SolveClock
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve

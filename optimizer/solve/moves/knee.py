@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import evaluate, is_feasible, policy_counts, policy_writes, row_counts
-from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 
 ROUNDS = 32
 """Number of times that the remaining moves are priced while they are ordered; gains change as other VMs move."""

@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.solve.arrays import BLOCKED
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.moves.tally import Tally
 
 IMPROVEMENT = 1e-9

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.solve.instance import IntArray
+from optimizer.model.arrays import IntArray
 from optimizer.solve.moves.path import IMPROVEMENT, Mark, Path
 
 

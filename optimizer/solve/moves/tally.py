@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.arrays import BLOCKED
 from optimizer.solve.cost import evaluate, gate_counts, policy_counts, policy_writes, row_counts
 from optimizer.solve.executable import extra_writes
-from optimizer.solve.instance import BoolArray, FloatArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 
 
 class Tally:

@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray
+from optimizer.model.exemptions import exempted
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.instance import NO_CAP, BoolArray, Gates
+from optimizer.solve.instance import NO_CAP, Gates
 from optimizer.solve.limits import Limit, LimitKind, Limits, clashes_of, limit_behind
 from optimizer.solve.restrict import RISK_TOLERANCE, Restrictions
-from optimizer.solve.why_not.exemptions import exempted
 
 
 @dataclass(frozen=True, slots=True)

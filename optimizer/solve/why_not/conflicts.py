@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import IntArray
 from optimizer.solve.limits import EVERY_OPTION, Limit, Limits
 from optimizer.solve.why_not.counting_model import stuck
 from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Feasibility

@@ -14,11 +14,11 @@ from typing import Literal
 import numpy as np
 from ortools.sat.python import cp_model
 
+from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.cost import policy_counts
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.executable import rings_without_room
-from optimizer.solve.instance import IntArray
 from optimizer.solve.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
 
 RISK_SCALE = 1_000_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.solve.instance import IntArray
+from optimizer.model.arrays import IntArray
 from optimizer.solve.limits import Limit, LimitKind, Limits, open_options
 from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.conflicts import in_order

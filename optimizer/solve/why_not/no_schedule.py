@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 from optimizer.errors import OptimizerError
+from optimizer.model.exemptions import except_as_toml, exempted
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.strict import StrictModel
 from optimizer.solve.limits import Limit, LimitKind
 from optimizer.solve.why_not.changes import Change
 from optimizer.solve.why_not.conflicts import Conflict
-from optimizer.solve.why_not.exemptions import except_as_toml, exempted
 from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation
 
 VMS_NAMED = 5

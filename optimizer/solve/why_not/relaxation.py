@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.model.arrays import IntArray
 from optimizer.solve.breaches import broken_limits
 from optimizer.solve.closest import usable_start
 from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.limits import Limit, Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved

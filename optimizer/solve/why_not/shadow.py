@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.solve.anneal import anneal
 from optimizer.solve.cost import count_creations, evaluate, is_feasible, policy_counts, policy_writes, row_counts
 from optimizer.solve.executable import extra_writes
-from optimizer.solve.instance import BoolArray, Instance, IntArray
+from optimizer.solve.instance import Instance
 from optimizer.solve.limits import Limit, LimitKind, Limits
 from optimizer.solve.search import improve_single_moves
 from optimizer.solve.why_not.changes import Change, loosened

@@ -7,8 +7,8 @@ from typing import Literal
 
 import numpy as np
 
+from optimizer.model.arrays import BoolArray, FloatArray
 from optimizer.model.timegrid import MINUTES_PER_DAY, MINUTES_PER_WEEK, NUM_OPTIONS, START_WINDOW_MINUTES, Pattern
-from optimizer.solve.instance import BoolArray, FloatArray
 
 Demand = Literal["apart", "before", "after"]
 """Relation that the VMs of one pattern must have to those of another."""

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 
 from optimizer.config import parse_rules
+from optimizer.model.exemptions import TOML_WIDTH, except_as_toml, exempted
 from optimizer.model.inventory import Inventory
+from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
-from optimizer.solve.restrict import matching_items
 from optimizer.solve.why_not.changes import relaxed_rules
-from optimizer.solve.why_not.exemptions import TOML_WIDTH, except_as_toml, exempted
 from tests.solve.conflict_examples import nightly
 from tests.solve.examples import best_of_all, inventory, only, policy
 from tests.solve.test_relaxation import diagnosis_of

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arrays import BoolArray
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule
 from optimizer.model.timegrid import (
@@ -24,7 +25,6 @@ from optimizer.model.timegrid import (
     resolve_zone,
 )
 
-BoolArray = npt.NDArray[np.bool_]
 Intervals = npt.NDArray[np.int64]
 """Half-open intervals in minutes after the start of the horizon, sorted and disjoint; shape (n, 2)."""
 

@@ -1,0 +1,10 @@
+"""Types of the arrays in which VMs are rows; docstrings state the shapes."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+BoolArray = npt.NDArray[np.bool_]
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]

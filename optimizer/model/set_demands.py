@@ -1,0 +1,217 @@
+"""What ``separate`` and ``order`` demand between sets of VMs, and what immovable VMs break among themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from optimizer.model.arrays import BoolArray
+from optimizer.model.clashes import Clashes, Demand
+from optimizer.model.inventory import Inventory
+from optimizer.model.rule_matches import matching_items
+from optimizer.model.rules import Rule, Rules
+from optimizer.model.selectors import Selector, set_of
+from optimizer.model.timegrid import Pattern
+
+
+@dataclass(slots=True)
+class Side:
+    """VMs of one set and one pattern, within one group of a rule (a service, a vault, or all VMs of the rule).
+
+    Parameters
+    ----------
+    number
+        Index of the set, in the order of the rule.
+    pattern
+        Runs of these VMs in the week.
+    standing
+        Whether the VMs are immovable.
+    rows
+        Indices of the VMs.
+    """
+
+    number: int
+    pattern: Pattern
+    standing: bool
+    rows: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Demanded:
+    """What one rule demands within one group.
+
+    Parameters
+    ----------
+    rule
+        The rule.
+    ordered
+        Whether the sets follow one another; False if they are only kept apart.
+    sides
+        The VMs, set by set.
+    within
+        Hours within which the next set must have begun. None for the order itself.
+    """
+
+    rule: Rule
+    ordered: bool
+    sides: tuple[Side, ...]
+    within: float | None = None
+
+    def demand(self, one: Side, other: Side) -> Demand:
+        """How the windows of VMs on one side must lie relative to those on another."""
+        if not self.ordered:
+            return "apart"
+        return "before" if one.number < other.number else "after"
+
+    def compares(self, one: Side, other: Side) -> bool:
+        """Whether the rule constrains the VMs of two sides; ``within`` applies only to consecutive sets."""
+        low, high = sorted((one.number, other.number))
+        return low < high and (self.within is None or not any(low < side.number < high for side in self.sides))
+
+    def opposed(self) -> Iterator[tuple[int, int]]:
+        """Yield pairs of sides that constrain each other, in both directions; two immovable sides never do."""
+        for a, one in enumerate(self.sides):
+            for b, other in enumerate(self.sides):
+                if self.compares(one, other) and not (one.standing and other.standing):
+                    yield a, b
+
+
+def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[Demanded]:
+    """Yield what the rules demand between sets, group by group; groups with VMs of a single set are skipped.
+
+    ``stays``, shape (V,), flags the immovable VMs.
+    """
+    patterns: dict[str, Pattern] = {}
+    for rule in rules.rule:
+        for sets, ordered in ((rule.separate_sets, False), (rule.order_sets, True)):
+            if not sets:
+                continue
+            groups: dict[str, dict[tuple[int, Pattern, bool], Side]] = {}
+            for row, number in _members(inventory, rule, sets):
+                item = inventory.items[row]
+                policy_id = item.policy_id.lower()
+                if policy_id not in patterns:
+                    patterns[policy_id] = inventory.policy(item).pattern(inventory.horizon)
+                group = groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), {})
+                place = (number, patterns[policy_id], bool(stays[row]))
+                group.setdefault(place, Side(*place)).rows.append(row)
+            for group in groups.values():
+                if len({side.number for side in group.values()}) < 2:
+                    continue
+                # Two demands instead of one: the clashes of each are nested, which the bound needs (see cuts.py).
+                yield Demanded(rule, ordered, tuple(group.values()))
+                if ordered and rule.within is not None:
+                    yield Demanded(rule, ordered, tuple(group.values()), rule.within)
+
+
+def _members(inventory: Inventory, rule: Rule, sets: Sequence[Selector]) -> Iterator[tuple[int, int]]:
+    """Yield the index of each VM that matches a set of the rule, with the index of that set."""
+    for row in np.flatnonzero(matching_items(inventory, rule)).tolist() if sets else ():
+        number = _set_of_item(inventory, row, sets)
+        if number is not None:
+            yield row, number
+
+
+def _set_of_item(inventory: Inventory, row: int, sets: Sequence[Selector]) -> int | None:
+    """Index of the first set that an item matches; None if it matches none."""
+    item = inventory.items[row]
+    frequency = inventory.policy(item).recurrence.frequency
+    return set_of(sets, inventory.vm(item), inventory.vault(item), frequency)
+
+
+def in_several_sets(inventory: Inventory, rule: Rule) -> int:
+    """Number of VMs that match more than one set of a rule's ``separate`` or ``order``, whichever is larger.
+
+    If every VM of the rule matches the last set, as with ``"*"``, that set means "all others" and does not count.
+    """
+    found = 0
+    for sets in (rule.separate_sets, rule.order_sets):
+        rows = np.flatnonzero(matching_items(inventory, rule)).tolist() if sets else []
+        everyone = all(_set_of_item(inventory, row, sets[-1:]) is not None for row in rows)
+        named = sets[:-1] if everyone else sets
+        several = [
+            row
+            for row, number in _members(inventory, rule, named)
+            if _set_of_item(inventory, row, named[number + 1 :]) is not None
+        ]
+        found = max(found, len(several))
+    return found
+
+
+def standing_clashes(
+    inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int
+) -> list[tuple[int, str]]:
+    """Immovable VMs that clash with other immovable VMs today, each with the name of the broken rule.
+
+    Parameters
+    ----------
+    inventory, rules, snapshot_minutes
+        See :func:`build_gates`.
+    stays
+        Shape (V,): whether each VM is immovable.
+    """
+    clashes = Clashes(snapshot_minutes)
+    today = [inventory.policy(item).start for item in inventory.items]
+    found: dict[tuple[int, str], None] = {}
+    for demanded in demands(inventory, rules, stays):
+        standing = [side for side in demanded.sides if side.standing]
+        for one in standing:
+            for other in standing:
+                if not demanded.compares(one, other):
+                    continue
+                demand = demanded.demand(one, other)
+                clash = clashes.matrix(clashes.number(demand, one.pattern, other.pattern, demanded.within))
+                others = np.unique([today[row] for row in other.rows])
+                found |= {(row, demanded.rule.name): None for row in one.rows if clash[today[row], others].any()}
+    for rule in rules.rule:
+        if rule.cap is not None:
+            found |= dict.fromkeys((row, rule.name) for row in _over_cap(inventory, rule, stays, snapshot_minutes))
+    return list(found)
+
+
+def _over_cap(inventory: Inventory, rule: Rule, stays: BoolArray, snapshot_minutes: int) -> list[int]:
+    """Immovable VMs of a capped rule in half hours in which more immovable VMs overlap than the cap allows."""
+    assert rule.cap is not None
+    groups: dict[str, list[int]] = {}
+    for row in np.flatnonzero(matching_items(inventory, rule) & stays).tolist():
+        item = inventory.items[row]
+        groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), []).append(row)
+    found: list[int] = []
+    for rows in groups.values():
+        policies = [inventory.policy(inventory.items[row]) for row in rows]
+        met = np.stack(
+            [one.pattern(inventory.horizon).occupancy(snapshot_minutes)[one.start] for one in policies]
+        ).astype(np.int64)
+        over = met.sum(axis=0) > rule.cap
+        found += [row for row, mine in zip(rows, met, strict=True) if (mine[over] > 0).any()]
+    return found
+
+
+def least_within(inventory: Inventory, rules: Rules, stays: BoolArray, snapshot_minutes: int) -> dict[str, float]:
+    """Smallest ``within``, in hours, that the start times and UTC offsets of the VMs allow, by rule name.
+
+    Other rules are not considered.
+
+    Parameters
+    ----------
+    inventory, rules
+        What is protected, and what the rules demand.
+    stays
+        Shape (V,): whether each VM is immovable. Immovable VMs do not constrain each other.
+    snapshot_minutes
+        Length of the snapshot at the end of a start window, in minutes.
+    """
+    clashes = Clashes(snapshot_minutes)
+    least: dict[str, float] = {}
+    for demanded in demands(inventory, rules, stays):
+        for a, b in demanded.opposed() if demanded.within is not None else ():
+            one, other = demanded.sides[a], demanded.sides[b]
+            if one.number > other.number:
+                continue
+            too_early = clashes.matrix(clashes.number("before", one.pattern, other.pattern))
+            hours = clashes.hours_needed(one.pattern, other.pattern)
+            possible = np.where(too_early, np.inf, hours).min()
+            least[demanded.rule.name] = max(least.get(demanded.rule.name, 0.0), float(possible))
+    return least
