@@ -12,6 +12,7 @@ import numpy.typing as npt
 from optimizer.errors import DataError
 from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.inventory import Inventory, describe_recurrence
+from optimizer.model.phrases import some_of
 from optimizer.model.rules import Prices
 from optimizer.model.timegrid import (
     DEFAULT_SNAPSHOT_MINUTES,
@@ -32,7 +33,6 @@ from optimizer.solve.instance import Instance
 from optimizer.solve.limits import Limit, Limits
 from optimizer.solve.marginal import Marginals, OptionCosts
 from optimizer.solve.restrict import Restrictions
-from optimizer.solve.why_not.no_schedule import some_of
 
 NUM_ALTERNATIVES = 2
 NUM_FORBIDDEN = 3

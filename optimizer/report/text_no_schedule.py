@@ -7,21 +7,9 @@ from collections.abc import Collection, Iterator
 from rich.console import RenderableType
 from rich.text import Text
 
+from optimizer.model.phrases import count_vms
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, decimals, number, table
-from optimizer.solve.why_not.no_schedule import (
-    NO_WAY_OUT,
-    NamedConflict,
-    NamedRelaxation,
-    NoSchedule,
-    changes_sentence,
-    conflict_sentence,
-    count_vms,
-    exemptions,
-    proof_sentence,
-    rules_sentence,
-    steps_sentence,
-    way_out_sentence,
-)
+from optimizer.solve.why_not.no_schedule import NamedConflict, NamedRelaxation, NoSchedule
 
 CONFLICTS_SHOWN = 5
 RELAXATIONS_SHOWN = 10
@@ -46,7 +34,7 @@ def render_first_conflict(conflict: NamedConflict) -> Page:
 
 def render_found(one: NamedConflict | NamedRelaxation) -> Page:
     """Render a further conflict or a way out as soon as it is found."""
-    found = f"Further conflict: {conflict_sentence(one)}" if isinstance(one, NamedConflict) else way_out_sentence(one)
+    found = f"Further conflict: {one.sentence}" if isinstance(one, NamedConflict) else one.sentence
 
     def build(glyphs: Glyphs, _width: int) -> Iterator[RenderableType]:
         yield bullets([found], glyphs)
@@ -73,9 +61,7 @@ def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ())
             yield from _first(first, glyphs)
         elif first.smallest and not known[first.limits].smallest:
             yield Text()
-            yield Text(
-                glyphs.clean(f"Proven: no smaller set of rules or limits than {rules_sentence(first)} is in conflict.")
-            )
+            yield Text(glyphs.clean(f"Proven: no smaller set of rules or limits than {first.rules} is in conflict."))
         if others:
             yield Text()
             yield _title("Further conflicts", min(CONFLICTS_SHOWN, len(others)), len(others))
@@ -87,8 +73,8 @@ def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ())
                 yield Text("Not every change was tried; a larger --effort may find a cheaper one.", style="dim")
         else:
             yield Text()
-            yield Text(NO_WAY_OUT[0].upper() + NO_WAY_OUT[1:] + ".")
-        if steps := steps_sentence(answer):
+            yield Text(answer.advice[0].upper() + answer.advice[1:] + ".")
+        if steps := answer.first_step:
             yield Text()
             yield Text(f"{steps[0].upper()}{steps[1:]}.")
 
@@ -98,7 +84,7 @@ def render_no_schedule(answer: NoSchedule, told: Collection[NamedConflict] = ())
 def _first(conflict: NamedConflict, glyphs: Glyphs) -> Iterator[RenderableType]:
     yield Text()
     yield Text("Smallest conflict" if conflict.smallest else "Conflict", style="bold").append(
-        f" ({proof_sentence(conflict)})", style="dim"
+        f" ({conflict.proof})", style="dim"
     )
     yield bullets(_told(conflict), glyphs)
 
@@ -109,12 +95,12 @@ def _title(text: str, shown: int, total: int) -> Text:
 
 
 def _told(conflict: NamedConflict) -> list[str]:
-    return [conflict_sentence(conflict), *conflict.circumstances]
+    return [conflict.sentence, *conflict.circumstances]
 
 
 def _as_written(answer: NoSchedule, glyphs: Glyphs) -> Iterator[Text]:
     """Exemptions to paste into the rules file."""
-    shown = [one for one in exemptions(answer.relaxations[:RELAXATIONS_SHOWN]) if one.write]
+    shown = [one for one in answer.exemptions(RELAXATIONS_SHOWN) if one.write]
     if not shown:
         return
     yield Text()
@@ -164,4 +150,4 @@ def _ways_out(answer: NoSchedule) -> Rows:
 
 
 def _change(one: NamedRelaxation) -> str:
-    return changes_sentence(one.changes) + ("" if one.minimal else " *")
+    return one.phrase + ("" if one.minimal else " *")

@@ -17,13 +17,7 @@ from optimizer.planning import Tell, prepare_forecast
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast
 from optimizer.solve.search_settings import DEFAULT_EFFORT, Search
-from optimizer.solve.why_not.no_schedule import (
-    CONFLICTS_SAID,
-    NoScheduleError,
-    NotFoundWithinEffortError,
-    conflict_sentence,
-    way_out_sentence,
-)
+from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError
 from optimizer.solve.why_not.relaxation import nobody
 from optimizer.whatif.apply import Applied, apply_scenario, with_copies
 from optimizer.whatif.compare import broken_by, noticed, plan_figures, schedule_figures, start_changes, worth_a_move
@@ -131,7 +125,7 @@ def _answer(
         kept=schedule_figures(case, kept),
         broken=broken_by(case, kept),
         no_schedule=None if why is None else _reason(why),
-        ways_out=() if why is None or why.answer is None else tuple(map(way_out_sentence, why.answer.relaxations)),
+        ways_out=() if why is None or why.answer is None else tuple(one.sentence for one in why.answer.relaxations),
         optimum_change=None if figures is None else _optimum_change(before, figures, unchanged=unchanged),
         start_changes=elsewhere,
         noticed=noticed(((one.cost_change, one.must) for one in elsewhere), worth_a_move(base.case.rules)),
@@ -170,7 +164,7 @@ def _optimum_change(before: PlanFigures, after: PlanFigures, *, unchanged: bool)
 def _reason(error: NoScheduleError | NotFoundWithinEffortError) -> str:
     """Reason why no schedule exists, without the ways out."""
     if isinstance(error, NoScheduleError):
-        return "\n".join(map(conflict_sentence, error.answer.conflicts[:CONFLICTS_SAID]))
+        return "\n".join(error.answer.reasons())
     return error.headline
 
 

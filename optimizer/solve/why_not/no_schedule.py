@@ -9,6 +9,7 @@ from typing import Literal
 from optimizer.errors import OptimizerError
 from optimizer.model.exemptions import except_as_toml, exempted
 from optimizer.model.inventory import Inventory
+from optimizer.model.phrases import count_vms, listed, some_of
 from optimizer.model.rules import Rules
 from optimizer.model.strict import StrictModel
 from optimizer.solve.limits import Limit, LimitKind
@@ -16,17 +17,11 @@ from optimizer.solve.why_not.changes import Change
 from optimizer.solve.why_not.conflicts import Conflict
 from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation
 
-VMS_NAMED = 5
-"""Number of VMs that a sentence names; JSON has all of them."""
-
 CONFLICTS_SAID, RELAXATIONS_SAID = 5, 6
 """Number of conflicts and of ways out in a message; JSON has all of them."""
 
 LINE_WIDTH = 92
 """Characters per line of a message, so that a terminal of 100 has room for ``error:`` before it."""
-
-NO_WAY_OUT = "loosen or drop one rule of each line, or exclude these VMs"
-"""Advice if no relaxation was found within the effort."""
 
 
 class NamedLimit(StrictModel):
@@ -69,6 +64,27 @@ class NamedConflict(StrictModel):
     smallest: bool
     irreducible: bool
     circumstances: tuple[str, ...] = ()
+
+    @property
+    def rules(self) -> str:
+        """Names of the rules and limits, as text."""
+        return listed([repr(limit.name) for limit in self.limits])
+
+    @property
+    def sentence(self) -> str:
+        """Sentence that says which rules cannot all hold, and for which VMs."""
+        verb = "cannot all hold" if len(self.limits) > 1 else "cannot hold"
+        vms = f" for {count_vms(self.vms)}: {some_of(self.vms)}" if self.vms else ""
+        return f"{self.rules} {verb}{vms}"
+
+    @property
+    def proof(self) -> str:
+        """What is proven about the size of the conflict."""
+        if self.smallest:
+            return "proven: no smaller set of rules or limits is in conflict"
+        if self.irreducible:
+            return "all of them are needed for the conflict"
+        return "perhaps not all of them are needed; a larger --effort may show it"
 
 
 class NamedChange(StrictModel):
@@ -126,6 +142,24 @@ class NamedRelaxation(StrictModel):
     plan: RelaxedPlan
     minimal: bool = True
 
+    @property
+    def phrase(self) -> str:
+        """Phrase that says what would have to be changed."""
+        parts = [_setting_phrase(change) for change in self.changes if change.action == "set"]
+        exempt: dict[tuple[str, ...], list[str]] = {}
+        for change in self.changes:
+            if change.action == "exempt":
+                exempt.setdefault(change.vms, []).append(repr(change.limit.name))
+        parts += [f"exempt {count_vms(vms)} ({some_of(vms)}) from {listed(names)}" for vms, names in exempt.items()]
+        dropped = [repr(change.limit.name) for change in self.changes if change.action == "drop"]
+        return listed([*parts, *([f"drop {listed(dropped)}"] if dropped else [])])
+
+    @property
+    def sentence(self) -> str:
+        """Sentence with the changes and the plan that results."""
+        plan = f"cost {self.plan.cost:.2f}, {self.plan.at_risk:.2f} backups at risk per 30 days"
+        return f"{self.phrase}: {plan}"
+
 
 class NoSchedule(StrictModel):
     """Why there is no schedule and what would make one possible.
@@ -146,6 +180,31 @@ class NoSchedule(StrictModel):
     conflicts: tuple[NamedConflict, ...]
     relaxations: tuple[NamedRelaxation, ...]
     complete: bool
+
+    @property
+    def advice(self) -> str:
+        """What to do if no relaxation was found within the effort; empty otherwise."""
+        return "" if self.relaxations else "loosen or drop one rule of each line, or exclude these VMs"
+
+    @property
+    def first_step(self) -> str:
+        """Advice for the case that only the limit on moves is in the way; empty otherwise."""
+        with_moves = [any(limit.kind is LimitKind.MAX_MOVES for limit in one.limits) for one in self.conflicts]
+        if not with_moves or not all(with_moves):
+            return ""
+        return (
+            "only max_moves is in the way: 'plan --toward' makes the best first step with that many moves, and says "
+            "how many monthly plans it takes to keep every rule"
+        )
+
+    def reasons(self) -> list[str]:
+        """Sentences about the first conflicts."""
+        return [conflict.sentence for conflict in self.conflicts[:CONFLICTS_SAID]]
+
+    def exemptions(self, most: int) -> list[NamedChange]:
+        """Changes in the first ``most`` ways out that exempt VMs from a rule, each once, in their order."""
+        changes = [change for one in self.relaxations[:most] for change in one.changes if change.action == "exempt"]
+        return list({(change.limit.name, change.vms): change for change in changes}.values())
 
 
 class NoScheduleError(OptimizerError):
@@ -271,38 +330,21 @@ def describe(answer: NoSchedule) -> str:
     """Conflicts and the cheapest ways out, in lines of at most 100 characters."""
     lines = ["no schedule satisfies the rules:"]
     for conflict in answer.conflicts[:CONFLICTS_SAID]:
-        lines.append(f"  {conflict_sentence(conflict)}")
+        lines.append(f"  {conflict.sentence}")
         lines += [f"    ({text})" for text in conflict.circumstances]
     if len(answer.conflicts) > CONFLICTS_SAID:
         lines.append(f"  and {len(answer.conflicts) - CONFLICTS_SAID:,} more conflicts")
-    if not answer.relaxations:
-        lines.append(NO_WAY_OUT)
+    if answer.advice:
+        lines.append(answer.advice)
     lines = [piece for line in lines for piece in _folded(line)] + ways_out_lines(answer)
-    return "\n".join([*lines, *_folded(steps_sentence(answer))])
+    return "\n".join([*lines, *_folded(answer.first_step)])
 
 
 def ways_out_lines(answer: NoSchedule) -> list[str]:
     """The cheapest ways out, in lines of at most 100 characters; empty if none is known."""
     lines = ["changes that make a schedule possible, the cheapest first:"] if answer.relaxations else []
-    lines += [f"  {way_out_sentence(one)}" for one in answer.relaxations[:RELAXATIONS_SAID]]
+    lines += [f"  {one.sentence}" for one in answer.relaxations[:RELAXATIONS_SAID]]
     return [piece for line in lines for piece in _folded(line)]
-
-
-def way_out_sentence(one: NamedRelaxation) -> str:
-    """Sentence with the changes of a way out and the plan that results."""
-    plan = f"cost {one.plan.cost:.2f}, {one.plan.at_risk:.2f} backups at risk per 30 days"
-    return f"{changes_sentence(one.changes)}: {plan}"
-
-
-def steps_sentence(answer: NoSchedule) -> str:
-    """Advice for the case that only the limit on moves is in the way; empty otherwise."""
-    with_moves = [any(limit.kind is LimitKind.MAX_MOVES for limit in one.limits) for one in answer.conflicts]
-    if not with_moves or not all(with_moves):
-        return ""
-    return (
-        "only max_moves is in the way: 'plan --toward' makes the best first step with that many moves, and says how "
-        "many monthly plans it takes to keep every rule"
-    )
 
 
 def _folded(line: str) -> list[str]:
@@ -314,66 +356,6 @@ def _folded(line: str) -> list[str]:
         subsequent_indent=indent + "  ",
         break_long_words=False,
         break_on_hyphens=False,
-    )
-
-
-def conflict_sentence(conflict: NamedConflict) -> str:
-    """Sentence that says which rules cannot all hold, and for which VMs."""
-    verb = "cannot all hold" if len(conflict.limits) > 1 else "cannot hold"
-    vms = f" for {count_vms(conflict.vms)}: {some_of(conflict.vms)}" if conflict.vms else ""
-    return f"{rules_sentence(conflict)} {verb}{vms}"
-
-
-def rules_sentence(conflict: NamedConflict) -> str:
-    """Names of the rules and limits of a conflict, as text."""
-    return listed([repr(limit.name) for limit in conflict.limits])
-
-
-def listed(texts: Sequence[str]) -> str:
-    """Join texts as ``a, b and c``."""
-    return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
-
-
-def count_vms(vms: Sequence[str]) -> str:
-    """Number of VMs, as text."""
-    return f"{len(vms):,} VM{'s' if len(vms) != 1 else ''}"
-
-
-def some_of(vms: Sequence[str]) -> str:
-    """The first names, and the number of further ones."""
-    return ", ".join(vms[:VMS_NAMED]) + (f" and {len(vms) - VMS_NAMED:,} more" if len(vms) > VMS_NAMED else "")
-
-
-def proof_sentence(conflict: NamedConflict) -> str:
-    """What is proven about the size of a conflict."""
-    if conflict.smallest:
-        return "proven: no smaller set of rules or limits is in conflict"
-    if conflict.irreducible:
-        return "all of them are needed for the conflict"
-    return "perhaps not all of them are needed; a larger --effort may show it"
-
-
-def changes_sentence(changes: Sequence[NamedChange]) -> str:
-    """Phrase that says what would have to be changed."""
-    parts = [_setting_phrase(change) for change in changes if change.action == "set"]
-    exempt: dict[tuple[str, ...], list[str]] = {}
-    for change in changes:
-        if change.action == "exempt":
-            exempt.setdefault(change.vms, []).append(repr(change.limit.name))
-    parts += [f"exempt {count_vms(vms)} ({some_of(vms)}) from {listed(names)}" for vms, names in exempt.items()]
-    dropped = [repr(change.limit.name) for change in changes if change.action == "drop"]
-    return listed([*parts, *([f"drop {listed(dropped)}"] if dropped else [])])
-
-
-def exemptions(relaxations: Sequence[NamedRelaxation]) -> list[NamedChange]:
-    """Changes that exempt VMs from a rule, each once, in the order of the ways out."""
-    return list(
-        {
-            (change.limit.name, change.vms): change
-            for one in relaxations
-            for change in one.changes
-            if change.action == "exempt"
-        }.values()
     )
 
 
