@@ -23,13 +23,15 @@ from optimizer.plan.together import keep_promise
 from optimizer.plan.toward import TowardRules, TowardSearch, figures_of, plan_toward, require_move_limit, result_of
 from optimizer.planning.case import prepare_forecast
 from optimizer.planning.solving import solve_case
-from optimizer.planning.why_not import Tell, no_schedule_error, search_for_reason
+from optimizer.planning.why_not import Tell, no_schedule_error
 from optimizer.ports import Clock, Progress, no_progress
 from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.cost import is_feasible
+from optimizer.solve.find import Near
 from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP, Search
 from optimizer.solve.solved import Solved
+from optimizer.solve.why_not.reason import search_for_reason
 from optimizer.solve.why_not.relaxation import nobody
 
 SHARE_OF_SOLVE = 0.7
@@ -59,15 +61,17 @@ def make_plan_of(
     target = None if earlier is None else earlier.target_in(case.inventory)
     step = _toward(estate, case, TowardSearch(search, engine, progress, target), tell) if toward else None
 
+    def near_in(one: Case) -> Near | None:
+        return None if earlier is None else Near(earlier.starts_in(one.inventory), keep=True)
+
     def solved(one: Case) -> Solved:
         return solve_case(
             one,
             search.share(SHARE_OF_SOLVE) if moves_curve else search,
             engine=engine,
             progress=progress,
-            near=None if earlier is None else earlier.starts_in(one.inventory),
+            near=near_in(one),
             begin=None if step is None else step.options,
-            keep=True,
             why_not=one is case,
             tell=tell,
         )
@@ -136,7 +140,7 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
             "time: policies that protect more VMs would have to be edited at once; raise max_moves, or search longer "
             "with --effort"
         )
-        raise no_schedule_error(free, free.limits, search_for_reason(settings.search, clock), tell, unreachable)
+        raise no_schedule_error(free, search_for_reason(settings.search, clock), tell, unreachable)
     return step
 
 

@@ -19,6 +19,7 @@ from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.planning import Tell, prepare, solve_case
 from optimizer.ports import Progress
 from optimizer.solve.dual import Multipliers
+from optimizer.solve.find import Near
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.why_not.relaxation import nobody
@@ -108,7 +109,7 @@ class Planner:
                 one,
                 self.search,
                 progress=self.progress,
-                near=start,
+                near=None if start is None else Near(start, keep=False),
                 multipliers=multipliers,
                 engine=self.engine,
                 why_not=one is case,

@@ -1,0 +1,104 @@
+"""Finds the schedule of a problem with named limits: where the search begins, and what it stays close to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from optimizer.engine import SERIAL, Engine
+from optimizer.model.arrays import IntArray
+from optimizer.ports import Progress, no_progress
+from optimizer.solve.baselines import todays
+from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
+from optimizer.solve.cost import is_feasible
+from optimizer.solve.cpsat import Outcome
+from optimizer.solve.cycles import DEFAULT_EFFORT
+from optimizer.solve.dual import Multipliers
+from optimizer.solve.instance import Instance
+from optimizer.solve.limits import Limits
+from optimizer.solve.search_settings import DEFAULT_SEARCH, Search
+from optimizer.solve.solved import NotFound, Solved, Unsolvable
+from optimizer.solve.solver import solve
+from optimizer.solve.why_not.feasibility import any_schedule
+
+SHARE_OF_START = 0.2
+"""Share of the time limit for the best moves from today, if moves are limited."""
+
+EFFORT_OF_START = DEFAULT_EFFORT
+"""Effort for the start of a search under a limit of moves; it is fixed, so that all searches begin alike."""
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """A schedule to stay close to.
+
+    Parameters
+    ----------
+    options
+        Shape (V,): start option of each VM, feasible or not; :data:`~optimizer.solve.closest.ANYWHERE` for VMs that
+        are not part of the schedule.
+    keep
+        Whether to search as if there were no such schedule, and then keep it if it is within the gap of the search.
+        Otherwise, the search begins at the schedule, and VMs keep its starts only if that costs nothing.
+    """
+
+    options: IntArray
+    keep: bool
+
+
+def find_schedule(
+    limits: Limits,
+    search: Search = DEFAULT_SEARCH,
+    *,
+    engine: Engine = SERIAL,
+    progress: Progress = no_progress,
+    near: Near | None = None,
+    begin: IntArray | None = None,
+    multipliers: Multipliers | None = None,
+    prove: bool = True,
+) -> Solved | Unsolvable | NotFound:
+    """Find a good schedule that keeps every limit, and prove how good it is.
+
+    Parameters
+    ----------
+    limits
+        The problem and its limits.
+    search
+        Seed, effort, gap and time limit.
+    engine, progress, multipliers
+        See :func:`optimizer.solve.solver.solve`.
+    near
+        A schedule to stay close to; see :func:`optimizer.solve.closest.stay_close`.
+    begin
+        Shape (V,): schedule at which the search begins, which must be feasible to be of use.
+    prove
+        Whether to try to prove that no schedule exists, or to find any, if that is not easy.
+    """
+    instance, rest = limits.instance, search
+    start = begin if near is None or near.keep else usable_start(instance, near.options)
+    if instance.max_moves is not None and (start is None or not is_feasible(instance, start)):
+        start = _best_moves_from_today(instance, search.share(SHARE_OF_START))
+        rest = search.share(1 - SHARE_OF_START)
+
+    def known() -> IntArray | Outcome | None:
+        found = any_schedule(limits, search) if prove else None
+        if near is None or isinstance(found, np.ndarray) or found is Outcome.INFEASIBLE:
+            return found
+        return usable_start(instance, np.where(near.options == ANYWHERE, instance.today, near.options))
+
+    answer = solve(
+        instance, rest, engine=engine, progress=progress, start=start, multipliers=multipliers, fallback=known
+    )
+    if near is None or not isinstance(answer, Solved):
+        return answer
+    return stay_close(instance, answer, near.options, search.gap if near.keep else 0.0)
+
+
+def _best_moves_from_today(instance: Instance, search: Search) -> IntArray | None:
+    """Best moves from today under a limit of moves, as in the moves curve, so that the search is never worse."""
+    if not is_feasible(instance, todays(instance)):
+        return None
+    from optimizer.solve.moves.curve import best_moves
+
+    return best_moves(instance, todays(instance), replace(search, effort=EFFORT_OF_START))
