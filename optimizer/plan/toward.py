@@ -4,97 +4,57 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from optimizer.engine import Engine
 from optimizer.errors import ConfigError
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
-from optimizer.plan.diff import Diff
 from optimizer.plan.toward_document import LaterMove, RuleToward, Toward
-from optimizer.ports import Progress
-from optimizer.solve.bound import ascend
-from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance
+from optimizer.solve.first_step import TowardRules
 from optimizer.solve.limits import Limits
-from optimizer.solve.reference import Fallback
-from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
-from optimizer.solve.solver import solve
-from optimizer.solve.toward import (
-    Step,
-    Steps,
-    best_step,
-    broken_at,
-    counting_moves,
-    in_small_edits,
-    not_worse_than_today,
-    tolerant,
-)
-from optimizer.solve.why_not.feasibility import any_schedule
-
-BOUND_STEPS = 200
-"""Number of steps of the ascent that bounds the cost of every possible step."""
-
-MOST_ATTEMPTS = 3
-"""Maximum number of times that a step is searched again, with more VMs held that no order of writes can move."""
-
-SHARES = (0.4, 0.3, 0.3)
-"""Shares of the time limit for three searches: the fewest moves, a cheap target, and the step."""
-
-
-After = Callable[[IntArray], Case]
-"""Builds the case of the estate after the changes that lead to a schedule of shape (V,)."""
+from optimizer.solve.toward import broken_at
 
 
 @dataclass(frozen=True, slots=True)
-class TowardSearch:
-    """The three searches of ``--toward`` and their settings; see :func:`optimizer.solve.solver.solve`.
-
-    ``start``, of shape (V,), is a schedule that an earlier plan led to.  The number of moves that it takes is always
-    enough.
-    """
-
-    search: Search
-    engine: Engine
-    progress: Progress
-    start: IntArray | None = None
-
-    def part(self, number: int) -> Search:
-        """Settings of one of the three searches, within its share of the time limit."""
-        return self.search.share(SHARES[number])
-
-    def solve(
-        self, instance: Instance, number: int, start: IntArray | None, fallback: Fallback | None = None
-    ) -> IntArray | None:
-        """Search for the cheapest schedule, as one of the three searches; shape (V,), None if none was found."""
-        search, engine, progress = self.part(number), self.engine, self.progress
-        answer = solve(instance, search, engine=engine, progress=progress, start=start, fallback=fallback)
-        return answer.options if isinstance(answer, Solved) else None
-
-
-@dataclass(frozen=True, slots=True)
-class TowardRules:
-    """Result of ``--toward``.
+class WritesOfCase:
+    """The writes of a case; see :class:`optimizer.solve.first_step.Writes`.
 
     Parameters
     ----------
-    options
-        Shape (V,): schedule of the step.  If ``months`` is 1, it keeps every rule.
-    target
-        Shape (V,): schedule that keeps every rule, to which the step leads.
-    moves_needed, months
-        See :class:`optimizer.plan.toward_document.Toward`.
+    case
+        The case.
+    known
+        ARM ids of every policy of the estate.
+    after
+        Builds the case of the estate as it will be after the changes that lead to a schedule.
     """
 
-    options: IntArray
-    target: IntArray
-    moves_needed: int
-    months: int
+    case: Case
+    known: list[str]
+    after: Callable[[IntArray], Case]
+
+    def stuck(self, options: IntArray) -> tuple[int, ...]:
+        """Indices of the VMs that no order of writes can bring to a schedule."""
+        return changes_to(self.case, options, self.known).stuck
+
+    def in_order(self, options: IntArray) -> Iterator[list[int]]:
+        """Yield the indices of the VMs that each write moves."""
+        inventory = self.case.inventory
+        row = {item.id.lower(): number for number, item in enumerate(inventory.items)}
+        for change in changes_to(self.case, options, self.known).changes:
+            if change.kind == "reassign_item":
+                yield [row[change.item_id.lower()]]
+            elif change.kind == "edit_policy":
+                yield list(inventory.items_by_policy[change.policy_id.lower()])
+
+    def limits_after(self, options: IntArray) -> Limits:
+        """Limits of the estate as it will be after the changes that lead to a schedule."""
+        return self.after(options).limits
 
 
 def require_move_limit(max_moves: int | None) -> None:
@@ -113,104 +73,6 @@ def require_move_limit(max_moves: int | None) -> None:
         )
 
 
-def plan_toward(case: Case, known: list[str], after: After, search: TowardSearch) -> TowardRules | None:
-    """Find the best first step toward a schedule that keeps every rule.
-
-    Parameters
-    ----------
-    case
-        Case in which ``max_moves`` is set.
-    known
-        ARM ids of every policy of the estate.
-    after
-        Builds the case of the estate as it will be after the changes that lead to a schedule.
-    search
-        Settings of the searches.
-
-    Returns
-    -------
-    TowardRules or None
-        None if no schedule was found that keeps the rules with any number of moves.
-    """
-    most = case.rules.max_moves
-    assert most is not None
-    fewest = _fewest(case, most, search)
-    if fewest is None:
-        return None
-    needed = int((fewest != case.instance.today).sum())
-    months = max(1, -(-needed // most))
-    if months == 1:
-        return TowardRules(fewest, fewest, needed, months)
-    steps = Steps(case.limits, months)
-    targets = [fewest, *_cheap_target(steps, fewest, search)]
-    step = _find_step(case, known, steps, targets, search)
-    left = _months_after(after(step.options), step.target, months - 1, most, search)
-    return TowardRules(step.options, step.target, needed, left + 1)
-
-
-def _fewest(case: Case, most: int, search: TowardSearch) -> IntArray | None:
-    """Schedule that keeps every rule with the fewest moves; it edits no policy with more VMs than may move."""
-    instance = counting_moves(in_small_edits(case.instance, most))
-    limits = Limits(instance, case.restrictions, case.rules)
-    return search.solve(instance, 0, search.start, lambda: any_schedule(limits, search.part(0)))
-
-
-def _months_after(case: Case, target: IntArray, months: int, most: int, search: TowardSearch) -> int:
-    """Number of months left after the step: as planned if the target can be reached from there."""
-    free = replace(in_small_edits(case.instance, most), max_moves=None)
-    if is_feasible(free, target):
-        return months
-    fewest = _fewest(case, most, search)
-    return months if fewest is None else -(-int((fewest != case.instance.today).sum()) // most)
-
-
-def _cheap_target(steps: Steps, fewest: IntArray, search: TowardSearch) -> Iterator[IntArray]:
-    """Cheapest schedule within the moves of all months, because VMs that move anyway should move to a good start."""
-    small = in_small_edits(steps.instance, steps.moves_per_month)
-    found = search.solve(replace(small, max_moves=steps.months * steps.moves_per_month), 1, fewest)
-    if found is not None:
-        yield found
-
-
-def _find_step(case: Case, known: list[str], steps: Steps, targets: list[IntArray], search: TowardSearch) -> Step:
-    """Best step that some order of writes carries out; if none is found, the result of the target's first writes."""
-    last = search.part(2)
-    clock = last.clock()
-    stay = np.zeros(case.instance.num_vms, dtype=np.bool_)
-    for _ in range(MOST_ATTEMPTS):
-        found = best_step(steps, targets, last, clock, stay)
-        if found is None:
-            break
-        stuck = changes_to(case, found.options, known).stuck
-        if not stuck:
-            return found
-        stay[list(stuck)] = True
-    return Step(_first_writes(case, targets[0], known), targets[0])
-
-
-def _first_writes(case: Case, target: IntArray, known: list[str]) -> IntArray:
-    """State after as many of a target's writes, in their order, as the limit on moves allows."""
-    instance, best = case.instance, case.instance.today.copy()
-    reached = best.copy()
-    for vms in _moves_in_order(case, changes_to(case, target, known)):
-        reached[vms] = target[vms]
-        if (reached != instance.today).sum() > (instance.max_moves or 0):
-            break
-        if not_worse_than_today(instance, reached) and not changes_to(case, reached, known).stuck:
-            best = reached.copy()
-    return best
-
-
-def _moves_in_order(case: Case, diff: Diff) -> Iterator[list[int]]:
-    """Rows of the VMs that each write moves."""
-    row = {item.id.lower(): number for number, item in enumerate(case.inventory.items)}
-    for change in diff.changes:
-        if change.kind == "reassign_item":
-            yield [row[change.item_id.lower()]]
-        elif change.kind == "edit_policy":
-            yield list(case.inventory.items_by_policy[change.policy_id.lower()])
-
-
 def figures_of(case: Case, found: TowardRules, result: Solved) -> Toward:
     """Breaches today and in the plan that a result describes."""
     limits, schedules = case.limits, (case.instance.today, result.options)
@@ -226,23 +88,4 @@ def figures_of(case: Case, found: TowardRules, result: Solved) -> Toward:
         later=tuple(
             LaterMove(vm=case.inventory.items[v].vm_id, start=format_start(int(found.target[v]))) for v in waiting
         ),
-    )
-
-
-def result_of(case: Case, found: TowardRules, seconds: float) -> Solved:
-    """Step as a result of the solver, measured against today's schedule.
-
-    Its bound holds for every schedule with at most ``max_moves`` moves that is no worse than today's under any rule.
-    """
-    instance = case.instance
-    cost, proof = evaluate(instance, found.options), ascend(tolerant(instance), BOUND_STEPS)
-    return Solved(
-        options=found.options,
-        cost=cost,
-        bound=min(cost.total, proof.bound),
-        reference_name="today",
-        reference=evaluate(instance, instance.today),
-        ended_by="effort",
-        seconds=seconds,
-        multipliers=proof.best,
     )

@@ -20,7 +20,7 @@ from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.policy_notes import notes_on_emptied
 from optimizer.plan.together import keep_promise
-from optimizer.plan.toward import TowardRules, TowardSearch, figures_of, plan_toward, require_move_limit, result_of
+from optimizer.plan.toward import WritesOfCase, figures_of, require_move_limit
 from optimizer.planning.case import prepare_forecast
 from optimizer.planning.solving import solve_case
 from optimizer.planning.why_not import Tell, no_schedule_error
@@ -29,6 +29,7 @@ from optimizer.rollout.never import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.cost import is_feasible
 from optimizer.solve.find import Near
+from optimizer.solve.first_step import TowardRules, TowardSearch, plan_toward, solved_step
 from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP, Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.why_not.reason import search_for_reason
@@ -77,7 +78,7 @@ def make_plan_of(
         )
 
     if step is not None and step.months > 1:
-        result = result_of(case, step, time.monotonic() - began)
+        result = solved_step(case.instance, step, time.monotonic() - began)
     else:
         result = solve_in_order(case, known_policies(estate), solved)
     curve = None
@@ -131,7 +132,7 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
         inventory = Estate(estate.path, document).inventory(case.rules.service_from)
         return prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved)
 
-    step = plan_toward(case, known, after, settings)
+    step = plan_toward(case.limits, WritesOfCase(case, known, after), settings)
     if step is None:
         rules = case.rules.model_copy(update={"max_moves": None})
         free = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved, case.table)
