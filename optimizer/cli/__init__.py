@@ -48,7 +48,9 @@ class Commands(click.Group):
         return list(self.commands)
 
 
-@click.group(cls=Commands, epilog=EXIT_CODES, context_settings={"max_content_width": 100})
+@click.group(
+    cls=Commands, epilog=EXIT_CODES, context_settings={"max_content_width": 100, "help_option_names": ["--help", "-h"]}
+)
 @click.version_option(distribution_version("backup-schedule-optimizer"), prog_name="backup-optimizer")
 def cli() -> None:
     """Find better start times for Azure VM backups, and apply them safely.

@@ -97,16 +97,34 @@ class Screen:
         """Show the same for a scenario of ``what-if``, which is not an error of the command."""
         return WhyNot(self, f"What if {name}: no schedule keeps the rules of this scenario").tell
 
-    def show(self, renderable: RenderableType, json_text: str) -> None:
-        """Print a result as text or as JSON."""
+    def show(self, renderable: RenderableType, json_text: str, last_line: str = "") -> None:
+        """Print a result as text or as JSON.
+
+        Parameters
+        ----------
+        renderable, json_text
+            The result as text and as JSON.
+        last_line
+            Sentence that sums up the text, to be searched for in a log.
+        """
         if self.as_json:
             click.echo(json_text)
             return
         from rich.console import Console
 
-        # Tables are laid out for 100 columns; where nobody looks (a file, a pipe) they get just that.
+        from optimizer.report import with_whole_names
+
+        # A file or a pipe has no width: text is laid out for 100 columns, and names are never shortened.
         width = None if sys.stdout.isatty() else 100
-        Console(width=width, highlight=False, soft_wrap=False).print(renderable, crop=False)
+        shown = renderable if width is None else with_whole_names(renderable)
+        Console(width=width, highlight=False, soft_wrap=False).print(shown, crop=False)
+        if last_line:
+            click.echo(f"\n{last_line}")
+
+    def heading(self, text: str) -> None:
+        """Print a heading between two results, unless they are JSON."""
+        if not self.as_json:
+            click.echo(f"\n{text}\n{'=' * len(text)}\n")
 
     def refuse(self, renderable: RenderableType, headline: str, json_text: str, *, announced: bool = False) -> None:
         """Print why there is no result: in full to stderr, or as JSON to stdout and in one sentence to stderr.

@@ -71,7 +71,7 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
     from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import write_plan
     from optimizer.planning import make_plan_of, prepare
-    from optimizer.report import render_audit, render_plan
+    from optimizer.report import last_line, render_audit, render_plan
     from optimizer.workflow import audit_case, write_report
 
     estate_folder, plan_file, page = folder / "estate", folder / "plan.json", folder / "report.html"
@@ -89,8 +89,10 @@ def demo(screen: Screen, folder: Path, num_vms: int, search: SearchSettings) -> 
     write_rollback(made, estate.document, rollback_path(plan_file))
     write_report(made, estate, page)
     if not screen.as_json:
-        screen.show(render_audit(found), "")
-    screen.show(render_plan(made), made.summary.model_dump_json(indent=1))
+        screen.heading("Audit: today's schedule")
+        screen.show(render_audit(found), "", last_line(found))
+    screen.heading("Plan: a better schedule")
+    screen.show(render_plan(made), made.summary.model_dump_json(indent=1), last_line(made))
     for what, where in (("estate", estate_folder), ("plan", plan_file), ("report", page)):
         screen.remark(f"{what:>6}: {where}")
 
@@ -228,11 +230,11 @@ def audit(screen: Screen, estate: str | Path, rules_file: Path | None, engine: E
     from optimizer.cli.rules import load_rules
     from optimizer.estate.folder import open_estate
     from optimizer.planning import prepare
-    from optimizer.report import render_audit
+    from optimizer.report import last_line, render_audit
     from optimizer.workflow import audit_case
 
     rules = load_rules(rules_file)
     opened = open_estate(estate)
     with engine.open() as workers, screen.progress() as progress:
         found = audit_case(prepare(opened, rules, engine=workers, progress=progress))
-    screen.show(render_audit(found), found.model_dump_json(indent=1))
+    screen.show(render_audit(found), found.model_dump_json(indent=1), last_line(found))

@@ -141,7 +141,7 @@ def plan(
     from optimizer.estate.folder import open_estate
     from optimizer.plan.rollback_file import rollback_path, write_rollback
     from optimizer.plan.store import write_plan
-    from optimizer.report import render_plan
+    from optimizer.report import last_line, render_plan
     from optimizer.workflow import make_plan
 
     if toward and moves_curve:
@@ -169,7 +169,7 @@ def plan(
         )
     write_plan(made, out)
     write_rollback(made, opened.document, rollback_path(out))
-    screen.show(render_plan(made), _summary_json(made))
+    screen.show(render_plan(made), _summary_json(made), last_line(made))
     if not history:
         _point_out_journals(screen, out, opened, rules)
     screen.remark(f"plan: {out}")
@@ -337,7 +337,7 @@ def _show_plan(
     screen: Screen, plan_file: Path, page: Path | None, zone: str, estate_folder: str | Path | None
 ) -> None:
     from optimizer.plan.store import open_estate_of, read_plan
-    from optimizer.report import render_report
+    from optimizer.report import last_line, render_report
     from optimizer.workflow import write_report
 
     made = read_plan(plan_file)
@@ -346,4 +346,5 @@ def _show_plan(
         require_writable(page, "--html")
         write_report(made, estate, page, zone=zone)
         screen.remark(f"report: {page}")
-    screen.show(render_report(made, estate.inventory(made.rules.service_from)), made.model_dump_json(indent=1))
+    shown = render_report(made, estate.inventory(made.rules.service_from))
+    screen.show(shown, made.model_dump_json(indent=1), last_line(made))

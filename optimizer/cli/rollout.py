@@ -191,7 +191,7 @@ def rehearse(
     what the plan promises, what 'watch' would report, and whether a rollback restores the start.
     """
     from optimizer.cloud import open_twin
-    from optimizer.report import rehearsal_json, render_rehearsal
+    from optimizer.report import last_line, rehearsal_json, render_rehearsal
     from optimizer.workflow import rehearse_plan
 
     with screen.progress() as progress:
@@ -205,7 +205,7 @@ def rehearse(
             commands=commands_for,
             progress=progress,
         )
-    screen.show(render_rehearsal(shown), rehearsal_json(shown))
+    screen.show(render_rehearsal(shown), rehearsal_json(shown), last_line(shown))
     if not shown.flawless:
         sys.exit(HAS_FINDINGS)
 
@@ -333,7 +333,7 @@ def _confirm_and_run(
     screen: Screen, prepared: Prepared, cloud: AzureCloud, writing: Writing, carry_out: Callable[..., Outcome]
 ) -> None:
     """Show the writes, ask for confirmation, make them, and report the result."""
-    from optimizer.report import outcome_json, render_apply_summary, render_outcome
+    from optimizer.report import last_line, outcome_json, render_apply_summary, render_outcome
 
     if not screen.as_json and not screen.quiet:
         screen.show(render_apply_summary(prepared), "")
@@ -355,7 +355,8 @@ def _confirm_and_run(
             tell=lambda text: click.echo(printable(text), err=True),
             remark=screen.remark,
         )
-    screen.show(render_outcome(outcome, prepared), outcome_json(outcome, prepared))
+    summed_up = last_line(outcome, prepared.command)
+    screen.show(render_outcome(outcome, prepared), outcome_json(outcome, prepared), summed_up)
     screen.remark(f"journal: {prepared.journal_path}")
     for text in outcome.broken:
         click.echo(printable(f"error: {text}; the other vaults were not affected, go on with --resume"), err=True)
@@ -392,10 +393,10 @@ def watch(
     recovery points within the RPO? Each alarm comes with what to do. Exit code 6 means that there are alarms. This
     command only reads from Azure.
     """
-    from optimizer.report import render_watch
+    from optimizer.report import last_line, render_watch
     from optimizer.workflow import watch_plan
 
     seen = watch_plan(plan_file, cloud, estate=estate_folder, journal=journal_file, deep=deep, remark=screen.remark)
-    screen.show(render_watch(seen), seen.model_dump_json(indent=1))
+    screen.show(render_watch(seen), seen.model_dump_json(indent=1), last_line(seen))
     if seen.alarms:
         sys.exit(HAS_FINDINGS)

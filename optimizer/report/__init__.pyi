@@ -9,6 +9,7 @@ from .text import render_report as render_report
 from .text_explanation import render_explanation as render_explanation
 from .text_import import render_import as render_import
 from .text_journal import render_journal as render_journal
+from .text_last_line import last_line as last_line
 from .text_limits import render_limits as render_limits
 from .text_no_schedule import render_first_conflict as render_first_conflict
 from .text_no_schedule import render_found as render_found
@@ -20,3 +21,4 @@ from .text_rollout import render_rehearsal as render_rehearsal
 from .text_watch import render_watch as render_watch
 from .text_whatif import render_sensitivity as render_sensitivity
 from .text_whatif import render_what_if as render_what_if
+from .typeset import with_whole_names as with_whole_names

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich import box
 from rich.console import Console, ConsoleOptions, Group, JustifyMethod, RenderableType, RenderResult
@@ -32,6 +32,8 @@ class Glyphs:
     ----------
     bars
         Characters from empty to full, for small profiles.
+    whole_names
+        Whether names are never shortened, and tables may be wider than the page.
     """
 
     ellipsis: str
@@ -40,6 +42,7 @@ class Glyphs:
     dot: str
     bars: str
     ascii_only: bool
+    whole_names: bool = False
 
     def clean(self, text: str) -> str:
         """Text that is safe to print: no control characters, and only characters that the terminal can show."""
@@ -47,9 +50,12 @@ class Glyphs:
         return shown.encode("ascii", "backslashreplace").decode() if self.ascii_only else shown
 
     def shorten(self, text: str, width: int) -> str:
-        """Shorten a text to at most ``width`` characters in the middle, because names differ at their ends."""
+        """Shorten a text to at most ``width`` characters in the middle, because names differ at their ends.
+
+        With ``whole_names``, the text stays whole.
+        """
         clean = self.clean(text)
-        if len(clean) <= width:
+        if self.whole_names or len(clean) <= width:
             return clean
         kept = max(width - len(self.ellipsis), 2)
         head = kept // 2
@@ -68,15 +74,24 @@ class Page:
     ----------
     build
         Builds the parts of the report from the characters to use and the number of columns.
+    whole_names
+        Whether names stay whole, as a file or a pipe needs them, although some tables get wider than the console.
     """
 
     build: Callable[[Glyphs, int], Iterable[RenderableType]]
+    whole_names: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the parts for this console; no text in them can control the terminal."""
-        for part in self.build(ASCII if options.ascii_only else UNICODE, options.max_width):
+        glyphs = replace(ASCII if options.ascii_only else UNICODE, whole_names=self.whole_names)
+        for part in self.build(glyphs, options.max_width):
             for segment in console.render(part, options):
                 yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
+
+def with_whole_names(renderable: RenderableType) -> RenderableType:
+    """Report in which no name is shortened, as a file or a pipe needs it; only a :class:`Page` is changed."""
+    return replace(renderable, whole_names=True) if isinstance(renderable, Page) else renderable
 
 
 def to_text(renderable: RenderableType, width: int = TEXT_WIDTH, *, ascii_only: bool = False) -> str:
@@ -85,7 +100,7 @@ def to_text(renderable: RenderableType, width: int = TEXT_WIDTH, *, ascii_only: 
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding, newline="\n")
     console = Console(file=file, width=width, color_system=None, force_terminal=False, highlight=False, markup=False)
     with console.capture() as capture:
-        console.print(renderable)
+        console.print(renderable, crop=False)
     return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
 
 
@@ -131,9 +146,17 @@ class Rows:
 
 
 def table(rows: Rows, glyphs: Glyphs, width: int) -> RenderableType:
-    """Fit a table into ``width`` columns; names are shortened in the middle, numbers never."""
+    """Fit a table into ``width`` columns; names are shortened in the middle, numbers never.
+
+    With ``whole_names``, no name is shortened, and a table that needs more columns is wider.
+    """
     cells = [[glyphs.clean(cell) for cell in row] for row in rows.cells]
     gap, limits = _column_widths(rows.columns, cells, width - 2)
+    if glyphs.whole_names:
+        limits = [
+            limit if column.prose else max(len(column.title), *(len(row[index]) for row in cells))
+            for index, (column, limit) in enumerate(zip(rows.columns, limits, strict=True))
+        ]
     grid = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=_PADDING[gap], show_edge=False, header_style="dim")
     for column, limit in zip(rows.columns, limits, strict=True):
         justify: JustifyMethod = "right" if column.right else "left"
@@ -152,7 +175,27 @@ def table(rows: Rows, glyphs: Glyphs, width: int) -> RenderableType:
     parts: list[RenderableType] = [Text(), title]
     if rows.note:
         parts.append(Text(glyphs.clean(rows.note), style="dim"))
-    return Group(*parts, Padding(grid, (0, 0, 0, 1)))
+    if not glyphs.whole_names:
+        return Group(*parts, Padding(grid, (0, 0, 0, 1)))
+    return Group(*parts, _AsWide(Padding(grid, (0, 0, 0, 1), expand=False), 2 * sum(limits) + 4 * len(limits)))
+
+
+@dataclass(frozen=True)
+class _AsWide:
+    """A part of a report that gets the columns that it needs, even if the console has fewer.
+
+    Parameters
+    ----------
+    width
+        Number of columns that is enough, even if every character is a wide one, as in Japanese.
+    """
+
+    part: RenderableType
+    width: int
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the part."""
+        yield from console.render(self.part, options.update(width=max(self.width, options.max_width)))
 
 
 _PADDING: Mapping[int, tuple[int, int] | tuple[int, int, int, int]] = {3: (0, 1), 2: (0, 1, 0, 0), 1: (0, 0)}

@@ -80,7 +80,8 @@ def test_help_has_an_example_that_the_command_accepts(command: str) -> None:
 def test_help_fits_80_columns(command: str) -> None:
     """No line of a help text is wider than a terminal of 80 columns, blocks and examples included."""
     one = cli.commands[command] if command else cli
-    text = click.Context(one, info_name=f"backup-optimizer {command}".rstrip(), terminal_width=80).get_help()
+    name, settings = f"backup-optimizer {command}".rstrip(), {**cli.context_settings, "terminal_width": 80}
+    text = click.Context(one, info_name=name, **settings).get_help()
     assert [line for line in text.splitlines() if len(line) > 80] == []
     assert '{"error": {"kind": "usage", "message": "...", "exit_code": 2}}' in text or command
 
@@ -344,18 +345,50 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("names", "command"),
-    [("home", command) for command in OFFLINE] + [("wide", command) for command in OFFLINE if command != "demo"],
-)
-def test_no_line_is_wider_than_100_columns(
-    request: pytest.FixtureRequest, tmp_path: Path, names: str, command: str
-) -> None:
-    """Where nobody looks (a pipe, a file) tables are laid out for 100 columns, whatever the names are."""
-    answer = run(*arguments(request.getfixturevalue(names), tmp_path)[command])
+@pytest.mark.parametrize("command", OFFLINE)
+def test_no_line_is_wider_than_100_columns(home: Path, tmp_path: Path, command: str) -> None:
+    """In a pipe or a file, text is laid out for 100 columns."""
+    answer = run(*arguments(home, tmp_path)[command])
     assert answer.code == 0
     assert len(answer.out.splitlines()) >= 3
     assert max(cell_len(line) for line in answer.out.splitlines()) <= 100
+
+
+@pytest.mark.parametrize("command", [command for command in OFFLINE if command != "demo"])
+def test_names_stay_whole_where_the_output_is_no_terminal(wide: Path, tmp_path: Path, command: str) -> None:
+    """In a pipe or a file no name is shortened, however long it is; only lines of tables get longer for it."""
+    answer = run(*arguments(wide, tmp_path)[command])
+    assert answer.code == 0
+    assert not {"…", "~"} & set(answer.out)
+    long_lines = [line for line in answer.out.splitlines() if cell_len(line) > 100]
+    assert all("-of-the-department-of-" in line or "販売管理" * 12 in line or "─" in line or "  " in line.strip()
+               for line in long_lines)  # fmt: skip
+    if command in {"audit", "plan", "report"}:
+        assert "販売管理" * 12 in answer.out
+
+
+LAST_LINES = {
+    "demo": r"Plan: \d+ polic(y|ies) to create, \d+ to edit, \d+ VMs? to move|Plan: no changes",
+    "audit": r"Audit: 40 VMs, \d+ often busy when backed up, \d+ services? backed up all at once",
+    "plan": r"Plan: \d+ polic(y|ies) to create, \d+ to edit, \d+ VMs to move",
+    "report": r"Plan: \d+ polic(y|ies) to create, \d+ to edit, \d+ VMs to move",
+}
+
+
+@pytest.mark.parametrize("command", LAST_LINES)
+def test_the_last_line_can_be_searched_for(home: Path, tmp_path: Path, command: str) -> None:
+    """The output ends with one sentence that sums it up."""
+    answer = run(*arguments(home, tmp_path)[command])
+    assert re.fullmatch(LAST_LINES[command], answer.out.splitlines()[-1])
+
+
+@pytest.mark.parametrize("command", ["", *COMMANDS])
+def test_h_is_short_for_help(command: str) -> None:
+    """``-h`` shows the same as ``--help``, and both are listed."""
+    words = [command] if command else []
+    short, long = run(*words, "-h"), run(*words, "--help")
+    assert (short.code, short.out) == (0, long.out)
+    assert "-h, --help" in short.out
 
 
 def test_demo_leaves_estate_plan_and_report(tmp_path: Path) -> None:
@@ -370,6 +403,8 @@ def test_demo_leaves_estate_plan_and_report(tmp_path: Path) -> None:
     }
     for name in ("estate", "plan.json", "report.html"):
         assert str(tmp_path / "demo" / name) in answer.err
+    headings = [answer.out.index(f"\n{text}\n===") for text in ("Audit: today's schedule", "Plan: a better schedule")]
+    assert headings == sorted(headings)
     plan = read_plan(tmp_path / "demo" / "plan.json")
     assert plan.summary.vms >= 15  # a few of the twenty are not backed up on a schedule
     assert plan.estate.path == "estate"

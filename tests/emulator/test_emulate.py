@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from optimizer.azure.connection import Connection
-from optimizer.cli.emulate import emulate
+from optimizer.cli import cli
 from optimizer.estate.demo import generate_demo
 from optimizer.estate.folder import open_estate
 from tests.cli.command_line import run
@@ -55,6 +55,6 @@ def test_an_estate_is_served_until_it_is_stopped(tmp_path: Path, root: Path, for
 
 def test_help_shows_an_example() -> None:
     """``--help`` says what to type and that the folder never changes."""
-    text = CliRunner().invoke(emulate, ["--help"]).output
+    text = CliRunner().invoke(cli, ["emulate", "--help"]).output
     assert "backup-optimizer emulate estate --port 8443" in text
     assert "the estate folder never changes" in " ".join(text.split())

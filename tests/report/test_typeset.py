@@ -66,6 +66,25 @@ def test_tables_never_exceed_the_width(names: list[tuple[str]], width: int, asci
     assert sum("1,234.5" in line for line in lines) == len(names)
 
 
+@given(
+    st.lists(st.text(st.characters(categories=["L", "N"]), min_size=1, max_size=150), min_size=1),
+    st.sampled_from([80, 100]),
+    st.booleans(),
+)
+def test_names_stay_whole_where_they_must(names: list[str], width: int, ascii_only: bool) -> None:
+    """With ``whole_names``, tables are as wide as their names; prose keeps to the width."""
+    rows = Rows(
+        title="Names",
+        columns=(Column("name", share=2), Column("why", share=1, prose=True), number("figure")),
+        cells=[(name, "a reason " * 30, "1,234.5") for name in names],
+    )
+    page = Page(lambda glyphs, size: [table(rows, glyphs, size), Text("prose " * 40)], whole_names=True)
+    lines = to_text(page, width, ascii_only=ascii_only).splitlines()
+    glyphs = ASCII if ascii_only else UNICODE
+    assert all(any(line.split()[:1] == [glyphs.clean(name)] for line in lines) for name in names)
+    assert all(len(line) <= width for line in lines if line.startswith("prose"))
+
+
 def test_gaps_narrow_before_figures_are_cut() -> None:
     """A table of figures that is too wide at the usual gaps is set closer, not shortened."""
     rows = Rows("Figures", [number(f"column{n}") for n in range(9)], [["12,345.6"] * 9])
