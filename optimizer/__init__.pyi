@@ -32,8 +32,8 @@ from .planning import diagnose_case as diagnose_case
 from .planning import make_plan_of as make_plan_of
 from .planning import prepare as prepare
 from .report import render_html as render_html
-from .rollout.prepared import Approval as Approval
-from .rollout.prepared import RunScope as RunScope
+from .rollout import Approval as Approval
+from .rollout import RunScope as RunScope
 from .solve.why_not.no_schedule import NoScheduleError as NoScheduleError
 from .whatif.scenario import Scenario as Scenario
 from .workflow import apply_plan as apply_plan

@@ -11,11 +11,13 @@ from optimizer.model.rules import PolicyLimits
 from optimizer.ports import BackupService, Clock
 
 if TYPE_CHECKING:
-    from optimizer.rollout.rehearsal import Twin
+    from optimizer.emulator import Emulator
 
 
 @contextmanager
-def open_twin(document: EstateDocument, clock: Clock, limits: PolicyLimits) -> Iterator[tuple[BackupService, Twin]]:
+def open_twin(
+    document: EstateDocument, clock: Clock, limits: PolicyLimits
+) -> Iterator[tuple[BackupService, Emulator]]:
     """Start an emulator of Azure on this machine, for :func:`optimizer.workflow.rehearse_plan`.
 
     Parameters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from optimizer.errors import CloudError
@@ -154,6 +155,41 @@ class BackupWriter(Protocol):
 
 class BackupService(BackupReader, BackupWriter, Protocol):
     """Read and write access to the backup service; only ``apply`` and ``rollback`` receive one."""
+
+
+class BackupCloud(Protocol):
+    """A cloud with a backup service: Azure, or an emulator of it."""
+
+    @property
+    def clock(self) -> Clock:
+        """Clock that goes with the cloud."""
+        ...
+
+    @property
+    def polling_seconds(self) -> float:
+        """First pause, in seconds, between two looks at an operation for which the service states none."""
+        ...
+
+    @property
+    def state_folder(self) -> Path | None:
+        """Folder in which all runs on this machine count their writes; None: the usual folder of this user."""
+        ...
+
+    @property
+    def emulator(self) -> str:
+        """Id of the running emulator; empty for a real cloud.
+
+        Its writes are counted apart, so that they never count toward the budget of the vaults that it imitates.
+        """
+        ...
+
+    def reader(self) -> BackupReader:
+        """A client that can only read."""
+        ...
+
+    def service(self) -> BackupService:
+        """A client that can also write."""
+        ...
 
 
 class LoadSource(Protocol):

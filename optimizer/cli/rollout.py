@@ -22,9 +22,8 @@ from optimizer.report import printable
 
 if TYPE_CHECKING:
     from optimizer.azure.cloud import AzureCloud
-    from optimizer.rollout.commands import Commands
-    from optimizer.rollout.outcome import Outcome
-    from optimizer.rollout.prepared import Approval, Prepared, RunScope
+    from optimizer.journal import Commands
+    from optimizer.rollout import Approval, Outcome, Prepared, RunScope
 
 APPLIED_IN_PART = 5
 """Exit code of ``apply`` and ``rollback`` where writes are left."""
@@ -102,7 +101,7 @@ def writing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         workers: int,
         **kwargs: Any,
     ) -> object:
-        from optimizer.rollout.prepared import Approval
+        from optimizer.rollout import Approval
 
         approval, wait = Approval(approved_by, ticket), timedelta(hours=wait_hours)
         writing = Writing(approval, resume, yes, wait, guard_request, workers)
@@ -139,7 +138,7 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_scope(
         *args: Any, only: tuple[str, ...], max_moves: int | None, wave: float | None, **kwargs: Any
     ) -> object:
-        from optimizer.rollout.prepared import RunScope
+        from optimizer.rollout import RunScope
 
         return command(*args, scope=RunScope.of(*only, max_moves=max_moves, wave_percent=wave), **kwargs)
 
@@ -148,7 +147,7 @@ def scope_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def commands_for(plan_file: Path, journal_file: Path) -> Commands:
     """Commands that messages offer, with the options that the running command was given."""
-    from optimizer.rollout.commands import Commands
+    from optimizer.journal import Commands
 
     return Commands(
         plan_file,

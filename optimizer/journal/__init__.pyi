@@ -1,3 +1,4 @@
+from .commands import Commands as Commands
 from .history import last_moves as last_moves
 from .history import read_history as read_history
 from .records import UNKNOWABLE as UNKNOWABLE
@@ -14,6 +15,7 @@ from .records import SkippedRecord as SkippedRecord
 from .records import WriteKind as WriteKind
 from .records import is_journal as is_journal
 from .records import journal_path as journal_path
+from .records import plan_of_journal as plan_of_journal
 from .records import read_journal as read_journal
 from .records import rollback_journal_path as rollback_journal_path
 from .state import JournalState as JournalState

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
 
-from optimizer.errors import JournalError
+from optimizer.errors import ApplyError, JournalError
 from optimizer.estate.atomic import sync_folder, translate_write_errors
 from optimizer.estate.document import UtcDatetime
 from optimizer.model.clock import Stopped
@@ -475,3 +475,20 @@ def rollback_journal_path(journal: Path) -> Path:
     """Path of the journal of a rollback: ``plan.journal.jsonl`` -> ``plan.rollback.jsonl``."""
     stem = journal.name.removesuffix(".jsonl").removesuffix(".journal")
     return journal.with_name(stem + ".rollback.jsonl")
+
+
+def plan_of_journal(journal: Path) -> Path:
+    """Path of the plan of a journal: the plan lies next to it.
+
+    Raises
+    ------
+    ApplyError
+        There is no such plan.
+    """
+    runs = [record for record in read_journal(journal) if isinstance(record, RunRecord)]
+    if not runs:
+        raise ApplyError(f"{journal}: the journal is empty: no write was made, so there is nothing to take back")
+    place = journal.parent / Path(runs[0].plan).name
+    if not place.exists():
+        raise ApplyError(f"{journal}: its plan {place} does not exist; name its place with --plan")
+    return place

@@ -25,7 +25,7 @@ from optimizer.planning.case import prepare_forecast
 from optimizer.planning.solving import solve_case
 from optimizer.planning.why_not import Tell, no_schedule_error
 from optimizer.ports import Clock, Progress, no_progress
-from optimizer.rollout.never import notes_on_writes
+from optimizer.rollout import notes_on_writes
 from optimizer.solve.baselines import todays
 from optimizer.solve.cost import is_feasible
 from optimizer.solve.find import Near

@@ -9,21 +9,7 @@ from optimizer.report.next_steps import next_steps
 from optimizer.report.rules_in_force import rules_in_force
 
 if TYPE_CHECKING:
-    from optimizer.rollout.outcome import Outcome
-    from optimizer.rollout.prepared import Prepared
-    from optimizer.rollout.rehearsal import Rehearsal
-    from optimizer.rollout.stages import Rollout, Write
-
-
-def _write(write: Write) -> dict[str, Any]:
-    return {
-        "number": write.number,
-        "kind": write.kind,
-        "object_id": write.object_id,
-        "vms": list(write.vms),
-        "start_before": write.start_before,
-        "start_after": write.start_after,
-    }
+    from optimizer.rollout import Outcome, Prepared, Rehearsal, Rollout
 
 
 def rollout_content(rollout: Rollout) -> dict[str, Any]:
@@ -33,7 +19,7 @@ def rollout_content(rollout: Rollout) -> dict[str, Any]:
         "days": rollout.num_days,
         "writes": [
             {
-                **_write(timed.write),
+                **timed.write.summary(),
                 "day": timed.day,
                 "wave": timed.wave,
                 "at": timed.at.isoformat(),
@@ -42,7 +28,7 @@ def rollout_content(rollout: Rollout) -> dict[str, Any]:
             }
             for timed in rollout.writes
         ],
-        "blocked": [{**_write(blocked.write), "reason": blocked.reason} for blocked in rollout.blocked],
+        "blocked": [{**blocked.write.summary(), "reason": blocked.reason} for blocked in rollout.blocked],
         "notes": list(rollout.notes),
     }
 

@@ -11,8 +11,7 @@ from optimizer.plan.document import CreatePolicy
 from optimizer.report.typeset import plural
 
 if TYPE_CHECKING:
-    from optimizer.rollout.outcome import Outcome
-    from optimizer.rollout.prepared import Prepared
+    from optimizer.rollout import Outcome, Prepared
 
 _NAMED = 10
 """Maximum number of policies that a sentence lists."""

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from optimizer.estate.arm_policy import read_schedule
 from optimizer.journal import (
+    Commands,
     DoneRecord,
     EndRecord,
     FailedRecord,
@@ -28,7 +29,6 @@ from optimizer.ports import Resource
 from optimizer.report.shell import command_lines
 from optimizer.report.text_rollout import VERBS
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
-from optimizer.rollout.commands import Commands
 
 
 def render_journal(records: Sequence[Record], path: Path | None = None) -> Page:

@@ -9,19 +9,15 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.text import Text
 
-from optimizer.journal import state_of
 from optimizer.plan.document import PlanDocument
 from optimizer.report.next_steps import NextStep, next_steps
 from optimizer.report.rules_in_force import rules_in_force
 from optimizer.report.shell import command_lines
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
-from optimizer.rollout.offers import narrowed
-from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
+from optimizer.rollout import Rollout
 
 if TYPE_CHECKING:
-    from optimizer.rollout.outcome import Outcome
-    from optimizer.rollout.prepared import Prepared
-    from optimizer.rollout.rehearsal import Rehearsal
+    from optimizer.rollout import Outcome, Prepared, Rehearsal
 
 SHOWN = 10
 """Maximum number of rows of each list on a terminal; JSON contains all rows."""
@@ -64,71 +60,55 @@ def _extent(rollout: Rollout) -> str:
     """Amount of work, with its first and last time."""
     if not rollout.writes:
         return "No write can be made" if rollout.blocked else "Nothing to write"
-    writes = [timed.write for timed in rollout.writes]
-    vaults = len({write.vault_id.lower() for write in writes})
+    vaults = len({timed.write.vault_id.lower() for timed in rollout.writes})
     first, last = (f"{edge(timed.at for timed in rollout.writes):%Y-%m-%d %H:%M}" for edge in (min, max))
     return (
-        f"{_amount(writes)}, in {plural(vaults, 'vault')}, over {plural(rollout.num_days, 'day')}: "
+        f"{_amount(rollout)}, in {plural(vaults, 'vault')}, over {plural(rollout.num_days, 'day')}: "
         f"first write {first}, last {last} UTC"
     )
 
 
-def _amount(writes: Sequence[Write]) -> str:
-    counts = {kind: sum(write.kind == kind for write in writes) for kind in VERBS}
-    parts = [f"{plural(len(_moved(writes)), 'VM')} moved"]
-    if counts["edit_policy"]:
-        parts.insert(0, f"{plural(counts['edit_policy'], 'policy')} edited")
-    if counts["create_policy"]:
-        parts.insert(0, f"{plural(counts['create_policy'], 'policy')} created")
-    if counts["delete_policy"]:
-        parts.append(f"{plural(counts['delete_policy'], 'policy')} deleted")
-    return f"{plural(len(writes), 'write')}: " + ", ".join(parts)
+def _amount(rollout: Rollout) -> str:
+    created, edited = rollout.count("create_policy"), rollout.count("edit_policy")
+    deleted = rollout.count("delete_policy")
+    parts = [f"{plural(created, 'policy')} created"] if created else []
+    parts += [f"{plural(edited, 'policy')} edited"] if edited else []
+    parts.append(f"{plural(rollout.num_vms, 'VM')} moved")
+    parts += [f"{plural(deleted, 'policy')} deleted"] if deleted else []
+    return f"{plural(len(rollout.writes), 'write')}: " + ", ".join(parts)
 
 
 def _calendar(rollout: Rollout, glyphs: Glyphs, width: int, max_rows: int | None) -> Iterator[RenderableType]:
     if rollout.writes:
         yield table(_days(rollout, glyphs), glyphs, width)
-        yield table(_writes(rollout.writes, glyphs, max_rows), glyphs, width)
+        yield table(_writes(rollout, glyphs, max_rows), glyphs, width)
     if rollout.blocked:
-        yield table(_blocked(rollout.blocked, max_rows), glyphs, width)
+        yield table(_blocked(rollout, max_rows), glyphs, width)
     yield from _remarks("Notes", rollout.notes, glyphs, width)
 
 
 def _days(rollout: Rollout, glyphs: Glyphs) -> Rows:
     """Table with one row per day, wave and vault."""
-    groups: dict[tuple[int, int, str], list[TimedWrite]] = {}
-    for timed in rollout.writes:
-        groups.setdefault((timed.day, timed.wave, timed.write.vault_id.lower()), []).append(timed)
-    keys = sorted(groups)
-    writes = [[timed.write for timed in groups[key]] for key in keys]
-    spans = [(min(t.at for t in groups[key]), max(t.at for t in groups[key])) for key in keys]
-    waves = [f"{wave}" for _, wave, _ in keys]
-
-    def count(kind: str) -> list[str]:
-        return [_count(sum(write.kind == kind for write in of_group), glyphs) for of_group in writes]
+    groups = rollout.by_vault()
+    firsts = [group.writes[0] for group in groups]
+    spans = [(min(t.at for t in group.writes), max(t.at for t in group.writes)) for group in groups]
+    waves = [f"{first.wave}" for first in firsts]
+    deletes = rollout.count("delete_policy") > 0
 
     table_columns = [
-        (number("day"), [f"{day}" for day, _, _ in keys]),
+        (number("day"), [f"{first.day}" for first in firsts]),
         (number("wave"), waves if len(set(waves)) > 1 else []),
-        (Column("vault", share=1), [short_id(of_group[0].vault_id) for of_group in writes]),
-        (number("created"), count("create_policy")),
-        (number("edited"), count("edit_policy")),
-        (number("deleted"), count("delete_policy") if any(_deletes(of_group) for of_group in writes) else []),
-        (number("VMs moved"), [_count(len(_moved(of_group)), glyphs) for of_group in writes]),
+        (Column("vault", share=1), [short_id(first.write.vault_id) for first in firsts]),
+        (number("created"), [_count(group.count("create_policy"), glyphs) for group in groups]),
+        (number("edited"), [_count(group.count("edit_policy"), glyphs) for group in groups]),
+        (number("deleted"), [_count(group.count("delete_policy"), glyphs) for group in groups] if deletes else []),
+        (number("VMs moved"), [_count(group.num_vms, glyphs) for group in groups]),
         (Column("from"), [_minute(first) for first, _ in spans]),
         (Column("to (UTC)"), [_end_of(first, last) for first, last in spans]),
     ]
     shown = [(column, cells) for column, cells in table_columns if cells]
     columns, cells = zip(*shown, strict=True)
     return Rows("Days", columns, list(zip(*cells, strict=True)))
-
-
-def _deletes(writes: Sequence[Write]) -> bool:
-    return any(write.kind == "delete_policy" for write in writes)
-
-
-def _moved(writes: Sequence[Write]) -> set[str]:
-    return {vm.lower() for write in writes for vm in write.vms}
 
 
 def _count(count: int, glyphs: Glyphs) -> str:
@@ -145,8 +125,7 @@ def _end_of(first: datetime, last: datetime) -> str:
     return f"{last.astimezone(UTC):%H:%M}" if same_date else _minute(last)
 
 
-def _writes(writes: Sequence[TimedWrite], glyphs: Glyphs, max_rows: int | None) -> Rows:
-    shown = writes[:max_rows]
+def _writes(rollout: Rollout, glyphs: Glyphs, max_rows: int | None) -> Rows:
     cells = [
         (
             f"{timed.write.number}",
@@ -155,9 +134,9 @@ def _writes(writes: Sequence[TimedWrite], glyphs: Glyphs, max_rows: int | None) 
             VERBS[timed.write.kind],
             timed.write.name,
             short_id(timed.write.vault_id),
-            _change(timed.write, glyphs),
+            _change(timed.write.start_before, timed.write.start_after, glyphs),
         )
-        for timed in shown
+        for timed in rollout.writes[:max_rows]
     ]
     columns = (
         number("no."),
@@ -168,19 +147,20 @@ def _writes(writes: Sequence[TimedWrite], glyphs: Glyphs, max_rows: int | None) 
         Column("vault", share=1),
         Column("start"),
     )
-    return Rows("Writes by time", columns, cells, total=len(writes))
+    return Rows("Writes by time", columns, cells, total=len(rollout.writes))
 
 
-def _change(write: Write, glyphs: Glyphs) -> str:
-    if not write.start_before:
-        return write.start_after or glyphs.dash
-    return f"{write.start_before} {glyphs.arrow} {write.start_after}"
+def _change(before: str, after: str, glyphs: Glyphs) -> str:
+    return f"{before} {glyphs.arrow} {after}" if before else after or glyphs.dash
 
 
-def _blocked(blocked: Sequence[Blocked], max_rows: int | None) -> Rows:
-    cells = [(f"{one.write.number}", VERBS[one.write.kind], one.write.name, one.reason) for one in blocked[:max_rows]]
+def _blocked(rollout: Rollout, max_rows: int | None) -> Rows:
+    cells = [
+        (f"{blocked.write.number}", VERBS[blocked.write.kind], blocked.write.name, blocked.reason)
+        for blocked in rollout.blocked[:max_rows]
+    ]
     columns = (number("no."), Column(""), Column("what", share=1), Column("why", share=2, prose=True))
-    return Rows("Blocked: no time was found for these", columns, cells, total=len(blocked))
+    return Rows("Blocked: no time was found for these", columns, cells, total=len(rollout.blocked))
 
 
 def _remarks(
@@ -277,9 +257,8 @@ def render_apply_summary(prepared: Prepared, max_rows: int | None = SHOWN) -> Pa
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield Text(f"{prepared.command} {prepared.plan_path}", style="bold")
         yield Text(_extent(prepared.rollout))
-        done = len(state_of(prepared.records).done)
-        if done:
-            yield Text(f"{plural(done, 'write')} of {len(prepared.writes):,} made before, by the journal")
+        if prepared.num_made:
+            yield Text(f"{plural(prepared.num_made, 'write')} of {len(prepared.writes):,} made before, by the journal")
         yield from (Text(line) for line in _who_and_what(prepared))
         yield Text()
         yield Text("Rules of the plan", style="bold")
@@ -297,7 +276,7 @@ def _see_all(prepared: Prepared, width: int, max_rows: int | None) -> Iterator[R
         return
     is_rollback = prepared.command == "rollback"
     commands = prepared.commands
-    command = commands.report_journal() if is_rollback else commands.rehearse(*narrowed(prepared.scope))
+    command = commands.report_journal() if is_rollback else commands.rehearse(*prepared.scope.words())
     yield Text()
     yield Text("To see every write" + (" that is rolled back:" if is_rollback else ":"))
     yield from command_lines(command, width, _INDENT)
@@ -324,7 +303,7 @@ def render_outcome(outcome: Outcome, prepared: Prepared, max_rows: int | None = 
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
         yield Text(_ended(outcome, prepared), style="bold")
-        rows = _not_made(outcome, (*prepared.writes, *prepared.begun), max_rows)
+        rows = _not_made(outcome, prepared, max_rows)
         if rows.cells:
             yield table(rows, glyphs, width)
         if outcome.found:
@@ -350,8 +329,8 @@ def _ended(outcome: Outcome, prepared: Prepared) -> str:
     return f"Not finished: {len(outcome.done):,} of {total:,} writes made, {left}"
 
 
-def _not_made(outcome: Outcome, writes: Sequence[Write], max_rows: int | None) -> Rows:
-    by_number = {write.number: write for write in writes}
+def _not_made(outcome: Outcome, prepared: Prepared, max_rows: int | None) -> Rows:
+    by_number = {write.number: write for write in (*prepared.writes, *prepared.begun)}
     states = {number: ("failed", outcome.reasons.get(number, "")) for number in outcome.failed}
     states |= {number: ("skipped", outcome.reasons.get(number, "")) for number in outcome.skipped}
     states |= {blocked.write.number: ("blocked", blocked.reason) for blocked in outcome.blocked}

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from optimizer.report.shell import command_lines
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, decimal, number, plural, short_id, table
-from optimizer.rollout.watch_report import WatchedVm, WatchReport
+from optimizer.rollout import WatchedVm, WatchReport
 
 SHOWN = 10
 """Maximum number of VMs of each kind on a terminal; JSON contains all of them."""

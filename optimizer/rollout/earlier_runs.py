@@ -7,9 +7,8 @@ from datetime import datetime
 from pathlib import Path
 
 from optimizer.errors import ApplyError, JournalError
-from optimizer.journal import Record, RunRecord, read_journal, rollback_journal_path, state_of
+from optimizer.journal import Commands, Record, RunRecord, read_journal, rollback_journal_path, state_of
 from optimizer.plan.document import PlanDocument
-from optimizer.rollout.commands import Commands
 from optimizer.rollout.prepared import Approval, RunScope
 from optimizer.rollout.selection import parse_selector
 
@@ -122,23 +121,6 @@ def require_command(records: Sequence[Record], commands: Collection[str], path: 
                 f"{path}: is the journal of {record.command!r}, not of {' or '.join(map(repr, commands))}; give the "
                 "journal that 'apply' wrote"
             )
-
-
-def plan_of_journal(journal: Path) -> Path:
-    """Path of the plan of a journal: the plan lies next to it.
-
-    Raises
-    ------
-    ApplyError
-        There is no such plan.
-    """
-    runs = [record for record in read_journal(journal) if isinstance(record, RunRecord)]
-    if not runs:
-        raise ApplyError(f"{journal}: the journal is empty: no write was made, so there is nothing to take back")
-    place = journal.parent / Path(runs[0].plan).name
-    if not place.exists():
-        raise ApplyError(f"{journal}: its plan {place} does not exist; name its place with --plan")
-    return place
 
 
 def moved_vms(plan: PlanDocument, journal: Path) -> dict[str, datetime]:

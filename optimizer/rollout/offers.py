@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from optimizer.estate.document import EstateDocument
 from optimizer.rollout.freshness import Freshness, relied_on
 from optimizer.rollout.prepared import RunScope
-from optimizer.rollout.selection import Selector
+from optimizer.rollout.selection import Selector, as_words
 from optimizer.rollout.stages import Write
 
 _OFFERED = 50
@@ -39,7 +39,7 @@ def offers_of_vaults(freshness: Freshness, scope: RunScope, command: Command, *,
         everywhere = [*freshness.holds, *freshness.broken, *freshness.unreadable]
         names = ", ".join(_last(vault_id) for vault_id in freshness.holds)
         only = [Selector("vault", name) for name in _selectors(freshness.holds, everywhere)]
-        words = (*as_words(only), *narrowed(scope, besides="vault"))
+        words = (*as_words(only), *scope.words(besides="vault"))
         what = "vault" if len(freshness.holds) == 1 else "vaults"
         yield f"the part for {what} {names} can still be carried out:\n    {command(*words, resume=resume)}"
 
@@ -80,25 +80,11 @@ def offers_of_vms(
     if not chosen or _relies_on_change(freshness, chosen, expected):
         return
     count, left = len(_vms_of(chosen)), len(_vms_of(held)) - len(_vms_of(_first(held)))
-    line = command(
-        *as_words(selectors(chosen)), *narrowed(scope, besides="vm"), resume=resume or bool(freshness.holds)
-    )
+    line = command(*as_words(selectors(chosen)), *scope.words(besides="vm"), resume=resume or bool(freshness.holds))
     vms, verb = ("1 VM", "does") if count == 1 else (f"{count} VMs", "do")
     vaults = ", ".join(_last(vault_id) for vault_id in freshness.broken)
     more = f" ({left} more can follow: run it again with --only 'vm=*' afterwards)" if left else ""
     yield f"{vms} of {vaults} {verb} not depend on these changes and can still be moved{more}:\n    {line}"
-
-
-def as_words(only: Iterable[Selector]) -> list[str]:
-    """Selectors in the form of command-line words."""
-    return [word for one in only for word in ("--only", f"{one.kind}={one.pattern}")]
-
-
-def narrowed(scope: RunScope, *, besides: str = "") -> list[str]:
-    """Command-line words for the selection of a run, without the selectors of one kind (``besides``)."""
-    words = as_words(one for one in scope.only if one.kind != besides)
-    words += [] if scope.max_moves is None else ["--max-moves", f"{scope.max_moves}"]
-    return words + ([] if scope.wave_percent is None else ["--wave", f"{scope.wave_percent:g}"])
 
 
 def _unaffected(freshness: Freshness, to_do: Sequence[Write], expected: EstateDocument) -> list[Write]:

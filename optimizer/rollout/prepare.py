@@ -12,7 +12,7 @@ from pathlib import Path
 from optimizer.errors import ApplyError, CloudError
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
-from optimizer.journal import DoneRecord, JournalState, OpenWrite, Record, read_journal, state_of
+from optimizer.journal import Commands, DoneRecord, JournalState, OpenWrite, Record, read_journal, state_of
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument, ReassignItem
 from optimizer.plan.fingerprint import check_changes
@@ -20,7 +20,6 @@ from optimizer.ports import BackupReader, Clock, Resource
 from optimizer.rollout.calendar import DEFAULT_WORKERS, build_rollout
 from optimizer.rollout.clock_check import require_clock
 from optimizer.rollout.closures import Closures
-from optimizer.rollout.commands import Commands
 from optimizer.rollout.earlier_runs import (
     carried_on,
     records_of,
@@ -64,7 +63,7 @@ def prepare_apply(
     resume: bool = False,
     scope: RunScope = RunScope(),  # noqa: B008  # frozen
     approval: Approval = Approval(),  # noqa: B008  # frozen
-    workers: int = DEFAULT_WORKERS,
+    workers: int | None = None,
     command: Command = "apply",
     commands: Commands | None = None,
 ) -> Prepared:
@@ -85,7 +84,7 @@ def prepare_apply(
     approval
         Approver and ticket.
     workers
-        Number of lanes that are written side by side.
+        Number of lanes that are written side by side.  None: the default, 4.
     command
         Name of the command in the journal.
     commands
@@ -105,6 +104,7 @@ def prepare_apply(
         The service cannot be read.
     """
     commands = commands or Commands(plan_path, journal_path)
+    workers = DEFAULT_WORKERS if workers is None else workers
     inventory, every = _believed(plan, plan_path, document)
     records = records_of(plan, journal_path, resume=resume, command=command)
     check_journal(records, every, journal_path)
@@ -183,7 +183,7 @@ def prepare_rollback(
     resume: bool = False,
     only: Sequence[Selector] = (),
     approval: Approval = Approval(),  # noqa: B008  # frozen
-    workers: int = DEFAULT_WORKERS,
+    workers: int | None = None,
     commands: Commands | None = None,
 ) -> Prepared:
     """Prepare the writes that undo what a journal records as done; writes nothing.
@@ -210,6 +210,7 @@ def prepare_rollback(
         :func:`prepare_apply`.
     """
     commands = commands or Commands(plan_path, applied)
+    workers = DEFAULT_WORKERS if workers is None else workers
     # A VM that was moved can be moved back even if the estate no longer lists it.
     moved = [change.vm for change in plan.changes if isinstance(change, ReassignItem)]
     before, every = _believed(plan, plan_path, document, moved)

@@ -8,13 +8,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from optimizer.journal import OpenWrite, Record
+from optimizer.journal import Commands, OpenWrite, Record, state_of
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.calendar import DEFAULT_WORKERS
-from optimizer.rollout.commands import Commands
 from optimizer.rollout.protections import Protection
-from optimizer.rollout.selection import Selector, parse_selector
+from optimizer.rollout.selection import Selector, as_words, parse_selector
 from optimizer.rollout.stages import Rollout, Write
 
 Command = Literal["apply", "rollback", "rehearse"]
@@ -62,6 +61,12 @@ class RunScope:
             A text does not select VMs.
         """
         return cls(tuple(map(parse_selector, only)), max_moves, wave_percent)
+
+    def words(self, *, besides: str = "") -> list[str]:
+        """Command-line words for the scope, without the selectors of one kind (``besides``)."""
+        words = as_words(one for one in self.only if one.kind != besides)
+        words += [] if self.max_moves is None else ["--max-moves", f"{self.max_moves}"]
+        return words + ([] if self.wave_percent is None else ["--wave", f"{self.wave_percent:g}"])
 
     def options(self) -> dict[str, Any]:
         """Options in the form in which the journal records them."""
@@ -128,6 +133,11 @@ class Prepared:
     tolerated: Inventory | None = None
     workers: int = DEFAULT_WORKERS
     unsettled: Mapping[int, OpenWrite] = field(default_factory=dict)
+
+    @property
+    def num_made(self) -> int:
+        """Number of writes that were made before, according to the journal."""
+        return len(state_of(self.records).done)
 
 
 def latest_end(rollout: Rollout, now: datetime) -> datetime:

@@ -11,8 +11,8 @@ from typing import Protocol
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.raw_jobs import parse_time
+from optimizer.journal import Commands, read_journal, state_of
 from optimizer.journal import journal_path as journal_path_of
-from optimizer.journal import read_journal, state_of
 from optimizer.model.raw import id_of, properties_of
 from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
@@ -20,7 +20,6 @@ from optimizer.ports import BackupService, Clock, Progress, Resource, no_progres
 from optimizer.rollout.calendar import DEFAULT_WORKERS
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.check import StateJudge, check_gaps, check_items
-from optimizer.rollout.commands import Commands
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.ledger import Ledger
 from optimizer.rollout.outcome import Outcome

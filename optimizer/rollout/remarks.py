@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optimizer.errors import CloudError
-from optimizer.journal import JournalState
+from optimizer.journal import Commands, JournalState
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.rollback_file import read_rollback, rollback_path
 from optimizer.ports import BackupReader
 from optimizer.rollout.closures import Closures
-from optimizer.rollout.commands import Commands
 from optimizer.rollout.execute import vaults_of
 from optimizer.rollout.freshness import Freshness
 from optimizer.rollout.prepared import RunScope

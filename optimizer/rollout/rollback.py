@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from optimizer.estate.document import EstateDocument
-from optimizer.journal import Record, state_of
+from optimizer.journal import Commands, Record, state_of
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.document import CreatePolicy, PlanDocument
-from optimizer.rollout.commands import Commands
 from optimizer.rollout.stages import Write
 from optimizer.rollout.writes import expected_after, item_body, policy_body
 

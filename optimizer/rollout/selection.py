@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from heapq import heapify, heappop, heappush
@@ -51,6 +51,11 @@ def parse_selector(text: str) -> Selector:
         allowed = ", ".join(f"{name}=NAME" for name in KINDS)
         raise UsageError(f"--only {text!r} is not KIND=NAME; allowed: {allowed}, where NAME may contain * and ?")
     return Selector(kind, pattern)
+
+
+def as_words(only: Iterable[Selector]) -> list[str]:
+    """Selectors in the form of command-line words."""
+    return [word for one in only for word in ("--only", f"{one.kind}={one.pattern}")]
 
 
 @dataclass(frozen=True, slots=True)

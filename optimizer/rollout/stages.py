@@ -60,6 +60,17 @@ class Write:
         """Whether the write uses the budget of policy writes."""
         return self.kind in {"create_policy", "edit_policy"}
 
+    def summary(self) -> dict[str, Any]:
+        """What the write changes, as JSON data, without the bodies that are sent."""
+        return {
+            "number": self.number,
+            "kind": self.kind,
+            "object_id": self.object_id,
+            "vms": list(self.vms),
+            "start_before": self.start_before,
+            "start_after": self.start_after,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class TimedWrite:
@@ -124,3 +135,19 @@ class Rollout:
     def num_days(self) -> int:
         """Number of days that the roll-out takes."""
         return max((timed.day for timed in self.writes), default=0)
+
+    @property
+    def num_vms(self) -> int:
+        """Number of VMs that the timed writes move."""
+        return len({vm.lower() for timed in self.writes for vm in timed.write.vms})
+
+    def count(self, kind: WriteKind) -> int:
+        """Number of timed writes of a kind."""
+        return sum(timed.write.kind == kind for timed in self.writes)
+
+    def by_vault(self) -> list[Rollout]:
+        """Calendars of one day, one wave and one vault each, in this order."""
+        groups: dict[tuple[int, int, str], list[TimedWrite]] = {}
+        for timed in self.writes:
+            groups.setdefault((timed.day, timed.wave, timed.write.vault_id.lower()), []).append(timed)
+        return [Rollout(self.began, tuple(groups[key])) for key in sorted(groups)]

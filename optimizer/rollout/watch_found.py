@@ -1,4 +1,4 @@
-"""VMs that a run found at their new start because somebody else had moved them."""
+"""Watch of what a journal moved, and of VMs that it found at their new start because somebody else had moved them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
+from optimizer.estate.arm import build_inventory
+from optimizer.estate.document import EstateDocument
 from optimizer.journal import read_journal, state_of
+from optimizer.plan.document import PlanDocument
+from optimizer.ports import BackupReader, Clock
+from optimizer.rollout.earlier_runs import moved_vms
 from optimizer.rollout.stages import Write
+from optimizer.rollout.watch import watch
+from optimizer.rollout.watch_report import WatchReport
+from optimizer.rollout.writes import writes_of
 
 
 def found_vms(writes: Sequence[Write], journal: Path) -> dict[str, datetime]:
@@ -42,3 +50,41 @@ def found_vms(writes: Sequence[Write], journal: Path) -> dict[str, datetime]:
         # A VM that leaves an edited policy moves by its own write, not by the edit.
         if write.kind == "reassign_item" or vm.lower() not in reassigned
     }
+
+
+def watch_journal(
+    plan: PlanDocument,
+    document: EstateDocument,
+    journal: Path,
+    reader: BackupReader,
+    clock: Clock,
+    *,
+    deep: bool = False,
+) -> WatchReport:
+    """Check every VM that a journal moved, or found, at its new start.
+
+    Parameters
+    ----------
+    plan, document
+        The plan and its estate.
+    journal
+        Journal of the plan's ``apply``.
+    reader, clock
+        The service and the clock.
+    deep
+        Whether to read the protected item of every VM, instead of only those with a finding.
+
+    Raises
+    ------
+    JournalError
+        The journal cannot be read, or belongs to another plan.
+    ClockError
+        The clocks of this machine and the service differ.
+    CloudError
+        The service cannot be read.
+    """
+    moved = moved_vms(plan, journal)
+    inventory = build_inventory(document, plan.rules.service_from)
+    others = found_vms(writes_of(plan, document, inventory), journal)
+    found = others.keys() - moved.keys()
+    return watch(plan, {**others, **moved}, inventory, reader, clock, found=found, deep=deep)

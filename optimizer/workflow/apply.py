@@ -7,18 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 from optimizer.errors import EstateError
-from optimizer.journal import journal_path
+from optimizer.journal import Commands, journal_path
 from optimizer.plan.known_estate import known_estate
 from optimizer.plan.rollback_file import rollback_path, write_rollback
 from optimizer.plan.store import open_estate_of, read_plan
-from optimizer.ports import Progress, no_progress, silent
-from optimizer.rollout import prepare as rollout
-from optimizer.rollout.calendar import DEFAULT_WORKERS
-from optimizer.rollout.commands import Commands
-from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepared import Approval, Prepared, RunScope
-from optimizer.workflow.cloud import Cloud
-from optimizer.workflow.run import carry_out, ledger_of
+from optimizer.ports import BackupCloud, Progress, no_progress, silent
+from optimizer.rollout import Approval, Outcome, Prepared, RunScope, ledger_of, make_writes
+from optimizer.rollout import prepare_apply as prepare
 
 CommandsOf = Callable[[Path, Path], Commands]
 """Returns the commands that messages offer, for the paths of a plan and of its journal."""
@@ -26,14 +21,14 @@ CommandsOf = Callable[[Path, Path], Commands]
 
 def prepare_apply(
     plan_file: str | Path,
-    cloud: Cloud,
+    cloud: BackupCloud,
     *,
     estate: str | Path | None = None,
     journal: Path | None = None,
     resume: bool = False,
     scope: RunScope = RunScope(),  # noqa: B008  # frozen
     approval: Approval = Approval(),  # noqa: B008  # frozen
-    workers: int = DEFAULT_WORKERS,
+    workers: int | None = None,
     commands: CommandsOf = Commands,
     remark: Callable[[str], None] = silent,
 ) -> Prepared:
@@ -56,7 +51,7 @@ def prepare_apply(
     scope, approval
         Part of the plan to carry out, and its approval.
     workers
-        Number of vaults that are written side by side.
+        Number of vaults that are written side by side.  None: the default, 4.
     commands
         Returns the commands that messages offer.
     remark
@@ -75,7 +70,7 @@ def prepare_apply(
         document = known_estate(plan, path, estate, remark=remark)
     else:
         document = open_estate_of(plan, path, estate).document
-    prepared = rollout.prepare_apply(
+    prepared = prepare(
         plan,
         path,
         document,
@@ -99,7 +94,7 @@ def prepare_apply(
 
 def apply_plan(
     prepared: Prepared,
-    cloud: Cloud,
+    cloud: BackupCloud,
     *,
     wait: timedelta = timedelta(),  # immutable
     guard_request: bool = False,
@@ -133,7 +128,7 @@ def apply_plan(
     BusyError
         Another run is active.
     """
-    return carry_out(
+    return make_writes(
         prepared,
         cloud,
         "apply",

@@ -6,25 +6,18 @@ from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 
-from optimizer.journal import rollback_journal_path
+from optimizer.journal import Commands, plan_of_journal, rollback_journal_path
 from optimizer.plan.known_estate import known_estate
 from optimizer.plan.store import read_plan
-from optimizer.ports import Progress, no_progress, silent
-from optimizer.rollout import prepare as rollout
-from optimizer.rollout.calendar import DEFAULT_WORKERS
-from optimizer.rollout.commands import Commands
-from optimizer.rollout.earlier_runs import plan_of_journal
-from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepared import Approval, Prepared
-from optimizer.rollout.selection import parse_selector
+from optimizer.ports import BackupCloud, Progress, no_progress, silent
+from optimizer.rollout import Approval, Outcome, Prepared, RunScope, ledger_of, make_writes
+from optimizer.rollout import prepare_rollback as prepare
 from optimizer.workflow.apply import CommandsOf
-from optimizer.workflow.cloud import Cloud
-from optimizer.workflow.run import carry_out, ledger_of
 
 
 def prepare_rollback(
     journal_file: str | Path,
-    cloud: Cloud,
+    cloud: BackupCloud,
     *,
     plan_file: str | Path | None = None,
     estate: str | Path | None = None,
@@ -32,7 +25,7 @@ def prepare_rollback(
     only: Iterable[str] = (),
     delete_created: bool = False,
     approval: Approval = Approval(),  # noqa: B008  # frozen
-    workers: int = DEFAULT_WORKERS,
+    workers: int | None = None,
     commands: CommandsOf = Commands,
     remark: Callable[[str], None] = silent,
 ) -> Prepared:
@@ -68,7 +61,7 @@ def prepare_rollback(
     applied = Path(journal_file)
     path = Path(plan_file) if plan_file is not None else plan_of_journal(applied)
     plan, reader = read_plan(path), cloud.reader()
-    return rollout.prepare_rollback(
+    return prepare(
         plan,
         path,
         known_estate(plan, path, estate, reader=reader, remark=remark),
@@ -78,7 +71,7 @@ def prepare_rollback(
         applied,
         rollback_journal_path(applied),
         delete_created=delete_created,
-        only=tuple(map(parse_selector, only)),
+        only=RunScope.of(*only).only,
         resume=resume,
         approval=approval,
         workers=workers,
@@ -88,7 +81,7 @@ def prepare_rollback(
 
 def roll_back(
     prepared: Prepared,
-    cloud: Cloud,
+    cloud: BackupCloud,
     *,
     wait: timedelta = timedelta(),  # immutable
     guard_request: bool = False,
@@ -105,7 +98,7 @@ def roll_back(
     BusyError
         Another run is active.
     """
-    return carry_out(
+    return make_writes(
         prepared,
         cloud,
         "rollback",

@@ -5,22 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from optimizer.estate.arm import build_inventory
 from optimizer.journal import journal_path
 from optimizer.plan.known_estate import known_estate
 from optimizer.plan.store import read_plan
-from optimizer.ports import silent
-from optimizer.rollout.earlier_runs import moved_vms
-from optimizer.rollout.watch import watch
-from optimizer.rollout.watch_found import found_vms
-from optimizer.rollout.watch_report import WatchReport
-from optimizer.rollout.writes import writes_of
-from optimizer.workflow.cloud import Cloud
+from optimizer.ports import BackupCloud, silent
+from optimizer.rollout import WatchReport, watch_journal
 
 
 def watch_plan(
     plan_file: str | Path,
-    cloud: Cloud,
+    cloud: BackupCloud,
     *,
     estate: str | Path | None = None,
     journal: Path | None = None,
@@ -56,17 +50,6 @@ def watch_plan(
         The service cannot be read.
     """
     path = Path(plan_file)
-    plan, journal = read_plan(path), journal or journal_path(path)
+    plan = read_plan(path)
     document = known_estate(plan, path, estate, remark=remark)
-    moved = moved_vms(plan, journal)
-    inventory = build_inventory(document, plan.rules.service_from)
-    others = found_vms(writes_of(plan, document, inventory), journal)
-    return watch(
-        plan,
-        {**others, **moved},
-        inventory,
-        cloud.reader(),
-        cloud.clock,
-        found=others.keys() - moved.keys(),
-        deep=deep,
-    )
+    return watch_journal(plan, document, journal or journal_path(path), cloud.reader(), cloud.clock, deep=deep)

@@ -15,8 +15,8 @@ from optimizer.azure.emulator_time import emulator_time, parse_time
 from optimizer.emulator import Emulator
 from optimizer.errors import CloudError
 from optimizer.model.clock import FasterClock, VirtualClock
+from optimizer.rollout import ledger_of
 from optimizer.rollout.ledger import CountedWrite
-from optimizer.workflow.run import ledger_of
 from tests.azure.clouds import cloud_document
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

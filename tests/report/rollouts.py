@@ -7,9 +7,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from optimizer.journal import RunRecord
+from optimizer.journal import Commands, RunRecord
 from optimizer.ports import Resource
-from optimizer.rollout.commands import Commands
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import Approval, Prepared, RunScope
 from optimizer.rollout.selection import Selector

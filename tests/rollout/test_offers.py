@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.journal import Commands
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.errors import StalePlanError
-from optimizer.rollout.commands import Commands
 from optimizer.rollout.freshness import Freshness, require_fresh
 from optimizer.rollout.offers import offers_of_vaults, unique_names
 from optimizer.rollout.prepared import RunScope

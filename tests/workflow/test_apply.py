@@ -7,9 +7,8 @@ import shutil
 import pytest
 
 import optimizer
-from optimizer.journal import RunRecord
+from optimizer.journal import Commands, RunRecord
 from optimizer.plan.rollback_file import rollback_path
-from optimizer.rollout.commands import Commands
 from tests.workflow.conftest import WAIT, World
 
 

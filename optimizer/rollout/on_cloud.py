@@ -1,4 +1,4 @@
-"""What ``apply`` and ``rollback`` share: the ledger of this machine, and the run of a prepared command."""
+"""Runs on a cloud: its ledger on this machine, and the writes of what was prepared."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ from datetime import timedelta
 from pathlib import Path
 
 from optimizer.errors import ApplyError
-from optimizer.ports import Progress
-from optimizer.rollout import run
+from optimizer.ports import BackupCloud, Progress
 from optimizer.rollout.carry_out import Pace
 from optimizer.rollout.ledger import Ledger, state_folder
 from optimizer.rollout.outcome import Outcome
 from optimizer.rollout.prepared import Command, Prepared
-from optimizer.workflow.cloud import Cloud
+from optimizer.rollout.run import carry_out
 
 
-def ledger_of(cloud: Cloud) -> Ledger:
+def ledger_of(cloud: BackupCloud) -> Ledger:
     """Ledger of the writes that count toward the limits of a cloud."""
     return Ledger(_folder(cloud))
 
 
-def _folder(cloud: Cloud) -> Path:
+def _folder(cloud: BackupCloud) -> Path:
     folder = cloud.state_folder or state_folder()
     return folder / "emulators" / cloud.emulator if cloud.emulator else folder
 
 
-def carry_out(
+def make_writes(
     prepared: Prepared,
-    cloud: Cloud,
+    cloud: BackupCloud,
     command: Command,
     *,
     wait: timedelta,
@@ -37,17 +36,30 @@ def carry_out(
     tell: Callable[[str], None],
     remark: Callable[[str], None],
 ) -> Outcome:
-    """Make the writes of a prepared command; see :func:`optimizer.workflow.apply_plan`.
+    """Make the writes of a prepared command that can be made now.
+
+    Parameters
+    ----------
+    prepared, cloud
+        The prepared command, and the cloud to write to.
+    command
+        Name of the command that is wanted.
+    wait
+        How long to wait for writes that become possible later.
+    guard_request, progress, tell, remark
+        See :func:`optimizer.rollout.run.carry_out`.
 
     Raises
     ------
     ApplyError
         The preparation is that of another command.
+    BusyError
+        Another run is active.
     """
     if prepared.command != command:
         raise ApplyError(f"{prepared.journal_path}: this is a prepared {prepared.command!r}, not {command!r}")
     clock = cloud.clock
-    return run.carry_out(
+    return carry_out(
         prepared,
         cloud.service(),
         clock,

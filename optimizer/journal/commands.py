@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from optimizer.journal import journal_path
+from optimizer.journal.records import journal_path
 
 
 @dataclass(frozen=True)

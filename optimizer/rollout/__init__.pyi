@@ -1,0 +1,15 @@
+from .never import notes_on_writes as notes_on_writes
+from .on_cloud import ledger_of as ledger_of
+from .on_cloud import make_writes as make_writes
+from .outcome import Outcome as Outcome
+from .prepare import prepare_apply as prepare_apply
+from .prepare import prepare_rollback as prepare_rollback
+from .prepared import Approval as Approval
+from .prepared import Prepared as Prepared
+from .prepared import RunScope as RunScope
+from .rehearsal import Rehearsal as Rehearsal
+from .stages import Rollout as Rollout
+from .twin import rehearse_plan as rehearse_plan
+from .watch_found import watch_journal as watch_journal
+from .watch_report import WatchedVm as WatchedVm
+from .watch_report import WatchReport as WatchReport
