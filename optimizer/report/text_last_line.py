@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import PlanDocument
 from optimizer.report.typeset import plural
-from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.rehearsal import Rehearsal
-from optimizer.rollout.watch_report import WatchReport
+from optimizer.rollout import Outcome, Rehearsal, WatchReport
 
 
 def last_line(result: PlanDocument | Audit | Rehearsal | WatchReport | Outcome, command: str = "") -> str:
