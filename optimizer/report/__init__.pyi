@@ -3,6 +3,11 @@ from .json_rollout import outcome_json as outcome_json
 from .json_rollout import rehearsal_json as rehearsal_json
 from .message_text import printable as printable
 from .message_text import wrapped as wrapped
+from .plots import plot_at_risk as plot_at_risk
+from .plots import plot_busy_hours as plot_busy_hours
+from .plots import plot_load as plot_load
+from .plots import plot_moves as plot_moves
+from .plots import plot_services as plot_services
 from .text import render_audit as render_audit
 from .text import render_plan as render_plan
 from .text import render_report as render_report

@@ -24,6 +24,10 @@ TODAY_COLOR, PLAN_COLOR, LOAD_COLOR, LIMIT_COLOR = "#c2570c", "#0f7c94", "#6b728
 FloatArray = npt.NDArray[np.float64]
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+MIN_WIDTH = 300
+"""Width in pixels that a chart never goes below, the width of a phone.  A chart takes the width of its container, and
+a container that takes the width of its charts, such as a plain row in a notebook, would make it almost 0."""
+
 HEAT_STEPS = 24
 SINGLE_LIGHT, SINGLE_DARK = "#d3d9e1", "#333d49"
 """Color of a window that overlaps no other."""
@@ -143,7 +147,8 @@ def moves_chart(curve: MovesCurve) -> figure:
         }
     )
     plot = figure(
-        height=230, sizing_mode="stretch_width", toolbar_location=None, tools="", background_fill_color=None,
+        height=230, min_width=MIN_WIDTH, sizing_mode="stretch_width", toolbar_location=None, tools="",
+        background_fill_color=None,
         border_fill_color=None, outline_line_color=None, min_border_right=8, x_axis_label="VMs that move",
         y_axis_label="per 30 days",
     )  # fmt: skip
@@ -230,6 +235,40 @@ def _load_figure(
     return plot
 
 
+def busy_chart(busy_vms: FloatArray, starts: FloatArray) -> figure:
+    """Draw the number of busy VMs (line) and of backups that start (bars) by UTC time of day.
+
+    Parameters
+    ----------
+    busy_vms
+        Expected number of VMs above the threshold during the snapshot of a backup that is set to each time; one value
+        per step of the day.
+    starts
+        Shape (48,): starts per day in each half hour.
+    """
+    from bokeh.models import ColumnDataSource, DataRange1d, LinearAxis
+
+    plot = _day_figure(height=260)
+    plot.y_range = DataRange1d(start=0)
+    plot.yaxis.axis_label = "starts per day"
+    labels = list(half_hour_labels())
+    bars = ColumnDataSource({"hour": np.arange(SLOTS_PER_DAY) / 2 + 0.25, "starts": starts, "time": labels})
+    drawn = plot.vbar(x="hour", top="starts", width=0.42, source=bars, fill_color=SINGLE_LIGHT, line_color=None)
+    line = plot.line(np.arange(len(busy_vms)) * 24 / len(busy_vms), busy_vms, line_color=TODAY_COLOR, line_width=2)
+    plot.extra_y_ranges = {"busy": DataRange1d(start=0, renderers=[line])}
+    plot.y_range.renderers = [drawn]
+    line.y_range_name = "busy"
+    plot.add_layout(LinearAxis(y_range_name="busy", axis_label="busy VMs"), "right")
+    _set_axes(plot)
+    _hover(plot, [drawn], [("from", "@time"), ("starts per day", "@starts{0.0}")])
+    return plot
+
+
+def set_title(plot: figure, text: str) -> None:
+    """Give a chart a title, for places that have no heading of their own."""
+    plot.title.update(text=text, text_font=FONT, text_font_size="13px")  # type: ignore[union-attr]  # a Title
+
+
 def _numbers(values: tuple[float | None, ...]) -> FloatArray:
     return np.array([np.nan if value is None else value for value in values], dtype=np.float64)
 
@@ -240,7 +279,7 @@ def _day_figure(height: int) -> figure:
     from bokeh.plotting import figure
 
     plot = figure(
-        height=height, sizing_mode="stretch_width", toolbar_location=None, tools="",
+        height=height, min_width=MIN_WIDTH, sizing_mode="stretch_width", toolbar_location=None, tools="",
         x_range=Range1d(start=0, end=24), background_fill_color=None, border_fill_color=None,
         outline_line_color=None, min_border_right=8,
     )  # fmt: skip
