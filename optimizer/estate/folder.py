@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from optimizer.estate.document import EstateDocument, read_document
 from optimizer.estate.remote import Location, locate, seen_by_workers
+from optimizer.model.html_table import MOST_ROWS, counted, html_table, html_view
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
 
@@ -65,6 +66,63 @@ class Estate:
         from optimizer.estate.arm import build_inventory
 
         return build_inventory(self.document, service_from)
+
+    def vms(self, service_from: Sequence[str] = DEFAULT_SERVICE_FROM) -> pl.DataFrame:
+        """VMs with a scheduled backup as a data frame with one row each, in the order of the inventory.
+
+        The columns are ``name`` and ``vm`` (name and ARM id, or the name as imported), ``service``, ``vault`` and
+        ``policy`` (names), ``runs`` (such as ``daily``), ``start`` (``HH:MM`` in ``timezone``), ``timezone``, and
+        ``unwritable`` (why a plan must not change the VM; empty if it may).
+
+        Parameters
+        ----------
+        service_from
+            As for :meth:`inventory`.
+        """
+        from optimizer.estate.frames import vms_frame
+
+        return vms_frame(self.inventory(service_from))
+
+    def policies(self) -> pl.DataFrame:
+        """VM backup policies as a data frame with one row each, those with the most VMs first.
+
+        The columns are ``policy`` and ``vault`` (names), ``runs``, ``start`` (``HH:MM`` in ``timezone``), ``timezone``
+        and ``vms`` (number of VMs with a scheduled backup).
+        """
+        from optimizer.estate.frames import policies_frame
+
+        return policies_frame(self.inventory())
+
+    def services(self, service_from: Sequence[str] = DEFAULT_SERVICE_FROM) -> pl.DataFrame:
+        """Services as a data frame with one row each, those with the most VMs first.
+
+        The columns are ``service``, ``vms`` (number of VMs with a scheduled backup), and the numbers of different
+        ``vaults``, ``policies`` and ``starts`` (times of day) of these VMs.
+
+        Parameters
+        ----------
+        service_from
+            As for :meth:`inventory`.
+        """
+        from optimizer.estate.frames import services_frame
+
+        return services_frame(self.inventory(service_from))
+
+    def _repr_html_(self) -> str:
+        """Counts and the largest services, for a notebook."""
+        inventory, dates = self.inventory(), self.load.dates()
+        services = self.services()
+        history = f"{counted(len(dates), 'day', 'days')} of load until {dates[-1]}" if dates else "no load"
+        contents = (
+            f"{counted(len(inventory.items), 'VM', 'VMs')} with a scheduled backup, "
+            f"{counted(len(inventory.policies), 'policy', 'policies')}, "
+            f"{counted(len(inventory.vaults), 'vault', 'vaults')}, {history}."
+        )
+        return html_view(
+            f"Estate as of {self.as_of:%Y-%m-%d %H:%M} UTC",
+            [contents],
+            html_table(services.columns, services.head(MOST_ROWS).rows(), total=len(services)),
+        )
 
     @cached_property
     def load(self) -> LoadStore:

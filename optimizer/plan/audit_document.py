@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
+from optimizer.model.frames import frame_of
+from optimizer.model.html_table import MOST_ROWS, counted, html_table, html_view, name_of
 from optimizer.model.strict import StrictModel
 from optimizer.plan.together_document import ServiceTogether
+
+if TYPE_CHECKING:  # importing polars takes time, which reading an audit does not need
+    import polars as pl
 
 AUDIT_SCHEMA_VERSION: Final = 2
 
@@ -219,3 +224,49 @@ class Audit(StrictModel):
     clock_changes: tuple[ClockChange, ...]
     orders: tuple[OrderGap, ...] = ()
     starts_per_half_hour: tuple[float, ...]
+
+    # The fields have the plain names, so the data frames of their entries need names of their own.
+
+    def services_frame(self) -> pl.DataFrame:
+        """Services as a data frame, those with the most overlaps first; columns as in :class:`ServiceAudit`."""
+        return frame_of(self.services, ServiceAudit)
+
+    def busy_frame(self) -> pl.DataFrame:
+        """VMs that are often busy in their start window, the largest saving first; columns as in :class:`BusyVm`."""
+        return frame_of(self.busy, BusyVm)
+
+    def vaults_frame(self) -> pl.DataFrame:
+        """Vaults as a data frame, those with the most policies first; columns as in :class:`VaultAudit`."""
+        return frame_of(self.vaults, VaultAudit)
+
+    def _repr_html_(self) -> str:
+        """Totals, broken rules, and the services with the most overlaps, for a notebook."""
+        totals = self.totals
+        figures = [
+            ("backups", totals.backups_per_month),
+            ("at-risk backups", totals.at_risk_per_month),
+            ("at-risk backups if each VM had its best start", totals.at_risk_at_best),
+            ("overlapping snapshots", totals.overlaps_per_month),
+            ("starts in working hours", totals.working_hours_starts),
+            ("worst half hour of a service", totals.peak_concurrency),
+        ]
+        services = [
+            (
+                name_of(one.service), one.vms, one.overlaps_per_month, one.peak_concurrency, one.peak_at,
+                one.at_risk_per_month,
+            )
+            for one in self.services[:MOST_ROWS]
+        ]  # fmt: skip
+        busy = f"{counted(totals.busy_vms, 'VM is', 'VMs are')} often busy when the backup starts."
+        broken = [
+            f"{counted(len(one.vms), 'VM breaks', 'VMs break')} rule {one.rule!r}." for one in self.broken_rules or ()
+        ]
+        columns = ("service", "VMs", "overlapping snapshots", "worst half hour", "first at (UTC)", "at-risk backups")
+        return html_view(
+            f"{counted(totals.vms, 'VM', 'VMs')} in {counted(totals.services, 'service', 'services')} on "
+            f"{self.as_of:%Y-%m-%d}",
+            [busy, *broken],
+            html_table(("", "today, per 30 days"), figures),
+            html_table(columns, services, total=len(self.services)),
+            notes=self.notes,
+        )

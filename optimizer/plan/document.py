@@ -9,16 +9,21 @@ import json
 import sys
 from collections.abc import Mapping
 from datetime import date, datetime
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from optimizer.model.frames import frame_of
+from optimizer.model.html_table import MOST_ROWS, Cell, counted, html_table, html_view, name_of
 from optimizer.model.rules import Rules
 from optimizer.model.strict import StrictModel
 from optimizer.plan.audit_document import OrderGap
 from optimizer.plan.moves_document import Knee, MovesCurve
 from optimizer.plan.together_document import ServiceTogether
 from optimizer.plan.toward_document import Toward
+
+if TYPE_CHECKING:  # importing polars takes time, which reading a plan does not need
+    import polars as pl
 
 PLAN_SCHEMA_VERSION: Literal[2] = 2
 
@@ -147,6 +152,26 @@ class Summary(StrictModel):
         Spreading a service can cost more than it saves in overlaps; see `optimizer.plan.together`.
         """
         return self.reference == "today" and self.cost.plan > self.cost.today + 0.005
+
+    def _repr_html_(self) -> str:
+        """Figures today and in the plan, for a notebook."""
+        figures: list[tuple[Cell, ...]] = [
+            ("at-risk backups", self.at_risk_per_month.today, self.at_risk_per_month.plan),
+            ("overlapping snapshots", self.overlaps_per_month.today, self.overlaps_per_month.plan),
+            ("worst half hour of a service", self.peak_concurrency.today, self.peak_concurrency.plan),
+            ("cost", self.cost.today, self.cost.plan),
+            ("proven bound of the cost", None, self.cost.bound),
+        ]
+        if starts := self.working_hours_starts:
+            figures.insert(2, ("starts in working hours", starts.today, starts.plan))
+        reference = "today's schedule" if self.reference == "today" else "a greedy schedule"
+        sentence = (
+            f"{counted(self.moved, 'VM moves', 'VMs move')}; {counted(self.policies_created, 'policy', 'policies')} "
+            f"created, {self.policies_edited:,} edited, {counted(self.reassigned, 'VM', 'VMs')} reassigned. The plan "
+            f"takes {self.captured:.1%} of the possible improvement over {reference}. Figures are per 30 days."
+        )
+        title = f"Plan for {counted(self.vms, 'VM', 'VMs')}, {self.status}"
+        return html_view(title, [sentence], html_table(("", "today", "plan"), figures))
 
 
 class ScheduleEntry(StrictModel):
@@ -333,6 +358,60 @@ class PlanDocument(StrictModel):
     services_together: tuple[ServiceTogether, ...] = ()
     moves_curve: Annotated[MovesCurve | None, Field(exclude_if=lambda curve: curve is None)] = None
     orders: Annotated[tuple[OrderGap, ...], Field(exclude_if=lambda gaps: not gaps)] = ()
+
+    # `schedule` and `changes` are fields of the file, so the data frames of their entries need names of their own.
+
+    def schedule_frame(self) -> pl.DataFrame:
+        """Schedule as a data frame with one row per VM, in the order of ``schedule``.
+
+        The columns are ``name`` (of the VM), those of :class:`ScheduleEntry`, and ``moves`` (whether the start
+        changes).
+        """
+        import polars as pl
+
+        return frame_of(self.schedule, ScheduleEntry).select(
+            pl.col("vm").str.split("/").list.last().alias("name"),
+            pl.all(),
+            (pl.col("start") != pl.col("start_today")).alias("moves"),
+        )
+
+    def changes_frame(self) -> pl.DataFrame:
+        """Changes as a data frame with one row per change, in the order in which they are made.
+
+        The columns are ``number`` (from 1), ``kind`` (``create_policy``, ``edit_policy`` or ``reassign_item``),
+        ``vault`` (its name), ``vm`` and ``policy_today`` (of a VM that is reassigned, else null), ``policy`` (name of
+        the policy that is written, or that the VM is assigned to), and ``start_today`` and ``start`` (``HH:MM`` in the
+        zone of the policy; ``start_today`` is null for a policy that is created).
+        """
+        import polars as pl
+
+        columns = ("kind", "vault_id", "vm", "policy_today", "policy", "start_today", "start")
+        starts = {
+            entry.vm.casefold(): {"start_today": entry.start_today, "start": entry.start} for entry in self.schedule
+        }
+        rows = [
+            {
+                "number": number,
+                **{name: getattr(change, name, None) for name in columns},
+                **(starts[change.vm.casefold()] if isinstance(change, ReassignItem) else {}),
+            }
+            for number, change in enumerate(self.changes, start=1)
+        ]
+        frame = pl.DataFrame(rows, schema={"number": pl.Int64, **dict.fromkeys(columns, pl.String)})
+        vault = pl.col("vault_id").str.split("/").list.last()
+        return frame.with_columns(vault_id=vault).rename({"vault_id": "vault"})
+
+    def _repr_html_(self) -> str:
+        """Figures of the plan and the VMs whose risk falls most, for a notebook."""
+        moved = [entry for entry in self.schedule if entry.start != entry.start_today]
+        moved.sort(key=lambda entry: (entry.risk - entry.risk_today, entry.vm))
+        rows = [
+            (name_of(one.vm), name_of(one.service), one.start_today, one.start, one.timezone, one.risk_today, one.risk)
+            for one in moved[:MOST_ROWS]
+        ]
+        columns = ("VM", "service", "today", "plan", "zone", "at risk today", "at risk in the plan")
+        moves = html_table(columns, rows, total=len(moved)) if moved else ""
+        return self.summary._repr_html_() + html_view("VMs that move" if moved else "", [], moves, notes=self.notes)
 
 
 def json_schema() -> str:

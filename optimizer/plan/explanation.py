@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from optimizer.model.html_table import html_table, html_view, name_of
 from optimizer.model.strict import StrictModel
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.plan.document import Expectation, StartText, TodayAndPlan, UtcText
@@ -138,3 +139,18 @@ class Explanation(StrictModel):
     def moves(self) -> bool:
         """Whether the plan changes the start."""
         return self.today.start != self.proposed.start
+
+    def _repr_html_(self) -> str:
+        """Start of today, the proposed one and the next best, with what each would cost, for a notebook."""
+        options = [("today", self.today), ("plan", self.proposed)]
+        options += [(f"alternative {number}", one) for number, one in enumerate(self.alternatives, start=1)]
+        rows = [(what, one.start, one.risk, one.windows_met, one.difference.total) for what, one in options]
+        return html_view(
+            f"{name_of(self.vm)}, {name_of(self.service)}, {self.recurrence}",
+            [
+                f"{self.reason[:1].upper()}{self.reason[1:]}.",
+                f"Times are in {self.timezone}; figures are per 30 days, costs those of the whole plan.",
+            ],
+            html_table(("", "start", "at-risk backups", "windows that overlap", "costs more"), rows),
+            notes=self.notes,
+        )

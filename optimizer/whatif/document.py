@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 from pydantic import Field
 
+from optimizer.model.frames import frame_of
+from optimizer.model.html_table import Cell, counted, html_table, html_view
 from optimizer.model.strict import StrictModel
 from optimizer.plan.audit_document import WeightedTotals
+
+if TYPE_CHECKING:  # importing polars takes time, which reading an answer does not need
+    import polars as pl
 
 ANSWER_SCHEMA_VERSION: Final = 2
 
@@ -99,6 +104,11 @@ class Noticed(StrictModel):
     gain: int
     lose: int
 
+    @property
+    def total(self) -> int:
+        """Number of VMs for which it matters."""
+        return self.must + self.gain + self.lose
+
 
 class NewVm(StrictModel):
     """A VM that a scenario adds, and its start in the plan."""
@@ -161,6 +171,33 @@ class ScenarioAnswer(StrictModel):
     noticed: Noticed
     new_vms: tuple[NewVm, ...]
 
+    def start_changes_frame(self) -> pl.DataFrame:
+        """VMs that start elsewhere as a data frame with one row each; columns as in :class:`StartChange`."""
+        return frame_of(self.start_changes, StartChange)
+
+    def compared(self) -> dict[str, object]:
+        """What the scenario means for the base plan: the last columns of :meth:`WhatIf.scenarios_frame`."""
+        change = self.optimum_change
+        values = (
+            len(self.broken), self.kept.cost.total, change and change.low, change and change.high,
+            len(self.start_changes), self.noticed.total,
+        )  # fmt: skip
+        return {"scenario": self.name, **dict(zip(_COMPARED, values, strict=True))}
+
+
+_PLAIN = (int, float, str, Literal["today", "greedy"], Literal["optimal", "feasible"])
+"""Types of fields that become columns."""
+
+_COMPARED = (
+    "base_plan_breaks",
+    "base_plan_costs",
+    "optimum_change_low",
+    "optimum_change_high",
+    "starts_changed",
+    "changes_that_matter",
+)
+"""Columns that compare a scenario with the base plan."""
+
 
 class WhatIf(StrictModel):
     """The base plan and what becomes of it in each scenario; ``plan --what-if --format json`` prints exactly this.
@@ -176,6 +213,52 @@ class WhatIf(StrictModel):
     base: PlanFigures
     worth_a_move: float
     scenarios: tuple[ScenarioAnswer, ...]
+
+    # `scenarios` is a field of the answer, so its data frame needs a name of its own.
+
+    def scenarios_frame(self) -> pl.DataFrame:
+        """Scenarios as a data frame with one row each; the first row is the base plan.
+
+        The columns are ``scenario``, the fields of :class:`PlanFigures` that are numbers or text (null if the scenario
+        has no schedule), ``cost``, and what the scenario means for the base plan: ``base_plan_breaks`` (number of
+        broken rules and limits), ``base_plan_costs`` (if it is kept), ``optimum_change_low`` and
+        ``optimum_change_high`` (proven range of the change of the least possible cost), ``starts_changed`` (VMs that
+        start elsewhere), and ``changes_that_matter`` (those of them for which it matters).
+        """
+        import polars as pl
+
+        plans = [self.base, *(one.plan for one in self.scenarios)]
+        names = [name for name, field in PlanFigures.model_fields.items() if field.annotation in _PLAIN]
+        rows: list[dict[str, object]] = [
+            {name: getattr(plan, name, None) for name in names} | {"cost": None if plan is None else plan.cost.total}
+            for plan in plans
+        ]
+        rows[0]["scenario"] = "base plan"
+        for row, one in zip(rows[1:], self.scenarios, strict=True):
+            row.update(one.compared())
+        return pl.DataFrame(rows, infer_schema_length=None).select("scenario", *names, "cost", *_COMPARED)
+
+    def _repr_html_(self) -> str:
+        """Figures of the base plan and of each scenario, for a notebook."""
+        columns = ("scenario", "VMs", "at-risk backups", "overlapping snapshots", "moves", "policy writes", "cost",
+                   "base plan costs", "starts changed")  # fmt: skip
+        rows = [_figures_row("base plan", self.base, None, None)]
+        rows += [
+            _figures_row(one.name, one.plan, one.kept.cost.total, len(one.start_changes)) for one in self.scenarios
+        ]
+        none = [f"{one.name}: no schedule. {one.no_schedule}" for one in self.scenarios if one.no_schedule is not None]
+        notes = [f"{one.name}: {note}" for one in self.scenarios for note in one.notes]
+        title = f"{counted(len(self.scenarios), 'scenario', 'scenarios')}, figures per 30 days"
+        return html_view(title, none, html_table(columns, rows), notes=notes)
+
+
+def _figures_row(name: str, plan: PlanFigures | None, kept: float | None, changed: int | None) -> tuple[Cell, ...]:
+    if plan is None:
+        return (name, *[None] * 6, kept, None)
+    return (
+        name, plan.vms, plan.at_risk_per_month, plan.overlaps_per_month, plan.moved, plan.policies_written,
+        plan.cost.total, kept, changed,
+    )  # fmt: skip
 
 
 class PriceAnswer(StrictModel):
@@ -259,3 +342,62 @@ class Sensitivity(StrictModel):
     options_allowed: int
     options_ruled_out: int
     vms: tuple[VmStability, ...]
+
+    # `prices` and `vms` are fields of the answer, so their data frames need names of their own.
+
+    def prices_frame(self) -> pl.DataFrame:
+        """Prices as a data frame with one row per price and factor.
+
+        The columns are ``price``, ``factor`` and ``value``, then the plan at that price: ``cost``,
+        ``at_risk_per_month``, ``overlaps_per_month``, ``moved``; ``base_plan_costs`` (if the base plan is kept),
+        ``vms_changed`` (VMs that start elsewhere) and ``changes_that_matter`` (those of them for which it matters).
+        """
+        import polars as pl
+
+        return pl.DataFrame(
+            [
+                {
+                    "price": one.price,
+                    "factor": one.factor,
+                    "value": one.value,
+                    "cost": one.plan.cost.total,
+                    "at_risk_per_month": one.plan.at_risk_per_month,
+                    "overlaps_per_month": one.plan.overlaps_per_month,
+                    "moved": one.plan.moved,
+                    "base_plan_costs": one.kept.cost.total,
+                    "vms_changed": one.vms_changed,
+                    "changes_that_matter": one.noticed.total,
+                }
+                for one in self.prices
+            ]
+        )
+
+    def vms_frame(self) -> pl.DataFrame:
+        """VMs as a data frame with one row each; columns as in :class:`VmStability`."""
+        return frame_of(self.vms, VmStability)
+
+    def _repr_html_(self) -> str:
+        """Plans at other prices, and what is the same in every good schedule, for a notebook."""
+        columns = ("price", "factor", "cost", "at-risk backups", "moves", "starts changed", "changes that matter")
+        rows = [
+            (
+                one.price, one.factor, one.plan.cost.total, one.plan.at_risk_per_month, one.plan.moved,
+                one.vms_changed, one.noticed.total,
+            )
+            for one in self.prices
+        ]  # fmt: skip
+        fixed = sum(one.verdict == "fixed" for one in self.vms)
+        same = sum(one.same_at_all_prices for one in self.vms)
+        moving = sum(one.must_move for one in self.vms)
+        share = self.options_ruled_out / max(self.options_allowed, 1)
+        sentence = (
+            f"In every schedule within {self.tolerance:.1%} of the optimum, "
+            f"{counted(fixed, 'VM has', 'VMs have')} the same start and {counted(moving, 'VM', 'VMs')} must move; "
+            f"{share:.1%} of the starts are ruled out. {counted(same, 'VM starts', 'VMs start')} at the same time "
+            "at all prices."
+        )
+        return html_view(
+            f"{counted(len(self.vms), 'VM', 'VMs')} at other prices, figures per 30 days",
+            [sentence],
+            html_table(columns, rows),
+        )
