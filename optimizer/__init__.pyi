@@ -1,5 +1,6 @@
 from .azure.cloud import AzureCloud as AzureCloud
 from .azure.cloud import connect as connect
+from .cloud import emulate_estate as emulate_estate
 from .cloud import open_twin as open_twin
 from .config import read_rules as read_rules
 from .engine import SERIAL as SERIAL

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from optimizer.estate.document import EstateDocument
+from optimizer.estate.folder import Estate
+from optimizer.model.clock import SYSTEM_CLOCK, FasterClock
 from optimizer.model.rules import PolicyLimits
 from optimizer.ports import BackupService, Clock
 
@@ -42,3 +45,56 @@ def open_twin(
     )
     with Emulator.of_estate(document, clock=clock, settings=settings) as emulator:
         yield AzureBackupService(Connection.to_emulator(emulator.endpoint, emulator.ca_file)), emulator
+
+
+def emulate_estate(
+    estate: Estate,
+    *,
+    port: int = 0,
+    faults: float = 0.0,
+    seed: int = 0,
+    speed: float = 1.0,
+    clock: Clock = SYSTEM_CLOCK,
+) -> Emulator:
+    """Make an emulator that serves an estate as if it were Azure while it is entered as a context manager.
+
+    Load and jobs are shifted by whole weeks so that they end within the last seven days and a pull finds a history.
+    The emulator keeps writes in memory only; the estate never changes.
+
+    Parameters
+    ----------
+    estate
+        Estate to serve.
+    port
+        Port on 127.0.0.1.  0: any free port.
+    faults
+        Share of requests to answer with each kind of fault: 429, 500, 502, and a lost connection.
+    seed
+        Random seed of start delays and faults.
+    speed
+        How many times as fast the time of the emulator passes, at least 1.
+    clock
+        Clock of this machine.
+
+    Raises
+    ------
+    ValueError
+        The speed is below 1.
+    """
+    from optimizer.emulator import Emulator, Faults, Settings
+    from optimizer.estate.moved import MovedLoad, move_jobs
+
+    if speed < 1:
+        raise ValueError(f"speed is {speed}; allowed: 1 or more")
+    service_clock = FasterClock(clock.now(), speed, clock) if speed > 1 else clock
+    shift = timedelta(weeks=max(0, (service_clock.now() - estate.as_of) // timedelta(weeks=1)))
+    return Emulator.of_estate(
+        estate.document,
+        clock=service_clock,
+        load=MovedLoad(estate.load, shift),
+        jobs=move_jobs(estate.jobs(), shift),
+        settings=Settings(backups_since=estate.as_of + shift),
+        faults=Faults(rate_429=faults, rate_500=faults, rate_502=faults, drop_after=faults, retry_after=1, seed=seed),
+        seed=seed,
+        port=port,
+    )

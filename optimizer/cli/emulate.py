@@ -6,7 +6,6 @@ import json
 import shlex
 import signal
 import threading
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +14,6 @@ import click
 from optimizer.cli.console import ESTATE, Screen, common_options, current_clock, example
 from optimizer.cli.numbers import Number, WholeNumber
 from optimizer.model.arm_id import subscription_of
-from optimizer.model.clock import FasterClock
 from optimizer.model.raw import id_of
 
 if TYPE_CHECKING:
@@ -73,23 +71,11 @@ def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: 
     pulls the estate. Commands that talk to the emulator take the time from it, and keep their ledger of writes apart
     from the one for Azure.
     """
-    from optimizer.emulator import Emulator, Faults, Settings
+    from optimizer.cloud import emulate_estate
     from optimizer.estate.folder import open_estate
-    from optimizer.estate.moved import MovedLoad, move_jobs
 
-    opened, machine = open_estate(estate), current_clock()
-    clock = FasterClock(machine.now(), speed, machine) if speed > 1 else machine
-    weeks = max(0, (clock.now() - opened.as_of) // timedelta(weeks=1))
-    emulator = Emulator.of_estate(
-        opened.document,
-        clock=clock,
-        load=MovedLoad(opened.load, timedelta(weeks=weeks)),
-        jobs=move_jobs(opened.jobs(), timedelta(weeks=weeks)),
-        settings=Settings(backups_since=opened.as_of + timedelta(weeks=weeks)),
-        faults=Faults(rate_429=faults, rate_500=faults, rate_502=faults, drop_after=faults, retry_after=1, seed=seed),
-        seed=seed,
-        port=port,
-    )
+    opened = open_estate(estate)
+    emulator = emulate_estate(opened, port=port, faults=faults, seed=seed, speed=speed, clock=current_clock())
     stop = _stop_signal()
     with emulator:
         variables = {EMULATOR_VARIABLE: emulator.endpoint, CA_VARIABLE: str(emulator.ca_file)}
