@@ -89,13 +89,13 @@ def pull(
     """
     from optimizer.estate.pull_options import PullOptions
     from optimizer.estate.pull_source import PullScope
-    from optimizer.report import render_pull
+    from optimizer.report import last_line, render_pull
     from optimizer.workflow import pull_estate
 
     scope = PullScope(subscriptions, groups, vaults)
     options = PullOptions(append, days, job_days, statistic, workspaces, workers=concurrency)
     with screen.progress() as progress:
         found = pull_estate(scope, out, cloud, options, progress=progress)
-    screen.show(*render_pull(found))
+    screen.show(*render_pull(found), last_line(found))
     if not found.complete:
         sys.exit(PARTLY_FAILED)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from optimizer.errors import AuthError, CloudError, EstateError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.job_slots import add_scheduled
+from optimizer.estate.load_holes import LoadCoverage, LoadHole, retention_hole
 from optimizer.estate.load_store import LoadStore
 from optimizer.estate.pull_inventory import (
     Failure,
@@ -120,6 +121,7 @@ class _Pull:
     began: float = field(default_factory=time.monotonic)
     received: int = 0
     unassigned: Mapping[str, int] = field(default_factory=dict)
+    targets: list[LoadTarget] = field(default_factory=list)
 
     def run(self) -> PullReport:
         """Run all stages."""
@@ -199,7 +201,7 @@ class _Pull:
 
     def _pull_load(self, found: Found, as_of: datetime) -> dict[date, DayResult]:
         """Pull the load of each missing day, the newest first."""
-        targets = self._targets(found, as_of)
+        targets = self.targets = self._targets(found, as_of)
         _, end = window(as_of, self.options.days)
         days = days_between(min((target.start for target in targets), default=end), end)
         results = self.partial.days()
@@ -254,12 +256,16 @@ class _Pull:
     ) -> PullReport:
         usable: Counter[str] = Counter()
         have: set[str] = set()
+        coverage = LoadCoverage(self.targets, results, window(as_of, self.options.days)[1])
         with EstateWriter(self.out, self._document()) as writer:
             for day in sorted(results):
+                if self.old is not None:
+                    coverage.add(self.old.load.read_day(day))
                 if results[day].vms:
                     load = self.partial.read_day(day)
                     usable.update(usable_rows(load))
                     have |= set(load.vm_ids)
+                    coverage.add(load)
                     writer.add_load(load)
             if jobs.height:
                 writer.add_jobs(jobs)
@@ -280,7 +286,19 @@ class _Pull:
         self._count_old(vm_ids, usable)
         too_little = tuple(vm for vm in vm_ids if usable[vm] < ENOUGH_DAYS and vm not in gaps)
         days = sum(result.vms > 0 for result in results.values())
-        return self._report(found, document, num_jobs=jobs.height, num_days=days, gaps=gaps, too_little=too_little)
+        report = self._report(found, document, num_jobs=jobs.height, num_days=days, gaps=gaps, too_little=too_little)
+        return replace(report, holes=tuple(self._holes(found, coverage, report.failed, as_of)))
+
+    def _holes(
+        self, found: Found, coverage: LoadCoverage, failed: Collection[str], as_of: datetime
+    ) -> Iterator[LoadHole]:
+        """Days without load, with the probable reason."""
+        if self.old is not None:
+            before = known_vms(self.old.document)
+            known = [target.vm_id for target in self.targets if target.vm_id.lower() in before]
+            yield from retention_hole(known, self.old.as_of, oldest(as_of))
+        vms = {id_of(vm).lower(): vm for vm in found.vms}
+        yield from coverage.holes(vms, failed, with_workspace=self.source.workspace_load is not None)
 
     def _report(
         self,

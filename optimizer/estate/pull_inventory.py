@@ -339,8 +339,17 @@ def place_of(vm: Resource | None, vm_id: str, vault_location: str) -> tuple[str,
 
 
 def is_off(vm: Resource) -> bool:
-    """Whether the VM is known to be off now."""
+    """Whether a VM is off now, as far as is known."""
+    return _power_state(vm) in {"powerstate/deallocated", "powerstate/stopped"}
+
+
+def is_running(vm: Resource) -> bool:
+    """Whether a VM runs now, as far as is known."""
+    return _power_state(vm) == "powerstate/running"
+
+
+def _power_state(vm: Resource) -> str:
+    """Power state in lower case; empty if it is not known."""
     properties = properties_of(vm)
     extended = mapping(mapping(mapping(properties.get("extended")).get("instanceView")).get("powerState"))
-    state = str(extended.get("code") or "").lower()
-    return state in {"powerstate/deallocated", "powerstate/stopped"}
+    return str(extended.get("code") or "").lower()

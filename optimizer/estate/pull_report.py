@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from optimizer.estate.load_holes import LoadHole
 from optimizer.estate.pull_inventory import Failure
 
 ENOUGH_DAYS = 7
@@ -49,6 +50,8 @@ class PullReport:
         VMs without any load in the estate; VMs with fewer than 7 usable days; VMs whose requests failed, with reasons.
     failures
         Failed parts of the pull.
+    holes
+        Whole days without load of VMs whose requests did not fail, with the probable reason.
     """
 
     vaults: int
@@ -73,6 +76,7 @@ class PullReport:
     failures: tuple[Failure, ...]
     not_found: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    holes: tuple[LoadHole, ...] = ()
 
     @property
     def complete(self) -> bool:

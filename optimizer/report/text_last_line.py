@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from optimizer.estate.pull_report import PullReport
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import PlanDocument
 from optimizer.report.typeset import plural
 from optimizer.rollout import Outcome, Rehearsal, WatchReport
 
 
-def last_line(result: PlanDocument | Audit | Rehearsal | WatchReport | Outcome, command: str = "") -> str:
+def last_line(result: PlanDocument | Audit | Rehearsal | PullReport | WatchReport | Outcome, command: str = "") -> str:
     """Sum a result up in one line, such as ``Plan: 19 policies to create, 1 to edit, 150 VMs to move``.
 
     Parameters
     ----------
     result
-        Plan, audit, rehearsal, report of a watch, or outcome of a run.
+        Plan, audit, rehearsal, report of a pull or a watch, or outcome of a run.
     command
         Command of the run, ``apply`` or ``rollback``.
     """
@@ -27,6 +28,8 @@ def last_line(result: PlanDocument | Audit | Rehearsal | WatchReport | Outcome, 
             return _of_audit(result)
         case Rehearsal():
             return f"Rehearsal: {_writes(result.outcome)}, {'flawless' if result.flawless else 'not flawless'}"
+        case PullReport():
+            return _of_pull(result)
         case WatchReport():
             return _of_watch(result)
         case Outcome():
@@ -51,6 +54,14 @@ def _of_audit(audit: Audit) -> str:
     if audit.broken_rules is not None:
         parts.append(f"{plural(len(audit.broken_rules), 'rule')} broken")
     return f"Audit: {', '.join(parts)}"
+
+
+def _of_pull(report: PullReport) -> str:
+    with_holes = {vm_id for hole in report.holes for vm_id in hole.vms}
+    parts = [plural(report.vms, "VM"), f"{plural(report.history_days, 'day')} of load"]
+    parts += [f"{plural(len(with_holes), 'VM')} with holes in it"] if with_holes else []
+    failed = len(report.failed) + len(report.failures)
+    return f"Pull: {', '.join([*parts, *_if_any(failed, 'failed')])}"
 
 
 def _of_watch(report: WatchReport) -> str:

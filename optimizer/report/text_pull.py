@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import date
 
 from pydantic import TypeAdapter
 from rich.console import RenderableType
 from rich.text import Text
 
+from optimizer.estate.load_holes import LoadHole, Reason
 from optimizer.estate.pull_report import ENOUGH_DAYS, PullReport
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, number, plural, short_id, table
 
 _SHOWN = 10
 """Maximum number of VMs or failures that the text lists; the JSON contains all of them."""
+
+_SHOWN_HOLES = 4
+"""Maximum number of holes in the load that the text lists for each reason; the JSON contains all of them."""
 
 
 def render_pull(found: PullReport) -> tuple[Page, str]:
@@ -62,8 +67,10 @@ def _notes(found: PullReport) -> Iterator[str]:
     for reason, count in reasons.most_common(_SHOWN):
         names = [vm for vm, why in found.failed.items() if why == reason]
         yield f"The load of {plural(count, 'VM')} failed ({_some(names)}): {reason}"
-    if found.no_data:
-        yield f"No load data for {plural(len(found.no_data), 'VM')}: {_some(found.no_data)}."
+    explained = {vm_id for hole in found.holes for vm_id in hole.vms}
+    if silent := [vm_id for vm_id in found.no_data if vm_id not in explained]:
+        yield f"No load data for {plural(len(silent), 'VM')}: {_some(silent)}."
+    yield from _holes(found.holes)
     if found.too_little:
         yield (
             f"Too little load data for {plural(len(found.too_little), 'VM')} (fewer than {ENOUGH_DAYS} usable days): "
@@ -91,6 +98,38 @@ def _notes(found: PullReport) -> Iterator[str]:
             f"{plural(found.unprotected, 'VM')} of these subscriptions {are} in no vault that was pulled; "
             f"{they} left out."
         )
+
+
+_WHY: Mapping[Reason, str] = {
+    "off": "The VMs are off now, and Azure measures only VMs that run.",
+    "probably_off": "Probably the VMs were off: there is load before and after, and Azure measures only VMs that run.",
+    "new": "The VMs were created later.",
+    "no_metric": "The VMs run, but Azure Monitor has no CPU metric of them: look at their metrics in the portal.",
+    "no_memory": "Azure Monitor has no memory metric of these VMs. The Azure Monitor agent can send it to a Log "
+    "Analytics workspace; then pull with --workspace ID.",
+    "no_agent": "Neither Azure Monitor nor the workspaces have it: check that the Azure Monitor agent is installed on "
+    "the VMs and sends to a workspace that is given with --workspace.",
+    "retention": "Azure keeps metrics for 93 days, and the last pull is older. Pull at least once in that time.",
+    "unknown": "The VMs were off, or are newer, or their metrics are missing.",
+}
+"""Probable reason for a hole, and what to do."""
+
+
+def _holes(holes: Sequence[LoadHole]) -> Iterator[str]:
+    """One note for each reason, with the VMs and days."""
+    groups: dict[tuple[str, Reason], list[LoadHole]] = {}
+    for hole in holes:
+        groups.setdefault((hole.metric, hole.reason), []).append(hole)
+    for (metric, reason), group in groups.items():
+        vms = {vm_id for hole in group for vm_id in hole.vms}
+        shown = "; ".join(f"{_some(hole.vms)}: {_span(hole.first, hole.last)}" for hole in group[:_SHOWN_HOLES])
+        more = len(group) - _SHOWN_HOLES
+        rest = f"; and {plural(more, 'more hole')}, see --format json" if more > 0 else ""
+        yield f"Days without {metric} for {plural(len(vms), 'VM')} ({shown}{rest}). {_WHY[reason]}"
+
+
+def _span(first: date, last: date) -> str:
+    return f"{first}" if first == last else f"{first} to {last}"
 
 
 def _some(vm_ids: Iterable[str]) -> str:

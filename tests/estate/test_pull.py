@@ -271,6 +271,21 @@ def test_switched_off_vm_is_known_to_be_off(cloud: MemoryCloud, truth: Estate, t
     assert (load.running[load.vm_ids.index(str(off["id"]))] == 0).all()
     assert (load.running == 0).sum() == 288
     assert report.no_data == (str(quiet["id"]),)
+    whole = (date(2026, 2, 26), date(2026, 2, 28))
+    holes = {hole.vms: (hole.reason, hole.first, hole.last) for hole in report.holes if len(hole.vms) == 1}
+    assert holes[(str(off["id"]),)] == ("off", *whole)
+    assert holes[(str(quiet["id"]),)][1:] == whole
+
+
+def test_an_append_after_the_retention_reports_what_is_lost(cloud: MemoryCloud, tmp_path: Path) -> None:
+    """Where the last pull is older than what Azure keeps, the days between are a hole of every VM."""
+    _pull(cloud, tmp_path / "estate")
+    late = DEMO_AS_OF + timedelta(days=100)
+    report = _pull(cloud, tmp_path / "estate", late, append=True)
+    (lost,) = [hole for hole in report.holes if hole.reason == "retention"]
+    assert (lost.first, lost.last) == (date(2026, 3, 2), (late - timedelta(days=93)).date() - timedelta(days=1))
+    assert len(lost.vms) == 30
+    assert not any(hole.reason == "retention" for hole in _pull(cloud, tmp_path / "estate", late, append=True).holes)
 
 
 def test_imported_estate_is_not_appended_to(truth: Estate, cloud: MemoryCloud) -> None:

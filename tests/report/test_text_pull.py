@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import get_args
 
+import pytest
+
+from optimizer.estate.load_holes import LoadHole, Reason
 from optimizer.estate.pull_inventory import Failure
 from optimizer.estate.pull_report import PullReport
+from optimizer.report.text_last_line import last_line
 from optimizer.report.text_pull import render_pull
 from optimizer.report.typeset import to_text
 
@@ -71,3 +77,38 @@ def test_failures_are_grouped_by_reason() -> None:
     assert "continued a pull that began at 2026-02-28 12:00 UTC" in " ".join(text.split())
     assert json.loads(content)["failed"] == failed
     assert not report.complete and REPORT.complete
+
+
+def test_holes_in_the_load_are_explained() -> None:
+    """One note for each reason has the VMs, their days, and what to do; JSON has every hole."""
+    one, two, three = (f"/subscriptions/s/x/vm-{name}" for name in ("one", "two", "silent"))
+    week = (date(2026, 2, 2), date(2026, 2, 8))
+    holes = (
+        LoadHole((one, two), "load", date(2026, 2, 3), date(2026, 2, 3), "probably_off"),
+        LoadHole((one,), "load", *week, "probably_off"),
+        LoadHole((three,), "load", *week, "no_metric"),
+        LoadHole((two,), "memory", *week, "no_memory"),
+        *(LoadHole((one,), "memory", date(2026, 2, day), date(2026, 2, day), "no_agent") for day in range(10, 16)),
+    )
+    report = replace(REPORT, holes=holes)
+    page, content = render_pull(report)
+    text = " ".join(to_text(page).split())
+    for part in (
+        "Days without load for 2 VMs (vm-one, vm-two: 2026-02-03; vm-one: 2026-02-02 to 2026-02-08). Probably the",
+        "were off: there is load before and after",
+        "Days without load for 1 VM (vm-silent: 2026-02-02 to 2026-02-08). The VMs run, but Azure Monitor has no CPU",
+        "Days without memory for 1 VM (vm-two: 2026-02-02 to 2026-02-08). Azure Monitor has no memory metric",
+        "vm-one: 2026-02-13; and 2 more holes, see --format json). Neither Azure Monitor nor the workspaces",
+    ):
+        assert part in text
+    assert "No load data for" not in text, "the hole explains it"
+    assert len(json.loads(content)["holes"]) == len(holes)
+    assert last_line(report) == "Pull: 120 VMs, 31 days of load, 3 VMs with holes in it"
+    assert last_line(replace(REPORT, failed={one: "why"})) == "Pull: 120 VMs, 31 days of load, 1 failed"
+
+
+@pytest.mark.parametrize("reason", get_args(Reason))
+def test_every_reason_has_words(reason: Reason) -> None:
+    """No reason for a hole is left without an explanation."""
+    report = replace(REPORT, holes=(LoadHole(("vm",), "load", date(2026, 2, 2), date(2026, 2, 2), reason),))
+    assert re.search(r"\(vm: 2026-02-02\)\. [A-Z].+\.", " ".join(to_text(render_pull(report)[0]).split()))
