@@ -23,6 +23,7 @@ from .journal import read_journal as read_journal
 from .model.rule_windows import Window as Window
 from .model.rules import Rule as Rule
 from .model.rules import Rules as Rules
+from .model.selectors import Selector as Selector
 from .plan.applied import apply_in_memory as apply_in_memory
 from .plan.audit_document import Audit as Audit
 from .plan.document import PlanDocument as PlanDocument

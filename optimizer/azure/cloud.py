@@ -97,7 +97,11 @@ class AzureCloud:
 
 
 def connect(
-    cloud: str = "public", *, emulator: str | None = None, ca_file: Path | None = None, clock: Clock = SYSTEM_CLOCK
+    cloud: str = "public",
+    *,
+    emulator: str | None = None,
+    ca_file: str | Path | None = None,
+    clock: Clock = SYSTEM_CLOCK,
 ) -> AzureCloud:
     """Choose the cloud that use cases read and write, or an emulator on this machine.
 
@@ -121,10 +125,11 @@ def connect(
     CloudError
         The emulator cannot be reached, or does not state its time.
     """
+    trusted = None if ca_file is None else Path(ca_file)
     if emulator is not None:
         from optimizer.azure.emulator_time import emulator_time
 
-        connection = Connection.to_emulator(_loopback(emulator), ca_file)
+        connection = Connection.to_emulator(_loopback(emulator), trusted)
         time = emulator_time(connection, clock)
         return AzureCloud(connection, time.clock, emulator=time.instance)
     if cloud not in CLOUDS:
@@ -134,7 +139,7 @@ def connect(
         arm,
         "https://{region}." + metrics,
         logs,
-        ca_file=ca_file,
+        ca_file=trusted,
         metrics_audience="https://" + metrics,
         authority=authority,
     )

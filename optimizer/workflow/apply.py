@@ -24,7 +24,7 @@ def prepare_apply(
     cloud: BackupCloud,
     *,
     estate: str | Path | None = None,
-    journal: Path | None = None,
+    journal: str | Path | None = None,
     resume: bool = False,
     scope: RunScope = RunScope(),  # noqa: B008  # frozen
     approval: Approval = Approval(),  # noqa: B008  # frozen
@@ -65,7 +65,7 @@ def prepare_apply(
         The estate cannot be read.
     """
     path = Path(plan_file)
-    plan, journal = read_plan(path), journal or journal_path(path)
+    plan, journal = read_plan(path), journal_path(path) if journal is None else Path(journal)
     if resume:  # the estate may have changed since the first run, by 'pull --append'
         document = known_estate(plan, path, estate, remark=remark)
     else:

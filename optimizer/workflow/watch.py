@@ -17,7 +17,7 @@ def watch_plan(
     cloud: BackupCloud,
     *,
     estate: str | Path | None = None,
-    journal: Path | None = None,
+    journal: str | Path | None = None,
     deep: bool = False,
     remark: Callable[[str], None] = silent,
 ) -> WatchReport:
@@ -52,4 +52,5 @@ def watch_plan(
     path = Path(plan_file)
     plan = read_plan(path)
     document = known_estate(plan, path, estate, remark=remark)
-    return watch_journal(plan, document, journal or journal_path(path), cloud.reader(), cloud.clock, deep=deep)
+    file = journal_path(path) if journal is None else Path(journal)
+    return watch_journal(plan, document, file, cloud.reader(), cloud.clock, deep=deep)
