@@ -20,6 +20,13 @@ def pull(folder: str, subscription: str) -> optimizer.Estate:
     return optimizer.open_estate(folder)
 
 
+def try_out(folder: str, subscription: str) -> None:
+    """Pull from an emulator that serves an estate, an hour in a second."""
+    with optimizer.emulate_estate(optimizer.open_estate(folder), speed=3600) as emulator:
+        cloud = optimizer.connect(emulator=emulator.endpoint, ca_file=emulator.ca_file)
+        optimizer.pull_estate(optimizer.PullScope(subscriptions=(subscription,)), f"{folder}-pulled", cloud)
+
+
 def carry_out(plan_file: str) -> None:
     """Rehearse a plan, apply a part of it, watch it, and take it back."""
     rehearsal = optimizer.rehearse_plan(plan_file, optimizer.open_twin)
