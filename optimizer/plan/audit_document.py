@@ -100,8 +100,8 @@ class BrokenRule(StrictModel):
 class OrderGap(StrictModel):
     """Time between two neighbouring sets of a rule with ``order``, within one group of VMs.
 
-    Of several nights, this is the worst: the one with the shortest gap if the order is broken, else the one with
-    the longest.  Where clocks change, the reading counts that makes the gap shorter.
+    Of several nights, this is the worst: the one with the smallest ``hours`` if the order is broken, otherwise the one
+    with the largest ``hours_most``.
 
     Parameters
     ----------
@@ -112,11 +112,14 @@ class OrderGap(StrictModel):
     first, second
         The sets, as they are written in the rules file.
     ends
-        UTC time at which the last window of the first set ends.
+        UTC time at which the last window of the first set ends, at the UTC offset that makes it latest.
     begins
-        UTC time at which the first window of the second set begins.
+        UTC time at which the first window of the second set begins, at the UTC offset that makes it earliest.
     hours
-        From ``ends`` to ``begins``; negative where the second set begins too early.
+        Smallest distance, from ``ends`` to ``begins``; negative where the second set begins too early.
+    hours_most
+        Largest distance: from the end of any window of the first set to the beginning of any window of the second,
+        at the UTC offsets that make it largest.  ``within`` limits this one.  None in older plans.
     within
         Hours that the rule allows; None where it sets no limit.
     """
@@ -128,12 +131,18 @@ class OrderGap(StrictModel):
     ends: str
     begins: str
     hours: float
+    hours_most: Annotated[float | None, Field(exclude_if=lambda hours: hours is None)] = None
     within: float | None
+
+    @property
+    def largest(self) -> float:
+        """Largest distance in hours that is known; older plans state only the smallest."""
+        return self.hours if self.hours_most is None else self.hours_most
 
     @property
     def holds(self) -> bool:
         """Whether the order holds, and ``within`` if the rule sets it."""
-        return self.hours >= 0 and (self.within is None or self.hours <= self.within)
+        return self.hours >= 0 and (self.within is None or self.largest <= self.within)
 
 
 class IdleRule(StrictModel):

@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from optimizer.model.arrays import FloatArray, IntArray
+from optimizer.model.arrays import IntArray
 from optimizer.model.clashes import Nights, nights
 from optimizer.model.exemptions import set_as_toml
 from optimizer.model.inventory import Inventory
@@ -36,7 +36,7 @@ def order_gaps(inventory: Inventory, rules: Rules, starts: IntArray, snapshot_mi
         if demanded.ordered and demanded.within is None
         for gap in _gaps_of(inventory, demanded, starts, snapshot_minutes)
     ]
-    return tuple(sorted(found, key=lambda gap: (gap.holds, gap.hours if gap.hours < 0 else -gap.hours, gap.group)))
+    return tuple(sorted(found, key=lambda gap: (gap.holds, gap.hours if gap.hours < 0 else -gap.largest, gap.group)))
 
 
 def _gaps_of(inventory: Inventory, demanded: Demanded, starts: IntArray, snapshot_minutes: int) -> Iterator[OrderGap]:
@@ -47,32 +47,34 @@ def _gaps_of(inventory: Inventory, demanded: Demanded, starts: IntArray, snapsho
     spans = {side.pattern: nights(side.pattern, snapshot_minutes) for side in demanded.sides}
     numbers = sorted({side.number for side in demanded.sides})
     for earlier, later in pairwise(numbers):
-        ends = _last_end(demanded.sides, earlier, spans, starts)
-        begins = _first_begin(demanded.sides, later, spans, starts)
-        both = np.flatnonzero(np.isfinite(ends) & np.isfinite(begins))
+        first = _set_in_nights(demanded.sides, earlier, spans, starts)
+        second = _set_in_nights(demanded.sides, later, spans, starts)
+        both = np.flatnonzero(np.isfinite(first.ends) & np.isfinite(second.begins))
         if not len(both):
             continue
-        gaps = begins[both] - ends[both]
-        worst = both[int(gaps.argmin() if gaps.min() < 0 else gaps.argmax())]
+        gaps = second.begins[both] - first.ends[both]
+        largest = second.begins_at_most[both] - first.ends_at_least[both]
+        place = int(gaps.argmin() if gaps.min() < 0 else largest.argmax())
+        ends, begins = first.ends[both[place]], second.begins[both[place]]
         yield OrderGap(
             rule=rule.name,
             group=group,
             first=set_as_toml(rule.order[earlier]),
             second=set_as_toml(rule.order[later]),
-            ends=format_minute(int(ends[worst]) % MINUTES_PER_DAY),
-            begins=format_minute(int(begins[worst]) % MINUTES_PER_DAY),
-            hours=round(float(begins[worst] - ends[worst]) / 60, 2),
+            ends=format_minute(int(ends) % MINUTES_PER_DAY),
+            begins=format_minute(int(begins) % MINUTES_PER_DAY),
+            hours=round(float(gaps[place]) / 60, 2),
+            hours_most=round(float(largest[place]) / 60, 9),
             within=rule.within,
         )
 
 
-def _last_end(sides: tuple[Side, ...], number: int, spans: dict[Pattern, Nights], starts: IntArray) -> FloatArray:
-    """End of the last window of a set in each night; shape (7,), minus infinity for a night without a run."""
-    of_set = [spans[side.pattern].ends[starts[side.rows]] for side in sides if side.number == number]
-    return np.asarray(np.concatenate(of_set).max(axis=0))
-
-
-def _first_begin(sides: tuple[Side, ...], number: int, spans: dict[Pattern, Nights], starts: IntArray) -> FloatArray:
-    """Begin of the first window of a set in each night; shape (7,), infinity for a night without a run."""
-    of_set = [spans[side.pattern].begins[starts[side.rows]] for side in sides if side.number == number]
-    return np.asarray(np.concatenate(of_set).min(axis=0))
+def _set_in_nights(sides: tuple[Side, ...], number: int, spans: dict[Pattern, Nights], starts: IntArray) -> Nights:
+    """Beginnings and ends of one set in each night: its first and last VM instead of each option; shape (7,)."""
+    of_set = [(spans[side.pattern], starts[side.rows]) for side in sides if side.number == number]
+    return Nights(
+        begins=np.concatenate([span.begins[options] for span, options in of_set]).min(axis=0),
+        begins_at_most=np.concatenate([span.begins_at_most[options] for span, options in of_set]).max(axis=0),
+        ends=np.concatenate([span.ends[options] for span, options in of_set]).max(axis=0),
+        ends_at_least=np.concatenate([span.ends_at_least[options] for span, options in of_set]).min(axis=0),
+    )

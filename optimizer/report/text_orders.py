@@ -13,8 +13,9 @@ ORDER_COLUMNS = ("group", "first", "ends (UTC)", "next", "begins (UTC)", "later 
 
 ORDER_NOTE = (
     "group: the service or the vault, or the rule where it orders all its VMs together; each row shows the day that "
-    "keeps the order worst, at the UTC offsets that make it worst; days last from noon to noon on each policy's "
-    "clock; limit: 'within' of the rule"
+    "keeps the order worst; days last from noon to noon on each policy's clock; ends, begins: at their closest; later "
+    "by: smallest to largest distance between VMs of the two sets, over all UTC offsets; limit: 'within' of the rule, "
+    "which limits the largest"
 )
 
 
@@ -48,12 +49,18 @@ def order_cells(gaps: Sequence[OrderGap]) -> list[tuple[str, ...]]:
             gap.ends,
             gap.second.strip('"'),
             gap.begins,
-            _duration(gap.hours),
+            _later_by(gap),
             "none" if gap.within is None else _duration(gap.within),
             "" if gap.holds else "too early" if gap.hours < 0 else "too late",
         )
         for gap in gaps
     ]
+
+
+def _later_by(gap: OrderGap) -> str:
+    """Smallest and largest distance, or one figure where they are equal."""
+    smallest, largest = _duration(gap.hours), _duration(gap.largest)
+    return smallest if smallest == largest else f"{smallest} to {largest}"
 
 
 def _duration(hours: float) -> str:
