@@ -47,11 +47,13 @@ def knee_sentence(plan: PlanDocument) -> str:
     if knee.moves == moved:
         return _needs_all(moved)
     verb = "1 move gives" if knee.moves == 1 else f"{knee.moves:,} moves give"
-    return f"About {verb} {percent(knee.share)} of the gain: see --moves-curve, or plan with --max-moves {knee.moves}"
+    share = f"{percent(knee.share)} of this plan's gain"
+    return f"About {verb} {share}: see --moves-curve, or plan with --max-moves {knee.moves}"
 
 
 def _needs_all(moved: int) -> str:
-    return f"{100 * MOST_OF_GAIN:.0f} % of the gain needs {'the 1 move' if moved == 1 else f'all {moved:,} moves'}"
+    needed = "its only move" if moved == 1 else f"all {moved:,} of its moves"
+    return f"{100 * MOST_OF_GAIN:.0f} % of this plan's gain needs {needed}"
 
 
 def moves_sentences(curve: MovesCurve) -> list[str]:

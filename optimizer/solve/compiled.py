@@ -23,7 +23,7 @@ from numba.core import event as compiler_events
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-COMPILING = "Compiling inner loops of the solver for up to 10 seconds. Later runs use the result."
+COMPILING = "Compiling inner loops of the solver, once after each installation. Later runs use the result."
 """Message that is logged before the compiler starts."""
 
 

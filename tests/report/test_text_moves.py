@@ -67,16 +67,16 @@ def test_one_move_and_all_moves_are_said_as_such() -> None:
     one = CURVE.model_copy(update={"knee": 1, "most_of_gain": 1})
     assert moves_sentences(one)[0].startswith("This 1 move gives 7.1 % of the gain")
     every = CURVE.model_copy(update={"most_of_gain": 1234})
-    assert moves_sentences(every)[0] == "80 % of the gain needs all 1,234 moves."
+    assert moves_sentences(every)[0] == "80 % of this plan's gain needs all 1,234 of its moves."
 
 
 @pytest.mark.parametrize(
     ("moves", "moved", "sentence"),
     [
-        (3, 3, "80 % of the gain needs all 3 moves"),
-        (1, 1, "80 % of the gain needs the 1 move"),
-        (2, 3, "About 2 moves give 83.5 % of the gain: see --moves-curve, or plan with --max-moves 2"),
-        (1, 3, "About 1 move gives 83.5 % of the gain: see --moves-curve, or plan with --max-moves 1"),
+        (3, 3, "80 % of this plan's gain needs all 3 of its moves"),
+        (1, 1, "80 % of this plan's gain needs its only move"),
+        (2, 3, "About 2 moves give 83.5 % of this plan's gain: see --moves-curve, or plan with --max-moves 2"),
+        (1, 3, "About 1 move gives 83.5 % of this plan's gain: see --moves-curve, or plan with --max-moves 1"),
     ],
 )
 def test_a_plan_without_a_curve_names_its_knee(moves: int, moved: int, sentence: str) -> None:
