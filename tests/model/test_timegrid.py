@@ -25,7 +25,9 @@ from optimizer.model.timegrid import (
     Recurrence,
     common_start_step,
     format_minute,
+    format_offset,
     format_start,
+    parse_minute,
     parse_start,
     parse_weekday,
     resolve_zone,
@@ -292,3 +294,21 @@ def test_daily_and_weekly_backups_may_start_at_any_half_hour() -> None:
 def test_the_step_of_start_times_serves_every_zone(offsets: list[int], step: int) -> None:
     """Starts of all zones lie on multiples of the step in UTC, and no larger step would do."""
     assert common_start_step(offsets) == step
+
+
+@given(st.integers(0, 1439))
+def test_a_time_of_day_is_read_as_it_is_written(minute: int) -> None:
+    """Reading is the inverse of writing, for every minute of the day."""
+    assert parse_minute(format_minute(minute)) == minute
+
+
+@pytest.mark.parametrize("text", ["24:00", "7:00", "07:60", "07:00 ", "", "0700", "\N{ARABIC-INDIC DIGIT ZERO}7:00"])
+def test_what_is_no_time_of_day_is_refused(text: str) -> None:
+    """Only HH:MM is read as a time of day."""
+    with pytest.raises(ValueError, match="is not a time of day; allowed: HH:MM from 00:00 to 23:59"):
+        parse_minute(text)
+
+
+def test_offsets_are_written_with_their_sign() -> None:
+    """An offset has a sign, hours and minutes."""
+    assert [format_offset(minutes) for minutes in (0, 345, -210)] == ["+00:00", "+05:45", "-03:30"]
