@@ -27,7 +27,7 @@ def test_one_vm_spelled_twice_is_no_ambiguity() -> None:
 def test_the_message_lists_at_most_five_vms() -> None:
     """Of many VMs with one name, five ids are listed and the others counted."""
     many = [f"/subscriptions/s/{number:02d}/web" for number in range(12)]
-    with pytest.raises(DataError, match="'web' is the name of 12 VMs; .*/04/web and 7 more$"):
+    with pytest.raises(DataError, match=r"'web' is the name of 12 VMs; .*/04/web and 7 more$"):
         find_vm("web", many)
     assert str(no_such_vm("x", [f"vm-{number:02d}" for number in range(12)])).endswith(
         "the estate contains vm-00, vm-01, vm-02, vm-03, vm-04 and 7 more"
