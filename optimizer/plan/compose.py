@@ -112,6 +112,7 @@ def compose_plan(
         peak=summary.peak_concurrency.plan,
         weighted_overlaps=None if summary.weighted is None else summary.weighted.overlaps_per_month.plan,
         bound=result.bound,
+        spreading_costs=result.spreading_costs,
     )
     checked = to_check(estate, case, [entry.start for entry in schedule], diff)
     if toward is not None:
@@ -250,6 +251,7 @@ def _summary(
         broken_today=_broken_today(case) if result.reference_name == "greedy" or toward is not None else (),
         captured=_round(result.captured),
         gap=_round(result.gap),
+        spreading_costs=_round(result.spreading_costs),
         toward=toward,
         seconds=result.seconds,
         model_change=_round((after - before).sum()),

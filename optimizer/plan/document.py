@@ -100,10 +100,16 @@ class Summary(StrictModel):
     weighted
         The figures that the objective counts where a rule gives any VM a weight other than 1; else None.
     captured
-        Certified share of all possible improvement over the reference; 1 where the plan is proven optimal.
+        Certified share of all possible improvement over the reference; 1 where ``status`` is ``optimal``.
+    status
+        ``optimal`` if the gap is at most 0.01 % of the cost.
     gap
-        Most that any schedule could cost less than the plan, in at-risk backups per 30 days: cost of the plan less
-        the proven bound.  Left out of plans of earlier versions.
+        Most that any schedule could save besides ``spreading_costs``, in at-risk backups per 30 days: cost of the plan
+        less ``spreading_costs`` and the proven bound.  Left out of plans of earlier versions.
+    spreading_costs
+        Part of the plan's cost that spreads services beyond what that saves in overlaps, as ``prices.all_at_once``
+        demands, in at-risk backups per 30 days.  ``status``, ``captured`` and ``gap`` leave it out.  Left out where it
+        is 0.
     toward
         For plans of ``plan --toward``, where today's schedule breaks rules: how far the plan leads; else None.
     model_change
@@ -135,6 +141,7 @@ class Summary(StrictModel):
     broken_today: Annotated[tuple[str, ...], Field(exclude_if=lambda rules: not rules)] = ()
     captured: float
     gap: Annotated[float | None, Field(exclude_if=lambda gap: gap is None)] = None
+    spreading_costs: Annotated[float, Field(exclude_if=lambda costs: costs == 0)] = 0.0
     toward: Annotated[Toward | None, Field(exclude_if=lambda toward: toward is None)] = None
     seconds: float
     model_change: Annotated[float | None, Field(exclude_if=lambda change: change is None)] = None
@@ -143,7 +150,7 @@ class Summary(StrictModel):
     @property
     def left_to_gain(self) -> float:
         """The figure ``gap``, including for plans that older versions wrote without it."""
-        return max(0.0, self.cost.plan - self.cost.bound)
+        return max(0.0, self.cost.plan - self.spreading_costs - self.cost.bound)
 
     @property
     def costs_more_than_today(self) -> bool:

@@ -49,9 +49,11 @@ class Claims:
     peak
         Largest number of overlapping windows of one service in one half hour.
     bound
-        Lower bound, which must not exceed the cost.
+        Lower bound, which must not exceed the cost without the spreading costs.
     weighted_overlaps
         Overlaps, each multiplied by the smaller weight of its two VMs; None if no VM has a weight.
+    spreading_costs
+        Part of the cost that spreads services; never below 0.
     """
 
     cost: float
@@ -60,6 +62,7 @@ class Claims:
     peak: int
     bound: float = -math.inf
     weighted_overlaps: float | None = None
+    spreading_costs: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,8 +423,11 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
     ):
         if not abs(stated - found) <= TOLERANCE * (1 + abs(found)):  # in this form, NaN is a fault as well
             faults.append(f"the plan states {name} {stated:.6f}, it is {found:.6f}")
-    if not claims.bound <= claims.cost + TOLERANCE:
-        faults.append(f"the bound {claims.bound:.6f} is above the cost {claims.cost:.6f}")
+    if not claims.spreading_costs >= 0:
+        faults.append(f"the plan states spreading costs {claims.spreading_costs:.6f}, below 0")
+    if not claims.bound <= claims.cost - claims.spreading_costs + TOLERANCE:
+        less = f" without {claims.spreading_costs:.6f} for spread services" if claims.spreading_costs else ""
+        faults.append(f"the bound {claims.bound:.6f} is above the cost {claims.cost:.6f}{less}")
     return faults
 
 

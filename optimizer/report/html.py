@@ -31,7 +31,7 @@ from optimizer.report.page_tables import (
 )
 from optimizer.report.page_zones import UTC, display_zones
 from optimizer.report.rule_words import changed_settings
-from optimizer.report.text import expected_sentence, model_of, today_breaks, weighted_lines
+from optimizer.report.text import expected_sentence, model_of, spreading_clause, today_breaks, weighted_lines
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import knee_sentence, moves_sentences
 from optimizer.report.text_orders import ORDER_COLUMNS, ORDER_NOTE, ORDER_TITLE, order_cells
@@ -202,35 +202,38 @@ def _proven_tile(plan: PlanDocument) -> dict[str, str]:
     limits = within_limits(plan.rules, summary.vms)
     within = f" {limits}" if limits else ""
     cost, bound, gap = (decimal(one) for one in (summary.cost.plan, summary.cost.bound, summary.left_to_gain))
-    captured = percent(summary.captured)
+    captured, spread = percent(summary.captured), spreading_clause(plan)
     if summary.moved == 0 and summary.reference == "today":
         if plan.rules.max_moves == 0:
             return _tile("Left to gain", "", gap, "Today's schedule stays: max_moves is 0, so no VM may move.")
         stays = f"Today's schedule stays: no other{within} would save more than this, certified by a proven bound."
         return _tile("Left to gain", "", gap, stays)
+    if summary.costs_more_than_today:
+        more = (
+            f"At-risk backups per 30 days that any schedule{within} could save, besides what spreads services: the "
+            f"plan costs {cost}{spread}. It costs {decimal(summary.cost.plan - summary.cost.today)} more than today's "
+            f"schedule. Certified by a proven bound of {bound}."
+        )
+        return _tile("Left to gain", "", gap, more)
     if summary.status == "optimal":
-        optimal = (
-            f"What the plan costs, in at-risk backups per 30 days. No schedule{within} costs less: the gap is {gap}."
+        optimal = f"What the plan costs, in at-risk backups per 30 days{spread}. "
+        optimal += (
+            f"Apart from that, no schedule{within} costs less than the bound, {bound}."
+            if spread
+            else f"No schedule{within} costs less: the gap is {gap}."
         )
         return _tile("Proven optimal", "", cost, optimal + _broken(summary))
-    if summary.costs_more_than_today:
-        spread = (
-            f"At-risk backups per 30 days that any schedule{within} could save over this one, which spreads services "
-            f"although it costs {decimal(summary.cost.plan - summary.cost.today)} more than today's schedule. "
-            f"Certified by a proven bound: the gap between {cost}, what the plan costs, and {bound}."
-        )
-        return _tile("Left to gain", "", gap, spread)
     if summary.reference == "today":
         share = (
             f"The share of all possible improvement over today's schedule{within} that this plan takes, certified by "
             f"a proven bound: no {'such ' if within else ''}schedule costs less than {bound}, and this one costs "
-            f"{cost}, a gap of {gap} at-risk backups per 30 days."
+            f"{cost}{spread}. The gap is {gap} at-risk backups per 30 days."
         )
         return _tile("Captured", "", captured, share)
     left = (
         f"At-risk backups per 30 days that any schedule{within} could save over this one, certified by a proven "
-        f"bound: the gap between {cost}, what the plan costs, and {bound}. The plan takes {captured} of all possible "
-        "improvement over a greedy schedule."
+        f"bound of {bound}: the plan costs {cost}{spread}. It takes {captured} of all possible improvement over a "
+        "greedy schedule."
     )
     return _tile("Left to gain", "", gap, left + _broken(summary))
 

@@ -20,6 +20,7 @@ from optimizer.plan.document import (
     Summary,
     TodayAndPlan,
 )
+from optimizer.plan.together import WORTH_A_NOTE
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
 from optimizer.report.text_broken_rules import broken_rules_rows, idle_rules_rows, rules_kept
 from optimizer.report.text_moves import knee_sentence, moves_parts
@@ -394,6 +395,14 @@ def _largest_increase(plan: PlanDocument) -> str:
     return f" (by at most {worst.risk - worst.risk_today:.4f}: {short_id(worst.vm)})"
 
 
+def spreading_clause(plan: PlanDocument) -> str:
+    """What of a plan's cost spreads services, to be put after the cost; empty if it is too little to be shown."""
+    costs, price = plan.summary.spreading_costs, plan.rules.prices.all_at_once
+    if costs < WORTH_A_NOTE:
+        return ""
+    return f", of which {decimal(costs)} spreads services, as prices.all_at_once ({price:g}) demands"
+
+
 def _captured_sentence(plan: PlanDocument) -> str:
     """One sentence about the proven quality of a plan; it names the limits that the proof depends on."""
     summary = plan.summary
@@ -406,16 +415,18 @@ def _captured_sentence(plan: PlanDocument) -> str:
         possible, other = decimal(summary.left_to_gain), f" schedule{within}" if within else ""
         return f"Today's schedule stays: it is proven that no other{other} saves more than {possible} ({search})"
     no_other = "no such schedule" if within else "no schedule"
+    spread = spreading_clause(plan)
     proven = (
-        f"the plan costs {decimal(summary.cost.plan)}, and {no_other} costs less than {decimal(summary.cost.bound)}"
+        f"the plan costs {decimal(summary.cost.plan)}{spread}, and {no_other} costs less than "
+        f"{decimal(summary.cost.bound)}"
     )
-    if summary.status == "optimal":
-        optimal = f"Proven optimal{within}" if within else "Proven optimal, nothing is left to gain"
-        return f"{optimal}: {proven} ({search})"
-    gap = f"a gap of {decimal(summary.left_to_gain)} at-risk backups per 30 days"
     if summary.costs_more_than_today:
         more = decimal(summary.cost.plan - summary.cost.today)
         return f"The plan costs {more} more than today's schedule, to spread services: {proven} ({search})"
+    if summary.status == "optimal":
+        nothing = " apart from spread services" if spread else "" if within else ", nothing is left to gain"
+        return f"Proven optimal{within}{nothing}: {proven} ({search})"
+    gap = f"a gap of {decimal(summary.left_to_gain)} at-risk backups per 30 days"
     if summary.reference == "today":
         captured = f"Captured {percent(summary.captured)} of all possible improvement over today's schedule{within}"
         return f"{captured}, certified: {proven}, {gap} ({search})"

@@ -85,7 +85,7 @@ def _overview_cells(figures: PlanFigures) -> tuple[str, ...]:
         f"{figures.policies_written:,}",
         decimal(figures.cost.total),
         percent(figures.captured),
-        decimal(max(0.0, figures.cost.total - figures.bound)),
+        decimal(figures.gap),
     )
 
 
@@ -140,13 +140,14 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
         line("policies written", lambda figures: figures.policies_written, whole=True),
         *(line(f"cost: {name}", of) for name, of in _TERMS),
         line("cost, in at-risk backups", lambda figures: figures.cost.total),
+        *_spreading_lines(base, plan),
         (
             "proven minimum cost",
             decimal(base.bound),
             "",
             *((decimal(plan.bound), signed(plan.bound - base.bound)) if plan else ()),
         ),
-        ("gap: costs at most this much more", _gap(base), "", *((_gap(plan), "") if plan else ())),
+        ("gap: what any schedule could save at most", _gap(base), "", *((_gap(plan), "") if plan else ())),
         ("captured, against", _captured(base), "", *((_captured(plan), "") if plan else ())),
     ]
     columns = [Column(""), number("base"), number("kept")]
@@ -157,9 +158,17 @@ def _comparison(base: PlanFigures, one: ScenarioAnswer) -> Rows:
     return Rows(title="Against the base plan", columns=columns, cells=cells, note=note)
 
 
+def _spreading_lines(base: PlanFigures, plan: PlanFigures | None) -> Iterator[tuple[str, ...]]:
+    """What the plans spend to spread services, which the gap and what is captured leave out; nothing if that is 0."""
+    spent = [one.spreading_costs for one in (base, plan) if one is not None]
+    if any(spent):
+        new = () if plan is None else (decimal(spent[1]), _difference(spent[1] - spent[0], whole=False))
+        yield "of which spreads services, not in the gap", decimal(spent[0]), "", *new
+
+
 def _gap(plan: PlanFigures) -> str:
-    """Maximum difference from the cheapest plan, in at-risk backups per 30 days and in percent of the plan's cost."""
-    gap = max(0.0, plan.cost.total - plan.bound)
+    """What any schedule could save, in at-risk backups per 30 days and in percent of the plan's cost."""
+    gap = plan.gap
     return f"{decimal(gap)} ({percent(gap / plan.cost.total if plan.cost.total > 0 else 0.0)})"
 
 

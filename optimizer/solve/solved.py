@@ -43,6 +43,7 @@ class Solved:
         Multipliers of the best bound: prices of being in a row, of moves and of policy writes.
     spreading_costs
         Part of the cost that spreads services although that saves less in overlaps, in at-risk backups per 30 days.
+        Services are spread after the search, so what is proven holds for the rest of the cost.
     """
 
     options: IntArray
@@ -56,9 +57,14 @@ class Solved:
     spreading_costs: float = 0.0
 
     @property
+    def searched(self) -> float:
+        """Cost without what spreads services, which the search is compared with, in at-risk backups per 30 days."""
+        return self.cost.total - self.spreading_costs
+
+    @property
     def is_optimal(self) -> bool:
-        """Whether the schedule is proven optimal, up to :data:`OPTIMALITY_GAP`."""
-        return proves_optimal(self.cost.total, self.bound)
+        """Whether the schedule is proven optimal but for spread services, up to :data:`OPTIMALITY_GAP`."""
+        return proves_optimal(self.searched, self.bound)
 
     @property
     def stopped(self) -> Stopped:
@@ -67,21 +73,21 @@ class Solved:
 
     @property
     def gap(self) -> float:
-        """What any schedule could save at most, in at-risk backups per 30 days; never negative."""
-        return max(0.0, self.cost.total - self.bound)
+        """What any schedule could save at most, besides the spreading costs, in at-risk backups per 30 days."""
+        return max(0.0, self.searched - self.bound)
 
     @property
     def captured(self) -> float:
         """Certified share of all possible improvement.
 
-        It is ``(reference - plan) / (reference - bound)``; 1 if the plan is proven optimal or the denominator is below
-        1e-6; and 0 if the plan costs more than the reference.
+        It is ``(reference - plan) / (reference - bound)``, where ``plan`` is :attr:`searched`; 1 if the plan is proven
+        optimal or the denominator is below 1e-6; and 0 if the plan costs more than the reference.
         """
         if self.is_optimal:
             return 1.0
-        if self.cost.total > self.reference.total + ROUNDING:
+        if self.searched > self.reference.total + ROUNDING:
             return 0.0
-        return captured(self.reference.total, self.cost.total, self.bound)
+        return captured(self.reference.total, self.searched, self.bound)
 
     def leaves_open_at_most(self, gap: float, cost: float) -> bool:
         """Whether a schedule of this cost leaves at most this share of the possible improvement open; see `solve`."""

@@ -70,6 +70,7 @@ def plan_figures(planned: Planned) -> PlanFigures:
         captured=summary.captured,
         reference=summary.reference,
         status=summary.status,
+        spreading_costs=summary.spreading_costs,
         max_moves=rules.max_moves,
         max_policy_writes=rules.max_policy_writes,
         budget_days=rules.budget_days,

@@ -55,6 +55,9 @@ class PlanFigures(Figures):
 
     Parameters
     ----------
+    spreading_costs
+        Part of the cost that spreads services beyond what that saves in overlaps, which ``captured`` leaves out; left
+        out where it is 0.
     max_moves, max_policy_writes, budget_days
         Limits under which ``bound`` is proven; left out where the rules set none.
     """
@@ -63,9 +66,15 @@ class PlanFigures(Figures):
     captured: float
     reference: Literal["today", "greedy"]
     status: Literal["optimal", "feasible"]
+    spreading_costs: Annotated[float, Field(exclude_if=lambda costs: costs == 0)] = 0.0
     max_moves: Annotated[int | None, Field(exclude_if=lambda limit: limit is None)] = None
     max_policy_writes: Annotated[int | None, Field(exclude_if=lambda limit: limit is None)] = None
     budget_days: Annotated[int | None, Field(exclude_if=lambda limit: limit is None)] = None
+
+    @property
+    def gap(self) -> float:
+        """What any schedule could save besides the spreading costs, in at-risk backups per 30 days."""
+        return max(0.0, self.cost.total - self.spreading_costs - self.bound)
 
 
 class StartChange(StrictModel):

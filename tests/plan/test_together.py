@@ -275,7 +275,11 @@ def test_what_spreading_costs_beyond_its_savings_is_stated() -> None:
     result = keep_promise(case, before, 0)
     assert result.cost.total == pytest.approx(0.4 + 0.1 + 0.02)
     assert result.spreading_costs == pytest.approx(0.52 - 0.25)
-    assert (result.is_optimal, result.bound, result.captured) == (False, cost.total, 0.0)
+    assert (result.is_optimal, result.bound, result.captured) == (True, cost.total, 1.0)
+    assert (result.stopped, result.gap) == ("gap", pytest.approx(0.0))
+    open_still = replace(result, bound=cost.total - 0.5, ended_by="effort")  # the search left 0.5, whatever is spread
+    assert (open_still.is_optimal, open_still.stopped) == (False, "effort")
+    assert (open_still.gap, open_still.captured) == (pytest.approx(0.5), pytest.approx(0.0))
     (note,) = notes_on_spreading(PRICES, result.spreading_costs)
     assert note.startswith("0.27 of the plan's cost is for spreading services")
     undone = result.with_schedule(case.instance, today)

@@ -378,6 +378,8 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
     ),
     "peak misstated": ("states peak concurrency", lambda v: claiming(v, peak=v.claims.peak - 1)),
     "bound above the cost": ("is above the cost", lambda v: claiming(v, bound=v.claims.cost + 0.001)),
+    "bound above what the search found": ("is above the cost", lambda v: claiming(v, spreading_costs=v.claims.cost)),
+    "spreading costs below 0": ("states spreading costs", lambda v: claiming(v, spreading_costs=-0.1, bound=0.0)),
     "bound that is no number": ("is above the cost", lambda v: claiming(v, bound=float("nan"))),
     "cost that is no number": ("states cost", lambda v: claiming(v, cost=float("nan"))),
     "overlap priced otherwise": (

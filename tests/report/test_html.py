@@ -121,7 +121,7 @@ def test_headline_figures_are_those_of_the_summary() -> None:
     assert "42.0 -> 20.5 at-risk backups per 30 days, a change of -21.5 (90 %: -26.0 to -17.0)" in text
     assert "95.0 %" in text
     assert "over today's schedule that this plan takes" in text
-    assert f"a gap of {decimal(PLAN.summary.left_to_gain)} at-risk backups per 30 days" in text
+    assert f"The gap is {decimal(PLAN.summary.left_to_gain)} at-risk backups per 30 days" in text
     assert "15 policies created, 1 edited, 17 VMs reassigned" in text
 
 
@@ -131,7 +131,7 @@ def test_a_page_of_a_plan_that_costs_more_than_today_says_why() -> None:
     dear = cost.model_copy(update={"plan": cost.today + 0.25, "bound": cost.today - 0.5})
     plan = PLAN.model_copy(update={"summary": PLAN.summary.model_copy(update={"cost": dear})})
     text = " ".join(" ".join(read(render_html(plan, INVENTORY, None)).text).split())
-    assert "spreads services although it costs 0.25 more than today's schedule" in text
+    assert "It costs 0.25 more than today's schedule" in text
     assert "over today's schedule that this plan takes" not in text
 
 

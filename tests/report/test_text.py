@@ -13,6 +13,7 @@ from optimizer.model.rules import Rules
 from optimizer.plan.audit import audit
 from optimizer.plan.audit_document import BrokenRule
 from optimizer.plan.document import Expectation, PlanDocument, TodayAndPlan
+from optimizer.report.html import render_html
 from optimizer.report.text import WORST, expected_sentence, render_audit, render_plan, render_report
 from optimizer.report.typeset import decimal, to_text
 from tests.report.small_estate import AS_OF, make_inventory, make_plan, make_risk
@@ -180,6 +181,23 @@ def test_a_plan_that_costs_more_than_today_says_why() -> None:
     text = to_text(render_plan(PLAN.model_copy(update={"summary": summary})))
     assert "The plan costs 0.25 more than today's schedule, to spread services: the plan costs" in text
     assert "Captured" not in text
+
+
+def test_what_spreads_services_stands_apart_from_the_proof() -> None:
+    """It is stated beside the cost and is part of neither the gap nor what is captured; the page says the same."""
+    cost = PLAN.summary.cost
+    of_which = "of which 0.39 spreads services, as prices.all_at_once (1) demands"
+    spread = {"spreading_costs": 0.39, "cost": cost.model_copy(update={"plan": cost.plan + 0.39})}
+    feasible = PLAN.model_copy(update={"summary": PLAN.summary.model_copy(update=spread)})
+    text = " ".join(to_text(render_plan(feasible)).split())
+    assert f"the plan costs {decimal(cost.plan + 0.39)}, {of_which}, and no schedule costs less than" in text
+    assert f"a gap of {decimal(PLAN.summary.left_to_gain)} at-risk backups per 30 days" in text
+    assert of_which in render_html(feasible, INVENTORY, None)
+    proven = {"spreading_costs": 0.39, "status": "optimal", "captured": 1.0}
+    optimal = PLAN.model_copy(update={"summary": PLAN.summary.model_copy(update=proven)})
+    text = " ".join(to_text(render_plan(optimal)).split())
+    assert f"Proven optimal apart from spread services: the plan costs {decimal(cost.plan)}, {of_which}" in text
+    assert f"{of_which}. Apart from that, no schedule costs less" in render_html(optimal, INVENTORY, None)
 
 
 def test_the_expected_change_stands_beside_what_the_model_sees() -> None:
