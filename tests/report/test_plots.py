@@ -15,6 +15,7 @@ from optimizer.plan.case import Case
 from optimizer.plan.document import PlanDocument
 from optimizer.report import charts
 from optimizer.report.figures import compare_services
+from tests.pictures import LAYERS, picture_sizes
 
 if TYPE_CHECKING:
     from bokeh.models import Model
@@ -40,40 +41,14 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Planned:
     return Planned(estate, case, optimizer.make_plan_of(estate, case, effort=1, moves_curve=True))
 
 
-LAYERS = 2
-"""Number of canvases that Bokeh lays over each other in one picture."""
-
-SIZES = """
-() => {
-  const found = [];
-  const visit = (node) => {
-    if (node.tagName === "CANVAS" && node.width && node.height) {
-      const { width, height } = node.getBoundingClientRect();
-      if (width && height) found.push([width, height]);
-    }
-    if (node.shadowRoot) visit(node.shadowRoot);
-    for (const child of node.children ?? []) visit(child);
-  };
-  visit(document.body);
-  return found;
-}
-"""
-
-
-def sizes(browser: Browser, plot: Model, folder: Path, width: int = 1000) -> list[tuple[float, float]]:
-    """Width and height of each picture of a plot in a page of the given width."""
+def sizes(browser: Browser, plot: Model, folder: Path, pictures: int) -> list[tuple[float, float]]:
+    """Width and height of each canvas of a plot in a page of 1,000 pixels."""
     from bokeh.embed import file_html
     from bokeh.resources import INLINE
 
     file = folder / "plot.html"
     file.write_text(file_html(plot, INLINE, title="plot"), "utf-8")
-    page = browser.new_context(offline=True, viewport={"width": width, "height": 800}).new_page()
-    page.goto(file.as_uri())
-    page.wait_for_function(f"({SIZES})().length > 0")
-    page.wait_for_timeout(100)
-    found = page.evaluate(SIZES)
-    page.context.close()
-    return [(one[0], one[1]) for one in found]
+    return picture_sizes(browser, file, pictures)
 
 
 def test_every_plot_takes_the_width_of_the_page(browser: Browser, planned: Planned, tmp_path: Path) -> None:
@@ -86,7 +61,7 @@ def test_every_plot_takes_the_width_of_the_page(browser: Browser, planned: Plann
         "moves": (optimizer.plot_moves(planned.plan), 1),
     }
     for name, (plot, side_by_side) in plots.items():
-        found = sizes(browser, plot, tmp_path)
+        found = sizes(browser, plot, tmp_path, side_by_side)
         assert len(found) == LAYERS * side_by_side, name
         for width, height in found:
             assert 0.9 * 1000 / side_by_side < width <= 1000 / side_by_side, name
@@ -98,7 +73,7 @@ def test_heat_maps_in_a_plain_row_can_be_seen(browser: Browser, planned: Planned
     from bokeh.layouts import row
 
     hours = compare_services(planned.case.inventory, planned.plan)
-    found = sizes(browser, row(charts.heat_map(hours, "today"), charts.heat_map(hours, "plan")), tmp_path)
+    found = sizes(browser, row(charts.heat_map(hours, "today"), charts.heat_map(hours, "plan")), tmp_path, 2)
     assert len(found) == LAYERS * 2
     assert all(width >= charts.MIN_WIDTH for width, _ in found)
 
