@@ -41,6 +41,12 @@
         .sort((a, b) => sign * compare(a[0], b[0]) || a[1] - b[1])
         .map(([, , row]) => row);
     };
+    const texts = new Map();
+    document.addEventListener("zonechange", () => texts.clear());
+    const textOf = (row) => {
+      if (!texts.has(row)) texts.set(row, row.textContent.toLowerCase());
+      return texts.get(row);
+    };
     const [previous, next, every] = listing.querySelectorAll("button[data-do]");
     const count = listing.querySelector(".count"), filtered = listing.querySelector(".filtered");
     function draw() {
@@ -50,7 +56,10 @@
         if (index === state.sort) head.setAttribute("aria-sort", state.ascending ? "ascending" : "descending");
         else head.removeAttribute("aria-sort");
       });
-      for (const row of rows) row.hidden = !row.textContent.toLowerCase().includes(state.filter);
+      for (const row of rows) {
+        const isHidden = state.filter !== "" && !textOf(row).includes(state.filter);
+        if (row.hidden !== isHidden) row.hidden = isHidden;
+      }
       const found = rows.filter((row) => !row.hidden);
       const size = state.all ? Math.max(found.length, 1) : PAGE;
       const pages = Math.max(1, Math.ceil(found.length / size));
@@ -142,6 +151,7 @@
       const weekday = "weekday" in place.dataset ? `${WEEKDAYS[wrap(Math.floor(minute / DAY), 7)]} ` : "";
       place.textContent = weekday + clock(minute);
     }
+    document.dispatchEvent(new Event("zonechange"));
     const hours = document.querySelector("#hours-table tbody");
     hours.append(...[...hours.rows].sort((a, b) => (a.cells[0].textContent < b.cells[0].textContent ? -1 : 1)));
     for (const model of source("heat")) moveHours(model, [["hour", 0]]);
