@@ -83,8 +83,9 @@ def emulated(home: Path) -> Iterator[dict[str, str]]:
     """Serve the estate by the installed command; variables that lead other commands to it."""
     with start("emulate", home / "estate", "--format", "json") as process:
         assert process.stdout is not None and process.stderr is not None
-        variables = json.loads("".join(process.stdout.readline() for _ in range(4)))
-        yield {**variables, "BACKUP_OPTIMIZER_STATE": str(home / "state")}
+        shown = json.loads("".join(iter(process.stdout.readline, "}\n")) + "}")
+        del shown["pull"]  # a command, not a variable
+        yield {**shown, "BACKUP_OPTIMIZER_STATE": str(home / "state")}
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
 
