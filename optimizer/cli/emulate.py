@@ -86,6 +86,8 @@ def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: 
             click.echo(
                 "\n".join([*(f"export {name}={shlex.quote(value)}" for name, value in variables.items()), pull])
             )
+        if found := remark_on_ids(opened.document):
+            screen.remark(found)
         screen.remark("serving; Ctrl-C ends it")
         stop.wait()
     screen.remark(f"ended after {emulator.requests.total()} requests and {len(emulator.writes)} writes")
@@ -100,6 +102,19 @@ def pull_command(document: EstateDocument, endpoint: str, ca_file: Path) -> str:
     scope = [word for name in subscriptions for word in ("--subscription", name)]
     words = ["backup-optimizer", "pull", *scope, "--emulator", endpoint, "--ca-file", str(ca_file), "--out", "pulled"]
     return shlex.join(words)
+
+
+def remark_on_ids(document: EstateDocument) -> str:
+    """Remark on VMs that ``pull`` does not find in the emulator; empty if it finds all of them."""
+    nameless = sum(not subscription_of(id_of(vm)) for vm in document.vms)
+    if not nameless:
+        return ""
+    have = "1 VM has" if nameless == 1 else f"{nameless:,} VMs have"
+    return (
+        f"{have} no ARM id, because this estate was made from a list, so 'pull' does not find "
+        f"{'it' if nameless == 1 else 'them'}: to try the whole round, serve an estate that 'demo', 'pull' or 'import "
+        "--resources' made"
+    )
 
 
 def _stop_signal() -> threading.Event:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 
 from optimizer.azure.connection import Connection
 from optimizer.cli import cli
+from optimizer.cli.emulate import remark_on_ids
 from optimizer.estate.demo import generate_demo
 from optimizer.estate.folder import open_estate
 from tests.cli.command_line import run
@@ -58,3 +59,13 @@ def test_help_shows_an_example() -> None:
     text = CliRunner().invoke(cli, ["emulate", "--help"]).output
     assert "backup-optimizer emulate estate --port 8443" in text
     assert "the estate folder never changes" in " ".join(text.split())
+
+
+def test_vms_that_a_pull_does_not_find_are_pointed_out(tmp_path: Path) -> None:
+    """An estate from a list has VMs without ARM ids, which is said before somebody looks for them in vain."""
+    generate_demo(tmp_path / "estate", vms=2, seed=1, weeks=1)
+    document = open_estate(tmp_path / "estate").document
+    assert remark_on_ids(document) == ""
+    listed = document.model_copy(update={"vms": ({"id": "sql-01"}, {"id": "sql-02"}, *document.vms)})
+    assert remark_on_ids(listed).startswith("2 VMs have no ARM id, because this estate was made from a list")
+    assert "so 'pull' does not find it:" in remark_on_ids(document.model_copy(update={"vms": ({"id": "sql-01"},)}))
