@@ -68,14 +68,6 @@ class VmHistory(Protocol):
         ...
 
 
-class VmLoadSource(Protocol):
-    """Source of load history, one VM at a time."""
-
-    def read_vm(self, vm_id: str) -> VmHistory:
-        """Load of one VM over the whole history; no days if the VM has no load."""
-        ...
-
-
 @dataclass(frozen=True)
 class Comparison:
     """A service or a vault before and after, with at-risk backups and expected overlapping snapshots per 30 days."""
@@ -242,7 +234,7 @@ class LoadProfile:
         Name of the VM.
     days
         Number of UTC days of history.
-    cpu_mean, cpu_p95, memory_mean, memory_p95
+    cpu_mean, cpu_p95, memory_mean
         Length 288, in percent; None if no day has data.
     busy_share
         Length 288: share of the days on which CPU or memory is above its threshold; None if no day has data.
@@ -256,7 +248,6 @@ class LoadProfile:
     cpu_mean: tuple[float | None, ...]
     cpu_p95: tuple[float | None, ...]
     memory_mean: tuple[float | None, ...]
-    memory_p95: tuple[float | None, ...]
     busy_share: tuple[float | None, ...]
     windows_today: tuple[tuple[int, int], ...]
     windows_plan: tuple[tuple[int, int], ...]
@@ -304,7 +295,6 @@ def load_profile(
         cpu_mean=_column_means(cpu),
         cpu_p95=_column_p95(cpu),
         memory_mean=_column_means(memory),
-        memory_p95=_column_p95(memory),
         busy_share=_rounded(share, 3),
         windows_today=_windows(item, inventory, entry.start_today, snapshot_minutes),
         windows_plan=_windows(item, inventory, entry.start, snapshot_minutes),
