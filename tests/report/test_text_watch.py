@@ -72,9 +72,9 @@ PAGES = {"mixed": render_watch(REPORT), "many": render_watch(WatchReport(at=NOW,
 @pytest.mark.parametrize("ascii_only", [False, True])
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES.keys())
 def test_pages_fit_the_terminal(page: RenderableType, ascii_only: bool, width: int) -> None:
-    """No line is longer than the terminal is wide, and ASCII output is ASCII."""
+    """No line is wider than the terminal, except for an option of a command, which stays whole to be copied."""
     text = to_text(page, width, ascii_only=ascii_only)
-    assert max(map(len, text.splitlines())) <= width
+    assert [line for line in text.splitlines() if len(line) > width and not line.lstrip().startswith("--")] == []
     assert text.isascii() or not ascii_only
 
 
