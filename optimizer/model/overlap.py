@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from optimizer.model.timegrid import HORIZON_DAYS
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, HORIZON_DAYS, SLOT_MINUTES, START_WINDOW_MINUTES
 
 
 class Box(NamedTuple):
@@ -56,6 +56,34 @@ def overlap_probability(distance: int, boxes: tuple[Box, ...] = UNIFORM_DELAYS) 
     [0.23, 0.1725, 0.115, 0.0575, 0.0]
     """
     return sum(box.weight * max(0, box.width - abs(distance)) for box in boxes)
+
+
+def exact_overlap_probability(distance: int) -> float:
+    """Probability that two snapshots run at the same time, without the approximation by boxes.
+
+    Both delays are uniform over 120 minutes. Snapshots of 15 minutes overlap if the difference of their beginnings,
+    which has a triangular density, is less than 15 minutes.
+
+    Parameters
+    ----------
+    distance
+        Half hours between their scheduled starts.
+
+    Examples
+    --------
+    >>> [round(exact_overlap_probability(d), 4) for d in range(6)]
+    [0.2344, 0.1875, 0.125, 0.0625, 0.0078, 0.0]
+    """
+    minutes = SLOT_MINUTES * abs(distance)
+    return _delays_differ_by_less(DEFAULT_SNAPSHOT_MINUTES - minutes) - _delays_differ_by_less(
+        -DEFAULT_SNAPSHOT_MINUTES - minutes
+    )
+
+
+def _delays_differ_by_less(minutes: float) -> float:
+    """Probability that one uniform delay is less than this many minutes longer than another."""
+    share = max(-1.0, min(1.0, minutes / START_WINDOW_MINUTES))
+    return (1 + share) ** 2 / 2 if share < 0 else 1 - (1 - share) ** 2 / 2
 
 
 DAILY_PAIR = HORIZON_DAYS * overlap_probability(0)

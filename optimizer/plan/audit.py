@@ -39,6 +39,7 @@ from optimizer.plan.audit_document import (
     VaultAudit,
 )
 from optimizer.plan.occupancy import (
+    exact_overlaps,
     expected_overlaps,
     item_services,
     service_occupancy,
@@ -128,6 +129,7 @@ def audit(
             at_risk_per_month=float(risk_today.sum()),
             at_risk_at_best=float(np.asarray(risk, dtype=np.float64)[rows, best].sum()),
             overlaps_per_month=float(sum(service.overlaps_per_month for service in services)),
+            overlaps_exact=round(exact_overlaps(inventory, starts_today(inventory)), 6),
             working_hours_starts=working_hours_starts(inventory, rules.working_hours, today),
             weighted=weighted_totals(inventory, today, risk_today, item_weights(inventory, rules)),
             peak_concurrency=max((service.peak_concurrency for service in services), default=0),

@@ -32,7 +32,8 @@ class WeightedTotals(StrictModel):
 class AuditTotals(StrictModel):
     """The estate in figures; at-risk backups, overlaps and starts in working hours are expected numbers per 30 days.
 
-    ``weighted`` is None where every VM has the weight 1.
+    ``overlaps_exact`` is the number of overlaps by the exact probability, and ``overlaps_per_month`` the number by the
+    approximate one that has a price.  ``weighted`` is None where every VM has the weight 1.
     """
 
     vms: int
@@ -43,6 +44,7 @@ class AuditTotals(StrictModel):
     at_risk_per_month: float
     at_risk_at_best: float
     overlaps_per_month: float
+    overlaps_exact: Annotated[float | None, Field(exclude_if=lambda exact: exact is None)] = None
     working_hours_starts: float
     weighted: Annotated[WeightedTotals | None, Field(exclude_if=lambda totals: totals is None)] = None
     peak_concurrency: int

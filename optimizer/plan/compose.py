@@ -40,7 +40,13 @@ from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.plan.explain import Solution, format_start_utc, reasons
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves_document import MOST_OF_GAIN, Knee, MovesCurve
-from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_totals, working_hours_starts
+from optimizer.plan.occupancy import (
+    exact_overlaps,
+    expected_overlaps,
+    service_occupancy,
+    weighted_totals,
+    working_hours_starts,
+)
 from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_names, notes_on_policies
 from optimizer.plan.rollback_file import objects_of
@@ -108,6 +114,7 @@ def compose_plan(
     claims = Claims(
         cost=result.cost.total,
         overlaps=summary.overlaps_per_month.plan,
+        exact_overlaps=None if summary.overlaps_exact is None else summary.overlaps_exact.plan,
         working_hours_starts=_working_hours_starts(case, options).plan,
         peak=summary.peak_concurrency.plan,
         weighted_overlaps=None if summary.weighted is None else summary.weighted.overlaps_per_month.plan,
@@ -234,6 +241,10 @@ def _summary(
         overlaps_per_month=TodayAndPlan(
             today=_round(expected_overlaps(case.inventory, instance.today).sum()),
             plan=_round(expected_overlaps(case.inventory, options).sum()),
+        ),
+        overlaps_exact=TodayAndPlan(
+            today=_round(exact_overlaps(case.inventory, instance.today)),
+            plan=_round(exact_overlaps(case.inventory, options)),
         ),
         working_hours_starts=_working_hours_starts(case, options),
         peak_concurrency=TodayAndPlanCount(today=int(met_before.max(initial=0)), plan=int(met_after.max(initial=0))),

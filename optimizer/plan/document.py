@@ -90,6 +90,11 @@ class Summary(StrictModel):
     ----------
     reference
         What ``captured`` is measured against: today's schedule, or a greedy one where today's breaks rules.
+    overlaps_per_month
+        Expected overlapping snapshots per 30 days, by the approximate probability that has a price.
+    overlaps_exact
+        The same by the exact probability, which also counts snapshots scheduled two hours apart.  None in plans of
+        older versions.
     working_hours_starts
         Expected number of backups per 30 days that start in working hours.  None in plans of older versions.
     knee
@@ -130,6 +135,7 @@ class Summary(StrictModel):
     reference: Literal["today", "greedy"]
     at_risk_per_month: TodayAndPlan
     overlaps_per_month: TodayAndPlan
+    overlaps_exact: Annotated[TodayAndPlan | None, Field(exclude_if=lambda exact: exact is None)] = None
     working_hours_starts: Annotated[TodayAndPlan | None, Field(exclude_if=lambda starts: starts is None)] = None
     peak_concurrency: TodayAndPlanCount
     weighted: Annotated[WeightedFigures | None, Field(exclude_if=lambda figures: figures is None)] = None

@@ -5,13 +5,13 @@ These figures are for people.  They are computed directly from the inventory and
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import numpy as np
 
 from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory, Vm
-from optimizer.model.overlap import overlap_probability
+from optimizer.model.overlap import exact_overlap_probability, overlap_probability
 from optimizer.model.timegrid import (
     HORIZON_DAYS,
     NUM_OPTIONS,
@@ -114,6 +114,20 @@ def expected_overlaps(inventory: Inventory, starts: IntArray) -> FloatArray:
     return count_overlaps(service, items_by_pattern(inventory), starts)
 
 
+def exact_overlaps(inventory: Inventory, starts: IntArray) -> float:
+    """Expected overlapping snapshots of all services per 30 days, by the exact probability.
+
+    :func:`expected_overlaps` counts by the approximation that has a price.
+
+    Parameters
+    ----------
+    starts
+        Shape (num_items,): start option of every item in the zone of its policy.
+    """
+    _, service = item_services(inventory)
+    return float(count_overlaps(service, items_by_pattern(inventory), starts, exact_overlap_probability).sum())
+
+
 def weighted_overlaps(inventory: Inventory, starts: IntArray, weights: FloatArray) -> FloatArray:
     """Expected overlaps of each service, each multiplied by the smaller weight of its two VMs; shape (num_services,).
 
@@ -153,7 +167,12 @@ def weighted_totals(
     return WeightedTotals(at_risk_per_month=round(at_risk, 6), overlaps_per_month=round(overlaps, 6))
 
 
-def count_overlaps(service: IntArray, patterns: Mapping[Pattern, IntArray], starts: IntArray) -> FloatArray:
+def count_overlaps(
+    service: IntArray,
+    patterns: Mapping[Pattern, IntArray],
+    starts: IntArray,
+    probability_of: Callable[[int], float] = overlap_probability,
+) -> FloatArray:
     """Expected overlapping snapshots of each service per 30 days; shape (num_services,).
 
     Parameters
@@ -164,13 +183,16 @@ def count_overlaps(service: IntArray, patterns: Mapping[Pattern, IntArray], star
         Rows of the items of each pattern.
     starts
         Shape (num_items,): start option of every item.
+    probability_of
+        Probability that two snapshots overlap, given the number of half hours between their scheduled starts; 0 from
+        some distance on.
     """
     pairs = np.zeros(int(service.max(initial=-1)) + 1)
     for reading in ClockReading:
         runs = _count_starts(service, patterns, starts, reading)
-        pairs += overlap_probability(0) * (runs * (runs - 1) / 2).sum(axis=1)
+        pairs += probability_of(0) * (runs * (runs - 1) / 2).sum(axis=1)
         distance = 1
-        while probability := overlap_probability(distance):
+        while probability := probability_of(distance):
             pairs += probability * (runs * np.roll(runs, -distance, axis=1)).sum(axis=1)
             distance += 1
     monthly: FloatArray = pairs * HORIZON_DAYS / 7 / len(ClockReading)

@@ -28,7 +28,10 @@ from optimizer.plan.verify_sets import SetRules, is_under
 from optimizer.plan.verify_toward import Counting, check_left
 
 OVERLAP_PROBABILITIES = (0.23, 0.1725, 0.115, 0.0575)
-"""Probability that two snapshots overlap, for starts 0, 30, 60 and 90 minutes apart."""
+"""Probability with a price that two snapshots overlap, for starts 0, 30, 60 and 90 minutes apart."""
+
+EXACT_OVERLAP_PROBABILITIES = (15 / 64, 3 / 16, 1 / 8, 1 / 16, 1 / 128)
+"""Exact probability for starts 0, 30, 60, 90 and 120 minutes apart."""
 
 TOLERANCE = 1e-5
 """Relative difference between two figures that counts as rounding."""
@@ -43,7 +46,9 @@ class Claims:
     cost
         Value of the whole objective.
     overlaps
-        Expected number of overlapping snapshots within services, per 30 days.
+        Expected number of overlapping snapshots within services, per 30 days, by the probability that has a price.
+    exact_overlaps
+        The same by the exact probability; None if the plan does not state it.
     working_hours_starts
         Expected number of backups that start in working hours, per 30 days.
     peak
@@ -63,6 +68,7 @@ class Claims:
     bound: float = -math.inf
     weighted_overlaps: float | None = None
     spreading_costs: float = 0.0
+    exact_overlaps: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,10 +419,12 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
     peak = max(met.values(), default=0)
     faults = []
     counted = sum(one.count for one in overlaps)
+    exact = sum(one.exact for one in overlaps)
     weighted = counted if claims.weighted_overlaps is None else claims.weighted_overlaps
     for name, stated, found in (
         ("cost", claims.cost, total),
         ("expected overlaps", claims.overlaps, counted),
+        ("exact overlaps", exact if claims.exact_overlaps is None else claims.exact_overlaps, exact),
         ("weighted overlaps", weighted, sum(one.weighted for one in overlaps)),
         ("expected starts in working hours", claims.working_hours_starts, in_hours),
         ("peak concurrency", claims.peak, peak),
@@ -439,10 +447,15 @@ def _weights(checked: Checked) -> list[float]:
 
 @dataclass(frozen=True, slots=True)
 class _ServiceOverlaps:
-    """Expected overlapping snapshots of a service in 30 days, plain and times the smaller weight of both VMs."""
+    """Expected overlapping snapshots of a service in 30 days.
+
+    ``count`` is by the probability that has a price, ``weighted`` is this times the smaller weight of both VMs, and
+    ``exact`` is by the exact probability.
+    """
 
     count: float
     weighted: float
+    exact: float
     num_vms: int
 
 
@@ -454,7 +467,7 @@ def _overlaps(checked: Checked, clock: WindowClock, weights: Sequence[float]) ->
         members[vm.service or vm.id].append(row)
     found = []
     for rows in members.values():
-        plain = weighted = 0.0
+        plain = weighted = exact = 0.0
         for clock_changed in (False, True):
             runs: defaultdict[float, Counter[int]] = defaultdict(Counter)
             for row in rows:
@@ -463,19 +476,21 @@ def _overlaps(checked: Checked, clock: WindowClock, weights: Sequence[float]) ->
                     clock.starts(policy, _option(checked.starts[row]), clock_changed=clock_changed)
                 )
             for weight, other in combinations_with_replacement(runs, 2):
-                pairs = _expected_pairs(runs[weight], runs[other], alike=weight == other)
+                alike = weight == other
+                pairs = _expected_pairs(runs[weight], runs[other], OVERLAP_PROBABILITIES, alike=alike)
+                exact += _expected_pairs(runs[weight], runs[other], EXACT_OVERLAP_PROBABILITIES, alike=alike)
                 plain += pairs
                 weighted += min(weight, other) * pairs
-        found.append(_ServiceOverlaps(plain / 2 * 30 / 7, weighted / 2 * 30 / 7, len(rows)))
+        found.append(_ServiceOverlaps(plain / 2 * 30 / 7, weighted / 2 * 30 / 7, exact / 2 * 30 / 7, len(rows)))
     return found
 
 
-def _expected_pairs(runs: Counter[int], others: Counter[int], *, alike: bool) -> float:
+def _expected_pairs(runs: Counter[int], others: Counter[int], probabilities: Sequence[float], *, alike: bool) -> float:
     """Expected overlaps of two kinds of runs in a week; ``alike``: both arguments are the same runs."""
     expected = 0.0
     for moment, count in runs.items():
-        expected += OVERLAP_PROBABILITIES[0] * (count * (count - 1) / 2 if alike else count * others[moment])
-        for apart, probability in enumerate(OVERLAP_PROBABILITIES[1:], start=1):
+        expected += probabilities[0] * (count * (count - 1) / 2 if alike else count * others[moment])
+        for apart, probability in enumerate(probabilities[1:], start=1):
             expected += probability * count * others[(moment + apart) % HALF_HOURS_PER_WEEK]
             if not alike:
                 expected += probability * count * others[(moment - apart) % HALF_HOURS_PER_WEEK]

@@ -12,6 +12,7 @@ from optimizer.plan.document import PlanDocument, ScheduleEntry, Summary
 from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.plan.rule_effects import rule_effects
 from optimizer.ports import LoadSource
+from optimizer.report.before_after import expected_risk, shown_overlaps, weighted_lines
 from optimizer.report.figures import (
     HalfHours,
     ServiceHours,
@@ -31,7 +32,7 @@ from optimizer.report.page_tables import (
 )
 from optimizer.report.page_zones import UTC, display_zones
 from optimizer.report.rule_words import changed_settings
-from optimizer.report.text import expected_sentence, model_of, spreading_clause, today_breaks, weighted_lines
+from optimizer.report.text import change_sentence, expected_sentence, model_of, spreading_clause, today_breaks
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import knee_sentence, moves_sentences
 from optimizer.report.text_orders import ORDER_COLUMNS, ORDER_NOTE, ORDER_TITLE, order_cells
@@ -147,18 +148,18 @@ def _bokeh_script() -> str:
 def _tiles(plan: PlanDocument) -> list[dict[str, str]]:
     """Main figures, each with a sentence that explains it."""
     summary = plan.summary
-    risk, overlaps, peak = summary.at_risk_per_month, summary.overlaps_per_month, summary.peak_concurrency
+    risk, overlaps = expected_risk(summary) or summary.at_risk_per_month, shown_overlaps(summary)
+    peak = summary.peak_concurrency
     weighted = [
-        f" Weighted by the rules: {decimal(today)} today, {decimal(plan)} in the plan."
-        for _, today, plan in weighted_lines(summary)
+        f" Weighted by the rules: {decimal(line.today)} today, {decimal(line.plan)} in the plan."
+        for line in weighted_lines(summary)
     ] or ["", ""]
     return [
         _tile(
             "Backups at risk",
             decimal(risk.today),
             decimal(risk.plan),
-            f"Snapshots per 30 days that meet a busy guest, as the model sees it. {_expected(summary)}".strip()
-            + weighted[0],
+            f"Snapshots per 30 days that meet a busy guest. {_expected(summary)}" + weighted[0],
             _change(risk.today, risk.plan),
         ),
         _tile(
@@ -260,8 +261,13 @@ def _toward(plan: PlanDocument) -> str:
 
 
 def _expected(summary: Summary) -> str:
-    expected = expected_sentence(summary.expected_change, model_of(summary))
-    return f"{expected}." if expected else ""
+    """What the figures of the tile are: those of days that the plan did not see, or else the model's."""
+    model = summary.at_risk_per_month
+    if summary.expected_change is None or expected_risk(summary) is None:
+        expected = expected_sentence(summary.expected_change, model_of(summary))
+        return f"The figures are the model's. {expected}." if expected else "The figures are the model's."
+    seen = f"The model, which smooths the hours, sees {decimal(model.today)} -> {decimal(model.plan)}."
+    return f"{change_sentence(summary.expected_change)}. {seen}"
 
 
 def _broken(summary: Summary) -> str:

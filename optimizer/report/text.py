@@ -21,6 +21,7 @@ from optimizer.plan.document import (
     TodayAndPlan,
 )
 from optimizer.plan.together import WORTH_A_NOTE
+from optimizer.report.before_after import before_and_after, expected_risk, nonzero_overlaps
 from optimizer.report.figures import Comparison, compare_services, compare_vaults, half_hour_labels
 from optimizer.report.text_broken_rules import broken_rules_rows, idle_rules_rows, rules_kept
 from optimizer.report.text_moves import knee_sentence, moves_parts
@@ -40,7 +41,6 @@ from optimizer.report.typeset import (
     percent,
     plural,
     profile_bars,
-    relative_change,
     short_id,
     table,
 )
@@ -49,6 +49,8 @@ from optimizer.report.within_limits import within_limits
 
 WORST = 10
 """Maximum number of rows per table on a terminal; JSON contains all rows."""
+
+_ON_UNSEEN_DAYS = "Expected on days the plan did not see"
 
 RULES_NAMED = 5
 """Maximum number of rules that a sentence lists."""
@@ -83,7 +85,9 @@ def _audit_totals(audit: Audit) -> Iterator[RenderableType]:
         f"{decimal(totals.at_risk_at_best)} if every VM started at its own best time"
     )
     yield Text(f"  {totals.busy_vms:>9,}  {'VM is' if totals.busy_vms == 1 else 'VMs are'} often busy when backed up")
-    yield Text(f"  {decimal(totals.overlaps_per_month):>9}  expected overlapping snapshots of one service in 30 days")
+    exact = totals.overlaps_per_month if totals.overlaps_exact is None else totals.overlaps_exact
+    overlaps = nonzero_overlaps(totals.overlaps_per_month, exact)
+    yield Text(f"  {decimal(overlaps):>9}  expected overlapping snapshots of one service in 30 days")
     if totals.weighted is not None:
         weighted = totals.weighted
         yield Text(f"  {decimal(weighted.at_risk_per_month):>9}  {AT_RISK_WEIGHTED}")
@@ -227,7 +231,10 @@ def _silent_lists(audit: Audit) -> Iterator[RenderableType]:
                 "no service is backed up all at once",
                 all(one.at_once is not None for one in audit.services_together),
             ),
-            ("no two snapshots of a service overlap", not audit.totals.overlaps_per_month),
+            (
+                "no two snapshots of a service overlap",
+                not (audit.totals.overlaps_per_month or audit.totals.overlaps_exact),
+            ),
             ("no VM is often busy when backed up", not audit.busy),
             ("no policy is near its limit", not audit.policies),
             ("no vault is near its limit", all(one.state is None for one in audit.vaults)),
@@ -272,13 +279,6 @@ def render_plan(plan: PlanDocument, max_rows: int = WORST) -> Page:
 def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
     summary = plan.summary
 
-    def line(name: str, today: float, plan: float, *, whole: bool = False) -> tuple[str, ...]:
-        show = (lambda value: f"{value:,.0f}") if whole else decimal
-        change = relative_change(today, plan)
-        if change is None:
-            return name, show(today), show(plan), glyphs.dash
-        return name, show(today), show(plan), f"+{percent(change)}" if plan > today else percent(change)
-
     headline = (
         f"{plural(summary.moved, 'VM')} of {summary.vms:,} move"
         if summary.moved
@@ -290,38 +290,13 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
         f"{plural(summary.reassigned, 'VM')} reassigned"
     )
     yield Text(f"fingerprint {plan.fingerprint}", style="dim")
-    figures = Rows(
-        title="Before and after",
-        columns=(Column(""), number("today"), number("plan"), number("change")),
-        cells=[
-            line("at-risk backups per 30 days", summary.at_risk_per_month.today, summary.at_risk_per_month.plan),
-            line(
-                "expected overlapping snapshots per 30 days",
-                summary.overlaps_per_month.today,
-                summary.overlaps_per_month.plan,
-            ),
-            *(line(*figures) for figures in weighted_lines(summary)),
-            line(
-                "most overlapping start windows in one service",
-                summary.peak_concurrency.today,
-                summary.peak_concurrency.plan,
-                whole=True,
-            ),
-            *(
-                [line("expected starts in working hours per 30 days", in_hours.today, in_hours.plan)]
-                if (in_hours := summary.working_hours_starts)
-                else []
-            ),
-            line("cost, in at-risk backups", summary.cost.today, summary.cost.plan),
-        ],
-    )
-    yield table(figures, glyphs, width)
+    yield table(before_and_after(summary, glyphs), glyphs, width)
     yield Text()
     yield Text(
         f"VMs with less risk: {summary.vms_helped:,}; with the same: {summary.vms_unharmed:,}; "
         f"with more: {summary.vms_harmed:,}{_largest_increase(plan)}"
     )
-    if expected := expected_sentence(summary.expected_change, model_of(summary)):
+    if expected := _expected_below_table(summary):
         yield Text(expected)
     if knee := knee_sentence(plan):
         yield Text(knee)
@@ -337,17 +312,6 @@ def _summary(plan: PlanDocument, glyphs: Glyphs, width: int) -> Iterator[Rendera
             f"{today_breaks(summary)}, so improvement is measured against a greedy schedule that keeps every rule "
             f"and costs {decimal(summary.cost.reference)}"
         )
-
-
-def weighted_lines(summary: Summary) -> list[tuple[str, float, float]]:
-    """Label, today's value and the plan's value of each weighted figure; empty if every VM has the weight 1."""
-    if summary.weighted is None:
-        return []
-    at_risk, overlaps = summary.weighted.at_risk_per_month, summary.weighted.overlaps_per_month
-    return [
-        (AT_RISK_WEIGHTED, at_risk.today, at_risk.plan),
-        (OVERLAPS_WEIGHTED, overlaps.today, overlaps.plan),
-    ]
 
 
 def model_of(summary: Summary) -> TodayAndPlan | None:
@@ -367,14 +331,26 @@ def expected_sentence(expected: Expectation | None, model: TodayAndPlan | None) 
     if expected is None:
         return f"The expected change of at-risk backups is unknown: the history is too short to hold days out; {seen}"
     if expected.today is None or expected.plan is None:
-        value, low, high = decimals((expected.value, expected.low, expected.high))
-        change = f"a change of {value} at-risk backups per 30 days"
-    else:
-        today, plan, value, low, high = decimals(
-            (expected.today, expected.plan, expected.value, expected.low, expected.high)
-        )
-        change = f"{today} -> {plan} at-risk backups per 30 days, a change of {value}"
-    return f"Expected on days the plan did not see: {change} (90 %: {low} to {high}); {seen}"
+        return f"{change_sentence(expected)}; {seen}"
+    today, plan, value, low, high = decimals(
+        (expected.today, expected.plan, expected.value, expected.low, expected.high)
+    )
+    change = f"{today} -> {plan} at-risk backups per 30 days, a change of {value} (90 %: {low} to {high})"
+    return f"{_ON_UNSEEN_DAYS}: {change}; {seen}"
+
+
+def _expected_below_table(summary: Summary) -> str:
+    """What :func:`expected_sentence` states and the table above does not: the change and its interval."""
+    if summary.expected_change is None or expected_risk(summary) is None:
+        return expected_sentence(summary.expected_change, model_of(summary))
+    return f"{change_sentence(summary.expected_change)}; the model smooths the hours"
+
+
+def change_sentence(expected: Expectation) -> str:
+    """The expected change and its interval, without the figures that it is the difference of."""
+    value, low, high = decimals((expected.value, expected.low, expected.high))
+    change = f"a change of {value} at-risk backups per 30 days (90 %: {low} to {high})"
+    return f"{_ON_UNSEEN_DAYS}: {change}"
 
 
 def today_breaks(summary: Summary) -> str:

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizer.model.overlap import DAILY_PAIR, Box, overlap_probability, price_per_overlap
+from optimizer.model.overlap import (
+    DAILY_PAIR,
+    Box,
+    exact_overlap_probability,
+    overlap_probability,
+    price_per_overlap,
+)
 
 
 def closed_form(apart: float) -> float:
@@ -34,6 +40,14 @@ def test_known_probabilities() -> None:
     """23, 19, 12.5, 6 and 0.8 % for starts 0 to 120 minutes apart, as the module states."""
     found = [round(closed_form(apart), 4) for apart in (0, 30, 60, 90, 120, 135)]
     assert found == [0.2344, 0.1875, 0.125, 0.0625, 0.0078, 0.0]
+
+
+def test_the_exact_probability_is_the_closed_form() -> None:
+    """In both directions, and 0 from two and a half hours on."""
+    assert [exact_overlap_probability(apart) for apart in range(-7, 8)] == pytest.approx(
+        [closed_form(30 * abs(apart)) for apart in range(-7, 8)]
+    )
+    assert exact_overlap_probability(5) == 0
 
 
 def test_the_box_is_never_wrong_by_more_than_it_says() -> None:

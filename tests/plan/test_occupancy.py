@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from optimizer.model.working_hours import WorkingHours
 from optimizer.plan.occupancy import (
+    exact_overlaps,
     expected_overlaps,
     service_occupancy,
     service_of,
@@ -23,6 +24,7 @@ from optimizer.plan.occupancy import (
     working_hours_starts,
 )
 from tests.report.small_estate import make_inventory, make_plan, make_risk
+from tests.solve.examples import inventory, policy
 
 INVENTORY = make_inventory(14)
 STARTS = st.lists(st.integers(0, 47), min_size=14, max_size=14)
@@ -128,3 +130,12 @@ def test_a_schedule_of_another_estate_is_refused() -> None:
     plan = make_plan(INVENTORY, make_risk(INVENTORY))
     with pytest.raises(ValueError, match=r"no entry for 1 VMs .*vm-000"):
         starts_in_schedule(INVENTORY, plan.schedule[1:])
+
+
+@pytest.mark.parametrize(("apart", "counted", "exact"), [(0, 6.9, 7.03125), (4, 0.0, 0.234375), (5, 0.0, 0.0)])
+def test_two_daily_vms_overlap_exactly_as_often_as_their_delays_say(apart: int, counted: float, exact: float) -> None:
+    """Two hours apart, the priced count is 0 although one night in 128 the snapshots overlap."""
+    daily = [policy("p0", "v", 0), policy("p1", "v", apart)]
+    found, starts = inventory(daily, [("shop", "p0"), ("shop", "p1")]), np.array([0, apart])
+    assert expected_overlaps(found, starts).sum() == pytest.approx(counted)
+    assert exact_overlaps(found, starts) == pytest.approx(exact)

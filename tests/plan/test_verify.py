@@ -364,6 +364,7 @@ FAULTS: dict[str, tuple[str, Callable[[Valid], Valid]]] = {
     "cost understated": ("states cost", lambda v: claiming(v, cost=v.claims.cost - 0.01, bound=0.0)),
     "cost overstated": ("states cost", lambda v: claiming(v, cost=v.claims.cost + 0.01)),
     "overlaps misstated": ("states expected overlaps", lambda v: claiming(v, overlaps=v.claims.overlaps - 0.1)),
+    "exact overlaps misstated": ("states exact overlaps", lambda v: claiming(v, exact_overlaps=-0.1)),
     "starts in working hours misstated": (
         "states expected starts in working hours",
         lambda v: claiming(v, working_hours_starts=v.claims.working_hours_starts + 1),

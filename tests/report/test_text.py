@@ -110,8 +110,46 @@ def test_next_to_nothing_has_no_percentage() -> None:
     pairs = PLAN.summary.overlaps_per_month.model_copy(update={"today": 50.0, "plan": 0.01})
     summary = PLAN.summary.model_copy(update={"at_risk_per_month": risk, "overlaps_per_month": pairs})
     text = to_text(render_plan(PLAN.model_copy(update={"summary": summary})))
-    assert re.search(r"at-risk backups per 30 days +0.00 +0.00 +\N{EM DASH}", text)
+    assert re.search(r"at-risk backups per 30 days, by the model +0.00 +0.00 +\N{EM DASH}", text)
     assert re.search(r"expected overlapping snapshots per 30 days +50.0 +0.01 +-99.9 %", text)
+
+
+def test_the_figure_to_expect_is_the_first_of_the_table() -> None:
+    """At-risk backups on days that the plan did not see come before the model's, and the interval stands below."""
+    expected = PLAN.summary.expected_change
+    assert expected is not None and expected.today is not None and expected.plan is not None
+    text = to_text(PAGES["plan"])
+    unseen = rf"on days the plan did not see +{decimal(expected.today)} +{decimal(expected.plan)} +-51.2 %"
+    model = PLAN.summary.at_risk_per_month
+    seen = rf"by the model +{decimal(model.today)} +{decimal(model.plan)} +-\d"
+    assert re.search(rf"at-risk backups per 30 days, {unseen}\n +at-risk backups per 30 days, {seen}", text)
+    interval = "a change of -21.5 at-risk backups per 30 days (90 %: -26.0 to -17.0); the model smooths the hours"
+    assert interval in " ".join(text.split())
+
+
+def test_without_an_expected_change_the_table_has_the_model_alone() -> None:
+    """Where no days could be held out, the one figure is the model's, and the sentence below says why."""
+    summary = PLAN.summary.model_copy(update={"expected_change": None})
+    text = to_text(render_plan(PLAN.model_copy(update={"summary": summary})))
+    model = summary.at_risk_per_month
+    assert re.search(rf"at-risk backups per 30 days +{decimal(model.today)} +{decimal(model.plan)} ", text)
+    assert "the history is too short to hold days out" in text
+
+
+def test_no_overlaps_are_not_claimed_where_some_remain() -> None:
+    """Snapshots two hours apart still overlap at times: where they count as 0.00, the exact number is shown."""
+    counted, exact = TodayAndPlan(today=82.8, plan=0.0), TodayAndPlan(today=85.31, plan=0.94)
+    summary = PLAN.summary.model_copy(update={"overlaps_per_month": counted, "overlaps_exact": exact})
+    text = to_text(render_plan(PLAN.model_copy(update={"summary": summary})))
+    assert re.search(r"expected overlapping snapshots per 30 days +82.8 +0.94 +-98.9 %", text)
+
+
+def test_an_audit_calls_overlaps_fine_only_where_none_remain() -> None:
+    """Snapshots that overlap only by the exact count are shown, and not called fine."""
+    totals = AUDIT.totals.model_copy(update={"overlaps_per_month": 0.0, "overlaps_exact": 0.94})
+    text = to_text(render_audit(AUDIT.model_copy(update={"totals": totals})))
+    assert "no two snapshots of a service overlap" not in text
+    assert "0.94  expected overlapping snapshots" in text
 
 
 def test_backups_that_a_delay_brings_into_working_hours_are_shown() -> None:
