@@ -45,7 +45,7 @@ from .report import plot_services as plot_services
 from .report import render_html as render_html
 from .rollout import Approval as Approval
 from .rollout import RunScope as RunScope
-from .solve.why_not.no_schedule import NoScheduleError as NoScheduleError
+from .solve import NoScheduleError as NoScheduleError
 from .whatif.document import Sensitivity as Sensitivity
 from .whatif.document import WhatIf as WhatIf
 from .whatif.scenario import Scenario as Scenario

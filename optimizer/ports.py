@@ -228,5 +228,9 @@ def no_progress(stage: str, done: int, total: int, note: str = "") -> None:
     """Ignore progress: a :class:`Progress` that does nothing."""
 
 
+def ignore(_: object) -> None:
+    """Ignore what is reported."""
+
+
 def silent(text: str) -> None:
     """Ignore a message."""

@@ -23,7 +23,7 @@ from optimizer.ports import Clock, Progress, no_progress
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from optimizer.solve.why_not.no_schedule import NamedConflict, NamedRelaxation
+    from optimizer.solve import NamedConflict, NamedRelaxation
 
 NO_SCHEDULE, NO_SCHEDULE_HEADLINE = 3, "no schedule satisfies the rules"
 """Exit code and message where no schedule satisfies the rules."""
@@ -270,7 +270,7 @@ class WhyNot:
     def tell(self, one: NamedConflict | NamedRelaxation) -> None:
         """Show a conflict or a way out."""
         from optimizer.report import render_first_conflict, render_found
-        from optimizer.solve.why_not.no_schedule import NamedConflict
+        from optimizer.solve import NamedConflict
 
         if self._screen.as_json or self._screen.quiet:
             return
@@ -286,7 +286,7 @@ class WhyNot:
     def end(self, error: OptimizerError) -> NoReturn:
         """Say what has not been said yet, and end with the exit code for it."""
         from optimizer.report import render_no_schedule
-        from optimizer.solve.why_not.no_schedule import NoScheduleError
+        from optimizer.solve import NoScheduleError
 
         if not isinstance(error, NoScheduleError):
             raise error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 
 VMS_NAMED = 5
 """Number of VMs that a sentence names; JSON has all of them."""
@@ -13,7 +13,7 @@ def listed(texts: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(texts[:-1]), texts[-1]]))
 
 
-def count_vms(vms: Sequence[str]) -> str:
+def count_vms(vms: Sized) -> str:
     """Number of VMs, as text."""
     return f"{len(vms):,} VM{'s' if len(vms) != 1 else ''}"
 

@@ -15,6 +15,9 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector, set_of
 from optimizer.model.timegrid import Pattern
 
+MOST_HOURS = 24
+"""Maximum ``within`` of a rule, in hours."""
+
 
 @dataclass(slots=True)
 class Side:
@@ -148,7 +151,7 @@ def standing_clashes(
     Parameters
     ----------
     inventory, rules, snapshot_minutes
-        See :func:`build_gates`.
+        See :func:`optimizer.model.set_constraints.gates_between`.
     stays
         Shape (V,): whether each VM is immovable.
     """

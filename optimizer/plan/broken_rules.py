@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from optimizer.model.inventory import Inventory
-from optimizer.model.rules import Rule, Rules
+from optimizer.model.rules import Rule
 from optimizer.model.set_demands import standing_clashes
 from optimizer.plan.audit_document import BrokenRule, RuleDemand
-from optimizer.solve.breaches import BreachKind, rule_breaches
-from optimizer.solve.limits import Limits
-from optimizer.solve.restrict import Restrictions
+from optimizer.solve import BreachKind, Problem
 
 _Hit = tuple[int, str, tuple[RuleDemand, ...]]
 """Row of a VM, name of the rule that it breaks, and the keys of the rule that it may break."""
 
 
-def find_broken_rules(inventory: Inventory, limits: Limits, snapshot_minutes: int) -> tuple[BrokenRule, ...]:
+def find_broken_rules(inventory: Inventory, problem: Problem, snapshot_minutes: int) -> tuple[BrokenRule, ...]:
     """Find the rules that are broken today; those with the most VMs come first.
 
     Immovable VMs count as well, although a plan tolerates what they break.  They are counted
@@ -24,17 +22,17 @@ def find_broken_rules(inventory: Inventory, limits: Limits, snapshot_minutes: in
 
     Parameters
     ----------
-    inventory, limits
-        The estate, and the limits that its schedule has to keep.
+    inventory, problem
+        The estate, and the problem whose limits its schedule has to keep.
     snapshot_minutes
         Length in minutes of the snapshot at the end of a start window.
     """
-    movable = limits.restrictions.movable
+    movable = problem.restrictions.movable
     rows: dict[str, set[int]] = {}
     demands: dict[str, dict[RuleDemand, None]] = {}
     for row, name, keys in (
-        *_of_today(limits),
-        *_tolerated(inventory, limits.rules, limits.restrictions, snapshot_minutes),
+        *_of_today(problem),
+        *_tolerated(inventory, problem, snapshot_minutes),
     ):
         rows.setdefault(name, set()).add(row)
         demands.setdefault(name, {}).update(dict.fromkeys(keys))
@@ -50,26 +48,23 @@ def find_broken_rules(inventory: Inventory, limits: Limits, snapshot_minutes: in
     return tuple(sorted(found, key=lambda one: (-len(one.vms), one.rule)))
 
 
-def breaks_of_standing(
-    inventory: Inventory, rules: Rules, restrictions: Restrictions, snapshot_minutes: int
-) -> list[tuple[int, str]]:
+def breaks_of_standing(inventory: Inventory, problem: Problem, snapshot_minutes: int) -> list[tuple[int, str]]:
     """Immovable VMs that break a rule, alone or among themselves; each VM with the rule, listed once."""
-    standing = standing_clashes(inventory, rules, ~restrictions.movable, snapshot_minutes)
-    return list(dict.fromkeys((*restrictions.exempt, *standing)))
+    standing = standing_clashes(inventory, problem.rules, ~problem.restrictions.movable, snapshot_minutes)
+    return list(dict.fromkeys((*problem.restrictions.exempt, *standing)))
 
 
-def _of_today(limits: Limits) -> Iterator[_Hit]:
+def _of_today(problem: Problem) -> Iterator[_Hit]:
     """Every VM that breaks a rule today; all VMs in a half hour that exceeds its cap contribute to it equally."""
-    by_name = {rule.name: rule for rule in limits.rules.rule}
+    by_name = {rule.name: rule for rule in problem.rules.rule}
     keys_of = {BreachKind.START: _window_keys, BreachKind.CAP: _cap_keys, BreachKind.SETS: _pair_keys}
-    for breach in rule_breaches(limits, limits.instance.today):
+    for breach in problem.rule_breaches(problem.instance.today):
         keys = keys_of[breach.kind](by_name[breach.limit.name])
         yield from ((row, breach.limit.name, keys) for row in breach.vms)
 
 
-def _tolerated(
-    inventory: Inventory, rules: Rules, restrictions: Restrictions, snapshot_minutes: int
-) -> Iterator[_Hit]:
+def _tolerated(inventory: Inventory, problem: Problem, snapshot_minutes: int) -> Iterator[_Hit]:
+    rules, restrictions = problem.rules, problem.restrictions
     by_name = {rule.name: rule for rule in rules.rule}
     yield from ((row, name, _window_keys(by_name[name])) for row, name in restrictions.exempt)
     for row, name in standing_clashes(inventory, rules, ~restrictions.movable, snapshot_minutes):

@@ -15,10 +15,7 @@ import numpy as np
 from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
-from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.search import improve_single_moves
-from optimizer.solve.solved import Solved
-from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError
+from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Solved
 
 MOST_ATTEMPTS = 3
 """Maximum number of times that a case is solved again, each time with more VMs held where they are."""
@@ -54,8 +51,8 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
     stuck = changes_to(case, result.options, known).stuck
     if not stuck:
         return result
-    found: list[IntArray] = [case.instance.today] if result.reference_name == "today" else []
-    held, again = np.zeros(case.instance.num_vms, dtype=np.bool_), result
+    found: list[IntArray] = [case.problem.instance.today] if result.reference_name == "today" else []
+    held, again = np.zeros(case.problem.instance.num_vms, dtype=np.bool_), result
     for attempt in range(MOST_ATTEMPTS + 1):
         found += _without(case, again.options, stuck, known)
         held[list(stuck)] = True
@@ -75,28 +72,28 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
             "no schedule was found that can be carried out: VMs would have to change places under rules that must "
             "hold after every single write; loosen max_concurrent, separate or order, or what today's schedule breaks"
         )
-    best = min(found, key=lambda options: evaluate(case.instance, options).total)
-    return result.with_schedule(case.instance, best.copy())
+    best = min(found, key=lambda options: case.problem.cost(options).total)
+    return result.with_schedule(case.problem.instance, best.copy())
 
 
 def _hold(case: Case, held: np.ndarray) -> Case | None:
     """The case with some VMs held at today's start; None if rules forbid that for all of them."""
-    instance = case.instance
+    instance = case.problem.instance
     rows = np.flatnonzero(held & instance.allowed[np.arange(instance.num_vms), instance.today])
     if not len(rows):
         return None
     allowed = instance.allowed.copy()
     allowed[rows] = False
     allowed[rows, instance.today[rows]] = True
-    return replace(case, instance=replace(instance, allowed=allowed))
+    return replace(case, problem=case.problem.with_instance(replace(instance, allowed=allowed)))
 
 
 def _without(case: Case, options: IntArray, stuck: Iterable[int], known: tuple[str, ...]) -> list[IntArray]:
     """States that the changes reach before VMs get stuck, as they are and improved by single moves, if rules allow."""
-    instance, reached = case.instance, options.copy()
+    instance, reached = case.problem.instance, options.copy()
     rows = list(stuck)
     reached[rows] = instance.today[rows]
-    if not is_feasible(instance, reached):
+    if not case.problem.is_kept_by(reached):
         return []
-    states = [reached, improve_single_moves(instance, reached)]
-    return [state for state in states if is_feasible(instance, state) and not changes_to(case, state, known).stuck]
+    states = [reached, case.problem.improved(reached)]
+    return [state for state in states if case.problem.is_kept_by(state) and not changes_to(case, state, known).stuck]

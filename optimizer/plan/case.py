@@ -15,9 +15,7 @@ from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
 from optimizer.plan.document import HistorySource
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.table import RiskTable
-from optimizer.solve.instance import Instance
-from optimizer.solve.limits import Limits
-from optimizer.solve.restrict import Restrictions
+from optimizer.solve import Problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +28,8 @@ class Case:
         The estate and its rules.
     forecast, table
         Forecast, and risk of each start.
-    restrictions, instance
-        Restrictions and instance for the solver.
+    problem
+        What a schedule is searched for.
     history_days
         Shape (V,): days of usable history of each item.
     snapshot_minutes
@@ -46,14 +44,8 @@ class Case:
     rules: Rules
     forecast: Forecast
     table: RiskTable
-    restrictions: Restrictions
-    instance: Instance
+    problem: Problem
     history_days: npt.NDArray[np.int64]
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
     recently_moved: Mapping[str, date] = field(default_factory=dict)
     history: tuple[HistorySource, ...] = ()
-
-    @property
-    def limits(self) -> Limits:
-        """Every limit that a schedule has to keep, as named things."""
-        return Limits(self.instance, self.restrictions, self.rules)

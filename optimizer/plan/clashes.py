@@ -9,9 +9,9 @@ import numpy as np
 
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
+from optimizer.model.set_constraints import gates_between
 from optimizer.model.timegrid import format_start
 from optimizer.plan.occupancy import starts_today
-from optimizer.solve.gates import gates_between
 
 Stand = tuple[int, int]
 """A gate, and a start option of VMs behind it."""

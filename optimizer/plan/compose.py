@@ -59,10 +59,7 @@ from optimizer.plan.verify import Checked, Claims, require_verified
 from optimizer.plan.weight_notes import notes_on_weights
 from optimizer.ports import Clock
 from optimizer.risk.promise import Decisions, expected_change
-from optimizer.solve.cost import evaluate
-from optimizer.solve.cuts import rules_without_cut
-from optimizer.solve.moves.knee import find_knee
-from optimizer.solve.solved import Solved
+from optimizer.solve import Solved
 
 HARM_TOLERANCE = 1e-6
 """Difference in risk below which two risks count as equal."""
@@ -175,22 +172,13 @@ def to_check(estate: Estate, case: Case, starts: Sequence[str], diff: Diff) -> C
 
 def changes_to(case: Case, options: npt.NDArray[np.int64], known: Iterable[str]) -> Diff:
     """Changes that lead to a schedule; ``known`` contains the ARM ids of every policy of the estate."""
-    movable, snapshot_minutes = case.restrictions.movable, case.snapshot_minutes
+    movable, snapshot_minutes = case.problem.restrictions.movable, case.snapshot_minutes
     return derive_changes(case.inventory, case.rules, options, movable, known, snapshot_minutes)
 
 
 def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[ScheduleEntry]:
     inventory = case.inventory
-    solution = Solution(
-        inventory,
-        case.instance,
-        case.restrictions,
-        options,
-        case.history_days,
-        case.table,
-        case.recently_moved,
-    )
-    why = reasons(solution)
+    why = reasons(Solution(case, options))
     entries = []
     for v, item in enumerate(inventory.items):
         policy, vm = inventory.policy(item), inventory.vm(item)
@@ -211,9 +199,9 @@ def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[Sc
                 policy=diff.policy_names[v],
                 start=format_start(start),
                 start_utc=format_start_utc(inventory, policy.timezone, start),
-                risk_today=float(case.instance.risk[v, today]),
-                risk=float(case.instance.risk[v, start]),
-                weight=float(case.instance.weight[v]),
+                risk_today=float(case.problem.instance.risk[v, today]),
+                risk=float(case.problem.instance.risk[v, start]),
+                weight=float(case.problem.instance.weight[v]),
                 reason=why[v],
             )
         )
@@ -223,7 +211,7 @@ def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[Sc
 def _summary(
     case: Case, result: Solved, diff: Diff, seed: int, toward: Toward | None, curve: MovesCurve | None
 ) -> Summary:
-    instance, options = case.instance, result.options
+    instance, options = case.problem.instance, result.options
     rows = np.arange(instance.num_vms)
     before, after = instance.risk[rows, instance.today], instance.risk[rows, options]
     _, met_before = service_occupancy(case.inventory, instance.today, case.snapshot_minutes)
@@ -253,7 +241,7 @@ def _summary(
         vms_unharmed=int((np.abs(after - before) <= HARM_TOLERANCE).sum()),
         vms_harmed=int((after > before + HARM_TOLERANCE).sum()),
         cost=CostSummary(
-            today=_round(evaluate(instance, instance.today).total),
+            today=_round(case.problem.cost(instance.today).total),
             reference=_round(result.reference.total),
             plan=_round(result.cost.total),
             bound=_round(result.bound),
@@ -272,7 +260,7 @@ def _summary(
 
 def _weighted(case: Case, options: npt.NDArray[np.int64]) -> WeightedFigures | None:
     """Weighted figures of today's schedule and of the plan's; None if every VM has the weight 1."""
-    instance = case.instance
+    instance = case.problem.instance
     rows = np.arange(instance.num_vms)
     today, plan = (
         weighted_totals(case.inventory, starts, instance.risk[rows, starts], instance.weight)
@@ -293,7 +281,7 @@ def _knee(case: Case, options: npt.NDArray[np.int64], curve: MovesCurve | None) 
             return None
         point = curve.point(curve.most_of_gain)
         return Knee(moves=point.moved, share=point.gain_share)
-    found = find_knee(case.instance, options, MOST_OF_GAIN)
+    found = case.problem.fewest_moves_for(options, MOST_OF_GAIN)
     return None if found is None else Knee(moves=found.moves, share=_round(found.share))
 
 
@@ -301,14 +289,14 @@ def _working_hours_starts(case: Case, options: npt.NDArray[np.int64]) -> TodayAn
     """Expected number of backups per 30 days that start in working hours, today and in the plan."""
     today, plan = (
         _round(working_hours_starts(case.inventory, case.rules.working_hours, starts))
-        for starts in (case.instance.today, options)
+        for starts in (case.problem.instance.today, options)
     )
     return TodayAndPlan(today=today, plan=plan)
 
 
 def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> Expectation | None:
     """Expected change of at-risk backups per 30 days; None if the history is too short to predict one."""
-    instance = case.instance
+    instance = case.problem.instance
     expected = expected_change(
         case.inventory,
         case.forecast,
@@ -332,7 +320,7 @@ def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> E
 
 def _broken_today(case: Case) -> tuple[str, ...]:
     """Rules that today's schedule breaks, those with the most VMs first; immovable VMs do not count."""
-    found = find_broken_rules(case.inventory, case.limits, case.snapshot_minutes)
+    found = find_broken_rules(case.inventory, case.problem, case.snapshot_minutes)
     return tuple(one.rule for one in found if len(one.vms) > one.never_written)
 
 
@@ -353,7 +341,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"{_vms(len(case.recently_moved), 'was', 'were')} moved in the {rules.prices.recent_days} days before the "
             f"estate was taken: to move one again costs {rules.prices.move_again:g} instead of {rules.prices.move:g}"
         )
-    notes += notes_on_prices(rules) + notes_on_raised_risk(inventory, rules, case.restrictions.raised)
+    notes += notes_on_prices(rules) + notes_on_raised_risk(inventory, rules, case.problem.restrictions.raised)
     used = {item.policy_id.lower() for item in inventory.items}
     zones = sorted({inventory.policies[key].timezone for key in used if _changes_clock(case, key)})
     if zones:
@@ -362,14 +350,14 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             "there count under both UTC offsets"
         )
     notes += notes_on_weights(inventory, rules)
-    notes += notes_on_scope(inventory, rules, ~case.restrictions.movable)
+    notes += notes_on_scope(inventory, rules, ~case.problem.restrictions.movable)
     notes += [
         f"the proven bound leaves out what rule {name!r} costs, so the plan may be better than is proven"
-        for name in rules_without_cut(case.instance)
+        for name in case.problem.rules_outside_the_bound()
     ]
-    notes += notes_on_rpo(inventory, rules, case.restrictions.movable)
+    notes += notes_on_rpo(inventory, rules, case.problem.restrictions.movable)
     notes += notes_on_policies(inventory, rules)
-    tolerated = breaks_of_standing(inventory, rules, case.restrictions, case.snapshot_minutes)
+    tolerated = breaks_of_standing(inventory, case.problem, case.snapshot_minutes)
     for name, count in Counter(name for _, name in tolerated).items():
         vms = _vms(
             count, "that is never changed and stays where it is", "that are never changed and stay where they are"

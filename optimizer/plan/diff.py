@@ -9,21 +9,19 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-import numpy as np
-
 from optimizer.estate.arm_policy import with_start
 from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rules import Rules
-from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, NUM_OPTIONS, format_start
+from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
 from optimizer.plan.caps import CapCounts
 from optimizer.plan.clashes import ClashCounts
 from optimizer.plan.document import Change, CreatePolicy, EditPolicy, ReassignItem
 from optimizer.plan.policy_names import free_name, is_misnamed
 from optimizer.plan.sequence import Progress, Step
-from optimizer.solve.build import number_twin_keys, policies_of_keys
-from optimizer.solve.executable import Families, Move, make_families, order_of_moves, vault_writes
+from optimizer.plan.trails import Move, order_of_moves
+from optimizer.solve import choose_policies
 
 NEVER_WRITTEN = ("protectedItemsCount", "resourceGuardOperationRequests")
 """Properties of a policy that belong to an answer or to a single request, and are never written."""
@@ -184,51 +182,15 @@ def _derive(
 
 
 def _choose_writes(draft: _Draft, movable: BoolArray) -> None:
-    """Choose the policies to edit, and the starts at which one extra policy is created for a ring of full policies."""
-    inventory, rules, options = draft.inventory, draft.rules, draft.options
-    keys = number_twin_keys(inventory)
-    vaults = {vault_id: n for n, vault_id in enumerate(inventory.vaults)}
-    policies = [inventory.policy(item) for item in inventory.items]
-    existing, unknown, counted, of_keys = policies_of_keys(inventory, rules, draft.limit, keys, movable)
-    key = np.array([keys[policy.vault_id.lower(), policy.twin_key] for policy in policies], dtype=np.int64)
-    today = np.array([policy.start for policy in policies], dtype=np.int64)
-    room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
-    families = make_families(
-        today=today,
-        key=key,
-        key_vault=np.array([vaults[vault_id] for vault_id, _ in keys], dtype=np.int64),
-        counted_today=counted,
-        existing=existing,
-        unknown=unknown,
-        policies=of_keys,
-        vault_room=np.maximum(np.array(room, dtype=np.int64), 0),
-        vms_per_policy=(draft.limit.new, draft.limit.existing),
-    )
-    takes_place = counted | (options != today)
-    cells = np.bincount(key[takes_place] * NUM_OPTIONS + options[takes_place], minlength=len(keys) * NUM_OPTIONS)
-    items = cells.reshape(len(keys), NUM_OPTIONS) + unknown
-    moving = np.unique(families.key[options != today])
-    ids = list(keys)
-    for vault in sorted({vaults[ids[k][0]] for k in moving.tolist()}):
-        _note_writes(draft, families, items, vault)
-
-
-def _note_writes(draft: _Draft, families: Families, items: IntArray, vault: int) -> None:
-    """Record which policies of a vault are edited, and where a policy is created for a ring of full policies."""
-    options = np.ascontiguousarray(draft.options, dtype=np.int64)
-    writes = vault_writes(families, options, items, vault, prefer_edits=True)
-    for p in writes.edited.tolist():
-        row = families.policy_vm[families.policy_vm_begin[p]]
-        key = draft.inventory.items[row].policy_id.lower()
+    """Record which policies are edited, and where a policy is created for a ring of full policies."""
+    inventory = draft.inventory
+    chosen = choose_policies(inventory, draft.rules, draft.limit, draft.options, movable)
+    for row in chosen.edited:
+        key = inventory.items[row].policy_id.lower()
         if key not in draft.cloned:
             draft.edited.add(key)
-    if not writes.possible:
-        return
-    for k, rings in zip(writes.keys.tolist(), writes.rings, strict=True):
-        for start in np.unique(rings[rings >= 0]).tolist():
-            row = families.key_item[families.key_item_begin[k]]
-            family = _family(draft.inventory.policy(draft.inventory.items[row]))
-            draft.detours.setdefault(family, []).append(start)
+    for row, start in chosen.detours:
+        draft.detours.setdefault(_family(inventory.policy(inventory.items[row])), []).append(start)
 
 
 def _family(policy: Policy) -> str:
@@ -329,7 +291,7 @@ def _order(draft: _Draft, snapshot_minutes: int) -> Progress:
 
     The first attempt takes each step as soon as it is possible, in the order of the items.  That may use up room that
     a ring of full policies needs.  If steps are left, the second attempt follows the trails of
-    :func:`optimizer.solve.executable.order_of_moves`, which do not use up that room.
+    :func:`optimizer.plan.trails.order_of_moves`, which do not use up that room.
     """
     moves = [_move(draft, row) for row in _leavers(draft)]
     at_new_time = {step.target for step in draft.edits}

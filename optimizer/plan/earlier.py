@@ -17,7 +17,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.document import EarlierPlanSource, ScheduleEntry
 from optimizer.plan.store import read_plan
-from optimizer.solve.closest import ANYWHERE
+from optimizer.solve import Near
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +48,13 @@ class EarlierPlan:
         """
         led_to = replace(self, starts={**self.starts, **self.later}).starts_in(inventory)
         today = np.array([inventory.policy(item).start for item in inventory.items], dtype=np.int64)
-        return np.where(led_to == ANYWHERE, today, led_to)
+        return np.where(led_to == Near.ANYWHERE, today, led_to)
 
     def starts_in(self, inventory: Inventory) -> IntArray:
         """Start option of each item; shape (num_items,).  VMs that are not in the plan may start anywhere."""
-        return np.array([self.starts.get(item.vm_id.lower(), ANYWHERE) for item in inventory.items], dtype=np.int64)
+        return np.array(
+            [self.starts.get(item.vm_id.lower(), Near.ANYWHERE) for item in inventory.items], dtype=np.int64
+        )
 
     def require_same_vms(self, estate: Estate) -> None:
         """Refuse to start from the plan of another estate.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
@@ -22,17 +22,14 @@ from optimizer.model.timegrid import (
     format_start,
     resolve_zone,
 )
+from optimizer.plan.case import Case
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption, LimitCost
 from optimizer.plan.observed_note import notes_on_observed
 from optimizer.plan.occupancy import windows_met
 from optimizer.risk.seasonal import FloatArray
-from optimizer.risk.table import LEAST_COUNTED, RiskTable
-from optimizer.solve.breaches import breaches
-from optimizer.solve.instance import Instance
-from optimizer.solve.limits import Limit, Limits
-from optimizer.solve.marginal import Marginals, OptionCosts
-from optimizer.solve.restrict import Restrictions
+from optimizer.risk.table import LEAST_COUNTED
+from optimizer.solve import Limit, Marginals, OptionCosts, Problem
 
 NUM_ALTERNATIVES = 2
 NUM_FORBIDDEN = 3
@@ -53,37 +50,31 @@ class Solution:
 
     Parameters
     ----------
-    inventory, instance, restrictions
-        Inventory, instance and restrictions of the solved case.
+    case
+        The solved case.
     options
         Shape (V,): start option of each VM in the plan.
-    history_days
-        Shape (V,): days of usable history.
-    table
-        Risk of each start, and the share of a gain that is credited.
-    recently_moved
-        Day of the last move, by ``vm_id.lower()``, of the VMs whose move costs the price of a recent move.
     observed
         Shape (V, 48): risk as it was in the history, see :func:`optimizer.risk.observed.observed_risk`.  Only
         :func:`explain` uses it.  Without it, the estimates are not compared with observations.
     """
 
-    inventory: Inventory
-    instance: Instance
-    restrictions: Restrictions
-    options: npt.NDArray[np.int64]
-    history_days: npt.NDArray[np.int64]
-    table: RiskTable
-    recently_moved: Mapping[str, date] = field(default_factory=dict)
+    case: Case
+    options: IntArray
     observed: FloatArray | None = None
+
+    @property
+    def problem(self) -> Problem:
+        """The problem that was solved."""
+        return self.case.problem
 
     def believes_in(self, v: int) -> bool:
         """Whether a gain of the VM can be a reason; the small share that counts of any gain only decides ties."""
-        return bool(self.table.credit[v] > LEAST_COUNTED)
+        return bool(self.case.table.credit[v] > LEAST_COUNTED)
 
     def moved_on(self, v: int) -> date | None:
         """Day of the last move of a VM; None if the VM was not moved recently."""
-        return self.recently_moved.get(self.inventory.items[v].vm_id.lower())
+        return self.case.recently_moved.get(self.case.inventory.items[v].vm_id.lower())
 
 
 def format_start_utc(inventory: Inventory, timezone: str, option: int) -> str:
@@ -93,17 +84,17 @@ def format_start_utc(inventory: Inventory, timezone: str, option: int) -> str:
 
 def reasons(solution: Solution) -> list[str]:
     """One sentence for each VM that explains why it moves or stays."""
-    marginals = Marginals(solution.instance, solution.options)
-    return [_reason(solution, marginals, v) for v in range(solution.instance.num_vms)]
+    marginals = solution.problem.marginals(solution.options)
+    return [_reason(solution, marginals, v) for v in range(solution.problem.instance.num_vms)]
 
 
 def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
-    instance, here = solution.instance, int(solution.options[v])
+    instance, here = solution.problem.instance, int(solution.options[v])
     today = int(instance.today[v])
     if here != today:
         return _reason_to_move(solution, marginals, v)
-    if v in solution.restrictions.stays_because:
-        return f"stays: {solution.restrictions.stays_because[v]}"
+    if v in solution.problem.restrictions.stays_because:
+        return f"stays: {solution.problem.restrictions.stays_because[v]}"
     costs, blocked = marginals.of(v), marginals.blocked(v)
     if broken := _broken_by_staying(solution, blocked, v):
         return f"stays for now: {format_start(today)} breaks {broken}, and other moves come first"
@@ -112,8 +103,8 @@ def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
 
 def _broken_by_staying(solution: Solution, blocked: Mapping[Limit, BoolArray], v: int) -> str:
     """Rules that a VM breaks if it stays, which only a step of ``plan --toward`` allows; empty if none."""
-    today = int(solution.instance.today[v])
-    alone = [name for name, mask in solution.restrictions.forbidden_by.items() if mask[v, today]]
+    today = int(solution.problem.instance.today[v])
+    alone = [name for name, mask in solution.problem.restrictions.forbidden_by.items() if mask[v, today]]
     names = [*alone, *(limit.name for limit, mask in blocked.items() if mask[today])]
     return " and ".join(map(repr, dict.fromkeys(names)))
 
@@ -121,7 +112,11 @@ def _broken_by_staying(solution: Solution, blocked: Mapping[Limit, BoolArray], v
 def _reason_to_stay(
     solution: Solution, marginals: Marginals, costs: OptionCosts, blocked: Mapping[Limit, BoolArray], v: int
 ) -> str:
-    here, allowed, plain = int(solution.options[v]), solution.instance.allowed[v], solution.instance.risk[v]
+    here, allowed, plain = (
+        int(solution.options[v]),
+        solution.problem.instance.allowed[v],
+        solution.problem.instance.risk[v],
+    )
     risk = np.where(allowed, costs.risk, np.inf)
     safest = int(np.argmin(risk))
     if solution.believes_in(v) and risk[safest] < costs.risk[here] - NOTICEABLE:
@@ -140,9 +135,9 @@ def _reason_to_stay(
         )
     if no_room := _no_room(solution, marginals, costs, blocked, v):
         return no_room
-    if not solution.table.own[v]:
+    if not solution.case.table.own[v]:
         return "stays: its own load history is too short or too uniform to predict a gain"
-    if not solution.believes_in(v) and solution.table.risk[v, here] > NOTICEABLE:
+    if not solution.believes_in(v) and solution.case.table.risk[v, here] > NOTICEABLE:
         return "stays: its busy hours have not been shown to repeat, so no gain in risk is counted for it"
     if (allowed & ~_any(blocked)).sum() == 1:
         return "stays: the rules and limits leave no other start"
@@ -154,7 +149,7 @@ def _no_room(
 ) -> str:
     """Reason of a VM that would move if more moves or policy writes were allowed; empty for all other VMs."""
     here = int(solution.options[v])
-    total = np.where(solution.instance.allowed[v] & ~_any(blocked), costs.total, np.inf)
+    total = np.where(solution.problem.instance.allowed[v] & ~_any(blocked), costs.total, np.inf)
     best = int(np.argmin(total))
     saved = costs.total[here] - total[best]
     used_up = [limit.name for limit in marginals.used_up(v, best)] if saved > NOTICEABLE else []
@@ -173,10 +168,10 @@ def _too_soon(solution: Solution, costs: OptionCosts, v: int) -> str:
     moved_on, here = solution.moved_on(v), int(solution.options[v])
     if moved_on is None:
         return ""
-    gain = np.where(solution.instance.allowed[v], costs.total[here] - (costs.total - costs.move), -np.inf)
+    gain = np.where(solution.problem.instance.allowed[v], costs.total[here] - (costs.total - costs.move), -np.inf)
     gain[here] = -np.inf
     best = int(np.argmax(gain))
-    price = solution.instance.move_price[v]
+    price = solution.problem.instance.move_price[v]
     if not NOTICEABLE < gain[best] <= price:
         return ""
     return (
@@ -192,9 +187,13 @@ def _any(masks: Mapping[Limit, BoolArray]) -> BoolArray:
 
 def _reason_to_move(solution: Solution, marginals: Marginals, v: int) -> str:
     costs = marginals.of(v)
-    instance, here, today = solution.instance, int(solution.options[v]), int(solution.instance.today[v])
+    instance, here, today = (
+        solution.problem.instance,
+        int(solution.options[v]),
+        int(solution.problem.instance.today[v]),
+    )
     if not instance.allowed[v, today]:
-        names = [name for name, mask in solution.restrictions.forbidden_by.items() if mask[v, today]]
+        names = [name for name, mask in solution.problem.restrictions.forbidden_by.items() if mask[v, today]]
         return f"moves: {format_start(today)} is forbidden by {' and '.join(repr(name) for name in names)}"
     gains = []
     if solution.believes_in(v) and costs.risk[today] - costs.risk[here] > NOTICEABLE:
@@ -227,17 +226,16 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
     DataError
         The plan has no such VM, or several VMs of that name.
     """
-    inventory, instance = solution.inventory, solution.instance
+    inventory, instance = solution.case.inventory, solution.problem.instance
     v = _find(inventory, vm)
     item, entry = inventory.items[v], plan.schedule[v]
     policy = inventory.policy(item)
-    marginals = Marginals(instance, solution.options)
+    marginals = solution.problem.marginals(solution.options)
     costs = marginals.of(v)
     meeting = windows_met(inventory, solution.options, v, DEFAULT_SNAPSHOT_MINUTES)
     here, today = int(solution.options[v]), int(instance.today[v])
     possible = set(policy.recurrence.options(today))
-    everything = Limits(instance, solution.restrictions, plan.rules)
-    in_the_way = {t: _in_the_way(everything, solution.options, v, t) for t in possible if t != here}
+    in_the_way = {t: _in_the_way(solution.case.problem, solution.options, v, t) for t in possible if t != here}
     allowed = np.array([t == here or in_the_way.get(t) == {} for t in range(NUM_OPTIONS)])
     holders = _policies_by_start(plan, solution, v)
 
@@ -281,7 +279,7 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
             for t in better[:NUM_FORBIDDEN]
         ),
         limits=tuple(_limit_costs(costs, here, {t: in_the_way[t] for t in better})),
-        history_days=float(solution.history_days[v]),
+        history_days=float(solution.case.history_days[v]),
         model=None if plan.summary.model_change is None else plan.summary.at_risk_per_month,
         model_change=plan.summary.model_change,
         expected_change=plan.summary.expected_change,
@@ -297,9 +295,9 @@ def _notes_on_companions(solution: Solution, costs: OptionCosts, allowed: BoolAr
 
     ``allowed``, of shape (48,), is whether rules and limits allow a start while all other VMs keep theirs.
     """
-    inventory, here = solution.inventory, int(solution.options[v])
+    inventory, here = solution.case.inventory, int(solution.options[v])
     zone = inventory.policy(inventory.items[v]).timezone
-    same = (solution.instance.service == solution.instance.service[v]) & (solution.options == here)
+    same = (solution.problem.instance.service == solution.problem.instance.service[v]) & (solution.options == here)
     names = [
         inventory.vm(inventory.items[row]).name
         for row in np.flatnonzero(same).tolist()
@@ -331,8 +329,8 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
             f"moved on {moved_on}, which is within {prices.recent_days} days of the estate: another move is priced at "
             f"{prices.move_again:g} instead of {prices.move:g}"
         )
-    recurrence = solution.inventory.policy(solution.inventory.items[v]).recurrence
-    if (weight := float(solution.instance.weight[v])) != 1:
+    recurrence = solution.case.inventory.policy(solution.case.inventory.items[v]).recurrence
+    if (weight := float(solution.problem.instance.weight[v])) != 1:
         notes.append(
             f"the rules give it the weight {weight:g}: its at-risk backups and overlaps count {weight:g} times in "
             "costs (an overlap as much as the smaller weight of both VMs); at-risk figures are plain"
@@ -342,10 +340,10 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
             f"a missed backup leaves {days:.3g} days without a recovery point: in costs, its at-risk backups count "
             f"{days:.3g} times those of a daily backup; at-risk figures are plain"
         )
-    if solution.observed is not None and solution.table.own[v]:
-        starts = dict.fromkeys((int(solution.instance.today[v]), int(solution.options[v])))
-        estimated = solution.instance.risk[v, list(starts)]
-        notes += notes_on_observed(solution.observed[v, list(starts)], estimated, int(solution.history_days[v]))
+    if solution.observed is not None and solution.case.table.own[v]:
+        starts = dict.fromkeys((int(solution.problem.instance.today[v]), int(solution.options[v])))
+        estimated = solution.problem.instance.risk[v, list(starts)]
+        notes += notes_on_observed(solution.observed[v, list(starts)], estimated, int(solution.case.history_days[v]))
     notes += _notes_on_credit(solution, v)
     if recurrence.frequency is Frequency.WEEKLY:
         notes.append("the profile is over all days of the week, not only those on which it is backed up")
@@ -354,7 +352,7 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
 
 def _notes_on_credit(solution: Solution, v: int) -> list[str]:
     """Notes on the share of the VM's gain that is credited, if it is not the whole gain."""
-    table = solution.table
+    table = solution.case.table
     if not table.own[v]:
         note = (
             "Its risk is estimated from the load of all VMs. The plan counts no gain for it and never gives it a "
@@ -431,19 +429,19 @@ def _difference(costs: OptionCosts, t: int, here: int) -> CostParts:
 
 def _policies_by_start(plan: PlanDocument, solution: Solution, v: int) -> dict[int, str]:
     """For each start option, a policy of the VM's twin key that has this start in the plan."""
-    key = solution.instance.key
+    key = solution.problem.instance.key
     found: dict[int, str] = {}
     for row in np.flatnonzero(key == key[v]).tolist():
         found.setdefault(int(solution.options[row]), plan.schedule[row].policy)
     return found
 
 
-def _in_the_way(limits: Limits, schedule: IntArray, v: int, t: int) -> dict[Limit, list[str]]:
+def _in_the_way(problem: Problem, schedule: IntArray, v: int, t: int) -> dict[Limit, list[str]]:
     """Limits that forbid a VM a start while all other VMs keep theirs, each with the reasons in words."""
     options = schedule.copy()
     options[v] = t
     found: dict[Limit, dict[str, None]] = {}
-    for breach in breaches(limits, options):
+    for breach in problem.breaches(options):
         found.setdefault(breach.limit, {})[breach.reason] = None
     return {limit: list(reasons) for limit, reasons in found.items()}
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from optimizer.model.inventory import Inventory
+from optimizer.model.arrays import IntArray
 from optimizer.model.strict import StrictModel
-from optimizer.solve.limits import LimitKind
-from optimizer.solve.why_not.shadow import LimitPrice
+from optimizer.plan.case import Case
+from optimizer.solve import LimitKind
 
 
 class LimitPriceEntry(StrictModel):
@@ -37,9 +35,21 @@ class LimitPriceEntry(StrictModel):
     overlaps_change: float
 
 
-def name_prices(inventory: Inventory, prices: Iterable[LimitPrice]) -> tuple[LimitPriceEntry, ...]:
-    """Replace the numbers of vaults by their names."""
-    vaults = [vault.name for vault in inventory.vaults.values()]
+def limit_prices(
+    case: Case, options: IntArray, seed: int, num_rounds: int | None = None
+) -> tuple[LimitPriceEntry, ...]:
+    """What one more of each limit that binds in a schedule would save, with the names of vaults.
+
+    Parameters
+    ----------
+    case
+        Case of the estate and its rules.
+    options
+        Shape (V,): start option of each VM.
+    seed, num_rounds
+        Random seed, and amount of search for each limit.  None: enough for most plans.
+    """
+    vaults = [vault.name for vault in case.inventory.vaults.values()]
     return tuple(
         LimitPriceEntry(
             name=price.limit.name,
@@ -51,5 +61,5 @@ def name_prices(inventory: Inventory, prices: Iterable[LimitPrice]) -> tuple[Lim
             at_risk_change=round(price.at_risk_change, 6) + 0.0,
             overlaps_change=round(price.overlaps_change, 6) + 0.0,
         )
-        for price in prices
+        for price in case.problem.price_limits(options, num_rounds=num_rounds, seed=seed)
     )

@@ -17,21 +17,18 @@ from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weighted_overlaps, working_hours_starts
 from optimizer.plan.verify import Claims, require_verified
 from optimizer.ports import Progress, no_progress
-from optimizer.solve.cost import Cost, evaluate
-from optimizer.solve.moves.curve import CurvePoint, fewest_for, knee_of, trace_moves
-from optimizer.solve.moves.path import IMPROVEMENT
-from optimizer.solve.moves.pool import is_dearer_than_last
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
+from optimizer.solve import Search, Solved
 
 
 @dataclass(frozen=True, slots=True)
-class _Schedule:
-    """Schedule with its changes and its cost."""
+class _Point:
+    """Point of the curve: its maximum number of moves, a bound, and a schedule with its changes and its cost."""
 
+    max_moves: int
+    bound: float
     options: IntArray
     diff: Diff
-    cost: Cost
+    cost: float
 
 
 def trace_curve(
@@ -57,83 +54,49 @@ def trace_curve(
     VerificationError
         A point did not pass the verifier, which is a bug.
     """
-    points = trace_moves(case.instance, result.options, result.bound, search, progress)
-    curve, options = _compose_curve(estate, case, points, progress=progress)
-    cost, most = evaluate(case.instance, options), case.instance.max_moves
+    found: list[_Point] = []
+    points = case.problem.trace_moves(result, search, progress)
+    for done, point in enumerate(points):
+        diff = changes_to(case, point.options, known_policies(estate))
+        cost = case.problem.cost(point.options).total
+        drafted = _Point(point.max_moves, point.bound, point.options, diff, cost)
+        checked = _checked(estate, case, drafted, found[-1] if found else None)
+        found += [] if checked is None else [checked]
+        progress("verify moves", done + 1, len(points))
+    last, most = found[-1], case.problem.instance.max_moves
     # A bound for this number of moves, or for more, also bounds the plan, which may not have more moves.
     proven = [point.bound for point in points if most is not None and point.max_moves >= most]
-    bound = min(max([result.bound, *proven]), cost.total)
-    return curve, result.with_schedule(case.instance, options, bound)
+    bound = min(max([result.bound, *proven]), last.cost)
+    return _curve(case, found), result.with_schedule(case.problem.instance, last.options, bound)
 
 
-def _compose_curve(
-    estate: Estate, case: Case, points: Sequence[CurvePoint], *, progress: Progress = no_progress
-) -> tuple[MovesCurve, IntArray]:
-    """Build the moves curve.
-
-    Only the changes show whether rules between VMs hold after every write.  If they do not hold, a point gets the
-    schedule of the point before it.
-
-    Parameters
-    ----------
-    estate, case
-        Estate, and the case that was solved.
-    points
-        Points in ascending order of ``max_moves``.
-    progress
-        Called after each point.
-
-    Returns
-    -------
-    MovesCurve
-        Moves curve as it is stored in the plan.
-    numpy.ndarray
-        Shape (V,): schedule of the last point.
-
-    Raises
-    ------
-    VerificationError
-        A point did not pass, which is a bug.
-    """
-    found: list[tuple[CurvePoint, _Schedule]] = []
-    for done, point in enumerate(points):
-        before = found[-1][1] if found else None
-        schedule = _checked(estate, case, point, before)
-        if schedule is not None:
-            found.append((point, schedule))
-        progress("verify moves", done + 1, len(points))
-    envelope = [(point.max_moves, schedule.cost.total) for point, schedule in found]
-    today = evaluate(case.instance, case.instance.today).total
-    from_today = is_dearer_than_last(today, envelope)
-    base = [(0, today), *envelope] if from_today and envelope[0][0] > 0 else envelope
-    first, gain = base[0][1], base[0][1] - base[-1][1]
-    gains = gain > IMPROVEMENT
-    curve = MovesCurve(
-        points=tuple(_point(case, point, schedule, first, gain) for point, schedule in found),
-        knee=max(knee_of(base), envelope[0][0]) if gains else None,
-        most_of_gain=fewest_for(base, MOST_OF_GAIN) if gains else None,
-        gain_over="today" if from_today or envelope[0][0] == 0 else "fewest_moves",
+def _curve(case: Case, found: Sequence[_Point]) -> MovesCurve:
+    """Moves curve as it is stored in the plan."""
+    gains = case.problem.gains([(point.max_moves, point.cost) for point in found])
+    return MovesCurve(
+        points=tuple(_entry(case, point, gains.share(point.cost)) for point in found),
+        knee=gains.knee,
+        most_of_gain=gains.fewest_for(MOST_OF_GAIN),
+        gain_over="today" if gains.from_today or gains.fewest == 0 else "fewest_moves",
     )
-    return curve, found[-1][1].options
 
 
-def _checked(estate: Estate, case: Case, point: CurvePoint, before: _Schedule | None) -> _Schedule | None:
-    """Verified schedule of a point, or of the point before it if that one is at least as good.
+def _checked(estate: Estate, case: Case, point: _Point, before: _Point | None) -> _Point | None:
+    """Verified point, with the schedule of the point before it if that one is at least as good.
 
-    None if neither can be carried out.
+    Only the changes show whether rules between VMs hold after every write.  None if neither schedule can be carried
+    out.
     """
-    diff = changes_to(case, point.options, known_policies(estate))
-    cost = evaluate(case.instance, point.options)
-    best: _Schedule | None = _Schedule(point.options, diff, cost)
-    if diff.stuck or (before is not None and cost.total > before.cost.total):
-        best = before
+    best: _Point | None = point
+    if point.diff.stuck or (before is not None and point.cost > before.cost):
+        best = None if before is None else replace(before, max_moves=point.max_moves, bound=point.bound)
     if best is None:
         return None
     _, met = service_occupancy(case.inventory, best.options, case.snapshot_minutes)
     claims = Claims(
-        cost=best.cost.total,
+        cost=best.cost,
         overlaps=float(expected_overlaps(case.inventory, best.options).sum()),
-        weighted_overlaps=float(weighted_overlaps(case.inventory, best.options, case.instance.weight).sum()),
+        weighted_overlaps=float(weighted_overlaps(case.inventory, best.options, case.problem.instance.weight).sum()),
         working_hours_starts=working_hours_starts(case.inventory, case.rules.working_hours, best.options),
         peak=int(met.max(initial=0)),
         bound=point.bound,
@@ -144,18 +107,17 @@ def _checked(estate: Estate, case: Case, point: CurvePoint, before: _Schedule | 
     return best
 
 
-def _point(case: Case, point: CurvePoint, schedule: _Schedule, first: float, gain: float) -> MovesPoint:
-    rows = np.arange(case.instance.num_vms)
-    cost = schedule.cost
+def _entry(case: Case, point: _Point, gain_share: float) -> MovesPoint:
+    instance, cost = case.problem.instance, case.problem.cost(point.options)
     return MovesPoint(
         max_moves=point.max_moves,
         moved=cost.num_moves,
         policy_writes=cost.writes,
-        at_risk_per_month=_round(float(case.instance.risk[rows, schedule.options].sum())),
+        at_risk_per_month=_round(float(instance.risk[np.arange(instance.num_vms), point.options].sum())),
         overlaps_per_month=_round(cost.overlaps),
         cost=_round(cost.total),
         bound=_round(point.bound),
-        gain_share=_round((first - cost.total) / gain) if gain > IMPROVEMENT else 0.0,
+        gain_share=_round(gain_share),
     )
 
 

@@ -7,7 +7,6 @@ its start windows no longer all overlap.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -29,10 +28,7 @@ from optimizer.plan.occupancy import (
     weighted_overlaps,
 )
 from optimizer.plan.together_document import ServiceTogether, SpreadingVerdict
-from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import Instance
-from optimizer.solve.solved import Solved
-from optimizer.solve.spreading import Answer, Service, Spreading
+from optimizer.solve import Solved
 
 NOTHING = 1e-6
 """Differences of cost below this are rounding."""
@@ -76,7 +72,7 @@ def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[Ser
     state = _Services(case)
     names, sizes = state.names, state.sizes
     met, overlaps, at_once = state.overlapping(options)
-    costs = state.overlap_costs(weighted_overlaps(case.inventory, options, case.instance.weight))
+    costs = state.overlap_costs(weighted_overlaps(case.inventory, options, case.problem.instance.weight))
     same_start = service_starts(case.inventory, options).max(axis=1, initial=0) == sizes
     most = met.max(axis=1, initial=0)
     found = []
@@ -155,7 +151,7 @@ def keep_promise(case: Case, result: Solved, seed: int) -> Solved:
     options = spread_where_it_pays(case, result.options, seed)
     if options is result.options:
         return result
-    return result.with_services_spread(case.instance, options)
+    return result.with_services_spread(case.problem.instance, options)
 
 
 def notes_on_spreading(prices: Prices, spreading_costs: float, *, with_curve: bool = False) -> list[str]:
@@ -260,47 +256,33 @@ class _Services:
 
         ``can_split``: whether the service may also be spread by keeping its start windows from all overlapping.
         """
-        limited = self.case.instance
+        limited = self.case.problem.instance
         unlimited = replace(limited, max_moves=None, write_limits=())
-        verdicts: tuple[tuple[SpreadingVerdict, Instance], ...] = (("priced", limited), ("over a limit", unlimited))
+        if_found: SpreadingVerdict = "priced"
         verdict: SpreadingVerdict = "impossible"
-        for if_found, instance in verdicts:
-            service = Service(instance, options, self.members(g), seed)
+        for instance in (limited, unlimited):
+            service = self.case.problem.with_instance(instance).service(options, self.members(g), seed)
             answers = [service.apart()]
             if can_split:
                 answers.append(service.split(self._taken(self._windows, service.members)))
             ways = [answer.found.price for answer in answers if answer.found is not None]
             if ways:
-                return _Price(if_found, round(min(ways), 6) + 0.0, _is_cheapest(answers, len(service.members)))
-            verdict = "not found" if any(answer.outcome is Outcome.UNKNOWN for answer in answers) else "impossible"
+                return _Price(if_found, round(min(ways), 6) + 0.0, service.is_cheapest(answers))
+            verdict = "not found" if any(answer.is_open for answer in answers) else "impossible"
             if limited.max_moves is None and not limited.write_limits:
                 break
+            if_found = "over a limit"
         return _Price(verdict)
 
     def spread(self, options: IntArray, g: int, seed: int) -> IntArray | None:
         """Schedule that spreads a service for less than the price of leaving it all at once, or None."""
-        service = Service(self.case.instance, options, self.members(g), seed)
+        service = self.case.problem.service(options, self.members(g), seed)
         most = self._price_of_all_at_once(service.members) - NOTHING
-        for way in self._ways(service, most):
+        windows, close = (self._taken(table, service.members) for table in (self._windows, self._close))
+        for way in service.ways(windows, close, most):
             if way.price < most or way.change < -NOTHING:
                 return way.options
         return None
-
-    def _ways(self, service: Service, most: float) -> Iterator[Spreading]:
-        """Ways to spread a service, in the order in which :func:`spread_where_it_pays` tries them."""
-        apart = service.apart().found
-        if apart is not None:
-            yield apart
-        windows = self._taken(self._windows, service.members)
-        split = service.split(windows).found
-        if split is not None:
-            yield service.best_split(windows, split, most) if split.price < most else split
-            return
-        close = self._taken(self._close, service.members)
-        now = close[np.arange(len(close)), service.options[service.members]]
-        split = service.split(close).found if now.all(axis=0).any() else None
-        if split is not None and split.price < most:
-            yield service.best_split(close, split, most)
 
     def _taken(self, table: dict[Pattern, BoolArray], members: IntArray) -> BoolArray:
         return np.stack([table[self._patterns[v]] for v in members.tolist()])
@@ -308,12 +290,6 @@ class _Services:
     def _price_of_all_at_once(self, members: IntArray) -> float:
         """``all_at_once`` times the mean, over all pairs of VMs, of the smaller of the two weights."""
         pairs, weighted = len(members) * (len(members) - 1), 0.0
-        for step, heavy in weight_levels(self.case.instance.weight[members]):
+        for step, heavy in weight_levels(self.case.problem.instance.weight[members]):
             weighted += step * int(heavy.sum()) * (int(heavy.sum()) - 1)
         return self.case.rules.prices.all_at_once * weighted / pairs
-
-
-def _is_cheapest(answers: Sequence[Answer], num_vms: int) -> bool:
-    """Whether no way can cost less than those found.  Three or more VMs that are all apart are also split."""
-    needed = answers if num_vms == 2 else answers[-1:]
-    return all(answer.outcome in (Outcome.OPTIMAL, Outcome.INFEASIBLE) for answer in needed)

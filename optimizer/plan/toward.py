@@ -14,10 +14,7 @@ from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
 from optimizer.plan.toward_document import LaterMove, RuleToward, Toward
-from optimizer.solve.first_step import TowardRules
-from optimizer.solve.limits import Limits
-from optimizer.solve.solved import Solved
-from optimizer.solve.toward import broken_at
+from optimizer.solve import Problem, Solved, TowardRules
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +49,9 @@ class WritesOfCase:
             elif change.kind == "edit_policy":
                 yield list(inventory.items_by_policy[change.policy_id.lower()])
 
-    def limits_after(self, options: IntArray) -> Limits:
-        """Limits of the estate as it will be after the changes that lead to a schedule."""
-        return self.after(options).limits
+    def problem_after(self, options: IntArray) -> Problem:
+        """The problem of the estate as it will be after the changes that lead to a schedule."""
+        return self.after(options).problem
 
 
 def require_move_limit(max_moves: int | None) -> None:
@@ -75,8 +72,8 @@ def require_move_limit(max_moves: int | None) -> None:
 
 def figures_of(case: Case, found: TowardRules, result: Solved) -> Toward:
     """Breaches today and in the plan that a result describes."""
-    limits, schedules = case.limits, (case.instance.today, result.options)
-    today, left = (Counter(name for name, _ in broken_at(limits, options)) for options in schedules)
+    schedules = (case.problem.instance.today, result.options)
+    today, left = (Counter(name for name, _ in case.problem.broken_at(options)) for options in schedules)
     waiting = np.flatnonzero(found.target != found.options) if left else ()
     rules = sorted(today, key=lambda name: (-today[name], name))
     return Toward(

@@ -15,16 +15,14 @@ from optimizer.estate.folder import Estate
 from optimizer.journal import last_moves, read_history
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.model.set_demands import least_within
+from optimizer.model.set_demands import MOST_HOURS, least_within
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, START_WINDOW_MINUTES
 from optimizer.plan.case import Case
 from optimizer.plan.estate_notes import why_none_is_planned
 from optimizer.ports import Progress, no_progress
 from optimizer.risk.forecast import Forecast, forecast_load
 from optimizer.risk.table import RiskTable, risk_table, start_step
-from optimizer.solve.build import build_instance
-from optimizer.solve.limits import MOST_HOURS
-from optimizer.solve.restrict import restrict_options
+from optimizer.solve import Problem
 
 
 def prepare(
@@ -96,7 +94,7 @@ def _require_possible_within(case: Case) -> None:
     ConfigError
         A ``within`` is too small; the message names the rule and the smallest possible value.
     """
-    least = least_within(case.inventory, case.rules, ~case.restrictions.movable, case.snapshot_minutes)
+    least = least_within(case.inventory, case.rules, ~case.problem.restrictions.movable, case.snapshot_minutes)
     for rule in case.rules.rule:
         possible = least.get(rule.name, 0.0)
         if rule.within is not None and rule.within < possible <= MOST_HOURS:
@@ -128,8 +126,7 @@ def prepare_forecast(
     }
     if table is None:
         table = risk_table(inventory, forecast, agentless_at_risk=rules.threshold.agentless)
-    restrictions = restrict_options(inventory, rules, table, DEFAULT_SNAPSHOT_MINUTES)
-    instance = build_instance(inventory, table, rules, restrictions, DEFAULT_SNAPSHOT_MINUTES, recently_moved)
+    problem = Problem.of(inventory, table, rules, DEFAULT_SNAPSHOT_MINUTES, recently_moved)
     row_of = {vm_id: row for row, vm_id in enumerate(forecast.vm_ids)}
     days = np.array([forecast.num_days[row_of[item.vm_id]] for item in inventory.items], dtype=np.int64)
-    return Case(inventory, rules, forecast, table, restrictions, instance, days, recently_moved=recently_moved)
+    return Case(inventory, rules, forecast, table, problem, days, recently_moved=recently_moved)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -24,16 +25,9 @@ from optimizer.plan.toward import WritesOfCase, figures_of, require_move_limit
 from optimizer.planning.case import prepare_forecast
 from optimizer.planning.solving import solve_case
 from optimizer.planning.why_not import Tell, no_schedule_error
-from optimizer.ports import Clock, Progress, no_progress
+from optimizer.ports import Clock, Progress, ignore, no_progress
 from optimizer.rollout import notes_on_writes
-from optimizer.solve.baselines import todays
-from optimizer.solve.cost import is_feasible
-from optimizer.solve.find import Near
-from optimizer.solve.first_step import TowardRules, TowardSearch, plan_toward, solved_step
-from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP, Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.why_not.reason import search_for_reason
-from optimizer.solve.why_not.relaxation import nobody
+from optimizer.solve import Near, Problem, Search, Solved, TowardRules, plan_toward
 
 SHARE_OF_SOLVE = 0.7
 """Share of the time limit for the solver, if a moves curve is requested as well."""
@@ -44,8 +38,8 @@ def make_plan_of(
     case: Case,
     *,
     seed: int = 0,
-    effort: int = DEFAULT_EFFORT,
-    gap: float = DEFAULT_GAP,
+    effort: int = Search.effort,
+    gap: float = Search.gap,
     time_limit_seconds: float | None = None,
     path: str | Path | None = None,
     earlier: EarlierPlan | None = None,
@@ -53,14 +47,18 @@ def make_plan_of(
     toward: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
-    tell: Tell = nobody,
+    tell: Tell = ignore,
     clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
     """Plan a case that is already prepared; see :func:`optimizer.workflow.make_plan`."""
     began = time.monotonic()
     search = Search(seed, effort, gap, time_limit_seconds)
     target = None if earlier is None else earlier.target_in(case.inventory)
-    step = _toward(estate, case, TowardSearch(search, engine, progress, target), tell) if toward else None
+
+    def first_step(problem: Problem, writes: WritesOfCase) -> TowardRules | None:
+        return plan_toward(problem, writes, search, engine=engine, progress=progress, start=target)
+
+    step = _toward(estate, case, search, first_step, tell) if toward else None
 
     def near_in(one: Case) -> Near | None:
         return None if earlier is None else Near(earlier.starts_in(one.inventory), keep=True)
@@ -78,7 +76,7 @@ def make_plan_of(
         )
 
     if step is not None and step.months > 1:
-        result = solved_step(case.instance, step, time.monotonic() - began)
+        result = step.as_solved(case.problem, time.monotonic() - began)
     else:
         result = solve_in_order(case, known_policies(estate), solved)
     curve = None
@@ -111,7 +109,13 @@ def make_plan_of(
     return with_fingerprint(plan.model_copy(update={"notes": (*added, *plan.notes)})) if added else plan
 
 
-def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> TowardRules | None:
+def _toward(
+    estate: Estate,
+    case: Case,
+    search: Search,
+    first_step: Callable[[Problem, WritesOfCase], TowardRules | None],
+    tell: Tell,
+) -> TowardRules | None:
     """First step toward the rules; None if today's schedule keeps them.
 
     Raises
@@ -121,9 +125,9 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
     NotFoundWithinEffortError
         No schedule that keeps the rules was found, and it was not proven that none exists; or none can be reached.
     """
-    clock = settings.search.clock()
+    clock = search.clock()
     require_move_limit(case.rules.max_moves)
-    if is_feasible(case.instance, todays(case.instance)):
+    if case.problem.is_kept_by(case.problem.instance.today):
         return None
     known = known_policies(estate)
 
@@ -132,7 +136,7 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
         inventory = Estate(estate.path, document).inventory(case.rules.service_from)
         return prepare_forecast(inventory, case.rules, case.forecast, case.recently_moved)
 
-    step = plan_toward(case.limits, WritesOfCase(case, known, after), settings)
+    step = first_step(case.problem, WritesOfCase(case, known, after))
     if step is None:
         rules = case.rules.model_copy(update={"max_moves": None})
         free = prepare_forecast(case.inventory, rules, case.forecast, case.recently_moved, case.table)
@@ -141,13 +145,13 @@ def _toward(estate: Estate, case: Case, settings: TowardSearch, tell: Tell) -> T
             "time: policies that protect more VMs would have to be edited at once; raise max_moves, or search longer "
             "with --effort"
         )
-        raise no_schedule_error(free, search_for_reason(settings.search, clock), tell, unreachable)
+        raise no_schedule_error(free, search, clock.left(), tell, unreachable)
     return step
 
 
 def _spread_again(case: Case, result: Solved, seed: int, known: list[str]) -> Solved:
     """Spread the schedule of a moves curve if that can be carried out, because the curve only considers the cost."""
-    if not is_feasible(case.instance, result.options):
+    if not case.problem.is_kept_by(result.options):
         return result
     spread = keep_promise(case, result, seed)
     return result if changes_to(case, spread.options, known).stuck else spread

@@ -6,27 +6,22 @@ from optimizer.engine import SERIAL, Engine
 from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
 from optimizer.plan.together import keep_promise
-from optimizer.planning.why_not import Tell, no_schedule_error
-from optimizer.ports import Progress, no_progress
-from optimizer.solve.dual import Multipliers
-from optimizer.solve.find import Near, find_schedule
-from optimizer.solve.search_settings import DEFAULT_SEARCH, Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.why_not.reason import not_found_error, search_for_reason
-from optimizer.solve.why_not.relaxation import nobody
+from optimizer.planning.why_not import Tell, no_schedule_error, not_found_error
+from optimizer.ports import Progress, ignore, no_progress
+from optimizer.solve import Near, Search, Solved, find_schedule
 
 
 def solve_case(
     case: Case,
-    search: Search = DEFAULT_SEARCH,
+    search: Search,
     *,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
     near: Near | None = None,
     begin: IntArray | None = None,
-    multipliers: Multipliers | None = None,
+    like: Solved | None = None,
     why_not: bool = True,
-    tell: Tell = nobody,
+    tell: Tell = ignore,
 ) -> Solved:
     """Solve a prepared case, and spread services where that pays; see :func:`optimizer.solve.find.find_schedule`.
 
@@ -34,7 +29,7 @@ def solve_case(
     ----------
     case
         Case to solve.
-    search, engine, progress, near, begin, multipliers
+    search, engine, progress, near, begin, like
         See :func:`optimizer.solve.find.find_schedule`.
     why_not
         Whether to look for the reason if there is no schedule.
@@ -50,17 +45,17 @@ def solve_case(
     """
     clock = search.clock()
     answer = find_schedule(
-        case.limits,
+        case.problem,
         search,
         engine=engine,
         progress=progress,
         near=near,
         begin=begin,
-        multipliers=multipliers,
+        like=like,
         prove=why_not,
     )
     if isinstance(answer, Solved):
         return keep_promise(case, answer, search.seed)
     if why_not:
-        raise no_schedule_error(case, search_for_reason(search, clock), tell)
-    raise not_found_error(case.rules, search)
+        raise no_schedule_error(case, search, clock.left(), tell)
+    raise not_found_error(case, search)

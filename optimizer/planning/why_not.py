@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.case import Case
 from optimizer.planning.case import prepare_forecast
-from optimizer.solve.limits import Limits
-from optimizer.solve.search_settings import DEFAULT_EFFORT, Search
-from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError
-from optimizer.solve.why_not.reason import Tell, Unsolved
-from optimizer.solve.why_not.relaxation import Diagnosis, nobody
+from optimizer.ports import ignore
+from optimizer.solve import (
+    Diagnosis,
+    NamedConflict,
+    NamedRelaxation,
+    NoScheduleError,
+    NotFoundWithinEffortError,
+    Problem,
+    Search,
+    Unsolved,
+)
 
-__all__ = ["Tell", "diagnose_case", "no_schedule_error"]
+Tell = Callable[[NamedConflict | NamedRelaxation], None]
+"""Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven."""
 
 
 def no_schedule_error(
-    case: Case, search: Search, tell: Tell, if_possible: str = ""
+    case: Case, search: Search, left: float | None, tell: Tell, if_possible: str = ""
 ) -> NoScheduleError | NotFoundWithinEffortError:
     """Error for a case that was not solved; see :meth:`optimizer.solve.why_not.reason.Unsolved.error`."""
-    return _unsolved(case).error(search, tell, if_possible)
+    return _unsolved(case).error(search, left, tell, if_possible)
+
+
+def not_found_error(case: Case, search: Search) -> NotFoundWithinEffortError:
+    """Error for a case that was not solved, if the reason is not wanted."""
+    return _unsolved(case).not_found(search)
 
 
 def diagnose_case(
     case: Case,
     *,
     seed: int = 0,
-    effort: int = DEFAULT_EFFORT,
+    effort: int = Search.effort,
     time_limit_seconds: float | None = None,
-    tell: Tell = nobody,
+    tell: Tell = ignore,
 ) -> Diagnosis:
     """Find out why a case has no schedule, and what would make one possible.
 
@@ -46,8 +60,8 @@ def diagnose_case(
 
 
 def _unsolved(case: Case) -> Unsolved:
-    def limits_of(inventory: Inventory, rules: Rules) -> Limits:
+    def problem_of(inventory: Inventory, rules: Rules) -> Problem:
         table = case.table if inventory is case.inventory else None
-        return prepare_forecast(inventory, rules, case.forecast, case.recently_moved, table).limits
+        return prepare_forecast(inventory, rules, case.forecast, case.recently_moved, table).problem
 
-    return Unsolved(case.inventory, case.limits, limits_of)
+    return Unsolved(case.inventory, case.problem, problem_of)

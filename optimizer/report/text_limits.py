@@ -10,7 +10,7 @@ from rich.text import Text
 from optimizer.model.phrases import some_of
 from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, decimals, number, plural, table
-from optimizer.solve.limits import LimitKind
+from optimizer.solve import LimitKind
 
 _ONE_MORE = {
     LimitKind.RULE: "at once",

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from optimizer.model.phrases import count_vms
 from optimizer.report.typeset import Column, Glyphs, Page, Rows, bullets, decimals, number, table
-from optimizer.solve.why_not.no_schedule import NamedConflict, NamedRelaxation, NoSchedule
+from optimizer.solve import NamedConflict, NamedRelaxation, NoSchedule
 
 CONFLICTS_SHOWN = 5
 RELAXATIONS_SHOWN = 10

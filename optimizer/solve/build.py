@@ -14,10 +14,10 @@ from optimizer.model.overlap import price_per_overlap
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rule_matches import matching_items
 from optimizer.model.rules import Rule, Rules
+from optimizer.model.set_constraints import gates_between
 from optimizer.model.timegrid import NUM_OPTIONS, SLOT_MINUTES, SLOTS_PER_DAY, Pattern
 from optimizer.model.weights import item_weights, risk_weights
 from optimizer.risk.table import RiskTable
-from optimizer.solve.gates import build_gates
 from optimizer.solve.instance import ExistingPolicy, Instance, Rows, WriteLimit
 from optimizer.solve.restrict import Restrictions
 from optimizer.solve.rows import RowBuilder
@@ -104,7 +104,7 @@ def build_instance(
         vms_per_existing_policy=limit.existing,
         cap_names=tuple(rule.name for rule, _ in caps),
         write_limits=_write_limits(inventory, rules, key, key_vault),
-        gates=build_gates(inventory, rules, restrictions, snapshot_minutes),
+        gates=gates_between(inventory, rules, ~restrictions.movable, snapshot_minutes),
     )
 
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
+from optimizer.model.set_constraints import Gates
 from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.solve.executable import edits_and_creations, extra_writes
-from optimizer.solve.instance import NO_CAP, Gates, Instance
+from optimizer.solve.instance import NO_CAP, Instance
 
 
 @dataclass(frozen=True, slots=True)

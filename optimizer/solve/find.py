@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,9 +15,8 @@ from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
 from optimizer.solve.cost import is_feasible
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.cycles import DEFAULT_EFFORT
-from optimizer.solve.dual import Multipliers
 from optimizer.solve.instance import Instance
-from optimizer.solve.limits import Limits
+from optimizer.solve.problem import Problem
 from optimizer.solve.search_settings import DEFAULT_SEARCH, Search
 from optimizer.solve.solved import NotFound, Solved, Unsolvable
 from optimizer.solve.solver import solve
@@ -36,63 +36,73 @@ class Near:
     Parameters
     ----------
     options
-        Shape (V,): start option of each VM, feasible or not; :data:`~optimizer.solve.closest.ANYWHERE` for VMs that
-        are not part of the schedule.
+        Shape (V,): start option of each VM, feasible or not; ``Near.ANYWHERE`` for VMs that are not part of the
+        schedule.
     keep
         Whether to search as if there were no such schedule, and then keep it if it is within the gap of the search.
         Otherwise, the search begins at the schedule, and VMs keep its starts only if that costs nothing.
     """
+
+    ANYWHERE: ClassVar[int] = ANYWHERE
 
     options: IntArray
     keep: bool
 
 
 def find_schedule(
-    limits: Limits,
+    problem: Problem,
     search: Search = DEFAULT_SEARCH,
     *,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
     near: Near | None = None,
     begin: IntArray | None = None,
-    multipliers: Multipliers | None = None,
+    like: Solved | None = None,
     prove: bool = True,
 ) -> Solved | Unsolvable | NotFound:
     """Find a good schedule that keeps every limit, and prove how good it is.
 
     Parameters
     ----------
-    limits
-        The problem and its limits.
+    problem
+        The problem.
     search
         Seed, effort, gap and time limit.
-    engine, progress, multipliers
+    engine, progress
         See :func:`optimizer.solve.solver.solve`.
     near
         A schedule to stay close to; see :func:`optimizer.solve.closest.stay_close`.
     begin
         Shape (V,): schedule at which the search begins, which must be feasible to be of use.
+    like
+        Answer to a problem of the same shape, at whose multipliers the bound begins.
     prove
         Whether to try to prove that no schedule exists, or to find any, if that is not easy.
     """
-    instance, rest = limits.instance, search
-    start = begin if near is None or near.keep else usable_start(instance, near.options)
+    instance, rest = problem.instance, search
+    start = begin if near is None or near.keep else _feasible_near(instance, near)
     if instance.max_moves is not None and (start is None or not is_feasible(instance, start)):
         start = _best_moves_from_today(instance, search.share(SHARE_OF_START))
         rest = search.share(1 - SHARE_OF_START)
 
     def known() -> IntArray | Outcome | None:
-        found = any_schedule(limits, search) if prove else None
+        found = any_schedule(problem.limits, search) if prove else None
         if near is None or isinstance(found, np.ndarray) or found is Outcome.INFEASIBLE:
             return found
-        return usable_start(instance, np.where(near.options == ANYWHERE, instance.today, near.options))
+        return _feasible_near(instance, near)
 
+    multipliers = None if like is None else like.multipliers
     answer = solve(
         instance, rest, engine=engine, progress=progress, start=start, multipliers=multipliers, fallback=known
     )
     if near is None or not isinstance(answer, Solved):
         return answer
     return stay_close(instance, answer, near.options, search.gap if near.keep else 0.0)
+
+
+def _feasible_near(instance: Instance, near: Near) -> IntArray | None:
+    """The other schedule with few changes, and with unknown VMs where they are today; None if that is not feasible."""
+    return usable_start(instance, np.where(near.options == ANYWHERE, instance.today, near.options))
 
 
 def _best_moves_from_today(instance: Instance, search: Search) -> IntArray | None:

@@ -12,9 +12,10 @@ from optimizer.engine import Engine
 from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress
 from optimizer.solve.bound import ascend
-from optimizer.solve.cost import evaluate, is_feasible
+from optimizer.solve.cost import is_feasible
 from optimizer.solve.instance import Instance
 from optimizer.solve.limits import Limits
+from optimizer.solve.problem import Problem
 from optimizer.solve.reference import Fallback
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
@@ -51,13 +52,13 @@ class Writes(Protocol):
         """Yield the indices of the VMs that each write moves toward a schedule of shape (V,)."""
         ...
 
-    def limits_after(self, options: IntArray) -> Limits:
-        """Limits of the estate as it will be after the changes that lead to a schedule of shape (V,)."""
+    def problem_after(self, options: IntArray) -> Problem:
+        """The problem of the estate as it will be after the changes that lead to a schedule of shape (V,)."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class TowardSearch:
+class _Searches:
     """The three searches of ``--toward`` and their settings; see :func:`optimizer.solve.solver.solve`.
 
     ``start``, of shape (V,), is a schedule that an earlier plan led to.  The number of moves that it takes is always
@@ -101,27 +102,58 @@ class TowardRules:
     moves_needed: int
     months: int
 
+    def as_solved(self, problem: Problem, seconds: float) -> Solved:
+        """Step as an answer of the solver, measured against today's schedule.
 
-def plan_toward(limits: Limits, writes: Writes, search: TowardSearch) -> TowardRules | None:
+        Its bound holds for every schedule with at most ``max_moves`` moves that is no worse than today's under any
+        rule.
+        """
+        cost, proof = problem.cost(self.options), ascend(tolerant(problem.instance), BOUND_STEPS)
+        return Solved(
+            options=self.options,
+            cost=cost,
+            bound=min(cost.total, proof.bound),
+            reference_name="today",
+            reference=problem.cost(problem.instance.today),
+            ended_by="effort",
+            seconds=seconds,
+            multipliers=proof.best,
+        )
+
+
+def plan_toward(
+    problem: Problem,
+    writes: Writes,
+    search: Search,
+    *,
+    engine: Engine,
+    progress: Progress,
+    start: IntArray | None = None,
+) -> TowardRules | None:
     """Find the best first step toward a schedule that keeps every rule.
 
     Parameters
     ----------
-    limits
+    problem
         The problem; ``max_moves`` is set.
     writes
         The writes that lead to a schedule.
     search
-        Settings of the searches.
+        Settings of the three searches; each gets a share of the time limit.
+    engine, progress
+        See :func:`optimizer.solve.solver.solve`.
+    start
+        Shape (V,): a schedule that an earlier plan led to. The number of moves that it takes is always enough.
 
     Returns
     -------
     TowardRules or None
         None if no schedule was found that keeps the rules with any number of moves.
     """
-    most = limits.rules.max_moves
+    limits, most = problem.limits, problem.rules.max_moves
     assert most is not None
-    fewest = _fewest(limits, most, search)
+    searches = _Searches(search, engine, progress, start)
+    fewest = _fewest(limits, most, searches)
     if fewest is None:
         return None
     needed = int((fewest != limits.instance.today).sum())
@@ -129,20 +161,20 @@ def plan_toward(limits: Limits, writes: Writes, search: TowardSearch) -> TowardR
     if months == 1:
         return TowardRules(fewest, fewest, needed, months)
     steps = Steps(limits, months)
-    targets = [fewest, *_cheap_target(steps, fewest, search)]
-    step = _find_step(steps, targets, writes, search)
-    left = _months_after(writes.limits_after(step.options), step.target, months - 1, most, search)
+    targets = [fewest, *_cheap_target(steps, fewest, searches)]
+    step = _find_step(steps, targets, writes, searches)
+    left = _months_after(writes.problem_after(step.options).limits, step.target, months - 1, most, searches)
     return TowardRules(step.options, step.target, needed, left + 1)
 
 
-def _fewest(limits: Limits, most: int, search: TowardSearch) -> IntArray | None:
+def _fewest(limits: Limits, most: int, search: _Searches) -> IntArray | None:
     """Schedule that keeps every rule with the fewest moves; it edits no policy with more VMs than may move."""
     instance = counting_moves(in_small_edits(limits.instance, most))
     free = Limits(instance, limits.restrictions, limits.rules)
     return search.solve(instance, 0, search.start, lambda: any_schedule(free, search.part(0)))
 
 
-def _months_after(limits: Limits, target: IntArray, months: int, most: int, search: TowardSearch) -> int:
+def _months_after(limits: Limits, target: IntArray, months: int, most: int, search: _Searches) -> int:
     """Number of months left after the step: as planned if the target can be reached from there."""
     free = replace(in_small_edits(limits.instance, most), max_moves=None)
     if is_feasible(free, target):
@@ -151,7 +183,7 @@ def _months_after(limits: Limits, target: IntArray, months: int, most: int, sear
     return months if fewest is None else -(-int((fewest != limits.instance.today).sum()) // most)
 
 
-def _cheap_target(steps: Steps, fewest: IntArray, search: TowardSearch) -> Iterator[IntArray]:
+def _cheap_target(steps: Steps, fewest: IntArray, search: _Searches) -> Iterator[IntArray]:
     """Cheapest schedule within the moves of all months, because VMs that move anyway should move to a good start."""
     small = in_small_edits(steps.instance, steps.moves_per_month)
     found = search.solve(replace(small, max_moves=steps.months * steps.moves_per_month), 1, fewest)
@@ -159,7 +191,7 @@ def _cheap_target(steps: Steps, fewest: IntArray, search: TowardSearch) -> Itera
         yield found
 
 
-def _find_step(steps: Steps, targets: list[IntArray], writes: Writes, search: TowardSearch) -> Step:
+def _find_step(steps: Steps, targets: list[IntArray], writes: Writes, search: _Searches) -> Step:
     """Best step that some order of writes carries out; if none is found, the result of the target's first writes."""
     last = search.part(2)
     clock = last.clock()
@@ -186,21 +218,3 @@ def _first_writes(instance: Instance, target: IntArray, writes: Writes) -> IntAr
         if not_worse_than_today(instance, reached) and not writes.stuck(reached):
             best = reached.copy()
     return best
-
-
-def solved_step(instance: Instance, found: TowardRules, seconds: float) -> Solved:
-    """Step as a result of the solver, measured against today's schedule.
-
-    Its bound holds for every schedule with at most ``max_moves`` moves that is no worse than today's under any rule.
-    """
-    cost, proof = evaluate(instance, found.options), ascend(tolerant(instance), BOUND_STEPS)
-    return Solved(
-        options=found.options,
-        cost=cost,
-        bound=min(cost.total, proof.bound),
-        reference_name="today",
-        reference=evaluate(instance, instance.today),
-        ended_by="effort",
-        seconds=seconds,
-        multipliers=proof.best,
-    )

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
-from optimizer.model.timegrid import NUM_OPTIONS
+from optimizer.model.set_constraints import Gates, no_gates
 
 NO_CAP = np.iinfo(np.int32).max
 """Value of ``Rows.cap`` for a row without a cap."""
@@ -91,59 +91,6 @@ class WriteLimit:
     name: str
     keys: tuple[int, ...]
     limit: int
-
-
-@dataclass(frozen=True, slots=True)
-class Gates:
-    """Options of one VM that exclude options of another, as ``separate`` and ``order`` demand.
-
-    A *gate* is one side of one rule, restricted to VMs of one pattern; these VMs are *behind* the gate. An option of a
-    VM behind a gate is shut while some VM behind an opposing gate is at an option that clashes with it. Opposing gates
-    list each other.
-
-    Parameters
-    ----------
-    vm_begin, vm_gate
-        Shapes (V + 1,) and (num_vm_gates,). The gates of VM ``v`` are ``vm_gate[vm_begin[v]:vm_begin[v + 1]]``.
-    gate_begin, opponent, clash
-        Shapes (H + 1,), (num_pairs,) and (num_pairs,). The opponents of gate ``h`` are
-        ``opponent[gate_begin[h]:gate_begin[h + 1]]``; ``clash`` has the index of each pair's matrix at the same
-        places.
-    clashes
-        Shape (num_matrices, 48, 48), bool: whether option ``t`` of a VM behind the gate (first axis) clashes with
-        option ``u`` of a VM behind the opponent (second axis).
-    name
-        Length H: name of the rule of each gate.
-    hours
-        Shape (num_matrices, 48, 48): smallest ``within``, in hours, at which the two options do not clash; NaN in
-        matrices of other demands. None if no rule has ``within``.
-    """
-
-    vm_begin: IntArray
-    vm_gate: IntArray
-    gate_begin: IntArray
-    opponent: IntArray
-    clash: IntArray
-    clashes: BoolArray
-    name: tuple[str, ...]
-    hours: FloatArray | None = None
-
-    def __len__(self) -> int:
-        return len(self.name)
-
-
-def no_gates(num_vms: int = 0) -> Gates:
-    """Gates of an instance whose rules demand none; ``num_vms`` may be omitted for an instance without VMs."""
-    none = np.zeros(0, dtype=np.int64)
-    return Gates(
-        np.zeros(num_vms + 1, dtype=np.int64),
-        none,
-        np.zeros(1, dtype=np.int64),
-        none,
-        none,
-        np.zeros((0, NUM_OPTIONS, NUM_OPTIONS), dtype=np.bool_),
-        (),
-    )
 
 
 @dataclass(frozen=True, slots=True)

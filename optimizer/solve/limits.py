@@ -11,17 +11,16 @@ import numpy.typing as npt
 
 from optimizer.model.arrays import BoolArray
 from optimizer.model.rules import Rules
+from optimizer.model.set_constraints import Gates
+from optimizer.model.set_demands import MOST_HOURS
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.instance import NO_CAP, Gates, Instance
+from optimizer.solve.instance import NO_CAP, Instance
 from optimizer.solve.restrict import RISK_INCREASE, Restrictions
 
 Bits = npt.NDArray[np.uint64]
 """A set of start options for each VM, with bit ``t`` for option ``t``; shape (V,)."""
 
 EVERY_OPTION = np.uint64((1 << NUM_OPTIONS) - 1)
-
-MOST_HOURS = 24
-"""Maximum ``within`` of a rule, in hours."""
 
 
 class LimitKind(StrEnum):

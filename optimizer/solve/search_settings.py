@@ -18,7 +18,7 @@ PART_VMS = 1500
 """Target number of VMs in a part of a large instance; a vault is never divided."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # without slots, so that Search.effort is the default
 class Search:
     """How a schedule is searched for.  Equal settings without a time limit give an equal schedule.
 

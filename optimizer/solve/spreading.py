@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -51,6 +52,16 @@ class Answer:
 
     outcome: Outcome
     found: Spreading | None = None
+
+    @property
+    def is_proven(self) -> bool:
+        """Whether no cheaper way exists than the one found, or no way at all."""
+        return self.outcome in (Outcome.OPTIMAL, Outcome.INFEASIBLE)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether no way was found, although one may exist."""
+        return self.outcome is Outcome.UNKNOWN
 
 
 IMPOSSIBLE = Answer(Outcome.INFEASIBLE)
@@ -116,6 +127,34 @@ class Service:
         if better is None or better.price >= most or better.change >= cheapest.change:
             return cheapest
         return better
+
+    def ways(self, windows: BoolArray, close: BoolArray, most: float) -> Iterator[Spreading]:
+        """Yield ways to spread the service, in the order in which they are to be tried.
+
+        Parameters
+        ----------
+        windows, close
+            Shape (len(members), 48, num_half_hours): half hours that each VM takes at each start, with its whole start
+            window, and with the time within which starts are too close.
+        most
+            Price that a split has to stay below to be worth improving, in at-risk backups per 30 days.
+        """
+        apart = self.apart().found
+        if apart is not None:
+            yield apart
+        split = self.split(windows).found
+        if split is not None:
+            yield self.best_split(windows, split, most) if split.price < most else split
+            return
+        now = close[np.arange(len(close)), self.options[self.members]]
+        split = self.split(close).found if now.all(axis=0).any() else None
+        if split is not None and split.price < most:
+            yield self.best_split(close, split, most)
+
+    def is_cheapest(self, answers: Sequence[Answer]) -> bool:
+        """Whether no way can cost less than those found. Three or more VMs that are all apart are also split."""
+        needed = answers if len(self.members) == 2 else answers[-1:]
+        return all(answer.is_proven for answer in needed)
 
     @cached_property
     def _own_rows(self) -> BoolArray:

@@ -18,11 +18,12 @@ import numpy as np
 from ortools.sat.python import cp_model
 
 from optimizer.model.arrays import BoolArray, IntArray
+from optimizer.model.set_constraints import Gates, no_gates
 from optimizer.solve.breaches import Breach, BreachKind, rule_breaches
 from optimizer.solve.clock import SolveClock
 from optimizer.solve.cost import is_feasible, row_counts
 from optimizer.solve.cpsat import FAMILIES, Scope, ScopedModel, add_gates, limited_solver
-from optimizer.solve.instance import NO_CAP, Gates, Instance, no_gates
+from optimizer.solve.instance import NO_CAP, Instance
 from optimizer.solve.limits import Limits
 from optimizer.solve.reference import CONSTRAINTS
 from optimizer.solve.search_settings import Search

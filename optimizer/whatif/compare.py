@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from optimizer.model.arrays import FloatArray, IntArray
-from optimizer.model.inventory import Inventory
+from optimizer.model.phrases import count_vms
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
@@ -18,8 +18,7 @@ from optimizer.plan.occupancy import (
     weighted_totals,
     working_hours_starts,
 )
-from optimizer.solve.breaches import Breach, BreachKind, breaches
-from optimizer.solve.cost import cost_shares, evaluate
+from optimizer.solve import BreachKind
 from optimizer.whatif.document import CostTerms, Figures, Noticed, PlanFigures, StartChange
 from optimizer.whatif.planned import Planned
 
@@ -37,7 +36,7 @@ def schedule_figures(case: Case, options: IntArray) -> Figures:
     options
         Shape (V,): start option of each VM.
     """
-    instance, cost = case.instance, evaluate(case.instance, options)
+    instance, cost = case.problem.instance, case.problem.cost(options)
     _, met = service_occupancy(case.inventory, options, case.snapshot_minutes)
     risk = instance.risk[np.arange(instance.num_vms), options]
     return Figures(
@@ -99,7 +98,7 @@ def cost_changes(case: Case, kept: IntArray, options: IntArray) -> FloatArray:
     kept, options
         Shape (V,): start option of each VM in the base plan's schedule and in the new plan.
     """
-    return cost_shares(case.instance, options) - cost_shares(case.instance, kept)
+    return case.problem.cost_shares(options) - case.problem.cost_shares(kept)
 
 
 def noticed(changes: Iterable[tuple[float, bool]], least: float) -> Noticed:
@@ -145,7 +144,7 @@ def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartC
                     base=format_start(int(kept[v])),
                     scenario=format_start(int(other.options[v])),
                     cost_change=_round(changes[v]),
-                    must=not case.instance.allowed[v, kept[v]],
+                    must=not case.problem.instance.allowed[v, kept[v]],
                 )
             )
     least = worth_a_move(base.case.rules)
@@ -158,20 +157,19 @@ def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartC
 
 def broken_by(case: Case, options: IntArray) -> tuple[str, ...]:
     """What a schedule breaks in a case, in words; empty if it keeps everything."""
-    found = breaches(case.limits, options)
-    return tuple(dict.fromkeys(_in_words(case.inventory, breach) for breach in found))
-
-
-def _in_words(inventory: Inventory, breach: Breach) -> str:
-    match breach.kind:
-        case BreachKind.START:
-            return f"{breach.reason!r} for {len(breach.vms)} VM{'s' if len(breach.vms) != 1 else ''}"
-        case BreachKind.CAP:
-            return repr(breach.limit.name)
-        case BreachKind.SETS:
-            return f"rule {breach.limit.name!r}"
-        case BreachKind.POLICIES:
-            vault = inventory.vault(inventory.items[breach.vms[0]])
-            return f"the limit of policies of vault {vault.name!r}"
-        case BreachKind.MOVES | BreachKind.POLICY_WRITES:
-            return breach.limit.name
+    found: dict[str, None] = {}
+    for breach in case.problem.breaches(options):
+        match breach.kind:
+            case BreachKind.START:
+                words = f"{breach.reason!r} for {count_vms(breach.vms)}"
+            case BreachKind.CAP:
+                words = repr(breach.limit.name)
+            case BreachKind.SETS:
+                words = f"rule {breach.limit.name!r}"
+            case BreachKind.POLICIES:
+                item = case.inventory.items[breach.vms[0]]
+                words = f"the limit of policies of vault {case.inventory.vault(item).name!r}"
+            case _:
+                words = breach.limit.name
+        found[words] = None
+    return tuple(found)

@@ -17,12 +17,8 @@ from optimizer.plan.compose import compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.planning import Tell, prepare, solve_case
-from optimizer.ports import Progress
-from optimizer.solve.dual import Multipliers
-from optimizer.solve.find import Near
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.why_not.relaxation import nobody
+from optimizer.ports import Progress, ignore
+from optimizer.solve import Near, Search, Solved
 
 
 @dataclass(frozen=True)
@@ -66,9 +62,9 @@ class Planner:
     search: Search
     engine: Engine
     progress: Progress
-    tell: Tell = nobody
+    tell: Tell = ignore
 
-    def numbered(self, number: int, tell: Tell = nobody) -> Planner:
+    def numbered(self, number: int, tell: Tell = ignore) -> Planner:
         """Planner for one of several plans, whose progress has names of its own."""
 
         def report(stage: str, done: int, total: int, note: str = "") -> None:
@@ -80,9 +76,7 @@ class Planner:
         """Read an estate and compute the risk of every start; see :func:`optimizer.planning.prepare`."""
         return prepare(estate, rules, history=history, engine=self.engine, progress=self.progress)
 
-    def plan(
-        self, estate: Estate, case: Case, start: IntArray | None = None, multipliers: Multipliers | None = None
-    ) -> Planned:
+    def plan(self, estate: Estate, case: Case, start: IntArray | None = None, like: Solved | None = None) -> Planned:
         """Solve a case, staying close to another schedule if one is given, and verify the plan.
 
         Parameters
@@ -92,8 +86,8 @@ class Planner:
         start
             Shape (V,): schedule at which the search begins, feasible or not.  The plan keeps as much of it as it can
             without extra cost.  None: no such schedule.
-        multipliers
-            Multipliers of a case of the same shape, with which the bound begins.
+        like
+            Answer for a case of the same shape, at whose multipliers the bound begins.
 
         Raises
         ------
@@ -110,7 +104,7 @@ class Planner:
                 self.search,
                 progress=self.progress,
                 near=None if start is None else Near(start, keep=False),
-                multipliers=multipliers,
+                like=like,
                 engine=self.engine,
                 why_not=one is case,
                 tell=self.tell,

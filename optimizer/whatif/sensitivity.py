@@ -13,11 +13,8 @@ from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.occupancy import service_of
 from optimizer.planning import Tell, prepare_forecast
-from optimizer.ports import Progress, no_progress
-from optimizer.solve.forced import sharp_forced_bounds
-from optimizer.solve.search_settings import DEFAULT_EFFORT, Search
-from optimizer.solve.stable import Stability, stable_assignments
-from optimizer.solve.why_not.relaxation import nobody
+from optimizer.ports import Progress, ignore, no_progress
+from optimizer.solve import Search
 from optimizer.whatif.compare import cost_changes, noticed, plan_figures, schedule_figures, worth_a_move
 from optimizer.whatif.document import (
     PriceAnswer,
@@ -48,13 +45,13 @@ def sensitivity(
     *,
     tolerance: float = GOOD,
     seed: int = 0,
-    effort: int = DEFAULT_EFFORT,
+    effort: int = Search.effort,
     gap: float = 0.0,
     time_limit_seconds: float | None = None,
     history: str | Path | Iterable[str | Path] = (),
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
-    tell: Tell = nobody,
+    tell: Tell = ignore,
 ) -> Sensitivity:
     """Compute how the plan changes if each price is halved or doubled, and what every good schedule has in common.
 
@@ -81,7 +78,7 @@ def sensitivity(
         case = prepare_forecast(
             base.case.inventory, repriced, base.case.forecast, base.case.recently_moved, base.case.table
         )
-        planned = planner.numbered(number).plan(estate, case, base.options, base.result.multipliers)
+        planned = planner.numbered(number).plan(estate, case, base.options, base.result)
         elsewhere = planned.options != base.options
         changes = np.where(elsewhere, cost_changes(case, base.options, planned.options), 0.0)
         same &= ~elsewhere
@@ -97,19 +94,14 @@ def sensitivity(
                 noticed=noticed(((change, False) for change in changes[elsewhere].tolist()), worth_a_move(rules)),
             )
         )
-    return _sensitivity(base, tuple(answers), same.tolist(), most.tolist(), _stability(base, tolerance))
-
-
-def _stability(base: Planned, tolerance: float) -> Stability:
-    """What the bound shows about every schedule near the optimum."""
-    forced = np.maximum(sharp_forced_bounds(base.case.instance, base.result.multipliers), base.result.bound)
-    return stable_assignments(base.plan.summary.cost.plan, forced, base.options, tolerance)
+    return _sensitivity(base, tuple(answers), same.tolist(), most.tolist(), tolerance)
 
 
 def _sensitivity(
-    base: Planned, prices: tuple[PriceAnswer, ...], same: list[bool], most: list[float], stability: Stability
+    base: Planned, prices: tuple[PriceAnswer, ...], same: list[bool], most: list[float], tolerance: float
 ) -> Sensitivity:
-    inventory, allowed = base.case.inventory, base.case.instance.allowed
+    inventory, allowed = base.case.inventory, base.case.problem.instance.allowed
+    stability = base.case.problem.stability(base.result, base.plan.summary.cost.plan, tolerance)
     fixed = stability.fixed
     vms = []
     for v, item in enumerate(inventory.items):

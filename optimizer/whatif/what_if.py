@@ -14,11 +14,9 @@ from optimizer.model.rules import Rules, Threshold
 from optimizer.model.timegrid import format_start
 from optimizer.plan.case import Case
 from optimizer.planning import Tell, prepare_forecast
-from optimizer.ports import Progress, no_progress
+from optimizer.ports import Progress, ignore, no_progress
 from optimizer.risk.forecast import Forecast
-from optimizer.solve.search_settings import DEFAULT_EFFORT, Search
-from optimizer.solve.why_not.no_schedule import NoScheduleError, NotFoundWithinEffortError
-from optimizer.solve.why_not.relaxation import nobody
+from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search
 from optimizer.whatif.apply import Applied, apply_scenario, with_copies
 from optimizer.whatif.compare import broken_by, noticed, plan_figures, schedule_figures, start_changes, worth_a_move
 from optimizer.whatif.document import (
@@ -38,14 +36,14 @@ def what_if(
     rules: Rules | None = None,
     *,
     seed: int = 0,
-    effort: int = DEFAULT_EFFORT,
+    effort: int = Search.effort,
     gap: float = 0.0,
     time_limit_seconds: float | None = None,
     history: str | Path | Iterable[str | Path] = (),
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
-    tell: Tell = nobody,
-    tell_of_scenario: Callable[[str], Tell] = lambda _: nobody,
+    tell: Tell = ignore,
+    tell_of_scenario: Callable[[str], Tell] = lambda _: ignore,
 ) -> WhatIf:
     """Plan an estate as it is and as it would be, and report the differences.
 

@@ -34,14 +34,5 @@ def explain_vm(
     """
     case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, engine=engine, progress=progress)
     options = starts_in_schedule(case.inventory, plan.schedule)
-    solution = Solution(
-        case.inventory,
-        case.instance,
-        case.restrictions,
-        options,
-        case.history_days,
-        case.table,
-        case.recently_moved,
-        observed_risk(case.inventory, case.forecast, agentless_at_risk=case.rules.threshold.agentless),
-    )
-    return explain(plan, solution, vm)
+    observed = observed_risk(case.inventory, case.forecast, agentless_at_risk=case.rules.threshold.agentless)
+    return explain(plan, Solution(case, options, observed), vm)

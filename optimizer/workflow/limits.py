@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from optimizer.estate.folder import Estate
 from optimizer.plan.document import PlanDocument
-from optimizer.plan.limit_prices import LimitPriceEntry, name_prices
+from optimizer.plan.limit_prices import LimitPriceEntry, limit_prices
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.planning import prepare
 from optimizer.ports import Progress, no_progress
-from optimizer.solve.why_not.shadow import DEFAULT_ROUNDS, price_limits
 
 
 def price_plan_limits(
-    plan: PlanDocument, estate: Estate, *, num_rounds: int = DEFAULT_ROUNDS, progress: Progress = no_progress
+    plan: PlanDocument, estate: Estate, *, num_rounds: int | None = None, progress: Progress = no_progress
 ) -> tuple[LimitPriceEntry, ...]:
     """Limits that bind in a plan, with what one more of each would save, the largest saving first.
 
@@ -21,11 +20,10 @@ def price_plan_limits(
     plan, estate
         The plan and its estate.
     num_rounds
-        Amount of search for each limit; see :func:`optimizer.solve.why_not.shadow.price_limits`.
+        Amount of search for each limit.  None: enough for most plans.
     progress
         Called with the progress of the work.
     """
     case = prepare(estate, plan.rules, recently_moved=plan.settings.recently_moved, progress=progress)
     options = starts_in_schedule(case.inventory, plan.schedule)
-    prices = price_limits(case.limits, options, num_rounds=num_rounds, seed=plan.settings.seed)
-    return name_prices(case.inventory, prices)
+    return limit_prices(case, options, plan.settings.seed, num_rounds)

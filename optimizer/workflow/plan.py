@@ -17,9 +17,8 @@ from optimizer.plan.document import PlanDocument
 from optimizer.plan.earlier import read_earlier
 from optimizer.plan.toward import require_move_limit
 from optimizer.planning import Tell, make_plan_of, prepare
-from optimizer.ports import Clock, Progress, no_progress
-from optimizer.solve.search_settings import DEFAULT_EFFORT, DEFAULT_GAP
-from optimizer.solve.why_not.relaxation import nobody
+from optimizer.ports import Clock, Progress, ignore, no_progress
+from optimizer.solve import Search
 
 
 def make_plan(
@@ -27,8 +26,8 @@ def make_plan(
     rules: Rules | None = None,
     *,
     seed: int = 0,
-    effort: int = DEFAULT_EFFORT,
-    gap: float = DEFAULT_GAP,
+    effort: int = Search.effort,
+    gap: float = Search.gap,
     time_limit_seconds: float | None = None,
     path: str | Path | None = None,
     history: str | Path | Iterable[str | Path] = (),
@@ -37,7 +36,7 @@ def make_plan(
     toward: bool = False,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
-    tell: Tell = nobody,
+    tell: Tell = ignore,
     clock: Clock = SYSTEM_CLOCK,
 ) -> PlanDocument:
     """Find a schedule, derive the changes, and verify the whole plan.

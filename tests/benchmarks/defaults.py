@@ -27,6 +27,7 @@ from optimizer.model.rules import Rules
 from optimizer.plan.case import Case
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy, working_hours_starts
 from optimizer.planning import prepare, prepare_forecast, solve_case
+from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from tests.benchmarks.forecast_arms import DEFAULT_TRACE, HARM, Split, as_people_choose, read_trace, regret_closed
 from tests.benchmarks.spreading import made_up_inventory
@@ -102,12 +103,13 @@ def row(subject: Subject, prices: Mapping[str, float], reference: Gain | None) -
     case, began = subject.case, time.monotonic()
     rules = Rules.model_validate({"prices": {**BEFORE, **prices}})
     priced = prepare_forecast(case.inventory, rules, case.forecast, table=case.table)
-    result = solve_case(priced)
+    result = solve_case(priced, Search())
     assert isinstance(result, Solved)
     seconds = time.monotonic() - began
-    options, today, rows = result.options, priced.instance.today, np.arange(priced.instance.num_vms)
+    options, today, rows = result.options, priced.problem.instance.today, np.arange(priced.problem.instance.num_vms)
     gain = tuple(
-        float((risk[rows, today] - risk[rows, options]).sum()) for risk in (priced.instance.risk, case.table.cost)
+        float((risk[rows, today] - risk[rows, options]).sum())
+        for risk in (priced.problem.instance.risk, case.table.cost)
     )
     _, met = service_occupancy(case.inventory, options, case.snapshot_minutes)
     in_hours = [working_hours_starts(case.inventory, rules.working_hours, starts) for starts in (today, options)]

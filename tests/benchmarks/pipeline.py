@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
             result = solve_case(case, Search(effort=arguments.effort, gap=arguments.gap / 100))
             again = compose_plan(estate, case, result, settings, path=folder / "plan.json", began=0)
             figures["identical_twice"] = _comparable(plan) == _comparable(again)
-    instance = case.instance
+    instance = case.problem.instance
     others = {"stable hash": stable_hash(instance, [item.vm_id for item in case.inventory.items])}
     others["greedy by regret"] = greedy(instance)
     lowest = np.where(instance.allowed, instance.linear, np.inf).argmin(axis=1)

@@ -166,7 +166,7 @@ def prepare(arguments: argparse.Namespace) -> None:
     estate, case = bootstrap(read_trace(arguments.trace), size, seed, arguments.days)
     with arguments.prepare.open("wb") as file:
         pickle.dump((estate, case), file, protocol=pickle.HIGHEST_PROTOCOL)
-    instance = case.instance
+    instance = case.problem.instance
     figures = {
         "vms": size,
         "seed": seed,

@@ -111,7 +111,7 @@ def ours(task: Task) -> dict[str, Any]:
     began = time.monotonic()
     with open_engine(processes=task.processes) as engine:
         search = Search(task.seed, task.effort, task.gap, task.time_limit_seconds)
-        result = solve(task.case.instance, search, progress=Trajectory(), engine=engine)
+        result = solve(task.case.problem.instance, search, progress=Trajectory(), engine=engine)
     solved = time.monotonic()
     emit(seconds=round(solved - began, 3), cost=result.cost.total, bound=result.bound, stage="solved")
     settings = Settings(seed=task.seed, effort=task.effort, gap=task.gap, time_limit_seconds=task.time_limit_seconds)
@@ -142,7 +142,9 @@ def monolithic(task: Task) -> dict[str, Any]:
 
     began = time.monotonic()
     emit(stage="building the model")
-    built = ScopedModel(task.case.instance, whole(task.case.instance, task.case.instance.today))
+    built = ScopedModel(
+        task.case.problem.instance, whole(task.case.problem.instance, task.case.problem.instance.today)
+    )
     emit(stage="in CP-SAT", build_seconds=round(time.monotonic() - began, 3))
     trajectory = Trajectory()
     solver = cp_model.CpSolver()
@@ -161,11 +163,11 @@ def monolithic(task: Task) -> dict[str, Any]:
     found["bound"] = solver.best_objective_bound / SCALE
     if status not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return found | {"cost": None, "feasible": False}
-    options = task.case.instance.today.copy()
+    options = task.case.problem.instance.today.copy()
     for (v, t), x in built.variables.x.items():
         if solver.boolean_value(x):
             options[v] = t
-    return found | _priced(task.case.instance, options)
+    return found | _priced(task.case.problem.instance, options)
 
 
 def highs(task: Task) -> dict[str, Any]:
@@ -174,14 +176,14 @@ def highs(task: Task) -> dict[str, Any]:
 
     began = time.monotonic()
     emit(stage="building the program")
-    program = MixedIntegerProgram(task.case.instance)
+    program = MixedIntegerProgram(task.case.problem.instance)
     emit(stage="in HiGHS", build_seconds=round(time.monotonic() - began, 3))
     answer = program.solve(task.budget_seconds - (time.monotonic() - began))
     found: dict[str, Any] = {"status": answer.status, "columns": answer.columns, "nonzeros": answer.nonzeros}
     found["bound"] = answer.bound
     if answer.options is None:
         return found | {"cost": None, "feasible": False}
-    return found | _priced(task.case.instance, answer.options)
+    return found | _priced(task.case.problem.instance, answer.options)
 
 
 def _priced(instance: Instance, options: IntArray) -> dict[str, Any]:
@@ -193,7 +195,7 @@ def _simple(make: Callable[[Case], IntArray]) -> Callable[[Task], dict[str, Any]
     """An arm that proves nothing."""
 
     def arm(task: Task) -> dict[str, Any]:
-        return {"bound": None, "status": "heuristic"} | _priced(task.case.instance, make(task.case))
+        return {"bound": None, "status": "heuristic"} | _priced(task.case.problem.instance, make(task.case))
 
     return arm
 
@@ -208,9 +210,11 @@ ARMS: dict[str, Callable[[Task], dict[str, Any]]] = {
     "ours": ours,
     "monolithic CP-SAT": monolithic,
     "HiGHS in OR-Tools": highs,
-    "greedy by regret": _simple(lambda case: greedy(case.instance)),
-    "stable hash": _simple(lambda case: stable_hash(case.instance, [item.vm_id for item in case.inventory.items])),
-    "each VM's own lowest risk": _simple(lambda case: lowest_risk(case.instance)),
-    "today": _simple(lambda case: todays(case.instance)),
+    "greedy by regret": _simple(lambda case: greedy(case.problem.instance)),
+    "stable hash": _simple(
+        lambda case: stable_hash(case.problem.instance, [item.vm_id for item in case.inventory.items])
+    ),
+    "each VM's own lowest risk": _simple(lambda case: lowest_risk(case.problem.instance)),
+    "today": _simple(lambda case: todays(case.problem.instance)),
 }
 """Name of an arm -> what it does."""

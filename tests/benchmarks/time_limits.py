@@ -35,7 +35,7 @@ def main() -> None:
     options = parser.parse_args()
     print(HEADER)
     for size in options.sizes:
-        instance = bootstrap(read_trace(options.trace), size, 0)[1].instance
+        instance = bootstrap(read_trace(options.trace), size, 0)[1].problem.instance
         solve(instance, Search(effort=1))  # so that nothing is left to compile or to load
         runs: dict[float, list[Solved]] = {}
         with open_engine() as engine:

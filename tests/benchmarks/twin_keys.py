@@ -135,7 +135,7 @@ def main() -> None:
     parser.add_argument("--prove-seconds", type=float, default=120.0, help="that CP-SAT has for each")
     parser.add_argument("--out", type=Path, help="JSON to write")
     arguments = parser.parse_args()
-    instance = bootstrap_case(read_trace(arguments.trace), arguments.vms, arguments.seed).instance
+    instance = bootstrap_case(read_trace(arguments.trace), arguments.vms, arguments.seed).problem.instance
     sizes = np.bincount(instance.key)
     found = []
     for key in np.flatnonzero((sizes > 1) & (sizes <= arguments.most)).tolist():

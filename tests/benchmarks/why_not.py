@@ -30,6 +30,7 @@ from optimizer.plan.case import Case
 from optimizer.planning import prepare, prepare_forecast, solve_case
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.limits import Limits
+from optimizer.solve.search_settings import Search
 from optimizer.solve.why_not.counting_model import stuck
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.no_schedule import (
@@ -234,7 +235,7 @@ def draws(base: Case, vms: int) -> Iterator[tuple[int, Case, bool]]:
     for number in itertools.count():
         rules = random_rules(np.random.default_rng([vms, number]), base.inventory)
         case = prepare_forecast(base.inventory, rules, base.forecast)
-        limits = Limits(case.instance, case.restrictions, case.rules)
+        limits = Limits(case.problem.instance, case.problem.restrictions, case.rules)
         if Feasibility(limits, Budget(WORK)).check(limits.all).outcome is Outcome.INFEASIBLE:
             yield number, case, bool(len(stuck(limits.forbidden(limits.all))))
 
@@ -257,7 +258,7 @@ def ask(case: Case, draw: int, is_stuck: bool) -> Row:
     """Look for a schedule as ``plan`` does, and note what is told when."""
     watch, answer = Stopwatch(), None
     try:
-        solve_case(case, tell=watch.tell)
+        solve_case(case, Search(), tell=watch.tell)
     except (NoScheduleError, NotFoundWithinEffortError) as exc:
         answer = exc.answer
     first = watch.first
@@ -289,7 +290,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             generate_demo(Path(folder) / str(vms), vms=vms)
             base = prepare(open_estate(Path(folder) / str(vms)))
             if not rows:
-                solve_case(base)  # compiles what has not been compiled yet
+                solve_case(base, Search())  # compiles what has not been compiled yet
             for draw, case, is_stuck in chosen(base, vms, each, given.skip // len(given.vms)):
                 row = ask(case, draw, is_stuck)
                 rows.append(row)

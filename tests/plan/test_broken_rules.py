@@ -15,7 +15,7 @@ from optimizer.plan.broken_rules import breaks_of_standing, find_broken_rules
 from optimizer.plan.occupancy import starts_today
 from optimizer.plan.verify import rules_of
 from optimizer.plan.verify_clock import WindowClock
-from optimizer.solve.limits import Limits
+from optimizer.solve.problem import Problem as SolverProblem
 from tests.solve.examples import (
     SNAPSHOT_MINUTES,
     Problem,
@@ -27,10 +27,14 @@ from tests.solve.examples import (
 )
 
 
+def solved_for(problem: Problem) -> SolverProblem:
+    """The problem as the solver gets it."""
+    return SolverProblem(problem.instance(), problem.restrictions, problem.rules)
+
+
 def broken(problem: Problem) -> dict[str, BrokenRule]:
     """Broken rules by their name."""
-    limits = Limits(problem.instance(), problem.restrictions, problem.rules)
-    found = find_broken_rules(problem.inventory, limits, SNAPSHOT_MINUTES)
+    found = find_broken_rules(problem.inventory, solved_for(problem), SNAPSHOT_MINUTES)
     assert list(found) == sorted(found, key=lambda one: (-len(one.vms), one.rule))
     return {one.rule: one for one in found}
 
@@ -114,7 +118,7 @@ def test_a_window_is_broken_by_those_outside_and_some_of_them_stay() -> None:
 def test_what_the_never_written_break_is_told_once() -> None:
     """A plan notes each VM that stays outside its window, and none that it will move."""
     problem = at_the_window()
-    told = breaks_of_standing(problem.inventory, problem.rules, problem.restrictions, SNAPSHOT_MINUTES)
+    told = breaks_of_standing(problem.inventory, solved_for(problem), SNAPSHOT_MINUTES)
     assert told == [(1, "early")]
 
 

@@ -17,8 +17,7 @@ from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.table import RiskTable
-from optimizer.solve.build import build_instance
-from optimizer.solve.restrict import restrict_options
+from optimizer.solve.problem import Problem
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
@@ -35,10 +34,8 @@ def case_of(inventory: Inventory, rules: Rules, risk: np.ndarray) -> Case:
     today = np.array([inventory.policy(one).start for one in inventory.items])
     own = np.ones(len(today), dtype=np.bool_)
     table = RiskTable(risk, risk[np.arange(len(today)), today], own.astype(np.float64), own)
-    restrictions = restrict_options(inventory, rules, table, 15)
-    instance = build_instance(inventory, table, rules, restrictions, 15)
     forecast = Forecast.__new__(Forecast)  # nothing here looks at it
-    return Case(inventory, rules, forecast, table, restrictions, instance, np.full(len(today), 30))
+    return Case(inventory, rules, forecast, table, Problem.of(inventory, table, rules, 15), np.full(len(today), 30))
 
 
 def swap(third: bool = True) -> Inventory:
@@ -58,7 +55,7 @@ def wishes(*cheap: int) -> np.ndarray:
 
 def solved(case: Case) -> Solved:
     """The solver's answer."""
-    return solve(case.instance, Search(effort=5, gap=0))
+    return solve(case.problem.instance, Search(effort=5, gap=0))
 
 
 def test_vms_that_would_have_to_change_places_stay_and_the_rest_moves() -> None:

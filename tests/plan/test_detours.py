@@ -17,7 +17,6 @@ from optimizer.plan.compose import changes_to, compose_plan, known_policies, to_
 from optimizer.plan.document import ReassignItem, Settings
 from optimizer.plan.verify import Claims, verify
 from optimizer.planning import prepare, solve_case
-from optimizer.solve.breaches import breaches
 from optimizer.solve.cost import evaluate
 from optimizer.solve.instance import WriteLimit
 from optimizer.solve.limits import Limit, LimitKind
@@ -69,7 +68,7 @@ def exchange(case: Case) -> np.ndarray:
     """One VM of each full policy at the time of the other."""
     names = [case.inventory.policy(item).name for item in case.inventory.items]
     first, second = names.index("nightly"), names.index("early")
-    options = case.instance.today.copy()
+    options = case.problem.instance.today.copy()
     options[[first, second]] = options[[second, first]]
     return options
 
@@ -77,10 +76,10 @@ def exchange(case: Case) -> np.ndarray:
 def test_a_detour_is_paid_for_and_said(estate: Estate, case: Case) -> None:
     """The policy that breaks the ring is in changes, counts, cost and notes, and the verifier agrees."""
     options = exchange(case)
-    cost = evaluate(case.instance, options)
-    moved = evaluate(case.instance, case.instance.today).policy_writes + 0.25
+    cost = evaluate(case.problem.instance, options)
+    moved = evaluate(case.problem.instance, case.problem.instance.today).policy_writes + 0.25
     assert (cost.writes, cost.policy_writes) == (1, pytest.approx(moved))
-    found = solve_case(case, Search(effort=1)).with_schedule(case.instance, options, bound=-1.0)
+    found = solve_case(case, Search(effort=1)).with_schedule(case.problem.instance, options, bound=-1.0)
     settings = Settings(seed=0, effort=1, time_limit_seconds=None)
     plan = compose_plan(estate, case, found, settings, path=Path("plan.json"), began=time.monotonic())
     assert [change.kind for change in plan.changes] == ["create_policy", "reassign_item", "reassign_item"]
@@ -94,7 +93,9 @@ def test_an_order_that_overfills_a_policy_is_a_fault(estate: Estate, case: Case)
     options = exchange(case)
     diff = changes_to(case, options, known_policies(estate))
     starts = [format_start(option) for option in options.tolist()]
-    claims = Claims(cost=evaluate(case.instance, options).total, overlaps=0.0, working_hours_starts=0.0, peak=0)
+    claims = Claims(
+        cost=evaluate(case.problem.instance, options).total, overlaps=0.0, working_hours_starts=0.0, peak=0
+    )
     creation, first, second = diff.changes
     assert isinstance(first, ReassignItem)
     for changes, fault in (
@@ -108,9 +109,9 @@ def test_an_order_that_overfills_a_policy_is_a_fault(estate: Estate, case: Case)
 
 def test_limits_on_writes_hold_for_the_detour(case: Case) -> None:
     """With no policy write allowed, the exchange breaks the limit: the search does not go there."""
-    limit = WriteLimit("max_policy_writes", tuple(range(case.instance.num_keys)), 0)
-    limited = replace(case, instance=replace(case.instance, write_limits=(limit,)))
-    (breach,) = breaches(limited.limits, exchange(case))
+    limit = WriteLimit("max_policy_writes", tuple(range(case.problem.instance.num_keys)), 0)
+    limited = replace(case, problem=case.problem.with_instance(replace(case.problem.instance, write_limits=(limit,))))
+    (breach,) = limited.problem.breaches(exchange(case))
     assert breach.limit == Limit("max_policy_writes", LimitKind.POLICY_WRITES)
     result = solve_case(limited, Search(effort=1))
     assert result.cost.writes == 0

@@ -20,9 +20,7 @@ from optimizer.plan.observed_note import notes_on_observed
 from optimizer.plan.occupancy import starts_in_schedule
 from optimizer.risk.observed import observed_risk
 from optimizer.risk.table import RiskTable
-from optimizer.solve.breaches import broken_limits
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.limits import Limits
 from optimizer.workflow import explain_vm
 from tests.plan.conftest import Planned, planned
 
@@ -53,8 +51,7 @@ def made(request: pytest.FixtureRequest) -> Planned:
 
 def solution_of(made: Planned) -> Solution:
     options = starts_in_schedule(made.case.inventory, made.plan.schedule)
-    case = made.case
-    return Solution(case.inventory, case.instance, case.restrictions, options, case.history_days, case.table)
+    return Solution(made.case, options)
 
 
 def explanations(made: Planned) -> list[Explanation]:
@@ -65,7 +62,7 @@ def explanations(made: Planned) -> list[Explanation]:
 @pytest.mark.thorough
 def test_each_difference_is_what_the_whole_plan_would_cost_more(made: Planned) -> None:
     """For every VM and option shown, the difference is that of two whole costs, term by term."""
-    solution, instance = solution_of(made), made.case.instance
+    solution, instance = solution_of(made), made.case.problem.instance
     here = evaluate(instance, solution.options)
     shown = 0
     for row, found in enumerate(explanations(made)):
@@ -86,7 +83,7 @@ def test_each_difference_is_what_the_whole_plan_would_cost_more(made: Planned) -
 
 def test_alternatives_are_the_next_best_that_are_allowed(made: Planned) -> None:
     """No allowed option other than today's and the proposed one is cheaper than those shown, which come in order."""
-    solution, instance = solution_of(made), made.case.instance
+    solution, instance = solution_of(made), made.case.problem.instance
     for row, found in enumerate(explanations(made)):
         shown = [parse_start(option.start) for option in found.alternatives]
         apart = {parse_start(found.today.start), parse_start(found.proposed.start), *shown}
@@ -135,7 +132,7 @@ NAMED = {"erp": "erp in turns", "shop": "shop late", "mail": "mail not by day", 
 def test_what_forbids_a_better_start_is_named(ruled: Planned) -> None:
     """An option that would cost less but may not be taken names the rule, the cap or the limit."""
     seen: dict[str, set[str]] = {}
-    solution, instance = solution_of(ruled), ruled.case.instance
+    solution, instance = solution_of(ruled), ruled.case.problem.instance
     here = evaluate(instance, solution.options).total
     for row, found in enumerate(explanations(ruled)):
         for option in found.forbidden:
@@ -153,8 +150,7 @@ def test_what_forbids_a_better_start_is_named(ruled: Planned) -> None:
 def test_what_a_limit_costs_a_vm(imported: Planned) -> None:
     """A start that only one limit forbids is priced: the plan would cost that much less, and break just that limit."""
     made = planned(imported.estate, Rules(max_moves=5))
-    solution, instance = solution_of(made), made.case.instance
-    limits = Limits(instance, made.case.restrictions, made.case.rules)
+    solution, instance = solution_of(made), made.case.problem.instance
     here = evaluate(instance, solution.options).total
     priced = {}
     for row, found in enumerate(explanations(made)):
@@ -164,7 +160,7 @@ def test_what_a_limit_costs_a_vm(imported: Planned) -> None:
             single[row] = parse_start(one.start)
             assert one.saves == pytest.approx(here - evaluate(instance, single).total, abs=1e-9)
             assert one.saves > 0
-            assert [limit.name for limit in broken_limits(limits, single)] == [one.name]
+            assert {breach.limit.name for breach in made.case.problem.breaches(single)} == {one.name}
             priced[one.name] = max(one.saves, priced.get(one.name, 0.0))
     assert priced["max_moves"] > 0.1
 
@@ -192,10 +188,10 @@ def test_a_set_in_the_way_forbids(imported: Planned) -> None:
     assert {"erp", "shop"} <= shut
     solution = solution_of(made)
     for row, entry in enumerate(made.plan.schedule):
-        for option in np.flatnonzero(solution.instance.allowed[row]).tolist():
+        for option in np.flatnonzero(solution.problem.instance.allowed[row]).tolist():
             single = solution.options.copy()
             single[row] = option
-            assert (is_feasible(solution.instance, single)) == found[entry.vm].allowed[option]
+            assert (is_feasible(solution.problem.instance, single)) == found[entry.vm].allowed[option]
     assert any("'erp, then shop'" in entry.reason for entry in made.plan.schedule)
 
 
@@ -211,7 +207,9 @@ def test_a_vm_whose_figures_are_smoothed_is_told_what_was_observed(imported: Pla
     """The note has the plain frequencies of the history at today's start and at the plan's."""
     case, plan = imported.case, imported.plan
     observed = observed_risk(case.inventory, case.forecast)
-    busy = np.flatnonzero(np.abs(observed - case.instance.risk)[np.arange(len(observed)), case.instance.today] > 0.2)
+    busy = np.flatnonzero(
+        np.abs(observed - case.problem.instance.risk)[np.arange(len(observed)), case.problem.instance.today] > 0.2
+    )
     assert len(busy)
     for row in busy.tolist():
         entry = plan.schedule[row]
@@ -237,11 +235,12 @@ def test_figures_close_to_what_was_observed_need_no_note() -> None:
 
 def with_credit(made: Planned, credit: float, times: float) -> Solution:
     """The same schedule where each gain is credited with that share, and every risk is that many times as high."""
-    solution, instance = solution_of(made), made.case.instance
-    old = solution.table
+    solution, instance = solution_of(made), made.case.problem.instance
+    old = solution.case.table
     table = RiskTable(times * old.risk, times * old.today, np.full(len(old.credit), credit), old.own)
     linear = instance.linear + instance.risk_weight[:, None] * (table.cost - old.cost)
-    return replace(solution, table=table, instance=replace(instance, linear=linear, risk=table.reported))
+    problem = made.case.problem.with_instance(replace(instance, linear=linear, risk=table.reported))
+    return replace(solution, case=replace(made.case, table=table, problem=problem))
 
 
 def test_a_gain_that_is_not_counted_is_no_reason(imported: Planned) -> None:
@@ -258,12 +257,12 @@ def test_a_gain_that_is_not_counted_is_no_reason(imported: Planned) -> None:
 
 def test_the_risks_in_a_reason_are_those_of_the_profile(imported: Planned) -> None:
     """A VM whose gains are credited in part is told the estimated risks, which the table beside it has, too."""
-    solution = replace(with_credit(imported, 0.5, 1), options=imported.case.instance.today.copy())
+    solution = replace(with_credit(imported, 0.5, 1), options=imported.case.problem.instance.today.copy())
     found = 0
     for row, reason in enumerate(reasons(solution)):
         if match := re.search(r"stays: (..:..) has less risk \((.*) instead of (.*)\)", reason):
             there, here = parse_start(match[1]), solution.options[row]
-            risk = solution.instance.risk[row]
+            risk = solution.problem.instance.risk[row]
             assert (match[2], match[3]) == (f"{risk[there]:.2f}", f"{risk[here]:.2f}")
             found += 1
     assert found > 5
@@ -309,7 +308,7 @@ def test_a_vm_without_a_policy_is_told_so(arm: Planned) -> None:
     document = arm.estate.document
     alone = document.vms[0] | {"id": str(document.vms[0]["id"]) + "x", "name": "alone"}
     estate = Estate(arm.estate.path, document.model_copy(update={"vms": (*document.vms, alone)}))
-    solution = replace(solution_of(arm), inventory=estate.inventory())
+    solution = replace(solution_of(arm), case=replace(arm.case, inventory=estate.inventory()))
     with pytest.raises(DataError, match="'alone' is in the estate but not part of the plan: no policy backs it up"):
         explain(arm.plan, solution, "alone")
 
@@ -319,7 +318,7 @@ def test_an_ambiguous_name_lists_the_ids(arm: Planned) -> None:
     document = arm.estate.document
     twins = [dict(one) | {"name": "same"} for one in document.vms[:2]]
     estate = Estate(arm.estate.path, document.model_copy(update={"vms": (*twins, *document.vms[2:])}))
-    solution = replace(solution_of(arm), inventory=estate.inventory())
+    solution = replace(solution_of(arm), case=replace(arm.case, inventory=estate.inventory()))
     with pytest.raises(DataError, match=r"'same' is the name of 2 VMs; give the id of one: .*app-00, .*app-01"):
         explain(arm.plan, solution, "same")
 

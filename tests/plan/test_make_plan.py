@@ -393,7 +393,7 @@ def test_a_plan_under_rules_between_sets_is_the_end_of_the_way(imported: Planned
     plan = make_plan(imported.estate, SETS, effort=EFFORT)
     document = apply_in_memory(imported.estate.document, plan.changes)
     case = prepare(Estate(imported.estate.path, document), SETS)
-    assert is_feasible(case.instance, case.instance.today)
+    assert is_feasible(case.problem.instance, case.problem.instance.today)
 
 
 def test_sets_that_may_not_be_what_was_meant_are_said(imported: Planned) -> None:
@@ -537,7 +537,7 @@ def test_a_case_is_audited_as_it_is_planned(imported: Planned) -> None:
     assert found.totals.peak_concurrency == summary.peak_concurrency.today
     assert found.totals.at_risk_per_month == pytest.approx(summary.at_risk_per_month.today, abs=1e-5)
     assert found.totals.at_risk_at_best <= summary.at_risk_per_month.plan + 1e-6
-    assert evaluate(imported.case.instance, imported.case.instance.today).total == pytest.approx(
+    assert evaluate(imported.case.problem.instance, imported.case.problem.instance.today).total == pytest.approx(
         summary.cost.today, abs=1e-5
     )
 

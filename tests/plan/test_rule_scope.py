@@ -213,7 +213,7 @@ def test_a_rule_whose_dates_do_not_matter_is_not_called_kept(estate: Estate, rul
     assert [one.why for one in found.idle_rules] == [why]
     assert "today's schedule keeps" not in text_of(found)
     case = prepare(estate, Rules(rule=(Rule.model_validate({"name": "x", **rule}),)))
-    notes = notes_on_scope(case.inventory, case.rules, ~case.restrictions.movable)
+    notes = notes_on_scope(case.inventory, case.rules, ~case.problem.restrictions.movable)
     assert notes == [f"rule 'x' has no effect on this estate: {why}"]
 
 

@@ -46,8 +46,8 @@ def test_a_recent_move_has_its_own_price_in_the_instance(imported: Planned) -> N
         recent = np.array([item.vm_id in moved_names(imported.plan) for item in case.inventory.items])
         assert recent.any()
         assert not recent.all()
-        assert set(case.instance.move_price[recent]) == {price}
-        assert set(case.instance.move_price[~recent]) == {Prices().move}
+        assert set(case.problem.instance.move_price[recent]) == {price}
+        assert set(case.problem.instance.move_price[~recent]) == {Prices().move}
         assert len(case.recently_moved) == (recent.sum() if days == 60 else 0)
 
 
@@ -56,7 +56,7 @@ def test_prices_and_days_of_recent_moves_are_the_planners(imported: Planned) -> 
     rules = Rules(prices=fixed_prices(move_recent=0.7, recent_days=10))
     for days, price in ((10, 0.7), (11, 0.02)):
         case = prepare(imported.estate, rules, recently_moved=days_before(imported, days))  # type: ignore[arg-type]  # dates
-        assert case.instance.move_price.max() == price
+        assert case.problem.instance.move_price.max() == price
 
 
 @pytest.fixture(scope="module")
@@ -154,20 +154,20 @@ def test_limits_hold_for_what_is_written(imported: Planned, name: str) -> None:
 def test_a_limit_that_cannot_bind_is_left_out(imported: Planned) -> None:
     """More writes than VMs are no limit."""
     rules = Rules(max_policy_writes=1000, budget_days=30)
-    assert prepare(imported.estate, rules).instance.write_limits == ()
+    assert prepare(imported.estate, rules).problem.instance.write_limits == ()
 
 
 def test_limits_are_named_as_the_planner_wrote_them(imported: Planned) -> None:
     """``max_policy_writes`` for the whole, ``budget_days`` with the vault for each."""
     rules = Rules(max_policy_writes=3, budget_days=1, policies=PolicyLimits(max_writes_per_day=2))
-    limits = prepare(imported.estate, rules).instance.write_limits
+    limits = prepare(imported.estate, rules).problem.instance.write_limits
     assert [(limit.name, limit.limit) for limit in limits] == [
         ("max_policy_writes", 3),
         ("budget_days of vault 'vault-a'", 2),
         ("budget_days of vault 'vault-b'", 2),
     ]
     together = rules.model_copy(update={"policies": PolicyLimits(max_writes_per_day=2, scope="subscription")})
-    assert len(prepare(imported.estate, together).instance.write_limits) <= 3
+    assert len(prepare(imported.estate, together).problem.instance.write_limits) <= 3
 
 
 @pytest.fixture(scope="module")
@@ -245,7 +245,7 @@ def test_shares_of_a_curve_that_only_costs_are_of_its_first_row(imported: Planne
     result = solve_case(case, Search(effort=1))
     assert isinstance(result, Solved)
     curve, after = trace_curve(imported.estate, case, result, Search(effort=1))
-    assert after.cost.total > evaluate(case.instance, case.instance.today).total
+    assert after.cost.total > evaluate(case.problem.instance, case.problem.instance.today).total
     assert curve.gain_over == "fewest_moves"
     assert (curve.points[0].gain_share, curve.points[-1].gain_share) in {(0.0, 1.0), (0.0, 0.0)}
 

@@ -35,6 +35,7 @@ from optimizer.report.typeset import to_text
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import Instance
+from optimizer.solve.problem import Problem as SolverProblem
 from optimizer.solve.solved import Solved
 from optimizer.workflow import explain_vm
 from tests.cli.command_line import run
@@ -49,7 +50,8 @@ def case_of(found: Inventory, risk: np.ndarray, **rules: object) -> Case:
     """A case without a forecast: nothing here looks at load."""
     problem = Problem(found, Rules(prices=PRICES, **rules), risk)  # type: ignore[arg-type]  # named by the caller
     days = np.full(len(found.items), 30)
-    return Case(found, problem.rules, None, problem.table, problem.restrictions, problem.instance(), days)  # type: ignore[arg-type]  # none is needed
+    solved_for = SolverProblem(problem.instance(), problem.restrictions, problem.rules)
+    return Case(found, problem.rules, None, problem.table, solved_for, days)  # type: ignore[arg-type]  # no forecast is needed
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def test_services_are_listed_by_what_their_overlaps_cost() -> None:
     policies = [policy("p", "v", 46), policy("q", "v", 45), policy("r", "v", 20)]
     vms = [("web", "p")] * 3 + [("db", "p"), ("db", "q")] + [("app", "p"), ("app", "r"), ("alone", "p")]
     case = case_of(inventory(policies, vms), flat_risk(len(vms)))
-    db, web = sorted(services_together(case, case.instance.today), key=lambda one: one.service)
+    db, web = sorted(services_together(case, case.problem.instance.today), key=lambda one: one.service)
     assert (web.service, web.vms, web.same_start, web.at) == ("web", 3, True, "Monday 00:00")
     assert web.overlaps_per_month == pytest.approx(3 * 6.9)
     assert web.overlaps_cost == pytest.approx(1.0)
@@ -76,7 +78,7 @@ def test_services_are_listed_by_what_their_overlaps_cost() -> None:
     assert web.spreading_costs == pytest.approx(0.02)  # one to 10:00, which has a policy
     assert web.spreading_proven
     assert (db.service, db.same_start, db.overlaps_cost) == ("db", False, pytest.approx(0.75))
-    assert [one.service for one in services_together(case, case.instance.today)] == ["web", "db"]
+    assert [one.service for one in services_together(case, case.problem.instance.today)] == ["web", "db"]
 
 
 def test_small_services_in_which_some_vms_overlap_are_listed_after_the_others() -> None:
@@ -86,7 +88,7 @@ def test_small_services_in_which_some_vms_overlap_are_listed_after_the_others() 
     vms = [("db", "p"), ("db", "p"), ("db", "q"), ("web", "p"), ("web", "p")]
     vms += [("big", "p"), ("big", "p"), *(("big", f"r{start}") for start in (2, 8, 14, 26))]
     case = case_of(inventory(policies, vms), flat_risk(len(vms)))
-    web, db = services_together(case, case.instance.today)
+    web, db = services_together(case, case.problem.instance.today)
     assert (web.service, web.at_once, web.spreading_costs) == ("web", None, pytest.approx(0.02))
     assert (db.service, db.vms, db.at_once, db.same_start, db.at) == ("db", 3, 2, False, "Monday 00:00")
     assert (db.overlaps_per_month, db.spreading_costs) == (pytest.approx(6.9), pytest.approx(0.02))
@@ -97,14 +99,14 @@ def test_a_small_service_that_cannot_be_spread_is_listed_only_if_all_windows_ove
     """Pinned VMs of which some overlap have no price, so there is nothing to decide."""
     found = inventory([policy("p", "v", 46), policy("q", "v", 20)], [("db", "p"), ("db", "p"), ("db", "q")])
     case = case_of(found, flat_risk(3), rule=(Rule(name="stay", pin=True),))
-    assert services_together(case, case.instance.today) == ()
+    assert services_together(case, case.problem.instance.today) == ()
 
 
 def test_the_office_keeps_two_databases_together_at_the_right_price(office: Planned) -> None:
     """One edit moves both; a start of its own for one needs a policy, and no other start of the three costs less."""
     (erp,) = office.plan.services_together
     assert (erp.service, erp.vms, erp.at_once) == ("erp", 3, 2)
-    instance, options = office.case.instance, starts_in_schedule(office.case.inventory, office.plan.schedule)
+    instance, options = office.case.problem.instance, starts_in_schedule(office.case.inventory, office.plan.schedule)
     names = [office.case.inventory.vm(item).name for item in office.case.inventory.items]
     rows = [names.index(name) for name in ("sql01", "sql02", "erpapp01")]
     assert options[rows[0]] == options[rows[1]]
@@ -148,7 +150,7 @@ def test_a_limit_of_the_whole_plan_does_not_hide_the_price() -> None:
     """With no move left the price is stated all the same, and that a limit is in the way."""
     found = inventory([policy("p", "v", 46)], [("web", "p")] * 2)
     case = case_of(found, flat_risk(2), max_moves=0)
-    (web,) = services_together(case, case.instance.today)
+    (web,) = services_together(case, case.problem.instance.today)
     assert (web.spreading, web.spreading_costs) == ("over a limit", pytest.approx(0.12))
 
 
@@ -156,7 +158,7 @@ def test_pinned_services_cannot_be_spread() -> None:
     """The rules leave no other start, with limits or without."""
     found = inventory([policy("p", "v", 46)], [("web", "p")] * 2)
     case = case_of(found, flat_risk(2), max_moves=5, rule=(Rule(name="stay", pin=True),))
-    (web,) = services_together(case, case.instance.today)
+    (web,) = services_together(case, case.problem.instance.today)
     assert (web.spreading, web.spreading_costs) == ("impossible", None)
 
 
@@ -165,7 +167,7 @@ def test_only_the_costliest_are_priced() -> None:
     count = MOST_PRICED + 2
     found = inventory([policy("p", "v", 46)], [(f"s{n:03d}", "p") for n in range(count) for _ in range(2)])
     case = case_of(found, flat_risk(2 * count))
-    listed = services_together(case, case.instance.today)
+    listed = services_together(case, case.problem.instance.today)
     assert [one.spreading for one in listed] == ["priced"] * MOST_PRICED + ["not priced"] * 2
 
 
@@ -176,11 +178,11 @@ def test_the_search_does_not_leave_a_service_together_that_could_be_spread() -> 
     risk[2:] = 0.95  # with a policy of its own 1.07 for spreading, with the one that ``web`` needs anyway 0.97
     risk[2:, 46] = 0.0
     case = case_of(found, risk, max_risk_increase=2.0)
-    today = case.instance.today
+    today = case.problem.instance.today
     options = spread_where_it_pays(case, today)
     assert abs(int(options[0]) - int(options[1])) >= 4
     assert abs(int(options[2]) - int(options[3])) >= 4
-    assert evaluate(case.instance, options).total < evaluate(case.instance, today).total
+    assert evaluate(case.problem.instance, options).total < evaluate(case.problem.instance, today).total
     assert services_together(case, options) == ()
     assert spread_where_it_pays(case, options) is options
 
@@ -191,8 +193,8 @@ def test_a_service_stays_together_where_spreading_costs_more() -> None:
     risk[:, 46] = 0.0
     found = inventory([policy("p", "v", 46)], [("db", "p")] * 2)
     case = case_of(found, risk, max_risk_increase=3.0)
-    assert spread_where_it_pays(case, case.instance.today) is case.instance.today
-    (db,) = services_together(case, case.instance.today)
+    assert spread_where_it_pays(case, case.problem.instance.today) is case.problem.instance.today
+    (db,) = services_together(case, case.problem.instance.today)
     assert db.overlaps_cost == pytest.approx(1.0)
     assert db.spreading_costs == pytest.approx(2.12)
 
@@ -205,7 +207,7 @@ def test_partial_overlaps_count_as_all_at_once_too() -> None:
     policies = [policy("p", "v", 12), policy("h", "w", 16, HOURLY)]
     found = inventory(policies, [("pay", "p")] * 3 + [("pay", "h")])
     case = case_of(found, flat_risk(4))
-    today = case.instance.today
+    today = case.problem.instance.today
     (pay,) = services_together(case, today)
     assert (pay.same_start, pay.at_once, pay.at) == (False, None, "Monday 08:00")
     options = spread_where_it_pays(case, today)
@@ -219,9 +221,9 @@ def test_more_vms_than_fit_into_a_day_are_split() -> None:
     risk = flat_risk(13, 0.7)
     risk[:, 46] = 0.0
     case = case_of(found, risk, max_risk_increase=3.0)
-    (search,) = services_together(case, case.instance.today)
+    (search,) = services_together(case, case.problem.instance.today)
     assert (search.spreading, search.spreading_costs) == ("priced", pytest.approx(0.7 + 0.1 + 0.02))
-    options = spread_where_it_pays(case, case.instance.today)
+    options = spread_where_it_pays(case, case.problem.instance.today)
     assert (options == 46).sum() < 13
     assert not [one for one in services_together(case, options) if one.at_once is None]
 
@@ -237,7 +239,7 @@ def test_in_hours_too_short_for_two_windows_vms_do_not_all_start_together() -> N
     risk[:, 46] = 0.0
     found = inventory([policy("p", "v", 46)], [("app", "p")] * 5)
     case = case_of(found, risk, max_risk_increase=3.0, rule=(short_night("23:00", "02:45"),))
-    options = spread_where_it_pays(case, case.instance.today)
+    options = spread_where_it_pays(case, case.problem.instance.today)
     assert sorted(options.tolist()) == [1, 1, 46, 46, 46]
     (app,) = services_together(case, options)
     assert (app.same_start, app.spreading, app.spreading_costs) == (False, "impossible", None)
@@ -248,7 +250,7 @@ def test_in_hours_too_short_for_90_minutes_nothing_moves() -> None:
     """Half an hour apart would save little, so the VMs stay where they are."""
     found = inventory([policy("p", "v", 46)], [("app", "p")] * 5)
     case = case_of(found, flat_risk(5), rule=(short_night("22:30", "01:45"),))
-    assert spread_where_it_pays(case, case.instance.today) is case.instance.today
+    assert spread_where_it_pays(case, case.problem.instance.today) is case.problem.instance.today
 
 
 def test_weights_count_for_the_price_of_a_service() -> None:
@@ -260,7 +262,7 @@ def test_weights_count_for_the_price_of_a_service() -> None:
     heavy = Rule(name="heavy", where={"service": "db"}, weight=3.0)
     for rule in ((), (heavy,)):
         case = case_of(found, risk, max_risk_increase=3.0, rule=rule)
-        assert services_together(case, spread_where_it_pays(case, case.instance.today)) == ()
+        assert services_together(case, spread_where_it_pays(case, case.problem.instance.today)) == ()
 
 
 def test_what_spreading_costs_beyond_its_savings_is_stated() -> None:
@@ -269,9 +271,9 @@ def test_what_spreading_costs_beyond_its_savings_is_stated() -> None:
     risk[0, 46] = risk[1, 1] = 0.0
     found = inventory([policy("p", "v", 46), policy("q", "v", 1)], [("db", "p"), ("db", "q")])
     case = case_of(found, risk, max_risk_increase=3.0)
-    today = case.instance.today
-    cost = evaluate(case.instance, today)
-    before = Solved(today, cost, cost.total, "today", cost, "gap", 0.1, ascend(case.instance, 1).best)
+    today = case.problem.instance.today
+    cost = evaluate(case.problem.instance, today)
+    before = Solved(today, cost, cost.total, "today", cost, "gap", 0.1, ascend(case.problem.instance, 1).best)
     result = keep_promise(case, before, 0)
     assert result.cost.total == pytest.approx(0.4 + 0.1 + 0.02)
     assert result.spreading_costs == pytest.approx(0.52 - 0.25)
@@ -282,7 +284,7 @@ def test_what_spreading_costs_beyond_its_savings_is_stated() -> None:
     assert (open_still.gap, open_still.captured) == (pytest.approx(0.5), pytest.approx(0.0))
     (note,) = notes_on_spreading(PRICES, result.spreading_costs)
     assert note.startswith("0.27 of the plan's cost is for spreading services")
-    undone = result.with_schedule(case.instance, today)
+    undone = result.with_schedule(case.problem.instance, today)
     assert notes_on_spreading(PRICES, undone.spreading_costs) == []
 
 
@@ -337,15 +339,15 @@ def test_no_service_stays_all_at_once_if_spreading_costs_less_than_the_price(see
     risk = (random.random((4, 48)) * random.choice([0.3, 1.0, 3.0])).round(6)
     few = None if random.random() < 0.6 else int(random.integers(0, 4))
     case = case_of(found, risk, max_risk_increase=10.0, max_moves=few)
-    instance, night = case.instance, random.choice([2, 5, 40])
+    instance, night = case.problem.instance, random.choice([2, 5, 40])
     allowed = np.zeros_like(instance.allowed)
     for v in range(4):
         some = [t for t in np.flatnonzero(instance.allowed[v]).tolist() if (t - instance.today[v]) % 48 <= night]
         allowed[v, random.choice(some, min(len(some), 5), replace=False)] = True
     allowed[np.arange(4), instance.today] = True
-    case = replace(case, instance=replace(instance, allowed=allowed))
+    case = replace(case, problem=case.problem.with_instance(replace(instance, allowed=allowed)))
     options = spread_where_it_pays(case, instance.today)
-    assert is_feasible(case.instance, options)
+    assert is_feasible(case.problem.instance, options)
     names, service = item_services(found)
     for g in range(len(names)):
         check_that_no_way_is_cheap(case, options, np.flatnonzero(service == g))
@@ -353,7 +355,7 @@ def test_no_service_stays_all_at_once_if_spreading_costs_less_than_the_price(see
 
 def check_that_no_way_is_cheap(case: Case, options: IntArray, members: IntArray) -> None:
     """Compare with every schedule in which the VMs of one service start elsewhere."""
-    instance, found = case.instance, case.inventory
+    instance, found = case.problem.instance, case.inventory
     if len(members) < 2 or not obvious_together(case, options, members):
         return
     price = price_per_overlap(PRICES.snapshot_overlap, PRICES.all_at_once, len(members))

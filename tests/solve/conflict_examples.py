@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from optimizer.model.arrays import IntArray
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
+from optimizer.model.set_constraints import Gates
 from optimizer.solve.cost import evaluate
-from optimizer.solve.instance import Gates
 from optimizer.solve.limits import Limit, Limits
 from optimizer.solve.restrict import RISK_TOLERANCE
 from optimizer.solve.search_settings import Search

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
+from optimizer.model.set_constraints import Gates
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import Gates, WriteLimit
+from optimizer.solve.instance import WriteLimit
 from optimizer.solve.limits import Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Unsolvable

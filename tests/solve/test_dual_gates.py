@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 
 from optimizer.model.arrays import FloatArray
 from optimizer.model.rules import Rule, Rules
+from optimizer.model.set_constraints import no_gates
 from optimizer.solve.bound import ascend, dual_value, evaluate, forced_bounds, start_multipliers
 from optimizer.solve.cuts import Cut, find_cuts, rules_without_cut
 from optimizer.solve.dual import Multipliers, dual_arrays, empty_answer
 from optimizer.solve.dual_gates import evaluate_cuts
 from optimizer.solve.forced import sharp_forced_bounds
-from optimizer.solve.instance import Instance, no_gates
+from optimizer.solve.instance import Instance
 from tests.benchmarks.random_problems import brute_force, medium_problem
 from tests.prices import fixed_prices
 from tests.solve.examples import (

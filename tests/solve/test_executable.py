@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.model.selectors import Selector
+from optimizer.plan.trails import Move, order_of_moves
 from optimizer.solve.breaches import BreachKind, breaches
 from optimizer.solve.cost import count_creations, count_edits, evaluate, is_feasible
 from optimizer.solve.cpsat import Outcome, ScopedModel, whole
-from optimizer.solve.executable import Move, order_of_moves, vault_writes
+from optimizer.solve.executable import vault_writes
 from optimizer.solve.limits import POLICIES_PER_VAULT, Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved, Unsolvable

@@ -10,9 +10,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import PolicyLimits, Rule, Rules
+from optimizer.model.set_constraints import Gates
 from optimizer.solve.arrays import BLOCKED
 from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Gates, Instance, WriteLimit
+from optimizer.solve.instance import Instance, WriteLimit
 from optimizer.solve.moves.bounds import slopes_at
 from optimizer.solve.moves.curve import best_moves, fewest_for, grid, knee_of, never, trace_moves
 from optimizer.solve.moves.path import Walk

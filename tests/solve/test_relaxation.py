@@ -11,10 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from optimizer.model.rules import Rule, Rules
+from optimizer.model.set_constraints import Gates
 from optimizer.solve.breaches import breaches
 from optimizer.solve.cost import is_feasible
 from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import Gates, Instance, WriteLimit
+from optimizer.solve.instance import Instance, WriteLimit
 from optimizer.solve.limits import Limit, LimitKind, Limits
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved

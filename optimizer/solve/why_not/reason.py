@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.solve.clock import SolveClock
 from optimizer.solve.cpsat import Outcome
 from optimizer.solve.limits import Limits
+from optimizer.solve.problem import Problem
 from optimizer.solve.search_settings import Search
 from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules
 from optimizer.solve.why_not.circumstances import circumstances
@@ -42,28 +42,14 @@ SHARE_OF_CIRCUMSTANCES = 0.1
 Tell = Callable[[NamedConflict | NamedRelaxation], None]
 """Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven."""
 
-LimitsOf = Callable[[Inventory, Rules], Limits]
-"""Returns the limits of an estate, as it is or changed, under some rules."""
+ProblemOf = Callable[[Inventory, Rules], Problem]
+"""Returns the problem of an estate, as it is or changed, under some rules."""
 
 
-def search_for_reason(search: Search, clock: SolveClock) -> Search:
+def _search_for_reason(search: Search, left: float | None) -> Search:
     """Search for conflicts and ways out, in the time that a search has left, or a small share of its time limit."""
-    left = clock.left()
     least = search.share(SHARE_OF_REASON).time_limit_seconds
     return search if left is None or least is None else search.within(max(left, least))
-
-
-def not_found_error(
-    rules: Rules, search: Search, diagnosis: Diagnosis | None = None, names: Names | None = None
-) -> NotFoundWithinEffortError:
-    """Error for a search that found no schedule and no proof that none exists, with the ways out if any are known."""
-    message = (
-        f"no schedule that satisfies the rules was found with effort {search.effort}, and it was not proven that "
-        "there is none; search longer with --effort, or loosen a rule"
-        + ("" if rules.max_moves is None else ", or take a first step toward the rules with --toward")
-    )
-    answer = None if diagnosis is None or names is None else names.answer(diagnosis, ())
-    return NotFoundWithinEffortError(message, answer)
 
 
 class Unsolved:
@@ -71,33 +57,47 @@ class Unsolved:
 
     Parameters
     ----------
-    inventory, limits
-        The estate, and the limits that cannot all hold.
-    limits_of
-        Returns the limits of the same estate under other rules, or of a changed estate.
+    inventory, problem
+        The estate, and the problem whose limits cannot all hold.
+    problem_of
+        Returns the problem of the same estate under other rules, or of a changed estate.
     """
 
-    def __init__(self, inventory: Inventory, limits: Limits, limits_of: LimitsOf) -> None:
-        self._inventory, self._limits, self._limits_of = inventory, limits, limits_of
-        self._names = Names(inventory, limits.rules)
+    def __init__(self, inventory: Inventory, problem: Problem, problem_of: ProblemOf) -> None:
+        self._inventory, self._limits, self._problem_of = inventory, problem.limits, problem_of
+        self._names = Names(inventory, problem.rules)
 
-    def error(self, search: Search, tell: Tell, if_possible: str = "") -> NoScheduleError | NotFoundWithinEffortError:
+    def error(
+        self, search: Search, left: float | None, tell: Tell, if_possible: str = ""
+    ) -> NoScheduleError | NotFoundWithinEffortError:
         """The reason and the ways out, as an error.
 
         Parameters
         ----------
-        search, tell
+        search, left
+            The search that found no schedule, and the seconds that it has left for the reason; None without a limit.
+        tell
             See :meth:`diagnose`.
         if_possible
             Message for the case that some schedule keeps the limits after all.
         """
+        search = _search_for_reason(search, left)
         diagnosis = self.diagnose(search, tell)
         if diagnosis.outcome is Outcome.INFEASIBLE:
             answer = self._names.answer(diagnosis, self._circumstances(diagnosis, search))
             return NoScheduleError(answer, diagnosis.conflicts, diagnosis.relaxations)
         if diagnosis.outcome is Outcome.FEASIBLE and if_possible:
             return NotFoundWithinEffortError(if_possible)
-        return not_found_error(self._limits.rules, search, diagnosis, self._names)
+        return self.not_found(search, diagnosis)
+
+    def not_found(self, search: Search, diagnosis: Diagnosis | None = None) -> NotFoundWithinEffortError:
+        """Error for a search that found no schedule and no proof, with the ways out of a diagnosis if there is one."""
+        message = (
+            f"no schedule that satisfies the rules was found with effort {search.effort}, and it was not proven that "
+            "there is none; search longer with --effort, or loosen a rule"
+            + ("" if self._limits.rules.max_moves is None else ", or take a first step toward the rules with --toward")
+        )
+        return NotFoundWithinEffortError(message, None if diagnosis is None else self._names.answer(diagnosis, ()))
 
     def diagnose(self, search: Search, tell: Tell) -> Diagnosis:
         """Find out why there is no schedule, and what would make one possible.
@@ -114,7 +114,7 @@ class Unsolved:
 
         def judge(changes: Sequence[Change], near: IntArray) -> Effect | None:
             rules = relaxed_rules(self._limits.rules, changes, self._inventory)
-            relaxed = loosened(self._limits_of(self._inventory, rules), changes).instance
+            relaxed = loosened(self._problem_of(self._inventory, rules).limits, changes).instance
             return effect_of_plan(relaxed, lighter.within(clock.left()).share(1 / RELAXATIONS_TO_TIME), near)
 
         def told(one: Conflict | Relaxation) -> None:
@@ -127,7 +127,7 @@ class Unsolved:
         """Properties of the VMs' backups that contribute to each conflict."""
 
         def limits_of(inventory: Inventory) -> Limits:
-            return self._limits_of(inventory, self._limits.rules)
+            return self._problem_of(inventory, self._limits.rules).limits
 
         budget = Budget(CONFLICT_WORK * search.effort, search.share(SHARE_OF_CIRCUMSTANCES).deadline())
         return circumstances(self._inventory, diagnosis.conflicts, limits_of, budget)

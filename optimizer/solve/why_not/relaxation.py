@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.model.arrays import IntArray
+from optimizer.ports import ignore
 from optimizer.solve.breaches import broken_limits
 from optimizer.solve.closest import usable_start
 from optimizer.solve.cost import evaluate, is_feasible
@@ -121,11 +122,7 @@ Listener = Callable[[Conflict | Relaxation], None]
 """Receives every conflict and every way out as soon as it is proven."""
 
 
-def nobody(_: object) -> None:
-    """Ignore what is reported; a :data:`Listener`."""
-
-
-def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = nobody) -> Diagnosis:
+def diagnose(limits: Limits, judge: Judge, budget: Budget, tell: Listener = ignore) -> Diagnosis:
     """Find the conflicts and what would resolve them.
 
     Parameters
