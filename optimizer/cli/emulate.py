@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import signal
 import threading
 from pathlib import Path
@@ -13,8 +12,6 @@ import click
 
 from optimizer.cli.console import ESTATE, Screen, common_options, current_clock, example
 from optimizer.cli.numbers import Number, WholeNumber
-from optimizer.model.arm_id import subscription_of
-from optimizer.model.raw import id_of
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -71,6 +68,8 @@ def emulate(screen: Screen, estate: str | Path, port: int, faults: float, seed: 
     pulls the estate. Commands that talk to the emulator take the time from it, and keep their ledger of writes apart
     from the one for Azure.
     """
+    import shlex
+
     from optimizer.cloud import emulate_estate
     from optimizer.estate.folder import open_estate
 
@@ -98,6 +97,11 @@ def pull_command(document: EstateDocument, endpoint: str, ca_file: Path) -> str:
 
     It names the emulator itself, so that it works in a shell without the variables, and never reads from Azure.
     """
+    import shlex
+
+    from optimizer.model.arm_id import subscription_of
+    from optimizer.model.raw import id_of
+
     subscriptions = sorted({subscription_of(id_of(vault)) for vault in document.vaults} - {""})
     scope = [word for name in subscriptions for word in ("--subscription", name)]
     words = ["backup-optimizer", "pull", *scope, "--emulator", endpoint, "--ca-file", str(ca_file), "--out", "pulled"]
@@ -106,6 +110,9 @@ def pull_command(document: EstateDocument, endpoint: str, ca_file: Path) -> str:
 
 def remark_on_ids(document: EstateDocument) -> str:
     """Remark on VMs that ``pull`` does not find in the emulator; empty if it finds all of them."""
+    from optimizer.model.arm_id import subscription_of
+    from optimizer.model.raw import id_of
+
     nameless = sum(not subscription_of(id_of(vm)) for vm in document.vms)
     if not nameless:
         return ""

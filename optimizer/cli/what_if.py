@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -163,6 +162,8 @@ def refuse_questions(command: Callable[..., Any]) -> Callable[..., Any]:
         **kwargs: Any,
     ) -> object:
         if old_changes or old_scenarios or old_sensitivity:
+            import shlex
+
             from optimizer.estate.remote import hide_password
 
             words = [
