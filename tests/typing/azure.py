@@ -44,4 +44,4 @@ def carry_out(plan_file: str) -> None:
     report = optimizer.watch_plan(plan_file, cloud, journal="plan.journal.jsonl")
     assert_type(len(report.vms), int)
     assert_type(len(optimizer.read_journal("plan.journal.jsonl")), int)
-    optimizer.roll_back(optimizer.prepare_rollback("plan.journal.jsonl", cloud, only=["shop-*"]), cloud)
+    optimizer.roll_back(optimizer.prepare_rollback("plan.journal.jsonl", cloud, only=["vm=shop-*"]), cloud)
