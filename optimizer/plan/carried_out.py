@@ -7,25 +7,31 @@ writes: two VMs that swap times under a cap of one would overlap for a while, wh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
-from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Solved
+from optimizer.plan.together import keep_promise
+from optimizer.solve import InStages, NoScheduleError, NotFoundWithinEffortError, Search, Solved
 
 MOST_ATTEMPTS = 3
 """Maximum number of times that a case is solved again, each time with more VMs held where they are."""
 
+LEAST_SHARE = 0.15
+"""Share of the time limit that is left for such a schedule even if the search has used all of it."""
 
-def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case], Solved]) -> Solved:
+
+def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case], Solved], search: Search) -> Solved:
     """Solve a case so that its schedule can be carried out, with every limit and rule kept after each write.
 
-    VMs that no order of writes can move are held where they are, and the case is solved again.  The cheapest schedule
-    that can be carried out is returned; the states reached before the first VM gets stuck are candidates as well.
+    If the cheapest schedule has no order of writes, the order becomes part of the problem
+    (:mod:`optimizer.solve.stages`).  If that proves too little, VMs that no order of writes can move are held where
+    they are, and the case is solved again.  The cheapest schedule that can be carried out is returned; the states
+    reached before the first VM gets stuck are candidates as well.
 
     Parameters
     ----------
@@ -35,29 +41,107 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
         ARM ids of every policy of the estate.
     solve_case
         Solves a case, or raises an error.
+    search
+        Settings of the search, for its effort, gap, seed and time limit.
 
     Returns
     -------
     Solved
-        Answer whose bound is that of the original case, regardless of the VMs held.
+        Answer whose bound is that of the original case, regardless of the VMs held.  It ignores the order of writes
+        unless :func:`optimizer.solve.stages.cheapest_in_stages` has proven one that does not.
 
     Raises
     ------
     NotFoundWithinEffortError
         No schedule was found that can be carried out, and today's schedule breaks a rule.
     """
-    result = solve_case(case)
-    known = tuple(known)
+    clock = search.clock()
+    result, known = solve_case(case), tuple(known)
     stuck = changes_to(case, result.options, known).stuck
     if not stuck:
         return result
-    found: list[IntArray] = [case.problem.instance.today] if result.reference_name == "today" else []
+    staged = _in_stages(case, result, stuck, known, search, clock.left())
+    found = [] if staged.options is None else [_Found(staged.options)]
+    bound = result.bound if staged.bound is None else max(result.bound, staged.bound)
+    if not any(_is_good_enough(case, result, one, bound, search.gap) for one in found):
+        found += _with_vms_held(case, result, stuck, known, solve_case, lambda: bool(found) and clock.over())
+    if result.reference_name == "today":
+        found.append(_Found(case.problem.instance.today))
+    if not found:
+        raise NotFoundWithinEffortError(
+            "no schedule was found that can be carried out: VMs would have to change places under rules that must "
+            "hold after every single write; loosen max_concurrent, separate or order, or what today's schedule breaks"
+        )
+    best = min(found, key=lambda one: case.problem.cost(one.options).total)
+    cost = case.problem.cost(best.options)
+    chosen = replace(
+        result,
+        options=best.options.copy(),
+        cost=cost,
+        bound=min(bound, cost.total - best.spreading_costs),
+        spreading_costs=best.spreading_costs,
+        ended_by=result.ended_by if _is_good_enough(case, result, best, bound, search.gap) else "order",
+    )
+    return spread_in_order(case, chosen, search.seed, known)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A schedule that can be carried out, and what of its cost spreads services."""
+
+    options: IntArray
+    spreading_costs: float = 0.0
+
+
+def _is_good_enough(case: Case, result: Solved, found: _Found, bound: float, gap: float) -> bool:
+    """Whether a schedule leaves open no more than the search was allowed to."""
+    searched = case.problem.cost(found.options).total - found.spreading_costs
+    return replace(result, bound=bound).leaves_open_at_most(gap, searched)
+
+
+def spread_in_order(case: Case, result: Solved, seed: int, known: Iterable[str]) -> Solved:
+    """Spread the services of a schedule if the schedule can still be carried out then."""
+    if not case.problem.is_kept_by(result.options):
+        return result
+    spread = keep_promise(case, result, seed)
+    return result if changes_to(case, spread.options, known).stuck else spread
+
+
+def _in_stages(
+    case: Case, result: Solved, stuck: Sequence[int], known: tuple[str, ...], search: Search, left: float | None
+) -> InStages:
+    """Cheapest schedule found whose VMs move in stages, with ties settled; no schedule if it cannot be carried out."""
+    hint, rows = result.options.copy(), list(stuck)
+    hint[rows] = case.problem.instance.today[rows]
+    seconds = None
+    if left is not None and search.time_limit_seconds is not None:
+        seconds = max(left, LEAST_SHARE * search.time_limit_seconds)
+    staged = case.problem.in_stages(hint, stuck, search, seconds)
+    if staged.options is None:
+        return staged
+    improved = case.problem.improved(staged.options)
+    for options in (case.problem.with_ties_settled(improved), improved, staged.options):
+        if case.problem.is_kept_by(options) and not changes_to(case, options, known).stuck:
+            return replace(staged, options=options)
+    return replace(staged, options=None)
+
+
+def _with_vms_held(
+    case: Case,
+    result: Solved,
+    stuck: Sequence[int],
+    known: tuple[str, ...],
+    solve_case: Callable[[Case], Solved],
+    should_stop: Callable[[], bool],
+) -> list[_Found]:
+    """Schedules that can be carried out because VMs that are stuck stay where they are."""
+    more: list[_Found] = []
     held, again = np.zeros(case.problem.instance.num_vms, dtype=np.bool_), result
     for attempt in range(MOST_ATTEMPTS + 1):
-        found += _without(case, again.options, stuck, known)
+        more += [_Found(options) for options in _without(case, again.options, stuck, known)]
         held[list(stuck)] = True
         holding = _hold(case, held)
-        if attempt == MOST_ATTEMPTS or holding is None:
+        if attempt == MOST_ATTEMPTS or holding is None or should_stop():
             break
         try:
             again = solve_case(holding)
@@ -65,15 +149,9 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
             break
         stuck = changes_to(case, again.options, known).stuck
         if not stuck:
-            found.append(again.options)
+            more.append(_Found(again.options, again.spreading_costs))
             break
-    if not found:
-        raise NotFoundWithinEffortError(
-            "no schedule was found that can be carried out: VMs would have to change places under rules that must "
-            "hold after every single write; loosen max_concurrent, separate or order, or what today's schedule breaks"
-        )
-    best = min(found, key=lambda options: case.problem.cost(options).total)
-    return result.with_schedule(case.problem.instance, best.copy())
+    return more
 
 
 def _hold(case: Case, held: np.ndarray) -> Case | None:

@@ -50,7 +50,13 @@ from optimizer.plan.occupancy import (
 from optimizer.plan.orders import order_gaps
 from optimizer.plan.policy_notes import notes_on_names, notes_on_policies
 from optimizer.plan.rollback_file import objects_of
-from optimizer.plan.rule_notes import notes_on_freeze, notes_on_prices, notes_on_raised_risk, notes_on_rpo
+from optimizer.plan.rule_notes import (
+    notes_on_freeze,
+    notes_on_order,
+    notes_on_prices,
+    notes_on_raised_risk,
+    notes_on_rpo,
+)
 from optimizer.plan.rule_scope import notes_on_scope
 from optimizer.plan.store import relative_to_plan
 from optimizer.plan.together import notes_on_spreading, services_together
@@ -136,6 +142,7 @@ def compose_plan(
         versions={"python": platform.python_version(), **{name: version(name) for name in VERSIONED}},
         summary=summary.model_copy(update={"seconds": round(time.monotonic() - began, 3)}),
         notes=(
+            *notes_on_order(case.rules, result),
             *notes_on_spreading(case.rules.prices, result.spreading_costs, with_curve=moves_curve is not None),
             *_notes(case, diff),
         ),

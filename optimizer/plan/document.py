@@ -106,6 +106,9 @@ class Summary(StrictModel):
         The figures that the objective counts where a rule gives any VM a weight other than 1; else None.
     captured
         Certified share of all possible improvement over the reference; 1 where ``status`` is ``optimal``.
+    stopped
+        What ended the search.  ``order``: cheaper schedules were found, but no order of writes for them that keeps the
+        rules after every write.
     status
         ``optimal`` if the gap is at most 0.01 % of the cost.
     gap
@@ -131,7 +134,7 @@ class Summary(StrictModel):
     policies_created: int
     policies_edited: int
     status: Literal["optimal", "feasible"]
-    stopped: Literal["gap", "effort", "time"]
+    stopped: Literal["gap", "effort", "time", "order"]
     reference: Literal["today", "greedy"]
     at_risk_per_month: TodayAndPlan
     overlaps_per_month: TodayAndPlan

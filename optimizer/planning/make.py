@@ -12,7 +12,7 @@ from optimizer.estate.folder import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.carried_out import solve_in_order
+from optimizer.plan.carried_out import solve_in_order, spread_in_order
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to, compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
@@ -20,7 +20,6 @@ from optimizer.plan.earlier import EarlierPlan
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.policy_notes import notes_on_emptied
-from optimizer.plan.together import keep_promise
 from optimizer.plan.toward import WritesOfCase, figures_of, require_move_limit
 from optimizer.planning.case import prepare_forecast
 from optimizer.planning.solving import solve_case
@@ -78,11 +77,11 @@ def make_plan_of(
     if step is not None and step.months > 1:
         result = step.as_solved(case.problem, time.monotonic() - began)
     else:
-        result = solve_in_order(case, known_policies(estate), solved)
+        result = solve_in_order(case, known_policies(estate), solved, search)
     curve = None
     if moves_curve:
         curve, result = trace_curve(estate, case, result, search.share(1 - SHARE_OF_SOLVE), progress)
-        result = _spread_again(case, result, seed, known_policies(estate))
+        result = spread_in_order(case, result, seed, known_policies(estate))
     plan = compose_plan(
         estate,
         case,
@@ -147,14 +146,6 @@ def _toward(
         )
         raise no_schedule_error(free, search, clock.left(), tell, unreachable)
     return step
-
-
-def _spread_again(case: Case, result: Solved, seed: int, known: list[str]) -> Solved:
-    """Spread the schedule of a moves curve if that can be carried out, because the curve only considers the cost."""
-    if not case.problem.is_kept_by(result.options):
-        return result
-    spread = keep_promise(case, result, seed)
-    return result if changes_to(case, spread.options, known).stuck else spread
 
 
 def _by_vm_id(case: Case) -> dict[str, date]:

@@ -32,7 +32,14 @@ from optimizer.report.page_tables import (
 )
 from optimizer.report.page_zones import UTC, display_zones
 from optimizer.report.rule_words import changed_settings
-from optimizer.report.text import change_sentence, expected_sentence, model_of, spreading_clause, today_breaks
+from optimizer.report.text import (
+    change_sentence,
+    expected_sentence,
+    model_of,
+    spreading_clause,
+    stopped_by,
+    today_breaks,
+)
 from optimizer.report.text_limits import limit_cells, limits_sentences
 from optimizer.report.text_moves import knee_sentence, moves_sentences
 from optimizer.report.text_orders import ORDER_COLUMNS, ORDER_NOTE, ORDER_TITLE, order_cells
@@ -99,6 +106,7 @@ def render_html(
             moves_table=moves_table(plan),
             rules_table=rules_table(plan, rule_effects(inventory, plan, snapshot_minutes)),
             settings=changed_settings(plan.rules),
+            stopped_by=stopped_by(plan.summary),
             moves_sentences=[] if plan.moves_curve is None else moves_sentences(plan.moves_curve),
             order_title=ORDER_TITLE,
             order_note=ORDER_NOTE[0].upper() + ORDER_NOTE[1:] + ".",

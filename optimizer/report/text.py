@@ -379,10 +379,15 @@ def spreading_clause(plan: PlanDocument) -> str:
     return f", of which {decimal(costs)} spreads services, as prices.all_at_once ({price:g}) demands"
 
 
+def stopped_by(summary: Summary) -> str:
+    """What ended the search, in words."""
+    return "the order of writes" if summary.stopped == "order" else summary.stopped
+
+
 def _captured_sentence(plan: PlanDocument) -> str:
     """One sentence about the proven quality of a plan; it names the limits that the proof depends on."""
     summary = plan.summary
-    search = f"{summary.status}, stopped by {summary.stopped}, {decimal(summary.seconds)} s"
+    search = f"{summary.status}, stopped by {stopped_by(summary)}, {decimal(summary.seconds)} s"
     limits = within_limits(plan.rules, summary.vms)
     within = f" {limits}" if limits else ""
     if summary.moved == 0 and summary.reference == "today":

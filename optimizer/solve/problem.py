@@ -25,11 +25,12 @@ from optimizer.solve.moves.curve import CurvePoint, trace_moves
 from optimizer.solve.moves.gains import Gains
 from optimizer.solve.moves.knee import Knee, find_knee
 from optimizer.solve.restrict import Restrictions, restrict_options
-from optimizer.solve.search import improve_single_moves
+from optimizer.solve.search import improve_single_moves, settle_ties
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.spreading import Service
 from optimizer.solve.stable import Stability, stable_assignments
+from optimizer.solve.stages import InStages, cheapest_in_stages
 from optimizer.solve.toward import BrokenAt, broken_at
 from optimizer.solve.why_not.shadow import DEFAULT_ROUNDS, LimitPrice, price_limits
 
@@ -116,6 +117,16 @@ class Problem:
     def improved(self, options: IntArray) -> IntArray:
         """A schedule after single moves that gain, as long as there are any."""
         return improve_single_moves(self.instance, options)
+
+    def with_ties_settled(self, options: IntArray) -> IntArray:
+        """A schedule that costs no more, in which VMs of equal costs are back at today's start or at night."""
+        return settle_ties(self.instance, options)
+
+    def in_stages(
+        self, hint: IntArray, stuck: Sequence[int], search: Search, seconds: float | None = None
+    ) -> InStages:
+        """Cheapest schedule found that has an order of moves; see :mod:`optimizer.solve.stages`."""
+        return cheapest_in_stages(self.instance, hint, stuck, search, seconds)
 
     def service(self, options: IntArray, members: IntArray, seed: int) -> Service:
         """A service of some VMs, which may be spread in a schedule; ``seed`` is the random seed of CP-SAT."""

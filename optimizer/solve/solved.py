@@ -17,7 +17,8 @@ OPTIMALITY_GAP = 1e-4
 ROUNDING = 1e-6
 """Relative error of sums of costs."""
 
-Stopped = Literal["gap", "effort", "time"]
+Stopped = Literal["gap", "effort", "time", "order"]
+"""What ended the work; "order": cheaper schedules were found, but no order of writes for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Solved:
         Name and cost of the schedule that ``captured`` compares with: "today" if today's schedule keeps the rules,
         otherwise "greedy".
     ended_by
-        What ended the search: "gap", "effort" or "time".
+        What ended the work; see :data:`Stopped`.
     seconds
         Wall-clock time in seconds.
     multipliers

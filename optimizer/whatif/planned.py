@@ -110,7 +110,7 @@ class Planner:
                 tell=self.tell,
             )
 
-        result = solve_in_order(case, known_policies(estate), solved)
+        result = solve_in_order(case, known_policies(estate), solved, self.search)
         search = self.search
         settings = Settings(
             seed=search.seed, effort=search.effort, gap=search.gap, time_limit_seconds=search.time_limit_seconds

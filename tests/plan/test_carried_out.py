@@ -15,16 +15,20 @@ from optimizer.model.timegrid import NUM_OPTIONS
 from optimizer.plan.carried_out import solve_in_order
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
+from optimizer.plan.rule_notes import notes_on_order
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.table import RiskTable
 from optimizer.solve.problem import Problem
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved
 from optimizer.solve.solver import solve
+from optimizer.solve.stages import NUM_STAGES
 from optimizer.solve.why_not.no_schedule import NotFoundWithinEffortError
 from tests.plan.estates import item, standard_policy
 from tests.plan.test_diff import document_of, inventory_of
 from tests.prices import fixed_prices
+
+SEARCH = Search(effort=5, gap=0)
 
 ONE_AT_A_TIME = Rule(name="one at a time", max_concurrent=1, per="vault")
 
@@ -55,31 +59,51 @@ def wishes(*cheap: int) -> np.ndarray:
 
 def solved(case: Case) -> Solved:
     """The solver's answer."""
-    return solve(case.problem.instance, Search(effort=5, gap=0))
+    return solve(case.problem.instance, SEARCH)
 
 
 def test_vms_that_would_have_to_change_places_stay_and_the_rest_moves() -> None:
-    """Under a cap of one two VMs cannot swap, whichever goes first; a third goes, and it is not called optimal."""
+    """Under a cap of one two VMs cannot swap, whichever goes first; a third goes, which is proven to be the best."""
     case = case_of(swap(), Rules(rule=(ONE_AT_A_TIME,)), wishes(20, 4, 40))
     first = solved(case)
     assert isinstance(first, Solved)
     assert first.options.tolist() == [20, 4, 40]
     assert changes_to(case, first.options, ()).stuck == (0, 1)
-    result = solve_in_order(case, (), solved)
+    result = solve_in_order(case, (), solved, SEARCH)
     assert isinstance(result, Solved)
     assert result.options.tolist() == [4, 20, 40]
     assert changes_to(case, result.options, ()).stuck == ()
-    assert not result.is_optimal
-    assert result.bound == first.bound
+    assert (result.is_optimal, result.stopped) == (True, "gap")
+    assert result.bound > first.bound + 5
 
 
 def test_an_order_that_makes_room_under_a_cap_is_found() -> None:
     """A VM that goes to a free half hour opens the way for the one that wants its place: all move, proven optimal."""
     case = case_of(swap(third=False), Rules(rule=(ONE_AT_A_TIME,)), wishes(20, 30))
-    result = solve_in_order(case, (), solved)
+    result = solve_in_order(case, (), solved, SEARCH)
     assert isinstance(result, Solved)
     assert result.options.tolist() == [20, 30]
     assert result.is_optimal
+
+
+def test_it_is_said_that_cheaper_schedules_have_no_order_of_writes() -> None:
+    """Where more VMs can move than stages can prove, the work ends by the order of writes, and a note says so."""
+    policies = [standard_policy("early", "02:00"), standard_policy("later", "10:00"), standard_policy("last", "18:00")]
+    still = [item(f"still-{n}", "last") for n in range(NUM_STAGES)]
+    found = inventory_of(document_of(policies, [item("move-a", "early"), item("move-b", "later"), *still]))
+    risk = np.full((2 + NUM_STAGES, NUM_OPTIONS), 30.0)
+    risk[:2] = wishes(20, 4)
+    risk[2:, 36] = 0.0
+    rules = Rules(rule=(ONE_AT_A_TIME.model_copy(update={"where": Selector(name="move-*")}),))
+    case = case_of(found, rules, risk)
+    result = solve_in_order(case, (), solved, SEARCH)
+    assert result.options.tolist() == [4, 20, *[36] * NUM_STAGES]
+    assert (result.is_optimal, result.stopped) == (False, "order")
+    assert result.gap > 5
+    (note,) = notes_on_order(rules, result)
+    assert "no order of writes for them that keeps rule 'one at a time' after every single write" in note
+    assert f"the gap of {result.gap:.2f} may be impossible to close" in note
+    assert notes_on_order(rules, replace(result, ended_by="effort")) == []
 
 
 def test_it_is_said_where_no_schedule_can_be_carried_out() -> None:
@@ -92,7 +116,7 @@ def test_it_is_said_where_no_schedule_can_be_carried_out() -> None:
     rules = Rules(rule=(ONE_AT_A_TIME, *only), max_risk_increase=100.0)
     case = case_of(swap(third=False), rules, wishes(20, 4))
     with pytest.raises(NotFoundWithinEffortError, match="VMs would have to change places"):
-        solve_in_order(case, (), solved)
+        solve_in_order(case, (), solved, SEARCH)
 
 
 def test_swaps_of_full_policies_are_no_business_of_the_rules() -> None:
@@ -107,7 +131,7 @@ def test_swaps_of_full_policies_are_no_business_of_the_rules() -> None:
         asked.append(one)
         return solved(one)
 
-    result = solve_in_order(case, (), once)
+    result = solve_in_order(case, (), once, SEARCH)
     assert len(asked) == 1
     assert (result.cost.num_moves, result.cost.writes) == (2, 1)
     diff = changes_to(case, replace(result).options, ())
