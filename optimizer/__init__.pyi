@@ -46,9 +46,9 @@ from .report import render_html as render_html
 from .rollout import Approval as Approval
 from .rollout import RunScope as RunScope
 from .solve import NoScheduleError as NoScheduleError
+from .whatif import Scenario as Scenario
 from .whatif.document import Sensitivity as Sensitivity
 from .whatif.document import WhatIf as WhatIf
-from .whatif.scenario import Scenario as Scenario
 from .workflow import apply_plan as apply_plan
 from .workflow import audit_case as audit_case
 from .workflow import explain_vm as explain_vm

@@ -51,9 +51,9 @@ LONG = (
     "tests/cli/test_bad_input.py",
     "tests/solve/test_optimality.py",
     "tests/engine/test_cluster.py",
-    "tests/whatif/test_what_if.py",
+    "tests/whatif/test_answer.py",
     "tests/plan/test_verify.py",
-    "tests/whatif/test_sensitivity.py",
+    "tests/whatif/test_price_changes.py",
     "tests/test_whole_journey.py",
 )
 """Modules of ten seconds and more, and the long ones among those that would come last; the longest first."""

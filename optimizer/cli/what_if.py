@@ -18,7 +18,7 @@ from optimizer.cli.search import SearchSettings, search_options
 if TYPE_CHECKING:
     from optimizer.estate.folder import Estate
     from optimizer.model.rules import Rules
-    from optimizer.whatif.scenario import Scenario
+    from optimizer.whatif import Scenario
 
 KEPT = (
     "--rules",
@@ -90,7 +90,7 @@ def what_if(
     schedule; the answer still reports all of them.
     """
     from optimizer.estate.folder import open_estate
-    from optimizer.whatif.scenario import Scenario, read_scenarios
+    from optimizer.whatif import Scenario, read_scenarios
 
     if sensitivity and (changes or scenarios_file):
         raise click.UsageError(

@@ -23,7 +23,7 @@ from optimizer.report.typeset import (
 )
 from optimizer.report.weighted import AT_RISK_WEIGHTED, OVERLAPS_WEIGHTED
 from optimizer.report.within_limits import within_limits
-from optimizer.whatif.document import Figures, Noticed, PlanFigures, ScenarioAnswer, Sensitivity, StartChange, WhatIf
+from optimizer.whatif import Figures, Noticed, PlanFigures, ScenarioAnswer, Sensitivity, StartChange, WhatIf
 
 SHOWN = 10
 """Maximum number of rows of each list on a terminal; JSON contains all rows."""

@@ -7,10 +7,10 @@ import pytest
 
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
+from optimizer.whatif.answer import what_if
 from optimizer.whatif.document import PriceAnswer, Sensitivity, WhatIf
+from optimizer.whatif.price_changes import sensitivity
 from optimizer.whatif.scenario import Scenario
-from optimizer.whatif.sensitivity import sensitivity
-from optimizer.whatif.what_if import what_if
 from tests.whatif.examples import tiny_estate
 
 ROWS = [("web-1", "web", "vault-a", "nightly", "23:00"), ("web-2", "web", "vault-a", "nightly", "23:00")]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from optimizer.model.rules import Rule, Rules
-from optimizer.whatif.sensitivity import sensitivity
+from optimizer.whatif.price_changes import sensitivity
 from tests.prices import FIXED_PRICES
 from tests.whatif.examples import tiny_estate
 

@@ -16,9 +16,9 @@ from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import write_plan
 from optimizer.report.text_whatif import render_what_if
 from optimizer.report.typeset import to_text
+from optimizer.whatif.answer import what_if
 from optimizer.whatif.document import ScenarioAnswer, WhatIf
 from optimizer.whatif.scenario import Scenario
-from optimizer.whatif.what_if import what_if
 from optimizer.workflow import make_plan
 from tests.plan.conftest import Planned
 from tests.plan.estates import imported_estate
