@@ -89,6 +89,7 @@ def _check_zone(_context: click.Context, _parameter: click.Parameter, name: str 
     ),
 )
 @click.argument("estate", type=ESTATE)
+@refuse_questions  # before the rules are read
 @rules_options
 @click.option("--out", type=FILE, default=Path("plan.json"), show_default=True, help="File to write the plan to.")
 @search_options()
@@ -112,7 +113,6 @@ def _check_zone(_context: click.Context, _parameter: click.Parameter, name: str 
 @click.option("--moves-curve", is_flag=True, help="Also show what fewer moves would gain, to help choose --max-moves.")
 @click.option("--detailed-exitcode", is_flag=True, help="Exit with 10 if the plan contains changes, with 0 if not.")
 @engine_options
-@refuse_questions
 @common_options
 def plan(
     screen: Screen,

@@ -153,7 +153,6 @@ MOVED: dict[str, tuple[list[object], str]] = {
 def test_plan_points_to_what_if(tmp_path: Path, case: str) -> None:
     """``plan`` refuses the options that ``what-if`` replaced before any work, and shows the whole command to use."""
     args, expected = MOVED[case]
-    (tmp_path / "r.toml").touch()
     with contextlib.chdir(tmp_path):
         answer = run("plan", "estate", *args)
     assert (answer.code, answer.out) == (2, "")
