@@ -27,6 +27,7 @@ from optimizer.plan.document import PlanDocument
 from optimizer.plan.explanation import CostParts, ExplainedOption, Explanation, ForbiddenOption, LimitCost
 from optimizer.plan.observed_note import notes_on_observed
 from optimizer.plan.occupancy import windows_met
+from optimizer.plan.vm_overlaps import VmOverlaps
 from optimizer.risk.seasonal import FloatArray
 from optimizer.risk.table import LEAST_COUNTED
 from optimizer.solve import Limit, Marginals, OptionCosts, Problem
@@ -85,14 +86,15 @@ def format_start_utc(inventory: Inventory, timezone: str, option: int) -> str:
 def reasons(solution: Solution) -> list[str]:
     """One sentence for each VM that explains why it moves or stays."""
     marginals = solution.problem.marginals(solution.options)
-    return [_reason(solution, marginals, v) for v in range(solution.problem.instance.num_vms)]
+    overlaps = VmOverlaps(solution.case.inventory, solution.options)
+    return [_reason(solution, marginals, overlaps, v) for v in range(solution.problem.instance.num_vms)]
 
 
-def _reason(solution: Solution, marginals: Marginals, v: int) -> str:
+def _reason(solution: Solution, marginals: Marginals, overlaps: VmOverlaps, v: int) -> str:
     instance, here = solution.problem.instance, int(solution.options[v])
     today = int(instance.today[v])
     if here != today:
-        return _reason_to_move(solution, marginals, v)
+        return _reason_to_move(solution, marginals, overlaps, v)
     if v in solution.problem.restrictions.stays_because:
         return f"stays: {solution.problem.restrictions.stays_because[v]}"
     costs, blocked = marginals.of(v), marginals.blocked(v)
@@ -185,7 +187,7 @@ def _any(masks: Mapping[Limit, BoolArray]) -> BoolArray:
     return np.asarray(np.logical_or.reduce([np.zeros(NUM_OPTIONS, np.bool_), *masks.values()]))
 
 
-def _reason_to_move(solution: Solution, marginals: Marginals, v: int) -> str:
+def _reason_to_move(solution: Solution, marginals: Marginals, overlaps: VmOverlaps, v: int) -> str:
     costs = marginals.of(v)
     instance, here, today = (
         solution.problem.instance,
@@ -199,7 +201,7 @@ def _reason_to_move(solution: Solution, marginals: Marginals, v: int) -> str:
     if solution.believes_in(v) and costs.risk[today] - costs.risk[here] > NOTICEABLE:
         gains.append(f"at-risk backups {instance.risk[v, today]:.2f} -> {instance.risk[v, here]:.2f} per 30 days")
     if costs.overlap[today] - costs.overlap[here] > NOTICEABLE:
-        gains.append("fewer VMs of its service at once")
+        gains.append(_fewer_overlaps(overlaps.of(v), today, here))
     if costs.vault_peak[today] - costs.vault_peak[here] > NOTICEABLE:
         gains.append("a less crowded half hour in its vault")
     if not gains and (in_the_way := [repr(limit.name) for limit, mask in marginals.blocked(v).items() if mask[today]]):
@@ -207,6 +209,18 @@ def _reason_to_move(solution: Solution, marginals: Marginals, v: int) -> str:
             f"moves: with the others where they go {format_start(today)} would break rule {' and '.join(in_the_way)}"
         )
     return "moves: " + ("; ".join(gains) if gains else "makes room for others or spares a policy")
+
+
+def _fewer_overlaps(overlaps: FloatArray, today: int, here: int) -> str:
+    """The gain in overlaps of a VM, with the other VMs where the plan has them.
+
+    If the VMs of the service have different weights, the weighted number can fall while the plain one does not.
+    """
+    if overlaps[today] <= overlaps[here]:
+        return "fewer overlaps with VMs of its service, as the rules weight them"
+    return (
+        f"fewer expected overlaps with VMs of its service: {overlaps[today]:.2f} -> {overlaps[here]:.2f} per 30 days"
+    )
 
 
 def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
@@ -232,6 +246,7 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
     policy = inventory.policy(item)
     marginals = solution.problem.marginals(solution.options)
     costs = marginals.of(v)
+    overlaps = VmOverlaps(inventory, solution.options).of(v)
     meeting = windows_met(inventory, solution.options, v, DEFAULT_SNAPSHOT_MINUTES)
     here, today = int(solution.options[v]), int(instance.today[v])
     possible = set(policy.recurrence.options(today))
@@ -246,6 +261,7 @@ def explain(plan: PlanDocument, solution: Solution, vm: str) -> Explanation:
             policy=entry.policy if t == here else entry.policy_today if t == today else holders.get(t, ""),
             risk=float(instance.risk[v, t]),
             windows_met=int(meeting[t]),
+            overlaps_per_month=round(float(overlaps[t]), COST_DECIMALS),
             difference=_difference(costs, t, here),
         )
 

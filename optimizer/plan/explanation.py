@@ -42,6 +42,9 @@ class ExplainedOption(StrictModel):
         At-risk backups per 30 days.
     windows_met
         Most start windows of the VM's service that meet in one half hour of its own window, itself included.
+    overlaps_per_month
+        Expected overlaps of the VM's snapshots with those of other VMs of its service, all of which are where the
+        plan has them, per 30 days.
     difference
         Cost of the whole plan with the VM here instead of at the proposed start, less the plan's; all else equal.
     """
@@ -51,6 +54,7 @@ class ExplainedOption(StrictModel):
     policy: str = ""
     risk: float
     windows_met: int
+    overlaps_per_month: float = 0.0
     difference: CostParts = CostParts()
 
 

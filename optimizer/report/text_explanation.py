@@ -106,21 +106,22 @@ def _options(explanation: Explanation) -> Rows:
     words = ("next best", "then")
     named += [(words[min(position, 1)], option) for position, option in enumerate(explanation.alternatives)]
     columns = (
-        Column(""), Column("start"), Column("UTC"), number("at risk"), number("windows"),
+        Column(""), Column("start"), Column("UTC"), number("at risk"), number("overlaps"),
         number("risk"), number("overlap"), number("other"), number("policy"), number("move"), number("cost"),
     )  # fmt: skip
     at_risk = decimals(option.risk for _, option in named)
+    overlaps = decimals(option.overlaps_per_month for _, option in named)
     return Rows(
         title="What each start costs",
         columns=columns,
         cells=[
-            (name, option.start, option.start_utc, risk, f"{option.windows_met:,}", *_parts(option))
-            for (name, option), risk in zip(named, at_risk, strict=True)
+            (name, option.start, option.start_utc, risk, overlap, *_parts(option))
+            for (name, option), risk, overlap in zip(named, at_risk, overlaps, strict=True)
         ],
         styles=["bold" if option is explanation.proposed else "" for _, option in named],
         note=(
-            "at risk: per 30 days; windows: most overlapping start windows in the service; risk to cost: difference "
-            "from the plan; other: vault peaks and starts in working hours"
+            "at risk: per 30 days; overlaps: expected per 30 days with VMs of its service, where the plan has them; "
+            "risk to cost: difference from the plan; other: vault peaks and starts in working hours"
         ),
     )
 

@@ -17,7 +17,8 @@ from optimizer.model.timegrid import parse_start
 from optimizer.plan.explain import Solution, explain, reasons
 from optimizer.plan.explanation import Explanation
 from optimizer.plan.observed_note import notes_on_observed
-from optimizer.plan.occupancy import starts_in_schedule
+from optimizer.plan.occupancy import expected_overlaps, starts_in_schedule
+from optimizer.plan.vm_overlaps import VmOverlaps
 from optimizer.risk.observed import observed_risk
 from optimizer.risk.table import RiskTable
 from optimizer.solve.cost import evaluate, is_feasible
@@ -340,3 +341,30 @@ def test_a_vm_that_a_limit_keeps_from_moving_says_so(imported: Planned) -> None:
             named += 1
         assert "is worth the move" not in entry.reason or not saves
     assert named
+
+
+def test_the_reason_states_overlaps_that_really_fall(made: Planned) -> None:
+    """Each reason about overlaps has the figures of the table of options, and the second is the smaller one."""
+    seen = 0
+    for found in explanations(made):
+        if stated := re.search(r"overlaps with VMs of its service: ([\d.]+) -> ([\d.]+) per 30 days", found.reason):
+            before, after = found.today.overlaps_per_month, found.proposed.overlaps_per_month
+            assert stated.groups() == (f"{before:.2f}", f"{after:.2f}")
+            assert after < before
+            seen += 1
+    assert seen > 0
+
+
+def test_overlaps_of_single_vms_add_up_to_those_of_their_services(made: Planned) -> None:
+    """Each pair counts for both of its VMs; a move changes the total by what it changes for the VM."""
+    inventory, options = made.case.inventory, solution_of(made).options
+    of_vm = VmOverlaps(inventory, options)
+    rows = range(len(options))
+    total = expected_overlaps(inventory, options).sum()
+    assert sum(of_vm.of(row)[options[row]] for row in rows) == pytest.approx(2 * total)
+    for row in rows[::5]:
+        for start in (0, 17, 30):
+            moved = options.copy()
+            moved[row] = start
+            change = of_vm.of(row)[start] - of_vm.of(row)[options[row]]
+            assert expected_overlaps(inventory, moved).sum() - total == pytest.approx(change)

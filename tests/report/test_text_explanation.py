@@ -14,6 +14,7 @@ TODAY = ExplainedOption(
     policy="weekly-sunday",
     risk=8.67,
     windows_met=3,
+    overlaps_per_month=12.3,
     difference=CostParts(risk=6.17, overlap=0.12, policy=-0.1, move=-0.02),
 )
 PROPOSED = ExplainedOption(start="07:30", start_utc="05:30", risk=2.5, windows_met=1)
@@ -63,7 +64,7 @@ def test_a_move_is_told_from_headline_to_reasons() -> None:
 def test_costs_are_split_and_signed() -> None:
     """Today's line shows each part of the difference and their sum."""
     line = next(line for line in to_text(render_explanation(explanation())).splitlines() if line.startswith(" today "))
-    assert line.split()[1:] == ["02:00", "00:00", "8.67", "3", "+6.17", "+0.12", "0.00", "-0.10", "-0.02", "+6.17"]
+    assert line.split()[1:] == ["02:00", "00:00", "8.67", "12.3", "+6.17", "+0.12", "0.00", "-0.10", "-0.02", "+6.17"]
 
 
 def test_the_profile_marks_today_plan_and_what_is_not_allowed() -> None:
