@@ -353,7 +353,7 @@ class PlanDocument(StrictModel):
     fingerprint
         Digest of everything but itself, ``created_at`` and ``summary.seconds``; a plan that was edited is refused.
     services_together
-        Services whose start windows overlap in the plan: those in which all do, then smaller ones in which some do.
+        Services whose start windows overlap in the plan: those in which all do, then those in which some do.
     moves_curve
         What fewer moves would gain, where that was asked for.
     orders

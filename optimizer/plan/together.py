@@ -40,7 +40,7 @@ MOST_PRICED = 20
 """Maximum number of services to price for the list: each takes a tenth of a second to a second."""
 
 MOST_SPREAD = 5
-"""Largest service that is listed if only some of its start windows overlap.  One of this size is priced in a twentieth
+"""Largest service that is priced if only some of its start windows overlap.  One of this size is priced in a twentieth
 of a second, and one of 6 VMs or more takes up to half a second; in most services of that size some windows overlap.
 """
 
@@ -55,10 +55,9 @@ CLOSE = 3
 def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[ServiceTogether, ...]:
     """List the services whose start windows overlap in a schedule.
 
-    Services that are backed up all at once come first.  Smaller services follow in which some windows overlap
-    although the rules allow all VMs to start at least two hours apart.  Within each kind, the services with the
-    costliest overlaps come first.  At most :data:`MOST_PRICED` services are priced; later ones are listed only if all
-    their windows overlap.
+    Services that are backed up all at once come first, then those in which only some windows overlap.  Within each
+    kind, the services with the costliest overlaps come first.  The first :data:`MOST_PRICED` services are priced,
+    except for those of more than :data:`MOST_SPREAD` VMs in which only some windows overlap.
 
     Parameters
     ----------
@@ -76,13 +75,14 @@ def services_together(case: Case, options: IntArray, seed: int = 0) -> tuple[Ser
     same_start = service_starts(case.inventory, options).max(axis=1, initial=0) == sizes
     most = met.max(axis=1, initial=0)
     found = []
-    concerned = np.flatnonzero(at_once | ((overlaps > 0) & (sizes <= MOST_SPREAD)))
+    concerned = np.flatnonzero(at_once | (overlaps > NOTHING))
     in_order = sorted(concerned.tolist(), key=lambda g: (not at_once[g], -costs[g], names[g]))
-    for place, g in enumerate(in_order):
-        all_at_once = bool(at_once[g])
-        price = state.price(options, g, seed, can_split=all_at_once) if place < MOST_PRICED else _Price("not priced")
-        if not all_at_once and price.costs is None:
-            continue
+    left_to_price = MOST_PRICED
+    for g in in_order:
+        all_at_once, price = bool(at_once[g]), _Price("not priced")
+        if left_to_price and (all_at_once or sizes[g] <= MOST_SPREAD):
+            price = state.price(options, g, seed, can_split=all_at_once)
+            left_to_price -= 1
         found.append(
             ServiceTogether(
                 service=names[g],

@@ -13,7 +13,8 @@ COSTS_EXPLAINED = (
     "Spreading is the price (below 0: saving) of the cheapest way to start every two VMs of the service at least two "
     "hours apart or, where all of its start windows overlap, to end that; all other VMs stay where they are. With "
     "(limit), a limit on moves or policy writes leaves no room for it. Impossible: proven; not found: not proven; at "
-    "most: a cheaper way may exist. Costs are in at-risk backups per 30 days."
+    "most: a cheaper way may exist; not priced: services after the first 20, and those of more than 5 VMs in which "
+    "only some start windows overlap. Costs are in at-risk backups per 30 days."
 )
 """Explanation of the columns with costs."""
 

@@ -81,25 +81,39 @@ def test_services_are_listed_by_what_their_overlaps_cost() -> None:
     assert [one.service for one in services_together(case, case.problem.instance.today)] == ["web", "db"]
 
 
-def test_small_services_in_which_some_vms_overlap_are_listed_after_the_others() -> None:
-    """Two of three VMs at 23:00 are listed with the price of spreading all three; a larger one is not listed."""
+def test_services_in_which_some_vms_overlap_are_listed_after_the_others() -> None:
+    """Two of three VMs at 23:00 are listed with the price of spreading all three; a larger service without one."""
     policies = [policy("p", "v", 46), policy("q", "v", 20)]
     policies += [policy(f"r{start}", "v", start) for start in (2, 8, 14, 26)]
     vms = [("db", "p"), ("db", "p"), ("db", "q"), ("web", "p"), ("web", "p")]
     vms += [("big", "p"), ("big", "p"), *(("big", f"r{start}") for start in (2, 8, 14, 26))]
     case = case_of(inventory(policies, vms), flat_risk(len(vms)))
-    web, db = services_together(case, case.problem.instance.today)
+    web, db, big = services_together(case, case.problem.instance.today)
     assert (web.service, web.at_once, web.spreading_costs) == ("web", None, pytest.approx(0.02))
     assert (db.service, db.vms, db.at_once, db.same_start, db.at) == ("db", 3, 2, False, "Monday 00:00")
     assert (db.overlaps_per_month, db.spreading_costs) == (pytest.approx(6.9), pytest.approx(0.02))
     assert "at_once" not in web.model_dump()
+    assert (big.service, big.at_once, big.spreading, big.spreading_costs) == ("big", 3, "not priced", None)
+    assert big.overlaps_per_month == pytest.approx(6.9)
 
 
-def test_a_small_service_that_cannot_be_spread_is_listed_only_if_all_windows_overlap() -> None:
-    """Pinned VMs of which some overlap have no price, so there is nothing to decide."""
+def test_a_small_service_that_cannot_be_spread_is_listed_as_such() -> None:
+    """Pinned VMs of which some overlap have no price, but their overlaps are shown."""
     found = inventory([policy("p", "v", 46), policy("q", "v", 20)], [("db", "p"), ("db", "p"), ("db", "q")])
     case = case_of(found, flat_risk(3), rule=(Rule(name="stay", pin=True),))
-    assert services_together(case, case.problem.instance.today) == ()
+    (db,) = services_together(case, case.problem.instance.today)
+    assert (db.service, db.at_once, db.spreading) == ("db", 2, "impossible")
+
+
+def test_larger_services_do_not_use_up_the_prices_of_others() -> None:
+    """The services that are never priced do not count toward the number that is."""
+    policies = [policy("p", "v", 46), policy("q", "v", 20)]
+    vms = [(f"big{n:02d}", of) for n in range(MOST_PRICED + 1) for of in ("p", "p", "p", "p", "p", "q")]
+    vms += [("db", "p"), ("db", "p"), ("db", "q")]
+    case = case_of(inventory(policies, vms), flat_risk(len(vms)))
+    listed = services_together(case, case.problem.instance.today)
+    assert [one.spreading for one in listed if one.vms > 3] == ["not priced"] * (MOST_PRICED + 1)
+    assert [one.spreading for one in listed if one.vms == 3] == ["priced"]
 
 
 def test_the_office_keeps_two_databases_together_at_the_right_price(office: Planned) -> None:
