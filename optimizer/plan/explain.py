@@ -345,7 +345,8 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
             f"moved on {moved_on}, which is within {prices.recent_days} days of the estate: another move is priced at "
             f"{prices.move_again:g} instead of {prices.move:g}"
         )
-    recurrence = solution.case.inventory.policy(solution.case.inventory.items[v]).recurrence
+    policy = solution.case.inventory.policy(solution.case.inventory.items[v])
+    recurrence = policy.recurrence
     if (weight := float(solution.problem.instance.weight[v])) != 1:
         notes.append(
             f"the rules give it the weight {weight:g}: its at-risk backups and overlaps count {weight:g} times in "
@@ -359,7 +360,9 @@ def _notes(solution: Solution, v: int, prices: Prices) -> list[str]:
     if solution.observed is not None and solution.case.table.own[v]:
         starts = dict.fromkeys((int(solution.problem.instance.today[v]), int(solution.options[v])))
         estimated = solution.problem.instance.risk[v, list(starts)]
-        notes += notes_on_observed(solution.observed[v, list(starts)], estimated, int(solution.case.history_days[v]))
+        shift = policy.pattern(solution.case.inventory.horizon).shift
+        days = int(solution.case.history_days[v])
+        notes += notes_on_observed(solution.observed[v, list(starts)], estimated, days, shift)
     notes += _notes_on_credit(solution, v)
     if recurrence.frequency is Frequency.WEEKLY:
         notes.append("the profile is over all days of the week, not only those on which it is backed up")

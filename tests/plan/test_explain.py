@@ -234,6 +234,27 @@ def test_figures_close_to_what_was_observed_need_no_note() -> None:
     )
 
 
+def test_the_mean_over_the_readings_of_a_clock_is_called_so() -> None:
+    """Observed figures of a VM in a zone with daylight saving are a mean, which no single month shows."""
+    figures = np.array([23.62, 0.0]), np.array([17.8, 0.0])
+    (note,) = notes_on_observed(*figures, 28, 60)
+    mean = "0.00 at the plan's start (mean over both UTC offsets of its time zone, 60 minutes apart). The model"
+    assert mean in note
+    assert "mean over" not in notes_on_observed(*figures, 28)[0]
+
+
+def test_a_zone_without_daylight_saving_has_no_mean(imported: Planned) -> None:
+    """The note says so for exactly the VMs whose zone changes its clock."""
+    inventory, said = imported.case.inventory, 0
+    for entry, item in zip(imported.plan.schedule, inventory.items, strict=True):
+        for note in explain_vm(imported.plan, imported.estate, entry.vm).notes:
+            if "of history: " in note:
+                shifts = inventory.policy(item).pattern(inventory.horizon).shift != 0
+                assert ("mean over both UTC offsets" in note) == shifts
+                said += 1
+    assert said > 0
+
+
 def with_credit(made: Planned, credit: float, times: float) -> Solution:
     """The same schedule where each gain is credited with that share, and every risk is that many times as high."""
     solution, instance = solution_of(made), made.case.problem.instance
