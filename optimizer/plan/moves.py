@@ -10,6 +10,7 @@ import numpy as np
 from optimizer.estate.folder import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import format_start
+from optimizer.plan.carried_out import spread_in_order
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to, known_policies, to_check
 from optimizer.plan.diff import Diff
@@ -18,6 +19,9 @@ from optimizer.plan.occupancy import expected_overlaps, service_occupancy, weigh
 from optimizer.plan.verify import Claims, require_verified
 from optimizer.ports import Progress, no_progress
 from optimizer.solve import Search, Solved
+
+LEAST_GAIN = 1e-9
+"""Difference in cost, in at-risk backups per 30 days, above which one schedule is cheaper than another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ def trace_curve(
     search: Search,
     progress: Progress = no_progress,
 ) -> tuple[MovesCurve, Solved]:
-    """Moves curve, and the result at its end, which differs from ``result`` if a cheaper schedule was found.
+    """Moves curve, and the result at its end: the cheapest schedule that was found, with services spread.
 
     Parameters
     ----------
@@ -55,43 +59,53 @@ def trace_curve(
         A point did not pass the verifier, which is a bug.
     """
     found: list[_Point] = []
-    points = case.problem.trace_moves(result, search, progress)
+    plan = _drafted(estate, case, result.cost.num_moves, result.bound, result.options)
+    points = [*case.problem.trace_moves(result, search, progress)]
     for done, point in enumerate(points):
-        diff = changes_to(case, point.options, known_policies(estate))
-        cost = case.problem.cost(point.options).total
-        drafted = _Point(point.max_moves, point.bound, point.options, diff, cost)
-        checked = _checked(estate, case, drafted, found[-1] if found else None)
+        drafted = _drafted(estate, case, point.max_moves, point.bound, point.options)
+        checked = _checked(estate, case, drafted, (plan, *found[-1:]))
         found += [] if checked is None else [checked]
         progress("verify moves", done + 1, len(points))
+    if not found or plan.cost < found[-1].cost - result.spreading_costs - LEAST_GAIN:
+        found.append(plan)  # cheaper schedules with fewer moves cannot be carried out
     last, most = found[-1], case.problem.instance.max_moves
     # A bound for this number of moves, or for more, also bounds the plan, which may not have more moves.
     proven = [point.bound for point in points if most is not None and point.max_moves >= most]
     bound = min(max([result.bound, *proven]), last.cost)
-    return _curve(case, found), result.with_schedule(case.problem.instance, last.options, bound)
+    ended = result.with_schedule(case.problem.instance, last.options, bound)
+    spread = spread_in_order(case, ended, search.seed, known_policies(estate))
+    written = _drafted(estate, case, spread.cost.num_moves, bound, spread.options)
+    return _curve(case, found, None if spread is ended else written), spread
 
 
-def _curve(case: Case, found: Sequence[_Point]) -> MovesCurve:
-    """Moves curve as it is stored in the plan."""
+def _drafted(estate: Estate, case: Case, max_moves: int, bound: float, options: IntArray) -> _Point:
+    diff = changes_to(case, options, known_policies(estate))
+    return _Point(max_moves, bound, options, diff, case.problem.cost(options).total)
+
+
+def _curve(case: Case, found: Sequence[_Point], spread: _Point | None) -> MovesCurve:
+    """Moves curve as it is stored in the plan; ``spread`` is the plan if services are spread after the last point."""
     gains = case.problem.gains([(point.max_moves, point.cost) for point in found])
     return MovesCurve(
         points=tuple(_entry(case, point, gains.share(point.cost)) for point in found),
         knee=gains.knee,
         most_of_gain=gains.fewest_for(MOST_OF_GAIN),
+        spread=None if spread is None else _entry(case, spread, gains.share(spread.cost)),
         gain_over="today" if gains.from_today or gains.fewest == 0 else "fewest_moves",
     )
 
 
-def _checked(estate: Estate, case: Case, point: _Point, before: _Point | None) -> _Point | None:
-    """Verified point, with the schedule of the point before it if that one is at least as good.
+def _checked(estate: Estate, case: Case, point: _Point, known: Sequence[_Point]) -> _Point | None:
+    """Verified point, with another known schedule of at most as many moves if that one costs less.
 
-    Only the changes show whether rules between VMs hold after every write.  None if neither schedule can be carried
-    out.
+    Only the changes show whether rules between VMs hold after every write.  None if no schedule can be carried out.
     """
-    best: _Point | None = point
-    if point.diff.stuck or (before is not None and point.cost > before.cost):
-        best = None if before is None else replace(before, max_moves=point.max_moves, bound=point.bound)
-    if best is None:
+    fitting = [point, *(one for one in known if one.max_moves <= point.max_moves)]
+    possible = [one for one in fitting if not one.diff.stuck]
+    if not possible:
         return None
+    cheapest = min(possible, key=lambda one: one.cost)
+    best = replace(cheapest, max_moves=point.max_moves, bound=point.bound)
     _, met = service_occupancy(case.inventory, best.options, case.snapshot_minutes)
     claims = Claims(
         cost=best.cost,

@@ -66,7 +66,7 @@ class MovesPoint(StrictModel):
 
 
 class MovesCurve(StrictModel):
-    """Points with ascending numbers of moves: today's schedule first, where it keeps the rules, the plan last.
+    """Points with ascending numbers of moves: today's schedule first, where it keeps the rules, the cheapest last.
 
     Parameters
     ----------
@@ -75,6 +75,9 @@ class MovesCurve(StrictModel):
         than moves do on average.  None where nothing is gained.
     most_of_gain
         ``max_moves`` of the first point with 80 % of the whole gain.  None where nothing is gained.
+    spread
+        The plan as it is written, if services are spread after the last point was found, which may cost more; shares
+        of the gain leave that out.  None if the last point is the plan.
     gain_over
         What gains are measured from: today's schedule, also where it breaks the rules, or, where keeping the rules
         costs more than all moves save, the first point.
@@ -83,7 +86,13 @@ class MovesCurve(StrictModel):
     points: tuple[MovesPoint, ...]
     knee: int | None
     most_of_gain: int | None
+    spread: Annotated[MovesPoint | None, Field(exclude_if=lambda point: point is None)] = None
     gain_over: Annotated[Literal["today", "fewest_moves"], Field(exclude_if=lambda over: over == "today")] = "today"
+
+    @property
+    def rows(self) -> tuple[MovesPoint, ...]:
+        """The points, and the plan as it is written if that is not the last of them."""
+        return self.points if self.spread is None else (*self.points, self.spread)
 
     def point(self, max_moves: int) -> MovesPoint:
         """Point of the curve for a number of moves.

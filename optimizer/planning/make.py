@@ -12,7 +12,7 @@ from optimizer.estate.folder import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.plan.applied import apply_in_memory
-from optimizer.plan.carried_out import solve_in_order, spread_in_order
+from optimizer.plan.carried_out import solve_in_order
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to, compose_plan, known_policies
 from optimizer.plan.document import PlanDocument, Settings
@@ -81,7 +81,6 @@ def make_plan_of(
     curve = None
     if moves_curve:
         curve, result = trace_curve(estate, case, result, search.share(1 - SHARE_OF_SOLVE), progress)
-        result = spread_in_order(case, result, seed, known_policies(estate))
     plan = compose_plan(
         estate,
         case,

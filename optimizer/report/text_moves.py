@@ -9,6 +9,7 @@ from rich.text import Text
 
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.moves_document import MOST_OF_GAIN, MovesCurve, MovesPoint
+from optimizer.plan.together import WORTH_A_NOTE
 from optimizer.report.typeset import (
     Column,
     Glyphs,
@@ -51,21 +52,36 @@ def knee_sentence(plan: PlanDocument) -> str:
     return f"About {verb} {share}: see --moves-curve, or plan with --max-moves {knee.moves}"
 
 
-def _needs_all(moved: int) -> str:
+def _needs_all(moved: int, of: str = "this plan's gain") -> str:
     needed = "its only move" if moved == 1 else f"all {moved:,} of its moves"
-    return f"{100 * MOST_OF_GAIN:.0f} % of this plan's gain needs {needed}"
+    return f"{100 * MOST_OF_GAIN:.0f} % of {of} needs {needed}"
 
 
 def moves_sentences(curve: MovesCurve) -> list[str]:
     """Sentences that describe the curve."""
+    return [*_gain_sentences(curve), *_spread_sentences(curve)]
+
+
+def _spread_sentences(curve: MovesCurve) -> Iterator[str]:
+    """How the plan differs from the last point, if services are spread after that."""
+    if curve.spread is not None:
+        more = curve.spread.cost - curve.points[-1].cost
+        costs = f", which costs {decimal(more)} more, as prices.all_at_once demands" if more >= WORTH_A_NOTE else ""
+        moves = plural(curve.spread.moved, "VM")
+        yield f"The last row is the plan itself: it moves {moves} and spreads services{costs}."
+
+
+def _gain_sentences(curve: MovesCurve) -> list[str]:
     last = curve.points[-1]
     if curve.knee is None or curve.most_of_gain is None:
+        apart = " apart from spreading services" if curve.spread is not None else ""
         if curve.points[0].max_moves:
-            return [f"No move beyond the {curve.points[0].moved:,} that the rules need saves anything."]
-        return ["No move improves today's schedule."]
+            return [f"No move beyond the {curve.points[0].moved:,} that the rules need saves anything{apart}."]
+        return [f"No move improves today's schedule{apart}."]
     most, knee = curve.point(curve.most_of_gain), curve.point(curve.knee)
     if most.moved == last.moved:
-        first = f"{_needs_all(last.moved)}."
+        of = "this plan's gain" if curve.spread is None else "the gain before services are spread"
+        first = f"{_needs_all(last.moved, of)}."
     else:
         verb = "This 1 move gives" if most.moved == 1 else f"These {most.moved:,} moves give"
         first = (
@@ -87,11 +103,12 @@ def _gain(curve: MovesCurve) -> float:
 
 
 def _rows(curve: MovesCurve, glyphs: Glyphs) -> Rows:
-    points = curve.points
+    points = curve.rows
     marks = []
     for one in points:
-        names = ["knee"] if one.max_moves == curve.knee else []
-        names += [f"{100 * MOST_OF_GAIN:.0f} %"] if one.max_moves == curve.most_of_gain else []
+        found = one is not curve.spread
+        names = ["knee"] if found and one.max_moves == curve.knee else []
+        names += [f"{100 * MOST_OF_GAIN:.0f} %"] if found and one.max_moves == curve.most_of_gain else []
         names += ["plan"] if one is points[-1] else []
         marks.append(", ".join(names))
     columns = (

@@ -46,6 +46,23 @@ def test_every_point_is_a_row_and_the_named_ones_are_marked() -> None:
     assert "share of the 1,400 in cost" in " ".join(text.split())
 
 
+def test_a_plan_that_spreads_services_after_the_last_point_is_a_row() -> None:
+    """The plan as it is written comes last, costs more, and is named; the gain is that of the points."""
+    curve = CURVE.model_copy(update={"spread": point(1236, 100.25, 0.9998, 58)})
+    text = to_text(render_moves_curve(curve))
+    rows = [line for line in text.splitlines() if "%" in line and "█" in line]
+    assert [row.split()[0] for row in rows] == ["1", "9", "1,234", "1,236"]
+    assert [row.endswith("plan") for row in rows] == [False, False, False, True]
+    last = "The last row is the plan itself: it moves {} VMs and spreads services, which costs {} more, as {} demands."
+    price = "prices.all_at_once"
+    assert moves_sentences(curve) == [*moves_sentences(CURVE), last.format("1,236", "0.25", price)]
+    still = MovesCurve(points=CURVE.points[:1], knee=None, most_of_gain=None, spread=point(2, 1500.05, 0.0))
+    assert moves_sentences(still) == [
+        "No move improves today's schedule apart from spreading services.",
+        last.format("2", "0.05", price),
+    ]
+
+
 @pytest.mark.parametrize("ascii_only", [False, True])
 def test_it_fits_a_hundred_columns(ascii_only: bool) -> None:
     """No line is wider than 100 columns, and without UTF-8 it is drawn in ASCII."""
