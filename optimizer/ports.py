@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from optimizer.errors import CloudError
+from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import Clock as Clock  # noqa: PLC0414  # a port like the others; it stands with its clocks
 
 if TYPE_CHECKING:  # this module imports numpy, and every --help of the command line loads the protocols
@@ -70,31 +71,31 @@ class BackupReader(Protocol):
         """
         ...
 
-    def get_policy(self, policy_id: str) -> Resource | None:
+    def get_policy(self, policy_id: ArmId) -> Resource | None:
         """A backup policy; None if it does not exist."""
         ...
 
-    def get_item(self, item_id: str) -> Resource | None:
+    def get_item(self, item_id: ArmId) -> Resource | None:
         """A protected item with its extended info; None if it does not exist."""
         ...
 
-    def list_policies(self, vault_id: str) -> list[Resource]:
+    def list_policies(self, vault_id: ArmId) -> list[Resource]:
         """Every policy of a vault, including policies for other workloads."""
         ...
 
-    def list_items(self, vault_id: str) -> list[Resource]:
+    def list_items(self, vault_id: ArmId) -> list[Resource]:
         """Every protected VM of a vault."""
         ...
 
-    def list_jobs(self, vault_id: str, since: datetime, until: datetime) -> list[Resource]:
+    def list_jobs(self, vault_id: ArmId, since: datetime, until: datetime) -> list[Resource]:
         """Backup jobs for the VMs of a vault that started in ``[since, until)``."""
         ...
 
-    def running_jobs(self, vault_id: str) -> list[Resource]:
+    def running_jobs(self, vault_id: ArmId) -> list[Resource]:
         """Jobs for the VMs of a vault that are in progress now, of any operation."""
         ...
 
-    def vault_settings(self, vault_id: str) -> list[Resource]:
+    def vault_settings(self, vault_id: ArmId) -> list[Resource]:
         """The vault and the resources attached to it (guard proxies, backup configuration, locks), by ``type``."""
         ...
 
@@ -128,7 +129,7 @@ class BackupWriter(Protocol):
     out, and ``UncertainError`` if it is not known whether the write was carried out.
     """
 
-    def put_policy(self, policy_id: str, properties: Mapping[str, Any]) -> Accepted | None:
+    def put_policy(self, policy_id: ArmId, properties: Mapping[str, Any]) -> Accepted | None:
         """Create or replace a policy.
 
         Raises
@@ -138,7 +139,7 @@ class BackupWriter(Protocol):
         """
         ...
 
-    def put_item(self, item_id: str, properties: Mapping[str, Any]) -> Accepted | None:
+    def put_item(self, item_id: ArmId, properties: Mapping[str, Any]) -> Accepted | None:
         """Assign a protected item to a policy.
 
         Raises
@@ -148,7 +149,7 @@ class BackupWriter(Protocol):
         """
         ...
 
-    def delete_policy(self, policy_id: str) -> Accepted | None:
+    def delete_policy(self, policy_id: ArmId) -> Accepted | None:
         """Delete a policy that protects no item."""
         ...
 

@@ -9,6 +9,7 @@ from optimizer.azure.errors import translated
 from optimizer.azure.limiter import Pacer
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import UncertainError
+from optimizer.model.caseless import Caseless
 from optimizer.model.raw import id_of, objects, properties_of, sequence, text
 from optimizer.ports import Resource
 
@@ -93,7 +94,7 @@ class GraphDirectory:
             token = answer.skip_token
             if token is None:
                 break
-        if str(answer.result_truncated).lower().endswith("true"):
+        if Caseless(str(answer.result_truncated)).key.endswith("true"):
             raise UncertainError(f"cannot {what}: Resource Graph cut its answer short; try again")
 
 
@@ -110,7 +111,7 @@ def _parts(subscriptions: Sequence[str]) -> Iterator[list[str]]:
 
 def _once(rows: Sequence[Resource]) -> list[Resource]:
     """Rows with unique ids: the scope may name a vault twice, and pages may overlap while resources change."""
-    return list({id_of(row).lower(): row for row in rows if id_of(row)}.values())
+    return list({id_of(row): row for row in rows if id_of(row)}.values())
 
 
 def _records(data: object) -> list[Mapping[str, Any]]:

@@ -28,6 +28,7 @@ from optimizer.errors import (
     ThrottledError,
     UncertainError,
 )
+from optimizer.model.caseless import Caseless
 from optimizer.model.clock import SYSTEM_CLOCK
 
 _LONGEST_TEXT = 600
@@ -330,7 +331,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         ``x-ms-retry-after-ms``. A date is compared with the answer's own ``Date``, so that a wrong clock on this
         machine does not change the wait.
     """
-    by_name = {str(name).lower(): str(value).strip() for name, value in headers.items()}
+    by_name: dict[str, str] = {Caseless(str(name)): str(value).strip() for name, value in headers.items()}
     for name, unit in (("retry-after-ms", 1e-3), ("x-ms-retry-after-ms", 1e-3), ("retry-after", 1.0)):
         text = by_name.get(name, "")
         if re.fullmatch(r"\d{1,9}(\.\d+)?", text):

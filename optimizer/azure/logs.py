@@ -17,7 +17,9 @@ from optimizer.azure.traffic import RETRIES
 from optimizer.errors import AuthError, CloudError, DataError, RejectedError, UncertainError
 from optimizer.estate.pull_source import LoadChunk, LoadTarget, Refusal
 from optimizer.estate.raw_jobs import parse_time
-from optimizer.model.arm_id import VmId
+from optimizer.model.arm_id import ArmId, VmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import arm_id
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
 
 if TYPE_CHECKING:
@@ -106,7 +108,7 @@ class Workspaces:
         vm_ids = tuple(target.vm_id for target in targets)
         metrics = ("cpu_percent", "mem_percent", *(("cpu_max", "mem_max") if self._maxima else ()))
         values = {metric: np.full((len(vm_ids), BINS_PER_DAY), np.nan, dtype=np.float32) for metric in metrics}
-        names = {"vms": json.dumps([vm_id.lower() for vm_id in vm_ids]), "start": _text(start), "end": _text(end)}
+        names = {"vms": json.dumps([ArmId(vm_id).key for vm_id in vm_ids]), "start": _text(start), "end": _text(end)}
         failed: dict[str, Refusal] = {}
         points = 0
         for workspace, query in product(self._workspaces, (INSIGHTS, PERF)):
@@ -116,7 +118,7 @@ class Workspaces:
             except AuthError:
                 raise
             except RejectedError as exc:
-                rows, complaint = [], "" if _NO_TABLE in exc.code.lower() else str(exc)
+                rows, complaint = [], "" if _NO_TABLE in Caseless(exc.code).key else str(exc)
             except CloudError as exc:
                 rows, complaint = [], str(exc)
             points += _fill(values, rows, vm_ids, day)
@@ -168,10 +170,10 @@ def _fill(
     day: date,
 ) -> int:
     """Fill values that are still unknown from a workspace's rows, and return the number of filled averages."""
-    place = {vm_id.lower(): row for row, vm_id in enumerate(vm_ids)}
+    place = {ArmId(vm_id): row for row, vm_id in enumerate(vm_ids)}
     points = 0
     for row in rows:
-        vm, stamp = place.get(str(row["ResourceId"]).lower()), _instant(row["Bin"])
+        vm, stamp = place.get(arm_id(row["ResourceId"])), _instant(row["Bin"])
         if vm is None or stamp is None or stamp.date() != day:
             continue
         place_in_day = (stamp.hour * 60 + stamp.minute) // BIN_MINUTES

@@ -49,11 +49,11 @@ class MachineFinder:
         vm = VmId.parse(vm_id)
         try:
             with translated(f"read VM {vm.name!r}"):
-                request = HttpRequest("GET", vm.text, params={"api-version": _API_VERSION})
-                response = self._client(vm.subscription.lower()).send_request(request, **RETRIES)
+                request = HttpRequest("GET", str(vm.text), params={"api-version": _API_VERSION})
+                response = self._client(vm.text.subscription.key).send_request(request, **RETRIES)
                 if response.status_code != 200:
                     raise HttpResponseError(response=response)
                 found: Resource = dict(response.json())
         except NotFoundError:
             return None
-        return without_secrets({**found, "id": id_of(found) or vm.text})
+        return without_secrets({**found, "id": str(id_of(found) or vm.text)})

@@ -13,6 +13,7 @@ from azure.core.rest import HttpRequest
 from optimizer.azure.errors import translated
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import CloudError
+from optimizer.model.caseless import Caseless
 
 if TYPE_CHECKING:
     from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
@@ -33,7 +34,7 @@ class MemorySizes:
 
     def __init__(self, client: Callable[[str], RecoveryServicesBackupClient]) -> None:
         self._client = client
-        self._known: dict[tuple[str, str], Mapping[str, float]] = {}
+        self._known: dict[tuple[str, str], Mapping[Caseless, float]] = {}
         self._lock = threading.Lock()
         self.failures: dict[str, str] = {}
 
@@ -42,13 +43,13 @@ class MemorySizes:
 
         Failed requests are recorded in ``failures``, by what could not be read.
         """
-        key = (subscription.lower(), region)
+        key = (Caseless(subscription).key, region)
         with self._lock:
             if key not in self._known:
                 self._known[key] = self._read(*key)
-            return self._known[key].get(size.lower())
+            return self._known[key].get(Caseless(size))
 
-    def _read(self, subscription: str, region: str) -> Mapping[str, float]:
+    def _read(self, subscription: str, region: str) -> Mapping[Caseless, float]:
         if not (_NAME.fullmatch(subscription) and _NAME.fullmatch(region)):
             return {}
         what = f"read how much memory the VM sizes of {region} have (subscription {subscription})"
@@ -59,7 +60,7 @@ class MemorySizes:
             self.failures[what] = str(exc)
             return {}
 
-    def _sizes(self, subscription: str, region: str) -> Iterator[tuple[str, float]]:
+    def _sizes(self, subscription: str, region: str) -> Iterator[tuple[Caseless, float]]:
         client = self._client(subscription)
         params = {"api-version": _API_VERSION, "$filter": f"location eq '{region}'"}
         request: HttpRequest | None = HttpRequest("GET", _SKUS.format(subscription=subscription), params=params)
@@ -70,7 +71,7 @@ class MemorySizes:
             for sku in page.get("value") or ():
                 memory = _memory_gb(sku)
                 if memory is not None:
-                    yield str(sku["name"]).lower(), memory * 1024**3
+                    yield Caseless(str(sku["name"])), memory * 1024**3
             link = urlsplit(str(page.get("nextLink") or ""))
             # Use only the link's path and query: a token must go only to the chosen endpoint.
             request = HttpRequest("GET", f"{link.path}?{link.query}") if link.path else None

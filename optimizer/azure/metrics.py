@@ -26,6 +26,8 @@ from optimizer.azure.splitting import SplitBudget
 from optimizer.azure.traffic import RETRIES
 from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, RejectedError, UncertainError
 from optimizer.estate.pull_source import LoadChunk, LoadTarget, Refusal
+from optimizer.model.arm_id import NO_ID, ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.timegrid import BINS_PER_DAY
 
 if TYPE_CHECKING:
@@ -118,7 +120,7 @@ class MetricsReader:
         self._lock = threading.Lock()
         self._without_percentage: set[str] = set()
         """VMs and regions that report memory only in bytes."""
-        self._alone: set[str] = set()
+        self._alone: set[ArmId] = set()
         """VMs that made a batch fail; each gets a batch of its own."""
         self._spare = SplitBudget(MOST_PARTS)
 
@@ -148,28 +150,28 @@ class MetricsReader:
 
     def _batches(self, targets: Sequence[LoadTarget], day: date, end: datetime) -> list[Batch]:
         midnight = datetime.combine(day, time.min, UTC)
-        groups: dict[tuple[str, str, Memory, bool, str], list[LoadTarget]] = defaultdict(list)
+        groups: dict[tuple[Caseless, str, Memory, bool, ArmId], list[LoadTarget]] = defaultdict(list)
         with self._lock:
             alone = set(self._alone)
         for target in targets:
-            memory, vm = self._memory_of(target), target.vm_id.lower()
-            place = (target.subscription.lower(), target.region, memory, target.start > midnight)
-            groups[*place, vm if vm in alone else ""].append(target)
+            memory, vm = self._memory_of(target), ArmId(target.vm_id)
+            place = (Caseless(target.subscription), target.region, memory, target.start > midnight)
+            groups[*place, vm if vm in alone else NO_ID].append(target)
         until = min(end, midnight + timedelta(days=1))
         return [
             Batch(tuple(part), (CPU, MEMORY_PERCENT if memory == "percent" else MEMORY_BYTES), day, until)
             for (_, _, memory, _, _), group in sorted(groups.items())
-            for part in _parts(sorted(group, key=lambda target: (target.start, target.vm_id.lower())))
+            for part in _parts(sorted(group, key=lambda target: (target.start, ArmId(target.vm_id))))
         ]
 
     def _memory_of(self, target: LoadTarget) -> Memory:
         with self._lock:
             known = self._without_percentage
-            return "bytes" if target.region in known or target.vm_id.lower() in known else "percent"
+            return "bytes" if target.region in known or ArmId(target.vm_id) in known else "percent"
 
     def _is_alone(self, batch: Batch) -> bool:
         with self._lock:
-            return len(batch.targets) == 1 and batch.vm_ids[0].lower() in self._alone
+            return len(batch.targets) == 1 and ArmId(batch.vm_ids[0]) in self._alone
 
     def _read(self, batch: Batch) -> LoadChunk:
         """Load of a batch; a VM that makes the batch fail loses only its own load."""
@@ -191,7 +193,7 @@ class MetricsReader:
         except AuthError:
             raise
         except CloudError as exc:
-            if MEMORY_PERCENT in batch.names and f"metric: {MEMORY_PERCENT}".lower() in str(exc).lower():
+            if MEMORY_PERCENT in batch.names and Caseless(f"metric: {MEMORY_PERCENT}").key in Caseless(str(exc)).key:
                 with self._lock:
                     self._without_percentage.add(batch.targets[0].region)
                 yield from self._answers(replace(batch, names=(CPU, MEMORY_BYTES)), is_part=is_part)
@@ -202,7 +204,7 @@ class MetricsReader:
             self._spare.earn()
         if len(batch.targets) == 1:
             with self._lock:
-                self._alone.discard(batch.vm_ids[0].lower())
+                self._alone.discard(ArmId(batch.vm_ids[0]))
         yield batch, answer
 
     def _narrow_down(self, batch: Batch, exc: CloudError) -> Iterator[tuple[Batch, BatchAnswer | Refusal]]:
@@ -212,7 +214,7 @@ class MetricsReader:
         if len(batch.targets) == 1 or not (refused or failed):
             if failed:  # on the next day that is read, the VM gets its own batch and cannot make others fail
                 with self._lock:
-                    self._alone |= {vm_id.lower() for vm_id in batch.vm_ids}
+                    self._alone |= set(map(ArmId, batch.vm_ids))
             yield batch, refusal
         elif failed and not self._spare.take(2):
             why = "smaller batches were not tried, because too many requests fail"
@@ -249,7 +251,7 @@ class MetricsReader:
             filled = self._in_percent(part, answer)
             found = ~np.isnan(filled["mem_percent"]).all(axis=1)
             with self._lock:
-                self._without_percentage |= {part.vm_ids[row].lower() for row in np.flatnonzero(found)}
+                self._without_percentage |= {ArmId(part.vm_ids[row]) for row in np.flatnonzero(found)}
             for metric in ("mem_percent", "mem_max"):
                 if metric in filled:
                     chunk.values[metric][[place[vm_id] for vm_id in part.vm_ids]] = filled[metric]
@@ -258,7 +260,7 @@ class MetricsReader:
 
     def _ask(self, batch: Batch, *, is_part: bool) -> BatchAnswer:
         target = batch.targets[0]
-        vms = f"{len(batch.targets)} VMs" if len(batch.targets) > 1 else f"VM {target.vm_id.rpartition('/')[2]!r}"
+        vms = f"{len(batch.targets)} VMs" if len(batch.targets) > 1 else f"VM {ArmId(target.vm_id).name!r}"
         where = f"(subscription {target.subscription}, {target.region})"
         what = f"read the metrics of {vms} on {batch.day} {where}"
         tries = _TRIES_OF_A_PART if is_part else _TRIES
@@ -309,7 +311,7 @@ class MetricsReader:
         blank = np.full((len(batch.targets), BINS_PER_DAY), np.nan, dtype=np.float32)
 
         def grid(name: str, aggregation: str) -> Floats:
-            return answer.values.get((name.lower(), aggregation), blank)
+            return answer.values.get((Caseless(name), aggregation), blank)
 
         values = {"cpu_percent": _plausible(grid(CPU, "average")), "mem_percent": self._used(batch, grid, "average")}
         if "maximum" in self._aggregations:

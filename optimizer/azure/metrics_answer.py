@@ -15,6 +15,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
 
 Floats = npt.NDArray[np.float32]
@@ -74,7 +76,7 @@ class BatchAnswer:
         Number of points that have a value.
     """
 
-    values: dict[tuple[str, str], Floats] = field(default_factory=dict)
+    values: dict[tuple[Caseless, str], Floats] = field(default_factory=dict)
     refused: dict[int, str] = field(default_factory=dict)
     points: int = 0
 
@@ -103,10 +105,10 @@ def read_answer(content: bytes, vm_ids: Sequence[str], day: date, aggregations: 
         resources = _resources(content)
     except RecursionError as exc:
         raise msgspec.DecodeError("JSON nested too deep") from exc
-    rows = {vm_id.lower(): row for row, vm_id in enumerate(vm_ids)}
+    rows = {ArmId(vm_id): row for row, vm_id in enumerate(vm_ids)}
     answer = BatchAnswer()
     for position, resource in enumerate(resources):
-        row = rows.get(resource.resourceid.lower(), -1) if resource.resourceid else position
+        row = rows.get(ArmId(resource.resourceid), -1) if resource.resourceid else position
         if 0 <= row < len(vm_ids):
             for metric in resource.value or ():
                 _read_metric(answer, metric, row, len(vm_ids), day, aggregations)
@@ -174,9 +176,9 @@ def _of_type(value: object, kind: type[_T]) -> _T | None:
 def _read_metric(
     answer: BatchAnswer, metric: _Metric, row: int, num_vms: int, day: date, aggregations: Sequence[str]
 ) -> None:
-    if metric.errorCode and metric.errorCode.lower() != "success":
+    if metric.errorCode and Caseless(metric.errorCode) != "Success":
         answer.refused[row] = f"{metric.errorCode}: {metric.errorMessage or 'the service says no more'}"
-    name = (metric.name.value or "").lower() if metric.name is not None else ""
+    name = Caseless((metric.name.value or "") if metric.name is not None else "")
     for series in metric.timeseries or ():
         if not series.data:
             continue

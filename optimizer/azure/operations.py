@@ -13,6 +13,8 @@ from azure.core.rest import HttpRequest, HttpResponse
 
 from optimizer.azure.errors import Answer, from_answer, read_error, retry_after, translated
 from optimizer.errors import CloudError, ConflictError, RejectedError, UncertainError
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import word
 from optimizer.ports import Accepted, Look
 
 
@@ -33,7 +35,7 @@ class FirstReply:
     status
         HTTP status: 200 or 204 if the write is done, 202 if the service only accepted it.
     headers
-        Headers, with names in lower case.
+        Headers by name, in any case.
     """
 
     status: int
@@ -42,7 +44,7 @@ class FirstReply:
     @classmethod
     def of(cls, response: Any) -> FirstReply:
         """Read the reply from a response of the SDK."""
-        return cls(response.status_code, {str(name).lower(): value for name, value in response.headers.items()})
+        return cls(response.status_code, {Caseless(str(name)): value for name, value in response.headers.items()})
 
     def accepted(self) -> Accepted | None:
         """Operation that the write started; None if the write is done."""
@@ -94,7 +96,7 @@ def check_operation(operation: str) -> str:
     if (
         parts.scheme
         or parts.netloc
-        or not path.lower().startswith("/subscriptions/")
+        or not Caseless(path).key.startswith("/subscriptions/")
         or ".." in path
         or "{" in operation
     ):
@@ -118,7 +120,7 @@ def look_at(client: Client, operation: str) -> Look:
         The look itself failed; the state of the operation is unknown.
     """
     path = check_operation(operation)
-    is_result = not any(part in path.lower() for part in ("/operations/", "/operationsstatus/"))
+    is_result = not any(part in Caseless(path).key for part in ("/operations/", "/operationsstatus/"))
     what = f"learn how operation {path.partition('?')[0].rpartition('/')[2]} ended"
     try:
         with translated(what):
@@ -144,6 +146,10 @@ def _where_to_look(headers: Mapping[str, str]) -> str:
     return ""
 
 
+_CANCELED = {Caseless("Canceled"), Caseless("Cancelled")}
+_ENDED = {Caseless("Succeeded"), Caseless("Failed")}
+
+
 def _read(response: HttpResponse, *, is_result: bool) -> tuple[bool, CloudError | None]:
     """Whether an operation has ended, and its error if it failed."""
     try:
@@ -152,12 +158,12 @@ def _read(response: HttpResponse, *, is_result: bool) -> tuple[bool, CloudError 
         body = {}
     body = body if isinstance(body, dict) else {}
     properties = body.get("properties")
-    status = str(body.get("status") or "").lower()
+    status = word(body.get("status"))
     if not status:
         return is_result and response.status_code != 202, None
     failed = (properties.get("failedJobsError") if isinstance(properties, dict) else None) or {}
     code, text = read_error(body)
-    if status in {"canceled", "cancelled"} or (failed and status in {"succeeded", "failed"}):
+    if status in _CANCELED or (failed and status in _ENDED):
         jobs = (
             "; ".join(f"job {job}: {error}" for job, error in failed.items()) if isinstance(failed, dict) else failed
         )
@@ -165,7 +171,7 @@ def _read(response: HttpResponse, *, is_result: bool) -> tuple[bool, CloudError 
             f"the operation ended as {body['status']}: {jobs or text}; look at the object and its jobs in the portal"
         )
         return True, UncertainError(said, code=code)
-    if status == "failed":
+    if status == "Failed":
         answer = Answer(response.status_code, code, text or "the operation failed", retry_after(response.headers))
         return True, from_answer("carry out what was accepted", answer)
-    return status == "succeeded", None
+    return status == "Succeeded", None

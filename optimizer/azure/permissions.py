@@ -6,8 +6,9 @@ The roles themselves are in ``data/roles``; a test keeps these files equal to th
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import Any, Literal
+
+from optimizer.model.caseless import Caseless
 
 READER_ROLE = "Backup Schedule Optimizer Reader"
 """Role of users who run ``pull``."""
@@ -88,14 +89,14 @@ PERMISSIONS = (
 def find_permission(action: str) -> Permission | None:
     """Permission that covers an action, in any spelling; None if the program does not need it."""
     for permission in PERMISSIONS:
-        if fnmatchcase(action.lower(), permission.action.lower()):
+        if Caseless(action).is_like(permission.action):
             return permission
     return None
 
 
 def how_to_get(action: str) -> str:
     """Advice for a user who lacks the right to an action."""
-    if action.lower().startswith("microsoft.dataprotection/resourceguards/"):
+    if Caseless(action).key.startswith("microsoft.dataprotection/resourceguards/"):
         return f"the vault is guarded: ask for the role {GUARD_ROLE!r} on the Resource Guard"
     permission = find_permission(action)
     if permission is None:

@@ -17,6 +17,7 @@ from optimizer.azure.operations import check_operation, look_at
 from optimizer.azure.service_clock import ServiceClock
 from optimizer.errors import NotFoundError
 from optimizer.model.arm_id import ItemId, PolicyId, VaultId
+from optimizer.model.caseless import Caseless
 from optimizer.model.raw import id_of, mapping, objects, properties_of
 from optimizer.ports import Look, Resource
 
@@ -60,8 +61,8 @@ class AzureBackupReader:
         self._connection = connection
         self._service_clock = ServiceClock()
         self._lock = threading.Lock()
-        self._backup_clients: dict[str, RecoveryServicesBackupClient] = {}
-        self._vault_clients: dict[str, RecoveryServicesClient] = {}
+        self._backup_clients: dict[Caseless, RecoveryServicesBackupClient] = {}
+        self._vault_clients: dict[Caseless, RecoveryServicesClient] = {}
 
     def __enter__(self) -> Self:
         """Return the reader itself."""
@@ -92,7 +93,7 @@ class AzureBackupReader:
         return self._backup_of(vault.subscription)
 
     def _backup_of(self, subscription: str) -> RecoveryServicesBackupClient:
-        key = subscription.lower()
+        key = Caseless(subscription)
         with self._lock:
             if key not in self._backup_clients:
                 # Enter the client, so that the transport's session is created here and not by two threads at once.
@@ -101,7 +102,7 @@ class AzureBackupReader:
             return self._backup_clients[key]
 
     def _vaults(self, vault: VaultId) -> RecoveryServicesClient:
-        key = vault.subscription.lower()
+        key = Caseless(vault.subscription)
         with self._lock:
             if key not in self._vault_clients:
                 client = self._connection.vaults(vault.subscription, self._service_clock)
@@ -196,7 +197,7 @@ class AzureBackupReader:
             end = min(begin + JOBS_WINDOW, until.astimezone(UTC))
             span = f"startTime eq '{_time(begin)}' and endTime eq '{_time(end + timedelta(days=1))}'"
             found = self._jobs(vault, f"{span} and operation eq 'Backup'")
-            jobs |= {id_of(job).lower() or f"{begin} {number}": job for number, job in enumerate(found)}
+            jobs |= {id_of(job) or f"{begin} {number}": job for number, job in enumerate(found)}
             begin = end
         started = [(_start(job) or since, job) for job in jobs.values()]
         inside = [(start, job) for start, job in started if since <= start < until]

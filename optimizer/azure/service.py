@@ -17,6 +17,7 @@ from optimizer.errors import DataError, NotSentError, RejectedError, UncertainEr
 from optimizer.estate.arm_items import WRITABLE_TYPES
 from optimizer.estate.arm_policy import is_vm_policy
 from optimizer.model.arm_id import ItemId, PolicyId, VmId
+from optimizer.model.raw import word
 from optimizer.ports import Accepted
 
 __all__ = ["AzureBackupReader", "AzureBackupService"]
@@ -164,12 +165,12 @@ def _check_item(item: ItemId, properties: Mapping[str, Any]) -> None:
         raise ValueError(f"{item}: {', '.join(odd)} must not be sent; allowed: {', '.join(sorted(ITEM_FIELDS))}")
     if not properties.get("policyId"):
         raise ValueError(f"{item}: an empty policyId would stop the protection")
-    kind = str(properties.get("protectedItemType") or "").lower()
+    kind = word(properties.get("protectedItemType"))
     if kind not in WRITABLE_TYPES:
         raise ValueError(f"{item}: protectedItemType {properties.get('protectedItemType')!r} is not that of a VM")
     VmId.parse(properties.get("sourceResourceId"))
     policy = PolicyId.parse(properties["policyId"])
-    if policy.vault.key != item.vault.key:
+    if policy.vault.text != item.vault.text:
         raise ValueError(f"{item}: policy {policy} is of another vault")
 
 

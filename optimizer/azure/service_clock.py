@@ -12,6 +12,7 @@ from azure.core.pipeline import PipelineRequest, PipelineResponse
 from azure.core.pipeline.policies import SansIOHTTPPolicy
 
 from optimizer.azure.errors import http_date
+from optimizer.model.caseless import Caseless
 
 _EARLIEST_YEAR = 2000
 """Earliest plausible year: a ``Date`` before it comes from a clock that was never set."""
@@ -49,7 +50,7 @@ def time_of(headers: Mapping[str, str]) -> datetime | None:
     headers
         Headers with names in any case: ``Date``, and ``Age``, the number of seconds that the answer spent in caches.
     """
-    by_name = {str(name).lower(): str(value).strip() for name, value in headers.items()}
+    by_name: dict[str, str] = {Caseless(str(name)): str(value).strip() for name, value in headers.items()}
     made, age = http_date(by_name.get("date", "")), by_name.get("age", "0")
     if made is None or made.year < _EARLIEST_YEAR or not re.fullmatch(r"\d{1,9}", age):
         return None

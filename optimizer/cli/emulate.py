@@ -99,10 +99,9 @@ def pull_command(document: EstateDocument, endpoint: str, ca_file: Path) -> str:
     """
     import shlex
 
-    from optimizer.model.arm_id import subscription_of
     from optimizer.model.raw import id_of
 
-    subscriptions = sorted({subscription_of(id_of(vault)) for vault in document.vaults} - {""})
+    subscriptions = sorted({id_of(vault).subscription.key for vault in document.vaults} - {""})
     scope = [word for name in subscriptions for word in ("--subscription", name)]
     words = ["backup-optimizer", "pull", *scope, "--emulator", endpoint, "--ca-file", str(ca_file), "--out", "pulled"]
     return shlex.join(words)
@@ -110,10 +109,9 @@ def pull_command(document: EstateDocument, endpoint: str, ca_file: Path) -> str:
 
 def remark_on_ids(document: EstateDocument) -> str:
     """Remark on VMs that ``pull`` does not find in the emulator; empty if it finds all of them."""
-    from optimizer.model.arm_id import subscription_of
     from optimizer.model.raw import id_of
 
-    nameless = sum(not subscription_of(id_of(vm)) for vm in document.vms)
+    nameless = sum(not id_of(vm).subscription for vm in document.vms)
     if not nameless:
         return ""
     have = "1 VM has" if nameless == 1 else f"{nameless:,} VMs have"

@@ -13,7 +13,9 @@ from optimizer.emulator.jobs import Job, JobBook, guid
 from optimizer.emulator.moments import stamp
 from optimizer.emulator.runs import next_run
 from optimizer.emulator.settings import Settings
-from optimizer.model.raw import properties_of, text
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import properties_of, text, word
 
 if TYPE_CHECKING:
     from optimizer.ports import Resource
@@ -24,16 +26,16 @@ OVERRUN = "UserErrorBackupOperationInProgress"
 FAILURE = "GuestAgentSnapshotTaskStatusError"
 """Error code of a job that fails by chance or by request."""
 
-_STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
+_STOPPED = {Caseless("ProtectionStopped"), Caseless("ProtectionPaused"), Caseless("BackupsSuspended")}
 """Protection states in which the service starts no backups."""
 
 
-_UNTIL_A_BACKUP = {"", "protected", "irpending", "protectionerror", "invalid"}
+_UNTIL_A_BACKUP = {Caseless(state) for state in ("", "Protected", "IRPending", "ProtectionError", "Invalid")}
 """States that a successful backup changes to ``Protected``; unknown states are kept."""
 
 
-def _state(item: Resource) -> str:
-    return text(properties_of(item).get("protectionState")).lower()
+def _state(item: Resource) -> Caseless:
+    return word(properties_of(item).get("protectionState"))
 
 
 def is_scheduled(item: Resource) -> bool:
@@ -125,7 +127,7 @@ class Scheduler:
             id=guid("backup", self._seed, name, due.isoformat()),
             vault_id=item["id"][: len(vault_key(item["id"]))],
             container=container_of(item),
-            vm=str(properties.get("friendlyName") or vm_id.rpartition("/")[2]),
+            vm=str(properties.get("friendlyName") or ArmId(vm_id).name),
             start=start,
             end=end,
             operation="Backup",

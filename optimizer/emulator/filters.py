@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from optimizer.emulator.refusal import Refusal
+from optimizer.model.caseless import Caseless
 
 T = TypeVar("T")
 
@@ -29,14 +30,14 @@ def parse_filter(text: str | None) -> Mapping[str, str]:
         match = _TERM.match(text, position)
         if match is None:
             raise Refusal(400, "BMSUserErrorInvalidInput", f"The filter is not valid: {text}")
-        terms[match[1].lower()] = match[2].replace("''", "'")
+        terms[Caseless(match[1]).key] = match[2].replace("''", "'")
         position = match.end()
     return terms
 
 
 def same(value: object, wanted: str | None) -> bool:
     """Whether a value equals the wanted one, ignoring case; None accepts every value."""
-    return wanted is None or str(value or "").lower() == wanted.lower()
+    return wanted is None or Caseless(str(value or "")) == wanted
 
 
 def page(rows: Sequence[T], token: str | None, size: int) -> tuple[Sequence[T], str | None]:

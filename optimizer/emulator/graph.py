@@ -11,6 +11,7 @@ from optimizer.emulator.filters import page
 from optimizer.emulator.ids import key, lies_in, segment
 from optimizer.emulator.machines import groups_of, power_state
 from optimizer.emulator.refusal import Refusal
+from optimizer.model.caseless import Caseless
 from optimizer.model.raw import id_of, properties_of
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def post_query(call: Call) -> Answer:
     body = call.body if isinstance(call.body, dict) else {}
     query = str(body.get("query") or "")
     options = body.get("options") or {}
-    rows = sorted(_wanted(call.state, query, _scope(call.state, body)), key=lambda row: id_of(row).lower())
+    rows = sorted(_wanted(call.state, query, _scope(call.state, body)), key=id_of)
     size = min(int(options.get("$top") or 100), call.state.settings.graph_page_size)
     shown, token = page(rows, options.get("$skipToken"), size)
     content = {
@@ -62,29 +63,29 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"columns": columns, "rows": [[row.get(name) for name in names] for row in rows]}
 
 
-def _scope(state: CloudState, body: Mapping[str, Any]) -> frozenset[str] | None:
-    """Subscriptions of the request in lower case; None means all."""
+def _scope(state: CloudState, body: Mapping[str, Any]) -> frozenset[Caseless] | None:
+    """Subscriptions of the request; None means all."""
     groups = body.get("managementGroups") or ()
-    found = {str(name).lower() for name in body.get("subscriptions") or ()}
-    known = {name.lower(): members for name, members in state.settings.management_groups.items()}
+    found = {Caseless(str(name)) for name in body.get("subscriptions") or ()}
+    known = {Caseless(name): members for name, members in state.settings.management_groups.items()}
     for group in groups if known else ():
-        if str(group).lower() not in known:
+        if Caseless(str(group)) not in known:
             raise Refusal(403, "AccessDenied", f"No access to management group '{group}', or there is none.")
-        found |= {member.lower() for member in known[str(group).lower()]}
+        found |= set(map(Caseless, known[Caseless(str(group))]))
     return frozenset(found) if found or (groups and known) else None
 
 
-def _wanted(state: CloudState, query: str, scope: frozenset[str] | None) -> Iterator[dict[str, Any]]:
-    types = {text.lower() for text in _TYPE.findall(query)}
-    types |= {text.lower() for part in _TYPES.findall(query) for text in _TEXT.findall(part)}
-    filters = [(name, {text.lower() for text in _TEXT.findall(part)}) for name, part in _AMONG.findall(query)]
-    filters = [(name, texts) for name, texts in filters if name.lower() != "type"]
-    for row in _rows(state, query.partition("|")[0].strip().lower(), types):
-        inside = scope is None or str(row["subscriptionId"]).lower() in scope
+def _wanted(state: CloudState, query: str, scope: frozenset[Caseless] | None) -> Iterator[dict[str, Any]]:
+    types = set(map(Caseless, _TYPE.findall(query)))
+    types |= {Caseless(text) for part in _TYPES.findall(query) for text in _TEXT.findall(part)}
+    filters = [(name, set(map(Caseless, _TEXT.findall(part)))) for name, part in _AMONG.findall(query)]
+    filters = [(name, texts) for name, texts in filters if Caseless(name) != "type"]
+    for row in _rows(state, Caseless(query.partition("|")[0].strip()), types):
+        inside = scope is None or Caseless(str(row["subscriptionId"])) in scope
         if (
             inside
             and _may_be_read(state, row)
-            and all(str(_column(row, name)).lower() in texts for name, texts in filters)
+            and all(Caseless(str(_column(row, name))) in texts for name, texts in filters)
         ):
             yield row
 
@@ -93,12 +94,12 @@ def _may_be_read(state: CloudState, row: Mapping[str, Any]) -> bool:
     """Whether the account may read a resource; Resource Graph omits other resources without an error."""
     for denied in state.settings.denied_actions:
         action, _, scope = denied.partition(" ")
-        if scope and action == f"{row['type']}/read".lower() and lies_in(str(row["id"]), scope):
+        if scope and Caseless(action) == f"{row['type']}/read" and lies_in(str(row["id"]), scope):
             return False
     return True
 
 
-def _rows(state: CloudState, table: str, types: set[str]) -> Iterator[dict[str, Any]]:
+def _rows(state: CloudState, table: Caseless, types: set[Caseless]) -> Iterator[dict[str, Any]]:
     if not types:
         raise Refusal(400, "BadRequest", "The emulator understands queries that say: where type =~ '...'.")
     view = state.view()
@@ -118,7 +119,7 @@ def _rows(state: CloudState, table: str, types: set[str]) -> Iterator[dict[str, 
         }
     else:
         raise Refusal(400, "InvalidQuery", f"Table '{table}' is not one that the emulator knows.")
-    for kind in sorted(types & sources.keys()):
+    for kind in sorted({kind.key for kind in types} & sources.keys()):
         for resource in sources[kind]:
             yield _row(resource, kind)
 
@@ -126,10 +127,10 @@ def _rows(state: CloudState, table: str, types: set[str]) -> Iterator[dict[str, 
 def _row(resource: Resource, kind: str) -> dict[str, Any]:
     arm_id = id_of(resource)
     place = {
-        "name": resource.get("name") or arm_id.rpartition("/")[2],
+        "name": resource.get("name") or arm_id.name,
         "type": kind,
         "location": resource.get("location") or "",
-        "resourceGroup": segment(arm_id, "resourceGroups").lower(),
+        "resourceGroup": key(segment(arm_id, "resourceGroups")),
         "subscriptionId": segment(arm_id, "subscriptions"),
     }
     return {**dict.fromkeys(_NULLS), **resource, **place}

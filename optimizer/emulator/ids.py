@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from optimizer.model.caseless import Caseless
 from optimizer.model.raw import id_of, properties_of, text
 
 if TYPE_CHECKING:
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
 
 def key(arm_id: object) -> str:
     """Key of an id for comparisons."""
-    return str(arm_id).rstrip("/").lower()
+    return Caseless(str(arm_id).rstrip("/")).key
 
 
 def segment(arm_id: str, name: str) -> str:
     """Value that follows ``name`` in an id; empty if the id has no such part."""
-    return next((value for part, value in pairwise(arm_id.split("/")) if part.lower() == name.lower()), "")
+    return next((value for part, value in pairwise(arm_id.split("/")) if Caseless(part) == name), "")
 
 
 def vault_key(arm_id: str) -> str:

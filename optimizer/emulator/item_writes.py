@@ -12,7 +12,9 @@ from optimizer.emulator.policy_table import ENHANCED
 from optimizer.emulator.policy_writes import count_item, item_count
 from optimizer.emulator.protections import ITEM_WRITE, check_guard, check_immutability
 from optimizer.emulator.refusal import Refusal, not_found, throttled
-from optimizer.model.raw import properties_of, text
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import properties_of, text, word
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
@@ -68,7 +70,7 @@ def _check_body(item: Resource, properties: Mapping[str, Any]) -> None:
     kind, source = str(properties.get("protectedItemType") or ""), key(properties.get("sourceResourceId") or "")
     if own.get("isScheduledForDeferredDelete"):
         raise Refusal(400, "BMSUserErrorItemSoftDeleted", "The item is in the soft-deleted state; undelete it first.")
-    if kind.lower() not in _KINDS:
+    if Caseless(kind) not in _KINDS:
         raise _invalid(f"The protected item type '{kind}' is not that of a virtual machine.")
     if source != key(text(own.get("sourceResourceId")) or text(own.get("virtualMachineId"))):
         raise _invalid(f"The source resource '{properties.get('sourceResourceId')}' is not that of the item.")
@@ -133,10 +135,10 @@ def store_item(state: CloudState, item_id: str, properties: Mapping[str, Any]) -
             count_item(state, policy_id, change)
     if after:
         policy = state.policies.get(key(after))  # None if a test removed it in the meantime
-        changed["policyName"] = after.rpartition("/")[2] if policy is None else policy["name"]
+        changed["policyName"] = ArmId(after).name if policy is None else policy["name"]
         if policy is not None and "policyType" in changed:
             changed["policyType"] = "V2" if sub_type(properties_of(policy)) == ENHANCED else "V1"
-        if str(kept.get("protectionState") or "").lower() in _STOPPED:
+        if word(kept.get("protectionState")) in _STOPPED:
             changed["protectionState"] = "Protected"
     else:
         changed |= {"policyName": "", "protectionState": "ProtectionStopped"}

@@ -14,6 +14,8 @@ from optimizer.emulator.filters import parse_filter, same
 from optimizer.emulator.ids import key, segment
 from optimizer.emulator.moments import iso_duration, parse_filter_time, stamp
 from optimizer.emulator.refusal import Refusal
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 
 if TYPE_CHECKING:
     import polars as pl
@@ -67,7 +69,7 @@ class Job:
     @property
     def made_a_point(self) -> bool:
         """Whether the job produces a recovery point."""
-        return self.operation == "Backup" and self.status.lower() in _SUCCESS
+        return self.operation == "Backup" and Caseless(self.status) in _SUCCESS
 
     def resource(self, now: datetime, names: JobNames = "container", *, detail: bool = False) -> Resource:
         """The job as the service shows it at a time.
@@ -172,7 +174,7 @@ class JobBook:
 
     def get(self, job_id: str, now: datetime) -> Job | None:
         """A job by its id; None if it is unknown or has not started yet."""
-        job = self._by_id.get(job_id.lower())
+        job = self._by_id.get(key(job_id))
         return job if job is not None and job.start <= now else None
 
     def find(self, vault_id: str, wanted: str | None, now: datetime) -> list[Resource]:
@@ -220,12 +222,12 @@ def jobs_of(frame: pl.DataFrame, containers: Mapping[str, str]) -> Iterator[Job]
     """
     for number, row in enumerate(frame.iter_rows(named=True)):
         vm_id, operation = row["vm"], row["operation"]
-        name = vm_id.rpartition("/")[2]
-        usual = f"iaasvmcontainerv2;{segment(vm_id, 'resourceGroups').lower()};{name.lower()}"
+        name = ArmId(vm_id).name
+        usual = key(f"iaasvmcontainerv2;{segment(vm_id, 'resourceGroups')};{name}")
         yield Job(
             id=guid("job", number, vm_id, row["start"].isoformat()),
             vault_id=row["vault"],
-            container=containers.get(vm_id.lower(), usual),
+            container=containers.get(key(vm_id), usual),
             vm=name,
             start=row["start"].astimezone(UTC),
             end=row["end"].astimezone(UTC) if row["end"] is not None else None,

@@ -14,6 +14,7 @@ from optimizer.emulator.moments import stamp
 from optimizer.emulator.refusal import Refusal
 from optimizer.emulator.routes import Route, route
 from optimizer.emulator.series import CPU, MEMORY_PERCENT, Grid, Loads
+from optimizer.model.caseless import Caseless
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
@@ -109,11 +110,11 @@ def _check_table(call: Call, table: str) -> None:
     Refusal
         400 or 404.
     """
-    workspaces = {name.lower(): tables for name, tables in call.state.settings.workspaces.items()}
-    workspace = call.parts["workspace"].lower()
+    workspaces = {Caseless(name): tables for name, tables in call.state.settings.workspaces.items()}
+    workspace = Caseless(call.parts["workspace"])
     if workspace not in workspaces:
         raise Refusal(404, "WorkspaceNotFoundError", "The workspace could not be found")
-    if table.lower() not in {name.lower() for name in workspaces[workspace]}:
+    if Caseless(table) not in set(map(Caseless, workspaces[workspace])):
         message = f"'where' operator: Failed to resolve table or column expression named '{table}'"
         raise Refusal(400, "SemanticError", message)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from optimizer.emulator.calls import Answer, Call
-from optimizer.emulator.filters import parse_filter
+from optimizer.emulator.filters import parse_filter, same
 from optimizer.emulator.ids import key
 from optimizer.emulator.refusal import not_found
 from optimizer.model.raw import id_of, mapping, properties_of
@@ -48,7 +48,7 @@ def power_state(state: CloudState, vm_id: str) -> str:
 def get_vm(call: Call) -> Answer:
     """Answer with a VM, including its instance view on request."""
     vm = _vm(call, call.path)
-    if call.query.get("$expand", "").lower() == "instanceview":
+    if same("instanceView", call.query.get("$expand", "")):
         view = {"instanceView": _instance_view(call.state, vm)}
         return Answer(200, {**vm, "properties": {**properties_of(vm), **view}})
     return Answer(200, vm)
@@ -79,9 +79,9 @@ def list_sizes(call: Call) -> Answer:
     """Answer with VM sizes and their memory, in one location or in all locations with VMs."""
     terms = parse_filter(call.query.get("$filter"))
     vms = list(call.state.vms.values())
-    places = {str(vm.get("location") or "").lower() for vm in vms} - {""}
+    places = {key(vm.get("location") or "") for vm in vms} - {""}
     if "location" in terms:
-        places = {terms["location"].lower()}
+        places = {key(terms["location"])}
     sizes = sorted({*MEMORY_GB, *(size_of(vm) for vm in vms)} - {""})
     found = [_sku(size, place) for place in sorted(places) for size in sizes]
     return call.paged([*found, *map(_disk_sku, sorted(places))], 1000)

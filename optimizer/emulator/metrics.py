@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.filters import same
 from optimizer.emulator.ids import key, segment
 from optimizer.emulator.machines import memory_bytes, size_of
 from optimizer.emulator.refusal import Refusal, not_found
 from optimizer.emulator.routes import Route, route
 from optimizer.emulator.series import AGGREGATIONS, CPU, MEMORY_PERCENT, UNITS, Grid, Loads, points_json
 from optimizer.emulator.settings import Settings
+from optimizer.model.caseless import Caseless
 
 if TYPE_CHECKING:
     from optimizer.emulator.state import CloudState
@@ -185,26 +187,26 @@ def _read(call: Call) -> _Question:
     interval = call.query.get("interval", _INTERVAL)
     if interval not in _MINUTES:
         raise Refusal(400, "BadRequest", f"Detected invalid time grain input: {interval}; {sorted(_MINUTES)}")
-    known = {name.lower(): name for name in UNITS}
+    known = {Caseless(name): name for name in UNITS}
     names = [name.strip() for name in call.query.get("metricnames", CPU).split(",")]
     for name in names:
-        if name.lower() not in known:
+        if Caseless(name) not in known:
             raise Refusal(
                 400,
                 "BadRequest",
                 "Failed to find metric configuration for provider: Microsoft.Compute, resource Type: virtualMachines, "
                 f"metric: {name}, Valid metrics: {','.join(UNITS)}",
             )
-    aggregations = [name.strip().lower() for name in call.query.get("aggregation", "average").split(",")]
+    aggregations = [Caseless(name.strip()).key for name in call.query.get("aggregation", "average").split(",")]
     if not set(aggregations) <= set(AGGREGATIONS):
         raise Refusal(400, "BadRequest", f"Invalid aggregation: {','.join(aggregations)}")
     return _Question(
         vm_ids=vm_ids,
-        names=tuple(known[name.lower()] for name in names),
+        names=tuple(known[Caseless(name)] for name in names),
         aggregations=tuple(aggregations),
         interval=interval,
         grid=_grid(call, _MINUTES[interval] // 5),
-        region=call.parts["region"].lower(),
+        region=key(call.parts["region"]),
     )
 
 
@@ -212,15 +214,15 @@ def _check_ids(call: Call, vm_ids: Sequence[str]) -> None:
     if not 1 <= len(vm_ids) <= MOST_IDS:
         raise Refusal(400, "BadRequest", f"The number of resource ids is {len(vm_ids)}; allowed: 1 to {MOST_IDS}.")
     for vm_id in vm_ids:
-        if segment(vm_id, "subscriptions").lower() != call.parts["subscription"].lower():
+        if not same(segment(vm_id, "subscriptions"), call.parts["subscription"]):
             raise Refusal(400, "BadRequest", f"Resource '{vm_id}' is not of the subscription of the request.")
-        if _VM_TYPE not in vm_id.lower():
+        if _VM_TYPE not in key(vm_id):
             raise Refusal(400, "BadRequest", f"Resource '{vm_id}' is not of the type of the metric namespace.")
         vm = call.state.vms.get(key(vm_id))
         if vm is None:
             raise not_found(vm_id)
-        location = re.sub(r"\s", "", str(vm.get("location") or "")).lower()
-        if location != call.parts["region"].lower():
+        location = re.sub(r"\s", "", str(vm.get("location") or ""))
+        if not same(location, call.parts["region"]):
             raise Refusal(400, "BadRequest", f"Resource '{vm_id}' is not in the region of the endpoint.")
 
 

@@ -93,7 +93,7 @@ class Operations:
 
     def get(self, operation_id: str) -> Operation | None:
         """An operation by its id, running or ended; None if unknown."""
-        return self._all.get(operation_id.lower())
+        return self._all.get(key(operation_id))
 
     def on(self, object_id: str) -> Operation | None:
         """Operation in progress on an object; None if there is none."""

@@ -10,25 +10,26 @@ from typing import Any
 
 from optimizer.emulator.policy_table import ENHANCED, MOMENT, STANDARD, is_accepted
 from optimizer.emulator.refusal import invalid_policy
-from optimizer.model.raw import mapping
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import mapping, word
 
 _NAME = re.compile(r"[a-zA-Z][-_!a-zA-Z0-9]{2,149}")
 _KEPT = ("daily", "weekly", "monthly", "yearly")
 """Kinds of recovery points with their own retention."""
 
-_DAYS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
+_DAYS = {Caseless("Days"): 1, Caseless("Weeks"): 7, Caseless("Months"): 30, Caseless("Years"): 365}
 """Days per unit of a retention; months and years are rounded, which is enough to compare retentions."""
 
 
 def sub_type(properties: Mapping[str, Any]) -> str:
     """Sub-type of a VM policy by its schedule, because ``policyType`` may be absent; empty for other policies."""
-    kind = str(mapping(properties.get("schedulePolicy")).get("schedulePolicyType") or "").lower()
+    kind = word(mapping(properties.get("schedulePolicy")).get("schedulePolicyType")).key
     return kind if kind in {STANDARD, ENHANCED} else ""
 
 
 def frequency(properties: Mapping[str, Any]) -> str:
     """``daily``, ``weekly`` or ``hourly``; any other stated frequency is returned in lower case."""
-    return str(mapping(properties.get("schedulePolicy")).get("scheduleRunFrequency") or "").lower()
+    return word(mapping(properties.get("schedulePolicy")).get("scheduleRunFrequency")).key
 
 
 def schedule_part(properties: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -89,7 +90,7 @@ def kept_days(properties: Mapping[str, Any]) -> dict[str, int]:
     for name in _KEPT:
         length = mapping(mapping(properties.get("retentionPolicy")).get(f"{name}Schedule")).get("retentionDuration")
         if length:
-            found[name] = int(length["count"]) * _DAYS.get(str(length["durationType"]).lower(), 1)
+            found[name] = int(length["count"]) * _DAYS.get(word(length["durationType"]), 1)
     return found
 
 

@@ -12,18 +12,19 @@ from datetime import UTC, datetime
 from functools import reduce
 from typing import Any
 
+from optimizer.model.caseless import Caseless
 from optimizer.model.policy_bodies import policy_body_rows
 from optimizer.model.timegrid import WEEKDAYS, resolve_zone
 
 Row = Mapping[str, Any]
 Json = Any
 
-STANDARD, ENHANCED = "simpleschedulepolicy", "simpleschedulepolicyv2"
+STANDARD, ENHANCED = Caseless("SimpleSchedulePolicy"), Caseless("SimpleSchedulePolicyV2")
 MOMENT = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d):(\d\d)(?::00(?:\.0+)?)?(?:Z|[+-]00:00)?", re.ASCII)
 """A time in a policy: without seconds, and without a UTC offset other than 0."""
 
 _SUB_TYPES = {STANDARD: "Standard", ENHANCED: "Enhanced"}
-_LENGTHS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
+_LENGTHS = {Caseless("Days"): 1, Caseless("Weeks"): 7, Caseless("Months"): 30, Caseless("Years"): 365}
 
 
 def is_accepted(properties: Mapping[str, Any], now: datetime) -> bool:
@@ -74,8 +75,8 @@ def _parsed(text: object) -> re.Match[str]:
 
 def _part(properties: Json) -> Json:
     schedule = properties["schedulePolicy"]
-    if str(schedule["schedulePolicyType"]).lower() == ENHANCED:
-        return schedule[f"{schedule['scheduleRunFrequency'].lower()}Schedule"]
+    if str(schedule["schedulePolicyType"]) == ENHANCED:
+        return schedule[f"{Caseless(schedule['scheduleRunFrequency']).key}Schedule"]
     return schedule
 
 
@@ -89,7 +90,7 @@ def _get(properties: Json, path: str) -> Json:
 
 def _applies(row: Row, properties: Json) -> bool:
     schedule = properties["schedulePolicy"]
-    if "sub_types" in row and _SUB_TYPES.get(str(schedule["schedulePolicyType"]).lower()) not in row["sub_types"]:
+    if "sub_types" in row and _SUB_TYPES.get(Caseless(str(schedule["schedulePolicyType"]))) not in row["sub_types"]:
         return False
     if "frequencies" in row and schedule["scheduleRunFrequency"].capitalize() not in row["frequencies"]:
         return False
@@ -115,7 +116,7 @@ def _length(schedule: Json) -> int:
     count = schedule["retentionDuration"]["count"]
     if type(count) is not int:
         raise TypeError(f"{count!r} is no number")
-    return count * _LENGTHS[schedule["retentionDuration"]["durationType"].lower()]
+    return count * _LENGTHS[Caseless(schedule["retentionDuration"]["durationType"])]
 
 
 def _days(properties: Json, row: Row) -> bool:

@@ -11,6 +11,7 @@ from optimizer.emulator.ids import key, vault_key
 from optimizer.emulator.policies import check_name, check_policy, frequency, keeps_less, sub_type, tidied
 from optimizer.emulator.protections import POLICY_WRITE, check_guard, check_immutability
 from optimizer.emulator.refusal import Refusal, not_found, throttled
+from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import properties_of
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def check_policy_write(state: CloudState, policy_id: str, properties: Mapping[st
 
 
 def _check_new(state: CloudState, policy_id: str) -> None:
-    check_name(policy_id.rpartition("/")[2])
+    check_name(ArmId(policy_id).name)
     number = sum(vault_key(other) == vault_key(policy_id) for other in state.policies)
     if number >= state.settings.max_policies_per_vault:
         raise Refusal(
@@ -98,7 +99,7 @@ def store_policy(state: CloudState, policy_id: str, properties: Mapping[str, Any
     stored["protectedItemsCount"] = item_count(state, policy_id)
     if state.settings.tidy_policies:
         stored = tidied(stored)
-    name = policy_id.rpartition("/")[2]
+    name = ArmId(policy_id).name
     place = {"id": f"{state.vaults[vault_key(policy_id)]['id']}/backupPolicies/{name}", "name": name, "type": TYPE}
     resource = {**(old or place), "properties": stored, "eTag": etag}
     state.policies[key(policy_id)] = resource

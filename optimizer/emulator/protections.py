@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from optimizer.emulator.ids import key, lies_in
 from optimizer.emulator.refusal import GUARD_EMPTY, Refusal
-from optimizer.model.raw import id_of, mapping, properties_of
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import id_of, mapping, properties_of, word
 
 if TYPE_CHECKING:
     from optimizer.ports import Resource
@@ -24,11 +25,9 @@ ITEM_WRITE = f"{_BACKUP}/backupfabrics/protectioncontainers/protecteditems/write
 
 
 def attached(settings: Iterable[Resource], vault_id: str, kind: str) -> list[Resource]:
-    """Resources of a kind (type in lower case) that are attached to a vault."""
+    """Resources of a kind that are attached to a vault."""
     return [
-        resource
-        for resource in settings
-        if str(resource.get("type") or "").lower() == kind and lies_in(id_of(resource), vault_id)
+        resource for resource in settings if word(resource.get("type")) == kind and lies_in(id_of(resource), vault_id)
     ]
 
 
@@ -48,11 +47,11 @@ def check_locks(settings: Iterable[Resource], object_id: str, method: Literal["P
     """
     for lock in settings:
         scope, _, rest = key(lock["id"]).partition("/providers/microsoft.authorization/locks/")
-        level = str(properties_of(lock).get("level") or "").lower()
+        level = word(properties_of(lock).get("level"))
         if (
             rest
             and lies_in(object_id, scope)
-            and (level == "readonly" or (level, method) == ("cannotdelete", "DELETE"))
+            and (level == "ReadOnly" or (level == "CanNotDelete" and method == "DELETE"))
         ):
             verb = "write" if method == "PUT" else "delete"
             raise Refusal(
@@ -72,8 +71,8 @@ def check_immutability(vault: Resource, *, keeps_less: bool) -> None:
         400.
     """
     security = properties_of(vault).get("securitySettings") or {}
-    state = str(mapping(security.get("immutabilitySettings")).get("state") or "").lower()
-    if keeps_less and state in {"locked", "unlocked"}:
+    state = word(mapping(security.get("immutabilitySettings")).get("state"))
+    if keeps_less and state in {Caseless("Locked"), Caseless("Unlocked")}:
         raise Refusal(
             400,
             "UserErrorOperationDeniedOnImmutableItem",
@@ -89,7 +88,7 @@ def check_guard(proxies: Sequence[Resource], action: str, properties: Mapping[st
     proxies
         Guard proxies of the vault; without any, the vault is not guarded.
     action
-        Critical operation, in lower case.
+        Critical operation.
     properties
         ARM properties as they were sent.
 
@@ -105,7 +104,7 @@ def check_guard(proxies: Sequence[Resource], action: str, properties: Mapping[st
         detail
         for proxy in proxies
         for detail in properties_of(proxy).get("resourceGuardOperationDetails") or ()
-        if str(detail.get("vaultCriticalOperation") or "").lower() == action
+        if word(detail.get("vaultCriticalOperation")) == action
     ]
     wanted = {key(detail.get("defaultResourceRequest") or "") for detail in details}
     if not sent or (wanted and not sent & wanted):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from optimizer.model.arm_id import ArmId
+
 INVALID_POLICY = (
     "Input for create or update policy is not in proper format. Please check format of parameters like schedule "
     "time, schedule days, retention time and retention days"
@@ -45,7 +47,7 @@ def invalid_policy() -> Refusal:
 
 def not_found(object_id: str) -> Refusal:
     """Refusal because the object does not exist."""
-    name = object_id.rpartition("/")[2]
+    name = ArmId(object_id).name
     return Refusal(404, "ResourceNotFound", f"The Resource '{name}' under '{object_id}' was not found.")
 
 

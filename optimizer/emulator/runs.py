@@ -8,6 +8,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from optimizer.emulator.policies import frequency, run_time, schedule_part, sub_type
+from optimizer.model.caseless import Caseless
 from optimizer.model.raw import MALFORMED
 from optimizer.model.timegrid import resolve_zone
 
@@ -34,12 +35,12 @@ def runs_between(
     zone = resolve_zone(properties.get("timeZone") or "UTC")
     part, often = schedule_part(properties), frequency(properties)
     begin = time.fromisoformat(run_time(properties))
-    days = {str(day).strip().lower() for day in part.get("scheduleRunDays") or ()} if often == "weekly" else None
+    days = {Caseless(str(day).strip()) for day in part.get("scheduleRunDays") or ()} if often == "weekly" else None
     offsets = _hours(part) if often == "hourly" else (0,)
     day = after.astimezone(zone).date() - timedelta(days=2)
     found = set()
     while day <= until.astimezone(zone).date() + timedelta(days=1):
-        if days is None or day.strftime("%A").lower() in days:
+        if days is None or Caseless(day.strftime("%A")) in days:
             found |= {_instant(day, begin, hours, zone, clock_changes) for hours in offsets}
         day += timedelta(days=1)
     yield from sorted(instant for instant in found if after < instant <= until)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.emulator.ids import key
+
 if TYPE_CHECKING:
     from optimizer.model.load import DayLoad
     from optimizer.ports import LoadSource
@@ -78,7 +80,7 @@ class Loads:
             return None
         if day not in self._days:
             load = self._store.read_day(day)
-            self._days[day] = (load, {vm_id.lower(): row for row, vm_id in enumerate(load.vm_ids)})
+            self._days[day] = (load, {key(vm_id): row for row, vm_id in enumerate(load.vm_ids)})
             if len(self._days) > _DAYS_KEPT:
                 self._days.popitem(last=False)
         return self._days[day]

@@ -29,6 +29,7 @@ from optimizer.emulator.routes import ROUTES, Route
 from optimizer.emulator.settings import Settings
 from optimizer.emulator.state import AcceptedWrite, CloudState
 from optimizer.errors import CloudError
+from optimizer.model.caseless import Caseless
 from optimizer.model.clock import FasterClock
 
 if TYPE_CHECKING:
@@ -308,7 +309,7 @@ class Emulator:
                 base=f"{request.scheme}://{request.host}",
                 path=path,
                 parts=parts,
-                query={name.lower(): value for name, value in request.query.items()},
+                query={Caseless(name).key: value for name, value in request.query.items()},
                 body=body,
                 gzip="gzip" in request.headers.get("Accept-Encoding", ""),
             )
@@ -317,7 +318,7 @@ class Emulator:
     def _check_rights(self, route: Route, path: str) -> None:
         for denied in self.state.settings.denied_actions:
             action, _, scope = denied.partition(" ")
-            if action == route.action.lower() and (not scope or lies_in(path, scope)):
+            if Caseless(action) == route.action and (not scope or lies_in(path, scope)):
                 raise forbidden(route.action, path)
 
     def _let_others_act(self) -> None:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from optimizer.emulator.jobs import JobNames
+from optimizer.model.caseless import Caseless
 
 Ids = frozenset[str]
 
@@ -123,4 +124,4 @@ class Settings:
         for name in self.__dataclass_fields__:
             value = getattr(self, name)
             if isinstance(value, frozenset):
-                object.__setattr__(self, name, frozenset(text.lower() for text in value))
+                object.__setattr__(self, name, frozenset(Caseless(text).key for text in value))

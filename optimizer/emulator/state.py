@@ -24,6 +24,7 @@ from optimizer.emulator.policy_writes import (
 from optimizer.emulator.protections import GUARD_TYPE, attached, check_locks
 from optimizer.emulator.refusal import Refusal, locked
 from optimizer.emulator.settings import Settings
+from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import id_of, properties_of
 
 if TYPE_CHECKING:
@@ -354,7 +355,7 @@ class CloudState:
             id=guid("configure", self._seed, object_id, len(self.writes), at.isoformat()),
             vault_id=str(self.vaults.get(vault, {}).get("id") or object_id[: len(vault)]),
             container=container_of(item) if item_id else "",
-            vm=str(properties.get("friendlyName") or object_id.rpartition("/")[2]),
+            vm=str(properties.get("friendlyName") or ArmId(object_id).name),
             start=began,
             end=at,
             operation="ConfigureBackup",
@@ -398,7 +399,7 @@ def _unlisted_vaults(resources: Iterable[Resource]) -> dict[str, Resource]:
             vault_id = arm_id[: len(name)]
             found[name] = {
                 "id": vault_id,
-                "name": vault_id.rpartition("/")[2],
+                "name": ArmId(vault_id).name,
                 "type": "Microsoft.RecoveryServices/vaults",
             }
     return found

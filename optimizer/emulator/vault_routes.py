@@ -24,13 +24,12 @@ def list_vaults(call: Call) -> Answer:
     """Answer with the vaults of a subscription, or of one of its resource groups."""
     subscription, group = call.parts["subscription"], call.parts.get("group")
     known = (*call.state.vaults, *call.state.vms)
-    if not any(segment(name, "subscriptions") == subscription.lower() for name in known):
+    if not any(same(segment(name, "subscriptions"), subscription) for name in known):
         raise Refusal(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
     found = [
         vault
         for name, vault in call.state.vaults.items()
-        if segment(name, "subscriptions") == subscription.lower()
-        and (group is None or segment(name, "resourcegroups") == group.lower())
+        if same(segment(name, "subscriptions"), subscription) and same(segment(name, "resourceGroups"), group)
     ]
     return call.paged(found, call.state.settings.page_size)
 

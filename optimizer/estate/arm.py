@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 from optimizer.estate.arm_items import REFUSED, Draft, read_items
 from optimizer.estate.arm_policy import is_vm_policy, read_schedule, twin_key, why_foreign, with_start
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.services import assign_services
-from optimizer.model.arm_id import subscription_of
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, Policy, Vault, Vm
 from optimizer.model.raw import MALFORMED, id_of, mapping, properties_of, text, too_deep
 from optimizer.ports import Resource
@@ -40,28 +40,28 @@ def build_inventory(
     present
         Ids of VMs that count as existing even if the estate does not list them, so that moved VMs can be moved back.
     """
-    there = {vm_id.lower() for vm_id in present}
+    there = frozenset(map(ArmId, present))
     draft = Draft(
         document.as_of,
         has_arm_ids=document.source != "import",
-        missing={key.lower(): why for key, why in document.missing_vms.items() if key.lower() not in there},
-        present=frozenset(there),
+        missing={vm_id: why for vm_id, why in document.missing_vms.items() if vm_id not in there},
+        present=there,
     )
     for resource in _usable(document.vaults, "vault", draft):
         vault = _read_vault(resource)
-        draft.vaults[vault.id.lower()] = vault
+        draft.vaults[vault.id] = vault
     for resource in _usable(document.policies, "policy", draft):
         _read_policy(resource, draft)
     for resource in _usable(document.vms, "VM", draft):
         vm = _read_vm(resource)
-        draft.vms[vm.id.lower()] = vm
+        draft.vms[vm.id] = vm
     # A resource with only an id and a name just records the spelling of a VM that the directory did not list.
-    draft.listed = frozenset(id_of(vm).lower() for vm in document.vms if vm.keys() - {"id", "name"})
-    draft.listed_subscriptions = frozenset(map(subscription_of, draft.listed)) - {""}
+    draft.listed = frozenset(id_of(vm) for vm in document.vms if vm.keys() - {"id", "name"})
+    draft.listed_subscriptions = frozenset(vm_id.subscription for vm_id in draft.listed) - {Caseless()}
     items = read_items(_usable(document.protected_items, "protected item", draft), draft)
-    draft.vms |= {key: _read_vm({"id": vm_id, "name": name}) for key, (vm_id, name) in draft.unlisted.items()}
+    draft.vms |= {vm_id: _read_vm({"id": vm_id, "name": name}) for vm_id, name in draft.unlisted.values()}
     _name_vaults(draft)
-    used = {item.policy_id.lower() for item in items}
+    used = {item.policy_id for item in items}
     for key, why in draft.faults.items():
         if key not in used:  # otherwise its items state the reason
             draft.leave_out(f"policy {key}", why)
@@ -79,7 +79,7 @@ def build_inventory(
 
 def _usable(resources: Iterable[Resource], kind: str, draft: Draft) -> list[Resource]:
     """Resources with an id, without duplicates; resources that are left out are recorded."""
-    found: dict[str, Resource] = {}
+    found: dict[ArmId, Resource] = {}
     for number, resource in enumerate(resources, start=1):
         arm_id = id_of(resource)
         name = text(mapping(resource).get("name"))
@@ -89,51 +89,41 @@ def _usable(resources: Iterable[Resource], kind: str, draft: Draft) -> list[Reso
         elif too_deep(resource):
             draft.leave_out(what, "it is nested too deeply to be a resource of Azure")
         else:
-            found[arm_id.lower()] = resource
+            found[arm_id] = resource
     return list(found.values())
-
-
-def _segment(arm_id: str, name: str) -> str:
-    """Value that follows ``name`` in an ARM id; empty if the id has no such part."""
-    parts = arm_id.split("/")
-    for key, value in pairwise(parts):
-        if key.lower() == name.lower():
-            return value
-    return ""
 
 
 def _read_vault(resource: Resource) -> Vault:
     vault_id = id_of(resource)
     return Vault(
         id=vault_id,
-        name=text(resource.get("name")) or vault_id.rpartition("/")[2],
-        subscription=_segment(vault_id, "subscriptions"),
-        resource_group=_segment(vault_id, "resourceGroups"),
+        name=text(resource.get("name")) or vault_id.name,
+        subscription=vault_id.subscription,
+        resource_group=str(vault_id.resource_group),
         location=text(resource.get("location")),
     )
 
 
 def _read_policy(resource: Resource, draft: Draft) -> None:
     policy_id, properties = id_of(resource), properties_of(resource)
-    key = policy_id.lower()
     vault_id = draft.vault_of(policy_id, "backupPolicies")
     if not vault_id:
         draft.leave_out(f"policy {policy_id}", "its id is not that of a backup policy of a vault")
         return
-    name = text(resource.get("name")) or policy_id.rpartition("/")[2]
+    name = text(resource.get("name")) or policy_id.name
     try:
         if not is_vm_policy(resource):
-            draft.foreign[key] = why_foreign(resource)
+            draft.foreign[policy_id] = why_foreign(resource)
             return
         schedule, twins = read_schedule(properties, draft.as_of), twin_key(properties)
     except MALFORMED as exc:
         why = str(exc) if isinstance(exc, ValueError) else "a field of its schedule has a value of the wrong type"
-        draft.faults[key] = why
+        draft.faults[policy_id] = why
         return
     if schedule.refused:
-        draft.refused[key] = f"{REFUSED}: {schedule.refused}"
-        twins = f"{twins} only {key}"  # so that no VM may be moved to it
-    draft.policies[key] = Policy(
+        draft.refused[policy_id] = f"{REFUSED}: {schedule.refused}"
+        twins = f"{twins} only {policy_id.key}"  # so that no VM may be moved to it
+    draft.policies[policy_id] = Policy(
         id=policy_id,
         name=name,
         vault_id=vault_id,
@@ -158,9 +148,9 @@ def _read_vm(resource: Resource) -> Vm:
     disk = mapping(mapping(properties.get("storageProfile")).get("osDisk"))
     return Vm(
         id=vm_id,
-        name=text(resource.get("name")) or vm_id.rpartition("/")[2],
-        subscription=_segment(vm_id, "subscriptions"),
-        resource_group=_segment(vm_id, "resourceGroups"),
+        name=text(resource.get("name")) or vm_id.name,
+        subscription=vm_id.subscription,
+        resource_group=str(vm_id.resource_group),
         location=text(resource.get("location")),
         os=text(disk.get("osType")),
         tags={
@@ -180,7 +170,7 @@ def _reference(properties: Mapping[str, Any], name: str) -> str:
 def _name_vaults(draft: Draft) -> None:
     """Add vaults that were not listed, and count the policies of each vault that are not planned."""
     for vault_id in draft.unlisted_vaults.values():
-        draft.vaults.setdefault(vault_id.lower(), _read_vault({"id": vault_id}))
-    others = Counter(key[: key.rfind("/backuppolicies/")] for key in (*draft.foreign, *draft.faults))
-    for key, vault in draft.vaults.items():
-        draft.vaults[key] = replace(vault, other_policies=others[key])
+        draft.vaults.setdefault(vault_id, _read_vault({"id": vault_id}))
+    others = Counter(policy_id.above("backupPolicies") for policy_id in (*draft.foreign, *draft.faults))
+    for vault_id, vault in draft.vaults.items():
+        draft.vaults[vault_id] = replace(vault, other_policies=others[vault_id])

@@ -11,8 +11,9 @@ from typing import Any
 
 from optimizer.estate.document import canonical_json
 from optimizer.estate.policy_bodies import NOMINAL_TIME, SUB_TYPES, violations
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import SubType
-from optimizer.model.raw import mapping, properties_of
+from optimizer.model.raw import mapping, properties_of, word
 from optimizer.model.timegrid import (
     NOMINAL_MARGIN,
     Frequency,
@@ -77,17 +78,23 @@ class Schedule:
 def is_vm_policy(resource: Resource) -> bool:
     """Whether a policy is for Azure VMs and has a sub-type that this program knows."""
     properties = properties_of(resource)
-    workload = str(properties.get("backupManagementType") or "AzureIaasVM").lower()
-    kind = str(mapping(properties.get("schedulePolicy")).get("schedulePolicyType") or "").lower()
-    return workload == "azureiaasvm" and kind in SUB_TYPES
+    return _workload(properties) == "AzureIaasVM" and _kind(properties) in SUB_TYPES
+
+
+def _workload(properties: Mapping[str, Any]) -> Caseless:
+    return Caseless(str(properties.get("backupManagementType") or "AzureIaasVM"))
+
+
+def _kind(properties: Mapping[str, Any]) -> Caseless:
+    return word(mapping(properties.get("schedulePolicy")).get("schedulePolicyType"))
 
 
 def why_foreign(resource: Resource) -> str:
     """Value because of which :func:`is_vm_policy` is False for a policy."""
     properties = properties_of(resource)
-    workload = str(properties.get("backupManagementType") or "AzureIaasVM")
-    if workload.lower() != "azureiaasvm":
-        return f"backupManagementType is {workload[:60]!r}"
+    workload = _workload(properties)
+    if workload != "AzureIaasVM":
+        return f"backupManagementType is {str(workload)[:60]!r}"
     kind = mapping(properties.get("schedulePolicy")).get("schedulePolicyType")
     return f"schedulePolicyType is {repr(str(kind)[:60]) if kind else 'missing'}"
 
@@ -108,7 +115,7 @@ def read_schedule(properties: Mapping[str, Any], as_of: datetime | None = None) 
         Azure does not accept the schedule; the message names field, value and what is allowed.
     """
     policy = properties["schedulePolicy"]
-    sub_type = SUB_TYPES[str(policy["schedulePolicyType"]).lower()]
+    sub_type = SUB_TYPES[_kind(properties)]
     frequency = _frequency(policy, sub_type)
     part = policy if sub_type is SubType.STANDARD else policy.get(f"{frequency.lower()}Schedule") or {}
     timezone = properties.get("timeZone") or "UTC"
@@ -135,7 +142,7 @@ def _frequency(policy: Mapping[str, Any], sub_type: SubType) -> Frequency:
     allowed = [f for f in Frequency if sub_type is SubType.ENHANCED or f is not Frequency.HOURLY]
     text = policy.get("scheduleRunFrequency")
     for frequency in allowed:
-        if str(text).lower() == frequency.lower():
+        if word(text) == frequency:
             return frequency
     raise ValueError(f"scheduleRunFrequency is {text!r}; allowed for {sub_type}: {', '.join(allowed)}")
 
@@ -187,9 +194,8 @@ def essence(properties: Mapping[str, Any], left_out: Collection[str]) -> dict[st
     """
     content = _said(properties, left_out)
     assert isinstance(content, dict)
-    kind = str(mapping(properties.get("schedulePolicy")).get("schedulePolicyType") or "").lower()
     content.setdefault("timeZone", "UTC")
-    content.setdefault("policyType", "V2" if SUB_TYPES.get(kind) is SubType.ENHANCED else "V1")
+    content.setdefault("policyType", "V2" if SUB_TYPES.get(_kind(properties)) is SubType.ENHANCED else "V1")
     return content
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, AwareDatetime, Field, ValidationError
 
 from optimizer.errors import EstateError
 from optimizer.estate.remote import Location
+from optimizer.model.arm_id import ArmId
 from optimizer.model.faults import describe_faults
 from optimizer.model.raw import parse_json
 from optimizer.model.strict import StrictModel
@@ -111,9 +112,9 @@ class EstateDocument(StrictModel):
     protected_items: tuple[Resource, ...] = ()
     vms: tuple[Resource, ...] = ()
     vault_settings: tuple[Resource, ...] = ()
-    load_gaps: dict[str, str] = Field(default_factory=dict)
-    missing_vms: dict[str, Absence] = Field(default_factory=dict)
-    services: dict[str, str] = Field(default_factory=dict)
+    load_gaps: dict[ArmId, str] = Field(default_factory=dict)
+    missing_vms: dict[ArmId, Absence] = Field(default_factory=dict)
+    services: dict[ArmId, str] = Field(default_factory=dict)
     load_metadata: LoadMetadata = LoadMetadata()
     load: tuple[LoadPart, ...] = ()
     jobs: tuple[Part, ...] = ()

@@ -20,6 +20,7 @@ from optimizer.estate.binning import LEAD_BINS, Samples, find_intervals, in_key_
 from optimizer.estate.csv_load import LINE, as_parquet, left_out_at_clock_changes
 from optimizer.estate.parts import FLOAT_METRICS, METRICS
 from optimizer.estate.problems import Problems, list_columns, name_columns
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, FIRST_YEAR, LAST_YEAR, resolve_zone
 
@@ -329,8 +330,8 @@ class LoadFile:
             The file is damaged.
         """
         rows = {vm: row for row, vm in enumerate(vm_ids)}
-        ids = {vm.lower(): vm for vm in vm_ids}
-        find = find or (lambda name: ids.get(name.lower()))
+        ids = {ArmId(vm): vm for vm in vm_ids}
+        find = find or (lambda name: ids.get(ArmId(name)))
         row_by_code = np.array([rows.get(find(name) or "", -1) for name in overview.names], dtype=np.int64)
         distances: Counter[int] = Counter()
         for days in _passes(overview.rows, rows_per_pass):

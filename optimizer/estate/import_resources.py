@@ -21,8 +21,9 @@ from optimizer.estate.listing import Listing, by_name
 from optimizer.estate.pull_inventory import source_vm
 from optimizer.estate.resource_shapes import KINDS, Kind, fault_in, find_differences, kind_of, to_arm
 from optimizer.estate.template import Template
-from optimizer.model.arm_id import subscription_of
-from optimizer.model.raw import properties_of
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import id_of, properties_of
 from optimizer.ports import Resource
 
 _SHOWN = 5
@@ -53,18 +54,18 @@ class _Reading:
     not_used
         Number of resources of unused types, by type.
     places
-        Place where each resource was first found, by id in lower case.
+        Place where each resource was first found.
     conflicts
         Resources on which two places disagree.
     """
 
     group_id: str = ""
-    found: dict[Kind, dict[str, Resource]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
+    found: dict[Kind, dict[ArmId, Resource]] = field(default_factory=lambda: {kind: {} for kind in KINDS})
     left_out: dict[str, list[str]] = field(default_factory=dict)
     not_used: Counter[str] = field(default_factory=Counter)
     templates: list[tuple[str, Mapping[str, Any]]] = field(default_factory=list)
     cut: list[str] = field(default_factory=list)
-    places: dict[str, str] = field(default_factory=dict)
+    places: dict[ArmId, str] = field(default_factory=dict)
     conflicts: list[str] = field(default_factory=list)
     repeated: int = 0
 
@@ -105,7 +106,7 @@ class _Reading:
         for key in value if lists else ():
             if key not in KINDS and key not in _OF_ANSWERS and isinstance(value[key], dict | list):
                 self.leave_out(place, f"the key {key!r} is not known{_did_you_mean(key)}")
-        if any(value.get(key) for key in _TRUNCATED) or str(value.get("resultTruncated")).lower() == "true":
+        if any(value.get(key) for key in _TRUNCATED) or Caseless(str(value.get("resultTruncated"))) == "true":
             self.cut.append(place)
 
     def take(self, resource: Mapping[str, Any], place: str) -> None:
@@ -119,7 +120,7 @@ class _Reading:
             self.leave_out(place, fault)
         else:
             arm = to_arm(kind, resource)
-            key = str(arm["id"]).lower()
+            key = id_of(arm)
             kept = self.found[kind].setdefault(key, arm)
             if kept is arm:
                 self.places[key] = place
@@ -142,7 +143,7 @@ class _Reading:
                     self.take(read, f"{place}, {where}")
 
 
-def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str, str] | None = None) -> Listing:
+def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[ArmId, str] | None = None) -> Listing:
     """Read the inventory from files with ARM resources.
 
     Parameters
@@ -152,7 +153,7 @@ def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str
     group_id
         ARM id of the resource group that templates were exported from; templates do not state it.
     known
-        Spelling of VM ids in the estate that is appended to, by id in lower case.
+        Spelling of VM ids in the estate that is appended to.
 
     Raises
     ------
@@ -177,7 +178,7 @@ def read_resources(files: Sequence[Path], group_id: str = "", known: Mapping[str
         raise DataError(_nothing(files, reading))
     stubs = list(_missing_vaults(found))
     for vault in stubs:
-        found["vaults"][str(vault["id"]).lower()] = vault
+        found["vaults"][id_of(vault)] = vault
     vms, unprotected, unlisted = _protected_vms(found, known or {})
     missing = _missing_vms(found, known or {})
     return Listing(
@@ -228,75 +229,73 @@ def _table(data: Mapping[str, Any]) -> Iterator[object]:
         yield dict(zip(names, row, strict=True)) if isinstance(row, list) and len(row) == len(names) else row
 
 
-def _missing_vaults(found: Mapping[Kind, Mapping[str, Resource]]) -> Iterator[Resource]:
+def _missing_vaults(found: Mapping[Kind, Mapping[ArmId, Resource]]) -> Iterator[Resource]:
     """Vaults that occur only in the ids of policies and items."""
     known = set(found["vaults"])
     for resource in chain(found["policies"].values(), found["protected_items"].values()):
-        parts = str(resource["id"]).split("/")
-        vault_id = "/".join(parts[:9])
-        if vault_id.lower() not in known:
-            known.add(vault_id.lower())
-            yield {"id": vault_id, "name": parts[8], "type": "Microsoft.RecoveryServices/vaults"}
+        vault_id = id_of(resource).vault
+        if vault_id not in known:
+            known.add(vault_id)
+            yield {"id": str(vault_id), "name": vault_id.name, "type": "Microsoft.RecoveryServices/vaults"}
 
 
-def _protected_ids(found: Mapping[Kind, Mapping[str, Resource]]) -> dict[str, str]:
-    """Ids of the protected VMs, by id in lower case."""
-    protected: dict[str, str] = {}
+def _protected_ids(found: Mapping[Kind, Mapping[ArmId, Resource]]) -> dict[ArmId, ArmId]:
+    """Ids of the protected VMs; the values are the spellings to use."""
+    protected: dict[ArmId, ArmId] = {}
     for item in found["protected_items"].values():
         if vm_id := source_vm(item):
-            protected.setdefault(vm_id.lower(), vm_id)
+            protected.setdefault(vm_id, vm_id)
     return protected
 
 
 def _protected_vms(
-    found: Mapping[Kind, Mapping[str, Resource]], known: Mapping[str, str]
+    found: Mapping[Kind, Mapping[ArmId, Resource]], known: Mapping[ArmId, str]
 ) -> tuple[list[Resource], int, bool]:
     """VMs with a protected item, the number of VMs without one, and whether no file lists VMs at all."""
     protected, listed = _protected_ids(found), found["vms"]
     if not listed:
         stubs = [known.get(key, vm_id) for key, vm_id in protected.items()]
-        return [{"id": vm_id, "name": vm_id.rpartition("/")[2]} for vm_id in stubs], 0, True
+        return [{"id": str(vm_id), "name": ArmId(vm_id).name} for vm_id in stubs], 0, True
     vms = [{**vm, "id": known.get(key, vm["id"])} for key, vm in listed.items() if key in protected]
     named = {_place_in_name(item_id) for item_id in _silent_items(found)}
     unprotected = sum(_place_of(key) not in named for key in listed if key not in protected)
     return vms, unprotected, False
 
 
-def _silent_items(found: Mapping[Kind, Mapping[str, Resource]]) -> list[str]:
+def _silent_items(found: Mapping[Kind, Mapping[ArmId, Resource]]) -> list[ArmId]:
     """Ids of items that protect VMs but do not state which."""
     items = found["protected_items"].values()
-    return [str(item["id"]) for item in items if is_of_a_vm(properties_of(item)) and not source_vm(item)]
+    return [id_of(item) for item in items if is_of_a_vm(properties_of(item)) and not source_vm(item)]
 
 
-def _place_in_name(item_id: str) -> tuple[str, str]:
+def _place_in_name(item_id: ArmId) -> tuple[Caseless, Caseless]:
     """Resource group and name of the VM in an item's id, ``.../VM;iaasvmcontainerv2;group;name``."""
-    parts = item_id.lower().rpartition("/")[2].split(";")
-    return (parts[-2], parts[-1]) if len(parts) > 1 else ("", "")
+    parts = item_id.name.split(";")
+    return (Caseless(parts[-2]), Caseless(parts[-1])) if len(parts) > 1 else (Caseless(), Caseless())
 
 
-def _place_of(vm_id: str) -> tuple[str, str]:
+def _place_of(vm_id: ArmId) -> tuple[Caseless, Caseless]:
     """Resource group and name of a VM."""
-    parts = vm_id.lower().split("/")
-    return parts[4], parts[-1]
+    return vm_id.resource_group, Caseless(vm_id.name)
 
 
-def _missing_vms(found: Mapping[Kind, Mapping[str, Resource]], known: Mapping[str, str]) -> dict[str, Absence]:
+def _missing_vms(found: Mapping[Kind, Mapping[ArmId, Resource]], known: Mapping[ArmId, str]) -> dict[ArmId, Absence]:
     """Protected VMs that no file lists, and how they are missing; empty if no file lists any VM."""
     listed = found["vms"]
-    looked_in = {subscription_of(key) for key in listed}
+    looked_in = {key.subscription for key in listed}
     return {
-        known.get(key, vm_id): "gone" if subscription_of(key) in looked_in else "hidden"
+        ArmId(known.get(key, vm_id)): "gone" if key.subscription in looked_in else "hidden"
         for key, vm_id in _protected_ids(found).items()
         if listed and key not in listed
     }
 
 
 def _with_unlisted(
-    vms: Sequence[Resource], found: Mapping[Kind, Mapping[str, Resource]], known: Mapping[str, str]
+    vms: Sequence[Resource], found: Mapping[Kind, Mapping[ArmId, Resource]], known: Mapping[ArmId, str]
 ) -> list[Resource]:
-    listed = {str(vm["id"]).lower() for vm in vms}
+    listed = set(map(id_of, vms))
     rest = {key: vm_id for key, vm_id in _protected_ids(found).items() if key not in listed}
-    return [*vms, *({"id": known.get(key, vm_id)} for key, vm_id in rest.items())]
+    return [*vms, *({"id": str(known.get(key, vm_id))} for key, vm_id in rest.items())]
 
 
 def _nothing(files: Sequence[Path], reading: _Reading) -> str:
@@ -322,7 +321,7 @@ def _left_out(reading: _Reading) -> Iterator[str]:
 
 
 def _notes(
-    reading: _Reading, missing: Mapping[str, Absence], missing_vaults: int, unprotected: int, unlisted: bool
+    reading: _Reading, missing: Mapping[ArmId, Absence], missing_vaults: int, unprotected: int, unlisted: bool
 ) -> Iterator[str]:
     if reading.cut:
         yield (

@@ -14,6 +14,9 @@ from optimizer.estate.arm_ids import NO_SUBSCRIPTION, VM_TYPE, is_vm_id, segment
 from optimizer.estate.json_files import is_utf16
 from optimizer.estate.problems import Problems
 from optimizer.estate.vm_columns import REQUIRED, Columns, read_columns
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import id_of
 from optimizer.model.timegrid import (
     LAST_HOURLY_OPTION,
     WEEKDAYS,
@@ -78,7 +81,7 @@ class VmRow:
     @property
     def name(self) -> str:
         """Name of the VM."""
-        return self.vm.rpartition("/")[2] if self.vm.startswith("/") else self.vm
+        return ArmId(self.vm).name if self.vm.startswith("/") else self.vm
 
     def as_written(self, column: str) -> str:
         """Value of a column in the notation of the file."""
@@ -166,7 +169,7 @@ def _read_row(line: int, fields: Mapping[str, str], columns: Columns, problems: 
     for column in ("vm", "vault", "policy"):
         if not fields[column]:
             note(f"no {column}", f"{column} is empty; give its name")
-    frequency = _FREQUENCIES.get(fields["frequency"].lower())
+    frequency = _FREQUENCIES.get(Caseless(fields["frequency"]))
     if frequency is None:
         note("unknown frequency", f"frequency is {fields['frequency']!r}; allowed: Daily, Weekly or Hourly")
     days = _read_days(fields["days"], frequency, note)
@@ -178,7 +181,7 @@ def _read_row(line: int, fields: Mapping[str, str], columns: Columns, problems: 
     except ValueError as exc:
         note("unknown time zone", f"timezone: {exc}")
     retention = _read_retention(fields["retention_days"], frequency, note)
-    system = _SYSTEMS.get(fields.get("os", "").lower())
+    system = _SYSTEMS.get(Caseless(fields.get("os", "")))
     if system is None:
         note("unknown operating system", f"os is {fields['os']!r}; allowed: Windows, Linux or nothing")
     vm = _read_vm_id(fields, note)
@@ -207,7 +210,7 @@ _LEAST_RETENTION, _MOST_DAILY, _MOST_WEEKLY = 7, 9999, 36141
 _MOST_DIGITS, _MOST_SHOWN = 5, 30
 """Maximum number of digits of a retention, and number of characters of a wrong one that a message shows."""
 
-_SYSTEMS = {"": "", "windows": "Windows", "linux": "Linux"}
+_SYSTEMS = {Caseless(name): name for name in ("", "Windows", "Linux")}
 
 
 def _read_vm_id(fields: Mapping[str, str], note: Callable[[str, str], None]) -> str:
@@ -217,7 +220,7 @@ def _read_vm_id(fields: Mapping[str, str], note: Callable[[str, str], None]) -> 
     for column, value, place in (("resource_group", group, 4), ("subscription", subscription, 2)):
         if "/" in value:
             note(f"{column} is not a name", f"{column} is {value!r}; give its name, not a path")
-        if stated and value and value.lower() != stated[place].lower():
+        if stated and value and Caseless(value) != stated[place]:
             note(f"two values of {column}", f"{column} is {value!r}, but the ARM id in vm says {stated[place]!r}")
     if stated or not (group or subscription):
         return vm
@@ -267,7 +270,7 @@ def _read_window(
 _INTERVALS = ("4", "6", "8", "12", "24")
 """Hours between backups of an hourly policy that Azure offers, as text (``policy_bodies.toml``)."""
 
-_FREQUENCIES = {"daily": Frequency.DAILY, "weekly": Frequency.WEEKLY, "hourly": Frequency.HOURLY}
+_FREQUENCIES = {Caseless(frequency): frequency for frequency in Frequency}
 
 
 def _read_days(text: str, frequency: Frequency | None, note: Callable[[str, str], None]) -> tuple[int, ...]:
@@ -286,17 +289,17 @@ def _read_days(text: str, frequency: Frequency | None, note: Callable[[str, str]
 
 def _check_together(rows: list[VmRow], problems: Problems) -> None:
     """Find VMs that are listed twice, and policies on which VMs disagree."""
-    by_vm: dict[str, VmRow] = {}
-    by_policy: dict[tuple[str, str], VmRow] = {}
+    by_vm: dict[ArmId, VmRow] = {}
+    by_policy: dict[tuple[Caseless, Caseless], VmRow] = {}
     for row in rows:
-        first = by_vm.setdefault(row.vm.lower(), row)
+        first = by_vm.setdefault(ArmId(row.vm), row)
         if first is not row:
             fault = (
                 f"VM {row.name}: lines {first.line} and {row.line}; a VM has one policy: keep one line. If they are "
                 "two VMs of one name, give the ARM id of each in the column vm, or add the column resource_group"
             )
             problems.add("VM listed twice", fault)
-        model = by_policy.setdefault((row.vault.lower(), row.policy.lower()), row)
+        model = by_policy.setdefault((Caseless(row.vault), Caseless(row.policy)), row)
         for column, plural in _SHARED.items():
             if getattr(model, column) != getattr(row, column):
                 problems.add(
@@ -316,11 +319,11 @@ def keep_spelling(rows: list[VmRow], known: list[Resource]) -> list[VmRow]:
         The estate contains the VM by name only, and the list now states its resource group. The load of the two could
         not be matched.
     """
-    spelt = {str(resource["id"]).lower(): str(resource["id"]) for resource in known}
+    spelt = {id_of(resource): str(resource["id"]) for resource in known}
     for row in rows:
-        if row.vm.lower() not in spelt and row.name.lower() in spelt:
+        if ArmId(row.vm) not in spelt and ArmId(row.name) in spelt:
             raise DataError(
                 f"the estate knows VM {row.name} without a resource group, and line {row.line} now gives one; leave "
                 "it out, or import everything into a folder of its own"
             )
-    return [replace(row, vm=spelt.get(row.vm.lower(), row.vm)) for row in rows]
+    return [replace(row, vm=spelt.get(ArmId(row.vm), row.vm)) for row in rows]

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from optimizer.estate.raw_jobs import BACKUP
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.timegrid import SLOT_MINUTES, START_WINDOW_MINUTES, Frequency, resolve_zone
 
@@ -30,15 +31,15 @@ def add_scheduled(rows: Sequence[dict[str, Any]], inventory: Inventory) -> None:
     inventory
         Inventory with the current policies.
     """
-    policies = {item.vm_id.lower(): inventory.policy(item) for item in inventory.items}
-    by_vm: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    by_vm: dict[ArmId, list[dict[str, Any]]] = defaultdict(list)
     for row in rows:
         if row["operation"] == BACKUP:
-            by_vm[row["vm"].lower()].append(row)
-    for key, jobs in by_vm.items():
-        policy = policies.get(key)
-        if policy is None or len(jobs) < MIN_JOBS:
+            by_vm[ArmId(row["vm"])].append(row)
+    for vm_id, jobs in by_vm.items():
+        item = inventory.item_of_vm(vm_id)
+        if item is None or len(jobs) < MIN_JOBS:
             continue
+        policy = inventory.policy(item)
         slots = [find_slot(policy, row["start"]) for row in jobs]
         if None not in slots:
             for row, slot in zip(jobs, slots, strict=True):

@@ -8,6 +8,9 @@ from functools import cached_property
 from typing import Literal
 
 from optimizer.estate.document import Absence
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import id_of
 from optimizer.ports import Resource
 
 
@@ -41,26 +44,26 @@ class Listing:
     vms: tuple[Resource, ...]
     vm_ids: tuple[str, ...]
     vault_settings: tuple[Resource, ...] = ()
-    missing_vms: dict[str, Absence] = field(default_factory=dict)
+    missing_vms: dict[ArmId, Absence] = field(default_factory=dict)
     namesakes: tuple[str, ...] = ()
     left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @cached_property
-    def _ids(self) -> dict[str, str]:
-        return {vm_id.lower(): vm_id for vm_id in self.vm_ids}
+    def _ids(self) -> dict[ArmId, str]:
+        return {ArmId(vm_id): vm_id for vm_id in self.vm_ids}
 
     @cached_property
-    def _by_name(self) -> dict[str, str | None]:
+    def _by_name(self) -> dict[Caseless, str | None]:
         return by_name({"id": vm_id} for vm_id in (*self.vm_ids, *self.namesakes))
 
     @cached_property
-    def _by_place(self) -> dict[str, list[str]]:
-        """VM ids by ``group/name`` in lower case."""
-        found: dict[str, list[str]] = {}
+    def _by_place(self) -> dict[Caseless, list[str]]:
+        """VM ids by ``group/name``."""
+        found: dict[Caseless, list[str]] = {}
         for key, vm_id in self._ids.items():
-            if group := _group_of(vm_id):
-                found.setdefault(f"{group}/{key.rpartition('/')[2]}", []).append(vm_id)
+            if group := key.resource_group:
+                found.setdefault(Caseless(f"{group}/{key.name}"), []).append(vm_id)
         return found
 
     def find(self, name: str) -> str | None:
@@ -68,34 +71,27 @@ class Listing:
 
         A name with a group also matches a VM without a group, but never one in another group.
         """
-        key = name.lower()
+        key = ArmId(name)
         if key in self._ids or key.startswith("/"):
             return self._ids.get(key)
-        group, _, short = key.rpartition("/")
+        group, _, short = name.rpartition("/")
         if not group:
-            alone = self._by_name.get(short)
-            return alone if alone and alone.lower() in self._ids else None
+            alone = self._by_name.get(Caseless(short))
+            return alone if alone and ArmId(alone) in self._ids else None
         if inside := self._by_place.get(key):
             return inside[0] if len(inside) == 1 else None
-        alone = self._ids.get(short)
+        alone = self._ids.get(ArmId(short))
         return alone if alone and "/" not in alone else None
 
     def ambiguous(self, names: Iterable[str]) -> list[str]:
         """Names that several VMs have."""
-        return [name for name in names if self.find(name) is None and self._by_name.get(name.lower(), "") is None]
+        return [name for name in names if self.find(name) is None and self._by_name.get(Caseless(name), "") is None]
 
 
-def _group_of(arm_id: str) -> str:
-    """Resource group of an ARM id, in lower case; empty for other text."""
-    parts = arm_id.lower().split("/")
-    return parts[4] if len(parts) > 4 and parts[3] == "resourcegroups" else ""
-
-
-def by_name(resources: Iterable[Mapping[str, object]]) -> dict[str, str | None]:
-    """Ids by their last part in lower case; None for a name that several resources have."""
-    found: dict[str, str | None] = {}
+def by_name(resources: Iterable[Mapping[str, object]]) -> dict[Caseless, str | None]:
+    """Ids by their last part; None for a name that several resources have."""
+    found: dict[Caseless, str | None] = {}
     for resource in resources:
-        arm_id = str(resource["id"])
-        name = arm_id.rpartition("/")[2].lower()
-        found[name] = None if name in found else arm_id
+        name = Caseless(id_of(resource).name)
+        found[name] = None if name in found else str(resource["id"])
     return found

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from optimizer.estate.pull_inventory import is_off, is_running
 from optimizer.estate.pull_source import LoadTarget
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 from optimizer.model.raw import properties_of, text
 from optimizer.ports import Resource
@@ -86,13 +87,13 @@ class LoadCoverage:
         self._cpu[mine, column] |= ~np.isnan(load.cpu_percent[known]).all(axis=1)
         self._memory[mine, column] |= ~np.isnan(load.mem_percent[known]).all(axis=1)
 
-    def holes(self, vms: Mapping[str, Resource], failed: Collection[str], *, with_workspace: bool) -> list[LoadHole]:
+    def holes(self, vms: Mapping[ArmId, Resource], failed: Collection[str], *, with_workspace: bool) -> list[LoadHole]:
         """Days without load, those of most VMs first.
 
         Parameters
         ----------
         vms
-            VMs as the directory describes them, by id in lower case.
+            VMs as the directory describes them, by id.
         failed
             Ids of VMs whose requests failed; the reason is known, so that they are left out.
         with_workspace
@@ -103,7 +104,7 @@ class LoadCoverage:
             if vm_id in failed:
                 continue
             for first, last in _runs(self._wanted[row] & ~self._cpu[row]):
-                reason = self._why(row, first, last, vms.get(vm_id.lower(), {}))
+                reason = self._why(row, first, last, vms.get(ArmId(vm_id), {}))
                 found.setdefault(("load", self._days[first], self._days[last], reason), []).append(vm_id)
             for first, last in _runs(self._wanted[row] & self._cpu[row] & ~self._memory[row]):
                 lacking: Reason = "no_agent" if with_workspace else "no_memory"

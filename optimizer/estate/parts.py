@@ -14,6 +14,7 @@ import polars as pl
 from optimizer.errors import EstateError
 from optimizer.estate.document import Metric, Part
 from optimizer.estate.remote import Location, RemotePath
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 from optimizer.model.timegrid import BINS_PER_DAY
 
@@ -106,7 +107,7 @@ def _read_bytes(folder: Location, part: Part) -> bytes:
 def _read_between(content: bytes, vm_ids: Sequence[str]) -> pl.DataFrame:
     """Rows from the first to the last of some VMs; only their row groups are decoded."""
     names = pl.read_parquet(content, columns=["vm"])["vm"].str.to_lowercase()
-    places = names.is_in([vm_id.lower() for vm_id in vm_ids]).arg_true()
+    places = names.is_in([ArmId(vm_id).key for vm_id in vm_ids]).arg_true()
     first, end = (places[0], places[-1] + 1) if len(places) else (0, 0)
     return pl.scan_parquet(content).slice(first, end - first).collect()
 
@@ -144,7 +145,7 @@ def find_rows(folder: Location, parts: Sequence[Part], vm_id: str) -> list[pl.Da
     EstateError
         A file is missing, incomplete or unreadable.
     """
-    key = vm_id.lower()
+    key = ArmId(vm_id).key
     try:
         if isinstance(folder, RemotePath):
             return [_find_row(folder, part, key) for part in parts]

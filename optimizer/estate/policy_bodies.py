@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
 
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import SubType
 from optimizer.model.policy_bodies import policy_body_rows
+from optimizer.model.raw import word
 from optimizer.model.timegrid import WEEKDAYS
 
-SUB_TYPES = {"simpleschedulepolicy": SubType.STANDARD, "simpleschedulepolicyv2": SubType.ENHANCED}
+SUB_TYPES = {
+    Caseless("SimpleSchedulePolicy"): SubType.STANDARD,
+    Caseless("SimpleSchedulePolicyV2"): SubType.ENHANCED,
+}
 """Sub-type by ``schedulePolicyType``, because ``policyType`` may be absent, even from Enhanced policies."""
 
 NOMINAL_TIME = re.compile(
@@ -24,7 +29,7 @@ NOMINAL_TIME = re.compile(
 """A nominal time: whatever offset is written, it is wall-clock time in the policy's ``timeZone`` (docs/azure.md, rule
 3)."""
 
-_DAYS = {"days": 1, "weeks": 7, "months": 30, "years": 365}
+_DAYS = {Caseless("Days"): 1, Caseless("Weeks"): 7, Caseless("Months"): 30, Caseless("Years"): 365}
 """Days per unit of a retention; months and years are rounded."""
 
 
@@ -104,8 +109,8 @@ def explain_invalid_input(properties: Mapping[str, Any], sent_at: datetime) -> s
 def schedule_part(properties: Mapping[str, Any]) -> Any:
     """The part of a schedule that contains times and days."""
     schedule = _at(properties, "schedulePolicy")
-    if SUB_TYPES.get(str(_at(schedule, "schedulePolicyType")).lower()) is SubType.ENHANCED:
-        return _at(schedule, f"{str(_at(schedule, 'scheduleRunFrequency')).lower()}Schedule")
+    if SUB_TYPES.get(word(_at(schedule, "schedulePolicyType"))) is SubType.ENHANCED:
+        return _at(schedule, f"{word(_at(schedule, 'scheduleRunFrequency')).key}Schedule")
     return schedule
 
 
@@ -132,13 +137,13 @@ class _Body:
     def __init__(self, properties: Mapping[str, Any]) -> None:
         self._properties = properties
         schedule = _at(properties, "schedulePolicy")
-        self._sub_type = SUB_TYPES.get(str(_at(schedule, "schedulePolicyType")).lower())
-        self._frequency = str(_at(schedule, "scheduleRunFrequency")).lower()
+        self._sub_type = SUB_TYPES.get(word(_at(schedule, "schedulePolicyType")))
+        self._frequency = word(_at(schedule, "scheduleRunFrequency"))
         self._interval = _at(schedule_part(properties), "interval")
 
     def concerns(self, row: Mapping[str, Any]) -> bool:
         """Whether a row applies to the body."""
-        frequencies = [frequency.lower() for frequency in row.get("frequencies", ())]
+        frequencies = row.get("frequencies", ())
         return (
             ("sub_types" not in row or self._sub_type in row["sub_types"])
             and ("frequencies" not in row or self._frequency in frequencies)
@@ -188,7 +193,7 @@ def _listed(value: object) -> list[object]:
 
 
 def _broken_choice(value: object, row: Mapping[str, Any]) -> str | None:
-    return None if str(value).lower() in map(str.lower, row["allowed"]) else _shown(value)
+    return None if word(value) in row["allowed"] else _shown(value)
 
 
 def _broken_presence(value: object, row: Mapping[str, Any]) -> str | None:
@@ -228,7 +233,7 @@ def _broken_number(value: Any, row: Mapping[str, Any]) -> str | None:
 def _days_of(schedule: object) -> int | None:
     """Length of a retention in days; None if it is unreadable."""
     duration = _at(schedule, "retentionDuration")
-    count, unit = _at(duration, "count"), _DAYS.get(str(_at(duration, "durationType")).lower())
+    count, unit = _at(duration, "count"), _DAYS.get(word(_at(duration, "durationType")))
     return count * unit if _is_number(count) and unit is not None else None
 
 

@@ -34,6 +34,8 @@ from optimizer.estate.pull_state import DayResult, Partial, Request, open_partia
 from optimizer.estate.raw_jobs import JobReader, learn_error_titles, logged_jobs, merge_jobs, to_frame
 from optimizer.estate.remote import require_local
 from optimizer.estate.writer import EstateWriter, require_free_folder
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.raw import id_of
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
@@ -89,7 +91,7 @@ def pull(
         options.days,
         options.job_days,
         options.statistic,
-        tuple(workspace.lower() for workspace in options.workspaces),
+        tuple(Caseless(workspace).key for workspace in options.workspaces),
         old.fingerprint if old else "",
     )
     with open_partial(out, request, now, old.as_of if old else None) as partial:
@@ -167,7 +169,7 @@ class _Pull:
         inventory = Estate(self.out, document).inventory(DEFAULT_SERVICE_FROM)
         reader = JobReader(spelling_of(found), inventory.job_owners, learn_error_titles(found.protected_items))
         rows = [row for vault_id, jobs in found.jobs.items() for row in reader.read(vault_id, jobs)]
-        vaults = {id_of(vault).lower(): id_of(vault) for vault in found.vaults}
+        vaults = {id_of(vault): id_of(vault) for vault in found.vaults}
         rows = merge_jobs(rows, logged_jobs(found.logged_jobs, reader, vaults))
         self.unassigned = dict(sorted(reader.unassigned.items()))
         add_scheduled(rows, inventory)
@@ -186,17 +188,16 @@ class _Pull:
         """Protected VMs, and the time from which the load of each is requested."""
         start, _ = window(as_of, self.options.days)
         spelling = spelling_of(found)
-        vms = {id_of(vm).lower(): vm for vm in found.vms}
-        regions = {id_of(vault).lower(): str(vault.get("location") or "") for vault in found.vaults}
-        region_of: dict[str, str] = {}
+        vms = {id_of(vm): vm for vm in found.vms}
+        regions = {id_of(vault): str(vault.get("location") or "") for vault in found.vaults}
+        region_of: dict[ArmId, str] = {}
         for item in found.protected_items:
-            vault_key = id_of(item).lower().partition("/backupfabrics/")[0]
-            region_of.setdefault(source_vm(item).lower(), regions.get(vault_key, ""))
+            region_of.setdefault(source_vm(item), regions.get(id_of(item).vault, ""))
         starts = find_starts(self.old, spelling.values(), start, oldest(as_of)) if self.old else {}
         return [
-            LoadTarget(vm_id, *place_of(vms.get(key), vm_id, region_of.get(key, "")), starts.get(vm_id, start))
+            LoadTarget(vm_id, *place_of(vms.get(key), key, region_of.get(key, "")), starts.get(vm_id, start))
             for key, vm_id in sorted(spelling.items(), key=lambda pair: pair[1])
-            if found.missing.get(vm_id) != "gone"
+            if found.missing.get(key) != "gone"
         ]
 
     def _pull_load(self, found: Found, as_of: datetime) -> dict[date, DayResult]:
@@ -205,7 +206,7 @@ class _Pull:
         _, end = window(as_of, self.options.days)
         days = days_between(min((target.start for target in targets), default=end), end)
         results = self.partial.days()
-        silent = frozenset(id_of(vm) for vm in found.vms if is_off(vm))
+        silent = frozenset(str(id_of(vm)) for vm in found.vms if is_off(vm))
         trouble: Counter[str] = Counter()
         for number, day in enumerate(days):
             wanted = [target for target in targets if target.start.date() <= day and trouble[target.vm_id] >= 0]
@@ -269,7 +270,7 @@ class _Pull:
                     writer.add_load(load)
             if jobs.height:
                 writer.add_jobs(jobs)
-            vm_ids = sorted(vm_id for vm_id in spelling_of(found).values() if found.missing.get(vm_id) != "gone")
+            vm_ids = sorted(vm_id for key, vm_id in spelling_of(found).items() if found.missing.get(key) != "gone")
             gaps = self._gaps(vm_ids, have, results)
             document = writer.commit(
                 created_at=self.clock.now(),
@@ -280,7 +281,7 @@ class _Pull:
                 protected_items=found.protected_items,
                 vms=found.vms,
                 vault_settings=found.vault_settings,
-                load_gaps=gaps,
+                load_gaps={ArmId(vm_id): why for vm_id, why in gaps.items()},
                 missing_vms=found.missing,
             )
         self._count_old(vm_ids, usable)
@@ -295,9 +296,9 @@ class _Pull:
         """Days without load, with the probable reason."""
         if self.old is not None:
             before = known_vms(self.old.document)
-            known = [target.vm_id for target in self.targets if target.vm_id.lower() in before]
+            known = [target.vm_id for target in self.targets if ArmId(target.vm_id) in before]
             yield from retention_hole(known, self.old.as_of, oldest(as_of))
-        vms = {id_of(vm).lower(): vm for vm in found.vms}
+        vms = {id_of(vm): vm for vm in found.vms}
         yield from coverage.holes(vms, failed, with_workspace=self.source.workspace_load is not None)
 
     def _report(
@@ -318,8 +319,8 @@ class _Pull:
             items=len(found.protected_items),
             jobs=num_jobs,
             unassigned_jobs=self.unassigned,
-            not_found=tuple(sorted(vm_id for vm_id, how in found.missing.items() if how == "gone")),
-            hidden=tuple(sorted(vm_id for vm_id, how in found.missing.items() if how == "hidden")),
+            not_found=tuple(sorted((vm_id for vm_id, how in found.missing.items() if how == "gone"), key=str)),
+            hidden=tuple(sorted((vm_id for vm_id, how in found.missing.items() if how == "hidden"), key=str)),
             unprotected=found.unprotected,
             points=self.received,
             days=num_days,
@@ -351,9 +352,9 @@ class _Pull:
             gaps |= {vm_id: refusal.reason for vm_id, refusal in results[day].refused.items()}
         if self.old is not None:
             before = known_vms(self.old.document) - {
-                vm_id.lower() for vm_id, why in self.old.document.load_gaps.items() if why == NO_DATA
+                vm_id for vm_id, why in self.old.document.load_gaps.items() if why == NO_DATA
             }
-            have = have | {vm_id for vm_id in vm_ids if vm_id.lower() in before}
+            have = have | {vm_id for vm_id in vm_ids if ArmId(vm_id) in before}
         gaps |= {vm_id: NO_DATA for vm_id in vm_ids if vm_id not in have and vm_id not in gaps}
         return dict(sorted(gaps.items()))
 

@@ -13,11 +13,12 @@ from optimizer.estate.arm_items import source_vm as vm_of_item
 from optimizer.estate.document import Absence, EstateDocument
 from optimizer.estate.pull_source import PullScope, PullSource
 from optimizer.estate.pull_vms import look_for
-from optimizer.model.arm_id import subscription_of
-from optimizer.model.raw import id_of, mapping, properties_of, too_deep
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import id_of, mapping, properties_of, too_deep, word
 from optimizer.ports import Progress, Resource
 
-VAULT_TYPE = "microsoft.recoveryservices/vaults"
+VAULT_TYPE = Caseless("Microsoft.RecoveryServices/vaults")
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,10 @@ class Found:
     protected_items: list[Resource] = field(default_factory=list)
     vms: list[Resource] = field(default_factory=list)
     vault_settings: list[Resource] = field(default_factory=list)
-    jobs: dict[str, list[Resource]] = field(default_factory=dict)
+    jobs: dict[ArmId, list[Resource]] = field(default_factory=dict)
     logged_jobs: list[dict[str, Any]] = field(default_factory=list)
     unprotected: int = 0
-    missing: dict[str, Absence] = field(default_factory=dict)
+    missing: dict[ArmId, Absence] = field(default_factory=dict)
     failures: list[Failure] = field(default_factory=list)
 
 
@@ -137,7 +138,7 @@ def _named(scope: PullScope) -> str:
 
 def _find_vaults(scope: PullScope, source: PullSource, found: Found) -> list[Resource]:
     """Vaults by id, including those given by id; each part of the scope that cannot be searched is a failure."""
-    vaults: dict[str, Resource] = {}
+    vaults: dict[ArmId, Resource] = {}
     searches: list[tuple[str, Callable[[], list[Resource]]]] = []
     if scope.subscriptions:
         searches.append(("vaults of the subscriptions", lambda: source.directory.find_vaults(scope.subscriptions, ())))
@@ -147,19 +148,19 @@ def _find_vaults(scope: PullScope, source: PullSource, found: Found) -> list[Res
     errors: list[CloudError] = []
     for what, search in searches:
         try:
-            vaults |= {id_of(vault).lower(): vault for vault in search()}
+            vaults |= {id_of(vault): vault for vault in search()}
         except AuthError:
             raise
         except CloudError as exc:
             errors.append(exc)
             found.failures.append(Failure(what, str(exc)))
-    searched = {subscription_of(key) for key in vaults}
+    searched = {vault_id.subscription for vault_id in vaults}
     for subscription in scope.subscriptions:
-        if subscription.lower() not in searched and not errors:
+        if Caseless(subscription) not in searched and not errors:
             why = "no vault was found in it: see whether it has one and whether this account may read it (role Reader)"
             found.failures.append(Failure(f"subscription {subscription}", why))
-    for vault_id in scope.vaults:
-        vaults.setdefault(vault_id.lower(), {"id": vault_id, "name": vault_id.rpartition("/")[2]})
+    for vault_id in map(ArmId, scope.vaults):
+        vaults.setdefault(vault_id, {"id": str(vault_id), "name": vault_id.name})
     if not vaults and errors:
         raise errors[0]
     return [vaults[key] for key in sorted(vaults)]
@@ -216,7 +217,7 @@ def _read_vault(vault: Resource, source: PullSource, jobs_between: tuple[datetim
 def _take(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> None:
     itself = [part for part in answer.settings if _is_vault(part)]
     # The service's own data take precedence over those of Resource Graph, which are older.
-    vault = {**itself[0], "id": id_of(itself[0]) or id_of(answer.vault)} if itself else answer.vault
+    vault = {**itself[0], "id": str(id_of(itself[0]) or id_of(answer.vault))} if itself else answer.vault
     found.vaults.append(vault)
     found.vault_settings += [part for part in answer.settings if not _is_vault(part)]
     if not answer.settings and old is not None:  # a guard that was seen before is not forgotten
@@ -236,46 +237,45 @@ def _shallow(resources: Sequence[Resource], vault: Resource, found: Found) -> li
 
 
 def _is_vault(resource: Resource) -> bool:
-    return str(resource.get("type") or "").lower() == VAULT_TYPE
+    return word(resource.get("type")) == VAULT_TYPE
 
 
 def _keep_old(answer: _VaultAnswer, old: EstateDocument | None, found: Found) -> None:
     """Keep what the estate knows about a vault that cannot be read now; otherwise its VMs would seem unprotected."""
     if old is None:
         return
-    found.vaults += [vault for vault in old.vaults if id_of(vault).lower() == id_of(answer.vault).lower()]
+    found.vaults += [vault for vault in old.vaults if id_of(vault) == id_of(answer.vault)]
     found.policies += _inside(answer.vault, old.policies)
     found.protected_items += _inside(answer.vault, old.protected_items)
     found.vault_settings += _inside(answer.vault, old.vault_settings)
 
 
 def _inside(vault: Resource, resources: Iterable[Resource]) -> list[Resource]:
-    key = id_of(vault).lower() + "/"
-    return [part for part in resources if str(part.get("id") or "").lower().startswith(key)]
+    return [part for part in resources if id_of(part).is_below(id_of(vault))]
 
 
-def source_vm(item: Resource) -> str:
+def source_vm(item: Resource) -> ArmId:
     """Id of the VM that an item protects; empty if the item states none."""
     return vm_of_item(properties_of(item))
 
 
 def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> None:
     """Add the protected VMs, each in a spelling that never changes."""
-    wanted: dict[str, str] = {}
+    wanted: dict[ArmId, ArmId] = {}
     for item in found.protected_items:
         vm_id = source_vm(item)
         if vm_id:
-            wanted.setdefault(vm_id.lower(), vm_id)
-    own = {subscription_of(id_of(vault)) for vault in found.vaults} - {""}
-    closed: set[str] = set()
+            wanted.setdefault(vm_id, vm_id)
+    own = {id_of(vault).subscription for vault in found.vaults} - {Caseless()}
+    closed: set[Caseless] = set()
     listed = _list_vms(source, own, found, closed)
-    found.unprotected = len({id_of(vm).lower() for vm in listed} - wanted.keys())
+    found.unprotected = len(set(map(id_of, listed)) - wanted.keys())
     # A vault may protect VMs of other subscriptions.
-    listed += _list_vms(source, {subscription_of(key) for key in wanted} - own - {""}, found, closed)
+    listed += _list_vms(source, {key.subscription for key in wanted} - own - {Caseless()}, found, closed)
     spelt = old_spelling(old) if old else {}
-    before = {id_of(vm).lower(): vm for vm in old.vms} if old else {}
-    by_id = {id_of(vm).lower(): vm for vm in listed}
-    unlisted = [key for key in wanted if key not in by_id and subscription_of(key) not in closed]
+    before = {id_of(vm): vm for vm in old.vms} if old else {}
+    by_id = {id_of(vm): vm for vm in listed}
+    unlisted = [key for key in wanted if key not in by_id and key.subscription not in closed]
     if source.find_vm is not None and unlisted:
         looked = look_for((spelt.get(key, wanted[key]) for key in unlisted), source.find_vm)
         by_id |= looked.found
@@ -283,14 +283,14 @@ def _add_vms(source: PullSource, old: EstateDocument | None, found: Found) -> No
         found.failures += [Failure(f"VM {vm_id}", why) for vm_id, why in looked.troubles.items()]
     for key, vm_id in wanted.items():
         resource = by_id.get(key) or before.get(key)
-        spelling = spelt.get(key, vm_id)
+        spelling = str(spelt.get(key, vm_id))
         if resource is not None:
-            found.vms.append({**resource, "id": spelt.get(key, id_of(resource))})
-        elif spelling != vm_id:
-            found.vms.append({"id": spelling, "name": spelling.rpartition("/")[2]})
+            found.vms.append({**resource, "id": str(spelt.get(key, id_of(resource)))})
+        elif spelling != str(vm_id):
+            found.vms.append({"id": spelling, "name": ArmId(spelling).name})
 
 
-def _list_vms(source: PullSource, subscriptions: set[str], found: Found, closed: set[str]) -> list[Resource]:
+def _list_vms(source: PullSource, subscriptions: set[Caseless], found: Found, closed: set[Caseless]) -> list[Resource]:
     """VMs of some subscriptions. A subscription that cannot be searched is a failure, and is added to ``closed``."""
     if not subscriptions:
         return []
@@ -306,50 +306,48 @@ def _list_vms(source: PullSource, subscriptions: set[str], found: Found, closed:
     return [vm for one in sorted(subscriptions) for vm in _list_vms(source, {one}, found, closed)]
 
 
-def old_spelling(old: EstateDocument) -> dict[str, str]:
-    """Spelling of VM ids in an estate, by id in lower case; its load is stored under exactly this spelling."""
-    spelt: dict[str, str] = {}
+def old_spelling(old: EstateDocument) -> dict[ArmId, str]:
+    """Spelling of VM ids in an estate; its load is stored under exactly this spelling."""
+    spelt: dict[ArmId, str] = {}
     for vm in old.vms:
-        spelt.setdefault(id_of(vm).lower(), id_of(vm))
+        spelt.setdefault(id_of(vm), str(id_of(vm)))
     for item in old.protected_items:
         vm_id = source_vm(item)
         if vm_id:
-            spelt.setdefault(vm_id.lower(), vm_id)
+            spelt.setdefault(vm_id, str(vm_id))
     return spelt
 
 
-def spelling_of(found: Found) -> dict[str, str]:
-    """Spelling of VM ids in the new estate, by id in lower case."""
-    spelt = {id_of(vm).lower(): id_of(vm) for vm in found.vms}
+def spelling_of(found: Found) -> dict[ArmId, str]:
+    """Spelling of VM ids in the new estate."""
+    spelt = {id_of(vm): str(id_of(vm)) for vm in found.vms}
     for item in found.protected_items:
         vm_id = source_vm(item)
         if vm_id:
-            spelt.setdefault(vm_id.lower(), vm_id)
+            spelt.setdefault(vm_id, str(vm_id))
     return spelt
 
 
-def place_of(vm: Resource | None, vm_id: str, vault_location: str) -> tuple[str, str, str]:
+def place_of(vm: Resource | None, vm_id: ArmId, vault_location: str) -> tuple[str, str, str]:
     """Subscription, region and size of a VM; the region of its vault is used if the VM's own is unknown."""
     location = str(mapping(vm).get("location") or vault_location)
     properties = properties_of(vm)
     size = str(mapping(properties.get("hardwareProfile")).get("vmSize") or "")
-    segments = vm_id.split("/")
-    subscription = segments[2] if len(segments) > 2 else ""
-    return subscription, location.lower().replace(" ", ""), size
+    return str(vm_id.subscription), Caseless(location).key.replace(" ", ""), size
 
 
 def is_off(vm: Resource) -> bool:
     """Whether a VM is off now, as far as is known."""
-    return _power_state(vm) in {"powerstate/deallocated", "powerstate/stopped"}
+    return _power_state(vm) in {Caseless("PowerState/deallocated"), Caseless("PowerState/stopped")}
 
 
 def is_running(vm: Resource) -> bool:
     """Whether a VM runs now, as far as is known."""
-    return _power_state(vm) == "powerstate/running"
+    return _power_state(vm) == "PowerState/running"
 
 
-def _power_state(vm: Resource) -> str:
-    """Power state in lower case; empty if it is not known."""
+def _power_state(vm: Resource) -> Caseless:
+    """Power state; empty if it is not known."""
     properties = properties_of(vm)
     extended = mapping(mapping(mapping(properties.get("extended")).get("instanceView")).get("powerState"))
-    return str(extended.get("code") or "").lower()
+    return word(extended.get("code"))

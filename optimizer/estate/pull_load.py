@@ -13,6 +13,7 @@ from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
 from optimizer.estate.parts import METRICS, is_unknown, to_day
 from optimizer.estate.pull_source import LoadChunk, LoadTarget
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import STOPPED, UNKNOWN, DayLoad
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
 
@@ -86,11 +87,11 @@ def find_starts(estate: Estate, vm_ids: Iterable[str], start: datetime, earliest
     document = estate.document
     until = floor_bin(document.as_of)
     known = known_vms(document)
-    failed = {vm.lower() for vm, why in document.load_gaps.items() if why.startswith("request failed")}
+    failed = {vm for vm, why in document.load_gaps.items() if why.startswith("request failed")}
     last = _last_bins(estate, until)
     starts = {}
     for vm_id in vm_ids:
-        if vm_id.lower() not in known or vm_id.lower() in failed:
+        if ArmId(vm_id) not in known - failed:
             starts[vm_id] = start
             continue
         seen = last.get(vm_id)
@@ -98,8 +99,8 @@ def find_starts(estate: Estate, vm_ids: Iterable[str], start: datetime, earliest
     return starts
 
 
-def known_vms(document: EstateDocument) -> set[str]:
-    """VMs whose load was requested for an estate, by id in lower case."""
+def known_vms(document: EstateDocument) -> set[ArmId]:
+    """VMs whose load was requested for an estate."""
     from optimizer.estate.pull_inventory import old_spelling
 
     return set(old_spelling(document))

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from optimizer.errors import UsageError
+from optimizer.model.caseless import Caseless
 from optimizer.ports import BackupReader, Resource
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class PullScope:
     def as_lists(self) -> dict[str, list[str]]:
         """The scope in a form that is independent of its notation: lower case, sorted, without duplicates."""
         return {
-            option: sorted({name.lower() for name in getattr(self, option)})
+            option: sorted({Caseless(name).key for name in getattr(self, option)})
             for option in ("subscriptions", "management_groups", "vaults")
         }
 

@@ -19,6 +19,7 @@ from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.parts import encode_day, to_arrays, to_day
 from optimizer.estate.pull_inventory import Failure, Found
 from optimizer.estate.pull_source import Refusal
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 from optimizer.model.raw import parse_json
 
@@ -107,6 +108,8 @@ class Partial:
         except (OSError, ValueError) as exc:
             raise _damaged(self._folder) from exc
         failures = [Failure(**failure) for failure in content.pop("failures")]
+        for name in ("jobs", "missing"):
+            content[name] = {ArmId(key): value for key, value in content[name].items()}
         return Found(**content, failures=failures)
 
     def keep_inventory(self, found: Found) -> None:

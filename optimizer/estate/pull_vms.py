@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from optimizer.errors import AuthError, CloudError, DataError, ForbiddenError
 from optimizer.estate.document import Absence
 from optimizer.estate.pull_source import FindVm
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.ports import Resource
 
 MOST_LOOKS = 500
@@ -21,15 +23,15 @@ class Looked:
     Parameters
     ----------
     found
-        VMs that exist after all, by id in lower case; the directory may be a few minutes old.
+        VMs that exist after all; the directory may be a few minutes old.
     missing
         How each of the others is missing, by id as given.
     troubles
         VMs whose requests failed, with reasons.
     """
 
-    found: dict[str, Resource] = field(default_factory=dict)
-    missing: dict[str, Absence] = field(default_factory=dict)
+    found: dict[ArmId, Resource] = field(default_factory=dict)
+    missing: dict[ArmId, Absence] = field(default_factory=dict)
     troubles: dict[str, str] = field(default_factory=dict)
 
 
@@ -52,9 +54,9 @@ def look_for(vm_ids: Iterable[str], find_vm: FindVm) -> Looked:
     AuthError
         The sign-in was refused.
     """
-    looked, closed = Looked(), set[str]()
-    for number, vm_id in enumerate(sorted(vm_ids)):
-        group = vm_id.lower().partition("/providers/")[0]
+    looked, closed = Looked(), set[Caseless]()
+    for number, vm_id in enumerate(sorted(map(ArmId, vm_ids), key=str)):
+        group = Caseless(vm_id.key.partition("/providers/")[0])
         if group in closed:
             looked.missing[vm_id] = "hidden"
         elif number >= MOST_LOOKS:
@@ -67,7 +69,7 @@ def look_for(vm_ids: Iterable[str], find_vm: FindVm) -> Looked:
     return looked
 
 
-def _look(vm_id: str, find_vm: FindVm, looked: Looked) -> None:
+def _look(vm_id: ArmId, find_vm: FindVm, looked: Looked) -> None:
     try:
         resource = find_vm(vm_id)
     except AuthError:
@@ -83,4 +85,4 @@ def _look(vm_id: str, find_vm: FindVm, looked: Looked) -> None:
         if resource is None:
             looked.missing[vm_id] = "gone"
         else:
-            looked.found[vm_id.lower()] = resource
+            looked.found[vm_id] = resource

@@ -12,8 +12,10 @@ from typing import Any
 import polars as pl
 
 from optimizer.estate.parts import JOB_SCHEMA
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.job_owners import JobOwners
-from optimizer.model.raw import mapping, objects, properties_of, text
+from optimizer.model.raw import arm_id, mapping, objects, properties_of, text, word
 from optimizer.ports import Resource
 
 BACKUP = "Backup"
@@ -90,7 +92,7 @@ class JobReader:
     Parameters
     ----------
     spelling
-        Spelling of VM ids in the estate, by id in lower case.
+        Spelling of VM ids in the estate.
     owners
         Index that finds the VM of a job.
     titles
@@ -99,12 +101,12 @@ class JobReader:
         Number of jobs without a certain VM, by reason; counted while jobs are read.
     """
 
-    spelling: Mapping[str, str]
+    spelling: Mapping[ArmId, str]
     owners: JobOwners
     titles: Mapping[str, str] = field(default_factory=dict)
     unassigned: Counter[str] = field(default_factory=Counter)
 
-    def read(self, vault_id: str, jobs: Iterable[Resource]) -> list[dict[str, Any]]:
+    def read(self, vault_id: ArmId, jobs: Iterable[Resource]) -> list[dict[str, Any]]:
         """Rows of ``JOB_SCHEMA`` for the jobs of a vault that have ended, with any operation.
 
         Jobs that are still running are left for the next pull. ``scheduled`` stays empty;
@@ -120,8 +122,8 @@ class JobReader:
         rows = []
         for job in jobs:
             properties = properties_of(job)
-            status = text(properties.get("status"))
-            if status.lower() in {"inprogress", "cancelling"}:
+            status = word(properties.get("status"))
+            if status in _UNFINISHED:
                 continue
             start = parse_time(properties.get("startTime"))
             if not status or start is None:
@@ -132,28 +134,28 @@ class JobReader:
                 rows.append(self._row(vm_id, vault_id, start, properties))
         return rows
 
-    def owner(self, vault_id: str, properties: Mapping[str, Any]) -> str:
+    def owner(self, vault_id: ArmId, properties: Mapping[str, Any]) -> str:
         """Id of the VM that a job certainly belongs to, in the estate's spelling.
 
         If no VM is certain, the id is empty, and the job is counted in ``unassigned``.
         """
         found = self.owners.find(vault_id, properties)
         if found.vm:
-            return self.spelling.get(found.vm, found.vm)
+            return self.spelling.get(found.vm, str(found.vm))
         self.unassigned[NAMELESS if not found.named else SEVERAL if found.exact and found.vms else STRANGER] += 1
         return ""
 
     def _row(self, vm_id: str, vault_id: str, start: datetime, properties: Mapping[str, Any]) -> dict[str, Any]:
-        status = text(properties.get("status"))
+        status = word(properties.get("status"))
         return {
             "vm": vm_id,
-            "vault": vault_id,
+            "vault": str(vault_id),
             "start": start,
             "end": _end(properties, start),
             "scheduled": None,
             "operation": _operation(properties),
-            "status": status,
-            "error_code": self._error(properties) if status.lower() != "completed" else None,
+            "status": str(status),
+            "error_code": self._error(properties) if status != "Completed" else None,
         }
 
     def _error(self, properties: Mapping[str, Any]) -> str | None:
@@ -178,15 +180,18 @@ def _end(properties: Mapping[str, Any], start: datetime) -> datetime | None:
         return None
 
 
+_UNFINISHED = {Caseless("InProgress"), Caseless("Cancelling")}
+
+
 def _operation(properties: Mapping[str, Any]) -> str:
-    operation = text(properties.get("operation"))
-    if operation.lower() != BACKUP.lower():
-        return operation
+    operation = word(properties.get("operation"))
+    if operation != BACKUP:
+        return str(operation)
     return ON_DEMAND_BACKUP if properties.get("isUserTriggered") is True else BACKUP
 
 
 def logged_jobs(
-    rows: Iterable[Mapping[str, Any]], reader: JobReader, vaults: Mapping[str, str]
+    rows: Iterable[Mapping[str, Any]], reader: JobReader, vaults: Mapping[ArmId, ArmId]
 ) -> list[dict[str, Any]]:
     """Rows of ``JOB_SCHEMA`` from the rows of a workspace's ``AddonAzureBackupJobs``.
 
@@ -199,15 +204,15 @@ def logged_jobs(
     reader
         Converter that knows the VMs and counts the jobs that it cannot assign.
     vaults
-        Spelling of vault ids in the estate, by id in lower case.
+        Spelling of vault ids in the estate.
     """
     found = []
     for row in rows:
-        vault_id = vaults.get(text(row.get("_ResourceId")).lower())
+        vault_id = vaults.get(arm_id(row.get("_ResourceId")))
         if vault_id is None:
             continue
-        start, status = parse_time(row.get("JobStartDateTime")), text(row.get("JobStatus"))
-        if status.lower() == "inprogress":
+        start, status = parse_time(row.get("JobStartDateTime")), word(row.get("JobStatus"))
+        if status in _UNFINISHED:
             continue
         if not status or start is None:
             reader.unassigned[UNREADABLE] += 1
@@ -221,18 +226,18 @@ def logged_jobs(
     return found
 
 
-def _logged_job(row: Mapping[str, Any], vault_id: str, vm_id: str, start: datetime) -> dict[str, Any]:
-    status, code = text(row.get("JobStatus")), text(row.get("JobFailureCode"))
-    on_demand = text(row.get("AdhocOrScheduledJob")).lower() in {"adhoc", "ad hoc", "ondemand"}
+def _logged_job(row: Mapping[str, Any], vault_id: ArmId, vm_id: str, start: datetime) -> dict[str, Any]:
+    status, code = word(row.get("JobStatus")), word(row.get("JobFailureCode"))
+    on_demand = word(row.get("AdhocOrScheduledJob")) in {Caseless("AdHoc"), Caseless("Ad hoc"), Caseless("OnDemand")}
     return {
         "vm": vm_id,
-        "vault": vault_id,
+        "vault": str(vault_id),
         "start": start,
         "end": _after_seconds(start, row.get("JobDurationInSecs")),
         "scheduled": None,
         "operation": ON_DEMAND_BACKUP if on_demand else BACKUP,
-        "status": status,
-        "error_code": code if code and code.lower() != "success" and status.lower() != "completed" else None,
+        "status": str(status),
+        "error_code": str(code) if code and code != "Success" and status != "Completed" else None,
     }
 
 

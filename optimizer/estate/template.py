@@ -8,10 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from optimizer.estate.arm_ids import join_id
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.ports import Resource
 
 _TOKEN = re.compile(r"\s*(?:'((?:[^']|'')*)'|(-?\d+)|([A-Za-z_]\w*)|([(),.\[\]]))")
-_PART_IS_OF_USE = frozenset({"microsoft.recoveryservices/vaults", "microsoft.compute/virtualmachines"})
+_PART_IS_OF_USE = frozenset(
+    {Caseless("Microsoft.RecoveryServices/vaults"), Caseless("Microsoft.Compute/virtualMachines")}
+)
 """Types of resources that are useful even if some of their properties cannot be evaluated."""
 
 _MOST_EXPRESSIONS = 32
@@ -33,12 +37,12 @@ class Template:
     group_id
         ARM id of the resource group; empty if unknown.
     vault_ids
-        Ids of vaults that other files list, by name in lower case; None for a name that two vaults have.
+        Ids of vaults that other files list, by name; None for a name that two vaults have.
     """
 
     content: Mapping[str, Any]
     group_id: str = ""
-    vault_ids: Mapping[str, str | None] | None = None
+    vault_ids: Mapping[Caseless, str | None] | None = None
 
     def resources(self) -> Iterator[tuple[str, Resource | str]]:
         """Place and resource of each entry; if a resource cannot be read, the reason replaces it."""
@@ -67,7 +71,7 @@ class Template:
         if kind.count("/") != len(names):
             raise TemplateError(f"its name {name!r} does not fit its type {kind}")
         # Policies and items may be written back later and must be complete; vaults and VMs are useful in part.
-        read = self._part_of if kind.lower() in _PART_IS_OF_USE else self.evaluate
+        read = self._part_of if Caseless(kind) in _PART_IS_OF_USE else self.evaluate
         inner = {key: read(entry[key]) for key in ("location", "tags", "sku", "zones", "properties") if key in entry}
         return {"id": self._id(kind, names), "name": names[-1], "type": kind, **inner}
 
@@ -77,8 +81,8 @@ class Template:
         If other files list the vault, the ids of the vault and its contents come from there.
         """
         group_id = group_id or self.group_id
-        if not group_id and kind.lower().startswith("microsoft.recoveryservices/vaults"):
-            vault_id = (self.vault_ids or {}).get(names[0].lower())
+        if not group_id and Caseless(kind).key.startswith("microsoft.recoveryservices/vaults"):
+            vault_id = (self.vault_ids or {}).get(Caseless(names[0]))
             group_id = (vault_id or "").partition("/providers/")[0]
         if not group_id:
             raise TemplateError(
@@ -125,20 +129,20 @@ class Template:
         TemplateError
             The function is not supported, or does not accept these arguments.
         """
-        functions: dict[str, tuple[Callable[..., Any], range]] = {
-            "parameters": (lambda name: self._named("parameters", str(name), depth), range(1, 2)),
-            "variables": (lambda name: self._named("variables", str(name), depth), range(1, 2)),
-            "resourceid": (lambda *parts: self._resource_id([str(part) for part in parts]), range(2, 100)),
-            "concat": (lambda *parts: "".join(map(str, parts)), range(1, 100)),
-            "format": (_format, range(1, 100)),
-            "tolower": (lambda text: str(text).lower(), range(1, 2)),
-            "toupper": (lambda text: str(text).upper(), range(1, 2)),
+        functions: dict[Caseless, tuple[Callable[..., Any], range]] = {
+            Caseless("parameters"): (lambda name: self._named("parameters", str(name), depth), range(1, 2)),
+            Caseless("variables"): (lambda name: self._named("variables", str(name), depth), range(1, 2)),
+            Caseless("resourceId"): (lambda *parts: self._resource_id([str(part) for part in parts]), range(2, 100)),
+            Caseless("concat"): (lambda *parts: "".join(map(str, parts)), range(1, 100)),
+            Caseless("format"): (_format, range(1, 100)),
+            Caseless("toLower"): (lambda text: str(text).lower(), range(1, 2)),
+            Caseless("toUpper"): (lambda text: str(text).upper(), range(1, 2)),
         }
         if self.group_id:
-            group = {"id": self.group_id, "name": self.group_id.rpartition("/")[2]}
-            functions["resourcegroup"] = (lambda: group, range(1))
-            functions["subscription"] = (lambda: {"subscriptionId": self.group_id.split("/")[2]}, range(1))
-        function, counts = functions.get(name.lower(), (None, range(0)))
+            group = {"id": self.group_id, "name": ArmId(self.group_id).name}
+            functions[Caseless("resourceGroup")] = (lambda: group, range(1))
+            functions[Caseless("subscription")] = (lambda: {"subscriptionId": self.group_id.split("/")[2]}, range(1))
+        function, counts = functions.get(Caseless(name), (None, range(0)))
         if function is None or len(arguments) not in counts:
             raise TemplateError(
                 f"the expression uses {name}() with {len(arguments)} arguments, which only Azure can evaluate"
@@ -147,8 +151,8 @@ class Template:
 
     def _named(self, function: str, name: str, depth: int) -> Any:
         listed = self.content.get(function)
-        found = {str(key).lower(): inner for key, inner in (listed if isinstance(listed, dict) else {}).items()}
-        stated = found.get(name.lower())
+        found = {Caseless(str(key)): inner for key, inner in (listed if isinstance(listed, dict) else {}).items()}
+        stated = found.get(Caseless(name))
         if function == "parameters":
             stated = stated.get("defaultValue") if isinstance(stated, dict) else None
         if stated is None:

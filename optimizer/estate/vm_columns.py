@@ -9,6 +9,7 @@ from pathlib import Path
 
 from optimizer.errors import DataError
 from optimizer.estate.problems import list_columns, name_columns
+from optimizer.model.caseless import Caseless
 
 REQUIRED = ("vm", "service", "vault", "policy", "frequency", "days", "time", "timezone", "retention_days")
 OPTIONAL = ("interval_hours", "duration_hours", "resource_group", "subscription", "os", "location", "availability_set")
@@ -72,14 +73,14 @@ def read_columns(path: Path, header: Sequence[str]) -> Columns:
         )
     unknown = [name for name in names if name and not name.startswith(TAG) and name not in {*REQUIRED, *OPTIONAL}]
     tags = {name: name.removeprefix(TAG) for name in names if name.startswith(TAG) or name in unknown}
-    used: dict[str, str] = {SERVICE_TAG: "service"}
+    used: dict[Caseless, str] = {Caseless(SERVICE_TAG): "service"}
     double = [name for name in dict.fromkeys(names) if name and names.count(name) > 1]
     if double:
         raise DataError(f"{path} has {name_columns(double)} twice; keep one of each")
     for name, tag in tags.items():
         if not tag:
             raise DataError(f"{path}: the column {name!r} names no tag; write for example tag:tier")
-        if (other := used.setdefault(tag.lower(), name)) != name:
+        if (other := used.setdefault(Caseless(tag), name)) != name:
             raise DataError(f"{path}: the columns {other!r} and {name!r} mean the same tag {tag!r}; keep one of them")
     return Columns(names, tags, tuple(unknown), "" in names)
 

@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from optimizer.errors import DataError
+from optimizer.model.arm_id import ArmId
 
 _NAMED = 5
 """Maximum number of VMs that a message lists."""
@@ -26,12 +27,13 @@ def find_vm(wanted: str, vm_ids: Iterable[str]) -> str | None:
     DataError
         Several VMs have the name; the message lists their ids.
     """
-    key, named = wanted.casefold(), {}
+    key, named = ArmId(wanted), dict[ArmId, str]()
     for vm_id in vm_ids:
-        if vm_id.casefold() == key:
+        known = ArmId(vm_id)
+        if known == key:
             return vm_id
-        if _name(vm_id).casefold() == key:
-            named[vm_id.casefold()] = vm_id
+        if key == known.name:
+            named[known] = vm_id
     if len(named) > 1:
         raise DataError(
             f"{wanted!r} is the name of {len(named)} VMs; give the ARM id of one: {_some([*named.values()])}"
@@ -41,16 +43,12 @@ def find_vm(wanted: str, vm_ids: Iterable[str]) -> str | None:
 
 def no_such_vm(wanted: str, vm_ids: Iterable[str]) -> DataError:
     """Error for a name that no VM has, with the names that resemble it, or else some of those that exist."""
-    names = sorted({_name(vm_id) for vm_id in vm_ids})
+    names = sorted({ArmId(vm_id).name for vm_id in vm_ids})
     if not names:
         return DataError(f"no VM has the name or ARM id {wanted!r}: the estate contains no VM")
     if near := difflib.get_close_matches(wanted, names, n=3):
         return DataError(f"no VM has the name or ARM id {wanted!r}; did you mean {' or '.join(map(repr, near))}?")
     return DataError(f"no VM has the name or ARM id {wanted!r}; the estate contains {_some(names)}")
-
-
-def _name(vm_id: str) -> str:
-    return vm_id.rpartition("/")[2]
 
 
 def _some(names: Sequence[str]) -> str:

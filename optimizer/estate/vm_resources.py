@@ -9,6 +9,8 @@ from optimizer.estate.arm_ids import NO_SUBSCRIPTION, is_vm_id, segment
 from optimizer.estate.import_vms import VmRow, has_byte_order_mark, keep_spelling, read_vms
 from optimizer.estate.listing import Listing
 from optimizer.estate.vm_columns import SERVICE_TAG
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
 from optimizer.model.timegrid import WEEKDAYS, Frequency, format_start
 from optimizer.ports import Resource
@@ -45,26 +47,26 @@ def list_vms(path: Path, known: list[Resource]) -> Listing:
     return to_resources(rows, tuple(notes))
 
 
-_SERVICE_TAGS = {source.removeprefix("tag:") for source in DEFAULT_SERVICE_FROM if source.startswith("tag:")}
+_SERVICE_TAGS = {Caseless(source.removeprefix("tag:")) for source in DEFAULT_SERVICE_FROM if source.startswith("tag:")}
 
 
 def _has_service(row: VmRow) -> bool:
-    tags = {tag.lower() for tag in row.tags}
+    tags = {Caseless(tag) for tag in row.tags}
     return bool(row.service or row.availability_set or tags & _SERVICE_TAGS or is_vm_id(row.vm))
 
 
 def to_resources(rows: list[VmRow], notes: tuple[str, ...] = ()) -> Listing:
     """Convert rows to resources with Standard policies and made-up ids; the VM's id is its name, its service a tag."""
-    vaults: dict[str, Resource] = {}
-    policies: dict[str, Resource] = {}
+    vaults: dict[ArmId, Resource] = {}
+    policies: dict[ArmId, Resource] = {}
     items, vms = [], []
     for row in rows:
-        vault_id = f"{_GROUP}/providers/Microsoft.RecoveryServices/vaults/{segment(row.vault)}"
-        policy_id = f"{vault_id}/backupPolicies/{segment(row.policy)}"
+        vault_id = ArmId(f"{_GROUP}/providers/Microsoft.RecoveryServices/vaults/{segment(row.vault)}")
+        policy_id = ArmId(f"{vault_id}/backupPolicies/{segment(row.policy)}")
         vault = vaults.setdefault(
-            vault_id.lower(), {"id": vault_id, "name": row.vault, "type": "Microsoft.RecoveryServices/vaults"}
+            vault_id, {"id": str(vault_id), "name": row.vault, "type": "Microsoft.RecoveryServices/vaults"}
         )
-        policy = policies.setdefault(policy_id.lower(), _policy(row, f"{vault['id']}/backupPolicies/", policy_id))
+        policy = policies.setdefault(policy_id, _policy(row, f"{vault['id']}/backupPolicies/", policy_id))
         policy["properties"]["protectedItemsCount"] += 1
         items.append(_item(row, vault, policy))
         vms.append(_vm(row))
@@ -90,7 +92,7 @@ def _vm(row: VmRow) -> Resource:
     return {"id": row.vm, "name": row.name, **place, "tags": tags, "properties": properties}
 
 
-def _policy(row: VmRow, folder: str, policy_id: str) -> Resource:
+def _policy(row: VmRow, folder: str, policy_id: ArmId) -> Resource:
     hourly = row.frequency is Frequency.HOURLY
     time = f"{_TIME_DATE}T{format_start(row.time)}:00Z"
     days = [WEEKDAYS[day] for day in row.days]
@@ -112,7 +114,7 @@ def _policy(row: VmRow, folder: str, policy_id: str) -> Resource:
         schedule["scheduleRunDays"] = days
         retention = {"weeklySchedule": {"daysOfTheWeek": days, **kept}}
     return {
-        "id": folder + policy_id.rpartition("/")[2],
+        "id": folder + policy_id.name,
         "name": row.policy,
         "type": "Microsoft.RecoveryServices/vaults/backupPolicies",
         "properties": {

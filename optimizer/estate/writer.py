@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +23,7 @@ from optimizer.estate.document import (
     Part,
 )
 from optimizer.estate.parts import JOB_SCHEMA, METRICS, digest, encode, encode_day
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 from optimizer.ports import Resource
 
@@ -112,9 +113,9 @@ class EstateWriter:
         protected_items: Sequence[Resource],
         vms: Sequence[Resource],
         vault_settings: Sequence[Resource] = (),
-        load_gaps: dict[str, str] | None = None,
-        missing_vms: dict[str, Absence] | None = None,
-        services: dict[str, str] | None = None,
+        load_gaps: Mapping[ArmId, str] | None = None,
+        missing_vms: Mapping[ArmId, Absence] | None = None,
+        services: Mapping[ArmId, str] | None = None,
     ) -> EstateDocument:
         """Publish the staged parts with the given inventory, which replaces the old one.
 
@@ -133,9 +134,9 @@ class EstateWriter:
             protected_items=tuple(protected_items),
             vms=tuple(vms),
             vault_settings=tuple(vault_settings),
-            load_gaps=load_gaps or {},
-            missing_vms=missing_vms or {},
-            services=services or {},
+            load_gaps=dict(load_gaps or {}),
+            missing_vms=dict(missing_vms or {}),
+            services=dict(services or {}),
             load_metadata=LoadMetadata(columns=tuple(metric for metric in METRICS if metric in self._columns)),
             load=tuple(sorted((*old_load, *self._load), key=lambda part: part.path)),
             jobs=(*old_jobs, *self._jobs),

@@ -10,6 +10,7 @@ from pathlib import Path
 from optimizer.errors import DataError, JournalError
 from optimizer.journal.records import Record, RunRecord, is_journal, read_journal, rollback_journal_path
 from optimizer.journal.state import state_of
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import HistorySource
@@ -27,8 +28,8 @@ class _Journal:
     is_rollback: bool
     records: Sequence[Record]
 
-    def moved_on(self) -> dict[str, date]:
-        """Day (UTC) on which each VM got its new start, by ``vm_id.lower()``."""
+    def moved_on(self) -> dict[ArmId, date]:
+        """Day (UTC) on which each VM got its new start, by VM id."""
         return {vm: at.astimezone(UTC).date() for vm, at in state_of(self.records).moved_at().items()}
 
 
@@ -43,7 +44,7 @@ class Told:
     moves
         Number of VMs that the journal moved, or that the plan was to move.
     in_force
-        Day (UTC) of each of these moves that is still in force, by ``vm_id.lower()``.
+        Day (UTC) of each of these moves that is still in force, by VM id.
     before
         The same for earlier moves that a plan took into account.
     """
@@ -51,11 +52,11 @@ class Told:
     path: Path
     is_plan: bool
     moves: int
-    in_force: Mapping[str, date]
-    before: Mapping[str, date]
+    in_force: Mapping[ArmId, date]
+    before: Mapping[ArmId, date]
 
-    def last(self) -> dict[str, date]:
-        """Day (UTC) of the last move of each VM, by ``vm_id.lower()``."""
+    def last(self) -> dict[ArmId, date]:
+        """Day (UTC) of the last move of each VM, by VM id."""
         return {**self.before, **self.in_force}
 
     def summed_up(self, is_recent: Callable[[date], bool]) -> HistorySource:
@@ -70,9 +71,9 @@ class Told:
         )
 
 
-def last_moves(told: Iterable[Told]) -> dict[str, date]:
-    """Day (UTC) of the last move of each VM in any of the sources, by ``vm_id.lower()``."""
-    last: dict[str, date] = {}
+def last_moves(told: Iterable[Told]) -> dict[ArmId, date]:
+    """Day (UTC) of the last move of each VM in any of the sources, by VM id."""
+    last: dict[ArmId, date] = {}
     for one in told:
         for vm, day in one.last().items():
             last[vm] = max(day, last.get(vm, day))
@@ -104,7 +105,7 @@ def read_history(sources: str | Path | Iterable[str | Path], inventory: Inventor
     """
     journals: dict[Path, _Journal] = {}
     plans: list[Told] = []
-    starts = {item.vm_id.lower(): format_start(inventory.policy(item).start) for item in inventory.items}
+    starts = {item.vm_id: format_start(inventory.policy(item).start) for item in inventory.items}
     several = (sources,) if isinstance(sources, str | Path) else sources
     for path in _files(map(Path, several)):
         if is_journal(path):
@@ -130,11 +131,11 @@ def _told_by_journal(path: Path, journal: _Journal, back: Collection[str], known
     return Told(path, is_plan=False, moves=len(moved), in_force=holds, before={})
 
 
-def _told_by_plan(path: Path, starts: Mapping[str, str]) -> Told:
+def _told_by_plan(path: Path, starts: Mapping[ArmId, str]) -> Told:
     plan = read_plan(path)
     made_for = plan.estate.as_of.astimezone(UTC).date()
-    wanted = {entry.vm.lower(): entry.start for entry in plan.schedule if entry.start != entry.start_today}
-    before = {vm.lower(): day for vm, day in plan.settings.recently_moved.items()}
+    wanted = {entry.vm: entry.start for entry in plan.schedule if entry.start != entry.start_today}
+    before = dict(plan.settings.recently_moved)
     return Told(
         path,
         is_plan=True,

@@ -22,6 +22,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from optimizer.errors import ApplyError, JournalError
 from optimizer.estate.atomic import sync_folder, translate_write_errors
 from optimizer.estate.document import UtcDatetime
+from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import Stopped
 from optimizer.model.faults import describe_faults
 from optimizer.model.raw import parse_json
@@ -90,10 +91,10 @@ class IntentRecord(StrictModel):
     number: int
     at: UtcDatetime
     kind: WriteKind
-    vault_id: str
-    object_id: str
+    vault_id: ArmId
+    object_id: ArmId
     name: str
-    vms: tuple[str, ...] = ()
+    vms: tuple[ArmId, ...] = ()
     before: Resource | None
     body: dict[str, Any] | None
 

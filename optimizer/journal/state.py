@@ -15,6 +15,7 @@ from optimizer.journal.records import (
     SkippedRecord,
     Unsettled,
 )
+from optimizer.model.arm_id import ArmId
 
 Ended = DoneRecord | FailedRecord | SkippedRecord
 
@@ -58,10 +59,10 @@ class JournalState:
         """Writes whose result somebody else made.  They are done, but a rollback must not undo them."""
         return frozenset(self.done) - self.ours
 
-    def moved_at(self) -> dict[str, datetime]:
-        """When each VM got its new start, by ``vm_id.lower()``."""
+    def moved_at(self) -> dict[ArmId, datetime]:
+        """When each VM got its new start, by VM id."""
         return {
-            vm.lower(): record.at
+            vm: record.at
             for number, record in self.done.items()
             if number in self.ours and number in self.intents
             for vm in self.intents[number].vms

@@ -1,12 +1,18 @@
-"""Strict parsing of ARM ids: no part of an id from a file enters a path or URL unchecked."""
+"""Ids of Azure resources.
+
+An :class:`ArmId` is any id, right or wrong, as it was read; it compares without regard to case. The classes with
+``parse`` are strict, so that no part of an id from a file enters a path or URL unchecked.
+"""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Self
 
 from optimizer.errors import DataError
+from optimizer.model.caseless import Caseless, key_of
 
 _GUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _GROUP = r"(?u:[-\w.()]{0,89}[-\w()])"
@@ -42,15 +48,58 @@ def _take_apart(pattern: re.Pattern[str], text: object, what: str, form: str) ->
     return match.groupdict()
 
 
-def subscription_of(arm_id: str) -> str:
-    """Subscription of any ARM id, in lower case; empty if the text is not an ARM id."""
-    parts = arm_id.lower().split("/")
-    return parts[2] if len(parts) > 3 and parts[:2] == ["", "subscriptions"] else ""
+class ArmId(Caseless):
+    """Id of a resource, or the name that stands for one in an imported file.
+
+    Every text is accepted. Parts that the text does not have are empty.
+    """
+
+    __slots__ = ()
+
+    @property
+    def name(self) -> str:
+        """Last segment as written, or the whole text if it has no segments."""
+        return str(self.rpartition("/")[2])
+
+    @property
+    def vault(self) -> ArmId:
+        """Vault that holds this policy or protected item; empty for other ids."""
+        return self.above("backupPolicies") or self.above("backupFabrics")
+
+    @property
+    def subscription(self) -> Caseless:
+        """Id of the subscription, as written."""
+        return self.segment("subscriptions")
+
+    @property
+    def resource_group(self) -> Caseless:
+        """Name of the resource group, as written."""
+        return self.segment("resourceGroups")
+
+    def segment(self, name: str) -> Caseless:
+        """Value of the first segment that follows a segment called ``name``."""
+        wanted = key_of(name)
+        found = (value for part, value in pairwise(self.split("/")) if key_of(part) == wanted)
+        return Caseless(next(found, ""))
+
+    def above(self, collection: str) -> ArmId:
+        """Id of the resource that holds a collection, such as the vault above ``backupPolicies``."""
+        wanted, parts = key_of(collection), self.split("/")
+        places = [n for n, part in enumerate(parts[:-1]) if n and key_of(part) == wanted]
+        return ArmId("/".join(parts[: places[-1]]) if places else "")
+
+    def is_below(self, other: str) -> bool:
+        """Whether the id continues another one."""
+        return self.key.startswith(key_of(other) + "/")
+
+
+NO_ID = ArmId()
+"""Absence of an id."""
 
 
 @dataclass(frozen=True, slots=True)
-class _ArmId:
-    """Parts that every ARM id has.
+class _Parsed:
+    """Parts that every parsed id has.
 
     Parameters
     ----------
@@ -62,22 +111,17 @@ class _ArmId:
         Names as they were written.
     """
 
-    text: str
+    text: ArmId
     subscription: str
     resource_group: str
     name: str
 
-    @property
-    def key(self) -> str:
-        """Lower-case text for comparisons, because Azure ignores case."""
-        return self.text.lower()
-
     def __str__(self) -> str:
-        return self.text
+        return str(self.text)
 
 
 @dataclass(frozen=True, slots=True)
-class VaultId(_ArmId):
+class VaultId(_Parsed):
     """A Recovery Services vault."""
 
     @classmethod
@@ -91,11 +135,11 @@ class VaultId(_ArmId):
         """
         form = "/subscriptions/{guid}/resourceGroups/{group}/providers/Microsoft.RecoveryServices/vaults/{vault}"
         found = _take_apart(_VAULT_ID, text, "vault", form)
-        return cls(str(text), found["subscription"], found["resource_group"], found["vault"])
+        return cls(ArmId(str(text)), found["subscription"], found["resource_group"], found["vault"])
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyId(_ArmId):
+class PolicyId(_Parsed):
     """A backup policy of a vault."""
 
     vault: VaultId
@@ -111,11 +155,11 @@ class PolicyId(_ArmId):
         """
         found = _take_apart(_POLICY_ID, text, "backup policy", "{vault id}/backupPolicies/{policy}")
         vault = VaultId.parse(found["vault_id"])
-        return cls(str(text), vault.subscription, vault.resource_group, found["policy"], vault)
+        return cls(ArmId(str(text)), vault.subscription, vault.resource_group, found["policy"], vault)
 
 
 @dataclass(frozen=True, slots=True)
-class ItemId(_ArmId):
+class ItemId(_Parsed):
     """A protected item. Azure chooses the segments of its id; the program never builds them.
 
     Parameters
@@ -143,7 +187,7 @@ class ItemId(_ArmId):
         found = _take_apart(_ITEM_ID, text, "protected item", form)
         vault = VaultId.parse(found["vault_id"])
         return cls(
-            str(text),
+            ArmId(str(text)),
             vault.subscription,
             vault.resource_group,
             found["item"],
@@ -154,7 +198,7 @@ class ItemId(_ArmId):
 
 
 @dataclass(frozen=True, slots=True)
-class VmId(_ArmId):
+class VmId(_Parsed):
     """A virtual machine, either of Azure Resource Manager or classic."""
 
     @classmethod
@@ -168,7 +212,7 @@ class VmId(_ArmId):
         """
         form = "/subscriptions/{guid}/resourceGroups/{group}/providers/Microsoft.Compute/virtualMachines/{vm}"
         found = _take_apart(_VM_ID, text, "virtual machine", form)
-        return cls(str(text), found["subscription"], found["resource_group"], found["vm"])
+        return cls(ArmId(str(text)), found["subscription"], found["resource_group"], found["vm"])
 
 
 _VAULT_ID = _pattern(_IN_VAULT)

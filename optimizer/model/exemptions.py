@@ -7,6 +7,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rule
 from optimizer.model.selectors import Selector, fits
@@ -27,8 +28,8 @@ def exempted(rule: Rule, inventory: Inventory, rows: Sequence[int]) -> Rule:
     inventory, rows
         The estate, and the indices of the VMs to exempt.
     """
-    names = [inventory.vm(item).name.lower() for item in inventory.items]
-    others: defaultdict[str, list[int]] = defaultdict(list)
+    names = [Caseless(inventory.vm(item).name) for item in inventory.items]
+    others: defaultdict[Caseless, list[int]] = defaultdict(list)
     wanted = frozenset(rows)
     for row, name in enumerate(names):
         if row not in wanted:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from optimizer.model.arm_id import ArmId
+
 Cell = str | int | float | None
 
 MOST_ROWS = 10
@@ -62,7 +64,7 @@ def counted(number: int, one: str, several: str) -> str:
 
 def name_of(arm_id: str) -> str:
     """Last part of an ARM id; a plain name stays as it is."""
-    return arm_id.rpartition("/")[2]
+    return ArmId(arm_id).name
 
 
 def _text(cell: Cell) -> str:

@@ -9,15 +9,18 @@ from enum import StrEnum
 from functools import cached_property
 from typing import Any
 
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import NOTHING, Caseless, hold
 from optimizer.model.job_owners import JobOwners
+from optimizer.model.raw import word
 from optimizer.model.timegrid import WEEKDAYS, Frequency, Horizon, Pattern, Recurrence, resolve_zone
 
 MAX_POLICIES_PER_VAULT = 200
 """Number of policies that one vault may hold (Azure Backup FAQ, 2025-12-30; the support matrix states more)."""
 
 
-DEFAULT_POLICY_NAMES = frozenset({"defaultpolicy", "enhancedpolicy"})
-"""Names in lower case of policies that Azure creates in every vault and manages itself (Azure Backup FAQ,
+DEFAULT_POLICY_NAMES = frozenset({Caseless("DefaultPolicy"), Caseless("EnhancedPolicy")})
+"""Names of policies that Azure creates in every vault and manages itself (Azure Backup FAQ,
 2026-01-07)."""
 
 
@@ -40,12 +43,16 @@ class Vault:
         Number of policies for other workloads (SQL, files ...), which also count toward the vault's limit.
     """
 
-    id: str
+    id: ArmId
     name: str
-    subscription: str = ""
+    subscription: Caseless = NOTHING
     resource_group: str = ""
     location: str = ""
     other_policies: int = 0
+
+    def __post_init__(self) -> None:
+        hold(self, ArmId, ["id"])
+        hold(self, Caseless, ["subscription"])
 
 
 @dataclass(frozen=True)
@@ -78,9 +85,9 @@ class Policy:
         twin instead.
     """
 
-    id: str
+    id: ArmId
     name: str
-    vault_id: str
+    vault_id: ArmId
     sub_type: SubType
     recurrence: Recurrence
     start: int
@@ -91,6 +98,9 @@ class Policy:
     refused: str = ""
     one_way: bool = False
 
+    def __post_init__(self) -> None:
+        hold(self, ArmId, ["id", "vault_id"])
+
     @property
     def may_be_edited(self) -> bool:
         """Whether the time may be edited: not for default policies, nor if the edit could not be reverted."""
@@ -99,12 +109,12 @@ class Policy:
     @property
     def is_default(self) -> bool:
         """Whether Azure manages the policy: its time is never edited, but its VMs may be assigned to a twin."""
-        return self.name.lower() in DEFAULT_POLICY_NAMES
+        return Caseless(self.name) in DEFAULT_POLICY_NAMES
 
     @property
     def is_agentless(self) -> bool:
         """Whether snapshots are crash-consistent and involve no VM agent, extension, VSS or fsfreeze."""
-        return str(self.properties.get("snapshotConsistencyType") or "").lower() == "onlycrashconsistent"
+        return word(self.properties.get("snapshotConsistencyType")) == "OnlyCrashConsistent"
 
     def pattern(self, horizon: Horizon) -> Pattern:
         """Position in the week of the start windows of each start option of this policy."""
@@ -123,16 +133,20 @@ class Vm:
         Group of VMs whose snapshots must not overlap; see ``service_from`` in the rules.
     """
 
-    id: str
+    id: ArmId
     name: str
     service: str = ""
-    subscription: str = ""
+    subscription: Caseless = NOTHING
     resource_group: str = ""
     location: str = ""
     os: str = ""
     tags: Mapping[str, str] = field(default_factory=dict, hash=False)
     availability_set: str = ""
     scale_set: str = ""
+
+    def __post_init__(self) -> None:
+        hold(self, ArmId, ["id"])
+        hold(self, Caseless, ["subscription"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +165,17 @@ class ProtectedItem:
         How jobs refer to the item, according to its own properties; empty if these do not say.
     """
 
-    id: str
-    vm_id: str
-    policy_id: str
-    vault_id: str
+    id: ArmId
+    vm_id: ArmId
+    policy_id: ArmId
+    vault_id: ArmId
     unwritable: str = ""
     runs: bool = True
     container: str = ""
     friendly_name: str = ""
+
+    def __post_init__(self) -> None:
+        hold(self, ArmId, ["id", "vm_id", "policy_id", "vault_id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +198,7 @@ class LeftOut:
 class Inventory:
     """Vaults, policies, items and VMs of an estate at one time; every reference resolves.
 
-    Like Azure, the inventory ignores case in ids: its mappings are keyed by ``id.lower()``.
+    Like Azure, the inventory ignores case in ids; see :mod:`optimizer.model.caseless`.
 
     Parameters
     ----------
@@ -197,9 +214,9 @@ class Inventory:
     """
 
     as_of: datetime
-    vaults: Mapping[str, Vault]
-    policies: Mapping[str, Policy]
-    vms: Mapping[str, Vm]
+    vaults: Mapping[ArmId, Vault]
+    policies: Mapping[ArmId, Policy]
+    vms: Mapping[ArmId, Vm]
     items: tuple[ProtectedItem, ...]
     idle_items: tuple[ProtectedItem, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
@@ -216,45 +233,55 @@ class Inventory:
 
     def vm(self, item: ProtectedItem) -> Vm:
         """The VM of an item."""
-        return self.vms[item.vm_id.lower()]
+        return self.vms[item.vm_id]
 
     def policy(self, item: ProtectedItem) -> Policy:
         """The policy of an item."""
-        return self.policies[item.policy_id.lower()]
+        return self.policies[item.policy_id]
 
     def vault(self, of: ProtectedItem | Policy) -> Vault:
         """The vault of an item or a policy."""
-        return self.vaults[of.vault_id.lower()]
+        return self.vaults[of.vault_id]
 
     @cached_property
-    def items_by_policy(self) -> Mapping[str, tuple[int, ...]]:
-        """Item indexes of each policy, by ``policy.id.lower()``; empty policies are included."""
-        rows: dict[str, list[int]] = {key: [] for key in self.policies}
+    def row_of_vm(self) -> Mapping[ArmId, int]:
+        """Index of the item of each VM with a schedule."""
+        return {item.vm_id: row for row, item in enumerate(self.items)}
+
+    def item_of_vm(self, vm_id: str) -> ProtectedItem | None:
+        """The item of a VM; None if the VM has no scheduled backups here."""
+        row = self.row_of_vm.get(ArmId(vm_id))
+        return None if row is None else self.items[row]
+
+    @cached_property
+    def items_by_policy(self) -> Mapping[ArmId, tuple[int, ...]]:
+        """Item indexes of each policy; empty policies are included."""
+        rows: dict[ArmId, list[int]] = {key: [] for key in self.policies}
         for row, item in enumerate(self.items):
-            rows[item.policy_id.lower()].append(row)
+            rows[item.policy_id].append(row)
         return {key: tuple(value) for key, value in rows.items()}
 
     @cached_property
-    def unknown_items(self) -> Mapping[str, int]:
+    def unknown_items(self) -> Mapping[ArmId, int]:
         """Number of unplanned items of each policy: idle items, and items that only Azure counted."""
         idle = dict.fromkeys(self.policies, 0)
         for item in self.idle_items:
-            if item.policy_id.lower() in idle:
-                idle[item.policy_id.lower()] += 1
+            if item.policy_id in idle:
+                idle[item.policy_id] += 1
         return {
             key: max(idle[key], (policy.items_reported or 0) - len(self.items_by_policy[key]))
             for key, policy in self.policies.items()
         }
 
     @cached_property
-    def policy_sizes(self) -> Mapping[str, int]:
-        """Number of items of each policy, by ``policy.id.lower()``, including items that only Azure counted."""
+    def policy_sizes(self) -> Mapping[ArmId, int]:
+        """Number of items of each policy, including items that only Azure counted."""
         return {key: len(rows) + self.unknown_items[key] for key, rows in self.items_by_policy.items()}
 
     def policies_in_vault(self, vault_id: str) -> int:
         """Number of policies that count toward the vault's limit, including those for other workloads."""
-        own = sum(policy.vault_id.lower() == vault_id.lower() for policy in self.policies.values())
-        return own + self.vaults[vault_id.lower()].other_policies
+        own = sum(policy.vault_id == vault_id for policy in self.policies.values())
+        return own + self.vaults[ArmId(vault_id)].other_policies
 
 
 def describe_recurrence(recurrence: Recurrence) -> str:

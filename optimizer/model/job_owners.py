@@ -12,14 +12,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from optimizer.model.arm_id import NO_ID, ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.raw import text
 
 if TYPE_CHECKING:
     from optimizer.model.inventory import ProtectedItem
 
-_Place = tuple[str, str]
+_Place = tuple[ArmId, Caseless]
 
-_CONTAINERS = {"iaasvmcontainerv2", "iaasvmcontainer"}
+_NONE = Caseless()
+
+_CONTAINERS = {Caseless("IaasVMContainerV2"), Caseless("IaasVMContainer")}
 """First parts of the names of VM containers: Azure Resource Manager and classic."""
 
 
@@ -30,21 +34,21 @@ class Owner:
     Parameters
     ----------
     vms
-        VM ids in lower case; empty if the job names no VM of the vault.
+        Empty if the job names no VM of the vault.
     named
         Whether the job names a VM at all, known or unknown.
     exact
         Whether the job cannot belong to any other VM.
     """
 
-    vms: frozenset[str]
+    vms: frozenset[ArmId]
     named: bool
     exact: bool = True
 
     @property
-    def vm(self) -> str:
+    def vm(self) -> ArmId:
         """The VM that the job certainly belongs to; empty if this is not certain."""
-        return next(iter(self.vms)) if self.exact and len(self.vms) == 1 else ""
+        return next(iter(self.vms)) if self.exact and len(self.vms) == 1 else NO_ID
 
 
 @dataclass(frozen=True)
@@ -54,27 +58,26 @@ class JobOwners:
     Parameters
     ----------
     by_container, by_name
-        VM ids in lower case. The keys are the vault id with either the container key or the VM name, all in lower
-        case.
+        VM ids. The keys are the vault id with either the container key or the VM name.
     """
 
-    by_container: Mapping[_Place, frozenset[str]]
-    by_name: Mapping[_Place, frozenset[str]]
+    by_container: Mapping[_Place, frozenset[ArmId]]
+    by_name: Mapping[_Place, frozenset[ArmId]]
 
     @classmethod
     def of(cls, items: Iterable[ProtectedItem]) -> JobOwners:
         """Build the index from protected items, of one or more vaults."""
-        containers: defaultdict[_Place, set[str]] = defaultdict(set)
-        names: defaultdict[_Place, set[str]] = defaultdict(set)
+        containers: defaultdict[_Place, set[ArmId]] = defaultdict(set)
+        names: defaultdict[_Place, set[ArmId]] = defaultdict(set)
         for item in items:
-            vault, vm = item.vault_id.lower(), item.vm_id.lower()
+            vault, vm = item.vault_id, item.vm_id
             # The id and 'containerName' name the same container; an item may lack one or both of them.
-            stated = {container_key(item.container), container_key(container_of(item.id))} - {""}
-            for key in stated or {container_key(_container_of_vm(vm))} - {""}:
+            stated = {container_key(item.container), container_key(container_of(item.id))} - {_NONE}
+            for key in stated or {container_key(_container_of_vm(vm))} - {_NONE}:
                 containers[vault, key].add(vm)
-            for name in (item.friendly_name, vm.rpartition("/")[2]):
+            for name in (item.friendly_name, vm.name):
                 if name:
-                    names[vault, name.lower()].add(vm)
+                    names[vault, Caseless(name)].add(vm)
         return cls(_frozen(containers), _frozen(names))
 
     def find(self, vault_id: str, properties: Mapping[str, Any]) -> Owner:
@@ -90,37 +93,33 @@ class JobOwners:
         properties
             Raw properties of the job.
         """
-        vault = vault_id.lower()
-        container = container_key(properties.get("containerName"))
-        name = text(properties.get("entityFriendlyName")).strip().lower()
+        vault, container = ArmId(vault_id), container_key(properties.get("containerName"))
+        name = text(properties.get("entityFriendlyName")).strip()
         if container and (known := self.by_container.get((vault, container))):
             return Owner(known, named=True)
         name = name or container.rpartition(";")[2]
-        return Owner(self.by_name.get((vault, name), frozenset()), named=bool(name), exact=not container)
+        return Owner(self.by_name.get((vault, Caseless(name)), frozenset()), named=bool(name), exact=not container)
 
 
-def container_key(container: object) -> str:
-    """Key ``group;vm`` of a container's name, in lower case; empty if the name does not have the expected form.
+def container_key(container: object) -> Caseless:
+    """Key ``group;vm`` of a container's name; empty if the name does not have the expected form.
 
     Item ids contain the container's name with one more prefix than jobs do.
     """
-    parts = text(container).lower().strip().split(";")
-    is_one = len(parts) > 2 and parts[-3] in _CONTAINERS and all(parts[-2:])
-    return ";".join(parts[-2:]) if is_one else ""
+    parts = text(container).strip().split(";")
+    is_one = len(parts) > 2 and Caseless(parts[-3]) in _CONTAINERS and all(parts[-2:])
+    return Caseless(";".join(parts[-2:])) if is_one else _NONE
 
 
-def container_of(item_id: str) -> str:
+def container_of(item_id: ArmId) -> str:
     """Name of the container in the id of a protected item, as written; empty if the id contains none."""
-    parts = item_id.split("/")
-    keys = [part.lower() for part in parts]
-    return parts[keys.index("protectioncontainers") + 1] if "protectioncontainers" in keys[:-1] else ""
+    return str(item_id.segment("protectionContainers"))
 
 
-def _container_of_vm(vm_id: str) -> str:
+def _container_of_vm(vm_id: ArmId) -> str:
     """Usual container name of a VM, built from the resource group and name in its id; empty for other ids."""
-    parts = vm_id.split("/")
-    return f"iaasvmcontainerv2;{parts[4]};{parts[-1]}" if len(parts) == 9 else ""
+    return f"iaasvmcontainerv2;{vm_id.resource_group};{vm_id.name}" if vm_id.count("/") == 8 else ""
 
 
-def _frozen(places: Mapping[_Place, set[str]]) -> dict[_Place, frozenset[str]]:
+def _frozen(places: Mapping[_Place, set[ArmId]]) -> dict[_Place, frozenset[ArmId]]:
     return {place: frozenset(vms) for place, vms in places.items()}

@@ -11,6 +11,9 @@ import tomllib
 from collections.abc import Mapping
 from typing import Any
 
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+
 MALFORMED = (ArithmeticError, AssertionError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
 """Exceptions that code may raise when a raw object contains a value of the wrong type."""
 
@@ -94,9 +97,19 @@ def properties_of(resource: object) -> Mapping[str, Any]:
     return mapping(mapping(resource).get("properties"))
 
 
-def id_of(resource: object) -> str:
+def word(value: object) -> Caseless:
+    """The value, compared without case, if it is a string; otherwise empty. For states, kinds and names."""
+    return Caseless(text(value))
+
+
+def arm_id(value: object) -> ArmId:
+    """The value as an id if it is a string, otherwise empty."""
+    return ArmId(text(value))
+
+
+def id_of(resource: object) -> ArmId:
     """``id`` of a resource; empty if it has none."""
-    return text(mapping(resource).get("id"))
+    return arm_id(mapping(resource).get("id"))
 
 
 def too_deep(value: object, deepest: int = DEEPEST) -> bool:

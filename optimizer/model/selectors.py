@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Vault, Vm
 from optimizer.model.rule_values import Flag, Os, SparseTable
 from optimizer.model.timegrid import Frequency
@@ -45,17 +45,13 @@ class Selector(SparseTable):
             (self.resource_group, vm.resource_group),
             (self.os, vm.os),
         )
-        tags = {key.lower(): value for key, value in vm.tags.items()}
+        tags = {Caseless(key): value for key, value in vm.tags.items()}
         if self.frequency and frequency not in self.frequency:
             return False
-        return all(pattern is None or _like(value, pattern) for pattern, value in wanted) and all(
-            key.lower() in tags and _like(tags[key.lower()], pattern) for key, pattern in self.tag.items()
+        wanted_tags = ((pattern, tags.get(Caseless(key))) for key, pattern in self.tag.items())
+        return all(pattern is None or Caseless(value).is_like(pattern) for pattern, value in wanted) and all(
+            value is not None and Caseless(value).is_like(pattern) for pattern, value in wanted_tags
         )
-
-
-def _like(value: str, pattern: str) -> bool:
-    """Whether a name matches a pattern; ``[`` has no special meaning because tags such as ``[prod]`` are common."""
-    return fnmatch.fnmatchcase(value.lower(), pattern.lower().replace("[", "[[]"))
 
 
 def _set_of_vms(value: object) -> object:
@@ -107,7 +103,7 @@ def selector_of(written: str | Selector) -> Selector:
 
 def fits(written: str | Selector, vm: Vm, vault: Vault, frequency: Frequency | None) -> bool:
     """Whether a VM belongs to a set, given as a pattern of names or as criteria."""
-    return _like(vm.name, written) if isinstance(written, str) else written.matches(vm, vault, frequency)
+    return Caseless(vm.name).is_like(written) if isinstance(written, str) else written.matches(vm, vault, frequency)
 
 
 def set_of(sets: Sequence[Selector], vm: Vm, vault: Vault, frequency: Frequency | None) -> int | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import BoolArray
 from optimizer.model.clashes import Clashes, Demand
 from optimizer.model.inventory import Inventory
@@ -86,7 +87,7 @@ def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[De
 
     ``stays``, shape (V,), flags the immovable VMs.
     """
-    patterns: dict[str, Pattern] = {}
+    patterns: dict[ArmId, Pattern] = {}
     for rule in rules.rule:
         for sets, ordered in ((rule.separate_sets, False), (rule.order_sets, True)):
             if not sets:
@@ -94,7 +95,7 @@ def demands(inventory: Inventory, rules: Rules, stays: BoolArray) -> Iterator[De
             groups: dict[str, dict[tuple[int, Pattern, bool], Side]] = {}
             for row, number in _members(inventory, rule, sets):
                 item = inventory.items[row]
-                policy_id = item.policy_id.lower()
+                policy_id = item.policy_id
                 if policy_id not in patterns:
                     patterns[policy_id] = inventory.policy(item).pattern(inventory.horizon)
                 group = groups.setdefault(rule.group_of(inventory.vm(item), inventory.vault(item)), {})

@@ -7,6 +7,7 @@ from collections import Counter
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import FloatArray
 from optimizer.model.inventory import Inventory, describe_recurrence
 from optimizer.model.policy_limits import vm_limit
@@ -259,10 +260,10 @@ def _audit_policies(inventory: Inventory, rules: Rules) -> tuple[PolicyAudit, ..
 
 def _audit_vaults(inventory: Inventory, rules: Rules, risk_today: FloatArray) -> tuple[VaultAudit, ...]:
     limit = rules.policies.max_policies_per_vault
-    vms = Counter(item.vault_id.lower() for item in inventory.items)
-    at_risk = Counter[str]()
+    vms = Counter(item.vault_id for item in inventory.items)
+    at_risk = Counter[ArmId]()
     for item, risk in zip(inventory.items, risk_today.tolist(), strict=True):
-        at_risk[item.vault_id.lower()] += risk
+        at_risk[item.vault_id] += risk
     found = []
     for key, vault in inventory.vaults.items():
         count = inventory.policies_in_vault(key)
@@ -298,8 +299,8 @@ def _audit_unwritable(inventory: Inventory, rules: Rules) -> tuple[UnwritableIte
     """Items that Azure or a rule keeps as they are, whether they are scheduled or not."""
     found = []
     for item in (*inventory.items, *inventory.idle_items):
-        vm, vault = inventory.vms.get(item.vm_id.lower()), inventory.vault(item)
-        policy = inventory.policies.get(item.policy_id.lower())
+        vm, vault = inventory.vms.get(item.vm_id), inventory.vault(item)
+        policy = inventory.policies.get(item.policy_id)
         fixing = [rule for rule in rules.rule if rule.exclude or rule.pin]
         reasons = [item.unwritable] if item.unwritable else []
         if not item.runs and not item.unwritable:
@@ -310,7 +311,7 @@ def _audit_unwritable(inventory: Inventory, rules: Rules) -> tuple[UnwritableIte
             if vm is not None and rule.is_for(vm, vault, policy.recurrence.frequency if policy else None)
         ]
         if reasons:
-            name = policy.name if policy is not None else item.policy_id.rpartition("/")[2]
+            name = policy.name if policy is not None else item.policy_id.name
             found.append(UnwritableItem(vm=item.vm_id, vault=vault.name, policy=name, reason="; ".join(reasons)))
     return tuple(sorted(found, key=lambda one: (one.reason, one.vm)))
 

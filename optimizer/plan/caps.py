@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
@@ -105,7 +106,7 @@ class CapCounts:
         rule, group = self.groups[place[0]]
         day, option = divmod(place[1], SLOTS_PER_DAY)
         where = f"{WEEKDAYS[day]} {format_start(option)} UTC"
-        within = f" in {group.rpartition('/')[2]!r}" if group else ""
+        within = f" in {ArmId(group).name!r}" if group else ""
         if rule in self._apart:
             return f"rule {rule!r} keeps windows separate, and{within} there is one at {where} already"
         return f"rule {rule!r} has no room{within} at {where}"

@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
@@ -35,7 +36,7 @@ class Case:
     snapshot_minutes
         Length of the snapshot in minutes.
     recently_moved
-        Day of the last move, by ``vm_id.lower()``, of the VMs whose move costs the price of a recent move.
+        Day of the last move, by VM id, of the VMs whose move costs the price of a recent move.
     history
         Journals and plans that reported these moves.
     """
@@ -47,5 +48,5 @@ class Case:
     problem: Problem
     history_days: npt.NDArray[np.int64]
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
-    recently_moved: Mapping[str, date] = field(default_factory=dict)
+    recently_moved: Mapping[ArmId, date] = field(default_factory=dict)
     history: tuple[HistorySource, ...] = ()

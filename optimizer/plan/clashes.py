@@ -48,13 +48,11 @@ class ClashCounts:
             tuple(gate[begin[row] : begin[row + 1]].tolist()) for row in range(len(inventory.items))
         )
         self._now = starts_today(inventory).tolist()
-        self._vms = [item.vm_id.rpartition("/")[2] for item in inventory.items]
+        self._vms = [item.vm_id.name for item in inventory.items]
         accepted = [self._now.copy()]
         if tolerated is not None:
-            there = {item.vm_id.lower(): tolerated.policy(item).start for item in tolerated.items}
-            accepted.append(
-                [there.get(item.vm_id.lower(), self._now[row]) for row, item in enumerate(inventory.items)]
-            )
+            there = {item.vm_id: tolerated.policy(item).start for item in tolerated.items}
+            accepted.append([there.get(item.vm_id, self._now[row]) for row, item in enumerate(inventory.items)])
         self._accepted: list[_Starts] = list(zip(*accepted, strict=True))
         self._behind: list[Counter[_Starts]] = [Counter() for _ in range(len(self._gates))]
         for row in range(len(inventory.items)):

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.estate.folder import Estate
+from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.model.raw import id_of
 from optimizer.model.timegrid import WEEKDAYS, format_start
@@ -349,7 +350,7 @@ def _notes(case: Case, diff: Diff) -> list[str]:
             f"estate was taken: to move one again costs {rules.prices.move_again:g} instead of {rules.prices.move:g}"
         )
     notes += notes_on_prices(rules) + notes_on_raised_risk(inventory, rules, case.problem.restrictions.raised)
-    used = {item.policy_id.lower() for item in inventory.items}
+    used = {item.policy_id for item in inventory.items}
     zones = sorted({inventory.policies[key].timezone for key in used if _changes_clock(case, key)})
     if zones:
         notes.append(
@@ -385,8 +386,8 @@ def _notes_on_days(case: Case, diff: Diff) -> list[str]:
     by_place: Counter[str] = Counter()
     for change in diff.changes:
         if change.kind != "reassign_item":
-            vault = case.inventory.vaults[change.vault_id.lower()]
-            by_place[(vault.id if limits.scope == "vault" else vault.subscription or vault.id).lower()] += 1
+            vault = case.inventory.vaults[change.vault_id]
+            by_place[vault.id if limits.scope == "vault" else vault.subscription or vault.id] += 1
     days = -(-max(by_place.values(), default=0) // limits.max_writes_per_day)
     if days <= 1:
         return []
@@ -424,6 +425,6 @@ def _counted(recent: int) -> str:
     return f"{recent or 'none'} {'count' if recent > 1 else 'counts'} as recent"
 
 
-def _changes_clock(case: Case, policy_key: str) -> bool:
+def _changes_clock(case: Case, policy_key: ArmId) -> bool:
     policy = case.inventory.policies[policy_key]
     return len(policy.pattern(case.inventory.horizon).offsets) > 1

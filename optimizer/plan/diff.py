@@ -10,7 +10,9 @@ from functools import partial
 from typing import Any
 
 from optimizer.estate.arm_policy import with_start
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import BoolArray, IntArray
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.policy_limits import VmLimit, vm_limit
 from optimizer.model.rules import Rules
@@ -59,7 +61,7 @@ class Diff:
 class _Host:
     """A policy after the changes: its start, and the room that is left in it."""
 
-    id: str
+    id: ArmId
     name: str
     start: int
     room: int
@@ -71,14 +73,14 @@ class _Draft:
     inventory: Inventory
     rules: Rules
     options: IntArray
-    names: dict[str, dict[str, int | None]]
+    names: dict[ArmId, dict[Caseless, int | None]]
     limit: VmLimit
-    cloned: frozenset[str]
+    cloned: frozenset[ArmId]
     host_of: dict[int, _Host] = field(default_factory=dict)
-    family_of: dict[int, dict[str, _Host]] = field(default_factory=dict)
+    family_of: dict[int, dict[ArmId, _Host]] = field(default_factory=dict)
     creations: list[CreatePolicy] = field(default_factory=list)
     edits: list[Step] = field(default_factory=list)
-    edited: set[str] = field(default_factory=set)
+    edited: set[ArmId] = field(default_factory=set)
     detours: dict[str, list[int]] = field(default_factory=dict)
 
 
@@ -115,7 +117,7 @@ def derive_changes(
 
 
 def _with_clones(
-    diff: Diff, inventory: Inventory, max_policies: int, derive: Callable[[frozenset[str]], Diff]
+    diff: Diff, inventory: Inventory, max_policies: int, derive: Callable[[frozenset[ArmId]], Diff]
 ) -> Diff:
     """Changes to the same schedule, with twins in place of edits that would make the name of a policy wrong.
 
@@ -124,17 +126,17 @@ def _with_clones(
     """
     room = {vault_id: max_policies - inventory.policies_in_vault(vault_id) for vault_id in inventory.vaults}
     for change in diff.changes:
-        room[change.vault_id.lower()] -= isinstance(change, CreatePolicy)
+        room[change.vault_id] -= isinstance(change, CreatePolicy)
     wanted = []
     for change in diff.changes:
-        vault_id = change.vault_id.lower()
+        vault_id = change.vault_id
         if isinstance(change, EditPolicy) and is_misnamed(change) and room[vault_id] > 0:
-            wanted.append(change.policy_id.lower())
+            wanted.append(change.policy_id)
             room[vault_id] -= 1
     found = derive(frozenset(wanted)) if wanted else diff
     if _is_as_good(found, diff):
         return found
-    best, cloned = diff, frozenset[str]()
+    best, cloned = diff, frozenset[ArmId]()
     for key in wanted:
         found = derive(cloned | {key})
         if _is_as_good(found, diff):
@@ -155,19 +157,18 @@ def _derive(
     movable: BoolArray,
     reserved: tuple[str, ...],
     snapshot_minutes: int,
-    cloned: frozenset[str],
+    cloned: frozenset[ArmId],
 ) -> Diff:
-    """Changes as :func:`derive_changes` makes them, without editing some policies, given by id in lower case."""
-    names: dict[str, dict[str, int | None]] = {vault_id: {} for vault_id in inventory.vaults}
+    """Changes as :func:`derive_changes` makes them, without editing some policies, given by id."""
+    names: dict[ArmId, dict[Caseless, int | None]] = {vault_id: {} for vault_id in inventory.vaults}
     starts = {policy_id: policy.start for policy_id, policy in inventory.policies.items()}
-    for policy_id in (*inventory.policies, *reserved):
-        vault_id, _, name = policy_id.lower().rpartition("/backuppolicies/")
-        names.setdefault(vault_id, {})[name] = starts.get(policy_id.lower())
+    for policy_id in (*inventory.policies, *map(ArmId, reserved)):
+        names.setdefault(policy_id.vault, {})[Caseless(policy_id.name)] = starts.get(policy_id)
     draft = _Draft(inventory, rules, options, names, vm_limit(rules.policies, inventory), cloned)
     _choose_writes(draft, movable)
-    families: dict[tuple[str, str], list[Policy]] = {}
+    families: dict[tuple[ArmId, str], list[Policy]] = {}
     for policy in inventory.policies.values():
-        families.setdefault((policy.vault_id.lower(), policy.twin_key), []).append(policy)
+        families.setdefault((policy.vault_id, policy.twin_key), []).append(policy)
     for twins in families.values():
         _host_family(draft, twins)
     progress = _order(draft, snapshot_minutes)
@@ -186,7 +187,7 @@ def _choose_writes(draft: _Draft, movable: BoolArray) -> None:
     inventory = draft.inventory
     chosen = choose_policies(inventory, draft.rules, draft.limit, draft.options, movable)
     for row in chosen.edited:
-        key = inventory.items[row].policy_id.lower()
+        key = inventory.items[row].policy_id
         if key not in draft.cloned:
             draft.edited.add(key)
     for row, start in chosen.detours:
@@ -194,17 +195,17 @@ def _choose_writes(draft: _Draft, movable: BoolArray) -> None:
 
 
 def _family(policy: Policy) -> str:
-    return f"{policy.vault_id.lower()} {policy.twin_key}"
+    return f"{policy.vault_id.key} {policy.twin_key}"
 
 
 def _host_family(draft: _Draft, twins: list[Policy]) -> None:
     """Find a policy for every item of a twin key."""
     limit = draft.limit.existing
     inventory, options = draft.inventory, draft.options
-    hosts: dict[str, _Host] = {}
+    hosts: dict[ArmId, _Host] = {}
     arriving: set[int] = set()
     for policy in twins:
-        key = policy.id.lower()
+        key = policy.id
         rows = inventory.items_by_policy[key]
         staying = [row for row in rows if options[row] == policy.start]
         strangers = inventory.unknown_items[key]
@@ -218,18 +219,18 @@ def _host_family(draft: _Draft, twins: list[Policy]) -> None:
         arriving.update(int(options[row]) for row in rows if options[row] != policy.start)
         for row in staying:
             draft.host_of[row] = host
-    everyone = [row for policy in twins for row in inventory.items_by_policy[policy.id.lower()]]
+    everyone = [row for policy in twins for row in inventory.items_by_policy[policy.id]]
     for start in sorted(arriving):
         _place(draft, hosts, start, [row for row in everyone if options[row] == start and row not in draft.host_of])
     for start in draft.detours.get(_family(twins[0]), ()):
         arrivals = [row for row in everyone if options[row] == start != inventory.policy(inventory.items[row]).start]
         host = _create(draft, start, arrivals)
-        hosts[host.id.lower()] = host
+        hosts[host.id] = host
 
 
 def _edit(draft: _Draft, policy: Policy, host: _Host) -> None:
     """Give a policy the start that all its items move to."""
-    rows = draft.inventory.items_by_policy[policy.id.lower()]
+    rows = draft.inventory.items_by_policy[policy.id]
     start = int(draft.options[rows[0]])
     host.start, host.room, host.edited = start, draft.limit.new - len(rows), True
     draft.host_of.update(dict.fromkeys(rows, host))
@@ -241,10 +242,10 @@ def _edit(draft: _Draft, policy: Policy, host: _Host) -> None:
         start=format_start(start),
         properties=_body(policy, start, draft.inventory.as_of),
     )
-    draft.edits.append(Step(edit, rows, policy.start, start, policy.id.lower(), policy.id.lower()))
+    draft.edits.append(Step(edit, rows, policy.start, start, policy.id, policy.id))
 
 
-def _place(draft: _Draft, hosts: dict[str, _Host], start: int, rows: list[int]) -> None:
+def _place(draft: _Draft, hosts: dict[ArmId, _Host], start: int, rows: list[int]) -> None:
     """Put items into policies with room, the fullest policy first, then into new policies."""
     waiting = list(rows)
     open_hosts = sorted((h for h in hosts.values() if h.start == start and h.room > 0), key=lambda h: (h.room, h.name))
@@ -254,7 +255,7 @@ def _place(draft: _Draft, hosts: dict[str, _Host], start: int, rows: list[int]) 
         draft.host_of.update((row, host) for row in taken)
     while waiting:
         host = _create(draft, start, waiting)
-        hosts[host.id.lower()] = host
+        hosts[host.id] = host
         taken, waiting = waiting[: host.room], waiting[host.room :]
         host.room -= len(taken)
         draft.host_of.update((row, host) for row in taken)
@@ -263,10 +264,10 @@ def _place(draft: _Draft, hosts: dict[str, _Host], start: int, rows: list[int]) 
 def _create(draft: _Draft, start: int, rows: Iterable[int]) -> _Host:
     """Create a twin of the policy that most of the items come from."""
     origins = Counter(draft.inventory.policy(draft.inventory.items[row]).id for row in rows)
-    commonest = max(origins.items(), key=lambda pair: (pair[1], pair[0]))[0]
-    twin = draft.inventory.policies[commonest.lower()]
-    name = free_name(twin, start, draft.names[twin.vault_id.lower()], draft.rules.policies.name)
-    policy_id = f"{twin.id.rpartition('/')[0]}/{name}"
+    commonest = max(origins.items(), key=lambda pair: (pair[1], str(pair[0])))[0]
+    twin = draft.inventory.policies[commonest]
+    name = free_name(twin, start, draft.names[twin.vault_id], draft.rules.policies.name)
+    policy_id = ArmId(f"{twin.id.rpartition('/')[0]}/{name}")
     draft.creations.append(
         CreatePolicy(
             vault_id=twin.vault_id,
@@ -305,7 +306,7 @@ def _order(draft: _Draft, snapshot_minutes: int) -> Progress:
         other.finish(other.admit([*draft.edits, *_along_trails(draft, moves)]))
         best = min(first, other, key=lambda progress: len(progress.stuck))
     for number, step in enumerate(best.taken):
-        if isinstance(step.change, ReassignItem) and step.change.policy_id.lower() != step.target:
+        if isinstance(step.change, ReassignItem) and step.change.policy_id != step.target:
             (row,) = step.rows
             draft.host_of[row] = draft.family_of[row][step.target]
             best.taken[number] = replace(step, change=_move(draft, row).change)
@@ -313,8 +314,8 @@ def _order(draft: _Draft, snapshot_minutes: int) -> Progress:
 
 
 def _progress(draft: _Draft, snapshot_minutes: int) -> Progress:
-    twins: dict[str, list[str]] = {}
-    by_place: dict[tuple[int, int], list[str]] = {}
+    twins: dict[ArmId, list[ArmId]] = {}
+    by_place: dict[tuple[int, int], list[ArmId]] = {}
     for hosts in {id(hosts): hosts for hosts in draft.family_of.values()}.values():
         for key, host in hosts.items():
             by_place.setdefault((id(hosts), host.start), []).append(key)
@@ -354,7 +355,7 @@ def _along_trails(draft: _Draft, moves: list[Step]) -> list[Step]:
 def _leavers(draft: _Draft) -> list[int]:
     """Rows of the items that change their policy."""
     items = draft.inventory.items
-    return [row for row, item in enumerate(items) if draft.host_of[row].id.lower() != item.policy_id.lower()]
+    return [row for row, item in enumerate(items) if draft.host_of[row].id != item.policy_id]
 
 
 def _move(draft: _Draft, row: int) -> Step:
@@ -370,4 +371,4 @@ def _move(draft: _Draft, row: int) -> Step:
         policy=host.name,
         policy_id=host.id,
     )
-    return Step(change, (row,), policy.start, int(draft.options[row]), policy.id.lower(), host.id.lower())
+    return Step(change, (row,), policy.start, int(draft.options[row]), policy.id, host.id)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.frames import frame_of
 from optimizer.model.html_table import MOST_ROWS, Cell, counted, html_table, html_view, name_of
 from optimizer.model.rules import Rules
@@ -196,7 +197,7 @@ class ScheduleEntry(StrictModel):
     ``risk_today`` and ``risk`` are not multiplied by ``weight``, which is left out where it is 1.
     """
 
-    vm: str
+    vm: ArmId
     service: str
     vault: str
     frequency: Literal["Daily", "Weekly", "Hourly"]
@@ -220,9 +221,9 @@ class CreatePolicy(StrictModel):
     """A new policy: a twin of ``twin_of`` in everything but name and time."""
 
     kind: Literal["create_policy"] = "create_policy"
-    vault_id: str
+    vault_id: ArmId
     policy: str
-    policy_id: str
+    policy_id: ArmId
     twin_of: str
     start: StartText
     properties: dict[str, Any]
@@ -232,9 +233,9 @@ class EditPolicy(StrictModel):
     """A new time for a policy all of whose items go to that time."""
 
     kind: Literal["edit_policy"] = "edit_policy"
-    vault_id: str
+    vault_id: ArmId
     policy: str
-    policy_id: str
+    policy_id: ArmId
     start_today: StartText
     start: StartText
     properties: dict[str, Any]
@@ -244,13 +245,13 @@ class ReassignItem(StrictModel):
     """A protected item that goes to another policy of its vault."""
 
     kind: Literal["reassign_item"] = "reassign_item"
-    vault_id: str
-    item_id: str
-    vm: str
+    vault_id: ArmId
+    item_id: ArmId
+    vm: ArmId
     policy_today: str
-    policy_today_id: str
+    policy_today_id: ArmId
     policy: str
-    policy_id: str
+    policy_id: ArmId
 
 
 Change = Annotated[CreatePolicy | EditPolicy | ReassignItem, Field(discriminator="kind")]
@@ -339,7 +340,7 @@ class Settings(StrictModel):
     gap: Annotated[float, Field(ge=0, le=1, exclude_if=lambda gap: gap == 0)] = 0.0
     time_limit_seconds: float | None
     history: Annotated[tuple[HistorySource, ...], Field(exclude_if=lambda sources: not sources)] = ()
-    recently_moved: Annotated[Mapping[str, date], Field(exclude_if=lambda moved: not moved)] = {}
+    recently_moved: Annotated[Mapping[ArmId, date], Field(exclude_if=lambda moved: not moved)] = {}
     earlier: Annotated[EarlierPlanSource | None, Field(exclude_if=lambda source: source is None)] = None
 
 

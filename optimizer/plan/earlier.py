@@ -12,6 +12,7 @@ import numpy as np
 from optimizer.errors import DataError
 from optimizer.estate.folder import Estate
 from optimizer.estate.remote import is_url
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import parse_start
@@ -29,7 +30,7 @@ class EarlierPlan:
     source
         What the new plan records about it.
     starts
-        Start option by ``vm_id.lower()``, in the time zone of the VM's policy.
+        Start option by VM id, in the time zone of the VM's policy.
     estate
         Folder or URL of the earlier plan's estate.
     later
@@ -37,9 +38,9 @@ class EarlierPlan:
     """
 
     source: EarlierPlanSource
-    starts: Mapping[str, int]
+    starts: Mapping[ArmId, int]
     estate: str
-    later: Mapping[str, int] = field(default_factory=dict)
+    later: Mapping[ArmId, int] = field(default_factory=dict)
 
     def target_in(self, inventory: Inventory) -> IntArray:
         """Schedule that the plan leads to if it is a step of ``plan --toward``; shape (num_items,).
@@ -52,9 +53,7 @@ class EarlierPlan:
 
     def starts_in(self, inventory: Inventory) -> IntArray:
         """Start option of each item; shape (num_items,).  VMs that are not in the plan may start anywhere."""
-        return np.array(
-            [self.starts.get(item.vm_id.lower(), Near.ANYWHERE) for item in inventory.items], dtype=np.int64
-        )
+        return np.array([self.starts.get(item.vm_id, Near.ANYWHERE) for item in inventory.items], dtype=np.int64)
 
     def require_same_vms(self, estate: Estate) -> None:
         """Refuse to start from the plan of another estate.
@@ -65,7 +64,7 @@ class EarlierPlan:
             None of the VMs of the estate is in the plan.
         """
         items = estate.inventory().items
-        if not items or any(item.vm_id.lower() in self.starts for item in items):
+        if not items or any(item.vm_id in self.starts for item in items):
             return
         raise DataError(
             f"{self.source.file} (--from) is a plan of another estate: it plans {_vms(len(self.starts))} of "
@@ -76,8 +75,8 @@ class EarlierPlan:
     def note(self, schedule: Iterable[ScheduleEntry]) -> str:
         """State how many VMs keep the start that the earlier plan gave them."""
         entries = list(schedule)
-        shared = [entry for entry in entries if entry.vm.lower() in self.starts]
-        kept = sum(parse_start(entry.start) == self.starts[entry.vm.lower()] for entry in shared)
+        shared = [entry for entry in entries if entry.vm in self.starts]
+        kept = sum(parse_start(entry.start) == self.starts[entry.vm] for entry in shared)
         said = (
             f"{kept:,} of {_vms(len(shared))} {'starts' if kept == 1 else 'start'} as in {self.source.file} (--from)"
         )
@@ -99,9 +98,9 @@ def read_earlier(path: str | Path) -> EarlierPlan:
     """
     path = Path(path)
     plan = read_plan(path)
-    starts = {entry.vm.lower(): parse_start(entry.start) for entry in plan.schedule}
+    starts = {entry.vm: parse_start(entry.start) for entry in plan.schedule}
     later = () if plan.summary.toward is None else plan.summary.toward.later
-    moves = {one.vm.lower(): parse_start(one.start) for one in later}
+    moves = {one.vm: parse_start(one.start) for one in later}
     source = EarlierPlanSource(file=path.name, fingerprint=plan.fingerprint)
     estate = plan.estate.path if is_url(plan.estate.path) else os.path.normpath(path.parent / plan.estate.path)
     return EarlierPlan(source, starts, estate, moves)

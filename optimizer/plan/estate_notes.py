@@ -30,7 +30,7 @@ def _notes_on_items(inventory: Inventory, left_unsaid: frozenset[str] = EXPECTED
     for item in (*inventory.items, *inventory.idle_items):
         told = item.unwritable in left_unsaid or item.unwritable.startswith(REFUSED)  # policy_notes reports the latter
         if item.unwritable and not told:
-            by_reason[item.runs, item.unwritable][item.vm_id.lower()] = inventory.vm(item).name
+            by_reason[item.runs, item.unwritable][item.vm_id] = inventory.vm(item).name
     twice = {reason for runs, reason in by_reason if (not runs, reason) in by_reason}
     for (runs, reason), vms in by_reason.items():
         if runs or reason not in twice:

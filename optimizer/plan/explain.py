@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.errors import DataError
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.model.inventory import Inventory, describe_recurrence
 from optimizer.model.phrases import some_of
@@ -75,7 +76,7 @@ class Solution:
 
     def moved_on(self, v: int) -> date | None:
         """Day of the last move of a VM; None if the VM was not moved recently."""
-        return self.case.recently_moved.get(self.case.inventory.items[v].vm_id.lower())
+        return self.case.recently_moved.get(self.case.inventory.items[v].vm_id)
 
 
 def format_start_utc(inventory: Inventory, timezone: str, option: int) -> str:
@@ -392,12 +393,8 @@ def _notes_on_credit(solution: Solution, v: int) -> list[str]:
 
 
 def _find(inventory: Inventory, vm: str) -> int:
-    wanted = vm.lower()
-    found = [
-        row
-        for row, item in enumerate(inventory.items)
-        if wanted in (item.vm_id.lower(), inventory.vm(item).name.lower())
-    ]
+    wanted = ArmId(vm)
+    found = [row for row, item in enumerate(inventory.items) if wanted in (item.vm_id, inventory.vm(item).name)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -413,7 +410,7 @@ def _find(inventory: Inventory, vm: str) -> int:
     raise DataError(f"none of the {count} of the plan has the name or ARM id {vm!r}; {hint}")
 
 
-def _require_not_idle(inventory: Inventory, wanted: str, vm: str) -> None:
+def _require_not_idle(inventory: Inventory, wanted: ArmId, vm: str) -> None:
     """Refuse a VM of the estate that is in no schedule, since suggesting other names would be misleading.
 
     Raises
@@ -422,13 +419,13 @@ def _require_not_idle(inventory: Inventory, wanted: str, vm: str) -> None:
         The VM has no scheduled backups; the message states why.
     """
     for item in inventory.idle_items:
-        known = inventory.vms.get(item.vm_id.lower())
-        if wanted in {item.vm_id.lower(), known.name.lower() if known else item.vm_id.rpartition("/")[2].lower()}:
+        known = inventory.vms.get(item.vm_id)
+        if wanted in (item.vm_id, known.name if known else item.vm_id.name):
             why = item.unwritable or "it has no scheduled backups"
-            policy = inventory.policies.get(item.policy_id.lower())
+            policy = inventory.policies.get(item.policy_id)
             of = f" (policy {policy.name!r})" if policy else ""
             raise DataError(f"{vm!r} is protected{of} but not part of the plan: {why}")
-    if any(wanted in {known.id.lower(), known.name.lower()} for known in inventory.vms.values()):
+    if any(wanted in (known.id, known.name) for known in inventory.vms.values()):
         raise DataError(f"{vm!r} is in the estate but not part of the plan: no policy backs it up")
 
 

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from optimizer.errors import DataError
-from optimizer.estate.arm_items import source_vm
+from optimizer.estate.arm_items import policy_of, source_vm
 from optimizer.estate.arm_policy import is_vm_policy, twin_key, with_start
 from optimizer.estate.document import EstateDocument, canonical_json
-from optimizer.model.arm_id import ItemId, PolicyId, VaultId, VmId
+from optimizer.model.arm_id import ArmId, ItemId, PolicyId, VaultId, VmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.raw import id_of, properties_of
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.diff import NEVER_WRITTEN
@@ -63,13 +64,13 @@ def check_changes(plan: PlanDocument, document: EstateDocument) -> None:
             "the plan was made for an imported estate, which has no ids of Azure, so it cannot be carried out by this "
             "program; 'pull' the estate from Azure and make the plan again"
         )
-    check = _Check(document, {c.policy_id.lower(): c for c in plan.changes if isinstance(c, CreatePolicy)})
-    changed: set[str] = set()
+    check = _Check(document, {c.policy_id: c for c in plan.changes if isinstance(c, CreatePolicy)})
+    changed: set[ArmId] = set()
     for number, change in enumerate(plan.changes, start=1):
         object_id = change.item_id if isinstance(change, ReassignItem) else change.policy_id
         try:
-            _require(object_id.lower() not in changed, f"{object_id} is changed twice")
-            changed.add(object_id.lower())
+            _require(object_id not in changed, f"{object_id} is changed twice")
+            changed.add(object_id)
             check.change(change)
         except (DataError, ValueError) as exc:
             raise PlanFormatError(f"change {number} of the plan ({change.kind}): {exc}; {AGAIN}") from exc
@@ -83,12 +84,12 @@ class _Check:
     document
         Estate of the plan.
     created
-        Policies that the plan creates, by id in lower case.
+        Policies that the plan creates, by id.
     """
 
-    def __init__(self, document: EstateDocument, created: Mapping[str, CreatePolicy]) -> None:
-        self._policies = {id_of(resource).lower(): resource for resource in document.policies}
-        self._items = {id_of(resource).lower(): resource for resource in document.protected_items}
+    def __init__(self, document: EstateDocument, created: Mapping[ArmId, CreatePolicy]) -> None:
+        self._policies = {id_of(resource): resource for resource in document.policies}
+        self._items = {id_of(resource): resource for resource in document.protected_items}
         self._created = created
         self._as_of = document.as_of
 
@@ -105,16 +106,16 @@ class _Check:
             self._reassignment(change, vault)
             return
         policy = PolicyId.parse(change.policy_id)
-        _require(policy.vault.key == vault.key, f"{policy} is not of vault {vault}")
+        _require(policy.vault.text == vault.text, f"{policy} is not of vault {vault}")
         _require(policy.name == change.policy, f"{policy} is not called {change.policy!r}")
         if isinstance(change, CreatePolicy):
-            _require(policy.key not in self._policies, f"{policy} is to be created, but it is in the estate")
+            _require(policy.text not in self._policies, f"{policy} is to be created, but it is in the estate")
             twin = PolicyId.parse(f"{vault}/backupPolicies/{change.twin_of}")
-            self._body(change, twin.key)
+            self._body(change, twin.text)
         else:
-            self._body(change, policy.key)
+            self._body(change, policy.text)
 
-    def _body(self, change: CreatePolicy | EditPolicy, origin: str) -> None:
+    def _body(self, change: CreatePolicy | EditPolicy, origin: ArmId) -> None:
         resource = self._policy(origin)
         own, start = properties_of(resource), parse_start(change.start)
         # Plans of older versions kept dates that are not yet past.
@@ -139,32 +140,32 @@ class _Check:
         item, target, today = ItemId.parse(change.item_id), PolicyId.parse(change.policy_id), change.policy_today_id
         vm = VmId.parse(change.vm)
         for place in (item.vault, target.vault):
-            _require(place.key == vault.key, f"{change.item_id} would leave vault {vault}")
-        resource = self._items.get(item.key)
+            _require(place.text == vault.text, f"{change.item_id} would leave vault {vault}")
+        resource = self._items.get(item.text)
         if resource is None:
             raise ValueError(f"{item} is not in the estate")
         properties = properties_of(resource)
         source = source_vm(properties)
-        _require(source.lower() == vm.key, f"{item} protects {source or 'no VM'}, not {vm}")
-        held = str(properties.get("policyId") or "")
-        _require(held.lower() == PolicyId.parse(today).key, f"{item} has policy {held or 'none'}, not {today}")
+        _require(source == vm.text, f"{item} protects {source or 'no VM'}, not {vm}")
+        held = policy_of(properties)
+        _require(held == PolicyId.parse(today).text, f"{item} has policy {held or 'none'}, not {today}")
         for policy, name in ((target, change.policy), (PolicyId.parse(today), change.policy_today)):
-            _require(policy.name.lower() == name.lower(), f"{policy} is not called {name!r}")
-        own, new = self._policy(today.lower()), self._target(target)
+            _require(Caseless(policy.name) == name, f"{policy} is not called {name!r}")
+        own, new = self._policy(today), self._target(target)
         _require(
             twin_key(properties_of(own)) == twin_key(new),
             f"policy {change.policy!r} differs from {change.policy_today!r} in more than the time",
         )
 
     def _target(self, target: PolicyId) -> Mapping[str, Any]:
-        created = self._created.get(target.key)
-        return created.properties if created is not None else self._policy(target.key).get("properties") or {}
+        created = self._created.get(target.text)
+        return created.properties if created is not None else self._policy(target.text).get("properties") or {}
 
-    def _policy(self, key: str) -> Resource:
-        resource = self._policies.get(key)
+    def _policy(self, policy_id: ArmId) -> Resource:
+        resource = self._policies.get(policy_id)
         if resource is None:
-            raise ValueError(f"policy {key} is not in the estate")
-        _require(is_vm_policy(resource), f"policy {key} is not a VM backup policy")
+            raise ValueError(f"policy {policy_id} is not in the estate")
+        _require(is_vm_policy(resource), f"policy {policy_id} is not a VM backup policy")
         return resource
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from optimizer.errors import EstateError
-from optimizer.estate.arm_items import source_vm
+from optimizer.estate.arm_items import policy_of, source_vm
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import open_estate
 from optimizer.estate.remote import Location
+from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import id_of, properties_of
 from optimizer.plan.document import EditPolicy, PlanDocument
 from optimizer.plan.errors import PlanFormatError, StalePlanError
@@ -107,10 +108,10 @@ def _shown(plan: PlanDocument, reader: BackupReader, lost: EstateError) -> Estat
         created_at=plan.estate.as_of,
         as_of=plan.estate.as_of,
         source="azure",
-        vaults=tuple({"id": vault_id, "name": vault_id.rpartition("/")[2]} for vault_id in vault_ids),
+        vaults=tuple({"id": str(vault_id), "name": vault_id.name} for vault_id in vault_ids),
         policies=tuple(policy for vault_id in vault_ids for policy in reader.list_policies(vault_id)),
         protected_items=tuple(item for vault_id in vault_ids for item in reader.list_items(vault_id)),
-        vms=tuple({"id": entry.vm, "name": entry.vm.rpartition("/")[2]} for entry in plan.schedule),
+        vms=tuple({"id": str(entry.vm), "name": entry.vm.name} for entry in plan.schedule),
         services={entry.vm: entry.service for entry in plan.schedule},
     )
 
@@ -127,24 +128,23 @@ def _as_it_was(document: EstateDocument, back: RollbackDocument, plan: PlanDocum
 
     VMs that have been added to an edited policy since are left out; the comparison with Azure finds and reports them.
     """
-    before = {one.object_id.lower(): one.before for one in back.objects}
-    known = {entry.vm.lower() for entry in plan.schedule}
-    edited = {change.policy_id.lower() for change in plan.changes if isinstance(change, EditPolicy)}
+    before = {one.object_id: one.before for one in back.objects}
+    known = {entry.vm for entry in plan.schedule}
+    edited = {change.policy_id for change in plan.changes if isinstance(change, EditPolicy)}
 
     def is_newcomer(item: Resource) -> bool:
         properties = properties_of(item)
-        vm_id = source_vm(properties).lower()
-        return str(properties.get("policyId") or "").lower() in edited and vm_id not in known
+        return policy_of(properties) in edited and source_vm(properties) not in known
 
     def restored(resources: tuple[Resource, ...], collection: str) -> tuple[Resource, ...]:
-        there = {id_of(one).lower(): one for one in resources if not is_newcomer(one)}
-        ours = {key: state for key, state in before.items() if f"/{collection}/" in key}
-        merged: dict[str, Resource | None] = {**there, **ours}
+        there = {id_of(one): one for one in resources if not is_newcomer(one)}
+        ours = {key: state for key, state in before.items() if key.above(collection)}
+        merged: dict[ArmId, Resource | None] = {**there, **ours}
         return tuple(one for one in merged.values() if one is not None)
 
     return document.model_copy(
         update={
-            "policies": restored(document.policies, "backuppolicies"),
-            "protected_items": restored(document.protected_items, "protecteditems"),
+            "policies": restored(document.policies, "backupPolicies"),
+            "protected_items": restored(document.protected_items, "protectedItems"),
         }
     )

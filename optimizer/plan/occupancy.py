@@ -29,7 +29,7 @@ from optimizer.plan.document import ScheduleEntry
 
 def service_of(vm: Vm) -> str:
     """Name of a VM's service; a VM without a service counts as a service of its own."""
-    return vm.service or vm.id
+    return vm.service or str(vm.id)
 
 
 def starts_today(inventory: Inventory) -> IntArray:
@@ -45,11 +45,11 @@ def starts_in_schedule(inventory: Inventory, schedule: Iterable[ScheduleEntry]) 
     ValueError
         The schedule lacks an item, so it was made for another estate.
     """
-    option = {entry.vm.lower(): parse_start(entry.start) for entry in schedule}
-    missing = [item.vm_id for item in inventory.items if item.vm_id.lower() not in option]
+    option = {entry.vm: parse_start(entry.start) for entry in schedule}
+    missing = [item.vm_id for item in inventory.items if item.vm_id not in option]
     if missing:
         raise ValueError(f"the schedule has no entry for {len(missing)} VMs of the estate, first {missing[0]!r}")
-    return np.array([option[item.vm_id.lower()] for item in inventory.items], dtype=np.int64)
+    return np.array([option[item.vm_id] for item in inventory.items], dtype=np.int64)
 
 
 def item_services(inventory: Inventory) -> tuple[tuple[str, ...], IntArray]:

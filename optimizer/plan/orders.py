@@ -43,7 +43,7 @@ def _gaps_of(inventory: Inventory, demanded: Demanded, starts: IntArray, snapsho
     rule = demanded.rule
     item = inventory.items[demanded.sides[0].rows[0]]
     vm, vault = inventory.vm(item), inventory.vault(item)
-    group = {"service": vm.service or vm.id, "vault": vault.name, None: ""}[rule.per]
+    group = {"service": vm.service or str(vm.id), "vault": vault.name, None: ""}[rule.per]
     spans = {side.pattern: nights(side.pattern, snapshot_minutes) for side in demanded.sides}
     numbers = sorted({side.number for side in demanded.sides})
     for earlier, later in pairwise(numbers):

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, MutableMapping
 
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Policy
-from optimizer.model.raw import mapping, text
+from optimizer.model.raw import mapping, word
 from optimizer.model.timegrid import Frequency, format_start, parse_start
 from optimizer.plan.document import EditPolicy
 
@@ -47,12 +48,14 @@ def is_misnamed(edit: EditPolicy) -> bool:
 
     Azure cannot rename a policy.
     """
-    hourly = text(mapping(edit.properties.get("schedulePolicy")).get("scheduleRunFrequency")).lower() == "hourly"
+    hourly = word(mapping(edit.properties.get("schedulePolicy")).get("scheduleRunFrequency")) == "Hourly"
     stated = {_start_of(found) for found in _times(edit.policy, hourly=hourly)}
     return parse_start(edit.start_today) in stated and parse_start(edit.start) not in stated
 
 
-def free_name(twin: Policy, start: int, taken: MutableMapping[str, int | None], template: str | None = None) -> str:
+def free_name(
+    twin: Policy, start: int, taken: MutableMapping[Caseless, int | None], template: str | None = None
+) -> str:
     """Name for a twin of a policy at another start, which Azure accepts and which is not taken in the vault.
 
     Azure accepts a letter followed by 2 to 149 of the characters ``-_!a-zA-Z0-9``, according to the checks of the
@@ -66,7 +69,7 @@ def free_name(twin: Policy, start: int, taken: MutableMapping[str, int | None], 
     start
         Start option of the new policy.
     taken
-        Start option by name in lower case, for every policy of the vault; None where the start is not known, as for
+        Start option by name, for every policy of the vault; None where the start is not known, as for
         policies of other workloads.  The new name is added.
     template
         Template of the rules (``name`` under ``[policies]``); None: as described above.
@@ -74,13 +77,13 @@ def free_name(twin: Policy, start: int, taken: MutableMapping[str, int | None], 
     marked, time = _marked(_unnumbered(twin, taken), twin, taken, start)
     part = "" if template is None else _twin_part(template, marked, twin)
     number, name = 1, ""
-    while not name or name.lower() in taken:
+    while not name or Caseless(name) in taken:
         suffix = f"-{number}" if number > 1 else ""
         room = LONGEST_NAME - len(suffix)
         name = _fitted(marked, time, room) if template is None else _filled(template, part, twin, start, room)
         name += suffix
         number += 1
-    taken[name.lower()] = start
+    taken[Caseless(name)] = start
     return name
 
 
@@ -89,17 +92,17 @@ def _clean(name: str) -> str:
     return re.sub(r"[^-_!a-zA-Z0-9]+", "-", name)
 
 
-def _unnumbered(twin: Policy, taken: Mapping[str, int | None]) -> str:
+def _unnumbered(twin: Policy, taken: Mapping[Caseless, int | None]) -> str:
     """Name of a twin without the number that an earlier plan added to it because a name was taken."""
     name = _clean(twin.name)
     numbered = _NUMBERED.fullmatch(name)
-    if numbered is None or numbered["name"].lower() not in taken:
+    if numbered is None or Caseless(numbered["name"]) not in taken:
         return name
     states_own = any(_start_of(found) == twin.start for found in _times(numbered["name"], hourly=_is_hourly(twin)))
     return numbered["name"] if states_own else name
 
 
-def _marked(name: str, twin: Policy, taken: Mapping[str, int | None], start: int) -> tuple[str, str]:
+def _marked(name: str, twin: Policy, taken: Mapping[Caseless, int | None], start: int) -> tuple[str, str]:
     """Name with marks in place of the twin's time, and the new time in the notation that stood there.
 
     An earlier plan may have named the twin after another policy of the vault, by adding a time to a name that already
@@ -107,8 +110,8 @@ def _marked(name: str, twin: Policy, taken: Mapping[str, int | None], start: int
     """
     own: int | None = twin.start
     extended = _EXTENDED.fullmatch(name)
-    if extended is not None and extended["name"].lower() in taken:
-        name, own = extended["name"], taken[extended["name"].lower()]
+    if extended is not None and Caseless(extended["name"]) in taken:
+        name, own = extended["name"], taken[Caseless(extended["name"])]
     times = list(_times(name, hourly=_is_hourly(twin)))
     places = [found for found in times if _start_of(found) == own] or _unmistakable(times)
     if not places:
@@ -145,7 +148,7 @@ def _start_of(found: re.Match[str]) -> int | None:
     """Start option that a time states; None if it is not on the half hour."""
     hour, minute = int(found["hour"]), found.groupdict().get("minute") or "00"
     if found.re is _CLOCK_12:
-        hour = hour % 12 + (12 if found["half"].lower() == "pm" else 0)
+        hour = hour % 12 + (12 if Caseless(found["half"]) == "pm" else 0)
     return parse_start(f"{hour:02d}:{minute}") if minute in {"00", "30"} else None
 
 

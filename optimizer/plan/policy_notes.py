@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from optimizer.estate.arm_items import policy_of
 from optimizer.estate.document import EstateDocument
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem
-from optimizer.model.raw import properties_of, text
+from optimizer.model.raw import properties_of
 from optimizer.model.rules import Rules
 from optimizer.plan.document import Change, EditPolicy, PlanDocument, ReassignItem
 from optimizer.plan.policy_names import is_misnamed
@@ -84,10 +85,10 @@ def notes_on_emptied(plan: PlanDocument, document: EstateDocument) -> list[str]:
         Estate of the plan, with every protected item, planned or not.
     """
     moves = [change for change in plan.changes if isinstance(change, ReassignItem)]
-    left = Counter(text(properties_of(item).get("policyId")).lower() for item in document.protected_items)
-    left.subtract(change.policy_today_id.lower() for change in moves)
-    left.update(change.policy_id.lower() for change in moves)
-    names = {change.policy_today_id.lower(): change.policy_today for change in moves}
+    left = Counter(policy_of(properties_of(item)) for item in document.protected_items)
+    left.subtract(change.policy_today_id for change in moves)
+    left.update(change.policy_id for change in moves)
+    names = {change.policy_today_id: change.policy_today for change in moves}
     emptied = sorted(name for key, name in names.items() if left[key] <= 0)
     if not emptied:
         return []
@@ -115,7 +116,7 @@ def _refused(inventory: Inventory) -> dict[str, tuple[list[Policy], list[Protect
 
 def _used(inventory: Inventory, policies: Sequence[Policy]) -> tuple[list[Policy], int]:
     """The policies that have scheduled VMs, and the number of these VMs."""
-    rows = {policy.id: len(inventory.items_by_policy[policy.id.lower()]) for policy in policies}
+    rows = {policy.id: len(inventory.items_by_policy[policy.id]) for policy in policies}
     return [policy for policy in policies if rows[policy.id]], sum(rows.values())
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.document import EstateDocument, canonical_json
+from optimizer.model.arm_id import ArmId
 from optimizer.model.faults import describe_faults
 from optimizer.model.raw import id_of
 from optimizer.model.strict import StrictModel
@@ -36,7 +37,7 @@ class PriorState(StrictModel):
     """
 
     kind: Literal["create_policy", "edit_policy", "reassign_item"]
-    object_id: str
+    object_id: ArmId
     before: dict[str, Any] | None
     change: dict[str, Any]
 
@@ -80,7 +81,7 @@ def prior_states(plan: PlanDocument, document: EstateDocument) -> RollbackDocume
     PlanFormatError
         A change names an object that the estate does not contain.
     """
-    resources = {id_of(resource).lower(): resource for resource in (*document.policies, *document.protected_items)}
+    resources = {id_of(resource): resource for resource in (*document.policies, *document.protected_items)}
     return RollbackDocument(
         plan_fingerprint=plan.fingerprint,
         created_at=plan.created_at,
@@ -104,12 +105,12 @@ def objects_of(document: EstateDocument) -> EstateDocument:
     )
 
 
-def _prior_state(change: Change, resources: dict[str, dict[str, Any]]) -> PriorState:
+def _prior_state(change: Change, resources: dict[ArmId, dict[str, Any]]) -> PriorState:
     if isinstance(change, ReassignItem):
-        object_id, sent = change.item_id, {"policyId": change.policy_id}
+        object_id, sent = change.item_id, {"policyId": str(change.policy_id)}
     else:
         object_id, sent = change.policy_id, change.properties
-    before = resources.get(object_id.lower())
+    before = resources.get(object_id)
     if (before is None) != isinstance(change, CreatePolicy):
         fault = "is not in the estate" if before is None else "is to be created, but it is in the estate"
         raise PlanFormatError(f"{object_id} {fault}: the plan was made for another one; make it again")

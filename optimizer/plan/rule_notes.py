@@ -136,11 +136,9 @@ def notes_on_freeze(inventory: Inventory, rules: Rules, changes: Sequence[Change
 
 def _changed_items(inventory: Inventory, changes: Sequence[Change]) -> npt.NDArray[np.bool_]:
     """Items that move to another policy or whose policy is edited; shape (V,)."""
-    moved = {change.vm.lower() for change in changes if change.kind == "reassign_item"}
-    edited = {change.policy_id.lower() for change in changes if change.kind == "edit_policy"}
-    return np.array(
-        [item.vm_id.lower() in moved or item.policy_id.lower() in edited for item in inventory.items], dtype=np.bool_
-    )
+    moved = {change.vm for change in changes if change.kind == "reassign_item"}
+    edited = {change.policy_id for change in changes if change.kind == "edit_policy"}
+    return np.array([item.vm_id in moved or item.policy_id in edited for item in inventory.items], dtype=np.bool_)
 
 
 def first_day_outside(ranges: Sequence[DateRange], begin: date) -> date | None:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from optimizer.model.arrays import BoolArray
+from optimizer.model.caseless import Caseless
 from optimizer.model.exemptions import set_as_toml
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.rule_matches import idle_exceptions, matching_items
@@ -112,7 +113,7 @@ def _criteria(inventory: Inventory, where: Selector) -> Iterator[tuple[Selector,
             value
             for item in inventory.items
             for name, value in inventory.vm(item).tags.items()
-            if name.lower() == key.lower()
+            if Caseless(name) == key
         ]
         told = f"no VM has the tag {key!r}"
         if values:
@@ -123,7 +124,7 @@ def _criteria(inventory: Inventory, where: Selector) -> Iterator[tuple[Selector,
         "name": [vm.name for vm in vms],
         "service": [vm.service or "" for vm in vms],
         "vault": [inventory.vault(item).name for item in inventory.items],
-        "subscription": [vm.subscription for vm in vms],
+        "subscription": [str(vm.subscription) for vm in vms],
         "resource_group": [vm.resource_group for vm in vms],
         "os": [str(vm.os or "") for vm in vms],
     }

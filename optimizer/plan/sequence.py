@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.policy_limits import VmLimit
 from optimizer.plan.caps import CapCounts
@@ -34,8 +35,8 @@ class Step:
     rows: tuple[int, ...]
     before: int
     after: int
-    source: str
-    target: str
+    source: ArmId
+    target: ArmId
 
 
 class Progress:
@@ -63,8 +64,8 @@ class Progress:
         caps: CapCounts,
         clashes: ClashCounts,
         limit: VmLimit,
-        twins: Mapping[str, Sequence[str]],
-        edited: Iterable[str],
+        twins: Mapping[ArmId, Sequence[ArmId]],
+        edited: Iterable[ArmId],
     ) -> None:
         self.taken: list[Step] = []
         self.stuck: list[Step] = []
@@ -110,7 +111,7 @@ class Progress:
         self._items[step.source] -= len(step.rows)
         self._items[step.target] += len(step.rows)
 
-    def _has_room(self, key: str) -> bool:
+    def _has_room(self, key: ArmId) -> bool:
         """Whether one more item may be assigned to a policy now."""
         limit = self._limit.existing if key in self._existing else self._limit.new
         return key not in self._not_edited_yet and key not in self._over and self._items[key] < limit

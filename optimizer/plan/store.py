@@ -14,6 +14,7 @@ from optimizer.errors import EstateError
 from optimizer.estate.atomic import translate_write_errors, write_bytes
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.remote import Location, RemotePath, is_url
+from optimizer.model.arm_id import ArmId
 from optimizer.model.faults import describe_faults
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PLAN_SCHEMA_VERSION, PlanDocument
@@ -171,15 +172,15 @@ def open_named(plan: PlanDocument, plan_path: Path) -> Estate:
 def _differences(plan: PlanDocument, estate: Estate) -> str:
     """Differences between the schedule in the plan and an estate, one line per kind of difference."""
     inventory = estate.inventory(plan.rules.service_from)
-    now = {item.vm_id.lower(): inventory.policy(item) for item in inventory.items}
-    then = {entry.vm.lower(): entry for entry in plan.schedule}
+    now = {item.vm_id: inventory.policy(item) for item in inventory.items}
+    then = {entry.vm: entry for entry in plan.schedule}
     gone = [entry.vm for key, entry in then.items() if key not in now]
     new = [key for key in now if key not in then]
     both = [(entry, now[key]) for key, entry in then.items() if key in now]
     reassigned = [entry.vm for entry, policy in both if policy.name != entry.policy_today]
     moved = [entry.vm for entry, policy in both if format_start(policy.start) != entry.start_today]
     parts = [
-        f"1 VM {one} ({_last(names[0])})" if len(names) == 1 else f"{len(names):,} VMs {several} ({_named(names)})"
+        f"1 VM {one} ({names[0].name})" if len(names) == 1 else f"{len(names):,} VMs {several} ({_named(names)})"
         for names, one, several in (
             (gone, "is gone", "are gone"),
             (new, "is new", "are new"),
@@ -191,14 +192,10 @@ def _differences(plan: PlanDocument, estate: Estate) -> str:
     return "\n  ".join(parts) or "policies or load history differ"
 
 
-def _named(vm_ids: Sequence[str]) -> str:
+def _named(vm_ids: Sequence[ArmId]) -> str:
     """Names of the first VMs, and the number of further VMs."""
     more = f" and {len(vm_ids) - _SHOWN:,} more" if len(vm_ids) > _SHOWN else ""
-    return ", ".join(map(_last, vm_ids[:_SHOWN])) + more
-
-
-def _last(arm_id: str) -> str:
-    return arm_id.rpartition("/")[2]
+    return ", ".join(vm_id.name for vm_id in vm_ids[:_SHOWN]) + more
 
 
 def _short(fingerprint: str) -> str:

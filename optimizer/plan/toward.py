@@ -42,12 +42,12 @@ class WritesOfCase:
     def in_order(self, options: IntArray) -> Iterator[list[int]]:
         """Yield the indices of the VMs that each write moves."""
         inventory = self.case.inventory
-        row = {item.id.lower(): number for number, item in enumerate(inventory.items)}
+        row = {item.id: number for number, item in enumerate(inventory.items)}
         for change in changes_to(self.case, options, self.known).changes:
             if change.kind == "reassign_item":
-                yield [row[change.item_id.lower()]]
+                yield [row[change.item_id]]
             elif change.kind == "edit_policy":
-                yield list(inventory.items_by_policy[change.policy_id.lower()])
+                yield list(inventory.items_by_policy[change.policy_id])
 
     def problem_after(self, options: IntArray) -> Problem:
         """The problem of the estate as it will be after the changes that lead to a schedule."""

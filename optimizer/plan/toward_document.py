@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.strict import StrictModel
 
 
@@ -20,7 +21,7 @@ class RuleToward(StrictModel):
 class LaterMove(StrictModel):
     """A VM that a later plan can move, and the start that it goes to, in the time zone of its policy."""
 
-    vm: str
+    vm: ArmId
     start: Annotated[str, Field(pattern=r"^([01]\d|2[0-3]):(00|30)$")]
 
 

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.errors import VerificationError
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Prices, Rule, Rules
@@ -92,7 +94,7 @@ class Checked:
     changes
         Changes of the plan, in their order.
     moved_on
-        Day of the last move of VMs that were moved before, by ``vm_id.lower()``.
+        Day of the last move of VMs that were moved before, by VM id.
     left
         For a plan that keeps the rules only in part: the number of VMs that, according to the plan, break each rule
         that is broken today.  None: every rule must hold.
@@ -107,7 +109,7 @@ class Checked:
     starts: Sequence[str]
     snapshot_minutes: int
     changes: Sequence[Change]
-    moved_on: Mapping[str, date] = field(default_factory=dict)
+    moved_on: Mapping[ArmId, date] = field(default_factory=dict)
     left: Mapping[str, int] | None = None
 
 
@@ -187,7 +189,7 @@ def _counted_risk(checked: Checked, row: int, today: int, option: int) -> float:
 
 def _move_price(checked: Checked, row: int) -> float:
     prices, before = checked.rules.prices, checked.before
-    moved_on = checked.moved_on.get(before.items[row].vm_id.lower())
+    moved_on = checked.moved_on.get(before.items[row].vm_id)
     if moved_on is not None and (before.as_of.astimezone(UTC).date() - moved_on).days <= prices.recent_days:
         return max(prices.move, prices.move_recent)
     return prices.move
@@ -210,12 +212,12 @@ def _check_policies(checked: Checked) -> list[str]:
         old, new = checked.before.policy(old_item), checked.after.policy(item)
         if new.start != _option(checked.starts[row]):
             faults.append(f"{item.vm_id}: the schedule says {checked.starts[row]}, policy {new.name!r} another time")
-        if new.twin_key != old.twin_key or new.vault_id.lower() != old.vault_id.lower():
+        if new.twin_key != old.twin_key or new.vault_id != old.vault_id:
             faults.append(f"{item.vm_id}: policy {new.name!r} is not a twin of {old.name!r}")
-        if old_item.unwritable and (new.id.lower() != old.id.lower() or new.start != old.start):
+        if old_item.unwritable and (new.id != old.id or new.start != old.start):
             faults.append(f"{item.vm_id}: is written although {old_item.unwritable}")
         rules = rules_of(checked.before, checked.rules, old_item)
-        if new.id.lower() != old.id.lower() and any(rule.exclude or rule.pin for rule in rules):
+        if new.id != old.id and any(rule.exclude or rule.pin for rule in rules):
             why = "excluded" if any(rule.exclude for rule in rules) else "pinned"
             faults.append(f"{item.vm_id}: is written although it is {why}")
     members_before, members_after = (_members(inventory) for inventory in (checked.before, checked.after))
@@ -253,13 +255,13 @@ def _check_edits(checked: Checked) -> list[str]:
 def _check_policy_writes(checked: Checked) -> list[str]:
     """Check that no more policies are created or edited than the rules allow, in total and per place of the budget."""
     rules, limits = checked.rules, checked.rules.policies
-    written: Counter[str] = Counter()
+    written: Counter[Caseless] = Counter()
     for policy_id, policy in checked.after.policies.items():
         old = checked.before.policies.get(policy_id)
         if old is None or old.start != policy.start:
             vault = checked.before.vault(policy)
             in_vault = limits.scope == "vault" or not vault.subscription
-            written[(vault.id if in_vault else vault.subscription).lower()] += 1
+            written[vault.id if in_vault else vault.subscription] += 1
     faults = []
     if rules.max_policy_writes is not None and written.total() > rules.max_policy_writes:
         faults.append(f"{written.total()} policies are written, allowed are {rules.max_policy_writes}")
@@ -273,10 +275,10 @@ def _check_policy_writes(checked: Checked) -> list[str]:
     return faults
 
 
-def _members(inventory: Inventory) -> defaultdict[str, set[str]]:
-    members: defaultdict[str, set[str]] = defaultdict(set)
+def _members(inventory: Inventory) -> defaultdict[ArmId, set[ArmId]]:
+    members: defaultdict[ArmId, set[ArmId]] = defaultdict(set)
     for item in inventory.items:
-        members[item.policy_id.lower()].add(item.vm_id.lower())
+        members[item.policy_id].add(item.vm_id)
     return members
 
 
@@ -386,14 +388,14 @@ def counted_within(rule: Rule, inventory: Inventory, item: ProtectedItem) -> str
     if rule.per is None and rule.separate is True:
         return ""
     vm = inventory.vm(item)
-    return item.vault_id.lower() if rule.per == "vault" else vm.service or vm.id
+    return item.vault_id.key if rule.per == "vault" else vm.service or str(vm.id)
 
 
 def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list[str]:
     """Compare the objective, term by term, with the figures that the plan states."""
     prices, hours, weights = checked.rules.prices, checked.rules.working_hours, _weights(checked)
     met: Counter[tuple[str, int]] = Counter()
-    starts: Counter[tuple[str, int]] = Counter()
+    starts: Counter[tuple[ArmId, int]] = Counter()
     total = in_hours = 0.0
     for row, item in enumerate(checked.before.items):
         policy, option, vm = checked.before.policy(item), _option(checked.starts[row]), checked.before.vm(item)
@@ -404,9 +406,9 @@ def _check_figures(checked: Checked, clock: WindowClock, claims: Claims) -> list
         total += prices.working_hours * max(0.0, starting - started)
         in_hours += starting
         for moment in clock.half_hours(policy, option):
-            met[vm.service or vm.id, moment] += 1
+            met[vm.service or str(vm.id), moment] += 1
         for moment in clock.starts(policy, option):
-            starts[item.vault_id.lower(), moment] += 1
+            starts[item.vault_id, moment] += 1
     overlaps = _overlaps(checked, clock, weights)
     total += sum(one.weighted * _price_of_overlap(prices, one.num_vms) for one in overlaps)
     total += prices.vault_peak * _starts_above_share(checked, clock, starts) / 7
@@ -464,7 +466,7 @@ def _overlaps(checked: Checked, clock: WindowClock, weights: Sequence[float]) ->
     members: defaultdict[str, list[int]] = defaultdict(list)
     for row, item in enumerate(checked.before.items):
         vm = checked.before.vm(item)
-        members[vm.service or vm.id].append(row)
+        members[vm.service or str(vm.id)].append(row)
     found = []
     for rows in members.values():
         plain = weighted = exact = 0.0
@@ -504,12 +506,12 @@ def _price_of_overlap(prices: Prices, num_vms: int) -> float:
     return max(prices.snapshot_overlap, prices.all_at_once / together) if pairs else 0.0
 
 
-def _starts_above_share(checked: Checked, clock: WindowClock, starts: Counter[tuple[str, int]]) -> float:
+def _starts_above_share(checked: Checked, clock: WindowClock, starts: Counter[tuple[ArmId, int]]) -> float:
     """Starts above a vault's fair share, summed over the half hours of a week."""
-    usable: dict[str, set[int]] = defaultdict(set)
-    weekly: Counter[str] = Counter()
+    usable: dict[ArmId, set[int]] = defaultdict(set)
+    weekly: Counter[ArmId] = Counter()
     for row, item in enumerate(checked.before.items):
-        vault = item.vault_id.lower()
+        vault = item.vault_id
         policy = checked.before.policy(item)
         weekly[vault] += len(clock.starts(policy, policy.start))
         for option in _usable_options(checked, clock, row):

@@ -92,8 +92,8 @@ class _Replay:
         self._start = {key: policy.start for key, policy in before.policies.items()}
         self._size = dict(before.policy_sizes)
         self._policies = Counter({vault: before.policies_in_vault(vault) for vault in before.vaults})
-        self._row = {item.id.lower(): row for row, item in enumerate(before.items)}
-        self._at = [item.policy_id.lower() for item in before.items]
+        self._row = {item.id: row for row, item in enumerate(before.items)}
+        self._at = [item.policy_id for item in before.items]
         self._today = [before.policy(item).start for item in before.items]
         self._starts: list[int | None] = list(self._today)
         self._written: set[int] = set()
@@ -105,7 +105,7 @@ class _Replay:
 
     def create(self, number: int, change: CreatePolicy) -> None:
         """Create a policy."""
-        key, vault = change.policy_id.lower(), change.vault_id.lower()
+        key, vault = change.policy_id, change.vault_id
         if key in self._start:
             self._fault(number, f"policy {change.policy!r} is there already")
         self._start[key], self._size[key] = _option(change.start), 0
@@ -116,7 +116,7 @@ class _Replay:
 
     def edit(self, number: int, change: EditPolicy) -> None:
         """Change the start of a policy with all its VMs."""
-        key = change.policy_id.lower()
+        key = change.policy_id
         rows = list(self._before.items_by_policy[key])
         if any(self._at[row] != key for row in rows) or self._size[key] != self._before.policy_sizes[key]:
             self._fault(number, f"policy {change.policy!r} protects other VMs than today when it is edited")
@@ -125,11 +125,11 @@ class _Replay:
 
     def reassign(self, number: int, change: ReassignItem) -> None:
         """Assign a VM to another policy."""
-        key, row = change.policy_id.lower(), self._row[change.item_id.lower()]
+        key, row = change.policy_id, self._row[change.item_id]
         if key not in self._start:
             self._fault(number, f"there is no policy {change.policy!r} yet")
             return
-        if self._at[row] != change.policy_today_id.lower():
+        if self._at[row] != change.policy_today_id:
             self._fault(number, f"{change.vm} is in another policy than {change.policy_today!r}")
         self._size[self._at[row]] -= 1
         self._size[key] += 1

@@ -265,7 +265,7 @@ def _groups(inventory: Inventory, rules: Rules, rule: Rule, *, ordered: bool) ->
         while number < len(sets) and not sets[number].matches(vm, vault, frequency):
             number += 1
         if number < len(sets):
-            group = {"service": vm.service or vm.id, "vault": item.vault_id.lower(), None: ""}[rule.per]
+            group = {"service": vm.service or str(vm.id), "vault": item.vault_id.key, None: ""}[rule.per]
             held = (other for other in rules.rule if other.pin or other.exclude)
             left_alone = bool(item.unwritable) or any(is_under(other, vm, vault, frequency) for other in held)
             groups[group].append(_Member(row, item.vm_id, policy, number, left_alone))

@@ -13,6 +13,7 @@ from optimizer.engine import SERIAL, Engine
 from optimizer.errors import ConfigError, DataError
 from optimizer.estate.folder import Estate
 from optimizer.journal import last_moves, read_history
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.set_demands import MOST_HOURS, least_within
@@ -30,7 +31,7 @@ def prepare(
     rules: Rules | None = None,
     *,
     history: str | Path | Iterable[str | Path] = (),
-    recently_moved: Mapping[str, date] | None = None,
+    recently_moved: Mapping[ArmId, date] | None = None,
     engine: Engine = SERIAL,
     progress: Progress = no_progress,
 ) -> Case:
@@ -69,7 +70,7 @@ def prepare(
     told = read_history(history, inventory)
     moved_on = last_moves(told)
     for vm, day in (recently_moved or {}).items():
-        moved_on[vm.lower()] = max(day, moved_on.get(vm.lower(), day))
+        moved_on[vm] = max(day, moved_on.get(vm, day))
     vm_ids = [item.vm_id for item in inventory.items]
     forecast = forecast_load(
         estate.load,
@@ -110,23 +111,23 @@ def prepare_forecast(
     inventory: Inventory,
     rules: Rules,
     forecast: Forecast,
-    moved_on: Mapping[str, date] | None = None,
+    moved_on: Mapping[ArmId, date] | None = None,
     table: RiskTable | None = None,
 ) -> Case:
-    """Build a case from an existing forecast, with the days of last moves by ``vm_id.lower()``; see :func:`prepare`.
+    """Build a case from an existing forecast, with the days of last moves by VM id; see :func:`prepare`.
 
     Parameters
     ----------
     table
         Existing risk table of the same inventory and threshold.
     """
-    known = {item.vm_id.lower() for item in inventory.items}
+    known = {item.vm_id for item in inventory.items}
     recently_moved = {
         vm: day for vm, day in (moved_on or {}).items() if vm in known and rules.prices.is_recent(day, inventory.as_of)
     }
     if table is None:
         table = risk_table(inventory, forecast, agentless_at_risk=rules.threshold.agentless)
     problem = Problem.of(inventory, table, rules, DEFAULT_SNAPSHOT_MINUTES, recently_moved)
-    row_of = {vm_id: row for row, vm_id in enumerate(forecast.vm_ids)}
+    row_of = {ArmId(vm_id): row for row, vm_id in enumerate(forecast.vm_ids)}
     days = np.array([forecast.num_days[row_of[item.vm_id]] for item in inventory.items], dtype=np.int64)
     return Case(inventory, rules, forecast, table, problem, days, recently_moved=recently_moved)

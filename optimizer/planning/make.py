@@ -9,6 +9,7 @@ from pathlib import Path
 
 from optimizer.engine import SERIAL, Engine
 from optimizer.estate.folder import Estate
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.model.clock import SYSTEM_CLOCK
 from optimizer.plan.applied import apply_in_memory
@@ -147,7 +148,7 @@ def _toward(
     return step
 
 
-def _by_vm_id(case: Case) -> dict[str, date]:
+def _by_vm_id(case: Case) -> dict[ArmId, date]:
     """Days of recent moves, by the VM's id as the schedule spells it."""
-    ids = {item.vm_id.lower(): item.vm_id for item in case.inventory.items}
+    ids = {item.vm_id: item.vm_id for item in case.inventory.items}
     return {ids[vm]: day for vm, day in case.recently_moved.items()}

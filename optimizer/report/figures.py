@@ -155,7 +155,7 @@ def compare_vaults(inventory: Inventory, plan: PlanDocument) -> tuple[Comparison
     risk_now, risk_then = _risks(inventory, plan)
     found = []
     for key, vault in inventory.vaults.items():
-        rows = np.array([item.vault_id.lower() == key for item in inventory.items], dtype=np.bool_)
+        rows = np.array([item.vault_id == key for item in inventory.items], dtype=np.bool_)
         if rows.any():
             found.append(
                 Comparison(
@@ -179,8 +179,8 @@ def _peak_starts(inventory: Inventory, starts: IntArray, rows: npt.NDArray[np.bo
 
 
 def _risks(inventory: Inventory, plan: PlanDocument) -> tuple[FloatArray, FloatArray]:
-    entry = {one.vm.lower(): one for one in plan.schedule}
-    of_item = [entry[item.vm_id.lower()] for item in inventory.items]
+    entry = {one.vm: one for one in plan.schedule}
+    of_item = [entry[item.vm_id] for item in inventory.items]
     return (
         np.array([one.risk_today for one in of_item], dtype=np.float64),
         np.array([one.risk for one in of_item], dtype=np.float64),

@@ -332,19 +332,17 @@ def _vm_loads(
     packed = pack_load(inventory, load, plan.rules.threshold)
     if not packed.days.any():
         return None
-    row_of = {item.vm_id.lower(): row for row, item in enumerate(inventory.items)}
-    entry_of = {entry.vm.lower(): entry for entry in plan.schedule}
+    row_of = inventory.row_of_vm
+    entry_of = {entry.vm: entry for entry in plan.schedule}
     names = [inventory.vm(item).name for item in inventory.items]
     times = Counter(names)
-    entries = [entry_of[item.vm_id.lower()] for item in inventory.items]
+    entries = [entry_of[item.vm_id] for item in inventory.items]
     windows = [window_starts(inventory, item, entry) for item, entry in zip(inventory.items, entries, strict=True)]
     return {
         "labels": [
             name if times[name] == 1 else f"{name} ({entry.vault})" for name, entry in zip(names, entries, strict=True)
         ],
-        "first": [
-            row_of[entry.vm.lower()] for entry in most_helped(plan, FIRST_VMS) if packed.days[row_of[entry.vm.lower()]]
-        ],
+        "first": [row_of[entry.vm] for entry in most_helped(plan, FIRST_VMS) if packed.days[row_of[entry.vm]]],
         "every": sorted(range(len(names)), key=lambda row: (names[row].lower(), row)),
         "data": {
             "values": packed.to_text(),

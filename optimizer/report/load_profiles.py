@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.load import DayLoad
 from optimizer.model.rules import Threshold
@@ -71,12 +72,12 @@ def pack_load(inventory: Inventory, load: LoadSource, threshold: Threshold) -> P
     threshold
         Threshold above which load counts as busy, and the statistic of a bin that is compared with it.
     """
-    row_of = {item.vm_id.lower(): row for row, item in enumerate(inventory.items)}
+    row_of = inventory.row_of_vm
     dates = load.dates()
     sums = _Sums.of(len(row_of), len(dates))
     for number, day in enumerate(dates):
         of_day = load.read_day(day)
-        rows = np.array([row_of.get(vm_id.lower(), -1) for vm_id in of_day.vm_ids], dtype=np.int64)
+        rows = np.array([row_of.get(ArmId(vm_id), -1) for vm_id in of_day.vm_ids], dtype=np.int64)
         cpu, memory = (metric[rows >= 0].astype(np.float64) for metric in _statistic(of_day, threshold))
         sums.add(number, rows[rows >= 0], cpu, memory, threshold)
     values = np.stack(

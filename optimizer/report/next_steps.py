@@ -70,11 +70,11 @@ def next_steps(outcome: Outcome, prepared: Prepared) -> Iterator[NextStep]:
 
 
 def _created_that_stay(prepared: Prepared) -> list[str]:
-    deleted = {write.object_id.lower() for write in prepared.writes if write.kind == "delete_policy"}
+    deleted = {write.object_id for write in prepared.writes if write.kind == "delete_policy"}
     return [
         change.policy
         for change in prepared.plan.changes
         if isinstance(change, CreatePolicy)
-        and change.policy_id.lower() in prepared.inventory.policies
-        and change.policy_id.lower() not in deleted
+        and change.policy_id in prepared.inventory.policies
+        and change.policy_id not in deleted
     ]

@@ -126,7 +126,7 @@ def schedule_table(plan: PlanDocument) -> PageTable:
 
 def policies_table(plan: PlanDocument) -> PageTable:
     """Policies that are created or edited, with the number of VMs that are assigned to each."""
-    arriving = Counter(change.policy_id.lower() for change in plan.changes if isinstance(change, ReassignItem))
+    arriving = Counter(change.policy_id for change in plan.changes if isinstance(change, ReassignItem))
     written = [change for change in plan.changes if not isinstance(change, ReassignItem)]
     return PageTable(
         name="policies",
@@ -142,7 +142,7 @@ def policies_table(plan: PlanDocument) -> PageTable:
         rows=[
             (
                 change.policy, "create" if isinstance(change, CreatePolicy) else "edit", short_id(change.vault_id),
-                _before(change), change.start, arriving[change.policy_id.lower()],
+                _before(change), change.start, arriving[change.policy_id],
             )
             for change in written
         ],

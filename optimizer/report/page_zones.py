@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 
 from markupsafe import Markup
 
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import (
     MINUTES_PER_DAY,
@@ -77,5 +78,5 @@ def display_zones(inventory: Inventory, shown: str) -> list[DisplayZone]:
         There is no such zone.
     """
     used = Counter(inventory.policy(item).timezone for item in inventory.items)
-    names = {name.lower(): name for name in (shown, UTC, *(name for name, _ in used.most_common()))}
+    names = {Caseless(name): name for name in (shown, UTC, *(name for name, _ in used.most_common()))}
     return [DisplayZone(name, inventory.horizon.nominal_offset(resolve_zone(name))) for name in names.values()]

@@ -421,7 +421,7 @@ def _policy_changes(plan: PlanDocument, glyphs: Glyphs, width: int, max_rows: in
     arriving: dict[str, int] = {}
     for change in plan.changes:
         if isinstance(change, ReassignItem):
-            arriving[change.policy_id.lower()] = arriving.get(change.policy_id.lower(), 0) + 1
+            arriving[change.policy_id] = arriving.get(change.policy_id, 0) + 1
     if writes:
         cells = [
             (
@@ -429,7 +429,7 @@ def _policy_changes(plan: PlanDocument, glyphs: Glyphs, width: int, max_rows: in
                 change.policy,
                 short_id(change.vault_id),
                 _from_to(change, glyphs),
-                f"{arriving.get(change.policy_id.lower(), 0):,}",
+                f"{arriving.get(change.policy_id, 0):,}",
             )
             for change in writes[:max_rows]
         ]

@@ -60,7 +60,7 @@ def _extent(rollout: Rollout) -> str:
     """Amount of work, with its first and last time."""
     if not rollout.writes:
         return "No write can be made" if rollout.blocked else "Nothing to write"
-    vaults = len({timed.write.vault_id.lower() for timed in rollout.writes})
+    vaults = len({timed.write.vault_id for timed in rollout.writes})
     first, last = (f"{edge(timed.at for timed in rollout.writes):%Y-%m-%d %H:%M}" for edge in (min, max))
     return (
         f"{_amount(rollout)}, in {plural(vaults, 'vault')}, over {plural(rollout.num_days, 'day')}: "

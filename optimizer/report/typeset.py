@@ -18,6 +18,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from optimizer.model.arm_id import ArmId
 from optimizer.report.message_text import printable
 
 TEXT_WIDTH = 100
@@ -286,7 +287,7 @@ def plural(count: int, noun: str) -> str:
 
 def short_id(arm_id: str) -> str:
     """Last part of an ARM id; a plain name stays as it is."""
-    return arm_id.rstrip("/").rsplit("/", 1)[-1] if arm_id.startswith("/") else arm_id
+    return ArmId(arm_id.rstrip("/")).name if arm_id.startswith("/") else arm_id
 
 
 def profile_bars(values: Sequence[float | None], glyphs: Glyphs, top: float | None = None) -> str:

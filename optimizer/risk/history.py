@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizer.engine import SERIAL, Engine
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import DayLoad
 from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import BIN_MINUTES, BINS_PER_DAY
@@ -223,7 +224,7 @@ def _split(order: _Order, engine: Engine) -> list[_Span]:
     if num_ranges == 1:
         return [_Span(block, block + 1) for block in range(blocks)]
     # Files are sorted by VM, so a span of neighboring VMs lies in few row groups.
-    by_id = np.array(sorted(range(num_vms), key=lambda row: order.vm_ids[row].lower()), dtype=np.intp)
+    by_id = np.array(sorted(range(num_vms), key=lambda row: ArmId(order.vm_ids[row])), dtype=np.intp)
     size = -(-num_vms // (num_ranges * CHUNK_VMS)) * CHUNK_VMS
     ranges = [by_id[first : first + size] for first in range(0, num_vms, size)]
     return [_Span(block, block + 1, rows) for block in range(blocks) for rows in ranges]

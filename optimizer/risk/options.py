@@ -91,7 +91,7 @@ def by_pattern(inventory: Inventory, items: IntArray) -> dict[Pattern, IntArray]
     patterns = {key: policy.pattern(inventory.horizon) for key, policy in inventory.policies.items()}
     found: defaultdict[Pattern, list[int]] = defaultdict(list)
     for row in items.tolist():
-        found[patterns[inventory.items[row].policy_id.lower()]].append(row)
+        found[patterns[inventory.items[row].policy_id]].append(row)
     return {pattern: np.array(rows, dtype=np.intp) for pattern, rows in found.items()}
 
 

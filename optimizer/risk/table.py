@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.timegrid import NUM_OPTIONS, common_start_step
 from optimizer.risk.credit import credit_items
@@ -141,11 +142,11 @@ def risk_table(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: b
 
 def forecast_rows(inventory: Inventory, forecast: Forecast) -> IntArray:
     """Row in the forecast of each item's VM; shape (V,)."""
-    row_of = {vm_id.lower(): row for row, vm_id in enumerate(forecast.vm_ids)}
-    missing = [item.vm_id for item in inventory.items if item.vm_id.lower() not in row_of]
+    row_of = {ArmId(vm_id): row for row, vm_id in enumerate(forecast.vm_ids)}
+    missing = [item.vm_id for item in inventory.items if item.vm_id not in row_of]
     if missing:
         raise ValueError(f"the forecast lacks {len(missing)} VMs of the inventory, the first is {missing[0]!r}")
-    return np.array([row_of[item.vm_id.lower()] for item in inventory.items], dtype=np.intp)
+    return np.array([row_of[item.vm_id] for item in inventory.items], dtype=np.intp)
 
 
 def busy_items(inventory: Inventory, forecast: Forecast, *, agentless_at_risk: bool = False) -> IntArray:

@@ -9,6 +9,7 @@ from datetime import date
 import numpy as np
 import numpy.typing as npt
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.load import STOPPED, DayLoad
 from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import BINS_PER_DAY
@@ -58,14 +59,14 @@ class RowFinder:
     """Finds the rows of the wanted VMs in a day of load; it reuses them while consecutive days list the same VMs."""
 
     def __init__(self, vm_ids: Sequence[str]) -> None:
-        self._wanted = [vm_id.lower() for vm_id in vm_ids]
+        self._wanted = [ArmId(vm_id) for vm_id in vm_ids]
         self._seen: tuple[str, ...] | None = None
         self._rows = np.empty(0, dtype=np.intp)
 
     def find(self, day_ids: tuple[str, ...]) -> npt.NDArray[np.intp]:
         """Row of each wanted VM in the day, -1 if the day does not have the VM; shape (V,)."""
         if day_ids != self._seen:
-            row_of = {vm_id.lower(): row for row, vm_id in enumerate(day_ids)}
+            row_of = {ArmId(vm_id): row for row, vm_id in enumerate(day_ids)}
             self._rows = np.array([row_of.get(vm_id, -1) for vm_id in self._wanted], dtype=np.intp)
             self._seen = day_ids
         return self._rows

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from optimizer.errors import ApplyError, EstateError
 from optimizer.journal import EndRecord, state_of
+from optimizer.model.arm_id import ArmId
 from optimizer.rollout.carry_out import Attempt, Carrier, End
 from optimizer.rollout.gates import Gates
 from optimizer.rollout.lane import Lane
@@ -154,7 +155,7 @@ class Board:
         lane, write = step.lane, step.write
         cause = traceback.extract_tb(exc.__traceback__)[-1]
         error = f"{type(exc).__name__}: {exc} ({Path(cause.filename).name}, line {cause.lineno})"
-        vaults = ", ".join(vault.rpartition("/")[2] for vault in lane.vaults)
+        vaults = ", ".join(vault.name for vault in lane.vaults)
         self._broken.append(f"vault {vaults}: unexpected error at {write.name}: {error}")
         self._waiting[write.number] = f"unexpected error: {error}"
         lane.reason = f"an unexpected error at {write.name} ended the writes of this vault"
@@ -316,7 +317,7 @@ class Board:
         lane = step.lane
         # Through the ledger, later runs stay away from the vault or subscription as well.
         if attempt.holds in {"lane", "subscription"} and attempt.wait_seconds:
-            whole = "/".join(step.write.vault_id.split("/")[:3])  # "/subscriptions/ID"
+            whole = ArmId("/".join(step.write.vault_id.split("/")[:3]))  # "/subscriptions/ID"
             place = whole if attempt.holds == "subscription" else step.write.vault_id
             self._carrier.ledger.close(place, now + timedelta(seconds=attempt.wait_seconds), attempt.reason)
         match attempt.holds:
@@ -373,7 +374,7 @@ class Board:
         return "for the next write"
 
     def _lane(self, write: Write) -> int:
-        return self._lane_of[write.vault_id.lower()]
+        return self._lane_of[write.vault_id]
 
     def _lay_out(self) -> None:
         """Build the calendar of the remaining writes, for every lane."""

@@ -6,6 +6,8 @@ from bisect import insort
 from collections.abc import Iterable
 from datetime import datetime
 
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.rules import Scope
 from optimizer.rollout.spans import to_seconds
 
@@ -70,21 +72,19 @@ class Budgets:
     ) -> None:
         self._writes_per_day = writes_per_day
         self._scope = scope
-        self._policies: dict[str, Budget] = {}
-        self._items: dict[str, Budget] = {}
+        self._policies: dict[Caseless, Budget] = {}
+        self._items: dict[ArmId, Budget] = {}
         for at, vault_id in policy_writes:
-            self.of_policies(vault_id).add(to_seconds(at))
+            self.of_policies(ArmId(vault_id)).add(to_seconds(at))
         for at, vault_id in item_writes:
-            self.of_items(vault_id).add(to_seconds(at))
+            self.of_items(ArmId(vault_id)).add(to_seconds(at))
 
-    def of_policies(self, vault_id: str) -> Budget:
+    def of_policies(self, vault_id: ArmId) -> Budget:
         """Budget of policy writes for a vault, which it may share with others of its subscription."""
-        place = vault_id.lower()
-        if self._scope == "subscription":
-            place = place.partition("/resourcegroups/")[0]
+        place = vault_id if self._scope == "vault" else vault_id.subscription or vault_id
         return self._policies.setdefault(place, Budget((self._writes_per_day, DAY_SECONDS)))
 
-    def of_items(self, vault_id: str) -> Budget:
+    def of_items(self, vault_id: ArmId) -> Budget:
         """Budget of assignments for a vault."""
         limits = ((MOST_ITEMS_PER_DAY, DAY_SECONDS), (MOST_ITEMS_AT_ONCE, BATCH_SECONDS))
-        return self._items.setdefault(vault_id.lower(), Budget(*limits))
+        return self._items.setdefault(vault_id, Budget(*limits))

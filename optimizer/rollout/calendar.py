@@ -8,6 +8,7 @@ from datetime import datetime
 from heapq import heapify, heappop, heappush, heapreplace
 from types import MappingProxyType
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, ROLLOUT_DAYS, START_WINDOW_MINUTES
@@ -20,7 +21,7 @@ from optimizer.rollout.spans import Span, next_begin, span_at, to_datetime, to_s
 from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
 from optimizer.rollout.transition import Key, Transition
 
-NOTHING_CLOSED: Mapping[str, datetime] = MappingProxyType({})
+NOTHING_CLOSED: Mapping[ArmId, datetime] = MappingProxyType({})
 """No vault is closed."""
 
 DEFAULT_WORKERS = 4
@@ -39,9 +40,9 @@ def build_rollout(
     made: Mapping[int, datetime] | Collection[int] = frozenset(),
     policy_writes: Sequence[tuple[datetime, str]] = (),
     item_writes: Sequence[tuple[datetime, str]] = (),
-    closed_until: Mapping[str, datetime] = NOTHING_CLOSED,
+    closed_until: Mapping[ArmId, datetime] = NOTHING_CLOSED,
     workers: int = DEFAULT_WORKERS,
-    pilot: Collection[str] = frozenset(),
+    pilot: Collection[ArmId] = frozenset(),
     seconds_per_write: int = 60,
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES,
     horizon_days: int = ROLLOUT_DAYS,
@@ -106,7 +107,7 @@ def build_rollout(
             transition=transition,
             budgets=Budgets(rules.policies.max_writes_per_day, rules.policies.scope, policy_writes, item_writes),
             # One second more: the calendar never opens a lane before the board does (Board._closed).
-            closed_until={vault.lower(): to_seconds(at) + 1 for vault, at in closed_until.items()},
+            closed_until={ArmId(vault): to_seconds(at) + 1 for vault, at in closed_until.items()},
             workers=workers,
             lanes=lanes_of_vaults(
                 inventory, transition.caps, transition.clashes, [write.vault_id for write in writes]
@@ -116,7 +117,7 @@ def build_rollout(
             step=max(1, seconds_per_write),
             reservations=Reservations(left, transition) if reserve else None,
         )
-        return layout, _lay_out_waves(layout, writes, times, {vm.lower() for vm in pilot}, snapshot_minutes)
+        return layout, _lay_out_waves(layout, writes, times, frozenset(map(ArmId, pilot)), snapshot_minutes)
 
     # Reservations delay writes, so they are used only if the calendar gets stuck at full policies or caps without
     # them.
@@ -130,7 +131,11 @@ def build_rollout(
 
 
 def _lay_out_waves(
-    layout: _Layout, writes: Sequence[Write], made: Mapping[int, datetime], pilot: set[str], snapshot_minutes: int
+    layout: _Layout,
+    writes: Sequence[Write],
+    made: Mapping[int, datetime],
+    pilot: frozenset[ArmId],
+    snapshot_minutes: int,
 ) -> list[str]:
     """Schedule the pilot, then the other writes after the pilot's first backups; returns notes for people."""
     first = _first_wave(writes, pilot)
@@ -159,10 +164,10 @@ def _lay_out_waves(
     return notes
 
 
-def _first_wave(writes: Sequence[Write], pilot: set[str]) -> set[int]:
+def _first_wave(writes: Sequence[Write], pilot: frozenset[ArmId]) -> set[int]:
     """Numbers of the writes for any VM of the pilot, and of the writes that those need."""
     by_number = {write.number: write for write in writes}
-    waiting = [write.number for write in writes if any(vm.lower() in pilot for vm in write.vms)]
+    waiting = [write.number for write in writes if any(vm in pilot for vm in write.vms)]
     found: set[int] = set()
     while waiting:
         number = waiting.pop()
@@ -215,12 +220,12 @@ class _Layout:
         gates: Gates,
         transition: Transition,
         budgets: Budgets,
-        lanes: Mapping[str, int],
+        lanes: Mapping[ArmId, int],
         begin: int,
         end: int,
         step: int,
         reservations: Reservations | None,
-        closed_until: Mapping[str, int],
+        closed_until: Mapping[ArmId, int],
         workers: int,
     ) -> None:
         self.writes, self.gates, self.begin = writes, gates, begin
@@ -295,7 +300,7 @@ class _Layout:
         return [Blocked(self.writes[n], self._why(n)) for n in sorted(self.pending)]
 
     def _lane(self, n: int) -> int:
-        return self._lane_of[self.writes[n].vault_id.lower()]
+        return self._lane_of[self.writes[n].vault_id]
 
     def _expect_opening(self, lane: _Lane, gate: int, spans: Sequence[Span], after: int) -> None:
         opens = next_begin(spans, after)
@@ -343,7 +348,7 @@ class _Layout:
         if n in lane.queued or span_at(self._spans[n], second) is None:
             return
         write = self.writes[n]
-        place = (write.vault_id.lower(), "policy" if write.counts_as_policy_write else write.kind)
+        place = (write.vault_id, "policy" if write.counts_as_policy_write else write.kind)
         if place not in lane.queues:
             lane.queues[place] = _Queue(self._budget(write))
         heappush(lane.queues[place].waiting, n)

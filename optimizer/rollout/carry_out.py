@@ -32,7 +32,9 @@ from optimizer.journal import (
     OpenWrite,
     SkippedRecord,
 )
-from optimizer.model.raw import properties_of
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import properties_of, word
 from optimizer.ports import Accepted, BackupService, Clock, Look, Resource
 from optimizer.rollout.closures import is_for_subscription
 from optimizer.rollout.ledger import CountedWrite, Ledger
@@ -125,7 +127,7 @@ class Pace:
     lost_seconds: float = 300.0
 
 
-def _open(write: Write, points: Mapping[str, datetime]) -> str:
+def _open(write: Write, points: Mapping[ArmId, datetime]) -> str:
     """Gate that is always open."""
     del write, points
     return ""
@@ -154,7 +156,7 @@ class Carrier:
     label
         Name of the journal in the ledger.
     guard_requests
-        Requests to a Resource Guard that are sent along, by ``vault_id.lower()`` and ``policy`` or ``item``.
+        Requests to a Resource Guard that are sent along, by vault id and ``policy`` or ``item``.
     gate
         Returns why a write must wait, given the last recovery points of its VMs (by VM id in lower case) as the
         service states them; empty if it may be made.  It reads nothing, and is called again right before the intent
@@ -176,8 +178,8 @@ class Carrier:
     ledger: Ledger
     pace: Pace = Pace()
     label: str = ""
-    guard_requests: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
-    gate: Callable[[Write, Mapping[str, datetime]], str] = _open
+    guard_requests: Mapping[tuple[ArmId, str], tuple[str, ...]] = field(default_factory=dict)
+    gate: Callable[[Write, Mapping[ArmId, datetime]], str] = _open
     busy: Callable[[Write], str] = _roomy
     room: Callable[[Write], str] = _roomy
     surroundings: Surroundings = field(default_factory=Surroundings)
@@ -279,7 +281,7 @@ class Carrier:
         return "Azure is still carrying out the write that is taken back"
 
     def _book_and_send(
-        self, write: Write, current: Resource | None, points: Mapping[str, datetime], began: datetime
+        self, write: Write, current: Resource | None, points: Mapping[ArmId, datetime], began: datetime
     ) -> Attempt:
         """Send one request if Azure's limits leave room for it, and find out its outcome.
 
@@ -306,7 +308,7 @@ class Carrier:
         finally:
             del self.under_way[write.number]
 
-    def _too_late(self, write: Write, points: Mapping[str, datetime], began: datetime) -> Attempt | None:
+    def _too_late(self, write: Write, points: Mapping[ArmId, datetime], began: datetime) -> Attempt | None:
         """Reason why a write must not be begun after all; None if it may be."""
         if (took := self.clock.now() - began) > LONGEST_LOOK:
             minutes = round(took / timedelta(minutes=1))
@@ -327,7 +329,7 @@ class Carrier:
             if reason := self.room(write):
                 return None, reason
             counted = CountedWrite(
-                at=self.clock.now(), vault_id=write.vault_id.lower(), kind=kind, key=self._key(write)
+                at=self.clock.now(), vault_id=ArmId(write.vault_id.key), kind=kind, key=self._key(write)
             )
             self.ledger.add(counted)
         return counted, ""
@@ -483,7 +485,7 @@ class Carrier:
     def _refused(self, write: Write, exc: CloudError) -> Attempt:
         now = self.clock.now()
         reason = f"{exc}{advice_on_refusal(exc.code)}"
-        if write.kind != "reassign_item" and "invalidpolicyinput" in exc.code.lower():
+        if write.kind != "reassign_item" and "invalidpolicyinput" in Caseless(exc.code).key:
             reason += f"; {explain_invalid_input(write.body, now)}"
         self.journal.append(FailedRecord(number=write.number, at=now, error=reason, code=exc.code))
         rights = isinstance(exc, ForbiddenError | AuthError) or exc.code == "ScopeLocked"
@@ -500,7 +502,7 @@ class Carrier:
 
     def _guarded(self, write: Write, kind: str) -> dict[str, Any]:
         """Body of the request, with the approved requests that a Resource Guard asks for."""
-        requests = self.guard_requests.get((write.vault_id.lower(), kind), ())
+        requests = self.guard_requests.get((write.vault_id, kind), ())
         return {**write.body, **({"resourceGuardOperationRequests": list(requests)} if requests else {})}
 
     def _not_carried_out(
@@ -556,6 +558,6 @@ def _why_not(write: Write, current: Resource | None) -> str:
         if not properties.get("policyId"):
             return f"{write.name} has no policy: its protection is stopped"
         state = properties.get("protectionState", "Protected")  # older API versions leave the field out
-        if str(state).lower() != "protected":
+        if word(state) != "Protected":
             return f"{write.name} is in state {'null' if state is None else state}"
     return ""

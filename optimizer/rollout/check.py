@@ -11,9 +11,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import pairwise
 
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, ProtectedItem
 from optimizer.model.policy_limits import vm_limit
-from optimizer.model.raw import id_of, properties_of, text
+from optimizer.model.raw import id_of, properties_of, word
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, format_start
 from optimizer.plan.verify import counted_within, rules_of
@@ -43,7 +45,7 @@ class StateJudge:
         self._before = before
         self._rules = rules
         self._clock = WindowClock(before.horizon, snapshot_minutes)
-        self._items = {item.vm_id.lower(): item for item in before.items}
+        self._items = {item.vm_id: item for item in before.items}
         self._rules_of = {key: rules_of(before, rules, item) for key, item in self._items.items()}
         self._met = self._windows_met(before)
         self._sets = SetRules(before, rules, self._clock)
@@ -51,7 +53,7 @@ class StateJudge:
 
     def faults(self, now: Inventory) -> list[str]:
         """All faults of a state, in words for people; empty for a state without faults."""
-        present = {item.vm_id.lower(): item for item in now.items}
+        present = {item.vm_id: item for item in now.items}
         faults = [f"{item.vm_id}: is no longer backed up" for key, item in self._items.items() if key not in present]
         faults += self._check_policies(now)
         for key, item in present.items():
@@ -70,9 +72,7 @@ class StateJudge:
             if size > (most.new if was is None else max(most.existing, was)):
                 faults.append(f"policy {policy.name!r} protects {size} VMs")
             old = self._before.policies.get(key)
-            if old is not None and (
-                old.twin_key != policy.twin_key or old.vault_id.lower() != policy.vault_id.lower()
-            ):
+            if old is not None and (old.twin_key != policy.twin_key or old.vault_id != policy.vault_id):
                 faults.append(f"policy {policy.name!r}: more than its time has changed")
             if old is not None and old.is_default and old.start != policy.start:
                 faults.append(f"policy {policy.name!r}: is one of Azure's default policies, and was edited")
@@ -85,16 +85,16 @@ class StateJudge:
 
     def _check_item(self, now: Inventory, item: ProtectedItem) -> list[str]:
         """Check that a VM moves only to a twin, moves only if it may, and after a move keeps the rules on windows."""
-        was = self._items[item.vm_id.lower()]
+        was = self._items[item.vm_id]
         old, new = self._before.policy(was), now.policy(item)
         faults = []
-        if new.twin_key != old.twin_key or new.vault_id.lower() != old.vault_id.lower():
+        if new.twin_key != old.twin_key or new.vault_id != old.vault_id:
             faults.append(f"{item.vm_id}: policy {new.name!r} is not a twin of {old.name!r}")
-        if item.vault_id.lower() != was.vault_id.lower() or item.id.lower() != was.id.lower():
+        if item.vault_id != was.vault_id or item.id != was.id:
             faults.append(f"{item.vm_id}: is protected elsewhere")
         if new.start == old.start:
             return faults
-        rules = self._rules_of[item.vm_id.lower()]
+        rules = self._rules_of[item.vm_id]
         if was.unwritable or any(rule.pin or rule.exclude for rule in rules):
             faults.append(f"{item.vm_id}: has moved although it must stay")
         faults += [
@@ -119,7 +119,7 @@ class StateJudge:
         met: Counter[tuple[str, str, int]] = Counter()
         for item in inventory.items:
             policy = inventory.policy(item)
-            for rule in self._rules_of.get(item.vm_id.lower(), ()):
+            for rule in self._rules_of.get(item.vm_id, ()):
                 if _counts(rule):
                     group = counted_within(rule, inventory, item)
                     met.update((rule.name, group, moment) for moment in self._clock.half_hours(policy, policy.start))
@@ -130,8 +130,8 @@ def _counts(rule: Rule) -> bool:
     return rule.max_concurrent is not None or rule.separate is True
 
 
-_STOPPED = {"protectionstopped", "protectionpaused", "backupssuspended"}
-"""States, in lower case, in which no backup takes place.
+_STOPPED = {Caseless("ProtectionStopped"), Caseless("ProtectionPaused"), Caseless("BackupsSuspended")}
+"""States in which no backup takes place.
 
 From any other state, such as an error or a pending first backup, the service itself returns the item to ``Protected``
 with the next backup that succeeds.
@@ -140,8 +140,8 @@ with the next backup that succeeds.
 
 def _is_of_the_service(key: str, old: object, new: object) -> bool:
     """Whether the service makes this change by itself, without a write."""
-    was, now = text(old).lower(), text(new).lower()
-    return key == "protectionState" and (was == now or (was not in _STOPPED and now == "protected"))
+    was, now = word(old), word(new)
+    return key == "protectionState" and (was == now or (was not in _STOPPED and now == "Protected"))
 
 
 def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str]:
@@ -153,12 +153,12 @@ def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str
         ARM resources of the items before and after, as the service returned them.
     """
     faults = []
-    present = {id_of(item).lower(): properties_of(item) for item in now}
+    present = {id_of(item): properties_of(item) for item in now}
     for item in before:
         old, name = properties_of(item), id_of(item)
         if not name:
             continue  # a resource without an id cannot be served, and is not part of the inventory
-        new = present.get(name.lower())
+        new = present.get(name)
         if new is None:
             faults.append(f"{name}: is gone")
             continue
@@ -172,23 +172,22 @@ def check_items(before: Iterable[Resource], now: Iterable[Resource]) -> list[str
     return faults
 
 
-def check_gaps(points: Mapping[str, Sequence[datetime]], rules: Rules, inventory: Inventory) -> list[str]:
+def check_gaps(points: Mapping[ArmId, Sequence[datetime]], rules: Rules, inventory: Inventory) -> list[str]:
     """VMs with a gap between recovery points that is longer than their RPO, in words for people.
 
     Parameters
     ----------
     points
-        Times of the recovery points of each VM, by VM id in any case and in any order.
+        Times of the recovery points of each VM, by VM id, in any order.
     rules
         Rules, for their RPOs.
     inventory
         Inventory in any state of the roll-out: the frequency and zone of a VM never change.
     """
     clock = WindowClock(inventory.horizon, 0)
-    items = {item.vm_id.lower(): item for item in inventory.items}
     faults = []
     for vm_id, times in points.items():
-        item = items.get(vm_id.lower())
+        item = inventory.item_of_vm(vm_id)
         if item is None or len(times) < 2:
             continue
         gap, since = max((later - earlier, earlier) for earlier, later in pairwise(sorted(times)))

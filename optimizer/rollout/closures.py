@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from optimizer.errors import CloudError, ThrottledError
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.ports import Clock
 from optimizer.rollout.ledger import Closure, Ledger
 
@@ -15,7 +17,7 @@ def is_for_subscription(exc: ThrottledError) -> bool:
 
     Azure Resource Manager throttles a subscription or a tenant; Azure Backup throttles a vault.
     """
-    return any(word in exc.code.lower() for word in ("subscription", "tenant"))
+    return any(word in Caseless(exc.code).key for word in ("subscription", "tenant"))
 
 
 @dataclass(frozen=True)
@@ -33,11 +35,11 @@ class Closures:
     ledger: Ledger
     clock: Clock
 
-    def of(self, vault_id: str) -> Closure | None:
+    def of(self, vault_id: ArmId) -> Closure | None:
         """Closure that keeps a vault closed the longest; None if the vault is open now."""
         return self.ledger.closed(vault_id, self.clock.now())
 
-    def heed(self, vault_id: str, exc: CloudError) -> bool:
+    def heed(self, vault_id: ArmId, exc: CloudError) -> bool:
         """Record for how long an answer asks to stay away; returns whether it asks for that.
 
         Raises
@@ -47,6 +49,6 @@ class Closures:
         """
         if not isinstance(exc, ThrottledError) or not exc.retry_after_seconds:
             return False
-        place = "/".join(vault_id.split("/")[:3]) if is_for_subscription(exc) else vault_id
+        place = ArmId("/".join(vault_id.split("/")[:3])) if is_for_subscription(exc) else vault_id
         self.ledger.close(place, self.clock.now() + timedelta(seconds=exc.retry_after_seconds), str(exc))
         return True

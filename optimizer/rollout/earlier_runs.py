@@ -8,6 +8,7 @@ from pathlib import Path
 
 from optimizer.errors import ApplyError, JournalError
 from optimizer.journal import Commands, Record, RunRecord, read_journal, rollback_journal_path, state_of
+from optimizer.model.arm_id import ArmId
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.prepared import Approval, RunScope
 from optimizer.rollout.selection import parse_selector
@@ -123,7 +124,7 @@ def require_command(records: Sequence[Record], commands: Collection[str], path: 
             )
 
 
-def moved_vms(plan: PlanDocument, journal: Path) -> dict[str, datetime]:
+def moved_vms(plan: PlanDocument, journal: Path) -> dict[ArmId, datetime]:
     """When each VM got its new start, without the VMs that a rollback returned to their old start.
 
     Parameters
@@ -136,7 +137,7 @@ def moved_vms(plan: PlanDocument, journal: Path) -> dict[str, datetime]:
     Returns
     -------
     dict
-        Time of the write by ``vm_id.lower()``.
+        Time of the write by VM id.
 
     Raises
     ------

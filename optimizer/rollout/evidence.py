@@ -13,6 +13,7 @@ from typing import Any
 from optimizer.errors import JournalError
 from optimizer.estate.document import EstateDocument
 from optimizer.journal import AcceptedRecord, DoneRecord, FailedRecord, IntentRecord, Record, SkippedRecord
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import properties_of
 from optimizer.model.timegrid import format_start
@@ -54,7 +55,7 @@ def check_plan(
                 f"change {write.number} of the plan (edit_policy): start_today = {change.start_today!r}, but policy "
                 f"{write.name!r} starts at {write.start_before!r}; {AGAIN}"
             )
-        if write.kind == "edit_policy" and inventory.unknown_items[write.object_id.lower()]:
+        if write.kind == "edit_policy" and inventory.unknown_items[write.object_id]:
             raise PlanFormatError(
                 f"change {write.number} of the plan (edit_policy): policy {write.name!r} also protects VMs that the "
                 f"plan does not move; {AGAIN}"
@@ -66,11 +67,11 @@ def check_plan(
 
 def _check_schedule(plan: PlanDocument, writes: Sequence[Write], inventory: Inventory) -> None:
     """Compare the starts in the schedule with those of the policies: people read and trust only the schedule."""
-    moved = {vm.lower(): write for write in writes for vm in write.vms}
-    present = {item.vm_id.lower(): format_start(inventory.policy(item).start) for item in inventory.items}
+    moved = {vm: write for write in writes for vm in write.vms}
+    present = {item.vm_id: format_start(inventory.policy(item).start) for item in inventory.items}
     for entry in plan.schedule:
-        write = moved.pop(entry.vm.lower(), None)
-        today = write.start_before if write is not None else present.get(entry.vm.lower(), entry.start_today)
+        write = moved.pop(entry.vm, None)
+        today = write.start_before if write is not None else present.get(entry.vm, entry.start_today)
         later = write.start_after if write is not None else today
         for field, found, wanted in (("start_today", entry.start_today, today), ("start", entry.start, later)):
             if found != wanted:
@@ -120,9 +121,9 @@ def _fault_of_intent(intent: IntentRecord, write: Write) -> str:
     """Describe what in an intent differs from the planned write; empty if nothing does."""
     for field in ("kind", "vault_id", "object_id", "name"):
         found, wanted = str(getattr(intent, field)), str(getattr(write, field))
-        if found.lower() != wanted.lower():
+        if Caseless(found) != wanted:
             return f"{field!r} is {found!r}, but the plan says {wanted!r}"
-    if write.kind == "reassign_item" and {vm.lower() for vm in intent.vms} != {vm.lower() for vm in write.vms}:
+    if write.kind == "reassign_item" and set(intent.vms) != set(write.vms):
         return f"'vms' is {', '.join(intent.vms) or 'empty'}, but the plan moves {', '.join(write.vms)}"
     if not is_as(write, intent.before, write.before) and not is_made(write, intent.before):
         return "'before' is not the object that the plan was made for"

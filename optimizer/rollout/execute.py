@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from optimizer.journal import state_of
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES
@@ -62,7 +64,7 @@ class Executor:
     rules: Rules
     writes: Sequence[Write]
     begun: Sequence[Write] = ()
-    pilot: frozenset[str] = frozenset()
+    pilot: frozenset[ArmId] = frozenset()
     tolerated: Inventory | None = None
     snapshot_minutes: int = DEFAULT_SNAPSHOT_MINUTES
     workers: int = DEFAULT_WORKERS
@@ -124,13 +126,13 @@ class Executor:
         """State of the estate before the first write."""
         return Transition(self.inventory, self.rules, self.snapshot_minutes, tolerated=self.tolerated)
 
-    def _targets(self) -> dict[str, bytes]:
+    def _targets(self) -> dict[ArmId, bytes]:
         """State that each policy must be in when an item is assigned to it: as it is, or as a write leaves it."""
         states = {key: policy_state(policy.properties) for key, policy in self.inventory.policies.items()}
         written = [write for write in self.writes if write.counts_as_policy_write]
-        return states | {write.object_id.lower(): policy_state(write.body) for write in written}
+        return states | {write.object_id: policy_state(write.body) for write in written}
 
-    def _gate(self, gates: Gates, write: Write, points: Mapping[str, datetime]) -> str:
+    def _gate(self, gates: Gates, write: Write, points: Mapping[ArmId, datetime]) -> str:
         """Reason why the time is not right, given the last recovery points that the service states; reads nothing."""
         if fault := clock_fault(self.carrier.service, self.carrier.clock):
             return fault
@@ -147,8 +149,7 @@ class Executor:
             recent = ledger.since(now - BUDGET_PERIOD)
             used = sum(_budget_place(other.vault_id, limits.scope) == place for other in recent)
             return "the budget of policy writes for 24 hours is used up" if used >= limits.max_writes_per_day else ""
-        vault = write.vault_id.lower()
-        day = [other.at for other in ledger.since(now - BUDGET_PERIOD, "item") if other.vault_id == vault]
+        day = [other.at for other in ledger.since(now - BUDGET_PERIOD, "item") if other.vault_id == write.vault_id]
         if len(day) >= MOST_ITEMS_PER_DAY:
             return f"{MOST_ITEMS_PER_DAY:,} VMs of the vault were assigned in 24 hours, which is Azure's limit"
         if sum(at > now - timedelta(seconds=BATCH_SECONDS) for at in day) >= MOST_ITEMS_AT_ONCE:
@@ -156,11 +157,10 @@ class Executor:
         return ""
 
 
-def _budget_place(vault_id: str, scope: str) -> str:
-    key = vault_id.lower()
-    return key if scope == "vault" else key.partition("/resourcegroups/")[0]
+def _budget_place(vault_id: ArmId, scope: str) -> Caseless:
+    return vault_id if scope == "vault" else vault_id.subscription or vault_id
 
 
-def vaults_of(writes: Iterable[Write]) -> list[str]:
+def vaults_of(writes: Iterable[Write]) -> list[ArmId]:
     """Ids of the vaults that the writes touch, each once."""
     return list(dict.fromkeys(write.vault_id for write in writes))

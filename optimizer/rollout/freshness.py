@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from optimizer.errors import CloudError, ForbiddenError, NotFoundError
+from optimizer.estate.arm_items import policy_of
 from optimizer.estate.document import EstateDocument
+from optimizer.model.arm_id import NO_ID, ArmId
 from optimizer.model.raw import id_of, properties_of
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import BackupReader, Resource
@@ -36,35 +38,35 @@ class Freshness:
         By vault id: error of a vault that cannot be read.  Nothing is known about such a vault, so it is never
         written.
     changed
-        Ids, in lower case, of the objects that ``broken`` lists.
+        Ids of the objects that ``broken`` lists.
     """
 
-    broken: Mapping[str, Sequence[str]]
-    remarks: Mapping[str, Sequence[str]]
-    holds: tuple[str, ...]
-    unreadable: Mapping[str, CloudError] = field(default_factory=dict)
-    changed: frozenset[str] = frozenset()
+    broken: Mapping[ArmId, Sequence[str]]
+    remarks: Mapping[ArmId, Sequence[str]]
+    holds: tuple[ArmId, ...]
+    unreadable: Mapping[ArmId, CloudError] = field(default_factory=dict)
+    changed: frozenset[ArmId] = frozenset()
 
     def hinders(self, write: Write) -> bool:
         """Whether a change rules out a write: a change to its own object, or to the policy that a VM goes to."""
-        return bool({write.object_id.lower(), write.policy_after.lower()} & self.changed)
+        return bool({write.object_id, write.policy_after} & self.changed)
 
 
 @dataclass
 class _Compared:
     """One vault in the plan's estate and now."""
 
-    policies_then: Mapping[str, Resource]
-    policies_now: Mapping[str, Resource]
-    items_then: Mapping[str, Resource]
-    items_now: Mapping[str, Resource]
-    relied_on: frozenset[str]
-    unsure: frozenset[str]
+    policies_then: Mapping[ArmId, Resource]
+    policies_now: Mapping[ArmId, Resource]
+    items_then: Mapping[ArmId, Resource]
+    items_now: Mapping[ArmId, Resource]
+    relied_on: frozenset[ArmId]
+    unsure: frozenset[ArmId]
     broken: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    changed: set[str] = field(default_factory=set)
+    changed: set[ArmId] = field(default_factory=set)
 
-    def report(self, key: str, text: str) -> None:
+    def report(self, key: ArmId, text: str) -> None:
         """Add a change to ``broken`` or ``remarks``, depending on whether the plan relies on the object."""
         if key in self.unsure:
             return
@@ -82,7 +84,7 @@ def compare_with_service(
     *,
     pending: frozenset[int],
     begun: frozenset[int] = frozenset(),
-    unreadable: Mapping[str, CloudError] | None = None,
+    unreadable: Mapping[ArmId, CloudError] | None = None,
     closures: Closures | None = None,
 ) -> Freshness:
     """Compare the vaults that a plan writes to with what the service shows now.
@@ -110,13 +112,13 @@ def compare_with_service(
     """
     to_do = [write for write in writes if write.number in pending]
     broken, remarks, holds = {}, {}, []
-    changed: set[str] = set()
+    changed: set[ArmId] = set()
     lost = dict(unreadable or {})
-    unsure = frozenset(write.object_id.lower() for write in writes if write.number in begun)
+    unsure = frozenset(write.object_id for write in writes if write.number in begun)
     for vault_id in vaults_of(to_do):
         if vault_id in lost or (closures is not None and closures.of(vault_id)):
             continue
-        of_vault = [write for write in to_do if write.vault_id.lower() == vault_id.lower()]
+        of_vault = [write for write in to_do if write.vault_id == vault_id]
         try:
             policies = _by_id(reader.list_policies(vault_id), vault_id)
             items = _by_id(reader.list_items(vault_id), vault_id)
@@ -144,31 +146,25 @@ def compare_with_service(
     return Freshness(broken, remarks, tuple(holds), lost, frozenset(changed))
 
 
-def _by_id(resources: Iterable[Resource], vault_id: str) -> dict[str, Resource]:
-    prefix = vault_id.lower() + "/"
-    pairs = ((id_of(resource).lower(), resource) for resource in resources)
-    return {key: resource for key, resource in pairs if key.startswith(prefix)}
+def _by_id(resources: Iterable[Resource], vault_id: ArmId) -> dict[ArmId, Resource]:
+    return {id_of(resource): resource for resource in resources if id_of(resource).is_below(vault_id)}
 
 
-def relied_on(expected: EstateDocument, writes: Sequence[Write]) -> frozenset[str]:
-    """Ids, in lower case, of the objects that must be unchanged: those written, and the policies before and after."""
-    ids: set[str] = set()
+def relied_on(expected: EstateDocument, writes: Sequence[Write]) -> frozenset[ArmId]:
+    """Ids of the objects that must be unchanged: those written, and the policies before and after."""
+    ids: set[ArmId] = set()
     for write in writes:
-        ids |= {write.object_id.lower(), write.policy_before.lower(), write.policy_after.lower()}
-    edited = {write.object_id.lower() for write in writes if write.kind == "edit_policy"}
+        ids |= {write.object_id, write.policy_before, write.policy_after}
+    edited = {write.object_id for write in writes if write.kind == "edit_policy"}
     if edited:
-        ids |= {id_of(item).lower() for item in expected.protected_items if _policy_of(item).lower() in edited}
-    return frozenset(ids - {""})
+        ids |= {id_of(item) for item in expected.protected_items if policy_of(properties_of(item)) in edited}
+    return frozenset(ids - {NO_ID})
 
 
-def _in_place(writes: Sequence[Write], now: Mapping[str, Resource]) -> frozenset[str]:
+def _in_place(writes: Sequence[Write], now: Mapping[ArmId, Resource]) -> frozenset[ArmId]:
     """Ids of the objects that are already as their write leaves them: another machine or a person has changed them."""
-    keys = [write.object_id.lower() for write in writes]
+    keys = [write.object_id for write in writes]
     return frozenset(key for key, write in zip(keys, writes, strict=True) if key in now and is_made(write, now[key]))
-
-
-def _policy_of(item: Resource) -> str:
-    return str(properties_of(item).get("policyId") or "")
 
 
 def _compare_policies(compared: _Compared) -> None:
@@ -202,14 +198,14 @@ def _compare_items(compared: _Compared) -> None:
     for key, now in compared.items_now.items():
         if key not in compared.items_then:
             # A VM that was added to a policy that is edited would be moved with it.
-            place = _policy_of(now).lower()
-            compared.report(place, f"VM {_name(now)} is new in policy {place.rpartition('/')[2]}")
+            place = policy_of(properties_of(now))
+            compared.report(place, f"VM {_name(now)} is new in policy {place.name}")
 
 
 def _how_it_changed(then: Resource, now: Resource) -> str:
-    before, after = _policy_of(then), _policy_of(now)
-    if before.lower() != after.lower():
-        return f"was moved from policy {before.rpartition('/')[2]} to {after.rpartition('/')[2] or 'none'}"
+    before, after = policy_of(properties_of(then)), policy_of(properties_of(now))
+    if before != after:
+        return f"was moved from policy {before.name} to {after.name or 'none'}"
     if properties_of(then).get("protectionState") != properties_of(now).get("protectionState"):
         return f"is now in state {now['properties'].get('protectionState')}"
     return "has other backup settings (disk exclusion)"
@@ -217,7 +213,7 @@ def _how_it_changed(then: Resource, now: Resource) -> str:
 
 def _name(resource: Resource) -> str:
     friendly = properties_of(resource).get("friendlyName")
-    return repr(friendly or resource.get("name") or str(resource["id"]).rpartition("/")[2])
+    return repr(friendly or resource.get("name") or id_of(resource).name)
 
 
 def require_fresh(
@@ -258,8 +254,8 @@ def require_fresh(
     lines = [f"{plan_name}: {_HEADINGS[command] if freshness.broken else _UNREADABLE[command]}"]
     for vault_id, changes in freshness.broken.items():
         more = f" and {len(changes) - _SHOWN} more" if len(changes) > _SHOWN else ""
-        lines.append(f"  vault {_last(vault_id)}: {'; '.join(changes[:_SHOWN])}{more}")
-    lines += [f"  vault {_last(vault_id)} cannot be read: {exc}" for vault_id, exc in lost.items()]
+        lines.append(f"  vault {vault_id.name}: {'; '.join(changes[:_SHOWN])}{more}")
+    lines += [f"  vault {vault_id.name} cannot be read: {exc}" for vault_id, exc in lost.items()]
     lines += list(offers) or [_NOTHING[command]]
     lines.append(_NEXT[command])
     raise StalePlanError("\n".join(lines))
@@ -281,7 +277,3 @@ _NEXT = {
     "apply": "to make a new plan, run 'pull' and then 'plan'",
     "rollback": "undo those changes by hand, then run 'rollback' again; or run 'pull' and make a new plan",
 }
-
-
-def _last(arm_id: str) -> str:
-    return arm_id.rpartition("/")[2]

@@ -9,6 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import BoolArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
@@ -80,11 +81,11 @@ class Gates:
         self._rules = rules
         self._snapshot_minutes = snapshot_minutes
         self._rpo = rpo_of_items(inventory, rules)
-        self._row_of_vm = {item.vm_id.lower(): row for row, item in enumerate(inventory.items)}
+        self._row_of_vm = inventory.row_of_vm
         self._offsets: dict[str, tuple[int, ...]] = {}
         self._freeze_of = _freezes(inventory, rules)
         self._frozen: dict[_Freeze, list[Span]] = {}
-        self._frozen_vaults: dict[str, list[Span]] = {}
+        self._frozen_vaults: dict[ArmId, list[Span]] = {}
         self._passages: dict[Hashable, _Passage] = {}
         self._spans: dict[Hashable, tuple[Span, ...]] = {}
 
@@ -101,7 +102,7 @@ class Gates:
         begin, end = to_seconds(after), to_seconds(after + timedelta(days=days))
         return [(to_datetime(first), to_datetime(last)) for first, last in self.spans(write, begin, end)]
 
-    def closed(self, write: Write, at: datetime, last_points: Mapping[str, datetime] | None = None) -> str:
+    def closed(self, write: Write, at: datetime, last_points: Mapping[ArmId, datetime] | None = None) -> str:
         """Reason why a write may not be made at a given time; empty if it may be.
 
         Parameters
@@ -125,7 +126,7 @@ class Gates:
             return passage.reason or self._shut(write, rows, second)
         for row in rows:
             item = self._inventory.items[row]
-            point = (last_points or {}).get(item.vm_id.lower())
+            point = (last_points or {}).get(item.vm_id)
             shift = self.shift(write, row)
             if point is not None and not shift.keeps(self._rpo[row], at, point):
                 return _gap_text(shift.gap_hours(at, point), self._rpo[row])
@@ -177,7 +178,7 @@ class Gates:
         """Hashable key of the gates of a write: writes with equal keys are open at the same times."""
         rows = self._rows(write)
         if not rows:
-            return write.vault_id.lower()
+            return write.vault_id
         return (self._passage_key(write, rows), frozenset(self._freeze_of[row] for row in rows))
 
     def why_never(self, write: Write, end: int) -> str:
@@ -228,9 +229,9 @@ class Gates:
         """RPO of an item."""
         return self._rpo[row]
 
-    def rows_of(self, vms: Iterable[str]) -> tuple[int, ...]:
+    def rows_of(self, vms: Iterable[ArmId]) -> tuple[int, ...]:
         """Row numbers of the items of some VMs, without VMs that the inventory does not contain."""
-        return tuple(self._row_of_vm[vm.lower()] for vm in vms if vm.lower() in self._row_of_vm)
+        return tuple(self._row_of_vm[vm] for vm in vms if vm in self._row_of_vm)
 
     def _rows(self, write: Write) -> tuple[int, ...]:
         return self.rows_of(write.vms)
@@ -258,7 +259,7 @@ class Gates:
 
     def _freezes(self, write: Write, rows: tuple[int, ...]) -> list[list[Span]]:
         if not rows:
-            return [self._vault_frozen(write.vault_id.lower())]
+            return [self._vault_frozen(write.vault_id)]
         return [self._vm_frozen(freeze) for freeze in dict.fromkeys(self._freeze_of[row] for row in rows)]
 
     def _vm_frozen(self, freeze: _Freeze) -> list[Span]:
@@ -275,13 +276,11 @@ class Gates:
             )
         return self._frozen[freeze]
 
-    def _vault_frozen(self, vault_id: str) -> list[Span]:
+    def _vault_frozen(self, vault_id: ArmId) -> list[Span]:
         """Periods in which every VM of a vault is frozen."""
         if vault_id not in self._frozen_vaults:
             of_vault = dict.fromkeys(
-                self._freeze_of[row]
-                for row, item in enumerate(self._inventory.items)
-                if item.vault_id.lower() == vault_id
+                self._freeze_of[row] for row, item in enumerate(self._inventory.items) if item.vault_id == vault_id
             )
             frozen: list[Span] | None = None
             for freeze in of_vault:

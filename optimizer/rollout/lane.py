@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from optimizer.model.arm_id import ArmId
 from optimizer.rollout.carry_out import Attempt, Pace
 from optimizer.rollout.stages import TimedWrite
 
@@ -31,7 +32,7 @@ class Lane:
     """
 
     number: int
-    vaults: tuple[str, ...]
+    vaults: tuple[ArmId, ...]
     pace: Pace
     ready_at: datetime
     busy: bool = False

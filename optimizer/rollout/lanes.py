@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.plan.caps import CapCounts
 from optimizer.plan.clashes import ClashCounts
 
 
 def lanes_of_vaults(
-    inventory: Inventory, caps: CapCounts, clashes: ClashCounts, vault_ids: Iterable[str]
-) -> dict[str, int]:
-    """Lane number of each vault, by lower-case id, in the order of the given vaults.
+    inventory: Inventory, caps: CapCounts, clashes: ClashCounts, vault_ids: Iterable[ArmId]
+) -> dict[ArmId, int]:
+    """Lane number of each vault, in the order of the given vaults.
 
     Two vaults share a lane if a cap counts VMs of both, or if a rule keeps VMs of one apart from, or in order with,
     VMs of the other.  In these cases, a write in one vault depends on the state of the other.
@@ -28,20 +29,20 @@ def lanes_of_vaults(
     vault_ids
         Ids of the vaults that are written to; repetitions are fine.
     """
-    joined: dict[str, str] = {}
+    joined: dict[ArmId, ArmId] = {}
 
-    def root(vault: str) -> str:
+    def root(vault: ArmId) -> ArmId:
         while (above := joined.get(vault, vault)) != vault:
             vault = above
         return vault
 
-    def join(vault: str, other: str) -> None:
+    def join(vault: ArmId, other: ArmId) -> None:
         if root(vault) != root(other):
             joined[root(vault)] = root(other)
 
-    vault_of: dict[tuple[str, int], str] = {}
+    vault_of: dict[tuple[str, int], ArmId] = {}
     for row, item in enumerate(inventory.items):
-        vault = item.vault_id.lower()
+        vault = item.vault_id
         for group in caps.groups_of[row]:
             join(vault, vault_of.setdefault(("cap", group), vault))
         for gate in clashes.gates_of[row]:
@@ -49,5 +50,5 @@ def lanes_of_vaults(
     for kind, gate in list(vault_of):
         for other in clashes.coupled(gate) if kind == "gate" else ():
             join(vault_of["gate", gate], vault_of["gate", other])
-    number: dict[str, int] = {}
-    return {vault: number.setdefault(root(vault), len(number)) for vault in (v.lower() for v in vault_ids)}
+    number: dict[ArmId, int] = {}
+    return {vault: number.setdefault(root(vault), len(number)) for vault in vault_ids}

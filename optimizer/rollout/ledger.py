@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from optimizer.errors import BusyError
 from optimizer.estate.document import UtcDatetime
+from optimizer.model.arm_id import ArmId
 from optimizer.model.strict import StrictModel
 from optimizer.rollout.state_files import (
     STATE_VARIABLE,
@@ -56,7 +57,7 @@ class CountedWrite(StrictModel):
     """
 
     at: UtcDatetime
-    vault_id: str
+    vault_id: ArmId
     kind: Literal["policy", "item"] = "policy"
     key: str = ""
 
@@ -80,29 +81,28 @@ class Closure(StrictModel):
     Parameters
     ----------
     place
-        Lower-case id of a vault, or of a subscription (``/subscriptions/...``).
+        Id of a vault in lower case, or of a subscription (``/subscriptions/...``).
     closed_until
         When it may be asked again.
     reason
         What the service said.
     """
 
-    place: str
+    place: ArmId
     closed_until: UtcDatetime
     reason: str = ""
 
-    def covers(self, vault_id: str) -> bool:
+    def covers(self, vault_id: ArmId) -> bool:
         """Whether a vault is this place, or is in this subscription."""
-        vault = vault_id.lower()
-        return vault == self.place or vault.startswith(self.place + "/")
+        return vault_id == self.place or vault_id.is_below(self.place)
 
 
 class Counted(TypedDict):
     """Data of the ledger that the calendar needs; see :func:`~optimizer.rollout.calendar.build_rollout`."""
 
-    policy_writes: list[tuple[datetime, str]]
-    item_writes: list[tuple[datetime, str]]
-    closed_until: dict[str, datetime]
+    policy_writes: list[tuple[datetime, ArmId]]
+    item_writes: list[tuple[datetime, ArmId]]
+    closed_until: dict[ArmId, datetime]
 
 
 _LINE: TypeAdapter[CountedWrite | ReturnedWrite | Closure] = TypeAdapter(CountedWrite | ReturnedWrite | Closure)
@@ -170,13 +170,13 @@ class Ledger:
         """Closure that keeps a vault closed the longest; None if the vault is open now."""
         with self._reading:
             self._catch_up()
-            closures = [one for one in self._closures if one.closed_until > now and one.covers(vault_id)]
+            closures = [one for one in self._closures if one.closed_until > now and one.covers(ArmId(vault_id))]
         return max(closures, key=lambda one: one.closed_until, default=None)
 
     def counted(self, vault_ids: Iterable[str], now: datetime) -> Counted:
         """Writes of the last 24 hours, and until when each of the given vaults is closed."""
         since = now - BUDGET_PERIOD
-        closed = {vault_id.lower(): self.closed(vault_id, now) for vault_id in vault_ids}
+        closed = {ArmId(vault_id): self.closed(vault_id, now) for vault_id in vault_ids}
         return Counted(
             policy_writes=[(write.at, write.vault_id) for write in self.since(since)],
             item_writes=[(write.at, write.vault_id) for write in self.since(since, "item")],
@@ -247,7 +247,7 @@ class Ledger:
         EstateError
             The file cannot be written.
         """
-        self._append(Closure(place=place.lower(), closed_until=until, reason=reason))
+        self._append(Closure(place=ArmId(ArmId(place).key), closed_until=until, reason=reason))
 
     def _append(self, line: CountedWrite | ReturnedWrite | Closure) -> None:
         with self.alone():
@@ -312,9 +312,9 @@ def hold_locks(folder: Path, journal: Path, vault_ids: Iterable[str]) -> Iterato
     make_state_folder(folder)
     locks = make_part(folder, "locks")
     places = {f"journal {journal}": journal.with_name(journal.name + ".lock")}
-    for vault_id in sorted({vault_id.lower() for vault_id in vault_ids}):
-        name = hashlib.sha256(vault_id.encode()).hexdigest()[:24]
-        places[f"vault {vault_id.rpartition('/')[2]}"] = locks / f"{name}.lock"
+    for vault_id in sorted(set(map(ArmId, vault_ids))):
+        name = hashlib.sha256(vault_id.key.encode()).hexdigest()[:24]
+        places[f"vault {vault_id.name}"] = locks / f"{name}.lock"
     with ExitStack() as stack:
         for what, place in places.items():
             home = locks if place.parent == locks else None

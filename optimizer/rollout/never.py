@@ -6,6 +6,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from optimizer.estate.document import EstateDocument
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.gates import Gates
@@ -22,7 +23,7 @@ class _Group:
     """VMs that cannot be moved, all for the same kind of reason."""
 
     reason: str
-    vms: list[str] = field(default_factory=list)
+    vms: list[ArmId] = field(default_factory=list)
 
 
 def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inventory) -> list[str]:
@@ -55,7 +56,7 @@ def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inv
     for write, obstacle in _stuck(left, inventory, plan):
         if write.vms:
             groups.setdefault(obstacle.key[0], _Group(obstacle.text)).vms.extend(write.vms)
-    total = len({vm.lower() for write in writes for vm in write.vms})
+    total = len({vm for write in writes for vm in write.vms})
     return [_note(group, total) for group in groups.values()]
 
 
@@ -76,13 +77,9 @@ def _stuck(writes: Sequence[Write], inventory: Inventory, plan: PlanDocument) ->
 
 
 def _note(group: _Group, total: int) -> str:
-    names = ", ".join(map(_name, group.vms[:_NAMED]))
+    names = ", ".join(vm.name for vm in group.vms[:_NAMED])
     more = f" and {len(group.vms) - _NAMED} more" if len(group.vms) > _NAMED else ""
     return (
         f"{len(group.vms)} of the {total} VMs that the plan moves can never be moved ({names}{more}): {group.reason}; "
         "'apply' will report these writes as blocked; loosen the rule or the limit, and make the plan again"
     )
-
-
-def _name(arm_id: str) -> str:
-    return arm_id.rpartition("/")[2]

@@ -6,6 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from optimizer.estate.document import EstateDocument
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import id_of
 from optimizer.rollout.freshness import Freshness, relied_on
 from optimizer.rollout.prepared import RunScope
 from optimizer.rollout.selection import Selector, as_words
@@ -37,7 +40,7 @@ def offers_of_vaults(freshness: Freshness, scope: RunScope, command: Command, *,
     """
     if freshness.holds:
         everywhere = [*freshness.holds, *freshness.broken, *freshness.unreadable]
-        names = ", ".join(_last(vault_id) for vault_id in freshness.holds)
+        names = ", ".join(vault_id.name for vault_id in freshness.holds)
         only = [Selector("vault", name) for name in _selectors(freshness.holds, everywhere)]
         words = (*as_words(only), *scope.words(besides="vault"))
         what = "vault" if len(freshness.holds) == 1 else "vaults"
@@ -74,7 +77,7 @@ def offers_of_vms(
     others = [one for one in scope.only if one.kind != "vm"]
 
     def selectors(writes: Iterable[Write]) -> list[Selector]:
-        return [Selector("vm", named.get(vm.lower(), vm)) for vm in _vms_of(writes)]
+        return [Selector("vm", named.get(vm, vm)) for vm in _vms_of(writes)]
 
     chosen = choose([*selectors(_first(held)), *others])
     if not chosen or _relies_on_change(freshness, chosen, expected):
@@ -82,7 +85,7 @@ def offers_of_vms(
     count, left = len(_vms_of(chosen)), len(_vms_of(held)) - len(_vms_of(_first(held)))
     line = command(*as_words(selectors(chosen)), *scope.words(besides="vm"), resume=resume or bool(freshness.holds))
     vms, verb = ("1 VM", "does") if count == 1 else (f"{count} VMs", "do")
-    vaults = ", ".join(_last(vault_id) for vault_id in freshness.broken)
+    vaults = ", ".join(vault_id.name for vault_id in freshness.broken)
     more = f" ({left} more can follow: run it again with --only 'vm=*' afterwards)" if left else ""
     yield f"{vms} of {vaults} {verb} not depend on these changes and can still be moved{more}:\n    {line}"
 
@@ -98,8 +101,7 @@ def _unaffected(freshness: Freshness, to_do: Sequence[Write], expected: EstateDo
                 lost.intersection(write.needs) or _relies_on_change(freshness, [write], expected)
             ):
                 lost.add(write.number)
-    broken = {vault_id.lower() for vault_id in freshness.broken}
-    return [write for write in to_do if write.vms and write.number not in lost and write.vault_id.lower() in broken]
+    return [write for write in to_do if write.vms and write.number not in lost and write.vault_id in freshness.broken]
 
 
 def _relies_on_change(freshness: Freshness, writes: Sequence[Write], expected: EstateDocument) -> bool:
@@ -116,22 +118,18 @@ def _first(writes: Sequence[Write]) -> list[Write]:
     return found
 
 
-def _vms_of(writes: Iterable[Write]) -> list[str]:
+def _vms_of(writes: Iterable[Write]) -> list[ArmId]:
     return list(dict.fromkeys(vm for write in writes for vm in write.vms))
 
 
-def unique_names(document: EstateDocument) -> dict[str, str]:
-    """Names that select only one VM, by ``vm_id.lower()``: ``--only vm=NAME`` selects all VMs of that name."""
-    ids = {str(vm["id"]).lower(): str(vm["id"]) for vm in document.vms}
-    names = Counter(_last(vm_id) for vm_id in ids)
-    return {key: _last(vm_id) for key, vm_id in ids.items() if names[_last(key)] == 1}
+def unique_names(document: EstateDocument) -> dict[ArmId, str]:
+    """Names that select only one VM, by VM id: ``--only vm=NAME`` selects all VMs of that name."""
+    ids = dict.fromkeys(map(id_of, document.vms))
+    names = Counter(Caseless(vm_id.name) for vm_id in ids)
+    return {vm_id: vm_id.name for vm_id in ids if names[Caseless(vm_id.name)] == 1}
 
 
-def _last(arm_id: str) -> str:
-    return arm_id.rpartition("/")[2]
-
-
-def _selectors(vault_ids: Iterable[str], everywhere: Sequence[str]) -> list[str]:
+def _selectors(vault_ids: Iterable[ArmId], everywhere: Sequence[ArmId]) -> list[str]:
     """Values of ``--only vault=``: the name of each vault, or its ARM id if another vault has the same name."""
-    names = Counter(_last(vault_id).lower() for vault_id in everywhere)
-    return [_last(vault) if names[_last(vault).lower()] == 1 else vault for vault in vault_ids]
+    names = Counter(Caseless(vault_id.name) for vault_id in everywhere)
+    return [vault.name if names[Caseless(vault.name)] == 1 else vault for vault in vault_ids]

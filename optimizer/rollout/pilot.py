@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 
 from optimizer.errors import ApplyError
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.rollout.admission import Admission
@@ -20,7 +21,7 @@ def choose_pilot(
     percent: float,
     *,
     earlier: Collection[int] = frozenset(),
-) -> frozenset[str]:
+) -> frozenset[ArmId]:
     """Choose the pilot: a share of the VMs that move, taken from one service after the other.
 
     The writes for the pilot can be made without the writes for other VMs.  The pilot is never larger than its share,
@@ -53,7 +54,7 @@ def choose_pilot(
         return frozenset()
     wanted = max(1, math.floor(total * percent / 100))
     state = Admission(writes, inventory, rules, made=earlier)
-    pilot: set[str] = set()
+    pilot: set[ArmId] = set()
     waiting = _one_service_after_the_other(movers, inventory)
     progress = True
     while progress:
@@ -75,7 +76,7 @@ def _one_service_after_the_other(movers: Sequence[Write], inventory: Inventory) 
     """Writes in rounds: first the smallest write of each service, then the next one of each service, and so on."""
     by_service: dict[str, list[Write]] = defaultdict(list)
     for write in movers:
-        first = inventory.vms[write.vms[0].lower()]
+        first = inventory.vms[write.vms[0]]
         by_service[first.service or first.id].append(write)
     rounds = [
         (depth, service, write)

@@ -13,6 +13,7 @@ from optimizer.errors import ApplyError, CloudError
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.journal import Commands, DoneRecord, JournalState, OpenWrite, Record, read_journal, state_of
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument, ReassignItem
 from optimizer.plan.fingerprint import check_changes
@@ -134,7 +135,7 @@ def prepare_apply(
         ),
     )
     require_fresh(freshness, str(plan_path), offers=offers)
-    pilot: frozenset[str] = frozenset()
+    pilot: frozenset[ArmId] = frozenset()
     if scope.wave_percent is not None:
         pilot = choose_pilot(selection.writes, inventory, plan.rules, scope.wave_percent, earlier=selection.earlier)
     to_do = _to_do(selection.writes, state)
@@ -310,7 +311,7 @@ def _compare(
     reader: BackupReader,
     state: JournalState,
     closures: Closures,
-    unreadable: Mapping[str, CloudError] | None = None,
+    unreadable: Mapping[ArmId, CloudError] | None = None,
 ) -> Freshness:
     """Differences between Azure and the state that the run left; writes of unknown outcome may have taken effect."""
     pending = frozenset(write.number for write in _to_do(selection.writes, state))
@@ -333,7 +334,7 @@ def _with_open_ends(
     wanted: Sequence[Write],
     reader: BackupReader,
     closures: Closures,
-) -> tuple[tuple[Record, ...], dict[int, OpenWrite], dict[str, CloudError]]:
+) -> tuple[tuple[Record, ...], dict[int, OpenWrite], dict[ArmId, CloudError]]:
     """Complete a journal with the ends of the writes that were begun and whose outcome it does not know.
 
     A process may have been killed between a request and its record, or an answer was lost.  Azure shows whether the
@@ -359,7 +360,7 @@ def _with_open_ends(
     state, sought, now = state_of(applied), {write.number for write in wanted}, closures.clock.now()
     found: list[Record] = []
     unsettled: dict[int, OpenWrite] = {}
-    unreadable: dict[str, CloudError] = {}
+    unreadable: dict[ArmId, CloudError] = {}
     for write in writes:
         if write.number not in state.intents or write.number in state.done:
             continue
@@ -403,7 +404,7 @@ def _lay_out(
     clock: Clock,
     ledger: Ledger,
     made: Mapping[int, datetime],
-    pilot: frozenset[str],
+    pilot: frozenset[ArmId],
     workers: int,
     *,
     tolerated: Inventory | None = None,

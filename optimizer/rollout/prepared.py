@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from optimizer.journal import Commands, OpenWrite, Record, state_of
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.calendar import DEFAULT_WORKERS
@@ -125,10 +126,10 @@ class Prepared:
     commands: Commands
     records: tuple[Record, ...] = ()
     begun: tuple[Write, ...] = ()
-    pilot: frozenset[str] = frozenset()
+    pilot: frozenset[ArmId] = frozenset()
     scope: RunScope = RunScope()
     approval: Approval = Approval()
-    protections: Mapping[str, Protection] = field(default_factory=dict)
+    protections: Mapping[ArmId, Protection] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     tolerated: Inventory | None = None
     workers: int = DEFAULT_WORKERS

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from optimizer.model.raw import mapping, properties_of
+from optimizer.model.caseless import Caseless
+from optimizer.model.raw import mapping, properties_of, word
 from optimizer.ports import Resource
 
 _IAC_TAGS = ("terraform", "bicep", "pulumi", "managed-by", "managedby", "managed_by", "iac", "provisioner")
 """Tags that teams use to mark resources deployed by code."""
 
 _OPERATIONS = {
-    "microsoft.recoveryservices/vaults/backuppolicies/write": "policy",
-    "microsoft.recoveryservices/vaults/backupfabrics/protectioncontainers/protecteditems/write": "item",
+    Caseless("Microsoft.RecoveryServices/vaults/backupPolicies/write"): "policy",
+    Caseless("Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/write"): "item",
 }
 """Operations of this program that a Resource Guard can protect."""
 
@@ -47,7 +48,7 @@ class Protection:
                 f"vault {vault} has the read-only lock {self.read_only_lock!r}: Azure will refuse every write. Have "
                 "it removed during the roll-out, or leave the vault out with --only"
             )
-        if self.immutability.lower() in {"unlocked", "locked"}:
+        if Caseless(self.immutability) in {Caseless("Unlocked"), Caseless("Locked")}:
             found.append(f"vault {vault} is immutable ({self.immutability}): only changes of time are allowed")
         if self.guard_requests:
             found.append(
@@ -74,17 +75,17 @@ def read_protection(settings: Iterable[Resource]) -> Protection:
     tags: tuple[str, ...] = ()
     requests: dict[str, list[str]] = {}
     for resource in settings:
-        kind = str(resource.get("type") or "").lower()
+        kind = word(resource.get("type"))
         properties = properties_of(resource)
-        if kind == "microsoft.recoveryservices/vaults":
+        if kind == "Microsoft.RecoveryServices/vaults":
             security = properties.get("securitySettings") or {}
             immutability = str(mapping(security.get("immutabilitySettings")).get("state") or immutability)
             tags = tuple(f"{k}={v}" for k, v in mapping(resource.get("tags")).items() if _is_code(k, v))
-        elif kind == "microsoft.authorization/locks" and str(properties.get("level")).lower() == "readonly":
+        elif kind == "Microsoft.Authorization/locks" and word(properties.get("level")) == "ReadOnly":
             lock = str(resource.get("name"))
-        elif kind.endswith("/backupresourceguardproxies"):
+        elif kind.key.endswith("/backupresourceguardproxies"):
             for detail in properties.get("resourceGuardOperationDetails") or ():
-                operation = _OPERATIONS.get(str(detail.get("vaultCriticalOperation")).lower())
+                operation = _OPERATIONS.get(word(detail.get("vaultCriticalOperation")))
                 if operation and detail.get("defaultResourceRequest"):
                     requests.setdefault(operation, []).append(str(detail["defaultResourceRequest"]))
     return Protection(immutability, lock, {key: tuple(value) for key, value in requests.items()}, tags)
@@ -92,11 +93,11 @@ def read_protection(settings: Iterable[Resource]) -> Protection:
 
 def advice_on_refusal(code: str) -> str:
     """Advice on a refusal that a remark announced before the run, by the service's code; empty for other codes."""
-    if "resourceguard" not in code.lower():
+    if "resourceguard" not in Caseless(code).key:
         return ""
     return "; the vault is under a Resource Guard: get the role Backup MUA Operator and apply with --guard-request"
 
 
 def _is_code(key: object, value: object) -> bool:
-    text = f"{key} {value}".lower()
-    return str(key).lower() in _IAC_TAGS or any(word in text for word in ("terraform", "bicep", "pulumi"))
+    text = Caseless(f"{key} {value}").key
+    return Caseless(str(key)) in _IAC_TAGS or any(tool in text for tool in ("terraform", "bicep", "pulumi"))

@@ -13,6 +13,7 @@ from optimizer.estate.document import EstateDocument
 from optimizer.estate.raw_jobs import parse_time
 from optimizer.journal import Commands, read_journal, state_of
 from optimizer.journal import journal_path as journal_path_of
+from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import id_of, properties_of
 from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
@@ -210,8 +211,8 @@ class _Judge:
 
 def _gaps(prepared: Prepared, service: BackupService, since: datetime, until: datetime) -> list[str]:
     """Gaps between recovery points during the whole rehearsal that are longer than allowed."""
-    vms = {item.vm_id.lower() for item in prepared.inventory.items}
-    points: dict[str, list[datetime]] = {}
+    vms = {item.vm_id for item in prepared.inventory.items}
+    points: dict[ArmId, list[datetime]] = {}
     for vault_id in vaults_of(prepared.writes):
         for job in service.list_jobs(vault_id, since, until):
             properties = properties_of(job)
@@ -224,8 +225,8 @@ def _gaps(prepared: Prepared, service: BackupService, since: datetime, until: da
 
 def _until_first_runs(prepared: Prepared) -> timedelta:
     inventory = prepared.inventory
-    rows = {item.vm_id.lower(): inventory.policy(item).recurrence.frequency for item in inventory.items}
-    moved = {rows[vm.lower()] for write in prepared.writes for vm in write.vms if vm.lower() in rows}
+    rows = {item.vm_id: inventory.policy(item).recurrence.frequency for item in inventory.items}
+    moved = {rows[vm] for write in prepared.writes for vm in write.vms if vm in rows}
     return max((_FIRST_RUNS.get(frequency, _WEEKLY_RUNS) for frequency in moved), default=timedelta())
 
 
@@ -257,12 +258,12 @@ def _take_back(
     )
     until = latest_end(prepared.rollout, clock.now())
     outcome = carry_out(prepared, service, clock, ledger, folder, until=until, pace=pace, progress=progress)
-    created = {change.policy_id.lower() for change in created_policies(plan, done)}
+    created = {change.policy_id for change in created_policies(plan, done)}
     return outcome, compare_estates(document, twin.snapshot(), besides=created)
 
 
 def compare_estates(
-    wanted: EstateDocument, found: EstateDocument, besides: set[str] | frozenset[str] = frozenset()
+    wanted: EstateDocument, found: EstateDocument, besides: set[ArmId] | frozenset[ArmId] = frozenset()
 ) -> tuple[str, ...]:
     """Differences between the policies and items of two estates, apart from eTags, counts and the service's stamps.
 
@@ -271,7 +272,7 @@ def compare_estates(
     wanted, found
         Estate as it should be, and as it is.
     besides
-        Ids, in lower case, of policies that may exist in addition.
+        Ids of policies that may exist in addition.
     """
     differences = []
     for what, state, then, now in (
@@ -289,5 +290,5 @@ def compare_estates(
     return tuple(sorted(differences))
 
 
-def _by_id(resources: tuple[Resource, ...]) -> Mapping[str, Resource]:
-    return {id_of(resource).lower(): resource for resource in resources if id_of(resource)}
+def _by_id(resources: tuple[Resource, ...]) -> Mapping[ArmId, Resource]:
+    return {id_of(resource): resource for resource in resources if id_of(resource)}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from optimizer.errors import CloudError
 from optimizer.journal import Commands, JournalState
+from optimizer.model.arm_id import ArmId
 from optimizer.plan.document import PlanDocument
 from optimizer.plan.rollback_file import read_rollback, rollback_path
 from optimizer.ports import BackupReader
@@ -20,7 +21,7 @@ from optimizer.rollout.stages import Write
 
 def read_protections(
     writes: Sequence[Write], reader: BackupReader, closures: Closures
-) -> tuple[dict[str, Protection], list[str]]:
+) -> tuple[dict[ArmId, Protection], list[str]]:
     """Read the protections of the vaults that are written to.
 
     Settings that cannot be read do not stop a run: they only show in advance what the service would refuse later.
@@ -40,10 +41,10 @@ def read_protections(
     tuple
         The protection of each vault by id, and a remark for each vault whose settings cannot be read.
     """
-    found: dict[str, Protection] = {}
+    found: dict[ArmId, Protection] = {}
     remarks: list[str] = []
     for vault_id in vaults_of(writes):
-        name = vault_id.rpartition("/")[2]
+        name = vault_id.name
         if closures.of(vault_id):
             found[vault_id] = Protection()
             continue
@@ -76,7 +77,7 @@ def closed_vaults(writes: Sequence[Write], closures: Closures) -> list[str]:
     for vault_id in vaults_of(writes):
         if closed := closures.of(vault_id):
             until = f"{closed.closed_until:%Y-%m-%d %H:%M} UTC"
-            name = vault_id.rpartition("/")[2]
+            name = vault_id.name
             found.append(
                 f"vault {name} is closed until {until}, as the service asked, so nothing is sent to it before: "
                 f"{closed.reason}"
@@ -97,11 +98,11 @@ def not_taken_back(freshness: Freshness, writes: Sequence[Write]) -> list[str]:
     hindered = [write for write in writes if freshness.hinders(write)]
     found = []
     for vault_id, changes in freshness.broken.items():
-        count = sum(write.vault_id.lower() == vault_id.lower() for write in hindered)
+        count = sum(write.vault_id == vault_id for write in hindered)
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
         what = "1 write of the way back is" if count == 1 else f"{count} writes of the way back are"
         left = f"; {what} skipped because of that" if count else ""
-        name = vault_id.rpartition("/")[2]
+        name = vault_id.name
         found.append(f"vault {name} was changed by somebody else: {'; '.join(changes[:3])}{more}{left}")
     return found
 
@@ -111,7 +112,7 @@ def changes_elsewhere(freshness: Freshness) -> list[str]:
     found = []
     for vault_id, changes in freshness.remarks.items():
         more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-        name = vault_id.rpartition("/")[2]
+        name = vault_id.name
         found.append(f"vault {name} has changed where the plan does not touch it: {'; '.join(changes[:3])}{more}")
     return found
 
@@ -138,8 +139,8 @@ def outside_of_scope(
     every: Sequence[Write], chosen: Sequence[Write], scope: RunScope, commands: Commands
 ) -> list[str]:
     """Report how many VMs are left for another run, and the command for that run."""
-    moved = {vm.lower() for write in chosen for vm in write.vms}
-    others = len({vm.lower() for write in every for vm in write.vms} - moved)
+    moved = {vm for write in chosen for vm in write.vms}
+    others = len({vm for write in every for vm in write.vms} - moved)
     if not others or not (scope.only or scope.max_moves is not None):
         return []
     words = ["--only", "vm=*"] if scope.only else []
@@ -168,7 +169,7 @@ def left_for_later(
     every: Sequence[Write], chosen: Sequence[Write], only: Sequence[object], commands: Commands
 ) -> list[str]:
     """Report how many VMs a partial rollback leaves at their new times."""
-    others = len({vm.lower() for write in every for vm in write.vms} - {vm.lower() for w in chosen for vm in w.vms})
+    others = len({vm for write in every for vm in write.vms} - {vm for w in chosen for vm in w.vms})
     if not others or not only:
         return []
     vms = "1 more VM stays" if others == 1 else f"{others} more VMs stay"

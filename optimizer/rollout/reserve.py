@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import parse_start
 from optimizer.rollout.stages import Write
@@ -47,12 +48,12 @@ class Reservations:
 
     def __init__(self, writes: Sequence[Write], transition: Transition) -> None:
         self._writes, self._transition = writes, transition
-        self._to_policy: dict[str, list[int]] = {}
+        self._to_policy: dict[ArmId, list[int]] = {}
         self._changes = [_changes(write, transition) for write in writes]
         members: dict[int, list[int]] = {}
         for n, write in enumerate(writes):
             if write.kind == "reassign_item":
-                self._to_policy.setdefault(write.policy_after.lower(), []).append(n)
+                self._to_policy.setdefault(write.policy_after, []).append(n)
             for group, _ in self._changes[n]:
                 members.setdefault(group, []).append(n)
         self._arrivals = {
@@ -64,7 +65,7 @@ class Reservations:
         """Key of what needs more room before a write may overtake the pending writes before it; None if it may now."""
         write = self._writes[n]
         if write.kind == "reassign_item":
-            key = write.policy_after.lower()
+            key = write.policy_after
             earlier = bisect_left(self._to_policy[key], n)
             if earlier and self._transition.room(key) <= earlier:
                 return ("policy", key)
@@ -82,7 +83,7 @@ class Reservations:
         """Release the room that was kept for a write, because it is made."""
         write = self._writes[n]
         if write.kind == "reassign_item":
-            self._to_policy[write.policy_after.lower()].remove(n)
+            self._to_policy[write.policy_after].remove(n)
         for group, _ in self._changes[n]:
             arrivals = self._arrivals[group]
             arrivals.gains[bisect_left(arrivals.writes, n)] = 0

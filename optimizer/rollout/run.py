@@ -74,7 +74,7 @@ def carry_out(
             raise ApplyError(f"{prepared.journal_path}: another run wrote to it meanwhile; to go on:\n    {again}")
         journal.append(_run_record(prepared, clock.now(), journal.records))
         guards = {
-            (vault_id.lower(), kind): requests
+            (vault_id, kind): requests
             for vault_id, protection in prepared.protections.items()
             for kind, requests in protection.guard_requests.items()
             if guard_request

@@ -28,16 +28,16 @@ def running_job(reader: BackupReader, inventory: Inventory, write: Write) -> str
     CloudError
         The service cannot be read.
     """
-    vms = {vm_id.lower() for vm_id in write.vms}
+    vms = set(write.vms)
     if not vms:
         return ""
     for job in reader.running_jobs(write.vault_id):
         owner = inventory.job_owners.find(write.vault_id, properties_of(job))
         if not owner.named:
-            vault = inventory.vaults.get(write.vault_id.lower())
-            name = vault.name if vault is not None else write.vault_id.rpartition("/")[2]
+            vault = inventory.vaults.get(write.vault_id)
+            name = vault.name if vault is not None else write.vault_id.name
             return f"a job in progress in vault {name} does not name its VM: no VM of the vault is moved until it ends"
         for vm_id in sorted(owner.vms & vms):
             vm = inventory.vms.get(vm_id)
-            return f"a job of {vm.name if vm is not None else vm_id.rpartition('/')[2]} is in progress"
+            return f"a job of {vm.name if vm is not None else vm_id.name} is in progress"
     return ""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from heapq import heapify, heappop, heappush
 
 from optimizer.errors import ApplyError, UsageError
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, Vault, Vm
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.admission import Admission, is_in_order
@@ -34,8 +34,7 @@ class Selector:
         if self.kind != "vault":
             assert vm is not None
             values = (vm.name, vm.id) if self.kind == "vm" else (vm.service or vm.id,)
-        wanted = self.pattern.lower().replace("[", "[[]")
-        return any(fnmatch.fnmatchcase(value.lower(), wanted) for value in values)
+        return any(Caseless(value).is_like(self.pattern) for value in values)
 
 
 def parse_selector(text: str) -> Selector:
@@ -138,13 +137,13 @@ def is_meant(write: Write, inventory: Inventory, only: Sequence[Selector]) -> bo
     """Whether the selectors match every VM of a write or, if it moves no VM, its vault."""
     if write.vms:
         return _num_meant(write, inventory, only) == len(write.vms)
-    vault = inventory.vaults[write.vault_id.lower()]
+    vault = inventory.vaults[write.vault_id]
     return all(selector.kind == "vault" for selector in only) and _fits(None, vault, only)
 
 
 def _num_meant(write: Write, inventory: Inventory, only: Sequence[Selector]) -> int:
-    vault = inventory.vaults[write.vault_id.lower()]
-    return sum(_fits(inventory.vms[vm.lower()], vault, only) for vm in write.vms)
+    vault = inventory.vaults[write.vault_id]
+    return sum(_fits(inventory.vms[vm], vault, only) for vm in write.vms)
 
 
 def _fits(vm: Vm | None, vault: Vault, only: Sequence[Selector]) -> bool:
@@ -172,7 +171,7 @@ class _Chooser:
         self._stuck: dict[Key, list[Write]] = {}
         self._too_large: list[Write] = []
         self._partly: list[str] = []
-        self._moved = len({vm.lower() for write in writes if write.number in made | begun for vm in write.vms})
+        self._moved = len({vm for write in writes if write.number in made | begun for vm in write.vms})
 
     @property
     def picked(self) -> Sequence[Write]:
@@ -181,14 +180,14 @@ class _Chooser:
 
     def choose(self, max_moves: int | None) -> None:
         """Pick as many writes as the state and the maximum admit, in descending order of the fall in risk."""
-        gains = {entry.vm.lower(): entry.risk_today - entry.risk for entry in self._plan.schedule}
+        gains = {entry.vm: entry.risk_today - entry.risk for entry in self._plan.schedule}
         rank: dict[int, tuple[float, int, Write]] = {}
         for write in self._writes:
             inside = (
                 _num_meant(write, self._inventory, self._only) if write.vms and write.number not in self._made else 0
             )
             if inside and inside == len(write.vms):
-                gain = sum(gains.get(vm.lower(), 0.0) for vm in write.vms) / len(write.vms)
+                gain = sum(gains.get(vm, 0.0) for vm in write.vms) / len(write.vms)
                 rank[write.number] = (-gain, write.number, write)
             elif inside:
                 self._partly.append(_partly(write, inside))
@@ -250,18 +249,18 @@ class _Chooser:
         """Names in the plan that are similar to those in the selectors."""
         found = []
         for one in self._only:
-            near = get_close_matches(one.pattern.lower(), self._names(one.kind), _NAMED)
+            near = get_close_matches(Caseless(one.pattern).key, self._names(one.kind), _NAMED)
             found += [f"{one.kind}={name}" for name in near]
         return f"; did you mean {' or '.join(found)}?" if found else ""
 
     def _names(self, kind: str) -> list[str]:
         """Names of one kind for everything that the plan moves, in lower case because selectors ignore case."""
         if kind == "vault":
-            names = {self._inventory.vaults[write.vault_id.lower()].name for write in self._writes}
+            names = {self._inventory.vaults[write.vault_id].name for write in self._writes}
         else:
-            vms = [self._inventory.vms[vm.lower()] for write in self._writes for vm in write.vms]
+            vms = [self._inventory.vms[vm] for write in self._writes for vm in write.vms]
             names = {vm.name if kind == "vm" else vm.service or vm.name for vm in vms}
-        return sorted({name.lower() for name in names})
+        return sorted({Caseless(name).key for name in names})
 
     def remarks(self, max_moves: int | None) -> list[str]:
         """What was selected but is not part of the run, and why."""
@@ -299,7 +298,7 @@ class _Chooser:
         obstacle = self._state.obstacle(write)
         if obstacle is None:  # the last pick removed the obstacle, and used up --max-moves
             return write.name
-        vms = [vm.rpartition("/")[2] for other in self._writes if _makes_way(other, obstacle.key) for vm in other.vms]
+        vms = [vm.name for other in self._writes if _makes_way(other, obstacle.key) for vm in other.vms]
         more = f" and {len(vms) - _NAMED} more" if len(vms) > _NAMED else ""
         first = f"; the plan first moves {', '.join(vms[:_NAMED])}{more}" if vms else ""
         return f"{write.name}: {obstacle.text}{first}"
@@ -314,7 +313,7 @@ def _makes_way(write: Write, key: Key) -> bool:
     """Whether a write may remove an obstacle."""
     if key[0] == "write":
         return write.number == key[1]
-    return key[0] == "policy" and key[1] in {write.policy_before.lower(), write.object_id.lower()}
+    return key[0] == "policy" and key[1] in {write.policy_before, write.object_id}
 
 
 def _vms(count: int) -> str:

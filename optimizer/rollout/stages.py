@@ -8,6 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from optimizer.journal import WriteKind
+from optimizer.model.arm_id import NO_ID, ArmId
+from optimizer.model.caseless import hold
 from optimizer.ports import Resource
 
 
@@ -43,17 +45,21 @@ class Write:
 
     number: int
     kind: WriteKind
-    vault_id: str
-    object_id: str
+    vault_id: ArmId
+    object_id: ArmId
     name: str
     body: Mapping[str, Any] = field(repr=False, hash=False)
     before: Resource | None = field(repr=False, hash=False)
-    vms: tuple[str, ...] = ()
+    vms: tuple[ArmId, ...] = ()
     start_before: str = ""
     start_after: str = ""
-    policy_before: str = ""
-    policy_after: str = ""
+    policy_before: ArmId = NO_ID
+    policy_after: ArmId = NO_ID
     needs: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        hold(self, ArmId, ["vault_id", "object_id", "policy_before", "policy_after"])
+        object.__setattr__(self, "vms", tuple(map(ArmId, self.vms)))
 
     @property
     def counts_as_policy_write(self) -> bool:
@@ -139,7 +145,7 @@ class Rollout:
     @property
     def num_vms(self) -> int:
         """Number of VMs that the timed writes move."""
-        return len({vm.lower() for timed in self.writes for vm in timed.write.vms})
+        return len({vm for timed in self.writes for vm in timed.write.vms})
 
     def count(self, kind: WriteKind) -> int:
         """Number of timed writes of a kind."""
@@ -149,5 +155,5 @@ class Rollout:
         """Calendars of one day, one wave and one vault each, in this order."""
         groups: dict[tuple[int, int, str], list[TimedWrite]] = {}
         for timed in self.writes:
-            groups.setdefault((timed.day, timed.wave, timed.write.vault_id.lower()), []).append(timed)
+            groups.setdefault((timed.day, timed.wave, timed.write.vault_id), []).append(timed)
         return [Rollout(self.began, tuple(groups[key])) for key in sorted(groups)]

@@ -8,8 +8,9 @@ from datetime import datetime
 from math import inf
 from typing import Any
 
-from optimizer.estate.arm_items import source_vm
+from optimizer.estate.arm_items import policy_of, source_vm
 from optimizer.estate.raw_jobs import parse_time
+from optimizer.model.arm_id import ArmId
 from optimizer.model.raw import properties_of
 from optimizer.ports import BackupService, Resource
 from optimizer.rollout.stages import Write
@@ -23,19 +24,19 @@ class Around:
     Parameters
     ----------
     points
-        Last recovery points of the write's VMs, as their items state them, by VM id in lower case.
+        Last recovery points of the write's VMs, as their items state them, by VM id.
     changed
         Message about what has changed since the plan was made; empty if nothing has.
     full
         Message about what others have filled so that the write would exceed a limit; empty if there is room.
     """
 
-    points: Mapping[str, datetime] = field(default_factory=dict)
+    points: Mapping[ArmId, datetime] = field(default_factory=dict)
     changed: str = ""
     full: str = ""
 
 
-def _any_number(object_id: str) -> float:
+def _any_number(object_id: ArmId) -> float:
     """No limit."""
     del object_id
     return inf
@@ -52,14 +53,14 @@ class Surroundings:
     Parameters
     ----------
     targets
-        State that each policy must be in when an item is assigned to it, by ``policy_id.lower()``.
+        State that each policy must be in when an item is assigned to it, by policy id.
     most_vms, most_policies
-        Maximum number of VMs per policy and of policies per vault, by id in lower case.
+        Maximum number of VMs per policy and of policies per vault, by id.
     """
 
-    targets: Mapping[str, bytes] = field(default_factory=dict)
-    most_vms: Callable[[str], float] = _any_number
-    most_policies: Callable[[str], float] = _any_number
+    targets: Mapping[ArmId, bytes] = field(default_factory=dict)
+    most_vms: Callable[[ArmId], float] = _any_number
+    most_policies: Callable[[ArmId], float] = _any_number
 
     def look(self, service: BackupService, write: Write, current: Resource | None) -> Around:
         """Read what a write relies on.
@@ -89,15 +90,15 @@ class Surroundings:
                 return Around()
 
     def _of_creation(self, service: BackupService, write: Write, current: Resource | None) -> Around:
-        most = self.most_policies(write.vault_id.lower())
+        most = self.most_policies(write.vault_id)
         if current is not None or most == inf:
             return Around()
         held = len(service.list_policies(write.vault_id))
-        return Around(full=_no_room(f"vault {_last(write.vault_id)} holds {held} policies", held, most))
+        return Around(full=_no_room(f"vault {write.vault_id.name} holds {held} policies", held, most))
 
     def _of_reassignment(self, service: BackupService, write: Write, current: Resource | None) -> Around:
         points = _last_points([properties_of(current)] if current else [])
-        name, key = _last(write.policy_after), write.policy_after.lower()
+        name, key = write.policy_after.name, write.policy_after
         target = service.get_policy(write.policy_after)
         if target is None:
             return Around(points, changed=f"policy {name} is gone; make the plan again")
@@ -112,11 +113,11 @@ class Surroundings:
 
 
 def _of_edit(service: BackupService, write: Write) -> Around:
-    key = write.object_id.lower()
+    key = write.object_id
     items = [properties_of(item) for item in service.list_items(write.vault_id)]
-    members = [item for item in items if str(item.get("policyId") or "").lower() == key]
+    members = [item for item in items if policy_of(item) == key]
     points = _last_points(members)
-    if {source_vm(item).lower() for item in members} == {vm.lower() for vm in write.vms}:
+    if set(map(source_vm, members)) == set(write.vms):
         return Around(points)
     changed = f"policy {write.name} has other VMs than when the plan was made; make the plan again"
     return Around(points, changed=changed)
@@ -132,17 +133,13 @@ def _no_room(state: str, held: int, most: float) -> str:
     )
 
 
-def _last_points(items: Iterable[Mapping[str, Any]]) -> dict[str, datetime]:
-    """Time of the last recovery point of each VM whose item states it, by VM id in lower case.
+def _last_points(items: Iterable[Mapping[str, Any]]) -> dict[ArmId, datetime]:
+    """Time of the last recovery point of each VM whose item states it, by VM id.
 
     Parameters
     ----------
     items
         Properties of protected items.
     """
-    stated = ((source_vm(item).lower(), parse_time(item.get("lastRecoveryPoint"))) for item in items)
+    stated = ((source_vm(item), parse_time(item.get("lastRecoveryPoint"))) for item in items)
     return {vm: point for vm, point in stated if point is not None}
-
-
-def _last(resource_id: str) -> str:
-    return resource_id.rpartition("/")[2]

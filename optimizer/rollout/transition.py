@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from optimizer.estate.arm_policy import read_schedule, twin_key
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import BoolArray
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import DEFAULT_POLICY_NAMES, Inventory, Policy
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.rules import Rule, Rules
@@ -46,7 +48,7 @@ class _PolicyNow:
     """A policy in the present state."""
 
     name: str
-    vault: str
+    vault: ArmId
     start: int
     twins: str
     strangers: int = 0
@@ -88,14 +90,14 @@ class Transition:
         self._most_vms = vm_limit(rules.policies, inventory, tolerated)
         self._policies = {key: _policy_now(inventory, key, policy) for key, policy in inventory.policies.items()}
         self._num_policies = {vault: inventory.policies_in_vault(vault) for vault in inventory.vaults}
-        self._at = [item.policy_id.lower() for item in inventory.items]
-        self._row_of_vm = {item.vm_id.lower(): row for row, item in enumerate(inventory.items)}
+        self._at = [item.policy_id for item in inventory.items]
+        self._row_of_vm = inventory.row_of_vm
         self._made: set[int] = set()
         self._goes_back = tolerated is not None
         accepted = [inventory] if tolerated is None else [inventory, tolerated]
         self._most_items = _most(one.policy_sizes for one in accepted)
         self._most_policies = _most({vault: one.policies_in_vault(vault) for vault in one.vaults} for one in accepted)
-        self._starts_before = [{item.vm_id.lower(): one.policy(item).start for item in one.items} for one in accepted]
+        self._starts_before = [{item.vm_id: one.policy(item).start for item in one.items} for one in accepted]
         self._windows = _VmRules(inventory, rules, snapshot_minutes)
 
     def blockers(self, write: Write) -> tuple[str, ...]:
@@ -138,26 +140,26 @@ class Transition:
                 loosened += self._reassign(write)
         return loosened
 
-    def room(self, policy_id: str) -> int:
-        """Number of further VMs that fit into a policy (lower-case id), which may still have to be created."""
+    def room(self, policy_id: ArmId) -> int:
+        """Number of further VMs that fit into a policy, which may still have to be created."""
         policy = self._policies.get(policy_id)
         return self.most_vms(policy_id) - (policy.size if policy is not None else 0)
 
-    def most_vms(self, policy_id: str) -> int:
-        """Maximum number of VMs of a policy (lower-case id); a policy over the limit may be as large again."""
+    def most_vms(self, policy_id: ArmId) -> int:
+        """Maximum number of VMs of a policy; a policy over the limit may be as large again."""
         was = self._most_items.get(policy_id)
         return self._most_vms.new if was is None else max(self._most_vms.existing, was)
 
-    def most_policies(self, vault_id: str) -> int:
-        """Maximum number of policies of a vault (lower-case id); a vault over the limit may hold as many again."""
+    def most_policies(self, vault_id: ArmId) -> int:
+        """Maximum number of policies of a vault; a vault over the limit may hold as many again."""
         return max(self._limits.max_policies_per_vault, self._most_policies.get(vault_id, 0))
 
-    def rows_of(self, vms: Iterable[str]) -> list[int]:
+    def rows_of(self, vms: Iterable[ArmId]) -> list[int]:
         """Row numbers of the items of some VMs; VMs that are not in the inventory are left out."""
-        return [self._row_of_vm[vm.lower()] for vm in vms if vm.lower() in self._row_of_vm]
+        return [self._row_of_vm[vm] for vm in vms if vm in self._row_of_vm]
 
     def _against_creation(self, write: Write) -> list[Obstacle]:
-        vault, key = write.vault_id.lower(), write.object_id.lower()
+        vault, key = write.vault_id, write.object_id
         if key in self._policies:
             return [Obstacle(("policy", key), f"there is a policy {write.name!r} already")]
         most = self.most_policies(vault)
@@ -166,7 +168,7 @@ class Transition:
         return []
 
     def _against_deletion(self, write: Write) -> list[Obstacle]:
-        key = write.object_id.lower()
+        key = write.object_id
         policy = self._policies.get(key)
         if policy is None:
             return [Obstacle(("policy", key), f"there is no policy {write.name!r}")]
@@ -175,16 +177,16 @@ class Transition:
         return []
 
     def _against_edit(self, write: Write) -> list[Obstacle]:
-        key = write.object_id.lower()
+        key = write.object_id
         policy = self._policies.get(key)
         if policy is None:
             return [Obstacle(("policy", key), f"there is no policy {write.name!r}")]
-        if write.name.lower() in DEFAULT_POLICY_NAMES and not self._goes_back:
+        if Caseless(write.name) in DEFAULT_POLICY_NAMES and not self._goes_back:
             text = (
                 f"policy {write.name!r} is one of Azure's default policies, which are not edited; make the plan again"
             )
             return [Obstacle(NEVER, text)]
-        named = {self._row_of_vm.get(vm.lower(), -1) for vm in write.vms}
+        named = {self._row_of_vm.get(vm, -1) for vm in write.vms}
         if named != policy.members:
             others = len(policy.members ^ named)
             return [
@@ -193,14 +195,14 @@ class Transition:
         return self._against_move(sorted(named), policy.start, parse_start(write.start_after))
 
     def _against_reassignment(self, write: Write) -> list[Obstacle]:
-        key = write.policy_after.lower()
-        name = write.policy_after.rpartition("/")[2]
-        row = self._row_of_vm.get(write.vms[0].lower()) if len(write.vms) == 1 else None
+        key = write.policy_after
+        name = write.policy_after.name
+        row = self._row_of_vm.get(write.vms[0]) if len(write.vms) == 1 else None
         if row is None:
             return [Obstacle(NEVER, f"{write.name} is not among the VMs with scheduled backups")]
         source = self._at[row]
-        if source != write.policy_before.lower():
-            return [Obstacle(("policy", source), f"{write.name} is in another policy than planned: {_last(source)!r}")]
+        if source != write.policy_before:
+            return [Obstacle(("policy", source), f"{write.name} is in another policy than planned: {source.name!r}")]
         target = self._policies.get(key)
         if target is None:
             return [Obstacle(("policy", key), f"there is no policy {name!r}")]
@@ -222,10 +224,10 @@ class Transition:
         found = []
         for row in rows:
             vm = self._inventory.items[row].vm_id
-            if any(starts.get(vm.lower()) == after for starts in self._starts_before):
+            if any(starts.get(vm) == after for starts in self._starts_before):
                 continue
             if reason := self._windows.against(row, after):
-                found.append(Obstacle(NEVER, f"{_last(vm)} at {format_start(after)}: {reason}"))
+                found.append(Obstacle(NEVER, f"{vm.name} at {format_start(after)}: {reason}"))
         if place := self.caps.overfull(rows, before, after):
             found.append(Obstacle(("cap", *place), self.caps.describe(place)))
         if stand := self.clashes.in_the_way(rows, after):
@@ -233,7 +235,7 @@ class Transition:
         return found
 
     def _create(self, write: Write) -> list[Key]:
-        key, vault = write.object_id.lower(), write.vault_id.lower()
+        key, vault = write.object_id, write.vault_id
         if key in self._policies:
             return []
         schedule = read_schedule(write.body)
@@ -242,14 +244,14 @@ class Transition:
         return [("policy", key)]
 
     def _delete(self, write: Write) -> list[Key]:
-        key, vault = write.object_id.lower(), write.vault_id.lower()
+        key, vault = write.object_id, write.vault_id
         if self._policies.pop(key, None) is None:
             return []
         self._num_policies[vault] -= 1
         return [("policy", key), ("vault", vault)]
 
     def _edit(self, write: Write) -> list[Key]:
-        key = write.object_id.lower()
+        key = write.object_id
         policy, after = self._policy(key), parse_start(write.start_after)
         freed = self.caps.move(sorted(policy.members), policy.start, after)
         left = self.clashes.move(sorted(policy.members), after)
@@ -257,10 +259,10 @@ class Transition:
         return [("policy", key), *(("cap", *place) for place in freed), *(("gate", *stand) for stand in left)]
 
     def _reassign(self, write: Write) -> list[Key]:
-        row = self._row_of_vm.get(write.vms[0].lower()) if write.vms else None
+        row = self._row_of_vm.get(write.vms[0]) if write.vms else None
         if row is None:
             raise ValueError(f"write {write.number} is for {write.name!r}, which is not in the inventory")
-        source, key = self._at[row], write.policy_after.lower()
+        source, key = self._at[row], write.policy_after
         if source == key:
             return []
         current, target = self._policy(source), self._policy(key)
@@ -272,16 +274,16 @@ class Transition:
         loosened: list[Key] = [("policy", source), ("policy", key)]
         return [*loosened, *(("cap", *place) for place in freed), *(("gate", *stand) for stand in left)]
 
-    def _policy(self, key: str) -> _PolicyNow:
+    def _policy(self, key: ArmId) -> _PolicyNow:
         if key not in self._policies:
             raise ValueError(f"there is no policy {key!r} at this point")
         return self._policies[key]
 
 
-def _policy_now(inventory: Inventory, key: str, policy: Policy) -> _PolicyNow:
+def _policy_now(inventory: Inventory, key: ArmId, policy: Policy) -> _PolicyNow:
     return _PolicyNow(
         policy.name,
-        policy.vault_id.lower(),
+        policy.vault_id,
         policy.start,
         policy.twin_key,
         inventory.unknown_items[key],
@@ -289,16 +291,12 @@ def _policy_now(inventory: Inventory, key: str, policy: Policy) -> _PolicyNow:
     )
 
 
-def _most(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    most: dict[str, int] = {}
+def _most(counts: Iterable[Mapping[ArmId, int]]) -> dict[ArmId, int]:
+    most: dict[ArmId, int] = {}
     for one in counts:
         for key, count in one.items():
             most[key] = max(count, most.get(key, 0))
     return most
-
-
-def _last(arm_id: str) -> str:
-    return arm_id.rpartition("/")[2]
 
 
 class _VmRules:

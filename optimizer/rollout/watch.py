@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from optimizer.errors import AuthError, CloudError
 from optimizer.estate.raw_jobs import parse_time
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.raw import id_of, properties_of
 from optimizer.model.rules import Rules
@@ -48,14 +49,14 @@ _LOOK_AHEAD = timedelta(days=8)
 class _VaultState:
     """State of one vault according to the service."""
 
-    policies: Mapping[str, Resource]
-    items: Mapping[str, Resource]
+    policies: Mapping[ArmId, Resource]
+    items: Mapping[ArmId, Resource]
     jobs: VaultJobs
 
 
 def watch(
     plan: PlanDocument,
-    moved_at: Mapping[str, datetime],
+    moved_at: Mapping[ArmId, datetime],
     inventory: Inventory,
     reader: BackupReader,
     clock: Clock,
@@ -72,7 +73,7 @@ def watch(
     plan, inventory
         The plan, and its estate.
     moved_at
-        When each VM got its new start, or was first seen there, by ``vm_id.lower()``; see ``JournalState.moved_at``
+        When each VM got its new start, or was first seen there, by VM id; see ``JournalState.moved_at``
         and ``found_vms``.
     reader, clock
         The service and the clock.
@@ -95,12 +96,12 @@ def watch(
     """
     now = clock.now()
     watched = list(_watched(plan, moved_at, inventory, rules or plan.rules))
-    states: dict[str, _VaultState | CloudError] = {}
+    states: dict[ArmId, _VaultState | CloudError] = {}
     seen = []
     for number, (entry, vm) in enumerate(watched, start=1):
-        key = vm.vault.id.lower()
+        key = vm.vault.id
         if key not in states:
-            since = min(_since(other, now) for _, other in watched if other.vault.id.lower() == key)
+            since = min(_since(other, now) for _, other in watched if other.vault.id == key)
             states[key] = _read_vault(reader, vm.vault.id, inventory, since, now)
             if not isinstance(states[key], CloudError):
                 require_clock(reader, clock, "watch")
@@ -110,12 +111,12 @@ def watch(
     others = frozenset(found)
     return WatchReport(
         at=now,
-        vms=tuple(vm.model_copy(update={"found_in_place": vm.vm.lower() in others}) for vm in seen),
-        not_written=sum(e.start != e.start_today and e.vm.lower() not in moved_at for e in plan.schedule),
+        vms=tuple(vm.model_copy(update={"found_in_place": vm.vm in others}) for vm in seen),
+        not_written=sum(e.start != e.start_today and e.vm not in moved_at for e in plan.schedule),
     )
 
 
-def _require_one(states: Mapping[str, _VaultState | CloudError]) -> None:
+def _require_one(states: Mapping[ArmId, _VaultState | CloudError]) -> None:
     """Raise an error if no vault can be read: nothing is known about any VM then, and one message gives the reason.
 
     Raises
@@ -132,13 +133,13 @@ def _require_one(states: Mapping[str, _VaultState | CloudError]) -> None:
 
 
 def _watched(
-    plan: PlanDocument, moved_at: Mapping[str, datetime], inventory: Inventory, rules: Rules
+    plan: PlanDocument, moved_at: Mapping[ArmId, datetime], inventory: Inventory, rules: Rules
 ) -> Iterator[tuple[ScheduleEntry, Watched]]:
     limits = rpo_of_items(inventory, rules)
-    rows = {item.vm_id.lower(): row for row, item in enumerate(inventory.items)}
-    targets = {c.vm.lower(): c.policy_id for c in plan.changes if isinstance(c, ReassignItem)}
+    rows = inventory.row_of_vm
+    targets = {c.vm: c.policy_id for c in plan.changes if isinstance(c, ReassignItem)}
     for entry in plan.schedule:
-        key = entry.vm.lower()
+        key = entry.vm
         if key in moved_at and key in rows:
             item = inventory.items[rows[key]]
             yield (
@@ -162,13 +163,13 @@ def _since(vm: Watched, now: datetime) -> datetime:
 
 
 def _read_vault(
-    reader: BackupReader, vault_id: str, inventory: Inventory, since: datetime, now: datetime
+    reader: BackupReader, vault_id: ArmId, inventory: Inventory, since: datetime, now: datetime
 ) -> _VaultState | CloudError:
     try:
         jobs = reader.list_jobs(vault_id, since, now + timedelta(minutes=1))
         return _VaultState(
-            policies={id_of(policy).lower(): policy for policy in reader.list_policies(vault_id)},
-            items={id_of(item).lower(): item for item in reader.list_items(vault_id)},
+            policies={id_of(policy): policy for policy in reader.list_policies(vault_id)},
+            items={id_of(item): item for item in reader.list_items(vault_id)},
             jobs=read_jobs(vault_id, jobs, inventory.job_owners),
         )
     except CloudError as exc:
@@ -187,7 +188,7 @@ def _look_at(
 ) -> WatchedVm:
     if isinstance(state, CloudError):
         return _report(entry, vm, [_unanswered(state)], ScheduleCheck(), None)
-    item = state.items.get(vm.item.id.lower())
+    item = state.items.get(vm.item.id)
     findings, schedule, gap = _judge(entry, vm, state, item, inventory, now)
     if item is not None and (deep or findings):
         try:

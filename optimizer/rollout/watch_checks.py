@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from optimizer.estate.arm_items import policy_of
 from optimizer.estate.arm_policy import read_schedule
 from optimizer.estate.raw_jobs import parse_time
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import ProtectedItem, Vault
 from optimizer.model.job_owners import JobOwners, container_of
-from optimizer.model.raw import MALFORMED, mapping, objects, properties_of, text
+from optimizer.model.raw import MALFORMED, mapping, objects, properties_of, text, word
 from optimizer.model.timegrid import Recurrence, format_start
 from optimizer.ports import Resource
 from optimizer.rollout.due import TOLERANCE, Due
@@ -24,8 +27,8 @@ ON_DEMAND_KEPT_DAYS = 30
 _SAME_TIME = timedelta(minutes=2)
 """Maximum distance at which an item's last backup and the start of a job count as the same backup."""
 
-_MADE_A_POINT = {"completed", "completedwithwarnings"}
-_RUNNING = {"inprogress", "cancelling"}
+_MADE_A_POINT = {Caseless("Completed"), Caseless("CompletedWithWarnings")}
+_RUNNING = {Caseless("InProgress"), Caseless("Cancelling")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +51,12 @@ class Job:
     @property
     def made_a_point(self) -> bool:
         """Whether the job created a recovery point."""
-        return self.status.lower() in _MADE_A_POINT
+        return Caseless(self.status) in _MADE_A_POINT
 
     @property
     def running(self) -> bool:
         """Whether the job is in progress."""
-        return self.status.lower() in _RUNNING
+        return Caseless(self.status) in _RUNNING
 
 
 @dataclass(frozen=True)
@@ -63,15 +66,15 @@ class VaultJobs:
     Parameters
     ----------
     by_vm
-        Jobs that certainly belong to a VM, by ``vm_id.lower()`` and ordered by start.
+        Jobs that certainly belong to a VM, by VM id and ordered by start.
     unclear
         Jobs that do not say which VM they belong to, with the possible VMs.  Without VMs: any VM of the vault.
     """
 
-    by_vm: Mapping[str, Sequence[Job]]
-    unclear: Sequence[tuple[Job, frozenset[str]]] = ()
+    by_vm: Mapping[ArmId, Sequence[Job]]
+    unclear: Sequence[tuple[Job, frozenset[ArmId]]] = ()
 
-    def of(self, vm_id: str, item: Resource | None) -> list[Job]:
+    def of(self, vm_id: ArmId, item: Resource | None) -> list[Job]:
         """Jobs of a VM, ordered by start.
 
         A job that does not name its VM belongs to the VM whose item states a backup, or a recovery point, at the same
@@ -91,14 +94,14 @@ class VaultJobs:
             for job in self.unclear_of(vm_id)
             if any(time is not None and abs(time - job.start) <= _SAME_TIME for time in stated)
         ]
-        return sorted([*self.by_vm.get(vm_id.lower(), ()), *claimed], key=lambda job: job.start)
+        return sorted([*self.by_vm.get(vm_id, ()), *claimed], key=lambda job: job.start)
 
-    def unclear_of(self, vm_id: str) -> list[Job]:
+    def unclear_of(self, vm_id: ArmId) -> list[Job]:
         """Jobs that may belong to this VM or to another one."""
-        return [job for job, vms in self.unclear if not vms or vm_id.lower() in vms]
+        return [job for job, vms in self.unclear if not vms or vm_id in vms]
 
 
-def read_jobs(vault_id: str, resources: Iterable[Resource], owners: JobOwners) -> VaultJobs:
+def read_jobs(vault_id: ArmId, resources: Iterable[Resource], owners: JobOwners) -> VaultJobs:
     """Parse the backup jobs of a vault.
 
     Parameters
@@ -110,12 +113,12 @@ def read_jobs(vault_id: str, resources: Iterable[Resource], owners: JobOwners) -
     owners
         Index that shows which VM a job belongs to.
     """
-    by_vm: dict[str, list[Job]] = {}
-    unclear: list[tuple[Job, frozenset[str]]] = []
+    by_vm: dict[ArmId, list[Job]] = {}
+    unclear: list[tuple[Job, frozenset[ArmId]]] = []
     for resource in resources:
         properties = properties_of(resource)
         start = parse_time(properties.get("startTime"))
-        if start is None or text(properties.get("operation")).lower() != "backup":
+        if start is None or word(properties.get("operation")) != "Backup":
             continue
         job = Job(start, text(properties.get("status")), not properties.get("isUserTriggered"), _error(properties))
         owner = owners.find(vault_id, properties)
@@ -156,7 +159,7 @@ class Watched:
 
     item: ProtectedItem
     vault: Vault
-    policy_id: str
+    policy_id: ArmId
     policy: str
     option: int
     written_at: datetime
@@ -172,7 +175,7 @@ class Watched:
     def backup_now(self, now: datetime) -> str:
         """Command for an on-demand backup."""
         until = now.astimezone(UTC).date() + timedelta(days=ON_DEMAND_KEPT_DAYS)
-        names = ("--container-name", container_of(self.item.id), "--item-name", self.item.id.rpartition("/")[2])
+        names = ("--container-name", container_of(self.item.id), "--item-name", self.item.id.name)
         kind = ("--backup-management-type", "AzureIaasVM", "--workload-type", "VM")
         return self.command("protection", "backup-now", *names, *kind, "--retain-until", f"{until:%d-%m-%Y}")
 
@@ -193,35 +196,34 @@ def check_item(vm: Watched, item: Resource | None) -> list[Finding]:
         return [_finding("not_protected", "the VM is no longer protected in this vault", "find out who removed it")]
     properties = properties_of(item)
     findings = []
-    policy = text(properties.get("policyId"))
+    policy = policy_of(properties)
     if not policy:
         findings.append(
             _finding("not_protected", "the VM has no policy: its protection is stopped", "find out who stopped it")
         )
-    elif policy.lower() != vm.policy_id.lower():
-        found = policy.rpartition("/")[2]
+    elif policy != vm.policy_id:
         advice = "if that is intended, run 'pull' and 'plan' again; otherwise assign it to the plan's policy again"
-        findings.append(_finding("other_policy", f"it is under policy {found}, not under {vm.policy}", advice))
+        findings.append(_finding("other_policy", f"it is under policy {policy.name}, not under {vm.policy}", advice))
     if mapping(properties.get("extendedInfo")).get("policyInconsistent"):
         advice = "open its backup settings in the portal and save them, or take the change back with 'rollback'"
         findings.append(_finding("inconsistent", "Azure reports that it does not follow its policy", advice))
-    state = text(properties.get("protectionState"))
+    state = word(properties.get("protectionState"))
     deleted = properties.get("isScheduledForDeferredDelete")
-    if deleted or state.lower() not in {"", "protected"}:
+    if deleted or state not in {Caseless(), Caseless("Protected")}:
         seen = "it is soft-deleted" if deleted else f"its protection is in state {state}"
         findings.append(_finding("state", seen, "no backup is made until it is protected again: see it in the portal"))
     return findings
 
 
-def check_policy(vm: Watched, policies: Mapping[str, Resource]) -> list[Finding]:
+def check_policy(vm: Watched, policies: Mapping[ArmId, Resource]) -> list[Finding]:
     """Check that the policy exists and is set to the plan's time.
 
     Parameters
     ----------
     policies
-        Policies of the vault, by ``id.lower()``.
+        Policies of the vault, by id.
     """
-    policy = policies.get(vm.policy_id.lower())
+    policy = policies.get(vm.policy_id)
     if policy is None:
         advice = "somebody deleted it: run 'pull' and 'plan' again"
         return [_finding("policy_time", f"policy {vm.policy} is not in the vault", advice)]
@@ -367,7 +369,7 @@ def _no_job(vm: Watched, missed: Sequence[Due], now: datetime) -> Finding:
 def _judge_job(vm: Watched, check: ScheduleCheck, job: Job, now: datetime) -> None:
     why = f": {job.error}" if job.error else ""
     if job.made_a_point or job.running:
-        if job.status.lower() == "completedwithwarnings":
+        if Caseless(job.status) == "CompletedWithWarnings":
             check.remarks.append(f"the job of {_utc(job.start)} ended with warnings{why}")
         return
     seen = f"the job of {_utc(job.start)} is {job.status}{why}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
 from optimizer.journal import read_journal, state_of
+from optimizer.model.arm_id import ArmId
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupReader, Clock
 from optimizer.rollout.earlier_runs import moved_vms
@@ -18,7 +19,7 @@ from optimizer.rollout.watch_report import WatchReport
 from optimizer.rollout.writes import writes_of
 
 
-def found_vms(writes: Sequence[Write], journal: Path) -> dict[str, datetime]:
+def found_vms(writes: Sequence[Write], journal: Path) -> dict[ArmId, datetime]:
     """When a run first saw each VM that somebody else had moved to its new start.
 
     A rollback leaves these VMs where they are, so they also appear after one.
@@ -33,7 +34,7 @@ def found_vms(writes: Sequence[Write], journal: Path) -> dict[str, datetime]:
     Returns
     -------
     dict
-        Time at which each VM was first seen, by ``vm_id.lower()``.
+        Time at which each VM was first seen, by VM id.
 
     Raises
     ------
@@ -41,14 +42,14 @@ def found_vms(writes: Sequence[Write], journal: Path) -> dict[str, datetime]:
         The journal cannot be read.
     """
     state = state_of(read_journal(journal))
-    reassigned = {vm.lower() for write in writes if write.kind == "reassign_item" for vm in write.vms}
+    reassigned = {vm for write in writes if write.kind == "reassign_item" for vm in write.vms}
     return {
-        vm.lower(): state.done[write.number].at
+        vm: state.done[write.number].at
         for write in writes
         if write.number in state.found
         for vm in write.vms
         # A VM that leaves an edited policy moves by its own write, not by the edit.
-        if write.kind == "reassign_item" or vm.lower() not in reassigned
+        if write.kind == "reassign_item" or vm not in reassigned
     }
 
 

@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import computed_field
 
 from optimizer.estate.document import UtcDatetime
+from optimizer.model.arm_id import ArmId
 from optimizer.model.strict import StrictModel
 
 Verdict = Literal["ok", "waiting", "alarm", "unknown"]
@@ -80,7 +81,7 @@ class WatchedVm(StrictModel):
         What that may be.
     """
 
-    vm: str
+    vm: ArmId
     vault: str
     policy: str
     start: str

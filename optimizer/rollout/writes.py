@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from optimizer.estate.arm_items import source_vm
+from optimizer.estate.arm_items import policy_of, source_vm
 from optimizer.estate.arm_policy import essence, read_schedule
 from optimizer.estate.document import EstateDocument, canonical_json
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory
-from optimizer.model.raw import id_of, properties_of
+from optimizer.model.raw import id_of, properties_of, word
 from optimizer.model.timegrid import format_start
 from optimizer.plan.diff import NEVER_WRITTEN
 from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, ReassignItem
@@ -36,27 +38,27 @@ def writes_of(plan: PlanDocument, document: EstateDocument, inventory: Inventory
     PlanFormatError
         A policy in a change has no readable schedule.
     """
-    policies = {id_of(resource).lower(): resource for resource in document.policies}
-    items = {id_of(resource).lower(): resource for resource in document.protected_items}
+    policies = {id_of(resource): resource for resource in document.policies}
+    items = {id_of(resource): resource for resource in document.protected_items}
     before = {key: policy.start for key, policy in inventory.policies.items()}
     after, made_by = dict(before), {}
     for number, change in enumerate(plan.changes, start=1):
         if not isinstance(change, ReassignItem):
-            key = change.policy_id.lower()
+            key = change.policy_id
             made_by[key], after[key] = number, _start_in(change)
     writes = []
     for number, change in enumerate(plan.changes, start=1):
         match change:
             case CreatePolicy():
-                writes.append(_creation(number, change, after[change.policy_id.lower()]))
+                writes.append(_creation(number, change, after[change.policy_id]))
             case EditPolicy():
-                key = change.policy_id.lower()
+                key = change.policy_id
                 starts = (_known(before, key), after[key])
                 writes.append(_edit(number, change, policies[key], inventory, starts))
             case ReassignItem():
-                key = change.policy_id.lower()
-                starts = (_known(before, change.policy_today_id.lower()), _known(after, key))
-                item = items[change.item_id.lower()]
+                key = change.policy_id
+                starts = (_known(before, change.policy_today_id), _known(after, key))
+                item = items[change.item_id]
                 writes.append(_reassignment(number, change, item, starts, made_by.get(key)))
     return tuple(writes)
 
@@ -68,10 +70,9 @@ def _start_in(change: CreatePolicy | EditPolicy) -> int:
         raise PlanFormatError(f"policy {change.policy!r} in the plan: {exc}; make the plan again") from exc
 
 
-def _known(starts: Mapping[str, int], key: str) -> int:
+def _known(starts: Mapping[ArmId, int], key: ArmId) -> int:
     if key not in starts:
-        name = key.rpartition("/")[2]
-        raise PlanFormatError(f"policy {name!r} has no schedule that can be changed; make the plan again")
+        raise PlanFormatError(f"policy {key.name!r} has no schedule that can be changed; make the plan again")
     return starts[key]
 
 
@@ -89,7 +90,7 @@ def _creation(number: int, change: CreatePolicy, start: int) -> Write:
 
 
 def _edit(number: int, change: EditPolicy, policy: Resource, inventory: Inventory, starts: tuple[int, int]) -> Write:
-    rows = inventory.items_by_policy[change.policy_id.lower()]
+    rows = inventory.items_by_policy[change.policy_id]
     return Write(
         number=number,
         kind=change.kind,
@@ -121,7 +122,7 @@ def _reassignment(
         kind=change.kind,
         vault_id=change.vault_id,
         object_id=change.item_id,
-        name=change.vm.rpartition("/")[2],
+        name=change.vm.name,
         body=item_body(item, change.policy_id),
         before=item,
         vms=(change.vm,),
@@ -146,8 +147,8 @@ def item_body(item: Resource, policy_id: str) -> dict[str, Any]:
     properties = properties_of(item)
     body = {
         "protectedItemType": properties.get("protectedItemType") or "Microsoft.Compute/virtualMachines",
-        "sourceResourceId": source_vm(properties),
-        "policyId": policy_id,
+        "sourceResourceId": str(source_vm(properties)),
+        "policyId": str(policy_id),
     }
     if properties.get("extendedProperties") is not None:
         body["extendedProperties"] = properties["extendedProperties"]
@@ -176,15 +177,19 @@ def _plain(value: object) -> object:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
+_STOPPED = {Caseless("ProtectionStopped"), Caseless("ProtectionPaused"), Caseless("BackupsSuspended")}
+"""States of an item whose backups have ended."""
+
+
 def item_state(properties: Mapping[str, Any]) -> bytes:
     """Properties of an item that matter in a comparison: policy, VM, disk exclusion, and whether it is protected."""
-    state = str(properties.get("protectionState") or "").lower()
+    state = word(properties.get("protectionState"))
     return canonical_json(
         {
-            "policy": str(properties.get("policyId") or "").lower(),
-            "vm": source_vm(properties).lower(),
+            "policy": policy_of(properties).key,
+            "vm": source_vm(properties).key,
             "extended": _plain(properties.get("extendedProperties") or {}),
-            "stopped": state in {"protectionstopped", "protectionpaused", "backupssuspended"},
+            "stopped": state in _STOPPED,
             "deleted": bool(properties.get("isScheduledForDeferredDelete")),
         }
     )
@@ -195,7 +200,7 @@ def expected_after(write: Write) -> Resource | None:
     if write.kind == "delete_policy":
         return None
     if write.kind != "reassign_item":
-        return {"id": write.object_id, "name": write.name, "properties": dict(write.body)}
+        return {"id": str(write.object_id), "name": write.name, "properties": dict(write.body)}
     assert write.before is not None
     return {**write.before, "properties": {**write.before["properties"], **write.body}}
 

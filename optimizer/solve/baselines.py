@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.solve.arrays import count, pack
 from optimizer.solve.instance import Instance
@@ -33,7 +34,7 @@ def stable_hash(instance: Instance, vm_ids: Sequence[str]) -> IntArray:
     options = instance.today.copy()
     for v, vm_id in enumerate(vm_ids):
         allowed = np.flatnonzero(instance.allowed[v])
-        digest = hashlib.sha256(vm_id.lower().encode()).digest()
+        digest = hashlib.sha256(ArmId(vm_id).key.encode()).digest()
         if len(allowed):
             options[v] = allowed[int.from_bytes(digest[:8], "big") % len(allowed)]
     return options

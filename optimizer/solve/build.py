@@ -8,6 +8,7 @@ from datetime import date
 
 import numpy as np
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.inventory import Inventory, Vm
 from optimizer.model.overlap import price_per_overlap
@@ -32,7 +33,7 @@ def build_instance(
     rules: Rules,
     restrictions: Restrictions,
     snapshot_minutes: int,
-    recently_moved: Mapping[str, date] | None = None,
+    recently_moved: Mapping[ArmId, date] | None = None,
 ) -> Instance:
     """Build the constraint problem.
 
@@ -49,14 +50,14 @@ def build_instance(
     snapshot_minutes
         Length of the snapshot at the end of a start window, in minutes.
     recently_moved
-        Day of the last move of each VM that was moved before, by ``vm_id.lower()``.
+        Day of the last move of each VM that was moved before, by VM id.
     """
     items = inventory.items
     policies = [inventory.policy(item) for item in items]
     today = np.array([policy.start for policy in policies], dtype=np.int64)
     vaults = {vault_id: n for n, vault_id in enumerate(inventory.vaults)}
     keys, patterns, key_pattern = _twin_keys(inventory)
-    key = np.array([keys[policy.vault_id.lower(), policy.twin_key] for policy in policies], dtype=np.int64)
+    key = np.array([keys[policy.vault_id, policy.twin_key] for policy in policies], dtype=np.int64)
     key_vault = np.array([vaults[vault_id] for vault_id, _ in keys], dtype=np.int64)
     services: dict[str, int] = {}
     service = np.array([services.setdefault(_service(inventory.vm(item)), len(services)) for item in items], np.int64)
@@ -108,30 +109,30 @@ def build_instance(
     )
 
 
-def number_twin_keys(inventory: Inventory) -> dict[tuple[str, str], int]:
+def number_twin_keys(inventory: Inventory) -> dict[tuple[ArmId, str], int]:
     """Index of each twin key, by vault id and key."""
-    places = ((policy.vault_id.lower(), policy.twin_key) for policy in inventory.policies.values())
+    places = ((policy.vault_id, policy.twin_key) for policy in inventory.policies.values())
     return {place: number for number, place in enumerate(dict.fromkeys(places))}
 
 
-def _twin_keys(inventory: Inventory) -> tuple[dict[tuple[str, str], int], list[Pattern], IntArray]:
+def _twin_keys(inventory: Inventory) -> tuple[dict[tuple[ArmId, str], int], list[Pattern], IntArray]:
     """Index of each twin key, the patterns of the week, and the index of each key's pattern, shape (K,)."""
-    keys: dict[tuple[str, str], int] = {}
+    keys: dict[tuple[ArmId, str], int] = {}
     patterns: dict[Pattern, int] = {}
     key_pattern: list[int] = []
     for policy in inventory.policies.values():
-        place = (policy.vault_id.lower(), policy.twin_key)
+        place = (policy.vault_id, policy.twin_key)
         if place not in keys:
             keys[place] = len(keys)
             key_pattern.append(patterns.setdefault(policy.pattern(inventory.horizon), len(patterns)))
     return keys, list(patterns), np.array(key_pattern, dtype=np.int64)
 
 
-def _move_prices(inventory: Inventory, rules: Rules, recently_moved: Mapping[str, date]) -> FloatArray:
+def _move_prices(inventory: Inventory, rules: Rules, recently_moved: Mapping[ArmId, date]) -> FloatArray:
     """Price of moving each VM; shape (V,)."""
     prices = np.full(len(inventory.items), rules.prices.move)
     for row, item in enumerate(inventory.items):
-        moved_on = recently_moved.get(item.vm_id.lower())
+        moved_on = recently_moved.get(item.vm_id)
         if moved_on is not None and rules.prices.is_recent(moved_on, inventory.as_of):
             prices[row] = rules.prices.move_again
     return prices
@@ -168,7 +169,7 @@ def _write_limits(inventory: Inventory, rules: Rules, key: IntArray, key_vault: 
     if rules.budget_days is not None:
         scope = rules.policies.scope
         vaults = inventory.vaults.values()
-        places = [(vault.id if scope == "vault" else vault.subscription or vault.id).lower() for vault in vaults]
+        places = [vault.id if scope == "vault" else vault.subscription or vault.id for vault in vaults]
         named = {place: vault.name if scope == "vault" else place for place, vault in zip(places, vaults, strict=True)}
         for place, name in named.items():
             keys = tuple(k for k, vault in enumerate(key_vault.tolist()) if places[vault] == place)
@@ -204,7 +205,7 @@ def _add_groups(
 
 
 def _service(vm: Vm) -> str:
-    return vm.service or vm.id
+    return vm.service or str(vm.id)
 
 
 def _members(group_of: IntArray) -> list[IntArray]:
@@ -261,7 +262,7 @@ def policies_of_keys(
     inventory: Inventory,
     rules: Rules,
     limit: VmLimit,
-    keys: Mapping[tuple[str, str], int],
+    keys: Mapping[tuple[ArmId, str], int],
     movable: BoolArray,
 ) -> tuple[IntArray, IntArray, BoolArray, tuple[ExistingPolicy, ...]]:
     """Policies that can take VMs, their unplanned items, VMs that are counted today, and all of today's policies.
@@ -275,7 +276,7 @@ def policies_of_keys(
     counted = np.ones(len(inventory.items), dtype=np.bool_)
     policies = []
     for policy_id, policy in inventory.policies.items():
-        k = keys[policy.vault_id.lower(), policy.twin_key]
+        k = keys[policy.vault_id, policy.twin_key]
         rows = inventory.items_by_policy[policy_id]
         strangers = inventory.unknown_items[policy_id]
         over = inventory.policy_sizes[policy_id] > limit.existing

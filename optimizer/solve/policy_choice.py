@@ -72,7 +72,7 @@ def _families(
     vaults = {vault_id: n for n, vault_id in enumerate(inventory.vaults)}
     policies = [inventory.policy(item) for item in inventory.items]
     existing, unknown, counted, of_keys = policies_of_keys(inventory, rules, limit, keys, movable)
-    key = np.array([keys[policy.vault_id.lower(), policy.twin_key] for policy in policies], dtype=np.int64)
+    key = np.array([keys[policy.vault_id, policy.twin_key] for policy in policies], dtype=np.int64)
     today = np.array([policy.start for policy in policies], dtype=np.int64)
     room = [rules.policies.max_policies_per_vault - inventory.policies_in_vault(vault_id) for vault_id in vaults]
     families = make_families(

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import FloatArray, IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
@@ -58,7 +59,7 @@ class Problem:
         table: RiskTable,
         rules: Rules,
         snapshot_minutes: int,
-        recently_moved: Mapping[str, date] | None = None,
+        recently_moved: Mapping[ArmId, date] | None = None,
     ) -> Problem:
         """Make the problem of an estate.
 
@@ -71,7 +72,7 @@ class Problem:
         snapshot_minutes
             Length of the snapshot at the end of a start window, in minutes.
         recently_moved
-            Day of the last move, by ``vm_id.lower()``, of the VMs whose move costs the price of a recent move.
+            Day of the last move, by VM id, of the VMs whose move costs the price of a recent move.
         """
         restrictions = restrict_options(inventory, rules, table, snapshot_minutes)
         instance = build_instance(inventory, table, rules, restrictions, snapshot_minutes, recently_moved or {})

@@ -145,9 +145,8 @@ def _changed_case(base: Planned, applied: Applied, forecasts: dict[Threshold, Fo
 def _kept(base: Planned, case: Case, applied: Applied) -> IntArray:
     """The base plan's schedule for the VMs of a scenario; new VMs start with their models."""
     starts = base.starts()
-    model_of = {new.lower(): model.lower() for new, model in applied.copies.items()}
-    ids = [item.vm_id.lower() for item in case.inventory.items]
-    return np.array([starts[model_of.get(vm_id, vm_id)] for vm_id in ids], dtype=np.int64)
+    ids = [item.vm_id for item in case.inventory.items]
+    return np.array([starts[applied.copies.get(vm_id, vm_id)] for vm_id in ids], dtype=np.int64)
 
 
 def _optimum_change(before: PlanFigures, after: PlanFigures, *, unchanged: bool) -> Range:
@@ -168,6 +167,4 @@ def _reason(error: NoScheduleError | NotFoundWithinEffortError) -> str:
 
 def _new_vms(planned: Planned, applied: Applied) -> tuple[NewVm, ...]:
     starts = planned.starts()
-    return tuple(
-        NewVm(vm=new, like=model, start=format_start(starts[new.lower()])) for new, model in applied.copies.items()
-    )
+    return tuple(NewVm(vm=new, like=model, start=format_start(starts[new])) for new, model in applied.copies.items())

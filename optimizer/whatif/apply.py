@@ -11,6 +11,7 @@ from optimizer.config import validate_rules
 from optimizer.errors import ConfigError
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate
+from optimizer.model.arm_id import ArmId
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.timegrid import Horizon
 from optimizer.risk.forecast import Forecast
@@ -38,7 +39,7 @@ class Applied:
 
     document: EstateDocument
     rules: Rules
-    copies: dict[str, str] = field(default_factory=dict)
+    copies: dict[ArmId, ArmId] = field(default_factory=dict)
     rehomed: tuple[str, ...] = ()
     made: int = 0
     notes: tuple[str, ...] = ()
@@ -123,7 +124,7 @@ def _meets(rule: Rule, horizon: Horizon) -> bool:
     return any(window.dates is None or set(window.dates) & set(days) for window in rule.forbid)
 
 
-def with_copies(forecast: Forecast, copies: dict[str, str]) -> Forecast:
+def with_copies(forecast: Forecast, copies: dict[ArmId, ArmId]) -> Forecast:
     """Add rows to a forecast for copies of VMs, which are assumed to be as busy as their models.
 
     Parameters
@@ -135,7 +136,7 @@ def with_copies(forecast: Forecast, copies: dict[str, str]) -> Forecast:
     """
     if not copies:
         return forecast
-    row_of = {vm_id.lower(): row for row, vm_id in enumerate(forecast.vm_ids)}
-    models = [row_of[model.lower()] for model in copies.values()]
+    row_of = {ArmId(vm_id): row for row, vm_id in enumerate(forecast.vm_ids)}
+    models = [row_of[model] for model in copies.values()]
     rows = np.array([*range(len(forecast.vm_ids)), *models], dtype=np.intp)
     return forecast.of_rows((*forecast.vm_ids, *copies), rows)

@@ -135,7 +135,7 @@ def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartC
     found = []
     for v in np.flatnonzero(other.options != kept).tolist():
         item = case.inventory.items[v]
-        if item.vm_id.lower() in before:
+        if item.vm_id in before:
             found.append(
                 StartChange(
                     vm=item.vm_id,

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 
 from optimizer.errors import ConfigError
 from optimizer.estate.document import EstateDocument
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, ProtectedItem, Vault
 from optimizer.model.raw import id_of
 from optimizer.model.rules import Rules
@@ -42,7 +44,7 @@ class Changed:
     """
 
     document: EstateDocument
-    copies: dict[str, str] = field(default_factory=dict)
+    copies: dict[ArmId, ArmId] = field(default_factory=dict)
     rehomed: tuple[str, ...] = ()
     made: int = 0
     notes: tuple[str, ...] = ()
@@ -70,27 +72,26 @@ def add_vms(document: EstateDocument, inventory: Inventory, rules: Rules, change
     if not models:
         raise ConfigError(f"what if '{change}': it selects no VM with a schedule; {_selectable(inventory, change)}")
     places = Places(document, inventory, rules)
-    machines = {id_of(resource).lower(): resource for resource in document.vms}
-    items = {id_of(resource).lower(): resource for resource in document.protected_items}
-    stated_by_id = {vm_id.lower(): service for vm_id, service in document.services.items()}
+    machines = {id_of(resource): resource for resource in document.vms}
+    items = {id_of(resource): resource for resource in document.protected_items}
     new_vms, new_items, copies, stated = [], [], {}, dict(document.services)
     number = 0
     for n in range(change.count):
         item = models[n % len(models)]
         number = max(number, n // len(models) + 1)
-        while f"{item.vm_id}-copy-{number}".lower() in machines:
+        while ArmId(f"{item.vm_id}-copy-{number}") in machines:
             number += 1
         suffix = f"-copy-{number}"
         vm = inventory.vm(item)
-        machine = copy.deepcopy(machines.get(vm.id.lower(), {"id": vm.id, "name": vm.name, "properties": {}}))
+        machine = copy.deepcopy(machines.get(vm.id, {"id": str(vm.id), "name": vm.name, "properties": {}}))
         machine.update(id=vm.id + suffix, name=vm.name + suffix)
-        machines[machine["id"].lower()] = machine
+        machines[id_of(machine)] = machine
         new_vms.append(machine)
         policy = places.join(inventory.policy(item), item.vault_id)
-        new_items.append(_copied_item(items[item.id.lower()], suffix, machine, policy))
-        copies[machine["id"]] = vm.id
-        if vm.id.lower() in stated_by_id:
-            stated[machine["id"]] = stated_by_id[vm.id.lower()]
+        new_items.append(_copied_item(items[item.id], suffix, machine, policy))
+        copies[id_of(machine)] = vm.id
+        if vm.id in document.services:
+            stated[id_of(machine)] = document.services[vm.id]
     changed = document.model_copy(
         update={
             "policies": tuple(places.resources().values()),
@@ -103,7 +104,7 @@ def add_vms(document: EstateDocument, inventory: Inventory, rules: Rules, change
         f"{len(copies)} more VMs like {min(len(models), change.count)} of the estate, each with the history, the "
         "service and the policy of its model"
     )
-    vaults = [inventory.vaults[key] for key in sorted({item.vault_id.lower() for item in models})]
+    vaults = [inventory.vaults[key] for key in sorted({item.vault_id for item in models})]
     limits = _limit_notes(places, vaults, inventory, rules, len(copies))
     made = places.made.total()
     return Changed(changed, copies=copies, made=made, notes=(told, *_made_note(made), *limits))
@@ -114,7 +115,7 @@ def _selectable(inventory: Inventory, change: AddVms) -> str:
     services = sorted({inventory.vm(item).service for item in inventory.items} - {""})
     vaults = sorted(vault.name for vault in inventory.vaults.values())
     for kind, wanted, known in (("service", change.where.service, services), ("vault", change.where.vault, vaults)):
-        if wanted is not None and wanted.lower() not in [name.lower() for name in known]:
+        if wanted is not None and Caseless(wanted) not in known:
             return no_such_name(kind, wanted, known)
     return "loosen a criterion; names may hold * and ?"
 
@@ -158,11 +159,11 @@ def lose_vault(document: EstateDocument, inventory: Inventory, rules: Rules, cha
     lost = _find_vault(inventory, change.vault, str(change))
     target = _target(inventory, lost, change)
     places = Places(document, inventory, rules)
-    moved = {item.id.lower(): item for item in inventory.items if item.vault_id.lower() == lost.id.lower()}
+    moved = {item.id: item for item in inventory.items if item.vault_id == lost.id}
     kept: list[Resource] = []
     dropped = 0
     for resource in document.protected_items:
-        item = moved.get(id_of(resource).lower())
+        item = moved.get(id_of(resource))
         if item is not None:
             kept.append(_rehomed_item(resource, lost, target, places.join(inventory.policy(item), target.id)))
         elif _below(resource, lost):
@@ -171,12 +172,10 @@ def lose_vault(document: EstateDocument, inventory: Inventory, rules: Rules, cha
             kept.append(resource)
     changed = document.model_copy(
         update={
-            "vaults": tuple(r for r in document.vaults if id_of(r).lower() != lost.id.lower()),
+            "vaults": tuple(r for r in document.vaults if id_of(r) != lost.id),
             "policies": tuple(r for r in places.resources().values() if not _below(r, lost)),
             "protected_items": tuple(kept),
-            "vault_settings": tuple(
-                r for r in document.vault_settings if not _below(r, lost) and id_of(r).lower() != lost.id.lower()
-            ),
+            "vault_settings": tuple(r for r in document.vault_settings if not _below(r, lost) and id_of(r) != lost.id),
         }
     )
     told = (
@@ -192,7 +191,7 @@ def lose_vault(document: EstateDocument, inventory: Inventory, rules: Rules, cha
 
 
 def _find_vault(inventory: Inventory, wanted: str, change: str) -> Vault:
-    by_id = inventory.vaults.get(wanted.lower())
+    by_id = inventory.vaults.get(ArmId(wanted))
     if by_id is not None:
         return by_id
     try:
@@ -210,8 +209,8 @@ def _target(inventory: Inventory, lost: Vault, change: LoseVault) -> Vault:
     """Vault that takes over: the named one, otherwise the one with the fewest policies, then with the fewest VMs."""
 
     def fits(vault: Vault) -> bool:
-        place = (vault.location.lower(), vault.subscription.lower())
-        return vault is not lost and place == (lost.location.lower(), lost.subscription.lower())
+        same_region = Caseless(vault.location) == lost.location
+        return vault is not lost and same_region and vault.subscription == lost.subscription
 
     fitting = [vault for vault in inventory.vaults.values() if fits(vault)]
     if change.to is not None:
@@ -233,11 +232,11 @@ def _target(inventory: Inventory, lost: Vault, change: LoseVault) -> Vault:
 
 
 def _is_in(item: ProtectedItem, vault: Vault) -> bool:
-    return item.vault_id.lower() == vault.id.lower()
+    return item.vault_id == vault.id
 
 
 def _below(resource: Resource, vault: Vault) -> bool:
-    return id_of(resource).lower().startswith(vault.id.lower() + "/")
+    return id_of(resource).is_below(vault.id)
 
 
 def _rehomed_item(model: Resource, lost: Vault, target: Vault, policy: Resource) -> Resource:
@@ -260,8 +259,8 @@ def _limit_notes(
     notes = []
     limit = rules.policies.max_policies_per_vault
     for vault in vaults:
-        policies = inventory.policies_in_vault(vault.id) + places.made[vault.id.lower()]
-        if policies > limit and places.made[vault.id.lower()]:
+        policies = inventory.policies_in_vault(vault.id) + places.made[vault.id]
+        if policies > limit and places.made[vault.id]:
             notes.append(
                 f"TROUBLE: {vault.name} would hold {policies} policies, {policies - limit} more than its limit of "
                 f"{limit}; reckoned with as if it could, no further policy is made there"

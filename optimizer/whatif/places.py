@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from optimizer.estate.document import EstateDocument
+from optimizer.model.arm_id import ArmId
+from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory, Policy
 from optimizer.model.policy_limits import vm_limit
 from optimizer.model.raw import id_of
@@ -38,22 +40,22 @@ class Places:
 
     def __init__(self, document: EstateDocument, inventory: Inventory, rules: Rules) -> None:
         self._limit = vm_limit(rules.policies, inventory)
-        self._resources = {id_of(resource).lower(): copy.deepcopy(resource) for resource in document.policies}
-        self._hosts: dict[tuple[str, str, int], list[_Host]] = {}
+        self._resources = {id_of(resource): copy.deepcopy(resource) for resource in document.policies}
+        self._hosts: dict[tuple[ArmId, str, int], list[_Host]] = {}
         self._template = rules.policies.name
-        self._names: dict[str, dict[str, int | None]] = {}
+        self._names: dict[ArmId, dict[Caseless, int | None]] = {}
         for key in self._resources:
-            vault, _, name = key.rpartition("/backuppolicies/")
             known = inventory.policies.get(key)
-            self._names.setdefault(vault, {})[name] = None if known is None else known.start
+            names = self._names.setdefault(key.vault, {})
+            names[Caseless(key.name)] = None if known is None else known.start
         for key, policy in inventory.policies.items():
-            place = (policy.vault_id.lower(), policy.twin_key, policy.start)
+            place = (policy.vault_id, policy.twin_key, policy.start)
             self._hosts.setdefault(place, []).append(
                 _Host(self._resources[key], inventory.policy_sizes[key], self._limit.existing)
             )
-        self.made: Counter[str] = Counter()
+        self.made: Counter[ArmId] = Counter()
 
-    def join(self, policy: Policy, vault_id: str) -> Resource:
+    def join(self, policy: Policy, vault_id: ArmId) -> Resource:
         """Put one more item into a policy or a twin of it with the same start; creates a twin if none has room.
 
         Parameters
@@ -63,7 +65,7 @@ class Places:
         vault_id
             Id of the item's vault.
         """
-        hosts = self._hosts.setdefault((vault_id.lower(), policy.twin_key, policy.start), [])
+        hosts = self._hosts.setdefault((vault_id, policy.twin_key, policy.start), [])
         with_room = [host for host in hosts if host.items < host.limit]
         host = min(with_room, key=lambda host: (host.resource["id"] != policy.id, -host.items), default=None)
         if host is None:
@@ -75,21 +77,21 @@ class Places:
             properties["protectedItemsCount"] += 1
         return host.resource
 
-    def _make(self, policy: Policy, vault_id: str) -> Resource:
-        taken = self._names.setdefault(vault_id.lower(), {})
+    def _make(self, policy: Policy, vault_id: ArmId) -> Resource:
+        taken = self._names.setdefault(vault_id, {})
         name = policy.name
-        if name.lower() in taken:
+        if Caseless(name) in taken:
             name = free_name(policy, policy.start, taken, self._template)
-        taken[name.lower()] = policy.start
-        model = self._resources[policy.id.lower()]
+        taken[Caseless(name)] = policy.start
+        model = self._resources[policy.id]
         properties = copy.deepcopy(model["properties"])
         if "protectedItemsCount" in properties:
             properties["protectedItemsCount"] = 0
         made = {**model, "id": f"{vault_id}/backupPolicies/{name}", "name": name, "properties": properties}
-        self._resources[id_of(made).lower()] = made
-        self.made[vault_id.lower()] += 1
+        self._resources[id_of(made)] = made
+        self.made[vault_id] += 1
         return made
 
-    def resources(self) -> Mapping[str, Resource]:
-        """Every policy by ``id.lower()``, in the order of the estate; new policies come last."""
+    def resources(self) -> Mapping[ArmId, Resource]:
+        """Every policy by id, in the order of the estate; new policies come last."""
         return self._resources

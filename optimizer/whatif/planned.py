@@ -9,6 +9,7 @@ from pathlib import Path
 
 from optimizer.engine import Engine
 from optimizer.estate.folder import Estate
+from optimizer.model.arm_id import ArmId
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rules
 from optimizer.plan.carried_out import solve_in_order
@@ -37,10 +38,10 @@ class Planned:
     plan: PlanDocument
     options: IntArray
 
-    def starts(self) -> dict[str, int]:
-        """Start option of each VM, by ``id.lower()``."""
+    def starts(self) -> dict[ArmId, int]:
+        """Start option of each VM, by id."""
         items = self.case.inventory.items
-        return {item.vm_id.lower(): int(t) for item, t in zip(items, self.options, strict=True)}
+        return {item.vm_id: int(t) for item, t in zip(items, self.options, strict=True)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,7 @@ from pydantic import BaseModel, ValidationError
 
 from optimizer.config import parse_rules, read_rules, validate_rules
 from optimizer.errors import ConfigError, UsageError
+from optimizer.model.caseless import Caseless
 from optimizer.model.faults import as_json, expectation, place_in, real_errors
 from optimizer.model.raw import parse_toml
 from optimizer.model.rules import Rule, Rules
@@ -355,15 +356,15 @@ def resolve_names(kind: str, wanted: str, known: Sequence[str]) -> str:
     ConfigError
         There is no such name; the message suggests similar names, or lists those that exist.
     """
-    by_lower = {name.lower(): name for name in known}
-    if wanted.lower() in by_lower:
-        return by_lower[wanted.lower()]
+    spelling = {Caseless(name): name for name in known}
+    if Caseless(wanted) in spelling:
+        return spelling[Caseless(wanted)]
     raise ConfigError(no_such_name(kind, wanted, known))
 
 
 def no_such_name(kind: str, wanted: str, known: Sequence[str]) -> str:
     """Message that there is no such name, with similar names or some that exist."""
-    near = [name for name in known if wanted.lower() in name.lower()][:3]
+    near = [name for name in known if Caseless(wanted).key in Caseless(name).key][:3]
     near = near or difflib.get_close_matches(wanted, known, n=3, cutoff=0.5)
     if near:
         hint = f"did you mean {' or '.join(map(repr, near))}?"

@@ -20,7 +20,9 @@ from optimizer.estate.pull_options import PullOptions
 from optimizer.estate.pull_report import PullReport
 from optimizer.estate.pull_source import PullScope
 from optimizer.estate.pull_vms import MOST_LOOKS, look_for
+from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
+from optimizer.model.raw import id_of
 from optimizer.ports import Resource
 from optimizer.report.text_pull import render_pull
 from optimizer.report.typeset import to_text
@@ -44,7 +46,7 @@ def running(truth: Estate) -> list[str]:
 def cloud(truth: Estate, gone: set[str], **settings: Any) -> Iterator[Emulator]:
     """The cloud, without some VMs; their protection is still there."""
     document = truth.document.model_copy(
-        update={"vms": tuple(vm for vm in truth.document.vms if str(vm["id"]) not in gone)}
+        update={"vms": tuple(vm for vm in truth.document.vms if id_of(vm) not in gone)}
     )
     clock = VirtualClock(DEMO_AS_OF)
     with Emulator.of_estate(document, clock=clock, load=truth.load, settings=Settings(**settings)) as emulator:
@@ -139,7 +141,7 @@ def test_each_answer_has_its_meaning() -> None:
         "closed-3": "hidden",
     }
     assert list(looked.found) == [GROUP.format("a", "there").lower()]
-    assert looked.troubles == {GROUP.format("a", "lost"): "no answer"}
+    assert looked.troubles == {ArmId(GROUP.format("a", "lost")): "no answer"}
     assert "closed-2" not in asked
 
 

@@ -26,6 +26,7 @@ from optimizer.estate.pull import pull
 from optimizer.estate.pull_options import PullOptions
 from optimizer.estate.pull_report import PullReport
 from optimizer.estate.pull_source import PullScope
+from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import no_progress
 from tests.azure.clouds import resources_by_id, subscriptions_of
@@ -186,7 +187,7 @@ def test_one_failing_vm_costs_only_itself(truth: Estate, tmp_path: Path, status:
     assert report.failed.keys() == {refused, erring}
     assert all(why.startswith("request failed: ") for why in report.failed.values())
     mine = open_estate(tmp_path / "estate")
-    assert mine.document.load_gaps.keys() >= {refused, erring}
+    assert mine.document.load_gaps.keys() >= {ArmId(refused), ArmId(erring)}
     load = mine.load.read_day(_last_days(1)[0])
     assert {refused, erring}.isdisjoint(load.vm_ids) and len(load.vm_ids) >= 50
 

@@ -77,27 +77,27 @@ class MemoryCloud:
 
     def list_policies(self, vault_id: str) -> list[Resource]:
         """Policies of a vault."""
-        self._begin("list_policies", vault_id)
+        self._begin("list_policies", str(vault_id))
         return self._inside(vault_id, self.estate.document.policies)
 
     def list_items(self, vault_id: str) -> list[Resource]:
         """Items of a vault."""
-        self._begin("list_items", vault_id)
+        self._begin("list_items", str(vault_id))
         return self._inside(vault_id, self.items or self.estate.document.protected_items)
 
     def list_jobs(self, vault_id: str, since: datetime, until: datetime) -> list[Resource]:
         """Jobs of a vault."""
-        self._begin("list_jobs", vault_id)
+        self._begin("list_jobs", str(vault_id))
         times = (since, until)
         return [
             job
-            for job in self.jobs.get(vault_id, [])
+            for job in self.jobs.get(str(vault_id), [])
             if times[0] <= datetime.fromisoformat(job["properties"]["startTime"]) < times[1]
         ]
 
     def vault_settings(self, vault_id: str) -> list[Resource]:
         """The vault and a configuration of it."""
-        self._begin("vault_settings", vault_id)
+        self._begin("vault_settings", str(vault_id))
         vaults = [vault for vault in self.estate.document.vaults if str(vault["id"]).lower() == vault_id.lower()]
         if not vaults:
             raise RejectedError(f"no vault {vault_id}")

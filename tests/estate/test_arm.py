@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from optimizer.estate import EstateDocument, build_inventory
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory, SubType
 from optimizer.model.rules import DEFAULT_SERVICE_FROM
 
@@ -121,7 +122,7 @@ def test_other_workloads_count_towards_the_vault() -> None:
     )
     assert [policy.name for policy in inventory.policies.values()] == ["nightly"]
     assert inventory.vaults[VAULT.lower()].other_policies == 2
-    assert inventory.policies_in_vault(VAULT) == 3
+    assert inventory.policies_in_vault(ArmId(VAULT)) == 3
     (idle,) = inventory.idle_items
     assert idle.vm_id == _vm_id("web-2")
     assert "does not know" in idle.unwritable
@@ -180,7 +181,7 @@ def test_a_policy_off_the_grid_costs_only_its_own_vms(time: Any, said: str) -> N
     assert not inventory.left_out, "the item states the fault"
     assert inventory.vaults[VAULT.lower()].other_policies == 1
     unused = _inventory(policies=policies).left_out
-    assert [(one.what, said in one.reason) for one in unused] == [(f"policy {VAULT}/backupPolicies/odd".lower(), True)]
+    assert [(one.what, said in one.reason) for one in unused] == [(f"policy {VAULT}/backupPolicies/odd", True)]
 
 
 @pytest.mark.parametrize("state", ["Protected", "ProtectionError"])
@@ -195,7 +196,7 @@ def test_a_vm_in_two_vaults_is_written_in_neither(state: str) -> None:
         _item(_vm_id("web-2")),
     ]
     inventory = _inventory(policies=[_policy(), policy], protected_items=items)
-    assert {item.vm_id: item.unwritable for item in inventory.items} == {
+    assert {str(item.vm_id): item.unwritable for item in inventory.items} == {
         _vm_id("web-1"): "VM is protected 2 times, in vault vault-a and in vault vault-b: stop all but one of them",
         _vm_id("web-2"): "",
     }
@@ -229,7 +230,7 @@ def test_what_a_pull_found_out_about_a_vm_goes_before_the_list() -> None:
     items = [_item(_vm_id(name)) for name in ("here", "gone", "hidden")]
     missing = {_vm_id("GONE"): "gone", _vm_id("hidden"): "hidden"}
     inventory = _inventory(vms=[_vm("here"), _vm("gone")], protected_items=items, missing_vms=missing)
-    assert {item.vm_id: item.unwritable[:14] for item in inventory.items} == {
+    assert {str(item.vm_id): item.unwritable[:14] for item in inventory.items} == {
         _vm_id("here"): "",
         _vm_id("hidden"): "VM not visible",
     }

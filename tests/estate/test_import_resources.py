@@ -15,6 +15,7 @@ from optimizer.estate.csv_import import import_estate, import_resources
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.import_report import ImportReport
+from optimizer.model.arm_id import ArmId
 from optimizer.model.timegrid import format_start
 from tests.estate import resource_inputs as inputs
 from tests.estate.inputs import BEGIN, load_frame, write_load, write_vms
@@ -218,10 +219,10 @@ def test_vms_that_are_not_listed_are_gone_or_hidden(tmp_path: Path, place: str, 
     content["protected_items"].append(inputs.rest_item("old-1", place))
     content["vms"].append(inputs.rest_vm("unprotected"))
     estate, report = _import(tmp_path, [content])
-    assert estate.document.missing_vms == {inputs.vm_id("old-1", place): how}
+    assert estate.document.missing_vms == {ArmId(inputs.vm_id("old-1", place)): how}
     inventory = estate.inventory()
     said = {item.vm_id: item.unwritable for item in (*inventory.items, *inventory.idle_items) if item.unwritable}
-    assert said.keys() == {inputs.vm_id("old-1", place)}
+    assert said.keys() == {ArmId(inputs.vm_id("old-1", place))}
     assert len(inventory.idle_items) == (how == "gone")
     assert any(
         "1 protected VM is not in the list of VMs: 1 " in note and ": 0" not in note and "; 0" not in note

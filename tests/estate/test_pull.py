@@ -19,6 +19,7 @@ from optimizer.estate.pull_inventory import source_vm
 from optimizer.estate.pull_options import PullOptions
 from optimizer.estate.pull_report import NO_DATA, PullReport
 from optimizer.estate.pull_source import PullScope, Refusal
+from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from tests.estate.memory_cloud import MemoryCloud, shouting
 
@@ -214,7 +215,10 @@ def test_failed_and_silent_vms_are_two_things(cloud: MemoryCloud, truth: Estate,
     report = _pull(cloud, tmp_path / "estate")
     assert report.failed == {failed: "request failed: HTTP 500"} and report.no_data == (silent,)
     assert failed not in report.too_little and len(report.too_little) == 28
-    assert open_estate(tmp_path / "estate").document.load_gaps == {failed: "request failed: HTTP 500", silent: NO_DATA}
+    assert open_estate(tmp_path / "estate").document.load_gaps == {
+        ArmId(failed): "request failed: HTTP 500",
+        ArmId(silent): NO_DATA,
+    }
     assert sum(vm_id == failed for _, vm_id, _ in cloud.asked) == 1, "a final refusal is not asked for again"
     cloud.refused.clear()
     cloud.asked.clear()
@@ -245,7 +249,7 @@ def test_one_spelling_for_all_time(cloud: MemoryCloud, truth: Estate, tmp_path: 
     mine = open_estate(tmp_path / "estate")
     _assert_equal_load(mine, truth, _days("2026-02-25", "2026-02-28"))
     listed = {vm_id for day in mine.load.dates() for vm_id in mine.load.read_day(day).vm_ids}
-    assert {vm.id for vm in mine.inventory().vms.values()} >= listed
+    assert {str(vm.id) for vm in mine.inventory().vms.values()} >= listed
     assert listed <= {str(vm["id"]) for vm in truth.document.vms}
 
 

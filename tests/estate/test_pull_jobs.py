@@ -26,20 +26,21 @@ from optimizer.estate.raw_jobs import (
     parse_time,
     to_frame,
 )
+from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory, Policy, ProtectedItem, SubType
 from optimizer.model.job_owners import JobOwners
 from optimizer.model.timegrid import Frequency, Recurrence, parse_start
 
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
-VAULT = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-b/providers/Microsoft.RecoveryServices/vaults/v-1"
-VM = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-App/providers/Microsoft.Compute/virtualMachines/VM-01"
+VAULT = ArmId(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-b/providers/Microsoft.RecoveryServices/vaults/v-1")
+VM = ArmId(f"/subscriptions/{SUBSCRIPTION}/resourceGroups/RG-App/providers/Microsoft.Compute/virtualMachines/VM-01")
 ITEM = ProtectedItem(
     f"{VAULT}/backupFabrics/Azure/protectionContainers/IaasVMContainer;iaasvmcontainerv2;rg-app;vm-01/protectedItems/x",
     VM,
     f"{VAULT}/backupPolicies/p",
     VAULT,
 )
-READER = JobReader({VM.lower(): VM}, JobOwners.of([ITEM]))
+READER = JobReader({VM: str(VM)}, JobOwners.of([ITEM]))
 START = "2026-11-20T22:31:02.1234567Z"
 BEGUN = datetime(2026, 11, 20, 22, 31, 2, 123456, tzinfo=UTC)
 
@@ -113,7 +114,7 @@ def test_jobs_without_a_certain_vm_are_counted() -> None:
     twin = ProtectedItem(ITEM.id.replace("rg-app", "rg-other"), other, ITEM.policy_id, VAULT)
     one, two = (JobReader({}, JobOwners.of(items)) for items in ([ITEM], [ITEM, twin]))
     named = {"containerName": None, "entityFriendlyName": "vm-01"}
-    assert [row["vm"] for row in one.read(VAULT, [_job(**named)])] == [VM.lower()]
+    assert [row["vm"] for row in one.read(VAULT, [_job(**named)])] == [VM]
     assert two.read(VAULT, [_job(**named)]) == []
     strange = [_job(containerName="iaasvmcontainerv2;rg-app;gone"), _job(containerName="iaasvmcontainerv2;rg-x;vm-01")]
     assert one.read(VAULT, strange) == []
@@ -129,8 +130,8 @@ def test_a_job_belongs_to_a_vm_of_its_own_vault() -> None:
     item = ProtectedItem(ITEM.id, elsewhere, ITEM.policy_id, VAULT)
     owners = JobOwners.of([item])
     for names in ({"containerName": "iaasvmcontainerv2;rg-app;vm-01"}, {"entityFriendlyName": "VM-01"}):
-        assert owners.find(VAULT.upper(), names).vm == elsewhere.lower()
-        assert not owners.find(VAULT + "-2", names).vms
+        assert owners.find(ArmId(VAULT.upper()), names).vm == elsewhere
+        assert not owners.find(ArmId(VAULT + "-2"), names).vms
 
 
 def test_end_is_the_start_and_the_duration_where_no_end_is_told() -> None:
@@ -184,7 +185,7 @@ def _logged(**values: Any) -> dict[str, Any]:
 
 def test_workspace_fills_in_jobs_and_names_of_errors() -> None:
     """A job that both know keeps the vault's figures and gets the workspace's name of the error; others are added."""
-    vaults = {VAULT.lower(): VAULT}
+    vaults = {VAULT: VAULT}
     rows = [
         _logged(),
         _logged(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.errors import DataError
-from optimizer.model.arm_id import ItemId, PolicyId, VaultId, VmId
+from optimizer.model.arm_id import NO_ID, ArmId, ItemId, PolicyId, VaultId, VmId
 
 GUID = "11111111-2222-4333-8444-555555555555"
 GROUP = f"/subscriptions/{GUID}/resourceGroups/rg-b.(1)_x"
@@ -31,10 +31,50 @@ def test_segments_are_as_written() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_case_does_not_count(kind: type[VaultId | PolicyId | ItemId | VmId]) -> None:
-    """Keywords are known in any case, and the key is the same."""
+    """Keywords are known in any case, and the ids are equal."""
     text = KINDS[kind]
-    assert kind.parse(text.upper()).key == kind.parse(text.lower()).key == kind.parse(text).key
+    assert kind.parse(text.upper()).text == kind.parse(text.lower()).text == kind.parse(text).text
     assert str(kind.parse(text)) == text
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_any_id_has_the_parts_of_a_parsed_one(kind: type[VaultId | PolicyId | ItemId | VmId]) -> None:
+    """Name, subscription, resource group and vault agree with strict parsing, in any spelling."""
+    for text in (KINDS[kind], KINDS[kind].upper(), KINDS[kind].lower()):
+        parsed, found = kind.parse(text), ArmId(text)
+        assert (found.name, str(found.subscription), str(found.resource_group)) == (
+            parsed.name,
+            parsed.subscription,
+            parsed.resource_group,
+        )
+        vault = parsed.vault.text if isinstance(parsed, PolicyId | ItemId) else NO_ID
+        assert (found.vault, str(found.vault)) == (vault, str(vault))
+
+
+def test_names_of_an_imported_file_are_ids_without_parts() -> None:
+    """A plain name is its own name; everything else is empty."""
+    found = ArmId("VM-1")
+    assert (found.name, found.vault, found.subscription, found.resource_group) == ("VM-1", "", "", "")
+    assert (NO_ID.name, NO_ID.vault) == ("", "")
+
+
+def test_an_id_lies_below_the_ids_that_it_continues() -> None:
+    """Case does not matter, whole segments do."""
+    assert ArmId(ITEM).is_below(VAULT.upper())
+    assert not ArmId(VAULT).is_below(VAULT)
+    assert not ArmId(VAULT + "2/backupPolicies/a").is_below(VAULT)
+
+
+@given(st.lists(st.text(alphabet="aBİ;- ", max_size=4), max_size=7))
+def test_the_parts_of_any_text_are_found_by_a_plain_loop(segments: list[str]) -> None:
+    """Parts are those of the obvious search over the segments, whatever the text is."""
+    text = "/".join([*segments, "BackupPolicies", *segments[:2], "backuppolicies", "x"])
+    found, position = ArmId(text), text.lower().rfind("/backuppolicies/")
+    assert str(found.above("backupPolicies")).lower() == text.lower()[: max(position, 0)]
+    assert (
+        str(found.segment("BACKUPPOLICIES"))
+        == [*text.split("/"), ""][text.lower().split("/").index("backuppolicies") + 1]
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)

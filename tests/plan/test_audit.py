@@ -51,7 +51,7 @@ def test_busy_vms_are_those_at_risk_once_a_month() -> None:
     """Exactly the VMs with at least one at-risk backup in 30 days are listed, the largest saving first."""
     found = audit_of()
     today = RISK[ROWS, starts_today(INVENTORY)]
-    assert {one.vm for one in found.busy} == {INVENTORY.items[v].vm_id for v in ROWS if today[v] >= 1}
+    assert {one.vm for one in found.busy} == {str(INVENTORY.items[v].vm_id) for v in ROWS if today[v] >= 1}
     assert [one.saving for one in found.busy] == sorted((one.saving for one in found.busy), reverse=True)
     assert all(one.saving == pytest.approx(one.risk_today - one.risk_best) for one in found.busy)
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optimizer.model.arm_id import ArmId
 from optimizer.model.working_hours import WorkingHours
 from optimizer.plan.occupancy import (
     exact_overlaps,
@@ -121,7 +122,7 @@ def test_starts_per_slot_counts_every_backup_of_the_week() -> None:
 def test_starts_of_a_schedule_are_in_the_order_of_the_items() -> None:
     """The schedule of a plan may be in any order and its ids in any case."""
     plan = make_plan(INVENTORY, make_risk(INVENTORY))
-    shuffled = [entry.model_copy(update={"vm": entry.vm.upper()}) for entry in reversed(plan.schedule)]
+    shuffled = [entry.model_copy(update={"vm": ArmId(entry.vm.upper())}) for entry in reversed(plan.schedule)]
     assert starts_in_schedule(INVENTORY, shuffled).tolist() == starts_in_schedule(INVENTORY, plan.schedule).tolist()
 
 

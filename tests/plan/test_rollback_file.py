@@ -32,7 +32,7 @@ def test_it_holds_what_was(arm: Planned, tmp_path: Path) -> None:
     assert back.plan_fingerprint == arm.plan.fingerprint
     assert [one.kind for one in back.objects] == [change.kind for change in arm.plan.changes]
     for one, change in zip(back.objects, arm.plan.changes, strict=True):
-        assert one.before == (None if isinstance(change, CreatePolicy) else known[one.object_id])
+        assert one.before == (None if isinstance(change, CreatePolicy) else known[str(one.object_id)])
         assert one.change
 
 

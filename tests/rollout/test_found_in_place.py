@@ -234,7 +234,7 @@ def test_a_change_of_somebody_else_after_a_refusal_is_not_ours(
     assert list(found_vms(crowd.writes, tmp_path / "plan.journal.jsonl")) == [victim.vms[0].lower()]
     assert take_back(crowd, service, tmp_path, clock).complete
     assert service.items[key]["properties"]["policyId"] == victim.policy_after
-    wanted = {write.policy_before for write in crowd.writes if write.number in moves(crowd) - {victim.number}}
+    wanted = {str(write.policy_before) for write in crowd.writes if write.number in moves(crowd) - {victim.number}}
     others = [write.object_id.lower() for write in crowd.writes if write.number in moves(crowd) - {victim.number}]
     assert {service.items[other]["properties"]["policyId"] for other in others} == wanted
 

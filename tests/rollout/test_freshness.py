@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from optimizer.model.arm_id import ArmId
 from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.freshness import Freshness, compare_with_service, require_fresh
 from optimizer.rollout.protections import read_protection
@@ -76,7 +77,7 @@ def test_a_change_elsewhere_is_a_remark(planned: Ready) -> None:
     service.items[vm["id"].lower()] = vm
     found = compare(planned, service)
     assert not found.broken
-    assert len(found.remarks[VAULT]) == 2
+    assert len(found.remarks[ArmId(VAULT)]) == 2
 
 
 def test_guards_of_a_vault_are_read() -> None:

@@ -20,6 +20,7 @@ from optimizer.journal import (
     read_journal,
     state_of,
 )
+from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
 from optimizer.rollout.ledger import Ledger
@@ -58,9 +59,9 @@ def leaving() -> Ready:
     return three_vms(("02:00", "12:00", "02:00"), ("23:00", "02:00", "06:00"))
 
 
-def place_of(service: FakeService, object_id: str) -> str:
+def place_of(service: FakeService, object_id: str) -> ArmId:
     """Return the policy of an item."""
-    return str(service.items[object_id.lower()]["properties"]["policyId"])
+    return ArmId(service.items[object_id.lower()]["properties"]["policyId"])
 
 
 def starting_at_two(service: FakeService) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from optimizer.journal import Commands
+from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.freshness import Freshness, require_fresh
@@ -46,7 +47,7 @@ def move_away(service: FakeService, name: str) -> None:
 
 def test_the_part_for_other_vaults_is_offered() -> None:
     """Where one of two vaults changed, the message gives the whole command for the other."""
-    freshness = Freshness({"/x/vaults/one": ["policy 'p' is gone"]}, {}, ("/x/vaults/two",))
+    freshness = Freshness({ArmId("/x/vaults/one"): ["policy 'p' is gone"]}, {}, (ArmId("/x/vaults/two"),))
 
     def again(*words: str, resume: bool) -> str:
         return COMMANDS.apply(*COMMANDS.first, *words, resume=resume)

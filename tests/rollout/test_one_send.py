@@ -14,6 +14,7 @@ from optimizer.emulator import CloudState, Refusal, Settings
 from optimizer.errors import CloudError, ConflictError, NotFoundError, RejectedError, UncertainError
 from optimizer.estate.parts import JOB_SCHEMA
 from optimizer.journal import AcceptedRecord, Journal, Record, read_journal, state_of
+from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import Accepted, Look
 from optimizer.rollout.ledger import Ledger
@@ -188,7 +189,7 @@ def test_the_calendar_begins_when_a_vault_opens(tmp_path: Path) -> None:
         assert any("rsv-one is closed until 2026-02-18 11:00 UTC" in remark for remark in prepared.remarks)
         writes = prepared.rollout.writes
         first = {timed.write.vault_id: timed.at for timed in reversed(writes)}
-        assert first[VAULT] > NOW + timedelta(hours=2)
+        assert first[ArmId(VAULT)] > NOW + timedelta(hours=2)
         assert min(first.values()) == NOW
 
 
