@@ -262,7 +262,7 @@ def _summary(
         toward=toward,
         seconds=result.seconds,
         model_change=_round((after - before).sum()),
-        expected_change=_expected_change(case, options, seed),
+        expected_change=predict_change(case, options, seed),
     )
 
 
@@ -302,8 +302,18 @@ def _working_hours_starts(case: Case, options: npt.NDArray[np.int64]) -> TodayAn
     return TodayAndPlan(today=today, plan=plan)
 
 
-def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> Expectation | None:
-    """Expected change of at-risk backups per 30 days; None if the history is too short to predict one."""
+def predict_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> Expectation | None:
+    """Expected change of at-risk backups per 30 days; None if the history is too short to predict one.
+
+    Parameters
+    ----------
+    case
+        The estate and its rules.
+    options
+        Shape (V,): start option of each item in the plan.
+    seed
+        Random seed of the interval's resampling.
+    """
     instance = case.problem.instance
     expected = expected_change(
         case.inventory,
@@ -312,7 +322,7 @@ def _expected_change(case: Case, options: npt.NDArray[np.int64], seed: int) -> E
         Decisions(
             today=instance.today,
             options=options,
-            allowed=instance.allowed,
+            allowed=case.problem.restrictions.allowed_at_any_risk,
             move_price=instance.move_price / instance.risk_weight,
             max_increase=case.rules.max_risk_increase,
         ),

@@ -67,11 +67,13 @@ class Decisions:
     today, options
         Shape (V,): start option of each item today and in the schedule.
     allowed
-        Shape (V, 48): options that the rules allow.
+        Shape (V, 48): options that the rules allow, whatever their risk. ``max_increase`` is applied again without
+        each block: options that it excludes on the whole history would be excluded by the days that judge them.
     move_price
         Shape (V,): gain in risk above which a VM is moved, in at-risk backups per 30 days.
     max_increase
-        Accepted increase of a VM's risk, in at-risk backups per 30 days.
+        Accepted increase of a VM's risk, in at-risk backups per 30 days. Where ``allowed`` leaves a VM only options
+        above it, the increase is accepted from the lowest risk that is left.
     """
 
     today: npt.NDArray[np.integer]
@@ -92,14 +94,18 @@ def expected_change(
 ) -> ExpectedChange | None:
     """Estimate what a schedule changes, out of fold, and how certain that is.
 
-    For each block of days, the credit and the best option of every VM are computed without this block. A VM that would
-    then be moved for its risk counts with the gain of that option in the block, times the share of its possible gain
-    that the schedule realizes (rules and other VMs keep some VMs from their best option). VMs that the whole history
-    does not move for their risk use the mean share. A VM that is moved for other reasons counts with the mean gain of
-    the options that it could have moved to. The figures of a block do not depend on decisions that used it, so the
-    estimate is unbiased for decisions made on all blocks but one: if no VM has a repeating profile, its expectation is
-    0, whatever the schedule. (Two things are not decided again for each block: ``k``, and whether the estate's
-    profiles repeat.)
+    For each block of days, the credit and the best option of every VM are computed without this block. VMs that would
+    then be moved for their risk are ranked by the gain that they are credited with, and count with the gain of that
+    option in the block. They get the shares of their possible gains that the VMs of the same rank get in the schedule
+    (other VMs and ``max_moves`` keep some VMs from their best option). Any other VM counts with the mean gain of the
+    options that ``max_increase`` would then leave to it, times the share of such VMs of its service that the schedule
+    moves.
+
+    The schedule is not asked about single VMs, because it was made on the whole history. If two of three VMs must move
+    to spread a service, the one that stays is the one whose start today looks best. The days that make it look best
+    cannot judge that choice. So the estimate takes only shares from the schedule, by rank and by service, and is
+    unbiased for decisions made on all blocks but one: if no VM has a repeating profile, its expectation is 0. (Three
+    things are not decided again for each block: ``k``, whether the estate's profiles repeat, and these shares.)
 
     For the interval, blocks are drawn with replacement. The same blocks are drawn for all VMs, because all VMs may
     have been busy on the same days. At the same time, clusters of VMs that move together are drawn; the draw
@@ -148,7 +154,7 @@ def expected_change(
     place[items] = np.arange(len(items))
     for part in option_parts(inventory, folds, fold_row, items, forecast.step_minutes, forecast.prior_days):
         _decide_anew(part, decisions, anew, place[part.items])
-    roles = _roles(table, decisions, items)
+    roles = _roles(table, decisions, items, _services(inventory, items))
     gains, base = _gains_by_block(anew, roles, decisions.move_price[items], forecast.repetition.is_proven)
     counts = np.flatnonzero((gains != 0).any(axis=0))
     cluster = find_clusters(folds, fold_row[items[counts]])
@@ -209,14 +215,36 @@ def _decide_anew(part: OptionPart, decisions: Decisions, anew: _Anew, columns: I
     elsewhere = np.arange(allowed.shape[1]) != part.today[:, None]
     for block in range(len(anew.hoped)):
         risk = part.expected(block)
-        today = risk[rows, part.today][:, None]
+        today = risk[rows, part.today]
         choice = best_option(risk, allowed, part.today)
         anew.today[block, columns] = part.observed[block][rows, part.today]
         gain = part.observed[block][rows, part.today][:, None] - part.observed[block]
-        anew.hoped[block, columns] = today[:, 0] - risk[rows, choice]
+        anew.hoped[block, columns] = today - risk[rows, choice]
         anew.gained[block, columns] = gain[rows, choice]
-        open_to = allowed & elsewhere & (risk <= today + decisions.max_increase + TIE)
+        open_to = allowed & elsewhere & (risk <= _highest_risk(risk, allowed, today, decisions.max_increase))
         anew.spread[block, columns] = _mean_known(gain, open_to)
+
+
+def _highest_risk(risk: FloatArray, allowed: BoolArray, today: FloatArray, max_increase: float) -> FloatArray:
+    """Highest risk that each VM may move to; gives way as :func:`optimizer.solve.restrict.restrict_options` does.
+
+    Parameters
+    ----------
+    risk, allowed
+        Shape (n, 48).
+    today
+        Shape (n,): risk of today's option.
+    max_increase
+        Accepted increase of a VM's risk.
+
+    Returns
+    -------
+    numpy.ndarray
+        Shape (n, 1).
+    """
+    least = np.where(allowed, risk, np.inf).min(axis=1)
+    start = np.where(least > today + max_increase + TIE, least, today)
+    return np.asarray((start + max_increase + TIE)[:, None])
 
 
 def _mean_known(gain: FloatArray, wanted: BoolArray) -> FloatArray:
@@ -228,39 +256,63 @@ def _mean_known(gain: FloatArray, wanted: BoolArray) -> FloatArray:
 
 @dataclass(frozen=True)
 class _Roles:
-    """Reasons why VMs move or stay in the schedule; both arrays have shape (n,).
+    """How much of what VMs could gain the schedule realizes.
 
     Parameters
     ----------
     share
-        Share of its possible gain that a VM gets if it is moved for its risk; the mean share for all other VMs.
+        Share of its possible gain that each VM moved for its risk gets; largest credited gain first. If it is empty,
+        no VM counts as moved for its risk.
     spread
-        1 for VMs that are moved for other reasons, and 0 for VMs that stay although they could move. All other VMs get
-        the mean of these. Those are the VMs moved for their risk and the VMs that have no other start; which VMs
-        belong to them depends on every block, so the estimate must not.
+        Shape (n,): probability that each VM is moved if it is not moved for its risk. This is 0 or 1 where rules leave
+        no choice, and otherwise the share of the VMs of its service that move.
     """
 
     share: FloatArray
     spread: FloatArray
 
 
-def _roles(table: RiskTable, decisions: Decisions, items: IntArray) -> _Roles:
+def _services(inventory: Inventory, items: IntArray) -> IntArray:
+    """Number, from 0, of each item's service; a VM without a service is one of its own; shape (n,)."""
+    vms = [inventory.vm(inventory.items[row]) for row in items.tolist()]
+    return np.asarray(np.unique([vm.service or vm.id for vm in vms], return_inverse=True)[1], dtype=np.intp)
+
+
+def _roles(table: RiskTable, decisions: Decisions, items: IntArray, service: IntArray) -> _Roles:
     rows, risk, today = np.arange(len(items)), table.risk[items], table.today[items]
+    allowed, start = decisions.allowed[items], decisions.today[items]
     planned = today - risk[rows, decisions.options[items]]
-    possible = np.maximum(today - np.where(decisions.allowed[items], risk, np.inf).min(axis=1), 0.0)
+    possible = np.maximum(today - np.where(allowed, risk, np.inf).min(axis=1), 0.0)
     wanted = table.credit[items] * possible > np.maximum(decisions.move_price[items], TIE)
-    share = np.clip(np.nan_to_num(divide_known(planned, possible)), 0.0, 1.0)
     moved = (decisions.options != decisions.today)[items]
-    free = decisions.allowed[items] & (risk <= (today + decisions.max_increase + TIE)[:, None])
-    able = ~wanted & (free.sum(axis=1) > 1)
-    mean_spread = float(moved[able].mean()) if able.any() else 0.0
-    spread = np.where(able, moved, mean_spread).astype(np.float64)
-    if not wanted.any():
-        return _Roles(np.full(len(items), mean_spread), spread)
-    believed = table.credit[items][wanted]
-    mean_share = (believed * planned[wanted]).sum() / (believed * possible[wanted]).sum()
-    share[~wanted] = np.clip(mean_share, 0.0, 1.0)
-    return _Roles(share, spread)
+    may_stay = allowed[rows, start]
+    may_move = allowed.sum(axis=1) > may_stay
+    choice = may_stay & may_move
+    spread = np.where(choice, _share_moved(moved, choice & ~wanted, service), moved).astype(np.float64)
+    ranked = _by_rank(table.credit[items] * possible, wanted)
+    return _Roles(np.clip(planned[ranked] / possible[ranked], 0.0, 1.0), spread)
+
+
+def _by_rank(gain: FloatArray, wanted: BoolArray) -> IntArray:
+    """Indices of the wanted VMs, largest gain first."""
+    return np.argsort(np.where(wanted, -gain, np.inf), kind="stable")[: int(wanted.sum())]
+
+
+def _shares_of(ranked: int, share: FloatArray) -> FloatArray:
+    """Shares of another number of VMs, by their rank and with the same mean; shape (ranked,)."""
+    if ranked == 0:
+        return np.zeros(0)
+    upto = np.concatenate([[0.0], np.cumsum(share)])
+    place = np.arange(ranked + 1) * len(share) / ranked
+    return np.asarray(np.diff(np.interp(place, np.arange(len(upto)), upto)) * ranked / len(share))
+
+
+def _share_moved(moved: BoolArray, counted: BoolArray, service: IntArray) -> FloatArray:
+    """Share of the counted VMs of each VM's service that move; of the estate if its service has none; shape (n,)."""
+    num_moved, num_counted = np.bincount(service, counted & moved), np.bincount(service, counted)
+    of_estate = float(moved[counted].mean()) if counted.any() else 0.0
+    share = divide_known(num_moved, num_counted)
+    return np.asarray(np.where(num_counted > 0, share, of_estate)[service])
 
 
 def _gains_by_block(anew: _Anew, roles: _Roles, price: FloatArray, repeats: bool) -> tuple[FloatArray, FloatArray]:
@@ -275,10 +327,9 @@ def _gains_by_block(anew: _Anew, roles: _Roles, price: FloatArray, repeats: bool
         others = np.arange(num_blocks) != block
         credit = believe_gains(FoldGains(anew.claimed[block, others], anew.realised[block, others]), repeats)
         wanted = credit * anew.hoped[block] > np.maximum(price, TIE)
-        spread = anew.spread[block]
-        gains[block] = np.where(
-            wanted, roles.share * anew.gained[block], roles.spread * np.where(roles.spread > 0, spread, 0.0)
-        )
+        gains[block] = roles.spread * np.where(roles.spread > 0, anew.spread[block], 0.0)
+        ranked = _by_rank(credit * anew.hoped[block], wanted & (len(roles.share) > 0))
+        gains[block, ranked] = _shares_of(len(ranked), roles.share) * anew.gained[block, ranked]
     known = ~np.isnan(gains) & ~np.isnan(anew.today)
     gains, base = (
         np.where(

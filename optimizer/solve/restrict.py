@@ -55,6 +55,12 @@ class Restrictions:
     raised: dict[int, float] = field(default_factory=dict)
     rule_of: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def allowed_at_any_risk(self) -> BoolArray:
+        """Options that nothing forbids but ``max_risk_increase``; shape (V, 48)."""
+        others = (mask for name, mask in self.forbidden_by.items() if name != RISK_INCREASE)
+        return np.asarray(~np.logical_or.reduce(list(others), axis=0))
+
 
 def restrict_options(inventory: Inventory, rules: Rules, table: RiskTable, snapshot_minutes: int) -> Restrictions:
     """Apply every rule and limit that concerns one VM alone.

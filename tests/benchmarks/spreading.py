@@ -21,11 +21,27 @@ NUM_VAULTS = 2
 SNAPSHOT_MINUTES = 15
 
 
-def made_up_inventory(vm_ids: tuple[str, ...], today: npt.NDArray[np.intp], seed: int, as_of: datetime) -> Inventory:
-    """Daily UTC policies in two vaults that hold every VM where ``today`` says, in services of heavy-tailed size."""
+def made_up_inventory(
+    vm_ids: tuple[str, ...], today: npt.NDArray[np.intp], seed: int, as_of: datetime, service_size: int | None = None
+) -> Inventory:
+    """Daily UTC policies in two vaults; each VM starts at ``today``. Services are of heavy-tailed or of one size.
+
+    Parameters
+    ----------
+    vm_ids
+        VMs of the estate.
+    today
+        Shape (V,): UTC start option of each VM.
+    seed
+        Random seed of services and vaults.
+    as_of
+        When the estate was recorded.
+    service_size
+        VMs per service; it divides their number. None draws heavy-tailed sizes.
+    """
     random = np.random.default_rng(seed)
     order = random.permutation(len(vm_ids))
-    sizes = service_sizes(random, len(vm_ids))
+    sizes = [service_size] * (len(vm_ids) // service_size) if service_size else service_sizes(random, len(vm_ids))
     service = np.empty(len(vm_ids), dtype=np.int64)
     service[order] = np.repeat(np.arange(len(sizes)), sizes)
     vault_of_service = random.integers(0, NUM_VAULTS, len(sizes))
