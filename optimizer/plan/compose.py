@@ -21,7 +21,7 @@ from optimizer.model.timegrid import WEEKDAYS, format_start
 from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.broken_rules import breaks_of_standing, find_broken_rules
 from optimizer.plan.case import Case
-from optimizer.plan.credit_notes import notes_on_credit, notes_on_repetition, notes_on_short_history
+from optimizer.plan.credit_notes import notes_on_chance, notes_on_credit, notes_on_repetition, notes_on_short_history
 from optimizer.plan.diff import Diff, derive_changes
 from optimizer.plan.document import (
     NO_FINGERPRINT,
@@ -145,7 +145,7 @@ def compose_plan(
         notes=(
             *notes_on_order(case.rules, result),
             *notes_on_spreading(case.rules.prices, result.spreading_costs, with_curve=moves_curve is not None),
-            *_notes(case, diff),
+            *_notes(case, diff, summary.expected_change),
         ),
         schedule=tuple(schedule),
         changes=diff.changes,
@@ -346,12 +346,13 @@ def _round(value: float) -> float:
     return round(float(value), 6)
 
 
-def _notes(case: Case, diff: Diff) -> list[str]:
+def _notes(case: Case, diff: Diff, expected: Expectation | None) -> list[str]:
     """Notes for the reader of the plan, besides the figures."""
     inventory, rules = case.inventory, case.rules
     notes = notes_on_estate(inventory)
     notes += notes_on_short_history(inventory, case.table)
     notes += notes_on_repetition(case.table, case.forecast)
+    notes += notes_on_chance(case.table, case.forecast, expected)
     notes += notes_on_credit(inventory, case.table, case.forecast)
     notes += _notes_on_history(case.history)
     if case.recently_moved:

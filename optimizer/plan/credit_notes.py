@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from optimizer.model.inventory import Inventory
+from optimizer.plan.document import Expectation
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.seasonal import BoolArray
 from optimizer.risk.table import RiskTable
@@ -87,9 +88,38 @@ def notes_on_repetition(table: RiskTable, forecast: Forecast) -> list[str]:
     return [note]
 
 
+def notes_on_chance(table: RiskTable, forecast: Forecast, expected: Expectation | None) -> list[str]:
+    """State what the expected change means where the estate's busy hours do not repeat.
+
+    Parameters
+    ----------
+    table, forecast
+        Risk table and forecast of one estate.
+    expected
+        Expected change of the plan; None if it is unknown.
+    """
+    repetition = forecast.repetition
+    if expected is None or expected.value == 0 or repetition.p_value is None or repetition.is_proven:
+        return []
+    hopeful = _hopeful(table)
+    credited = int((hopeful & table.credited).sum())
+    if credited == int(hopeful.sum()):
+        return []
+    but = f"apart from the {_vms(credited)} whose gains are counted, " if credited else ""
+    note = (
+        f"{but}the expected change is due to chance: it is what the moves would have changed in these "
+        f"{repetition.num_days:,} days. Where busy hours do not repeat, moves change the risk by 0 on average"
+    )
+    return [note]
+
+
 def _hopeful(table: RiskTable) -> BoolArray:
     """VMs that seem to have a gain worth a note; shape (V,)."""
     return np.asarray(table.own & (table.today - table.risk.min(axis=1) > WORTH_A_NOTE))
+
+
+def _vms(count: int) -> str:
+    return "1 VM" if count == 1 else f"{count:,} VMs"
 
 
 def _named(names: Sequence[str], one: str, many: str) -> str:

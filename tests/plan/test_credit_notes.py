@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from optimizer.model.inventory import Inventory
-from optimizer.plan.credit_notes import notes_on_credit, notes_on_repetition
+from optimizer.plan.credit_notes import notes_on_chance, notes_on_credit, notes_on_repetition
+from optimizer.plan.document import Expectation
 from optimizer.risk.forecast import Evidence, Forecast
 from optimizer.risk.repetition import Repetition
 from optimizer.risk.table import RiskTable
@@ -76,3 +77,21 @@ def test_an_estate_whose_hours_do_not_repeat_gets_a_plain_warning(
     assert note.endswith(f"{why}. No gain in risk is counted. VMs may move only to spread their service")
     assert notes_on_repetition(table_of([1]), forecast) == []
     assert notes_on_credit(inventory_of(2), table_of([0, 0]), forecast) == []
+
+
+def test_the_expected_change_is_called_chance_where_busy_hours_do_not_repeat() -> None:
+    """The note leaves out VMs with counted gains; it is absent where hours repeat or nothing is expected to change."""
+    expected = Expectation(value=-5.0, low=-15.0, high=4.0, today=66.0, plan=61.0)
+    by_chance = (
+        "the expected change is due to chance: it is what the moves would have changed in these 20 days. "
+        "Where busy hours do not repeat, moves change the risk by 0 on average"
+    )
+    assert notes_on_chance(table_of([0, 0]), forecast_of(0.4, 20), expected) == [by_chance]
+    assert notes_on_chance(table_of([0, 1]), forecast_of(0.4, 20), expected) == [
+        f"apart from the 1 VM whose gains are counted, {by_chance}"
+    ]
+    still = Expectation(value=0.0, low=0.0, high=0.0, today=66.0, plan=66.0)
+    assert notes_on_chance(table_of([0, 0]), forecast_of(0.4, 20), still) == []
+    assert notes_on_chance(table_of([0, 0]), forecast_of(0.4, 20), None) == []
+    assert notes_on_chance(table_of([0, 0]), forecast_of(0.001, 20), expected) == []
+    assert notes_on_chance(table_of([0, 0]), forecast_of(None, 5), expected) == []
