@@ -21,6 +21,7 @@ from pydantic import (
     model_serializer,
 )
 
+from optimizer.model.faults import as_json
 from optimizer.model.strict import StrictModel
 from optimizer.model.timegrid import MINUTES_PER_DAY, WEEKDAYS, format_minute, parse_weekday, resolve_zone
 
@@ -100,6 +101,10 @@ def _zone_name(value: object) -> object:
 
 
 def _os_name(value: object) -> object:
+    if isinstance(value, list | tuple):
+        raise ValueError(
+            f'{as_json(value)} is a list; allowed: "Windows" or "Linux"; without \'os\', a rule is for both'
+        )
     return value.capitalize() if isinstance(value, str) else value
 
 

@@ -19,7 +19,7 @@ from optimizer.model.overlap import DAILY_PAIR
 from optimizer.model.policy_template import NameTemplate
 from optimizer.model.rule_values import AtLeastOne, Count, Flag, Percent, Price, RuleTable, SparseTable
 from optimizer.model.rule_windows import Days, Window
-from optimizer.model.selectors import Selector, Separate, VmSet, fits, selector_of
+from optimizer.model.selectors import Criteria, Selector, Separate, Sets, fits, selector_of
 from optimizer.model.timegrid import Frequency
 from optimizer.model.working_hours import WorkingHours
 
@@ -182,13 +182,13 @@ class Rule(SparseTable):
     """
 
     name: str = Field(min_length=1)
-    where: Selector = Selector()
-    exempt: Annotated[tuple[VmSet, ...], Field(alias="except")] = ()
+    where: Criteria = Selector()
+    exempt: Annotated[Sets, Field(alias="except")] = ()
     allow: tuple[Window, ...] = ()
     forbid: tuple[Window, ...] = ()
     max_concurrent: AtLeastOne | None = None
     separate: Separate = False
-    order: tuple[VmSet, ...] = ()
+    order: Sets = ()
     within: Annotated[float | None, Field(strict=True, gt=0, le=24)] = None
     per: Literal["service", "vault"] | None = None
     pin: Flag = False

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from optimizer.model.caseless import Caseless
+from optimizer.model.faults import as_json
 from optimizer.model.inventory import Vault, Vm
 from optimizer.model.rule_values import Flag, Os, SparseTable
 from optimizer.model.timegrid import Frequency
@@ -16,7 +17,32 @@ FrequencyName = Literal["Daily", "Weekly", "Hourly"]
 
 
 def _one_or_more(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
+    if isinstance(value, str):
+        return (value,)
+    if isinstance(value, list | tuple):
+        return value
+    raise ValueError(
+        f'{as_json(value)} is not a frequency; allowed: "Daily", "Weekly" or "Hourly", or a list of these'
+    )
+
+
+def _one_pattern(value: object) -> object:
+    if isinstance(value, list | tuple):
+        raise ValueError(
+            f'{as_json(value)} is a list; allowed: one pattern in quotes, as "shop-*", where * stands for any '
+            "characters and ? for one; for names that no single pattern covers, write a rule for each"
+        )
+    return value
+
+
+def _criteria(value: object) -> object:
+    if isinstance(value, Mapping | Selector):
+        return value
+    raise ValueError(f'{as_json(value)} is not a table of criteria; allowed: a table, as {{ name = "sql-*" }}')
+
+
+Pattern = Annotated[str, BeforeValidator(_one_pattern)]
+"""A pattern of names."""
 
 
 class Selector(SparseTable):
@@ -26,12 +52,12 @@ class Selector(SparseTable):
     Weekly and Hourly: an hourly policy runs around the clock, and a rule for nights can only be for the others.
     """
 
-    tag: Mapping[str, str] = Field(default_factory=dict)
-    name: str | None = None
-    service: str | None = None
-    vault: str | None = None
-    subscription: str | None = None
-    resource_group: str | None = None
+    tag: Mapping[str, Pattern] = Field(default_factory=dict)
+    name: Pattern | None = None
+    service: Pattern | None = None
+    vault: Pattern | None = None
+    subscription: Pattern | None = None
+    resource_group: Pattern | None = None
     os: Os | None = None
     frequency: Annotated[tuple[FrequencyName, ...], BeforeValidator(_one_or_more)] = ()
 
@@ -57,9 +83,19 @@ class Selector(SparseTable):
 def _set_of_vms(value: object) -> object:
     if isinstance(value, str | Mapping | Selector):
         return value
+    several = "; several patterns do not make one set" if isinstance(value, list | tuple) else ""
     raise ValueError(
-        f'{value!r} is no set of VMs; allowed: a pattern of names in quotes, as "sql-*", or a table of criteria, as '
-        '{ tag = { tier = "db" } }'
+        f'{as_json(value)} is not a set of VMs; allowed: a pattern of names in quotes, as "sql-*", or a table of '
+        f'criteria, as {{ tag = {{ tier = "db" }} }}{several}'
+    )
+
+
+def _list_of_sets(value: object) -> object:
+    if isinstance(value, list | tuple):
+        return value
+    raise ValueError(
+        f"{as_json(value)} is not a list; allowed: a list of sets of VMs, each a pattern of names in quotes or a "
+        'table of criteria, as ["sql-*", { service = "shop" }]'
     )
 
 
@@ -67,8 +103,8 @@ def _true_or_sets(value: object) -> object:
     if isinstance(value, bool | list | tuple):
         return value
     raise ValueError(
-        f"{value!r} is not allowed; allowed: true (no two of the VMs of 'where' meet) or a list of at least two sets, "
-        'as ["sql-*", "web-*"]'
+        f"{as_json(value)} is not allowed; allowed: true (no two of the VMs of 'where' meet) or a list of at least "
+        'two sets, as ["sql-*", "web-*"]'
     )
 
 
@@ -94,6 +130,13 @@ Separate = Annotated[
     Discriminator(_branch_of_separate),
     BeforeValidator(_true_or_sets),
 ]
+
+
+Sets = Annotated[tuple[VmSet, ...], BeforeValidator(_list_of_sets)]
+"""A list of sets of VMs."""
+
+Criteria = Annotated[Selector, BeforeValidator(_criteria)]
+"""The criteria of a rule."""
 
 
 def selector_of(written: str | Selector) -> Selector:
