@@ -85,7 +85,7 @@ BAD = {
     "order of one": (RULE + 'order = ["db-*"]', ['rule "nights"', "'order' needs at least two sets", "has 1"]),
     "separate from nothing": (RULE + "separate = []", ["'separate' needs at least two sets of VMs and has 0"]),
     "set written twice": (RULE + 'order = ["a", "b", "a"]', ["same set twice in 'order', as number 1 and 3"]),
-    "order as text": (RULE + 'order = "db-*"', ['rule "nights" > order: "db-*" is not a list', "a list of sets of VMs"]),
+    "order as text": (RULE + 'order = "db-*"', ['> order: "db-*" is not a list', "a list of sets of VMs"]),
     "separate as text": (
         RULE + 'separate = "db-*"',
         ['rule "nights" > separate', '"db-*" is not allowed', "allowed: true", "a list of at least two sets"],
