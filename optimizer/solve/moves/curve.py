@@ -35,6 +35,7 @@ from optimizer.solve.moves.fewest import cheapest_within, with_fewest_moves
 from optimizer.solve.moves.path import IMPROVEMENT, Mark, Path, Walk
 from optimizer.solve.moves.pool import Pool
 from optimizer.solve.search_settings import Search
+from optimizer.solve.solver import WHOLE_MODEL_VMS
 
 MOST_OF_GAIN = 0.8
 """Share of the full gain; the fewest moves that reach it are a point of the curve."""
@@ -169,6 +170,8 @@ def trace_moves(
         progress("moves", done, len(wanted) + 1, f"{m} moves")
     for number_of in (knee_of, fewest_for):
         improvement.settle(number_of)
+    if instance.num_vms <= WHOLE_MODEL_VMS:
+        improvement.settle_with_solver(fewest_for)
     progress("moves", len(wanted), len(wanted) + 1, "bounds")
     envelope = pool.envelope()
     last = envelope[-1][0]  # fewer than planned if fewer moves were found to gain as much
@@ -251,6 +254,10 @@ class _Improvement:
             return
         self.improved.add(m)
         cost, options = self._solved(found[1], m) if m < self._reached else self._oscillated(*found, m)
+        self._add(cost, options, m)
+
+    def _add(self, cost: float, options: IntArray, m: int) -> None:
+        """Add a schedule with at most ``m`` moves to the pool, and those on the way back from it."""
         self.pool.add(Path(options, marks=[Mark(int((options != self.instance.today).sum()), cost, 0)]))
         down = Walk(self.instance, options, self._should_stop)
         down.shrink(m // 2)
@@ -278,6 +285,15 @@ class _Improvement:
                     self.improve(near)
             if number_of(self.pool.gains()) == m:
                 return
+
+    def settle_with_solver(self, number_of: Callable[[Sequence[tuple[int, float]]], int]) -> None:
+        """Ask the solver whether one move less is enough, until it is not: in a small instance, this takes seconds."""
+        for _ in range(MOST_SETTLING):
+            m = number_of(self.pool.gains()) - 1
+            found = self.pool.best(m)
+            if m <= 0 or found is None or m in self.proven or self._should_stop():
+                return
+            self._add(*self._solved(found[1], m), m)
 
     def _anneal(self, options: IntArray, m: int) -> IntArray:
         limited, rounds = replace(self.instance, max_moves=m), ROUNDS_PER_EFFORT * self._search.effort
