@@ -60,7 +60,7 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
     stuck = changes_to(case, result.options, known).stuck
     if not stuck:
         return result
-    staged = _in_stages(case, result, stuck, known, search, clock.left())
+    staged = in_stages(case, result.options, stuck, known, search, clock.left())
     found = [] if staged.options is None else [_Found(staged.options)]
     bound = result.bound if staged.bound is None else max(result.bound, staged.bound)
     if not any(_is_good_enough(case, result, one, bound, search.gap) for one in found):
@@ -107,11 +107,25 @@ def spread_in_order(case: Case, result: Solved, seed: int, known: Iterable[str])
     return result if changes_to(case, spread.options, known).stuck else spread
 
 
-def _in_stages(
-    case: Case, result: Solved, stuck: Sequence[int], known: tuple[str, ...], search: Search, left: float | None
+def in_stages(
+    case: Case, options: IntArray, stuck: Sequence[int], known: Iterable[str], search: Search, left: float | None
 ) -> InStages:
-    """Cheapest schedule found whose VMs move in stages, with ties settled; no schedule if it cannot be carried out."""
-    hint, rows = result.options.copy(), list(stuck)
+    """Cheapest schedule found whose VMs move in stages, with ties settled; no schedule if it cannot be carried out.
+
+    Parameters
+    ----------
+    case
+        Case to solve.
+    options, stuck
+        A schedule, and the VMs that no order of writes can bring to it.
+    known
+        ARM ids of every policy of the estate.
+    search
+        Settings of the search.
+    left
+        Seconds left, or None.
+    """
+    hint, rows = options.copy(), list(stuck)
     hint[rows] = case.problem.instance.today[rows]
     seconds = None
     if left is not None and search.time_limit_seconds is not None:
@@ -120,9 +134,9 @@ def _in_stages(
     if staged.options is None:
         return staged
     improved = case.problem.improved(staged.options)
-    for options in (case.problem.with_ties_settled(improved), improved, staged.options):
-        if case.problem.is_kept_by(options) and not changes_to(case, options, known).stuck:
-            return replace(staged, options=options)
+    for found in (case.problem.with_ties_settled(improved), improved, staged.options):
+        if case.problem.is_kept_by(found) and not changes_to(case, found, known).stuck:
+            return replace(staged, options=found)
     return replace(staged, options=None)
 
 

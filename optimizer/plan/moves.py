@@ -10,7 +10,7 @@ import numpy as np
 from optimizer.estate.folder import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import format_start
-from optimizer.plan.carried_out import spread_in_order
+from optimizer.plan.carried_out import in_stages, spread_in_order
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to, known_policies, to_check
 from optimizer.plan.diff import Diff
@@ -59,10 +59,13 @@ def trace_curve(
         A point did not pass the verifier, which is a bug.
     """
     found: list[_Point] = []
+    clock = search.clock()
     plan = _drafted(estate, case, result.cost.num_moves, result.bound, result.options)
     points = [*case.problem.trace_moves(result, search, progress)]
     for done, point in enumerate(points):
         drafted = _drafted(estate, case, point.max_moves, point.bound, point.options)
+        if drafted.diff.stuck and not clock.over():
+            drafted = _in_order(estate, case, drafted, search, clock.left())
         checked = _checked(estate, case, drafted, (plan, *found[-1:]))
         found += [] if checked is None else [checked]
         progress("verify moves", done + 1, len(points))
@@ -76,6 +79,17 @@ def trace_curve(
     spread = spread_in_order(case, ended, search.seed, known_policies(estate))
     written = _drafted(estate, case, spread.cost.num_moves, bound, spread.options)
     return _curve(case, found, None if spread is ended else written), spread
+
+
+def _in_order(estate: Estate, case: Case, point: _Point, search: Search, left: float | None) -> _Point:
+    """A point with a schedule that has an order of writes, because its own has none, if such a schedule is found."""
+    instance = replace(case.problem.instance, max_moves=point.max_moves)
+    limited = replace(case, problem=case.problem.with_instance(instance))
+    staged = in_stages(limited, point.options, point.diff.stuck, known_policies(estate), search, left)
+    if staged.options is None:
+        return point
+    bound = point.bound if staged.bound is None else max(point.bound, staged.bound)
+    return _drafted(estate, case, point.max_moves, bound, staged.options)
 
 
 def _drafted(estate: Estate, case: Case, max_moves: int, bound: float, options: IntArray) -> _Point:
