@@ -12,7 +12,7 @@ import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.solve.bound import ascend, forced_bounds
-from optimizer.solve.cost import evaluate, excess_of, is_feasible, policy_counts
+from optimizer.solve.cost import evaluate, excess_of, is_feasible, policy_counts, policy_writes
 from optimizer.solve.cpsat import ModelAnswer, Outcome, Scope, ScopedModel, whole
 from optimizer.solve.executable import extra_writes
 from optimizer.solve.forced import sharp_forced_bounds
@@ -22,6 +22,7 @@ from optimizer.solve.moves.curve import trace_moves
 from optimizer.solve.search_settings import Search
 from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
+from optimizer.solve.write_groups import write_groups
 from tests.benchmarks.random_problems import cheapest_first
 from tests.benchmarks.tight_problems import Judge
 from tests.solve.examples import Problem
@@ -112,8 +113,11 @@ def _asked(model: ScopedModel) -> ModelAnswer:
 def _breaks_only_the_order_of_writes(instance: Instance, options: IntArray) -> bool:
     """Whether a schedule keeps everything but that no order of writes leads to it."""
     excess = excess_of(instance, options)
-    others = (*excess.forbidden, *excess.rows, *excess.write_limits, *excess.shut)
-    return bool(len(excess.stuck)) and not excess.moves and not others
+    writes = policy_writes(instance, policy_counts(instance, options)).sum(axis=1)
+    over = any(writes[list(keys)].sum() > limit for _, keys, limit in write_groups(instance))
+    only_writes_on_the_way = bool(excess.write_limits) and not over
+    others = (*excess.forbidden, *excess.rows, *excess.shut, *(() if only_writes_on_the_way else excess.write_limits))
+    return (bool(len(excess.stuck)) or only_writes_on_the_way) and not excess.moves and not others
 
 
 def _compared(
