@@ -7,6 +7,7 @@ writes: two VMs that swap times under a cap of one would overlap for a while, wh
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,7 @@ from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
 from optimizer.plan.compose import changes_to
 from optimizer.plan.together import keep_promise
-from optimizer.solve import InStages, NoScheduleError, NotFoundWithinEffortError, Search, Solved
+from optimizer.solve import NoScheduleError, NotFoundWithinEffortError, Search, Solved
 
 MOST_ATTEMPTS = 3
 """Maximum number of times that a case is solved again, each time with more VMs held where they are."""
@@ -60,9 +61,9 @@ def solve_in_order(case: Case, known: Iterable[str], solve_case: Callable[[Case]
     stuck = changes_to(case, result.options, known).stuck
     if not stuck:
         return result
-    staged = in_stages(case, result.options, stuck, known, search, clock.left())
-    found = [] if staged.options is None else [_Found(staged.options)]
-    bound = result.bound if staged.bound is None else max(result.bound, staged.bound)
+    options, bound = in_stages(case, result.options, stuck, known, search, clock.left())
+    found = [] if options is None else [_Found(options)]
+    bound = max(result.bound, bound)
     if not any(_is_good_enough(case, result, one, bound, search.gap) for one in found):
         found += _with_vms_held(case, result, stuck, known, solve_case, lambda: bool(found) and clock.over())
     if result.reference_name == "today":
@@ -109,8 +110,8 @@ def spread_in_order(case: Case, result: Solved, seed: int, known: Iterable[str])
 
 def in_stages(
     case: Case, options: IntArray, stuck: Sequence[int], known: Iterable[str], search: Search, left: float | None
-) -> InStages:
-    """Cheapest schedule found whose VMs move in stages, with ties settled; no schedule if it cannot be carried out.
+) -> tuple[IntArray | None, float]:
+    """Cheapest schedule found whose VMs move in stages, with ties settled, and a bound on schedules with an order.
 
     Parameters
     ----------
@@ -124,6 +125,12 @@ def in_stages(
         Settings of the search.
     left
         Seconds left, or None.
+
+    Returns
+    -------
+    numpy.ndarray or None, float
+        Shape (V,): the schedule; None if none was found that can be carried out.  And the proven lower bound on the
+        cost of every schedule that has an order of writes; ``-inf`` if nothing is proven.
     """
     hint, rows = options.copy(), list(stuck)
     hint[rows] = case.problem.instance.today[rows]
@@ -131,13 +138,14 @@ def in_stages(
     if left is not None and search.time_limit_seconds is not None:
         seconds = max(left, LEAST_SHARE * search.time_limit_seconds)
     staged = case.problem.in_stages(hint, stuck, search, seconds)
+    bound = -math.inf if staged.bound is None else staged.bound
     if staged.options is None:
-        return staged
+        return None, bound
     improved = case.problem.improved(staged.options)
     for found in (case.problem.with_ties_settled(improved), improved, staged.options):
         if case.problem.is_kept_by(found) and not changes_to(case, found, known).stuck:
-            return replace(staged, options=found)
-    return replace(staged, options=None)
+            return found, bound
+    return None, bound
 
 
 def _with_vms_held(

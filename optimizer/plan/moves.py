@@ -85,11 +85,10 @@ def _in_order(estate: Estate, case: Case, point: _Point, search: Search, left: f
     """A point with a schedule that has an order of writes, because its own has none, if such a schedule is found."""
     instance = replace(case.problem.instance, max_moves=point.max_moves)
     limited = replace(case, problem=case.problem.with_instance(instance))
-    staged = in_stages(limited, point.options, point.diff.stuck, known_policies(estate), search, left)
-    if staged.options is None:
+    options, bound = in_stages(limited, point.options, point.diff.stuck, known_policies(estate), search, left)
+    if options is None:
         return point
-    bound = point.bound if staged.bound is None else max(point.bound, staged.bound)
-    return _drafted(estate, case, point.max_moves, bound, staged.options)
+    return _drafted(estate, case, point.max_moves, max(point.bound, bound), options)
 
 
 def _drafted(estate: Estate, case: Case, max_moves: int, bound: float, options: IntArray) -> _Point:

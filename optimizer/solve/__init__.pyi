@@ -11,7 +11,6 @@ from .policy_choice import choose_policies as choose_policies
 from .problem import Problem as Problem
 from .search_settings import Search as Search
 from .solved import Solved as Solved
-from .stages import InStages as InStages
 from .why_not.no_schedule import NamedConflict as NamedConflict
 from .why_not.no_schedule import NamedRelaxation as NamedRelaxation
 from .why_not.no_schedule import NoSchedule as NoSchedule

@@ -12,6 +12,7 @@ import pytest
 from optimizer.errors import EstateError
 from optimizer.estate import Estate, generate_demo, open_estate
 from optimizer.estate.demo import DEMO_AS_OF
+from optimizer.model.caseless import key_of
 from optimizer.model.inventory import SubType
 from optimizer.model.policy_limits import NEW_POLICY_VMS
 from optimizer.model.timegrid import Frequency, format_start
@@ -89,13 +90,13 @@ def test_load_has_gaps_nights_off_and_busy_times(demo: Estate) -> None:
 def test_schedule_of_today_is_at_risk_and_can_be_mended(demo: Estate) -> None:
     """At today's times some VMs are often busy, and hardly ever at their best time."""
     inventory = demo.inventory()
-    rows = {item.vm_id: row for row, item in enumerate(inventory.items)}
+    rows = {item.vm_id.key: row for row, item in enumerate(inventory.items)}
     hot = np.zeros((len(rows), 42 * 288))
     for number, day in enumerate(demo.load.dates()):
         load = demo.load.read_day(day)
-        known = [place for place, vm in enumerate(load.vm_ids) if vm in rows]
+        known = [place for place, vm in enumerate(load.vm_ids) if key_of(vm) in rows]
         busy = (load.cpu_percent[known] > 90) | (load.mem_percent[known] > 90)
-        hot[[rows[load.vm_ids[place]] for place in known], number * 288 : (number + 1) * 288] = busy
+        hot[[rows[key_of(load.vm_ids[place])] for place in known], number * 288 : (number + 1) * 288] = busy
     by_half_hour = hot.reshape(len(rows), 42, 48, 6).mean(axis=(1, 3))
     window = sum(np.roll(by_half_hour, -step, axis=1) for step in range(4)) / 4
     daily = [inventory.policy(item).recurrence.frequency is Frequency.DAILY for item in inventory.items]

@@ -86,7 +86,8 @@ def test_the_summary_has_the_fields_that_were_agreed(imported: Planned) -> None:
     """Names and nesting of the summary are an interface of their own."""
     assert json.loads(imported.plan.summary.model_dump_json()).keys() == {
         "vms", "moved", "reassigned", "policies_created", "policies_edited", "status", "stopped", "reference",
-        "at_risk_per_month", "overlaps_per_month", "peak_concurrency", "vms_helped", "vms_unharmed", "vms_harmed",
+        "at_risk_per_month", "overlaps_per_month", "overlaps_exact", "peak_concurrency", "vms_helped", "vms_unharmed",
+        "vms_harmed",
         "working_hours_starts", "knee", "cost", "captured", "gap", "seconds", "model_change", "expected_change",
     }  # fmt: skip  # one word after the other
     assert set(imported.plan.schedule[0].model_dump()) == {
