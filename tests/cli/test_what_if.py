@@ -72,7 +72,9 @@ def test_scenarios_of_a_file_stand_side_by_side(estate: Path, tmp_path: Path) ->
     assert "no schedule" in answer.out
     assert "'stay'" in answer.out
     assert "What if lose-vault=vault-b" in answer.out
-    assert max(cell_len(line) for line in answer.out.splitlines()) <= 100
+    shown = run("what-if", estate, "--scenarios", file, "lose-vault=vault-b", *EFFORT, "--format", "json")
+    text = to_text(render_what_if(WhatIf.model_validate_json(shown.out)), 100)
+    assert max(cell_len(line) for line in text.splitlines()) <= 100
 
 
 @pytest.mark.thorough
