@@ -209,7 +209,7 @@ _COMPARED = (
 
 
 class WhatIf(StrictModel):
-    """The base plan and what becomes of it in each scenario; ``plan --what-if --format json`` prints exactly this.
+    """The base plan and what becomes of it in each scenario; ``what-if --format json`` prints exactly this.
 
     Parameters
     ----------

@@ -344,7 +344,7 @@ def _parse_add_rule(text: str, value: str, folder: Path | None) -> AddRules:
     others = sorted(found.model_fields_set - {"rule"})
     if others or not found.rule:
         problem = f"holds {', '.join(others)} beside its rules" if others else "holds no [[rule]]"
-        raise ConfigError(f"{path}: {problem}; add-rule takes [[rule]] only, write other keys as --what-if KEY=VALUE")
+        raise ConfigError(f"{path}: {problem}; add-rule takes [[rule]] only, write other keys as KEY=VALUE")
     return AddRules(found.rule, written=f"add-rule={value}")
 
 
