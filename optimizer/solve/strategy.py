@@ -29,9 +29,6 @@ ROUNDING = 1e-9
 LEAST_PARTS = 3
 """Number of parts up to which an instance is searched as a whole only."""
 
-STARTING = 0.7
-"""Seconds that must be left for a search in parts: worker processes may have to start first, which takes a second."""
-
 PART_TIME = 0.7
 """Share of the remaining time that parts get: workers may first have to start, and results have to be merged."""
 
@@ -107,8 +104,7 @@ class CycleSearch:
             self._anneal_with_few_writes(cycle, multipliers)
         self._standing.report("search", cycle.begin, cost=self.best_cost)
         rounds = cycle.rounds
-        left = clock.left()
-        if self.instance.num_vms > LEAST_PARTS * self._task.search.part_vms and (left is None or left >= STARTING):
+        if self.instance.num_vms > LEAST_PARTS * self._task.search.part_vms:
             self._anneal_parts(cycle)
             rounds = cycle.rounds_of_any
 
