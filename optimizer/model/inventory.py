@@ -148,6 +148,11 @@ class Vm:
         hold(self, ArmId, ["id"])
         hold(self, Caseless, ["subscription"])
 
+    @property
+    def service_name(self) -> str:
+        """Name of the service; the id of a VM without one, which is a service of its own."""
+        return self.service or str(self.id)
+
 
 @dataclass(frozen=True, slots=True)
 class ProtectedItem:

@@ -263,7 +263,7 @@ class Rule(SparseTable):
         per = self.per or (None if self.max_concurrent is None else "service")
         if per is None:
             return ""
-        return vm.service or str(vm.id) if per == "service" else vault.id.key
+        return vm.service_name if per == "service" else vault.id.key
 
 
 class PolicyLimits(RuleTable):

@@ -44,7 +44,6 @@ from optimizer.plan.occupancy import (
     expected_overlaps,
     item_services,
     service_occupancy,
-    service_of,
     starts_per_slot,
     starts_today,
     weighted_totals,
@@ -223,7 +222,7 @@ def _audit_busy(
             BusyVm(
                 vm=vm.id,
                 name=vm.name,
-                service=service_of(vm),
+                service=vm.service_name,
                 vault=inventory.vault(item).name,
                 policy=policy.name,
                 recurrence=describe_recurrence(policy.recurrence),
@@ -291,7 +290,7 @@ def _audit_history(
             kind: GapKind = "no data" if days == 0 else "too little data"
             if days >= MIN_HISTORY_DAYS:
                 kind = "load never changes"
-            found.append(HistoryGap(vm=vm.id, service=service_of(vm), days=float(days), kind=kind))
+            found.append(HistoryGap(vm=vm.id, service=vm.service_name, days=float(days), kind=kind))
     return tuple(sorted(found, key=lambda one: (one.days, one.vm)))
 
 

@@ -194,7 +194,7 @@ def _schedule(case: Case, options: npt.NDArray[np.int64], diff: Diff) -> list[Sc
         entries.append(
             ScheduleEntry(
                 vm=item.vm_id,
-                service=vm.service or vm.id,
+                service=vm.service_name,
                 vault=inventory.vault(item).name,
                 frequency=recurrence.frequency.value,
                 days=tuple(WEEKDAYS[day] for day in recurrence.days),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 import numpy as np
 
 from optimizer.model.arrays import FloatArray, IntArray
-from optimizer.model.inventory import Inventory, Vm
+from optimizer.model.inventory import Inventory
 from optimizer.model.overlap import exact_overlap_probability, overlap_probability
 from optimizer.model.timegrid import (
     HORIZON_DAYS,
@@ -25,11 +25,6 @@ from optimizer.model.weights import weight_levels
 from optimizer.model.working_hours import WorkingHours
 from optimizer.plan.audit_document import WeightedTotals
 from optimizer.plan.document import ScheduleEntry
-
-
-def service_of(vm: Vm) -> str:
-    """Name of a VM's service; a VM without a service counts as a service of its own."""
-    return vm.service or str(vm.id)
 
 
 def starts_today(inventory: Inventory) -> IntArray:
@@ -54,7 +49,7 @@ def starts_in_schedule(inventory: Inventory, schedule: Iterable[ScheduleEntry]) 
 
 def item_services(inventory: Inventory) -> tuple[tuple[str, ...], IntArray]:
     """Sorted names of the services, and the number of each item's service; shape (num_items,)."""
-    of_item = [service_of(inventory.vm(item)) for item in inventory.items]
+    of_item = [inventory.vm(item).service_name for item in inventory.items]
     names = tuple(sorted(set(of_item)))
     number = {name: index for index, name in enumerate(names)}
     return names, np.array([number[name] for name in of_item], dtype=np.int64)

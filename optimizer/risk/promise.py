@@ -274,8 +274,8 @@ class _Roles:
 
 def _services(inventory: Inventory, items: IntArray) -> IntArray:
     """Number, from 0, of each item's service; a VM without a service is one of its own; shape (n,)."""
-    vms = [inventory.vm(inventory.items[row]) for row in items.tolist()]
-    return np.asarray(np.unique([vm.service or vm.id for vm in vms], return_inverse=True)[1], dtype=np.intp)
+    names = [inventory.vm(inventory.items[row]).service_name for row in items.tolist()]
+    return np.asarray(np.unique(names, return_inverse=True)[1], dtype=np.intp)
 
 
 def _roles(table: RiskTable, decisions: Decisions, items: IntArray, service: IntArray) -> _Roles:

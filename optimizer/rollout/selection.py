@@ -33,7 +33,7 @@ class Selector:
         values: tuple[str, ...] = (vault.name, vault.id)
         if self.kind != "vault":
             assert vm is not None
-            values = (vm.name, vm.id) if self.kind == "vm" else (vm.service or vm.id,)
+            values = (vm.name, vm.id) if self.kind == "vm" else (vm.service_name,)
         return any(Caseless(value).is_like(self.pattern) for value in values)
 
 

@@ -14,7 +14,6 @@ from optimizer.plan.case import Case
 from optimizer.plan.occupancy import (
     expected_overlaps,
     service_occupancy,
-    service_of,
     weighted_totals,
     working_hours_starts,
 )
@@ -139,7 +138,7 @@ def start_changes(base: Planned, other: Planned, kept: IntArray) -> tuple[StartC
             found.append(
                 StartChange(
                     vm=item.vm_id,
-                    service=service_of(case.inventory.vm(item)),
+                    service=case.inventory.vm(item).service_name,
                     today=format_start(case.inventory.policy(item).start),
                     base=format_start(int(kept[v])),
                     scenario=format_start(int(other.options[v])),

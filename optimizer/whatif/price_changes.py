@@ -11,7 +11,6 @@ from optimizer.engine import SERIAL, Engine
 from optimizer.estate.folder import Estate
 from optimizer.model.rules import Prices, Rules
 from optimizer.model.timegrid import format_start
-from optimizer.plan.occupancy import service_of
 from optimizer.planning import Tell, prepare_forecast
 from optimizer.ports import Progress, ignore, no_progress
 from optimizer.solve import Search
@@ -109,7 +108,7 @@ def _sensitivity(
         vms.append(
             VmStability(
                 vm=item.vm_id,
-                service=service_of(inventory.vm(item)),
+                service=inventory.vm(item).service_name,
                 today=format_start(today),
                 start=format_start(int(base.options[v])),
                 verdict="fixed" if fixed[v] else "not decided",

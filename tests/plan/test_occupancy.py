@@ -15,7 +15,6 @@ from optimizer.plan.occupancy import (
     exact_overlaps,
     expected_overlaps,
     service_occupancy,
-    service_of,
     spread_over_starts,
     starts_in_schedule,
     starts_per_slot,
@@ -42,7 +41,7 @@ def test_occupancy_counts_each_window_once_per_half_hour(starts: list[int], snap
         for offset in policy.pattern(INVENTORY.horizon).offsets:
             for begin in policy.recurrence.run_minutes(start, offset).tolist():
                 touched |= {minute // 30 % 336 for minute in range(begin, begin + 120 + snapshot_minutes)}
-        expected[service_of(INVENTORY.vm(item))][sorted(touched)] += 1
+        expected[INVENTORY.vm(item).service_name][sorted(touched)] += 1
     assert {name: row.tolist() for name, row in zip(names, occupancy, strict=True)} == {
         name: row.tolist() for name, row in expected.items()
     }
@@ -69,11 +68,11 @@ def test_a_typical_day_shows_the_fullest_weekday(row: list[int]) -> None:
 @given(STARTS)
 def test_overlaps_are_those_of_every_pair_of_runs(starts: list[int]) -> None:
     """Runs of hourly, daily and weekly VMs are taken two by two, at the offsets of now and of after the change."""
-    names = sorted({service_of(INVENTORY.vm(item)) for item in INVENTORY.items})
+    names = sorted({INVENTORY.vm(item).service_name for item in INVENTORY.items})
     expected = dict.fromkeys(names, 0.0)
     for changed in (0, -1):
         runs = [
-            (service_of(INVENTORY.vm(item)), minute // 30)
+            (INVENTORY.vm(item).service_name, minute // 30)
             for item, start in zip(INVENTORY.items, starts, strict=True)
             for minute in INVENTORY.policy(item)
             .recurrence.run_minutes(start, INVENTORY.policy(item).pattern(INVENTORY.horizon).offsets[changed])
@@ -97,7 +96,7 @@ def test_windows_met_are_those_of_the_whole_service(starts: list[int], row: int)
         there = np.array([*starts[:row], option, *starts[row + 1 :]])
         names, occupancy = service_occupancy(INVENTORY, there, 15)
         own = pattern.occupancy(15)[option]
-        assert found[option] == occupancy[names.index(service_of(INVENTORY.vm(item)))][own].max()
+        assert found[option] == occupancy[names.index(INVENTORY.vm(item).service_name)][own].max()
 
 
 @given(STARTS)
