@@ -229,6 +229,30 @@ class ScopedModel:
             return ModelAnswer(outcome, None, None)
         return ModelAnswer(outcome, self.options_of(solver), solver.best_objective_bound / SCALE)
 
+    def solve_without_rings(
+        self,
+        deterministic_time: float,
+        seed: int,
+        time_limit_seconds: float | None = None,
+        *,
+        all_linear: bool = False,
+    ) -> ModelAnswer:
+        """Run CP-SAT, and again with the rings forbidden that its schedule has; see :meth:`open_rings`.
+
+        The last schedule may still have rings if :data:`MOST_RINGS` further runs do not suffice.
+
+        Parameters
+        ----------
+        deterministic_time, seed, time_limit_seconds, all_linear
+            See :meth:`solve`; the limits are those of each run.
+        """
+        answer = self.solve(deterministic_time, seed, time_limit_seconds, all_linear=all_linear)
+        for _ in range(MOST_RINGS):
+            if answer.options is None or not self.open_rings(answer.options):
+                break
+            answer = self.solve(deterministic_time, seed, time_limit_seconds, all_linear=all_linear)
+        return answer
+
     def options_of(self, solver: cp_model.CpSolver) -> IntArray:
         """Schedule that a solver has found; shape (V,)."""
         options = self.scope.fixed.copy()

@@ -10,7 +10,7 @@ import numpy as np
 
 from optimizer.model.arrays import BoolArray, IntArray
 from optimizer.solve.cost import evaluate, is_feasible, row_counts
-from optimizer.solve.cpsat import MOST_RINGS, Outcome, Scope, ScopedModel
+from optimizer.solve.cpsat import Outcome, Scope, ScopedModel
 from optimizer.solve.instance import Instance, RowKind
 
 WORK = 0.5
@@ -206,11 +206,7 @@ class Service:
 
     def _solved(self, model: ScopedModel) -> Answer:
         # The whole linear relaxation proves these small models with half of the time.
-        solved = model.solve(self.work, self.seed, all_linear=True)
-        for _ in range(MOST_RINGS):
-            if solved.options is None or not model.open_rings(solved.options):
-                break
-            solved = model.solve(self.work, self.seed, all_linear=True)
+        solved = model.solve_without_rings(self.work, self.seed, all_linear=True)
         if solved.options is None:
             return Answer(solved.outcome)
         if is_feasible(self.instance, self.options) and not is_feasible(self.instance, solved.options):

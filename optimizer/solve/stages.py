@@ -19,7 +19,7 @@ from ortools.sat.python import cp_model
 
 from optimizer.model.arrays import IntArray
 from optimizer.solve.cost import row_counts
-from optimizer.solve.cpsat import FAMILIES, MOST_RINGS, Family, Scope, ScopedModel
+from optimizer.solve.cpsat import FAMILIES, Family, Scope, ScopedModel
 from optimizer.solve.instance import NO_CAP, Instance
 from optimizer.solve.search_settings import Search
 
@@ -28,7 +28,6 @@ NUM_STAGES = 6
 
 MOST_FREE = 40
 """Maximum number of VMs that are free at once."""
-
 
 WORK = 0.2
 """Limit of CP-SAT in its deterministic seconds per unit of effort: 12 VMs and six moves take about three seconds."""
@@ -171,13 +170,10 @@ def cheapest_in_stages(
         free = _in_the_way(instance, hint, stuck)
     options = {v: np.flatnonzero(instance.allowed[v]).tolist() for v in free.tolist()}
     model = ScopedModel(instance, Scope(options, hint), (*FAMILIES, in_stages()))
-    for _ in range(MOST_RINGS):
-        found = model.solve(WORK * search.effort, search.seed, seconds)
-        if found.options is None:
-            return InStages(None)
-        if not model.open_rings(found.options):
-            return InStages(found.options, found.bound if _is_every_order(instance) else None)
-    return InStages(None)
+    found = model.solve_without_rings(WORK * search.effort, search.seed, seconds)
+    if found.options is None:
+        return InStages(None)
+    return InStages(found.options, found.bound if _is_every_order(instance) else None)
 
 
 def _is_every_order(instance: Instance) -> bool:
