@@ -115,7 +115,7 @@ class CloudState:
     first_policies, largest_policy
         Keys of the estate's policies, and the number of items in the largest one.
     flags
-        Changes that Azure allows but that nobody should make.
+        Changes that Azure allows but that should not be made.
     errors
         Exceptions of the callbacks.
     """

@@ -149,13 +149,13 @@ def expected_change(
     if len(items) == 0:
         return ExpectedChange(0.0, 0.0, 0.0, round(unknown, RISK_DECIMALS))
     fold_row = forecast.fold_row[forecast_rows(inventory, forecast)]
-    anew = _Anew.zeros(folds.num_blocks, len(items))
+    held_out = _HeldOut.zeros(folds.num_blocks, len(items))
     place = np.zeros(len(fold_row), dtype=np.intp)
     place[items] = np.arange(len(items))
     for part in option_parts(inventory, folds, fold_row, items, forecast.step_minutes, forecast.prior_days):
-        _decide_anew(part, decisions, anew, place[part.items])
+        _decide_again(part, decisions, held_out, place[part.items])
     roles = _roles(table, decisions, items, _services(inventory, items))
-    gains, base = _gains_by_block(anew, roles, decisions.move_price[items], forecast.repetition.is_proven)
+    gains, base = _gains_by_block(held_out, roles, decisions.move_price[items], forecast.repetition.is_proven)
     counts = np.flatnonzero((gains != 0).any(axis=0))
     cluster = find_clusters(folds, fold_row[items[counts]])
     change = np.zeros((len(gains), int(cluster.max(initial=-1)) + 1))
@@ -172,7 +172,7 @@ def _credited_change(table: RiskTable, decisions: Decisions, items: IntArray) ->
 
 
 @dataclass(frozen=True)
-class _Anew:
+class _HeldOut:
     """Results of deciding on VMs again without each block in turn; gains are in at-risk backups per 30 days.
 
     Parameters
@@ -198,31 +198,31 @@ class _Anew:
     today: FloatArray
 
     @classmethod
-    def zeros(cls, num_blocks: int, num_items: int) -> _Anew:
+    def zeros(cls, num_blocks: int, num_items: int) -> _HeldOut:
         """Results before any VM is decided on."""
         pairs, singles = (num_blocks, num_blocks, num_items), (num_blocks, num_items)
         return cls(*(np.zeros(pairs) for _ in range(2)), *(np.zeros(singles) for _ in range(4)))
 
 
-def _decide_anew(part: OptionPart, decisions: Decisions, anew: _Anew, columns: IntArray) -> None:
+def _decide_again(part: OptionPart, decisions: Decisions, held_out: _HeldOut, columns: IntArray) -> None:
     """Decide on some VMs without each block, and without each pair of blocks, which their credit needs."""
-    for first, second in combinations(range(len(anew.hoped)), 2):
+    for first, second in combinations(range(len(held_out.hoped)), 2):
         claimed, realised = gains_without(part, (first, second))
         for left_out, judged, gain in ((second, first, realised[0]), (first, second, realised[1])):
-            anew.claimed[left_out, judged, columns] = claimed
-            anew.realised[left_out, judged, columns] = gain
+            held_out.claimed[left_out, judged, columns] = claimed
+            held_out.realised[left_out, judged, columns] = gain
     allowed, rows = decisions.allowed[part.items] & part.possible, np.arange(len(part.items))
     elsewhere = np.arange(allowed.shape[1]) != part.today[:, None]
-    for block in range(len(anew.hoped)):
+    for block in range(len(held_out.hoped)):
         risk = part.expected(block)
         today = risk[rows, part.today]
         choice = best_option(risk, allowed, part.today)
-        anew.today[block, columns] = part.observed[block][rows, part.today]
+        held_out.today[block, columns] = part.observed[block][rows, part.today]
         gain = part.observed[block][rows, part.today][:, None] - part.observed[block]
-        anew.hoped[block, columns] = today - risk[rows, choice]
-        anew.gained[block, columns] = gain[rows, choice]
+        held_out.hoped[block, columns] = today - risk[rows, choice]
+        held_out.gained[block, columns] = gain[rows, choice]
         open_to = allowed & elsewhere & (risk <= _highest_risk(risk, allowed, today, decisions.max_increase))
-        anew.spread[block, columns] = _mean_known(gain, open_to)
+        held_out.spread[block, columns] = _mean_known(gain, open_to)
 
 
 def _highest_risk(risk: FloatArray, allowed: BoolArray, today: FloatArray, max_increase: float) -> FloatArray:
@@ -315,27 +315,29 @@ def _share_moved(moved: BoolArray, counted: BoolArray, service: IntArray) -> Flo
     return np.asarray(np.where(num_counted > 0, share, of_estate)[service])
 
 
-def _gains_by_block(anew: _Anew, roles: _Roles, price: FloatArray, repeats: bool) -> tuple[FloatArray, FloatArray]:
+def _gains_by_block(
+    held_out: _HeldOut, roles: _Roles, price: FloatArray, repeats: bool
+) -> tuple[FloatArray, FloatArray]:
     """Gain of each VM in each block, decided without it, and risk of today's schedule; shape (num_blocks, n).
 
     Where either of them is unknown, both are replaced with the VM's means over the other blocks, so that no VM gains
     more than it risked.
     """
-    num_blocks = len(anew.hoped)
-    gains = np.zeros_like(anew.hoped)
+    num_blocks = len(held_out.hoped)
+    gains = np.zeros_like(held_out.hoped)
     for block in range(num_blocks):
         others = np.arange(num_blocks) != block
-        credit = believe_gains(FoldGains(anew.claimed[block, others], anew.realised[block, others]), repeats)
-        wanted = credit * anew.hoped[block] > np.maximum(price, TIE)
-        gains[block] = roles.spread * np.where(roles.spread > 0, anew.spread[block], 0.0)
-        ranked = _by_rank(credit * anew.hoped[block], wanted & (len(roles.share) > 0))
-        gains[block, ranked] = _shares_of(len(ranked), roles.share) * anew.gained[block, ranked]
-    known = ~np.isnan(gains) & ~np.isnan(anew.today)
+        credit = believe_gains(FoldGains(held_out.claimed[block, others], held_out.realised[block, others]), repeats)
+        wanted = credit * held_out.hoped[block] > np.maximum(price, TIE)
+        gains[block] = roles.spread * np.where(roles.spread > 0, held_out.spread[block], 0.0)
+        ranked = _by_rank(credit * held_out.hoped[block], wanted & (len(roles.share) > 0))
+        gains[block, ranked] = _shares_of(len(ranked), roles.share) * held_out.gained[block, ranked]
+    known = ~np.isnan(gains) & ~np.isnan(held_out.today)
     gains, base = (
         np.where(
             known, values, np.nan_to_num(divide_known(np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)))
         )
-        for values in (gains, anew.today)
+        for values in (gains, held_out.today)
     )
     return gains, base
 

@@ -31,7 +31,7 @@ class CompilerWatch(compiler_events.Listener):
     """Watches the compiler: announces it once, and pauses the garbage collector while it runs.
 
     Numba reports a compilation only if neither memory nor its cache has the function, and one at a time. The compiler
-    creates so many objects that the garbage collector would take a sixth of its time.
+    creates many objects, and the garbage collector would take a sixth of its time.
 
     Parameters
     ----------

@@ -2,8 +2,8 @@
 
 There are three kinds of writes: create a policy, change the start of a policy together with all its VMs (an edit), or
 assign one VM to another policy. Each VM is written once, straight to its new start: if it were parked at a third
-start, it would be backed up at a time that nobody planned. After every single write, no policy may hold more VMs than
-its limit, and no vault may hold more policies than its limit.
+start, it would be backed up at a time that is not part of the plan. After every single write, no policy may hold more
+VMs than its limit, and no vault may hold more policies than its limit.
 
 Condition. Consider one twin key. Its *cells* are the starts; the *room* of a cell is the number of VMs that its
 policies of today could still take. Suppose that the edits and creations are chosen. Nothing stands in their way, so

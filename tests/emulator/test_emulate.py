@@ -62,7 +62,7 @@ def test_help_shows_an_example() -> None:
 
 
 def test_vms_that_a_pull_does_not_find_are_pointed_out(tmp_path: Path) -> None:
-    """An estate from a list has VMs without ARM ids, which is said before somebody looks for them in vain."""
+    """A remark points out VMs of an estate made from a list: they have no ARM ids, so `pull` cannot find them."""
     generate_demo(tmp_path / "estate", vms=2, seed=1, weeks=1)
     document = open_estate(tmp_path / "estate").document
     assert remark_on_ids(document) == ""

@@ -1,6 +1,6 @@
 """Golden plans: what the planner answers for some estates, kept in files, so that a change of any plan is seen.
 
-python -m tests.golden.plans            writes plans.json and words.json anew, and says which entries changed
+python -m tests.golden.plans            rewrites plans.json and words.json, and reports which entries changed
 python -m tests.golden.plans demo-1     the same for the entries whose names begin so
 
 ``plans.json`` has the digest of each schedule, the costs, the bound, and how many changes of each kind a plan makes.
@@ -206,7 +206,7 @@ def answer(entry: Golden, folder: Path) -> tuple[dict[str, Any], dict[str, str]]
 
 
 def main(prefixes: Iterable[str]) -> None:
-    """Write both files anew."""
+    """Write both files again."""
     chosen = tuple(prefixes) or ("",)
     before = {path: json.loads(path.read_text()) if path.exists() else {} for path in (PLANS, WORDS)}
     now = {path: dict(kept) for path, kept in before.items()}
