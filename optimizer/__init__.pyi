@@ -1,5 +1,5 @@
-from .azure.cloud import AzureCloud as AzureCloud
-from .azure.cloud import connect as connect
+from .azure import AzureCloud as AzureCloud
+from .azure import connect as connect
 from .cloud import emulate_estate as emulate_estate
 from .cloud import open_twin as open_twin
 from .config import read_rules as read_rules

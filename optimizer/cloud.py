@@ -32,10 +32,8 @@ def open_twin(
     limits
         Limits that the rules state for the real service; those of the emulator are raised to them.
     """
-    from optimizer.azure.connection import Connection
-    from optimizer.azure.service import AzureBackupService
-    from optimizer.emulator import Emulator
-    from optimizer.emulator.settings import Settings
+    from optimizer.azure import AzureCloud, Connection
+    from optimizer.emulator import Emulator, Settings
 
     usual = Settings()
     settings = Settings(
@@ -44,7 +42,7 @@ def open_twin(
         policy_writes_per_day=max(usual.policy_writes_per_day, limits.max_writes_per_day),
     )
     with Emulator.of_estate(document, clock=clock, settings=settings) as emulator:
-        yield AzureBackupService(Connection.to_emulator(emulator.endpoint, emulator.ca_file)), emulator
+        yield AzureCloud(Connection.to_emulator(emulator.endpoint, emulator.ca_file)).service(), emulator
 
 
 def emulate_estate(

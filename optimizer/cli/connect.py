@@ -13,13 +13,13 @@ import click
 from optimizer.cli.console import EXISTING_FILE, current_clock
 
 if TYPE_CHECKING:
-    from optimizer.azure.cloud import AzureCloud
+    from optimizer.azure import AzureCloud
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 CLOUDS = ("public", "us-government", "china")
-"""Keys of :data:`optimizer.azure.cloud.CLOUDS`, written again so that --help imports no client."""
+"""Keys of :data:`optimizer.azure.CLOUDS`, written again so that --help imports no client."""
 
 SERVICE = ("--cloud", "--emulator", "--ca-file")
 """Options that a command needs to find the same service as another one."""
@@ -45,7 +45,7 @@ def connection_options(command: Callable[Concatenate[AzureCloud, P], R]) -> Call
     )
     @wraps(command)
     def with_connection(*args: Any, cloud: str, emulator: str | None, ca_file: Path | None, **kwargs: Any) -> R:
-        from optimizer.azure.cloud import connect
+        from optimizer.azure import connect
 
         for library in ("azure", "urllib3"):  # they warn about requests that are repeated anyway, across the bars
             logging.getLogger(library).addHandler(logging.NullHandler())

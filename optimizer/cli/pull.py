@@ -15,7 +15,7 @@ from optimizer.cli.console import NEW_FOLDER, Screen, common_options, example
 from optimizer.cli.numbers import WholeNumber
 
 if TYPE_CHECKING:
-    from optimizer.azure.cloud import AzureCloud
+    from optimizer.azure import AzureCloud
     from optimizer.estate.pull_options import PullOptions
     from optimizer.estate.pull_source import PullScope
 

@@ -21,7 +21,7 @@ from optimizer.cli.plan import ESTATE_OPTION
 from optimizer.report import printable
 
 if TYPE_CHECKING:
-    from optimizer.azure.cloud import AzureCloud
+    from optimizer.azure import AzureCloud
     from optimizer.journal import Commands
     from optimizer.rollout import Approval, Outcome, Prepared, RunScope
 
