@@ -25,9 +25,9 @@ ALLOWED = {
     "model/caseless.py": (3, "the one place that converts"),
     "model/timegrid.py": (4, "names of time zones"),
     "plan/policy_names.py": (1, "a word of a template"),
-    "report/html.py": (1, "names are sorted for people"),
-    "report/rule_words.py": (1, "Python's True is true in TOML"),
-    "report/text_explanation.py": (1, "the first letter of a sentence"),
+    "report/page/html.py": (1, "names are sorted for people"),
+    "report/wording/rule_words.py": (1, "Python's True is true in TOML"),
+    "report/terminal/explanation.py": (1, "the first letter of a sentence"),
     "whatif/scenario.py": (1, "Python's True is true in TOML"),
 }
 """Number of calls of ``lower`` that each file may have, with the reason."""

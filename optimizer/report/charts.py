@@ -12,7 +12,7 @@ from optimizer.model.rules import Threshold
 from optimizer.model.timegrid import MINUTES_PER_DAY, SLOTS_PER_DAY, format_minute
 from optimizer.plan.moves_document import MovesCurve
 from optimizer.report.figures import HalfHours, LoadProfile, ServiceHours, half_hour_labels
-from optimizer.report.typeset import UNICODE, short_id
+from optimizer.report.terminal.sheet import UNICODE, short_id
 
 if TYPE_CHECKING:
     from bokeh.models.renderers import DataRenderer

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from optimizer.report.next_steps import next_steps
-from optimizer.report.rules_in_force import rules_in_force
+from optimizer.report.wording.next_steps import next_steps
+from optimizer.report.wording.rules_in_force import rules_in_force
 
 if TYPE_CHECKING:
     from optimizer.rollout import Outcome, Prepared, Rehearsal, Rollout

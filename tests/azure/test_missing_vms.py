@@ -24,8 +24,8 @@ from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from optimizer.model.raw import id_of
 from optimizer.ports import Resource
-from optimizer.report.text_pull import render_pull
-from optimizer.report.typeset import to_text
+from optimizer.report.terminal.pull import render_pull
+from optimizer.report.terminal.sheet import to_text
 from tests.azure.clouds import subscriptions_of
 
 

@@ -44,8 +44,8 @@ def measure(name: str, folder: Path, effort: int) -> None:
     """Plan with and without the curve, and with the moves that give most of the gain."""
     from optimizer.estate.folder import open_estate
     from optimizer.model.rules import Rules
-    from optimizer.report.text_moves import render_moves_curve
-    from optimizer.report.typeset import to_text
+    from optimizer.report.terminal.moves import render_moves_curve
+    from optimizer.report.terminal.sheet import to_text
     from optimizer.workflow import make_plan
 
     estate = open_estate(folder / "estate")

@@ -11,7 +11,7 @@ import sys
 import termios
 from pathlib import Path
 
-from optimizer.report.message_text import wrapped
+from optimizer.report.terminal.message_text import wrapped
 from tests.cli.command_line import ROOT, run
 
 COMMAND = "    backup-optimizer apply plan.json --only vm=" + "x" * 80 + " --resume"

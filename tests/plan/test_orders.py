@@ -11,7 +11,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import parse_start
 from optimizer.plan.orders import order_gaps
-from optimizer.report.text_orders import order_rows
+from optimizer.report.wording.orders import order_rows
 from tests.solve.examples import DAILY, SNAPSHOT_MINUTES, SUNDAYS, inventory, policy
 
 BERLIN = "W. Europe Standard Time"

@@ -11,8 +11,8 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan.rule_notes import notes_on_freeze, notes_on_rpo
 from optimizer.planning import prepare
-from optimizer.report.text import render_audit
-from optimizer.report.typeset import to_text
+from optimizer.report.terminal.plan import render_audit
+from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.recovery import rpo_of_items
 from optimizer.workflow import audit_case, make_plan
 from tests.plan.conftest import Planned

@@ -16,8 +16,8 @@ from optimizer.model.selectors import Selector
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.rule_scope import idle_rules, notes_on_scope
 from optimizer.planning import prepare
-from optimizer.report.text import render_audit
-from optimizer.report.typeset import to_text
+from optimizer.report.terminal.plan import render_audit
+from optimizer.report.terminal.sheet import to_text
 from optimizer.workflow import audit_case
 from tests.plan.estates import arm_estate, write_inputs
 

@@ -11,8 +11,8 @@ import pytest
 from optimizer.estate.folder import open_estate
 from optimizer.plan.document import PlanDocument
 from optimizer.planning import make_plan_of, prepare
-from optimizer.report.text import render_plan
-from optimizer.report.typeset import to_text
+from optimizer.report.terminal.plan import render_plan
+from optimizer.report.terminal.sheet import to_text
 from optimizer.workflow import import_estate
 
 NUM_VMS, DAYS = 5, 28

@@ -30,8 +30,8 @@ from optimizer.plan.together import (
     spread_where_it_pays,
 )
 from optimizer.planning import make_plan_of, prepare
-from optimizer.report.text import render_plan
-from optimizer.report.typeset import to_text
+from optimizer.report.terminal.plan import render_plan
+from optimizer.report.terminal.sheet import to_text
 from optimizer.solve.bound import ascend
 from optimizer.solve.cost import evaluate, is_feasible
 from optimizer.solve.instance import Instance

@@ -20,9 +20,9 @@ from optimizer.plan.store import write_plan
 from optimizer.plan.verify import Checked, Claims, verify
 from optimizer.plan.verify_toward import check_left
 from optimizer.planning import make_plan_of, prepare
-from optimizer.report.html import render_html
-from optimizer.report.text import render_plan
-from optimizer.report.typeset import to_text
+from optimizer.report.page.html import render_html
+from optimizer.report.terminal.plan import render_plan
+from optimizer.report.terminal.sheet import to_text
 from optimizer.solve.why_not.no_schedule import NoScheduleError
 from optimizer.workflow import make_plan
 from tests.plan.conftest import Planned

@@ -13,9 +13,9 @@ from optimizer.plan.errors import PlanFormatError
 from optimizer.plan.fingerprint import check_changes
 from optimizer.plan.rollback_file import prior_states, require_of_plan
 from optimizer.plan.store import open_estate_of, read_plan
-from optimizer.report.html import render_html
-from optimizer.report.text import render_plan
-from optimizer.report.typeset import to_text
+from optimizer.report.page.html import render_html
+from optimizer.report.terminal.plan import render_plan
+from optimizer.report.terminal.sheet import to_text
 from optimizer.workflow import explain_vm
 from tests.plan.conftest import Planned
 from tests.plan.version_1 import MADE_BY_VERSION_1, write_version_1

@@ -12,9 +12,9 @@ from optimizer.plan.occupancy import expected_overlaps, weighted_overlaps
 from optimizer.plan.verify import verify
 from optimizer.plan.weight_notes import notes_on_weights
 from optimizer.planning import make_plan_of, prepare
-from optimizer.report.html import render_html
-from optimizer.report.text import render_audit, render_plan
-from optimizer.report.typeset import to_text
+from optimizer.report.page.html import render_html
+from optimizer.report.terminal.plan import render_audit, render_plan
+from optimizer.report.terminal.sheet import to_text
 from optimizer.solve.cost import evaluate
 from optimizer.solve.search_settings import Search
 from optimizer.solve.solved import Solved

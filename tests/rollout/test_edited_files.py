@@ -27,8 +27,8 @@ from optimizer.plan.fingerprint import fingerprint_of, with_fingerprint
 from optimizer.plan.known_estate import known_estate
 from optimizer.plan.rollback_file import rollback_path, write_rollback
 from optimizer.plan.store import open_estate_of, read_plan, write_plan
-from optimizer.report.text_rollout import render_apply_summary
-from optimizer.report.typeset import to_text
+from optimizer.report.terminal.rollout import render_apply_summary
+from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.evidence import check_journal, check_plan
 from optimizer.rollout.execute import Outcome
 from optimizer.rollout.ledger import Ledger

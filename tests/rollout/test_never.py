@@ -12,8 +12,8 @@ from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.plan.fingerprint import fingerprint_of
-from optimizer.report.text import render_plan
-from optimizer.report.typeset import to_text
+from optimizer.report.terminal.plan import render_plan
+from optimizer.report.terminal.sheet import to_text
 from optimizer.rollout.calendar import build_rollout
 from optimizer.rollout.never import notes_on_writes
 from optimizer.workflow import make_plan

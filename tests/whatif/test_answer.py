@@ -14,8 +14,8 @@ from optimizer.model.rule_windows import Window
 from optimizer.model.rules import PolicyLimits, Prices, Rule, Rules
 from optimizer.plan.fingerprint import with_fingerprint
 from optimizer.plan.store import write_plan
-from optimizer.report.text_whatif import render_what_if
-from optimizer.report.typeset import to_text
+from optimizer.report.terminal.sheet import to_text
+from optimizer.report.terminal.what_if import render_what_if
 from optimizer.whatif.answer import what_if
 from optimizer.whatif.document import ScenarioAnswer, WhatIf
 from optimizer.whatif.scenario import Scenario

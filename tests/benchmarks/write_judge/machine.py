@@ -20,7 +20,7 @@ import optimizer.azure.service
 import optimizer.cli
 import optimizer.plan.store
 import optimizer.report.json_rollout
-import optimizer.report.text_rollout
+import optimizer.report.terminal.rollout
 import optimizer.rollout.prepare
 import optimizer.rollout.run
 from tests.benchmarks.write_judge.shared_clock import SharedClock

@@ -1,0 +1,1 @@
+"""Sentences, labels and tables that the terminal and the page share."""

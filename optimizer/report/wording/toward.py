@@ -1,0 +1,38 @@
+"""Breaches that a plan of ``plan --toward`` leaves, for a terminal and the page."""
+
+from __future__ import annotations
+
+from optimizer.plan.toward_document import Toward
+from optimizer.report.terminal.sheet import Column, Rows, number, plural
+
+
+def toward_sentence(toward: Toward, max_moves: int | None) -> str:
+    """One or two sentences about how far a plan leads toward the rules."""
+    today = f"Today's schedule breaks rules for {_violations(toward.violations_today)}"
+    if toward.violations_left == 0:
+        return f"{today}; after this plan, every rule holds"
+    limit = "" if max_moves is None else f", and at most {max_moves:,} are allowed at once (max_moves)"
+    return (
+        f"{today}; this plan leaves {toward.violations_left:,}. Keeping every rule takes "
+        f"{plural(toward.moves_needed, 'move')}{limit}: this is the first of {plural(toward.months, 'monthly plan')}. "
+        "After it is applied, pull the estate again and run 'plan --toward --from' this plan"
+    )
+
+
+def _violations(count: int) -> str:
+    return "1 VM" if count == 1 else f"{count:,} VMs"
+
+
+def toward_rows(toward: Toward) -> Rows:
+    """Table of the rules that today's schedule breaks, and of the breaches that are left."""
+    return Rows(
+        title="Rules that today's schedule breaks",
+        columns=(Column("rule", share=1, prose=True), number("VMs today"), number("after this plan")),
+        cells=toward_cells(toward),
+        note="VMs that break the rule, without those that no plan may move; a VM counts once for each rule",
+    )
+
+
+def toward_cells(toward: Toward) -> list[tuple[str, ...]]:
+    """Rule, and the number of VMs that break it today and in the plan."""
+    return [(one.rule, f"{one.today:,}", f"{one.left:,}") for one in toward.rules]
