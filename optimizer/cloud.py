@@ -33,10 +33,10 @@ def open_twin(
         Limits that the rules state for the real service; those of the emulator are raised to them.
     """
     from optimizer.azure import AzureCloud, Connection
-    from optimizer.emulator import Emulator, Settings
+    from optimizer.emulator import Emulator, EmulatorSettings
 
-    usual = Settings()
-    settings = Settings(
+    usual = EmulatorSettings()
+    settings = EmulatorSettings(
         max_items_per_policy=max(usual.max_items_per_policy, limits.max_vms_per_policy or 0),
         max_policies_per_vault=max(usual.max_policies_per_vault, limits.max_policies_per_vault),
         policy_writes_per_day=max(usual.policy_writes_per_day, limits.max_writes_per_day),
@@ -79,7 +79,7 @@ def emulate_estate(
     ValueError
         The speed is below 1.
     """
-    from optimizer.emulator import Emulator, Faults, Settings
+    from optimizer.emulator import Emulator, EmulatorSettings, Faults
     from optimizer.estate.moved import MovedLoad, move_jobs
 
     if speed < 1:
@@ -91,8 +91,7 @@ def emulate_estate(
         clock=service_clock,
         load=MovedLoad(estate.load, shift),
         jobs=move_jobs(estate.jobs(), shift),
-        settings=Settings(backups_since=estate.as_of + shift),
+        settings=EmulatorSettings(backups_since=estate.as_of + shift, seed=seed),
         faults=Faults(rate_429=faults, rate_500=faults, rate_502=faults, drop_after=faults, retry_after=1, seed=seed),
-        seed=seed,
         port=port,
     )

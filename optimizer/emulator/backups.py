@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from optimizer.emulator.contents import Contents, policy_key
 from optimizer.emulator.ids import container_of, key, vault_key
-from optimizer.emulator.jobs import Job, JobBook, guid
+from optimizer.emulator.jobs import EmulatedJob, JobBook, guid
 from optimizer.emulator.moments import stamp
 from optimizer.emulator.runs import next_run
-from optimizer.emulator.settings import Settings
+from optimizer.emulator.settings import EmulatorSettings
 from optimizer.model.arm_id import ArmId
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import properties_of, text, word
@@ -50,31 +51,22 @@ class Scheduler:
 
     Parameters
     ----------
-    policies, items
-        Resources of the service, by key; items are replaced when their backups end.
+    contents
+        Resources of the service; items change when their backups end.
     book
         Book in which jobs are recorded.
-    settings, seed
-        Behavior of jobs, and seed of their delays and failures.
+    settings
+        Behavior of jobs.
     now
         Time after which jobs start; their nominal times may be earlier.
     """
 
-    def __init__(
-        self,
-        policies: dict[str, Resource],
-        items: dict[str, Resource],
-        book: JobBook,
-        settings: Settings,
-        seed: int,
-        now: datetime,
-    ) -> None:
-        self._policies, self._items, self._book = policies, items, book
-        self._settings, self._seed = settings, seed
+    def __init__(self, contents: Contents, book: JobBook, settings: EmulatorSettings, now: datetime) -> None:
+        self._contents, self._book, self._settings = contents, book, settings
         self._born = now
         self._now = now - timedelta(minutes=settings.longest_delay_minutes)
         self._next: dict[str, tuple[Any, datetime | None]] = {}
-        self._ending: list[tuple[datetime, str, str, Job]] = []
+        self._ending: list[tuple[datetime, str, str, EmulatedJob]] = []
         self._busy_until: dict[str, datetime] = {}
         self.points: dict[str, int] = {}
 
@@ -88,21 +80,21 @@ class Scheduler:
 
     def _first_due(self) -> datetime | None:
         """Earliest nominal time of any policy after the last one; policies may have been replaced in the meantime."""
-        first: datetime | None = None
-        for name, policy in self._policies.items():
-            known = self._next.get(name)
-            if known is None or known[0] is not policy or (known[1] is not None and known[1] <= self._now):
-                following = next_run(properties_of(policy), self._now, self._settings.clock_changes)
-                known = self._next[name] = (policy, following)
-            if known[1] is not None and (first is None or known[1] < first):
-                first = known[1]
-        return first
+        runs = (self._next_run(name, policy) for name, policy in self._contents.policies.items())
+        return min((run for run in runs if run is not None), default=None)
+
+    def _next_run(self, name: str, policy: Resource) -> datetime | None:
+        known_policy, run = self._next.get(name, (None, None))
+        if known_policy is not policy or (run is not None and run <= self._now):
+            run = next_run(properties_of(policy), self._now, self._settings.clock_changes)
+            self._next[name] = (policy, run)
+        return run
 
     def _start_jobs(self, due: datetime) -> None:
-        running = {name for name in self._policies if self._next[name][1] == due}
+        running = {name for name in self._contents.policies if self._next[name][1] == due}
         by_policy = defaultdict(list)
-        for name, item in self._items.items():
-            policy = key(properties_of(item).get("policyId") or "")
+        for name, item in self._contents.items.items():
+            policy = policy_key(item)
             if policy in running and vault_key(name) and is_scheduled(item):
                 by_policy[policy].append((name, item))
         for name, item in (pair for policy in sorted(by_policy) for pair in by_policy[policy]):
@@ -113,7 +105,7 @@ class Scheduler:
         vm_id = key(text(properties.get("sourceResourceId")) or text(properties.get("virtualMachineId")))
         if vm_id in self._settings.missed_vms:
             return
-        delay, luck = _draws(self._seed, name, due)
+        delay, luck = _draws(self._settings.seed, name, due)
         start = due + timedelta(minutes=delay * self._settings.longest_delay_minutes)
         if start <= self._born:
             return
@@ -123,8 +115,8 @@ class Scheduler:
             error, end = OVERRUN, start + timedelta(minutes=1)
         elif vm_id in self._settings.failing_vms or luck < self._settings.failure_rate:
             error = FAILURE
-        job = Job(
-            id=guid("backup", self._seed, name, due.isoformat()),
+        job = EmulatedJob(
+            id=guid("backup", self._settings.seed, name, due.isoformat()),
             vault_id=item["id"][: len(vault_key(item["id"]))],
             container=container_of(item),
             vm=str(properties.get("friendlyName") or ArmId(vm_id).name),
@@ -140,21 +132,28 @@ class Scheduler:
 
     def _end_jobs(self, now: datetime) -> None:
         for name, job in self._ended(now):
-            item = self._items.get(name)
+            item = self._contents.items.get(name)
             if item is None:
                 continue
-            known = {"lastBackupStatus": job.status, "lastBackupTime": stamp(job.start)}
             if job.made_a_point:
-                known |= {"lastRecoveryPoint": stamp(job.start + timedelta(seconds=4)), "protectionState": "Protected"}
                 self.points[name] = self.points.get(name, 0) + 1
-            if not is_scheduled(item) or _state(item) not in _UNTIL_A_BACKUP:
-                known.pop("protectionState", None)
-            self._items[name] = {**item, "properties": {**properties_of(item), **known}}
+            self._contents.change_item(name, **_after(job, item))
 
-    def _ended(self, now: datetime) -> Iterator[tuple[str, Job]]:
+    def _ended(self, now: datetime) -> Iterator[tuple[str, EmulatedJob]]:
         while self._ending and self._ending[0][0] <= now:
             _, _, name, job = heapq.heappop(self._ending)
             yield name, job
+
+
+def _after(job: EmulatedJob, item: Resource) -> dict[str, str]:
+    """Properties of an item that a job changes at its end."""
+    changed = {"lastBackupStatus": job.status, "lastBackupTime": stamp(job.start)}
+    if not job.made_a_point:
+        return changed
+    changed["lastRecoveryPoint"] = stamp(job.start + timedelta(seconds=4))
+    if is_scheduled(item) and _state(item) in _UNTIL_A_BACKUP:
+        changed["protectionState"] = "Protected"
+    return changed
 
 
 def _draws(seed: int, name: str, due: datetime) -> tuple[float, float]:

@@ -52,7 +52,7 @@ class Call:
         """URL of a path for the client."""
         return f"{self.base}{quote(path, safe='/;:()!-_.~')}?{urlencode(query, safe='$')}"
 
-    def paged(self, rows: Sequence[Any], size: int) -> Answer:
+    def paged(self, rows: Sequence[Any], size: int) -> Response:
         """One page of a list; the link to the next page includes the filter."""
         shown, token = page(rows, self.query.get("$skiptoken"), size)
         content: dict[str, Any] = {"value": shown}
@@ -60,11 +60,11 @@ class Call:
             names = {"$filter": self.query.get("$filter"), "api-version": self.query.get("api-version")}
             kept = {name: value for name, value in names.items() if value}
             content["nextLink"] = self.url(self.path, **kept, **{"$skipToken": token})
-        return Answer(200, content)
+        return Response(200, content)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """Answer to a request.
 
     Parameters

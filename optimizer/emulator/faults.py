@@ -70,7 +70,7 @@ class Faults:
     def refusal(self, fault: Fault) -> Refusal:
         """Answer that a fault produces."""
         if fault == "429":
-            message = "Number of requests for action 'read' exceeded the limit; the emulator was told so."
+            message = "Number of requests for action 'read' exceeded the limit that the emulator imitates."
             return throttled("ResourceRequestsThrottled", message, self.retry_after)
         status, code, message = _MESSAGES[fault.removesuffix("_after")]
         wait = {"Retry-After": f"{self.retry_after:g}"} if fault == "503" and self.retry_after is not None else {}

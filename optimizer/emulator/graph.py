@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.calls import Call, Response
 from optimizer.emulator.filters import page
 from optimizer.emulator.ids import key, lies_in, segment
 from optimizer.emulator.machines import groups_of, power_state
@@ -29,7 +29,7 @@ _OBJECTS = ("properties", "tags", "sku", "identity", "plan", "zones")
 """Columns whose values are objects or lists; all others are text."""
 
 
-def post_query(call: Call) -> Answer:
+def post_query(call: Call) -> Response:
     """Rows of a query's answer, one page at a time.
 
     Raises
@@ -53,7 +53,7 @@ def post_query(call: Call) -> Answer:
     if token is not None:
         content["$skipToken"] = token
     quota = {"x-ms-user-quota-remaining": "14", "x-ms-user-quota-resets-after": "00:00:05"}
-    return Answer(200, content, quota)
+    return Response(200, content, quota)
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -65,29 +65,53 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def _scope(state: CloudState, body: Mapping[str, Any]) -> frozenset[Caseless] | None:
     """Subscriptions of the request; None means all."""
-    groups = body.get("managementGroups") or ()
-    found = {Caseless(str(name)) for name in body.get("subscriptions") or ()}
+    named = _caseless(body.get("subscriptions"))
+    groups = _caseless(body.get("managementGroups")) if state.settings.management_groups else frozenset()
+    if not groups:
+        return named or None
+    return named.union(*(_members(state, group) for group in groups))
+
+
+def _members(state: CloudState, group: Caseless) -> frozenset[Caseless]:
+    """Subscriptions of a management group.
+
+    Raises
+    ------
+    Refusal
+        403: the group does not exist.
+    """
     known = {Caseless(name): members for name, members in state.settings.management_groups.items()}
-    for group in groups if known else ():
-        if Caseless(str(group)) not in known:
-            raise Refusal(403, "AccessDenied", f"No access to management group '{group}', or there is none.")
-        found |= set(map(Caseless, known[Caseless(str(group))]))
-    return frozenset(found) if found or (groups and known) else None
+    if group not in known:
+        raise Refusal(403, "AccessDenied", f"No access to management group '{group}', or it does not exist.")
+    return _caseless(known[group])
+
+
+def _caseless(names: Iterable[object] | None) -> frozenset[Caseless]:
+    return frozenset(Caseless(str(name)) for name in names or ())
 
 
 def _wanted(state: CloudState, query: str, scope: frozenset[Caseless] | None) -> Iterator[dict[str, Any]]:
-    types = set(map(Caseless, _TYPE.findall(query)))
-    types |= {Caseless(text) for part in _TYPES.findall(query) for text in _TEXT.findall(part)}
-    filters = [(name, set(map(Caseless, _TEXT.findall(part)))) for name, part in _AMONG.findall(query)]
-    filters = [(name, texts) for name, texts in filters if Caseless(name) != "type"]
-    for row in _rows(state, Caseless(query.partition("|")[0].strip()), types):
+    filters = _filters(query)
+    for row in _rows(state, Caseless(query.partition("|")[0].strip()), _types(query)):
         inside = scope is None or Caseless(str(row["subscriptionId"])) in scope
-        if (
-            inside
-            and _may_be_read(state, row)
-            and all(Caseless(str(_column(row, name))) in texts for name, texts in filters)
-        ):
+        if inside and _may_be_read(state, row) and _passes(row, filters):
             yield row
+
+
+def _types(query: str) -> frozenset[Caseless]:
+    """Types of resources that a query names."""
+    listed = (text for part in _TYPES.findall(query) for text in _TEXT.findall(part))
+    return _caseless(_TYPE.findall(query)) | _caseless(listed)
+
+
+def _filters(query: str) -> list[tuple[str, frozenset[Caseless]]]:
+    """Columns that a query filters, each with the values that it allows; types are read elsewhere."""
+    lists = _AMONG.findall(query)
+    return [(name, _caseless(_TEXT.findall(part))) for name, part in lists if Caseless(name) != "type"]
+
+
+def _passes(row: Mapping[str, Any], filters: Iterable[tuple[str, frozenset[Caseless]]]) -> bool:
+    return all(Caseless(str(_column(row, name))) in texts for name, texts in filters)
 
 
 def _may_be_read(state: CloudState, row: Mapping[str, Any]) -> bool:
@@ -99,9 +123,9 @@ def _may_be_read(state: CloudState, row: Mapping[str, Any]) -> bool:
     return True
 
 
-def _rows(state: CloudState, table: Caseless, types: set[Caseless]) -> Iterator[dict[str, Any]]:
+def _rows(state: CloudState, table: Caseless, types: frozenset[Caseless]) -> Iterator[dict[str, Any]]:
     if not types:
-        raise Refusal(400, "BadRequest", "The emulator understands queries that say: where type =~ '...'.")
+        raise Refusal(400, "BadRequest", "The emulator only supports queries that contain: where type =~ '...'.")
     view = state.view()
     if table == "resources":
         sources: Mapping[str, Iterable[Resource]] = {
@@ -118,7 +142,8 @@ def _rows(state: CloudState, table: Caseless, types: set[Caseless]) -> Iterator[
             prefix + "backupjobs": state.jobs if prefix + "backupjobs" in types else (),
         }
     else:
-        raise Refusal(400, "InvalidQuery", f"Table '{table}' is not one that the emulator knows.")
+        message = f"The emulator has no table '{table}'; it has resources and recoveryservicesresources."
+        raise Refusal(400, "InvalidQuery", message)
     for kind in sorted({kind.key for kind in types} & sources.keys()):
         for resource in sources[kind]:
             yield _row(resource, kind)
@@ -126,14 +151,14 @@ def _rows(state: CloudState, table: Caseless, types: set[Caseless]) -> Iterator[
 
 def _row(resource: Resource, kind: str) -> dict[str, Any]:
     arm_id = id_of(resource)
-    place = {
+    columns = {
         "name": resource.get("name") or arm_id.name,
         "type": kind,
         "location": resource.get("location") or "",
         "resourceGroup": key(segment(arm_id, "resourceGroups")),
         "subscriptionId": segment(arm_id, "subscriptions"),
     }
-    return {**dict.fromkeys(_NULLS), **resource, **place}
+    return {**dict.fromkeys(_NULLS), **resource, **columns}
 
 
 def _with_power(state: CloudState, vm: Resource) -> Resource:

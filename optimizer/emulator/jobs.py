@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 JobNames = Literal["container", "name", "none"]
 """How jobs refer to their VM: by container and name, by name only (as recorded from 2016 to 2020), or not at all."""
 
+_NAME_FIELDS: Mapping[JobNames, tuple[str, ...]] = {
+    "container": ("containerName", "entityFriendlyName"),
+    "name": ("entityFriendlyName",),
+    "none": (),
+}
+"""Fields in which jobs refer to their VM."""
+
 _SNAPSHOT = timedelta(minutes=10)
 """Longest snapshot phase of a job; the rest of the job is the transfer to the vault."""
 
@@ -36,7 +43,7 @@ _ON_DEMAND = "OnDemandBackup"
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class EmulatedJob:
     """A job, including its end, even if the end is in the future.
 
     Parameters
@@ -97,15 +104,10 @@ class Job:
             "status": status,
             "startTime": stamp(self.start),
             "activityId": guid("activity", self.id),
+            **self._names(names),
         }
-        if self.container and names == "container":
-            properties["containerName"] = self.container
-        if self.vm and names != "none":
-            properties["entityFriendlyName"] = self.vm
-        if not running and self.end is not None:
-            properties["endTime"] = stamp(self.end)
-        if not running and self.error:
-            properties["errorDetails"] = [_error(self.error)]
+        if not running:
+            properties |= self._result()
         if detail:
             properties["extendedInfo"] = self._tasks(end, status)
         return {
@@ -115,17 +117,42 @@ class Job:
             "properties": properties,
         }
 
+    def _names(self, names: JobNames) -> dict[str, str]:
+        """Fields that refer to the VM; empty names are omitted."""
+        shown = {"containerName": self.container, "entityFriendlyName": self.vm}
+        return {field: name for field, name in shown.items() if name and field in _NAME_FIELDS[names]}
+
+    def _result(self) -> dict[str, Any]:
+        """Fields that a job has only after its end."""
+        result: dict[str, Any] = {}
+        if self.end is not None:
+            result["endTime"] = stamp(self.end)
+        if self.error:
+            result["errorDetails"] = [_error(self.error)]
+        return result
+
     def _tasks(self, end: datetime, status: str) -> dict[str, Any]:
         snapshot = min(_SNAPSHOT, end - self.start)
         transfer = end - self.start - snapshot
-        failed = status not in {"InProgress", "Completed", "CompletedWithWarnings"}
-        first = "InProgress" if status == "InProgress" and not transfer else "Failed" if failed else "Completed"
-        second = "NotStarted" if first != "Completed" else "InProgress" if status == "InProgress" else "Completed"
+        first, second = _phases(status, has_transfer=bool(transfer))
         tasks = [
             {"taskId": "Take Snapshot", "duration": iso_duration(snapshot), "status": first},
             {"taskId": "Transfer data to vault", "duration": iso_duration(transfer), "status": second},
         ]
         return {"tasksList": tasks, "propertyBag": {"VM Name": self.vm, "Backup Size": "2332 MB"}}
+
+
+def _phases(status: str, *, has_transfer: bool) -> tuple[str, str]:
+    """Status of the snapshot and of the transfer in a job with this status.
+
+    Parameters
+    ----------
+    has_transfer
+        Whether the job has lasted long enough for the transfer to begin.
+    """
+    if status == "InProgress":
+        return ("Completed", "InProgress") if has_transfer else ("InProgress", "NotStarted")
+    return ("Completed", "Completed") if Caseless(status) in _SUCCESS else ("Failed", "NotStarted")
 
 
 def _error(title: str) -> dict[str, Any]:
@@ -151,28 +178,28 @@ class JobBook:
 
     def __init__(self, names: JobNames = "container") -> None:
         self.names = names
-        self._by_vault: dict[str, list[Job]] = {}
-        self._by_id: dict[str, Job] = {}
+        self._by_vault: dict[str, list[EmulatedJob]] = {}
+        self._by_id: dict[str, EmulatedJob] = {}
 
-    def add(self, job: Job) -> None:
+    def add(self, job: EmulatedJob) -> None:
         """Add a job."""
-        bisect.insort(self._by_vault.setdefault(key(job.vault_id), []), job, key=lambda one: one.start)
+        bisect.insort(self._by_vault.setdefault(key(job.vault_id), []), job, key=_start)
         self._by_id[job.id] = job
 
-    def add_all(self, jobs: Iterable[Job]) -> None:
+    def add_all(self, jobs: Iterable[EmulatedJob]) -> None:
         """Add many jobs."""
         for job in jobs:
             self._by_vault.setdefault(key(job.vault_id), []).append(job)
             self._by_id[job.id] = job
         for book in self._by_vault.values():
-            book.sort(key=lambda one: one.start)
+            book.sort(key=_start)
 
-    def started(self, now: datetime) -> Iterator[Job]:
+    def started(self, now: datetime) -> Iterator[EmulatedJob]:
         """Jobs that have started in all vaults, sorted by start in each vault."""
         for book in self._by_vault.values():
-            yield from book[: bisect.bisect_right(book, now, key=lambda one: one.start)]
+            yield from book[: bisect.bisect_right(book, now, key=_start)]
 
-    def get(self, job_id: str, now: datetime) -> Job | None:
+    def get(self, job_id: str, now: datetime) -> EmulatedJob | None:
         """A job by its id; None if it is unknown or has not started yet."""
         job = self._by_id.get(key(job_id))
         return job if job is not None and job.start <= now else None
@@ -188,17 +215,24 @@ class JobBook:
         terms = parse_filter(wanted)
         since, until = (_bound(terms, name) for name in ("starttime", "endtime"))
         book = self._by_vault.get(key(vault_id), [])
-        first = bisect.bisect_left(book, since, key=lambda one: one.start) if since else 0
-        last = bisect.bisect_right(book, min(until or now, now), key=lambda one: one.start)
+        first = bisect.bisect_left(book, since, key=_start) if since else 0
+        last = bisect.bisect_right(book, min(until or now, now), key=_start)
         shown = (job.resource(now, self.names) for job in reversed(book[first:last]))
-        return [
-            job
-            for job in shown
-            if same(job["properties"]["operation"], terms.get("operation"))
-            and same(job["properties"]["status"], terms.get("status"))
-            and same("AzureIaasVM", terms.get("backupmanagementtype"))
-            and same(job["name"], terms.get("jobid"))
-        ]
+        return [job for job in shown if _matches(job, terms)]
+
+
+def _start(job: EmulatedJob) -> datetime:
+    return job.start
+
+
+def _matches(job: Resource, terms: Mapping[str, str]) -> bool:
+    properties = job["properties"]
+    return (
+        same(properties["operation"], terms.get("operation"))
+        and same(properties["status"], terms.get("status"))
+        and same("AzureIaasVM", terms.get("backupmanagementtype"))
+        and same(job["name"], terms.get("jobid"))
+    )
 
 
 def _bound(terms: Mapping[str, str], name: str) -> datetime | None:
@@ -210,7 +244,7 @@ def _bound(terms: Mapping[str, str], name: str) -> datetime | None:
     return instant
 
 
-def jobs_of(frame: pl.DataFrame, containers: Mapping[str, str]) -> Iterator[Job]:
+def jobs_of(frame: pl.DataFrame, containers: Mapping[str, str]) -> Iterator[EmulatedJob]:
     """Convert the jobs of an estate.
 
     Parameters
@@ -224,7 +258,7 @@ def jobs_of(frame: pl.DataFrame, containers: Mapping[str, str]) -> Iterator[Job]
         vm_id, operation = row["vm"], row["operation"]
         name = ArmId(vm_id).name
         usual = key(f"iaasvmcontainerv2;{segment(vm_id, 'resourceGroups')};{name}")
-        yield Job(
+        yield EmulatedJob(
             id=guid("job", number, vm_id, row["start"].isoformat()),
             vault_id=row["vault"],
             container=containers.get(key(vm_id), usual),

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.calls import Call, Response
 from optimizer.emulator.ids import key
 from optimizer.emulator.moments import stamp
 from optimizer.emulator.refusal import Refusal
@@ -69,20 +69,20 @@ class _Logs:
     def __init__(self, loads: Loads) -> None:
         self._loads = loads
 
-    def post_query(self, call: Call) -> Answer:
+    def post_query(self, call: Call) -> Response:
         """Rows of a query, recognized by its table: load per VM, metric and 5 minutes, or jobs."""
         query = str((call.body if isinstance(call.body, dict) else {}).get("query") or "")
         table = query.partition("|")[0].strip()
         _check_table(call, table)
         times = [_time(text) for text in _DATES.findall(query)]
         if len(times) < 2:
-            raise Refusal(400, "BadArgumentError", "The emulator understands queries with two datetime(...).")
+            raise Refusal(400, "BadArgumentError", "The emulator only supports queries with two datetime(...).")
         start, end = times[0], min(times[1], call.state.clock.now())
         if table == JOBS:
             return _table(call, JOB_COLUMNS, list(_job_rows(call.state, start, end)))
         match = _IDS.search(query)
         if match is None:
-            raise Refusal(400, "BadArgumentError", "The emulator understands queries with ids in dynamic([...]).")
+            raise Refusal(400, "BadArgumentError", "The emulator only supports queries with ids in dynamic([...]).")
         vm_ids = [key(text) for text in json.loads(match[1])]
         return _table(call, LOAD_COLUMNS, list(self._load_rows(call.state, vm_ids, start, end)))
 
@@ -93,7 +93,7 @@ class _Logs:
                 average = self._loads.values(vm_id, name, "average", grid, 0.0)
                 extreme = "maximum" if metric == "cpu" else "minimum"
                 most = self._loads.values(vm_id, name, extreme, grid, 0.0)
-                if vm_id not in state.vms or average is None or most is None:
+                if vm_id not in state.contents.vms or average is None or most is None:
                     continue
                 if metric == "memory":
                     average, most = 100 - average, 100 - most
@@ -135,7 +135,7 @@ def _job_rows(state: CloudState, start: datetime, end: datetime) -> Iterator[Row
             ]
 
 
-def _table(call: Call, columns: Sequence[tuple[str, str]], rows: list[Row]) -> Answer:
+def _table(call: Call, columns: Sequence[tuple[str, str]], rows: list[Row]) -> Response:
     content: dict[str, Any] = {
         "tables": [
             {
@@ -148,7 +148,7 @@ def _table(call: Call, columns: Sequence[tuple[str, str]], rows: list[Row]) -> A
     if call.state.settings.partial_logs:
         content["tables"][0]["rows"] = rows[: len(rows) // 2]
         content["error"] = {"code": "PartialError", "message": "There were some errors when processing your query."}
-    return Answer(200, content)
+    return Response(200, content)
 
 
 def _time(text: str) -> datetime:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.calls import Call, Response
 from optimizer.emulator.filters import parse_filter, same
 from optimizer.emulator.ids import key
 from optimizer.emulator.refusal import not_found
@@ -45,22 +45,22 @@ def power_state(state: CloudState, vm_id: str) -> str:
     return "PowerState/deallocated" if key(vm_id) in state.settings.stopped_vms else "PowerState/running"
 
 
-def get_vm(call: Call) -> Answer:
+def get_vm(call: Call) -> Response:
     """Answer with a VM, including its instance view on request."""
     vm = _vm(call, call.path)
     if same("instanceView", call.query.get("$expand", "")):
         view = {"instanceView": _instance_view(call.state, vm)}
-        return Answer(200, {**vm, "properties": {**properties_of(vm), **view}})
-    return Answer(200, vm)
+        return Response(200, {**vm, "properties": {**properties_of(vm), **view}})
+    return Response(200, vm)
 
 
-def get_instance_view(call: Call) -> Answer:
+def get_instance_view(call: Call) -> Response:
     """Answer with the instance view of a VM."""
-    return Answer(200, _instance_view(call.state, _vm(call, call.path.rpartition("/")[0])))
+    return Response(200, _instance_view(call.state, _vm(call, call.path.rpartition("/")[0])))
 
 
 def _vm(call: Call, vm_id: str) -> Resource:
-    vm = call.state.vms.get(key(vm_id))
+    vm = call.state.contents.vms.get(key(vm_id))
     if vm is None:
         raise not_found(vm_id)
     return vm
@@ -75,30 +75,29 @@ def _instance_view(state: CloudState, vm: Resource) -> Resource:
     }
 
 
-def list_sizes(call: Call) -> Answer:
+def list_sizes(call: Call) -> Response:
     """Answer with VM sizes and their memory, in one location or in all locations with VMs."""
     terms = parse_filter(call.query.get("$filter"))
-    vms = list(call.state.vms.values())
-    places = {key(vm.get("location") or "") for vm in vms} - {""}
-    if "location" in terms:
-        places = {key(terms["location"])}
-    sizes = sorted({*MEMORY_GB, *(size_of(vm) for vm in vms)} - {""})
-    found = [_sku(size, place) for place in sorted(places) for size in sizes]
-    return call.paged([*found, *map(_disk_sku, sorted(places))], 1000)
+    vms = list(call.state.contents.vms.values())
+    known = {key(vm.get("location") or "") for vm in vms} - {""}
+    locations = [key(terms["location"])] if "location" in terms else sorted(known)
+    sizes = sorted({*MEMORY_GB, *map(size_of, vms)} - {""})
+    rows = [_sku(size, location) for location in locations for size in sizes]
+    return call.paged([*rows, *map(_disk_sku, locations)], 1000)
 
 
-def _sku(size: str, place: str) -> Resource:
+def _sku(size: str, location: str) -> Resource:
     memory = f"{MEMORY_GB.get(size, USUAL_MEMORY_GB):g}"
     return {
         "resourceType": "virtualMachines",
         "name": size,
-        "locations": [place],
+        "locations": [location],
         "capabilities": [{"name": "vCPUs", "value": "4"}, {"name": "MemoryGB", "value": memory}],
     }
 
 
-def _disk_sku(place: str) -> Resource:
-    return {"resourceType": "disks", "name": "Premium_LRS", "locations": [place], "capabilities": []}
+def _disk_sku(location: str) -> Resource:
+    return {"resourceType": "disks", "name": "Premium_LRS", "locations": [location], "capabilities": []}
 
 
 def groups_of(vms: Iterable[Resource], field: str) -> dict[str, list[Resource]]:

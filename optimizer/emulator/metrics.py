@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.calls import Call, Response
 from optimizer.emulator.filters import same
 from optimizer.emulator.ids import key, segment
 from optimizer.emulator.machines import memory_bytes, size_of
 from optimizer.emulator.refusal import Refusal, not_found
 from optimizer.emulator.routes import Route, route
 from optimizer.emulator.series import AGGREGATIONS, CPU, MEMORY_PERCENT, UNITS, Grid, Loads, points_json
-from optimizer.emulator.settings import Settings
+from optimizer.emulator.settings import EmulatorSettings
 from optimizer.model.caseless import Caseless
 
 if TYPE_CHECKING:
@@ -69,11 +69,11 @@ class _Question:
 class _Metrics:
     """Handler that answers from the load of an estate, or with one prebuilt series."""
 
-    def __init__(self, loads: Loads, settings: Settings) -> None:
+    def __init__(self, loads: Loads, settings: EmulatorSettings) -> None:
         self._loads, self._settings = loads, settings
         self._prebuilt: dict[tuple[object, ...], _Prebuilt] = {}
 
-    def post_batch(self, call: Call) -> Answer:
+    def post_batch(self, call: Call) -> Response:
         """Answer with the metrics of the VMs in a request, in its order."""
         question = _read(call)
         failing = sorted({key(vm_id) for vm_id in question.vm_ids} & self._settings.failing_metrics)
@@ -95,25 +95,25 @@ class _Metrics:
         if key(vm_id) in self._settings.metric_errors:
             return f'{about}"timeseries":[],"errorCode":"InternalServerError","errorMessage":"The query failed."}}'
         absent = name == MEMORY_PERCENT and key(vm_id) in self._settings.no_memory_percentage
-        memory = memory_bytes(size_of(state.vms[key(vm_id)]))
+        memory = memory_bytes(size_of(state.contents.vms[key(vm_id)]))
         values = {} if absent else self._values(question, vm_id, name, memory)
         data = f'{{"metadatavalues":[],"data":[{points_json(question.grid, values)}]}}' if values else ""
         return f'{about}"timeseries":[{data}],"errorCode":"Success"}}'
 
     def _values(self, question: _Question, vm_id: str, name: str, memory: float) -> dict[str, Any]:
-        found = {
+        columns = {
             aggregation: self._loads.values(key(vm_id), name, aggregation, question.grid, memory)
             for aggregation in question.aggregations
         }
-        return {aggregation: values for aggregation, values in found.items() if values is not None}
+        return {aggregation: values for aggregation, values in columns.items() if values is not None}
 
-    def _from_prebuilt(self, question: _Question, *, compress: bool) -> Answer:
+    def _from_prebuilt(self, question: _Question, *, compress: bool) -> Response:
         asked = (question.names, question.aggregations, question.grid, question.interval)
         if asked not in self._prebuilt:
             self._prebuilt[asked] = _Prebuilt(_template(question))
         prebuilt = self._prebuilt[asked]
         content = prebuilt.body([_head(question, vm_id).encode() for vm_id in question.vm_ids], compress=compress)
-        return Answer(200, content, {"Content-Encoding": "gzip"} if compress else {})
+        return Response(200, content, {"Content-Encoding": "gzip"} if compress else {})
 
 
 def _head(question: _Question, vm_id: str) -> str:
@@ -167,10 +167,10 @@ def _gzip(content: bytes, level: int) -> bytes:
     return packer.compress(content) + packer.flush()
 
 
-def _answer(content: bytes, *, compress: bool) -> Answer:
+def _answer(content: bytes, *, compress: bool) -> Response:
     if compress:
-        return Answer(200, _gzip(content, 1), {"Content-Encoding": "gzip"})
-    return Answer(200, content)
+        return Response(200, _gzip(content, 1), {"Content-Encoding": "gzip"})
+    return Response(200, content)
 
 
 def _read(call: Call) -> _Question:
@@ -187,8 +187,26 @@ def _read(call: Call) -> _Question:
     interval = call.query.get("interval", _INTERVAL)
     if interval not in _MINUTES:
         raise Refusal(400, "BadRequest", f"Detected invalid time grain input: {interval}; {sorted(_MINUTES)}")
+    return _Question(
+        vm_ids=vm_ids,
+        names=_names(call.query.get("metricnames", CPU)),
+        aggregations=_aggregations(call.query.get("aggregation", "average")),
+        interval=interval,
+        grid=_grid(call, _MINUTES[interval] // 5),
+        region=key(call.parts["region"]),
+    )
+
+
+def _names(listed: str) -> tuple[str, ...]:
+    """Metrics in a list, spelled as the service does.
+
+    Raises
+    ------
+    Refusal
+        400: a metric does not exist.
+    """
     known = {Caseless(name): name for name in UNITS}
-    names = [name.strip() for name in call.query.get("metricnames", CPU).split(",")]
+    names = [name.strip() for name in listed.split(",")]
     for name in names:
         if Caseless(name) not in known:
             raise Refusal(
@@ -197,33 +215,34 @@ def _read(call: Call) -> _Question:
                 "Failed to find metric configuration for provider: Microsoft.Compute, resource Type: virtualMachines, "
                 f"metric: {name}, Valid metrics: {','.join(UNITS)}",
             )
-    aggregations = [Caseless(name.strip()).key for name in call.query.get("aggregation", "average").split(",")]
+    return tuple(known[Caseless(name)] for name in names)
+
+
+def _aggregations(listed: str) -> tuple[str, ...]:
+    aggregations = tuple(Caseless(name.strip()).key for name in listed.split(","))
     if not set(aggregations) <= set(AGGREGATIONS):
         raise Refusal(400, "BadRequest", f"Invalid aggregation: {','.join(aggregations)}")
-    return _Question(
-        vm_ids=vm_ids,
-        names=tuple(known[Caseless(name)] for name in names),
-        aggregations=tuple(aggregations),
-        interval=interval,
-        grid=_grid(call, _MINUTES[interval] // 5),
-        region=key(call.parts["region"]),
-    )
+    return aggregations
 
 
 def _check_ids(call: Call, vm_ids: Sequence[str]) -> None:
     if not 1 <= len(vm_ids) <= MOST_IDS:
         raise Refusal(400, "BadRequest", f"The number of resource ids is {len(vm_ids)}; allowed: 1 to {MOST_IDS}.")
     for vm_id in vm_ids:
-        if not same(segment(vm_id, "subscriptions"), call.parts["subscription"]):
-            raise Refusal(400, "BadRequest", f"Resource '{vm_id}' is not of the subscription of the request.")
-        if _VM_TYPE not in key(vm_id):
-            raise Refusal(400, "BadRequest", f"Resource '{vm_id}' is not of the type of the metric namespace.")
-        vm = call.state.vms.get(key(vm_id))
-        if vm is None:
-            raise not_found(vm_id)
-        location = re.sub(r"\s", "", str(vm.get("location") or ""))
-        if not same(location, call.parts["region"]):
-            raise Refusal(400, "BadRequest", f"Resource '{vm_id}' is not in the region of the endpoint.")
+        _check_id(call, vm_id)
+
+
+def _check_id(call: Call, vm_id: str) -> None:
+    if not same(segment(vm_id, "subscriptions"), call.parts["subscription"]):
+        raise Refusal(400, "BadRequest", f"Resource '{vm_id}' is not of the subscription of the request.")
+    if _VM_TYPE not in key(vm_id):
+        raise Refusal(400, "BadRequest", f"Resource '{vm_id}' is not of the type of the metric namespace.")
+    vm = call.state.contents.vms.get(key(vm_id))
+    if vm is None:
+        raise not_found(vm_id)
+    location = re.sub(r"\s", "", str(vm.get("location") or ""))
+    if not same(location, call.parts["region"]):
+        raise Refusal(400, "BadRequest", f"Resource '{vm_id}' is not in the region of the endpoint.")
 
 
 def _grid(call: Call, bins: int) -> Grid:

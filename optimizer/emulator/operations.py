@@ -58,7 +58,7 @@ class Operation:
         body: dict[str, Any] = {"id": self.id, "name": self.id, "status": self.status}
         body |= {"startTime": stamp(self.began), "endTime": end}
         if self.status == "Failed":
-            message = "The operation failed: the emulator was told so."
+            message = "The operation failed, because the emulator is set up to let it fail."
             body["error"] = {"code": "BMSUserErrorOperationFailed", "message": message}
         elif self.status == "Succeeded" and self.several:
             kind = "OperationStatusJobsExtendedInfo"
@@ -101,11 +101,12 @@ class Operations:
 
     def towards(self, policy_id: str) -> int:
         """Number of items that running operations move to a policy."""
-        return sum(one.target == key(policy_id) for one in self._running.values())
+        return sum(operation.target == key(policy_id) for operation in self._running.values())
 
     def due(self, now: datetime) -> Iterator[Operation]:
         """Operations that must have ended by now, the oldest first."""
-        yield from sorted((one for one in self._running.values() if one.due <= now), key=lambda one: one.due)
+        over = (operation for operation in self._running.values() if operation.due <= now)
+        yield from sorted(over, key=lambda operation: operation.due)
 
     def end(self, operation: Operation, now: datetime) -> None:
         """Carry out an operation, or let it fail."""
@@ -116,18 +117,18 @@ class Operations:
             operation.jobs = operation.effect(now)
 
 
-class Window:
-    """Counts events per place in the last 24 hours."""
+class RateCounter:
+    """Counts the events of the last 24 hours in each vault or subscription."""
 
     def __init__(self) -> None:
         self._times: dict[str, list[datetime]] = {}
 
-    def count(self, place: str, now: datetime) -> int:
-        """Number of events in a place in the 24 hours before ``now``."""
-        times = [time for time in self._times.get(place, ()) if time > now - timedelta(hours=24)]
-        self._times[place] = times
+    def count(self, scope: str, now: datetime) -> int:
+        """Number of events in a scope in the 24 hours before ``now``."""
+        times = [time for time in self._times.get(scope, ()) if time > now - timedelta(hours=24)]
+        self._times[scope] = times
         return len(times)
 
-    def add(self, place: str, now: datetime) -> None:
+    def add(self, scope: str, now: datetime) -> None:
         """Record an event."""
-        self._times.setdefault(place, []).append(now)
+        self._times.setdefault(scope, []).append(now)

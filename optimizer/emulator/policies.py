@@ -86,12 +86,13 @@ def check_policy(properties: Mapping[str, Any], now: datetime) -> None:
 
 def kept_days(properties: Mapping[str, Any]) -> dict[str, int]:
     """Number of days for which daily, weekly, monthly and yearly points are kept, for the kinds that are kept."""
-    found = {}
-    for name in _KEPT:
-        length = mapping(mapping(properties.get("retentionPolicy")).get(f"{name}Schedule")).get("retentionDuration")
-        if length:
-            found[name] = int(length["count"]) * _DAYS.get(word(length["durationType"]), 1)
-    return found
+    schedules = mapping(properties.get("retentionPolicy"))
+    lengths = {name: mapping(schedules.get(f"{name}Schedule")).get("retentionDuration") for name in _KEPT}
+    return {
+        name: int(length["count"]) * _DAYS.get(word(length["durationType"]), 1)
+        for name, length in lengths.items()
+        if length
+    }
 
 
 def keeps_less(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:

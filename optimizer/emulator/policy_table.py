@@ -56,21 +56,21 @@ def _instants(properties: Json) -> list[datetime]:
     zone = resolve_zone(properties.get("timeZone") or "UTC")
     part = _part(properties)
     texts = [*(part.get("scheduleRunTimes") or []), part.get("scheduleWindowStartTime")]
-    found = []
-    for text in [*texts, *_kept_at(properties.get("retentionPolicy"))]:
-        if text is not None:
-            match = _parsed(text)
-            naive = datetime.fromisoformat(f"{match[1]}T{match[2]}:{match[3]}:00")
-            found += [naive.replace(tzinfo=UTC), naive.replace(tzinfo=zone)]
-    return found
+    matches = [_parsed(text) for text in [*texts, *_kept_at(properties.get("retentionPolicy"))] if text is not None]
+    return [_local(match).replace(tzinfo=tzinfo) for match in matches for tzinfo in (UTC, zone)]
 
 
 def _parsed(text: object) -> re.Match[str]:
     match = MOMENT.fullmatch(str(text))
     if match is None:
-        raise ValueError(f"{text!r} is no time of a policy")
-    datetime.fromisoformat(f"{match[1]}T{match[2]}:{match[3]}:00")
+        raise ValueError(f"{text!r} is not a time of a policy")
+    _local(match)
     return match
+
+
+def _local(match: re.Match[str]) -> datetime:
+    """Date and time of a policy, without a zone."""
+    return datetime.fromisoformat(f"{match[1]}T{match[2]}:{match[3]}:00")
 
 
 def _part(properties: Json) -> Json:
@@ -85,7 +85,7 @@ def _get(properties: Json, path: str) -> Json:
     first, _, rest = path.partition(".")
     root = _part(properties) if first == "schedule" else properties
     steps = (rest if first == "schedule" else path).split(".")
-    return reduce(lambda place, step: None if place is None else place.get(step), steps, root)
+    return reduce(lambda value, step: None if value is None else value.get(step), steps, root)
 
 
 def _applies(row: Row, properties: Json) -> bool:
@@ -115,7 +115,7 @@ def _number(properties: Json, row: Row) -> bool:
 def _length(schedule: Json) -> int:
     count = schedule["retentionDuration"]["count"]
     if type(count) is not int:
-        raise TypeError(f"{count!r} is no number")
+        raise TypeError(f"{count!r} is not a whole number")
     return count * _LENGTHS[Caseless(schedule["retentionDuration"]["durationType"])]
 
 
@@ -160,17 +160,21 @@ def _not_later(properties: Json, row: Row) -> bool:
 
 def _kept_at(value: Json) -> list[Json]:
     """All times at which recovery points are kept."""
-    found: list[Json] = []
-    places = [value]
-    while places:
-        place = places.pop()
-        if isinstance(place, dict):
-            for name, inner in place.items():
-                if name == "retentionTimes":
-                    found += inner if isinstance(inner, list) else [] if inner is None else [inner]
-                else:
-                    places.append(inner)
-    return found
+    times: list[Json] = []
+    waiting = [value]
+    while waiting:
+        schedule = waiting.pop()
+        if isinstance(schedule, dict):
+            times += _as_list(schedule.get("retentionTimes"))
+            waiting += [inner for name, inner in schedule.items() if name != "retentionTimes"]
+    return times
+
+
+def _as_list(value: Json) -> list[Json]:
+    """The value if it is a list, otherwise a list of it; null gives an empty list."""
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 def _same_time(properties: Json, row: Row) -> bool:

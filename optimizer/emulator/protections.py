@@ -5,13 +5,13 @@ They are described in docs/azure.md, "What protects a vault".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from optimizer.emulator.ids import key, lies_in
 from optimizer.emulator.refusal import GUARD_EMPTY, Refusal
 from optimizer.model.caseless import Caseless
-from optimizer.model.raw import id_of, mapping, properties_of, word
+from optimizer.model.raw import id_of, mapping, objects, properties_of, word
 
 if TYPE_CHECKING:
     from optimizer.ports import Resource
@@ -45,15 +45,10 @@ def check_locks(settings: Iterable[Resource], object_id: str, method: Literal["P
     Refusal
         409.
     """
+    verb, levels = ("write", {"readonly"}) if method == "PUT" else ("delete", {"readonly", "cannotdelete"})
     for lock in settings:
-        scope, _, rest = key(lock["id"]).partition("/providers/microsoft.authorization/locks/")
-        level = word(properties_of(lock).get("level"))
-        if (
-            rest
-            and lies_in(object_id, scope)
-            and (level == "ReadOnly" or (level == "CanNotDelete" and method == "DELETE"))
-        ):
-            verb = "write" if method == "PUT" else "delete"
+        scope = lock_scope(lock)
+        if scope and lies_in(object_id, scope) and word(properties_of(lock).get("level")) in levels:
             raise Refusal(
                 409,
                 "ScopeLocked",
@@ -99,13 +94,14 @@ def check_guard(proxies: Sequence[Resource], action: str, properties: Mapping[st
     """
     if not proxies:
         return
-    sent = {key(request) for request in properties.get("resourceGuardOperationRequests") or ()}
-    details = [
-        detail
-        for proxy in proxies
-        for detail in properties_of(proxy).get("resourceGuardOperationDetails") or ()
-        if word(detail.get("vaultCriticalOperation")) == action
-    ]
-    wanted = {key(detail.get("defaultResourceRequest") or "") for detail in details}
+    sent = set(map(key, properties.get("resourceGuardOperationRequests") or ()))
+    wanted = {request for proxy in proxies for request in _requests(proxy, action)}
     if not sent or (wanted and not sent & wanted):
         raise Refusal(400, "ResourceGuardOperationRequestEmpty", GUARD_EMPTY)
+
+
+def _requests(proxy: Resource, action: str) -> Iterator[str]:
+    """Keys of the requests with which a guard allows an action."""
+    for detail in objects(properties_of(proxy).get("resourceGuardOperationDetails")):
+        if word(detail.get("vaultCriticalOperation")) == action:
+            yield key(detail.get("defaultResourceRequest") or "")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from optimizer.emulator import graph, machines, vault_routes
-from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.calls import Call, Response
 
 _SUBSCRIPTION = r"/subscriptions/(?P<subscription>[^/]+)"
 _GROUP = _SUBSCRIPTION + r"/resourceGroups/(?P<group>[^/]+)"
@@ -42,10 +42,10 @@ class Route:
     method: str
     pattern: re.Pattern[str]
     action: str
-    handler: Callable[[Call], Answer]
+    handler: Callable[[Call], Response]
 
 
-_Row = tuple[str, str, str, str, Callable[[Call], Answer]]
+_Row = tuple[str, str, str, str, Callable[[Call], Response]]
 
 _ON_POLICIES: tuple[_Row, ...] = (
     ("policy.get", "GET", "", "backupPolicies/read", vault_routes.get_policy),
@@ -84,15 +84,15 @@ _ELSEWHERE: tuple[_Row, ...] = (
 )
 
 
-def route(kind: str, method: str, pattern: str, action: str, handler: Callable[[Call], Answer]) -> Route:
+def route(kind: str, method: str, pattern: str, action: str, handler: Callable[[Call], Response]) -> Route:
     """Build a route; a final ``OP`` in the pattern represents the id of an operation."""
     pattern = pattern.replace("OP", "(?P<operation>[^/]+)") if pattern.endswith("/OP") else pattern
     return Route(kind, method, re.compile(pattern + "/?", re.IGNORECASE), action, handler)
 
 
-def _below(place: str, rows: tuple[_Row, ...]) -> tuple[Route, ...]:
+def _below(scope: str, rows: tuple[_Row, ...]) -> tuple[Route, ...]:
     return tuple(
-        route(kind, method, place + path, f"{_VAULTS}/{action}", handler)
+        route(kind, method, scope + path, f"{_VAULTS}/{action}", handler)
         for kind, method, path, action, handler in rows
     )
 

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 from optimizer.emulator.policies import frequency, run_time, schedule_part, sub_type
 from optimizer.model.caseless import Caseless
 from optimizer.model.raw import MALFORMED
-from optimizer.model.timegrid import resolve_zone
+from optimizer.model.timegrid import WEEKDAYS, resolve_zone
 
 ClockChanges = Literal["follow", "ignore"]
 
@@ -30,20 +30,21 @@ def runs_between(
     after, until
         Bounds of the period, with a UTC offset.
     clock_changes
-        Whether schedules follow clock changes, as in :class:`optimizer.emulator.settings.Settings`.
+        Whether schedules follow clock changes, as in :class:`optimizer.emulator.settings.EmulatorSettings`.
     """
     zone = resolve_zone(properties.get("timeZone") or "UTC")
     part, often = schedule_part(properties), frequency(properties)
     begin = time.fromisoformat(run_time(properties))
-    days = {Caseless(str(day).strip()) for day in part.get("scheduleRunDays") or ()} if often == "weekly" else None
+    weekdays = _weekdays(part) if often == "weekly" else frozenset(map(Caseless, WEEKDAYS))
     offsets = _hours(part) if often == "hourly" else (0,)
-    day = after.astimezone(zone).date() - timedelta(days=2)
-    found = set()
-    while day <= until.astimezone(zone).date() + timedelta(days=1):
-        if days is None or Caseless(day.strftime("%A")) in days:
-            found |= {_instant(day, begin, hours, zone, clock_changes) for hours in offsets}
-        day += timedelta(days=1)
-    yield from sorted(instant for instant in found if after < instant <= until)
+    first, last = after.astimezone(zone).date() - timedelta(days=2), until.astimezone(zone).date() + timedelta(days=1)
+    instants = {
+        _instant(day, begin, hours, zone, clock_changes)
+        for day in (first + timedelta(days=number) for number in range((last - first).days + 1))
+        if Caseless(WEEKDAYS[day.weekday()]) in weekdays
+        for hours in offsets
+    }
+    yield from sorted(instant for instant in instants if after < instant <= until)
 
 
 def next_run(properties: Mapping[str, Any], after: datetime, clock_changes: ClockChanges) -> datetime | None:
@@ -54,6 +55,10 @@ def next_run(properties: Mapping[str, Any], after: datetime, clock_changes: Cloc
         return next(runs_between(properties, after, after + _LOOK_AHEAD, clock_changes), None)
     except MALFORMED:
         return None  # an estate may contain policies that the service would now refuse
+
+
+def _weekdays(part: Mapping[str, Any]) -> frozenset[Caseless]:
+    return frozenset(Caseless(str(day).strip()) for day in part.get("scheduleRunDays") or ())
 
 
 def _hours(part: Mapping[str, Any]) -> tuple[int, ...]:

@@ -26,6 +26,7 @@ AGGREGATIONS = ("average", "minimum", "maximum")
 
 _BIN = timedelta(minutes=5)
 _BINS_PER_DAY = 288
+_UNKNOWN_DAY = np.full(_BINS_PER_DAY, np.nan)
 _DAYS_KEPT = 4
 """Number of days in the cache; a pull reads one day after the other."""
 
@@ -99,24 +100,24 @@ class Loads:
         memory_bytes
             Memory of the VM, in bytes.
         """
-        known = False
-        parts = []
-        for day in grid.days:
-            found = self.day(day)
-            row = found[1].get(vm_id) if found else None
-            known = known or row is not None
-            blank = np.full(_BINS_PER_DAY, np.nan)
-            parts.append(blank if found is None or row is None else _of_day(found[0], row, metric, aggregation))
-        if not known:
+        days = [self._of_day(vm_id, day, metric, aggregation) for day in grid.days]
+        if all(values is None for values in days):
             return None
+        parts = [_UNKNOWN_DAY if values is None else values for values in days]
         first = int((grid.start - datetime.combine(grid.start.date(), time(), UTC)) / _BIN)
         number = len(grid.stamps)
         whole = np.concatenate([*parts, np.full(grid.bins, np.nan)])[first : first + number * grid.bins]
         values = _aggregated(whole.reshape(number, grid.bins), aggregation)
         return values * memory_bytes / 100 if metric == MEMORY_BYTES else values
 
+    def _of_day(self, vm_id: str, day: date, metric: str, aggregation: str) -> Values | None:
+        """288 values of a VM; None if the day does not contain the VM."""
+        known = self.day(day)
+        row = known[1].get(vm_id) if known else None
+        return None if known is None or row is None else _row(known[0], row, metric, aggregation)
 
-def _of_day(load: DayLoad, row: int, metric: str, aggregation: str) -> Values:
+
+def _row(load: DayLoad, row: int, metric: str, aggregation: str) -> Values:
     """Row of 288 values for a VM; if the store has no extremes, averages are used instead."""
     if metric == CPU:
         used = load.cpu_max if aggregation == "maximum" and load.cpu_max is not None else load.cpu_percent

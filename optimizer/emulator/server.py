@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import msgspec
 from aiohttp import web
 
-from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.calls import Call, Response
 from optimizer.emulator.certificates import CA_FILE, make_tls
 from optimizer.emulator.faults import Fault, Faults, FaultStream
 from optimizer.emulator.ids import lies_in
@@ -26,7 +26,7 @@ from optimizer.emulator.logs import logs_routes
 from optimizer.emulator.metrics import metrics_routes
 from optimizer.emulator.refusal import Refusal, forbidden
 from optimizer.emulator.routes import ROUTES, Route
-from optimizer.emulator.settings import Settings
+from optimizer.emulator.settings import EmulatorSettings
 from optimizer.emulator.state import AcceptedWrite, CloudState
 from optimizer.errors import CloudError
 from optimizer.model.caseless import Caseless
@@ -107,8 +107,7 @@ class Emulator:
         load: LoadSource | None = None,
         jobs: pl.DataFrame | None = None,
         faults: Faults = Faults(),  # noqa: B008  # frozen
-        seed: int = 0,
-        settings: Settings = Settings(),  # noqa: B008  # frozen
+        settings: EmulatorSettings = EmulatorSettings(),  # noqa: B008  # frozen
         port: int = 0,
     ) -> Self:
         """Create an emulator of the service that contains an estate.
@@ -121,14 +120,12 @@ class Emulator:
             Clock of the service.
         faults
             Faults of the service.
-        seed
-            Random seed of start delays, failures and ids.
         settings
             Behavior of the service.
         port
             Port on 127.0.0.1; 0 means any free port.
         """
-        return cls(CloudState(document, clock, jobs, settings, seed), load=load, faults=faults, port=port)
+        return cls(CloudState(document, clock, jobs, settings), load=load, faults=faults, port=port)
 
     @property
     def faults_met(self) -> Counter[str]:
@@ -166,14 +163,14 @@ class Emulator:
     def endpoint(self) -> str:
         """URL of the server; available only while it serves."""
         if self._thread is None:
-            raise ValueError("the emulator does not serve: enter it first")
+            raise ValueError("the emulator is not running: use it in a with block")
         return f"https://127.0.0.1:{self._port}"
 
     @property
     def ca_file(self) -> Path:
         """Certificate authority to trust; available only while the server runs."""
         if self._folder is None:
-            raise ValueError("the emulator does not serve: enter it first")
+            raise ValueError("the emulator is not running: use it in a with block")
         return self._folder / CA_FILE
 
     def __enter__(self) -> Self:
@@ -246,7 +243,7 @@ class Emulator:
         try:
             answer = self._time() if request.path == CLOCK_PATH else await self._answer_or_fault(request)
         except Refusal as refusal:
-            answer = Answer(refusal.status, refusal.body(), refusal.headers)
+            answer = Response(refusal.status, refusal.body(), refusal.headers)
         except web.HTTPException:
             raise
         except Exception as exc:
@@ -254,13 +251,13 @@ class Emulator:
             raise
         return _respond(answer, self.state.clock.now())
 
-    def _time(self) -> Answer:
+    def _time(self) -> Response:
         """Time for a client that goes by the clock of this emulator."""
         clock = self.state.clock
         speed = clock.speed if isinstance(clock, FasterClock) else 1.0
-        return Answer(200, {"now": clock.now().isoformat(), "speed": speed, "instance": self._instance})
+        return Response(200, {"now": clock.now().isoformat(), "speed": speed, "instance": self._instance})
 
-    async def _answer_or_fault(self, request: web.Request) -> Answer:
+    async def _answer_or_fault(self, request: web.Request) -> Response:
         route, parts = self._find(request)
         self.requests[route.kind] += 1
         if not request.headers.get("Authorization"):
@@ -297,7 +294,7 @@ class Emulator:
         else:
             raise self._faults.refusal(fault)
 
-    def _answer(self, route: Route, request: web.Request, parts: dict[str, str], body: Any) -> Answer:
+    def _answer(self, route: Route, request: web.Request, parts: dict[str, str], body: Any) -> Response:
         path = request.path.rstrip("/")
         with self.state.lock:
             self._check_rights(route, path)
@@ -331,7 +328,7 @@ class Emulator:
 async def _close(runner: web.AppRunner) -> None:
     """Stop serving, and cut connections that clients still hold, because TLS would wait for them to close."""
     server = runner.server
-    transports = [one.transport for one in server.connections] if server is not None else []
+    transports = [connection.transport for connection in server.connections] if server is not None else []
     await runner.cleanup()
     for transport in transports:
         if transport is not None:
@@ -350,9 +347,9 @@ async def _read_body(request: web.Request) -> Any:
         raise Refusal(400, "InvalidRequestContent", "The request content was invalid and could not be read.") from exc
 
 
-def _respond(answer: Answer, now: datetime) -> web.Response:
-    told = {"Date": format_datetime(now, usegmt=True), "x-ms-request-id": "00000000-0000-0000-0000-000000000000"}
-    headers = {**told, **answer.headers}
+def _respond(answer: Response, now: datetime) -> web.Response:
+    usual = {"Date": format_datetime(now, usegmt=True), "x-ms-request-id": "00000000-0000-0000-0000-000000000000"}
+    headers = {**usual, **answer.headers}
     if answer.content is None:
         return web.Response(status=answer.status, headers=headers)
     content = answer.content if isinstance(answer.content, bytes) else msgspec.json.encode(answer.content)

@@ -14,7 +14,7 @@ Ids = frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class EmulatorSettings:
     """Behavior of the service; by default that of a healthy service, with the worst case where facts are uncertain.
 
     Ids are compared without regard to case.
@@ -80,6 +80,8 @@ class Settings:
         Whether answers of Log Analytics are incomplete.
     page_size, graph_page_size
         Number of rows per page.
+    seed
+        Random seed of delays and failures of jobs, and of ids.
     tidy_policies
         Whether a written policy is completed and spelled as in current answers: ``scheduleWeeklyFrequency`` of
         Standard schedules, ``policyType`` and ``tieringPolicy`` in full, no fractions of a second.
@@ -117,6 +119,7 @@ class Settings:
     partial_logs: bool = False
     page_size: int = 200
     graph_page_size: int = 1000
+    seed: int = 0
     tidy_policies: bool = False
 
     def __post_init__(self) -> None:
@@ -125,3 +128,7 @@ class Settings:
             value = getattr(self, name)
             if isinstance(value, frozenset):
                 object.__setattr__(self, name, frozenset(Caseless(text).key for text in value))
+
+    def guards_ask(self, *, keeps_less: bool) -> bool:
+        """Whether a guarded vault requires a request for a write, which may shorten a retention or not."""
+        return self.guard_asks == "always" or (self.guard_asks == "retention" and keeps_less)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from optimizer.emulator.calls import Answer, Call
+from optimizer.emulator.calls import Call, Response
 from optimizer.emulator.filters import parse_filter, same
 from optimizer.emulator.ids import key, lies_in, segment
 from optimizer.emulator.operations import Operation
@@ -20,68 +20,68 @@ _OPERATION_HEADERS = {"policy": ("operations", "operationResults"), "item": ("op
 """Last parts of the paths for status and result of an operation, by kind of object."""
 
 
-def list_vaults(call: Call) -> Answer:
+def list_vaults(call: Call) -> Response:
     """Answer with the vaults of a subscription, or of one of its resource groups."""
     subscription, group = call.parts["subscription"], call.parts.get("group")
-    known = (*call.state.vaults, *call.state.vms)
+    known = (*call.state.contents.vaults, *call.state.contents.vms)
     if not any(same(segment(name, "subscriptions"), subscription) for name in known):
         raise Refusal(404, "SubscriptionNotFound", f"The subscription '{subscription}' could not be found.")
-    found = [
+    vaults = [
         vault
-        for name, vault in call.state.vaults.items()
+        for name, vault in call.state.contents.vaults.items()
         if same(segment(name, "subscriptions"), subscription) and same(segment(name, "resourceGroups"), group)
     ]
-    return call.paged(found, call.state.settings.page_size)
+    return call.paged(vaults, call.state.settings.page_size)
 
 
-def get_vault(call: Call) -> Answer:
+def get_vault(call: Call) -> Response:
     """Answer with a vault."""
-    return Answer(200, _vault(call))
+    return Response(200, _vault(call))
 
 
 def _vault(call: Call) -> Resource:
-    vault = call.state.vaults.get(key(call.vault_id))
+    vault = call.state.contents.vaults.get(key(call.vault_id))
     if vault is None:
         raise not_found(call.vault_id)
     return vault
 
 
-def list_policies(call: Call) -> Answer:
+def list_policies(call: Call) -> Response:
     """Answer with the policies of a vault."""
     _vault(call)
     terms = parse_filter(call.query.get("$filter"))
-    found = [
+    policies = [
         policy
-        for policy in call.state.policies_of(call.vault_id)
+        for policy in call.state.contents.policies_in(call.vault_id)
         if same(properties_of(policy).get("backupManagementType"), terms.get("backupmanagementtype"))
     ]
-    return call.paged(found, call.state.settings.page_size)
+    return call.paged(policies, call.state.settings.page_size)
 
 
-def get_policy(call: Call) -> Answer:
+def get_policy(call: Call) -> Response:
     """Answer with a policy."""
     policy = call.state.policy(call.path)
     if policy is None:
         raise not_found(call.path)
-    return Answer(200, policy)
+    return Response(200, policy)
 
 
-def put_policy(call: Call) -> Answer:
+def put_policy(call: Call) -> Response:
     """Create or replace a policy."""
     return _written(call, call.state.put_policy(call.path, _object(call.body)), "policy")
 
 
-def delete_policy(call: Call) -> Answer:
+def delete_policy(call: Call) -> Response:
     """Delete a policy."""
-    return Answer(call.state.delete_policy(call.path).status)
+    return Response(call.state.delete_policy(call.path).status)
 
 
-def list_items(call: Call) -> Answer:
+def list_items(call: Call) -> Response:
     """Answer with the protected items of a vault."""
     _vault(call)
     terms = parse_filter(call.query.get("$filter"))
-    found = [item for item in call.state.items_of(call.vault_id) if _is_wanted(properties_of(item), terms)]
-    return call.paged(found, call.state.settings.page_size)
+    items = [item for item in call.state.items_of(call.vault_id) if _is_wanted(properties_of(item), terms)]
+    return call.paged(items, call.state.settings.page_size)
 
 
 def _is_wanted(properties: Any, terms: Any) -> bool:
@@ -94,16 +94,16 @@ def _is_wanted(properties: Any, terms: Any) -> bool:
     )
 
 
-def get_item(call: Call) -> Answer:
+def get_item(call: Call) -> Response:
     """Answer with a protected item, including ``extendedInfo`` on request."""
     terms = parse_filter(call.query.get("$filter"))
     item = call.state.item(call.path, extended=same(terms.get("expand"), "extendedInfo"))
     if item is None:
         raise not_found(call.path)
-    return Answer(200, item)
+    return Response(200, item)
 
 
-def put_item(call: Call) -> Answer:
+def put_item(call: Call) -> Response:
     """Assign a protected item to a policy."""
     return _written(call, call.state.put_item(call.path, _object(call.body)), "item")
 
@@ -114,9 +114,9 @@ def _object(body: Any) -> dict[str, Any]:
     return body
 
 
-def _written(call: Call, written: Written, kind: str) -> Answer:
+def _written(call: Call, written: Written, kind: str) -> Response:
     if written.operation is None:
-        return Answer(written.status, written.resource)
+        return Response(written.status, written.resource)
     version = call.query.get("api-version", "")
     status, result = (
         call.url(f"{call.path}/{name}/{written.operation.id}", **{"api-version": version})
@@ -126,24 +126,24 @@ def _written(call: Call, written: Written, kind: str) -> Answer:
     wait = call.state.settings.operation_retry_after
     if wait is not None:
         headers["Retry-After"] = f"{wait:g}"
-    return Answer(written.status, None, headers | {"x-ms-ratelimit-remaining-subscription-writes": "1195"})
+    return Response(written.status, None, headers | {"x-ms-ratelimit-remaining-subscription-writes": "1195"})
 
 
-def get_operation(call: Call) -> Answer:
+def get_operation(call: Call) -> Response:
     """Answer with the status of an operation."""
-    return Answer(200, _operation(call).body())
+    return Response(200, _operation(call).body())
 
 
-def get_result(call: Call) -> Answer:
+def get_result(call: Call) -> Response:
     """Answer with the result of an operation."""
     operation = _operation(call)
     if operation.status == "InProgress":
-        return Answer(202, None, {"Location": call.url(call.path, **{"api-version": call.query["api-version"]})})
+        return Response(202, None, {"Location": call.url(call.path, **{"api-version": call.query["api-version"]})})
     if operation.status == "Failed":
         error = operation.body()["error"]
         raise Refusal(400, error["code"], error["message"])
     name = key(operation.object_id)
-    return Answer(200, call.state.policies.get(name) or call.state.item(operation.object_id))
+    return Response(200, call.state.contents.policies.get(name) or call.state.item(operation.object_id))
 
 
 def _operation(call: Call) -> Operation:
@@ -153,26 +153,26 @@ def _operation(call: Call) -> Operation:
     return operation
 
 
-def list_jobs(call: Call) -> Answer:
+def list_jobs(call: Call) -> Response:
     """Answer with the jobs of a vault."""
     _vault(call)
-    found = call.state.book.find(call.vault_id, call.query.get("$filter"), call.state.advance())
-    return call.paged(found, call.state.settings.page_size)
+    jobs = call.state.book.find(call.vault_id, call.query.get("$filter"), call.state.advance())
+    return call.paged(jobs, call.state.settings.page_size)
 
 
-def get_job(call: Call) -> Answer:
+def get_job(call: Call) -> Response:
     """Answer with a job and its tasks."""
     now = call.state.advance()
     job = call.state.book.get(call.parts["job"], now)
     if job is None or key(job.vault_id) != key(call.vault_id):
         raise not_found(call.path)
-    return Answer(200, job.resource(now, call.state.book.names, detail=True))
+    return Response(200, job.resource(now, call.state.book.names, detail=True))
 
 
-def get_config(call: Call) -> Answer:
+def get_config(call: Call) -> Response:
     """Answer with the backup configuration of a vault."""
     _vault(call)
-    known = attached(call.state.attached, call.vault_id, CONFIG_TYPE)
+    known = attached(call.state.contents.attached, call.vault_id, CONFIG_TYPE)
     usual = {
         "id": f"{call.vault_id}/backupconfig/vaultconfig",
         "name": "vaultconfig",
@@ -184,25 +184,25 @@ def get_config(call: Call) -> Answer:
             "isSoftDeleteFeatureStateEditable": True,
         },
     }
-    return Answer(200, known[0] if known else usual)
+    return Response(200, known[0] if known else usual)
 
 
-def list_guards(call: Call) -> Answer:
+def list_guards(call: Call) -> Response:
     """Answer with the Resource Guard proxies of a vault."""
     _vault(call)
-    return Answer(200, {"value": call.state.guards(call.vault_id)})
+    return Response(200, {"value": call.state.contents.guards(call.vault_id)})
 
 
-def get_guard(call: Call) -> Answer:
+def get_guard(call: Call) -> Response:
     """Answer with a Resource Guard proxy."""
-    for proxy in call.state.guards(call.vault_id):
+    for proxy in call.state.contents.guards(call.vault_id):
         if key(proxy["id"]) == key(call.path):
-            return Answer(200, proxy)
+            return Response(200, proxy)
     raise not_found(call.path)
 
 
-def list_locks(call: Call) -> Answer:
+def list_locks(call: Call) -> Response:
     """Answer with the locks on a vault and above it."""
     _vault(call)
-    found = [lock for lock in call.state.attached if lies_in(call.vault_id, lock_scope(lock) or "nowhere")]
-    return Answer(200, {"value": found})
+    locks = [lock for lock in call.state.contents.attached if lies_in(call.vault_id, lock_scope(lock) or "nowhere")]
+    return Response(200, {"value": locks})

@@ -11,7 +11,7 @@ import pytest
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.pull import azure_source
-from optimizer.emulator import Emulator, Settings
+from optimizer.emulator import Emulator, EmulatorSettings
 from optimizer.errors import AuthError, DataError, ForbiddenError, UncertainError
 from optimizer.estate import Estate, open_estate
 from optimizer.estate.demo import DEMO_AS_OF, generate_demo
@@ -49,7 +49,7 @@ def cloud(truth: Estate, gone: set[str], **settings: Any) -> Iterator[Emulator]:
         update={"vms": tuple(vm for vm in truth.document.vms if id_of(vm) not in gone)}
     )
     clock = VirtualClock(DEMO_AS_OF)
-    with Emulator.of_estate(document, clock=clock, load=truth.load, settings=Settings(**settings)) as emulator:
+    with Emulator.of_estate(document, clock=clock, load=truth.load, settings=EmulatorSettings(**settings)) as emulator:
         yield emulator
 
 

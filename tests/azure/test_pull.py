@@ -18,7 +18,7 @@ from optimizer.azure.connection import Connection
 from optimizer.azure.pull import azure_source
 from optimizer.cli.pull import PARTLY_FAILED
 from optimizer.cli.pull import pull as pull_command
-from optimizer.emulator import Emulator, Faults, Settings
+from optimizer.emulator import Emulator, EmulatorSettings, Faults
 from optimizer.errors import CloudError
 from optimizer.estate import Estate, open_estate
 from optimizer.estate.demo import DEMO_AS_OF, generate_demo
@@ -80,7 +80,7 @@ def _last_days(number: int) -> list[date]:
 
 def test_pull_is_the_estate_of_the_cloud(truth: Estate, tmp_path: Path) -> None:
     """Policies and items whole, VMs but for their power state, load, jobs with their errors and scheduled times."""
-    with _cloud(truth, settings=Settings(page_size=7, graph_page_size=20)) as emulator:
+    with _cloud(truth, settings=EmulatorSettings(page_size=7, graph_page_size=20)) as emulator:
         report = _pull(emulator, truth, tmp_path / "estate", concurrency=3)
     assert report.complete, report.failures
     mine, document = open_estate(tmp_path / "estate"), truth.document
@@ -156,7 +156,7 @@ def test_vault_without_rights_names_the_right(truth: Estate, tmp_path: Path) -> 
     """One vault answers 403: the right and the role are named, and the other vaults are in the estate."""
     vault = str(truth.document.vaults[1]["id"])
     denied = frozenset({f"Microsoft.RecoveryServices/Vaults/backupPolicies/read {vault}"})
-    with _cloud(truth, settings=Settings(denied_actions=denied)) as emulator:
+    with _cloud(truth, settings=EmulatorSettings(denied_actions=denied)) as emulator:
         report = _pull(emulator, truth, tmp_path / "estate")
     assert not report.complete and report.vaults == len(truth.document.vaults) - 1
     (failure,) = report.failures
@@ -168,7 +168,7 @@ def test_metrics_without_rights_stop_the_pull(truth: Estate, tmp_path: Path) -> 
     """Where the load of no VM may be read, the pull says which right is missing, and leaves no estate."""
     denied = frozenset({"Microsoft.Insights/metrics/read"})
     with (
-        _cloud(truth, settings=Settings(denied_actions=denied)) as emulator,
+        _cloud(truth, settings=EmulatorSettings(denied_actions=denied)) as emulator,
         pytest.raises(CloudError, match=r"no load could be pulled.*Microsoft\.Insights/metrics/read"),
     ):
         _pull(emulator, truth, tmp_path / "estate")
@@ -179,7 +179,7 @@ def test_metrics_without_rights_stop_the_pull(truth: Estate, tmp_path: Path) -> 
 def test_one_failing_vm_costs_only_itself(truth: Estate, tmp_path: Path, status: int) -> None:
     """A VM for whose sake whole requests are refused, and one with an error in the answer, are told apart from all."""
     refused, erring = (str(truth.document.vms[n]["id"]) for n in (3, 4))
-    settings = Settings(
+    settings = EmulatorSettings(
         failing_metrics=frozenset({refused}), failing_metrics_status=status, metric_errors=frozenset({erring})
     )
     with _cloud(truth, settings=settings) as emulator:
@@ -195,7 +195,7 @@ def test_one_failing_vm_costs_only_itself(truth: Estate, tmp_path: Path, status:
 def test_memory_from_bytes_and_the_size(truth: Estate, tmp_path: Path) -> None:
     """VMs without a percentage of memory get it from the bytes that are free and the size's memory."""
     without = frozenset(str(vm["id"]) for vm in truth.document.vms[:30])
-    with _cloud(truth, settings=Settings(no_memory_percentage=without)) as emulator:
+    with _cloud(truth, settings=EmulatorSettings(no_memory_percentage=without)) as emulator:
         report = _pull(emulator, truth, tmp_path / "estate")
     assert report.complete and report.requests["vm sizes"] >= 1
     _assert_load(open_estate(tmp_path / "estate"), truth, _last_days(DAYS), tolerance=0.05)
@@ -203,7 +203,7 @@ def test_memory_from_bytes_and_the_size(truth: Estate, tmp_path: Path) -> None:
 
 def test_unknown_memory_of_sizes_is_told(truth: Estate, tmp_path: Path) -> None:
     """Where the sizes may not be read either, memory stays unknown, processor load is kept, and the right is named."""
-    settings = Settings(
+    settings = EmulatorSettings(
         no_memory_percentage=frozenset(str(vm["id"]) for vm in truth.document.vms),
         denied_actions=frozenset({"Microsoft.Compute/skus/read"}),
     )
@@ -230,7 +230,7 @@ def test_workspace_stands_in(truth: Estate, tmp_path: Path) -> None:
     """A VM of which the metrics have nothing gets its load from the workspace."""
     workspace = "00000000-0000-4000-8000-00000000000a"
     missing = frozenset(str(vm["id"]) for vm in truth.document.vms[:5])
-    settings = Settings(
+    settings = EmulatorSettings(
         metric_errors=missing,
         workspaces={workspace: frozenset({"InsightsMetrics", "AddonAzureBackupJobs", "CoreAzureBackup"})},
     )
@@ -245,7 +245,7 @@ def test_partial_answer_of_a_workspace_is_used_and_told(truth: Estate, tmp_path:
     """What a workspace did give is load; VMs of which nothing came have failed, and so have the jobs."""
     workspace = "00000000-0000-4000-8000-00000000000a"
     missing = frozenset(str(vm["id"]) for vm in truth.document.vms[:4])
-    settings = Settings(
+    settings = EmulatorSettings(
         metric_errors=missing, workspaces={workspace: frozenset({"Perf", "AddonAzureBackupJobs"})}, partial_logs=True
     )
     with _cloud(truth, settings=settings) as emulator:
@@ -259,7 +259,7 @@ def test_partial_answer_of_a_workspace_is_used_and_told(truth: Estate, tmp_path:
 def test_stopped_vm_is_known_to_be_off(truth: Estate, tmp_path: Path) -> None:
     """A VM that Resource Graph shows as deallocated is off since its last sample."""
     off = str(truth.document.vms[2]["id"])
-    with _cloud(truth, settings=Settings(stopped_vms=frozenset({off}))) as emulator:
+    with _cloud(truth, settings=EmulatorSettings(stopped_vms=frozenset({off}))) as emulator:
         _pull(emulator, truth, tmp_path / "estate", now=DEMO_AS_OF + timedelta(hours=4))
     load = open_estate(tmp_path / "estate").load.read_day(DEMO_AS_OF.date())
     assert load.vm_ids == (off,) and load.running is not None
@@ -301,7 +301,7 @@ def test_command_says_that_a_part_failed(truth: Estate, tmp_path: Path) -> None:
     """The command exits with 6, its JSON has the failures, and neither it nor the estate has a token."""
     vault = str(truth.document.vaults[1]["id"])
     denied = frozenset({f"Microsoft.RecoveryServices/Vaults/backupProtectedItems/read {vault}"})
-    with _cloud(truth, NOW, settings=Settings(denied_actions=denied)) as emulator:
+    with _cloud(truth, NOW, settings=EmulatorSettings(denied_actions=denied)) as emulator:
         options = ["--emulator", emulator.endpoint, "--ca-file", str(emulator.ca_file), "--format", "json"]
         scope = [part for name in subscriptions_of(truth.document) for part in ("--subscription", name)]
         result = CliRunner().invoke(

@@ -40,7 +40,7 @@ class Served:
 
 def serve(num_vms: int, days: int) -> None:
     """Serve a cloud until the standard input ends."""
-    from optimizer.emulator import Emulator, Settings
+    from optimizer.emulator import Emulator, EmulatorSettings
     from optimizer.model.clock import VirtualClock
 
     document = cloud_document(num_vms, subscriptions=SUBSCRIPTIONS, vaults=VAULTS)
@@ -48,7 +48,7 @@ def serve(num_vms: int, days: int) -> None:
         document,
         clock=VirtualClock(AS_OF),
         load=MadeUpLoad.of(document, days),
-        settings=Settings(prebuilt_metrics=True),
+        settings=EmulatorSettings(prebuilt_metrics=True),
     )
     with emulator:
         print(json.dumps([emulator.endpoint, str(emulator.ca_file)]), flush=True)

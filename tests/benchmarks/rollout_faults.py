@@ -23,7 +23,7 @@ from typing import Any
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
-from optimizer.emulator import Emulator, Faults
+from optimizer.emulator import Emulator, EmulatorSettings, Faults
 from optimizer.errors import CloudError
 from optimizer.journal import DoneRecord, IntentRecord, Journal, Record, RunRecord, read_journal, state_of
 from optimizer.model.clock import VirtualClock
@@ -275,7 +275,8 @@ def try_out(planned: Ready, seed: int, folder: Path) -> Trial:
     """
     folder.mkdir(parents=True, exist_ok=True)
     began, clock = time.perf_counter(), VirtualClock(planned.noon)
-    emulator = Emulator.of_estate(planned.document, clock=clock, faults=faults_of(seed), seed=seed)
+    settings = EmulatorSettings(seed=seed)
+    emulator = Emulator.of_estate(planned.document, clock=clock, faults=faults_of(seed), settings=settings)
     with emulator, _service(emulator) as service:
         death = death_of(seed, len(planned.plan.changes))
         applying = Applying(planned, service, clock, folder, death)

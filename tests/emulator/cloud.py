@@ -15,7 +15,7 @@ import polars as pl
 from azure.mgmt.recoveryservicesbackup import RecoveryServicesBackupClient
 
 from optimizer.azure.connection import Connection
-from optimizer.emulator import CloudState, Emulator, Settings
+from optimizer.emulator import CloudState, Emulator, EmulatorSettings
 from optimizer.estate.document import EstateDocument
 from optimizer.estate.parts import JOB_SCHEMA
 from optimizer.model.clock import VirtualClock
@@ -74,7 +74,7 @@ def estate(
 
 
 def state_of(document: EstateDocument | None = None, now: datetime = NOW, **settings: Any) -> CloudState:
-    return CloudState(document or estate(), VirtualClock(now), None, Settings(**settings), 7)
+    return CloudState(document or estate(), VirtualClock(now), None, EmulatorSettings(**{"seed": 7, **settings}))
 
 
 @dataclass(frozen=True)

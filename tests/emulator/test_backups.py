@@ -170,6 +170,6 @@ def test_a_policy_replaced_by_hand_is_followed(vm: str) -> None:
     state = state_of(estate(items=[item(vm, "daily-2000")]))
     state.advance()
     policy = standard_policy("daily-2000", "14:00")
-    state.policies[str(policy["id"]).lower()] = policy
+    state.contents.policies[str(policy["id"]).lower()] = policy
     state.clock.sleep(4 * 3600)
     assert len(backups(state)) == 1

@@ -9,7 +9,7 @@ import pytest
 from azure.core.exceptions import HttpResponseError
 
 from optimizer.emulator.refusal import Refusal
-from optimizer.emulator.settings import Settings
+from optimizer.emulator.settings import EmulatorSettings
 from tests.emulator.cloud import (
     OTHER_VAULT,
     VAULT,
@@ -90,7 +90,8 @@ def test_the_policy_is_full_with_its_hundredth_item() -> None:
     state.advance(state.clock.now() + timedelta(hours=1))
     put(state, "vm-100", "full")
     counts = [
-        state.policies[policy_id(name).lower()]["properties"]["protectedItemsCount"] for name in ("full", "other")
+        state.contents.policies[policy_id(name).lower()]["properties"]["protectedItemsCount"]
+        for name in ("full", "other")
     ]
     assert counts == [100, 2]
 
@@ -111,8 +112,8 @@ def test_policies_of_the_estate_hold_as_many_as_the_largest(size: int, limit: in
     put(state, "to-1", "fits")
     body = {key: value for key, value in policies[0]["properties"].items() if key != "protectedItemsCount"}
     state.put_policy(policy_id("created"), {"properties": body})
-    created = state.policies[policy_id("created").lower()]
-    state.policies[policy_id("created").lower()] = {
+    created = state.contents.policies[policy_id("created").lower()]
+    state.contents.policies[policy_id("created").lower()] = {
         **created,
         "properties": {**created["properties"], "protectedItemsCount": 100},
     }
@@ -123,7 +124,7 @@ def test_an_empty_policy_stops_the_protection() -> None:
     """The service does what the request says: backups stop, whoever did not mean it."""
     state = state_of()
     put(state, "vm-1", "daily-2000", policyId="")
-    properties = state.items[item_id("vm-1").lower()]["properties"]
+    properties = state.contents.items[item_id("vm-1").lower()]["properties"]
     assert (properties["protectionState"], properties["policyId"]) == ("ProtectionStopped", "")
     state.clock.sleep(86400)
     assert {
@@ -138,9 +139,9 @@ def test_a_disk_exclusion_that_is_not_sent_is_lost() -> None:
     """The worst reading of an uncertain fact: what keeps ``extendedProperties`` is to send them."""
     state = state_of(estate(items=[item("vm-1", "daily-2000", extendedProperties=EXCLUSION)]))
     put(state, "vm-1", "daily-2200", extendedProperties=EXCLUSION)
-    assert state.items[item_id("vm-1").lower()]["properties"]["extendedProperties"] == EXCLUSION
+    assert state.contents.items[item_id("vm-1").lower()]["properties"]["extendedProperties"] == EXCLUSION
     put(state, "vm-1", "daily-2000")
-    assert "extendedProperties" not in state.items[item_id("vm-1").lower()]["properties"]
+    assert "extendedProperties" not in state.contents.items[item_id("vm-1").lower()]["properties"]
 
 
 def test_an_item_moves_with_name_and_counts() -> None:
@@ -152,7 +153,7 @@ def test_an_item_moves_with_name_and_counts() -> None:
     assert found["properties"]["policyName"] == "daily-2200"
     assert found["properties"]["extendedInfo"] == {"recoveryPointCount": 0, "policyInconsistent": False}
     counts = [
-        state.policies[policy_id(name).lower()]["properties"]["protectedItemsCount"]
+        state.contents.policies[policy_id(name).lower()]["properties"]["protectedItemsCount"]
         for name in ("daily-2000", "daily-2200")
     ]
     assert counts == [2, 1]
@@ -177,7 +178,7 @@ def test_a_guarded_vault_asks_for_its_request(asks: str, twin: int, shorter: int
             assert "Operation requestid is either null or empty" in refused(state, "vm-1", policy).message
             assert refused(state, "vm-1", policy, resourceGuardOperationRequests=["/guards/g9/x"]).status == 400
         put(state, "vm-1", policy, **({"resourceGuardOperationRequests": request} if asked else {}))
-        assert "resourceGuardOperationRequests" not in state.items[item_id("vm-1").lower()]["properties"]
+        assert "resourceGuardOperationRequests" not in state.contents.items[item_id("vm-1").lower()]["properties"]
 
 
 def test_a_guard_asks_for_policies_too() -> None:
@@ -211,7 +212,7 @@ def test_configuring_is_limited_per_day() -> None:
 
 def test_the_client_sees_code_and_message() -> None:
     """Over the wire: the real client raises with the service's code, and the item is as it was."""
-    with serving(settings=Settings(operation_reads=0)) as cloud:
+    with serving(settings=EmulatorSettings(operation_reads=0)) as cloud:
         with pytest.raises(HttpResponseError) as raised:
             cloud.put_item("vm-1", "missing")
         assert (raised.value.status_code, raised.value.error and raised.value.error.code) == (

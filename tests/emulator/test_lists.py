@@ -7,7 +7,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.mgmt.resourcegraph.models import QueryRequest, QueryRequestOptions
 
-from optimizer.emulator import Settings
+from optimizer.emulator import EmulatorSettings
 from tests.emulator.cloud import GROUP, SUBSCRIPTION, VAULT, Cloud, estate, item_id, serving
 from tests.plan.estates import item, machine, policy_id, standard_policy, vm_id
 
@@ -151,7 +151,7 @@ def test_graph_knows_vaults_groups_items_and_policies() -> None:
 
 def test_management_groups_hold_their_subscriptions() -> None:
     """A group shows what is in its subscriptions; one that is not known is refused."""
-    settings = Settings(management_groups={"here": frozenset({SUBSCRIPTION}), "there": frozenset()})
+    settings = EmulatorSettings(management_groups={"here": frozenset({SUBSCRIPTION}), "there": frozenset()})
     with serving(settings=settings) as cloud:
         found = [len(graph(cloud, VMS, management_groups=[group])[0]) for group in ("HERE", "there")]
         with pytest.raises(HttpResponseError) as raised:
@@ -165,7 +165,9 @@ def test_graph_lags_behind() -> None:
     kind = "microsoft.recoveryservices/vaults/backupfabrics/protectioncontainers/protecteditems"
     query = f"recoveryservicesresources | where type =~ '{kind}'"
     policies = []
-    with serving(estate(items=[item("vm-1", "daily-2000")]), settings=Settings(graph_lag_seconds=120)) as cloud:
+    with serving(
+        estate(items=[item("vm-1", "daily-2000")]), settings=EmulatorSettings(graph_lag_seconds=120)
+    ) as cloud:
         cloud.clock.sleep(600)
         cloud.put_item("vm-1", "daily-2200")
         assert cloud.get_item("vm-1")["policyName"] == "daily-2200"
@@ -190,7 +192,7 @@ def test_sizes_tell_their_memory() -> None:
 
 def test_a_vm_shows_its_power_state() -> None:
     """In its instance view, alone or with the VM, and in Resource Graph."""
-    settings = Settings(stopped_vms=frozenset({vm_id("vm-2")}))
+    settings = EmulatorSettings(stopped_vms=frozenset({vm_id("vm-2")}))
     with serving(settings=settings) as cloud:
         whole = cloud.backup.send_request(HttpRequest("GET", f"{vm_id('vm-1')}?$expand=instanceView")).json()
         alone = cloud.backup.send_request(HttpRequest("GET", f"{vm_id('vm-2')}/instanceView")).json()
@@ -203,7 +205,7 @@ def test_a_vm_shows_its_power_state() -> None:
 def test_policies_are_paged_too() -> None:
     """More policies than a page holds are all listed."""
     policies = [standard_policy(f"p-{number}", "20:00") for number in range(7)]
-    with serving(estate(policies=policies, items=[]), settings=Settings(page_size=3)) as cloud:
+    with serving(estate(policies=policies, items=[]), settings=EmulatorSettings(page_size=3)) as cloud:
         found = [one.id for one in cloud.backup.backup_policies.list("rsv-one", GROUP)]
     assert found == [policy_id(f"p-{number}") for number in range(7)]
     assert cloud.emulator.requests["policies.list"] == 3

@@ -12,7 +12,7 @@ from azure.core.exceptions import HttpResponseError
 from azure.core.rest import HttpRequest
 from azure.monitor.query import LogsQueryPartialResult, LogsQueryStatus
 
-from optimizer.emulator import Settings
+from optimizer.emulator import EmulatorSettings
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.estate.writer import EstateWriter
 from optimizer.model.load import DayLoad
@@ -52,7 +52,7 @@ def truth(tmp_path_factory: pytest.TempPathFactory) -> Estate:
 
 
 def _serving(truth: Estate, now: datetime = DAY + timedelta(days=2), **settings: Any) -> Any:
-    return serving(truth.document, now, load=truth.load, settings=Settings(**settings))
+    return serving(truth.document, now, load=truth.load, settings=EmulatorSettings(**settings))
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def test_a_workspace_knows_the_jobs(truth: Estate) -> None:
         {"start": DAY + timedelta(hours=1), "end": DAY + timedelta(days=9), "status": "Completed"},
     )
     query = "AddonAzureBackupJobs | where T >= datetime(2026-11-01T00:00:00Z) and T < datetime(2026-11-09T00:00:00Z)"
-    settings = Settings(workspaces={WORKSPACE: frozenset({"AddonAzureBackupJobs"})})
+    settings = EmulatorSettings(workspaces={WORKSPACE: frozenset({"AddonAzureBackupJobs"})})
     with serving(estate(), jobs=jobs, load=truth.load, settings=settings) as cloud:
         rows = _logs(cloud, query).tables[0].rows
     assert [list(row) for row in rows] == [

@@ -7,7 +7,7 @@ import re
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from optimizer.emulator import AcceptedWrite, Settings
+from optimizer.emulator import AcceptedWrite, EmulatorSettings
 from optimizer.emulator.refusal import Refusal
 from tests.emulator.cloud import GROUP, assignment, item_id, names_of, properties_of, serving, state_of
 from tests.plan.estates import policy_id
@@ -78,7 +78,7 @@ def test_the_object_is_locked_meanwhile() -> None:
 
 def test_an_operation_may_fail() -> None:
     """It is accepted, ends as Failed, the client raises, and nothing was changed."""
-    failing = Settings(failing_operations=frozenset({item_id("vm-1")}))
+    failing = EmulatorSettings(failing_operations=frozenset({item_id("vm-1")}))
     with serving(settings=failing) as cloud:
         with pytest.raises(HttpResponseError, match="BMSUserErrorOperationFailed"):
             cloud.put_item("vm-1", "daily-2200")
@@ -88,14 +88,14 @@ def test_an_operation_may_fail() -> None:
 
 def test_the_service_says_how_long_to_wait_where_it_is_told_to() -> None:
     """``Retry-After`` is in the answer of an accepted write only where it is set."""
-    with serving(settings=Settings(operation_retry_after=1)) as cloud:
+    with serving(settings=EmulatorSettings(operation_retry_after=1)) as cloud:
         _, headers = cloud.put_policy("daily-2000", properties_of("daily-2000", "21:30"))
     assert headers["retry-after"] == "1"
 
 
 def test_an_item_can_be_left_inconsistent() -> None:
     """An item that is set to be so says that its policy is inconsistent once it was moved."""
-    odd = Settings(inconsistent_items=frozenset({item_id("vm-1")}))
+    odd = EmulatorSettings(inconsistent_items=frozenset({item_id("vm-1")}))
     with serving(settings=odd) as cloud:
         flags = []
         for policy in ("", "daily-2200"):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from optimizer.emulator import Settings
+from optimizer.emulator import EmulatorSettings
 from tests.emulator.cloud import GROUP, NOW, VAULT, estate, item_id, names_of, serving, state_of
 from tests.plan.estates import item, policy_id
 
@@ -74,7 +74,7 @@ def test_a_written_policy_is_completed_as_recorded(shared: Path) -> None:
     request = payload(shared, "policy-v1-weekly.put-request.msdocs.json")["properties"]
     answer = payload(shared, "policy-v1-weekly.response.msdocs.json")["properties"]
     recorded = payload(shared, "policy-v1-daily.put-request.recorded.json")["properties"]
-    with serving(settings=Settings(tidy_policies=True)) as cloud:
+    with serving(settings=EmulatorSettings(tidy_policies=True)) as cloud:
         cloud.put_policy("weekly", request)
         cloud.put_policy("daily", recorded)
         read = [cloud.backup.protection_policies.get("rsv-one", GROUP, name).as_dict() for name in ("weekly", "daily")]
@@ -136,11 +136,13 @@ def test_stop_protection_is_understood(shared: Path) -> None:
     """The documented request that ends a protection does so: tests can prove that nobody sends it."""
     body: Any = payload(shared, "protected-item-put-STOPS-PROTECTION.msdocs.json")
     state = state_of()
-    body["properties"]["sourceResourceId"] = state.items[item_id("vm-1").lower()]["properties"]["sourceResourceId"]
+    body["properties"]["sourceResourceId"] = state.contents.items[item_id("vm-1").lower()]["properties"][
+        "sourceResourceId"
+    ]
     state.put_item(item_id("vm-1"), body)
     state.clock.sleep(3600)
     state.advance()
-    assert state.items[item_id("vm-1").lower()]["properties"]["protectionState"] == "ProtectionStopped"
+    assert state.contents.items[item_id("vm-1").lower()]["properties"]["protectionState"] == "ProtectionStopped"
 
 
 @pytest.mark.parametrize(

@@ -196,7 +196,7 @@ def test_a_new_policy_is_there_at_once() -> None:
     with serving() as cloud:
         status, _ = cloud.put_policy("new-policy", DAILY)
         read = cloud.backup.protection_policies.get(
-            "rsv-one", cloud.emulator.state.vaults[VAULT.lower()]["id"].split("/")[4], "NEW-policy"
+            "rsv-one", cloud.emulator.state.contents.vaults[VAULT.lower()]["id"].split("/")[4], "NEW-policy"
         )
     assert status == 200
     assert read.as_dict()["properties"] == {**DAILY, "protectedItemsCount": 0}

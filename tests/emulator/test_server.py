@@ -12,7 +12,7 @@ from urllib.error import HTTPError, URLError
 import pytest
 from azure.core.exceptions import HttpResponseError
 
-from optimizer.emulator import Emulator, Settings
+from optimizer.emulator import Emulator, EmulatorSettings
 from optimizer.errors import CloudError
 from optimizer.model.clock import VirtualClock
 from tests.emulator.cloud import GROUP, NOW, OTHER_VAULT, VAULT, estate, item_id, properties_of, serving
@@ -87,7 +87,7 @@ def test_a_right_can_be_missing() -> None:
     """403 names the action and the scope; where only a scope is denied the others are not."""
     action = "Microsoft.RecoveryServices/vaults/backupJobs/read"
     for denied in (action, f"{action} {VAULT.upper()}"):
-        with serving(settings=Settings(denied_actions=frozenset({denied}))) as cloud:
+        with serving(settings=EmulatorSettings(denied_actions=frozenset({denied}))) as cloud:
             with pytest.raises(HttpResponseError) as raised:
                 list(cloud.backup.backup_jobs.list("rsv-one", GROUP))
             assert len(list(cloud.backup.backup_policies.list("rsv-one", GROUP))) == 5
@@ -101,7 +101,7 @@ def test_a_right_can_be_missing() -> None:
 def test_the_state_survives_a_restart() -> None:
     """The emulator can be entered again; what was written is there, and no thread is left behind."""
     emulator = Emulator.of_estate(estate(), clock=VirtualClock(NOW))
-    with pytest.raises(ValueError, match="does not serve"):
+    with pytest.raises(ValueError, match="is not running"):
         _ = emulator.endpoint
     for number in (1, 2):
         with emulator:

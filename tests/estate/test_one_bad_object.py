@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.emulator.settings import Settings
+from optimizer.emulator.settings import EmulatorSettings
 from optimizer.emulator.state import CloudState
 from optimizer.errors import DataError
 from optimizer.estate import EstateDocument, build_inventory
@@ -191,11 +191,11 @@ def test_a_damaged_resource_costs_only_itself(damage: Damage) -> None:
 def test_damage_stops_no_service_and_no_comparison(damage: Damage) -> None:
     """The emulator serves it for two days, and freshness, gate and watch go on, whichever side is damaged."""
     document = damage.document
-    state = CloudState(document, VirtualClock(NOW), settings=Settings())
+    state = CloudState(document, VirtualClock(NOW), settings=EmulatorSettings())
     state.clock.sleep(timedelta(days=2).total_seconds())
     assert state.jobs
     for vault in (VAULT, SECOND_VAULT):
-        state.policies_of(vault)
+        state.contents.policies_in(vault)
         state.items_of(vault)
         read_jobs(vault, state.jobs, inventory_of(document).job_owners)
     inventory_of(state.snapshot())

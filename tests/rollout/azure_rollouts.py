@@ -14,7 +14,7 @@ import polars as pl
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
-from optimizer.emulator import AcceptedWrite, Emulator, Settings
+from optimizer.emulator import AcceptedWrite, Emulator, EmulatorSettings
 from optimizer.estate.document import EstateDocument, canonical_json
 from optimizer.estate.folder import Estate
 from optimizer.model.clock import VirtualClock
@@ -209,7 +209,7 @@ def azure(
     folder: Path,
     *,
     now: datetime = NOW,
-    settings: Settings = Settings(),  # noqa: B008  # frozen
+    settings: EmulatorSettings = EmulatorSettings(),  # noqa: B008  # frozen
     jobs: pl.DataFrame | None = None,
 ) -> Iterator[Azure]:
     """Serve the estate of a plan until the end of the block."""

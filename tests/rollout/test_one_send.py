@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from optimizer.emulator import CloudState, Refusal, Settings
+from optimizer.emulator import CloudState, EmulatorSettings, Refusal
 from optimizer.errors import CloudError, ConflictError, NotFoundError, RejectedError, UncertainError
 from optimizer.estate.parts import JOB_SCHEMA
 from optimizer.journal import AcceptedRecord, Journal, Record, read_journal, state_of
@@ -30,7 +30,7 @@ from tests.rollout.fake_service import FakeService, Killed
 from tests.rollout.small_rollouts import NOW
 
 DAILY_LIMIT = "Operation is blocked as you have reached the limit on number of operations permitted in 24 hours"
-ENDLESS = Settings(operation_reads=10**9, operation_seconds=1e9)
+ENDLESS = EmulatorSettings(operation_reads=10**9, operation_seconds=1e9)
 
 
 def turn_away(
@@ -47,9 +47,9 @@ def turn_away(
 
 def change_item(cloud: Azure, vm: str, **properties: object) -> None:
     """Let somebody change the item of a VM."""
-    (key,) = (key for key in cloud.emulator.state.items if key.endswith(f";{vm}"))
-    item = cloud.emulator.state.items[key]
-    cloud.emulator.state.items[key] = {**item, "properties": {**item["properties"], **properties}}
+    (key,) = (key for key in cloud.emulator.state.contents.items if key.endswith(f";{vm}"))
+    item = cloud.emulator.state.contents.items[key]
+    cloud.emulator.state.contents.items[key] = {**item, "properties": {**item["properties"], **properties}}
 
 
 def apply_now(cloud: Azure, *, resume: bool = False) -> Outcome:
@@ -267,7 +267,7 @@ class DyingOnAcceptance(Journal):
 @pytest.mark.parametrize("after", [False, True], ids=["before the line", "after the line"])
 def test_killed_at_the_acceptance_nothing_is_sent_again(tmp_path: Path, after: bool) -> None:
     """Whether or not the operation is in the journal, a resumed run looks for its effect instead of sending again."""
-    slow = Settings(operation_reads=10**9, operation_seconds=120)
+    slow = EmulatorSettings(operation_reads=10**9, operation_seconds=120)
     dying = type("Dying", (DyingOnAcceptance,), {"after": after})
     with azure(ready_of(small()), tmp_path, settings=slow) as cloud:
         state = cloud.folder / "state"

@@ -10,8 +10,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from optimizer.emulator import Settings
-from optimizer.emulator.jobs import Job, JobNames
+from optimizer.emulator import EmulatorSettings
+from optimizer.emulator.jobs import EmulatedJob, JobNames
 from optimizer.estate.parts import JOB_SCHEMA
 from optimizer.ports import Resource
 from optimizer.rollout.running_jobs import running_job
@@ -50,7 +50,7 @@ def test_a_vm_of_another_subscription_waits_for_its_job(tmp_path: Path, names: J
     vm = next(one["id"] for one in world.document.vms if one["id"].endswith("one-0"))
     job = (vm, VAULT, NOW - timedelta(minutes=30), END, None, "OnDemandBackup", "Completed", None)
     jobs = pl.DataFrame([job], schema=JOB_SCHEMA, orient="row")
-    with azure(ready_of(world), tmp_path, jobs=jobs, settings=Settings(job_names=names)) as cloud:
+    with azure(ready_of(world), tmp_path, jobs=jobs, settings=EmulatorSettings(job_names=names)) as cloud:
         assert cloud.apply().complete
         assert END <= cloud.moved("one-0").at < END + timedelta(minutes=10)
         assert cloud.moved("two-0").at < END
@@ -60,7 +60,7 @@ def test_a_job_that_names_no_vm_closes_its_vault(tmp_path: Path) -> None:
     """No VM of the vault is moved until the job has ended; another vault goes on."""
     with azure(ready_of(of_two_vaults()), tmp_path) as cloud:
         begun = NOW - timedelta(minutes=30)
-        cloud.emulator.state.book.add(Job("nameless", VAULT, "", "", begun, END, "Backup", "Completed"))
+        cloud.emulator.state.book.add(EmulatedJob("nameless", VAULT, "", "", begun, END, "Backup", "Completed"))
         prepared = cloud.prepare()
         assert cloud.carry_out(prepared).complete
         assert END <= cloud.moved("one-0").at < END + timedelta(minutes=10)

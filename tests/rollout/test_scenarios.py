@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from optimizer.emulator import CloudState, Settings
+from optimizer.emulator import CloudState, EmulatorSettings
 from optimizer.errors import BusyError
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.parts import JOB_SCHEMA
@@ -63,8 +63,8 @@ def change_of(policy: str, **properties: object) -> Any:
 
     def act(state: CloudState) -> None:
         key = policy.lower()
-        known = state.policies.get(key) or standard_policy(policy.rpartition("/")[2], "12:00")
-        state.policies[key] = {**known, "properties": {**known["properties"], **properties}}
+        known = state.contents.policies.get(key) or standard_policy(policy.rpartition("/")[2], "12:00")
+        state.contents.policies[key] = {**known, "properties": {**known["properties"], **properties}}
 
     return act
 
@@ -136,7 +136,7 @@ def test_an_immutable_vault_is_written_whole(tmp_path: Path) -> None:
 def test_a_guarded_vault_asks_for_nothing_where_only_times_change(tmp_path: Path) -> None:
     """A guard that watches retention, as documented, lets the plan pass without requests."""
     ready = ready_of(with_parts(small(), vault_settings=(GUARD,)))
-    with azure(ready, tmp_path, settings=Settings(guard_asks="retention")) as cloud:
+    with azure(ready, tmp_path, settings=EmulatorSettings(guard_asks="retention")) as cloud:
         assert cloud.apply().complete
         assert all("resourceGuardOperationRequests" not in body_of(write) for write in cloud.emulator.writes)
 
@@ -144,7 +144,7 @@ def test_a_guarded_vault_asks_for_nothing_where_only_times_change(tmp_path: Path
 def test_a_guard_that_asks_for_everything_gets_its_requests(tmp_path: Path) -> None:
     """Refused writes say what to do; resumed with the requests, each body carries the one for its kind."""
     ready = ready_of(with_parts(small(), vault_settings=(GUARD,)))
-    with azure(ready, tmp_path, settings=Settings(guard_asks="always")) as cloud:
+    with azure(ready, tmp_path, settings=EmulatorSettings(guard_asks="always")) as cloud:
         outcome = cloud.apply()
         assert outcome.failed
         assert not outcome.done
@@ -182,7 +182,7 @@ def test_46_policy_writes_at_10_a_day_take_five_days(tmp_path: Path, scope: Any)
     ready = ready_of(_many(Rules(policies=limits), vaults))
     kinds = Counter(write.kind for write in ready.writes)
     assert (kinds["create_policy"], kinds["edit_policy"]) == (28, 18)
-    settings = Settings(policy_writes_scope=scope, policy_writes_per_day=10, operation_reads=0)
+    settings = EmulatorSettings(policy_writes_scope=scope, policy_writes_per_day=10, operation_reads=0)
     with azure(ready, tmp_path, settings=settings) as cloud:
         prepared = cloud.prepare()
         assert prepared.rollout.num_days == 5
@@ -232,7 +232,7 @@ def test_after_a_lock_is_gone_the_run_is_resumed(tmp_path: Path) -> None:
         records = read_journal(cloud.journal)
         assert state_of(records).failed
         assert "lock" in next(iter(state_of(records).failed.values())).error
-        cloud.emulator.state.attached.clear()
+        cloud.emulator.state.contents.attached.clear()
         assert cloud.apply(resume=True).complete
         assert len(cloud.emulator.writes) == len(cloud.ready.writes)
 
@@ -300,7 +300,7 @@ def test_a_change_of_clocks_on_the_way_does_no_harm(tmp_path: Path, clock_change
     policies = [standard_policy("berlin", "23:00", items=3, zone="W. Europe Standard Time")]
     ready = ready_of(world(policies, places, {"night": "02:30", "morning": "06:00"}, Rules()))
     day_before = datetime(2026, 3, 28, 9, 0, tzinfo=UTC)
-    with azure(ready, tmp_path, now=day_before, settings=Settings(clock_changes=clock_changes)) as cloud:
+    with azure(ready, tmp_path, now=day_before, settings=EmulatorSettings(clock_changes=clock_changes)) as cloud:
         assert cloud.apply().complete
         cloud.clock.sleep(3 * 86400)
         points = defaultdict(list)

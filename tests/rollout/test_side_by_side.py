@@ -14,7 +14,7 @@ import pytest
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.service import AzureBackupService
-from optimizer.emulator import Emulator, Settings
+from optimizer.emulator import Emulator, EmulatorSettings
 from optimizer.errors import ThrottledError, UncertainError
 from optimizer.journal import DoneRecord, IntentRecord, Journal, Record, read_journal, state_of
 from optimizer.model.clock import SystemClock, VirtualClock
@@ -252,7 +252,7 @@ def test_workers_share_the_budget_of_a_subscription(tmp_path: Path) -> None:
 def test_real_threads_write_what_is_planned(tmp_path: Path) -> None:
     """Eight threads through the real clients: every write once, in the journal, in the ledger, in order per vault."""
     ready, clock = plan_of(24, 6), StandingClock(NOW.replace(hour=12))
-    with Emulator.of_estate(ready.document, clock=clock, settings=Settings(operation_reads=2)) as emulator:
+    with Emulator.of_estate(ready.document, clock=clock, settings=EmulatorSettings(operation_reads=2)) as emulator:
         with AzureBackupService(Connection.to_emulator(emulator.endpoint, emulator.ca_file)) as service:
             ledger, journal = Ledger(tmp_path / "state"), tmp_path / "plan.journal.jsonl"
             prepared = prepare_apply(

@@ -13,7 +13,7 @@ import pytest
 
 from optimizer.azure.connection import Connection
 from optimizer.azure.reader import AzureBackupReader
-from optimizer.emulator import Emulator, Settings
+from optimizer.emulator import Emulator, EmulatorSettings
 from optimizer.errors import AuthError, CloudError, ForbiddenError, NotFoundError, UncertainError
 from optimizer.estate.arm import build_inventory
 from optimizer.estate.document import EstateDocument
@@ -457,7 +457,7 @@ def test_requests_do_not_grow_with_the_number_of_vms() -> None:
     )
     clock = VirtualClock(WRITTEN)
     moved = {vm_id(name).lower(): WRITTEN for name in names}
-    settings = Settings(missed_vms=frozenset(vm_id(name) for name in names[:2]), page_size=40)
+    settings = EmulatorSettings(missed_vms=frozenset(vm_id(name) for name in names[:2]), page_size=40)
     counts = []
     with Emulator.of_estate(document, clock=clock, settings=settings) as emulator:
         clock.sleep(timedelta(hours=22).total_seconds())

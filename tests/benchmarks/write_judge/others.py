@@ -139,7 +139,7 @@ class Others:
         return next((one for one in self._changes if change_key(one) == key), None)
 
     def _put(self, key: str, after: Resource) -> None:
-        service = self._emulator.state
+        service = self._emulator.state.contents
         if is_item(key):
             before = policy_of(service.items[key])
             service.items[key] = after

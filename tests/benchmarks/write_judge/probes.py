@@ -142,7 +142,7 @@ def _judged(place: Site, earlier: Log | None = None) -> list[Breach]:
 
 def _not_back(twin: Site, place: Site, machine: Machine, named: str) -> list[Breach]:
     """What is not as it was before the plan; what others did before counts as in the trial itself."""
-    end = State(dict(twin.emulator.state.policies), dict(twin.emulator.state.items))
+    end = State(dict(twin.emulator.state.contents.policies), dict(twin.emulator.state.contents.items))
     log = place.log
     said = "\n".join([*machine.said, named])
     return [Breach(rule, twin.clock.now(), what) for rule, what in not_back(log, end, said)]

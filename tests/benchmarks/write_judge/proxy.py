@@ -148,7 +148,7 @@ class Proxy:
     def _took_effect(self) -> None:
         write = self.emulator.writes[-1]
         key = write.object_id.lower()
-        state = self.emulator.state
+        state = self.emulator.state.contents
         after = (state.items if "/protecteditems/" in key else state.policies).get(key)
         self.log.events.append(Change(self._senders.get(key, OTHERS), write.at, write.object_id, after))
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from optimizer.emulator import Emulator, Settings
+from optimizer.emulator import Emulator, EmulatorSettings
 from optimizer.estate.document import EstateDocument
 from tests.benchmarks.write_judge.estates import Recipe
 from tests.benchmarks.write_judge.machine import Machine
@@ -52,7 +52,7 @@ class Site:
         self.log.jobs = _spans(self.emulator)
 
 
-def settings_of(recipe: Recipe, reads: int) -> Settings:
+def settings_of(recipe: Recipe, reads: int) -> EmulatorSettings:
     """How the service behaves for an estate.
 
     Parameters
@@ -63,7 +63,7 @@ def settings_of(recipe: Recipe, reads: int) -> Settings:
         Looks at an operation before it is through.
     """
     guarded = "guard" in recipe.quirks
-    return Settings(
+    return EmulatorSettings(
         operation_reads=reads,
         job_minutes=75.0 if "long jobs" in recipe.quirks else 45.0,
         backups_since=recipe.begins - timedelta(days=2),

@@ -288,8 +288,8 @@ class Trial:
             return False
         content = result.content
         if "guard" in self.recipe.quirks and content.get("failed") and not (machine.folder / "guard").exists():
-            place.emulator.state.attached[:] = [
-                one for one in place.emulator.state.attached if "/locks/" not in str(one["id"]).lower()
+            place.emulator.state.contents.attached[:] = [
+                one for one in place.emulator.state.contents.attached if "/locks/" not in str(one["id"]).lower()
             ]
             (machine.folder / "guard").touch()
             return False
@@ -313,7 +313,7 @@ class Trial:
         return len(place.emulator.writes)
 
     def _check_lost(self, place: Site, changes: Sequence[dict[str, Any]], used: Sequence[Machine]) -> None:
-        state = State(dict(place.emulator.state.policies), dict(place.emulator.state.items))
+        state = State(dict(place.emulator.state.contents.policies), dict(place.emulator.state.contents.items))
         outcome = self._outcomes.get("apply a") or {}
         foreign = foreign_keys(place.log)
         if not outcome:
@@ -335,7 +335,7 @@ class Trial:
                 continue
             result = self._through(place, machine, ["rollback", "plan.journal.jsonl"], "rollback")
             self.verdict.way_back += f"{machine.name}:{result.code} "
-        end = State(dict(place.emulator.state.policies), dict(place.emulator.state.items))
+        end = State(dict(place.emulator.state.contents.policies), dict(place.emulator.state.contents.items))
         texts = [text for machine in used for text in machine.said]
         ends = [self._outcomes.get(f"rollback {machine.name}") or {} for machine in used]
         said = "\n".join([*texts, *(left_alone(changes, end) for end in ends)])
