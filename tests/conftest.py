@@ -38,7 +38,7 @@ SystemClock.now = lambda _self: NOW
 # Whether the solver is still to be compiled depends on the order of the tests; what they see on stderr must not.
 logging.getLogger("optimizer.solve.compiled").setLevel(logging.WARNING)
 
-COMPILES = "tests/solve/test_solver.py"
+COMPILES = "tests/solve/search/test_solver.py"
 WITHOUT_SOLVER = ("tests/azure/", "tests/emulator/", "tests/estate/", "tests/model/", "tests/report/")
 LONG = (
     "tests/cli/test_commands.py",

@@ -14,7 +14,7 @@ DEFAULT_SEED = 0
 """Seed of every search that is given no other."""
 
 DEFAULT_GAP_PERCENT = 0.5
-"""Default of ``--gap``, equal to :data:`optimizer.solve.search_settings.DEFAULT_GAP`; --help imports no solver."""
+"""Default of ``--gap``, as in :mod:`optimizer.solve.effort.search_settings`, which ``--help`` must not import."""
 
 
 class SearchSettings(TypedDict):

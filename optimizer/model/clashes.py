@@ -59,7 +59,7 @@ class Clashes:
         return np.stack(self._matrices) if self._matrices else none
 
     def stacked_hours(self) -> FloatArray | None:
-        """Hours that ``within`` has to allow, for every matrix; see :class:`~optimizer.solve.instance.Gates`."""
+        """Hours that ``within`` has to allow for every matrix; see :class:`~optimizer.model.set_constraints.Gates`."""
         hours = np.stack(self._hours) if self._hours else None
         return None if hours is None or np.isnan(hours).all() else hours
 

@@ -162,7 +162,7 @@ def notes_on_spreading(prices: Prices, spreading_costs: float, *, with_curve: bo
     prices
         Prices of the rules.
     spreading_costs
-        See :class:`optimizer.solve.solved.Solved`.
+        See :class:`optimizer.solve.search.solved.Solved`.
     with_curve
         Whether the plan has a moves curve.
     """

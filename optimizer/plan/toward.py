@@ -19,7 +19,7 @@ from optimizer.solve import Problem, Solved, TowardRules
 
 @dataclass(frozen=True, slots=True)
 class WritesOfCase:
-    """The writes of a case; see :class:`optimizer.solve.first_step.Writes`.
+    """The writes of a case; see :class:`optimizer.solve.moves.first_step.Writes`.
 
     Parameters
     ----------

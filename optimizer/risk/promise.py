@@ -226,7 +226,9 @@ def _decide_again(part: OptionPart, decisions: Decisions, held_out: _HeldOut, co
 
 
 def _highest_risk(risk: FloatArray, allowed: BoolArray, today: FloatArray, max_increase: float) -> FloatArray:
-    """Highest risk that each VM may move to; gives way as :func:`optimizer.solve.restrict.restrict_options` does.
+    """Highest risk that each VM may move to.
+
+    It gives way as in :func:`optimizer.solve.problem.restrict.restrict_options`.
 
     Parameters
     ----------

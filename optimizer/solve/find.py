@@ -10,16 +10,16 @@ import numpy as np
 from optimizer.engine import SERIAL, Engine
 from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress, no_progress
-from optimizer.solve.baselines import todays
-from optimizer.solve.closest import ANYWHERE, stay_close, usable_start
-from optimizer.solve.cost import is_feasible
-from optimizer.solve.cpsat import Outcome
-from optimizer.solve.cycles import DEFAULT_EFFORT
-from optimizer.solve.instance import Instance
-from optimizer.solve.problem import Problem
-from optimizer.solve.search_settings import DEFAULT_SEARCH, Search
-from optimizer.solve.solved import NotFound, Solved, Unsolvable
-from optimizer.solve.solver import solve
+from optimizer.solve.effort.cycles import DEFAULT_EFFORT
+from optimizer.solve.effort.search_settings import DEFAULT_SEARCH, Search
+from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.problem.cost import is_feasible
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.problem.statement import Statement
+from optimizer.solve.search.baselines import todays
+from optimizer.solve.search.closest import ANYWHERE, stay_close, usable_start
+from optimizer.solve.search.solved import NotFound, Solved, Unsolvable
+from optimizer.solve.search.solver import solve
 from optimizer.solve.why_not.feasibility import any_schedule
 
 SHARE_OF_START = 0.2
@@ -50,7 +50,7 @@ class Near:
 
 
 def find_schedule(
-    problem: Problem,
+    problem: Statement,
     search: Search = DEFAULT_SEARCH,
     *,
     engine: Engine = SERIAL,
@@ -69,9 +69,9 @@ def find_schedule(
     search
         Seed, effort, gap and time limit.
     engine, progress
-        See :func:`optimizer.solve.solver.solve`.
+        See :func:`optimizer.solve.search.solver.solve`.
     near
-        A schedule to stay close to; see :func:`optimizer.solve.closest.stay_close`.
+        A schedule to stay close to; see :func:`optimizer.solve.search.closest.stay_close`.
     begin
         Shape (V,): schedule at which the search begins, which must be feasible to be of use.
     like

@@ -48,7 +48,7 @@ def make_plan(
     rules
         Rules that the schedule must keep.  None: the defaults.
     seed, effort, gap, time_limit_seconds
-        Settings of the search; see :class:`optimizer.solve.search_settings.Search`.
+        Settings of the search; see :class:`optimizer.solve.effort.search_settings.Search`.
     path
         Path at which the plan will be written; the plan states the estate's location relative to it.
     history

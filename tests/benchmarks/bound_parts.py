@@ -11,18 +11,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
-from optimizer.solve.bound import ascend, forced_bounds
-from optimizer.solve.cost import evaluate, excess_of, is_feasible, policy_counts, policy_writes
-from optimizer.solve.cpsat import ModelAnswer, Outcome, Scope, ScopedModel, whole
-from optimizer.solve.executable import extra_writes
-from optimizer.solve.forced import sharp_forced_bounds
-from optimizer.solve.instance import Instance
-from optimizer.solve.limits import Limits
+from optimizer.solve.bound.ascent import ascend, forced_bounds
+from optimizer.solve.bound.forced import sharp_forced_bounds
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.exact.cpsat import ModelAnswer, Outcome, Scope, ScopedModel, whole
 from optimizer.solve.moves.curve import trace_moves
-from optimizer.solve.search_settings import Search
+from optimizer.solve.problem.cost import evaluate, excess_of, is_feasible, policy_counts, policy_writes
+from optimizer.solve.problem.executable import extra_writes
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.problem.limits import Limits
+from optimizer.solve.problem.write_groups import write_groups
 from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
-from optimizer.solve.write_groups import write_groups
 from tests.benchmarks.random_problems import cheapest_first
 from tests.benchmarks.tight_problems import Judge
 from tests.solve.examples import Problem

@@ -27,12 +27,12 @@ from rich.console import Console
 from rich.table import Table
 
 from optimizer.model.arrays import IntArray
-from optimizer.solve.bound import ascend
-from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved, Unsolvable
-from optimizer.solve.solver import solve
+from optimizer.solve.bound.ascent import ascend
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.problem.cost import evaluate, is_feasible
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.search.solved import Solved, Unsolvable
+from optimizer.solve.search.solver import solve
 from tests.benchmarks.bound_parts import all_schedules, faults_of_parts
 from tests.benchmarks.random_problems import (
     brute_force,
@@ -285,7 +285,7 @@ def prove_in_cpsat(instance: Instance, hint: IntArray, seconds: float, num_worke
     """Optimum, if CP-SAT proves it in time; the hint is a schedule, shape (V,)."""
     from ortools.sat.python import cp_model
 
-    from optimizer.solve.cpsat import SCALE, ScopedModel, whole
+    from optimizer.solve.exact.cpsat import SCALE, ScopedModel, whole
 
     built = ScopedModel(instance, whole(instance, hint))
     solver = cp_model.CpSolver()

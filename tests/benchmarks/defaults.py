@@ -27,8 +27,8 @@ from optimizer.model.rules import Rules
 from optimizer.plan.case import Case
 from optimizer.plan.occupancy import expected_overlaps, service_occupancy, working_hours_starts
 from optimizer.planning import prepare, prepare_forecast, solve_case
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.search.solved import Solved
 from tests.benchmarks.forecast_arms import DEFAULT_TRACE, HARM, Split, as_people_choose, read_trace, regret_closed
 from tests.benchmarks.spreading import made_up_inventory
 

@@ -73,9 +73,9 @@ def run(arguments: argparse.Namespace) -> dict[str, Any]:
     from optimizer.plan.compose import compose_plan
     from optimizer.plan.document import Settings
     from optimizer.planning import prepare, solve_case
-    from optimizer.solve.baselines import greedy, stable_hash
-    from optimizer.solve.cost import evaluate, is_feasible
-    from optimizer.solve.search_settings import Search
+    from optimizer.solve.effort.search_settings import Search
+    from optimizer.solve.problem.cost import evaluate, is_feasible
+    from optimizer.solve.search.baselines import greedy, stable_hash
     from tests.benchmarks.estates import num_vaults
 
     figures: dict[str, Any] = {}

@@ -13,9 +13,9 @@ from optimizer.model.inventory import Policy
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.set_constraints import Gates
 from optimizer.model.timegrid import NUM_OPTIONS, Frequency
-from optimizer.solve.cost import is_feasible, policy_counts, policy_writes, row_costs
-from optimizer.solve.executable import extra_writes
-from optimizer.solve.instance import NO_CAP, Instance, WriteLimit
+from optimizer.solve.problem.cost import is_feasible, policy_counts, policy_writes, row_costs
+from optimizer.solve.problem.executable import extra_writes
+from optimizer.solve.problem.instance import NO_CAP, Instance, WriteLimit
 from tests.solve.examples import DAILY, HOURLY, SUNDAYS, WORKDAYS, Problem, inventory, policy
 
 ZONES = ("UTC", "UTC", "India Standard Time", "W. Europe Standard Time")

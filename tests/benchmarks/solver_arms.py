@@ -20,10 +20,10 @@ from optimizer.estate.folder import Estate
 from optimizer.model.arrays import IntArray
 from optimizer.plan.case import Case
 from optimizer.plan.document import Settings
-from optimizer.solve.baselines import greedy, stable_hash, todays
-from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance
-from optimizer.solve.search_settings import Search
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.problem.cost import evaluate, is_feasible
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.search.baselines import greedy, stable_hash, todays
 
 QUIET_SECONDS = 0.1
 """Steps of a trajectory that follow faster than this are left out."""
@@ -106,7 +106,7 @@ def ours(task: Task) -> dict[str, Any]:
     """Instance in memory to verified plan: solve, derive the changes, verify, compose."""
     from optimizer.engine import open_engine
     from optimizer.plan.compose import compose_plan
-    from optimizer.solve.solver import solve
+    from optimizer.solve.search.solver import solve
 
     began = time.monotonic()
     with open_engine(processes=task.processes) as engine:
@@ -138,7 +138,7 @@ def monolithic(task: Task) -> dict[str, Any]:
     """The whole problem as one CP-SAT model, two workers, today's schedule as hint."""
     from ortools.sat.python import cp_model
 
-    from optimizer.solve.cpsat import SCALE, ScopedModel, whole
+    from optimizer.solve.exact.cpsat import SCALE, ScopedModel, whole
 
     began = time.monotonic()
     emit(stage="building the model")

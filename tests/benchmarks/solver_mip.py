@@ -13,7 +13,7 @@ from ortools.math_opt.python import mathopt
 
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.instance import NO_CAP, Instance
+from optimizer.solve.problem.instance import NO_CAP, Instance
 
 INFINITY = float("inf")
 

@@ -13,8 +13,8 @@ from optimizer.model.timegrid import Frequency, Recurrence
 from optimizer.plan.occupancy import expected_overlaps
 from optimizer.planning import prepare_forecast, solve_case
 from optimizer.risk.forecast import Forecast
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.search.solved import Solved
 from tests.benchmarks.people import service_sizes
 
 NUM_VAULTS = 2

@@ -14,9 +14,9 @@ from pathlib import Path
 from statistics import median
 
 from optimizer.engine import open_engine
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.solver import solve
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.search.solved import Solved
+from optimizer.solve.search.solver import solve
 from tests.benchmarks.estates import bootstrap, read_trace
 from tests.benchmarks.solver import DEFAULT_TRACE
 

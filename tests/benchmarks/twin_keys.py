@@ -18,11 +18,11 @@ from pathlib import Path
 
 import numpy as np
 
-from optimizer.solve.cost import evaluate
-from optimizer.solve.instance import Instance
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.solver import solve
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.problem.cost import evaluate
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.search.solved import Solved
+from optimizer.solve.search.solver import solve
 from tests.benchmarks.bound_soundness import prove_in_cpsat
 from tests.benchmarks.estates import bootstrap_case, read_trace
 from tests.benchmarks.solver_tables import markdown_table

@@ -28,9 +28,9 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.case import Case
 from optimizer.planning import prepare, prepare_forecast, solve_case
-from optimizer.solve.cpsat import Outcome
-from optimizer.solve.limits import Limits
-from optimizer.solve.search_settings import Search
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.problem.limits import Limits
 from optimizer.solve.why_not.counting_model import stuck
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from optimizer.solve.why_not.no_schedule import (

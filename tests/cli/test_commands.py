@@ -547,7 +547,7 @@ def test_an_interrupt_is_no_traceback(home: Path, tmp_path: Path) -> None:
 import os, signal, sys, threading, time
 def waits_for_the_search():
     frame = sys._current_frames()[threading.main_thread().ident]
-    while frame is not None and frame.f_globals.get("__name__") != "optimizer.solve.clock":
+    while frame is not None and frame.f_globals.get("__name__") != "optimizer.solve.effort.clock":
         frame = frame.f_back
     return frame is not None
 def stop():

@@ -19,9 +19,9 @@ from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate, open_estate
 from optimizer.plan.document import PlanDocument
 from optimizer.planning import prepare
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.solver import solve
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.search.solved import Solved
+from optimizer.solve.search.solver import solve
 from optimizer.workflow import make_plan
 from tests.cli.command_line import run, run_process
 from tests.engine import tasks

@@ -13,9 +13,9 @@ from optimizer.engine import SERIAL, Engine, open_engine
 from optimizer.errors import EngineError
 from optimizer.estate.folder import Estate
 from optimizer.planning import prepare
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.solver import solve
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.search.solved import Solved
+from optimizer.solve.search.solver import solve
 from tests.engine import tasks
 from tests.plan.estates import imported_estate
 from tests.solve.examples import PART_VMS, vaults_that_share_services

@@ -15,7 +15,7 @@ from optimizer.model.selectors import Selector
 from optimizer.solve.why_not.changes import relaxed_rules
 from tests.solve.conflict_examples import nightly
 from tests.solve.examples import best_of_all, inventory, only, policy
-from tests.solve.test_relaxation import diagnosis_of
+from tests.solve.why_not.test_relaxation import diagnosis_of
 
 STAY = Rule(name="stay", pin=True)
 

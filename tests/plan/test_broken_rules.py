@@ -15,7 +15,7 @@ from optimizer.plan.broken_rules import breaks_of_standing, find_broken_rules
 from optimizer.plan.occupancy import starts_today
 from optimizer.plan.verify import rules_of
 from optimizer.plan.verify_clock import WindowClock
-from optimizer.solve.problem import Problem as SolverProblem
+from optimizer.solve.questions import Problem as SolverProblem
 from tests.solve.examples import (
     SNAPSHOT_MINUTES,
     Problem,

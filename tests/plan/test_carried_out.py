@@ -18,11 +18,11 @@ from optimizer.plan.compose import changes_to
 from optimizer.plan.rule_notes import notes_on_order
 from optimizer.risk.forecast import Forecast
 from optimizer.risk.table import RiskTable
-from optimizer.solve.problem import Problem
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.solver import solve
-from optimizer.solve.stages import NUM_STAGES
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.exact.stages import NUM_STAGES
+from optimizer.solve.questions import Problem
+from optimizer.solve.search.solved import Solved
+from optimizer.solve.search.solver import solve
 from optimizer.solve.why_not.no_schedule import NotFoundWithinEffortError
 from tests.plan.estates import item, standard_policy
 from tests.plan.test_diff import document_of, inventory_of

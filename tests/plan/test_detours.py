@@ -17,10 +17,10 @@ from optimizer.plan.compose import changes_to, compose_plan, known_policies, to_
 from optimizer.plan.document import ReassignItem, Settings
 from optimizer.plan.verify import Claims, verify
 from optimizer.planning import prepare, solve_case
-from optimizer.solve.cost import evaluate
-from optimizer.solve.instance import WriteLimit
-from optimizer.solve.limits import Limit, LimitKind
-from optimizer.solve.search_settings import Search
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.problem.cost import evaluate
+from optimizer.solve.problem.instance import WriteLimit
+from optimizer.solve.problem.limits import Limit, LimitKind
 from tests.plan.conftest import Planned
 from tests.prices import fixed_prices
 

@@ -24,10 +24,10 @@ from optimizer.plan.diff import Diff, derive_changes
 from optimizer.plan.document import CreatePolicy, EditPolicy, ReassignItem
 from optimizer.ports import Resource
 from optimizer.risk.table import RiskTable
-from optimizer.solve.build import build_instance
-from optimizer.solve.cost import count_edits, policy_counts, policy_writes
-from optimizer.solve.instance import Instance
-from optimizer.solve.restrict import restrict_options
+from optimizer.solve.problem.build import build_instance
+from optimizer.solve.problem.cost import count_edits, policy_counts, policy_writes
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.problem.restrict import restrict_options
 from tests.plan.estates import VAULT, item, policy_id, sql_policy, standard_policy
 
 STARTS = (2, 9, 10, 47)

@@ -19,9 +19,9 @@ from optimizer.plan.verify_clock import WindowClock
 from optimizer.plan.verify_sets import SetRules
 from optimizer.rollout.gates import Gates
 from optimizer.rollout.recovery import rpo_of_items
-from optimizer.solve.breaches import breaches
-from optimizer.solve.cost import evaluate
-from optimizer.solve.limits import Limits
+from optimizer.solve.problem.breaches import breaches
+from optimizer.solve.problem.cost import evaluate
+from optimizer.solve.problem.limits import Limits
 from tests.plan.conftest import Planned, planned
 from tests.rollout.small_rollouts import NOW, item_write, world
 from tests.rollout.test_gates import DAILY

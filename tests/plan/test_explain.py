@@ -21,7 +21,7 @@ from optimizer.plan.occupancy import expected_overlaps, starts_in_schedule
 from optimizer.plan.vm_overlaps import VmOverlaps
 from optimizer.risk.observed import observed_risk
 from optimizer.risk.table import RiskTable
-from optimizer.solve.cost import evaluate, is_feasible
+from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.workflow import explain_vm
 from tests.plan.conftest import Planned, planned
 

@@ -26,7 +26,7 @@ from optimizer.plan.document import CreatePolicy, EditPolicy, PlanDocument, Reas
 from optimizer.plan.explain import explain
 from optimizer.plan.verify import Checked, Claims, verify
 from optimizer.planning import make_plan_of, prepare
-from optimizer.solve.cost import evaluate, is_feasible
+from optimizer.solve.problem.cost import evaluate, is_feasible
 from optimizer.workflow import audit_case, make_plan
 from tests.plan.conftest import EFFORT, Planned
 from tests.plan.estates import imported_estate, item, standard_policy, with_another_month

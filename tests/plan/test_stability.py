@@ -20,9 +20,9 @@ from optimizer.plan.fingerprint import fingerprint_of
 from optimizer.plan.moves import trace_curve
 from optimizer.plan.store import read_plan, write_plan
 from optimizer.planning import make_plan_of, prepare, solve_case
-from optimizer.solve.cost import evaluate
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.problem.cost import evaluate
+from optimizer.solve.search.solved import Solved
 from optimizer.workflow import explain_vm, make_plan
 from tests.golden.plans import office
 from tests.plan.conftest import EFFORT, Planned

@@ -32,11 +32,11 @@ from optimizer.plan.together import (
 from optimizer.planning import make_plan_of, prepare
 from optimizer.report.terminal.plan import render_plan
 from optimizer.report.terminal.sheet import to_text
-from optimizer.solve.bound import ascend
-from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance
-from optimizer.solve.problem import Problem as SolverProblem
-from optimizer.solve.solved import Solved
+from optimizer.solve.bound.ascent import ascend
+from optimizer.solve.problem.cost import evaluate, is_feasible
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.questions import Problem as SolverProblem
+from optimizer.solve.search.solved import Solved
 from optimizer.workflow import explain_vm
 from tests.cli.command_line import run
 from tests.plan.conftest import Planned

@@ -15,10 +15,10 @@ from optimizer.planning import make_plan_of, prepare
 from optimizer.report.page.html import render_html
 from optimizer.report.terminal.plan import render_audit, render_plan
 from optimizer.report.terminal.sheet import to_text
-from optimizer.solve.cost import evaluate
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.solver import solve
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.problem.cost import evaluate
+from optimizer.solve.search.solved import Solved
+from optimizer.solve.search.solver import solve
 from optimizer.workflow import audit_case, explain_vm
 from tests.plan.conftest import Planned, planned
 from tests.plan.test_verify import valid

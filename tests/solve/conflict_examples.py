@@ -13,10 +13,10 @@ from optimizer.model.arrays import IntArray
 from optimizer.model.rule_windows import Window
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.set_constraints import Gates
-from optimizer.solve.cost import evaluate
-from optimizer.solve.limits import Limit, Limits
-from optimizer.solve.restrict import RISK_TOLERANCE
-from optimizer.solve.search_settings import Search
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.problem.cost import evaluate
+from optimizer.solve.problem.limits import Limit, Limits
+from optimizer.solve.problem.restrict import RISK_TOLERANCE
 from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules
 from optimizer.solve.why_not.relaxation import Effect, effect_of_plan
 from tests.solve.examples import SNAPSHOT_MINUTES, Problem, flat_risk, inventory, obvious_feasible, only, policy

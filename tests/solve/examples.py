@@ -20,9 +20,9 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import Frequency, Horizon, Pattern, Recurrence
 from optimizer.risk.table import RiskTable
-from optimizer.solve.build import build_instance
-from optimizer.solve.instance import Instance, WriteLimit
-from optimizer.solve.restrict import Restrictions, restrict_options
+from optimizer.solve.problem.build import build_instance
+from optimizer.solve.problem.instance import Instance, WriteLimit
+from optimizer.solve.problem.restrict import Restrictions, restrict_options
 from tests.prices import fixed_prices
 from tests.solve.orders import writes_of_schedule
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from optimizer.solve.executable import Families, make_families
-from optimizer.solve.instance import ExistingPolicy
+from optimizer.solve.problem.executable import Families, make_families
+from optimizer.solve.problem.instance import ExistingPolicy
 
 if TYPE_CHECKING:
     from tests.solve.examples import Problem

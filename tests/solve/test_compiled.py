@@ -11,7 +11,7 @@ from numba.core.event import Event, EventStatus
 
 from optimizer.cli.console import Screen
 from optimizer.solve.compiled import COMPILING, CompilerWatch
-from optimizer.solve.kernels import _take_out
+from optimizer.solve.search.kernels import _take_out
 
 
 def _event(status: EventStatus, function: object = _take_out) -> Event:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from optimizer.model.rules import Rule, Rules
+from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.find import Near, find_schedule
-from optimizer.solve.problem import Problem
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved, Unsolvable
+from optimizer.solve.questions import Problem
+from optimizer.solve.search.solved import Solved, Unsolvable
 from tests.solve.examples import Problem as Example
 from tests.solve.examples import flat_risk, inventory, only, policy
 

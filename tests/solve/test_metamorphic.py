@@ -10,9 +10,9 @@ import pytest
 
 from optimizer.model.inventory import ProtectedItem, Vault, Vm
 from optimizer.model.rules import Prices, Rule
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import NotFound, Solved, Unsolvable
-from optimizer.solve.solver import solve
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.search.solved import NotFound, Solved, Unsolvable
+from optimizer.solve.search.solver import solve
 from tests.benchmarks.random_problems import tiny_problem
 from tests.benchmarks.tight_problems import tight_problem
 from tests.solve.examples import Problem, policy

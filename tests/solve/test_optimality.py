@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from optimizer.solve.bound import ascend
-from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.cpsat import Outcome, ScopedModel, whole
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Unsolvable
-from optimizer.solve.solver import solve
+from optimizer.solve.bound.ascent import ascend
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.exact.cpsat import Outcome, ScopedModel, whole
+from optimizer.solve.problem.cost import evaluate, is_feasible
+from optimizer.solve.search.solved import Unsolvable
+from optimizer.solve.search.solver import solve
 from tests.solve.examples import Problem, best_of_all, every_schedule, obvious_cost, obvious_feasible, problems
 
 

@@ -8,11 +8,11 @@ import pytest
 from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.model.timegrid import format_start
-from optimizer.solve.cost import is_feasible
-from optimizer.solve.cpsat import Outcome, Scope, ScopedModel, whole
-from optimizer.solve.limits import Limits
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solver import solve
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.exact.cpsat import Outcome, Scope, ScopedModel, whole
+from optimizer.solve.problem.cost import is_feasible
+from optimizer.solve.problem.limits import Limits
+from optimizer.solve.search.solver import solve
 from optimizer.solve.why_not.counting_model import CountingModel
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 from tests.benchmarks.random_problems import brute_force

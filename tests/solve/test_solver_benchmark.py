@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from optimizer.solve.cost import evaluate, is_feasible
+from optimizer.solve.problem.cost import evaluate, is_feasible
 from tests.benchmarks.measured import Limits, run_measured
 from tests.benchmarks.solver import ARM_NAMES, result_of
 from tests.benchmarks.solver_arms import ARMS, Trajectory, read_note

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from optimizer.solve.cost import evaluate
+from optimizer.solve.problem.cost import evaluate
 from tests.benchmarks.bound_soundness import EXTRAS, Medium, check_tiny, prove, summarise_medium, summarise_tiny
 from tests.benchmarks.random_problems import brute_force, medium_problem, tiny_problem
 from tests.benchmarks.tight_problems import keeps_every_rule

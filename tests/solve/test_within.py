@@ -15,8 +15,8 @@ from optimizer.model.selectors import Selector
 from optimizer.model.set_demands import least_within
 from optimizer.model.timegrid import parse_start
 from optimizer.planning import prepare
-from optimizer.solve.breaches import broken_limits
-from optimizer.solve.limits import Limit, LimitKind, Limits
+from optimizer.solve.problem.breaches import broken_limits
+from optimizer.solve.problem.limits import Limit, LimitKind, Limits
 from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.feasibility import Budget
 from optimizer.solve.why_not.relaxation import Effect, diagnose

@@ -10,10 +10,11 @@ import numpy as np
 
 from optimizer.model.arrays import IntArray
 from optimizer.model.rules import Rule, Rules
-from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance
-from optimizer.solve.limits import Limits
-from optimizer.solve.toward import broken_at, gravity, in_small_edits, not_worse_than_today
+from optimizer.solve.moves.toward import gravity, in_small_edits, not_worse_than_today
+from optimizer.solve.problem.breaches import broken_at
+from optimizer.solve.problem.cost import evaluate, is_feasible
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.problem.limits import Limits
 from tests.solve.examples import Problem, flat_risk, inventory, policy
 
 Random = np.random.Generator

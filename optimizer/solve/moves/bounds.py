@@ -9,9 +9,9 @@ from dataclasses import replace
 import numpy as np
 
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.bound import ascend
-from optimizer.solve.instance import Instance
+from optimizer.solve.bound.ascent import ascend
 from optimizer.solve.moves.path import ShouldStop
+from optimizer.solve.problem.instance import Instance
 
 
 class Bounds:

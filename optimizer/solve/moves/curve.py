@@ -25,17 +25,17 @@ import numpy as np
 
 from optimizer.model.arrays import IntArray
 from optimizer.ports import Progress, no_progress
-from optimizer.solve.anneal import anneal
-from optimizer.solve.baselines import todays
-from optimizer.solve.clock import SolveClock
-from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.instance import Instance
+from optimizer.solve.effort.clock import SolveClock
+from optimizer.solve.effort.search_settings import Search
 from optimizer.solve.moves.bounds import Bounds, slopes_at
 from optimizer.solve.moves.fewest import cheapest_within, with_fewest_moves
 from optimizer.solve.moves.path import IMPROVEMENT, Mark, Path, Walk
 from optimizer.solve.moves.pool import Pool
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solver import WHOLE_MODEL_VMS
+from optimizer.solve.problem.cost import evaluate, is_feasible
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.search.anneal import anneal
+from optimizer.solve.search.baselines import todays
+from optimizer.solve.search.solver import WHOLE_MODEL_VMS
 
 MOST_OF_GAIN = 0.8
 """Share of the full gain; the fewest moves that reach it are a point of the curve."""

@@ -10,12 +10,12 @@ import math
 from dataclasses import replace
 
 from optimizer.model.arrays import IntArray
-from optimizer.solve.clock import SolveClock
-from optimizer.solve.instance import Instance
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.solver import solve
-from optimizer.solve.toward import counting_moves
+from optimizer.solve.effort.clock import SolveClock
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.moves.toward import counting_moves
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.search.solved import Solved
+from optimizer.solve.search.solver import solve
 
 PART_OF_EFFORT = 4
 """The effort of each search here is the plan's effort divided by this, because a curve may need several searches."""

@@ -17,8 +17,8 @@ import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.cost import evaluate, is_feasible, policy_counts, policy_writes, row_counts
-from optimizer.solve.instance import Instance
+from optimizer.solve.problem.cost import evaluate, is_feasible, policy_counts, policy_writes, row_counts
+from optimizer.solve.problem.instance import Instance
 
 ROUNDS = 32
 """Number of times that the remaining moves are priced while they are ordered; gains change as other VMs move."""

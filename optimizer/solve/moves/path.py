@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from optimizer.model.arrays import IntArray
-from optimizer.solve.arrays import BLOCKED
-from optimizer.solve.instance import Instance
 from optimizer.solve.moves.tally import Tally
+from optimizer.solve.problem.arrays import BLOCKED
+from optimizer.solve.problem.instance import Instance
 
 IMPROVEMENT = 1e-9
 """Minimum gain of a change, in at-risk backups per 30 days, so that rounding cannot make the search run in circles."""

@@ -6,10 +6,10 @@ import numpy as np
 
 from optimizer.model.arrays import BoolArray, FloatArray, IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.arrays import BLOCKED
-from optimizer.solve.cost import evaluate, gate_counts, policy_counts, policy_writes, row_counts
-from optimizer.solve.executable import extra_writes
-from optimizer.solve.instance import Instance
+from optimizer.solve.problem.arrays import BLOCKED
+from optimizer.solve.problem.cost import evaluate, gate_counts, policy_counts, policy_writes, row_counts
+from optimizer.solve.problem.executable import extra_writes
+from optimizer.solve.problem.instance import Instance
 
 
 class Tally:

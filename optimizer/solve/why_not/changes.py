@@ -13,9 +13,9 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.set_constraints import Gates
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.instance import NO_CAP
-from optimizer.solve.limits import Limit, LimitKind, Limits, clashes_of, limit_behind
-from optimizer.solve.restrict import RISK_TOLERANCE, Restrictions
+from optimizer.solve.problem.instance import NO_CAP
+from optimizer.solve.problem.limits import Limit, LimitKind, Limits, clashes_of, limit_behind
+from optimizer.solve.problem.restrict import RISK_TOLERANCE, Restrictions
 
 
 @dataclass(frozen=True, slots=True)

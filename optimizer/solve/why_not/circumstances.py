@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo
 
 from optimizer.model.inventory import Inventory, Policy, describe_recurrence
 from optimizer.model.timegrid import HORIZON_DAYS, Frequency, Horizon, Pattern, Recurrence, resolve_zone
-from optimizer.solve.cpsat import Outcome
-from optimizer.solve.limits import Limits
-from optimizer.solve.restrict import AZURE_GRID
+from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.problem.limits import Limits
+from optimizer.solve.problem.restrict import AZURE_GRID
 from optimizer.solve.why_not.conflicts import Conflict
 from optimizer.solve.why_not.feasibility import Budget, Feasibility
 

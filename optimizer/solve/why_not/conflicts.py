@@ -10,8 +10,8 @@ import numpy as np
 
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.cpsat import Outcome
-from optimizer.solve.limits import EVERY_OPTION, Limit, Limits
+from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.problem.limits import EVERY_OPTION, Limit, Limits
 from optimizer.solve.why_not.counting_model import stuck
 from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Feasibility
 from optimizer.solve.why_not.hitting_sets import smallest_hitting_set

@@ -16,10 +16,10 @@ from ortools.sat.python import cp_model
 
 from optimizer.model.arrays import IntArray
 from optimizer.model.timegrid import NUM_OPTIONS
-from optimizer.solve.cost import policy_counts
-from optimizer.solve.cpsat import Outcome
-from optimizer.solve.executable import rings_without_room
-from optimizer.solve.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
+from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.problem.cost import policy_counts
+from optimizer.solve.problem.executable import rings_without_room
+from optimizer.solve.problem.limits import EVERY_OPTION, Bits, Limit, LimitKind, Limits
 
 RISK_SCALE = 1_000_000
 """Number of integer units per at-risk backup per 30 days, to which risks are rounded."""
@@ -350,7 +350,7 @@ class CountingModel:
             ``n[g, t] <= size[g] * (sum of n[h, s] - size[h] * edit[policy of h, s] over h that start in S today and
             s outside S + sum of writes[k, s] over s in S)``;
 
-        see :meth:`optimizer.solve.cpsat.ScopedModel.open_rings`.
+        see :meth:`optimizer.solve.exact.cpsat.ScopedModel.open_rings`.
         """
         instance, found = self.instance, False
         if self.limits.policies not in self.kept or self._giving is not None:

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, IntArray
-from optimizer.solve.breaches import broken_limits
-from optimizer.solve.cpsat import MOST_RINGS, Outcome
-from optimizer.solve.instance import NO_CAP
-from optimizer.solve.limits import Bits, Limit, LimitKind, Limits, open_options
-from optimizer.solve.search_settings import Search
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.exact.cpsat import MOST_RINGS, Outcome
+from optimizer.solve.problem.breaches import broken_limits
+from optimizer.solve.problem.instance import NO_CAP
+from optimizer.solve.problem.limits import Bits, Limit, LimitKind, Limits, open_options
 from optimizer.solve.why_not.counting_model import Counted, CountingModel, Slack, stuck
 
 GLOBAL_KINDS = (LimitKind.MAX_MOVES, LimitKind.POLICIES_PER_VAULT, LimitKind.POLICY_WRITES)

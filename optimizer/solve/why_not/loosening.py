@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from optimizer.model.arrays import IntArray
-from optimizer.solve.limits import Limit, LimitKind, Limits, open_options
+from optimizer.solve.problem.limits import Limit, LimitKind, Limits, open_options
 from optimizer.solve.why_not.changes import Change, loosened
 from optimizer.solve.why_not.conflicts import in_order
 from optimizer.solve.why_not.feasibility import GLOBAL_KINDS, Feasibility

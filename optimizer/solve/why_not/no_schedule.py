@@ -12,7 +12,7 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.phrases import count_vms, listed, some_of
 from optimizer.model.rules import Rules
 from optimizer.model.strict import StrictModel
-from optimizer.solve.limits import Limit, LimitKind
+from optimizer.solve.problem.limits import Limit, LimitKind
 from optimizer.solve.why_not.changes import Change
 from optimizer.solve.why_not.conflicts import Conflict
 from optimizer.solve.why_not.relaxation import Diagnosis, Effect, Relaxation

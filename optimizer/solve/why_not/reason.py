@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from optimizer.model.arrays import IntArray
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
-from optimizer.solve.cpsat import Outcome
-from optimizer.solve.limits import Limits
-from optimizer.solve.problem import Problem
-from optimizer.solve.search_settings import Search
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.problem.limits import Limits
+from optimizer.solve.problem.statement import Statement
 from optimizer.solve.why_not.changes import Change, loosened, relaxed_rules
 from optimizer.solve.why_not.circumstances import circumstances
 from optimizer.solve.why_not.conflicts import Conflict
@@ -42,7 +42,7 @@ SHARE_OF_CIRCUMSTANCES = 0.1
 Tell = Callable[[NamedConflict | NamedRelaxation], None]
 """Called with each reason why no schedule exists, and each way to make one possible, as soon as it is proven."""
 
-ProblemOf = Callable[[Inventory, Rules], Problem]
+ProblemOf = Callable[[Inventory, Rules], Statement]
 """Returns the problem of an estate, as it is or changed, under some rules."""
 
 
@@ -63,7 +63,7 @@ class Unsolved:
         Returns the problem of the same estate under other rules, or of a changed estate.
     """
 
-    def __init__(self, inventory: Inventory, problem: Problem, problem_of: ProblemOf) -> None:
+    def __init__(self, inventory: Inventory, problem: Statement, problem_of: ProblemOf) -> None:
         self._inventory, self._limits, self._problem_of = inventory, problem.limits, problem_of
         self._names = Names(inventory, problem.rules)
 

@@ -13,15 +13,15 @@ import numpy as np
 
 from optimizer.model.arrays import IntArray
 from optimizer.ports import ignore
-from optimizer.solve.breaches import broken_limits
-from optimizer.solve.closest import usable_start
-from optimizer.solve.cost import evaluate, is_feasible
-from optimizer.solve.cpsat import Outcome
-from optimizer.solve.instance import Instance
-from optimizer.solve.limits import Limit, Limits
-from optimizer.solve.search_settings import Search
-from optimizer.solve.solved import Solved
-from optimizer.solve.solver import solve
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.exact.cpsat import Outcome
+from optimizer.solve.problem.breaches import broken_limits
+from optimizer.solve.problem.cost import evaluate, is_feasible
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.problem.limits import Limit, Limits
+from optimizer.solve.search.closest import usable_start
+from optimizer.solve.search.solved import Solved
+from optimizer.solve.search.solver import solve
 from optimizer.solve.why_not.changes import Change
 from optimizer.solve.why_not.conflicts import (
     Conflict,
@@ -161,7 +161,7 @@ def effect_of_plan(instance: Instance, search: Search, near: IntArray | None = N
     Parameters
     ----------
     instance, search
-        See :func:`optimizer.solve.solver.solve`; without any time left, only ``near`` is tried.
+        See :func:`optimizer.solve.search.solver.solve`; without any time left, only ``near`` is tried.
     near
         Shape (V,): a schedule of a similar problem, at which to begin if no other is found easily. The search ignores
         it if it can, so that ``plan`` finds the same plan.

@@ -8,12 +8,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from optimizer.model.arrays import BoolArray, IntArray
-from optimizer.solve.anneal import anneal
-from optimizer.solve.cost import count_creations, evaluate, is_feasible, policy_counts, policy_writes, row_counts
-from optimizer.solve.executable import extra_writes
-from optimizer.solve.instance import Instance
-from optimizer.solve.limits import Limit, LimitKind, Limits
-from optimizer.solve.search import improve_single_moves
+from optimizer.solve.problem.cost import (
+    count_creations,
+    evaluate,
+    is_feasible,
+    policy_counts,
+    policy_writes,
+    row_counts,
+)
+from optimizer.solve.problem.executable import extra_writes
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.problem.limits import Limit, LimitKind, Limits
+from optimizer.solve.search.anneal import anneal
+from optimizer.solve.search.single_moves import improve_single_moves
 from optimizer.solve.why_not.changes import Change, loosened
 
 DEFAULT_ROUNDS = 2000

@@ -21,7 +21,7 @@ from optimizer.report.page.html import FIRST_VMS, render_html
 from optimizer.report.terminal.plan import render_plan, render_report
 from optimizer.report.terminal.sheet import decimal, short_id, to_text
 from optimizer.report.wording.orders import ORDER_TITLE, order_cells
-from optimizer.solve.limits import LimitKind
+from optimizer.solve.problem.limits import LimitKind
 from tests.report.small_estate import AS_OF, HOSTILE, SmallLoadSource, make_inventory, make_plan, make_risk
 from tests.report.terminal.test_plan import unchanged
 

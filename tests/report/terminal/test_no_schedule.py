@@ -6,7 +6,7 @@ from optimizer.plan.limit_prices import LimitPriceEntry
 from optimizer.report.terminal.no_schedule import render_found, render_no_schedule
 from optimizer.report.terminal.sheet import to_text
 from optimizer.report.wording.limit_prices import render_limits
-from optimizer.solve.limits import LimitKind
+from optimizer.solve.problem.limits import LimitKind
 from optimizer.solve.why_not.no_schedule import (
     NamedChange,
     NamedConflict,

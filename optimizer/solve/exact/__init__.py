@@ -1,0 +1,1 @@
+"""The problem as a model of CP-SAT, whole or in part."""

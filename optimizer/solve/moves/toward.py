@@ -1,0 +1,337 @@
+"""Finds a first step of few moves toward schedules that keep every rule, if that takes more moves than are allowed.
+
+Two schedules are searched for at once. The *target* keeps every rule and uses at most as many moves as are allowed in
+some months. The *step* makes some of the target's moves, at most those of one month, and leaves no more than the other
+months can make. So the target can be reached in time after this step. A step is never worse than today: a VM that
+moves breaks no rule on its own, no half hour that is over a cap gets more windows, and no two VMs clash that do not
+clash today. The best of all steps is the one that leaves the fewest breaches, each counted with the weight of its VM,
+and that costs least among these.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from ortools.sat.python import cp_model
+
+from optimizer.model.arrays import BoolArray, IntArray
+from optimizer.model.set_constraints import Gates, no_gates
+from optimizer.solve.effort.clock import SolveClock
+from optimizer.solve.effort.search_settings import Search
+from optimizer.solve.exact.cpsat import FAMILIES, Scope, ScopedModel, add_gates, limited_solver
+from optimizer.solve.problem.breaches import BreachKind, BrokenAt, at_movable_vms, broken_at, rule_breaches
+from optimizer.solve.problem.cost import is_feasible, row_counts
+from optimizer.solve.problem.instance import NO_CAP, Instance
+from optimizer.solve.problem.limits import Limits
+from optimizer.solve.search.reference import CONSTRAINTS
+
+WHOLE_SCOPE_VMS = 24
+"""Maximum number of VMs for which every allowed start is tried; with more VMs, only those of the given targets are."""
+
+WORK_PER_EFFORT = 0.1
+"""Limit of CP-SAT for breaches, and again for cost, in its deterministic seconds per unit of effort."""
+
+MOST_RINGS = 5
+"""Maximum number of times that CP-SAT runs because a schedule moved VMs in a ring between full policies."""
+
+GRAIN = 1000
+"""Number of integer units per unit of weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """The problem of reaching a target in steps.
+
+    Parameters
+    ----------
+    limits
+        The problem; its ``max_moves`` is the limit of one month.
+    months
+        Number of months that the target may take, two or more.
+    """
+
+    limits: Limits
+    months: int
+
+    @property
+    def instance(self) -> Instance:
+        """The problem as arrays."""
+        return self.limits.instance
+
+    @property
+    def moves_per_month(self) -> int:
+        """Maximum number of moves in one month."""
+        assert self.instance.max_moves is not None
+        return self.instance.max_moves
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A step, and the target that it leads to; both have shape (V,)."""
+
+    options: IntArray
+    target: IntArray
+
+
+def gravity(instance: Instance, found: set[BrokenAt]) -> float:
+    """Total weight of breaches: the sum of the weights of their VMs."""
+    return float(sum(instance.weight[v] for _, v in found))
+
+
+def not_worse_than_today(instance: Instance, options: IntArray) -> bool:
+    """Whether a schedule adds no breach to today's and exceeds no cap by more, and keeps all other limits."""
+    return is_feasible(tolerant(instance), options) and not any(_new_clashes(instance, options))
+
+
+def tolerant(instance: Instance) -> Instance:
+    """The problem in which today's breaches of windows and caps may stay but not grow, and which has no gates."""
+    rows = np.arange(instance.num_vms)
+    allowed = instance.allowed.copy()
+    allowed[rows, instance.today] = True
+    cap = np.maximum(instance.rows.cap, row_counts(instance, instance.today))
+    return replace(
+        instance,
+        allowed=allowed,
+        rows=replace(instance.rows, cap=cap),
+        gates=no_gates(instance.num_vms),
+    )
+
+
+def _new_clashes(instance: Instance, options: IntArray) -> Iterator[tuple[int, int]]:
+    """Yield pairs of gates with VMs that clash with one another but do not clash today."""
+    gates, kinds = instance.gates, defaultdict[int, set[tuple[int, int]]](set)
+    for v, h in _behind(gates):
+        kinds[h].add((int(instance.today[v]), int(options[v])))
+    for h, other, clash in _opponents(gates):
+        if any(clash[t, u] and not clash[t0, u0] for t0, t in kinds[h] for u0, u in kinds[other]):
+            yield h, other
+
+
+def _behind(gates: Gates) -> Iterator[tuple[int, int]]:
+    """Yield every VM with each gate that it is behind."""
+    behind = np.repeat(np.arange(len(gates.vm_begin) - 1), np.diff(gates.vm_begin))
+    yield from zip(behind.tolist(), gates.vm_gate.tolist(), strict=True)
+
+
+def _opponents(gates: Gates) -> Iterator[tuple[int, int, BoolArray]]:
+    """Yield every gate with each opponent, and their clash matrix."""
+    for h in range(len(gates)):
+        for place in range(gates.gate_begin[h], gates.gate_begin[h + 1]):
+            yield h, int(gates.opponent[place]), gates.clashes[gates.clash[place]]
+
+
+def in_small_edits(instance: Instance, most: int) -> Instance:
+    """The problem in which a policy with more VMs than may move at once cannot be edited."""
+    policies = tuple(replace(p, editable=p.editable and len(p.vms) <= most) for p in instance.policies)
+    return replace(instance, policies=policies)
+
+
+def counting_moves(instance: Instance) -> Instance:
+    """The problem in which each move costs 1, everything else is free, and any number of moves is allowed."""
+    nothing = np.zeros(len(instance.rows))
+    moved = np.arange(instance.allowed.shape[1]) != instance.today[:, None]
+    return replace(
+        instance,
+        linear=moved.astype(np.float64),
+        working_hours=np.zeros_like(instance.working_hours),
+        rows=replace(instance.rows, pair_price=nothing, peak_price=nothing),
+        move_price=np.ones(instance.num_vms),
+        policy_write_price=0.0,
+        max_moves=None,
+    )
+
+
+def best_step(
+    steps: Steps, targets: Sequence[IntArray], search: Search, clock: SolveClock, stay: BoolArray
+) -> Step | None:
+    """Find the step that leaves the fewest breaches and, among these, costs least; None if no step was found.
+
+    Parameters
+    ----------
+    steps
+        The problem, and how long the target may take.
+    targets
+        Schedules, each of shape (V,), that keep every rule within the moves of all months; one or more.
+    search
+        Random seed of CP-SAT, and how much work it may do.
+    clock
+        Clock with the time that is left.
+    stay
+        Shape (V,): VMs that the step must not move, although the target may.
+    """
+    model = _StepModel(steps, targets, stay)
+    work = WORK_PER_EFFORT * search.effort
+    found = model.solve(work, search.seed, clock)
+    if found is None:
+        return None
+    model.then_by_cost(found)
+    return model.solve(work, search.seed, clock) or found
+
+
+class _StepModel:
+    """A target and a step in one CP-SAT model; ``x`` are the starts of the target, ``y`` those of the step.
+
+    The step makes some of the target's moves, and leaves no more than the other months can make:
+
+        ``y[v, t] <= x[v, t]`` for every start except today's, and
+        ``sum of x[v, t] - sum of y[v, t] over t != today <= (months - 1) * max_moves``.
+    """
+
+    def __init__(self, steps: Steps, targets: Sequence[IntArray], stay: BoolArray) -> None:
+        self.steps, instance = steps, in_small_edits(steps.instance, steps.moves_per_month)
+        self.instance = instance
+        self.cp = cp_model.CpModel()
+        self.broken_today = rule_breaches(steps.limits, instance.today)
+        options = self._options(targets)
+        total = steps.months * steps.moves_per_month
+        self.target = ScopedModel(replace(instance, max_moves=total), Scope(options, targets[0]), CONSTRAINTS, self.cp)
+        families = [family for family in FAMILIES if family is not add_gates]
+        today = instance.today.astype(np.int64)
+        self.step = ScopedModel(tolerant(instance), Scope(options, today), families, self.cp)
+        self.cost = list(self.step.variables.objective)
+        x, y = self.target.variables.x, self.step.variables.x
+        away = [(v, t) for v, t in y if t != today[v]]
+        for place in away:
+            self.cp.add_implication(y[place], x[place])
+            if stay[place[0]]:
+                self.cp.add(y[place] == 0)
+        later = (steps.months - 1) * steps.moves_per_month
+        self.cp.add(sum(x[place] for place in away) - sum(y[place] for place in away) <= later)
+        self.breach: dict[BrokenAt, cp_model.IntVar] = {}
+        self._add_breaches()
+        self.violations = sum(round(GRAIN * float(instance.weight[v])) * b for (_, v), b in self.breach.items())
+        self.cp.minimize(self.violations)
+
+    def _options(self, targets: Sequence[IntArray]) -> dict[int, list[int]]:
+        """Starts of the VMs that move in a target or break a rule; if there are few VMs, all allowed starts."""
+        instance, options = self.instance, dict[int, list[int]]()
+        breaking = {v for _, v in at_movable_vms(instance, self.broken_today)}
+        for v in np.flatnonzero(instance.movable).tolist():
+            chosen = {int(instance.today[v]), *(int(target[v]) for target in targets)}
+            if instance.num_vms <= WHOLE_SCOPE_VMS:
+                chosen |= set(np.flatnonzero(instance.allowed[v]).tolist())
+            if len(chosen) > 1 or v in breaking:
+                options[v] = sorted(chosen)
+        return options
+
+    def _add_breaches(self) -> None:
+        alone: dict[int, list[str]] = {}
+        for breach in self.broken_today:
+            for v in breach.vms if breach.kind is BreachKind.START else ():
+                alone.setdefault(v, []).append(breach.limit.name)
+        for v, names in alone.items():
+            for name in names:
+                self._breaks(name, v, [self._at(v, int(self.instance.today[v]))])
+        self._add_caps()
+        self._add_clashes()
+
+    def _at(self, v: int, t: int) -> cp_model.IntVar | None:
+        """Variable of a VM at a start; None if the VM is certainly there."""
+        return self.step.variables.x.get((v, t))
+
+    def _breaks(self, name: str, v: int, conditions: Sequence[cp_model.IntVar | None]) -> None:
+        """Let a VM break a rule if all conditions hold; a condition of None always holds."""
+        if not self.instance.movable[v]:
+            return
+        if (name, v) not in self.breach:
+            self.breach[name, v] = self.cp.new_bool_var(f"breach[{name},{v}]")
+        self.cp.add_bool_or(*(one.negated() for one in conditions if one is not None), self.breach[name, v])
+
+    def _add_caps(self) -> None:
+        """Let a half hour that is over its cap today stay so; then all VMs in it break the rule.
+
+        ``n[r] <= cap[r] + (today's n[r] - cap[r]) * over[r]`` and ``breach >= y[v, t] + over[r] - 1``.
+        """
+        instance, rows = self.instance, self.instance.rows
+        today = row_counts(instance, instance.today)
+        over = {
+            int(r): self.cp.new_bool_var(f"over[{r}]")
+            for r in np.flatnonzero((rows.cap != NO_CAP) & (today > rows.cap))
+        }
+        for r, is_over in over.items():
+            met = sum(self.step.variables.x[term] for term in self.step.row_terms.get(r, ()))
+            most = int(rows.cap[r]) + int(today[r] - rows.cap[r]) * is_over
+            self.cp.add(met + int(self.step.fixed_rows[r]) <= most)
+        for v in range(instance.num_vms) if over else ():
+            for t in self.step.scope.options.get(v, [int(instance.today[v])]):
+                for r in instance.touched[instance.vm_class[v], t].tolist():
+                    if r in over:
+                        self._breaks(instance.cap_names[rows.group[r]], v, [self._at(v, t), over[r]])
+
+    def _add_clashes(self) -> None:
+        """Let two VMs that clash today continue to clash, and break the rule; no other two VMs may clash.
+
+        VMs behind a gate that start at ``t0`` today and at ``t`` in the step are of one kind.
+        """
+        gates = self.instance.gates
+        kinds: dict[int, dict[tuple[int, int], list[int]]] = defaultdict(lambda: defaultdict(list))
+        for v, h in _behind(gates):
+            today = int(self.instance.today[v])
+            for t in self.step.scope.options.get(v, [today]):
+                kinds[h][today, t].append(v)
+        standing: dict[tuple[int, tuple[int, int]], cp_model.IntVar | None] = {}
+        for h, other, clash in _opponents(gates):
+            for mine, vms in kinds[h].items():
+                for theirs in kinds[other]:
+                    if not clash[mine[1], theirs[1]]:
+                        continue
+                    somebody = self._somebody(standing, other, theirs, kinds[other][theirs])
+                    if clash[mine[0], theirs[0]]:
+                        for v in vms:
+                            self._breaks(gates.name[h], v, [self._at(v, mine[1]), somebody])
+                    else:
+                        both = (self._somebody(standing, h, mine, vms), somebody)
+                        self.cp.add_bool_or(*(one.negated() for one in both if one is not None))
+
+    def _somebody(
+        self,
+        standing: dict[tuple[int, tuple[int, int]], cp_model.IntVar | None],
+        gate: int,
+        kind: tuple[int, int],
+        vms: Sequence[int],
+    ) -> cp_model.IntVar | None:
+        """Whether some VM of a kind is there; None if one certainly is."""
+        place = (gate, kind)
+        if place not in standing:
+            there = [self._at(v, kind[1]) for v in vms]
+            if any(one is None for one in there):
+                standing[place] = None
+            else:
+                standing[place] = variable = self.cp.new_bool_var(f"standing[{gate},{kind}]")
+                for one in there:
+                    assert one is not None
+                    self.cp.add_implication(one, variable)
+        return standing[place]
+
+    def then_by_cost(self, found: Step) -> None:
+        """Look for the cheapest step among those that leave no more breaches than the given step."""
+        left = broken_at(self.steps.limits, found.options)
+        least = sum(round(GRAIN * float(self.instance.weight[v])) for _, v in left)
+        self.cp.add(self.violations <= least)
+        self.cp.minimize(sum(coefficient * variable for coefficient, variable in self.cost))
+        self.cp.clear_hints()  # type: ignore[no-untyped-call]
+        for model, options in ((self.target, found.target), (self.step, found.options)):
+            for (v, t), variable in model.variables.x.items():
+                self.cp.add_hint(variable, int(options[v]) == t)
+
+    def solve(self, work: float, seed: int, clock: SolveClock) -> Step | None:
+        """Run CP-SAT; schedules that move VMs in a ring between full policies are forbidden on the way."""
+        for attempt in range(MOST_RINGS):
+            solver = limited_solver(work, seed + attempt, clock.left())
+            if solver.solve(self.cp) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+                return None
+            target, step = self.target.options_of(solver), self.step.options_of(solver)
+            sound = is_feasible(self.target.instance, target), not_worse_than_today(self.instance, step)
+            if all(sound):
+                return Step(step, target)
+            opened = [
+                model.open_rings(options)
+                for model, options, fine in zip((self.target, self.step), (target, step), sound, strict=True)
+                if not fine
+            ]
+            if not any(opened):
+                return None
+        return None

@@ -1,0 +1,219 @@
+"""Solves an instance: a reference, then cycles of bound, search and CP-SAT. This is the entrance to the package."""
+
+from __future__ import annotations
+
+import math
+from functools import cached_property
+
+import numpy as np
+
+from optimizer.engine import SERIAL, Engine
+from optimizer.model.arrays import IntArray
+from optimizer.ports import Progress, no_progress
+from optimizer.solve.bound.ascent import Climb, reduced_costs
+from optimizer.solve.bound.dual import Multipliers
+from optimizer.solve.bound.forced import sharp_forced_bounds
+from optimizer.solve.effort.clock import Beside, Standing
+from optimizer.solve.effort.cycles import Cycle, cycles
+from optimizer.solve.effort.search_settings import DEFAULT_SEARCH, Search
+from optimizer.solve.exact.cpsat import Outcome, Scope, ScopedModel
+from optimizer.solve.exact.neighbourhoods import Neighbourhoods
+from optimizer.solve.problem.cost import evaluate
+from optimizer.solve.problem.executable import without_impossible_options
+from optimizer.solve.problem.instance import Instance
+from optimizer.solve.search.compile_ahead import SecondCompiler
+from optimizer.solve.search.reference import Fallback, Reference, find_reference
+from optimizer.solve.search.solved import ROUNDING, NotFound, Solved, Unsolvable, leaves_open_at_most
+from optimizer.solve.search.strategy import CycleSearch, Task
+
+WHOLE_MODEL_VMS = 40
+"""Maximum number of VMs for which CP-SAT gets the whole problem at once."""
+
+WHOLE_WORK = 0.01
+"""Limit of CP-SAT on the whole problem, in its deterministic seconds per unit of effort so far."""
+
+WHOLE_EFFORT = 25
+"""Effort from which a gap is good enough for such a small instance; with more work it may well be proven optimal."""
+
+NEIGHBOURHOOD_WORK, EFFORT_PER_NEIGHBOURHOOD = 0.2, 16
+"""Limit of CP-SAT in each neighborhood, in its deterministic seconds, and units of effort per neighborhood."""
+
+
+def solve(
+    instance: Instance,
+    search: Search = DEFAULT_SEARCH,
+    *,
+    progress: Progress = no_progress,
+    engine: Engine = SERIAL,
+    start: IntArray | None = None,
+    multipliers: Multipliers | None = None,
+    fallback: Fallback | None = None,
+) -> Solved | Unsolvable | NotFound:
+    """Find a good schedule and prove how good it is.
+
+    Parameters
+    ----------
+    instance
+        The problem.
+    search
+        Seed, effort, gap and time limit. An equal search gives an equal result with every engine, unless the time
+        limit ends it.
+    progress
+        Called with how far the work is, and the best cost and bound so far.
+    engine
+        Engine that searches the parts of a large instance.
+    start
+        Shape (V,): a schedule to begin at, such as that of a similar problem; it is ignored if it is not feasible.
+    multipliers
+        Multipliers at which the bound begins, from a problem of the same shape.
+    fallback
+        See :func:`optimizer.solve.search.reference.find_reference`.
+
+    Returns
+    -------
+    Solved, Unsolvable or NotFound
+        A schedule; a proof that none exists; or neither, if none was found within the effort.
+    """
+    clock = search.clock()
+    task = Task(without_impossible_options(instance), search, clock, progress, engine, start, multipliers)
+    solving = Beside(lambda: _solve(task, fallback))
+    try:
+        return solving.result()
+    except KeyboardInterrupt:
+        clock.cancel()
+        raise
+
+
+def _solve(task: Task, fallback: Fallback | None) -> Solved | Unsolvable | NotFound:
+    instance, clock = task.instance, task.clock
+    with SecondCompiler(instance) as compiler:
+        reference = find_reference(instance, task.search, clock, fallback)
+        if isinstance(reference, Reference):
+            return _Solving(task, reference, compiler).result()
+    seconds = clock.seconds()
+    return Unsolvable(seconds) if reference is Outcome.INFEASIBLE else NotFound(seconds)
+
+
+class _Solving:
+    """Runs cycles of bound, search and CP-SAT, beginning at a reference.
+
+    Parameters
+    ----------
+    task
+        The problem and how to solve it.
+    reference
+        The schedule to begin at.
+    compiler
+        Compiles the functions of the bound, if necessary.
+    """
+
+    def __init__(self, task: Task, reference: Reference, compiler: SecondCompiler) -> None:
+        self._task = task
+        self._reference_name = reference.name
+        self._reference = evaluate(task.instance, reference.options)
+        self._cycles = cycles(task.search.effort, task.instance.num_vms)
+        self._standing = Standing(self._reference.total, self._cycles[-1].end, task.progress)
+        self._compiler = compiler
+        self._search = CycleSearch(task, reference.options, self._standing)
+        self._bound = -math.inf
+
+    @cached_property
+    def _climb(self) -> Climb:
+        """The ascent of the bound, once its functions are compiled."""
+        self._compiler.wait()
+        return Climb(self._task.instance, self._task.multipliers)
+
+    def result(self) -> Solved:
+        """Work until the gap is closed, or effort or time is used up."""
+        clock = self._task.clock
+        for cycle in self._cycles:
+            self._climb_and_search(cycle)
+            if not self._done(cycle):
+                self._ask_cpsat(cycle)
+            self._search.settle_ties()
+            if self._done(cycle):
+                break
+        self._standing.finish()
+        cost, bound = evaluate(self._task.instance, self._search.best), self._bound
+        if bound - cost.total <= ROUNDING * max(1.0, abs(cost.total)):
+            bound = min(bound, cost.total)  # a larger excess means that the bound is wrong: the verifier must see it
+        within = self._within(self._task.search.gap)
+        return Solved(
+            options=self._search.best,
+            cost=cost,
+            bound=bound,
+            reference_name=self._reference_name,
+            reference=self._reference,
+            ended_by="gap" if within else "time" if clock.over() or clock.cut_in else "effort",
+            seconds=clock.seconds(),
+            multipliers=self._climb.best,
+        )
+
+    def _done(self, cycle: Cycle) -> bool:
+        """Whether the search can stop after a cycle."""
+        search = self._task.search
+        soon = self._task.instance.num_vms <= WHOLE_MODEL_VMS and cycle.end < min(WHOLE_EFFORT, search.effort)
+        return self._within(0.0 if soon else search.gap) or self._task.clock.over()
+
+    def _within(self, gap: float) -> bool:
+        """Whether the gap between plan and bound is at most this share, or the plan is proven optimal."""
+        today = self._reference.total if self._reference_name == "today" else None
+        return leaves_open_at_most(gap, self._search.best_cost, self._bound, today)
+
+    def _climb_and_search(self, cycle: Cycle) -> None:
+        """Improve bound and schedule in parallel: neither needs the other, and compiled code runs in threads."""
+        clock, multipliers = self._task.clock, None if cycle.number == 0 else self._climb.best
+
+        def on_step(step: int, bound: float) -> bool:
+            if step % 20 == 0 or step == cycle.steps:
+                self._standing.report("bound", cycle.reached(step / cycle.steps), bound=bound)
+            return not clock.over()
+
+        begun = clock.left()
+
+        def done(step: int) -> float:
+            # An ascent that is stopped before it cools down proves little, so it also cools down as time runs out.
+            left = clock.left()
+            return max(step / cycle.steps, 1 - left / begun if begun and left is not None else 0.0)
+
+        beside = Beside(lambda: self._climb.cycle(cycle.steps, on_step, *cycle.rates, done))
+        try:
+            self._search.run(cycle, multipliers)
+        except BaseException:
+            clock.cancel()
+            raise
+        beside.result()
+        self._bound = max(self._bound, self._climb.bound)
+
+    def _ask_cpsat(self, cycle: Cycle) -> None:
+        """Run CP-SAT on the whole problem if it is small, and on neighborhoods of the schedule."""
+        instance, seed, clock, search = self._task.instance, self._task.search.seed, self._task.clock, self._search
+        if instance.num_vms <= WHOLE_MODEL_VMS:
+            self._ask_for_all(WHOLE_WORK * cycle.end)
+        numbers = range(*(int(effort // EFFORT_PER_NEIGHBOURHOOD) for effort in (cycle.begin, cycle.end)))
+        if not numbers or not instance.movable.any():
+            return
+        neighbourhoods = Neighbourhoods(instance, reduced_costs(instance, self._climb.best, self._climb.arrays), seed)
+        for number in numbers:
+            if self._done(cycle):
+                break
+            model = ScopedModel(instance, neighbourhoods.scope(number, search.best))
+            search.offer(model.solve(NEIGHBOURHOOD_WORK, seed + number, clock.left()).options)
+            effort = (number + 1) * EFFORT_PER_NEIGHBOURHOOD
+            self._standing.report("neighbourhoods", effort, cost=search.best_cost, bound=self._bound)
+
+    def _ask_for_all(self, work: float) -> None:
+        """Run CP-SAT on the whole problem, without the options that no schedule as good as the best one uses.
+
+        Options whose forced bound exceeds the cost of the best schedule are left out. CP-SAT's bound therefore holds
+        for all schedules except those that use such an option, and these do not cost less than the best one.
+        """
+        instance, search = self._task.instance, self._search
+        forced, cost = sharp_forced_bounds(instance, self._climb.best), search.best_cost
+        useful = forced <= cost
+        useful[np.arange(instance.num_vms), search.best] = True
+        scope = Scope({v: np.flatnonzero(useful[v]).tolist() for v in range(instance.num_vms)}, search.best)
+        answer = ScopedModel(instance, scope).solve(work, self._task.search.seed, self._task.clock.left())
+        if answer.bound is not None:
+            self._bound = max(self._bound, min(answer.bound, cost))
+        search.offer(answer.options)
