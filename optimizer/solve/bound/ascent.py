@@ -29,9 +29,12 @@ A cut (:mod:`optimizer.solve.bound.cuts`) has two sides of VMs, no two of which 
 options of its first side are nested by what they clash with. So among the options that a schedule uses there, one
 clashes with everything that any of them clashes with. Its row in the clash matrix is some position of the cut, and
 both sides are at options of that position. Give each VM of a cut a copy of its choice. A schedule remains a schedule
-with the copies at the VM's own option, and ``sum over copies c of v, options t, of kappa[c, t] * (copy[c, t] -
-x[v, t])`` adds nothing to its cost, whatever the sign of ``kappa``. The cells get ``-kappa``, the copies ``kappa``. What
-the copies pay is at least the minimum that they could pay if each chose an allowed option on its own: the minimum over
+with the copies at the VM's own option, and
+
+    ``sum over copies c of v, options t, of kappa[c, t] * (copy[c, t] - x[v, t])``
+
+adds nothing to its cost, whatever the sign of ``kappa``. The cells get ``-kappa``, the copies ``kappa``. What the
+copies pay is at least the minimum that they could pay if each chose an allowed option on its own: the minimum over
 positions of the sum over copies of the cheapest option of that position. A side may have many VMs, but each is at one
 option, so a cut is as strong as if all its schedules were listed. Constraints on pairs of options would be weaker:
 halves of two options satisfy them.
