@@ -21,11 +21,11 @@ from optimizer.estate.pull_options import PullOptions
 from optimizer.estate.pull_source import PullScope
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.store import write_plan
-from optimizer.rollout.carry_out import Pace
-from optimizer.rollout.ledger import Ledger
-from optimizer.rollout.prepare import prepare_apply
-from optimizer.rollout.prepared import latest_end
-from optimizer.rollout.run import carry_out
+from optimizer.rollout.carry_out.pace import Pace
+from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.for_apply import prepare_apply
+from optimizer.rollout.prepare.prepared import latest_end
+from optimizer.rollout.session.ledger import Ledger
 from optimizer.workflow import make_plan
 from tests.cases import CASES_END, write_case_load
 from tests.cli.command_line import run

@@ -42,7 +42,7 @@ COMPILES = "tests/solve/search/test_solver.py"
 WITHOUT_SOLVER = ("tests/azure/", "tests/emulator/", "tests/estate/", "tests/model/", "tests/report/")
 LONG = (
     "tests/cli/test_commands.py",
-    "tests/rollout/test_execute.py",
+    "tests/rollout/carry_out/test_executor.py",
     "tests/cli/test_exit_codes.py",
     "tests/cli/test_why_not.py",
     "tests/test_cases.py",

@@ -16,7 +16,7 @@ from optimizer.emulator import Emulator
 from optimizer.errors import CloudError
 from optimizer.model.clock import FasterClock, VirtualClock
 from optimizer.rollout import ledger_of
-from optimizer.rollout.ledger import CountedWrite
+from optimizer.rollout.session.ledger import CountedWrite
 from tests.azure.clouds import cloud_document
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)

@@ -29,13 +29,13 @@ from optimizer.journal import DoneRecord, IntentRecord, Journal, Record, RunReco
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.ports import BackupService
-from optimizer.rollout.carry_out import Pace
-from optimizer.rollout.ledger import Ledger
-from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepare import prepare_apply
-from optimizer.rollout.prepared import latest_end
-from optimizer.rollout.rehearsal import compare_estates
-from optimizer.rollout.run import carry_out
+from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.pace import Pace
+from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.for_apply import prepare_apply
+from optimizer.rollout.prepare.prepared import latest_end
+from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.session.ledger import Ledger
 from tests.rollout.conftest import Ready, ready
 from tests.rollout.fake_service import Killed
 

@@ -21,10 +21,10 @@ from typing import Any
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
 from optimizer.ports import Accepted
-from optimizer.rollout.ledger import Ledger
-from optimizer.rollout.prepare import prepare_apply
-from optimizer.rollout.prepared import latest_end
-from optimizer.rollout.run import carry_out
+from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.for_apply import prepare_apply
+from optimizer.rollout.prepare.prepared import latest_end
+from optimizer.rollout.session.ledger import Ledger
 from tests.plan.estates import VAULT, standard_policy
 from tests.rollout.azure_rollouts import ready_of
 from tests.rollout.conftest import PACE, Ready

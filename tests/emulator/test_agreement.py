@@ -18,8 +18,8 @@ from optimizer.estate.arm import build_inventory
 from optimizer.estate.arm_policy import is_vm_policy, read_schedule
 from optimizer.model.raw import MALFORMED, properties_of
 from optimizer.model.timegrid import WEEKDAYS, format_start
-from optimizer.rollout.check import check_items
-from optimizer.rollout.writes import item_body, item_state
+from optimizer.rollout.rehearse.state_judge import check_items
+from optimizer.rollout.writes.states import item_body, item_state
 from tests.emulator.cloud import estate, state_of
 from tests.plan.estates import item, policy_id, vm_id
 

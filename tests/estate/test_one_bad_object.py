@@ -25,12 +25,12 @@ from optimizer.model.rules import DEFAULT_SERVICE_FROM, Rules
 from optimizer.plan.estate_notes import notes_on_estate
 from optimizer.planning import prepare
 from optimizer.ports import Resource
-from optimizer.rollout.check import check_items
-from optimizer.rollout.freshness import compare_with_service
-from optimizer.rollout.rehearsal import compare_estates
-from optimizer.rollout.running_jobs import running_job
-from optimizer.rollout.watch_checks import read_jobs
-from optimizer.rollout.writes import item_body
+from optimizer.rollout.carry_out.running_jobs import running_job
+from optimizer.rollout.prepare.freshness import compare_with_service
+from optimizer.rollout.rehearse.rehearsal import compare_estates
+from optimizer.rollout.rehearse.state_judge import check_items
+from optimizer.rollout.watch.vault_jobs import read_jobs
+from optimizer.rollout.writes.states import item_body
 from tests.plan.estates import VAULT, hourly_policy, sql_policy, standard_policy
 from tests.rollout.fake_service import FakeService
 from tests.rollout.small_rollouts import NOW, SECOND_VAULT, weekly_policy, world

@@ -18,9 +18,9 @@ from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.errors import PlanFormatError
 from optimizer.plan.store import write_plan
 from optimizer.workflow import make_plan
+from tests.rollout.carry_out.test_rollback import take_back
 from tests.rollout.conftest import Ready, run
 from tests.rollout.fake_service import FakeService
-from tests.rollout.test_rollback import take_back
 
 WRITTEN = datetime(2026, 1, 2, 22, 30, tzinfo=UTC)
 LATER = WRITTEN + timedelta(days=3)

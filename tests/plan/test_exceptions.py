@@ -17,14 +17,14 @@ from optimizer.model.selectors import Selector
 from optimizer.plan.verify import rules_of
 from optimizer.plan.verify_clock import WindowClock
 from optimizer.plan.verify_sets import SetRules
-from optimizer.rollout.gates import Gates
-from optimizer.rollout.recovery import rpo_of_items
+from optimizer.rollout.calendar.recovery import rpo_of_items
+from optimizer.rollout.calendar.write_windows import Gates
 from optimizer.solve.problem.breaches import breaches
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.limits import Limits
 from tests.plan.conftest import Planned, planned
+from tests.rollout.calendar.test_write_windows import DAILY
 from tests.rollout.small_rollouts import NOW, item_write, world
-from tests.rollout.test_gates import DAILY
 from tests.solve.examples import SNAPSHOT_MINUTES, Problem, flat_risk, inventory, policy
 
 DAY = Window(start=6 * 60, end=20 * 60)

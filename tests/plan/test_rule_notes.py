@@ -13,7 +13,7 @@ from optimizer.plan.rule_notes import notes_on_freeze, notes_on_rpo
 from optimizer.planning import prepare
 from optimizer.report.terminal.plan import render_audit
 from optimizer.report.terminal.sheet import to_text
-from optimizer.rollout.recovery import rpo_of_items
+from optimizer.rollout.calendar.recovery import rpo_of_items
 from optimizer.workflow import audit_case, make_plan
 from tests.plan.conftest import Planned
 

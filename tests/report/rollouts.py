@@ -9,10 +9,12 @@ from typing import Any
 
 from optimizer.journal import Commands, RunRecord
 from optimizer.ports import Resource
-from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepared import Approval, Prepared, RunScope
-from optimizer.rollout.selection import Selector
-from optimizer.rollout.stages import Blocked, Rollout, TimedWrite, Write
+from optimizer.rollout.calendar.timed_writes import Blocked, Rollout, TimedWrite
+from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.prepare.prepared import Prepared
+from optimizer.rollout.prepare.scope import Approval, RunScope
+from optimizer.rollout.prepare.vm_filter import Selector
+from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, item, policy_id, standard_policy, vm_id
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 

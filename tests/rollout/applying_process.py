@@ -13,11 +13,11 @@ from optimizer.azure.service import AzureBackupService
 from optimizer.estate.folder import open_estate
 from optimizer.plan.store import read_plan
 from optimizer.ports import Clock
-from optimizer.rollout.ledger import Ledger
-from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepare import prepare_apply
-from optimizer.rollout.prepared import latest_end
-from optimizer.rollout.run import carry_out
+from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.for_apply import prepare_apply
+from optimizer.rollout.prepare.prepared import latest_end
+from optimizer.rollout.session.ledger import Ledger
 from tests.rollout.shared_clock import SharedClock
 
 

@@ -22,11 +22,12 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PlanDocument, ScheduleEntry
 from optimizer.ports import Progress, Resource, no_progress
-from optimizer.rollout.ledger import Ledger
-from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepare import prepare_apply
-from optimizer.rollout.prepared import Prepared, RunScope, latest_end
-from optimizer.rollout.run import carry_out
+from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.for_apply import prepare_apply
+from optimizer.rollout.prepare.prepared import Prepared, latest_end
+from optimizer.rollout.prepare.scope import RunScope
+from optimizer.rollout.session.ledger import Ledger
 from tests.plan.estates import VAULT, item, standard_policy
 from tests.rollout.conftest import PACE, Ready
 from tests.rollout.small_rollouts import NOW, SECOND_VAULT, World, world

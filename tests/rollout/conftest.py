@@ -17,15 +17,17 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService
-from optimizer.rollout.carry_out import Pace
-from optimizer.rollout.ledger import Ledger
-from optimizer.rollout.outcome import Outcome
-from optimizer.rollout.prepare import prepare_apply, prepare_rollback
-from optimizer.rollout.prepared import Approval, Prepared, RunScope, latest_end
-from optimizer.rollout.run import carry_out
-from optimizer.rollout.selection import Selector
-from optimizer.rollout.stages import Write
-from optimizer.rollout.writes import writes_of
+from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.pace import Pace
+from optimizer.rollout.carry_out.run import carry_out
+from optimizer.rollout.prepare.for_apply import prepare_apply
+from optimizer.rollout.prepare.for_rollback import prepare_rollback
+from optimizer.rollout.prepare.prepared import Prepared, latest_end
+from optimizer.rollout.prepare.scope import Approval, RunScope
+from optimizer.rollout.prepare.vm_filter import Selector
+from optimizer.rollout.session.ledger import Ledger
+from optimizer.rollout.writes.planned import writes_of
+from optimizer.rollout.writes.write import Write
 from optimizer.workflow import make_plan
 from tests.plan.estates import arm_estate
 from tests.prices import fixed_prices

@@ -20,8 +20,9 @@ from optimizer.plan.applied import apply_in_memory
 from optimizer.plan.diff import Diff, derive_changes
 from optimizer.plan.document import PlanDocument, ScheduleEntry
 from optimizer.ports import Resource
-from optimizer.rollout.stages import TimedWrite, Write
-from optimizer.rollout.writes import writes_of
+from optimizer.rollout.calendar.timed_writes import TimedWrite
+from optimizer.rollout.writes.planned import writes_of
+from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, item, machine, standard_policy, vm_id
 
 NOW = datetime(2026, 2, 18, 9, 0, tzinfo=UTC)

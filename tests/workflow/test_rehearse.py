@@ -13,7 +13,7 @@ import optimizer
 from optimizer.estate.document import EstateDocument
 from optimizer.model.rules import PolicyLimits
 from optimizer.ports import BackupService, Clock
-from optimizer.rollout.rehearsal import Twin
+from optimizer.rollout.rehearse.rehearsal import Twin
 from tests.workflow.conftest import NOON
 
 

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 import optimizer
-from optimizer.rollout.rehearsal import compare_estates
+from optimizer.rollout.rehearse.rehearsal import compare_estates
 from tests.workflow.conftest import WAIT, World
 
 

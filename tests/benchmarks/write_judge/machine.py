@@ -21,8 +21,8 @@ import optimizer.cli
 import optimizer.plan.store
 import optimizer.report.json_rollout
 import optimizer.report.terminal.rollout
-import optimizer.rollout.prepare
-import optimizer.rollout.run
+import optimizer.rollout.carry_out.run
+import optimizer.rollout.prepare.for_apply
 from tests.benchmarks.write_judge.shared_clock import SharedClock
 
 CONTEXT = multiprocessing.get_context("forkserver")

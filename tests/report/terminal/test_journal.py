@@ -11,7 +11,7 @@ import pytest
 from optimizer.journal import DoneRecord, EndRecord, FailedRecord, IntentRecord, Record, SkippedRecord
 from optimizer.report.terminal.journal import render_journal
 from optimizer.report.terminal.sheet import to_text
-from optimizer.rollout.stages import Write
+from optimizer.rollout.writes.write import Write
 from tests.report.rollouts import BEGAN, WRITES, after, edit, run_record
 
 

@@ -14,7 +14,7 @@ from optimizer.plan.audit import audit
 from optimizer.plan.audit_document import BrokenRule
 from optimizer.plan.document import PlanDocument
 from optimizer.report.terminal.last_line import last_line
-from optimizer.rollout.watch_report import WatchReport
+from optimizer.rollout.watch.watch_report import WatchReport
 from tests.report.rollouts import COMPLETE, make_outcome
 from tests.report.small_estate import make_inventory, make_plan, make_risk
 from tests.report.terminal.test_rollout import FLAWED, FLAWLESS

@@ -13,9 +13,10 @@ from optimizer.journal import DoneRecord, IntentRecord
 from optimizer.plan.document import CreatePolicy
 from optimizer.report.terminal.rollout import render_apply_summary, render_outcome, render_rehearsal, render_rollout
 from optimizer.report.terminal.sheet import to_text
-from optimizer.rollout.rehearsal import Rehearsal
-from optimizer.rollout.stages import Rollout, Write
-from optimizer.rollout.watch_report import WatchedVm, WatchReport
+from optimizer.rollout.calendar.timed_writes import Rollout
+from optimizer.rollout.rehearse.rehearsal import Rehearsal
+from optimizer.rollout.watch.watch_report import WatchedVm, WatchReport
+from optimizer.rollout.writes.write import Write
 from tests.plan.estates import vm_id
 from tests.report.rollouts import (
     BEGAN,

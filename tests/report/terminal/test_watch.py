@@ -13,7 +13,7 @@ from rich.console import Console, RenderableType
 from optimizer.report.terminal.sheet import Page, to_text
 from optimizer.report.terminal.shell import command_lines, shell_lines
 from optimizer.report.terminal.watch import render_watch
-from optimizer.rollout.watch_report import Finding, WatchedVm, WatchReport
+from optimizer.rollout.watch.watch_report import Finding, WatchedVm, WatchReport
 from tests.plan.estates import vm_id
 
 NOW = datetime(2026, 2, 18, 9, 0, tzinfo=UTC)

@@ -1,0 +1,1 @@
+"""Carrying out: each write is made exactly once, lane by lane, and recorded in the journal."""

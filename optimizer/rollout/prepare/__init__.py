@@ -1,0 +1,1 @@
+"""Preparation of a run: every check that is possible before the first write."""

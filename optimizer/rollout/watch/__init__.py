@@ -1,0 +1,1 @@
+"""Watch: whether the moved VMs are backed up at their new times."""

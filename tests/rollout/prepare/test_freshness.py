@@ -1,0 +1,118 @@
+"""What changed in Azure since the plan, and what of the plan still holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from optimizer.model.arm_id import ArmId
+from optimizer.plan.errors import StalePlanError
+from optimizer.rollout.prepare.freshness import Freshness, compare_with_service, require_fresh
+from optimizer.rollout.prepare.protections import read_protection
+from tests.plan.estates import VAULT, item, policy_id, standard_policy
+from tests.rollout.conftest import Ready
+from tests.rollout.fake_service import FakeService
+
+
+def compare(ready: Ready, service: FakeService) -> Freshness:
+    pending = frozenset(write.number for write in ready.writes)
+    return compare_with_service(ready.document, ready.writes, service, pending=pending)
+
+
+def test_an_unchanged_service_is_fresh(planned: Ready) -> None:
+    """Counts, eTags and the spelling of ids and times are no change."""
+    service = FakeService(planned.document)
+    for policy in service.policies.values():
+        policy["eTag"] = "new"
+        policy["properties"]["protectedItemsCount"] = 77
+        policy["properties"]["resourceGuardOperationRequests"] = None
+    for resource in service.items.values():
+        resource["properties"]["policyId"] = resource["properties"]["policyId"].upper()
+        resource["properties"]["lastBackupTime"] = "2026-02-17T01:00:00Z"
+    found = compare(planned, service)
+    assert not found.broken
+    assert not found.remarks
+    assert found.holds == (VAULT,)
+
+
+def moved(service: FakeService, name: str) -> None:
+    key = next(key for key in service.items if key.endswith(name))
+    service.items[key]["properties"]["policyId"] = policy_id("nobody-else")
+
+
+def stopped(service: FakeService, name: str) -> None:
+    key = next(key for key in service.items if key.endswith(name))
+    service.items[key]["properties"]["protectionState"] = "ProtectionStopped"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda s: s.policies[policy_id("nightly").lower()]["properties"].update(timeZone="Tokyo"), "timeZone"),
+        (lambda s: s.policies.pop(policy_id("nightly").lower()), "'nightly' is gone"),
+        (lambda s: [s.items.pop(key) for key in list(s.items) if ";app-" in key], "no longer protected"),
+        (lambda s: [moved(s, f"app-{n:02d}") for n in range(10)], "was moved from policy nightly to nobody-else"),
+        (lambda s: [stopped(s, f"app-{n:02d}") for n in range(10)], "ProtectionStopped"),
+    ],
+    ids=["policy changed", "policy gone", "item gone", "item moved", "stopped"],
+)
+def test_a_change_of_what_the_plan_relies_on_makes_it_stale(planned: Ready, change, said: str) -> None:  # type: ignore[no-untyped-def]
+    """The refusal names the vault and the change, and says what to do."""
+    service = FakeService(planned.document)
+    change(service)
+    with pytest.raises(StalePlanError) as caught:
+        require_fresh(compare(planned, service), "plan.json")
+    text = str(caught.value)
+    assert said in text
+    assert "rsv-one" in text
+    assert "run 'pull' and then 'plan'" in text
+    assert caught.value.exit_code == 4
+
+
+def test_a_change_elsewhere_is_a_remark(planned: Ready) -> None:
+    """A new policy with its VM, which no write touches, does not stop the plan."""
+    service = FakeService(planned.document)
+    new = standard_policy("brand-new", "03:00")
+    service.policies[new["id"].lower()] = new
+    vm = item("fresh-vm", "brand-new")
+    service.items[vm["id"].lower()] = vm
+    found = compare(planned, service)
+    assert not found.broken
+    assert len(found.remarks[ArmId(VAULT)]) == 2
+
+
+def test_guards_of_a_vault_are_read() -> None:
+    """Immutability, a read-only lock, a Resource Guard and tags of code are found and explained."""
+    settings = [
+        {
+            "id": VAULT,
+            "type": "Microsoft.RecoveryServices/vaults",
+            "tags": {"managed-by": "terraform"},
+            "properties": {"securitySettings": {"immutabilitySettings": {"state": "Locked"}}},
+        },
+        {
+            "id": VAULT + "/l",
+            "type": "Microsoft.Authorization/locks",
+            "name": "keep",
+            "properties": {"level": "ReadOnly"},
+        },
+        {
+            "id": VAULT + "/g",
+            "type": "Microsoft.RecoveryServices/vaults/backupResourceGuardProxies",
+            "properties": {
+                "resourceGuardOperationDetails": [
+                    {
+                        "vaultCriticalOperation": "Microsoft.RecoveryServices/vaults/backupPolicies/write",
+                        "defaultResourceRequest": "/guard/request",
+                    }
+                ]
+            },
+        },
+    ]
+    found = read_protection(settings)
+    assert found.immutability == "Locked"
+    assert found.read_only_lock == "keep"
+    assert found.guard_requests == {"policy": ("/guard/request",)}
+    text = " ".join(found.remarks("rsv-one"))
+    for word in ("keep", "immutable", "Backup MUA Operator", "terraform"):
+        assert word in text
+    assert read_protection([]).remarks("v") == []
