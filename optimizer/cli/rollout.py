@@ -23,7 +23,7 @@ from optimizer.report import printable
 if TYPE_CHECKING:
     from optimizer.azure import AzureCloud
     from optimizer.journal import Commands
-    from optimizer.rollout import Approval, Outcome, Prepared, RunScope
+    from optimizer.rollout import Approval, Prepared, RunOutcome, RunScope
 
 APPLIED_IN_PART = 5
 """Exit code of ``apply`` and ``rollback`` where writes are left."""
@@ -311,7 +311,7 @@ def rollback(
     _confirm_and_run(screen, prepared, cloud, writing, roll_back)
 
 
-def exit_code_of(outcome: Outcome) -> int:
+def exit_code_of(outcome: RunOutcome) -> int:
     """Exit code of ``apply`` and ``rollback``: 1 after an unexpected error, 5 where writes are left, else 0."""
     if outcome.broken:
         return 1
@@ -329,7 +329,7 @@ def _stopped_midway(prepared: Prepared) -> Iterator[None]:
 
 
 def _confirm_and_run(
-    screen: Screen, prepared: Prepared, cloud: AzureCloud, writing: Writing, carry_out: Callable[..., Outcome]
+    screen: Screen, prepared: Prepared, cloud: AzureCloud, writing: Writing, carry_out: Callable[..., RunOutcome]
 ) -> None:
     """Show the writes, ask for confirmation, make them, and report the result."""
     from optimizer.report import last_line, outcome_json, render_apply_summary, render_outcome

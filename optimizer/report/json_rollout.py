@@ -9,7 +9,7 @@ from optimizer.report.wording.next_steps import next_steps
 from optimizer.report.wording.rules_in_force import rules_in_force
 
 if TYPE_CHECKING:
-    from optimizer.rollout import Outcome, Prepared, Rehearsal, Rollout
+    from optimizer.rollout import Prepared, Rehearsal, Rollout, RunOutcome
 
 
 def rollout_content(rollout: Rollout) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def rollout_content(rollout: Rollout) -> dict[str, Any]:
     }
 
 
-def outcome_content(outcome: Outcome) -> dict[str, Any]:
+def outcome_content(outcome: RunOutcome) -> dict[str, Any]:
     """Result of a run as JSON data."""
     return {
         "complete": outcome.complete,
@@ -48,7 +48,7 @@ def outcome_content(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def outcome_json(outcome: Outcome, prepared: Prepared) -> str:
+def outcome_json(outcome: RunOutcome, prepared: Prepared) -> str:
     """Result of ``apply`` and ``rollback`` as JSON text."""
     steps = [{"what": step.what, "command": step.command or None} for step in next_steps(outcome, prepared)]
     content = {

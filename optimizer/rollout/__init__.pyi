@@ -2,7 +2,7 @@ from .calendar.never import notes_on_writes as notes_on_writes
 from .calendar.timed_writes import Rollout as Rollout
 from .carry_out.on_cloud import ledger_of as ledger_of
 from .carry_out.on_cloud import make_writes as make_writes
-from .carry_out.outcome import Outcome as Outcome
+from .carry_out.outcome import RunOutcome as RunOutcome
 from .prepare.for_apply import prepare_apply as prepare_apply
 from .prepare.for_rollback import prepare_rollback as prepare_rollback
 from .prepare.prepared import Prepared as Prepared

@@ -12,7 +12,7 @@ from optimizer.plan.known_estate import known_estate
 from optimizer.plan.rollback_file import rollback_path, write_rollback
 from optimizer.plan.store import open_estate_of, read_plan
 from optimizer.ports import BackupCloud, Progress, no_progress, silent
-from optimizer.rollout import Approval, Outcome, Prepared, RunScope, ledger_of, make_writes
+from optimizer.rollout import Approval, Prepared, RunOutcome, RunScope, ledger_of, make_writes
 from optimizer.rollout import prepare_apply as prepare
 
 CommandsOf = Callable[[Path, Path], Commands]
@@ -101,7 +101,7 @@ def apply_plan(
     progress: Progress = no_progress,
     tell: Callable[[str], None] = silent,
     remark: Callable[[str], None] = silent,
-) -> Outcome:
+) -> RunOutcome:
     """Make the writes of a prepared ``apply`` that can be made now; the journal records each before it is sent.
 
     Parameters

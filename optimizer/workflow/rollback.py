@@ -10,7 +10,7 @@ from optimizer.journal import Commands, plan_of_journal, rollback_journal_path
 from optimizer.plan.known_estate import known_estate
 from optimizer.plan.store import read_plan
 from optimizer.ports import BackupCloud, Progress, no_progress, silent
-from optimizer.rollout import Approval, Outcome, Prepared, RunScope, ledger_of, make_writes
+from optimizer.rollout import Approval, Prepared, RunOutcome, RunScope, ledger_of, make_writes
 from optimizer.rollout import prepare_rollback as prepare
 from optimizer.workflow.apply import CommandsOf
 
@@ -88,7 +88,7 @@ def roll_back(
     progress: Progress = no_progress,
     tell: Callable[[str], None] = silent,
     remark: Callable[[str], None] = silent,
-) -> Outcome:
+) -> RunOutcome:
     """Make the writes of a prepared rollback that can be made now; see :func:`optimizer.workflow.apply_plan`.
 
     Raises

@@ -29,7 +29,7 @@ from optimizer.journal import DoneRecord, IntentRecord, Journal, Record, RunReco
 from optimizer.model.clock import VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.ports import BackupService
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_apply import prepare_apply
@@ -172,7 +172,7 @@ class Applying:
         """Of the journal."""
         return self.folder / "plan.journal.jsonl"
 
-    def once(self) -> Outcome | None:
+    def once(self) -> RunOutcome | None:
         """Begin or resume; None where the process died or the service could not be read."""
         self.runs += 1
         ledger, resume = Ledger(self.folder / "state"), self.journal_path.exists()
@@ -203,7 +203,7 @@ class Applying:
             self.kills += 1
             return None
 
-    def until_through(self) -> Outcome | None:
+    def until_through(self) -> RunOutcome | None:
         """Begin and resume until every write is made, or can no longer be."""
         outcome = None
         while self.runs < MOST_RUNS:
@@ -213,7 +213,7 @@ class Applying:
         return outcome
 
 
-def violations_of(planned: Ready, emulator: Emulator, journal: Path, outcome: Outcome | None) -> tuple[str, ...]:
+def violations_of(planned: Ready, emulator: Emulator, journal: Path, outcome: RunOutcome | None) -> tuple[str, ...]:
     """What is not as it should be once a plan is through."""
     found = [] if outcome is not None and outcome.complete else [f"never through: {outcome}"]
     found += compare_estates(apply_in_memory(planned.document, planned.plan.changes), emulator.snapshot())

@@ -18,7 +18,7 @@ from optimizer.plan.verify import rules_of
 from optimizer.plan.verify_clock import WindowClock
 from optimizer.plan.verify_sets import SetRules
 from optimizer.rollout.calendar.recovery import rpo_of_items
-from optimizer.rollout.calendar.write_windows import Gates
+from optimizer.rollout.calendar.write_windows import WriteWindows
 from optimizer.solve.problem.breaches import breaches
 from optimizer.solve.problem.cost import evaluate
 from optimizer.solve.problem.limits import Limits
@@ -96,7 +96,7 @@ def test_an_exempted_vm_is_not_frozen() -> None:
     rules = Rules(rule=(Rule(name="carnival", exempt=("a",), freeze=days),))
     given = world([DAILY], {"a": "daily", "b": "daily"}, {}, rules)
     free, frozen = (
-        Gates(given.inventory, rules).windows(item_write(vm, "12:00", "11:00"), NOW)[0][0] for vm in ("a", "b")
+        WriteWindows(given.inventory, rules).windows(item_write(vm, "12:00", "11:00"), NOW)[0][0] for vm in ("a", "b")
     )
     assert free < datetime(2026, 2, 19, tzinfo=UTC)
     assert frozen >= datetime(2026, 2, 20, tzinfo=UTC)

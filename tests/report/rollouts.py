@@ -10,10 +10,10 @@ from typing import Any
 from optimizer.journal import Commands, RunRecord
 from optimizer.ports import Resource
 from optimizer.rollout.calendar.timed_writes import Blocked, Rollout, TimedWrite
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.prepare.prepared import Prepared
 from optimizer.rollout.prepare.scope import Approval, RunScope
-from optimizer.rollout.prepare.vm_filter import Selector
+from optimizer.rollout.prepare.vm_filter import VmFilter
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, item, policy_id, standard_policy, vm_id
 from tests.report.small_estate import make_inventory, make_plan, make_risk
@@ -99,15 +99,15 @@ def make_prepared(**changes: Any) -> Prepared:
 
 
 PART = {
-    "scope": RunScope((Selector("vault", "rsv-*"),), 20, 10.0),
+    "scope": RunScope((VmFilter("vault", "rsv-*"),), 20, 10.0),
     "pilot": frozenset({vm_id("app-02").lower()}),
     "approval": Approval("Change board", "CHG0042"),
 }
 
 
-def make_outcome(**changes: Any) -> Outcome:
+def make_outcome(**changes: Any) -> RunOutcome:
     """Build the end of a run in which every kind of trouble occurred."""
-    whole = Outcome(
+    whole = RunOutcome(
         done=tuple(range(1, 12)),
         failed=(12,),
         skipped=(13,),
@@ -122,7 +122,7 @@ def make_outcome(**changes: Any) -> Outcome:
     return replace(whole, **changes)
 
 
-COMPLETE = Outcome(done=tuple(range(1, 15)), failed=(), skipped=(), pending={})
+COMPLETE = RunOutcome(done=tuple(range(1, 15)), failed=(), skipped=(), pending={})
 
 
 def run_record(run: int = 1, **changes: Any) -> RunRecord:

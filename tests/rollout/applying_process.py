@@ -13,7 +13,7 @@ from optimizer.azure.service import AzureBackupService
 from optimizer.estate.folder import open_estate
 from optimizer.plan.store import read_plan
 from optimizer.ports import Clock
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.prepared import latest_end
@@ -21,7 +21,7 @@ from optimizer.rollout.session.ledger import Ledger
 from tests.rollout.shared_clock import SharedClock
 
 
-def apply_once(endpoint: str, ca_file: Path, estate: Path, plan: Path, folder: Path, clock: Clock) -> Outcome:
+def apply_once(endpoint: str, ca_file: Path, estate: Path, plan: Path, folder: Path, clock: Clock) -> RunOutcome:
     """Begin, or resume where there is a journal.
 
     Parameters

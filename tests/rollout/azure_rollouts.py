@@ -22,7 +22,7 @@ from optimizer.model.rules import Rules
 from optimizer.model.timegrid import format_start
 from optimizer.plan.document import PlanDocument, ScheduleEntry
 from optimizer.ports import Progress, Resource, no_progress
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.prepared import Prepared, latest_end
@@ -175,7 +175,7 @@ class Azure:
 
     def carry_out(
         self, prepared: Prepared, *, guard_request: bool = False, progress: Progress = no_progress
-    ) -> Outcome:
+    ) -> RunOutcome:
         """Make the writes of a prepared run."""
         return carry_out(
             prepared,
@@ -189,7 +189,7 @@ class Azure:
             progress=progress,
         )
 
-    def apply(self, *, resume: bool = False, scope: RunScope = RunScope(), guard_request: bool = False) -> Outcome:  # noqa: B008  # frozen
+    def apply(self, *, resume: bool = False, scope: RunScope = RunScope(), guard_request: bool = False) -> RunOutcome:  # noqa: B008  # frozen
         """Both."""
         return self.carry_out(self.prepare(resume=resume, scope=scope), guard_request=guard_request)
 

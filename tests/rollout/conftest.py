@@ -17,14 +17,14 @@ from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.for_rollback import prepare_rollback
 from optimizer.rollout.prepare.prepared import Prepared, latest_end
 from optimizer.rollout.prepare.scope import Approval, RunScope
-from optimizer.rollout.prepare.vm_filter import Selector
+from optimizer.rollout.prepare.vm_filter import VmFilter
 from optimizer.rollout.session.ledger import Ledger
 from optimizer.rollout.writes.planned import writes_of
 from optimizer.rollout.writes.write import Write
@@ -88,7 +88,7 @@ def run(
     scope: RunScope = RunScope(),  # noqa: B008  # frozen
     approval: Approval = Approval(),  # noqa: B008  # frozen
     journal_of: type[Journal] = Journal,
-) -> Outcome:
+) -> RunOutcome:
     """Apply a plan with journal and ledger in a folder."""
     clock = clock or VirtualClock(ready.noon)
     ledger = Ledger(folder / "state")
@@ -113,7 +113,7 @@ def prepare_back(
     service: BackupService,
     folder: Path,
     clock: VirtualClock,
-    *selectors: Selector,
+    *selectors: VmFilter,
     resume: bool = False,
     delete: bool = False,
 ) -> Prepared:

@@ -8,10 +8,12 @@ from optimizer.estate.pull_report import PullReport
 from optimizer.plan.audit_document import Audit
 from optimizer.plan.document import PlanDocument
 from optimizer.report.terminal.sheet import plural
-from optimizer.rollout import Outcome, Rehearsal, WatchReport
+from optimizer.rollout import Rehearsal, RunOutcome, WatchReport
 
 
-def last_line(result: PlanDocument | Audit | Rehearsal | PullReport | WatchReport | Outcome, command: str = "") -> str:
+def last_line(
+    result: PlanDocument | Audit | Rehearsal | PullReport | WatchReport | RunOutcome, command: str = ""
+) -> str:
     """Sum a result up in one line, such as ``Plan: 19 policies to create, 1 to edit, 150 VMs to move``.
 
     Parameters
@@ -32,7 +34,7 @@ def last_line(result: PlanDocument | Audit | Rehearsal | PullReport | WatchRepor
             return _of_pull(result)
         case WatchReport():
             return _of_watch(result)
-        case Outcome():
+        case RunOutcome():
             return f"{command.capitalize()}: {_writes(result)}"
 
 
@@ -74,7 +76,7 @@ def _of_watch(report: WatchReport) -> str:
     return f"Watch: {', '.join([*parts, *_if_any(verdicts['unknown'], 'unknown')])}"
 
 
-def _writes(outcome: Outcome) -> str:
+def _writes(outcome: RunOutcome) -> str:
     left = len(outcome.pending) + len(outcome.blocked)
     parts = [f"{plural(len(outcome.done), 'write')} made", f"{left:,} left"]
     parts += _if_any(len(outcome.failed), "failed")

@@ -17,7 +17,7 @@ from optimizer.report.wording.rules_in_force import rules_in_force
 from optimizer.rollout import Rollout
 
 if TYPE_CHECKING:
-    from optimizer.rollout import Outcome, Prepared, Rehearsal
+    from optimizer.rollout import Prepared, Rehearsal, RunOutcome
 
 SHOWN = 10
 """Maximum number of rows of each list on a terminal; JSON contains all rows."""
@@ -242,7 +242,7 @@ def _equal(differences: Sequence[str], yes: str, no: str) -> str:
     return f"{no}: {plural(len(differences), 'difference')}" if differences else yes
 
 
-def _reasons(outcome: Outcome) -> list[str]:
+def _reasons(outcome: RunOutcome) -> list[str]:
     """Reasons why writes were not made, in words, by number."""
     texts = {number: f"failed: {outcome.reasons.get(number, 'no reason given')}" for number in outcome.failed}
     texts |= {number: f"skipped: {outcome.reasons.get(number, 'no reason given')}" for number in outcome.skipped}
@@ -298,7 +298,7 @@ def _who_and_what(prepared: Prepared) -> Iterator[str]:
     yield f"journal: {prepared.journal_path}"
 
 
-def render_outcome(outcome: Outcome, prepared: Prepared, max_rows: int | None = SHOWN) -> Page:
+def render_outcome(outcome: RunOutcome, prepared: Prepared, max_rows: int | None = SHOWN) -> Page:
     """Render how a run of ``apply`` or ``rollback`` ended, and what to do next."""
 
     def build(glyphs: Glyphs, width: int) -> Iterator[RenderableType]:
@@ -314,7 +314,7 @@ def render_outcome(outcome: Outcome, prepared: Prepared, max_rows: int | None = 
     return Page(build)
 
 
-def _ended(outcome: Outcome, prepared: Prepared) -> str:
+def _ended(outcome: RunOutcome, prepared: Prepared) -> str:
     looked_at = sum(write.number in {*outcome.done, *outcome.pending} for write in prepared.begun)
     total = len(prepared.writes) + looked_at
     if outcome.complete:
@@ -329,7 +329,7 @@ def _ended(outcome: Outcome, prepared: Prepared) -> str:
     return f"Not finished: {len(outcome.done):,} of {total:,} writes made, {left}"
 
 
-def _not_made(outcome: Outcome, prepared: Prepared, max_rows: int | None) -> Rows:
+def _not_made(outcome: RunOutcome, prepared: Prepared, max_rows: int | None) -> Rows:
     by_number = {write.number: write for write in (*prepared.writes, *prepared.begun)}
     states = {number: ("failed", outcome.reasons.get(number, "")) for number in outcome.failed}
     states |= {number: ("skipped", outcome.reasons.get(number, "")) for number in outcome.skipped}

@@ -11,7 +11,7 @@ from optimizer.plan.document import CreatePolicy
 from optimizer.report.terminal.sheet import plural
 
 if TYPE_CHECKING:
-    from optimizer.rollout import Outcome, Prepared
+    from optimizer.rollout import Prepared, RunOutcome
 
 _NAMED = 10
 """Maximum number of policies that a sentence lists."""
@@ -33,7 +33,7 @@ class NextStep:
     command: str = ""
 
 
-def next_steps(outcome: Outcome, prepared: Prepared) -> Iterator[NextStep]:
+def next_steps(outcome: RunOutcome, prepared: Prepared) -> Iterator[NextStep]:
     """List what to do now, the most important step first."""
     commands, is_rollback = prepared.commands, prepared.command == "rollback"
     if outcome.pending:

@@ -26,7 +26,7 @@ BATCH_SECONDS = 3600
 """Period in seconds within which assignments count as made at once: one hour."""
 
 
-class Budget:
+class WriteBudget:
     """Limit on the number of writes in any period of given lengths.
 
     Parameters
@@ -51,8 +51,8 @@ class Budget:
         return second
 
 
-class Budgets:
-    """Budgets of policy writes per vault or subscription, and of item writes per vault.
+class WriteBudgets:
+    """WriteBudgets of policy writes per vault or subscription, and of item writes per vault.
 
     Parameters
     ----------
@@ -72,19 +72,19 @@ class Budgets:
     ) -> None:
         self._writes_per_day = writes_per_day
         self._scope = scope
-        self._policies: dict[Caseless, Budget] = {}
-        self._items: dict[ArmId, Budget] = {}
+        self._policies: dict[Caseless, WriteBudget] = {}
+        self._items: dict[ArmId, WriteBudget] = {}
         for at, vault_id in policy_writes:
             self.of_policies(ArmId(vault_id)).add(to_seconds(at))
         for at, vault_id in item_writes:
             self.of_items(ArmId(vault_id)).add(to_seconds(at))
 
-    def of_policies(self, vault_id: ArmId) -> Budget:
-        """Budget of policy writes for a vault, which it may share with others of its subscription."""
+    def of_policies(self, vault_id: ArmId) -> WriteBudget:
+        """WriteBudget of policy writes for a vault, which it may share with others of its subscription."""
         place = vault_id if self._scope == "vault" else vault_id.subscription or vault_id
-        return self._policies.setdefault(place, Budget((self._writes_per_day, DAY_SECONDS)))
+        return self._policies.setdefault(place, WriteBudget((self._writes_per_day, DAY_SECONDS)))
 
-    def of_items(self, vault_id: ArmId) -> Budget:
-        """Budget of assignments for a vault."""
+    def of_items(self, vault_id: ArmId) -> WriteBudget:
+        """WriteBudget of assignments for a vault."""
         limits = ((MOST_ITEMS_PER_DAY, DAY_SECONDS), (MOST_ITEMS_AT_ONCE, BATCH_SECONDS))
-        return self._items.setdefault(vault_id, Budget(*limits))
+        return self._items.setdefault(vault_id, WriteBudget(*limits))

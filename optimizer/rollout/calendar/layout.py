@@ -12,12 +12,12 @@ from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.model.rules import Rules
 from optimizer.model.timegrid import DEFAULT_SNAPSHOT_MINUTES, ROLLOUT_DAYS, START_WINDOW_MINUTES
-from optimizer.rollout.calendar.budget import DAY_SECONDS, Budget, Budgets
+from optimizer.rollout.calendar.budget import DAY_SECONDS, WriteBudget, WriteBudgets
 from optimizer.rollout.calendar.lanes import lanes_of_vaults
 from optimizer.rollout.calendar.reserve import Reservations
 from optimizer.rollout.calendar.spans import Span, next_begin, span_at, to_datetime, to_seconds
 from optimizer.rollout.calendar.timed_writes import DEFAULT_WORKERS, Blocked, Rollout, TimedWrite
-from optimizer.rollout.calendar.write_windows import Gates
+from optimizer.rollout.calendar.write_windows import WriteWindows
 from optimizer.rollout.writes.needs import with_what_they_need
 from optimizer.rollout.writes.transition import Key, Transition
 from optimizer.rollout.writes.write import Write
@@ -91,7 +91,7 @@ def build_rollout(
     # A write that a made write needs is made too, even if the journal has no line about it.
     times = dict.fromkeys(with_what_they_need(made, writes), now)
     times |= made if isinstance(made, Mapping) else {}
-    gates = Gates(inventory, rules, snapshot_minutes)
+    gates = WriteWindows(inventory, rules, snapshot_minutes)
     begin = to_seconds(now)
 
     def attempt(*, reserve: bool) -> tuple[_Layout, list[str]]:
@@ -104,7 +104,7 @@ def build_rollout(
             writes=left,
             gates=gates,
             transition=transition,
-            budgets=Budgets(rules.policies.max_writes_per_day, rules.policies.scope, policy_writes, item_writes),
+            budgets=WriteBudgets(rules.policies.max_writes_per_day, rules.policies.scope, policy_writes, item_writes),
             # One second more: the calendar never opens a lane before the board does (Board._closed).
             closed_until={ArmId(vault): to_seconds(at) + 1 for vault, at in closed_until.items()},
             workers=workers,
@@ -180,7 +180,7 @@ def _first_wave(writes: Sequence[Write], pilot: frozenset[ArmId]) -> set[int]:
 class _Queue:
     """Writes of one vault that share a budget and whose gates are open; the first one in the plan is in front."""
 
-    budget: Budget
+    budget: WriteBudget
     waiting: list[int] = field(default_factory=list)
 
 
@@ -216,9 +216,9 @@ class _Layout:
         self,
         *,
         writes: list[Write],
-        gates: Gates,
+        gates: WriteWindows,
         transition: Transition,
-        budgets: Budgets,
+        budgets: WriteBudgets,
         lanes: Mapping[ArmId, int],
         begin: int,
         end: int,
@@ -353,10 +353,10 @@ class _Layout:
         heappush(lane.queues[place].waiting, n)
         lane.queued.add(n)
 
-    def _budget(self, write: Write) -> Budget:
+    def _budget(self, write: Write) -> WriteBudget:
         if write.counts_as_policy_write:
             return self._budgets.of_policies(write.vault_id)
-        return self._budgets.of_items(write.vault_id) if write.kind == "reassign_item" else Budget()
+        return self._budgets.of_items(write.vault_id) if write.kind == "reassign_item" else WriteBudget()
 
     def _make(self, lane: _Lane, n: int, second: int, span: Span, wave: int) -> None:
         write = self.writes[n]

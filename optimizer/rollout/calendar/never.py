@@ -9,7 +9,7 @@ from optimizer.estate.document import EstateDocument
 from optimizer.model.arm_id import ArmId
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument
-from optimizer.rollout.calendar.write_windows import Gates
+from optimizer.rollout.calendar.write_windows import WriteWindows
 from optimizer.rollout.writes.planned import writes_of
 from optimizer.rollout.writes.transition import Obstacle, Transition
 from optimizer.rollout.writes.write import Write
@@ -40,7 +40,7 @@ def notes_on_writes(plan: PlanDocument, document: EstateDocument, inventory: Inv
         Estate of the plan.
     """
     writes = writes_of(plan, document, inventory)
-    gates = Gates(inventory, plan.rules)
+    gates = WriteWindows(inventory, plan.rules)
     reasons: dict[Hashable, str] = {}
     groups: dict[Hashable, _Group] = {}
     left = []

@@ -58,7 +58,7 @@ class _Passage:
     reason: str = ""
 
 
-class Gates:
+class WriteWindows:
     """Time gates of writes.
 
     A write that gives VMs another start is kept away from their backups, before and after, for every UTC offset that

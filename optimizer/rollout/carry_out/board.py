@@ -15,11 +15,11 @@ from optimizer.journal import EndRecord, state_of
 from optimizer.model.arm_id import ArmId
 from optimizer.rollout.calendar.lanes import lanes_of_vaults
 from optimizer.rollout.calendar.timed_writes import TimedWrite
-from optimizer.rollout.calendar.write_windows import Gates
+from optimizer.rollout.calendar.write_windows import WriteWindows
 from optimizer.rollout.carry_out.carrier import Carrier
 from optimizer.rollout.carry_out.lane import Lane
-from optimizer.rollout.carry_out.outcome import Attempt, End, Outcome
-from optimizer.rollout.carry_out.possible_states import MOST_OPEN, Standing
+from optimizer.rollout.carry_out.outcome import Attempt, End, RunOutcome
+from optimizer.rollout.carry_out.possible_states import MOST_OPEN, PossibleStates
 from optimizer.rollout.writes.needs import surely_made
 from optimizer.rollout.writes.write import Write
 
@@ -59,7 +59,7 @@ def _stopping(names: Sequence[str]) -> str:
 class Board:
     """State that the workers share: which lanes are busy, how each write ended, and the calendar of what is left."""
 
-    def __init__(self, executor: Executor, carrier: Carrier, gates: Gates, until: datetime | None) -> None:
+    def __init__(self, executor: Executor, carrier: Carrier, gates: WriteWindows, until: datetime | None) -> None:
         self._executor, self._carrier, self._gates, self._until = executor, carrier, gates, until
         self._lock = threading.RLock()
         self._failed = self._is_interrupted = False
@@ -71,7 +71,7 @@ class Board:
         self._lane_of = lanes_of_vaults(
             executor.inventory, start.caps, start.clashes, [write.vault_id for write in writes]
         )
-        self._standing = Standing(executor.transition, [write for write in writes if write.number in done])
+        self._standing = PossibleStates(executor.transition, [write for write in writes if write.number in done])
         # In place by inference only: writes that need them are made, but the journal has no line about them.
         self._unconfirmed = [write for write in writes if write.number in done - state.done.keys()]
         for write in writes:
@@ -391,7 +391,7 @@ class Board:
             lane.lay_out(queues[number])
         self._rollout = rollout
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> RunOutcome:
         """Result of the run; also writes the end of the run to the journal."""
         self._lay_out()
         journal, ended = self._carrier.journal, self._ended
@@ -408,7 +408,7 @@ class Board:
             for write in writes
             if write.number not in settled
         }
-        outcome = Outcome(
+        outcome = RunOutcome(
             done=tuple(sorted(done)),
             failed=tuple(failed),
             skipped=tuple(skipped),

@@ -17,10 +17,10 @@ from optimizer.ports import Progress, no_progress, silent
 from optimizer.rollout.calendar.budget import BATCH_SECONDS, MOST_ITEMS_AT_ONCE, MOST_ITEMS_PER_DAY
 from optimizer.rollout.calendar.layout import build_rollout
 from optimizer.rollout.calendar.timed_writes import DEFAULT_WORKERS, Rollout
-from optimizer.rollout.calendar.write_windows import Gates
+from optimizer.rollout.calendar.write_windows import WriteWindows
 from optimizer.rollout.carry_out.board import Board
 from optimizer.rollout.carry_out.carrier import Carrier
-from optimizer.rollout.carry_out.outcome import Attempt, End, Outcome
+from optimizer.rollout.carry_out.outcome import Attempt, End, RunOutcome
 from optimizer.rollout.carry_out.running_jobs import running_job
 from optimizer.rollout.carry_out.surroundings import Surroundings
 from optimizer.rollout.session.clock_check import clock_fault
@@ -73,7 +73,7 @@ class Executor:
     tell: Callable[[str], None] = silent
     remark: Callable[[str], None] = silent
 
-    def run(self, *, until: datetime | None = None) -> Outcome:
+    def run(self, *, until: datetime | None = None) -> RunOutcome:
         """Make every write that can be made now, and those whose gates open before a given time.
 
         Parameters
@@ -81,7 +81,7 @@ class Executor:
         until
             Wait for writes that open before this time.  None: wait only after trouble, 15 minutes in all.
         """
-        gates = Gates(self.inventory, self.rules, self.snapshot_minutes)
+        gates = WriteWindows(self.inventory, self.rules, self.snapshot_minutes)
         start = self.transition()
         carrier = replace(
             self.carrier,
@@ -133,7 +133,7 @@ class Executor:
         written = [write for write in self.writes if write.counts_as_policy_write]
         return states | {write.object_id: policy_state(write.body) for write in written}
 
-    def _gate(self, gates: Gates, write: Write, points: Mapping[ArmId, datetime]) -> str:
+    def _gate(self, gates: WriteWindows, write: Write, points: Mapping[ArmId, datetime]) -> str:
         """Reason why the time is not right, given the last recovery points that the service states; reads nothing."""
         if fault := clock_fault(self.carrier.service, self.carrier.clock):
             return fault

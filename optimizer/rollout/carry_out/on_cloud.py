@@ -8,7 +8,7 @@ from pathlib import Path
 
 from optimizer.errors import ApplyError
 from optimizer.ports import BackupCloud, Progress
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.prepared import Prepared
@@ -36,7 +36,7 @@ def make_writes(
     progress: Progress,
     tell: Callable[[str], None],
     remark: Callable[[str], None],
-) -> Outcome:
+) -> RunOutcome:
     """Make the writes of a prepared command that can be made now.
 
     Parameters

@@ -15,7 +15,7 @@ MOST_UNSETTLED = 5
 """Number of unsettled writes with which a lane begins no other write: each one doubles the states to keep."""
 
 
-class Standing:
+class PossibleStates:
     """Every state in which an estate may be, by lane.
 
     Writes of different lanes do not affect each other, so each lane keeps the alternatives of its own unsettled

@@ -15,7 +15,7 @@ from optimizer.journal import Journal, Record, RunRecord
 from optimizer.ports import BackupService, Clock, Progress, no_progress, silent
 from optimizer.rollout.carry_out.carrier import Carrier
 from optimizer.rollout.carry_out.executor import Executor
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.prepare.prepared import Prepared
 from optimizer.rollout.session.ledger import Ledger, hold_locks
@@ -36,7 +36,7 @@ def carry_out(
     progress: Progress = no_progress,
     tell: Callable[[str], None] = silent,
     remark: Callable[[str], None] = silent,
-) -> Outcome:
+) -> RunOutcome:
     """Make the writes of a prepared run that can be made now.
 
     Parameters

@@ -11,7 +11,7 @@ from optimizer.journal import Commands, Record, RunRecord, read_journal, rollbac
 from optimizer.model.arm_id import ArmId
 from optimizer.plan.document import PlanDocument
 from optimizer.rollout.prepare.scope import Approval, RunScope
-from optimizer.rollout.prepare.vm_filter import parse_selector
+from optimizer.rollout.prepare.vm_filter import parse_filter
 
 
 def records_of(plan: PlanDocument, path: Path, *, resume: bool, command: str) -> tuple[Record, ...]:
@@ -105,7 +105,7 @@ def _scope_of(run: RunRecord) -> RunScope:
             f"the journal's run {run.run} has options that no run records: {run.options}; give the journal as 'apply' "
             "or 'rollback' wrote it"
         )
-    return RunScope(tuple(parse_selector(text) for text in only or ()), most, wave)
+    return RunScope(tuple(parse_filter(text) for text in only or ()), most, wave)
 
 
 def require_command(records: Sequence[Record], commands: Collection[str], path: Path) -> None:

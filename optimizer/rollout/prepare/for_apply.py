@@ -35,7 +35,7 @@ from optimizer.rollout.prepare.remarks import (
 )
 from optimizer.rollout.prepare.scope import Approval, Command, RunScope
 from optimizer.rollout.prepare.selection import select_writes
-from optimizer.rollout.prepare.vm_filter import Selector
+from optimizer.rollout.prepare.vm_filter import VmFilter
 from optimizer.rollout.session.clock_check import require_clock
 from optimizer.rollout.session.closures import Closures
 from optimizer.rollout.session.ledger import Ledger
@@ -113,7 +113,7 @@ def prepare_apply(
     closures = Closures(ledger, clock)
     freshness = compared(expected, selection, reader, state, closures)
 
-    def chosen(only: Sequence[Selector]) -> Sequence[Write]:
+    def chosen(only: Sequence[VmFilter]) -> Sequence[Write]:
         try:
             return to_do_of(choose(only=only).writes, state)
         except ApplyError:

@@ -37,7 +37,7 @@ from optimizer.rollout.prepare.remarks import (
 )
 from optimizer.rollout.prepare.scope import Approval, RunScope
 from optimizer.rollout.prepare.selection import select_writes
-from optimizer.rollout.prepare.vm_filter import Selector, is_meant
+from optimizer.rollout.prepare.vm_filter import VmFilter, is_meant
 from optimizer.rollout.session.clock_check import require_clock
 from optimizer.rollout.session.closures import Closures
 from optimizer.rollout.session.ledger import Ledger
@@ -59,7 +59,7 @@ def prepare_rollback(
     *,
     delete_created: bool = False,
     resume: bool = False,
-    only: Sequence[Selector] = (),
+    only: Sequence[VmFilter] = (),
     approval: Approval = Approval(),  # noqa: B008  # frozen
     workers: int | None = None,
     commands: Commands | None = None,

@@ -11,7 +11,7 @@ from optimizer.model.caseless import Caseless
 from optimizer.model.raw import id_of
 from optimizer.rollout.prepare.freshness import Freshness, relied_on
 from optimizer.rollout.prepare.scope import RunScope
-from optimizer.rollout.prepare.vm_filter import Selector, as_words
+from optimizer.rollout.prepare.vm_filter import VmFilter, as_words
 from optimizer.rollout.writes.write import Write
 
 _OFFERED = 50
@@ -20,7 +20,7 @@ _OFFERED = 50
 Command = Callable[..., str]
 """Builds the command from the selectors; with ``resume=True``, the command continues with a journal."""
 
-Choose = Callable[[Sequence[Selector]], Sequence[Write]]
+Choose = Callable[[Sequence[VmFilter]], Sequence[Write]]
 """Returns the writes that a run with these selectors would still make; empty if the run would be refused."""
 
 
@@ -41,7 +41,7 @@ def offers_of_vaults(freshness: Freshness, scope: RunScope, command: Command, *,
     if freshness.holds:
         everywhere = [*freshness.holds, *freshness.broken, *freshness.unreadable]
         names = ", ".join(vault_id.name for vault_id in freshness.holds)
-        only = [Selector("vault", name) for name in _selectors(freshness.holds, everywhere)]
+        only = [VmFilter("vault", name) for name in _selectors(freshness.holds, everywhere)]
         words = (*as_words(only), *scope.words(besides="vault"))
         what = "vault" if len(freshness.holds) == 1 else "vaults"
         yield f"the part for {what} {names} can still be carried out:\n    {command(*words, resume=resume)}"
@@ -76,8 +76,8 @@ def offers_of_vms(
     named = unique_names(expected)
     others = [one for one in scope.only if one.kind != "vm"]
 
-    def selectors(writes: Iterable[Write]) -> list[Selector]:
-        return [Selector("vm", named.get(vm, vm)) for vm in _vms_of(writes)]
+    def selectors(writes: Iterable[Write]) -> list[VmFilter]:
+        return [VmFilter("vm", named.get(vm, vm)) for vm in _vms_of(writes)]
 
     chosen = choose([*selectors(_first(held)), *others])
     if not chosen or _relies_on_change(freshness, chosen, expected):

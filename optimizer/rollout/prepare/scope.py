@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from optimizer.rollout.prepare.vm_filter import Selector, as_words, parse_selector
+from optimizer.rollout.prepare.vm_filter import VmFilter, as_words, parse_filter
 
 Command = Literal["apply", "rollback", "rehearse"]
 
@@ -38,20 +38,20 @@ class RunScope:
         Share of the VMs, in percent, that go first as a pilot.  None: no pilot.
     """
 
-    only: tuple[Selector, ...] = ()
+    only: tuple[VmFilter, ...] = ()
     max_moves: int | None = None
     wave_percent: float | None = None
 
     @classmethod
     def of(cls, *only: str, max_moves: int | None = None, wave_percent: float | None = None) -> RunScope:
-        """RunScope of the VMs that any of the texts selects, such as ``vault=weu-01``; see :func:`parse_selector`.
+        """RunScope of the VMs that any of the texts selects, such as ``vault=weu-01``; see :func:`parse_filter`.
 
         Raises
         ------
         UsageError
             A text does not select VMs.
         """
-        return cls(tuple(map(parse_selector, only)), max_moves, wave_percent)
+        return cls(tuple(map(parse_filter, only)), max_moves, wave_percent)
 
     def words(self, *, besides: str = "") -> list[str]:
         """Command-line words for the scope, without the selectors of one kind (``besides``)."""

@@ -11,7 +11,7 @@ from optimizer.errors import ApplyError
 from optimizer.model.caseless import Caseless
 from optimizer.model.inventory import Inventory
 from optimizer.plan.document import PlanDocument
-from optimizer.rollout.prepare.vm_filter import Selector, _num_meant, is_meant
+from optimizer.rollout.prepare.vm_filter import VmFilter, _num_meant, is_meant
 from optimizer.rollout.writes.admission import Admission, is_in_order
 from optimizer.rollout.writes.transition import Key
 from optimizer.rollout.writes.write import Write
@@ -49,7 +49,7 @@ def select_writes(
     plan: PlanDocument,
     inventory: Inventory,
     *,
-    only: Sequence[Selector] = (),
+    only: Sequence[VmFilter] = (),
     max_moves: int | None = None,
     made: Collection[int] = frozenset(),
     begun: Collection[int] = frozenset(),
@@ -104,7 +104,7 @@ class _Chooser:
         writes: Sequence[Write],
         plan: PlanDocument,
         inventory: Inventory,
-        only: Sequence[Selector],
+        only: Sequence[VmFilter],
         made: frozenset[int],
         begun: frozenset[int],
         tolerated: Inventory | None,

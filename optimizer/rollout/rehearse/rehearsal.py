@@ -19,7 +19,7 @@ from optimizer.model.timegrid import Frequency
 from optimizer.plan.document import PlanDocument
 from optimizer.ports import BackupService, Clock, Progress, Resource, no_progress
 from optimizer.rollout.calendar.timed_writes import DEFAULT_WORKERS, Rollout
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_apply import prepare_apply
@@ -82,11 +82,11 @@ class Rehearsal:
 
     rollout: Rollout
     prepared: Prepared
-    outcome: Outcome
+    outcome: RunOutcome
     num_writes: int
     findings: tuple[str, ...]
     end_differences: tuple[str, ...]
-    rollback_outcome: Outcome | None
+    rollback_outcome: RunOutcome | None
     rollback_differences: tuple[str, ...]
     watch: WatchReport | None
 
@@ -172,7 +172,7 @@ def rehearse(
                 break
             clock.sleep(_BETWEEN_LOOKS.total_seconds())  # at any hour, some job may be in progress
         judge.findings += _gaps(prepared, service, began, clock.now())
-    back: Outcome | None = None
+    back: RunOutcome | None = None
     differences: tuple[str, ...] = ()
     if state.done:
         back, differences = _take_back(
@@ -245,7 +245,7 @@ def _take_back(
     workers: int,
     pace: Pace,
     progress: Progress,
-) -> tuple[Outcome, tuple[str, ...]]:
+) -> tuple[RunOutcome, tuple[str, ...]]:
     done = state_of(read_journal(journal_path)).done
     prepared = prepare_rollback(
         plan,

@@ -97,7 +97,7 @@ class Closure(StrictModel):
         return vault_id == self.place or vault_id.is_below(self.place)
 
 
-class Counted(TypedDict):
+class LedgerCounts(TypedDict):
     """Data of the ledger that the calendar needs; see :func:`~optimizer.rollout.calendar.layout.build_rollout`."""
 
     policy_writes: list[tuple[datetime, ArmId]]
@@ -173,11 +173,11 @@ class Ledger:
             closures = [one for one in self._closures if one.closed_until > now and one.covers(ArmId(vault_id))]
         return max(closures, key=lambda one: one.closed_until, default=None)
 
-    def counted(self, vault_ids: Iterable[str], now: datetime) -> Counted:
+    def counted(self, vault_ids: Iterable[str], now: datetime) -> LedgerCounts:
         """Writes of the last 24 hours, and until when each of the given vaults is closed."""
         since = now - BUDGET_PERIOD
         closed = {ArmId(vault_id): self.closed(vault_id, now) for vault_id in vault_ids}
-        return Counted(
+        return LedgerCounts(
             policy_writes=[(write.at, write.vault_id) for write in self.since(since)],
             item_writes=[(write.at, write.vault_id) for write in self.since(since, "item")],
             closed_until={vault: one.closed_until for vault, one in closed.items() if one is not None},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from optimizer.rollout.watch.vault_jobs import Job
+from optimizer.rollout.watch.vault_jobs import BackupJob
 from optimizer.rollout.watch.watch_report import LOOK_FOR_POINTS, Finding
 from optimizer.rollout.watch.watched import Watched, hours, utc_text
 
@@ -28,7 +28,7 @@ def longest_gap(vm: Watched, points: Iterable[datetime], running: datetime | Non
 
 
 def check_points(
-    vm: Watched, points: Sequence[datetime], running: datetime | None, now: datetime, unclear: Sequence[Job]
+    vm: Watched, points: Sequence[datetime], running: datetime | None, now: datetime, unclear: Sequence[BackupJob]
 ) -> tuple[timedelta | None, list[Finding]]:
     """Longest time between recovery points, and the findings if it exceeds the RPO.
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from optimizer.model.caseless import Caseless
 from optimizer.rollout.watch.due import TOLERANCE, Due
-from optimizer.rollout.watch.vault_jobs import Job
+from optimizer.rollout.watch.vault_jobs import BackupJob
 from optimizer.rollout.watch.watch_report import LOOK_FOR_POINTS, Finding
 from optimizer.rollout.watch.watched import Watched, hours, utc_text
 
@@ -28,17 +28,17 @@ class ScheduleCheck:
 
     findings: list[Finding] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    on_time: tuple[Due, Job] | None = None
+    on_time: tuple[Due, BackupJob] | None = None
     waits_for: Due | None = None
 
 
 def check_jobs(
     vm: Watched,
-    jobs: Sequence[Job],
+    jobs: Sequence[BackupJob],
     new: Sequence[Due],
     old: Sequence[Due],
     now: datetime,
-    unclear: Sequence[Job] = (),
+    unclear: Sequence[BackupJob] = (),
 ) -> ScheduleCheck:
     """Check whether scheduled jobs start at the new time, and how the last one ended.
 
@@ -79,7 +79,7 @@ def check_jobs(
     return check
 
 
-def _unless_unclear(finding: Finding, missed: Sequence[Due], unclear: Sequence[Job]) -> Finding:
+def _unless_unclear(finding: Finding, missed: Sequence[Due], unclear: Sequence[BackupJob]) -> Finding:
     """The finding, or that it is uncertain because a job in time that names no VM may be the missing one."""
     in_time = [job for job in unclear if missed and missed[-1].holds(job.start)]
     if finding.kind != "no_job" or not in_time:
@@ -92,7 +92,12 @@ def _unless_unclear(finding: Finding, missed: Sequence[Due], unclear: Sequence[J
 
 
 def _judge_strays(
-    vm: Watched, check: ScheduleCheck, strays: Sequence[Job], missed: Sequence[Due], old: Sequence[Due], now: datetime
+    vm: Watched,
+    check: ScheduleCheck,
+    strays: Sequence[BackupJob],
+    missed: Sequence[Due],
+    old: Sequence[Due],
+    now: datetime,
 ) -> None:
     """Report why the last runs had no job: it started at the old time, late, at an unknown time, or not at all."""
     at_old = [job for job in strays if any(run.holds(job.start) for run in old)]
@@ -109,7 +114,7 @@ def _judge_strays(
         check.findings.append(_no_job(vm, missed, now))
 
 
-def _judge_off_time(vm: Watched, check: ScheduleCheck, job: Job, missed: Sequence[Due], now: datetime) -> None:
+def _judge_off_time(vm: Watched, check: ScheduleCheck, job: BackupJob, missed: Sequence[Due], now: datetime) -> None:
     """Report a job that is neither in time nor at the old time: it is late for a run, or belongs to no run."""
     runs = [run for run in missed if run.opens <= job.start]
     if not runs:
@@ -132,7 +137,7 @@ def _no_job(vm: Watched, missed: Sequence[Due], now: datetime) -> Finding:
     return Finding.of("no_job", seen + many, advice, vm.backup_now(now))
 
 
-def _judge_job(vm: Watched, check: ScheduleCheck, job: Job, now: datetime) -> None:
+def _judge_job(vm: Watched, check: ScheduleCheck, job: BackupJob, now: datetime) -> None:
     why = f": {job.error}" if job.error else ""
     if job.made_a_point or job.running:
         if Caseless(job.status) == "CompletedWithWarnings":

@@ -25,7 +25,7 @@ _RUNNING = {Caseless("InProgress"), Caseless("Cancelling")}
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class BackupJob:
     """A backup job.
 
     Parameters
@@ -64,10 +64,10 @@ class VaultJobs:
         Jobs that do not say which VM they belong to, with the possible VMs.  Without VMs: any VM of the vault.
     """
 
-    by_vm: Mapping[ArmId, Sequence[Job]]
-    unclear: Sequence[tuple[Job, frozenset[ArmId]]] = ()
+    by_vm: Mapping[ArmId, Sequence[BackupJob]]
+    unclear: Sequence[tuple[BackupJob, frozenset[ArmId]]] = ()
 
-    def of(self, vm_id: ArmId, item: Resource | None) -> list[Job]:
+    def of(self, vm_id: ArmId, item: Resource | None) -> list[BackupJob]:
         """Jobs of a VM, ordered by start.
 
         A job that does not name its VM belongs to the VM whose item states a backup, or a recovery point, at the same
@@ -89,7 +89,7 @@ class VaultJobs:
         ]
         return sorted([*self.by_vm.get(vm_id, ()), *claimed], key=lambda job: job.start)
 
-    def unclear_of(self, vm_id: ArmId) -> list[Job]:
+    def unclear_of(self, vm_id: ArmId) -> list[BackupJob]:
         """Jobs that may belong to this VM or to another one."""
         return [job for job, vms in self.unclear if not vms or vm_id in vms]
 
@@ -106,14 +106,16 @@ def read_jobs(vault_id: ArmId, resources: Iterable[Resource], owners: JobOwners)
     owners
         Index that shows which VM a job belongs to.
     """
-    by_vm: dict[ArmId, list[Job]] = {}
-    unclear: list[tuple[Job, frozenset[ArmId]]] = []
+    by_vm: dict[ArmId, list[BackupJob]] = {}
+    unclear: list[tuple[BackupJob, frozenset[ArmId]]] = []
     for resource in resources:
         properties = properties_of(resource)
         start = parse_time(properties.get("startTime"))
         if start is None or word(properties.get("operation")) != "Backup":
             continue
-        job = Job(start, text(properties.get("status")), not properties.get("isUserTriggered"), _error(properties))
+        job = BackupJob(
+            start, text(properties.get("status")), not properties.get("isUserTriggered"), _error(properties)
+        )
         owner = owners.find(vault_id, properties)
         if owner.vm:
             by_vm.setdefault(owner.vm, []).append(job)

@@ -25,7 +25,7 @@ from optimizer.rollout.watch.due import runs_between
 from optimizer.rollout.watch.gap_checks import check_points
 from optimizer.rollout.watch.item_checks import check_item, check_policy
 from optimizer.rollout.watch.job_checks import ScheduleCheck, check_jobs
-from optimizer.rollout.watch.vault_jobs import Job, VaultJobs, read_jobs
+from optimizer.rollout.watch.vault_jobs import BackupJob, VaultJobs, read_jobs
 from optimizer.rollout.watch.watch_report import NOT_KNOWN, Finding, Verdict, WatchedVm, WatchReport
 from optimizer.rollout.watch.watched import Watched, hours
 
@@ -219,8 +219,8 @@ def _judge(
 def _check_schedule(
     entry: ScheduleEntry,
     vm: Watched,
-    jobs: Sequence[Job],
-    unclear: Sequence[Job],
+    jobs: Sequence[BackupJob],
+    unclear: Sequence[BackupJob],
     inventory: Inventory,
     now: datetime,
 ) -> ScheduleCheck:

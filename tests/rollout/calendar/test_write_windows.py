@@ -13,7 +13,7 @@ from optimizer.model.rules import Rule, Rules
 from optimizer.model.selectors import Selector
 from optimizer.ports import Resource
 from optimizer.rollout.calendar.spans import Span, next_begin, span_at, to_datetime, to_seconds, union, within, without
-from optimizer.rollout.calendar.write_windows import Gates
+from optimizer.rollout.calendar.write_windows import WriteWindows
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, hourly_policy, policy_id, standard_policy, vm_id
 from tests.rollout.small_rollouts import (
@@ -34,9 +34,9 @@ TWICE = weekly_policy("twice", "22:00", ["Wednesday", "Saturday"])
 STARTS = st.integers(0, 47).map(lambda option: f"{option // 2:02d}:{option % 2 * 30:02d}")
 
 
-def gates(policy: Resource, *rules: Rule) -> Gates:
+def gates(policy: Resource, *rules: Rule) -> WriteWindows:
     given = world([policy], {"a": str(policy["name"])}, {}, Rules(rule=rules), a="shop")
-    return Gates(given.inventory, given.rules)
+    return WriteWindows(given.inventory, given.rules)
 
 
 def texts(windows: list[tuple[datetime, datetime]], number: int = 2) -> list[str]:
@@ -89,7 +89,7 @@ def test_every_open_minute_is_one_that_a_slow_loop_opens(policy: Resource, befor
     given = world([policy], {"a": str(policy["name"])}, {}, Rules())
     (model,) = given.inventory.policies.values()
     spacing = {"daily": 24, "berlin": 24, "weekly": 168, "twice": 96}[model.name]
-    opened = open_minutes(Gates(given.inventory, Rules()).windows(item_write("a", before, after), NOW), 8)
+    opened = open_minutes(WriteWindows(given.inventory, Rules()).windows(item_write("a", before, after), NOW), 8)
     if before == after:
         return
     largest, run = 0.0, 0
@@ -119,7 +119,7 @@ def test_hourly_writes_keep_away_from_runs(before: str, by: int, interval: int, 
     after = f"{(option + by) % 48 // 2:02d}:{(option + by) % 2 * 30:02d}"
     given = world([policy], {"a": "hourly"}, {}, Rules())
     (model,) = given.inventory.policies.values()
-    windows = Gates(given.inventory, Rules()).windows(item_write("a", before, after), NOW, 2)
+    windows = WriteWindows(given.inventory, Rules()).windows(item_write("a", before, after), NOW, 2)
     assert windows
     (offset,) = readings(model, NOW)
     for opens, closes in windows:
@@ -198,9 +198,12 @@ def test_a_policy_is_gated_by_all_its_vms() -> None:
     both = Write(
         1, "edit_policy", VAULT, policy_id("daily"), "daily", {}, None, (vm_id("a"), vm_id("b")), "23:00", "04:00"
     )
-    assert Gates(given.inventory, rules).windows(both, NOW) == []
+    assert WriteWindows(given.inventory, rules).windows(both, NOW) == []
     only_b = item_write("b", "23:00", "04:00")
-    assert texts(Gates(given.inventory, rules).windows(only_b, NOW)) == ["Wed 09:00-Wed 20:30", "Fri 06:30-Fri 20:30"]
+    assert texts(WriteWindows(given.inventory, rules).windows(only_b, NOW)) == [
+        "Wed 09:00-Wed 20:30",
+        "Fri 06:30-Fri 20:30",
+    ]
 
 
 FREEZE = Rule(
@@ -224,7 +227,7 @@ def test_a_creation_is_frozen_while_every_vm_of_its_vault_is() -> None:
     end = datetime(2026, 2, 20, tzinfo=UTC)
     assert gates(DAILY, FREEZE).windows(creation, NOW)[0][0] == end
     other = world([DAILY], {"a": "daily", "b": "daily"}, {}, Rules(rule=(FREEZE,)), a="shop", b="mail")
-    assert Gates(other.inventory, other.rules).windows(creation, NOW)[0][0] == NOW
+    assert WriteWindows(other.inventory, other.rules).windows(creation, NOW)[0][0] == NOW
 
 
 def test_a_freeze_without_end_is_said() -> None:

@@ -17,7 +17,7 @@ from optimizer.journal import AcceptedRecord, Journal, Record, read_journal, sta
 from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import Accepted, Look
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_rollback import prepare_rollback
 from optimizer.rollout.prepare.scope import Approval
@@ -52,7 +52,7 @@ def change_item(cloud: Azure, vm: str, **properties: object) -> None:
     cloud.emulator.state.contents.items[key] = {**item, "properties": {**item["properties"], **properties}}
 
 
-def apply_now(cloud: Azure, *, resume: bool = False) -> Outcome:
+def apply_now(cloud: Azure, *, resume: bool = False) -> RunOutcome:
     """Apply without waiting for what opens later."""
     prepared = cloud.prepare(resume=resume)
     state = cloud.folder / "state"
@@ -332,7 +332,9 @@ def one_move() -> Ready:
     return ready_of(of_two_vaults())
 
 
-def attempt(ready: Ready, service: FakeService, folder: Path, clock: VirtualClock, *, resume: bool = False) -> Outcome:
+def attempt(
+    ready: Ready, service: FakeService, folder: Path, clock: VirtualClock, *, resume: bool = False
+) -> RunOutcome:
     return run(ready, service, folder, clock=clock, resume=resume, wait=False, approval=Approval())
 
 
@@ -443,7 +445,7 @@ def test_what_is_still_being_carried_out_can_be_taken_back(tmp_path: Path) -> No
         assert compare_estates(cloud.ready.document, cloud.emulator.snapshot(), besides=created) == ()
 
 
-def take_back(cloud: Azure, *, resume: bool = False) -> Outcome:
+def take_back(cloud: Azure, *, resume: bool = False) -> RunOutcome:
     """Roll back, and wait for what opens."""
     ready, state = cloud.ready, cloud.folder / "state"
     prepared = prepare_rollback(

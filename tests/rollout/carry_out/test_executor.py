@@ -15,7 +15,7 @@ from optimizer.plan.applied import apply_in_memory
 from optimizer.rollout.carry_out.carrier import Carrier
 from optimizer.rollout.carry_out.outcome import Attempt, End
 from optimizer.rollout.prepare.scope import Approval, RunScope
-from optimizer.rollout.prepare.vm_filter import parse_selector
+from optimizer.rollout.prepare.vm_filter import parse_filter
 from optimizer.rollout.rehearse.rehearsal import compare_estates
 from optimizer.rollout.session.ledger import Ledger
 from optimizer.rollout.writes.write import Write
@@ -258,7 +258,7 @@ def test_a_resumption_keeps_scope_and_approval(planned: Ready, tmp_path: Path) -
     """What is not said anew when resuming is as it was: the selected VMs, the limit, who approved."""
     service, clock = FakeService(planned.document), VirtualClock(planned.noon)
     move = next(write for write in planned.writes if write.kind == "reassign_item")
-    scope = RunScope(only=(parse_selector(f"vm={move.name}"),))
+    scope = RunScope(only=(parse_filter(f"vm={move.name}"),))
     run(planned, service, tmp_path, clock=clock, scope=scope, approval=Approval("board", "CHG1"))
     run(planned, service, tmp_path, clock=clock, resume=True, scope=RunScope(max_moves=100))
     runs = [record for record in read_journal(tmp_path / "plan.journal.jsonl") if isinstance(record, RunRecord)]

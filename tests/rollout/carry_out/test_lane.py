@@ -14,7 +14,7 @@ from optimizer.model.rules import Rules
 from optimizer.ports import Accepted
 from optimizer.rollout.carry_out.board import LONGEST_WAIT, SHORT_WAIT
 from optimizer.rollout.carry_out.lane import Lane
-from optimizer.rollout.carry_out.outcome import Attempt, End, Outcome
+from optimizer.rollout.carry_out.outcome import Attempt, End, RunOutcome
 from optimizer.rollout.carry_out.pace import Pace
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_apply import prepare_apply
@@ -47,7 +47,7 @@ class Shaky(FakeService):
         return super()._write(kind, object_id, effect)
 
 
-def apply(ready: Ready, service: FakeService, folder: Path, clock: VirtualClock) -> tuple[Outcome, list[str]]:
+def apply(ready: Ready, service: FakeService, folder: Path, clock: VirtualClock) -> tuple[RunOutcome, list[str]]:
     """Apply without waiting; returns what was reported, too."""
     said: list[str] = []
     ledger = Ledger(folder / "state")

@@ -1,4 +1,4 @@
-"""Gates, freezes, clocks and jobs are judged by the time of the request, however long the reads before it took."""
+"""Write windows, freezes, clocks and jobs are judged at the time of the request, however long earlier reads took."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from optimizer.model.clock import VirtualClock
 from optimizer.model.rule_windows import DateRange
 from optimizer.model.rules import Rule, Rules
 from optimizer.ports import Resource
-from optimizer.rollout.calendar.write_windows import Gates
+from optimizer.rollout.calendar.write_windows import WriteWindows
 from optimizer.rollout.carry_out.carrier import LONGEST_LOOK
 from tests.plan.estates import standard_policy
 from tests.rollout.azure_rollouts import of_two_vaults, ready_of
@@ -43,7 +43,7 @@ class Watched(FakeService):
 
 def assert_open(ready: Ready, service: Watched) -> None:
     """Each request was sent at a time at which its gates were open."""
-    gates, writes = Gates(ready.inventory, ready.plan.rules), {w.object_id.lower(): w for w in ready.writes}
+    gates, writes = WriteWindows(ready.inventory, ready.plan.rules), {w.object_id.lower(): w for w in ready.writes}
     for object_id, at in service.sent:
         assert gates.closed(writes[object_id], at) == "", (object_id, at)
 

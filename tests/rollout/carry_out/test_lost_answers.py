@@ -23,10 +23,10 @@ from optimizer.journal import (
 from optimizer.model.arm_id import ArmId
 from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.scope import RunScope
-from optimizer.rollout.prepare.vm_filter import parse_selector
+from optimizer.rollout.prepare.vm_filter import parse_filter
 from optimizer.rollout.session.ledger import Ledger
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, standard_policy
@@ -71,9 +71,9 @@ def starting_at_two(service: FakeService) -> int:
     return sum("T02:00" in start for start in starts)
 
 
-def back(ready: Ready, service: FakeService, folder: Path, clock: VirtualClock, *vms: str, resume: bool) -> Outcome:
+def back(ready: Ready, service: FakeService, folder: Path, clock: VirtualClock, *vms: str, resume: bool) -> RunOutcome:
     """Roll back and wait for what opens within a day and a half."""
-    chosen = [parse_selector(f"vm={vm}") for vm in vms]
+    chosen = [parse_filter(f"vm={vm}") for vm in vms]
     prepared = prepare_back(ready, service, folder, clock, *chosen, resume=resume)
     until = clock.now() + timedelta(hours=36)
     return carry_out(prepared, service, clock, Ledger(folder / "state"), folder / "state", until=until, pace=PACE)
@@ -168,7 +168,7 @@ def test_caps_hold_while_a_lost_request_may_take_effect(joining: Ready, tmp_path
 
 def scope_of(vm: str, most: int | None = None) -> RunScope:
     """Select one VM."""
-    return RunScope(only=(parse_selector(f"vm={vm}"),), max_moves=most)
+    return RunScope(only=(parse_filter(f"vm={vm}"),), max_moves=most)
 
 
 class KilledAfterward(FakeService):

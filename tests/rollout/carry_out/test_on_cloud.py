@@ -13,7 +13,7 @@ from optimizer.journal import read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.ports import no_progress, silent
 from optimizer.rollout.carry_out.on_cloud import ledger_of, make_writes
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.scope import Command
 from optimizer.rollout.session.ledger import CountedWrite
@@ -40,7 +40,7 @@ class FakeCloud:
         return self.fake
 
 
-def run_on(cloud: FakeCloud, ready: Ready, command: Command, wait: timedelta = timedelta()) -> Outcome:  # immutable
+def run_on(cloud: FakeCloud, ready: Ready, command: Command, wait: timedelta = timedelta()) -> RunOutcome:  # immutable
     """Prepare a plan and make its writes on a cloud."""
     journal = cloud.state_folder / "plan.journal.jsonl"
     prepared = prepare_apply(

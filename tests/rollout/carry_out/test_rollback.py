@@ -12,7 +12,7 @@ from optimizer.journal import Journal, read_journal, state_of
 from optimizer.model.clock import VirtualClock
 from optimizer.model.raw import id_of
 from optimizer.plan.errors import StalePlanError
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.earlier_runs import moved_vms
 from optimizer.rollout.prepare.prepared import latest_end
@@ -32,7 +32,7 @@ def take_back(
     resume: bool = False,
     delete: bool = False,
     journal_of: type[Journal] = Journal,
-) -> Outcome:
+) -> RunOutcome:
     prepared = prepare_back(ready, service, folder, clock, resume=resume, delete=delete)
     until = latest_end(prepared.rollout, clock.now())
     ledger = Ledger(folder / "state")

@@ -23,7 +23,7 @@ from optimizer.model.selectors import Selector
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import Resource
 from optimizer.rollout.prepare.scope import RunScope
-from optimizer.rollout.prepare.vm_filter import parse_selector
+from optimizer.rollout.prepare.vm_filter import parse_filter
 from optimizer.rollout.rehearse.state_judge import StateJudge, check_gaps, check_items
 from optimizer.rollout.writes.write import Write
 from tests.plan.estates import VAULT, machine, policy_id, standard_policy, vm_id
@@ -99,7 +99,7 @@ def test_the_part_of_a_stale_plan_that_holds_can_be_applied(tmp_path: Path) -> N
             cloud.apply()
         assert told.value.exit_code == 4
         assert cloud.emulator.writes == []
-        assert cloud.apply(scope=RunScope(only=(parse_selector("vault=rsv-one"),))).complete
+        assert cloud.apply(scope=RunScope(only=(parse_filter("vault=rsv-one"),))).complete
         assert cloud.written == ["first-0200", "one-0"]
 
 

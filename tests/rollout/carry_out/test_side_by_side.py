@@ -21,7 +21,7 @@ from optimizer.model.clock import SystemClock, VirtualClock
 from optimizer.plan.applied import apply_in_memory
 from optimizer.ports import Accepted
 from optimizer.rollout.calendar.layout import build_rollout
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.for_rollback import prepare_rollback
@@ -54,7 +54,7 @@ def apply_all(
     workers: int = 4,
     journal_of: Callable[[Path], Journal] = Journal,
     scope: RunScope = RunScope(),  # noqa: B008  # frozen
-) -> Outcome:
+) -> RunOutcome:
     """Begin or resume, and wait for what opens."""
     journal, ledger = folder / "plan.journal.jsonl", Ledger(folder / "state")
     prepared = prepare_apply(

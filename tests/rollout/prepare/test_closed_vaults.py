@@ -15,7 +15,7 @@ from optimizer.ports import Accepted, Resource
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.for_apply import prepare_apply
 from optimizer.rollout.prepare.scope import RunScope
-from optimizer.rollout.prepare.vm_filter import parse_selector
+from optimizer.rollout.prepare.vm_filter import parse_filter
 from optimizer.rollout.session.ledger import Ledger
 from tests.plan.estates import VAULT
 from tests.rollout.azure_rollouts import of_two_vaults, ready_of, small
@@ -178,7 +178,7 @@ def test_a_rollback_sends_nothing_to_a_closed_vault(one: Ready, tmp_path: Path) 
             raise Killed
 
     service.before_write = kill
-    scope = RunScope(only=(parse_selector(f"vm={move.name}"),))
+    scope = RunScope(only=(parse_filter(f"vm={move.name}"),))
     with pytest.raises(Killed):
         run(one, service, tmp_path, clock=clock, scope=scope)
     service.refused = "get_item"

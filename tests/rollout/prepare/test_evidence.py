@@ -29,7 +29,7 @@ from optimizer.plan.rollback_file import rollback_path, write_rollback
 from optimizer.plan.store import open_estate_of, read_plan, write_plan
 from optimizer.report.terminal.rollout import render_apply_summary
 from optimizer.report.terminal.sheet import to_text
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.evidence import check_journal, check_plan
 from optimizer.rollout.prepare.for_apply import prepare_apply
@@ -72,7 +72,7 @@ class Files:
         """The journal of ``apply``."""
         return self.folder / "plan.journal.jsonl"
 
-    def apply(self, *, resume: bool = False) -> Outcome:
+    def apply(self, *, resume: bool = False) -> RunOutcome:
         """Apply the plan as it is on disk."""
         plan = read_plan(self.plan)
         ready = Ready(open_estate(self.folder / "estate"), plan, self.plan)
@@ -84,7 +84,7 @@ class Files:
         document = open_estate(self.folder / "estate").document
         return prepare_apply(plan, self.plan, document, self.service, self.clock, ledger, self.journal)
 
-    def take_back(self, *, resume: bool = False, wait: bool = True) -> Outcome:
+    def take_back(self, *, resume: bool = False, wait: bool = True) -> RunOutcome:
         """Roll the journal back, with the estate from wherever it still is."""
         plan, ledger = read_plan(self.plan), Ledger(self.folder / "state")
         prepared = prepare_rollback(

@@ -15,7 +15,7 @@ from optimizer.plan.errors import StalePlanError
 from optimizer.rollout.prepare.freshness import Freshness, require_fresh
 from optimizer.rollout.prepare.offers import offers_of_vaults, unique_names
 from optimizer.rollout.prepare.scope import RunScope
-from optimizer.rollout.prepare.vm_filter import parse_selector
+from optimizer.rollout.prepare.vm_filter import parse_filter
 from tests.plan.estates import policy_id
 from tests.rollout.azure_rollouts import of_two_vaults, ready_of
 from tests.rollout.conftest import Ready, run
@@ -33,7 +33,7 @@ def commands_in(message: str) -> list[list[str]]:
 def scope_of(words: list[str]) -> RunScope:
     """The part of the plan that a command selects."""
     only = [words[place + 1] for place, word in enumerate(words) if word == "--only"]
-    return RunScope(tuple(parse_selector(text) for text in only))
+    return RunScope(tuple(parse_filter(text) for text in only))
 
 
 def names_of(scope: RunScope) -> set[str]:
@@ -64,7 +64,7 @@ def test_the_other_vms_of_a_changed_vault_are_offered(planned: Ready, tmp_path: 
     service, clock = FakeService(planned.document), VirtualClock(planned.noon)
     touched = next(write for write in planned.writes if write.kind == "reassign_item")
     move_away(service, touched.name)
-    scope = RunScope(tuple(map(parse_selector, narrow)))
+    scope = RunScope(tuple(map(parse_filter, narrow)))
     with pytest.raises(StalePlanError) as caught:
         run(planned, service, tmp_path, clock=clock, scope=scope)
     assert not service.order

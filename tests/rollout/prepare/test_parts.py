@@ -13,7 +13,7 @@ from optimizer.model.rules import PolicyLimits, Rules
 from optimizer.rollout.calendar.layout import build_rollout
 from optimizer.rollout.prepare.pilot import choose_pilot
 from optimizer.rollout.prepare.selection import Selection, select_writes
-from optimizer.rollout.prepare.vm_filter import Selector, is_meant, parse_selector
+from optimizer.rollout.prepare.vm_filter import VmFilter, is_meant, parse_filter
 from optimizer.rollout.rehearse.state_judge import StateJudge
 from optimizer.rollout.writes.admission import is_in_order
 from optimizer.rollout.writes.transition import Transition
@@ -39,7 +39,7 @@ def moved(writes: Sequence[Write]) -> set[str]:
     return {vm.lower() for write in writes for vm in write.vms}
 
 
-def select(ready: Ready, only: Sequence[Selector] = (), **options: object) -> Selection:
+def select(ready: Ready, only: Sequence[VmFilter] = (), **options: object) -> Selection:
     return select_writes(ready.writes, ready.plan, ready.inventory, only=only, **options)  # type: ignore[arg-type]
 
 
@@ -74,7 +74,7 @@ def can_all_be_made(ready: Ready, writes: Sequence[Write]) -> bool:
 @pytest.mark.parametrize("scope", SCOPES)
 def test_a_part_keeps_its_limits_and_can_be_carried_out(scope: str) -> None:
     """No more VMs move than allowed, none outside the selection, and no state on the way breaks a limit or a rule."""
-    only = [parse_selector(text) for text in SCOPES[scope]]
+    only = [parse_filter(text) for text in SCOPES[scope]]
     chosen_parts = 0
     for seed in SEEDS:
         ready = random_ready(seed)
@@ -146,7 +146,7 @@ def test_a_part_of_the_way_back_can_be_carried_out() -> None:
         place = (back, after, ready.plan.rules)
         assert is_in_order(back, *place, tolerated=ready.inventory), seed
         for text in ("vault=rsv-one", "service=data", "vm=*vm0"):
-            only = [parse_selector(text)]
+            only = [parse_filter(text)]
             try:
                 part = select_writes(back, ready.plan, after, only=only, tolerated=ready.inventory)
             except ApplyError:
@@ -232,7 +232,7 @@ def test_an_edited_policy_counts_with_all_its_vms() -> None:
 def test_an_edited_policy_is_not_edited_for_some_of_its_vms() -> None:
     """With one of three VMs selected the policy is left alone, and the message says how many it is edited for."""
     with pytest.raises(ApplyError, match="policy one is edited for all its 3 VMs, but only 1 is selected"):
-        select(edited_policy(), [parse_selector("vm=a")])
+        select(edited_policy(), [parse_filter("vm=a")])
 
 
 def test_a_vm_that_waits_for_another_is_refused_with_the_other() -> None:
@@ -243,8 +243,8 @@ def test_a_vm_that_waits_for_another_is_refused_with_the_other() -> None:
     (waiting,) = [name for name, write in movers.items() if state.obstacles(write)]
     (other,) = movers.keys() - {waiting}
     with pytest.raises(ApplyError, match=f"{waiting}: policy .* is full.*; the plan first moves {other}"):
-        select(ready, [parse_selector(f"vm={waiting}")])
-    assert moved(select(ready, [parse_selector("vm=*")]).writes) == moved(ready.writes)
+        select(ready, [parse_filter(f"vm={waiting}")])
+    assert moved(select(ready, [parse_filter("vm=*")]).writes) == moved(ready.writes)
 
 
 def test_a_vm_that_goes_to_an_edited_policy_brings_no_others_along() -> None:
@@ -256,7 +256,7 @@ def test_a_vm_that_goes_to_an_edited_policy_brings_no_others_along() -> None:
     assert [(write.name, len(write.vms)) for write in ready.writes] == [("one", 2), ("c", 1)]
     assert [len(moved(select(ready, max_moves=cap).writes)) for cap in (2, 3)] == [2, 3]
     with pytest.raises(ApplyError, match="c: policy 'one' must be edited first; the plan first moves a, b; add"):
-        select(ready, [parse_selector("vm=c")])
+        select(ready, [parse_filter("vm=c")])
 
 
 def test_earlier_runs_count_toward_the_maximum() -> None:
@@ -278,6 +278,6 @@ def test_what_earlier_runs_moved_elsewhere_is_part_of_the_state() -> None:
     limits = PolicyLimits(max_vms_per_policy=3, edit=False)
     ready = ready_of(world(policies, places, {"a": "02:00", "b": "02:00"}, Rules(policies=limits)))
     first, second = [write for write in ready.writes if write.vms]
-    part = select(ready, [parse_selector(f"vm={second.name}")], made={first.number})
+    part = select(ready, [parse_filter(f"vm={second.name}")], made={first.number})
     assert [write.number for write in part.writes] == [first.number, second.number]
     assert part.earlier == {first.number}

@@ -7,7 +7,7 @@ import pytest
 from optimizer.errors import ApplyError, UsageError
 from optimizer.rollout.prepare.pilot import choose_pilot
 from optimizer.rollout.prepare.selection import select_writes
-from optimizer.rollout.prepare.vm_filter import parse_selector
+from optimizer.rollout.prepare.vm_filter import parse_filter
 from tests.rollout.conftest import Ready
 
 
@@ -19,13 +19,13 @@ def test_all_is_chosen_where_nothing_is_said(planned: Ready) -> None:
 def test_one_vm_brings_the_policy_that_it_needs(planned: Ready) -> None:
     """Selecting a VM that goes to a new policy selects its reassignment and that policy's creation, nothing else."""
     move = next(write for write in planned.writes if write.needs and write.kind == "reassign_item")
-    chosen = select_writes(planned.writes, planned.plan, planned.inventory, only=[parse_selector(f"vm={move.name}")])
+    chosen = select_writes(planned.writes, planned.plan, planned.inventory, only=[parse_filter(f"vm={move.name}")])
     assert [write.number for write in chosen.writes] == sorted({*move.needs, move.number})
 
 
 def test_kinds_of_selectors_narrow_each_other(planned: Ready) -> None:
     """Selectors of one kind are joined, of several kinds intersected."""
-    some = [parse_selector("service=data"), parse_selector("vm=app-*")]
+    some = [parse_filter("service=data"), parse_filter("vm=app-*")]
     with pytest.raises(ApplyError, match="--only service=data --only vm=app-\\* matches no VM that the plan moves"):
         select_writes(planned.writes, planned.plan, planned.inventory, only=some)
 
@@ -34,7 +34,7 @@ def test_kinds_of_selectors_narrow_each_other(planned: Ready) -> None:
 def test_a_selector_that_means_nothing_is_refused(text: str) -> None:
     """The message says what a selector looks like."""
     with pytest.raises(UsageError, match="allowed: vault=NAME"):
-        parse_selector(text)
+        parse_filter(text)
 
 
 def test_the_moves_that_gain_most_are_taken(planned: Ready) -> None:
@@ -61,6 +61,6 @@ def test_a_wrong_name_gets_the_names_that_are_close(planned: Ready) -> None:
     vm = next(write.name for write in planned.writes if write.kind == "reassign_item")
     wrong = vm.replace("-", "_", 1)
     with pytest.raises(ApplyError) as caught:
-        select_writes(planned.writes, planned.plan, planned.inventory, only=[parse_selector(f"vm={wrong}")])
+        select_writes(planned.writes, planned.plan, planned.inventory, only=[parse_filter(f"vm={wrong}")])
     assert f"--only vm={wrong} matches no VM that the plan moves; did you mean vm=" in str(caught.value)
     assert f"vm={vm}" in str(caught.value)

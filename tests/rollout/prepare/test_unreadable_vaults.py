@@ -15,11 +15,11 @@ from optimizer.model.clock import VirtualClock
 from optimizer.model.rules import Rules
 from optimizer.plan.errors import StalePlanError
 from optimizer.ports import Resource
-from optimizer.rollout.carry_out.outcome import Outcome
+from optimizer.rollout.carry_out.outcome import RunOutcome
 from optimizer.rollout.carry_out.run import carry_out
 from optimizer.rollout.prepare.prepared import Prepared, latest_end
 from optimizer.rollout.prepare.scope import RunScope
-from optimizer.rollout.prepare.vm_filter import parse_selector
+from optimizer.rollout.prepare.vm_filter import parse_filter
 from optimizer.rollout.session.ledger import Ledger
 from optimizer.rollout.watch.watch import watch
 from tests.plan.estates import VAULT, standard_policy
@@ -89,7 +89,7 @@ class Guarded(FakeService):
 
 
 def only(*texts: str) -> RunScope:
-    return RunScope(only=tuple(parse_selector(text) for text in texts))
+    return RunScope(only=tuple(parse_filter(text) for text in texts))
 
 
 @pytest.mark.parametrize("error", [GONE, FORBIDDEN, SILENT, SIGNED_OUT], ids=["404", "403", "silent", "401"])
@@ -167,7 +167,7 @@ def test_vaults_of_one_name_are_offered_by_their_ids(tmp_path: Path) -> None:
     assert len(service.order) == 1
 
 
-def take_back(prepared: Prepared, service: FakeService, folder: Path, clock: VirtualClock) -> Outcome:
+def take_back(prepared: Prepared, service: FakeService, folder: Path, clock: VirtualClock) -> RunOutcome:
     until = latest_end(prepared.rollout, clock.now())
     return carry_out(prepared, service, clock, Ledger(folder / "state"), folder / "state", until=until, pace=PACE)
 
@@ -186,13 +186,13 @@ def test_a_rollback_takes_back_the_vaults_that_can_be_read(error: CloudError, tm
     service.errors = {SECOND_VAULT: error}
     with pytest.raises(StalePlanError, match=r"backup-optimizer rollback \S+ .*--only vault=rsv-one\n"):
         prepare_back(ready, service, tmp_path, clock)
-    one = parse_selector("vault=rsv-one")
+    one = parse_filter("vault=rsv-one")
     prepared = prepare_back(ready, service, tmp_path, clock, one)
     assert any("1 more VM stays at the new time" in remark for remark in prepared.remarks)
     assert take_back(prepared, service, tmp_path, clock).complete
     assert (policy_of(service, "one-0"), policy_of(service, "two-0")) == ("first", "second-0300")
     service.errors = {}
-    everything = prepare_back(ready, service, tmp_path, clock, parse_selector("vm=*"), resume=True)
+    everything = prepare_back(ready, service, tmp_path, clock, parse_filter("vm=*"), resume=True)
     assert take_back(everything, service, tmp_path, clock).complete
     assert (policy_of(service, "one-0"), policy_of(service, "two-0")) == ("first", "second")
 
@@ -202,7 +202,7 @@ def test_a_partial_rollback_deletes_the_policies_of_its_part(tmp_path: Path) -> 
     ready = ready_of(of_two_vaults())
     service, clock = FakeService(ready.document), VirtualClock(NOW)
     assert run(ready, service, tmp_path, clock=clock).complete
-    prepared = prepare_back(ready, service, tmp_path, clock, parse_selector("vm=one-*"), delete=True)
+    prepared = prepare_back(ready, service, tmp_path, clock, parse_filter("vm=one-*"), delete=True)
     assert take_back(prepared, service, tmp_path, clock).complete
     assert {key.rpartition("/")[2] for key in service.policies} == {"first", "second", "second-0300"}
 
@@ -226,7 +226,7 @@ def test_an_open_end_in_an_unreadable_vault_does_not_block_the_others(tmp_path: 
     service.errors = {SECOND_VAULT: FORBIDDEN}
     with pytest.raises(StalePlanError, match="vault rsv-two cannot be read"):
         prepare_back(ready, service, tmp_path, clock)
-    prepared = prepare_back(ready, service, tmp_path, clock, parse_selector("vault=rsv-one"))
+    prepared = prepare_back(ready, service, tmp_path, clock, parse_filter("vault=rsv-one"))
     assert take_back(prepared, service, tmp_path, clock).complete
     assert policy_of(service, "one-0") == "first"
 
